@@ -1,0 +1,104 @@
+"""All settings of all processes: one class, one field a line, read from the environment.
+
+Conventional names stay conventional (DATABASE_URL, REDIS_URL, OPENAI_API_KEY …); the product's own
+stand under TIERLINE_. Nothing else in the tree reads the environment for settings.
+"""
+
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tierline.errors import UsageError
+
+Network = IPv4Network | IPv6Network
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="TIERLINE_", extra="ignore")
+
+    # Where things are
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+
+    # Providers, by the names that their own clients read
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str = Field("https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL")
+    local_url: str | None = None  # TIERLINE_LOCAL_URL: the local llama.cpp server, up to /v1
+    local_api_key: SecretStr | None = None  # TIERLINE_LOCAL_API_KEY
+    max_answer_bytes: int = (
+        4 * 1024 * 1024
+    )  # a model server's answer past this is cut off as an error
+
+    # The road of a job
+    lease_s: float = 15.0  # a worker's beat unseen for this long loses its jobs; > 3 beats, < 30
+    beat_s: float = 2.0  # how often a worker process raises its beat
+    poll_s: float = (
+        0.25  # how often the dispatcher looks without being woken; bounds a lost wake-up
+    )
+    hints_out: int = 4  # hints waiting in the broker per queue beyond the idle threads
+    hint_lost_s: float = 5.0  # overtaken, or the broker's list empty, for this long: hint again
+    retry_base_s: float = 1.0  # first wait after a provider's failure; doubles, with jitter
+    retry_max_s: float = 60.0
+    retries: int = (
+        5  # attempts on one tier that end by a provider's failure before the job moves on
+    )
+    reservation_s: float = 86_400.0  # how long an Idempotency-Key is remembered
+
+    # Limits of one request, applied before anything is parsed
+    max_body_bytes: int = 1024 * 1024
+    max_part_bytes: int = 8 * 1024 * 1024
+    max_json_depth: int = 64
+    max_wait_s: float = 30.0  # the longest Prefer: wait
+
+    # Webhooks
+    webhook_allow: Annotated[
+        tuple[Network, ...], NoDecode
+    ] = ()  # networks past the global-only rule
+    webhook_timeout_s: float = 15.0  # one try, from the look-up to the last byte
+
+    # Processes
+    worker_threads: int = 16  # model calls that one worker process keeps in flight
+    pool_size: int = 8  # database connections of one process
+    grace_s: float = 20.0  # after SIGTERM: how long running calls may still end
+    log_format: str = "auto"  # json, console, or auto: console on a terminal
+
+    @field_validator("webhook_allow", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def database(self) -> str:
+        """The database's URL. Raises UsageError when none is set."""
+        if self.database_url is None:
+            raise UsageError(
+                "DATABASE_URL is not set: name a PostgreSQL 15+ database, or run 'tierline up'"
+            )
+        return self.database_url.get_secret_value()
+
+    @property
+    def broker(self) -> str:
+        """The broker's URL. Raises UsageError when none is set."""
+        if self.redis_url is None:
+            raise UsageError(
+                "REDIS_URL is not set: name a Redis 6.2+ or Valkey, or run 'tierline up'"
+            )
+        return self.redis_url.get_secret_value()
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process. Raises UsageError naming each variable that does not fit."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        parts = [
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise UsageError("settings: " + "; ".join(parts)) from None

@@ -1,0 +1,33 @@
+"""The verdict that every attempt ends with: the field's words for how an answer fared."""
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    PASSED = "passed"  # every check held
+    MALFORMED = "malformed"  # not JSON, and no local repair makes it so
+    SCHEMA = "schema"  # JSON, but not what the output schema asks for
+    RULE = "rule"  # a rule of the feature does not hold
+    UNGROUNDED = "ungrounded"  # a value that does not stand in the input
+    LOW_CONFIDENCE = "low_confidence"  # right in form, but the model is not sure enough
+    REFUSED = "refused"  # the model declined, or a content filter did
+    TRUNCATED = "truncated"  # the answer hit max_tokens
+    TIMEOUT = "timeout"  # no whole answer inside timeout_s
+    RATE_LIMITED = "rate_limited"  # the provider asked us to come back later
+    PROVIDER_ERROR = "provider_error"  # the provider failed, or could not be reached
+    WORKER_LOST = "worker_lost"  # the worker died, or its lease was lost
+    SUPERSEDED = "superseded"  # the job ended, or went on, without this attempt
+
+
+CHECK_FAILURES = frozenset(
+    {
+        Verdict.MALFORMED,
+        Verdict.SCHEMA,
+        Verdict.RULE,
+        Verdict.UNGROUNDED,
+        Verdict.LOW_CONFIDENCE,
+        Verdict.REFUSED,
+        Verdict.TRUNCATED,
+    }
+)
+"""The verdicts that speak of the answer, so that another tier may do better; the rest speak of the road."""
