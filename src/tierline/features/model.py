@@ -1,0 +1,282 @@
+"""What a feature is, as values: what Postgres keeps as JSON and every job runs by.
+
+Nothing here reads a file or doubts a value: `tierline.features.parse` does, and only what it let
+through is ever stored.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal, cast
+
+from tierline.json_text import JSON, canonical_json
+
+Routing = Literal["slm_first", "slm_only", "frontier_only"]
+OnBlocked = Literal["fail", "return_unverified"]
+Signal = Literal["label_logprob", "agreement"]
+
+DEEPER_LABEL = "running deeper analysis…"  # what a caller is shown while a later tier works
+SAMPLE_TEMPERATURE = 0.7  # samples at 0 would be one answer repeated
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model as a feature names it."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.model}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelRef":
+        """`provider:model`; the model's own name may hold colons. Raises ValueError."""
+        provider, colon, model = text.partition(":")
+        if not (colon and provider and model) or text != text.strip():
+            raise ValueError(f"a model is named provider:model, such as openai:gpt-5, not {text!r}")
+        return cls(provider, model)
+
+
+@dataclass(frozen=True)
+class Price:
+    """USD for a million tokens of each kind; the kinds are disjoint."""
+
+    input_usd_per_mtok: Decimal
+    output_usd_per_mtok: Decimal
+    cached_input_usd_per_mtok: Decimal | None = None  # None: cached input costs what input costs
+
+    def to_dict(self) -> dict[str, JSON]:
+        found = {
+            "input_usd_per_mtok": str(self.input_usd_per_mtok),
+            "output_usd_per_mtok": str(self.output_usd_per_mtok),
+        }
+        if self.cached_input_usd_per_mtok is not None:
+            found["cached_input_usd_per_mtok"] = str(self.cached_input_usd_per_mtok)
+        return found
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Price":
+        return cls(**{name: Decimal(str(value)) for name, value in data.items()})
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How sure a tier must be of an answer that passed every other check."""
+
+    signal: Signal
+    threshold: float  # 0..1: the label's probability, or the share of samples that agree
+    samples: int | None = None  # agreement: answers drawn, the first included
+    temperature: float | None = None  # agreement: of the samples; above 0
+
+    def to_dict(self) -> dict[str, JSON]:
+        return _without_none(
+            signal=self.signal,
+            threshold=self.threshold,
+            samples=self.samples,
+            temperature=self.temperature,
+        )
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check beyond the schema. `grounded` uses `fields`, `rule` uses `rule`."""
+
+    kind: Literal["grounded", "rule"]
+    fields: tuple[str, ...] = ()  # paths into the output: total, buyer.name, items[].sku
+    rule: str = ""  # CEL over `input` and `output`, true when the answer is good
+    says: str | None = None  # told to the next tier and the caller when the check fails
+
+    def to_dict(self) -> dict[str, JSON]:
+        what: dict[str, JSON] = (
+            {"grounded": list(self.fields)} if self.kind == "grounded" else {"rule": self.rule}
+        )
+        return what | _without_none(says=self.says)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Check":
+        if "grounded" in data:
+            return cls("grounded", fields=tuple(data["grounded"]), says=data.get("says"))
+        return cls("rule", rule=data["rule"], says=data.get("says"))
+
+
+@dataclass(frozen=True)
+class Example:
+    """One worked example, shown to the model as a turn of the conversation."""
+
+    input: JSON
+    output: JSON
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One entry of a feature's ordered list of who answers."""
+
+    name: str
+    models: tuple[ModelRef, ...]  # in order of fallback
+    max_tokens: int  # visible output of one call
+    timeout_s: float  # total deadline of one call
+    temperature: float = 0.0  # of the answer; samples have their own
+    instructions: str | None = None  # in place of the feature's
+    reask: bool = False  # one corrective re-ask on this tier before escalating
+    confidence: Confidence | None = None  # in place of the feature's: see Feature.confidence_of
+    prices: Mapping[str, Price] = field(default_factory=dict)  # by "provider:model"
+
+    def to_dict(self) -> dict[str, JSON]:
+        found: dict[str, JSON] = {
+            "name": self.name,
+            "models": [str(model) for model in self.models],
+            "max_tokens": self.max_tokens,
+            "timeout_s": self.timeout_s,
+            "temperature": self.temperature,
+            "reask": self.reask,
+        }
+        found |= _without_none(instructions=self.instructions)
+        if self.confidence is not None:
+            found["confidence"] = self.confidence.to_dict()
+        if self.prices:
+            found["prices"] = {name: price.to_dict() for name, price in self.prices.items()}
+        return found
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Tier":
+        return cls(
+            name=data["name"],
+            models=tuple(ModelRef.parse(text) for text in data["models"]),
+            max_tokens=data["max_tokens"],
+            timeout_s=float(data["timeout_s"]),
+            temperature=float(data["temperature"]),
+            instructions=data.get("instructions"),
+            reask=data["reask"],
+            confidence=_confidence(data.get("confidence")),
+            prices={name: Price.from_dict(price) for name, price in data.get("prices", {}).items()},
+        )
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One task: what goes in, what comes out, how an answer is checked, and who answers."""
+
+    name: str
+    description: str
+    instructions: str
+    input_schema: Mapping[str, JSON]  # JSON Schema 2020-12
+    output_schema: Mapping[str, JSON]
+    tiers: tuple[Tier, ...]  # never empty; the first is the small model's
+    examples: tuple[Example, ...] = ()
+    checks: tuple[Check, ...] = ()  # run in this order, after the schema
+    confidence: Confidence | None = None
+    routing: Routing = "slm_first"
+    status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
+    on_blocked: OnBlocked = "fail"
+
+    @property
+    def plain_text(self) -> bool:
+        """Whether the answer is text as the model wrote it, not JSON."""
+        return self.output_schema.get("type") == "string" and "enum" not in self.output_schema
+
+    def allowed_tiers(self) -> tuple[Tier, ...]:
+        """The tiers that the routing leaves, in order; frontier_only leaves the last."""
+        if self.routing == "slm_only":
+            return self.tiers[:1]
+        if self.routing == "frontier_only":
+            return self.tiers[-1:]
+        return self.tiers
+
+    def tier(self, name: str) -> Tier:
+        """The tier of that name. Raises KeyError."""
+        for tier in self.tiers:
+            if tier.name == name:
+                return tier
+        raise KeyError(name)
+
+    def next_tier(self, name: str) -> Tier | None:
+        """The tier to escalate to from `name`, or None when it is the last allowed one."""
+        allowed = self.allowed_tiers()
+        for here, after in pairwise(allowed):
+            if here.name == name:
+                return after
+        return None
+
+    def status_label(self, tier: str) -> str | None:
+        """The words to show a person while that tier has the job; None shows nothing.
+
+        Every tier but the feature's first says DEEPER_LABEL unless the feature says otherwise.
+        """
+        if tier in self.status_labels:
+            return self.status_labels[tier]
+        return None if tier == self.tiers[0].name else DEEPER_LABEL
+
+    def confidence_of(self, tier: Tier) -> Confidence | None:
+        """The confidence that `tier` must show: its own, else the feature's.
+
+        The feature's is there to decide about escalating, so it does not bind the last of several
+        tiers, where it would only double the cost and fail the job: that one needs its own.
+        """
+        if tier.confidence is not None:
+            return tier.confidence
+        allowed = self.allowed_tiers()
+        if len(allowed) > 1 and tier.name == allowed[-1].name:
+            return None
+        return self.confidence
+
+    def to_dict(self) -> dict[str, JSON]:
+        """The feature as JSON, with the keys of its file."""
+        found: dict[str, JSON] = {
+            "feature": self.name,
+            "description": self.description,
+            "instructions": self.instructions,
+            "input": dict(self.input_schema),
+            "output": dict(self.output_schema),
+            "examples": [{"input": item.input, "output": item.output} for item in self.examples],
+            "checks": [check.to_dict() for check in self.checks],
+            "routing": self.routing,
+            "on_blocked": self.on_blocked,
+            "tiers": [tier.to_dict() for tier in self.tiers],
+        }
+        if self.confidence is not None:
+            found["confidence"] = self.confidence.to_dict()
+        if self.status_labels:
+            found["status_label"] = {
+                name: label or "" for name, label in self.status_labels.items()
+            }
+        return found
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Feature":
+        """What `to_dict` gave; nothing is checked again."""
+        return cls(
+            name=data["feature"],
+            description=data["description"],
+            instructions=data["instructions"],
+            input_schema=data["input"],
+            output_schema=data["output"],
+            tiers=tuple(Tier.from_dict(tier) for tier in data["tiers"]),
+            examples=tuple(Example(item["input"], item["output"]) for item in data["examples"]),
+            checks=tuple(Check.from_dict(check) for check in data["checks"]),
+            confidence=_confidence(data.get("confidence")),
+            routing=cast(Routing, data["routing"]),
+            status_labels={
+                name: label or None for name, label in data.get("status_label", {}).items()
+            },
+            on_blocked=cast(OnBlocked, data["on_blocked"]),
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the feature's canonical JSON: equal features, equal fingerprints."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()
+
+
+def _confidence(data: Mapping[str, Any] | None) -> Confidence | None:
+    return None if data is None else Confidence(**data)
+
+
+def _without_none(**values: JSON) -> dict[str, JSON]:
+    return {name: value for name, value in values.items() if value is not None}

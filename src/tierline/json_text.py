@@ -1,0 +1,133 @@
+"""JSON as text: strict reading and canonical writing, the same for callers, models and files.
+
+Strict means RFC 8259 and I-JSON's manners (RFC 7493): no NaN or Infinity, no name twice in an
+object, no lone surrogates, nesting bounded. It does not repair: see `tierline.checks.json_repair`.
+"""
+
+import json
+from typing import Any, NoReturn, TypeAlias
+
+from tierline.errors import TierlineError
+
+# What json.loads gives. Any, because its shape is known to a schema and not to the type checker.
+JSON: TypeAlias = Any
+
+MAX_DEPTH = 64  # arrays and objects inside each other; real inputs and answers stay below 10
+
+
+class NotJson(TierlineError):
+    """The text is not one strict JSON value; the message says why without quoting the text."""
+
+
+def parse_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
+    """The one JSON value that `text` holds, white space around it aside. Raises NotJson."""
+    value, end = parse_json_prefix(text, skip_space(text, 0), max_depth)
+    if skip_space(text, end) != len(text):
+        raise NotJson(f"there is more text after the JSON value, at character {end + 1}")
+    return value
+
+
+def parse_json_prefix(text: str, start: int, max_depth: int = MAX_DEPTH) -> tuple[JSON, int]:
+    """The JSON value that begins exactly at `start`, and where it ends. Raises NotJson."""
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise NotJson(f"not JSON: {error.msg.lower()} at {place}") from None
+    except RecursionError:
+        raise NotJson(f"nested deeper than {max_depth} levels") from None
+    except ValueError:  # int() refuses thousands of digits
+        raise NotJson("holds a number with too many digits") from None
+    _refuse_unfit(value, max_depth)
+    return value, end
+
+
+def canonical_json(value: JSON) -> str:
+    """One text for equal values: sorted names, no white space, 1.0 written as 1.
+
+    For fingerprints and comparison, close to RFC 8785; not for showing.
+    """
+    return json.dumps(
+        _plain_numbers(value),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+def skip_space(text: str, start: int) -> int:
+    """The first index from `start` on that is not JSON white space."""
+    while start < len(text) and text[start] in " \t\r\n":
+        start += 1
+    return start
+
+
+def _plain_numbers(value: JSON) -> JSON:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _plain_numbers(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_numbers(item) for item in value]
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise NotJson(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise NotJson("holds a number beyond the range of a double")
+    return number
+
+
+def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise NotJson(f"the name {short(name)} stands twice in one object")
+            seen.add(name)
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+)
+
+
+def short(text: str, limit: int = 60) -> str:
+    """`text` quoted and cut to `limit` characters, for messages."""
+    return json.dumps(text if len(text) <= limit else text[: limit - 1] + "…", ensure_ascii=False)
+
+
+def _refuse_unfit(value: JSON, max_depth: int) -> None:
+    level = [value]
+    depth = 0
+    while level:
+        below: list[JSON] = []
+        for item in level:
+            if isinstance(item, str):
+                _refuse_surrogates(item)
+            elif isinstance(item, dict):
+                for name in item:
+                    _refuse_surrogates(name)
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+        if below:
+            depth += 1
+            if depth > max_depth:
+                raise NotJson(f"nested deeper than {max_depth} levels")
+        level = below
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotJson("holds half of a surrogate pair, which is not a character") from None
