@@ -1,0 +1,1 @@
+"""The database's migrations, run by `tierline db upgrade`: forward only, expand then contract."""

@@ -1,7 +1,7 @@
 """The errors of the product: one root, each saying what was wrong and what to do.
 
-Doors translate them: the API into problem+json, the CLI into one line on stderr. None of them carries
-an input, an output or a key in its text.
+Doors translate them: the API into problem+json, the CLI into one line on stderr. None of them
+carries an input, an output or a key in its text.
 """
 
 from collections.abc import Sequence

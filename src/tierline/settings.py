@@ -20,12 +20,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TIERLINE_", extra="ignore")
 
     # Where things are
-    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
-    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
 
     # Providers, by the names that their own clients read
-    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
-    openai_base_url: str = Field("https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL")
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str = Field(
+        default="https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL"
+    )
     local_url: str | None = None  # TIERLINE_LOCAL_URL: the local llama.cpp server, up to /v1
     local_api_key: SecretStr | None = None  # TIERLINE_LOCAL_API_KEY
     max_answer_bytes: int = (
@@ -45,7 +47,7 @@ class Settings(BaseSettings):
     retries: int = (
         5  # attempts on one tier that end by a provider's failure before the job moves on
     )
-    reservation_s: float = 86_400.0  # how long an Idempotency-Key is remembered
+    idempotency_s: float = 86_400.0  # how long an Idempotency-Key is remembered
 
     # Limits of one request, applied before anything is parsed
     max_body_bytes: int = 1024 * 1024

@@ -30,4 +30,4 @@ CHECK_FAILURES = frozenset(
         Verdict.TRUNCATED,
     }
 )
-"""The verdicts that speak of the answer, so that another tier may do better; the rest speak of the road."""
+"""Verdicts on the answer, where another tier may do better; the others speak of the road."""

@@ -1,0 +1,30 @@
+"""Alembic's environment: runs the migrations on the connection that tierline.storage.migrate gives.
+
+`alembic` on the command line works as well, against DATABASE_URL.
+"""
+
+from alembic import context
+from sqlalchemy import Connection
+
+from tierline.settings import settings
+from tierline.storage.engine import create_engine
+from tierline.storage.tables import metadata
+
+
+def _run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    _run(given)
+else:
+    with create_engine(settings().database).connect() as connection:
+        _run(connection)

@@ -1,0 +1,59 @@
+"""How a process reaches Postgres: the SQLAlchemy engine and the psycopg pool, from one URL.
+
+DATABASE_URL is written as libpq writes it (postgresql://…, postgres://…). Connections name
+themselves in pg_stat_activity and never wait for a lock, or inside a transaction, without end.
+"""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from psycopg_pool import ConnectionPool
+
+from tierline.settings import settings
+
+# A statement of the product takes milliseconds; what takes this long is stuck, and must not hold
+# locks that others wait for.
+SESSION = "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000 -c timezone=UTC"
+
+
+def connect_args(name: str, session: str = SESSION) -> Mapping[str, str | int]:
+    """What every connection asks for. `name` is shown in pg_stat_activity."""
+    return {
+        "application_name": f"tierline-{name}",
+        "options": session,
+        "connect_timeout": 5,
+        "keepalives_idle": 30,
+        "tcp_user_timeout": 15_000,
+    }
+
+
+def psycopg_url(url: str) -> str:
+    """The URL as psycopg takes it; SQLAlchemy's spelling with a driver is accepted too."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql{separator}{rest}" if scheme.startswith("postgres") else url
+
+
+def create_engine(url: str, name: str = "admin") -> sa.Engine:
+    """An engine for what is not hot: migrations, administration, lists."""
+    _, _, rest = psycopg_url(url).partition("://")
+    return sa.create_engine(
+        f"postgresql+psycopg://{rest}",
+        connect_args=dict(connect_args(name)),
+        pool_size=2,
+        pool_pre_ping=True,
+    )
+
+
+def create_pool(url: str, name: str, size: int | None = None) -> ConnectionPool:
+    """A pool of autocommit connections for the hot statements; opened by its user."""
+    most = size or settings().pool_size
+    return ConnectionPool(
+        psycopg_url(url),
+        kwargs={**connect_args(name), "autocommit": True},
+        min_size=1,
+        max_size=most,
+        open=False,
+        timeout=10.0,
+        max_idle=120.0,
+        name=name,
+    )

@@ -1,0 +1,57 @@
+"""Bringing a database to the version that this code needs, and saying whether it is there.
+
+Migrations run forward only. A session-level advisory lock makes two upgrades at once one upgrade.
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import migrations
+from tierline.storage.engine import create_engine
+
+UPGRADE_LOCK = 0x7E21_0001
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def head() -> str:
+    """The revision that this code is written for."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None, "the migrations folder has no head"
+    return revision
+
+
+def upgrade(database_url: str) -> tuple[str | None, str]:
+    """Migrate to this code's revision. Returns the revision before and after."""
+    config = _config()
+    engine = create_engine(database_url, "migrate")
+    try:
+        with engine.connect() as connection:
+            # Waits for another upgrade to end, however long its migrations take.
+            connection.execute(sa.text("SET lock_timeout = 0"))
+            connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
+            connection.execute(sa.text("SET lock_timeout = '5s'"))
+            connection.commit()
+            before = MigrationContext.configure(connection).get_current_revision()
+            connection.commit()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+            return before, head()
+    finally:
+        engine.dispose()
+
+
+def current(connection: sa.Connection) -> str | None:
+    """The revision of the database behind `connection`; None when it was never migrated."""
+    return MigrationContext.configure(connection).get_current_revision()

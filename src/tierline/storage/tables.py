@@ -1,0 +1,408 @@
+"""The tables. Column comments are the reference; migrations are written from and compared to this.
+
+`jobs` is narrow because it is rewritten often; what is long stands in `job_requests` (written once,
+at submission) and `answers` (written once, when an attempt ends). Queue indexes are partial, so
+that finished jobs cost a queue nothing.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+NOW = text("clock_timestamp()")
+# Rows of a queue are rewritten two or three times in their life: leave room on the page for it, and
+# let autovacuum come by count rather than by share of a table that only grows.
+QUEUE_STORAGE = {
+    "fillfactor": "80",
+    "autovacuum_vacuum_scale_factor": "0.02",
+    "autovacuum_vacuum_threshold": "2000",
+    "autovacuum_analyze_scale_factor": "0.05",
+}
+
+hint_numbers = Sequence("hint_numbers", metadata=metadata)
+
+
+def _when(name: str, *, required: bool = False, comment: str | None = None) -> Column[object]:
+    return Column(
+        name,
+        DateTime(timezone=True),
+        nullable=not required,
+        server_default=NOW if required else None,
+        comment=comment,
+    )
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column(
+        "weight",
+        SmallInteger,
+        nullable=False,
+        server_default="1",
+        comment="its share of a queue beside other accounts that wait",
+    ),
+    Column("webhook_secret", Text, nullable=False, comment="whsec_…, signs jobs' webhook_url"),
+    Column("old_webhook_secret", Text, comment="signs too, until old_webhook_secret_until"),
+    _when("old_webhook_secret_until"),
+    _when("created_at", required=True),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("prefix", Text, nullable=False, comment="the first characters, to recognise it by"),
+    Column("digest", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the key"),
+    Column("scopes", ARRAY(Text), nullable=False, comment="of submit, read, admin"),
+    _when("created_at", required=True),
+    _when("expires_at"),
+    _when("revoked_at"),
+    _when("last_used_at", comment="kept to the minute"),
+)
+
+feature_versions = Table(
+    "feature_versions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", JSONB, nullable=False, comment="Feature.to_dict()"),
+    Column("source", Text, nullable=False, comment="the YAML as it was applied"),
+    Column("fingerprint", Text, nullable=False, comment="SHA-256 of the canonical document"),
+    Column(
+        "first_calls",
+        JSONB,
+        nullable=False,
+        comment='{tier: {"model", "purpose"}}: what a claim books as its first call',
+    ),
+    _when("applied_at", required=True),
+    UniqueConstraint("name", "version"),
+    comment="immutable; each job names the one it ran",
+)
+
+features = Table(
+    "features",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version_id", ForeignKey("feature_versions.id"), nullable=False),
+    comment="which version new jobs get",
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("feature_version_id", ForeignKey("feature_versions.id"), nullable=False),
+    Column("status", Text, nullable=False, comment="open, sealed, completed, cancelled"),
+    Column("idempotency_key", Text),
+    Column("metadata", JSON),
+    Column("webhook_url", Text),
+    _when("created_at", required=True),
+    _when("sealed_at"),
+    _when("completed_at"),
+    UniqueConstraint("account_id", "idempotency_key"),
+    Index("batches_account_id_seq_key", "account_id", "seq", unique=True),
+    Index("batches_unfinished_idx", "id", postgresql_where=text("status = 'sealed'")),
+)
+
+batch_parts = Table(
+    "batch_parts",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id"), nullable=False),
+    Column("number", Integer, nullable=False, comment="from 1, as the caller numbers them"),
+    Column("sha256", LargeBinary, nullable=False, comment="of the body: a repeat must be the same"),
+    Column("rows", Integer, nullable=False),
+    Column("bad_rows", Integer, nullable=False),
+    _when("created_at", required=True),
+    PrimaryKeyConstraint("batch_id", "number"),
+)
+
+batch_errors = Table(
+    "batch_errors",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id"), nullable=False),
+    Column("batch_row", BigInteger, nullable=False, comment="as in jobs"),
+    Column("line", BigInteger, comment="in the caller's file, when the caller told it"),
+    Column("custom_id", Text),
+    Column("problems", JSON, nullable=False, comment="[{path, message}]"),
+    PrimaryKeyConstraint("batch_id", "batch_row"),
+    comment="rows of a batch that never became a job",
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="UUIDv7, made by whoever submits"),
+    Column("seq", BigInteger, Identity(always=True), nullable=False, comment="what lists page by"),
+    Column("account_id", BigInteger, nullable=False),
+    Column("feature_version_id", BigInteger, nullable=False),
+    Column("status", Text, nullable=False, comment="written by jobs.next_state alone"),
+    Column("tier", Text, nullable=False, comment="where it is, or ended"),
+    Column("tier_index", SmallInteger, nullable=False, comment="in the feature's allowed tiers"),
+    Column("queue", Text, nullable=False, comment="the lane it waits in or was taken from"),
+    _when("run_after", required=True, comment="not to be claimed before"),
+    Column("hint_no", BigInteger, comment="its hint out in the broker; null: none"),
+    Column("claim_token", Uuid, comment="of the last claim: the fence of every finish"),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column(
+        "failures",
+        SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="attempts on this tier that ended by a provider's failure",
+    ),
+    Column("losses", SmallInteger, nullable=False, server_default="0", comment="leases lost"),
+    _when("cancel_requested_at"),
+    _when("deadline_at", comment="not worth having after"),
+    _when("created_at", required=True),
+    _when("started_at"),
+    _when("completed_at", comment="when it ended, however it ended"),
+    Column("model", Text, comment="the exact model whose answer is served"),
+    Column("answer_attempt", SmallInteger, comment="whose answer is the output"),
+    Column("unverified", Boolean, nullable=False, server_default="false"),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("escalation_reason", Text, comment="why it left its first tier; null: it did not"),
+    Column("batch_id", Uuid),
+    Column("batch_row", BigInteger, comment="part × 100,000 + place in the part"),
+    Column("custom_id", Text),
+    Index("jobs_account_id_seq_key", "account_id", "seq", unique=True),
+    Index(
+        "jobs_ready_idx",
+        "queue",
+        "account_id",
+        "run_after",
+        "id",
+        postgresql_where=text("status = 'queued' AND hint_no IS NULL"),
+    ),
+    Index(
+        "jobs_hinted_idx",
+        "queue",
+        postgresql_where=text("status = 'queued' AND hint_no IS NOT NULL"),
+    ),
+    Index("jobs_running_idx", "queue", postgresql_where=text("status = 'in_progress'")),
+    Index(
+        "jobs_deadline_idx",
+        "deadline_at",
+        postgresql_where=text("status = 'queued' AND deadline_at IS NOT NULL"),
+    ),
+    Index(
+        "jobs_batch_idx",
+        "batch_id",
+        "batch_row",
+        unique=True,
+        postgresql_where=text("batch_id IS NOT NULL"),
+    ),
+    Index(
+        "jobs_batch_open_idx",
+        "batch_id",
+        postgresql_where=text("batch_id IS NOT NULL AND completed_at IS NULL"),
+    ),
+    postgresql_with=QUEUE_STORAGE,
+)
+
+job_requests = Table(
+    "job_requests",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("input", JSON, nullable=False),
+    Column("metadata", JSON),
+    Column("webhook_url", Text),
+    Column("user_key", Text, comment="the caller's word for whom this is done: `user` in JSON"),
+    Column("session_key", Text, comment="`session` in JSON"),
+    comment="what was asked, as it was asked",
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("account_id", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("payload_hash", LargeBinary, nullable=False),
+    _when("created_at", required=True),
+    PrimaryKeyConstraint("account_id", "key"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", Uuid, nullable=False),
+    Column("number", SmallInteger, nullable=False, comment="from 1"),
+    Column("claim_token", Uuid, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("routing", JSON, comment="{policy, choice, reason, signals}: why this tier"),
+    _when("started_at", required=True),
+    _when("ended_at"),
+    Column("latency_s", Double, comment="claim to verdict, on the worker's monotonic clock"),
+    Column("verdict", Text),
+    Column("reason", Text),
+    Column("model", Text, comment="the exact model that answered"),
+    Column("repaired", Boolean, comment="the JSON stood in a fence or in prose"),
+    Column("confidence", Double, comment="0 to 1, where the feature asks for it"),
+    PrimaryKeyConstraint("job_id", "number"),
+    postgresql_with=QUEUE_STORAGE,
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("job_id", Uuid, nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("text", Text, nullable=False, comment="as the model gave it"),
+    Column("output", JSON, comment="as it was understood; null where it was not"),
+    PrimaryKeyConstraint("job_id", "attempt"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("job_id", Uuid, nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("number", SmallInteger, nullable=False, comment="from 1, in the attempt"),
+    Column("account_id", BigInteger, nullable=False),
+    Column("purpose", Text, nullable=False, comment="answer, sample, reask, label_score, …"),
+    Column("model", Text, nullable=False, comment="provider:model that was asked"),
+    Column("answered_model", Text, comment="the exact id that answered"),
+    _when("booked_at", required=True, comment="committed before the call was sent"),
+    _when("settled_at", comment="null: running, or cut by a crash"),
+    Column("latency_s", Double),
+    Column("input_tokens", Integer, comment="without the cached ones"),
+    Column("cached_input_tokens", Integer),
+    Column("output_tokens", Integer, comment="with the reasoning ones"),
+    Column("reasoning_tokens", Integer),
+    Column("cost_usd", Numeric, comment="null: unknown; 0 only where it is known to be 0"),
+    Column("error", Text, comment="why it gave no answer, without content"),
+    Column("provider_request_id", Text),
+    PrimaryKeyConstraint("job_id", "attempt", "number"),
+    Index("calls_account_id_booked_at_idx", "account_id", "booked_at"),
+    postgresql_with=QUEUE_STORAGE,
+    comment="one HTTP request to a model a row: where cost stands",
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("job_id", Uuid, nullable=False, index=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("correct", Boolean),
+    Column("expected", JSON),
+    Column("comment", Text),
+    _when("created_at", required=True),
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("events", ARRAY(Text), nullable=False, comment="empty: all"),
+    Column("include", ARRAY(Text), nullable=False, server_default="{}", comment="of: output"),
+    Column("secret", Text, nullable=False),
+    Column("old_secret", Text),
+    _when("old_secret_until"),
+    _when("disabled_at"),
+    Column("disabled_reason", Text),
+    _when("created_at", required=True),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="with msg_ before it, the webhook-id"),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("endpoint_id", Uuid, comment="null: the job's own webhook_url"),
+    Column("url", Text, nullable=False),
+    Column("target", Text, nullable=False, comment="what shares the limit of calls in flight"),
+    Column("job_id", Uuid),
+    Column("batch_id", Uuid),
+    Column("event", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="the exact bytes that are signed"),
+    Column("status", Text, nullable=False, comment="pending, delivered, failed"),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    _when("next_try_at", required=True),
+    Column("hint_no", BigInteger),
+    Column("claim_token", Uuid, comment="of the try in flight; null: none"),
+    _when("created_at", required=True),
+    _when("ended_at"),
+    Column("last_status", SmallInteger, comment="HTTP status of the last try; null: none came"),
+    Column("last_error", Text),
+    Index("deliveries_account_id_seq_key", "account_id", "seq", unique=True),
+    Index(
+        "deliveries_due_idx",
+        "next_try_at",
+        "id",
+        postgresql_where=text("status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"),
+    ),
+    Index(
+        "deliveries_out_idx",
+        "target",
+        postgresql_where=text(
+            "status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)"
+        ),
+    ),
+    postgresql_with=QUEUE_STORAGE,
+)
+
+worker_beats = Table(
+    "worker_beats",
+    metadata,
+    Column("worker", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("queues", ARRAY(Text), nullable=False),
+    Column("threads", Integer, nullable=False),
+    Column("beat", BigInteger, nullable=False, comment="a counter: only its change means life"),
+    Column("tokens", ARRAY(Uuid), nullable=False, comment="the claims that live threads hold"),
+    comment="one small row a worker process; no index, so that each update stays in its page",
+    postgresql_with={"fillfactor": "50", "autovacuum_vacuum_threshold": "200"},
+)
+
+queue_turns = Table(
+    "queue_turns",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    Column("state", JSONB, nullable=False, comment="scheduling.Turns: whose turn it is"),
+)
