@@ -1,0 +1,149 @@
+"""One child process: started through the guard, noted in the home, stopped in order.
+
+It does not decide when to start again; the supervisor does. Children are started from the main
+thread only: the kernel's parent-death signal follows the thread that forked, not the process.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tierline.errors import TierlineError
+from tierline.stack import identity
+from tierline.stack.home import Home
+from tierline.stack.identity import ProcessId
+from tierline.stack.logs import BoundedLog, LogPump
+
+GUARD = Path(__file__).with_name("guard.py")
+HOME_MARK = "TIERLINE_HOME_MARK"  # in a child's environment: whose child it is
+HAS_DEATH_SIGNAL = sys.platform.startswith("linux")
+
+
+class StartFailed(TierlineError):
+    """A process ended before it was ready; the message ends with its last lines."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run and how it wants to be ended."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)  # added to the supervisor's own
+    cwd: Path | None = None
+    stop_signal: int = signal.SIGTERM  # an orderly end
+    death_signal: int = signal.SIGKILL  # sent by the kernel when the supervisor dies
+    drop_root: bool = False  # refuses to run as root
+
+
+class Child:
+    """A program while it runs, and its exit code afterwards."""
+
+    def __init__(self, program: Program, home: Home, pump: LogPump) -> None:
+        self.program = program
+        self.log = BoundedLog(home.log / f"{program.name}.log")
+        self.process: ProcessId | None = None
+        self.started_at = 0.0  # monotonic
+        self._home = home
+        self._pump = pump
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._lifeline: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def pid(self) -> int | None:
+        return self._popen.pid if self._popen is not None else None
+
+    def start(self) -> None:
+        guard = [sys.executable, "-I", "-S", str(GUARD), f"--parent={os.getpid()}"]
+        guard.append(f"--signal={int(self.program.death_signal)}")
+        inherited: list[int] = []
+        watched = None
+        if not HAS_DEATH_SIGNAL:
+            watched, self._lifeline = os.pipe()
+            inherited.append(watched)
+            guard.append(f"--watch-fd={watched}")
+        if self.program.drop_root:
+            guard.append("--drop=auto")
+        reading, writing = os.pipe()
+        try:
+            self._popen = subprocess.Popen(
+                [*guard, "--", *self.program.argv],
+                env={**os.environ, **self.program.env, HOME_MARK: self._home.tag},
+                cwd=self.program.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                pass_fds=inherited,
+                start_new_session=True,  # the terminal's Ctrl-C is the supervisor's to act on
+            )
+        finally:
+            os.close(writing)
+            if watched is not None:
+                os.close(watched)
+        self._pump.add(reading, self.log)
+        self.started_at = time.monotonic()
+        self.process = ProcessId.of(self._popen.pid)
+        if self.process is not None:
+            identity.write_record(self._home.run, self.name, self.process)
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        if self._popen is None:
+            return None
+        code = self._popen.poll()
+        if code is not None:
+            identity.remove_record(self._home.run, self.name)
+            if self._lifeline is not None:
+                os.close(self._lifeline)
+                self._lifeline = None
+        return code
+
+    def running(self) -> bool:
+        return self._popen is not None and self.poll() is None
+
+    def signal(self, number: int) -> None:
+        if self._popen is not None:
+            self._popen.send_signal(number)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has ended within the time."""
+        if self._popen is None:
+            return True
+        try:
+            self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        self.poll()
+        return True
+
+    def stop(self, grace_s: float) -> None:
+        """Ask it to end; after `grace_s` seconds end it, and whatever it started."""
+        if self.running():
+            self.signal(self.program.stop_signal)
+            self.wait(grace_s)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and everything of its session now."""
+        if self._popen is None:
+            return
+        if self.running():
+            self.signal(signal.SIGKILL)
+            self.wait(5.0)
+        if self.process is not None:
+            self.process.signal_group(signal.SIGKILL)
+
+    def failed(self, what: str) -> StartFailed:
+        """The error to raise when this program did not become ready."""
+        lines = "\n  ".join(self.log.tail)
+        shown = f":\n  {lines}" if lines else ""
+        return StartFailed(f"{self.name} {what}; see {self.log.path}{shown}")

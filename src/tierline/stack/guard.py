@@ -1,0 +1,166 @@
+"""Turns into another program, bound to the life of the process that started it.
+
+Run as a script by `python -I -S guard.py --parent PID --signal N [--drop MODE] -- ARGV…`, before
+the program itself exists: it gives up root where the program refuses root (PostgreSQL does), asks
+the kernel for a signal at the parent's death, and then executes the program in its own place, so
+that the pid stays. Standard library only; nothing of tierline is imported, because this runs once
+per child.
+
+Where the kernel has no parent-death signal (macOS), it stays, watches a pipe that only the parent
+holds open, and ends its program when the pipe closes.
+"""
+
+import argparse
+import ctypes
+import os
+import pwd
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+CANNOT = 126  # exit code: the program was found and could not be started this way
+
+# <linux/prctl.h>, <linux/sched.h>, <linux/capability.h>
+PR_SET_PDEATHSIG = 1
+PR_SET_KEEPCAPS = 8
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+CLONE_NEWUSER = 0x10000000
+CAP_DAC_OVERRIDE = 1
+CAPABILITY_VERSION_3 = 0x20080522
+
+
+class CannotDrop(Exception):
+    pass
+
+
+def main(argv: list[str]) -> NoReturn:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--signal", type=int, required=True)
+    parser.add_argument("--watch-fd", type=int)
+    parser.add_argument("--drop", choices=["no", "auto", "userns", "setuid"], default="no")
+    parser.add_argument("program", nargs="+")
+    options = parser.parse_args(argv)
+    try:
+        if options.drop != "no" and os.geteuid() == 0:
+            drop_root(options.drop)
+        if options.watch_fd is not None:
+            stay_and_watch(options.watch_fd, options.signal, options.program)
+        # After the last change of credentials: each of them clears the wish.
+        _prctl(PR_SET_PDEATHSIG, options.signal)
+        if os.getppid() != options.parent:
+            raise SystemExit(0)  # the parent died before the wish was heard
+        os.execvp(options.program[0], options.program)
+    except (CannotDrop, OSError) as error:
+        print(f"cannot start {options.program[0]}: {error}", file=sys.stderr)
+        raise SystemExit(CANNOT) from None
+
+
+def drop_root(mode: str) -> None:
+    """Stop being root, and keep reading and writing what root may.
+
+    A user namespace of one user first: files stay root's, nothing on the machine changes. Container
+    runtimes often forbid it; there, another user with CAP_DAC_OVERRIDE kept, so that the binaries
+    and the home may lie in folders which that user could not enter.
+    """
+    user = unprivileged_user()
+    why: OSError | None = None
+    if mode in ("auto", "userns"):
+        try:
+            return _enter_user_namespace(user.pw_uid, user.pw_gid)
+        except OSError as error:
+            why = error
+            if mode == "userns":
+                raise CannotDrop(f"no user namespace: {error}") from None
+    try:
+        _become(user.pw_uid, user.pw_gid)
+    except OSError as error:
+        raise CannotDrop(
+            "PostgreSQL does not run as root, and here root can neither make a user namespace "
+            f"({why}) nor become {user.pw_name} with CAP_DAC_OVERRIDE ({error}). "
+            "Run as a normal user, or set DATABASE_URL to a server of your own."
+        ) from None
+
+
+def unprivileged_user() -> pwd.struct_passwd:
+    """Who to be instead of root: initdb insists on a user that has a name."""
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if user.pw_uid > 0:
+            return user
+    for user in pwd.getpwall():
+        if user.pw_uid > 0:
+            return user
+    raise CannotDrop("PostgreSQL does not run as root, and no other user is known on this machine")
+
+
+def _enter_user_namespace(uid: int, gid: int) -> None:
+    _checked(_libc().unshare(CLONE_NEWUSER), "unshare")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{uid} 0 1")
+    _write("/proc/self/gid_map", f"{gid} 0 1")
+
+
+def _become(uid: int, gid: int) -> None:
+    _prctl(PR_SET_KEEPCAPS, 1)
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    bit = 1 << CAP_DAC_OVERRIDE
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    # two records of effective, permitted, inheritable; the second is for capabilities above 31
+    wanted = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
+    _checked(_libc().capset(header, wanted), "capset")
+    _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE)
+
+
+def stay_and_watch(watch_fd: int, death_signal: int, program: list[str]) -> NoReturn:
+    """Run the program as a child; pass signals on to it; end it when `watch_fd` closes."""
+    child = subprocess.Popen(program, close_fds=True)
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, forward)
+    told = False
+    while child.poll() is None:
+        ready, _, _ = select.select([] if told else [watch_fd], [], [], 0.2)
+        if ready and not os.read(watch_fd, 1):
+            child.send_signal(death_signal)
+            told = True
+    code = child.returncode
+    raise SystemExit(code if code >= 0 else 128 - code)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, first: int, second: int = 0) -> None:
+    result = _libc().prctl(
+        option, ctypes.c_ulong(first), ctypes.c_ulong(second), ctypes.c_ulong(0), ctypes.c_ulong(0)
+    )
+    _checked(result, f"prctl {option}")
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def _write(path: str, text: str) -> None:
+    Path(path).write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

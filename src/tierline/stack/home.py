@@ -1,0 +1,170 @@
+"""The home: the one folder in which an installation keeps its servers' data, logs and run files.
+
+    DIR/lock            held by the running `up`, names it
+    DIR/secrets.json    passwords of the embedded servers, made once
+    DIR/postgres, DIR/valkey   the servers' data
+    DIR/log             one file a process
+    DIR/run             what is true only while `up` runs: pids, the run's key, addresses
+
+Sockets cannot live there: a Unix socket's path ends at 107 bytes, and Flower does not read one with
+a space. They stand in a folder under /tmp, private to the user, named after the home.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tierline.errors import UsageError
+from tierline.stack.identity import ProcessId
+
+SOCKET_ROOT = Path("/tmp")  # noqa: S108 -- short on purpose, and what is made in it is checked
+MAX_SOCKET_PATH = 107  # bytes, Linux; macOS has 103 and the names here stay below that too
+
+
+class HomeBusy(UsageError):
+    """Another `up` holds this home."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths of one home. Make it with `open_home`."""
+
+    path: Path
+    sockets: Path
+
+    @property
+    def tag(self) -> str:
+        """A short name of this home, without any of its path's characters."""
+        return _tag(self.path)
+
+    @property
+    def postgres(self) -> Path:
+        return self.path / "postgres"
+
+    @property
+    def valkey(self) -> Path:
+        return self.path / "valkey"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    def secret(self, name: str) -> str:
+        """A password that is made once and kept in the home, 0600."""
+        path = self.path / "secrets.json"
+        kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if name not in kept:
+            kept[name] = secrets.token_urlsafe(24)
+            write_private(path, json.dumps(kept))
+        return kept[name]
+
+
+def default_home() -> Path:
+    """Where an installation lives when nobody says: $XDG_DATA_HOME/tierline."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    return root / "tierline"
+
+
+def open_home(path: Path) -> Home:
+    """Make the home if it is not there, and check that it is this user's alone.
+
+    Raises UsageError when it cannot be made, or belongs to somebody else.
+    """
+    path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 -- resolve() would follow links
+    home = Home(path, SOCKET_ROOT / f"tierline-{os.geteuid()}-{_tag(path)}")
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _check_own(path, path.stat())
+        for folder in (home.log, home.run):
+            folder.mkdir(exist_ok=True, mode=0o700)
+        home.sockets.mkdir(exist_ok=True, mode=0o700)
+        _check_own(home.sockets, home.sockets.lstat())  # /tmp is everybody's: no link is followed
+        home.sockets.chmod(0o700)
+    except OSError as error:
+        raise UsageError(f"--home {path}: {error.strerror or error}") from None
+    return home
+
+
+def running_home(path: Path) -> Path:
+    """The run folder of a home that may not exist; nothing is made."""
+    return Path(os.path.abspath(path.expanduser())) / "run"  # noqa: PTH100
+
+
+class HomeLock:
+    """Holds a home for one process, until closed or until the process is gone."""
+
+    def __init__(self, home: Home) -> None:
+        self._path = home.path / "lock"
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Raises HomeBusy, naming the holder, when another process has it."""
+        file = self._path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise HomeBusy(
+                f"{self._path.parent} is in use by 'tierline up' with pid {holder}; "
+                "stop that one first, or choose another --home"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.truncate(0)
+            self._file.close()
+            self._file = None
+
+
+def lock_holder(home: Home) -> ProcessId | None:
+    """Who holds the home now, if anybody does."""
+    try:
+        text = (home.path / "lock").read_text().strip()
+    except OSError:
+        return None
+    return ProcessId.of(int(text)) if text.isdigit() else None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file at once, readable by its owner only, so that no reader sees half of it."""
+    fresh = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _tag(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+
+
+def _check_own(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISDIR(found.st_mode):
+        raise UsageError(f"{path} is not a folder")
+    if found.st_uid != os.geteuid():
+        raise UsageError(
+            f"{path} belongs to user {found.st_uid} and this is user {os.geteuid()}: "
+            "run as its owner, or choose another --home"
+        )

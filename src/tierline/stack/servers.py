@@ -1,0 +1,142 @@
+"""PostgreSQL and Valkey together, as `up` and the integration tests start them.
+
+What was left of an earlier run of the home is ended first. Both start at the same time.
+"""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from tierline.stack import identity, postgres, valkey
+from tierline.stack.child import HOME_MARK, Child
+from tierline.stack.home import Home, HomeLock, open_home
+from tierline.stack.logs import LogPump
+
+STOP_S = 30.0  # a checkpoint on a slow disk
+
+
+class Servers:
+    """The embedded servers of one home, whose lock the caller holds."""
+
+    def __init__(
+        self, home: Home, pump: LogPump, *, with_postgres: bool = True, with_valkey: bool = True
+    ) -> None:
+        self.home = home
+        self.made_database = False
+        self._pump = pump
+        self.postgres = Child(postgres.program(home), home, pump) if with_postgres else None
+        self.valkey = Child(valkey.program(home), home, pump) if with_valkey else None
+
+    def start(self, alive: Callable[[], None] = lambda: None) -> None:
+        """Start what is wanted and return when it answers. `alive` may raise to give up early."""
+        if self.valkey is not None:
+            valkey.prepare(self.home)
+            self.valkey.start()
+        if self.postgres is not None:
+            self.made_database = postgres.prepare(self.home)
+            alive()
+            self.postgres.start()
+            postgres.wait_ready(self.home, self.postgres, alive)
+        if self.valkey is not None:
+            valkey.wait_ready(self.home, self.valkey, alive)
+        if self.postgres is not None:
+            make_database(self.home)
+
+    def children(self) -> list[Child]:
+        """In the order in which they may be stopped."""
+        return [child for child in (self.valkey, self.postgres) if child is not None]
+
+    def stop(self) -> None:
+        for child in self.children():
+            child.stop(STOP_S)
+
+
+@contextlib.contextmanager
+def running_servers(path: Path) -> Iterator[Servers]:
+    """PostgreSQL and Valkey under a folder, for as long as the context lasts."""
+    home = open_home(path)
+    lock = HomeLock(home)
+    lock.acquire()
+    pump = LogPump()
+    try:
+        end_left_overs(home)
+        servers = Servers(home, pump)
+        try:
+            servers.start()
+            yield servers
+        finally:
+            servers.stop()
+    finally:
+        pump.close()
+        remove_sockets(home)
+        lock.release()
+
+
+def make_database(home: Home) -> None:
+    """The product's own database, unless it is there."""
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(postgres.url(home, "postgres"), autocommit=True) as connection:
+        known = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [postgres.DATABASE]
+        ).fetchone()
+        if known is None:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {}").format(sql.Identifier(postgres.DATABASE))
+            )
+
+
+def end_left_overs(home: Home) -> list[str]:
+    """End what an earlier supervisor of this home left running; the names of what was found.
+
+    Only for the holder of the home's lock. A process counts as this home's when it was noted with
+    pid and start time, or carries the home's mark in its environment; a database when it stands in
+    the home's data folder.
+    """
+    found: dict[str, identity.ProcessId] = {}
+    for name, process in identity.records(home.run):
+        if name != "postgres" and (process.alive() or identity.group_members(process.pid)):
+            found[name] = process
+    known = {process.pid for process in found.values()}
+    for pid in _marked(home):
+        process_id = identity.ProcessId.of(pid)
+        if pid not in known and process_id is not None:
+            found[f"pid {pid}"] = process_id
+    for name, process in found.items():
+        process.signal(signal.SIGTERM if name == "valkey" else signal.SIGKILL)
+    if "valkey" in found:
+        with contextlib.suppress(psutil.Error, psutil.TimeoutExpired):
+            psutil.Process(found["valkey"].pid).wait(5.0)
+    for process in found.values():
+        process.signal(signal.SIGKILL)
+        if not process.alive() and process.pid in known:
+            process.signal_group(signal.SIGKILL)
+    postgres.end_left_over(home)
+    for name, _ in list(identity.records(home.run)):
+        identity.remove_record(home.run, name)
+    return sorted(found)
+
+
+def remove_sockets(home: Home) -> None:
+    """Leave nothing under /tmp."""
+    for path in home.sockets.glob("*"):
+        path.unlink(missing_ok=True)
+    for path in home.sockets.glob(".s.PGSQL.*"):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        home.sockets.rmdir()
+
+
+def _marked(home: Home) -> list[int]:
+    pids = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(HOME_MARK) == home.tag:
+                pids.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return pids

@@ -1,0 +1,89 @@
+"""A real PostgreSQL and a real Valkey, started once a session under a temporary folder.
+
+Each test module gets a database of its own, copied from a migrated template, and an emptied
+numbered database of the broker.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from tierline.broker_urls import with_db
+from tierline.settings import settings
+from tierline.stack import postgres, valkey
+from tierline.stack.servers import Servers, running_servers
+
+TEMPLATE = "migrated"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The embedded servers; `stack.postgres` and `stack.valkey` are the children themselves."""
+    with running_servers(tmp_path_factory.mktemp("home")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def migrated_template(stack: Servers) -> str:
+    """A database with every migration applied and nothing in it, to be copied."""
+    from tierline.storage import migrate
+
+    _admin(stack, "CREATE DATABASE {}", TEMPLATE)
+    migrate.upgrade(postgres.url(stack.home, TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture(scope="module")
+def database_url(stack: Servers, migrated_template: str) -> Iterator[str]:
+    """A migrated, empty database for this test module."""
+    yield from _database(stack, migrated_template)
+
+
+@pytest.fixture
+def fresh_database_url(stack: Servers, migrated_template: str) -> Iterator[str]:
+    """A migrated, empty database for this one test."""
+    yield from _database(stack, migrated_template)
+
+
+@pytest.fixture
+def empty_database_url(stack: Servers) -> Iterator[str]:
+    """A database without any table, for this one test."""
+    yield from _database(stack, "template1")
+
+
+@pytest.fixture(scope="module")
+def redis_url(stack: Servers) -> Iterator[str]:
+    """An emptied broker database for this test module, as redis-py takes it."""
+    address = with_db(valkey.url(stack.home), 1 + next(_numbers) % 15)
+    with redis.Redis.from_url(address) as client:
+        client.flushdb()
+        yield address
+        client.flushdb()
+
+
+@pytest.fixture(scope="module")
+def environment(database_url: str, redis_url: str) -> Iterator[None]:
+    """DATABASE_URL and REDIS_URL in the environment, as a process of the product finds them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", database_url)
+        patch.setenv("REDIS_URL", redis_url)
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
+
+
+def _database(stack: Servers, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    _admin(stack, f"CREATE DATABASE {{}} TEMPLATE {template}", name)
+    yield postgres.url(stack.home, name)
+    _admin(stack, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _admin(stack: Servers, statement: str, name: str) -> None:
+    with psycopg.connect(postgres.url(stack.home, "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))

@@ -1,0 +1,89 @@
+"""The embedded servers as clients see them."""
+
+from pathlib import Path
+
+import kombu
+import psutil
+import psycopg
+import pytest
+import redis
+
+from tests.support.waiting import wait_until
+from tierline.broker_urls import kombu_url
+from tierline.stack import postgres, valkey
+from tierline.stack.home import HomeBusy, HomeLock
+from tierline.stack.servers import Servers, running_servers
+
+
+def test_postgres_is_18_and_durable(stack: Servers) -> None:
+    with psycopg.connect(postgres.url(stack.home)) as connection:
+        assert connection.info.server_version // 10000 == 18
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            value = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+            assert value == ("on",), name
+
+
+def test_postgres_refuses_a_wrong_password(stack: Servers) -> None:
+    address = postgres.url(stack.home).replace(stack.home.secret("postgres"), "wrong")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(address)
+
+
+def test_redis_py_and_kombu_reach_the_same_broker(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        with kombu.Connection(kombu_url(redis_url)) as connection:
+            queue = connection.SimpleQueue("letters")
+            queue.put({"job": "1"})
+            queue.close()
+        assert client.llen("letters") == 1
+
+
+def test_valkey_refuses_a_wrong_password(stack: Servers) -> None:
+    assert not valkey.answers(valkey.socket_path(stack.home), "wrong")
+
+
+def test_a_second_holder_of_the_home_is_told_who_has_it(stack: Servers) -> None:
+    with pytest.raises(HomeBusy, match="pid"):
+        HomeLock(stack.home).acquire()
+
+
+@pytest.mark.parametrize(
+    "name", ["with a space", "/".join(["long" * 25] * 6)], ids=["space", "very long"]
+)
+def test_servers_keep_their_data_and_leave_nothing_running(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name
+    with running_servers(home) as first:
+        with psycopg.connect(postgres.url(first.home)) as connection:
+            connection.execute("CREATE TABLE kept (id int)")
+        with redis.Redis.from_url(valkey.url(first.home)) as client:
+            client.set("kept", "yes")
+        pids = [child.pid for child in first.children()]
+        sockets = first.home.sockets
+    assert not any(psutil.pid_exists(pid) for pid in pids if pid is not None)
+    assert not sockets.exists()
+    with running_servers(home) as second:
+        with psycopg.connect(postgres.url(second.home)) as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+        with redis.Redis.from_url(valkey.url(second.home)) as client:
+            assert client.get("kept") == b"yes"
+
+
+def test_two_homes_run_side_by_side(stack: Servers, tmp_path: Path) -> None:
+    with running_servers(tmp_path / "other") as other:
+        assert postgres.url(other.home) != postgres.url(stack.home)
+        with psycopg.connect(postgres.url(other.home)) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_postgres_recovers_after_a_kill(tmp_path: Path) -> None:
+    with running_servers(tmp_path / "home") as servers:
+        with psycopg.connect(postgres.url(servers.home)) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 1 AS id")
+        child = servers.postgres
+        assert child is not None
+        child.kill()
+        wait_until(lambda: not child.running(), 10, "the killed server to be gone")
+        child.start()
+        postgres.wait_ready(servers.home, child)
+        with psycopg.connect(postgres.url(servers.home)) as connection:
+            assert connection.execute("SELECT id FROM kept").fetchone() == (1,)

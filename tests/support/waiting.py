@@ -1,0 +1,19 @@
+"""Waiting for a condition with a deadline, in place of sleeping."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(check: Callable[[], T], timeout_s: float, what: str, every_s: float = 0.02) -> T:
+    """The first true value of `check`. Fails the test, naming `what`, after `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s:g} s for {what}; last seen: {value!r}")
+        time.sleep(every_s)
