@@ -1,0 +1,227 @@
+"""The life of a job: its states, and the one function that decides every transition.
+
+    queued ──claimed──► in_progress ──passed──────────────► completed
+      ▲  │                  │  │ └───last tier failed──────► failed
+      │  │                  │  └─────cancel asked before───► cancelled
+      │  └─cancel, expiry   └────────deadline went by──────► expired
+      └──── next tier, retry, lease lost ──┘
+
+Pure: nothing here reads a clock or a database. Whoever writes `status` writes what this says.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+from tierline.errors import Conflict
+from tierline.verdicts import CHECK_FAILURES, Verdict
+
+
+class Status(StrEnum):
+    QUEUED = "queued"  # waits for a worker, or for run_after
+    IN_PROGRESS = "in_progress"  # a worker holds it by a lease
+    COMPLETED = "completed"  # its answer is served
+    FAILED = "failed"  # no allowed tier gave an answer that may be served
+    CANCELLED = "cancelled"  # its caller withdrew it in time
+    EXPIRED = "expired"  # its deadline went by first
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+
+QUARANTINE_AFTER = 2
+"""Leases lost before a job runs alone: one loss is bad luck, two may be the job's own doing."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the feature and the settings allow a job to do; the same for all of its attempts."""
+
+    tiers: tuple[int, ...]  # indexes into the feature's tiers that it may use, in order
+    on_blocked: Literal["fail", "return_unverified"] = "fail"
+    retries: int = 3  # provider failures on one tier before the job moves on
+
+    def after(self, tier_index: int) -> int | None:
+        """The next allowed tier; None behind the last."""
+        return next((index for index in self.tiers if index > tier_index), None)
+
+
+@dataclass(frozen=True)
+class JobState:
+    """As much of a job as a decision needs."""
+
+    status: Status
+    tier_index: int
+    failures: int = 0  # provider failures on this tier
+    losses: int = 0  # leases lost
+    cancel_requested: bool = False
+    deadline_passed: bool = False
+
+    @property
+    def quarantined(self) -> bool:
+        return self.losses >= QUARANTINE_AFTER
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A worker took the job."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """The attempt's answer held every check."""
+
+
+@dataclass(frozen=True)
+class CheckFailed:
+    """There is an answer, and it failed a check."""
+
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class ProviderFailed:
+    """There is no answer: the provider failed, timed out or asked to come back later."""
+
+    verdict: Verdict  # timeout, rate_limited, provider_error
+    reason: str
+    retryable: bool = True
+    wait_s: float = 0.0  # before the next try: the provider's Retry-After, or our back-off
+
+
+@dataclass(frozen=True)
+class FeatureFailed:
+    """The feature itself is at fault, a rule that errors for one: no other tier can do better."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class LeaseLost:
+    """The worker's beat stopped."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """The worker gave the job back unfinished, because it had to stop."""
+
+
+@dataclass(frozen=True)
+class CancelAsked:
+    """The caller no longer wants it."""
+
+
+@dataclass(frozen=True)
+class DeadlinePassed:
+    """It waited past its deadline."""
+
+
+Outcome = (
+    Claimed
+    | Passed
+    | CheckFailed
+    | ProviderFailed
+    | FeatureFailed
+    | LeaseLost
+    | Released
+    | CancelAsked
+    | DeadlinePassed
+)
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed, as its caller is told."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The state after, and what is to be written with it."""
+
+    job: JobState
+    wait_s: float = 0.0  # until it may be claimed
+    error: JobError | None = None
+    escalation_reason: str | None = None  # set when this transition goes to a later tier
+    serve_answer: bool = False  # the attempt's answer becomes the output
+    unverified: bool = False  # … although it failed a check, as the feature asked
+
+    @property
+    def terminal(self) -> bool:
+        return self.job.status in TERMINAL
+
+
+class IllegalTransition(Conflict):
+    """A bug or a stale view: the outcome cannot happen to a job in this state."""
+
+
+def next_state(job: JobState, outcome: Outcome, route: Route) -> Transition:
+    """What becomes of `job`. Raises IllegalTransition where the outcome does not apply to it.
+
+    The order among those who would end a running job: an answer that passed wins, since it is there
+    and paid for; then a cancel, then the deadline, then whatever the outcome itself asks for.
+    """
+    match job.status, outcome:
+        case Status.QUEUED, Claimed():
+            return Transition(replace(job, status=Status.IN_PROGRESS))
+        case Status.QUEUED, CancelAsked():
+            return Transition(replace(job, status=Status.CANCELLED, cancel_requested=True))
+        case Status.QUEUED, DeadlinePassed():
+            return Transition(replace(job, status=Status.EXPIRED, deadline_passed=True))
+        case Status.IN_PROGRESS, CancelAsked():
+            return Transition(replace(job, cancel_requested=True))
+        case Status.IN_PROGRESS, Passed():
+            return Transition(replace(job, status=Status.COMPLETED), serve_answer=True)
+        case (
+            Status.IN_PROGRESS,
+            CheckFailed() | ProviderFailed() | FeatureFailed() | LeaseLost() | Released() as ended,
+        ):
+            if job.cancel_requested:
+                return Transition(replace(job, status=Status.CANCELLED))
+            if job.deadline_passed:
+                return Transition(replace(job, status=Status.EXPIRED))
+            return _after_failure(replace(job, status=Status.QUEUED), ended, route)
+    raise IllegalTransition(f"a job that is {job.status} cannot take {type(outcome).__name__}")
+
+
+def _after_failure(
+    queued: JobState,
+    outcome: CheckFailed | ProviderFailed | FeatureFailed | LeaseLost | Released,
+    route: Route,
+) -> Transition:
+    match outcome:
+        case Released():
+            return Transition(queued)
+        case LeaseLost():
+            if queued.quarantined:
+                lost = JobError("worker_lost", "its worker was lost each time, and alone as well")
+                return Transition(replace(queued, status=Status.FAILED), error=lost)
+            return Transition(replace(queued, losses=queued.losses + 1))
+        case FeatureFailed(reason):
+            error = JobError("feature_error", reason)
+            return Transition(replace(queued, status=Status.FAILED), error=error)
+        case ProviderFailed(verdict=Verdict.RATE_LIMITED, retryable=True, wait_s=wait_s):
+            # Being asked to come back later says nothing about the job: no try is used up.
+            return Transition(queued, wait_s=wait_s)
+        case ProviderFailed(retryable=True) if queued.failures + 1 < route.retries:
+            return Transition(replace(queued, failures=queued.failures + 1), wait_s=outcome.wait_s)
+        case ProviderFailed(verdict, reason) | CheckFailed(verdict, reason):
+            return _next_tier(queued, verdict, reason, route)
+
+
+def _next_tier(queued: JobState, verdict: Verdict, reason: str, route: Route) -> Transition:
+    following = route.after(queued.tier_index)
+    if following is not None:
+        return Transition(
+            replace(queued, tier_index=following, failures=0),
+            escalation_reason=f"{verdict}: {reason}",
+        )
+    of_the_answer = verdict in CHECK_FAILURES
+    if of_the_answer and route.on_blocked == "return_unverified":
+        served = replace(queued, status=Status.COMPLETED)
+        return Transition(served, serve_answer=True, unverified=True)
+    code = "checks_failed" if of_the_answer else str(verdict)
+    error = JobError(code, f"{verdict}: {reason}")
+    return Transition(replace(queued, status=Status.FAILED), error=error)

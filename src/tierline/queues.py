@@ -1,0 +1,36 @@
+"""The queues: lanes in the broker, by name, and which lane a job waits in.
+
+A queue is where a hint goes; a tier is what answers. The first tier of a feature's file waits in
+`slm`, every later one in `deeper-analysis`, whatever the tiers are called.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+SLM = "slm"
+SLM_BACKFILL = "slm-backfill"
+DEEPER = "deeper-analysis"
+DEEPER_BACKFILL = "deeper-analysis-backfill"
+QUARANTINE = "quarantine"
+WEBHOOKS = "webhooks"
+MAINTENANCE = "maintenance"
+
+ALL = (SLM, SLM_BACKFILL, DEEPER, DEEPER_BACKFILL, QUARANTINE, WEBHOOKS, MAINTENANCE)
+
+POOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        SLM: (SLM, SLM_BACKFILL),
+        DEEPER: (DEEPER, DEEPER_BACKFILL),
+        QUARANTINE: (QUARANTINE,),
+    }
+)
+"""The queues of jobs that share a worker's threads, the interactive lane first."""
+
+
+def lane(tier_index: int, *, backfill: bool, quarantined: bool = False) -> str:
+    """The queue of a job that waits for tier `tier_index` (from 0, in the feature's file)."""
+    if quarantined:
+        return QUARANTINE
+    if tier_index == 0:
+        return SLM_BACKFILL if backfill else SLM
+    return DEEPER_BACKFILL if backfill else DEEPER
