@@ -1,0 +1,215 @@
+"""`tierline features`: write a feature file, check it, apply it, and see what is applied.
+
+`init` and `validate` need no server; the others ask the API.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierline.cli.options import Home, Json, command_group
+from tierline.errors import FeatureError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from tierline.features import Feature
+    from tierline.json_text import JSON
+
+app = command_group("Write, check, apply and show feature files.")
+
+MAX_FILE_BYTES = 1024 * 1024  # the parser has a smaller limit of its own, with a better message
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Feature files, YAML.")]
+
+
+@app.command()
+def init(
+    name: Annotated[
+        str, typer.Argument(help="The feature's name: small letters, digits, hyphens.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where to write it; NAME.yaml here unless said; - for stdout."),
+    ] = None,
+) -> None:
+    """Write a commented feature file that runs as it is, to start from."""
+    from tierline.cli.feature_file import new_feature
+    from tierline.cli.output import line
+    from tierline.features.parse import NAME
+
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no feature name: small letters, digits and hyphens, beginning with a "
+            "letter, at most 63"
+        )
+    path = out or Path(f"{name}.yaml")
+    if str(path) == "-":
+        typer.echo(new_feature(name, f"{name}.yaml"), nl=False)
+        return
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(new_feature(name, str(path)))
+    except FileExistsError:
+        raise UsageError(
+            f"{path} is there already: remove it, or name another with --out"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    line(f"wrote {path}")
+    line(f"check it: tierline features validate {path}")
+
+
+@app.command()
+def validate(files: Files, as_json: Json = False) -> None:
+    """Check feature files: every problem with its line. No server is needed.
+
+    Exit code 2 when a file has a problem. What is only missing around it, such as a key that is not
+    set, is a warning.
+    """
+    from tierline.cli.output import line, note, print_json
+
+    found: list[JSON] = []
+    failed: list[Problem] = []
+    for path in files:
+        item: dict[str, JSON] = {"file": str(path), "feature": None, "problems": [], "warnings": []}
+        try:
+            feature = read_feature(path)
+        except FeatureError as error:
+            failed.extend(error.problems)
+            item["problems"] = [
+                {"line": one.line, "path": one.path, "message": one.message}
+                for one in error.problems
+            ]
+        else:
+            item["feature"] = feature.name
+            item["warnings"] = missing_around(feature)
+            if not as_json:
+                for warning in item["warnings"]:
+                    note(f"{path}: warning: {warning}")
+                line(f"{path}: {feature.name} is right")
+        found.append(item)
+    if as_json:
+        print_json({"data": found})
+        raise typer.Exit(2 if failed else 0)
+    if failed:
+        raise FeatureError(failed)
+
+
+@app.command()
+def apply(files: Files, home: Home = None, as_json: Json = False) -> None:
+    """Make features known to the installation; new jobs run the new version at once.
+
+    All files are checked first: a problem in one applies none. Needs a key with the scope admin.
+    """
+    from tierline.cli.client import connect
+    from tierline.cli.output import line, note, print_json
+
+    problems: list[Problem] = []
+    for path in files:
+        try:
+            read_feature(path)
+        except FeatureError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise FeatureError(problems)
+    applied = []
+    with connect(home) as api:
+        for path in files:
+            answer = api.post(
+                "/v1/features",
+                content=read_text(path).encode(),
+                headers={"Content-Type": "application/yaml"},
+            )
+            applied.append(answer)
+            for warning in answer.get("warnings") or []:
+                note(f"{path}: warning: {warning}")
+            if not as_json:
+                line(f"{path}: {answer['name']} is version {answer['version']}")
+    if as_json:
+        print_json({"data": applied})
+
+
+@app.command("list")
+def list_(home: Home = None, as_json: Json = False) -> None:
+    """The features that are applied, and the version that new jobs get."""
+    from tierline.cli.client import connect
+    from tierline.cli.output import Col, one_line, print_json, print_table, when
+
+    with connect(home) as api:
+        answer = api.get("/v1/features")
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        [Col("FEATURE", wrap=False), Col("VERSION", "right"), Col("APPLIED"), Col("DESCRIPTION")],
+        [
+            (
+                item["name"],
+                item["version"],
+                when(item.get("applied_at")),
+                one_line(item.get("description") or "", 100),
+            )
+            for item in answer["data"]
+        ],
+        empty="no feature is applied yet: tierline features init NAME, then features apply FILE",
+    )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The feature's name.")],
+    version: Annotated[
+        int | None, typer.Option(help="Another version than the present one.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """The feature's file as it was applied."""
+    from tierline.cli.client import connect
+    from tierline.cli.output import line, note, print_json
+
+    with connect(home) as api:
+        params = {} if version is None else {"version": version}
+        answer = api.get(f"/v1/features/{name}", params=params)
+    if as_json:
+        print_json(answer)
+        return
+    note(f"# {answer['name']}, version {answer['version']}")
+    line(answer["source"].rstrip("\n"))
+
+
+def read_text(path: Path) -> str:
+    """The file's text. Raises FeatureError when it cannot be read or is not UTF-8."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+        if len(raw) > MAX_FILE_BYTES:
+            raise FeatureError([Problem("longer than 1 MB", source=str(path))])
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise FeatureError([Problem(error.strerror or str(error), source=str(path))]) from None
+    except UnicodeDecodeError as error:
+        at = raw[: error.start].count(b"\n") + 1
+        problem = Problem("not UTF-8: save the file as UTF-8", line=at, source=str(path))
+        raise FeatureError([problem]) from None
+
+
+def read_feature(path: Path) -> "Feature":
+    """The feature of a file. Raises FeatureError with every problem and its line."""
+    from tierline.features.parse import parse_feature
+    from tierline.providers import known_providers
+
+    return parse_feature(read_text(path), str(path), known_providers())
+
+
+def missing_around(feature: "Feature") -> list[str]:
+    """What the feature's models need and this machine does not have, a line each."""
+    from tierline.providers import provider
+
+    lines = []
+    for tier in feature.allowed_tiers():
+        for model in tier.models:
+            missing = provider(model.provider).configured()
+            if missing:
+                lines.append(f"tier {tier.name}: {model}: {missing}")
+    return lines

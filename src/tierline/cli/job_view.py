@@ -1,0 +1,76 @@
+"""How one job is shown to a person: its fields, its attempts and their calls."""
+
+import json
+
+from tierline.cli.output import line, one_line, print_json, print_pairs, seconds, usd, when
+from tierline.json_text import JSON
+
+
+def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
+    if as_json:
+        print_json(job if attempts is None else job | {"attempts": attempts})
+        return
+    label = job.get("status_label")
+    error = job.get("error")
+    unknown = job.get("unknown_cost_calls")
+    cost = usd(job["cost_usd"]) + (f", and {unknown} calls of unknown cost" if unknown else "")
+    print_pairs(
+        [
+            ("id", job["id"]),
+            ("feature", f"{job['feature']} (version {job['feature_version']})"),
+            ("status", f"{job['status']}: {label}" if label else job["status"]),
+            ("tier", job["tier"]),
+            ("model", job.get("model")),
+            ("escalated", job.get("escalation_reason")),
+            ("error", f"{error['code']}: {error['message']}" if error else None),
+            ("unverified", "the answer failed a check" if job.get("unverified") else None),
+            ("output", _as_text(job.get("output"))),
+            ("cost", cost),
+            ("tokens", _tokens(job.get("usage"))),
+            ("submitted", when(job["created_at"]) or None),
+            ("ended", when(job.get("completed_at")) or None),
+        ]
+    )
+    if attempts is not None:
+        line()
+        _show_attempts(attempts)
+
+
+def _show_attempts(attempts: JSON) -> None:
+    for attempt in attempts:
+        verdict = attempt.get("verdict") or "running"
+        cost = usd(attempt.get("cost_usd"))
+        time_s = seconds(attempt.get("latency_s"))
+        words = ", ".join(part for part in (attempt.get("model"), time_s, cost) if part)
+        line(f"attempt {attempt['number']} on {attempt['tier']}: {verdict} ({words})")
+        if attempt.get("reason"):
+            line(f"    because: {one_line(attempt['reason'])}")
+        for call in attempt.get("calls") or []:
+            tokens = _tokens(call.get("usage")) or "tokens unknown"
+            line(
+                f"    {call['purpose']}: {call['model']}, {tokens}, {usd(call.get('cost_usd'))}"
+                + (f", {seconds(call['latency_s'])}" if call.get("latency_s") else "")
+            )
+
+
+def _tokens(usage: JSON | None) -> str | None:
+    if not usage or usage.get("input_tokens") is None:
+        return None
+    text = f"{usage['input_tokens']:,} in"
+    if usage.get("cached_input_tokens"):
+        text += f" + {usage['cached_input_tokens']:,} cached"
+    if usage.get("output_tokens") is not None:
+        text += f", {usage['output_tokens']:,} out"
+    return text
+
+
+def _as_text(output: JSON) -> str | None:
+    if output is None or isinstance(output, str):
+        return output
+    return json.dumps(output, ensure_ascii=False)
+
+
+def remark(job: JSON) -> str:
+    if job.get("error"):
+        return str(job["error"]["message"])
+    return job.get("status_label") or job.get("escalation_reason") or ""

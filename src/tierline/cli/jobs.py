@@ -1,0 +1,232 @@
+"""`tierline jobs`: submit one job, follow it, look at its attempts, cancel it or ask again."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierline.cli.job_view import remark, show_job
+from tierline.cli.options import Home, Json, command_group
+from tierline.errors import UsageError
+from tierline.json_text import JSON, NotJson, parse_json
+
+if TYPE_CHECKING:
+    from tierline.cli.client import Client
+
+app = command_group("Submit jobs, follow them, cancel or retry them.")
+
+TERMINAL = frozenset({"completed", "failed", "cancelled", "expired"})
+LONGEST_WAIT_S = 30.0  # of one request; a longer wait asks again
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
+
+
+@app.command()
+def submit(
+    feature: Annotated[str, typer.Argument(help="The feature to run.")],
+    input_: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            metavar="JSON|@FILE|-",
+            help="The input as JSON, from a file, or from stdin.",
+        ),
+    ],
+    wait: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Wait up to S seconds for the end.")
+    ] = 0.0,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Idempotency-Key: the same key and job is submitted once."),
+    ] = None,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Where to send the job's events, signed.")
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option(metavar="JSON|@FILE", help="An object to get back with the job.")
+    ] = None,
+    deadline: Annotated[
+        float | None, typer.Option(metavar="S", help="Not worth having after S seconds.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Submit one job and print its id, or with --wait how it ended.
+
+    Exit code 1 when it ended and not as completed.
+    """
+    from tierline.cli.client import connect
+
+    body: dict[str, JSON] = {"feature": feature, "input": _read_json(input_, "--input")}
+    if metadata is not None:
+        body["metadata"] = _read_json(metadata, "--metadata")
+    if webhook_url is not None:
+        body["webhook_url"] = webhook_url
+    if deadline is not None:
+        body["deadline_s"] = deadline
+    headers = {} if key is None else {"Idempotency-Key": key}
+    if wait:
+        headers["Prefer"] = f"wait={min(wait, LONGEST_WAIT_S):g}"
+    began = time.monotonic()
+    with connect(home) as api:
+        job = api.post("/v1/jobs", json=body, headers=headers)
+        job = _follow(api, job, wait - (time.monotonic() - began), as_json)
+    show_job(job, as_json)
+    _end(job)
+
+
+@app.command()
+def get(
+    job_id: JobId,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="With every attempt, its verdict and its calls.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Wait up to S seconds for the end.")
+    ] = 0.0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """One job: where it is, what came out, and what it cost."""
+    from tierline.cli.client import connect
+
+    with connect(home) as api:
+        job = _follow(api, api.get(_path(job_id)), wait, as_json)
+        tried = api.get(f"{_path(job_id)}/attempts")["data"] if attempts else None
+    show_job(job, as_json, tried)
+
+
+@app.command("list")
+def list_(
+    feature: Annotated[str | None, typer.Option(help="Only of this feature.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="queued, in_progress, completed, failed, cancelled or expired."),
+    ] = None,
+    tier: Annotated[str | None, typer.Option(help="Only at, or ended on, this tier.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Only of this batch.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Jobs in one page.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="The next page, as the last one said.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Jobs of your account, the newest first."""
+    from tierline.cli.client import connect
+    from tierline.cli.output import Col, note, one_line, print_json, print_table, usd, when
+
+    asked = {
+        "feature": feature,
+        "status": status,
+        "tier": tier,
+        "batch_id": batch,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    with connect(home) as api:
+        page = api.get("/v1/jobs", params={k: v for k, v in asked.items() if v is not None})
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        [
+            *(Col("ID", wrap=False), Col("FEATURE"), Col("STATUS"), Col("TIER")),
+            *(Col("COST", "right"), Col("SUBMITTED"), Col("NOTE")),
+        ],
+        [
+            (
+                job["id"],
+                job["feature"],
+                job["status"],
+                job["tier"],
+                usd(job["cost_usd"]) + ("+?" if job.get("unknown_cost_calls") else ""),
+                when(job["created_at"]),
+                one_line(remark(job), 60),
+            )
+            for job in page["data"]
+        ],
+        empty="no jobs",
+    )
+    if page.get("next_cursor"):
+        note(f"more: --cursor {page['next_cursor']}")
+
+
+@app.command()
+def cancel(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
+    """Withdraw a job. One that runs is asked to stop, and says so until it has."""
+    from tierline.cli.client import connect
+    from tierline.cli.output import line, print_json
+
+    with connect(home) as api:
+        job = api.post(f"{_path(job_id)}/cancel")
+    if as_json:
+        print_json(job)
+    elif job["status"] in TERMINAL:
+        line(f"{job['id']} is {job['status']}")
+    else:
+        line(f"{job['id']} is {job['status']}: asked to stop, see 'tierline jobs get'")
+
+
+@app.command()
+def retry(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
+    """Submit a job that ended without an answer once more, as a new job."""
+    from tierline.cli.client import connect
+    from tierline.cli.output import line, print_json
+
+    with connect(home) as api:
+        job = api.post(f"{_path(job_id)}/retry")
+    if as_json:
+        print_json(job)
+    else:
+        line(f"{job['id']} is {job['status']}")
+
+
+def _path(job_id: str) -> str:
+    from urllib.parse import quote
+
+    return f"/v1/jobs/{quote(job_id, safe='')}"
+
+
+def _follow(api: "Client", job: JSON, wait_s: float, quiet: bool) -> JSON:
+    """The job once it ended, or as it is after `wait_s` seconds; changes are told on stderr."""
+    from tierline.cli.output import note
+
+    deadline = time.monotonic() + wait_s
+    said = None
+    pause_s = 0.05
+    while job["status"] not in TERMINAL and time.monotonic() < deadline:
+        words = job.get("status_label")
+        if words and words != said and not quiet and sys.stderr.isatty():
+            note(f"{words}")
+            said = words
+        time.sleep(max(0.0, min(pause_s, deadline - time.monotonic())))
+        pause_s = min(pause_s * 1.5, 1.0)
+        job = api.get(_path(job["id"]))
+    return job
+
+
+def _end(job: JSON) -> None:
+    if job["status"] in TERMINAL and job["status"] != "completed":
+        raise typer.Exit(1)
+
+
+def _read_json(text: str, option: str) -> JSON:
+    """The JSON that an option holds or points to. Raises UsageError."""
+    if text == "-":
+        raw, source = sys.stdin.buffer.read(), "stdin"
+    elif text.startswith("@"):
+        source = text[1:]
+        try:
+            raw = Path(source).read_bytes()
+        except OSError as error:
+            raise UsageError(f"{option}: {source}: {error.strerror or error}") from None
+    else:
+        raw, source = text.encode("utf-8", "surrogatepass"), option
+    try:
+        return parse_json(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UsageError(f"{option}: {source} is not UTF-8") from None
+    except NotJson as error:
+        hint = "; @FILE reads a file" if source == option else f" ({source})"
+        raise UsageError(f"{option}: {error.message}{hint}") from None

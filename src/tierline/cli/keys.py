@@ -1,0 +1,113 @@
+"""`tierline keys`: make, list and revoke the API keys of accounts."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from tierline.cli.options import Home, Json, command_group
+
+app = command_group("Create, list and revoke API keys.")
+
+
+@app.command()
+def create(
+    account: Annotated[
+        str | None, typer.Option(help="The account it acts for; your own unless said.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What it is for, to recognise it by.")] = "",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="submit, read or admin; repeat it for several. submit and read unless said."
+        ),
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, help="Days until it ends by itself; never unless said.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key and print it. It is shown this once: only its hash is kept."""
+    from tierline.cli.client import connect
+    from tierline.cli.output import line, note, print_json
+
+    body: dict[str, object] = {"name": name, "scopes": scope or ["submit", "read"]}
+    if account is not None:
+        body["account"] = account
+    if days is not None:
+        body["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+    with connect(home) as api:
+        made = api.post("/v1/keys", json=body)
+    if as_json:
+        print_json(made)
+        return
+    note(
+        f"key {made['id']} of account {made['account']}, scopes {', '.join(made['scopes'])}; "
+        "shown this once:"
+    )
+    line(made["key"])
+
+
+@app.command("list")
+def list_(
+    account: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """The keys, by the first characters of each; no key can be read again."""
+    from tierline.cli.client import connect
+    from tierline.cli.output import Col, print_json, print_table, when
+
+    with connect(home) as api:
+        answer = api.get("/v1/keys", params={} if account is None else {"account": account})
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        [
+            *(Col("ID", "right"), Col("KEY", wrap=False), Col("ACCOUNT"), Col("NAME")),
+            *(Col("SCOPES"), Col("LAST USED"), Col("ENDS")),
+        ],
+        [
+            (
+                key["id"],
+                f"{key['prefix']}…",
+                key["account"],
+                key["name"],
+                " ".join(key["scopes"]),
+                when(key.get("last_used_at")) or "never",
+                _ends(key.get("revoked_at"), key.get("expires_at")),
+            )
+            for key in answer["data"]
+        ],
+        empty="no keys",
+    )
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as 'keys list' says.")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """End a key: it is refused from now on. Jobs that it submitted go on."""
+    from urllib.parse import quote
+
+    from tierline.cli.client import connect
+    from tierline.cli.output import line, print_json
+
+    with connect(home) as api:
+        answer = api.delete(f"/v1/keys/{quote(key_id, safe='')}")
+    if as_json:
+        print_json(answer or {"id": key_id, "revoked": True})
+    else:
+        line(f"key {key_id} is revoked")
+
+
+def _ends(revoked_at: object, expires_at: object) -> str:
+    from tierline.cli.output import when
+
+    if revoked_at:
+        return f"revoked {when(revoked_at)}"
+    return when(expires_at)

@@ -1,0 +1,179 @@
+"""The `tierline` command: which subcommands there are, and how every one of them ends.
+
+Exit codes: 0 done, 1 it could not be done, 2 the command was not right as written, 130 Ctrl-C.
+Whatever goes wrong is one line on stderr (several when a file has several problems), never a
+traceback; TIERLINE_DEBUG=1 shows it. A subcommand's module is imported when it is run.
+"""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tierline.cli.options import command_group
+from tierline.errors import InvalidInput, TierlineError, UsageError
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A subcommand before its module is imported."""
+
+    module: str
+    attribute: str  # a typer.Typer there, or a function
+    summary: str  # as `tierline --help` shows it
+
+
+_ENTRIES = {
+    "up": _Entry(
+        "tierline.cli.up", "up", "Start all that is missing on this machine, and stay until Ctrl-C."
+    ),
+    "features": _Entry(
+        "tierline.cli.features", "app", "Write, check, apply and show feature files."
+    ),
+    "jobs": _Entry("tierline.cli.jobs", "app", "Submit jobs, follow them, cancel or retry them."),
+    "backfill": _Entry(
+        "tierline.cli.backfill.command",
+        "backfill",
+        "Run a feature over a CSV or JSONL file or a folder.",
+    ),
+    "queues": _Entry("tierline.cli.queues", "queues", "What waits and runs in each queue, live."),
+    "keys": _Entry("tierline.cli.keys", "app", "Create, list and revoke API keys."),
+    "accounts": _Entry("tierline.cli.accounts", "app", "Create, change and list accounts."),
+    "models": _Entry(
+        "tierline.cli.models", "app", "Which models are used, and fetching local ones."
+    ),
+    "db": _Entry("tierline.cli.db", "app", "Bring the database to this version."),
+}
+
+
+class _Lazy(TyperGroup):
+    """The root's group: names and summaries without imports, the real command when it is run."""
+
+    _listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(_ENTRIES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        entry = _ENTRIES.get(cmd_name)
+        if entry is None:
+            return None
+        if self._listing:
+            stub = typer.Typer(add_completion=False, rich_markup_mode=None)
+            stub.command(cmd_name, short_help=entry.summary)(lambda: None)
+            return typer.main.get_command(stub)
+        found = getattr(importlib.import_module(entry.module), entry.attribute)
+        if not isinstance(found, typer.Typer):
+            single = command_group(entry.summary)
+            single.command(cmd_name)(found)
+            found = single
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
+
+
+app = command_group(
+    "Language-model jobs: a small model answers first, what fails a check gets deeper analysis.",
+    cls=_Lazy,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tierline {version('tierline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit; what `tierline` and `python -m tierline` start."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    _make_streams_forgiving()
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`| head`) has what it wanted. Python would complain again at its own exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _invoke(arguments: list[str] | None) -> int:
+    try:
+        app(args=arguments, prog_name="tierline", standalone_mode=True)
+    except SystemExit as end:
+        return _exit_code(end)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        raise
+    except InvalidInput as error:
+        if os.environ.get("TIERLINE_DEBUG"):
+            raise
+        for problem in error.problems:
+            _say(str(problem))
+        return 2
+    except TierlineError as error:
+        if os.environ.get("TIERLINE_DEBUG"):
+            raise
+        _say(f"tierline: {error.message}")
+        return 2 if isinstance(error, UsageError) else 1
+    except Exception as error:
+        if os.environ.get("TIERLINE_DEBUG"):
+            raise
+        what = " ".join(str(error).split())[:300]
+        _say(
+            f"tierline: unexpected {type(error).__name__}: {what} "
+            "(set TIERLINE_DEBUG=1 to see where)"
+        )
+        return 1
+    return 0
+
+
+def _exit_code(end: SystemExit) -> int:
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    _say(str(end.code))
+    return 1
+
+
+def _say(line: str) -> None:
+    from tierline.cli.output import plain
+
+    sys.stdout.flush()
+    sys.stderr.write(plain(line) + "\n")
+    sys.stderr.flush()
+
+
+def _make_streams_forgiving() -> None:
+    """A terminal that cannot show a character shows a stand-in; the command does not die of it."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
