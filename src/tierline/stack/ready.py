@@ -1,0 +1,77 @@
+"""Whether each part of a running product answers: one question each, asked and not waited for."""
+
+import base64
+import http.client
+import re
+import time
+from collections.abc import Callable, Mapping
+
+from tierline.errors import TierlineError
+from tierline.stack.ports import HOST
+from tierline.stack.procfile import Entry
+
+ASK_S = 2.0  # the longest that one question takes
+
+Check = Callable[[], bool]
+
+
+def http_answers(port: int, path: str, headers: Mapping[str, str] | None = None) -> bool:
+    """Whether GET `path` on loopback gives 200."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=ASK_S)
+    try:
+        connection.request("GET", path, headers=dict(headers or {}))
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def flower_answers(port: int, user: str, password: str) -> bool:
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return http_answers(port, "/tasks", {"Authorization": f"Basic {credentials}"})
+
+
+def worker_name(entry: Entry) -> str | None:
+    """The name under which an entry of the Procfile beats; None when it is no worker."""
+    match = re.search(r"-m workers\b(?!\.).*--name[ =](\S+)", entry.command)
+    return match[1] if match else None
+
+
+class Workers:
+    """Tells from the beats in the database which workers have come since this was made."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._before = {row[0] for row in self._beats()}
+
+    def came(self, name: str) -> bool:
+        return any(
+            worker not in self._before and shown.split("@")[0] == name
+            for worker, shown in self._beats()
+        )
+
+    def _beats(self) -> list[tuple[object, str]]:
+        import psycopg
+
+        try:
+            with psycopg.connect(self._url, connect_timeout=2, autocommit=True) as connection:
+                return connection.execute("SELECT worker, name FROM worker_beats").fetchall()
+        except psycopg.Error:
+            return []
+
+
+def wait_for(checks: Mapping[str, Check], timeout_s: float, between: Callable[[], None]) -> None:
+    """Return when every check has been true once. `between` runs while waiting and may raise.
+
+    Raises TierlineError, naming what did not answer, after `timeout_s` seconds.
+    """
+    deadline = time.monotonic() + timeout_s
+    open_checks = dict(checks)
+    while True:
+        open_checks = {name: check for name, check in open_checks.items() if not check()}
+        if not open_checks:
+            return
+        if time.monotonic() > deadline:
+            raise TierlineError(f"not ready within {timeout_s:.0f} s: {', '.join(open_checks)}")
+        between()

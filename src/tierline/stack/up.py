@@ -1,0 +1,216 @@
+"""What `tierline up` does: servers, migrations, keys, processes, and all of it back down again.
+
+It decides the order and nothing else: servers.py starts the databases, supervisor.py keeps
+processes running, ready.py asks whether they answer. Words for people are the caller's.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tierline.stack import local_servers, postgres, procfile, ready, running, valkey
+from tierline.stack.child import Child, Program
+from tierline.stack.home import Home, HomeLock, open_home, write_private
+from tierline.stack.local_servers import LocalServer
+from tierline.stack.logs import LogPump
+from tierline.stack.ports import HOST, choose
+from tierline.stack.run_keys import Keys, RunKeys
+from tierline.stack.running import Addresses
+from tierline.stack.servers import Servers, end_left_overs, remove_sockets
+from tierline.stack.supervisor import Stopping, Supervisor
+
+READY_S = 90.0  # for everything to answer, on a slow and busy machine
+STOP_S = 30.0  # a checkpoint on a slow disk
+FAILED_STARTS = 3  # ends of one process before everything answered: it will not come
+LOOK_FOR_MODELS_S = 2.0  # how often features are asked which local models they name
+FLOWER_USER = "tierline"
+
+
+@dataclass(frozen=True)
+class Options:
+    """One run, as asked for on the command line."""
+
+    home: Path
+    port: int = 8000  # 0: a free one
+    flower_port: int = 5555  # 0: a free one
+    with_flower: bool = True
+    procfile: Path = field(default_factory=procfile.default_path)
+    grace_s: float = 20.0  # what running calls get after the first Ctrl-C
+
+
+class Up:
+    """One run of the product on one home. `say` is told what happens, a line at a time."""
+
+    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+        self.options = options
+        self.first_admin_key: str | None = None  # set when the database was made by this run
+        self._say = say
+        self._supervisor = Supervisor(say)
+        self._entries = procfile.parse(options.procfile.read_text(), options.procfile.name)
+        if not options.with_flower:
+            self._entries = [entry for entry in self._entries if entry.name != "flower"]
+        self._processes: list[Child] = []
+        self._models: dict[str, LocalServer] = {}
+        self._model_children: dict[str, Child] = {}
+        self._next_look = 0.0
+
+    def run(self, on_ready: Callable[[Addresses], None]) -> int:
+        """Start everything, call `on_ready` once, and stay until told to stop. The exit code."""
+        home = open_home(self.options.home)
+        lock = HomeLock(home)
+        lock.acquire()
+        pump = LogPump()
+        try:
+            self._supervisor.listen()
+            for name in end_left_overs(home):
+                self._say(f"ended {name}, left over from an earlier run")
+            running.withdraw(home.run)
+            self._run_on(home, pump, on_ready)
+        finally:
+            pump.close()
+            running.withdraw(home.run)
+            remove_sockets(home)
+            lock.release()
+        return 130 if self._supervisor.at_once else 0
+
+    def _run_on(self, home: Home, pump: LogPump, on_ready: Callable[[Addresses], None]) -> None:
+        port = choose(self.options.port, "--port")
+        flower_port = choose(self.options.flower_port, "--flower-port")
+        servers = Servers(
+            home,
+            pump,
+            with_postgres=not os.environ.get("DATABASE_URL"),
+            with_valkey=not os.environ.get("REDIS_URL"),
+        )
+        keys: Keys | None = None
+        try:
+            database_url = os.environ.get("DATABASE_URL") or postgres.url(home)
+            redis_url = os.environ.get("REDIS_URL") or valkey.url(home)
+            environment = {
+                "DATABASE_URL": database_url,
+                "REDIS_URL": redis_url,
+                "PORT": str(port),
+                "FLOWER_PORT": str(flower_port),
+                "TIERLINE_FLOWER_USER": FLOWER_USER,
+                "TIERLINE_FLOWER_PASSWORD": home.secret("flower"),
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+                "PYTHONUNBUFFERED": "1",
+                **self._plan_models(home),
+            }
+            self._start_models({"smollm2-135m"}, home, pump)
+            servers.begin()
+            from tierline.storage import migrate  # slow to import: the servers start meanwhile
+
+            servers.start(self._supervisor.check)
+            for child in servers.children():
+                self._supervisor.keep(child, started=True)
+            before, _ = migrate.upgrade(database_url)
+            self._supervisor.check()
+            keys = RunKeys(database_url, home.tag).make(first=before is None)
+            self.first_admin_key = keys.first_admin
+            write_private(home.run / "api_key", keys.run + "\n")
+            workers = ready.Workers(database_url)
+            self._start_processes(environment, home, pump)
+            addresses = Addresses(
+                api=f"http://{HOST}:{port}",
+                flower=f"http://{HOST}:{flower_port}" if self._has("flower") else None,
+                api_key=keys.run,
+                flower_user=FLOWER_USER if self._has("flower") else None,
+                flower_password=home.secret("flower") if self._has("flower") else None,
+                database_url=database_url,
+                redis_url=redis_url,
+            )
+            self._wait_ready(port, flower_port, home, workers)
+            running.announce(home.run, addresses)
+            on_ready(addresses)
+            self._stay(database_url, home, pump)
+        except Stopping:
+            pass
+        finally:
+            self._stop(servers, keys)
+
+    def _stay(self, database_url: str, home: Home, pump: LogPump) -> None:
+        while not self._supervisor.stopping:
+            self._supervisor.tend()
+            if self._models.keys() - self._model_children.keys():
+                self._look_for_models(database_url, home, pump)
+            self._supervisor.pause()
+
+    def _stop(self, servers: Servers, keys: Keys | None) -> None:
+        flower = [child for child in self._processes if child.name == "flower"]
+        others = [child for child in self._processes if child.name != "flower"]
+        models = list(self._model_children.values())
+        self._supervisor.stop([others, flower, models], self.options.grace_s)
+        if keys is not None and not self._supervisor.at_once:
+            keys.revoke()
+        self._supervisor.stop([[child] for child in servers.children()], STOP_S)
+
+    def _plan_models(self, home: Home) -> Mapping[str, str]:
+        """Choose ports for every local model that is here, so that one can be started later."""
+        if os.environ.get("TIERLINE_LOCAL_URL"):
+            return {}
+        key = home.secret("local_models")
+        planned, _ = local_servers.plan({"smollm2-135m", "qwen2.5-coder-1.5b"}, key)
+        self._models = {server.model.name: server for server in planned}
+        return local_servers.environment(planned, key)
+
+    def _start_models(self, names: set[str], home: Home, pump: LogPump) -> None:
+        for name in sorted(names & (self._models.keys() - self._model_children.keys())):
+            child = Child(self._models[name].program(), home, pump)
+            self._model_children[name] = child
+            self._supervisor.keep(child)
+
+    def _look_for_models(self, database_url: str, home: Home, pump: LogPump) -> None:
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_FOR_MODELS_S
+        self._start_models(local_servers.named_by_features(database_url), home, pump)
+
+    def _start_processes(self, environment: Mapping[str, str], home: Home, pump: LogPump) -> None:
+        words = {**os.environ, **environment}
+        for entry in self._entries:
+            argv = entry.argv(words)
+            if argv[0] in ("python", "python3"):
+                argv[0] = sys.executable
+            program = Program(entry.name, argv, env=environment, cwd=home.path)
+            child = Child(program, home, pump)
+            self._processes.append(child)
+            self._supervisor.keep(child)
+
+    def _wait_ready(self, port: int, flower_port: int, home: Home, workers: ready.Workers) -> None:
+        checks: dict[str, ready.Check] = {}
+        for name, server in self._models.items():
+            if name in self._model_children:
+                checks[server.name] = _asking(server.port, "/health")
+        if self._has("api"):
+            checks["api"] = _asking(port, "/readyz")
+        if self._has("flower"):
+            password = home.secret("flower")
+            checks["flower"] = lambda: ready.flower_answers(flower_port, FLOWER_USER, password)
+        for entry in self._entries:
+            beat_name = ready.worker_name(entry)
+            if beat_name is not None:
+                checks[entry.name] = _beating(workers, beat_name)
+        ready.wait_for(checks, READY_S, self._between)
+
+    def _between(self) -> None:
+        self._supervisor.check()
+        self._supervisor.tend()
+        for kept in self._supervisor.kept.values():
+            if kept.starts >= FAILED_STARTS and kept.due_at is not None:
+                raise kept.child.failed("keeps ending while it starts")
+        self._supervisor.pause(0.05)
+
+    def _has(self, name: str) -> bool:
+        return any(entry.name == name for entry in self._entries)
+
+
+def _asking(port: int, path: str) -> ready.Check:
+    return lambda: ready.http_answers(port, path)
+
+
+def _beating(workers: ready.Workers, name: str) -> ready.Check:
+    return lambda: workers.came(name)

@@ -1,0 +1,105 @@
+"""What a person can see in Flower, and what nobody can."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.waiting import wait_until
+from tierline.stack import valkey
+from tierline.stack.ports import free_port
+from tierline.stack.servers import Servers
+
+AUTH = ("tester", "open-sesame")
+ALL_TASKS = {
+    "draw": "1",
+    "start": "0",
+    "length": "50",
+    "order[0][column]": "0",
+    "columns[0][data]": "name",
+}
+
+
+@pytest.fixture(scope="module")
+def flower(stack: Servers) -> Iterator[httpx.Client]:
+    """Flower over a worker that has run one task well and one badly."""
+    port = free_port()
+    environment = {**os.environ, "REDIS_URL": valkey.url(stack.home), "FLOWER_PORT": str(port)}
+    module = [sys.executable, "-m", "tests.support.small_celery"]
+    page = subprocess.Popen([*module, "flower"], env=environment)
+    worker = subprocess.Popen([*module, "worker"], env=environment)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=AUTH) as client:
+            wait_until(lambda: answers(client), 20, "Flower to answer")
+            wait_until(lambda: "slm@here" in client.get("/workers?json=1").text, 20, "the worker")
+            send = "from tests.support import small_celery as s; "
+            send += "s.answer.delay('job-1'); s.deliver.apply_async(['d-1'], queue='webhooks')"
+            subprocess.run([sys.executable, "-c", send], env=environment, check=True, timeout=30)
+            wait_until(lambda: states(client) == {"SUCCESS", "FAILURE"}, 20, "both tasks to end")
+            yield client
+    finally:
+        for process in (worker, page):
+            process.kill()
+            process.wait()
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/healthcheck").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def tasks(client: httpx.Client) -> list[dict[str, object]]:
+    answer = client.get("/tasks/datatable", params=ALL_TASKS)
+    found: list[dict[str, object]] = answer.json()["data"]
+    return found
+
+
+def states(client: httpx.Client) -> set[object]:
+    return {task["state"] for task in tasks(client)}
+
+
+def test_nothing_is_shown_without_the_password(flower: httpx.Client) -> None:
+    for path in ("/", "/workers", "/tasks", "/broker", "/api/tasks", "/api/workers"):
+        answer = httpx.get(f"{flower.base_url}{path}")
+        assert answer.status_code == 401, path
+
+
+def test_the_broker_page_lists_the_queues(flower: httpx.Client) -> None:
+    page = flower.get("/broker").text
+    assert ">slm<" in page.replace(" ", "").replace("\n", "")
+    assert ">webhooks<" in page.replace(" ", "").replace("\n", "")
+
+
+def test_the_task_list_shows_the_queue_of_each_task(flower: httpx.Client) -> None:
+    queues = {task["name"]: task["routing_key"] for task in tasks(flower)}
+    assert queues == {"answer a job": "slm", "deliver a webhook": "webhooks"}
+
+
+def test_no_page_shows_a_result_an_exception_or_the_broker_password(
+    flower: httpx.Client, stack: Servers
+) -> None:
+    worker = wait_until(
+        lambda: flower.get("/api/workers", params={"refresh": "1"}).text, 10, "the workers"
+    )
+    pages = [flower.get(path).text for path in ("/", "/workers", "/tasks", "/broker")]
+    pages += [worker, flower.get("/worker/slm@here").text, flower.get("/api/tasks").text]
+    pages += [json.dumps(tasks(flower)), flower.get("/metrics").text]
+    for task in tasks(flower):
+        pages.append(flower.get(f"/task/{task['uuid']}").text)
+        pages.append(flower.get(f"/api/task/info/{task['uuid']}").text)
+    assert "slm@here" in worker
+    for page in pages:
+        assert "the-secret" not in page
+        assert stack.home.secret("valkey") not in page
+
+
+def test_nothing_can_be_done_from_flower(flower: httpx.Client) -> None:
+    task = tasks(flower)[0]["uuid"]
+    for path in (f"/api/task/revoke/{task}", "/api/worker/shutdown/slm@here"):
+        assert flower.post(path).status_code in (401, 403), path
