@@ -1,0 +1,4 @@
+"""The processes behind the API: workers on Celery, and the dispatcher that feeds them hints.
+
+Thin doors on tierline.services: what a job goes through stands there.
+"""

@@ -77,6 +77,7 @@ class CheckFailed:
 
     verdict: Verdict
     reason: str
+    understood: bool = True  # whether it could be read: only then can it be served unverified
 
 
 @dataclass(frozen=True)
@@ -207,21 +208,22 @@ def _after_failure(
             return Transition(queued, wait_s=wait_s)
         case ProviderFailed(retryable=True) if queued.failures + 1 < route.retries:
             return Transition(replace(queued, failures=queued.failures + 1), wait_s=outcome.wait_s)
-        case ProviderFailed(verdict, reason) | CheckFailed(verdict, reason):
-            return _next_tier(queued, verdict, reason, route)
+        case ProviderFailed() | CheckFailed():
+            return _next_tier(queued, outcome, route)
 
 
-def _next_tier(queued: JobState, verdict: Verdict, reason: str, route: Route) -> Transition:
+def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: Route) -> Transition:
+    verdict, reason = outcome.verdict, outcome.reason
     following = route.after(queued.tier_index)
     if following is not None:
         return Transition(
             replace(queued, tier_index=following, failures=0),
             escalation_reason=f"{verdict}: {reason}",
         )
-    of_the_answer = verdict in CHECK_FAILURES
-    if of_the_answer and route.on_blocked == "return_unverified":
-        served = replace(queued, status=Status.COMPLETED)
-        return Transition(served, serve_answer=True, unverified=True)
-    code = "checks_failed" if of_the_answer else str(verdict)
+    match outcome:
+        case CheckFailed(understood=True) if route.on_blocked == "return_unverified":
+            served = replace(queued, status=Status.COMPLETED)
+            return Transition(served, serve_answer=True, unverified=True)
+    code = "checks_failed" if verdict in CHECK_FAILURES else str(verdict)
     error = JobError(code, f"{verdict}: {reason}")
     return Transition(replace(queued, status=Status.FAILED), error=error)

@@ -1,0 +1,112 @@
+"""Who is alive, and which hints are lost: what an onlooker concludes from looking again and again.
+
+Pure but for its memory: the caller passes in what it saw and its own monotonic clock, in seconds.
+Nothing here trusts a time that another process wrote.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from uuid import UUID
+
+Seen = TypeVar("Seen")
+
+
+@dataclass
+class _Unchanged(Generic[Seen]):
+    value: Seen
+    since_s: float
+
+
+@dataclass
+class LeaseWatch:
+    """Finds claims whose beat stands still for `lease_s` while the database answers.
+
+    `blind_s` is the longest time between two looks that still counts as having watched: after a
+    longer one, or after `interrupted()`, every lease has its whole time again, so that neither an
+    outage nor a frozen dispatcher costs a worker its jobs.
+    """
+
+    lease_s: float
+    blind_s: float
+    _claims: dict[UUID, _Unchanged[tuple[UUID, int] | None]] = field(default_factory=dict)
+    _last_s: float | None = None
+
+    def interrupted(self) -> None:
+        """The last look failed: what happened since the one before is not known."""
+        self._last_s = None
+
+    def look(
+        self, now_s: float, tokens: Iterable[UUID], beats: Mapping[UUID, tuple[UUID, int]]
+    ) -> list[UUID]:
+        """The tokens of lost leases. `beats` maps a token to its worker and that worker's beat."""
+        watched = self._last_s is not None and now_s - self._last_s <= self.blind_s
+        self._last_s = now_s
+        before, self._claims = self._claims, {}
+        lost = []
+        for token in tokens:
+            seen = beats.get(token)
+            known = before.get(token)
+            if known is None or known.value != seen or not watched:
+                known = _Unchanged(seen, now_s)
+            self._claims[token] = known
+            if now_s - known.since_s >= self.lease_s:
+                lost.append(token)
+        return lost
+
+
+@dataclass
+class AliveWatch:
+    """Tells the worker processes whose beat moves from those that left a row behind."""
+
+    lease_s: float
+    _workers: dict[UUID, _Unchanged[int]] = field(default_factory=dict)
+
+    def look(self, now_s: float, beats: Mapping[UUID, int]) -> frozenset[UUID]:
+        """The workers that are alive as far as one can tell; a new row counts at once."""
+        for gone in self._workers.keys() - beats.keys():
+            del self._workers[gone]
+        for worker, beat in beats.items():
+            known = self._workers.get(worker)
+            if known is None or known.value != beat:
+                self._workers[worker] = _Unchanged(beat, now_s)
+        return frozenset(
+            worker
+            for worker, known in self._workers.items()
+            if now_s - known.since_s < self.lease_s
+        )
+
+    def still_since_s(self, worker: UUID) -> float | None:
+        """When its beat was last seen to change, on the caller's clock."""
+        known = self._workers.get(worker)
+        return None if known is None else known.since_s
+
+
+@dataclass
+class HintWatch:
+    """Finds hints that no worker will ever get.
+
+    A hint is lost only if its job still waits while, for `lost_s`, a later hint of its queue has
+    been taken or the queue's list in the broker has been empty. A queue that does not move is only
+    waiting.
+    """
+
+    lost_s: float
+    _out: dict[int, str] = field(default_factory=dict)  # hint number → queue, at the last look
+    _taken: dict[str, int] = field(default_factory=dict)  # queue → the latest hint seen to be taken
+    _doubted: dict[int, float] = field(default_factory=dict)  # hint number → since
+
+    def look(
+        self, now_s: float, out: Mapping[int, str], empty_queues: Collection[str]
+    ) -> list[int]:
+        """The lost ones among the hint numbers in `out`; `empty_queues` are empty in the broker."""
+        for number, queue in self._out.items():
+            if number not in out:
+                self._taken[queue] = max(number, self._taken.get(queue, number))
+        self._out = dict(out)
+        doubted: dict[int, float] = {}
+        for number, queue in out.items():
+            if queue in empty_queues or number < self._taken.get(queue, 0):
+                doubted[number] = self._doubted.get(number, now_s)
+        self._doubted = doubted
+        return [number for number, since_s in doubted.items() if now_s - since_s >= self.lost_s]

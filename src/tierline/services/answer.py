@@ -1,0 +1,213 @@
+"""Getting one tier's answer and judging it: which calls a feature's confidence asks for.
+
+Reads and writes nothing but through the attempt's CallBook.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tierline.checks import Judgement, judge
+from tierline.checks.agreement import agreement
+from tierline.checks.labels import closed_set, score, scoring_messages
+from tierline.features import Confidence, Feature, Tier
+from tierline.prompts import Message, PriorFailure, answer_messages, reask_messages
+from tierline.providers.types import CallFailed, Completion, TokenLogprob
+from tierline.services.calls import CallBook
+from tierline.verdicts import Verdict
+
+REASKABLE = frozenset(
+    {Verdict.MALFORMED, Verdict.SCHEMA, Verdict.RULE, Verdict.UNGROUNDED, Verdict.TRUNCATED}
+)
+LABEL_LOGPROBS = 500  # as many as the local server gives; a provider with fewer gives what it has
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One tier's answer and what the checks say of it."""
+
+    text: str
+    judgement: Judgement
+    model: str  # the exact model that answered
+    confidence: float | None = None  # 0 to 1, where the feature asks for it
+
+
+class Answering:
+    """How answers are got. One per process: it remembers the scores of content-free inputs."""
+
+    def __init__(self) -> None:
+        self._baselines: dict[tuple[str, str, str], list[TokenLogprob]] = {}
+        self._lock = threading.Lock()
+
+    def answer(
+        self,
+        book: CallBook,
+        feature: Feature,
+        tier: Tier,
+        input: Any,
+        prior: PriorFailure | None,
+    ) -> Answered:
+        """Raises CallFailed when no model answers, RuleBroken when the feature's rule errors."""
+        confidence = feature.confidence_of(tier)
+        if confidence is None:
+            return self._single(book, feature, tier, input, prior)
+        if confidence.signal == "label_logprob":
+            return self._by_labels(book, feature, tier, input, prior, confidence)
+        return self._by_agreement(book, feature, tier, input, prior, confidence)
+
+    def _single(
+        self,
+        book: CallBook,
+        feature: Feature,
+        tier: Tier,
+        input: Any,
+        prior: PriorFailure | None,
+    ) -> Answered:
+        messages = answer_messages(feature, tier, input, prior)
+        answered = _ask(book, "answer", feature, input, messages)
+        verdict, reason = answered.judgement.verdict, answered.judgement.reason
+        if not tier.reask or verdict not in REASKABLE:
+            return answered
+        again = reask_messages(messages, answered.text, reason or str(verdict))
+        return _ask(book, "reask", feature, input, again)
+
+    def _by_agreement(
+        self,
+        book: CallBook,
+        feature: Feature,
+        tier: Tier,
+        input: Any,
+        prior: PriorFailure | None,
+        wanted: Confidence,
+    ) -> Answered:
+        """The output that most samples give (self-consistency, Wang et al., 2022)."""
+        messages = answer_messages(feature, tier, input, prior)
+        samples = [
+            _ask(
+                book,
+                "sample" if number else "answer",
+                feature,
+                input,
+                messages,
+                temperature=wanted.temperature,
+                seed=number + 1,
+            )
+            for number in range(wanted.samples or 1)
+        ]
+        good = [sample for sample in samples if sample.judgement.verdict is Verdict.PASSED]
+        if not good:
+            return replace(samples[0], confidence=0.0)
+        index, _ = agreement([sample.judgement.output for sample in good])
+        chosen = good[index]
+        same = agreement_with(chosen, good)
+        return _sure_enough(replace(chosen, confidence=same / len(samples)), wanted)
+
+    def _by_labels(
+        self,
+        book: CallBook,
+        feature: Feature,
+        tier: Tier,
+        input: Any,
+        prior: PriorFailure | None,
+        wanted: Confidence,
+    ) -> Answered:
+        """The label whose score gains most over a content-free input's (Zhao et al., 2021)."""
+        labels = closed_set(feature.output_schema)
+        if labels is None:  # refused when a feature is applied
+            raise TypeError("label scores need a closed set of answers")
+        messages = scoring_messages(feature, tier, labels, input, prior)
+        completion = _score_call(book, messages)
+        scores = score(
+            labels, _first_token(completion), self._baseline(book, feature, tier, completion.model)
+        )
+        output = labels.wrap(scores.best)
+        judgement = judge(feature, input, labels.text(scores.best))
+        answered = Answered(
+            text=labels.text(scores.best),
+            judgement=replace(judgement, output=output),
+            model=completion.model,
+            confidence=scores.confidence,
+        )
+        return _sure_enough(answered, wanted)
+
+    def _baseline(
+        self, book: CallBook, feature: Feature, tier: Tier, model: str
+    ) -> list[TokenLogprob]:
+        key = (feature.fingerprint(), tier.name, model)
+        with self._lock:
+            known = self._baselines.get(key)
+        if known is None:
+            labels = closed_set(feature.output_schema)
+            assert labels is not None
+            empty = _score_call(book, scoring_messages(feature, tier, labels, None))
+            known = _first_token(empty)
+            with self._lock:
+                self._baselines[key] = known
+        return known
+
+
+def agreement_with(chosen: Answered, samples: list[Answered]) -> int:
+    """How many samples give the chosen output."""
+    return sum(
+        agreement([chosen.judgement.output, sample.judgement.output])[1] == 1.0
+        for sample in samples
+    )
+
+
+def _ask(
+    book: CallBook,
+    purpose: str,
+    feature: Feature,
+    input: Any,
+    messages: list[Message],
+    temperature: float | None = None,
+    seed: int | None = None,
+) -> Answered:
+    schema: Mapping[str, Any] | None = None if feature.plain_text else feature.output_schema
+    completion = book.complete(
+        purpose, messages, json_schema=schema, temperature=temperature, seed=seed
+    )
+    # Postgres's text holds no NUL, UTF-8 no lone surrogate; a model may write either.
+    text = completion.text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    if completion.finish is not None:
+        reason = (
+            "the answer was cut off at max_tokens"
+            if completion.finish is Verdict.TRUNCATED
+            else "the model declined to answer"
+        )
+        judgement = Judgement(completion.finish, reason, None, False, (reason,))
+    else:
+        judgement = judge(feature, input, text)
+    return Answered(text=text, judgement=judgement, model=completion.model)
+
+
+def _score_call(book: CallBook, messages: list[Message]) -> Completion:
+    return book.complete(
+        "label_score", messages, max_tokens=1, temperature=0.0, top_logprobs=LABEL_LOGPROBS
+    )
+
+
+def _first_token(completion: Completion) -> list[TokenLogprob]:
+    if not completion.top_logprobs:
+        raise CallFailed(
+            Verdict.PROVIDER_ERROR,
+            "the model gives no token probabilities, which label_logprob needs",
+            retryable=False,
+            served=True,
+            latency_s=completion.latency_s,
+        )
+    return list(completion.top_logprobs[0])
+
+
+def _sure_enough(answered: Answered, wanted: Confidence) -> Answered:
+    judgement, confidence = answered.judgement, answered.confidence
+    if (
+        judgement.verdict is not Verdict.PASSED
+        or confidence is None
+        or confidence >= wanted.threshold
+    ):
+        return answered
+    reason = f"{wanted.signal} is {confidence:.3f}, under the threshold of {wanted.threshold:g}"
+    doubted = replace(judgement, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,))
+    return replace(answered, judgement=doubted)

@@ -1,0 +1,163 @@
+"""The calls of one attempt: each is booked before it is sent and settled once, with what it cost.
+
+The claim has booked the first one; each later one is booked in the statement that settles the one
+before; the last is settled by the statement that ends the attempt.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from tierline.features import ModelRef, Tier
+from tierline.pricing import cost_usd, price_of
+from tierline.prompts import Message
+from tierline.providers import Completion, CompletionRequest, provider
+from tierline.providers.types import CallFailed
+from tierline.storage.claims import Claim, Settlement, settle_and_book
+from tierline.storage.repeat import repeat
+from tierline.verdicts import Verdict
+
+log = structlog.get_logger(__name__)
+
+NOTHING = Decimal(0)
+LEAST_CALL_S = 0.05  # with less than this left to the deadline a call is not worth sending
+
+
+class CallBook:
+    """Sends the calls of one attempt and keeps their books.
+
+    A call goes to the tier's models in order of fallback: when one fails, the next is asked, and
+    the later calls of the attempt start with the one that answered.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Any],
+        taken: Claim,
+        tier: Tier,
+        keep_on: Callable[[], bool],
+    ) -> None:
+        self._pool = pool
+        self._taken = taken
+        self._tier = tier
+        self._keep_on = keep_on
+        self._models = list(tier.models)
+        self._deadline = None if taken.remaining_s is None else time.monotonic() + taken.remaining_s
+        self._open: Settlement | None = None
+
+    @property
+    def unsettled(self) -> Settlement:
+        """The last call, for the statement that ends the attempt to settle."""
+        if self._open is not None:
+            return self._open
+        first = self._taken.first_call
+        return Settlement(
+            number=1,
+            purpose=first.purpose,
+            model=first.model,
+            latency_s=0.0,
+            cost_usd=NOTHING,
+            error="not sent",
+        )
+
+    def complete(
+        self,
+        purpose: str,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        json_schema: Mapping[str, Any] | None = None,
+        top_logprobs: int | None = None,
+        seed: int | None = None,
+    ) -> Completion:
+        """Ask the tier's models in turn. Raises the last one's CallFailed when all fail."""
+        while True:
+            model = self._models[0]
+            request = CompletionRequest(
+                model=model,
+                messages=messages,
+                max_tokens=max_tokens or self._tier.max_tokens,
+                temperature=self._tier.temperature if temperature is None else temperature,
+                timeout_s=self._time_left(),
+                json_schema=json_schema,
+                top_logprobs=top_logprobs,
+                seed=seed,
+            )
+            try:
+                return self._send(purpose, model, request)
+            except CallFailed as failure:
+                if len(self._models) == 1:
+                    raise
+                del self._models[0]
+                log.info(
+                    "fallback",
+                    job_id=str(self._taken.job_id),
+                    failed=str(model),
+                    verdict=failure.verdict,
+                    next=str(self._models[0]),
+                )
+
+    def _time_left(self) -> float:
+        if self._deadline is None:
+            return self._tier.timeout_s
+        left_s = self._deadline - time.monotonic()
+        if left_s < LEAST_CALL_S:
+            raise CallFailed(
+                Verdict.TIMEOUT,
+                "the job's deadline has passed",
+                retryable=False,
+                served=False,
+                latency_s=0.0,
+            )
+        return min(self._tier.timeout_s, left_s)
+
+    def _send(self, purpose: str, model: ModelRef, request: CompletionRequest) -> Completion:
+        number = self._book(purpose, str(model))
+        started = time.monotonic()
+        try:
+            completion = provider(model.provider).complete(request)
+        except CallFailed as failure:
+            self._open = Settlement(
+                number=number,
+                purpose=purpose,
+                model=str(model),
+                latency_s=time.monotonic() - started,
+                cost_usd=NOTHING if failure.served is False else None,
+                error=f"{failure.verdict}: {failure.reason}",
+            )
+            raise
+        usage = completion.usage
+        price = price_of(model, datetime.now(UTC), self._tier.prices)
+        self._open = Settlement(
+            number=number,
+            purpose=purpose,
+            model=str(model),
+            latency_s=time.monotonic() - started,
+            answered_model=completion.model,
+            input_tokens=usage and usage.input_tokens,
+            cached_input_tokens=usage and usage.cached_input_tokens,
+            output_tokens=usage and usage.output_tokens,
+            reasoning_tokens=usage and usage.reasoning_tokens,
+            cost_usd=cost_usd(usage, price),
+            provider_request_id=completion.provider_request_id,
+        )
+        return completion
+
+    def _book(self, purpose: str, model: str) -> int:
+        """The number of the next call, which is committed as booked when this returns."""
+        settled = self._open
+        if settled is None:
+            return 1  # the claim booked it
+        repeat(
+            self._pool,
+            lambda connection: settle_and_book(connection, self._taken, settled, purpose, model),
+            keep_on=self._keep_on,
+        )
+        self._open = None
+        return settled.number + 1

@@ -1,0 +1,48 @@
+"""Choosing which jobs go out next, for one pool of queues at a time.
+
+Commits what it chose; publishing is the caller's, after the commit.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from psycopg_pool import ConnectionPool
+
+from tierline.queues import POOLS
+from tierline.scheduling import account_limit, choose, room_for_hints
+from tierline.storage import hints
+
+
+def choose_hints(
+    pool: ConnectionPool[Any], name: str, threads: int, spare: int
+) -> Mapping[UUID, str]:
+    """Mark the next jobs of pool `name` as hinted; each with the queue its hint goes to.
+
+    `threads` is what the pool's live workers run at once, `spare` how many hints may wait in the
+    broker beyond them. Empty when nothing is due, there is no room, or another dispatcher chooses.
+    """
+    chosen: dict[UUID, str] = {}
+    with pool.connection() as connection, connection.transaction():
+        if not hints.lock_choice(connection, name):
+            return chosen
+        out = hints.held(connection, POOLS[name])
+        room = room_for_hints(threads, out.running, out.hinted, spare)
+        for queue in POOLS[name]:  # the interactive lane first
+            if room <= 0:
+                break
+            waiting = hints.waiting(connection, queue, room)
+            if not waiting:
+                continue
+            turns = hints.read_turns(connection, queue)
+            job_ids, after = choose(waiting, room, out.by_account, account_limit(threads), turns)
+            if not job_ids:
+                continue
+            if after != turns:
+                hints.write_turns(connection, queue, after)
+            chosen |= hints.mark(connection, job_ids)
+            room -= len(job_ids)
+            for each in waiting:
+                taken = len(set(each.job_ids) & set(job_ids))
+                out.by_account[each.account_id] = out.by_account.get(each.account_id, 0) + taken
+    return chosen

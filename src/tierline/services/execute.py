@@ -1,0 +1,232 @@
+"""Running one attempt at a job, from the hint to the verdict: what a worker's thread does."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.checks import RuleBroken
+from tierline.features import Feature, Tier
+from tierline.jobs import (
+    CheckFailed,
+    FeatureFailed,
+    Outcome,
+    Passed,
+    ProviderFailed,
+    Route,
+)
+from tierline.prompts import PriorFailure
+from tierline.providers.types import CallFailed
+from tierline.scheduling import backoff_s
+from tierline.services.answer import Answering
+from tierline.services.calls import CallBook
+from tierline.services.settle import settle
+from tierline.settings import Settings
+from tierline.storage import claims
+from tierline.storage.claims import Claim, Ended
+from tierline.storage.features import load_version
+from tierline.storage.repeat import GaveUp, repeat
+from tierline.verdicts import Verdict
+
+log = structlog.get_logger(__name__)
+
+CLAIM_PATIENCE_S = 10.0  # a hint that cannot be claimed for so long is left to the dispatcher
+UNDERSTOOD = frozenset(
+    {Verdict.PASSED, Verdict.SCHEMA, Verdict.RULE, Verdict.UNGROUNDED, Verdict.LOW_CONFIDENCE}
+)
+"""The verdicts of answers that could be read, so that there is an output to keep."""
+SLACK_S = 30.0  # beyond its calls: what an attempt may take before its lease is given up
+
+
+class Leases(Protocol):
+    """Where a worker says which claims its live threads hold."""
+
+    def hold(self, token: UUID) -> AbstractContextManager[None]:
+        """The token is beaten for inside the block."""
+
+    def until(self, token: UUID, within_s: float) -> None:
+        """… and from now on for at most `within_s` seconds."""
+
+
+class WakeUps(Protocol):
+    """Who is told, after the commit, that a job moved."""
+
+    def ready(self) -> None: ...
+    def done(self, job_id: UUID) -> None: ...
+
+
+@dataclass
+class Executor:
+    """What the threads of one worker process share."""
+
+    pool: ConnectionPool[Any]
+    settings: Settings
+    queues: tuple[str, ...]
+    worker: str  # its name, for people
+    leases: Leases
+    wake_ups: WakeUps
+    stopping: Callable[[], bool]  # true once the process may not wait any more
+    _answering: Answering = field(default_factory=Answering)
+    _features: dict[int, Feature] = field(default_factory=dict)
+
+    def run(self, job_id: UUID) -> None:
+        """Run one attempt at the job, if it is there to be taken; a hint too many does nothing."""
+        token = uuid4()
+        with self.leases.hold(token):
+            taken = self._claim(job_id, token)
+            if taken is None:
+                return
+            started = time.monotonic()
+            with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=taken.attempt):
+                self._attempt(taken, started)
+
+    def _claim(self, job_id: UUID, token: UUID) -> Claim | None:
+        give_up = time.monotonic() + CLAIM_PATIENCE_S
+        tries = 0
+
+        def statement(connection: Connection[Any]) -> Claim | None:
+            nonlocal tries
+            tries += 1
+            found = claims.claimed(connection, job_id, token) if tries > 1 else None
+            return found or claims.claim(connection, job_id, token, list(self.queues), self.worker)
+
+        try:
+            return repeat(
+                self.pool,
+                statement,
+                keep_on=lambda: time.monotonic() < give_up and not self.stopping(),
+            )
+        except GaveUp:
+            log.warning("claim_given_up", job_id=str(job_id))
+            return None
+
+    def _attempt(self, taken: Claim, started: float) -> None:
+        feature = self._feature(taken.feature_version_id)
+        tier = feature.tiers[taken.tier_index]
+        self.leases.until(taken.token, _most_s(feature, tier))
+        book = CallBook(self.pool, taken, tier, keep_on=self._keep_on)
+        try:
+            outcome, ended = self._answer(book, feature, tier, taken, started)
+            transition = settle(
+                self.pool,
+                taken,
+                feature,
+                self._route(feature),
+                outcome,
+                ended,
+                book.unsettled,
+                keep_on=self._keep_on,
+            )
+        except GaveUp:
+            log.warning("attempt_left", reason="the database stayed away until the stop")
+            return
+        if transition is None:
+            return
+        log.info(
+            "attempt_ended",
+            tier=tier.name,
+            verdict=str(ended.verdict),
+            status=str(transition.job.status),
+            latency_s=round(ended.latency_s, 4),
+        )
+        if transition.terminal:
+            self.wake_ups.done(taken.job_id)
+        else:
+            self.wake_ups.ready()
+
+    def _answer(
+        self, book: CallBook, feature: Feature, tier: Tier, taken: Claim, started: float
+    ) -> tuple[Outcome, Ended]:
+        earlier = taken.earlier
+        prior = earlier and PriorFailure(
+            earlier.tier, earlier.verdict, earlier.reason, earlier.text
+        )
+        try:
+            answered = self._answering.answer(book, feature, tier, taken.input, prior)
+        except CallFailed as failure:
+            wait_s = failure.retry_after_s
+            if wait_s is None:
+                wait_s = backoff_s(
+                    taken.attempt, self.settings.retry_base_s, self.settings.retry_max_s
+                )
+            return (
+                ProviderFailed(failure.verdict, failure.reason, failure.retryable, wait_s),
+                Ended(failure.verdict, failure.reason, time.monotonic() - started),
+            )
+        except RuleBroken as broken:
+            return (
+                FeatureFailed(broken.message),
+                Ended(Verdict.FEATURE_ERROR, broken.message, time.monotonic() - started),
+            )
+        except GaveUp:
+            raise
+        except Exception as error:
+            kind = type(error).__name__
+            log.error("attempt_crashed", error=kind, exc_info=_frames_only(error))
+            reason = f"internal error ({kind})"
+            return (
+                ProviderFailed(Verdict.PROVIDER_ERROR, reason, wait_s=self.settings.retry_base_s),
+                Ended(Verdict.PROVIDER_ERROR, reason, time.monotonic() - started),
+            )
+        judgement = answered.judgement
+        ended = Ended(
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            latency_s=time.monotonic() - started,
+            model=answered.model,
+            text=answered.text,
+            output=judgement.output,
+            understood=judgement.verdict in UNDERSTOOD,
+            repaired=judgement.repaired,
+            confidence=answered.confidence,
+        )
+        if judgement.verdict is Verdict.PASSED:
+            return Passed(), ended
+        failed = CheckFailed(judgement.verdict, judgement.reason or "", ended.understood)
+        return failed, ended
+
+    def _feature(self, version_id: int) -> Feature:
+        known = self._features.get(version_id)
+        if known is None:
+            known = repeat(
+                self.pool,
+                lambda connection: load_version(connection, version_id),
+                keep_on=self._keep_on,
+            )
+            self._features[version_id] = known
+        return known
+
+    def _route(self, feature: Feature) -> Route:
+        return Route(
+            tiers=tuple(feature.tiers.index(tier) for tier in feature.allowed_tiers()),
+            on_blocked=feature.on_blocked,
+            retries=self.settings.retries,
+        )
+
+    def _keep_on(self) -> bool:
+        return not self.stopping()
+
+
+def _most_s(feature: Feature, tier: Tier) -> float:
+    """The longest that an attempt may honestly take."""
+    confidence = feature.confidence_of(tier)
+    calls = 2 if tier.reask else 1
+    if confidence is not None:
+        calls = confidence.samples or 2
+    return calls * len(tier.models) * tier.timeout_s + SLACK_S
+
+
+def _frames_only(error: BaseException) -> str:
+    """Where it happened, without the exception's text, which may hold an input."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(frames)

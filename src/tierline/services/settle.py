@@ -1,0 +1,100 @@
+"""Ending an attempt: what becomes of the job, written once, under whatever happened meanwhile."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.features import Feature
+from tierline.jobs import JobState, Outcome, Route, Status, Transition, next_state
+from tierline.services.announce import announce
+from tierline.storage.claims import Claim, Ended, Settlement, Standing, finish, standing
+from tierline.storage.repeat import repeat
+
+log = structlog.get_logger(__name__)
+
+
+def settle(
+    pool: ConnectionPool[Any],
+    taken: Claim,
+    feature: Feature,
+    route: Route,
+    outcome: Outcome,
+    ended: Ended,
+    settled: Settlement,
+    *,
+    keep_on: Callable[[], bool],
+) -> Transition | None:
+    """Write how the attempt ended. Returns the transition; None when the job is another's by now.
+
+    Decides on the job as it was claimed and writes on condition that this still holds; where a
+    cancel, a deadline or a new webhook came between, it decides anew on what it finds. The cost of
+    the last call is booked in every case.
+    """
+    assumed = Standing(
+        status=Status.IN_PROGRESS,
+        token=taken.token,
+        cancel_requested=taken.cancel_requested,
+        deadline_passed=False,
+        hooked=taken.hooked,
+        verdict=None,
+    )
+    while True:
+        transition = next_state(_state(taken, assumed), outcome, route)
+        tier = feature.tiers[transition.job.tier_index].name
+        event = _event(transition) if assumed.hooked else None
+
+        def write(
+            connection: Connection[Any],
+            transition: Transition = transition,
+            assumed: Standing = assumed,
+            tier: str = tier,
+            event: str | None = event,
+        ) -> bool:
+            with connection.transaction():
+                applied = finish(
+                    connection,
+                    taken,
+                    tier=tier,
+                    transition=transition,
+                    assumed=assumed,
+                    ended=ended,
+                    settled=settled,
+                    announced=event is not None or _event(transition) is None,
+                )
+                if applied and event is not None:
+                    announce(connection, event, taken.job_id)
+            return applied
+
+        if repeat(pool, write, keep_on=keep_on):
+            return transition
+        found = repeat(pool, lambda connection: standing(connection, taken), keep_on=keep_on)
+        if found is None or found.token != taken.token:
+            log.info("answer_dropped", job_id=str(taken.job_id), attempt=taken.attempt)
+            return None
+        if found.verdict == ended.verdict:
+            return transition  # the write had landed before its connection was cut
+        if found.status is not Status.IN_PROGRESS:
+            return None
+        assumed = replace(found, verdict=None)
+
+
+def _state(taken: Claim, assumed: Standing) -> JobState:
+    return JobState(
+        status=assumed.status,
+        tier_index=taken.tier_index,
+        failures=taken.failures,
+        losses=taken.losses,
+        cancel_requested=assumed.cancel_requested,
+        deadline_passed=assumed.deadline_passed,
+    )
+
+
+def _event(transition: Transition) -> str | None:
+    """The webhook event that a transition is, if it is one."""
+    if transition.terminal:
+        return f"job.{transition.job.status}"
+    return "job.escalated" if transition.escalation_reason is not None else None

@@ -1,0 +1,26 @@
+"""Clearing away what has served its time: keys that may be used again, rows of workers long gone."""
+
+from typing import Any
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from tierline.settings import settings
+from tierline.storage.submissions import forget_idempotency_keys
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 1000
+
+
+def sweep(pool: ConnectionPool[Any]) -> None:
+    """One round, in small statements that hold nobody up."""
+    forgotten = 0
+    with pool.connection() as connection:
+        while True:
+            count = forget_idempotency_keys(connection, settings().idempotency_s, AT_ONCE)
+            forgotten += count
+            if count < AT_ONCE:
+                break
+    if forgotten:
+        log.info("swept", idempotency_keys=forgotten)

@@ -1,0 +1,51 @@
+"""Doing a statement again after the database was away.
+
+Only for statements that may be repeated: each names a token or a key that was made before it.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import Connection
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+Result = TypeVar("Result")
+
+PASSING = (
+    psycopg.OperationalError,  # cut, refused, shut down, out of connections, deadlock, lock timeout
+    psycopg.InterfaceError,  # the connection was found closed
+    psycopg.errors.ReadOnlySqlTransaction,  # a primary that became a replica, until it is replaced
+    PoolTimeout,
+)
+"""What a database says when it is away or busy, and may not say the next time."""
+
+FIRST_WAIT_S = 0.02
+MOST_WAIT_S = 1.0
+
+
+class GaveUp(Exception):
+    """The database stayed away for as long as the caller was willing to wait."""
+
+
+def repeat(
+    pool: ConnectionPool[Any],
+    statement: Callable[[Connection[Any]], Result],
+    *,
+    keep_on: Callable[[], bool],
+) -> Result:
+    """`statement` on a connection of the pool, again after each passing failure.
+
+    Goes on while `keep_on()` says so; raises GaveUp after that.
+    """
+    wait_s = FIRST_WAIT_S
+    while True:
+        try:
+            with pool.connection() as connection:
+                return statement(connection)
+        except PASSING as error:
+            if not keep_on():
+                raise GaveUp from error
+            time.sleep(wait_s)
+            wait_s = min(MOST_WAIT_S, wait_s * 2)

@@ -1,0 +1,55 @@
+"""`python -m workers --queues slm,slm-backfill --name slm`: one worker process."""
+
+import argparse
+import os
+import socket
+import sys
+
+os.environ.setdefault("CELERY_CUSTOM_WORKER_POOL", "workers.pool:TaskPool")
+
+from tierline import logs, queues
+from tierline.errors import TierlineError
+from tierline.settings import settings
+
+
+def main() -> int:
+    """Run until told to stop. Exit code 0 after an orderly stop, 2 for unfit arguments."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description="Run a worker process.")
+    parser.add_argument("--queues", required=True, help=f"comma-separated, of {queues.ALL}")
+    parser.add_argument("--name", required=True, help="what Flower and the logs call it")
+    parser.add_argument("--threads", type=int, help="jobs at once; default TIERLINE_WORKER_THREADS")
+    arguments = parser.parse_args()
+    wanted = tuple(name.strip() for name in arguments.queues.split(","))
+    for name in wanted:
+        if name not in queues.ALL:
+            parser.error(f"there is no queue {name!r}: choose from {', '.join(queues.ALL)}")
+    if arguments.threads is not None and arguments.threads < 1:
+        parser.error("--threads: at least 1")
+    logs.configure(arguments.name)
+    try:
+        threads = arguments.threads or settings().worker_threads
+        settings().database  # noqa: B018 - said now rather than at the first hint
+        from workers.app import app
+        from workers.process import install
+    except TierlineError as error:
+        print(f"tierline: {error.message}", file=sys.stderr)
+        return 2
+    install(arguments.name, wanted, threads)
+    app.worker_main(
+        [
+            "worker",
+            "--pool=custom",
+            f"--concurrency={threads}",
+            f"--queues={arguments.queues}",
+            f"--hostname={arguments.name}@{socket.gethostname()}",
+            "--without-gossip",
+            "--without-mingle",
+            "--task-events",
+            "--loglevel=WARNING",
+        ]
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The Celery application: queues, tasks' names and how the broker is used.
+
+A message is a hint and may be lost, so nothing is acknowledged, redelivered or kept as a result:
+Postgres knows what is to be done, the dispatcher says it again.
+"""
+
+from celery import Celery
+from kombu import Queue
+
+from tierline import queues
+from tierline.broker_urls import kombu_url
+from tierline.settings import settings
+
+TASK_OF_QUEUE = {
+    queues.SLM: "slm.answer",
+    queues.SLM_BACKFILL: "slm.answer",
+    queues.DEEPER: "deeper-analysis.answer",
+    queues.DEEPER_BACKFILL: "deeper-analysis.answer",
+    queues.QUARANTINE: "quarantine.answer",
+    queues.WEBHOOKS: "webhooks.deliver",
+    queues.MAINTENANCE: "maintenance.sweep",
+}
+"""The task that a hint on a queue runs, named for those who watch Flower."""
+
+
+def create_app() -> Celery:
+    """The application of this process, for the broker that its settings name."""
+    app = Celery("tierline", broker=kombu_url(settings().broker), include=["workers.tasks"])
+    app.conf.update(
+        # no_ack: a hint needs no bookkeeping, and kombu's costs a worker most of its time. The
+        # routing key keeps each queue its own; without it all would share the default's.
+        task_queues=[Queue(name, routing_key=name, no_ack=True) for name in queues.ALL],
+        task_default_queue=queues.MAINTENANCE,
+        task_create_missing_queues=False,
+        task_acks_late=False,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_serializer="json",
+        accept_content=["json"],
+        result_backend=None,
+        # Take a hint only with a thread free for it: what is reserved can no longer be overtaken.
+        worker_disable_prefetch=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        # Events are what Flower shows.
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        task_track_started=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_pool_limit=4,
+        broker_transport_options={
+            "socket_timeout": 15,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+        },
+        task_publish_retry=False,
+        event_queue_expires=60,
+        timezone="UTC",
+        enable_utc=True,
+    )
+    return app
+
+
+app = create_app()

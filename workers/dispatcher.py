@@ -1,0 +1,260 @@
+"""The dispatcher: turns ready rows into hints, and takes up what others left.
+
+Two threads. One chooses and publishes, woken by NOTIFY and by its own clock; the other watches
+leases, lost hints and deadlines once a second, so that a broker that hangs delays no recovery. Any
+number of dispatchers may run.
+"""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg_pool import ConnectionPool
+from tierline.storage.batches import complete_finished
+
+from tierline import logs, queues
+from tierline.errors import TierlineError
+from tierline.leases import AliveWatch, HintWatch, LeaseWatch
+from tierline.services.dispatch import choose_hints
+from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
+from tierline.settings import Settings, settings
+from tierline.storage import beats, deliveries, hints
+from tierline.storage.engine import create_pool
+from tierline.storage.notify import READY, listen
+from tierline.storage.repeat import PASSING
+from workers.app import app
+from workers.hints import BROKER_AWAY, Lists, publish
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 1.0  # between two looks at leases and hints
+SWEEP_S = 60.0
+GONE_LEASES = 4  # a worker's row that stands still for so many leases is removed
+BROKER_WAIT_S = 1.0  # before publishing is tried again on a broker that was away
+SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
+
+
+class Dispatcher:
+    """One dispatcher process."""
+
+    def __init__(self, config: Settings) -> None:
+        self._settings = config
+        self._pool = create_pool(config.database, "dispatcher", 4)
+        self._stop = threading.Event()
+        self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
+        self._threads: Mapping[str, int] = {}  # queue → threads of the live workers that take it
+
+    def run(self) -> None:
+        """Until told to stop."""
+        self._pool.open()
+        watcher = threading.Thread(target=Watcher(self._settings, self).run, name="watcher")
+        watcher.start()
+        try:
+            self._choose_until_stopped()
+        finally:
+            self._stop.set()
+            watcher.join(timeout=20.0)
+            self._pool.close()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    @property
+    def stopping(self) -> threading.Event:
+        return self._stop
+
+    @property
+    def pool(self) -> ConnectionPool[Any]:
+        return self._pool
+
+    def see_threads(self, threads: Mapping[str, int]) -> None:
+        """What the live workers offer, by queue; told by the watcher."""
+        if threads != self._threads:
+            self._threads = threads
+            self._again.set()
+
+    def choose_again(self) -> None:
+        """Something was put back into the queues."""
+        self._again.set()
+
+    def _choose_until_stopped(self) -> None:
+        ears: psycopg.Connection[Any] | None = None
+        while not self._stop.is_set():
+            try:
+                if ears is None:
+                    ears = listen(self._settings.database, "dispatcher-listen", READY)
+                self._again.clear()
+                if self._choose_once():
+                    continue  # there may be more: no waiting while there is something to do
+                self._wait(ears)
+            except PASSING as error:
+                log.warning("database_away", error=type(error).__name__)
+                if ears is not None:
+                    ears.close()
+                ears = None
+                self._stop.wait(0.5)
+        if ears is not None:
+            ears.close()
+
+    def _wait(self, ears: psycopg.Connection[Any]) -> None:
+        if self._again.is_set():
+            return
+        for _ in ears.notifies(timeout=self._settings.poll_s, stop_after=1):
+            pass
+
+    def _choose_once(self) -> bool:
+        """One choice for each pool. Whether anything went out."""
+        chosen: dict[UUID, str] = {}
+        for name in queues.POOLS:
+            chosen |= choose_hints(
+                self._pool, name, self._threads.get(name, 0), self._settings.hints_out
+            )
+        due = self._choose_deliveries()
+        if not chosen and not due:
+            return False
+        messages = [(queue, (str(job_id),)) for job_id, queue in chosen.items()]
+        messages += [(queues.WEBHOOKS, (str(delivery_id),)) for delivery_id in due]
+        try:
+            publish(app, messages)
+        except BROKER_AWAY as error:
+            log.warning("broker_away", error=type(error).__name__, hints=len(messages))
+            with self._pool.connection() as connection:
+                hints.unmark(connection, chosen.keys())
+                deliveries.unhint(connection, due)
+            self._stop.wait(BROKER_WAIT_S)
+            return False
+        return True
+
+    def _choose_deliveries(self) -> list[UUID]:
+        room = self._threads.get(queues.WEBHOOKS, 0) + SPARE_DELIVERIES
+        with self._pool.connection() as connection:
+            return deliveries.choose_due(connection, room)
+
+
+class Watcher:
+    """Looks once a second for what nobody else will end."""
+
+    def __init__(self, config: Settings, dispatcher: Dispatcher) -> None:
+        self._settings = config
+        self._dispatcher = dispatcher
+        self._leases = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
+        self._deliveries = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
+        self._alive = AliveWatch(config.lease_s)
+        self._hints = HintWatch(config.hint_lost_s)
+        self._lists: Lists | None = None
+        self._swept_s = time.monotonic()
+
+    def run(self) -> None:
+        """Until the dispatcher stops."""
+        while not self._dispatcher.stopping.wait(LOOK_S):
+            try:
+                self._look()
+            except PASSING as error:
+                self._leases.interrupted()
+                self._deliveries.interrupted()
+                log.warning("database_away", error=type(error).__name__)
+        if self._lists is not None:
+            self._lists.close()
+
+    def _look(self) -> None:
+        pool = self._dispatcher.pool
+        with pool.connection() as connection:
+            rows = beats.read_beats(connection)
+            delivering = deliveries.in_flight_tokens(connection)
+        running = claims_in_sight(pool)
+        now_s = time.monotonic()
+        by_token = {token: (row.worker, row.beat) for row in rows for token in row.tokens}
+        lost = self._leases.look(now_s, running, by_token)
+        late = self._deliveries.look(now_s, delivering, by_token)
+        moved: list[UUID] = recover_lost(pool, lost) if lost else []
+        if late:
+            with pool.connection() as connection:
+                for token in late:
+                    deliveries.lost(connection, token)
+        self._see_workers(now_s, rows)
+        expire_overdue(pool)
+        with pool.connection() as connection, connection.transaction():
+            complete_finished(connection)
+        if self._find_lost_hints(now_s) or moved or late:
+            self._dispatcher.choose_again()
+        self._sweep(now_s)
+
+    def _see_workers(self, now_s: float, rows: list[beats.WorkerBeat]) -> None:
+        alive = self._alive.look(now_s, {row.worker: row.beat for row in rows})
+        threads: dict[str, int] = {}
+        for row in rows:
+            if row.worker in alive:
+                for queue in row.queues:
+                    threads[queue] = threads.get(queue, 0) + row.threads
+                continue
+            since_s = self._alive.still_since_s(row.worker)
+            if since_s is not None and now_s - since_s > GONE_LEASES * self._settings.lease_s:
+                with self._dispatcher.pool.connection() as connection:
+                    beats.remove_worker(connection, row.worker, row.beat)
+        self._dispatcher.see_threads(threads)
+
+    def _find_lost_hints(self, now_s: float) -> bool:
+        pool = self._dispatcher.pool
+        with pool.connection() as connection:
+            jobs_out = {
+                number: (job_id, queue) for job_id, queue, number in hints.hints_out(connection)
+            }
+            deliveries_out = dict(deliveries.hinted(connection))
+        if not jobs_out and not deliveries_out:
+            self._hints.look(now_s, {}, ())
+            return False
+        out = {number: queue for number, (_, queue) in jobs_out.items()}
+        out |= dict.fromkeys(deliveries_out.values(), queues.WEBHOOKS)
+        lost = set(self._hints.look(now_s, out, self._empty_queues()))
+        if not lost:
+            return False
+        log.info("hints_lost", count=len(lost))
+        with pool.connection() as connection:
+            hints.unmark(connection, [jobs_out[n][0] for n in lost if n in jobs_out])
+            deliveries.unhint(
+                connection, [one for one, number in deliveries_out.items() if number in lost]
+            )
+        return True
+
+    def _empty_queues(self) -> set[str]:
+        """Which queues the broker has nothing for; none while it cannot be asked."""
+        try:
+            if self._lists is None:
+                self._lists = Lists()
+            return self._lists.empty()
+        except BROKER_AWAY:
+            return set()
+
+    def _sweep(self, now_s: float) -> None:
+        if now_s - self._swept_s < SWEEP_S:
+            return
+        self._swept_s = now_s
+        try:
+            publish(app, [(queues.MAINTENANCE, ())])
+        except BROKER_AWAY as error:
+            log.warning("broker_away", error=type(error).__name__, hints=1)
+
+
+def main() -> int:
+    """Run until SIGTERM or Ctrl-C; exit code 2 when a setting is missing."""
+    logs.configure("dispatcher")
+    try:
+        dispatcher = Dispatcher(settings())
+    except TierlineError as error:
+        print(f"tierline: {error.message}", file=sys.stderr)
+        return 2
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: dispatcher.stop())
+    log.info("dispatcher_ready")
+    dispatcher.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""The one thread of a worker process that says its claims are alive."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import psycopg
+import structlog
+
+from tierline.storage.beats import raise_beat, remove_worker
+from tierline.storage.engine import connect_args, psycopg_url
+
+log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """Raises the process's beat every `beat_s` seconds for the claims its live threads hold.
+
+    A claim past its attempt's hard deadline is left out: a thread that hangs loses its lease like
+    a process that died. Has a connection of its own, so that a busy pool delays no beat.
+    """
+
+    def __init__(
+        self, url: str, name: str, queues: tuple[str, ...], threads: int, beat_s: float
+    ) -> None:
+        self.worker = uuid4()
+        self._url = url
+        self._name = name
+        self._queues = queues
+        self._threads = threads
+        self._beat_s = beat_s
+        self._beat = 0
+        self._until: dict[UUID, float | None] = {}  # token → monotonic seconds; None: no limit yet
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating and take the row away: nobody need wait for this process."""
+        self._stop.set()
+        self._thread.join(timeout=5.0)
+
+    @contextmanager
+    def hold(self, token: UUID) -> Iterator[None]:
+        """Beat for `token` inside the block."""
+        with self._lock:
+            self._until[token] = None
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._until.pop(token, None)
+
+    def until(self, token: UUID, within_s: float) -> None:
+        """Beat for a held token for at most `within_s` seconds from now."""
+        with self._lock:
+            if token in self._until:
+                self._until[token] = time.monotonic() + within_s
+
+    def held(self) -> list[UUID]:
+        """The tokens that are held now, those past their limit too."""
+        with self._lock:
+            return list(self._until)
+
+    def _alive(self) -> list[UUID]:
+        now = time.monotonic()
+        with self._lock:
+            return [token for token, until in self._until.items() if until is None or now < until]
+
+    def _run(self) -> None:
+        connection: psycopg.Connection[object] | None = None
+        while not self._stop.wait(self._beat_s if self._beat else 0.0):
+            self._beat += 1
+            try:
+                if connection is None:
+                    connection = psycopg.connect(
+                        psycopg_url(self._url),
+                        autocommit=True,
+                        **connect_args(f"{self._name}-beat"),  # type: ignore[arg-type]
+                    )
+                    connection.execute("SET synchronous_commit = off")
+                raise_beat(
+                    connection,
+                    self.worker,
+                    self._name,
+                    self._queues,
+                    self._threads,
+                    self._beat,
+                    self._alive(),
+                )
+            except psycopg.Error as error:
+                log.warning("beat_missed", error=type(error).__name__)
+                if connection is not None:
+                    connection.close()
+                connection = None
+        if connection is not None:
+            try:
+                remove_worker(connection, self.worker)
+            except psycopg.Error as error:
+                log.warning("beat_row_left", error=type(error).__name__)
+            connection.close()

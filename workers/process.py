@@ -1,0 +1,129 @@
+"""What one worker process holds: its pool, its heartbeat, its executor; and how it stops.
+
+The thread pool ignores Celery's time limits and its second SIGTERM, so stopping is ours: the first
+SIGTERM (or Ctrl-C) takes no new hint and lets running calls end inside the grace time; the second,
+or the end of the grace time, gives the held jobs back and leaves at once.
+"""
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import psycopg
+import structlog
+from celery import signals
+
+from tierline import providers
+from tierline.services.execute import Executor
+from tierline.services.recover import release
+from tierline.settings import settings
+from tierline.storage.engine import create_pool
+from tierline.storage.notify import Notifier
+from workers.heartbeat import Heartbeat
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """The state of this worker process; made when Celery starts one, before it takes a hint."""
+
+    def __init__(self, name: str, queues: tuple[str, ...], threads: int) -> None:
+        config = settings()
+        self.name = name
+        self.queues = queues
+        self.pool = create_pool(config.database, name, min(config.pool_size, threads + 1))
+        self.heartbeat = Heartbeat(config.database, name, queues, threads, config.beat_s)
+        self.notifier = Notifier(config.database, name)
+        self._leaving = threading.Event()
+        self.executor = Executor(
+            pool=self.pool,
+            settings=config,
+            queues=queues,
+            worker=name,
+            leases=self.heartbeat,
+            wake_ups=self.notifier,
+            stopping=self._leaving.is_set,
+        )
+
+    def start(self) -> None:
+        self.pool.open()
+        self.heartbeat.start()
+        self.notifier.start()
+
+    def stop(self) -> None:
+        """After the last attempt has ended."""
+        self._leaving.set()
+        self.heartbeat.stop()
+        self.notifier.stop()
+        self.pool.close()
+        providers.close()
+
+    def leave_now(self) -> None:
+        """Give back what is held and end the process, whatever its threads are doing."""
+        self._leaving.set()
+        held = self.heartbeat.held()
+        try:
+            moved = release(self.pool, held) if held else []
+            if moved:
+                self.notifier.ready()
+            self.heartbeat.stop()
+            self.notifier.stop()
+            log.warning("left_at_once", claims=len(held), given_back=len(moved))
+        except (psycopg.Error, OSError) as error:
+            # Their leases will be found lost instead.
+            log.warning("left_at_once", claims=len(held), error=type(error).__name__)
+        finally:
+            os._exit(0)
+
+
+_worker: Worker | None = None
+
+
+def worker() -> Worker:
+    """This process's worker. Raises RuntimeError outside of one."""
+    if _worker is None:
+        raise RuntimeError("tasks run in a worker: start one with python -m workers")
+    return _worker
+
+
+def install(name: str, queues: tuple[str, ...], threads: int) -> None:
+    """Make this process a worker as soon as Celery is about to start it."""
+
+    @signals.worker_init.connect(weak=False)
+    def _start(**_: Any) -> None:
+        global _worker  # noqa: PLW0603 - one per process, as Celery's own state is
+        _worker = Worker(name, queues, threads)
+        _worker.start()
+
+    @signals.worker_ready.connect(weak=False)
+    def _ready(**_: Any) -> None:
+        _take_signals(worker())
+        worker().notifier.ready()
+        log.info("worker_ready", queues=list(queues), threads=threads)
+
+    @signals.worker_shutdown.connect(weak=False)
+    def _shutdown(**_: Any) -> None:
+        worker().stop()
+
+
+def _take_signals(running: Worker) -> None:
+    """Let Celery have the first SIGTERM and SIGINT; count the grace time; act on the second."""
+    warm = signal.getsignal(signal.SIGTERM)
+    if not callable(warm):
+        return
+    asked = threading.Event()
+
+    def stop(_: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            threading.Thread(target=running.leave_now, name="leave").start()
+            return
+        asked.set()
+        grace = threading.Timer(settings().grace_s, running.leave_now)
+        grace.daemon = True
+        grace.start()
+        warm(signal.SIGTERM, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

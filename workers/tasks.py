@@ -1,0 +1,57 @@
+"""The tasks: each takes an id, calls the service that does the work, and returns nothing.
+
+Names are what Flower shows. An exception leaves a task without its text, which may hold content.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from uuid import UUID
+
+import structlog
+from tierline.services.deliver import deliver
+
+from tierline.services.sweep import sweep
+from workers.app import app
+from workers.process import worker
+
+log = structlog.get_logger(__name__)
+
+
+class TaskFailed(Exception):
+    """Names the kind of error, and nothing of it."""
+
+
+def _without_content(task: Callable[..., None]) -> Callable[..., None]:
+    @wraps(task)
+    def run(*arguments: str) -> None:
+        try:
+            task(*arguments)
+        except Exception as error:
+            log.error("task_failed", error=type(error).__name__)
+            raise TaskFailed(type(error).__name__) from None
+
+    return run
+
+
+def _answer(job_id: str) -> None:
+    worker().executor.run(UUID(job_id))
+
+
+for _name in ("slm.answer", "deeper-analysis.answer", "quarantine.answer"):
+    app.task(name=_name)(_without_content(_answer))
+
+
+@app.task(name="webhooks.deliver")
+@_without_content
+def deliver_webhook(delivery_id: str) -> None:
+    """Make one try at a delivery."""
+    here = worker()
+    deliver(here.pool, UUID(delivery_id), here.heartbeat)
+    here.notifier.ready()
+
+
+@app.task(name="maintenance.sweep")
+@_without_content
+def maintenance_sweep() -> None:
+    """Clear away what has served its time."""
+    sweep(worker().pool)
