@@ -49,7 +49,12 @@ class Col:
 
 def plain(text: str) -> str:
     """`text` with control characters written out, so that it is only text."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text.replace("\r\n", "\n"))
+    return _CONTROL.sub(_written_out, text.replace("\r\n", "\n"))
+
+
+def _written_out(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def one_line(text: str, limit: int = 200) -> str:
