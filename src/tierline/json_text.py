@@ -1,7 +1,8 @@
 """JSON as text: strict reading and canonical writing, the same for callers, models and files.
 
 Strict means RFC 8259 and I-JSON's manners (RFC 7493): no NaN or Infinity, no name twice in an
-object, no lone surrogates, nesting bounded. It does not repair: see `tierline.checks.json_repair`.
+object, no lone surrogates, nesting bounded; and no NUL character, which Postgres cannot store. It
+does not repair: see `tierline.checks.json_repair`.
 """
 
 import json
@@ -112,10 +113,10 @@ def _refuse_unfit(value: JSON, max_depth: int) -> None:
         below: list[JSON] = []
         for item in level:
             if isinstance(item, str):
-                _refuse_surrogates(item)
+                _refuse_characters(item)
             elif isinstance(item, dict):
                 for name in item:
-                    _refuse_surrogates(name)
+                    _refuse_characters(name)
                 below.extend(item.values())
             elif isinstance(item, list):
                 below.extend(item)
@@ -126,7 +127,9 @@ def _refuse_unfit(value: JSON, max_depth: int) -> None:
         level = below
 
 
-def _refuse_surrogates(text: str) -> None:
+def _refuse_characters(text: str) -> None:
+    if "\x00" in text:
+        raise NotJson("holds a NUL character, which cannot be stored")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

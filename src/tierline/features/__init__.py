@@ -12,6 +12,7 @@ from tierline.features.model import (
     Price,
     Tier,
 )
+from tierline.features.parse import parse_feature
 
 __all__ = [
     "Check",
@@ -21,4 +22,5 @@ __all__ = [
     "ModelRef",
     "Price",
     "Tier",
+    "parse_feature",
 ]

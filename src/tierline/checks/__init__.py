@@ -1,0 +1,100 @@
+"""Checking an answer: is it JSON, does it fit the schema, do the rules hold, is it in the input.
+
+Pure: no model is asked here. How sure a model was is weighed in `labels` and `agreement`.
+"""
+
+from dataclasses import dataclass
+
+from tierline.checks.grounding import Ground, values_at
+from tierline.checks.json_repair import read_answer
+from tierline.checks.rules import RuleBroken, rule
+from tierline.checks.schema import Fault, Schema, schema_check, told
+from tierline.features.model import Check, Feature
+from tierline.json_text import JSON, NotJson
+from tierline.verdicts import Verdict
+
+__all__ = ["Judgement", "RuleBroken", "input_faults", "judge"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How an answer fared against its feature's checks."""
+
+    verdict: Verdict  # passed, malformed, schema, rule or ungrounded
+    reason: str | None  # what was wrong, told to the next tier and the caller; None when passed
+    output: JSON  # the value that was read; None when the answer is malformed
+    repaired: bool  # text around the value had to be cut away
+    failures: tuple[str, ...]  # each thing wrong by itself
+
+
+def judge(feature: Feature, input: JSON, text: str) -> Judgement:
+    """Check a model's text. Raises RuleBroken when a rule errors: the feature's fault."""
+    try:
+        output, repaired = _read(feature, text)
+    except NotJson as error:
+        return Judgement(Verdict.MALFORMED, error.message, None, False, (error.message,))
+    faults = schema_check(feature.output_schema).faults(output)
+    if faults:
+        failures = tuple(str(fault) for fault in faults)
+        return Judgement(Verdict.SCHEMA, told(faults), output, repaired, failures)
+    ground = Ground(input) if any(check.kind == "grounded" for check in feature.checks) else None
+    failed: list[tuple[Verdict, str]] = []
+    for check in feature.checks:
+        if check.kind == "rule":
+            if not rule(check.rule).holds(input, output):
+                failed.append((Verdict.RULE, check.says or f"this does not hold: {check.rule}"))
+        elif ground is not None and (missing := _ungrounded(check, ground, output)):
+            failed.append((Verdict.UNGROUNDED, _said(check, missing)))
+    if not failed:
+        return Judgement(Verdict.PASSED, None, output, repaired, ())
+    failures = tuple(message for _, message in failed)
+    reason = told([Fault((), message) for message in failures])
+    return Judgement(failed[0][0], reason, output, repaired, failures)
+
+
+def input_faults(feature: Feature, input: JSON) -> list[Fault]:
+    """What keeps a job's input from fitting the feature; paths lead into the input."""
+    return schema_check(feature.input_schema).faults(input)
+
+
+def _read(feature: Feature, text: str) -> tuple[JSON, bool]:
+    """The answer's value, and whether it was repaired. Raises NotJson."""
+    if feature.plain_text:
+        return _read_plain(text), False
+    try:
+        read = read_answer(text)
+    except NotJson:
+        bare = _bare_label(feature.output_schema, text)
+        if bare is None:
+            raise
+        return bare, True
+    return read.value, read.repaired
+
+
+def _read_plain(text: str) -> str:
+    found = text.strip()
+    if not found:
+        raise NotJson("the answer is empty")
+    if "\x00" in found or any("\ud800" <= character <= "\udfff" for character in found):
+        raise NotJson("the answer holds characters that cannot be stored")
+    return found
+
+
+def _bare_label(schema: Schema, text: str) -> str | None:
+    """A label of a string enum that was written without its quotes."""
+    options = schema.get("enum")
+    found = text.strip()
+    return found if isinstance(options, list) and found in options else None
+
+
+def _ungrounded(check: Check, ground: Ground, output: JSON) -> list[str]:
+    return [
+        field
+        for field in check.fields
+        if not all(ground.holds(value) for value in values_at(output, field))
+    ]
+
+
+def _said(check: Check, missing: list[str]) -> str:
+    what = f"{', '.join(missing)}: not found in the input; take the value from the input"
+    return f"{check.says} ({what})" if check.says else what

@@ -1,0 +1,57 @@
+"""Numbers as people write them: 1,250.00, 1.250,00, 1 250,00, 1'250.00, 12,50,000 and -5."""
+
+import re
+from decimal import Decimal
+
+_SPAN = re.compile(r"\d+(?:[.,'’_]\d+)*|(?<![\d.,])[.,]\d+")
+_SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)")
+_MINUS = re.compile(r"(?:[-−–(]|minus)\s*(?:[^\w\s]|[a-z]{3})?\s*$")
+_MINUS_AFTER = re.compile(r"\s?[-−–](?!\w)")
+_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " "})
+_MAX_DIGITS = 60  # longer runs are no amounts, and int() of thousands of digits is slow
+
+
+def numbers_in(text: str) -> set[Decimal]:
+    """Every number that the text may be read to hold; an ambiguous one gives all its readings."""
+    text = text.translate(_SPACES)
+    found: set[Decimal] = set()
+    for match in _SPAN.finditer(text):
+        found |= _signed(text, match, _readings(match.group()))
+    for match in _SPACED.finditer(text):
+        found |= _signed(text, match, _readings(match.group().replace(" ", "")))
+    return found
+
+
+def _signed(text: str, match: re.Match[str], values: set[Decimal]) -> set[Decimal]:
+    before = text[max(0, match.start() - 12) : match.start()]
+    if _MINUS.search(before) or _MINUS_AFTER.match(text, match.end()):
+        return values | {-value for value in values}
+    return values
+
+
+def _readings(span: str) -> set[Decimal]:
+    if len(span) > _MAX_DIGITS:
+        return set()
+    parts = re.split(r"[.,'’_]", span)
+    marks = re.findall(r"[.,'’_]", span)
+    if not marks:
+        return {Decimal(span)}
+    found: set[Decimal] = set()
+    whole = "".join(parts)
+    if len(set(marks)) == 1 and _grouped(parts):
+        found.add(Decimal(whole))
+    if len(marks) == 1 and marks[0] in ".,":
+        found.add(Decimal(f"{parts[0] or 0}.{parts[1]}"))
+    mixed = marks[-1] in ".," and marks[-1] != marks[0] and len(set(marks[:-1])) == 1
+    if mixed and _grouped(parts[:-1]):
+        found.add(Decimal(f"{''.join(parts[:-1])}.{parts[-1]}"))
+    return found or {Decimal(part) for part in parts if part}  # 01.03.2026, 1,2,3
+
+
+def _grouped(parts: list[str]) -> bool:
+    """Whether the parts are a number's groups: thousands, or the Indian 12,50,000."""
+    first, *middle, last = parts if len(parts) > 1 else [*parts, ""]
+    if not 1 <= len(first) <= 3 or len(last) != 3:
+        return False
+    sizes = {len(part) for part in middle}
+    return sizes <= {3} or (sizes == {2} and len(first) <= 2)

@@ -1,0 +1,201 @@
+"""Rules: CEL over `input` and `output` (cel.dev), true when the answer is good.
+
+JSON numbers are doubles in CEL, so arithmetic needs `1.0`, not `1`; comparing works either way. The
+evaluator runs inside this process and cannot be stopped, so what it may cost is bounded when the
+feature is applied: length, nesting, at most one macro inside another, and arrays of at most
+MAX_ITEMS wherever a macro is used.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cel
+
+from tierline.errors import TierlineError
+from tierline.json_text import JSON
+
+Path = tuple[str | int, ...]
+
+MAX_RULE = 1000  # characters
+MAX_NESTING = 16  # brackets inside each other; the parser recurses
+MAX_ITEMS = 1000  # of an array or object that a macro walks: 1000 x 1000 steps are about 0.5 s
+MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
+ROOTS = frozenset({"input", "output"})
+FUNCTIONS = MACROS | {
+    *("has", "size", "contains", "startsWith", "endsWith", "matches"),
+    *("int", "uint", "double", "string", "bytes", "type", "dyn", "timestamp", "duration"),
+    *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
+    *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
+}
+
+_TOKEN = re.compile(
+    r"""(?P<comment>//[^\n]*)
+    |(?P<string>[bBrR]{0,2}(?:\"\"\".*?\"\"\"|'''.*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
+    |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<number>\d[\w.]*)
+    |(?P<space>\s+)
+    |(?P<mark>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class RuleBroken(TierlineError):
+    """A rule that cannot be evaluated: the feature's fault, and no verdict on the answer."""
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a rule's text shows without evaluating it."""
+
+    deepest: int  # brackets inside each other
+    macros: int
+    nested_macros: int  # macros inside another macro's body
+    bound: frozenset[str]  # names that macros bind
+    roots: frozenset[str]  # which of ROOTS it reads
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One compiled rule; safe to share among threads."""
+
+    text: str
+    shape: _Shape
+    program: cel.Program
+
+    def holds(self, input: JSON, output: JSON) -> bool:
+        """Whether the rule is true. Raises RuleBroken when it errors or gives no boolean."""
+        context = {"input": as_doubles(input), "output": as_doubles(output)}
+        if self.shape.macros:
+            self._guard(context)
+        try:
+            result = self.program.execute(context)
+        except Exception as error:
+            raise RuleBroken(f"the rule {self.text!r} cannot be evaluated: {_why(error)}") from None
+        if not isinstance(result, bool):
+            raise RuleBroken(
+                f"the rule {self.text!r} gives {type(result).__name__}; it must give true or false"
+            )
+        return result
+
+    def _guard(self, context: dict[str, JSON]) -> None:
+        for root in self.shape.roots:
+            if _longest(context[root]) > MAX_ITEMS:
+                raise RuleBroken(
+                    f"the rule {self.text!r} would walk more than {MAX_ITEMS} items of {root}; "
+                    "bound its arrays with maxItems"
+                )
+
+
+def compile_rule(text: str) -> Rule:
+    """The rule, ready to run. Raises RuleBroken saying what to change."""
+    if len(text) > MAX_RULE:
+        raise RuleBroken(f"a rule has at most {MAX_RULE} characters")
+    shape = _shape(text)
+    if shape.deepest > MAX_NESTING:
+        raise RuleBroken(f"brackets stand inside each other more than {MAX_NESTING} deep")
+    if shape.nested_macros > 1:
+        raise RuleBroken("at most one macro (all, exists, map, filter …) may stand inside another")
+    try:
+        program = cel.compile(text)
+    except Exception as error:
+        raise RuleBroken(f"not a CEL expression: {_why(error)}") from None
+    unknown = sorted(set(program.variables()) - ROOTS - shape.bound)
+    if unknown:
+        raise RuleBroken(f"reads {', '.join(unknown)}; a rule sees only input and output")
+    foreign = sorted(
+        name for name in program.functions() if name.isidentifier() and name not in FUNCTIONS
+    )
+    if foreign:
+        raise RuleBroken(f"calls {', '.join(foreign)}, which CEL does not have")
+    if not shape.roots:
+        raise RuleBroken("reads neither input nor output, so it always gives the same")
+    return Rule(text, shape, program)
+
+
+@lru_cache(maxsize=1024)
+def rule(text: str) -> Rule:
+    """`compile_rule`, kept for the rules lately used."""
+    return compile_rule(text)
+
+
+def unbounded_arrays(schema: JSON, path: Path = ()) -> Iterator[Path]:
+    """Where a schema allows an array of more than MAX_ITEMS; paths lead into the schema."""
+    if isinstance(schema, list):
+        for index, item in enumerate(schema):
+            yield from unbounded_arrays(item, (*path, index))
+    if not isinstance(schema, dict):
+        return
+    types = schema.get("type", ())
+    is_array = types == "array" or (isinstance(types, list) and "array" in types)
+    if (is_array or "items" in schema) and not schema.get("maxItems", MAX_ITEMS + 1) <= MAX_ITEMS:
+        yield path
+    for name, item in schema.items():
+        if name == "properties" and isinstance(item, dict):
+            for field, below in item.items():
+                yield from unbounded_arrays(below, (*path, name, field))
+        elif name not in ("enum", "const", "default", "examples"):
+            yield from unbounded_arrays(item, (*path, name))
+
+
+def as_doubles(value: JSON) -> JSON:
+    """The value with every number a float, as CEL has JSON (cel-spec, JSON conversion)."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return float(value) if abs(value) < 2**1023 else float("inf")
+    if isinstance(value, dict):
+        return {name: as_doubles(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [as_doubles(item) for item in value]
+    return value
+
+
+def _shape(text: str) -> _Shape:
+    tokens = [
+        (str(match.lastgroup), match.group())
+        for match in _TOKEN.finditer(text)
+        if match.lastgroup not in ("space", "comment")
+    ]
+    bound: set[str] = set()
+    roots: set[str] = set()
+    stack: list[bool] = []  # for each open bracket, whether a macro opened it
+    deepest = macros = nested = 0
+    for index, (kind, lexeme) in enumerate(tokens):
+        if kind == "mark" and lexeme in "([{":
+            opens_macro = lexeme == "(" and _is_macro(tokens, index)
+            if opens_macro:
+                macros += 1
+                nested += any(stack)
+                bound.update(name for what, name in tokens[index + 1 : index + 2] if what == "name")
+            stack.append(opens_macro)
+            deepest = max(deepest, len(stack))
+        elif kind == "mark" and lexeme in ")]}" and stack:
+            stack.pop()
+        elif kind == "name" and lexeme in ROOTS:
+            roots.add(lexeme)
+    return _Shape(deepest, macros, nested, frozenset(bound), frozenset(roots))
+
+
+def _is_macro(tokens: Sequence[tuple[str, str]], index: int) -> bool:
+    return index >= 2 and tokens[index - 1][1] in MACROS and tokens[index - 2][1] == "."
+
+
+def _longest(value: JSON) -> int:
+    longest, rest = 0, [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict | list):
+            longest = max(longest, len(item))
+            rest.extend(item.values() if isinstance(item, dict) else item)
+    return longest
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"there is no {error}; test with has(...) first"
+    text = str(error).partition("ERROR: ")[2] or str(error)
+    lines = [line for line in text.splitlines() if line.strip()]
+    said = lines[0].replace("<input>:1:", "column ") if lines else type(error).__name__
+    return said.partition(" expecting {")[0][:200]

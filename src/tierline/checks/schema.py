@@ -1,0 +1,149 @@
+"""JSON Schema 2020-12: whether a schema is one, and whether a value fits it, formats included.
+
+`format` is asserted (date, date-time, email, uri, uuid …), which the standard leaves open. Nothing
+is ever fetched: a schema refers only within itself. Messages name path and rule, not the value.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import jsonschema_rs
+
+from tierline.json_text import JSON, canonical_json, short
+
+Path = tuple[str | int, ...]
+Schema = Mapping[str, JSON]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MAX_FAULTS = 20  # of one value; more would not be read
+MAX_REASON = 500  # characters told to the next tier
+_MASK = "the value"
+_PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)  # about 10 ms at worst
+_META = jsonschema_rs.Draft202012Validator({"$ref": DIALECT}, offline=True)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong, where it stands."""
+
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        return f"{spoken_path(self.path)}: {self.message}" if self.path else self.message
+
+
+class SchemaCheck:
+    """One compiled schema; safe to share among threads."""
+
+    def __init__(self, schema: Schema, formats: bool = True) -> None:
+        """Raises ValueError when the schema cannot be compiled; see `schema_faults`."""
+        self._validator = jsonschema_rs.Draft202012Validator(
+            dict(schema),
+            validate_formats=formats,
+            offline=True,
+            mask=_MASK,
+            pattern_options=_PATTERNS,
+        )
+
+    def fits(self, value: JSON) -> bool:
+        return bool(self._validator.is_valid(value))
+
+    def faults(self, value: JSON) -> list[Fault]:
+        """What keeps `value` from fitting, at most MAX_FAULTS, in the order of the value."""
+        found = []
+        for error in self._validator.iter_errors(value):
+            found.append(Fault(tuple(error.instance_path), _message(error)))
+            if len(found) == MAX_FAULTS:
+                break
+        return sorted(found, key=lambda fault: [str(part) for part in fault.path])
+
+
+def schema_check(schema: Schema) -> SchemaCheck:
+    """The compiled form of `schema`, kept for the schemas lately used."""
+    return _compiled(canonical_json(schema))
+
+
+@lru_cache(maxsize=512)  # two for each feature version in use
+def _compiled(text: str) -> SchemaCheck:
+    return SchemaCheck(json.loads(text))
+
+
+def schema_faults(schema: JSON) -> list[Fault]:
+    """What is wrong with a schema itself; paths lead into the schema. Empty when it can be used."""
+    found = list(
+        dict.fromkeys(
+            Fault(tuple(error.instance_path), _message(error)) for error in _meta_errors(schema)
+        )
+    )
+    if found:
+        return found
+    found = list(_reference_faults(schema, ()))
+    if found:
+        return found
+    try:
+        jsonschema_rs.Draft202012Validator(
+            schema,
+            validate_formats=True,
+            ignore_unknown_formats=False,
+            offline=True,
+            pattern_options=_PATTERNS,
+        )
+    except jsonschema_rs.ValidationError as error:
+        found.append(Fault(tuple(error.instance_path), _cut(error.message)))
+    except ValueError as error:
+        found.append(Fault((), _cut(str(error))))
+    return found
+
+
+def spoken_path(path: Path) -> str:
+    """A path as a person writes it: buyer.name, items[0].sku."""
+    said = ""
+    for part in path:
+        said += f"[{part}]" if isinstance(part, int) else f".{part}" if said else part
+    return said
+
+
+def told(faults: list[Fault]) -> str:
+    """The faults in one text, fit for a prompt and a problem."""
+    return _cut("; ".join(str(fault) for fault in faults), MAX_REASON)
+
+
+def _meta_errors(schema: JSON) -> Iterator[jsonschema_rs.ValidationError]:
+    for count, error in enumerate(_META.iter_errors(schema)):
+        if count == MAX_FAULTS:
+            return
+        yield error
+
+
+def _reference_faults(node: JSON, path: Path) -> Iterator[Fault]:
+    """References that would leave the schema, and other dialects, anywhere in it."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _reference_faults(item, (*path, index))
+    if not isinstance(node, dict):
+        return
+    for name, item in node.items():
+        below = (*path, name)
+        if name in ("$ref", "$dynamicRef") and isinstance(item, str) and not item.startswith("#"):
+            yield Fault(below, f"refers to {short(item)}; only #... within the schema is read")
+        elif name == "$schema" and isinstance(item, str) and item.rstrip("#") != DIALECT:
+            yield Fault(below, f"must be {DIALECT}, the only dialect that is read")
+        elif name not in ("enum", "const", "default", "examples"):
+            yield from _reference_faults(item, below)
+
+
+def _message(error: jsonschema_rs.ValidationError) -> str:
+    kind = error.kind
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
+        return f"{short(str(kind.property))} is required and missing"
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+        names = ", ".join(short(name) for name in kind.unexpected[:5])
+        return f"holds {names}, which the schema does not have"
+    return _cut(error.message)
+
+
+def _cut(text: str, limit: int = 200) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,108 @@
+"""From a feature file's text to a Feature, or to everything that is wrong with it, with lines.
+
+What passes here can run: schemas compile, examples fit them, rules evaluate on the examples, labels
+can be told apart. Whether a model has its key set is not looked at; that can change any day.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+
+from tierline.errors import FeatureError, Problem
+from tierline.features.model import Check, Example, Feature, OnBlocked, Routing
+from tierline.features.parse_checks import read_checks, read_examples, read_schema
+from tierline.features.parse_tiers import (
+    read_confidence,
+    read_status_labels,
+    read_tiers,
+    refuse_unscorable,
+)
+from tierline.features.reading import Reading
+from tierline.json_text import JSON
+from tierline.yaml_lines import Document, read_yaml
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+MAX_DESCRIPTION = 2_000  # characters
+MAX_INSTRUCTIONS = 50_000  # characters; no prompt of a narrow task comes near
+
+_REQUIRED = ("feature", "instructions", "input", "output", "tiers")
+_OPTIONAL = (
+    *("description", "examples", "checks", "confidence"),
+    *("routing", "status_label", "on_blocked"),
+)
+
+_ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_only")
+_BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
+
+
+def parse_feature(
+    text: str, source: str = "<feature>", known_providers: Collection[str] | None = None
+) -> Feature:
+    """The feature that a YAML file describes.
+
+    `known_providers`: the names a model may start with; None accepts any. Raises FeatureError with
+    every problem found, in the file's order.
+    """
+    document = read_yaml(text, source)
+    reading = Reading(document, source)
+    feature = _read(document, reading, known_providers)
+    if reading.problems or feature is None:
+        raise FeatureError(sorted(reading.problems, key=_line))
+    return feature
+
+
+def _read(
+    document: Document, reading: Reading, known_providers: Collection[str] | None
+) -> Feature | None:
+    top = reading.mapping(document.value, (), (*_REQUIRED, *_OPTIONAL), _REQUIRED)
+    if not all(key in top for key in _REQUIRED):
+        return None
+    input_schema = read_schema(reading, top["input"], ("input",))
+    output_schema = read_schema(reading, top["output"], ("output",))
+    examples: tuple[Example, ...] = ()
+    if "examples" in top:
+        examples = read_examples(reading, top["examples"], input_schema, output_schema)
+    checks: tuple[Check, ...] = ()
+    if "checks" in top:
+        checks = read_checks(reading, top["checks"], input_schema, output_schema, examples)
+    confidence = None
+    if "confidence" in top:
+        confidence = read_confidence(reading, top["confidence"], ("confidence",))
+    tiers = read_tiers(reading, top["tiers"], known_providers)
+    labels: Mapping[str, str | None] = {}
+    if "status_label" in top:
+        labels = read_status_labels(reading, top["status_label"], tiers)
+    routing: Routing = reading.choice(top.get("routing", "slm_first"), ("routing",), _ROUTINGS)
+    on_blocked: OnBlocked = reading.choice(top.get("on_blocked", "fail"), ("on_blocked",), _BLOCKED)
+    if output_schema is not None:
+        refuse_unscorable(reading, output_schema, confidence, tiers)
+    return Feature(
+        name=_name(reading, top["feature"]),
+        description=reading.text(
+            top.get("description", ""), ("description",), MAX_DESCRIPTION, least=0
+        ),
+        instructions=reading.text(top["instructions"], ("instructions",), MAX_INSTRUCTIONS),
+        input_schema=input_schema or {},
+        output_schema=output_schema or {},
+        tiers=tiers,
+        examples=examples,
+        checks=checks,
+        confidence=confidence,
+        routing=routing,
+        status_labels=labels,
+        on_blocked=on_blocked,
+    )
+
+
+def _name(reading: Reading, value: JSON) -> str:
+    name = reading.text(value, ("feature",), 63)
+    if name and not NAME.fullmatch(name):
+        reading.problem(
+            ("feature",),
+            "a name has small letters, digits and hyphens, begins with a letter, and is at most "
+            "63 long",
+        )
+    return name
+
+
+def _line(problem: Problem) -> int:
+    return problem.line or 0

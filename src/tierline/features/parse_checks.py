@@ -1,0 +1,148 @@
+"""The part of a feature file that says what goes in, what comes out and how that is checked."""
+
+import re
+from collections.abc import Iterator
+
+from tierline.checks.grounding import is_path
+from tierline.checks.rules import MAX_ITEMS, Rule, RuleBroken, compile_rule, unbounded_arrays
+from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
+from tierline.features.model import Check, Example
+from tierline.features.reading import Reading, near
+from tierline.json_text import JSON, short
+from tierline.yaml_lines import Path
+
+MAX_EXAMPLES = 50
+MAX_CHECKS = 50
+MAX_SAYS = 500  # characters
+
+_STEP = re.compile(r"([^.\[\]]+)((?:\[\])*)")
+
+
+def read_schema(reading: Reading, value: JSON, path: Path) -> Schema | None:
+    """A JSON Schema that compiles, or None after noting why not."""
+    if not isinstance(value, dict):
+        reading.problem(path, "must be a JSON Schema, such as {type: object, properties: …}")
+        return None
+    faults = schema_faults(value)
+    for fault in faults:
+        reading.problem((*path, *fault.path), fault.message)
+    return None if faults else value
+
+
+def read_examples(
+    reading: Reading, value: JSON, input_schema: Schema | None, output_schema: Schema | None
+) -> tuple[Example, ...]:
+    found = []
+    sides = {
+        name: None if schema is None else SchemaCheck(schema)
+        for name, schema in (("input", input_schema), ("output", output_schema))
+    }
+    for index, item in enumerate(reading.items(value, ("examples",), 0, MAX_EXAMPLES)):
+        path: Path = ("examples", index)
+        entry = reading.mapping(item, path, sides, sides)
+        if not all(name in entry for name in sides):
+            continue
+        for name, check in sides.items():
+            for fault in [] if check is None else check.faults(entry[name]):
+                reading.problem(
+                    (*path, name, *fault.path), f"does not fit the {name} schema: {fault.message}"
+                )
+        found.append(Example(entry["input"], entry["output"]))
+    return tuple(found)
+
+
+def read_checks(
+    reading: Reading,
+    value: JSON,
+    input_schema: Schema | None,
+    output_schema: Schema | None,
+    examples: tuple[Example, ...],
+) -> tuple[Check, ...]:
+    found = []
+    for index, item in enumerate(reading.items(value, ("checks",), 0, MAX_CHECKS)):
+        path: Path = ("checks", index)
+        entry = reading.mapping(item, path, ("grounded", "rule", "says"))
+        says = None
+        if "says" in entry:
+            says = reading.text(entry["says"], (*path, "says"), MAX_SAYS)
+        if ("grounded" in entry) == ("rule" in entry):
+            reading.problem(path, 'a check has either the key "grounded" or the key "rule"')
+        elif "grounded" in entry:
+            fields = _read_fields(reading, entry["grounded"], (*path, "grounded"), output_schema)
+            found.append(Check("grounded", fields=fields, says=says))
+        else:
+            text = reading.text(entry["rule"], (*path, "rule"), 10_000)
+            schemas = {"input": input_schema, "output": output_schema}
+            _try_rule(reading, text, (*path, "rule"), schemas, examples)
+            found.append(Check("rule", rule=text.strip(), says=says))
+    return tuple(found)
+
+
+def _read_fields(
+    reading: Reading, value: JSON, path: Path, output_schema: Schema | None
+) -> tuple[str, ...]:
+    found = []
+    for index, item in enumerate(reading.items(value, path, 1, 100)):
+        here = (*path, index)
+        text = reading.text(item, here, 500)
+        if text and not is_path(text):
+            reading.problem(here, f"{short(text)} is not a path such as total or items[].sku")
+        elif text and output_schema is not None:
+            fault = _no_such_field(text, output_schema)
+            if fault is not None:
+                reading.problem(here, fault)
+        found.append(text)
+    return tuple(found)
+
+
+def _no_such_field(text: str, schema: JSON) -> str | None:
+    """Why a path leads nowhere; None when it leads somewhere, or the schema leaves that open."""
+    for match in _STEP.finditer(text):
+        name, brackets = match.groups()
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        if not isinstance(properties, dict):
+            closed = isinstance(schema, dict) and schema.get("type") not in (None, "object")
+            return f"the output has no field {short(name)}" if closed else None
+        if name not in properties:
+            return f"the output has no field {short(name)}{near(name, properties)}"
+        schema = properties[name]
+        for _ in range(len(brackets) // 2):
+            schema = schema.get("items") if isinstance(schema, dict) else None
+    return None
+
+
+def _try_rule(
+    reading: Reading,
+    text: str,
+    path: Path,
+    schemas: dict[str, Schema | None],
+    examples: tuple[Example, ...],
+) -> None:
+    """Compile the rule and run it on every example: a good answer must pass it."""
+    try:
+        rule = compile_rule(text)
+    except RuleBroken as error:
+        reading.problem(path, error.message)
+        return
+    for root, where in _unbounded(rule, schemas):
+        reading.problem(
+            path,
+            f"a rule with a macro needs maxItems of at most {MAX_ITEMS} on every array it could "
+            f"walk; {root} has none at {spoken_path(where) or 'its top'}",
+        )
+        return
+    for index, example in enumerate(examples):
+        line = reading.document.line(("examples", index))
+        try:
+            if not rule.holds(example.input, example.output):
+                reading.problem(path, f"does not hold for the example on line {line}")
+        except RuleBroken as error:
+            reading.problem(path, f"{error.message} (for the example on line {line})")
+            return
+
+
+def _unbounded(rule: Rule, schemas: dict[str, Schema | None]) -> Iterator[tuple[str, Path]]:
+    if rule.shape.macros:
+        for root in sorted(rule.shape.roots):
+            for where in unbounded_arrays(schemas[root]):
+                yield root, where

@@ -1,0 +1,203 @@
+"""The part of a feature file that says who answers: tiers, models, prices, confidence, labels."""
+
+import re
+from collections.abc import Collection, Mapping
+from decimal import Decimal, InvalidOperation
+
+from tierline.checks.labels import closed_set, indistinct
+from tierline.features.model import (
+    SAMPLE_TEMPERATURE,
+    Confidence,
+    ModelRef,
+    Price,
+    Tier,
+)
+from tierline.features.reading import Reading, near
+from tierline.json_text import JSON, short
+from tierline.yaml_lines import Path
+
+MAX_TIERS = 10
+MAX_MODELS = 8  # fallbacks of one tier
+MAX_TOKENS = 200_000
+MAX_TIMEOUT_S = 3600
+MAX_SAMPLES = 20
+
+_TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_TIER_REQUIRED = ("name", "models", "max_tokens", "timeout_s")
+_TIER_OPTIONAL = ("temperature", "instructions", "reask", "confidence", "prices")
+_PRICE_REQUIRED = ("input_usd_per_mtok", "output_usd_per_mtok")
+_PRICE_OPTIONAL = ("cached_input_usd_per_mtok",)
+_MAX_PRICE = Decimal(1_000_000)
+
+
+def read_tiers(
+    reading: Reading, value: JSON, known_providers: Collection[str] | None
+) -> tuple[Tier, ...]:
+    found: list[Tier] = []
+    for index, item in enumerate(reading.items(value, ("tiers",), 1, MAX_TIERS)):
+        path: Path = ("tiers", index)
+        tier = _read_tier(reading, item, path, known_providers)
+        if tier is None:
+            continue
+        if any(tier.name == other.name for other in found):
+            reading.problem((*path, "name"), f"the tier {short(tier.name)} is given twice")
+        found.append(tier)
+    return tuple(found)
+
+
+def _read_tier(
+    reading: Reading, value: JSON, path: Path, known_providers: Collection[str] | None
+) -> Tier | None:
+    item = reading.mapping(value, path, (*_TIER_REQUIRED, *_TIER_OPTIONAL), _TIER_REQUIRED)
+    if not all(key in item for key in _TIER_REQUIRED):
+        return None
+    models = _read_models(reading, item["models"], (*path, "models"), known_providers)
+    name = reading.text(item["name"], (*path, "name"), 63)
+    if name and not _TIER_NAME.fullmatch(name):
+        reading.problem(
+            (*path, "name"), "a tier's name has small letters, digits, hyphens and underscores"
+        )
+    instructions = None
+    if "instructions" in item:
+        instructions = reading.text(item["instructions"], (*path, "instructions"), 50_000)
+    confidence = None
+    if "confidence" in item:
+        confidence = read_confidence(reading, item["confidence"], (*path, "confidence"))
+    timeout_s = reading.number(
+        item["timeout_s"], (*path, "timeout_s"), 0.05, MAX_TIMEOUT_S, " seconds"
+    )
+    return Tier(
+        name=name,
+        models=models,
+        max_tokens=reading.integer(item["max_tokens"], (*path, "max_tokens"), 1, MAX_TOKENS),
+        timeout_s=timeout_s,
+        temperature=reading.number(item.get("temperature", 0.0), (*path, "temperature"), 0, 2),
+        instructions=instructions,
+        reask=reading.boolean(item.get("reask", False), (*path, "reask")),
+        confidence=confidence,
+        prices=_read_prices(reading, item.get("prices", {}), (*path, "prices"), models),
+    )
+
+
+def _read_models(
+    reading: Reading, value: JSON, path: Path, known_providers: Collection[str] | None
+) -> tuple[ModelRef, ...]:
+    found: list[ModelRef] = []
+    for index, item in enumerate(reading.items(value, path, 1, MAX_MODELS)):
+        here = (*path, index)
+        text = reading.text(item, here, 200)
+        if not text:
+            continue
+        try:
+            ref = ModelRef.parse(text)
+        except ValueError as error:
+            reading.problem(here, str(error))
+            continue
+        if known_providers is not None and ref.provider not in known_providers:
+            hint = near(ref.provider, known_providers)
+            reading.problem(here, f"unknown provider {short(ref.provider)}{hint}")
+        if ref in found:
+            reading.problem(here, f"the model {short(text)} is given twice")
+        found.append(ref)
+    return tuple(found)
+
+
+def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | None:
+    known = ("signal", "threshold", "samples", "temperature")
+    item = reading.mapping(value, path, known, ("signal", "threshold"))
+    if "signal" not in item or "threshold" not in item:
+        return None
+    signal = reading.choice(item["signal"], (*path, "signal"), ("label_logprob", "agreement"))
+    threshold = reading.number(item["threshold"], (*path, "threshold"), 0, 1)
+    if signal == "label_logprob":
+        for key in ("samples", "temperature"):
+            if key in item:
+                reading.problem((*path, key), f"{key} is for the signal agreement only")
+        return Confidence("label_logprob", threshold)
+    if "samples" not in item:
+        reading.problem(path, 'the signal agreement needs the key "samples", 2 or more')
+        return None
+    samples = reading.integer(item["samples"], (*path, "samples"), 2, MAX_SAMPLES)
+    temperature = reading.number(
+        item.get("temperature", SAMPLE_TEMPERATURE), (*path, "temperature"), 0, 2
+    )
+    if temperature == 0:
+        reading.problem(
+            (*path, "temperature"),
+            "samples at temperature 0 are one answer repeated, so their agreement says nothing; "
+            f"give a temperature above 0, or leave it out for {SAMPLE_TEMPERATURE}",
+        )
+    return Confidence("agreement", threshold, samples, temperature)
+
+
+def _read_prices(
+    reading: Reading, value: JSON, path: Path, models: Collection[ModelRef]
+) -> Mapping[str, Price]:
+    refs = [str(model) for model in models]
+    found: dict[str, Price] = {}
+    for ref, item in reading.mapping(value, path, refs).items():
+        here = (*path, ref)
+        known = (*_PRICE_REQUIRED, *_PRICE_OPTIONAL)
+        entry = reading.mapping(item, here, known, _PRICE_REQUIRED)
+        amounts = {
+            key: _amount(reading, amount, (*here, key))
+            for key, amount in entry.items()
+            if key in known
+        }
+        if all(key in amounts for key in _PRICE_REQUIRED):
+            found[ref] = Price(**amounts)
+    return found
+
+
+def _amount(reading: Reading, value: JSON, path: Path) -> Decimal:
+    """USD, written as a number or, where every digit counts, as text."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise InvalidOperation
+        amount = Decimal(str(value))
+        if not (amount.is_finite() and 0 <= amount <= _MAX_PRICE):
+            raise InvalidOperation
+    except InvalidOperation:
+        reading.problem(path, f"must be USD for a million tokens, 0 to {_MAX_PRICE:,}")
+        return Decimal(0)
+    return amount
+
+
+def read_status_labels(
+    reading: Reading, value: JSON, tiers: tuple[Tier, ...]
+) -> Mapping[str, str | None]:
+    """One text for every tier but the first, or a mapping of tier to text; "" hides."""
+    path = ("status_label",)
+    if not isinstance(value, dict):
+        text = reading.text(value, path, 200, least=0)
+        return {tier.name: text or None for tier in tiers[1:]}
+    names = [tier.name for tier in tiers]
+    return {
+        name: reading.text(label, (*path, name), 200, least=0) or None
+        for name, label in reading.mapping(value, path, names).items()
+    }
+
+
+def refuse_unscorable(
+    reading: Reading,
+    output_schema: Mapping[str, JSON],
+    confidence: Confidence | None,
+    tiers: tuple[Tier, ...],
+) -> None:
+    """Label scoring needs a closed set of labels that can be told apart."""
+    places: list[tuple[Path, Confidence | None]] = [(("confidence",), confidence)]
+    places += [
+        (("tiers", index, "confidence"), tier.confidence) for index, tier in enumerate(tiers)
+    ]
+    for path, given in places:
+        if given is None or given.signal != "label_logprob":
+            continue
+        labels = closed_set(output_schema)
+        if labels is None:
+            reading.problem(
+                (*path, "signal"),
+                "label_logprob needs a closed set as output: a string enum, or an object whose "
+                "one required property is a string enum",
+            )
+        elif (fault := indistinct(labels)) is not None:
+            reading.problem((*path, "signal"), fault)

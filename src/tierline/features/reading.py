@@ -1,0 +1,110 @@
+"""Reading a file's values one by one; every problem is kept and none ends the reading."""
+
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tierline.errors import Problem
+from tierline.json_text import JSON, short
+from tierline.yaml_lines import Document, Path, pointer
+
+Word = TypeVar("Word", bound=str)
+
+
+@dataclass
+class Reading:
+    """One file being read. Each method gives the value, or a stand-in after noting a problem."""
+
+    document: Document
+    source: str
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, path: Path, message: str) -> None:
+        line = self.document.line(path)
+        self.problems.append(Problem(message, pointer(path), line, self.source))
+
+    def mapping(
+        self, value: JSON, path: Path, known: Collection[str], required: Collection[str] = ()
+    ) -> dict[str, JSON]:
+        """The mapping at `path`, with its unknown and missing keys noted."""
+        if not isinstance(value, dict):
+            self.problem(path, f"must be a mapping, not {_kind(value)}")
+            return {}
+        for key in value:
+            if key not in known:
+                self.problem((*path, key), f"unknown key {short(key)}{near(key, known)}")
+        for key in required:
+            if key not in value:
+                self.problem(path, f"the key {short(key)} is missing")
+        return value
+
+    def items(self, value: JSON, path: Path, least: int, most: int) -> list[JSON]:
+        """The list at `path`, cut to `most` items."""
+        if not isinstance(value, list):
+            self.problem(path, f"must be a list, not {_kind(value)}")
+            return []
+        if not least <= len(value) <= most:
+            self.problem(path, f"must have {least} to {most} items, not {len(value)}")
+        return value[:most]
+
+    def text(self, value: JSON, path: Path, most: int, least: int = 1) -> str:
+        """The text at `path`, of `least` to `most` characters."""
+        if not isinstance(value, str):
+            hint = "; put it in quotes" if isinstance(value, bool | int | float) else ""
+            self.problem(path, f"must be text, not {_kind(value)}{hint}")
+            return ""
+        if len(value.strip()) < least:
+            self.problem(path, "must not be empty")
+        if len(value) > most:
+            self.problem(path, f"must have at most {most:,} characters, not {len(value):,}")
+        return value
+
+    def number(self, value: JSON, path: Path, least: float, most: float, unit: str = "") -> float:
+        """The number at `path`, `least` and `most` included."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.problem(path, f"must be a number, not {_kind(value)}")
+            return least
+        if not least <= value <= most:
+            self.problem(path, f"must be {least:g} to {most:g}{unit}, not {value:g}")
+            return least
+        return float(value)
+
+    def integer(self, value: JSON, path: Path, least: int, most: int) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.problem(path, f"must be a whole number, not {_kind(value)}")
+            return least
+        if not least <= value <= most:
+            self.problem(path, f"must be {least} to {most}, not {value}")
+            return least
+        return value
+
+    def boolean(self, value: JSON, path: Path) -> bool:
+        if not isinstance(value, bool):
+            self.problem(path, f"must be true or false, not {_kind(value)}")
+            return False
+        return value
+
+    def choice(self, value: JSON, path: Path, words: tuple[Word, ...]) -> Word:
+        for word in words:
+            if value == word:
+                return word
+        said = short(value) if isinstance(value, str) else _kind(value)
+        hint = near(value, words) if isinstance(value, str) else ""
+        self.problem(path, f"must be {' or '.join(words)}, not {said}{hint}")
+        return words[0]
+
+
+def near(word: str, known: Collection[str]) -> str:
+    """What the writer may have meant, as the end of a message."""
+    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {short(close[0])}?"
+    return f"; known are {', '.join(sorted(known))}" if len(known) <= 12 else ""
+
+
+def _kind(value: JSON) -> str:
+    if value is None:
+        return "empty"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text"}
+    return names.get(type(value), "a list" if isinstance(value, list) else "a mapping")
