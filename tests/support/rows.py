@@ -1,0 +1,112 @@
+"""Rows put straight into the tables, for tests of what happens after submission."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from tierline.features import Feature, parse_feature
+from tierline.ids import new_id
+from tierline.queues import lane
+from tierline.storage.features import first_calls
+
+TWO_TIERS = """
+feature: {name}
+description: Echoes a text.
+instructions: Repeat the text.
+input:
+  type: object
+  required: [text]
+  properties: {{text: {{type: string}}}}
+output:
+  type: object
+  required: [text]
+  properties: {{text: {{type: string}}}}
+tiers:
+  - name: slm
+    models: [openai:small]
+    max_tokens: 50
+    timeout_s: 5
+  - name: frontier
+    models: [openai:large]
+    max_tokens: 50
+    timeout_s: 5
+"""
+
+Connection = psycopg.Connection[Any]
+
+
+def two_tiers(name: str = "echo") -> Feature:
+    """A feature with two tiers on an OpenAI-compatible server, and no check but its schema."""
+    return parse_feature(TWO_TIERS.format(name=name))
+
+
+def add_account(connection: Connection, name: str, weight: int = 1) -> int:
+    """An account; its id."""
+    row = connection.execute(
+        "INSERT INTO accounts (name, weight, webhook_secret)"
+        " VALUES (%s, %s, 'whsec_dGVzdC1zZWNyZXQtb2YtMjQtYnl0ZXM=') RETURNING id",
+        (name, weight),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def add_feature(connection: Connection, feature: Feature) -> int:
+    """A feature's first version, current; its id."""
+    row = connection.execute(
+        "INSERT INTO feature_versions (name, version, document, source, fingerprint, first_calls)"
+        " VALUES (%s, 1, %s, '', %s, %s) RETURNING id",
+        (
+            feature.name,
+            json.dumps(feature.to_dict()),
+            feature.fingerprint(),
+            json.dumps(first_calls(feature)),
+        ),
+    ).fetchone()
+    assert row is not None
+    connection.execute("INSERT INTO features VALUES (%s, %s)", (feature.name, row[0]))
+    return int(row[0])
+
+
+def add_job(
+    connection: Connection,
+    account_id: int,
+    version_id: int,
+    *,
+    tier: str = "slm",
+    tier_index: int = 0,
+    input: Any = None,
+    backfill: bool = False,
+    **columns: Any,
+) -> UUID:
+    """A queued job; its id. `columns` set others of the row, by SQL literal or value."""
+    job_id = new_id()
+    values: Mapping[str, Any] = {
+        "id": job_id,
+        "account_id": account_id,
+        "feature_version_id": version_id,
+        "status": "queued",
+        "tier": tier,
+        "tier_index": tier_index,
+        "queue": lane(tier_index, backfill=backfill),
+        "batch_id": new_id() if backfill else None,
+        "batch_row": 1 if backfill else None,
+    } | columns
+    names = ", ".join(values)
+    marks = ", ".join(["%s"] * len(values))
+    connection.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", list(values.values()))
+    connection.execute(
+        "INSERT INTO job_requests (job_id, input) VALUES (%s, %s)",
+        (job_id, json.dumps({"text": "hello"} if input is None else input)),
+    )
+    return job_id
+
+
+def status_of(connection: Connection, job_id: UUID) -> str:
+    """A job's status now."""
+    row = connection.execute("SELECT status FROM jobs WHERE id = %s", (job_id,)).fetchone()
+    assert row is not None
+    return str(row[0])
