@@ -1,0 +1,120 @@
+"""`tierline up` as a user starts it: a subprocess, its one line of JSON, its signals.
+
+`run_up` ends everything at the end of the test, whatever happened in it.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.support.waiting import wait_until
+
+# Never in a test, whatever the environment holds: keys of real providers, and the servers and homes
+# of whoever runs the tests.
+UNSET = (
+    *("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    *("MISTRAL_API_KEY", "AZURE_OPENAI_API_KEY", "DATABASE_URL", "REDIS_URL", "TIERLINE_HOME"),
+    *("TIERLINE_LOCAL_URL", "TIERLINE_URL", "TIERLINE_API_KEY"),
+)
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in UNSET}
+    return {**kept, **extra}
+
+
+@dataclass
+class RunningUp:
+    """One `tierline up`. `line` is what --json printed."""
+
+    process: "subprocess.Popen[str]"
+    home: Path
+    line: dict[str, str | None]
+    errors: Path
+
+    def descendants(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def pid_of(self, name: str) -> int | None:
+        """The pid of one of its processes now, from the note in the home."""
+        try:
+            return int(json.loads((self.home / "run" / f"{name}.pid.json").read_text())["pid"])
+        except (OSError, ValueError):
+            return None
+
+    def said(self) -> str:
+        return self.errors.read_text()
+
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
+        """Send one signal and wait for the end; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout_s)
+
+
+def command(home: Path, options: Sequence[str] = ()) -> list[str]:
+    tierline = [sys.executable, "-m", "tierline.cli.main"]
+    installed = Path(sys.executable).with_name("tierline")
+    if installed.exists():
+        tierline = [str(installed)]
+    ports = ["--port", "0", "--flower-port", "0"]
+    return [*tierline, "up", "--home", str(home), "--json", *ports, *options]
+
+
+@contextlib.contextmanager
+def run_up(
+    home: Path,
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
+    timeout_s: float = 120.0,
+) -> Iterator[RunningUp]:
+    """`tierline up` on `home`, once it has said that everything answers."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    errors = home.parent / f"{home.name[:40]}.stderr"
+    output = errors.with_suffix(".stdout")
+    with errors.open("a") as stderr, output.open("w") as stdout:
+        process = subprocess.Popen(
+            [*prefix, *command(home, options)],
+            env=environment(env or {}),
+            stdout=stdout,
+            stderr=stderr,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+    family: list[psutil.Process] = []
+    try:
+
+        def first_line() -> str:
+            if process.poll() is not None:
+                raise AssertionError(f"up ended with {process.returncode}: {errors.read_text()}")
+            text = output.read_text()
+            return text if text.endswith("\n") else ""
+
+        line = wait_until(first_line, timeout_s, "up to say that everything answers", 0.05)
+        running = RunningUp(process, home, json.loads(line), errors)
+        family = running.descendants()
+        yield running
+    finally:
+        if process.poll() is None:
+            family += psutil.Process(process.pid).children(recursive=True)
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for left in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
