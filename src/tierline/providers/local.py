@@ -1,0 +1,56 @@
+"""`local:` models: llama.cpp servers on this machine, which speak Chat Completions.
+
+TIERLINE_LOCAL_URL names one server for every model, or `model=url` pairs separated by commas.
+"""
+
+from collections.abc import Mapping
+
+from tierline.errors import UsageError
+from tierline.providers.openai_chat import chat_body, read_completion
+from tierline.providers.transport import Transport
+from tierline.providers.types import CallFailed, Completion, CompletionRequest
+from tierline.settings import Settings
+from tierline.verdicts import Verdict
+
+MOST_LOGPROBS = 500
+ANY = ""  # the key of a server that takes every model
+
+
+def local_urls(setting: str | None) -> Mapping[str, str]:
+    """Model → URL from TIERLINE_LOCAL_URL. Raises UsageError for a pair that is none."""
+    urls: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in (setting or "").split(","))):
+        head, equals, tail = part.partition("=")
+        model, url = (head, tail) if equals and "://" not in head else (ANY, part)
+        if "://" not in url:
+            raise UsageError(f"TIERLINE_LOCAL_URL: {part!r} is neither a URL nor model=URL")
+        urls[model] = url
+    return urls
+
+
+class Local:
+    """The embedded model servers."""
+
+    def __init__(self, settings: Settings) -> None:
+        key = settings.local_api_key
+        headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+        self._transports = {
+            model: Transport(url, headers, settings.max_answer_bytes)
+            for model, url in local_urls(settings.local_url).items()
+        }
+
+    def missing(self) -> str | None:
+        return None if self._transports else "TIERLINE_LOCAL_URL is not set: no local model runs"
+
+    def complete(self, request: CompletionRequest) -> Completion:
+        transport = self._transports.get(request.model.model) or self._transports.get(ANY)
+        if transport is None:
+            reason = self.missing() or f"no local server runs {request.model.model}"
+            raise CallFailed(Verdict.PROVIDER_ERROR, reason, retryable=False, served=False)
+        body = chat_body(request, most_logprobs=MOST_LOGPROBS)
+        reply = transport.post("chat/completions", body, request.timeout_s)
+        return read_completion(reply, request.model.model)
+
+    def close(self) -> None:
+        for transport in self._transports.values():
+            transport.close()
