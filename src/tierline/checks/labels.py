@@ -8,6 +8,7 @@ calibration: Zhao et al. 2021, "Calibrate Before Use", arXiv 2102.09690).
 Tokens are matched to labels by their text alone; no tokenizer is at hand when a feature is applied.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,10 @@ class LabelSet:
         """The label as the feature's output."""
         return label if self.field is None else {self.field: label}
 
+    def text(self, label: str) -> str:
+        """The label as a model would have written the whole answer."""
+        return json.dumps(self.wrap(label), ensure_ascii=False)
+
     def unwrap(self, output: JSON) -> str:
         """The label that an output of the feature holds."""
         return str(output if self.field is None else output[self.field])
@@ -66,8 +71,8 @@ class LabelSet:
 class LabelScores:
     """What the model leans to."""
 
-    label: str
-    confidence: float  # 0..1, of `label`; 0 when no label's token was among those reported
+    best: str  # the label
+    confidence: float  # 0..1, of `best`; 0 when no label's token was among those reported
     scores: Mapping[str, float]  # every label's share, summing to 1 (or all 0)
 
 

@@ -19,12 +19,22 @@ from tierline.yaml_lines import Path
 MAX_TIERS = 10
 MAX_MODELS = 8  # fallbacks of one tier
 MAX_TOKENS = 200_000
+DEFAULT_MAX_TOKENS = 1_000  # a narrow task's answer has room, a runaway one an end
+DEFAULT_TIMEOUT_S = 60.0
 MAX_TIMEOUT_S = 3600
 MAX_SAMPLES = 20
 
 _TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_TIER_REQUIRED = ("name", "models", "max_tokens", "timeout_s")
-_TIER_OPTIONAL = ("temperature", "instructions", "reask", "confidence", "prices")
+_TIER_REQUIRED = ("name", "models")
+_TIER_OPTIONAL = (
+    "max_tokens",
+    "timeout_s",
+    "temperature",
+    "instructions",
+    "reask",
+    "confidence",
+    "prices",
+)
 _PRICE_REQUIRED = ("input_usd_per_mtok", "output_usd_per_mtok")
 _PRICE_OPTIONAL = ("cached_input_usd_per_mtok",)
 _MAX_PRICE = Decimal(1_000_000)
@@ -64,12 +74,18 @@ def _read_tier(
     if "confidence" in item:
         confidence = read_confidence(reading, item["confidence"], (*path, "confidence"))
     timeout_s = reading.number(
-        item["timeout_s"], (*path, "timeout_s"), 0.05, MAX_TIMEOUT_S, " seconds"
+        item.get("timeout_s", DEFAULT_TIMEOUT_S),
+        (*path, "timeout_s"),
+        0.05,
+        MAX_TIMEOUT_S,
+        " seconds",
     )
     return Tier(
         name=name,
         models=models,
-        max_tokens=reading.integer(item["max_tokens"], (*path, "max_tokens"), 1, MAX_TOKENS),
+        max_tokens=reading.integer(
+            item.get("max_tokens", DEFAULT_MAX_TOKENS), (*path, "max_tokens"), 1, MAX_TOKENS
+        ),
         timeout_s=timeout_s,
         temperature=reading.number(item.get("temperature", 0.0), (*path, "temperature"), 0, 2),
         instructions=instructions,

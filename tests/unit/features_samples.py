@@ -1,0 +1,66 @@
+"""Feature files that several tests read; INVOICE uses every key of the docs."""
+
+INVOICE = """\
+feature: invoice-fields
+description: The fields of one invoice, from its text.
+instructions: |
+  Extract the invoice's fields.
+input:                                  # JSON Schema (2020-12) of a job's input
+  type: object
+  required: [text]
+  properties: {text: {type: string, maxLength: 4000}}
+output:                                 # JSON Schema of the answer; {type: string} = plain text
+  type: object
+  required: [invoice_number, total, currency]
+  properties:
+    invoice_number: {type: string}
+    total: {type: number}
+    currency: {type: string, enum: [EUR, USD, SEK]}
+examples:
+  - input: {text: "..."}
+    output: {invoice_number: "A-1", total: 12.5, currency: EUR}
+checks:
+  - grounded: [invoice_number, total]   # the value stands in the input; 1.250,00 is 1250.0
+  - rule: "output.total >= 0"           # CEL over input and output; JSON numbers are doubles
+    says: the total cannot be negative  # what the next tier and the caller are told
+confidence: {signal: agreement, samples: 2, threshold: 1.0}    # optional
+routing: slm_first                      # or slm_only, frontier_only, and the policies to come
+tiers:                                  # in order
+  - name: slm
+    models: [local:smollm2-135m]        # provider:model, in order of fallback
+    max_tokens: 200                     # visible output
+    timeout_s: 20
+  - name: frontier
+    models: [openai:gpt-5]
+    instructions: |                     # a tier may have its own prompt
+      Read the invoice and return its fields.
+"""
+
+TRIAGE = """\
+feature: triage
+instructions: Choose the category of the ticket.
+input: {type: object, required: [text], properties: {text: {type: string}}}
+output:
+  type: object
+  required: [category]
+  properties:
+    category: {type: string, enum: [billing, bug, shipping]}
+examples:
+  - input: {text: The page freezes.}
+    output: {category: bug}
+confidence: {signal: label_logprob, threshold: 0.6}
+tiers:
+  - {name: slm, models: ["local:smollm2-135m"], max_tokens: 10, timeout_s: 5}
+"""
+
+SUMMARY = """\
+feature: summary
+instructions: Write one sentence.
+input: {type: object, required: [text], properties: {text: {type: string}}}
+output: {type: string}
+checks:
+  - rule: size(output) <= 40
+    says: at most 40 characters
+tiers:
+  - {name: slm, models: ["local:smollm2-135m"], max_tokens: 10, timeout_s: 5}
+"""
