@@ -12,7 +12,7 @@ from tierline.cli.options import Home, Json, command_group
 from tierline.errors import FeatureError, Problem, UsageError
 
 if TYPE_CHECKING:
-    from tierline.features import Feature
+    from tierline.features import Feature, ModelRef
     from tierline.json_text import JSON
 
 app = command_group("Write, check, apply and show feature files.")
@@ -204,12 +204,28 @@ def read_feature(path: Path) -> "Feature":
 
 def missing_around(feature: "Feature") -> list[str]:
     """What the feature's models need and this machine does not have, a line each."""
-    from tierline.providers import provider
-
     lines = []
     for tier in feature.allowed_tiers():
         for model in tier.models:
-            missing = provider(model.provider).configured()
+            missing = _missing(model)
             if missing:
                 lines.append(f"tier {tier.name}: {model}: {missing}")
     return lines
+
+
+def _missing(model: "ModelRef") -> str | None:
+    from tierline.providers import configured
+    from tierline.settings import settings
+    from tierline.stack import models
+
+    if model.provider != "local" or settings().local_url:
+        return configured(model.provider)
+    # 'tierline up' runs the local models that it has the files of.
+    known = models.MODELS.get(model.model)
+    if known is None:
+        return f"no local model has that name; known are {', '.join(models.MODELS)}"
+    try:
+        models.find(known)
+    except models.ModelMissing as error:
+        return error.message
+    return None

@@ -105,7 +105,6 @@ def list_(
         str | None,
         typer.Option(help="queued, in_progress, completed, failed, cancelled or expired."),
     ] = None,
-    tier: Annotated[str | None, typer.Option(help="Only at, or ended on, this tier.")] = None,
     batch: Annotated[str | None, typer.Option(help="Only of this batch.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="Jobs in one page.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="The next page, as the last one said.")] = None,
@@ -119,7 +118,6 @@ def list_(
     asked = {
         "feature": feature,
         "status": status,
-        "tier": tier,
         "batch_id": batch,
         "limit": limit,
         "cursor": cursor,

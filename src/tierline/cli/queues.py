@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 BAR = 20  # characters of a full bar
 EXPLANATION = (
-    "waiting: in Postgres, not in Flower · hinted: on its way to a worker, in Flower's broker page · "
-    "running: of the threads there are"
+    "waiting: in Postgres, not in Flower · hinted: on its way to a worker, on Flower's broker page "
+    "· running: of the threads there are"
 )
 
 
@@ -26,7 +26,9 @@ def queues(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Stay, and show it again until Ctrl-C.")
     ] = False,
-    every: Annotated[float, typer.Option(metavar="S", min=0.2, help="With --watch: how often.")] = 1,
+    every: Annotated[
+        float, typer.Option(metavar="S", min=0.2, help="With --watch: how often.")
+    ] = 1,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -97,7 +99,10 @@ def picture(answer: JSON) -> "Group":
             Text(),
             table(
                 [*(Col("FEATURE"), Col("TIER"), Col("FAILED CHECK"), Col("ATTEMPTS", "right"))],
-                [(item["feature"], item["tier"], item["verdict"], item["attempts"]) for item in failed],
+                [
+                    (item["feature"], item["tier"], item["verdict"], item["attempts"])
+                    for item in failed
+                ],
             ),
         ]
     parts += [Text(), Text(EXPLANATION, style="dim")]

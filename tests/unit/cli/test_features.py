@@ -127,4 +127,4 @@ def test_a_key_that_is_not_set_is_a_warning_only(
     path = tmp_path / "f.yaml"
     path.write_text(new_feature("x", "f.yaml").replace("[local:smollm2-135m]", "[openai:gpt-5]"))
     assert run("features", "validate", path) == 0
-    assert "warning: tier slm: openai:gpt-5: set OPENAI_API_KEY" in capsys.readouterr().err
+    assert "warning: tier slm: openai:gpt-5: OPENAI_API_KEY is not set" in capsys.readouterr().err

@@ -1,0 +1,274 @@
+"""`python -m examples.demo [--frontier provider:model] [--no-larger] [--home DIR]`
+
+What `make demo` runs: see README.md here for what it does and what its figures mean.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import shlex
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from examples.demo.budget import Budget, budget
+from examples.demo.live import Progress
+from examples.demo.outcomes import Outcome
+from examples.demo.product import Product, ProductFailed, environment
+from examples.demo.report import print_report
+from examples.demo.rows import Road, Row, read_rows
+from examples.demo.second_tier import LARGER, SMALL, SecondTier, feature_texts
+from examples.demo.submission import TERMINAL, Submission
+from examples.receiver import Event, Receiver
+from tierline.errors import TierlineError
+from tierline.features import Feature, ModelRef
+from tierline.features.parse import parse_feature
+from tierline.providers import configured
+
+LONGEST_S = 3600.0  # a demo that is not done by then has something wrong with it
+TICK_S = 0.25
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What the home keeps of the last run, so that one that was interrupted is gone on with."""
+
+    run_id: str
+    second: str  # the second tier's model
+    port: int  # of the webhook receiver: the jobs' webhook_url names it
+    finished: bool = False
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(self.__dict__), encoding="utf-8")
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--frontier", default="", help="a paid second tier, as openai:gpt-5")
+    parser.add_argument("--no-larger", action="store_true", help="no larger local model")
+    parser.add_argument("--home", type=Path, default=Path(".tierline-demo"))
+    options = parser.parse_args(argv)
+    console = Console(highlight=False, soft_wrap=True)
+    # SIGTERM and a closed terminal end it as Ctrl-C does: in order, leaving nothing running.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        return _demo(console, options.frontier.strip(), options.no_larger, options.home.absolute())
+    except KeyboardInterrupt:
+        console.print("stopped; run it again to go on where it was")
+        return 130
+    except (ProductFailed, TierlineError) as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        return 1
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _demo(console: Console, frontier: str, no_larger: bool, home: Path) -> int:
+    rows = read_rows()
+    second = _second_tier(console, frontier, no_larger)
+    texts = feature_texts(second)
+    features = {name: parse_feature(text, name) for name, text in texts.items()}
+    console.print(f"[bold]{len(rows)} inputs, {len(texts)} features[/bold]; first tier {SMALL}")
+    console.print(f"second tier: {second.words}", markup=False)
+    limit = _budget(console, rows, features, second) if second.paid else None
+    folder = home / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    product = Product(home, environment(frontier), lambda line: console.print(line, markup=False))
+    with contextlib.ExitStack() as stack:
+        stack.callback(product.stop)
+        product.start()
+        _say_where(console, product)
+        for name, text in texts.items():
+            _apply(console, product, name, text)
+        state, receiver, again = _run_state(folder / "run.json", second, _webhook_secret(product))
+        if again:
+            console.print("going on with the run that was interrupted")
+        stack.callback(receiver.server_close)
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        stack.callback(receiver.shutdown)
+        run_folder = folder / state.run_id
+        run_folder.mkdir(exist_ok=True)
+        submission = Submission(product, rows, state.run_id, run_folder, receiver)
+        stack.callback(submission.stop)
+        capped = _follow(console, product, submission, limit)
+        outcomes = _outcomes(product, submission)
+        print_report(console, outcomes, second, datetime.now(UTC))
+        whole = _say_whole(console, submission)
+        _say_where_next(console, product)
+        replace(state, finished=True).write(folder / "run.json")
+    return 0 if whole and not capped else 1
+
+
+def _second_tier(console: Console, frontier: str, no_larger: bool) -> SecondTier:
+    if frontier:
+        return SecondTier(frontier)
+    if no_larger:
+        return SecondTier(SMALL, stand_in=True, why="LARGER=0 was asked for")
+    from tierline.stack.fetch import fetch
+
+    from tierline.stack.models import LARGER as MODEL
+
+    try:
+        path = fetch(MODEL)
+    except TierlineError as error:
+        console.print(f"the larger local model cannot be had: {error.message}", markup=False)
+        return SecondTier(SMALL, stand_in=True, why="the larger local model could not be had")
+    console.print(f"{path}\nsha256 {MODEL.sha256}, its publisher's", markup=False)
+    return SecondTier(LARGER)
+
+
+def _budget(
+    console: Console, rows: list[Row], features: dict[str, Feature], second: SecondTier
+) -> Budget:
+    missing = configured(ModelRef.parse(second.model).provider)
+    if missing:
+        raise ProductFailed(f"{second.model}: {missing}")
+    found = budget(rows, features, second.model, datetime.now(UTC))
+    tokens = f"about {found.tokens_in:,} tokens in and at most {found.tokens_out:,} out"
+    if found.likely is None or found.cap is None:
+        console.print(
+            f"estimate: {tokens} if every job escalates. Nobody knows the price of {second.model} "
+            "where OPENAI_BASE_URL points, so there is no estimate in USD and no cap."
+        )
+    else:
+        console.print(
+            f"estimate: {tokens} if every job escalates, about ${found.likely}; the demo cancels "
+            f"what is left once ${found.cap} is booked."
+        )
+    console.print("Ctrl-C stops it.")
+    return found
+
+
+def _run_state(path: Path, second: SecondTier, secret: str) -> tuple[RunState, Receiver, bool]:
+    """The state of the run to go on with, or of a new one, and whether it is gone on with."""
+    key = f"{second.model} as {second.tier}"
+    try:
+        kept = RunState(**json.loads(path.read_text(encoding="utf-8")))
+        if not kept.finished and kept.second == key:
+            return kept, Receiver(secret, _ignore, kept.port), True
+    except (OSError, ValueError, TypeError):
+        pass  # no run yet, or another program has the port that its jobs' webhooks go to
+    receiver = Receiver(secret, _ignore)
+    name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
+    state = RunState(name, key, receiver.server_address[1])
+    state.write(path)
+    return state, receiver, False
+
+
+def _ignore(_event: Event) -> None:
+    """An event of an earlier run that comes before this one has begun."""
+
+
+def _apply(console: Console, product: Product, name: str, text: str) -> None:
+    answer = product.ask(
+        "POST",
+        "/v1/features",
+        content=text.encode(),
+        headers={"Content-Type": "application/yaml"},
+    )
+    if answer.status_code not in (200, 201):
+        raise ProductFailed(f"the feature {name} was refused: {answer.text[:500]}")
+    for warning in answer.json().get("warnings") or []:
+        console.print(f"{name}: {warning}", markup=False)
+
+
+def _webhook_secret(product: Product) -> str:
+    return str(product.get("/v1/webhook-secret")["secret"])
+
+
+def _follow(
+    console: Console, product: Product, submission: Submission, limit: Budget | None
+) -> bool:
+    """Show the jobs until all have ended. Whether the cap stopped it."""
+    began = time.monotonic()
+    capped = False
+    submission.begin()
+    with Progress(console, submission.rows) as progress:
+        while not submission.done:
+            product.tend()
+            submission.tend()
+            progress.show(submission.seen, submission.events)
+            if limit is not None and limit.cap is not None and submission.booked_usd() > limit.cap:
+                if not capped:
+                    console.print(f"${limit.cap} is booked: cancelling what is left")
+                capped = True
+                submission.cancel_rest()
+            if time.monotonic() - began > LONGEST_S:
+                raise ProductFailed(
+                    f"jobs have not ended after {LONGEST_S:.0f} s; see 'tierline queues'"
+                )
+            time.sleep(TICK_S)
+        submission.look()
+        progress.show(submission.seen, submission.events, final=True)
+    return capped
+
+
+def _outcomes(product: Product, submission: Submission) -> list[Outcome]:
+    """Each row with what its road handed back, and its job's attempts."""
+    outcomes = []
+    for row in submission.rows:
+        job = submission.seen.get(row.custom_id)
+        if job is None:  # never submitted: the cap came first
+            continue
+        handed = submission.results.get(row.custom_id, job)
+        attempts = product.get(f"/v1/jobs/{job['id']}/attempts", include="answers")["data"]
+        outcomes.append(Outcome(row, {**job, "output": handed.get("output")}, attempts))
+    return outcomes
+
+
+def _say_whole(console: Console, submission: Submission) -> bool:
+    """Say how the jobs went in and came back. Whether every row is one job that ended once."""
+    roads = {road: sum(row.road is road for row in submission.rows) for road in Road}
+    twice = [row for row, ids in submission.ids.items() if len(ids) != 1]
+    open_ = [row for row, job in submission.seen.items() if job["status"] not in TERMINAL]
+    console.print(
+        f"\n{len(submission.rows)} rows, {sum(map(len, submission.ids.values()))} jobs: "
+        f"{roads[Road.POLL]} by REST and polling, {roads[Road.WEBHOOK]} with a webhook "
+        f"({submission.events} events verified, {submission.receiver.rejected} with a wrong "
+        f"signature), {roads[Road.BACKFILL]} by 'tierline backfill'."
+    )
+    if twice or open_ or len(submission.seen) != len(submission.rows):
+        console.print(f"NOT every row is one job that ended once: {[*twice, *open_]}", markup=False)
+        return False
+    console.print("Every row is one job, and each ended once.")
+    if submission.product.restarts:
+        console.print(f"'tierline up' was started again {submission.product.restarts} times.")
+    return True
+
+
+def _say_where(console: Console, product: Product) -> None:
+    where = product.addresses
+    console.print(f"API    {where['api']}", markup=False)
+    console.print(
+        f"Flower {where['flower']} (user {where['flower_user']}, "
+        f"password {where['flower_password']})",
+        markup=False,
+    )
+
+
+def _say_where_next(console: Console, product: Product) -> None:
+    home = shlex.quote(os.path.relpath(product.home))
+    console.print(
+        "\nIt stops now; the jobs are kept. To open the same jobs again, Flower with them:\n"
+        f"  ./tierline up --home {home}\n"
+        f"and beside it: ./tierline jobs list --home {home}    ./tierline queues --home {home}\n"
+        f"Flower then has the user {product.addresses['flower_user']} and the password "
+        f"{product.addresses['flower_password']}; 'up' says where it is.",
+        markup=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""The table that stands while the demo runs; plain lines where there is no terminal."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from examples.demo.rows import Row
+
+PLAIN_S = 5.0  # at most this often a line, where there is no terminal
+
+Count = dict[str, int]
+COLUMNS = ("not yet", "queued", "first tier", "deeper", "completed", "failed")
+
+
+def counts(rows: Sequence[Row], seen: Mapping[str, Mapping[str, Any]]) -> dict[str, Count]:
+    """By feature: how many jobs are where, by what their status says."""
+    found = {row.feature: dict.fromkeys(COLUMNS, 0) for row in rows}
+    for row in rows:
+        found[row.feature][_place(seen.get(row.custom_id))] += 1
+    return found
+
+
+def _place(job: Mapping[str, Any] | None) -> str:
+    if job is None:
+        return "not yet"
+    if job["status"] == "completed":
+        return "completed"
+    if job["status"] in ("failed", "cancelled", "expired"):
+        return "failed"
+    if job["escalated"]:
+        return "deeper"  # its status_label: running deeper analysis…
+    return "queued" if job["status"] == "queued" else "first tier"
+
+
+class Progress:
+    """Shows where the jobs are, as often as it is told."""
+
+    def __init__(self, console: Console, rows: Sequence[Row]) -> None:
+        self._console = console
+        self._rows = rows
+        self._began = time.monotonic()
+        self._live: Live | None = None
+        self._last: tuple[float, str] = (float("-inf"), "")
+
+    def __enter__(self) -> "Progress":
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, seen: Mapping[str, Mapping[str, Any]], events: int, final: bool = False) -> None:
+        found = counts(self._rows, seen)
+        if self._live is not None:
+            self._live.update(self._table(found, events), refresh=True)
+            return
+        total = {name: sum(one[name] for one in found.values()) for name in COLUMNS}
+        text = ", ".join(f"{number} {name}" for name, number in total.items() if number)
+        at, said = self._last
+        if final or (text != said and time.monotonic() - at >= PLAIN_S):
+            self._console.print(f"{self._elapsed():>4.0f} s  {text}; {events} webhooks verified")
+            self._last = (time.monotonic(), text)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _table(self, found: Mapping[str, Count], events: int) -> Table:
+        title = f"{self._elapsed():.0f} s, {events} webhooks verified"
+        table = Table(title=title, box=None, title_justify="left", padding=(0, 2, 0, 0))
+        table.add_column("feature")
+        heads = {"deeper": "running deeper analysis…"}
+        for name in COLUMNS:
+            table.add_column(heads.get(name, name), justify="right")
+        for feature, one in found.items():
+            table.add_row(feature, *(str(one[name] or "·") for name in COLUMNS))
+        return table
