@@ -1,9 +1,15 @@
-"""Numbers as people write them: 1,250.00, 1.250,00, 1 250,00, 1'250.00, 12,50,000 and -5."""
+"""Numbers as people write them: 1,250.00, 1.250,00, 1 250,00, 1'250.00, 12,50,000 and -5.
+
+The parts of a date (2026-02-21, 1.3.2026) and the figures of a reference (SH-20817) are no amounts:
+a small model likes to take them for one, and grounding is there to notice.
+"""
 
 import re
 from decimal import Decimal
 
 _SPAN = re.compile(r"\d+(?:[.,'’_]\d+)*|(?<![\d.,])[.,]\d+")
+_DATE = re.compile(r"(?<![\d/-])\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![\d/-])")
+_REFERENCE = re.compile(r"[^\W\d_][-/]$")  # what stands before the figures of one
 _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)")
 _MINUS = re.compile(r"(?:[-−–(]|minus)\s*(?:[^\w\s]|[a-z]{3})?\s*$")
 _MINUS_AFTER = re.compile(r"\s?[-−–](?!\w)")
@@ -13,7 +19,7 @@ _MAX_DIGITS = 60  # longer runs are no amounts, and int() of thousands of digits
 
 def numbers_in(text: str) -> set[Decimal]:
     """Every number that the text may be read to hold; an ambiguous one gives all its readings."""
-    text = text.translate(_SPACES)
+    text = _DATE.sub(_kept, text.translate(_SPACES))
     found: set[Decimal] = set()
     for match in _SPAN.finditer(text):
         found |= _signed(text, match, _readings(match.group()))
@@ -22,8 +28,15 @@ def numbers_in(text: str) -> set[Decimal]:
     return found
 
 
+def _kept(match: re.Match[str]) -> str:
+    """The text of what looks like a date: nothing, unless it is an amount such as 1.250.000."""
+    return match.group() if _grouped(match.group().split(".")) else " "
+
+
 def _signed(text: str, match: re.Match[str], values: set[Decimal]) -> set[Decimal]:
     before = text[max(0, match.start() - 12) : match.start()]
+    if _REFERENCE.search(before):
+        return set()
     if _MINUS.search(before) or _MINUS_AFTER.match(text, match.end()):
         return values | {-value for value in values}
     return values
@@ -45,7 +58,7 @@ def _readings(span: str) -> set[Decimal]:
     mixed = marks[-1] in ".," and marks[-1] != marks[0] and len(set(marks[:-1])) == 1
     if mixed and _grouped(parts[:-1]):
         found.add(Decimal(f"{''.join(parts[:-1])}.{parts[-1]}"))
-    return found or {Decimal(part) for part in parts if part}  # 01.03.2026, 1,2,3
+    return found or {Decimal(part) for part in parts if part}  # 1,2,3
 
 
 def _grouped(parts: list[str]) -> bool:

@@ -61,8 +61,24 @@ def test_a_number_is_found_by_its_value(value: float, text: str) -> None:
     ("value", "text"),
     [(250, "1,250.00"), (1250, "1 260"), (-5, "5 EUR"), (12, "1.2"), (125000, "1,250.00")],
 )
-def test_a_part_of_a_number_is_not_that_number(value: float, text: str) -> None:
+def test_another_number_is_not_found(value: float, text: str) -> None:
     assert not stands(value, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2026, "on 2026-02-21"), (21, "1/21/26"), (3, "vom 1.3.2026"), (20817, "Ref. SH-20817")],
+)
+def test_parts_of_dates_and_references_are_no_amounts(value: float, text: str) -> None:
+    assert not stands(value, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(20, "10-20 pieces"), (3, "a 3-room flat"), (3, "1,2,3"), (1250000, "1.250.000"), (2, "x2")],
+)
+def test_joined_figures_that_are_amounts_are_found(value: float, text: str) -> None:
+    assert stands(value, text)
 
 
 @given(
