@@ -1,55 +1,76 @@
-"""Structured logs: one event a line, ids bound once, never an input, an output or a key.
+"""How every process logs: structlog, one event a line, JSON for machines or words for a terminal.
 
-Lines go to stderr: JSON for machines, coloured words on a terminal (TIERLINE_LOG_FORMAT).
+Events carry ids and counts, never inputs, outputs, keys or the text of an exception that may hold
+them: where something crashed is told by its frames.
 """
 
 import logging
 import sys
 
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from tierline.settings import settings
 
-QUIET = ("celery", "kombu", "amqp", "httpx", "httpcore", "asyncio", "tornado", "uvicorn.access")
 
-
-def configure(process: str, level: int = logging.INFO) -> None:
-    """Set logging up for this process, whose name stands on every line."""
-    wanted = settings().log_format
-    console = wanted == "console" or (wanted == "auto" and sys.stderr.isatty())
-    shared: list[structlog.typing.Processor] = [
+def configure(name: str) -> None:
+    """Make this process log as `name` on stderr, libraries' own loggers included."""
+    form = settings().log_format
+    as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _named(process),
+        _process(name),
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler()
+    # Libraries: warnings and worse, as events of the same form, without their exceptions' texts.
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _frames],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    root.setLevel(logging.WARNING)
 
 
-def _named(process: str) -> structlog.typing.Processor:
-    def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        event["process"] = process
+def frames_of(error: BaseException) -> str:
+    """Where `error` was raised, without its text, which may hold what a caller sent."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(frames)
+
+
+def _process(name: str) -> Processor:
+    def add(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["process"] = name
         return event
 
     return add
+
+
+def _frames(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    found = event.pop("exc_info", None)
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        event["at"] = frames_of(error)
+    return event

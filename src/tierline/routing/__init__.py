@@ -1,39 +1,32 @@
-"""Which tier a job starts on, and why: pure functions from signals to a decision.
+"""Where a job begins: which tier of its feature is tried first, and why.
 
-Where a job goes after a failed check is `jobs.next_state`'s business.
+Pure. What happens after the first answer is `tierline.jobs.next_state`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from tierline.features import Feature
+from tierline.json_text import JSON
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A routing decision, as it is kept with the attempt."""
+    """One routing decision, as it is kept."""
 
-    policy: str
-    tier_index: int  # in the feature's file
-    tier: str
+    policy: str  # the feature's `routing`
+    choice: str  # the tier's name
+    tier_index: int  # in the feature's whole list of tiers, as in jobs.tier_index
     reason: str
-    signals: Mapping[str, Any] = field(default_factory=dict)
-
-
-REASONS = {
-    "slm_first": "the first tier answers first",
-    "slm_only": "the feature allows its first tier only",
-    "frontier_only": "the feature allows its last tier only",
-}
+    signals: Mapping[str, JSON] = field(default_factory=dict)  # what the policy looked at
 
 
 def first_tier(feature: Feature) -> Decision:
-    """Where a new job of the feature starts."""
-    tier = feature.allowed_tiers()[0]
-    return Decision(
-        policy=feature.routing,
-        tier_index=feature.tiers.index(tier),
-        tier=tier.name,
-        reason=REASONS[feature.routing],
-    )
+    """The tier that a new job of `feature` waits for."""
+    index = feature.tiers.index(feature.allowed_tiers()[0])
+    reason = {
+        "slm_first": "the feature's first tier",
+        "slm_only": "the only tier that the feature allows",
+        "frontier_only": "the feature skips every tier but its last",
+    }[feature.routing]
+    return Decision(feature.routing, feature.tiers[index].name, index, reason)

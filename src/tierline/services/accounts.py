@@ -1,95 +1,172 @@
-"""Making accounts and keys. A key is shown once, when it is made; what is kept is its SHA-256."""
+"""Accounts and API keys: making, listing and ending them, and the keys that a start makes.
 
+A key is shown once, when it is made; only its digest is kept. What scripts call at a start takes a
+database URL and opens a connection of its own.
+"""
+
+import base64
 import hashlib
+import re
 import secrets
-from base64 import b64encode
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.storage import accounts
-from tierline.storage.accounts import Account, Key
+from tierline.storage.engine import connect_args, psycopg_url
 
-PREFIX = "tl_"  # lets a leak scanner know a key when it sees one
-SHOWN = 10  # characters of a key that stay visible in lists
-SCOPES = ("submit", "read", "admin")  # admin includes the others
-FIRST_ACCOUNT = "default"
-MOST_WEIGHT = 100
+KEY_MARK = "tl_"  # so that a key is recognised where it should not be
+SHOWN = len(KEY_MARK) + 6  # of a key's characters, to recognise it by
+SCOPES = ("submit", "read", "admin")  # admin may do what the others may
+DEFAULT_ACCOUNT = "default"
+FIRST_KEY_NAME = "first admin key"
+MAX_WEIGHT = 1000
+MAX_OVERLAP_HOURS = 168.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}")
 
 
-def digest(key: str) -> bytes:
-    """What a key is looked up by. A key has 256 random bits: there is nothing to stretch."""
+@dataclass(frozen=True)
+class MadeKey:
+    """A new key; `key` is never to be had again."""
+
+    key: str
+    row: dict[str, Any]
+
+
+def digest_of(key: str) -> bytes:
+    """What is kept of a key. It has 256 random bits, so a plain hash cannot be guessed back."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def new_webhook_secret() -> str:
-    """A secret as Standard Webhooks writes them: whsec_ and 24 random bytes in base64."""
-    return "whsec_" + b64encode(secrets.token_bytes(24)).decode()
+    """A signing secret as Standard Webhooks writes it: whsec_ and 32 random bytes in base64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def create_account(connection: Connection[Any], name: str, weight: int = 1) -> Account:
-    """A new account. Raises Conflict when the name is taken, InvalidInput when it does not fit."""
-    _check_weight(weight)
-    if not name or len(name) > 100 or name != name.strip() or not name.isprintable():
-        raise InvalidInput([Problem("1 to 100 printable characters", "/name")])
-    made = accounts.create_account(connection, name, new_webhook_secret(), weight)
-    if made is None:
+def create_account(connection: Connection[Any], name: str, weight: int = 1) -> dict[str, Any]:
+    """A new account. Raises InvalidInput for an unfit name or weight, Conflict for a taken one."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            [
+                Problem(
+                    "1 to 63 letters, digits, spaces or . _ @ -, beginning with the first", "/name"
+                )
+            ]
+        )
+    _refuse_weight(weight)
+    row = accounts.add_account(connection, name, weight, new_webhook_secret())
+    if row is None:
         raise Conflict(f"there is an account {name!r} already")
-    return made
+    return dict(row)
 
 
-def set_weight(connection: Connection[Any], name: str, weight: int) -> Account:
-    """Change an account's share of the queues. Raises NotFound."""
-    _check_weight(weight)
-    changed = accounts.set_weight(connection, name, weight)
-    if changed is None:
+def set_weight(connection: Connection[Any], name: str, weight: int) -> dict[str, Any]:
+    """Change an account's share of a queue. Raises NotFound, InvalidInput."""
+    _refuse_weight(weight)
+    row = accounts.set_weight(connection, name, weight)
+    if row is None:
         raise NotFound(f"there is no account {name!r}")
-    return changed
+    return dict(row)
 
 
 def create_key(
     connection: Connection[Any],
     account: str,
-    scopes: Sequence[str],
+    scopes: Sequence[str] = ("submit", "read"),
     name: str = "",
     expires_at: datetime | None = None,
-) -> tuple[str, Key]:
-    """A new key of an account: the key itself, which is kept nowhere, and what may be shown."""
-    unknown = [scope for scope in scopes if scope not in SCOPES]
-    if unknown or not scopes:
-        known = ", ".join(SCOPES)
-        raise InvalidInput([Problem(f"one or more of {known}", "/scopes")])
-    owner = accounts.account_by_name(connection, account)
+) -> MadeKey:
+    """A new key of an account, in clear this once. Raises NotFound, InvalidInput."""
+    problems = [
+        Problem(f"there is no scope {scope!r}: choose from {', '.join(SCOPES)}", f"/scopes/{index}")
+        for index, scope in enumerate(scopes)
+        if scope not in SCOPES
+    ]
+    if not scopes:
+        problems.append(Problem(f"name at least one of {', '.join(SCOPES)}", "/scopes"))
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        problems.append(Problem("is in the past", "/expires_at"))
+    if problems:
+        raise InvalidInput(problems)
+    owner = accounts.account_named(connection, account)
     if owner is None:
         raise NotFound(f"there is no account {account!r}")
-    key = PREFIX + secrets.token_urlsafe(32)
-    made = accounts.create_key(
-        connection, owner.id, name, key[:SHOWN], digest(key), scopes, expires_at
+    key = KEY_MARK + secrets.token_urlsafe(32)
+    row = accounts.add_key(
+        connection,
+        owner["id"],
+        name,
+        key[:SHOWN],
+        digest_of(key),
+        [scope for scope in SCOPES if scope in scopes],
+        expires_at,
     )
-    return key, made
+    return MadeKey(key, row)
 
 
-def revoke_key(connection: Connection[Any], key_id: int) -> Key:
-    """Revoke a key for good. Raises NotFound."""
-    revoked = accounts.revoke_key(connection, key_id)
-    if revoked is None:
+def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any]:
+    """End a key; doing it twice changes nothing. Raises NotFound."""
+    row = accounts.revoke_key(connection, key_id)
+    if row is None:
         raise NotFound(f"there is no key {key_id}")
-    return revoked
+    return row
 
 
-def ensure_first_admin(connection: Connection[Any]) -> str | None:
-    """Make the first account and its admin key in a new database; the key, or None if not new."""
-    with connection.transaction():
-        made = accounts.create_account(connection, FIRST_ACCOUNT, new_webhook_secret())
-        if made is None:
+def rotate_webhook_secret(
+    connection: Connection[Any], account_id: int, overlap_hours: float
+) -> dict[str, Any]:
+    """A new signing secret; the one before signs as well for the overlap. Raises InvalidInput."""
+    if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
+        raise InvalidInput([Problem(f"from 0 to {MAX_OVERLAP_HOURS:g}", "/overlap_hours")])
+    return accounts.rotate_webhook_secret(
+        connection, account_id, new_webhook_secret(), overlap_hours * 3600.0
+    )
+
+
+def ensure_first_admin(database_url: str) -> str | None:
+    """The first admin key, of the account `default`, in clear; None when there is one already.
+
+    Safe from several places at once: one of them gets it.
+    """
+    with _connect(database_url) as connection, connection.transaction():
+        if not accounts.lock_first_key(connection):
             return None
-        key, _ = create_key(connection, FIRST_ACCOUNT, ["admin"], "first admin key")
-        return key
+        _ensure_default(connection)
+        return create_key(connection, DEFAULT_ACCOUNT, ("admin",), FIRST_KEY_NAME).key
 
 
-def _check_weight(weight: int) -> None:
-    if not 1 <= weight <= MOST_WEIGHT:
-        raise InvalidInput([Problem(f"from 1 to {MOST_WEIGHT}", "/weight")])
+def make_run_key(database_url: str, name: str) -> str:
+    """An admin key for one run of `tierline up`, in clear; earlier ones of that name are ended."""
+    with _connect(database_url) as connection, connection.transaction():
+        accounts.revoke_keys_named(connection, _ensure_default(connection), name)
+        return create_key(connection, DEFAULT_ACCOUNT, ("admin",), name).key
+
+
+def revoke_run_key(database_url: str, name: str) -> None:
+    """End the keys of that name that runs of `tierline up` made."""
+    with _connect(database_url) as connection:
+        owner = accounts.account_named(connection, DEFAULT_ACCOUNT)
+        if owner is not None:
+            accounts.revoke_keys_named(connection, owner["id"], name)
+
+
+def _ensure_default(connection: Connection[Any]) -> int:
+    accounts.add_account(connection, DEFAULT_ACCOUNT, 1, new_webhook_secret())
+    owner = accounts.account_named(connection, DEFAULT_ACCOUNT)
+    assert owner is not None, "it was just made"
+    return int(owner["id"])
+
+
+def _connect(database_url: str) -> Connection[Any]:
+    parameters: dict[str, Any] = {**connect_args("keys"), "autocommit": True}
+    return psycopg.connect(psycopg_url(database_url), **parameters)
+
+
+def _refuse_weight(weight: int) -> None:
+    if not 1 <= weight <= MAX_WEIGHT:
+        raise InvalidInput([Problem(f"from 1 to {MAX_WEIGHT}", "/weight")])

@@ -1,98 +1,94 @@
-"""Accounts and their keys."""
+"""Accounts and their API keys. A key is kept as its SHA-256 digest and its first characters."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import dict_row
+
+FIRST_KEY_LOCK = 0x7E21_0004  # two first starts at once make one admin key
+
+_KEY_COLUMNS = """
+k.id, a.name AS account, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at,
+k.last_used_at
+"""
 
 
 @dataclass(frozen=True)
-class Account:
-    """Who owns keys, jobs and budgets."""
+class LiveKey:
+    """A key that may be used now, as the API remembers it for a moment."""
 
     id: int
-    name: str
-    weight: int
-    created_at: datetime
+    account_id: int
+    scopes: frozenset[str]
 
 
-@dataclass(frozen=True)
-class Key:
-    """A key as it may be shown: never the key itself."""
-
-    id: int
-    account: str
-    name: str
-    prefix: str
-    scopes: list[str]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
+async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey | None:
+    """The key of that digest, unless it is unknown, revoked or expired."""
+    row = await (
+        await connection.execute(
+            "SELECT id, account_id, scopes FROM api_keys WHERE digest = %s"
+            " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())",
+            (digest,),
+        )
+    ).fetchone()
+    return None if row is None else LiveKey(row[0], row[1], frozenset(row[2]))
 
 
-_KEY = """
-SELECT k.id, a.name AS account, k.name, k.prefix, k.scopes, k.created_at, k.expires_at,
-    k.revoked_at, k.last_used_at
-FROM api_keys k JOIN accounts a ON a.id = k.account_id
-"""
-
-# What the API asks at each request, by digest: an index look-up of a hash, with nothing to time.
-AUTHENTICATE = """
-SELECT k.id, k.account_id, k.scopes,
-    k.revoked_at IS NOT NULL AS revoked,
-    coalesce(k.expires_at <= statement_timestamp(), false) AS expired
-FROM api_keys k WHERE k.digest = %s
-"""
-TOUCH = """
-UPDATE api_keys SET last_used_at = clock_timestamp()
-WHERE id = ANY(%s)
-    AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
-"""
+async def note_used(connection: AsyncConnection[Any], key_ids: Collection[int]) -> None:
+    """Keep that these keys were used, to the minute."""
+    await connection.execute(
+        "UPDATE api_keys SET last_used_at = date_trunc('minute', clock_timestamp())"
+        " WHERE id = ANY(%s) AND (last_used_at IS NULL"
+        " OR last_used_at < date_trunc('minute', clock_timestamp()))",
+        (list(key_ids),),
+    )
 
 
-def create_account(
-    connection: Connection[Any], name: str, webhook_secret: str, weight: int = 1
-) -> Account | None:
+def add_account(
+    connection: Connection[Any], name: str, weight: int, webhook_secret: str
+) -> Mapping[str, Any] | None:
     """A new account; None when the name is taken."""
-    with connection.cursor(row_factory=class_row(Account)) as cursor:
-        return cursor.execute(
-            "INSERT INTO accounts (name, webhook_secret, weight) VALUES (%s, %s, %s)"
-            " ON CONFLICT (name) DO NOTHING RETURNING id, name, weight, created_at",
-            (name, webhook_secret, weight),
-        ).fetchone()
+    return _one(
+        connection,
+        "INSERT INTO accounts (name, weight, webhook_secret) VALUES (%s, %s, %s)"
+        " ON CONFLICT (name) DO NOTHING RETURNING id, name, weight, created_at",
+        (name, weight, webhook_secret),
+    )
 
 
-def account_by_name(connection: Connection[Any], name: str) -> Account | None:
-    """The account of that name."""
-    with connection.cursor(row_factory=class_row(Account)) as cursor:
-        return cursor.execute(
-            "SELECT id, name, weight, created_at FROM accounts WHERE name = %s", (name,)
-        ).fetchone()
+def set_weight(connection: Connection[Any], name: str, weight: int) -> Mapping[str, Any] | None:
+    """Change an account's share of a queue; None when there is no such account."""
+    return _one(
+        connection,
+        "UPDATE accounts SET weight = %s WHERE name = %s RETURNING id, name, weight, created_at",
+        (weight, name),
+    )
 
 
-def list_accounts(connection: Connection[Any]) -> list[Account]:
-    """All of them, by name."""
-    with connection.cursor(row_factory=class_row(Account)) as cursor:
-        return cursor.execute(
-            "SELECT id, name, weight, created_at FROM accounts ORDER BY name"
-        ).fetchall()
+def list_accounts(connection: Connection[Any]) -> list[dict[str, Any]]:
+    """All accounts, the oldest first."""
+    return _all(connection, "SELECT id, name, weight, created_at FROM accounts ORDER BY id")
 
 
-def set_weight(connection: Connection[Any], name: str, weight: int) -> Account | None:
-    """Change an account's share; None when there is no such account."""
-    with connection.cursor(row_factory=class_row(Account)) as cursor:
-        return cursor.execute(
-            "UPDATE accounts SET weight = %s WHERE name = %s"
-            " RETURNING id, name, weight, created_at",
-            (weight, name),
-        ).fetchone()
+def account_named(connection: Connection[Any], name: str) -> Mapping[str, Any] | None:
+    """An account by its name."""
+    return _one(
+        connection, "SELECT id, name, weight, created_at FROM accounts WHERE name = %s", (name,)
+    )
 
 
-def create_key(
+def account_name(connection: Connection[Any], account_id: int) -> str:
+    """An account's name by its id. Raises KeyError."""
+    row = connection.execute("SELECT name FROM accounts WHERE id = %s", (account_id,)).fetchone()
+    if row is None:
+        raise KeyError(account_id)
+    return str(row[0])
+
+
+def add_key(
     connection: Connection[Any],
     account_id: int,
     name: str,
@@ -100,55 +96,98 @@ def create_key(
     digest: bytes,
     scopes: Sequence[str],
     expires_at: datetime | None,
-) -> Key:
-    """Keep a key's digest."""
-    row = connection.execute(
-        "INSERT INTO api_keys (account_id, name, prefix, digest, scopes, expires_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
+) -> dict[str, Any]:
+    """Keep a new key; the row as it is listed."""
+    row = _one(
+        connection,
+        "WITH k AS (INSERT INTO api_keys (account_id, name, prefix, digest, scopes, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s) RETURNING *)"
+        f" SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
         (account_id, name, prefix, digest, list(scopes), expires_at),
-    ).fetchone()
-    assert row is not None
-    with connection.cursor(row_factory=class_row(Key)) as cursor:
-        key = cursor.execute(_KEY + " WHERE k.id = %s", row).fetchone()
-        assert key is not None
-        return key
+    )
+    assert row is not None, "an INSERT that did not fail returns its row"
+    return row
 
 
-def list_keys(connection: Connection[Any], account: str | None = None) -> list[Key]:
-    """Every key, or one account's, newest first."""
-    with connection.cursor(row_factory=class_row(Key)) as cursor:
-        return cursor.execute(
-            _KEY + " WHERE %(account)s::text IS NULL OR a.name = %(account)s ORDER BY k.id DESC",
-            {"account": account},
-        ).fetchall()
+def list_keys(connection: Connection[Any], account: str | None = None) -> list[dict[str, Any]]:
+    """The keys, of one account or of all; the newest first, the revoked ones too."""
+    return _all(
+        connection,
+        f"SELECT {_KEY_COLUMNS} FROM api_keys k JOIN accounts a ON a.id = k.account_id"
+        " WHERE %(account)s::text IS NULL OR a.name = %(account)s ORDER BY k.id DESC LIMIT 1000",
+        {"account": account},
+    )
 
 
-def revoke_key(connection: Connection[Any], key_id: int) -> Key | None:
-    """Revoke for good; None when there is no such key."""
-    with connection.cursor(row_factory=class_row(Key)) as cursor:
-        connection.execute(
-            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())"
-            " WHERE id = %s",
-            (key_id,),
-        )
-        return cursor.execute(_KEY + " WHERE k.id = %s", (key_id,)).fetchone()
+def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
+    """End a key, once; the row as it is listed, None when there is no such key."""
+    return _one(
+        connection,
+        "WITH k AS (UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())"
+        " WHERE id = %s RETURNING *)"
+        f" SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
+        (key_id,),
+    )
 
 
-def webhook_secret(connection: Connection[Any], account_id: int) -> str:
-    """What signs the webhooks that the account's jobs name themselves."""
+def revoke_keys_named(connection: Connection[Any], account_id: int, name: str) -> int:
+    """End every live key of that name; how many there were."""
+    return connection.execute(
+        "UPDATE api_keys SET revoked_at = clock_timestamp()"
+        " WHERE account_id = %s AND name = %s AND revoked_at IS NULL",
+        (account_id, name),
+    ).rowcount
+
+
+def lock_first_key(connection: Connection[Any]) -> bool:
+    """In a transaction: wait for others who make the first key; whether there is none yet."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (FIRST_KEY_LOCK,))
     row = connection.execute(
-        "SELECT webhook_secret FROM accounts WHERE id = %s", (account_id,)
+        "SELECT NOT EXISTS (SELECT FROM api_keys WHERE 'admin' = ANY(scopes)"
+        " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()))"
     ).fetchone()
-    assert row is not None
-    return str(row[0])
+    return row is not None and bool(row[0])
+
+
+def webhook_secret(connection: Connection[Any], account_id: int) -> dict[str, Any]:
+    """What signs the webhooks of an account's jobs. Raises KeyError."""
+    row = _one(
+        connection,
+        "SELECT webhook_secret AS secret, CASE WHEN old_webhook_secret_until > clock_timestamp()"
+        " THEN old_webhook_secret_until END AS old_until FROM accounts WHERE id = %s",
+        (account_id,),
+    )
+    if row is None:
+        raise KeyError(account_id)
+    return row
 
 
 def rotate_webhook_secret(
     connection: Connection[Any], account_id: int, secret: str, overlap_s: float
-) -> None:
-    """A new secret; the old one signs beside it for `overlap_s` seconds."""
-    connection.execute(
-        "UPDATE accounts SET old_webhook_secret = webhook_secret, webhook_secret = %s,"
-        " old_webhook_secret_until = clock_timestamp() + make_interval(secs => %s) WHERE id = %s",
-        (secret, overlap_s, account_id),
+) -> dict[str, Any]:
+    """Sign with `secret` from now on, and with the one before as well for `overlap_s` seconds."""
+    row = _one(
+        connection,
+        "UPDATE accounts SET old_webhook_secret = webhook_secret, webhook_secret = %(secret)s,"
+        " old_webhook_secret_until = clock_timestamp() + make_interval(secs => %(overlap_s)s)"
+        " WHERE id = %(id)s"
+        " RETURNING webhook_secret AS secret, old_webhook_secret_until AS old_until",
+        {"secret": secret, "overlap_s": overlap_s, "id": account_id},
     )
+    if row is None:
+        raise KeyError(account_id)
+    return row
+
+
+def _one(
+    connection: Connection[Any], statement: str, parameters: Any = None
+) -> dict[str, Any] | None:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchone()
+
+
+def _all(
+    connection: Connection[Any], statement: str, parameters: Any = None
+) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
