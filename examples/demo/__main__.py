@@ -1,6 +1,7 @@
-"""`python -m examples.demo [--frontier provider:model] [--no-larger] [--home DIR]`
+"""`python -m examples.demo [--frontier provider:model] [--larger 0] [--home DIR]`
 
-What `make demo` runs: see README.md here for what it does and what its figures mean.
+What `make demo [FRONTIER=provider:model] [LARGER=0]` runs. It exits with 0 when every row
+became one job that ended once, whatever came out; 130 after Ctrl-C.
 """
 
 import argparse
@@ -54,7 +55,7 @@ class RunState:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--frontier", default="", help="a paid second tier, as openai:gpt-5")
-    parser.add_argument("--no-larger", action="store_true", help="no larger local model")
+    parser.add_argument("--larger", default="", help="0: do without the larger local model")
     parser.add_argument("--home", type=Path, default=Path(".tierline-demo"))
     options = parser.parse_args(argv)
     console = Console(highlight=False, soft_wrap=True)
@@ -62,7 +63,12 @@ def main(argv: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        return _demo(console, options.frontier.strip(), options.no_larger, options.home.absolute())
+        return _demo(
+            console,
+            options.frontier.strip(),
+            options.larger.strip() == "0",
+            options.home.absolute(),
+        )
     except KeyboardInterrupt:
         console.print("stopped; run it again to go on where it was")
         return 130

@@ -41,9 +41,7 @@ def test_one_line_is_cut_with_an_ellipsis() -> None:
         ("rubbish", "unknown"),
     ],
 )
-def test_a_cost_is_shown_as_it_is_and_never_as_zero_when_unknown(
-    value: object, shown: str
-) -> None:
+def test_a_cost_is_shown_as_it_is_and_never_as_zero_when_unknown(value: object, shown: str) -> None:
     assert usd(value) == shown
 
 
