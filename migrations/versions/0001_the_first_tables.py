@@ -220,6 +220,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"),
     )
     op.create_index(
+        "deliveries_target_idx",
+        "deliveries",
+        ["account_id", "target", "next_try_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"),
+    )
+    op.create_index("deliveries_job_id_idx", "deliveries", ["job_id"], unique=False)
+    op.create_index(
         "deliveries_out_idx",
         "deliveries",
         ["target"],

@@ -378,6 +378,15 @@ deliveries = Table(
         postgresql_where=text("status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"),
     ),
     Index(
+        "deliveries_target_idx",
+        "account_id",
+        "target",
+        "next_try_at",
+        "id",
+        postgresql_where=text("status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"),
+    ),
+    Index("deliveries_job_id_idx", "job_id"),
+    Index(
         "deliveries_out_idx",
         "target",
         postgresql_where=text(

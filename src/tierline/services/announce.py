@@ -1,0 +1,109 @@
+"""Announcing: the deliveries of an event, written in the transaction that makes it true.
+
+The body is built here, once, from the rows as that transaction sees them; sending is `deliver`'s.
+"""
+
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.features import Feature
+from tierline.ids import new_id
+from tierline.storage import announcements, deliveries
+from tierline.storage.announcements import Listener
+from tierline.webhooks.addresses import AddressRefused, read_url
+from tierline.webhooks.events import (
+    BATCH_COMPLETED,
+    ESCALATED,
+    BatchFacts,
+    JobFacts,
+    batch_body,
+    job_body,
+)
+
+
+def announce(connection: Connection[Any], event: str, job_id: UUID) -> int:
+    """Write the deliveries of a job's event; how many there are.
+
+    To be called after the job's UPDATE, in its transaction: both are kept or neither is. Nothing is
+    written where nobody wants to hear of it.
+    """
+    listeners = announcements.job_listeners(connection, event, job_id)
+    if not listeners:
+        return 0
+    row = announcements.job_row(connection, job_id)
+    label = None
+    if event == ESCALATED:
+        label = Feature.from_dict(row["document"]).status_label(row["tier"])
+    facts = JobFacts(
+        status_label=label, **{name: row[name] for name in _JOB_FACTS if name != "status_label"}
+    )
+    at: datetime = row["at"]
+    bodies = {
+        include: job_body(event, at, facts, include)
+        for include in {listener.include for listener in listeners}
+    }
+    deliveries.insert(
+        connection,
+        [
+            _delivery(listener, event, bodies[listener.include], job_id=job_id)
+            for listener in listeners
+        ],
+    )
+    return len(listeners)
+
+
+def announce_batch(connection: Connection[Any], batch_id: UUID) -> int:
+    """Write the deliveries of batch.completed, in the transaction that completes the batch."""
+    listeners = announcements.batch_listeners(connection, BATCH_COMPLETED, batch_id)
+    if not listeners:
+        return 0
+    row = announcements.batch_row(connection, batch_id)
+    at: datetime = row.pop("at")
+    body = batch_body(at, BatchFacts(**row))
+    deliveries.insert(
+        connection,
+        [_delivery(listener, BATCH_COMPLETED, body, batch_id=batch_id) for listener in listeners],
+    )
+    return len(listeners)
+
+
+_JOB_FACTS = tuple(JobFacts.__dataclass_fields__)
+EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+
+
+def _delivery(
+    listener: Listener,
+    event: str,
+    body: bytes,
+    *,
+    job_id: UUID | None = None,
+    batch_id: UUID | None = None,
+) -> deliveries.NewDelivery:
+    if listener.endpoint_id is not None:
+        target = deliveries.endpoint_target(listener.endpoint_id)
+    else:
+        target = f"url:{_origin(listener.url)}"
+    return deliveries.NewDelivery(
+        id=new_id(),
+        account_id=listener.account_id,
+        endpoint_id=listener.endpoint_id,
+        url=listener.url,
+        target=target,
+        job_id=job_id,
+        batch_id=batch_id,
+        event=event,
+        body=body,
+    )
+
+
+def _origin(url: str) -> str:
+    """What the URLs of one server share. A URL that cannot be read fails when it is called, and not
+    in the transaction that ends a job."""
+    try:
+        return read_url(url, EVERYWHERE).origin
+    except AddressRefused:
+        return "unreadable"

@@ -1,0 +1,347 @@
+"""Deliveries: who wants to hear of an event, and the life of each webhook's row.
+
+A delivery is pending, delivered or failed. While it is pending it is free, hinted (`hint_no`: its
+message is in the broker) or in flight (`claim_token`: a worker calls the receiver). Lock order:
+endpoint, then delivery.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from tierline.queues import WEBHOOKS
+from tierline.storage.hints import lock_choice
+from tierline.webhooks.schedule import MOST_TRIES, Decision, DeliveryStatus, Met
+
+MOST_IN_FLIGHT = 2  # hinted or called at once, for one target: a receiver that hangs holds so many
+
+# Whether anybody may want to hear of job j (with its job_requests r): in statements that decide
+# whether the deliveries' transaction is needed.
+HOOKED_SQL = """(r.webhook_url IS NOT NULL OR EXISTS (
+    SELECT FROM webhook_endpoints hook
+    WHERE hook.account_id = j.account_id AND hook.disabled_at IS NULL
+        AND hook.events <> ARRAY['batch.completed']))"""
+
+_FREE = "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"
+_OUT = "status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)"
+
+# A recursive loose scan finds the targets that wait without reading their backlogs; LATERAL takes
+# the head of each, as many as may still be in flight. Accounts take turns, so that one with many
+# hanging receivers is one account among the others.
+CHOOSE = f"""
+WITH RECURSIVE targets (account_id, target) AS (
+    (SELECT account_id, target FROM deliveries
+     WHERE {_FREE} ORDER BY account_id, target LIMIT 1)
+    UNION ALL
+    SELECT next.account_id, next.target FROM targets CROSS JOIN LATERAL (
+        SELECT account_id, target FROM deliveries
+        WHERE {_FREE} AND (account_id, target) > (targets.account_id, targets.target)
+        ORDER BY account_id, target LIMIT 1
+    ) next
+), out AS (
+    SELECT account_id, target, count(*) AS held FROM deliveries
+    WHERE {_OUT} GROUP BY account_id, target
+), by_account AS (
+    SELECT account_id, sum(held) AS held FROM out GROUP BY account_id
+), due AS (
+    SELECT targets.account_id, head.id, head.next_try_at
+    FROM targets LEFT JOIN out USING (account_id, target)
+    CROSS JOIN LATERAL (
+        SELECT id, next_try_at FROM deliveries
+        WHERE {_FREE} AND account_id = targets.account_id AND target = targets.target
+            AND next_try_at <= statement_timestamp()
+        ORDER BY next_try_at, id LIMIT greatest(0, %(most)s - coalesce(out.held, 0))
+    ) head
+), ranked AS (
+    SELECT due.id, due.next_try_at, coalesce(by_account.held, 0)
+        + row_number() OVER (PARTITION BY account_id ORDER BY due.next_try_at, due.id) AS turn
+    FROM due LEFT JOIN by_account USING (account_id)
+), chosen AS (
+    SELECT id FROM ranked WHERE turn <= %(share)s ORDER BY turn, next_try_at, id
+    LIMIT greatest(0, %(room)s - (SELECT coalesce(sum(held), 0) FROM out))
+)
+UPDATE deliveries SET hint_no = nextval('hint_numbers')
+FROM chosen WHERE deliveries.id = chosen.id AND {_FREE}
+RETURNING deliveries.id
+"""
+
+# A hint that was given up and comes all the same finds hint_no null: the limit of calls in flight
+# holds whatever the broker does.
+CLAIM = """
+WITH claimed AS (
+    UPDATE deliveries SET claim_token = %(token)s, hint_no = NULL, tries = tries + 1
+    WHERE id = %(id)s AND status = 'pending' AND claim_token IS NULL AND hint_no IS NOT NULL
+        AND next_try_at <= clock_timestamp()
+    RETURNING *
+)
+"""
+_CLAIMED = """
+SELECT d.id, d.claim_token AS token, d.event, d.body, d.tries, d.job_id, d.batch_id,
+    d.endpoint_id, coalesce(e.url, d.url) AS url,
+    CASE WHEN d.endpoint_id IS NULL THEN a.webhook_secret ELSE e.secret END AS secret,
+    CASE WHEN d.endpoint_id IS NULL
+        THEN CASE WHEN a.old_webhook_secret_until > clock_timestamp() THEN a.old_webhook_secret END
+        ELSE CASE WHEN e.old_secret_until > clock_timestamp() THEN e.old_secret END
+    END AS old_secret,
+    d.endpoint_id IS NOT NULL AND (e.id IS NULL OR e.disabled_at IS NOT NULL) AS withdrawn
+FROM {source} d
+JOIN accounts a ON a.id = d.account_id
+LEFT JOIN webhook_endpoints e ON e.id = d.endpoint_id
+"""
+CLAIM_AND_READ = CLAIM + _CLAIMED.format(source="claimed")
+READ_CLAIM = (
+    _CLAIMED.format(source="deliveries")
+    + "WHERE d.id = %(id)s AND d.claim_token = %(token)s AND d.status = 'pending'"
+)
+
+
+@dataclass(frozen=True)
+class NewDelivery:
+    """A webhook to be sent, as the transaction that caused it writes it."""
+
+    id: UUID
+    account_id: int
+    endpoint_id: UUID | None  # None: to the job's or the batch's own webhook_url
+    url: str
+    target: str  # what shares the limit of calls in flight
+    job_id: UUID | None
+    batch_id: UUID | None
+    event: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A webhook in a worker's hands, for one try."""
+
+    id: UUID
+    token: UUID
+    event: str
+    body: bytes
+    tries: int  # this one counted, from 1
+    job_id: UUID | None
+    batch_id: UUID | None
+    endpoint_id: UUID | None
+    url: str  # the endpoint's as it is now
+    secret: str | None  # None: the endpoint was deleted
+    old_secret: str | None  # signs too, while an exchange of secrets overlaps
+    withdrawn: bool  # its endpoint was disabled or deleted: not to be sent
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """A delivery as its account may see it."""
+
+    id: UUID
+    seq: int
+    endpoint_id: UUID | None
+    url: str
+    job_id: UUID | None
+    batch_id: UUID | None
+    event: str
+    status: str
+    tries: int
+    in_flight: bool
+    next_try_at: datetime
+    created_at: datetime
+    ended_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+
+
+def insert(connection: Connection[Any], deliveries: Iterable[NewDelivery]) -> None:
+    """Write deliveries, due at once, in the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO deliveries"
+            " (id, account_id, endpoint_id, url, target, job_id, batch_id, event, body, status)"
+            " VALUES (%(id)s, %(account_id)s, %(endpoint_id)s, %(url)s, %(target)s, %(job_id)s,"
+            " %(batch_id)s, %(event)s, %(body)s, 'pending')",
+            [vars(one) for one in deliveries],
+        )
+
+
+def choose_due(connection: Connection[Any], room: int) -> list[UUID]:
+    """Mark due deliveries as hinted, oldest first; the caller publishes after this returns.
+
+    At most `room` are out together, MOST_IN_FLIGHT of them for one target and half of `room` for
+    one account. One dispatcher chooses at a time; for another there is nothing to choose.
+    """
+    row = connection.execute(
+        f"SELECT EXISTS (SELECT FROM deliveries WHERE {_FREE}"
+        " AND next_try_at <= statement_timestamp())"
+    ).fetchone()
+    if row is None or not row[0]:
+        return []
+    with connection.transaction():
+        if not lock_choice(connection, WEBHOOKS):
+            return []
+        limits = {"most": MOST_IN_FLIGHT, "room": room, "share": max(1, room // 2)}
+        return [chosen for (chosen,) in connection.execute(CHOOSE, limits)]
+
+
+def hinted(connection: Connection[Any]) -> list[tuple[UUID, int]]:
+    """Every delivery with a hint out, and the hint's number."""
+    return connection.execute(
+        "SELECT id, hint_no FROM deliveries WHERE status = 'pending' AND hint_no IS NOT NULL"
+    ).fetchall()
+
+
+def unhint(connection: Connection[Any], delivery_ids: Collection[UUID]) -> None:
+    """Their hints did not go out, or are lost: they may be chosen again."""
+    connection.execute(
+        "UPDATE deliveries SET hint_no = NULL WHERE id = ANY(%s) AND status = 'pending'",
+        (list(delivery_ids),),
+    )
+
+
+def claim(connection: Connection[Any], delivery_id: UUID, token: UUID) -> Delivery | None:
+    """Take a hinted delivery for one try; None when there is nothing to take.
+
+    Of any number of claims at once, one gets it. Repeated with the same token after a cut
+    connection, it returns what the first one took. The try counts from here on.
+    """
+    parameters = {"id": delivery_id, "token": token}
+    with connection.cursor(row_factory=class_row(Delivery)) as cursor:
+        taken = cursor.execute(CLAIM_AND_READ, parameters).fetchone()
+        return taken or cursor.execute(READ_CLAIM, parameters).fetchone()
+
+
+def finish(connection: Connection[Any], taken: Delivery, met: Met, decision: Decision) -> bool:
+    """Write how a try ended; False when the claim is no longer this one, and nothing is written.
+
+    A receiver that is gone takes its endpoint and all that waits for it along.
+    """
+    with connection.transaction():
+        if decision.disable and taken.endpoint_id is not None:
+            connection.execute(
+                "UPDATE webhook_endpoints e SET disabled_at = clock_timestamp(),"
+                " disabled_reason = 'its receiver answered 410 Gone'"
+                " FROM deliveries d WHERE d.id = %s AND d.claim_token = %s"
+                " AND e.id = d.endpoint_id AND e.disabled_at IS NULL",
+                (taken.id, taken.token),
+            )
+        written = connection.execute(
+            """
+            UPDATE deliveries SET
+                status = %(status)s, claim_token = NULL, url = %(url)s,
+                next_try_at = clock_timestamp() + make_interval(secs => %(wait_s)s),
+                ended_at = CASE WHEN %(status)s <> 'pending' THEN clock_timestamp() END,
+                last_status = %(last_status)s, last_error = %(last_error)s
+            WHERE id = %(id)s AND claim_token = %(token)s AND status = 'pending'
+            """,
+            {
+                "id": taken.id,
+                "token": taken.token,
+                "url": taken.url,
+                "status": decision.status,
+                "wait_s": decision.wait_s,
+                "last_status": met.status,
+                "last_error": met.error,
+            },
+        ).rowcount
+        if written and decision.disable and taken.endpoint_id is not None:
+            give_up_waiting(connection, taken.endpoint_id, "its endpoint was disabled")
+    return written == 1
+
+
+def give_up_waiting(connection: Connection[Any], endpoint_id: UUID, reason: str) -> None:
+    """Fail what waits for an endpoint that gets no more; calls in flight end by themselves."""
+    connection.execute(
+        "UPDATE deliveries SET status = 'failed', hint_no = NULL, ended_at = clock_timestamp(),"
+        " last_error = %(reason)s"
+        " WHERE account_id = (SELECT account_id FROM webhook_endpoints WHERE id = %(endpoint)s)"
+        " AND target = %(target)s AND status = 'pending' AND claim_token IS NULL",
+        {"endpoint": endpoint_id, "target": endpoint_target(endpoint_id), "reason": reason},
+    )
+
+
+def endpoint_target(endpoint_id: UUID) -> str:
+    """The target of a registered endpoint's deliveries."""
+    return f"endpoint:{endpoint_id}"
+
+
+def in_flight_tokens(connection: Connection[Any]) -> list[UUID]:
+    """The tokens of all tries that are under way."""
+    rows = connection.execute(
+        "SELECT claim_token FROM deliveries WHERE status = 'pending' AND claim_token IS NOT NULL"
+    )
+    return [token for (token,) in rows]
+
+
+def lost(connection: Connection[Any], token: UUID) -> None:
+    """The worker of a try is gone: due again at once. The try stays counted, for it may have
+    reached the receiver, and a delivery that kills its worker each time must come to an end."""
+    connection.execute(
+        """
+        UPDATE deliveries SET
+            claim_token = NULL, next_try_at = clock_timestamp(), last_status = NULL,
+            last_error = 'the worker was lost during the try',
+            status = CASE WHEN tries >= %(most)s THEN %(failed)s ELSE status END,
+            ended_at = CASE WHEN tries >= %(most)s THEN clock_timestamp() END
+        WHERE claim_token = %(token)s AND status = 'pending'
+        """,
+        {"token": token, "most": MOST_TRIES, "failed": DeliveryStatus.FAILED},
+    )
+
+
+_ROW = """
+SELECT id, seq, endpoint_id, url, job_id, batch_id, event, status, tries,
+    claim_token IS NOT NULL AS in_flight, next_try_at, created_at, ended_at, last_status, last_error
+FROM deliveries
+"""
+
+
+def page(
+    connection: Connection[Any],
+    account_id: int,
+    *,
+    limit: int,
+    before: int | None = None,
+    endpoint_id: UUID | None = None,
+    status: str | None = None,
+    job_id: UUID | None = None,
+) -> list[DeliveryRow]:
+    """An account's deliveries, newest first, from below the `seq` named `before`."""
+    where = {
+        "account_id": ("account_id = %(account_id)s", account_id),
+        "before": ("seq < %(before)s", before),
+        "endpoint_id": ("endpoint_id = %(endpoint_id)s", endpoint_id),
+        "status": ("status = %(status)s", status),
+        "job_id": ("job_id = %(job_id)s", job_id),
+    }
+    asked = {name: pair for name, pair in where.items() if pair[1] is not None}
+    condition = " AND ".join(text for text, _ in asked.values())
+    with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
+        return cursor.execute(
+            f"{_ROW} WHERE {condition} ORDER BY seq DESC LIMIT %(limit)s",
+            {"limit": limit, **{name: value for name, (_, value) in asked.items()}},
+        ).fetchall()
+
+
+def locked_row(
+    connection: Connection[Any], account_id: int, delivery_id: UUID
+) -> DeliveryRow | None:
+    """One delivery of the account, under this transaction's lock."""
+    with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
+        return cursor.execute(
+            f"{_ROW} WHERE id = %s AND account_id = %s FOR UPDATE", (delivery_id, account_id)
+        ).fetchone()
+
+
+def make_due(connection: Connection[Any], delivery_id: UUID) -> DeliveryRow:
+    """Send a locked delivery that is not in flight again, from the first try of its schedule on."""
+    with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
+        cursor.execute(
+            "UPDATE deliveries SET status = 'pending', tries = 0, ended_at = NULL, hint_no = NULL,"
+            " next_try_at = clock_timestamp() WHERE id = %s",
+            (delivery_id,),
+        )
+        row = cursor.execute(f"{_ROW} WHERE id = %s", (delivery_id,)).fetchone()
+        assert row is not None
+        return row

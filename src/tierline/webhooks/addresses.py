@@ -1,0 +1,256 @@
+"""Which addresses a webhook may reach: the guard against server-side request forgery.
+
+Two checks. The form of a URL, when it is registered or submitted, without asking any name server;
+and each address that its host has, when it is called. Only global unicast passes, and the networks
+that the operator allows. One spelling of each address is taken: what another program might read
+otherwise (octal, hexadecimal, a bare number, a trailing dot, full-width digits) is refused rather
+than understood.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from tierline.errors import InvalidInput, Problem, TierlineError
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+MAX_URL = 2048  # characters; longer ones are cut by proxies and logs
+PORTS = {"http": 80, "https": 443}
+
+# IANA's special-purpose registries, written out: what is_global says differs between Pythons.
+_REFUSED_V4 = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # shared by carriers (CGNAT)
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",  # relays of 6to4
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+# Leaves out mapped and translated addresses, unique local, link-local and multicast ones.
+_GLOBAL_V6 = IPv6Network("2000::/3")
+    "2000::/3"
+)  # leaves out mapped, NAT64, unique local, link-local, multicast
+_REFUSED_V6 = tuple(
+    IPv6Network(text)
+    for text in (
+        "2001::/23",  # protocol assignments, Teredo among them
+        "2001:db8::/32",
+        "2002::/16",  # 6to4: an IPv4 address in other clothes
+        "2620:4f:8000::/48",
+        "3fff::/20",
+    )
+)
+
+# Where clouds hand out their machines' credentials: refused even inside an allowed network.
+METADATA_ADDRESSES = frozenset(
+    ip_address(text)
+    for text in (
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+    )
+)
+METADATA_NAMES = frozenset(
+    {
+        "metadata",
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata.azure.com",
+        "metadata.azure.internal",
+        "metadata.tencentyun.com",
+        "metadata.oraclecloud.com",
+        "metadata.packet.net",
+        "metadata.platformequinix.com",
+        "instance-data",
+        "instance-data.ec2.internal",
+    }
+)
+# Names that mean a place inside some network (RFC 6761, 6762, 8375 and custom).
+_INNER_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa", ".localdomain", ".lan")
+
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z]+)://(?P<host>\[[^\]/?#@]*\]|[^\[\]/?#@:]*)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<target>(?:/[^?#]*)?(?:\?[^#]*)?)"
+)
+_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_-]{1,63}")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+
+class AddressRefused(TierlineError):
+    """The address is not one that a webhook may reach."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL that was read here, so that nobody reads it a second time and otherwise."""
+
+    scheme: str  # http or https
+    host: str  # a lower-case name, or an address without brackets
+    port: int
+    path: str  # with its query; at least "/"
+
+    @property
+    def address(self) -> Address | None:
+        """The host, where it is an address and not a name."""
+        try:
+            return ip_address(self.host)
+        except ValueError:
+            return None
+
+    @property
+    def authority(self) -> str:
+        """The Host header: the port is left out where it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+
+def check_url(url: str, allow: Sequence[Network] = (), path: str = "/webhook_url") -> None:
+    """Refuse a URL that no webhook can be sent to. Raises InvalidInput, naming the field `path`.
+
+    Asks no name server: the addresses behind a name are looked at each time it is called.
+    """
+    try:
+        read_url(url, allow)
+    except AddressRefused as refused:
+        raise InvalidInput([Problem(refused.message, path)]) from None
+
+
+def read_url(url: str, allow: Sequence[Network] = ()) -> Target:
+    """The parts of a URL that is fit for a webhook. Raises AddressRefused, saying why it is not."""
+    if len(url) > MAX_URL:
+        raise AddressRefused(f"longer than {MAX_URL} characters")
+    if not all("!" <= character <= "~" for character in url) or "\\" in url:
+        raise AddressRefused(
+            "holds white space, a backslash or a character that is not ASCII:"
+            " write a name in its xn-- form and a path with percent signs"
+        )
+    if "#" in url:
+        raise AddressRefused("has a fragment (#…), which is never sent")
+    if "@" in re.split(r"[/?]", url.partition("://")[2], maxsplit=1)[0]:
+        raise AddressRefused("holds a user name or password; put a token into the path or query")
+    found = _URL.fullmatch(url)
+    if found is None or found["scheme"].lower() not in PORTS:
+        raise AddressRefused("not an absolute http:// or https:// URL")
+    scheme = found["scheme"].lower()
+    port = PORTS[scheme] if found["port"] is None else int(found["port"])
+    if not 1 <= port <= 65535:
+        raise AddressRefused("the port is not from 1 to 65535")
+    host = _host(found["host"].lower(), allow)
+    target = found["target"]
+    return Target(scheme, host, port, target if target.startswith("/") else f"/{target}")
+
+
+def check_address(address: Address, allow: Sequence[Network] = ()) -> None:
+    """Refuse an address that is not global and not in an allowed network. Raises AddressRefused."""
+    inner = _inside(address)
+    if address in METADATA_ADDRESSES or inner in METADATA_ADDRESSES:
+        raise AddressRefused("the address is a cloud's metadata service")
+    if inner is not None:
+        # An allowed network means itself, not every way to write it.
+        raise AddressRefused("the address is an IPv4 one inside an IPv6 one; use it as IPv4")
+    if any(address in network for network in allow if network.version == address.version):
+        return
+    if isinstance(address, IPv4Address):
+        refused = any(address in network for network in _REFUSED_V4)
+    else:
+        refused = (
+            address not in _GLOBAL_V6
+            or address.scope_id is not None
+            or any(address in network for network in _REFUSED_V6)
+        )
+    if refused or not address.is_global or address.is_multicast:
+        raise AddressRefused(
+            "the address is not a global one; the operator can allow"
+            " its network by TIERLINE_WEBHOOK_ALLOW"
+        )
+
+
+def _host(host: str, allow: Sequence[Network]) -> str:
+    if host.startswith("["):
+        try:
+            literal: Address = IPv6Address(host[1:-1])
+        except ValueError:
+            raise AddressRefused("the host is not an IPv6 address") from None
+        check_address(literal, allow)
+        return str(literal)
+    if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        # A last label that is a number makes an address of it for many programs (WHATWG URL).
+        try:
+            literal = IPv4Address(host)
+        except ValueError:
+            raise AddressRefused(
+                "the host is a number but not an IPv4 address of four decimal parts"
+            ) from None
+        check_address(literal, allow)
+        return host
+    if host.endswith("."):
+        raise AddressRefused("the host ends in a dot")
+    if not _NAME.fullmatch(host):
+        raise AddressRefused("the host is not a name or an address")
+    if host in METADATA_NAMES:
+        raise AddressRefused("the host is a cloud's metadata service")
+    if not allow and ("." not in host or host.endswith(_INNER_SUFFIXES)):
+        raise AddressRefused(
+            "the host names a place inside a network; the operator can allow"
+            " that network by TIERLINE_WEBHOOK_ALLOW"
+        )
+    return host
+
+
+def _inside(address: Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 one carries: mapped, translated (RFC 6052, 8215), compatible,
+    6to4 or Teredo."""
+    if isinstance(address, IPv4Address):
+        return None
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    if any(address in network for network in _TRANSLATED):
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    if int(address) >> 32 == 0 and int(address) > 1:
+        return IPv4Address(int(address))
+    return None
+
+
+_TRANSLATED = (
+    ip_network("64:ff9b::/96"),
+    ip_network("64:ff9b:1::/48"),
+    ip_network("::ffff:0:0:0/96"),
+)

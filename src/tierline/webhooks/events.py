@@ -1,0 +1,133 @@
+"""The events and their bodies: what a receiver is told.
+
+A body is thin: which job, and how it stands. An output, an error's text and the reason of an
+escalation may quote the caller's input, so they are sent only to an endpoint that asks for them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from tierline.json_text import JSON
+
+ESCALATED = "job.escalated"
+BATCH_COMPLETED = "batch.completed"
+EVENTS = (
+    ESCALATED,
+    "job.completed",
+    "job.failed",
+    "job.cancelled",
+    "job.expired",
+    BATCH_COMPLETED,
+)
+INCLUDES = ("output",)  # what an endpoint may ask for beyond the thin body
+
+MAX_BODY_BYTES = 1024 * 1024
+"""A body with its output in it past this goes out thin: receivers cap what they read, and a refused
+body would be tried in vain for three days."""
+
+
+@dataclass(frozen=True)
+class JobFacts:
+    """A job as its event found it."""
+
+    id: UUID
+    feature: str
+    feature_version: int
+    status: str
+    status_label: str | None  # the words to show a person; None when it has ended
+    tier: str
+    unverified: bool  # the output failed a check, and is served because the feature says so
+    escalation_reason: str | None  # None: it never left its first tier
+    batch_id: UUID | None
+    custom_id: str | None
+    metadata: JSON
+    created_at: datetime
+    completed_at: datetime | None
+    output: JSON
+    error_code: str | None
+    error_message: str | None
+
+
+@dataclass(frozen=True)
+class BatchFacts:
+    """A batch that has ended."""
+
+    id: UUID
+    feature: str
+    feature_version: int
+    status: str
+    counts: Mapping[str, int]  # jobs by status
+    bad_rows: int  # rows that never became a job
+    metadata: JSON
+    created_at: datetime
+    completed_at: datetime | None
+
+
+def job_body(event: str, at: datetime, job: JobFacts, include: frozenset[str]) -> bytes:
+    """The bytes of a job's event, to be kept, signed and sent as they are."""
+    data: dict[str, JSON] = {
+        "id": str(job.id),
+        "feature": job.feature,
+        "feature_version": job.feature_version,
+        "status": job.status,
+        "status_label": job.status_label,
+        "tier": job.tier,
+        "escalated": job.escalation_reason is not None,
+        "unverified": job.unverified,
+        "batch_id": job.batch_id and str(job.batch_id),
+        "custom_id": job.custom_id,
+        "metadata": job.metadata,
+        "created_at": _time(job.created_at),
+        "completed_at": _time(job.completed_at),
+        "url": f"/v1/jobs/{job.id}",
+        "attempts_url": f"/v1/jobs/{job.id}/attempts",
+    }
+    thin = _body(event, at, data)
+    if "output" not in include:
+        return thin
+    error = None
+    if job.error_code is not None:
+        error = {"code": job.error_code, "message": job.error_message}
+    said = {"output": job.output, "error": error, "escalation_reason": job.escalation_reason}
+    full = _body(event, at, {**data, **said})
+    if len(full) <= MAX_BODY_BYTES:
+        return full
+    return _body(event, at, {**data, "output_omitted": True})
+
+
+def batch_body(at: datetime, batch: BatchFacts) -> bytes:
+    """The bytes of batch.completed."""
+    data: dict[str, JSON] = {
+        "id": str(batch.id),
+        "feature": batch.feature,
+        "feature_version": batch.feature_version,
+        "status": batch.status,
+        "counts": dict(batch.counts),
+        "bad_rows": batch.bad_rows,
+        "metadata": batch.metadata,
+        "created_at": _time(batch.created_at),
+        "completed_at": _time(batch.completed_at),
+        "url": f"/v1/batches/{batch.id}",
+        "output_url": f"/v1/batches/{batch.id}/output",
+        "errors_url": f"/v1/batches/{batch.id}/errors",
+    }
+    return _body(BATCH_COMPLETED, at, data)
+
+
+def webhook_id(delivery_id: UUID) -> str:
+    """The webhook-id header: the same for every try, without the dots that the signature uses."""
+    return f"msg_{delivery_id.hex}"
+
+
+def _body(event: str, at: datetime, data: Mapping[str, JSON]) -> bytes:
+    # Escapes rather than UTF-8: no character that a job may hold can make this fail, and with it
+    # the transaction that ends the job.
+    content = {"type": event, "timestamp": _time(at), "data": data}
+    return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
