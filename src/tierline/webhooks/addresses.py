@@ -53,8 +53,6 @@ _REFUSED_V4 = tuple(
 )
 # Leaves out mapped and translated addresses, unique local, link-local and multicast ones.
 _GLOBAL_V6 = IPv6Network("2000::/3")
-    "2000::/3"
-)  # leaves out mapped, NAT64, unique local, link-local, multicast
 _REFUSED_V6 = tuple(
     IPv6Network(text)
     for text in (
