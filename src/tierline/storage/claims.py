@@ -123,17 +123,17 @@ WITH claimed AS (
     RETURNING *
 ), attempt AS (
     INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, routing)
-    SELECT id, attempts, claim_token, tier, queue, %(worker)s,
+    SELECT j.id, j.attempts, j.claim_token, j.tier, j.queue, %(worker)s,
         json_build_object(
-            'policy', f.document ->> 'routing', 'choice', tier,
-            'reason', coalesce('escalated: ' || escalation_reason, 'first allowed tier'),
-            'signals', json_build_object('failures', failures, 'leases_lost', losses))
-    FROM claimed JOIN feature_versions f ON f.id = feature_version_id
+            'policy', f.document ->> 'routing', 'choice', j.tier,
+            'reason', coalesce('escalated: ' || j.escalation_reason, 'first allowed tier'),
+            'signals', json_build_object('failures', j.failures, 'leases_lost', j.losses))
+    FROM claimed j JOIN feature_versions f ON f.id = j.feature_version_id
 ), booked AS (
     INSERT INTO calls (job_id, attempt, number, account_id, model, purpose)
-    SELECT claimed.id, attempts, 1, account_id,
-        f.first_calls -> tier ->> 'model', f.first_calls -> tier ->> 'purpose'
-    FROM claimed JOIN feature_versions f ON f.id = feature_version_id
+    SELECT j.id, j.attempts, 1, j.account_id,
+        f.first_calls -> j.tier ->> 'model', f.first_calls -> j.tier ->> 'purpose'
+    FROM claimed j JOIN feature_versions f ON f.id = j.feature_version_id
 )
 """
 

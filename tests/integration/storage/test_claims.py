@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
@@ -64,9 +63,7 @@ def end(
     pool: ConnectionPool[Any], taken: Claim, ended: Ended = RIGHT, *, cancel_asked: bool = False
 ) -> bool:
     state = JobState(Status.IN_PROGRESS, taken.tier_index, cancel_requested=cancel_asked)
-    outcome = (
-        Passed() if ended.verdict is Verdict.PASSED else CheckFailed(ended.verdict, "wrong")
-    )
+    outcome = Passed() if ended.verdict is Verdict.PASSED else CheckFailed(ended.verdict, "wrong")
     transition = next_state(state, outcome, ROUTE)
     assumed = Standing(Status.IN_PROGRESS, taken.token, cancel_asked, False, False, None)
     with pool.connection() as connection:
@@ -155,9 +152,7 @@ def test_a_finish_keeps_answer_attempt_call_and_job_together(
     assert one(pool, "SELECT cost_usd FROM calls WHERE job_id = %s", job) == Decimal("0.001")
 
 
-def test_a_finish_by_many_threads_at_once_counts_once(
-    pool: ConnectionPool[Any], job: UUID
-) -> None:
+def test_a_finish_by_many_threads_at_once_counts_once(pool: ConnectionPool[Any], job: UUID) -> None:
     taken = must_take(pool, job)
     start = threading.Barrier(8)
 
@@ -260,4 +255,3 @@ def test_two_claims_of_different_jobs_do_not_wait_for_each_other(
     with pool.connection() as busy, busy.transaction():
         busy.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", (first,))
         assert take(pool, second) is not None
-    assert isinstance(busy, psycopg.Connection)

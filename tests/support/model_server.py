@@ -1,0 +1,204 @@
+"""A model server at the far end of the network: real HTTP on loopback, Chat Completions, scripted.
+
+For tests (`ModelServer`, a thread) and benchmarks (`python -m tests.support.model_server`, a process
+of its own). It keeps a ledger of every call it got, so that books can be balanced against it.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How one call is answered. The defaults are a good answer at once."""
+
+    text: str = "{}"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    finish_reason: str = "stop"
+    refusal: str | None = None
+    usage: Mapping[str, Any] | None = field(
+        default_factory=lambda: {"prompt_tokens": 100, "completion_tokens": 10}
+    )
+    logprobs: list[Json] | None = None  # the `content` list of the choice's logprobs
+    delay_s: float = 0.0  # before the first byte
+    drip_s: float | None = None  # between two bytes of the body
+    cut: bool = False  # close the connection in the middle of the body
+    raw: bytes | None = None  # this body instead of a completion
+
+
+@dataclass(frozen=True)
+class Call:
+    """One line of the ledger."""
+
+    id: int
+    path: str
+    key: str | None
+    body: Json
+    connection: int
+
+    @property
+    def model(self) -> str:
+        return str(self.body.get("model"))
+
+    @property
+    def last_message(self) -> str:
+        return str(self.body["messages"][-1]["content"])
+
+
+Answer = Callable[[Json], Reply | str]
+
+
+class ModelServer:
+    """A server in a thread of its own. `answer` says how each request is answered."""
+
+    def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
+        self.answer: Answer = answer or (lambda _: Reply())
+        self.calls: list[Call] = []
+        self.answered: list[int] = []  # ids of calls whose answer was sent whole
+        self.connections = 0
+        self._port = port
+        self._ids = itertools.count(1)
+        self._loop = asyncio.new_event_loop()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="model-server", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The base URL, up to /v1."""
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    def start(self) -> "ModelServer":
+        self._thread.start()
+        if not self._up.wait(10):
+            raise RuntimeError("the model server did not start")
+        return self
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def __enter__(self) -> "ModelServer":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(
+            asyncio.start_server(self._serve, "127.0.0.1", self._port, backlog=512)
+        )
+        self._port = server.sockets[0].getsockname()[1]
+        self._up.set()
+        self._loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        connection = self.connections
+        try:
+            while await self._one(reader, writer, connection):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    async def _one(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int
+    ) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        request_line, *lines = head.split("\r\n")
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines if line)
+        }
+        body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
+        call = Call(
+            next(self._ids), request_line.split()[1], headers.get("authorization"), body, connection
+        )
+        self.calls.append(call)
+        answer = self.answer(body)
+        reply = Reply(text=answer) if isinstance(answer, str) else answer
+        if reply.delay_s:
+            await asyncio.sleep(reply.delay_s)
+        content = completion(call, reply) if reply.raw is None else reply.raw
+        writer.write(_head(reply, len(content), call))
+        if reply.cut:
+            writer.write(content[: len(content) // 2])
+            await writer.drain()
+            return False
+        if reply.drip_s is None:
+            writer.write(content)
+        else:
+            for index in range(len(content)):
+                writer.write(content[index : index + 1])
+                await writer.drain()
+                await asyncio.sleep(reply.drip_s)
+        await writer.drain()
+        self.answered.append(call.id)
+        return True
+
+
+def completion(call: Call, reply: Reply) -> bytes:
+    """The body of a chat completion, or of an error for another status."""
+    if reply.status != 200:
+        return json.dumps({"error": {"message": reply.text, "type": "scripted"}}).encode()
+    choice: Json = {
+        "index": 0,
+        "finish_reason": reply.finish_reason,
+        "message": {"role": "assistant", "content": reply.text, "refusal": reply.refusal},
+    }
+    if reply.logprobs is not None:
+        choice["logprobs"] = {"content": reply.logprobs}
+    return json.dumps(
+        {
+            "id": f"chatcmpl-{call.id}",
+            "object": "chat.completion",
+            "model": f"{call.model}-2026",
+            "choices": [choice],
+            "usage": reply.usage,
+        }
+    ).encode()
+
+
+def _head(reply: Reply, length: int, call: Call) -> bytes:
+    lines = [
+        f"HTTP/1.1 {reply.status} Scripted",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+        f"X-Request-Id: req-{call.id}",
+        *(f"{name}: {value}" for name, value in reply.headers.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def main() -> None:
+    """Serve until killed: every call gets the same answer after the same time."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency-ms", type=float, default=50.0)
+    parser.add_argument("--answer", default='{"text": "hello"}')
+    arguments = parser.parse_args()
+    reply = Reply(text=arguments.answer, delay_s=arguments.latency_ms / 1000)
+    server = ModelServer(lambda _: reply, arguments.port)
+    server.start()
+    print(json.dumps({"url": server.url}), flush=True)
+    server._thread.join()  # noqa: SLF001
+
+
+if __name__ == "__main__":
+    main()
