@@ -229,7 +229,7 @@ def _outcomes(product: Product, submission: Submission) -> list[Outcome]:
         if job is None:  # never submitted: the cap came first
             continue
         handed = submission.results.get(row.custom_id, job)
-        attempts = product.get(f"/v1/jobs/{job['id']}/attempts", include="answers")["data"]
+        attempts = product.get(f"/v1/jobs/{job['id']}/attempts")["data"]
         outcomes.append(Outcome(row, {**job, "output": handed.get("output")}, attempts))
     return outcomes
 

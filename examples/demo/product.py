@@ -69,7 +69,7 @@ class Product:
         self.restarts = 0
         self._process: subprocess.Popen[str] | None = None
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._http = httpx.Client(timeout=httpx.Timeout(45.0, connect=5.0))
+        self._http = httpx.Client(timeout=httpx.Timeout(45.0, connect=5.0), trust_env=False)
         self._stopped = threading.Event()
 
     @property

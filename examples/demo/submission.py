@@ -151,7 +151,7 @@ class Submission:
 
     def booked_usd(self) -> Decimal:
         """What the jobs have cost so far."""
-        return sum((Decimal(job["cost_usd"]) for job in list(self.seen.values())), Decimal(0))
+        return sum((Decimal(job["cost_usd"] or 0) for job in list(self.seen.values())), Decimal(0))
 
     def cancel_rest(self) -> None:
         """Withdraw every job that has not ended, and submit no more. May be called again."""

@@ -12,7 +12,7 @@ app = command_group("Create, change and list accounts.")
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Weight = Annotated[
     int | None,
-    typer.Option(min=1, max=1000, help="Its share of a queue beside other accounts that wait."),
+    typer.Option(min=1, max=100, help="Its share of a queue beside other accounts that wait."),
 ]
 
 

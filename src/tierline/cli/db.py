@@ -29,22 +29,18 @@ def upgrade(
 
     Safe to run again and from several places at once. The key is printed this one time.
     """
-    from psycopg import OperationalError, connect
-    from psycopg.conninfo import make_conninfo
+    from psycopg import OperationalError
     from sqlalchemy.exc import OperationalError as SqlalchemyOperationalError
 
     from tierline.cli.output import line, print_json
     from tierline.services.accounts import ensure_first_admin
     from tierline.settings import settings
     from tierline.storage import migrate
-    from tierline.storage.engine import connect_args, psycopg_url
 
     url = settings().database
     try:
         before, after = migrate.upgrade(url)
-        session = dict(connect_args("admin"))
-        with connect(make_conninfo(psycopg_url(url), **session), autocommit=True) as connection:
-            key = ensure_first_admin(connection) if admin_key else None
+        key = ensure_first_admin(url) if admin_key else None
     except (OperationalError, SqlalchemyOperationalError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
         raise Unavailable(f"the database of DATABASE_URL does not answer: {reason}") from None

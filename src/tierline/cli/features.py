@@ -3,15 +3,17 @@
 `init` and `validate` need no server; the others ask the API.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tierline.cli.options import Home, Json, command_group
-from tierline.errors import FeatureError, Problem, UsageError
+from tierline.errors import FeatureError, InvalidInput, Problem, UsageError
 
 if TYPE_CHECKING:
+    from tierline.cli.client import Client
     from tierline.features import Feature, ModelRef
     from tierline.json_text import JSON
 
@@ -115,16 +117,13 @@ def apply(files: Files, home: Home = None, as_json: Json = False) -> None:
     applied = []
     with connect(home) as api:
         for path in files:
-            answer = api.post(
-                "/v1/features",
-                content=read_text(path).encode(),
-                headers={"Content-Type": "application/yaml"},
-            )
+            answer = _apply(api, path)
             applied.append(answer)
             for warning in answer.get("warnings") or []:
                 note(f"{path}: warning: {warning}")
             if not as_json:
-                line(f"{path}: {answer['name']} is version {answer['version']}")
+                changed = "is now" if answer.get("changed") else "is unchanged at"
+                line(f"{path}: {answer['name']} {changed} version {answer['version']}")
     if as_json:
         print_json({"data": applied})
 
@@ -176,6 +175,18 @@ def show(
         return
     note(f"# {answer['name']}, version {answer['version']}")
     line(answer["source"].rstrip("\n"))
+
+
+def _apply(api: "Client", path: Path) -> "JSON":
+    try:
+        return api.post(
+            "/v1/features",
+            content=read_text(path).encode(),
+            headers={"Content-Type": "application/yaml"},
+        )
+    except InvalidInput as error:  # the server may know more than this machine does
+        problems = [replace(one, source=str(path)) for one in error.problems]
+        raise FeatureError(problems) from None
 
 
 def read_text(path: Path) -> str:

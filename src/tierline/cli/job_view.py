@@ -13,7 +13,7 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
     label = job.get("status_label")
     error = job.get("error")
     unknown = job.get("unknown_cost_calls")
-    cost = usd(job["cost_usd"]) + (f", and {unknown} calls of unknown cost" if unknown else "")
+    cost = cost_of(job) + (f", and {unknown} calls of unknown cost" if unknown else "")
     print_pairs(
         [
             ("id", job["id"]),
@@ -68,6 +68,13 @@ def _as_text(output: JSON) -> str | None:
     if output is None or isinstance(output, str):
         return output
     return json.dumps(output, ensure_ascii=False)
+
+
+def cost_of(job: JSON) -> str:
+    """What a job cost so far; nothing yet is not the same as unknown."""
+    if job["cost_usd"] is None and not job.get("unknown_cost_calls"):
+        return "none yet"
+    return usd(job["cost_usd"])
 
 
 def remark(job: JSON) -> str:

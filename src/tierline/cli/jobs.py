@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierline.cli.job_view import remark, show_job
+from tierline.cli.job_view import cost_of, remark, show_job
 from tierline.cli.options import Home, Json, command_group
 from tierline.errors import UsageError
 from tierline.json_text import JSON, NotJson, parse_json
@@ -113,7 +113,7 @@ def list_(
 ) -> None:
     """Jobs of your account, the newest first."""
     from tierline.cli.client import connect
-    from tierline.cli.output import Col, note, one_line, print_json, print_table, usd, when
+    from tierline.cli.output import Col, note, one_line, print_json, print_table, when
 
     asked = {
         "feature": feature,
@@ -138,7 +138,7 @@ def list_(
                 job["feature"],
                 job["status"],
                 job["tier"],
-                usd(job["cost_usd"]) + ("+?" if job.get("unknown_cost_calls") else ""),
+                cost_of(job) + (" + ?" if job.get("unknown_cost_calls") else ""),
                 when(job["created_at"]),
                 one_line(remark(job), 60),
             )

@@ -138,7 +138,7 @@ def _invoke(arguments: list[str] | None) -> int:
         if os.environ.get("TIERLINE_DEBUG"):
             raise
         for problem in error.problems:
-            _say(str(problem))
+            _say(str(problem) if problem.source else f"tierline: {problem}")
         return 2
     except TierlineError as error:
         if os.environ.get("TIERLINE_DEBUG"):

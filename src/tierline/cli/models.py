@@ -51,12 +51,13 @@ def fetch(
     The cache is TIERLINE_MODEL_DIR, else ~/.cache/tierline. An interrupted fetch goes on.
     """
     from tierline.cli.output import line, print_json
-    from tierline.stack.fetch import fetch as fetch_model
     from tierline.stack.models import LARGER, MODELS
 
     wanted = LARGER.name if name is None else name.removeprefix("local:")
     if wanted not in MODELS:
         raise UsageError(f"no local model is called {wanted!r}; known: {', '.join(MODELS)}")
+    from tierline.stack.fetch import fetch as fetch_model
+
     model = MODELS[wanted]
     path = fetch_model(model)
     if as_json:

@@ -12,10 +12,8 @@ Home: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--home",
-        envvar="TIERLINE_HOME",
-        show_envvar=False,
         metavar="DIR",
-        help="Ask the 'tierline up' that runs on this home, when TIERLINE_URL is not set.",
+        help="Ask the 'tierline up' that runs on this home, whatever TIERLINE_URL says.",
     ),
 ]
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 BAR = 20  # characters of a full bar
 EXPLANATION = (
-    "waiting: in Postgres, not in Flower · hinted: on its way to a worker, on Flower's broker page "
-    "· running: of the threads there are"
+    "waiting: in Postgres, not in Flower (delayed: of those, not due yet) · hinted: on the way to "
+    "a worker, on Flower's broker page · running: of the threads there are"
 )
 
 
@@ -78,13 +78,15 @@ def picture(answer: JSON) -> "Group":
         table(
             [
                 *(Col("QUEUE", wrap=False), Col("WAITING", "right"), Col("", wrap=False)),
-                *(Col("HINTED", "right"), Col("RUNNING", "right"), Col("OLDEST", "right")),
+                *(Col("DELAYED", "right"), Col("HINTED", "right"), Col("RUNNING", "right")),
+                Col("OLDEST", "right"),
             ],
             [
                 (
                     row["queue"],
                     f"{row['waiting']:,}",
                     bar(row["waiting"], longest),
+                    row.get("delayed"),
                     row["hinted"],
                     f"{row['running']}/{row['threads']}" if row["threads"] else row["running"],
                     seconds(row.get("oldest_s")) or "-",
