@@ -4,7 +4,6 @@ A key is shown once, when it is made; only its digest is kept. What scripts call
 database URL and opens a connection of its own.
 """
 
-import base64
 import hashlib
 import re
 import secrets
@@ -19,6 +18,7 @@ from psycopg import Connection
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.storage import accounts
 from tierline.storage.engine import connect_args, psycopg_url
+from tierline.webhooks.sign import new_secret
 
 KEY_MARK = "tl_"  # so that a key is recognised where it should not be
 SHOWN = len(KEY_MARK) + 6  # of a key's characters, to recognise it by
@@ -43,11 +43,6 @@ def digest_of(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def new_webhook_secret() -> str:
-    """A signing secret as Standard Webhooks writes it: whsec_ and 32 random bytes in base64."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
 def create_account(connection: Connection[Any], name: str, weight: int = 1) -> dict[str, Any]:
     """A new account. Raises InvalidInput for an unfit name or weight, Conflict for a taken one."""
     if not _NAME.fullmatch(name):
@@ -59,7 +54,7 @@ def create_account(connection: Connection[Any], name: str, weight: int = 1) -> d
             ]
         )
     _refuse_weight(weight)
-    row = accounts.add_account(connection, name, weight, new_webhook_secret())
+    row = accounts.add_account(connection, name, weight, new_secret())
     if row is None:
         raise Conflict(f"there is an account {name!r} already")
     return dict(row)
@@ -124,7 +119,7 @@ def rotate_webhook_secret(
     if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
         raise InvalidInput([Problem(f"from 0 to {MAX_OVERLAP_HOURS:g}", "/overlap_hours")])
     return accounts.rotate_webhook_secret(
-        connection, account_id, new_webhook_secret(), overlap_hours * 3600.0
+        connection, account_id, new_secret(), overlap_hours * 3600.0
     )
 
 
@@ -156,7 +151,7 @@ def revoke_run_key(database_url: str, name: str) -> None:
 
 
 def _ensure_default(connection: Connection[Any]) -> int:
-    accounts.add_account(connection, DEFAULT_ACCOUNT, 1, new_webhook_secret())
+    accounts.add_account(connection, DEFAULT_ACCOUNT, 1, new_secret())
     owner = accounts.account_named(connection, DEFAULT_ACCOUNT)
     assert owner is not None, "it was just made"
     return int(owner["id"])

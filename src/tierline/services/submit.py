@@ -1,0 +1,363 @@
+"""Submitting a job: reading what was asked, checking the input, and writing it all at once.
+
+The door gives a parsed JSON value and gets a job back. Nothing is published: the row is the outbox.
+"""
+
+import asyncio
+import difflib
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from tierline.checks.schema import Path, schema_check
+from tierline.errors import Conflict, InvalidInput, NotFound, Problem, Unavailable
+from tierline.features import Feature
+from tierline.ids import new_id
+from tierline.jobs import TERMINAL, Status
+from tierline.json_text import JSON, short
+from tierline.queues import lane
+from tierline.routing import first_tier
+from tierline.settings import settings
+from tierline.storage import features, job_reads, submissions
+from tierline.storage.features import CurrentVersion
+from tierline.storage.repeat import PASSING
+from tierline.storage.submissions import NewJob
+from tierline.webhooks.addresses import check_url
+
+FIELDS = ("feature", "input", "metadata", "webhook_url", "user", "session", "deadline_s")
+MAX_NAME = 255  # characters of user and session
+MAX_METADATA_BYTES = 16 * 1024  # metadata is the caller's note, not a second input
+MAX_DEADLINE_S = 30 * 86_400.0
+MAX_KEY = 255
+PATIENCE_S = 3.0  # how long a submission is tried again while the database is away
+FIRST_PAUSE_S = 0.05
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a caller asked for, read and found fit in form; the input is not yet checked."""
+
+    feature: str
+    input: JSON
+    metadata: JSON | None = None
+    webhook_url: str | None = None
+    user: str | None = None
+    session: str | None = None
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The job that a submission stands for."""
+
+    job_id: UUID
+    row: Row  # as `views.job_json` takes it
+    replayed: bool = False  # its key was known: this is the earlier job
+
+    @property
+    def ended(self) -> bool:
+        return self.row["status"] in TERMINAL
+
+
+class UnknownFeature(InvalidInput):
+    """The feature was never applied."""
+
+
+class KeyReused(InvalidInput):
+    """The Idempotency-Key stands for another payload."""
+
+
+def read_asked(body: JSON) -> Asked:
+    """What `body` asks for. Raises InvalidInput with every problem of form."""
+    if not isinstance(body, dict):
+        raise InvalidInput([Problem("a job is a JSON object")])
+    problems = []
+    for name in body.keys() - set(FIELDS):
+        problems.append(Problem(f"is not a field of a job{_near(name, FIELDS)}", pointer((name,))))
+    for name in ("feature", "input"):
+        if name not in body:
+            problems.append(Problem("is required and missing", f"/{name}"))
+    if "feature" in body and not isinstance(body["feature"], str):
+        problems.append(Problem("must be the name of a feature", "/feature"))
+    problems.extend(_optional_problems(body))
+    if problems:
+        raise InvalidInput(sorted(problems, key=lambda problem: problem.path))
+    deadline_s = body.get("deadline_s")
+    return Asked(
+        feature=body["feature"],
+        input=body["input"],
+        metadata=body.get("metadata"),
+        webhook_url=body.get("webhook_url"),
+        user=body.get("user"),
+        session=body.get("session"),
+        deadline_s=None if deadline_s is None else float(deadline_s),
+    )
+
+
+def _optional_problems(body: Mapping[str, JSON]) -> Iterable[Problem]:
+    metadata = body.get("metadata")
+    if metadata is not None:
+        if not isinstance(metadata, dict):
+            yield Problem("must be an object", "/metadata")
+        elif len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+            yield Problem(f"is larger than {MAX_METADATA_BYTES:,} bytes", "/metadata")
+    for name in ("user", "session"):
+        text = body.get(name)
+        if text is not None and not (isinstance(text, str) and 0 < len(text) <= MAX_NAME):
+            yield Problem(f"must be a text of 1 to {MAX_NAME} characters", f"/{name}")
+    url = body.get("webhook_url")
+    if url is not None:
+        if not isinstance(url, str):
+            yield Problem("must be a URL", "/webhook_url")
+        else:
+            try:
+                check_url(url, settings().webhook_allow)
+            except InvalidInput as refused:
+                yield from refused.problems
+    deadline_s = body.get("deadline_s")
+    if deadline_s is not None and not (
+        isinstance(deadline_s, int | float)
+        and not isinstance(deadline_s, bool)
+        and 0 < deadline_s <= MAX_DEADLINE_S
+    ):
+        yield Problem(
+            f"must be a number of seconds, over 0 and at most {MAX_DEADLINE_S:,.0f}", "/deadline_s"
+        )
+
+
+def input_problems(feature: Feature, input: JSON) -> list[Problem]:
+    """What keeps `input` from fitting the feature's input schema; paths begin with /input."""
+    check = schema_check(feature.input_schema)
+    if check.fits(input):
+        return []
+    return [
+        Problem(fault.message, pointer(("input", *fault.path))) for fault in check.faults(input)
+    ]
+
+
+def pointer(path: Path) -> str:
+    """A path as a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+
+
+class Submitter:
+    """Takes jobs in. One per process: it remembers the current version of each feature.
+
+    What it remembers may be stale; the statement that writes a job says so, and then it looks
+    again.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+        self._current: dict[str, CurrentVersion] = {}
+
+    async def submit(self, account_id: int, asked: Asked, key: str | None = None) -> Submitted:
+        """Write the job, or find the one that `key` stands for.
+
+        Raises UnknownFeature, InvalidInput for an input that does not fit, KeyReused, and
+        Unavailable when the database stays away; then the job may have been written or not, and
+        the same key finds out.
+        """
+        payload_hash = _hash(asked) if key is not None else None
+        job_id = new_id()
+        while True:
+            current = await self._version(asked.feature)
+            problems = [] if current is None else input_problems(current.feature, asked.input)
+            if current is None or problems:
+                refused = await self._look_again(asked.feature, current)
+                if not refused:
+                    continue
+                if key is not None and payload_hash is not None:
+                    known = await self._replay(account_id, key, payload_hash)
+                    if known is not None:
+                        return known
+                if current is None:
+                    raise await self._unknown(asked.feature)
+                raise InvalidInput(problems)
+            new = _new_job(job_id, account_id, asked, current, key, payload_hash)
+            created_at = await self._write(new)
+            if created_at is _STALE:
+                self._current.pop(asked.feature, None)
+                continue
+            if isinstance(created_at, datetime):
+                return Submitted(job_id, _fresh_row(new, current, created_at))
+            assert key is not None
+            assert payload_hash is not None
+            known = await self._replay(account_id, key, payload_hash)
+            if known is not None:
+                return known if known.job_id != job_id else replace(known, replayed=False)
+
+    async def retry(self, account_id: int, job_id: UUID, key: str | None = None) -> Submitted:
+        """A new job that asks the same. Raises NotFound; Conflict unless it ended unanswered."""
+        async with self._pool.connection() as connection:
+            row = await job_reads.request_of(connection, account_id, job_id)
+        if row is None:
+            raise NotFound(f"there is no job {job_id}")
+        status = Status(row["status"])
+        if status not in TERMINAL or status is Status.COMPLETED:
+            raise Conflict(
+                f"the job is {status}: only one that failed, expired or was cancelled is retried"
+            )
+        asked = Asked(
+            feature=row["feature"],
+            input=row["input"],
+            metadata=row["metadata"],
+            webhook_url=row["webhook_url"],
+            user=row["user_key"],
+            session=row["session_key"],
+            deadline_s=row["deadline_s"],
+        )
+        return await self.submit(account_id, asked, key)
+
+    async def _version(self, name: str) -> CurrentVersion | None:
+        known = self._current.get(name)
+        if known is not None:
+            return known
+        async with self._pool.connection() as connection:
+            known = await features.current_version_async(connection, name)
+        if known is not None:
+            self._current[name] = known
+        return known
+
+    async def _look_again(self, name: str, refused_by: CurrentVersion | None) -> bool:
+        """Whether a refusal stands: the version that refused is the current one."""
+        self._current.pop(name, None)
+        now = await self._version(name)
+        return (now and now.id) == (refused_by and refused_by.id)
+
+    async def _unknown(self, name: str) -> UnknownFeature:
+        async with self._pool.connection() as connection:
+            known = await features.names_async(connection)
+        if not known:
+            return UnknownFeature([Problem("no feature is applied yet", "/feature")])
+        message = f"there is no feature {short(name)}{_near(name, known)}"
+        return UnknownFeature([Problem(message, "/feature")])
+
+    async def _write(self, new: NewJob) -> Any:
+        """When it was written, _STALE, or None when the key is taken."""
+        give_up = time.monotonic() + PATIENCE_S
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                async with self._pool.connection() as connection:
+                    taken = await submissions.insert_job(connection, new)
+                return _STALE if taken.stale else taken.created_at
+            except psycopg.errors.UniqueViolation:
+                # Its own id: the try before was committed, and its answer was lost.
+                async with self._pool.connection() as connection:
+                    row = await job_reads.job_row_async(connection, new.account_id, new.job_id)
+                assert row is not None, "an id that is taken has a row"
+                return row["created_at"]
+            except PASSING as error:
+                if isinstance(error, PoolTimeout | psycopg.errors.DiskFull):
+                    raise
+                if time.monotonic() > give_up:
+                    raise Unavailable("the database does not answer") from error
+                await asyncio.sleep(pause_s)
+                pause_s *= 2
+
+    async def _replay(self, account_id: int, key: str, payload_hash: bytes) -> Submitted | None:
+        async with self._pool.connection() as connection:
+            held = await submissions.key_holder(connection, account_id, key)
+            if held is None:
+                return None
+            job_id, hashed = held
+            if hashed != payload_hash:
+                raise KeyReused(
+                    [Problem("this Idempotency-Key was used with another payload", "/")]
+                )
+            row = await job_reads.job_row_async(connection, account_id, job_id)
+        return None if row is None else Submitted(job_id, row, replayed=True)
+
+
+_STALE = object()
+
+
+def _new_job(
+    job_id: UUID,
+    account_id: int,
+    asked: Asked,
+    current: CurrentVersion,
+    key: str | None,
+    payload_hash: bytes | None,
+) -> NewJob:
+    decision = first_tier(current.feature)
+    return NewJob(
+        job_id=job_id,
+        account_id=account_id,
+        version_id=current.id,
+        tier=decision.choice,
+        tier_index=decision.tier_index,
+        queue=lane(decision.tier_index, backfill=False),
+        key=key,
+        payload_hash=payload_hash,
+        **vars(asked),
+    )
+
+
+def _fresh_row(new: NewJob, current: CurrentVersion, created_at: datetime) -> Row:
+    """The row of a job just written, as reading it would give it."""
+    return {
+        "id": new.job_id,
+        "feature": new.feature,
+        "feature_version": current.version,
+        "status": Status.QUEUED,
+        "tier": new.tier,
+        "tier_index": new.tier_index,
+        "own_label": _own_label(current.feature, new.tier),
+        "metadata": new.metadata,
+        "user_key": new.user,
+        "session_key": new.session,
+        "created_at": created_at,
+        **_NOTHING_YET,
+    }
+
+
+_NOTHING_YET: Row = {
+    "model": None,
+    "output": None,
+    "unverified": False,
+    "error_code": None,
+    "error_message": None,
+    "escalation_reason": None,
+    "batch_id": None,
+    "custom_id": None,
+    "started_at": None,
+    "completed_at": None,
+    "cost_usd": Decimal(0),
+    "unknown_cost_calls": 0,
+    "input_tokens": None,
+    "cached_input_tokens": None,
+    "output_tokens": None,
+    "reasoning_tokens": None,
+}
+
+
+def _own_label(feature: Feature, tier: str) -> str | None:
+    labels = feature.status_labels
+    return (labels[tier] or "") if tier in labels else None
+
+
+def _hash(asked: Asked) -> bytes:
+    """The same for the same payload, however its objects are ordered."""
+    text = json.dumps(vars(asked), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    choices = sorted(known)
+    close = difflib.get_close_matches(word, choices, n=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {', '.join(close)}?"
+    return f"; known are {', '.join(choices)}" if len(choices) <= 12 else ""
