@@ -48,7 +48,11 @@ class Outcome:
             return MISSING
         tier = self.attempts[0]["tier"]
         for attempt in reversed(self.attempts):
-            if attempt["tier"] == tier and attempt.get("answer") is not None:
+            if attempt["tier"] != tier:
+                continue
+            if attempt.get("output") is not None:
+                return attempt["output"]
+            if attempt.get("answer") is not None:
                 return _read(attempt["answer"])
         return MISSING
 
