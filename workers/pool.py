@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from celery.concurrency.thread import ApplyResult
 from celery.concurrency.thread import TaskPool as ThreadPool
 
 WAKE = b"\0"
@@ -29,7 +28,7 @@ class TaskPool(ThreadPool):
         """Called by the consumer for its loop, again after each reconnection."""
         loop.add_reader(self._reader, self._drain)
 
-    def on_apply(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> ApplyResult:
+    def on_apply(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         result = super().on_apply(target, *args, **kwargs)
         result.f.add_done_callback(self._wake)
         return result

@@ -1,7 +1,7 @@
 """A model server at the far end of the network: real HTTP on loopback, Chat Completions, scripted.
 
-For tests (`ModelServer`, a thread) and benchmarks (`python -m tests.support.model_server`, a process
-of its own). It keeps a ledger of every call it got, so that books can be balanced against it.
+For tests (`ModelServer`, a thread) and benchmarks (`python -m tests.support.model_server`, a
+process of its own). It keeps a ledger of every call it got, so that books can be balanced against it.
 """
 
 import argparse
@@ -197,7 +197,7 @@ def main() -> None:
     server = ModelServer(lambda _: reply, arguments.port)
     server.start()
     print(json.dumps({"url": server.url}), flush=True)
-    server._thread.join()  # noqa: SLF001
+    server._thread.join()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tierline.features import ModelRef, Tier
 from tierline.pricing import cost_usd, price_of
 from tierline.prompts import Message
 from tierline.providers import Completion, CompletionRequest, provider
-from tierline.providers.types import CallFailed
+from tierline.providers.types import CallFailed, Usage
 from tierline.storage.claims import Claim, Settlement, settle_and_book
 from tierline.storage.repeat import repeat
 from tierline.verdicts import Verdict
@@ -25,6 +25,7 @@ from tierline.verdicts import Verdict
 log = structlog.get_logger(__name__)
 
 NOTHING = Decimal(0)
+NOT_REPORTED = Usage(input_tokens=None, output_tokens=None)
 LEAST_CALL_S = 0.05  # with less than this left to the deadline a call is not worth sending
 
 
@@ -132,7 +133,7 @@ class CallBook:
                 error=f"{failure.verdict}: {failure.reason}",
             )
             raise
-        usage = completion.usage
+        usage = completion.usage or NOT_REPORTED
         price = price_of(model, datetime.now(UTC), self._tier.prices)
         self._open = Settlement(
             number=number,
@@ -140,11 +141,11 @@ class CallBook:
             model=str(model),
             latency_s=time.monotonic() - started,
             answered_model=completion.model,
-            input_tokens=usage and usage.input_tokens,
-            cached_input_tokens=usage and usage.cached_input_tokens,
-            output_tokens=usage and usage.output_tokens,
-            reasoning_tokens=usage and usage.reasoning_tokens,
-            cost_usd=cost_usd(usage, price),
+            input_tokens=usage.input_tokens,
+            cached_input_tokens=usage.cached_input_tokens,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_usd=cost_usd(completion.usage, price),
             provider_request_id=completion.provider_request_id,
         )
         return completion

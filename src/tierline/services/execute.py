@@ -144,9 +144,9 @@ class Executor:
         self, book: CallBook, feature: Feature, tier: Tier, taken: Claim, started: float
     ) -> tuple[Outcome, Ended]:
         earlier = taken.earlier
-        prior = earlier and PriorFailure(
-            earlier.tier, earlier.verdict, earlier.reason, earlier.text
-        )
+        prior = None
+        if earlier is not None:
+            prior = PriorFailure(earlier.tier, earlier.verdict, earlier.reason, earlier.text)
         try:
             answered = self._answering.answer(book, feature, tier, taken.input, prior)
         except CallFailed as failure:
