@@ -1,0 +1,93 @@
+"""An API on an empty database, as `tierline` finds it: TIERLINE_URL and TIERLINE_API_KEY.
+
+No worker runs: what these tests ask is answered by the API alone.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.up import environment as clean_environment
+from tests.support.waiting import wait_until
+from tierline.cli import main, output
+from tierline.cli.feature_file import new_feature
+from tierline.services.accounts import ensure_first_admin
+from tierline.stack.ports import free_port
+
+
+@dataclass
+class Ran:
+    """What one command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Tierline = Callable[..., Ran]
+
+
+@pytest.fixture(scope="module")
+def api(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Where the API answers, and its first admin key."""
+    key = ensure_first_admin(database_url)
+    assert key is not None
+    port = free_port()
+    log = tmp_path_factory.mktemp("api") / "log"
+    with log.open("w") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api", "--port", str(port)],
+            env=clean_environment({"DATABASE_URL": database_url}),
+            stdout=sink,
+            stderr=sink,
+            cwd=Path(__file__).parents[3],
+        )
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_until(answers, 60, "the API to answer")
+        yield {"TIERLINE_URL": url, "TIERLINE_API_KEY": key}
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def tierline(
+    api: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Tierline:
+    """Run a command in this process, as the admin unless `key` says otherwise."""
+
+    def run(*arguments: object, key: str | None = None) -> Ran:
+        output.console.cache_clear()
+        for name, value in api.items():
+            monkeypatch.setenv(name, value)
+        if key is not None:
+            monkeypatch.setenv("TIERLINE_API_KEY", key)
+        capsys.readouterr()
+        code = main.run([str(argument) for argument in arguments])
+        shown = capsys.readouterr()
+        return Ran(code, shown.out, shown.err)
+
+    return run
+
+
+@pytest.fixture
+def feature(tierline: Tierline, tmp_path: Path) -> str:
+    """An applied feature's name; its input is {"text": …}."""
+    path = tmp_path / "order-number.yaml"
+    path.write_text(new_feature("order-number", str(path)))
+    assert tierline("features", "apply", path).code == 0
+    return "order-number"
