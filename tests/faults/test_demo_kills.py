@@ -1,0 +1,58 @@
+"""`kill -9` of any one process during the demo: still every job ends once."""
+
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.waiting import wait_until
+from tests.system.test_demo import of_home, start
+
+MARKS = {
+    "up": " up --home ",
+    "api": "-m api",
+    "dispatcher": "-m workers.dispatcher",
+    "slm": "--name slm",
+    "deeper": "--name deeper-analysis",
+    "webhooks": "--name webhooks",
+    "model": "tierline.stack.llama_server",
+    "postgres": "postgres",
+    "valkey": "valkey",
+    "backfill": " backfill ",
+}
+
+
+def victim(home: Path, mark: str) -> psutil.Process | None:
+    """The oldest process of the demo whose command line has the mark."""
+    found = []
+    for process in of_home(home):
+        try:
+            words = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        if mark in words and "guard.py" not in words and "examples.demo" not in words:
+            found.append(process)
+    return min(found, key=lambda process: process.create_time(), default=None)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", MARKS)
+def test_every_job_ends_once_after_a_kill(name: str, tmp_path: Path) -> None:
+    home, log = tmp_path / "home", tmp_path / "log"
+    demo = start(home, log)
+    try:
+        wait_until(lambda: "completed" in log.read_text(), 240, "the first jobs to be done")
+        chosen = victim(home, MARKS[name])
+        assert chosen is not None, f"no process of the demo is {name}"
+        chosen.send_signal(signal.SIGKILL)
+        began = time.monotonic()
+        code = demo.wait(600)
+    finally:
+        demo.kill()
+    said = log.read_text()
+    assert code == 0, f"after {time.monotonic() - began:.0f} s: {said}"
+    assert "80 rows, 80 jobs" in said
+    assert "Every row is one job, and each ended once." in said
+    wait_until(lambda: not of_home(home), 30, "everything to have ended")

@@ -1,0 +1,89 @@
+"""`make demo LARGER=0` as a user runs it: the whole product, the small model, every input.
+
+Nothing is asserted of what the model answers: that every row became one job which ended once, that
+the picture says what a stand-in is, and that nothing is left running.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.up import environment
+from tests.support.waiting import wait_until
+from tierline.stack.home import _tag
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(home: Path, log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            [sys.executable, "-m", "examples.demo", "--larger", "0", "--home", str(home)],
+            cwd=ROOT,
+            env=environment({}),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+        )
+
+
+def of_home(home: Path) -> list[psutil.Process]:
+    """Every living process that names the home in its command line or environment."""
+    found = []
+    tag = _tag(home)  # in the environment of whatever `up` starts
+    for process in psutil.process_iter():
+        try:
+            words = " ".join([*process.cmdline(), *process.environ().values()])
+        except psutil.Error:
+            continue
+        if (str(home) in words or tag in words) and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_every_row_becomes_one_job_and_nothing_is_left_running(tmp_path: Path) -> None:
+    home, log = tmp_path / "demo home", tmp_path / "log"
+    demo = start(home, log)
+    try:
+        code = demo.wait(540)
+    finally:
+        demo.kill()
+    said = log.read_text()
+    assert code == 0, said
+    assert "80 rows, 80 jobs" in said
+    assert "Every row is one job, and each ended once." in said
+    assert "stand-in" in said
+    assert "saving against it would mean nothing" in said
+    assert " 0 with a wrong signature" in said
+    assert "tierline up --home" in said
+    assert not of_home(home)
+
+
+@pytest.mark.timeout(600)
+def test_a_demo_that_was_interrupted_leaves_nothing_and_goes_on(tmp_path: Path) -> None:
+    home, log = tmp_path / "home", tmp_path / "log"
+    demo = start(home, log)
+    try:
+        wait_until(lambda: "completed" in log.read_text(), 240, "the first jobs to be done")
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(90) == 130, log.read_text()
+    finally:
+        demo.kill()
+    assert not of_home(home)
+    run = json.loads((home / "demo" / "run.json").read_text())
+    demo = start(home, log)
+    try:
+        assert demo.wait(480) == 0, log.read_text()
+    finally:
+        demo.kill()
+    said = log.read_text()
+    assert "going on with the run that was interrupted" in said
+    assert "80 rows, 80 jobs" in said
+    assert json.loads((home / "demo" / "run.json").read_text())["run_id"] == run["run_id"]
