@@ -10,14 +10,13 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from tierline.features import Feature
 from tierline.ids import new_id
 from tierline.storage import announcements, deliveries
 from tierline.storage.announcements import Listener
+from tierline.views import status_label
 from tierline.webhooks.addresses import AddressRefused, read_url
 from tierline.webhooks.events import (
     BATCH_COMPLETED,
-    ESCALATED,
     BatchFacts,
     JobFacts,
     batch_body,
@@ -35,13 +34,9 @@ def announce(connection: Connection[Any], event: str, job_id: UUID) -> int:
     if not listeners:
         return 0
     row = announcements.job_row(connection, job_id)
-    label = None
-    if event == ESCALATED:
-        label = Feature.from_dict(row["document"]).status_label(row["tier"])
-    facts = JobFacts(
-        status_label=label, **{name: row[name] for name in _JOB_FACTS if name != "status_label"}
-    )
-    at: datetime = row["at"]
+    at: datetime = row.pop("at")
+    label = status_label(row)
+    facts = JobFacts(**{name: row[name] for name in _FROM_ROW}, status_label=label)
     bodies = {
         include: job_body(event, at, facts, include)
         for include in {listener.include for listener in listeners}
@@ -71,7 +66,7 @@ def announce_batch(connection: Connection[Any], batch_id: UUID) -> int:
     return len(listeners)
 
 
-_JOB_FACTS = tuple(JobFacts.__dataclass_fields__)
+_FROM_ROW = tuple(name for name in JobFacts.__dataclass_fields__ if name != "status_label")
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 

@@ -30,7 +30,8 @@ BATCH_LISTENERS = (
 )
 
 JOB_ROW = """
-SELECT j.id, f.name AS feature, f.version AS feature_version, f.document, j.status, j.tier,
+SELECT j.id, f.name AS feature, f.version AS feature_version, j.status, j.tier, j.tier_index,
+    f.document -> 'status_label' ->> j.tier AS own_label,
     j.unverified, j.escalation_reason, j.batch_id, j.custom_id, r.metadata, j.created_at,
     j.completed_at, w.output, j.error_code, j.error_message, clock_timestamp() AS at
 FROM jobs j

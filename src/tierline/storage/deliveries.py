@@ -7,7 +7,6 @@ endpoint, then delivery.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -81,7 +80,7 @@ WITH claimed AS (
 )
 """
 _CLAIMED = """
-SELECT d.id, d.claim_token AS token, d.event, d.body, d.tries, d.job_id, d.batch_id,
+SELECT d.id, d.account_id, d.claim_token AS token, d.event, d.body, d.tries, d.job_id, d.batch_id,
     d.endpoint_id, coalesce(e.url, d.url) AS url,
     CASE WHEN d.endpoint_id IS NULL THEN a.webhook_secret ELSE e.secret END AS secret,
     CASE WHEN d.endpoint_id IS NULL
@@ -120,6 +119,7 @@ class Delivery:
     """A webhook in a worker's hands, for one try."""
 
     id: UUID
+    account_id: int
     token: UUID
     event: str
     body: bytes
@@ -131,27 +131,6 @@ class Delivery:
     secret: str | None  # None: the endpoint was deleted
     old_secret: str | None  # signs too, while an exchange of secrets overlaps
     withdrawn: bool  # its endpoint was disabled or deleted: not to be sent
-
-
-@dataclass(frozen=True)
-class DeliveryRow:
-    """A delivery as its account may see it."""
-
-    id: UUID
-    seq: int
-    endpoint_id: UUID | None
-    url: str
-    job_id: UUID | None
-    batch_id: UUID | None
-    event: str
-    status: str
-    tries: int
-    in_flight: bool
-    next_try_at: datetime
-    created_at: datetime
-    ended_at: datetime | None
-    last_status: int | None
-    last_error: str | None
 
 
 def insert(connection: Connection[Any], deliveries: Iterable[NewDelivery]) -> None:
@@ -246,18 +225,22 @@ def finish(connection: Connection[Any], taken: Delivery, met: Met, decision: Dec
             },
         ).rowcount
         if written and decision.disable and taken.endpoint_id is not None:
-            give_up_waiting(connection, taken.endpoint_id, "its endpoint was disabled")
+            give_up_waiting(
+                connection, taken.account_id, taken.endpoint_id, "its endpoint was disabled"
+            )
     return written == 1
 
 
-def give_up_waiting(connection: Connection[Any], endpoint_id: UUID, reason: str) -> None:
+def give_up_waiting(
+    connection: Connection[Any], account_id: int, endpoint_id: UUID, reason: str
+) -> None:
     """Fail what waits for an endpoint that gets no more; calls in flight end by themselves."""
     connection.execute(
         "UPDATE deliveries SET status = 'failed', hint_no = NULL, ended_at = clock_timestamp(),"
         " last_error = %(reason)s"
-        " WHERE account_id = (SELECT account_id FROM webhook_endpoints WHERE id = %(endpoint)s)"
-        " AND target = %(target)s AND status = 'pending' AND claim_token IS NULL",
-        {"endpoint": endpoint_id, "target": endpoint_target(endpoint_id), "reason": reason},
+        " WHERE account_id = %(account)s AND target = %(target)s"
+        " AND status = 'pending' AND claim_token IS NULL",
+        {"account": account_id, "target": endpoint_target(endpoint_id), "reason": reason},
     )
 
 
@@ -290,58 +273,10 @@ def lost(connection: Connection[Any], token: UUID) -> None:
     )
 
 
-_ROW = """
-SELECT id, seq, endpoint_id, url, job_id, batch_id, event, status, tries,
-    claim_token IS NOT NULL AS in_flight, next_try_at, created_at, ended_at, last_status, last_error
-FROM deliveries
-"""
-
-
-def page(
-    connection: Connection[Any],
-    account_id: int,
-    *,
-    limit: int,
-    before: int | None = None,
-    endpoint_id: UUID | None = None,
-    status: str | None = None,
-    job_id: UUID | None = None,
-) -> list[DeliveryRow]:
-    """An account's deliveries, newest first, from below the `seq` named `before`."""
-    where = {
-        "account_id": ("account_id = %(account_id)s", account_id),
-        "before": ("seq < %(before)s", before),
-        "endpoint_id": ("endpoint_id = %(endpoint_id)s", endpoint_id),
-        "status": ("status = %(status)s", status),
-        "job_id": ("job_id = %(job_id)s", job_id),
-    }
-    asked = {name: pair for name, pair in where.items() if pair[1] is not None}
-    condition = " AND ".join(text for text, _ in asked.values())
-    with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
-        return cursor.execute(
-            f"{_ROW} WHERE {condition} ORDER BY seq DESC LIMIT %(limit)s",
-            {"limit": limit, **{name: value for name, (_, value) in asked.items()}},
-        ).fetchall()
-
-
-def locked_row(
-    connection: Connection[Any], account_id: int, delivery_id: UUID
-) -> DeliveryRow | None:
-    """One delivery of the account, under this transaction's lock."""
-    with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
-        return cursor.execute(
-            f"{_ROW} WHERE id = %s AND account_id = %s FOR UPDATE", (delivery_id, account_id)
-        ).fetchone()
-
-
-def make_due(connection: Connection[Any], delivery_id: UUID) -> DeliveryRow:
-    """Send a locked delivery that is not in flight again, from the first try of its schedule on."""
-    with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
-        cursor.execute(
-            "UPDATE deliveries SET status = 'pending', tries = 0, ended_at = NULL, hint_no = NULL,"
-            " next_try_at = clock_timestamp() WHERE id = %s",
-            (delivery_id,),
-        )
-        row = cursor.execute(f"{_ROW} WHERE id = %s", (delivery_id,)).fetchone()
-        assert row is not None
-        return row
+def make_due(connection: Connection[Any], delivery_id: UUID) -> None:
+    """Send a delivery that is not in flight again, from the first try of its schedule on."""
+    connection.execute(
+        "UPDATE deliveries SET status = 'pending', tries = 0, ended_at = NULL, hint_no = NULL,"
+        " next_try_at = clock_timestamp() WHERE id = %s AND claim_token IS NULL",
+        (delivery_id,),
+    )

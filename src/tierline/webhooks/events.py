@@ -7,10 +7,11 @@ escalation may quote the caller's input, so they are sent only to an endpoint th
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from tierline.json_text import JSON
+from tierline.views import when
 
 ESCALATED = "job.escalated"
 BATCH_COMPLETED = "batch.completed"
@@ -80,8 +81,8 @@ def job_body(event: str, at: datetime, job: JobFacts, include: frozenset[str]) -
         "batch_id": job.batch_id and str(job.batch_id),
         "custom_id": job.custom_id,
         "metadata": job.metadata,
-        "created_at": _time(job.created_at),
-        "completed_at": _time(job.completed_at),
+        "created_at": when(job.created_at),
+        "completed_at": when(job.completed_at),
         "url": f"/v1/jobs/{job.id}",
         "attempts_url": f"/v1/jobs/{job.id}/attempts",
     }
@@ -108,8 +109,8 @@ def batch_body(at: datetime, batch: BatchFacts) -> bytes:
         "counts": dict(batch.counts),
         "bad_rows": batch.bad_rows,
         "metadata": batch.metadata,
-        "created_at": _time(batch.created_at),
-        "completed_at": _time(batch.completed_at),
+        "created_at": when(batch.created_at),
+        "completed_at": when(batch.completed_at),
         "url": f"/v1/batches/{batch.id}",
         "output_url": f"/v1/batches/{batch.id}/output",
         "errors_url": f"/v1/batches/{batch.id}/errors",
@@ -125,9 +126,5 @@ def webhook_id(delivery_id: UUID) -> str:
 def _body(event: str, at: datetime, data: Mapping[str, JSON]) -> bytes:
     # Escapes rather than UTF-8: no character that a job may hold can make this fail, and with it
     # the transaction that ends the job.
-    content = {"type": event, "timestamp": _time(at), "data": data}
+    content = {"type": event, "timestamp": when(at), "data": data}
     return json.dumps(content, separators=(",", ":")).encode("ascii")
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")

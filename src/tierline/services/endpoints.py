@@ -1,0 +1,192 @@
+"""Registering webhook endpoints, changing and removing them, and sending a delivery again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.ids import new_id
+from tierline.storage import deliveries, delivery_reads, endpoints
+from tierline.storage.delivery_reads import DeliveryRow
+from tierline.storage.endpoints import Endpoint
+from tierline.webhooks.addresses import Network, check_url
+from tierline.webhooks.events import EVENTS, INCLUDES
+from tierline.webhooks.sign import new_secret
+
+MOST_ENDPOINTS = 20  # of one account: each event is written once for each of them
+MOST_DESCRIPTION = 500  # characters
+OVERLAP_S = 86_400.0  # how long a former secret signs too, unless the caller says otherwise
+LONGEST_OVERLAP_S = 7 * 86_400.0
+
+
+def add_endpoint(
+    connection: Connection[Any],
+    account_id: int,
+    *,
+    url: str,
+    description: str = "",
+    events: Sequence[str] = (),
+    include: Sequence[str] = (),
+    allow: Sequence[Network] = (),
+) -> tuple[Endpoint, str]:
+    """A new endpoint and its secret, which is shown this once.
+
+    Raises InvalidInput naming each field that does not fit, Conflict when the account has too many.
+    """
+    _check(url, description, events, include, allow)
+    secret = new_secret()
+    with connection.transaction():
+        if endpoints.count_for_adding(connection, account_id) >= MOST_ENDPOINTS:
+            raise Conflict(f"an account has at most {MOST_ENDPOINTS} webhook endpoints")
+        made = endpoints.add(
+            connection,
+            account_id,
+            new_id(),
+            url=url,
+            description=description,
+            events=events,
+            include=include,
+            secret=secret,
+        )
+    return made, secret
+
+
+def get_endpoint(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> Endpoint:
+    """One endpoint. Raises NotFound."""
+    return _found(endpoints.get(connection, account_id, endpoint_id), endpoint_id)
+
+
+def change_endpoint(
+    connection: Connection[Any],
+    account_id: int,
+    endpoint_id: UUID,
+    *,
+    url: str | None = None,
+    description: str | None = None,
+    events: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
+    disabled: bool | None = None,
+    allow: Sequence[Network] = (),
+) -> Endpoint:
+    """Change what is given. What waits for it goes to the new URL; disabling it fails what waits.
+
+    Raises NotFound, InvalidInput.
+    """
+    with connection.transaction():
+        known = _locked(connection, account_id, endpoint_id)
+        changed = replace(
+            known,
+            url=known.url if url is None else url,
+            description=known.description if description is None else description,
+            events=known.events if events is None else list(events),
+            include=known.include if include is None else list(include),
+        )
+        _check(
+            None if url is None else changed.url,
+            changed.description,
+            changed.events,
+            changed.include,
+            allow,
+        )
+        off = known.disabled_at is not None if disabled is None else disabled
+        written = endpoints.write(connection, changed, disabled=off)
+        if off:
+            deliveries.give_up_waiting(
+                connection, account_id, endpoint_id, "its endpoint was disabled"
+            )
+    return written
+
+
+def remove_endpoint(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> None:
+    """Take an endpoint away; what waits for it fails and stays listed. Raises NotFound."""
+    with connection.transaction():
+        _locked(connection, account_id, endpoint_id)
+        deliveries.give_up_waiting(connection, account_id, endpoint_id, "its endpoint was deleted")
+        endpoints.remove(connection, endpoint_id)
+
+
+def rotate_secret(
+    connection: Connection[Any],
+    account_id: int,
+    endpoint_id: UUID,
+    overlap_s: float = OVERLAP_S,
+) -> tuple[Endpoint, str]:
+    """A new secret, shown this once. For `overlap_s` seconds the former one signs too.
+
+    Raises NotFound, InvalidInput.
+    """
+    if not 0 <= overlap_s <= LONGEST_OVERLAP_S:
+        raise InvalidInput([Problem(f"from 0 to {LONGEST_OVERLAP_S:.0f} seconds", "/overlap_s")])
+    secret = new_secret()
+    with connection.transaction():
+        _locked(connection, account_id, endpoint_id)
+        return endpoints.rotate_secret(connection, endpoint_id, secret, overlap_s), secret
+
+
+def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) -> DeliveryRow:
+    """Make a delivery due at once, under the webhook-id and with the bytes that it has.
+
+    One that waits for its next try need not wait. Raises NotFound, and Conflict while it is being
+    tried or when its endpoint takes no more.
+    """
+    with connection.transaction():
+        seen = _known(delivery_reads.row(connection, account_id, delivery_id), delivery_id)
+        if seen.endpoint_id is not None:
+            endpoint = endpoints.get(connection, account_id, seen.endpoint_id, lock=True)
+            if endpoint is None or endpoint.disabled_at is not None:
+                raise Conflict("its endpoint was disabled or deleted")
+        known = _known(
+            delivery_reads.row(connection, account_id, delivery_id, lock=True), delivery_id
+        )
+        if known.in_flight:
+            raise Conflict("it is being tried at this moment")
+        deliveries.make_due(connection, delivery_id)
+        return _known(delivery_reads.row(connection, account_id, delivery_id), delivery_id)
+
+
+def _check(
+    url: str | None,
+    description: str,
+    events: Sequence[str],
+    include: Sequence[str],
+    allow: Sequence[Network],
+) -> None:
+    problems: list[Problem] = []
+    if url is not None:
+        try:
+            check_url(url, allow, "/url")
+        except InvalidInput as refused:
+            problems.extend(refused.problems)
+    if len(description) > MOST_DESCRIPTION or "\x00" in description:
+        problems.append(
+            Problem(f"at most {MOST_DESCRIPTION} characters, none of them NUL", "/description")
+        )
+    for name, given, known in (("events", events, EVENTS), ("include", include, INCLUDES)):
+        problems.extend(
+            Problem(f"not one of {', '.join(known)}", f"/{name}/{place}")
+            for place, value in enumerate(given)
+            if value not in known
+        )
+        if len(set(given)) != len(given):
+            problems.append(Problem("holds a value twice", f"/{name}"))
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _locked(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> Endpoint:
+    return _found(endpoints.get(connection, account_id, endpoint_id, lock=True), endpoint_id)
+
+
+def _found(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:
+    if endpoint is None:
+        raise NotFound(f"there is no webhook endpoint {endpoint_id}")
+    return endpoint
+
+
+def _known(row: DeliveryRow | None, delivery_id: UUID) -> DeliveryRow:
+    if row is None:
+        raise NotFound(f"there is no webhook delivery {delivery_id}")
+    return row

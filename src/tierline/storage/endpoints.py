@@ -1,0 +1,132 @@
+"""Registered webhook endpoints. Each statement names the account, so that none reaches another's.
+
+Lock order: account, endpoint, delivery.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint as its account may see it: without its secret."""
+
+    id: UUID
+    seq: int
+    url: str
+    description: str
+    events: list[str]  # empty: all
+    include: list[str]
+    disabled_at: datetime | None
+    disabled_reason: str | None
+    old_secret_until: datetime | None  # the former secret signs too until then
+    created_at: datetime
+
+
+_COLUMNS = """id, seq, url, description, events, include, disabled_at, disabled_reason,
+    CASE WHEN old_secret_until > clock_timestamp() THEN old_secret_until END AS old_secret_until,
+    created_at"""
+
+
+def count_for_adding(connection: Connection[Any], account_id: int) -> int:
+    """How many endpoints the account has; nobody adds another until this transaction ends."""
+    connection.execute("SELECT FROM accounts WHERE id = %s FOR NO KEY UPDATE", (account_id,))
+    row = connection.execute(
+        "SELECT count(*) FROM webhook_endpoints WHERE account_id = %s", (account_id,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def add(
+    connection: Connection[Any],
+    account_id: int,
+    endpoint_id: UUID,
+    *,
+    url: str,
+    description: str,
+    events: Sequence[str],
+    include: Sequence[str],
+    secret: str,
+) -> Endpoint:
+    """A new endpoint."""
+    with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
+        row = cursor.execute(
+            "INSERT INTO webhook_endpoints"
+            " (id, account_id, url, description, events, include, secret)"
+            f" VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
+            (endpoint_id, account_id, url, description, list(events), list(include), secret),
+        ).fetchone()
+        assert row is not None
+        return row
+
+
+def page(
+    connection: Connection[Any], account_id: int, limit: int, before: int | None = None
+) -> list[Endpoint]:
+    """The account's endpoints, newest first, from below the `seq` named `before`."""
+    with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM webhook_endpoints"
+            " WHERE account_id = %s AND seq < coalesce(%s, 9223372036854775807)"
+            " ORDER BY seq DESC LIMIT %s",
+            (account_id, before, limit),
+        ).fetchall()
+
+
+def get(
+    connection: Connection[Any], account_id: int, endpoint_id: UUID, *, lock: bool = False
+) -> Endpoint | None:
+    """One endpoint of the account; with `lock`, nobody else's to change in this transaction."""
+    with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
+        return cursor.execute(
+            f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE id = %s AND account_id = %s"
+            + (" FOR UPDATE" if lock else ""),
+            (endpoint_id, account_id),
+        ).fetchone()
+
+
+def write(connection: Connection[Any], changed: Endpoint, *, disabled: bool) -> Endpoint:
+    """Write what may be changed of a locked endpoint; enabling it again forgets why it was not."""
+    with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
+        row = cursor.execute(
+            f"""
+            UPDATE webhook_endpoints SET
+                url = %(url)s, description = %(description)s, events = %(events)s,
+                include = %(include)s,
+                disabled_at = CASE WHEN %(disabled)s
+                    THEN coalesce(disabled_at, clock_timestamp()) END,
+                disabled_reason = CASE WHEN %(disabled)s
+                    THEN coalesce(disabled_reason, 'disabled by its account') END
+            WHERE id = %(id)s RETURNING {_COLUMNS}
+            """,
+            {**vars(changed), "disabled": disabled},
+        ).fetchone()
+        assert row is not None
+        return row
+
+
+def remove(connection: Connection[Any], endpoint_id: UUID) -> None:
+    """Take a locked endpoint away; its deliveries stay listed."""
+    connection.execute("DELETE FROM webhook_endpoints WHERE id = %s", (endpoint_id,))
+
+
+def rotate_secret(
+    connection: Connection[Any], endpoint_id: UUID, secret: str, overlap_s: float
+) -> Endpoint:
+    """A new secret for a locked endpoint; the old one signs beside it for `overlap_s` seconds."""
+    with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
+        row = cursor.execute(
+            "UPDATE webhook_endpoints SET old_secret = secret, secret = %s,"
+            " old_secret_until = clock_timestamp() + make_interval(secs => %s)"
+            f" WHERE id = %s RETURNING {_COLUMNS}",
+            (secret, overlap_s, endpoint_id),
+        ).fetchone()
+        assert row is not None
+        return row

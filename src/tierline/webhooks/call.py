@@ -1,0 +1,198 @@
+"""One try at a receiver: look its name up once, check every address, call the one that was checked.
+
+The URL's host is never looked up a second time: the connection goes to the address, while TLS and
+the Host header keep the name. No redirect is followed, no proxy of the environment is used, nothing
+is kept between two tries, and the whole try ends inside one deadline.
+"""
+
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from ipaddress import ip_address
+
+import httpx
+
+from tierline.deadline_http import DeadlineTransport, within
+from tierline.webhooks.addresses import (
+    Address,
+    AddressRefused,
+    Network,
+    Target,
+    check_address,
+    read_url,
+)
+from tierline.webhooks.schedule import Met, retry_after_s
+
+MAX_ANSWER_BYTES = 64 * 1024  # of an answer's body, which says nothing to us; then it is cut
+MOST_ADDRESSES = 4  # of one name that are tried one after the other
+
+Resolve = Callable[[str, int, float], Sequence[Address]]
+"""(name, port, seconds) to all addresses of the name. Raises OSError; TimeoutError when late."""
+
+
+def post(
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    timeout_s: float,
+    allow: Sequence[Network],
+    resolve: Resolve | None = None,
+) -> Met:
+    """POST `body` once, in at most `timeout_s` seconds; what was met, whatever went wrong.
+
+    An answer's status counts as soon as it is there; its body is read and dropped.
+    """
+    ends_s = time.monotonic() + timeout_s
+    try:
+        target = read_url(url, allow)
+        addresses = _addresses(target, timeout_s, allow, resolve or look_up)
+        return _first_that_answers(target, addresses, headers, body, ends_s)
+    except AddressRefused as refused:
+        return Met(None, refused.message)
+    except (TimeoutError, httpx.TimeoutException):
+        return Met(None, f"no answer within {timeout_s:g} s")
+    except httpx.ConnectError as error:
+        return Met(None, _why_no_connection(error))
+    except httpx.HTTPError:
+        return Met(None, "the connection broke or did not speak HTTP")
+    except OSError:
+        return Met(None, "the host name could not be looked up")
+
+
+def look_up(name: str, port: int, within_s: float) -> Sequence[Address]:
+    """The addresses of a name by the system's resolver.
+
+    getaddrinfo knows no deadline, so it runs on a thread that is left behind when it is late.
+    """
+    answered: queue.SimpleQueue[Sequence[Address] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+            answered.put(list(dict.fromkeys(ip_address(entry[4][0]) for entry in found)))
+        except OSError as error:
+            answered.put(error)
+        except (UnicodeError, ValueError):
+            answered.put(OSError("not a name that can be looked up"))
+
+    threading.Thread(target=ask, name="look-up", daemon=True).start()
+    try:
+        answer = answered.get(timeout=within_s)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _addresses(
+    target: Target, within_s: float, allow: Sequence[Network], resolve: Resolve
+) -> Sequence[Address]:
+    """The addresses to call. A name with one refused address among them is refused altogether."""
+    literal = target.address
+    found = [literal] if literal is not None else resolve(target.host, target.port, within_s)
+    for address in found:
+        check_address(address, allow)
+    if not found:
+        raise OSError("the name has no address")
+    return found[:MOST_ADDRESSES]
+
+
+def _first_that_answers(
+    target: Target,
+    addresses: Sequence[Address],
+    headers: Mapping[str, str],
+    body: bytes,
+    ends_s: float,
+) -> Met:
+    for place, address in enumerate(addresses, start=1):
+        left_s = ends_s - time.monotonic()
+        connect_s = max(0.0, left_s / (len(addresses) - place + 1))
+        try:
+            with within(left_s):
+                return _send(target, address, headers, body, connect_s, left_s)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if place == len(addresses):
+                raise
+    raise AssertionError("there is at least one address")
+
+
+def _send(
+    target: Target,
+    address: Address,
+    headers: Mapping[str, str],
+    body: bytes,
+    connect_s: float,
+    left_s: float,
+) -> Met:
+    request = httpx.Request(
+        "POST",
+        httpx.URL(
+            scheme=target.scheme,
+            host=str(address),
+            port=target.port,
+            raw_path=target.path.encode("ascii"),
+        ),
+        headers={
+            "host": target.authority,
+            "user-agent": f"tierline/{_version()}",
+            "content-type": "application/json",
+            "connection": "close",
+            **headers,
+        },
+        content=body,
+        extensions={
+            "sni_hostname": target.host,
+            "timeout": httpx.Timeout(left_s, connect=connect_s).as_dict(),
+        },
+    )
+    response = _transport().handle_request(request)
+    try:
+        _read_away(response)
+    finally:
+        response.close()
+    later_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+    error = None if response.is_success else f"the receiver answered {response.status_code}"
+    return Met(response.status_code, error, later_s)
+
+
+def _read_away(response: httpx.Response) -> None:
+    """Let the receiver finish what it says, within reason: its status is known already."""
+    count = 0
+    try:
+        for chunk in response.iter_raw():
+            count += len(chunk)
+            if count >= MAX_ANSWER_BYTES:
+                return
+    except httpx.HTTPError:
+        return
+
+
+def _why_no_connection(error: httpx.ConnectError) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "the receiver's certificate could not be verified"
+        if isinstance(cause, ssl.SSLError):
+            return "the TLS handshake failed"
+        cause = cause.__cause__ or cause.__context__
+    return "no connection could be made"
+
+
+@cache
+def _transport() -> DeadlineTransport:
+    # One for the process, because reading the certificates takes 20 ms; without keep-alive, so that
+    # a connection made for one name never serves another at the same address.
+    return DeadlineTransport(httpx.Limits(max_connections=None, max_keepalive_connections=0))
+
+
+@cache
+def _version() -> str:
+    return version("tierline")
