@@ -5,19 +5,27 @@ A run that was killed leaves its key behind; the next run of the same home revok
 
 from dataclasses import dataclass
 
+import psycopg
+
+from tierline.errors import TierlineError
+from tierline.services import accounts
+
 
 @dataclass(frozen=True)
 class Keys:
     """What was made, in clear; the database keeps digests only."""
 
     run: str
-    first_admin: str | None  # only when the database was made by this run
+    first_admin: str | None  # only when this run made the first key of the database
     database_url: str
     name: str
 
     def revoke(self) -> None:
-        """End the run's key."""
-        return None
+        """End the run's key. A database that is gone already leaves it to the next run."""
+        try:
+            accounts.revoke_run_key(self.database_url, self.name)
+        except (psycopg.Error, TierlineError):
+            return
 
 
 class RunKeys:
@@ -27,6 +35,7 @@ class RunKeys:
         self._url = database_url
         self._name = f"tierline up {home_tag}"
 
-    def make(self, *, first: bool) -> Keys:
-        """A fresh key for this run, all earlier ones of the home revoked; the admin's if `first`."""
-        return Keys("", None, self._url, self._name)
+    def make(self) -> Keys:
+        """A fresh key for this run, all earlier ones of the home revoked; the first admin's once."""
+        first = accounts.ensure_first_admin(self._url)
+        return Keys(accounts.make_run_key(self._url, self._name), first, self._url, self._name)

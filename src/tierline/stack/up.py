@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tierline.stack import local_servers, postgres, procfile, ready, running, valkey
 from tierline.stack.child import Child, Program
@@ -17,10 +18,12 @@ from tierline.stack.home import Home, HomeLock, open_home, write_private
 from tierline.stack.local_servers import LocalServer
 from tierline.stack.logs import LogPump
 from tierline.stack.ports import HOST, choose
-from tierline.stack.run_keys import Keys, RunKeys
 from tierline.stack.running import Addresses
 from tierline.stack.servers import Servers, end_left_overs, remove_sockets
 from tierline.stack.supervisor import Stopping, Supervisor
+
+if TYPE_CHECKING:
+    from tierline.stack.run_keys import Keys
 
 READY_S = 90.0  # for everything to answer, on a slow and busy machine
 STOP_S = 30.0  # a checkpoint on a slow disk
@@ -85,7 +88,7 @@ class Up:
             with_postgres=not os.environ.get("DATABASE_URL"),
             with_valkey=not os.environ.get("REDIS_URL"),
         )
-        keys: Keys | None = None
+        keys: "Keys | None" = None
         try:
             database_url = os.environ.get("DATABASE_URL") or postgres.url(home)
             redis_url = os.environ.get("REDIS_URL") or valkey.url(home)
@@ -102,14 +105,16 @@ class Up:
             }
             self._start_models({"smollm2-135m"}, home, pump)
             servers.begin()
-            from tierline.storage import migrate  # slow to import: the servers start meanwhile
+            # Slow to import: the servers start meanwhile.
+            from tierline.stack.run_keys import RunKeys
+            from tierline.storage import migrate
 
             servers.start(self._supervisor.check)
             for child in servers.children():
                 self._supervisor.keep(child, started=True)
-            before, _ = migrate.upgrade(database_url)
+            migrate.upgrade(database_url)
             self._supervisor.check()
-            keys = RunKeys(database_url, home.tag).make(first=before is None)
+            keys = RunKeys(database_url, home.tag).make()
             self.first_admin_key = keys.first_admin
             write_private(home.run / "api_key", keys.run + "\n")
             workers = ready.Workers(database_url)
@@ -139,7 +144,7 @@ class Up:
                 self._look_for_models(database_url, home, pump)
             self._supervisor.pause()
 
-    def _stop(self, servers: Servers, keys: Keys | None) -> None:
+    def _stop(self, servers: Servers, keys: "Keys | None") -> None:
         flower = [child for child in self._processes if child.name == "flower"]
         others = [child for child in self._processes if child.name != "flower"]
         models = list(self._model_children.values())
