@@ -30,8 +30,9 @@ _FREE = "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"
 _OUT = "status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)"
 
 # A recursive loose scan finds the targets that wait without reading their backlogs; LATERAL takes
-# the head of each, as many as may still be in flight. Accounts take turns, so that one with many
-# hanging receivers is one account among the others.
+# the head of each, as many as may still be in flight. Accounts take turns, and an account's targets
+# do, so that whoever has hanging receivers is one among the others. The array at the end is for the planner, which cannot
+# know how few were chosen, and would read the table for a join.
 CHOOSE = f"""
 WITH RECURSIVE targets (account_id, target) AS (
     (SELECT account_id, target FROM deliveries
@@ -48,7 +49,9 @@ WITH RECURSIVE targets (account_id, target) AS (
 ), by_account AS (
     SELECT account_id, sum(held) AS held FROM out GROUP BY account_id
 ), due AS (
-    SELECT targets.account_id, head.id, head.next_try_at
+    SELECT targets.account_id, head.id, head.next_try_at, coalesce(out.held, 0)
+        + row_number() OVER (PARTITION BY targets.account_id, targets.target
+            ORDER BY head.next_try_at, head.id) AS place
     FROM targets LEFT JOIN out USING (account_id, target)
     CROSS JOIN LATERAL (
         SELECT id, next_try_at FROM deliveries
@@ -58,15 +61,16 @@ WITH RECURSIVE targets (account_id, target) AS (
     ) head
 ), ranked AS (
     SELECT due.id, due.next_try_at, coalesce(by_account.held, 0)
-        + row_number() OVER (PARTITION BY account_id ORDER BY due.next_try_at, due.id) AS turn
+        + row_number() OVER (PARTITION BY account_id
+            ORDER BY due.place, due.next_try_at, due.id) AS turn
     FROM due LEFT JOIN by_account USING (account_id)
 ), chosen AS (
     SELECT id FROM ranked WHERE turn <= %(share)s ORDER BY turn, next_try_at, id
     LIMIT greatest(0, %(room)s - (SELECT coalesce(sum(held), 0) FROM out))
 )
 UPDATE deliveries SET hint_no = nextval('hint_numbers')
-FROM chosen WHERE deliveries.id = chosen.id AND {_FREE}
-RETURNING deliveries.id
+WHERE id = ANY(ARRAY(SELECT id FROM chosen)) AND {_FREE}
+RETURNING id
 """
 
 # A hint that was given up and comes all the same finds hint_no null: the limit of calls in flight
