@@ -8,7 +8,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tierline.features.model import ModelRef
 from tierline.stack import models
 from tierline.stack.child import Program
 from tierline.stack.llama_server import KEY_VARIABLE
@@ -71,6 +73,22 @@ def environment(servers: list[LocalServer], key: str) -> Mapping[str, str]:
 
 
 def named_by_features(database_url: str) -> set[str]:
-    """The local models that an applied feature names."""
-    # the statement comes with storage's features
-    return set() if database_url else set()
+    """The local models that an applied feature names; none while the database does not answer."""
+    import psycopg
+
+    from tierline.storage import features
+    from tierline.storage.engine import connect_args, psycopg_url
+
+    parameters: dict[str, Any] = {**connect_args("up"), "autocommit": True}
+    try:
+        with psycopg.connect(psycopg_url(database_url), **parameters) as connection:
+            documents = [one.document for one in features.current_versions(connection)]
+    except psycopg.Error:
+        return set()
+    models_named = (
+        ModelRef.parse(name)
+        for document in documents
+        for tier in document["tiers"]
+        for name in tier["models"]
+    )
+    return {model.model for model in models_named if model.provider == "local"}

@@ -36,6 +36,6 @@ class RunKeys:
         self._name = f"tierline up {home_tag}"
 
     def make(self) -> Keys:
-        """A fresh key for this run, all earlier ones of the home revoked; the first admin's once."""
+        """A fresh key for this run, the home's earlier ones revoked; the first admin's, once."""
         first = accounts.ensure_first_admin(self._url)
         return Keys(accounts.make_run_key(self._url, self._name), first, self._url, self._name)

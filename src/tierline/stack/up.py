@@ -88,7 +88,7 @@ class Up:
             with_postgres=not os.environ.get("DATABASE_URL"),
             with_valkey=not os.environ.get("REDIS_URL"),
         )
-        keys: "Keys | None" = None
+        keys: Keys | None = None
         try:
             database_url = os.environ.get("DATABASE_URL") or postgres.url(home)
             redis_url = os.environ.get("REDIS_URL") or valkey.url(home)
@@ -117,6 +117,7 @@ class Up:
             keys = RunKeys(database_url, home.tag).make()
             self.first_admin_key = keys.first_admin
             write_private(home.run / "api_key", keys.run + "\n")
+            self._look_for_models(database_url, home, pump)
             workers = ready.Workers(database_url)
             self._start_processes(environment, home, pump)
             addresses = Addresses(
