@@ -98,6 +98,8 @@ def _demo(console: Console, frontier: str, no_larger: bool, home: Path) -> int:
         _say_where(console, product)
         for name, text in texts.items():
             _apply(console, product, name, text)
+        if not second.paid:
+            product.wait_for_model(second.model.partition(":")[2])
         state, receiver, again = _run_state(folder / "run.json", second, _webhook_secret(product))
         if again:
             console.print("going on with the run that was interrupted")

@@ -22,6 +22,7 @@ from tierline.stack import guard
 
 TIERLINE = (sys.executable, "-m", "tierline")
 READY_S = 120.0  # for `up` to answer, a first initdb on a slow machine included
+MODEL_S = 60.0  # for a larger local model to be read from the disk
 STOP_S = 60.0  # for `up` to stop in order; it ends what hangs by itself before that
 ANSWER_S = 120.0  # for the API to answer again after one of its processes was lost
 RESTARTS = 5  # of `up` itself; more is not bad luck
@@ -104,6 +105,25 @@ class Product:
         if not line:
             raise ProductFailed(f"'tierline up' did not come; see {self.home / 'log'}")
         self.addresses = json.loads(line)
+
+    def wait_for_model(self, name: str) -> None:
+        """Wait until `up` serves a local model, which it starts once a feature names it.
+
+        Jobs would wait for it by themselves, by retries that would then stand in the figures.
+        """
+        note = self.home / "run" / f"model-{name}.pid.json"
+        log = self.home / "log" / f"model-{name}.log"
+        deadline = time.monotonic() + MODEL_S
+        while time.monotonic() < deadline:
+            self.tend()
+            try:
+                # Written to since this start, and by a server that serves.
+                if log.stat().st_mtime >= note.stat().st_mtime and "serving" in log.read_text():
+                    return
+            except OSError:
+                pass  # not started yet
+            time.sleep(0.2)
+        self.say(f"{name} is not served after {MODEL_S:.0f} s; going on")
 
     def tend(self) -> None:
         """Start `up` again if it died, and pass on what it says."""
