@@ -125,7 +125,6 @@ def _second_tier(console: Console, frontier: str, no_larger: bool) -> SecondTier
     if no_larger:
         return SecondTier(SMALL, stand_in=True, why="LARGER=0 was asked for")
     from tierline.stack.fetch import fetch
-
     from tierline.stack.models import LARGER as MODEL
 
     try:
