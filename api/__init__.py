@@ -1,0 +1,4 @@
+"""The REST door: routes, keys, problems. It reads requests, calls services and shows their results.
+
+Nothing here builds a statement, and nothing of the product's logic stands here.
+"""

@@ -3,11 +3,9 @@
 The door gives a parsed JSON value and gets a job back. Nothing is published: the row is the outbox.
 """
 
-import asyncio
 import difflib
 import hashlib
 import json
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,10 +14,10 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from tierline.checks.schema import Path, schema_check
-from tierline.errors import Conflict, InvalidInput, NotFound, Problem, Unavailable
+from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature
 from tierline.ids import new_id
 from tierline.jobs import TERMINAL, Status
@@ -28,8 +26,8 @@ from tierline.queues import lane
 from tierline.routing import first_tier
 from tierline.settings import settings
 from tierline.storage import features, job_reads, submissions
+from tierline.storage.async_pool import again
 from tierline.storage.features import CurrentVersion
-from tierline.storage.repeat import PASSING
 from tierline.storage.submissions import NewJob
 from tierline.webhooks.addresses import check_url
 
@@ -38,8 +36,6 @@ MAX_NAME = 255  # characters of user and session
 MAX_METADATA_BYTES = 16 * 1024  # metadata is the caller's note, not a second input
 MAX_DEADLINE_S = 30 * 86_400.0
 MAX_KEY = 255
-PATIENCE_S = 3.0  # how long a submission is tried again while the database is away
-FIRST_PAUSE_S = 0.05
 
 Row = Mapping[str, Any]
 
@@ -165,9 +161,9 @@ class Submitter:
     async def submit(self, account_id: int, asked: Asked, key: str | None = None) -> Submitted:
         """Write the job, or find the one that `key` stands for.
 
-        Raises UnknownFeature, InvalidInput for an input that does not fit, KeyReused, and
-        Unavailable when the database stays away; then the job may have been written or not, and
-        the same key finds out.
+        Raises UnknownFeature, InvalidInput for an input that does not fit, and KeyReused. When
+        the database stays away its error is raised; then the job may have been written or not,
+        and the same key finds out.
         """
         payload_hash = _hash(asked) if key is not None else None
         job_id = new_id()
@@ -200,8 +196,7 @@ class Submitter:
 
     async def retry(self, account_id: int, job_id: UUID, key: str | None = None) -> Submitted:
         """A new job that asks the same. Raises NotFound; Conflict unless it ended unanswered."""
-        async with self._pool.connection() as connection:
-            row = await job_reads.request_of(connection, account_id, job_id)
+        row = await again(self._pool, lambda c: job_reads.request_of(c, account_id, job_id))
         if row is None:
             raise NotFound(f"there is no job {job_id}")
         status = Status(row["status"])
@@ -224,8 +219,7 @@ class Submitter:
         known = self._current.get(name)
         if known is not None:
             return known
-        async with self._pool.connection() as connection:
-            known = await features.current_version_async(connection, name)
+        known = await again(self._pool, lambda c: features.current_version_async(c, name))
         if known is not None:
             self._current[name] = known
         return known
@@ -237,8 +231,7 @@ class Submitter:
         return (now and now.id) == (refused_by and refused_by.id)
 
     async def _unknown(self, name: str) -> UnknownFeature:
-        async with self._pool.connection() as connection:
-            known = await features.names_async(connection)
+        known = await again(self._pool, features.names_async)
         if not known:
             return UnknownFeature([Problem("no feature is applied yet", "/feature")])
         message = f"there is no feature {short(name)}{_near(name, known)}"
@@ -246,38 +239,25 @@ class Submitter:
 
     async def _write(self, new: NewJob) -> Any:
         """When it was written, _STALE, or None when the key is taken."""
-        give_up = time.monotonic() + PATIENCE_S
-        pause_s = FIRST_PAUSE_S
-        while True:
-            try:
-                async with self._pool.connection() as connection:
-                    taken = await submissions.insert_job(connection, new)
-                return _STALE if taken.stale else taken.created_at
-            except psycopg.errors.UniqueViolation:
-                # Its own id: the try before was committed, and its answer was lost.
-                async with self._pool.connection() as connection:
-                    row = await job_reads.job_row_async(connection, new.account_id, new.job_id)
-                assert row is not None, "an id that is taken has a row"
-                return row["created_at"]
-            except PASSING as error:
-                if isinstance(error, PoolTimeout | psycopg.errors.DiskFull):
-                    raise
-                if time.monotonic() > give_up:
-                    raise Unavailable("the database does not answer") from error
-                await asyncio.sleep(pause_s)
-                pause_s *= 2
+        try:
+            taken = await again(self._pool, lambda c: submissions.insert_job(c, new))
+        except psycopg.errors.UniqueViolation:
+            # Its own id: the try before was committed, and its answer was lost.
+            row = await again(
+                self._pool, lambda c: job_reads.job_row_async(c, new.account_id, new.job_id)
+            )
+            assert row is not None, "an id that is taken has a row"
+            return row["created_at"]
+        return _STALE if taken.stale else taken.created_at
 
     async def _replay(self, account_id: int, key: str, payload_hash: bytes) -> Submitted | None:
-        async with self._pool.connection() as connection:
-            held = await submissions.key_holder(connection, account_id, key)
-            if held is None:
-                return None
-            job_id, hashed = held
-            if hashed != payload_hash:
-                raise KeyReused(
-                    [Problem("this Idempotency-Key was used with another payload", "/")]
-                )
-            row = await job_reads.job_row_async(connection, account_id, job_id)
+        held = await again(self._pool, lambda c: submissions.key_holder(c, account_id, key))
+        if held is None:
+            return None
+        job_id, hashed = held
+        if hashed != payload_hash:
+            raise KeyReused([Problem("this Idempotency-Key was used with another payload")])
+        row = await again(self._pool, lambda c: job_reads.job_row_async(c, account_id, job_id))
         return None if row is None else Submitted(job_id, row, replayed=True)
 
 

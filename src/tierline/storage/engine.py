@@ -54,6 +54,7 @@ def create_pool(url: str, name: str, size: int | None = None) -> ConnectionPool:
         max_size=most,
         open=False,
         timeout=10.0,
+        reconnect_timeout=3.0,  # the pool's own back-off grows to a minute; after it, users' tries
         max_idle=120.0,
         name=name,
     )

@@ -31,6 +31,13 @@ def head() -> str:
     return revision
 
 
+def known() -> frozenset[str]:
+    """Every revision that this code has heard of; another one is of a newer version."""
+    return frozenset(
+        script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
+    )
+
+
 def upgrade(database_url: str) -> tuple[str | None, str]:
     """Migrate to this code's revision. Returns the revision before and after."""
     config = _config()

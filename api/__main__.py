@@ -1,0 +1,59 @@
+"""`python -m api --host 127.0.0.1 --port 8000`: one API process."""
+
+import argparse
+import sys
+
+import uvicorn
+
+from api.app import create_app
+from tierline import logs
+from tierline.errors import TierlineError
+from tierline.settings import settings
+
+STOP_S = 10  # after SIGTERM: how long requests under way may still take; a wait is cut
+KEEP_ALIVE_S = 75  # longer than the usual proxy's own, so that the proxy closes first
+BACKLOG = 2048
+
+
+def main() -> int:
+    """Serve until told to stop. Exit code 0 after an orderly stop, 2 for what cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m api", description="Run the REST API.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    arguments = parser.parse_args()
+    try:
+        logs.configure("api")
+        config = settings()
+        app = create_app(config)
+    except TierlineError as error:
+        sys.stderr.write(f"api: {error.message}\n")
+        return 2
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=arguments.host,
+            port=arguments.port,
+            loop="uvloop" if sys.platform != "win32" else "asyncio",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=True,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=STOP_S,
+        )
+    )
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return 0
+    except SystemExit:
+        return 2
+    return 0 if server.started else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

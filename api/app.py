@@ -1,0 +1,122 @@
+"""The app: its routes, what they share, and its OpenAPI."""
+
+import asyncio
+import contextlib
+import importlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp
+
+from api import problems
+from api.auth import Keys
+from api.front import Front
+from api.health import Health
+from api.metrics import Metrics
+from api.routes import accounts, features, jobs, probes, reports
+from api.schemas import COMPONENTS
+from api.state import State
+from tierline.services.submit import Submitter
+from tierline.settings import Settings, settings
+from tierline.storage.async_pool import create_async_pool
+from tierline.storage.engine import create_pool
+from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
+
+NAME = "api"
+COLD_CONNECTIONS = 4  # of routes that run in a thread
+COLD_WAIT_S = 2.0
+
+DESCRIPTION = """\
+Asynchronous language-model jobs. A small model answers first, every answer is checked, and what
+fails a check gets deeper analysis. Submit a job, then poll it, wait for it, or be told by webhook.
+
+Errors are problem details (RFC 9457); lists are pages with a cursor.
+"""
+
+
+def create_app(config: Settings | None = None) -> ASGIApp:
+    """The API over the database of `config`; the process's own settings unless given."""
+    config = config or settings()
+    metrics = Metrics()
+    return Front(create_routes(config, metrics), config, metrics.requests)
+
+
+def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
+    """The FastAPI app behind the front."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _running(config, metrics) as state:
+            app.state.tierline = state
+            yield
+
+    app = FastAPI(
+        title="tierline",
+        version=version("tierline"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url="/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    for module in (jobs, features, reports, accounts, probes):
+        app.include_router(module.router)
+    for name in ("api.routes.batches", "api.routes.webhook_endpoints"):
+        if find_spec(name) is not None:
+            app.include_router(importlib.import_module(name).router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
+    """What the requests share, from its start to its orderly end."""
+    url = config.database
+    pool = create_async_pool(url, NAME, config.pool_size)
+    cold_pool = create_pool(url, f"{NAME}-cold", COLD_CONNECTIONS)
+    cold_pool.timeout = COLD_WAIT_S
+    keys = Keys(pool)
+    ready = ReadyNotifier(url, NAME)
+    ended = EndedJobs(url, NAME)
+    health = Health(pool, cold_pool, config)
+    await pool.open()
+    cold_pool.open()
+    state = State(config, pool, cold_pool, Submitter(pool), keys, ready, ended, health, metrics)
+    # A database that is away does not keep the process from starting: /readyz says so.
+    await health.look()
+    tasks = [
+        asyncio.create_task(part.run(), name=type(part).__name__)
+        for part in (keys, ready, ended, health)
+    ]
+    try:
+        yield state
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await keys.note()
+        await pool.close(timeout=2.0)
+        await asyncio.to_thread(cold_pool.close, 2.0)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        )
+        components = schema.setdefault("components", {})
+        components["schemas"] = {**components.get("schemas", {}), **COMPONENTS}
+        # The framework's own form of a 422; every route says its own.
+        for name in ("HTTPValidationError", "ValidationError"):
+            components["schemas"].pop(name, None)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,121 @@
+"""Reading what was sent and writing what is answered: strict JSON in, JSON out.
+
+Strict: UTF-8, one value, no NaN, no NUL, no lone surrogate, no name twice, nesting bounded. Size is
+the front's business: it is looked at before a body is read.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import Request, Response
+from pydantic import BaseModel, ValidationError
+
+from api.problems import Refused
+from tierline.errors import InvalidInput, Problem
+from tierline.json_text import JSON, NotJson, parse_json
+from tierline.services.submit import pointer
+
+Model = TypeVar("Model", bound=BaseModel)
+
+JSON_TYPE = "application/json"
+_JSON_TYPES = re.compile(
+    r'application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE
+)
+
+
+async def read_json(request: Request, max_depth: int) -> JSON:
+    """The body as strict JSON. Raises Refused: 415 for another type, 400 for anything unfit."""
+    sent = request.headers.get("content-type", "")
+    if sent != JSON_TYPE and not _JSON_TYPES.fullmatch(sent.strip()):
+        raise Refused(
+            "unsupported-media-type",
+            f"send Content-Type: application/json in UTF-8, not {sent[:80] or 'nothing'}",
+            headers={"Accept": JSON_TYPE},
+        )
+    return strict_json(await request.body(), max_depth)
+
+
+def strict_json(raw: bytes, max_depth: int) -> JSON:
+    """The one value that `raw` holds. Raises Refused, naming the place."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused("malformed-json", f"not UTF-8 at byte {error.start + 1}") from None
+    if not text:
+        raise Refused("malformed-json", "the body is empty")
+    try:
+        return parse_json(text, max_depth)
+    except NotJson as error:
+        place = _place(text, max_depth)
+        problems = [] if place is None else [Problem(error.message, place)]
+        at = f", at {place}" if place else ""
+        raise Refused("malformed-json", error.message + at, problems) from None
+
+
+def read_model(kind: type[Model], value: JSON) -> Model:
+    """`value` as a model. Raises InvalidInput with each field's path."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise InvalidInput(
+            [Problem(_said(one), pointer(one["loc"])) for one in error.errors()]
+        ) from None
+
+
+def answer(body: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(encoded(body), status, headers, JSON_TYPE)
+
+
+def encoded(body: JSON) -> bytes:
+    """JSON as it goes out."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def body_of(kind: type[BaseModel], example: JSON) -> dict[str, Any]:
+    """What OpenAPI says of a route's body, for `openapi_extra`."""
+    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {JSON_TYPE: {"schema": schema, "example": example}},
+        }
+    }
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "is not a field of this"
+    if error["type"] == "missing":
+        return "is required and missing"
+    return str(error["msg"])
+
+
+def _place(text: str, max_depth: int) -> str | None:
+    """Where the first value stands that parsed but may not be: NUL, lone surrogate, too deep."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    level: list[tuple[tuple[str | int, ...], JSON]] = [((), value)]
+    for _ in range(max_depth + 1):
+        below: list[tuple[tuple[str | int, ...], JSON]] = []
+        for path, item in level:
+            if isinstance(item, str):
+                if not _fit(item):
+                    return pointer(path)
+            elif isinstance(item, dict):
+                for name, inner in item.items():
+                    if not _fit(name):
+                        return pointer(path) or "/"
+                    below.append(((*path, name), inner))
+            elif isinstance(item, list):
+                below.extend(((*path, index), inner) for index, inner in enumerate(item))
+        level = below
+    return pointer(level[0][0]) if level else None
+
+
+def _fit(text: str) -> bool:
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,168 @@
+"""Whether this process can serve, and what is missing around it.
+
+Not ready means one thing: no usable Postgres. Everything else that is wrong (a broker that is away,
+a queue without a worker, a model without a key) is told, and submitting goes on.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import redis.asyncio
+import redis.exceptions
+import structlog
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
+
+from api.problems import UNMIGRATED
+from tierline import queues
+from tierline.errors import TierlineError, Unavailable
+from tierline.features import Feature
+from tierline.services.apply_feature import missing_around
+from tierline.settings import Settings
+from tierline.storage import migrate, queue_reads
+from tierline.storage.features import current_versions
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 1.0
+ANSWER_S = 1.5  # what Postgres and the broker get to answer /readyz
+FEATURES_EVERY_S = 10.0
+WORKED = (queues.SLM, queues.DEEPER, queues.WEBHOOKS, queues.QUARANTINE, queues.MAINTENANCE)
+
+
+class Health:
+    """Looks at the parts around this process again and again. One per process."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Any],
+        cold_pool: ConnectionPool[Any],
+        settings: Settings,
+    ) -> None:
+        self._pool = pool
+        self._cold_pool = cold_pool
+        self._settings = settings
+        self._head = migrate.head()
+        self._known = migrate.known()
+        self._wrong_schema: str | None = None
+        self._newer_schema: str | None = None
+        self._beats: dict[UUID, tuple[int, float]] = {}  # beat, when it was seen to change
+        self._threads: dict[str, int] = {}  # of live workers, by queue
+        self._dispatchers = 1
+        self._features: tuple[float, dict[str, str]] = (-FEATURES_EVERY_S, {})
+        self._database: str | None = None
+
+    @property
+    def threads(self) -> Mapping[str, int]:
+        """How many threads live workers have for each queue."""
+        return self._threads
+
+    def refuse_unmigrated(self) -> None:
+        """Raises Unavailable while the database is known to be of an older version."""
+        if self._wrong_schema is not None:
+            raise Unavailable(self._wrong_schema)
+
+    async def run(self) -> None:
+        """Look every LOOK_EVERY_S, until cancelled."""
+        while True:
+            before = self._database
+            await self.look()
+            if self._database != before:
+                log.info("database", state=self._database or "answers")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> str | None:
+        """Look at Postgres once. Returns why it cannot be used; None when it can."""
+        try:
+            async with self._pool.connection(timeout=ANSWER_S) as connection:
+                async with asyncio.timeout(ANSWER_S):
+                    self._see_revision(await queue_reads.revision(connection))
+                    if self._wrong_schema is None:
+                        self._see_beats(await queue_reads.beats(connection))
+                        self._dispatchers = await queue_reads.dispatchers(connection)
+            self._database = self._wrong_schema
+        except psycopg.errors.UndefinedTable:
+            self._wrong_schema = self._database = UNMIGRATED
+        except (psycopg.Error, PoolTimeout, OSError, TimeoutError) as error:
+            # Beats were not seen meanwhile: that is our blindness, not the workers' silence.
+            self._beats.clear()
+            self._database = f"Postgres does not answer ({type(error).__name__})"
+        return self._database
+
+    async def degraded(self) -> dict[str, str]:
+        """What is wrong around a process that is ready, by part."""
+        found: dict[str, str] = {}
+        if self._newer_schema is not None:
+            found["database"] = self._newer_schema
+        broker = await self._broker()
+        if broker is not None:
+            found["broker"] = broker
+        if not self._dispatchers:
+            found["dispatcher"] = "none is connected: jobs are taken in and wait"
+        for queue in WORKED:
+            if not self._threads.get(queue):
+                found[f"queue:{queue}"] = "no worker beats for it"
+        return found | await self._models()
+
+    def _see_revision(self, revision: str | None) -> None:
+        self._wrong_schema = self._newer_schema = None
+        if revision == self._head:
+            return
+        if revision is None:
+            self._wrong_schema = UNMIGRATED
+        elif revision in self._known:
+            self._wrong_schema = (
+                f"the database is at revision {revision} and this version needs {self._head}: "
+                "run 'tierline db upgrade'"
+            )
+        else:
+            self._newer_schema = f"its revision {revision} is newer than this process"
+
+    def _see_beats(self, rows: list[tuple[UUID, list[str], int, int]]) -> None:
+        now = time.monotonic()
+        threads: dict[str, int] = {}
+        seen: dict[UUID, tuple[int, float]] = {}
+        for worker, worked, count, beat in rows:
+            last = self._beats.get(worker)
+            changed = now if last is None or last[0] != beat else last[1]
+            seen[worker] = (beat, changed)
+            if now - changed < self._settings.lease_s:
+                for queue in worked:
+                    threads[queue] = threads.get(queue, 0) + count
+        self._beats = seen
+        self._threads = threads
+
+    async def _broker(self) -> str | None:
+        try:
+            client = redis.asyncio.Redis.from_url(
+                self._settings.broker, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S
+            )
+        except TierlineError as error:
+            return error.message
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await client.ping()
+        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+            return f"does not answer ({type(error).__name__}): jobs are taken in and wait"
+        finally:
+            await client.aclose()
+        return None
+
+    async def _models(self) -> dict[str, str]:
+        looked, found = self._features
+        if time.monotonic() - looked > FEATURES_EVERY_S:
+            found = await asyncio.to_thread(self._missing)
+            self._features = (time.monotonic(), found)
+        return found
+
+    def _missing(self) -> dict[str, str]:
+        found = {}
+        with self._cold_pool.connection() as connection:
+            for version in current_versions(connection):
+                missing = missing_around(Feature.from_dict(version.document))
+                if missing:
+                    found[f"feature:{version.name}"] = "; ".join(missing)
+        return found

@@ -1,0 +1,226 @@
+"""Every error that the API answers with: RFC 9457 problem+json, and which error becomes which.
+
+No stack trace, no exception's own text unless the error is ours and written to be shown.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import psycopg
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+
+from tierline.errors import (
+    Conflict,
+    FeatureError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Problem,
+    TierlineError,
+    Unavailable,
+    UsageError,
+)
+from tierline.services.submit import KeyReused, UnknownFeature
+
+MEDIA_TYPE = "application/problem+json"
+PREFIX = "urn:tierline:problem:"
+RETRY_S = 2  # what a caller is asked to wait when a part is away
+UNMIGRATED = "the database is not migrated: run 'tierline db upgrade'"
+
+TITLES: Mapping[str, tuple[int, str]] = {
+    "bad-request": (400, "The request cannot be read"),
+    "malformed-json": (400, "The body is not strict JSON"),
+    "unauthorized": (401, "A valid API key is needed"),
+    "forbidden": (403, "The key may not do this"),
+    "not-found": (404, "There is no such thing"),
+    "method-not-allowed": (405, "The method is not allowed here"),
+    "conflict": (409, "The state does not allow this"),
+    "body-too-large": (413, "The body is too large"),
+    "unsupported-media-type": (415, "The content type is not taken"),
+    "invalid": (422, "The request does not fit"),
+    "invalid-feature": (422, "The feature file cannot be applied"),
+    "unknown-feature": (422, "There is no such feature"),
+    "idempotency-key-reused": (422, "The Idempotency-Key stands for another payload"),
+    "internal": (500, "Something went wrong on our side"),
+    "unavailable": (503, "A part of the service is away"),
+}
+"""Slug → status and title; the slug stands in the problem's type."""
+
+
+class Refused(Exception):
+    """A request refused at the door, as the problem that it is answered with."""
+
+    def __init__(
+        self,
+        slug: str,
+        detail: str,
+        problems: Sequence[Problem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.slug = slug
+        self.detail = detail
+        self.problems = tuple(problems)
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        return problem(self.slug, self.detail, self.problems, self.headers)
+
+
+def problem(
+    slug: str,
+    detail: str,
+    problems: Sequence[Problem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """One problem as a response."""
+    status, title = TITLES[slug]
+    body: dict[str, Any] = {
+        "type": PREFIX + slug,
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
+    if problems:
+        body["errors"] = [
+            {"path": one.path, "message": one.message}
+            | ({} if one.line is None else {"line": one.line})
+            for one in problems
+        ]
+    content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(content, status, dict(headers or {}), MEDIA_TYPE)
+
+
+def unavailable(detail: str) -> Response:
+    return problem("unavailable", detail, headers={"Retry-After": str(RETRY_S)})
+
+
+def of_error(error: Exception) -> Response:
+    """The answer to any error that a route raises."""
+    match error:
+        case Refused():
+            return error.response()
+        case KeyReused():
+            return problem("idempotency-key-reused", error.message)
+        case UnknownFeature():
+            return problem("unknown-feature", error.message, error.problems)
+        case FeatureError():
+            return problem("invalid-feature", error.message, error.problems)
+        case InvalidInput():
+            return problem("invalid", error.message, error.problems)
+        case NotFound():
+            return problem("not-found", error.message)
+        case Conflict():
+            return problem("conflict", error.message)
+        case Forbidden():
+            return problem("forbidden", error.message)
+        case Unavailable():
+            return unavailable(error.message)
+        case UsageError():
+            return problem("bad-request", error.message)
+        case RequestValidationError():
+            found = [_validation_problem(one) for one in error.errors()]
+            return problem("invalid", "; ".join(str(one) for one in found), found)
+        case HTTPException():
+            return _of_http(error)
+        case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
+            return unavailable(UNMIGRATED)
+        case psycopg.errors.DiskFull():
+            return unavailable("the database's disk is full; nothing was written")
+        case psycopg.DataError():
+            return problem("invalid", "a value cannot be stored: is there a NUL character in it?")
+        case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
+            return unavailable("the database does not answer")
+    return problem("internal", "the error is in the server's log")
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem; unexpected ones are left to the front."""
+
+    def handle(_: Request, error: Exception) -> Response:
+        return of_error(error)
+
+    for kind in (
+        Refused,
+        TierlineError,
+        RequestValidationError,
+        HTTPException,
+        psycopg.Error,
+        PoolTimeout,
+    ):
+        app.add_exception_handler(kind, handle)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems of a route, for its OpenAPI."""
+    return {status: _document(status) for status in statuses}
+
+
+def _document(status: int) -> dict[str, Any]:
+    slug, title = next((slug, title) for slug, (code, title) in TITLES.items() if code == status)
+    example = {"type": PREFIX + slug, "title": title, "status": status, "detail": "…"}
+    headers: dict[str, Any] = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = {"schema": {"type": "integer"}, "description": "seconds"}
+    return {
+        "description": title,
+        "content": {
+            MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+        },
+        **({"headers": headers} if headers else {}),
+    }
+
+
+SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457 problem details",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": [PREFIX + "invalid"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "each field that does not fit",
+            "items": {
+                "type": "object",
+                "required": ["path", "message"],
+                "properties": {
+                    "path": {
+                        "type": "string",
+                        "description": "JSON pointer into the body; ?name of a query parameter",
+                    },
+                    "message": {"type": "string"},
+                    "line": {"type": "integer", "description": "in a feature file"},
+                },
+            },
+        },
+    },
+}
+
+
+def _of_http(error: HTTPException) -> Response:
+    slugs = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+    slug = slugs.get(error.status_code, "bad-request")
+    detail = {
+        404: "nothing is at this path; see /openapi.json",
+        405: "this path does not take this method",
+    }.get(error.status_code, str(error.detail))
+    return problem(slug, detail, headers=error.headers)
+
+
+def _validation_problem(error: Mapping[str, Any]) -> Problem:
+    place, *rest = error["loc"]
+    path = "".join(f"/{part}" for part in rest)
+    marks = {"query": "?", "header": "header ", "path": "path "}
+    if place in marks:
+        path = marks[place] + path.removeprefix("/")
+    return Problem(str(error["msg"]), path)

@@ -1,0 +1,220 @@
+"""/v1/accounts, /v1/keys and /v1/webhook-secret: who may do what, for administrators."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Admin
+from api.bodies import answer, body_of, read_json, read_model
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.json_text import JSON
+from tierline.services import accounts as services
+from tierline.services.accounts import MAX_OVERLAP_HOURS, MAX_WEIGHT
+from tierline.storage import accounts
+from tierline.views import when
+
+router = APIRouter(tags=["accounts"])
+
+SECRET = {"Cache-Control": "no-store"}  # answers that hold a key or a secret
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewAccount(_Body):
+    """An account to make."""
+
+    name: str = Field(min_length=1, max_length=63)
+    weight: int = Field(default=1, ge=1, le=MAX_WEIGHT, strict=True)
+
+
+class AccountChange(_Body):
+    """What to change of an account."""
+
+    weight: int = Field(ge=1, le=MAX_WEIGHT, strict=True, description="its share of a queue")
+
+
+class NewKey(_Body):
+    """A key to make."""
+
+    account: str | None = Field(default=None, description="the caller's own unless said")
+    name: str = Field(default="", max_length=255, description="what it is for")
+    scopes: list[Literal["submit", "read", "admin"]] = Field(
+        default=["submit", "read"], min_length=1, max_length=3
+    )
+    expires_at: datetime | None = None
+
+
+class Rotation(_Body):
+    """How to change a signing secret."""
+
+    overlap_hours: float = Field(
+        default=24.0, ge=0, le=MAX_OVERLAP_HOURS, description="how long the old one signs too"
+    )
+
+
+@router.get(
+    "/v1/accounts",
+    summary="List accounts",
+    responses={200: shapes.documented("All of them", "AccountList"), **documented(401, 403, 503)},
+)
+def list_accounts(_: Admin, connection: Database) -> Response:
+    """The oldest first."""
+    found = [_account_json(row) for row in accounts.list_accounts(connection)]
+    return answer({"data": found, "next_cursor": None})
+
+
+@router.post(
+    "/v1/accounts",
+    status_code=201,
+    summary="Make an account",
+    responses={
+        201: shapes.documented("Made", "Account"),
+        **documented(400, 401, 403, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewAccount, {"name": "billing", "weight": 2}),
+)
+async def post_account(request: Request, _: Admin, state: Shared) -> Response:
+    """It sees only its own jobs."""
+    given = read_model(NewAccount, await read_json(request, state.settings.max_json_depth))
+    row = await run_in_threadpool(
+        state.with_connection, services.create_account, given.name, given.weight
+    )
+    return answer(_account_json(row), 201)
+
+
+@router.patch(
+    "/v1/accounts/{name}",
+    summary="Change an account",
+    responses={
+        200: shapes.documented("As it is now", "Account"),
+        **documented(400, 401, 403, 404, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(AccountChange, {"weight": 3}),
+)
+async def patch_account(
+    request: Request, name: Annotated[str, Path(max_length=63)], _: Admin, state: Shared
+) -> Response:
+    """Its weight holds from the next choice on."""
+    given = read_model(AccountChange, await read_json(request, state.settings.max_json_depth))
+    row = await run_in_threadpool(state.with_connection, services.set_weight, name, given.weight)
+    return answer(_account_json(row))
+
+
+@router.get(
+    "/v1/keys",
+    summary="List keys",
+    responses={
+        200: shapes.documented("The newest first, revoked ones too", "KeyList"),
+        **documented(401, 403, 422, 503),
+    },
+)
+def list_keys(
+    _: Admin,
+    connection: Database,
+    account: Annotated[str | None, Query(max_length=63)] = None,
+) -> Response:
+    """By their first characters: no key can be read again."""
+    found = [_key_json(row) for row in accounts.list_keys(connection, account)]
+    return answer({"data": found, "next_cursor": None})
+
+
+@router.post(
+    "/v1/keys",
+    status_code=201,
+    summary="Make a key",
+    responses={
+        201: shapes.documented("Made; the key is shown this once", "NewKey"),
+        **documented(400, 401, 403, 404, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewKey, {"account": "billing", "scopes": ["submit", "read"]}),
+)
+async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
+    """Only its hash is kept."""
+    given = read_model(NewKey, await read_json(request, state.settings.max_json_depth))
+    expires_at = given.expires_at
+    if expires_at is not None and expires_at.tzinfo is None:
+        expires_at = expires_at.replace(tzinfo=UTC)
+
+    def make() -> services.MadeKey:
+        with state.cold_pool.connection() as connection:
+            owner = given.account or accounts.account_name(connection, caller.account_id)
+            return services.create_key(connection, owner, given.scopes, given.name, expires_at)
+
+    made = await run_in_threadpool(make)
+    return answer(_key_json(made.row) | {"key": made.key}, 201, SECRET)
+
+
+@router.delete(
+    "/v1/keys/{key_id}",
+    summary="Revoke a key",
+    responses={
+        200: shapes.documented("It ends within a second, everywhere", "Key"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def delete_key(
+    key_id: Annotated[int, Path(ge=1, le=2**63 - 1)], _: Admin, connection: Database, state: Shared
+) -> Response:
+    """Jobs that it submitted go on."""
+    row = services.revoke_key(connection, key_id)
+    state.keys.forget()
+    return answer(_key_json(row))
+
+
+@router.get(
+    "/v1/webhook-secret",
+    tags=["webhooks"],
+    summary="Read the secret that signs the account's webhooks",
+    responses={
+        200: shapes.documented("Of jobs' own webhook_url", "WebhookSecret"),
+        **documented(401, 403, 503),
+    },
+)
+def get_webhook_secret(caller: Admin, connection: Database) -> Response:
+    """Registered endpoints have secrets of their own."""
+    return answer(_secret_json(accounts.webhook_secret(connection, caller.account_id)), 200, SECRET)
+
+
+@router.post(
+    "/v1/webhook-secret/rotate",
+    tags=["webhooks"],
+    summary="Change the secret that signs the account's webhooks",
+    responses={
+        200: shapes.documented("The new one", "WebhookSecret"),
+        **documented(400, 401, 403, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
+)
+async def rotate_webhook_secret(request: Request, caller: Admin, state: Shared) -> Response:
+    """For the overlap each webhook is signed by both, so that receivers can follow."""
+    given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
+    row = await run_in_threadpool(
+        state.with_connection,
+        services.rotate_webhook_secret,
+        caller.account_id,
+        given.overlap_hours,
+    )
+    return answer(_secret_json(row), 200, SECRET)
+
+
+def _account_json(row: Any) -> dict[str, JSON]:
+    return {"name": row["name"], "weight": row["weight"], "created_at": when(row["created_at"])}
+
+
+def _key_json(row: Any) -> dict[str, JSON]:
+    times = ("created_at", "expires_at", "revoked_at", "last_used_at")
+    return {
+        **{name: row[name] for name in ("id", "account", "name", "prefix", "scopes")},
+        **{name: when(row[name]) for name in times},
+    }
+
+
+def _secret_json(row: Any) -> dict[str, JSON]:
+    return {"secret": row["secret"], "old_until": when(row["old_until"])}

@@ -1,0 +1,166 @@
+"""/v1/features and /v1/models: what is applied, applying more, and which models it asks for."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api import schemas as shapes
+from api.auth import Admin, Read
+from api.bodies import answer
+from api.problems import Refused, documented
+from api.state import Database, Shared
+from tierline.errors import NotFound
+from tierline.features import Feature
+from tierline.json_text import JSON
+from tierline.services.apply_feature import Applied, apply_feature, models_in_use
+from tierline.storage import features
+from tierline.storage.features import StoredVersion
+from tierline.views import when
+
+router = APIRouter(tags=["features"])
+
+TYPES = ("application/yaml", "text/yaml", "application/x-yaml", "text/x-yaml", "application/json")
+
+_EXAMPLE = """feature: ticket-summary
+instructions: Say in one sentence what the customer wants.
+input: {type: object, required: [text], properties: {text: {type: string}}}
+output: {type: string}
+tiers:
+  - {name: slm, models: ["local:smollm2-135m"]}
+"""
+
+
+@router.get(
+    "/v1/features",
+    summary="List the applied features",
+    responses={
+        200: shapes.documented("Each with its current version", "FeatureList"),
+        **documented(401, 403, 503),
+    },
+)
+def list_features(_: Read, connection: Database) -> Response:
+    """Features are installation-wide: every account may run each of them."""
+    found = [_feature_json(version) for version in features.current_versions(connection)]
+    return answer({"data": found, "next_cursor": None})
+
+
+@router.post(
+    "/v1/features",
+    summary="Apply a feature file",
+    responses={
+        200: shapes.documented("Nothing changed, or a dry run", "AppliedFeature"),
+        201: shapes.documented("A new version, which new jobs get", "AppliedFeature"),
+        **documented(400, 401, 403, 413, 415, 422, 503),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/yaml": {"schema": {"type": "string"}, "example": _EXAMPLE},
+                "application/json": {"schema": {"type": "object"}},
+            },
+        }
+    },
+)
+async def post_feature(
+    request: Request,
+    _: Admin,
+    state: Shared,
+    dry_run: Annotated[bool, Query(description="only check it")] = False,
+) -> Response:
+    """The file as YAML 1.2 or JSON. The same document again is not a new version."""
+    text = await _text(request)
+
+    def apply() -> Applied:
+        with state.cold_pool.connection() as connection:
+            return apply_feature(connection, text, dry_run=dry_run)
+
+    applied = await asyncio.to_thread(apply)
+    version = applied.version
+    body = {
+        **_summary(applied.feature),
+        "version": None if version is None else version.version,
+        "applied_at": None if version is None else when(version.applied_at),
+        "changed": applied.changed,
+        "dry_run": dry_run,
+        "warnings": list(applied.warnings),
+    }
+    return answer(body, 201 if applied.changed and not dry_run else 200)
+
+
+@router.get(
+    "/v1/features/{name}",
+    summary="Read a feature",
+    responses={
+        200: shapes.documented("One version of it", "FeatureVersion"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_feature(
+    name: Annotated[str, Path()],
+    _: Read,
+    connection: Database,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+) -> Response:
+    """The current version, or the one that `version` names."""
+    found = None if "\x00" in name else features.stored_version(connection, name, version)
+    if found is None:
+        which = "" if version is None else f" version {version} of"
+        raise NotFound(f"there is no{which} feature {name[:80]!r}")
+    return answer(
+        _feature_json(found)
+        | {
+            "source": found.source,
+            "document": dict(found.document),
+            "fingerprint": found.fingerprint,
+        }
+    )
+
+
+@router.get(
+    "/v1/models",
+    summary="List the models that applied features may use",
+    responses={
+        200: shapes.documented("Each with its price now", "Models"),
+        **documented(401, 403, 503),
+    },
+)
+def list_models(_: Read, connection: Database) -> Response:
+    """Whether each can be used as this process is set up, and what it costs."""
+    return answer({"data": models_in_use(connection)})
+
+
+def _feature_json(version: StoredVersion) -> dict[str, JSON]:
+    return _summary(Feature.from_dict(version.document)) | {
+        "version": version.version,
+        "applied_at": when(version.applied_at),
+    }
+
+
+def _summary(feature: Feature) -> dict[str, Any]:
+    return {
+        "name": feature.name,
+        "description": feature.description,
+        "routing": feature.routing,
+        "tiers": [
+            {"name": tier.name, "models": [str(model) for model in tier.models]}
+            for tier in feature.tiers
+        ],
+    }
+
+
+async def _text(request: Request) -> str:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in TYPES:
+        raise Refused(
+            "unsupported-media-type",
+            f"send Content-Type: application/yaml or application/json, not {kind[:60] or 'none'}",
+            headers={"Accept": "application/yaml, application/json"},
+        )
+    raw = await request.body()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise Refused("bad-request", f"not UTF-8 in line {line}") from None

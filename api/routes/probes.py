@@ -1,0 +1,56 @@
+"""/healthz, /readyz and /metrics: for what keeps the process running and for who watches it.
+
+None of them asks for a key: put them behind the network's own rules if their numbers are private.
+"""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api import schemas as shapes
+from api.bodies import answer
+from api.problems import documented, unavailable
+from api.state import Database, Shared
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get(
+    "/healthz",
+    summary="Whether the process lives",
+    responses={200: shapes.documented("It does", "Health")},
+)
+async def healthz() -> Response:
+    """Looks at nothing else: restart the process when this does not answer."""
+    return answer({"status": "ok"})
+
+
+@router.get(
+    "/readyz",
+    summary="Whether requests can be served",
+    responses={
+        200: shapes.documented("They can; `degraded` says what is wrong around", "Ready"),
+        **documented(503),
+    },
+)
+async def readyz(state: Shared) -> Response:
+    """503 only without a usable Postgres. With the broker down, submitting still works."""
+    reason = await state.health.look()
+    if reason is not None:
+        return unavailable(reason)
+    return answer({"ready": True, "degraded": await state.health.degraded()})
+
+
+@router.get(
+    "/metrics",
+    summary="Numbers for Prometheus",
+    responses={
+        200: {
+            "description": "Text exposition format",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        **documented(503),
+    },
+)
+def metrics(connection: Database, state: Shared) -> Response:
+    """Depths, ages and threads of the queues, what ended lately, and this process's requests."""
+    return Response(state.metrics.text(connection, state), media_type=CONTENT_TYPE_LATEST)

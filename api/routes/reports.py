@@ -1,0 +1,99 @@
+"""/v1/queues and /v1/usage: what waits and runs, and what an account used."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api import schemas as shapes
+from api.auth import Read
+from api.bodies import answer
+from api.problems import documented
+from api.state import Database, Shared
+from tierline import views
+from tierline.errors import InvalidInput, Problem
+from tierline.storage import queue_reads, usage
+
+router = APIRouter(tags=["reports"])
+
+DEFAULT_DAYS = 30
+
+
+@router.get(
+    "/v1/queues",
+    summary="What waits and runs in each queue",
+    responses={
+        200: shapes.documented("Every queue, and which checks failed", "Queues"),
+        **documented(401, 403, 503),
+    },
+)
+def get_queues(_: Read, connection: Database, state: Shared) -> Response:
+    """Of the whole installation, in numbers only. The backlog is in Postgres, not in the broker."""
+    threads = state.health.threads
+    return answer(
+        {
+            "data": [
+                vars(depth) | {"threads": threads.get(depth.queue, 0)}
+                for depth in queue_reads.depths(connection)
+            ],
+            "failed_checks": state.failed_checks(connection),
+        }
+    )
+
+
+@router.get(
+    "/v1/usage",
+    summary="What the account used",
+    responses={
+        200: shapes.documented("Sums of its calls", "Usage"),
+        **documented(401, 403, 422, 503),
+    },
+)
+def get_usage(
+    caller: Read,
+    connection: Database,
+    since: Annotated[
+        datetime | None, Query(alias="from", description="30 days ago unless said")
+    ] = None,
+    until: Annotated[datetime | None, Query(alias="to", description="now unless said")] = None,
+    group_by: Annotated[
+        str, Query(description="any of day, feature, tier, model; with commas", max_length=60)
+    ] = "",
+) -> Response:
+    """Tokens, calls, jobs and USD. A time without an offset is UTC; `to` is not included."""
+    groups = list(dict.fromkeys(part.strip() for part in group_by.split(",") if part.strip()))
+    unknown = [name for name in groups if name not in usage.GROUPS]
+    if unknown:
+        known = ", ".join(usage.GROUPS)
+        raise InvalidInput([Problem(f"{unknown[0]!r} is not one of {known}", "?group_by")])
+    now = datetime.now(UTC)
+    end = _aware(until) or now
+    begin = _aware(since) or end - timedelta(days=DEFAULT_DAYS)
+    if begin > end:
+        raise InvalidInput([Problem("is after `to`", "?from")])
+    rows = usage.usage(connection, caller.account_id, begin, end, groups)
+    return answer(
+        {
+            "from": views.when(begin),
+            "to": views.when(end),
+            "group_by": groups,
+            "data": [
+                {name: row[name] for name in groups}
+                | {
+                    "jobs": row["jobs"],
+                    "calls": row["calls"],
+                    "cost_usd": views.usd(row["cost_usd"]),
+                    "unknown_cost_calls": row["unknown_cost_calls"],
+                    "usage": views.usage(row),
+                    "model_s": round(row["model_s"], 6),
+                }
+                for row in rows
+            ],
+        }
+    )
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    if time is None or time.tzinfo is not None:
+        return time
+    return time.replace(tzinfo=UTC)

@@ -1,0 +1,299 @@
+"""The JSON that the API gives and takes, as OpenAPI components, and how a route refers to them.
+
+Written by hand, because what is given comes from `tierline.views` and not from models; a test holds
+each against real answers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.problems import SCHEMA as PROBLEM
+from tierline.json_text import JSON
+
+Schema = Mapping[str, Any]
+
+
+def _nullable(kind: str, **more: Any) -> Schema:
+    return {"type": [kind, "null"], **more}
+
+
+def _object(required: tuple[str, ...] | None = None, **properties: Schema) -> Schema:
+    """An object that has all of its properties, unless `required` names fewer."""
+    named = {name.removesuffix("_"): schema for name, schema in properties.items()}
+    return {
+        "type": "object",
+        "required": list(named if required is None else required),
+        "properties": named,
+    }
+
+
+def _list(item: str) -> Schema:
+    return _object(
+        data={"type": "array", "items": ref(item)},
+        next_cursor=_nullable("string", description="pass it as ?cursor=; null: the last page"),
+    )
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_TEXT: Schema = {"type": "string"}
+_INT: Schema = {"type": "integer"}
+_BOOL: Schema = {"type": "boolean"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_WHEN = _nullable("string", format="date-time")
+_USD: Schema = {"type": "string", "description": "USD, a decimal", "examples": ["0.00042"]}
+_ANY: Schema = {}
+_STATUS: Schema = {
+    "type": "string",
+    "enum": ["queued", "in_progress", "completed", "failed", "cancelled", "expired"],
+}
+_UNKNOWN: Schema = {"type": "integer", "description": "calls whose cost nobody knows"}
+
+_USAGE = _object(
+    input_tokens=_nullable("integer", description="without the cached ones"),
+    cached_input_tokens=_nullable("integer"),
+    output_tokens=_nullable("integer", description="with the reasoning ones"),
+    reasoning_tokens=_nullable("integer"),
+)
+
+_KEY = _object(
+    id=_INT,
+    account=_TEXT,
+    name=_TEXT,
+    prefix={"type": "string", "description": "the key's first characters"},
+    scopes={"type": "array", "items": {"type": "string", "enum": ["submit", "read", "admin"]}},
+    created_at=_TIME,
+    expires_at=_WHEN,
+    revoked_at=_WHEN,
+    last_used_at=_WHEN,
+)
+
+_FEATURE = _object(
+    name=_TEXT,
+    version=_INT,
+    description=_TEXT,
+    routing=_TEXT,
+    tiers={
+        "type": "array",
+        "items": _object(name=_TEXT, models={"type": "array", "items": _TEXT}),
+    },
+    applied_at=_WHEN,
+)
+
+COMPONENTS: Mapping[str, Schema] = {
+    "Problem": PROBLEM,
+    "NewJob": {
+        **_object(
+            ("feature", "input"),
+            feature={"type": "string", "description": "an applied feature's name"},
+            input={"description": "fits the feature's input schema"},
+            metadata=_nullable("object", description="given back with the job; at most 16 KiB"),
+            webhook_url=_nullable("string", format="uri", description="told of the job's events"),
+            user=_nullable("string", minLength=1, maxLength=255),
+            session=_nullable("string", minLength=1, maxLength=255),
+            deadline_s=_nullable(
+                "number", exclusiveMinimum=0, maximum=2592000, description="not worth having after"
+            ),
+        ),
+        "additionalProperties": False,
+    },
+    "Job": _object(
+        id={"type": "string", "format": "uuid"},
+        feature=_TEXT,
+        feature_version=_INT,
+        status=_STATUS,
+        status_label=_nullable(
+            "string",
+            description="the words to show a person while it goes on",
+            examples=["running deeper analysis…"],
+        ),
+        tier={"type": "string", "description": "where it is, or ended"},
+        model=_nullable("string", description="the exact model whose answer is served"),
+        output={"description": "the answer; null until completed"},
+        unverified={"type": "boolean", "description": "served although it failed a check"},
+        error={"oneOf": [_object(code=_TEXT, message=_TEXT), {"type": "null"}]},
+        cost_usd=_USD,
+        unknown_cost_calls=_UNKNOWN,
+        usage=_USAGE,
+        metadata=_nullable("object"),
+        user=_nullable("string"),
+        session=_nullable("string"),
+        batch_id=_nullable("string", format="uuid"),
+        custom_id=_nullable("string"),
+        created_at=_TIME,
+        started_at=_WHEN,
+        completed_at=_WHEN,
+        escalated=_BOOL,
+        escalation_reason=_nullable("string"),
+        attempts_url=_TEXT,
+    ),
+    "JobPage": _list("Job"),
+    "Attempt": _object(
+        number=_INT,
+        tier=_TEXT,
+        queue=_TEXT,
+        model=_nullable("string"),
+        verdict=_nullable("string", description="null while it runs"),
+        reason=_nullable("string"),
+        repaired=_nullable("boolean"),
+        confidence=_nullable("number"),
+        routing={"description": "policy, choice, reason, signals: why this tier"},
+        answer=_nullable("string", description="as the model gave it"),
+        output={"description": "as it was understood, whether or not it passed"},
+        cost_usd=_USD,
+        unknown_cost_calls=_UNKNOWN,
+        latency_s=_nullable("number"),
+        started_at=_TIME,
+        ended_at=_WHEN,
+        worker=_TEXT,
+        calls={"type": "array", "items": ref("Call")},
+    ),
+    "AttemptList": _list("Attempt"),
+    "Call": _object(
+        number=_INT,
+        purpose=_TEXT,
+        model={"type": "string", "description": "the exact one that answered, else the asked one"},
+        asked={"type": "string", "description": "provider:model, as the feature names it"},
+        usage=_USAGE,
+        cost_usd=_nullable("string", description="USD; null: unknown"),
+        latency_s=_nullable("number"),
+        error=_nullable("string"),
+        booked_at=_TIME,
+        settled_at=_WHEN,
+    ),
+    "Feedback": _object(
+        id=_INT,
+        job_id={"type": "string", "format": "uuid"},
+        correct=_nullable("boolean"),
+        expected=_ANY,
+        comment=_nullable("string"),
+        created_at=_TIME,
+    ),
+    "Feature": _FEATURE,
+    "FeatureList": _list("Feature"),
+    "AppliedFeature": {
+        "allOf": [
+            ref("Feature"),
+            _object(
+                version=_nullable("integer", description="null: a dry run of something new"),
+                changed={"type": "boolean", "description": "false: it was current already"},
+                dry_run=_BOOL,
+                warnings={"type": "array", "items": _TEXT},
+            ),
+        ]
+    },
+    "FeatureVersion": {
+        "allOf": [
+            ref("Feature"),
+            _object(
+                source={"type": "string", "description": "the file as it was applied"},
+                document={"type": "object"},
+                fingerprint=_TEXT,
+            ),
+        ]
+    },
+    "Queues": _object(
+        data={
+            "type": "array",
+            "items": _object(
+                queue=_TEXT,
+                waiting={"type": "integer", "description": "in Postgres, with no hint out"},
+                hinted={"type": "integer", "description": "on their way through the broker"},
+                running=_INT,
+                threads={"type": "integer", "description": "of live workers"},
+                accounts_waiting=_INT,
+                oldest_s=_nullable("number", description="how long the first one has waited"),
+            ),
+        },
+        failed_checks={
+            "type": "array",
+            "description": "of the jobs submitted in the last hour",
+            "items": _object(feature=_TEXT, tier=_TEXT, verdict=_TEXT, attempts=_INT),
+        },
+    ),
+    "Usage": {
+        **_object(
+            ("from", "to", "group_by", "data"),
+            from_=_TIME,
+            to=_TIME,
+            group_by={"type": "array", "items": _TEXT},
+            data={
+                "type": "array",
+                "items": {
+                    **_object(
+                        ("jobs", "calls", "cost_usd", "unknown_cost_calls", "usage", "model_s"),
+                        day={"type": "string", "format": "date"},
+                        feature=_TEXT,
+                        tier=_TEXT,
+                        model=_TEXT,
+                        jobs=_INT,
+                        calls=_INT,
+                        cost_usd=_USD,
+                        unknown_cost_calls=_UNKNOWN,
+                        usage=_USAGE,
+                        model_s={"type": "number", "description": "seconds spent in calls"},
+                    )
+                },
+            },
+        )
+    },
+    "Models": _object(
+        data={
+            "type": "array",
+            "items": _object(
+                model={"type": "string", "description": "provider:model"},
+                features={"type": "array", "items": _TEXT},
+                configured=_BOOL,
+                missing=_nullable("string", description="what must be set first"),
+                price=_nullable("object", description="USD per million tokens; null: unknown"),
+            ),
+        },
+    ),
+    "Account": _object(name=_TEXT, weight=_INT, created_at=_TIME),
+    "AccountList": _list("Account"),
+    "Key": _KEY,
+    "KeyList": _list("Key"),
+    "NewKey": {
+        "allOf": [ref("Key"), _object(key={"type": "string", "description": "shown this once"})]
+    },
+    "WebhookSecret": _object(
+        secret={"type": "string", "description": "signs the webhooks of the account's jobs"},
+        old_until={**_WHEN, "description": "the one before signs too, until then"},
+    ),
+    "Ready": _object(
+        ready=_BOOL,
+        degraded={"type": "object", "additionalProperties": _TEXT, "description": "part: reason"},
+    ),
+    "Health": _object(status={"type": "string", "const": "ok"}),
+}
+
+NEW_JOB_EXAMPLE: JSON = {
+    "feature": "invoice-fields",
+    "input": {"text": "Invoice A-17\nTotal due: 12.50 EUR"},
+    "metadata": {"source": "mail"},
+    "deadline_s": 600,
+}
+
+ETAG_HEADERS: dict[str, Any] = {
+    "ETag": {"schema": _TEXT, "description": "strong; of this representation"},
+    "Cache-Control": {"schema": _TEXT},
+}
+
+
+def documented(
+    description: str, component: str, headers: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A JSON answer of a route, for its OpenAPI."""
+    found: dict[str, Any] = {
+        "description": description,
+        "content": {"application/json": {"schema": ref(component)}},
+    }
+    return found | ({"headers": dict(headers)} if headers else {})
+
+
+def body(component: str, example: JSON) -> dict[str, Any]:
+    """The JSON body that a route takes, for `openapi_extra`."""
+    content = {"application/json": {"schema": ref(component), "example": example}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,83 @@
+"""What the requests of one API process share, and how a route gets at it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
+from uuid import UUID
+
+from fastapi import Depends, Request
+from psycopg import Connection
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+from tierline.services.submit import Submitter
+from tierline.settings import Settings
+from tierline.storage import queue_reads
+from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
+
+if TYPE_CHECKING:
+    from api.auth import Keys
+    from api.health import Health
+    from api.metrics import Metrics
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+FAILED_CHECKS_EVERY_S = 3.0  # the one question of the reports that grows with an hour's jobs
+
+
+@dataclass
+class State:
+    """Opened and closed with the app."""
+
+    settings: Settings
+    pool: AsyncConnectionPool[Any]  # the hot routes'
+    cold_pool: ConnectionPool[Any]  # of routes that run in a thread
+    submitter: Submitter
+    keys: "Keys"
+    ready: ReadyNotifier  # say .ready() after a commit that gives a dispatcher something to do
+    ended: EndedJobs
+    health: "Health"
+    metrics: "Metrics"
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _failed_checks: tuple[float, list[dict[str, Any]]] = (-FAILED_CHECKS_EVERY_S, [])
+
+    def with_connection(
+        self,
+        service: Callable[Concatenate[Connection[Any], Arguments], Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Call a service with a cold connection; in a thread."""
+        with self.cold_pool.connection() as connection:
+            return service(connection, *args, **kwargs)
+
+    def tell_ended(self, job_id: UUID) -> None:
+        """Wake who waits for the job, and whoever sends its webhooks; from any thread."""
+        self.loop.call_soon_threadsafe(self.ended.wake, (job_id,))
+        self.loop.call_soon_threadsafe(self.ready.ready)
+
+    def failed_checks(self, connection: Connection[Any]) -> list[dict[str, Any]]:
+        """Which checks failed in the last hour, at most FAILED_CHECKS_EVERY_S old."""
+        looked, found = self._failed_checks
+        if time.monotonic() - looked > FAILED_CHECKS_EVERY_S:
+            found = queue_reads.failed_checks(connection)
+            self._failed_checks = (time.monotonic(), found)
+        return found
+
+
+def state_of(request: Request) -> State:
+    """The state of the app that `request` came to."""
+    return cast(State, request.app.state.tierline)
+
+
+def _connection(request: Request) -> Iterator[Connection[Any]]:
+    with state_of(request).cold_pool.connection() as connection:
+        yield connection
+
+
+Database = Annotated[Connection[Any], Depends(_connection)]
+"""An autocommit connection, for routes written as `def`: they run in a thread."""
+
+Shared = Annotated[State, Depends(state_of)]

@@ -1,0 +1,96 @@
+"""Applying a feature file: from its text to the version that new jobs get.
+
+What is only missing around it (a key, a price) is a warning: it can change any day, and the file is
+right without it.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import Connection
+
+from tierline import providers
+from tierline.features import Feature, parse_feature
+from tierline.json_text import JSON
+from tierline.pricing import price_of
+from tierline.storage import features
+from tierline.storage.features import StoredVersion
+from tierline.storage.notify import FEATURES
+
+SOURCE = "feature"  # what problems call a text that came without a file name
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a feature file. `version` is None after a dry run of something new."""
+
+    feature: Feature
+    version: StoredVersion | None
+    changed: bool  # false: the same document was the current version already
+    warnings: tuple[str, ...]
+
+
+def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = False) -> Applied:
+    """Make the file's feature the version that new jobs get. Raises FeatureError with lines.
+
+    Running jobs keep the version that they began with.
+    """
+    feature = parse_feature(text, SOURCE, providers.known_providers())
+    warnings = (*missing_around(feature), *unpriced(feature))
+    if dry_run:
+        present = features.stored_version(connection, feature.name)
+        same = present is not None and present.fingerprint == feature.fingerprint()
+        return Applied(feature, present if same else None, not same, warnings)
+    version, changed = features.add_version(connection, feature, text)
+    if changed:
+        connection.execute(f"NOTIFY {FEATURES}")
+    return Applied(feature, version, changed, warnings)
+
+
+def missing_around(feature: Feature) -> list[str]:
+    """What the feature's models need and this process does not have, a line each."""
+    lines = []
+    for tier in feature.allowed_tiers():
+        for model in tier.models:
+            missing = providers.configured(model.provider)
+            if missing:
+                lines.append(f"tier {tier.name}: {model}: {missing}")
+    return lines
+
+
+def unpriced(feature: Feature) -> list[str]:
+    """The feature's models whose price nobody knows, a line each."""
+    now = datetime.now(UTC)
+    return [
+        f"tier {tier.name}: {model}: its price is unknown, and so is what its calls will cost; "
+        "give one under the tier's prices"
+        for tier in feature.allowed_tiers()
+        for model in tier.models
+        if price_of(model, now, tier.prices) is None
+    ]
+
+
+def models_in_use(connection: Connection[Any]) -> list[dict[str, JSON]]:
+    """Every model that an applied feature may use: whether it can be, and its price now."""
+    now = datetime.now(UTC)
+    found: dict[str, dict[str, JSON]] = {}
+    for version in features.current_versions(connection):
+        feature = Feature.from_dict(version.document)
+        for tier in feature.allowed_tiers():
+            for model in tier.models:
+                price = price_of(model, now, tier.prices)
+                missing = providers.configured(model.provider)
+                entry = found.setdefault(
+                    str(model),
+                    {
+                        "model": str(model),
+                        "features": [],
+                        "configured": missing is None,
+                        "missing": missing,
+                        "price": None if price is None else price.to_dict(),
+                    },
+                )
+                if feature.name not in entry["features"]:
+                    entry["features"].append(feature.name)
+    return [found[name] for name in sorted(found)]

@@ -1,0 +1,56 @@
+"""What an account used: sums of its calls, by any of day, feature, tier and model.
+
+Summed when asked, from the calls themselves, so that account = its jobs = their calls.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.storage.job_reads import UNKNOWN_COST
+
+GROUPS = {
+    "day": "to_char(c.booked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+    "feature": "v.name",
+    "tier": "t.tier",
+    "model": "c.model",
+}
+"""What usage can be grouped by; `model` is the one that was asked, as the feature names it."""
+
+
+def usage(
+    connection: Connection[Any],
+    account_id: int,
+    since: datetime,
+    until: datetime,
+    groups: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Sums of the calls booked in [since, until), a row for each group that has any."""
+    columns = "".join(f"{GROUPS[name]} AS {name}, " for name in groups)
+    grouping = f"GROUP BY {', '.join(GROUPS[name] for name in groups)}" if groups else ""
+    ordering = f"ORDER BY {', '.join(groups)}" if groups else ""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"""
+            SELECT {columns}
+                count(DISTINCT c.job_id) AS jobs, count(*) AS calls,
+                coalesce(sum(c.cost_usd), 0) AS cost_usd,
+                count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
+                sum(c.input_tokens) AS input_tokens,
+                sum(c.cached_input_tokens) AS cached_input_tokens,
+                sum(c.output_tokens) AS output_tokens,
+                sum(c.reasoning_tokens) AS reasoning_tokens,
+                coalesce(sum(c.latency_s), 0) AS model_s
+            FROM calls c
+            JOIN jobs j ON j.id = c.job_id
+            JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt
+            JOIN feature_versions v ON v.id = j.feature_version_id
+            WHERE c.account_id = %(account_id)s
+                AND c.booked_at >= %(since)s AND c.booked_at < %(until)s
+            {grouping} {ordering}
+            """,
+            {"account_id": account_id, "since": since, "until": until},
+        ).fetchall()
