@@ -10,6 +10,7 @@ from kombu import Queue
 from tierline import queues
 from tierline.broker_urls import kombu_url
 from tierline.settings import settings
+from workers.consumer import BatchedEvents
 
 TASK_OF_QUEUE = {
     queues.SLM: "slm.answer",
@@ -26,6 +27,7 @@ TASK_OF_QUEUE = {
 def create_app() -> Celery:
     """The application of this process, for the broker that its settings name."""
     app = Celery("tierline", broker=kombu_url(settings().broker), include=["workers.tasks"])
+    app.Task.Request = "workers.consumer:HintRequest"
     app.conf.update(
         # no_ack: a hint needs no bookkeeping, and kombu's costs a worker most of its time. The
         # routing key keeps each queue its own; without it all would share the default's.
@@ -63,6 +65,7 @@ def create_app() -> Celery:
         timezone="UTC",
         enable_utc=True,
     )
+    app.steps["consumer"].add(BatchedEvents)
     return app
 
 

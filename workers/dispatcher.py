@@ -16,7 +16,6 @@ from uuid import UUID
 import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
-from tierline.storage.batches import complete_finished
 
 from tierline import logs, queues
 from tierline.errors import TierlineError
@@ -25,6 +24,7 @@ from tierline.services.dispatch import choose_hints
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints
+from tierline.storage.batches import complete_finished
 from tierline.storage.engine import create_pool
 from tierline.storage.notify import READY, listen
 from tierline.storage.repeat import PASSING

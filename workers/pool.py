@@ -2,7 +2,6 @@
 
 With prefetch off, the consumer stops asking the broker while every thread is busy, and nothing
 tells it when one is free again: it looks up to a second later (16 threads of 50 ms ran 20 jobs/s).
-Celery finds this class by CELERY_CUSTOM_WORKER_POOL.
 """
 
 import os

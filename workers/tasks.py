@@ -8,8 +8,8 @@ from functools import wraps
 from uuid import UUID
 
 import structlog
-from tierline.services.deliver import deliver
 
+from tierline.services.deliver import deliver
 from tierline.services.sweep import sweep
 from workers.app import app
 from workers.process import worker

@@ -1,0 +1,79 @@
+"""What every benchmark stands on: real servers in a temporary home, processes, a model server."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tierline.stack import postgres, valkey
+from tierline.stack.servers import Servers, running_servers
+from tierline.storage.migrate import upgrade
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The servers of one benchmark and how its processes reach them."""
+
+    servers: Servers
+    database_url: str
+    redis_url: str
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "OPENAI_API_KEY": "not-a-key",
+            **more,
+        }
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """A migrated, empty database and an empty broker."""
+    with (
+        tempfile.TemporaryDirectory(prefix="tierline-bench-") as folder,
+        running_servers(Path(folder)) as servers,
+    ):
+        database_url = postgres.url(servers.home, "postgres")
+        upgrade(database_url)
+        yield Stage(servers, database_url, valkey.url(servers.home))
+
+
+@contextmanager
+def process(
+    arguments: Sequence[str], environment: dict[str, str], *, output: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`python arguments` until the block ends; ended by its own process id."""
+    child = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=output,
+        stderr=subprocess.DEVNULL if "BENCH_LOG" not in os.environ else None,
+    )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@contextmanager
+def model_server(latency_ms: float) -> Iterator[str]:
+    """The URL of a model server in a process of its own."""
+    arguments = ["-m", "tests.support.model_server", "--latency-ms", str(latency_ms)]
+    with process(arguments, dict(os.environ), output=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        yield str(json.loads(child.stdout.readline())["url"])

@@ -1,0 +1,51 @@
+"""How a worker's consumer treats hints and events: as cheaply as they deserve.
+
+Measured on the consumer's thread, which binds a worker: sending each task's events as they come
+took 28% of the interpreter's time, acknowledging messages that need none 12%.
+"""
+
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer.events import Events
+from celery.worker.request import Request
+
+FLUSH_S = 0.25  # how late Flower may see a task; nothing else listens
+BUFFERED_EVENTS = 500  # flushed earlier when so many have gathered
+
+
+class HintRequest(Request):  # type: ignore[misc]
+    """A task's request whose message was taken with no_ack: there is nothing to acknowledge."""
+
+    def acknowledge(self) -> None:
+        self.acknowledged = True
+
+
+class BatchedEvents(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Sends task events by the clock, many in one message; started anew with each connection."""
+
+    requires = (Events,)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        self._timer: Any = None
+        super().__init__(consumer, **options)
+
+    def start(self, consumer: Any) -> None:
+        dispatcher = consumer.event_dispatcher
+        if dispatcher is None or consumer.hub is None:
+            return
+        dispatcher.on_send_buffered = None
+        dispatcher.buffer_limit = BUFFERED_EVENTS
+        self._timer = consumer.timer.call_repeatedly(FLUSH_S, self._flush, (consumer,))
+
+    def stop(self, consumer: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._flush(consumer)
+
+    @staticmethod
+    def _flush(consumer: Any) -> None:
+        dispatcher = consumer.event_dispatcher
+        if dispatcher is not None and dispatcher.enabled:
+            dispatcher.flush()
