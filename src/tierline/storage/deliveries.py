@@ -31,8 +31,8 @@ _OUT = "status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)"
 
 # A recursive loose scan finds the targets that wait without reading their backlogs; LATERAL takes
 # the head of each, as many as may still be in flight. Accounts take turns, and an account's targets
-# do, so that whoever has hanging receivers is one among the others. The array at the end is for the planner, which cannot
-# know how few were chosen, and would read the table for a join.
+# do, so that whoever has hanging receivers is one among the others. The array at the end is for the
+# planner, which cannot know how few were chosen, and would read the whole table for a join.
 CHOOSE = f"""
 WITH RECURSIVE targets (account_id, target) AS (
     (SELECT account_id, target FROM deliveries

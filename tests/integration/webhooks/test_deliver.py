@@ -1,0 +1,336 @@
+"""Delivering to a real receiver: signatures, retries, 410, hanging, lost workers."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from typing import Any
+from uuid import UUID
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from tests.integration.webhooks.conftest import NoLeases, Scene
+from tests.support.waiting import wait_until
+from tests.support.webhook_receiver import Receiver, hang, receiving, status
+from tierline.services.deliver import deliver
+from tierline.services.endpoints import change_endpoint, remove_endpoint, rotate_secret
+from tierline.settings import Settings
+from tierline.storage import deliveries
+from tierline.webhooks.addresses import Address
+from tierline.webhooks.events import webhook_id
+from tierline.webhooks.schedule import MOST_TRIES
+
+
+def verified(receiver: Receiver, secret: str, index: int = -1) -> dict[str, Any]:
+    """The body of a request whose signature holds."""
+    request = receiver.requests[index]
+    body: dict[str, Any] = Webhook(secret).verify(request.body, request.headers)
+    return body
+
+
+def account_secret(scene: Scene) -> str:
+    row = scene.db.execute(
+        "SELECT webhook_secret FROM accounts WHERE id = %s", (scene.account,)
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_a_jobs_own_webhook_is_signed_with_the_accounts_secret(
+    scene: Scene, receiver: Receiver
+) -> None:
+    job_id = scene.end_job(url=receiver.url)
+
+    (delivery_id,) = scene.deliver_due()
+
+    body = verified(receiver, account_secret(scene))
+    assert body["data"]["id"] == str(job_id)
+    assert receiver.requests[0].headers["webhook-id"] == webhook_id(delivery_id)
+    row = scene.row(delivery_id)
+    assert (row["status"], row["tries"], row["last_status"]) == ("delivered", 1, 204)
+    assert row["ended_at"] is not None
+    assert bytes(row["body"]) == receiver.requests[0].body
+    assert scene.deliver_due() == []
+
+
+def test_an_endpoints_webhook_is_signed_with_its_own_secret(
+    scene: Scene, receiver: Receiver
+) -> None:
+    _, secret = scene.add_endpoint(receiver.url)
+    job_id = scene.end_job()
+
+    scene.deliver_due()
+
+    assert verified(receiver, secret)["data"]["id"] == str(job_id)
+
+
+def test_both_secrets_sign_while_they_overlap_and_the_new_one_alone_after(
+    scene: Scene, receiver: Receiver
+) -> None:
+    endpoint_id, old = scene.add_endpoint(receiver.url)
+    _, new = rotate_secret(scene.db, scene.account, endpoint_id, overlap_s=3600)
+    scene.end_job()
+    scene.deliver_due()
+
+    assert verified(receiver, old) == verified(receiver, new)
+    signatures = receiver.requests[0].headers["webhook-signature"].split(" ")
+    assert [one.partition(",")[0] for one in signatures] == ["v1", "v1"]
+
+    scene.db.execute("UPDATE webhook_endpoints SET old_secret_until = clock_timestamp()")
+    scene.end_job()
+    scene.deliver_due()
+
+    assert len(receiver.requests[1].headers["webhook-signature"].split(" ")) == 1
+    verified(receiver, new)
+
+
+def test_a_failed_try_comes_again_under_the_same_id_with_the_same_bytes_signed_afresh(
+    scene: Scene, receiver: Receiver
+) -> None:
+    receiver.manner = status(500)
+    scene.end_job(url=receiver.url)
+    (delivery_id,) = scene.deliver_due()
+    row = scene.row(delivery_id)
+    assert (row["status"], row["last_status"]) == ("pending", 500)
+    assert 0 < scene.wait_s(delivery_id) <= 5.5
+    assert scene.choose() == []
+
+    receiver.manner = status(200)
+    scene.forward(6)
+    assert scene.deliver_due() == [delivery_id]
+
+    first, second = receiver.requests
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.body == second.body
+    verified(receiver, account_secret(scene), 0)
+    verified(receiver, account_secret(scene), 1)
+    assert scene.row(delivery_id)["status"] == "delivered"
+
+
+def test_the_last_try_ends_in_failed_which_stays_listed(scene: Scene, receiver: Receiver) -> None:
+    receiver.manner = status(503)
+    scene.end_job(url=receiver.url)
+    for _ in range(MOST_TRIES):
+        (delivery_id,) = scene.deliver_due()
+        scene.forward(86_400 * 1.2)
+
+    assert scene.deliver_due() == []
+    row = scene.row(delivery_id)
+    assert (row["status"], row["tries"], row["last_status"]) == ("failed", MOST_TRIES, 503)
+    assert len(receiver.requests) == MOST_TRIES
+
+
+def test_a_retry_after_puts_the_next_try_off(scene: Scene, receiver: Receiver) -> None:
+    receiver.manner = status(429, retry_after="1800")
+    scene.end_job(url=receiver.url)
+
+    (delivery_id,) = scene.deliver_due()
+
+    assert 1700 < scene.wait_s(delivery_id) <= 1800
+
+
+def test_gone_disables_the_endpoint_and_fails_what_waits_for_it(
+    scene: Scene, receiver: Receiver
+) -> None:
+    receiver.manner = status(410)
+    endpoint_id, _ = scene.add_endpoint(receiver.url)
+    for _ in range(4):
+        scene.end_job()
+    first, *_ = scene.choose()
+    scene.deliver(first)
+
+    found = scene.db.execute(
+        "SELECT disabled_at IS NOT NULL, disabled_reason FROM webhook_endpoints WHERE id = %s",
+        (endpoint_id,),
+    ).fetchone()
+    assert found == (True, "its receiver answered 410 Gone")
+    assert {state for (state,) in scene.db.execute("SELECT status FROM deliveries")} == {"failed"}
+    assert len(receiver.requests) == 1
+    scene.end_job()
+    assert scene.choose() == []
+
+
+def test_gone_from_a_jobs_own_url_ends_that_delivery_alone(
+    scene: Scene, receiver: Receiver
+) -> None:
+    receiver.manner = status(410)
+    scene.end_job(url=receiver.url)
+    scene.end_job(url=receiver.url)
+    first, second = scene.choose()
+
+    scene.deliver(first)
+
+    assert scene.row(first)["status"] == "failed"
+    assert scene.row(second)["status"] == "pending"
+
+
+def test_what_was_hinted_when_its_endpoint_was_removed_is_not_sent(
+    scene: Scene, receiver: Receiver
+) -> None:
+    endpoint_id, _ = scene.add_endpoint(receiver.url)
+    scene.end_job()
+    (delivery_id,) = scene.choose()
+    scene.db.execute("DELETE FROM webhook_endpoints WHERE id = %s", (endpoint_id,))
+
+    scene.deliver(delivery_id)
+
+    row = scene.row(delivery_id)
+    assert (row["status"], row["last_error"]) == (
+        "failed",
+        "its endpoint was disabled or deleted",
+    )
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize("how", ["disable", "remove"])
+def test_disabling_or_removing_an_endpoint_fails_what_waits(scene: Scene, how: str) -> None:
+    endpoint_id, _ = scene.add_endpoint("https://one.example.com/")
+    scene.end_job()
+    if how == "disable":
+        change_endpoint(scene.db, scene.account, endpoint_id, disabled=True)
+    else:
+        remove_endpoint(scene.db, scene.account, endpoint_id)
+
+    assert scene.choose() == []
+    assert scene.db.execute("SELECT status FROM deliveries").fetchall() == [("failed",)]
+
+
+def test_a_changed_url_gets_what_waited_for_the_old_one(scene: Scene, receiver: Receiver) -> None:
+    endpoint_id, _ = scene.add_endpoint("https://old.example.com/")
+    scene.end_job()
+    change_endpoint(
+        scene.db,
+        scene.account,
+        endpoint_id,
+        url=receiver.url,
+        allow=scene.config.webhook_allow,
+    )
+
+    scene.deliver_due()
+
+    assert len(receiver.requests) == 1
+
+
+def test_an_address_that_is_not_allowed_is_tried_like_a_receiver_that_is_away(
+    scene: Scene, receiver: Receiver
+) -> None:
+    scene.config = Settings(webhook_allow=())
+    scene.end_job(url=receiver.url)
+
+    (delivery_id,) = scene.deliver_due()
+
+    row = scene.row(delivery_id)
+    assert (row["status"], row["last_status"]) == ("pending", None)
+    assert "not a global one" in row["last_error"]
+    assert receiver.requests == []
+
+
+def test_a_name_that_turns_inward_between_two_tries_is_not_followed(
+    scene: Scene, receiver: Receiver
+) -> None:
+    answers = ["127.0.0.1", "10.0.0.1"]
+
+    def resolve(name: str, port: int, within_s: float) -> Sequence[Address]:
+        return [ip_address(answers.pop(0))]
+
+    receiver.manner = status(500)
+    scene.end_job(url=f"http://hooks.example.com:{receiver.port}/x")
+    (delivery_id,) = scene.choose()
+    scene.deliver(delivery_id, resolve=resolve)
+    scene.forward(6)
+    scene.choose()
+    scene.deliver(delivery_id, resolve=resolve)
+
+    assert len(receiver.requests) == 1
+    assert "not a global one" in scene.row(delivery_id)["last_error"]
+    assert answers == []
+
+
+def test_a_second_hint_for_one_delivery_does_nothing(scene: Scene, receiver: Receiver) -> None:
+    scene.end_job(url=receiver.url)
+    (delivery_id,) = scene.choose()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(scene.deliver, [delivery_id] * 8))
+
+    assert len(receiver.requests) == 1
+
+
+def test_a_delivery_whose_worker_was_lost_in_the_call_goes_out_again(
+    scene: Scene, receiver: Receiver
+) -> None:
+    """At least once: the first worker sent it, and its end was never written."""
+    scene.end_job(url=receiver.url)
+    (delivery_id,) = scene.choose()
+    receiver.manner = hang
+    with ThreadPoolExecutor(1) as threads:
+        lost = threads.submit(scene.deliver, delivery_id)
+        wait_until(lambda: receiver.requests, 10, "the first try to arrive")
+        (token,) = deliveries.in_flight_tokens(scene.db)
+        deliveries.lost(scene.db, token)
+
+        receiver.manner = status(200)
+        assert scene.deliver_due() == [delivery_id]
+        receiver.released.set()
+        lost.result(timeout=20)
+
+    first, second = receiver.requests
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    row = scene.row(delivery_id)
+    assert (row["status"], row["tries"], row["last_status"]) == ("delivered", 2, 200)
+
+
+def test_a_receiver_that_hangs_holds_two_calls_and_nobody_else(
+    scene: Scene, receiver: Receiver
+) -> None:
+    receiver.manner = hang
+    with receiving() as healthy, ThreadPoolExecutor(4) as threads:
+        for _ in range(6):
+            scene.end_job(url=receiver.url)
+        held = [threads.submit(scene.deliver, one) for one in scene.choose()]
+        wait_until(lambda: receiver.held == 2, 10, "both calls to hang")
+        for _ in range(6):
+            scene.end_job(url=healthy.url)
+
+        def all_arrived() -> bool:
+            scene.deliver_due()
+            return len(healthy.requests) == 6
+
+        wait_until(all_arrived, 20, "the healthy receiver to get its six")
+        assert receiver.most_held == len(held) == 2
+        receiver.released.set()
+        for one in held:
+            one.result(timeout=20)
+
+
+def test_a_try_is_held_by_a_lease_with_an_end(scene: Scene, receiver: Receiver) -> None:
+    scene.end_job(url=receiver.url)
+    (delivery_id,) = scene.choose()
+    leases = NoLeases()
+    seen: list[UUID] = []
+    answer = status(200)
+
+    def look(request: Any) -> None:
+        seen.extend(deliveries.in_flight_tokens(scene.db))
+        answer(request)
+
+    receiver.manner = look
+    deliver(scene.pool, delivery_id, leases, scene.config)
+
+    assert leases.held == leases.limited == seen
+
+
+def test_nothing_that_was_sent_stands_in_the_log(
+    scene: Scene, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver.manner = status(500, b"an inner secret")
+    scene.end_job(url=receiver.url + "?token=hunter2", custom_id="sentinel")
+
+    scene.deliver_due()
+
+    said = capsys.readouterr()
+    assert "webhook_tried" in said.out + said.err
+    for hidden in ("hunter2", "sentinel", "inner secret", "whsec_"):
+        assert hidden not in said.out + said.err
+    assert json.loads(receiver.requests[0].body)["data"]["custom_id"] == "sentinel"
