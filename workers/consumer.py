@@ -14,14 +14,14 @@ FLUSH_S = 0.25  # how late Flower may see a task; nothing else listens
 BUFFERED_EVENTS = 500  # flushed earlier when so many have gathered
 
 
-class HintRequest(Request):  # type: ignore[misc]
+class HintRequest(Request):
     """A task's request whose message was taken with no_ack: there is nothing to acknowledge."""
 
     def acknowledge(self) -> None:
         self.acknowledged = True
 
 
-class BatchedEvents(bootsteps.StartStopStep):  # type: ignore[misc]
+class BatchedEvents(bootsteps.StartStopStep):
     """Sends task events by the clock, many in one message; started anew with each connection."""
 
     requires = (Events,)

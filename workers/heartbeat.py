@@ -81,7 +81,7 @@ class Heartbeat:
                     connection = psycopg.connect(
                         psycopg_url(self._url),
                         autocommit=True,
-                        **connect_args(f"{self._name}-beat"),  # type: ignore[arg-type]
+                        **connect_args(f"{self._name}-beat"),
                     )
                     connection.execute("SET synchronous_commit = off")
                 raise_beat(

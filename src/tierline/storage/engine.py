@@ -5,6 +5,7 @@ themselves in pg_stat_activity and never wait for a lock, or inside a transactio
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from psycopg_pool import ConnectionPool
@@ -16,7 +17,7 @@ from tierline.settings import settings
 SESSION = "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000 -c timezone=UTC"
 
 
-def connect_args(name: str, session: str = SESSION) -> Mapping[str, str | int]:
+def connect_args(name: str, session: str = SESSION) -> Mapping[str, Any]:
     """What every connection asks for. `name` is shown in pg_stat_activity."""
     return {
         "application_name": f"tierline-{name}",
