@@ -7,7 +7,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from tierline.settings import settings
-from tierline.storage.engine import create_engine
+from tierline.storage.migrate import create_engine
 from tierline.storage.tables import metadata
 
 

@@ -1,4 +1,4 @@
-"""How a process reaches Postgres: the SQLAlchemy engine and the psycopg pool, from one URL.
+"""How a process reaches Postgres: what every connection asks for, and the psycopg pool.
 
 DATABASE_URL is written as libpq writes it (postgresql://…, postgres://…). Connections name
 themselves in pg_stat_activity and never wait for a lock, or inside a transaction, without end.
@@ -7,7 +7,6 @@ themselves in pg_stat_activity and never wait for a lock, or inside a transactio
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
 from psycopg_pool import ConnectionPool
 
 from tierline.settings import settings
@@ -32,17 +31,6 @@ def psycopg_url(url: str) -> str:
     """The URL as psycopg takes it; SQLAlchemy's spelling with a driver is accepted too."""
     scheme, separator, rest = url.partition("://")
     return f"postgresql{separator}{rest}" if scheme.startswith("postgres") else url
-
-
-def create_engine(url: str, name: str = "admin") -> sa.Engine:
-    """An engine for what is not hot: migrations, administration, lists."""
-    _, _, rest = psycopg_url(url).partition("://")
-    return sa.create_engine(
-        f"postgresql+psycopg://{rest}",
-        connect_args=dict(connect_args(name)),
-        pool_size=2,
-        pool_pre_ping=True,
-    )
 
 
 def create_pool(url: str, name: str, size: int | None = None) -> ConnectionPool:

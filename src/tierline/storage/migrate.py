@@ -12,9 +12,19 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import migrations
-from tierline.storage.engine import create_engine
+from tierline.storage.engine import connect_args, psycopg_url
 
 UPGRADE_LOCK = 0x7E21_0001
+
+
+def create_engine(url: str) -> sa.Engine:
+    """An engine for migrations; the rest of the product talks to psycopg."""
+    _, _, rest = psycopg_url(url).partition("://")
+    return sa.create_engine(
+        f"postgresql+psycopg://{rest}",
+        connect_args=dict(connect_args("migrate")),
+        poolclass=sa.NullPool,
+    )
 
 
 def _config() -> Config:
@@ -41,7 +51,7 @@ def known() -> frozenset[str]:
 def upgrade(database_url: str) -> tuple[str | None, str]:
     """Migrate to this code's revision. Returns the revision before and after."""
     config = _config()
-    engine = create_engine(database_url, "migrate")
+    engine = create_engine(database_url)
     try:
         with engine.connect() as connection:
             # Waits for another upgrade to end, however long its migrations take.
