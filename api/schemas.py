@@ -82,6 +82,20 @@ _FEATURE = _object(
     applied_at=_WHEN,
 )
 
+_ID: Schema = {"type": "string", "format": "uuid"}
+_ENDPOINT = _object(
+    id=_ID,
+    url=_TEXT,
+    description=_TEXT,
+    events={"type": "array", "items": _TEXT, "description": "empty: all of them"},
+    include={"type": "array", "items": _TEXT, "description": "of: output"},
+    disabled=_BOOL,
+    disabled_at=_WHEN,
+    disabled_reason=_nullable("string"),
+    old_secret_until={**_WHEN, "description": "the secret before signs too, until then"},
+    created_at=_TIME,
+)
+
 COMPONENTS: Mapping[str, Schema] = {
     "Problem": PROBLEM,
     "NewJob": {
@@ -262,6 +276,32 @@ COMPONENTS: Mapping[str, Schema] = {
         secret={"type": "string", "description": "signs the webhooks of the account's jobs"},
         old_until={**_WHEN, "description": "the one before signs too, until then"},
     ),
+    "WebhookEndpoint": _ENDPOINT,
+    "WebhookEndpointPage": _list("WebhookEndpoint"),
+    "NewWebhookEndpoint": {
+        "allOf": [
+            ref("WebhookEndpoint"),
+            _object(secret={"type": "string", "description": "whsec_…, shown this once"}),
+        ]
+    },
+    "WebhookDelivery": _object(
+        id=_ID,
+        webhook_id={"type": "string", "description": "the webhook-id header of every try"},
+        endpoint_id=_nullable("string", format="uuid", description="null: a job's webhook_url"),
+        url=_TEXT,
+        job_id=_nullable("string", format="uuid"),
+        batch_id=_nullable("string", format="uuid"),
+        event=_TEXT,
+        status={"type": "string", "enum": ["pending", "delivered", "failed"]},
+        tries=_INT,
+        in_flight={"type": "boolean", "description": "it is being tried at this moment"},
+        next_try_at={**_WHEN, "description": "null: there is none"},
+        created_at=_TIME,
+        ended_at=_WHEN,
+        last_status=_nullable("integer", description="HTTP status of the last try"),
+        last_error=_nullable("string"),
+    ),
+    "WebhookDeliveryPage": _list("WebhookDelivery"),
     "Ready": _object(
         ready=_BOOL,
         degraded={"type": "object", "additionalProperties": _TEXT, "description": "part: reason"},

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,17 +10,18 @@ from psycopg import Connection
 
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.ids import new_id
+from tierline.services.accounts import MAX_OVERLAP_HOURS
 from tierline.storage import deliveries, delivery_reads, endpoints
+from tierline.storage.deliveries import NewDelivery
 from tierline.storage.delivery_reads import DeliveryRow
 from tierline.storage.endpoints import Endpoint
 from tierline.webhooks.addresses import Network, check_url
-from tierline.webhooks.events import EVENTS, INCLUDES
+from tierline.webhooks.events import EVENTS, INCLUDES, TEST, test_body
 from tierline.webhooks.sign import new_secret
 
 MOST_ENDPOINTS = 20  # of one account: each event is written once for each of them
 MOST_DESCRIPTION = 500  # characters
-OVERLAP_S = 86_400.0  # how long a former secret signs too, unless the caller says otherwise
-LONGEST_OVERLAP_S = 7 * 86_400.0
+OVERLAP_HOURS = 24.0  # how long a former secret signs too, unless the caller says otherwise
 
 
 def add_endpoint(
@@ -112,18 +114,46 @@ def rotate_secret(
     connection: Connection[Any],
     account_id: int,
     endpoint_id: UUID,
-    overlap_s: float = OVERLAP_S,
+    overlap_hours: float = OVERLAP_HOURS,
 ) -> tuple[Endpoint, str]:
-    """A new secret, shown this once. For `overlap_s` seconds the former one signs too.
+    """A new secret, shown this once. For `overlap_hours` the former one signs too.
 
     Raises NotFound, InvalidInput.
     """
-    if not 0 <= overlap_s <= LONGEST_OVERLAP_S:
-        raise InvalidInput([Problem(f"from 0 to {LONGEST_OVERLAP_S:.0f} seconds", "/overlap_s")])
+    if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
+        raise InvalidInput([Problem(f"from 0 to {MAX_OVERLAP_HOURS}", "/overlap_hours")])
     secret = new_secret()
     with connection.transaction():
         _locked(connection, account_id, endpoint_id)
+        overlap_s = overlap_hours * 3600
         return endpoints.rotate_secret(connection, endpoint_id, secret, overlap_s), secret
+
+
+def send_test(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> DeliveryRow:
+    """Send an endpoint an event that says nothing. Raises NotFound, Conflict when disabled."""
+    delivery_id = new_id()
+    with connection.transaction():
+        endpoint = _locked(connection, account_id, endpoint_id)
+        if endpoint.disabled_at is not None:
+            raise Conflict("the endpoint is disabled")
+        test = NewDelivery(
+            id=delivery_id,
+            account_id=account_id,
+            endpoint_id=endpoint_id,
+            url=endpoint.url,
+            target=deliveries.endpoint_target(endpoint_id),
+            job_id=None,
+            batch_id=None,
+            event=TEST,
+            body=test_body(datetime.now(UTC), endpoint_id),
+        )
+        deliveries.insert(connection, [test])
+        return get_delivery(connection, account_id, delivery_id)
+
+
+def get_delivery(connection: Connection[Any], account_id: int, delivery_id: UUID) -> DeliveryRow:
+    """One delivery. Raises NotFound."""
+    return _known(delivery_reads.row(connection, account_id, delivery_id), delivery_id)
 
 
 def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) -> DeliveryRow:
@@ -133,7 +163,7 @@ def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) 
     tried or when its endpoint takes no more.
     """
     with connection.transaction():
-        seen = _known(delivery_reads.row(connection, account_id, delivery_id), delivery_id)
+        seen = get_delivery(connection, account_id, delivery_id)
         if seen.endpoint_id is not None:
             endpoint = endpoints.get(connection, account_id, seen.endpoint_id, lock=True)
             if endpoint is None or endpoint.disabled_at is not None:
@@ -144,7 +174,7 @@ def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) 
         if known.in_flight:
             raise Conflict("it is being tried at this moment")
         deliveries.make_due(connection, delivery_id)
-        return _known(delivery_reads.row(connection, account_id, delivery_id), delivery_id)
+        return get_delivery(connection, account_id, delivery_id)
 
 
 def _check(

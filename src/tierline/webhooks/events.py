@@ -23,6 +23,7 @@ EVENTS = (
     "job.expired",
     BATCH_COMPLETED,
 )
+TEST = "endpoint.test"  # sent when its owner asks for it; every endpoint gets it
 INCLUDES = ("output",)  # what an endpoint may ask for beyond the thin body
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -116,6 +117,11 @@ def batch_body(at: datetime, batch: BatchFacts) -> bytes:
         "errors_url": f"/v1/batches/{batch.id}/errors",
     }
     return _body(BATCH_COMPLETED, at, data)
+
+
+def test_body(at: datetime, endpoint_id: UUID) -> bytes:
+    """The bytes of an event that says nothing but that the way is open."""
+    return _body(TEST, at, {"id": str(endpoint_id), "url": f"/v1/webhook-endpoints/{endpoint_id}"})
 
 
 def webhook_id(delivery_id: UUID) -> str:

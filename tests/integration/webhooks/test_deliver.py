@@ -69,7 +69,7 @@ def test_both_secrets_sign_while_they_overlap_and_the_new_one_alone_after(
     scene: Scene, receiver: Receiver
 ) -> None:
     endpoint_id, old = scene.add_endpoint(receiver.url)
-    _, new = rotate_secret(scene.db, scene.account, endpoint_id, overlap_s=3600)
+    _, new = rotate_secret(scene.db, scene.account, endpoint_id, overlap_hours=1)
     scene.end_job()
     scene.deliver_due()
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -203,7 +204,10 @@ def test_a_closed_port_is_a_failed_try() -> None:
 
 
 def test_a_server_that_does_not_speak_http_is_a_failed_try(receiver: Receiver) -> None:
-    receiver.manner = lambda request: request.wfile.write(b"220 mail.example.com ESMTP\r\n")
+    def greet(request: Any) -> None:
+        request.wfile.write(b"220 mail.example.com ESMTP\r\n")
+
+    receiver.manner = greet
 
     assert post(receiver.url) == Met(None, "the connection broke or did not speak HTTP")
 

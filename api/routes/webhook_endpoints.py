@@ -1,0 +1,342 @@
+"""/v1/webhook-endpoints and /v1/webhook-deliveries: who is told of jobs, and what became of it."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Caller, Read, Submit
+from api.bodies import answer, body_of, read_json, read_model
+from api.cursors import read_cursor, write_cursor
+from api.problems import Refused, documented
+from api.routes.accounts import SECRET, Rotation
+from api.state import Database, Shared
+from tierline.errors import NotFound
+from tierline.json_text import JSON
+from tierline.services import endpoints as services
+from tierline.storage import delivery_reads, endpoints
+from tierline.storage.delivery_reads import DeliveryRow
+from tierline.storage.endpoints import Endpoint
+from tierline.views import when
+from tierline.webhooks.events import EVENTS, webhook_id
+
+router = APIRouter(tags=["webhooks"])
+
+MAX_PAGE = 200
+
+EndpointId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+DeliveryId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[str | None, Query(description="next_cursor of the page before")]
+
+
+async def _manager(caller: Submit) -> Caller:
+    """Who may change endpoints. One is told of every job of the account, so that submitting alone
+    is not enough."""
+    if not caller.may("read"):
+        raise Refused("forbidden", "webhook endpoints need the scopes 'submit' and 'read'")
+    return caller
+
+
+Manage = Annotated[Caller, Depends(_manager)]
+
+
+class NewEndpoint(BaseModel):
+    """An endpoint to register."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str = Field(description="http or https, at a global address")
+    description: str = ""
+    events: list[str] = Field(default=[], description=f"of {', '.join(EVENTS)}; empty: all")
+    include: list[str] = Field(default=[], description="of output: bodies are thin without it")
+
+
+class EndpointChange(BaseModel):
+    """What to change of an endpoint; null leaves it as it is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str | None = None
+    description: str | None = None
+    events: list[str] | None = None
+    include: list[str] | None = None
+    disabled: bool | None = Field(default=None, description="true fails what waits for it")
+
+
+@router.post(
+    "/v1/webhook-endpoints",
+    status_code=201,
+    summary="Register a webhook endpoint",
+    responses={
+        201: shapes.documented(
+            "Registered; its secret is shown this once",
+            "NewWebhookEndpoint",
+            {"Location": {"schema": {"type": "string"}, "description": "the endpoint"}},
+        ),
+        **documented(400, 401, 403, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(
+        NewEndpoint, {"url": "https://hooks.example.com/jobs", "events": ["job.completed"]}
+    ),
+)
+async def post_endpoint(request: Request, caller: Manage, state: Shared) -> Response:
+    """It is told of the account's jobs, by Standard Webhooks, signed with a secret of its own."""
+    given = read_model(NewEndpoint, await read_json(request, state.settings.max_json_depth))
+    made, secret = await run_in_threadpool(
+        state.with_connection,
+        services.add_endpoint,
+        caller.account_id,
+        url=given.url,
+        description=given.description,
+        events=given.events,
+        include=given.include,
+        allow=state.settings.webhook_allow,
+    )
+    headers = {**SECRET, "Location": f"/v1/webhook-endpoints/{made.id}"}
+    return answer(_endpoint_json(made) | {"secret": secret}, 201, headers)
+
+
+@router.get(
+    "/v1/webhook-endpoints",
+    summary="List webhook endpoints, the newest first",
+    responses={
+        200: shapes.documented("A page of endpoints", "WebhookEndpointPage"),
+        **documented(401, 403, 422, 503),
+    },
+)
+def list_endpoints(
+    caller: Read, connection: Database, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """Only the caller's account's own."""
+    rows = endpoints.page(connection, caller.account_id, limit + 1, read_cursor(cursor))
+    more = len(rows) > limit
+    page = [_endpoint_json(row) for row in rows[:limit]]
+    return answer(
+        {"data": page, "next_cursor": write_cursor(rows[limit - 1].seq) if more else None}
+    )
+
+
+@router.get(
+    "/v1/webhook-endpoints/{endpoint_id}",
+    summary="Read a webhook endpoint",
+    responses={
+        200: shapes.documented("The endpoint", "WebhookEndpoint"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_endpoint(endpoint_id: EndpointId, caller: Read, connection: Database) -> Response:
+    """Without its secret."""
+    found = services.get_endpoint(connection, caller.account_id, _endpoint(endpoint_id))
+    return answer(_endpoint_json(found))
+
+
+@router.patch(
+    "/v1/webhook-endpoints/{endpoint_id}",
+    summary="Change a webhook endpoint",
+    responses={
+        200: shapes.documented("As it is now", "WebhookEndpoint"),
+        **documented(400, 401, 403, 404, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(EndpointChange, {"disabled": False}),
+)
+async def patch_endpoint(
+    request: Request, endpoint_id: EndpointId, caller: Manage, state: Shared
+) -> Response:
+    """What waits for it goes to a new URL; disabling it fails what waits."""
+    given = read_model(EndpointChange, await read_json(request, state.settings.max_json_depth))
+    changed = await run_in_threadpool(
+        state.with_connection,
+        services.change_endpoint,
+        caller.account_id,
+        _endpoint(endpoint_id),
+        url=given.url,
+        description=given.description,
+        events=given.events,
+        include=given.include,
+        disabled=given.disabled,
+        allow=state.settings.webhook_allow,
+    )
+    return answer(_endpoint_json(changed))
+
+
+@router.delete(
+    "/v1/webhook-endpoints/{endpoint_id}",
+    status_code=204,
+    summary="Remove a webhook endpoint",
+    response_class=Response,
+    responses={
+        204: {"description": "Removed; what waited for it failed, and stays listed"},
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def delete_endpoint(endpoint_id: EndpointId, caller: Manage, connection: Database) -> Response:
+    """A call that is under way ends by itself."""
+    services.remove_endpoint(connection, caller.account_id, _endpoint(endpoint_id))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/v1/webhook-endpoints/{endpoint_id}/rotate-secret",
+    summary="Change a webhook endpoint's secret",
+    responses={
+        200: shapes.documented("The new secret, shown this once", "NewWebhookEndpoint"),
+        **documented(400, 401, 403, 404, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
+)
+async def rotate_secret(
+    request: Request, endpoint_id: EndpointId, caller: Manage, state: Shared
+) -> Response:
+    """For the overlap each webhook is signed by both, so that the receiver can follow."""
+    given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
+    changed, secret = await run_in_threadpool(
+        state.with_connection,
+        services.rotate_secret,
+        caller.account_id,
+        _endpoint(endpoint_id),
+        given.overlap_hours,
+    )
+    return answer(_endpoint_json(changed) | {"secret": secret}, 200, SECRET)
+
+
+@router.post(
+    "/v1/webhook-endpoints/{endpoint_id}/test",
+    status_code=202,
+    summary="Send a webhook endpoint a test event",
+    responses={
+        202: shapes.documented("On its way", "WebhookDelivery"),
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+def test_endpoint(
+    endpoint_id: EndpointId, caller: Manage, connection: Database, state: Shared
+) -> Response:
+    """An `endpoint.test`, signed and tried like any other."""
+    row = services.send_test(connection, caller.account_id, _endpoint(endpoint_id))
+    state.ready.ready()
+    return answer(_delivery_json(row), 202)
+
+
+@router.get(
+    "/v1/webhook-deliveries",
+    summary="List webhook deliveries, the newest first",
+    responses={
+        200: shapes.documented("A page of deliveries", "WebhookDeliveryPage"),
+        **documented(401, 403, 422, 503),
+    },
+)
+def list_deliveries(
+    caller: Read,
+    connection: Database,
+    endpoint_id: Annotated[UUID | None, Query()] = None,
+    status: Annotated[Literal["pending", "delivered", "failed"] | None, Query()] = None,
+    job_id: Annotated[UUID | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Each is delivered at least once, or listed here as failed."""
+    rows = delivery_reads.page(
+        connection,
+        caller.account_id,
+        limit=limit + 1,
+        before=read_cursor(cursor),
+        endpoint_id=endpoint_id,
+        status=status,
+        job_id=job_id,
+    )
+    more = len(rows) > limit
+    page = [_delivery_json(row) for row in rows[:limit]]
+    return answer(
+        {"data": page, "next_cursor": write_cursor(rows[limit - 1].seq) if more else None}
+    )
+
+
+@router.get(
+    "/v1/webhook-deliveries/{delivery_id}",
+    summary="Read a webhook delivery",
+    responses={
+        200: shapes.documented("The delivery", "WebhookDelivery"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_delivery(delivery_id: DeliveryId, caller: Read, connection: Database) -> Response:
+    """How often it was tried, and what was met the last time."""
+    found = services.get_delivery(connection, caller.account_id, _delivery(delivery_id))
+    return answer(_delivery_json(found))
+
+
+@router.post(
+    "/v1/webhook-deliveries/{delivery_id}/resend",
+    status_code=202,
+    summary="Send a webhook again",
+    responses={
+        202: shapes.documented("Due at once", "WebhookDelivery"),
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+def resend(
+    delivery_id: DeliveryId, caller: Manage, connection: Database, state: Shared
+) -> Response:
+    """The same webhook-id and bytes, signed afresh, from the first try of the schedule on."""
+    row = services.send_again(connection, caller.account_id, _delivery(delivery_id))
+    state.ready.ready()
+    return answer(_delivery_json(row), 202)
+
+
+def _endpoint_json(row: Endpoint) -> dict[str, JSON]:
+    return {
+        "id": str(row.id),
+        "url": row.url,
+        "description": row.description,
+        "events": row.events,
+        "include": row.include,
+        "disabled": row.disabled_at is not None,
+        "disabled_at": when(row.disabled_at),
+        "disabled_reason": row.disabled_reason,
+        "old_secret_until": when(row.old_secret_until),
+        "created_at": when(row.created_at),
+    }
+
+
+def _delivery_json(row: DeliveryRow) -> dict[str, JSON]:
+    waits = row.status == "pending" and not row.in_flight
+    return {
+        "id": str(row.id),
+        "webhook_id": webhook_id(row.id),
+        "endpoint_id": _text(row.endpoint_id),
+        "url": row.url,
+        "job_id": _text(row.job_id),
+        "batch_id": _text(row.batch_id),
+        "event": row.event,
+        "status": row.status,
+        "tries": row.tries,
+        "in_flight": row.in_flight,
+        "next_try_at": when(row.next_try_at) if waits else None,
+        "created_at": when(row.created_at),
+        "ended_at": when(row.ended_at),
+        "last_status": row.last_status,
+        "last_error": row.last_error,
+    }
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _endpoint(text: str) -> UUID:
+    return _uuid(text, "webhook endpoint")
+
+
+def _delivery(text: str) -> UUID:
+    return _uuid(text, "webhook delivery")
+
+
+def _uuid(text: str, what: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(f"there is no {what} {text[:80]!r}") from None
