@@ -3,6 +3,9 @@
 import argparse
 import socket
 import sys
+import warnings
+
+from celery.exceptions import SecurityWarning
 
 from tierline import logs, queues
 from tierline.errors import TierlineError
@@ -37,6 +40,8 @@ def main() -> int:
         print(f"tierline: {error.message}", file=sys.stderr)
         return 2
     sys.setswitchinterval(SWITCH_S)
+    # Celery warns of root because of pickle; only JSON is accepted here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     install(arguments.name, wanted, threads)
     # Celery's own command would import every command there is, Flower's too.
     running = app.Worker(
