@@ -1,6 +1,8 @@
 """Webhooks of the whole product: a job escalates and ends, and a real receiver hears of both."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUp]:
             "OPENAI_API_KEY": "not-a-real-one",
             "TIERLINE_LOCAL_URL": "http://127.0.0.1:9/v1",
             "TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8",
+            "TIERLINE_LEASE_S": "7",
         }
         with run_up(home, "--no-flower", env=env) as running:
             yield running
@@ -116,6 +119,27 @@ def test_a_receiver_that_hangs_holds_up_no_other(client: httpx.Client, receiver:
     receiver.released.set()
     for job_id in stuck:
         client.post(f"/v1/jobs/{job_id}/cancel")
+
+
+def test_a_webhook_whose_worker_was_killed_in_the_call_is_delivered(
+    up: RunningUp, client: httpx.Client, receiver: Receiver
+) -> None:
+    receiver.manner = hang
+    job_id = submit(client, receiver.url)
+    wait_until(lambda: receiver.held == 2, 30, "both of its events to hang")
+    killed = up.pid_of("webhooks")
+    assert killed is not None
+
+    receiver.manner = status(204)
+    os.kill(killed, signal.SIGKILL)
+
+    def delivered() -> bool:
+        listed = client.get("/v1/webhook-deliveries", params={"job_id": job_id}).json()["data"]
+        return [(row["status"], row["tries"]) for row in listed] == [("delivered", 2)] * 2
+
+    wait_until(delivered, 60, "both to be delivered by the second try")
+    receiver.released.set()
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 2
 
 
 def test_a_failed_try_comes_again_after_five_seconds(
