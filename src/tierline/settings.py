@@ -30,23 +30,17 @@ class Settings(BaseSettings):
     )
     local_url: str | None = None  # TIERLINE_LOCAL_URL: the local llama.cpp server, up to /v1
     local_api_key: SecretStr | None = None  # TIERLINE_LOCAL_API_KEY
-    max_answer_bytes: int = (
-        4 * 1024 * 1024
-    )  # a model server's answer past this is cut off as an error
+    max_answer_bytes: int = 4 * 1024 * 1024  # a longer answer of a model server is an error
 
     # The road of a job
     lease_s: float = 15.0  # a worker's beat unseen for this long loses its jobs; > 3 beats, < 30
     beat_s: float = 2.0  # how often a worker process raises its beat
-    poll_s: float = (
-        0.25  # how often the dispatcher looks without being woken; bounds a lost wake-up
-    )
+    poll_s: float = 0.25  # how often the dispatcher looks unasked; bounds a lost wake-up
     hints_out: int = 4  # hints waiting in the broker per queue beyond the idle threads
     hint_lost_s: float = 5.0  # overtaken, or the broker's list empty, for this long: hint again
     retry_base_s: float = 1.0  # first wait after a provider's failure; doubles, with jitter
     retry_max_s: float = 60.0
-    retries: int = (
-        5  # attempts on one tier that end by a provider's failure before the job moves on
-    )
+    retries: int = 3  # provider failures on one tier before the job moves on
     idempotency_s: float = 86_400.0  # how long an Idempotency-Key is remembered
 
     # Limits of one request, applied before anything is parsed
@@ -56,9 +50,8 @@ class Settings(BaseSettings):
     max_wait_s: float = 30.0  # the longest Prefer: wait
 
     # Webhooks
-    webhook_allow: Annotated[
-        tuple[Network, ...], NoDecode
-    ] = ()  # networks past the global-only rule
+    # Networks that webhooks may reach although they are not global, comma-separated
+    webhook_allow: Annotated[tuple[Network, ...], NoDecode] = ()
     webhook_timeout_s: float = 15.0  # one try, from the look-up to the last byte
 
     # Processes
