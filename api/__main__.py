@@ -1,6 +1,7 @@
 """`python -m api --host 127.0.0.1 --port 8000`: one API process."""
 
 import argparse
+import signal
 import sys
 
 import uvicorn
@@ -39,6 +40,7 @@ def main() -> int:
             lifespan="on",
             access_log=False,
             log_config=None,
+            proxy_headers=False,  # nothing here looks at the client's address
             server_header=False,
             date_header=True,
             backlog=BACKLOG,
@@ -46,6 +48,8 @@ def main() -> int:
             timeout_graceful_shutdown=STOP_S,
         )
     )
+    # After its orderly stop uvicorn raises the signal again, for whoever had it before: nobody.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         server.run()
     except KeyboardInterrupt:

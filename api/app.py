@@ -6,7 +6,7 @@ import importlib
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -20,6 +20,7 @@ from api.metrics import Metrics
 from api.routes import accounts, features, jobs, probes, reports
 from api.schemas import COMPONENTS
 from api.state import State
+from api.submission import Submission
 from tierline.services.submit import Submitter
 from tierline.settings import Settings, settings
 from tierline.storage.async_pool import create_async_pool
@@ -42,7 +43,9 @@ def create_app(config: Settings | None = None) -> ASGIApp:
     """The API over the database of `config`; the process's own settings unless given."""
     config = config or settings()
     metrics = Metrics()
-    return Front(create_routes(config, metrics), config, metrics.requests)
+    app = create_routes(config, metrics)
+    submission = Submission(lambda: cast(State, app.state.tierline))
+    return Front(app, submission, config, metrics.requests)
 
 
 def create_routes(config: Settings, metrics: Metrics) -> FastAPI:

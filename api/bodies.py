@@ -27,14 +27,18 @@ _JSON_TYPES = re.compile(
 
 async def read_json(request: Request, max_depth: int) -> JSON:
     """The body as strict JSON. Raises Refused: 415 for another type, 400 for anything unfit."""
-    sent = request.headers.get("content-type", "")
-    if sent != JSON_TYPE and not _JSON_TYPES.fullmatch(sent.strip()):
+    refuse_other_types(request.headers.get("content-type"))
+    return strict_json(await request.body(), max_depth)
+
+
+def refuse_other_types(sent: str | None) -> None:
+    """Raises Refused (415) unless the Content-Type is JSON's."""
+    if sent != JSON_TYPE and not _JSON_TYPES.fullmatch((sent or "").strip()):
         raise Refused(
             "unsupported-media-type",
-            f"send Content-Type: application/json in UTF-8, not {sent[:80] or 'nothing'}",
+            f"send Content-Type: application/json in UTF-8, not {(sent or 'nothing')[:80]}",
             headers={"Accept": JSON_TYPE},
         )
-    return strict_json(await request.body(), max_depth)
 
 
 def strict_json(raw: bytes, max_depth: int) -> JSON:

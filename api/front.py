@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import of_error, problem
+from api.submission import METHOD, PATH
 from tierline.logs import frames_of
 from tierline.settings import Settings
 
@@ -26,11 +27,13 @@ class TooLarge(Exception):
 class Front:
     """Wraps the app. Give uvicorn this one."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, requests: Counter) -> None:
+    def __init__(
+        self, app: ASGIApp, submission: ASGIApp, settings: Settings, requests: Counter
+    ) -> None:
         self._app = app
+        self._submission = submission
         self._settings = settings
         self._requests = requests
-        self._counts: dict[tuple[str, str, int], object] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,15 +47,18 @@ class Front:
                 status = message["status"]
             await send(message)
 
-        limit = self._limit(scope["path"])
+        path = scope["path"]
+        hot = path == PATH and scope["method"] == METHOD
+        app = self._submission if hot else self._app
+        limit = self._limit(path)
         length, chunked = _announced(scope)
         try:
             if length is not None and length > limit:
                 await _too_large(limit)(scope, receive, sending)
             elif chunked:
-                await self._app(scope, _bounded(receive, limit), sending)
+                await app(scope, _bounded(receive, limit), sending)
             else:
-                await self._app(scope, receive, sending)
+                await app(scope, receive, sending)
         except TooLarge:
             if not status:
                 await _too_large(limit)(scope, receive, sending)
@@ -61,20 +67,19 @@ class Front:
             log.error(
                 "request_crashed",
                 method=scope["method"],
-                route=_route(scope),
+                route=PATH if hot else _route(scope),
                 error=type(error).__name__,
                 at=frames_of(error),
             )
             if not status:
                 await of_error(error)(scope, receive, sending)
-        self._count(scope, status)
+        self._requests.labels(
+            scope["method"], PATH if hot else _route(scope), str(status or "none")
+        ).inc()
 
     def _limit(self, path: str) -> int:
         config = self._settings
         return config.max_part_bytes if path.startswith(PARTS) else config.max_body_bytes
-
-    def _count(self, scope: Scope, status: int) -> None:
-        self._requests.labels(scope["method"], _route(scope), str(status)).inc()
 
 
 def _announced(scope: Scope) -> tuple[int | None, bool]:

@@ -2,7 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    disable_created_metrics,
+    generate_latest,
+)
 from psycopg import Connection
 
 from tierline.storage import queue_reads
@@ -15,6 +21,7 @@ class Metrics:
     """One per process."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self.requests = Counter(
             "tierline_http_requests",

@@ -12,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas as shapes
 from api.auth import Caller, Read, Submit
-from api.bodies import answer, body_of, encoded, read_json, read_model
+from api.bodies import (
+    answer,
+    body_of,
+    encoded,
+    read_json,
+    read_model,
+    refuse_other_types,
+    strict_json,
+)
 from api.cursors import read_cursor, write_cursor
 from api.problems import Refused, documented
 from api.state import Database, Shared, State, state_of
@@ -77,16 +85,23 @@ async def submit_job(
 
     With the same Idempotency-Key and the same payload it gives the same job in its present state.
     """
-    return await take_in(request, caller, idempotency_key, prefer)
+    content_type = request.headers.get("content-type")
+    body = await request.body()
+    return await take_in(state_of(request), caller, body, content_type, idempotency_key, prefer)
 
 
 async def take_in(
-    request: Request, caller: Caller, idempotency_key: str | None, prefer: str | None
+    state: State,
+    caller: Caller,
+    body: bytes,
+    content_type: str | None,
+    idempotency_key: str | None,
+    prefer: str | None,
 ) -> Response:
-    """What POST /v1/jobs does."""
-    state = state_of(request)
+    """What POST /v1/jobs does, by whichever door it came."""
     key = _read_key(idempotency_key)
-    asked = read_asked(await read_json(request, state.settings.max_json_depth))
+    refuse_other_types(content_type)
+    asked = read_asked(strict_json(body, state.settings.max_json_depth))
     submitted = await state.submitter.submit(caller.account_id, asked, key)
     return await _taken(state, caller, submitted, prefer)
 

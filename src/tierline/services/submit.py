@@ -16,14 +16,14 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from tierline.checks.schema import Path, schema_check
+from tierline.checks.schema import Path, SchemaCheck, schema_check
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature
 from tierline.ids import new_id
 from tierline.jobs import TERMINAL, Status
 from tierline.json_text import JSON, short
 from tierline.queues import lane
-from tierline.routing import first_tier
+from tierline.routing import Decision, first_tier
 from tierline.settings import settings
 from tierline.storage import features, job_reads, submissions
 from tierline.storage.async_pool import again
@@ -134,7 +134,10 @@ def _optional_problems(body: Mapping[str, JSON]) -> Iterable[Problem]:
 
 def input_problems(feature: Feature, input: JSON) -> list[Problem]:
     """What keeps `input` from fitting the feature's input schema; paths begin with /input."""
-    check = schema_check(feature.input_schema)
+    return _problems(schema_check(feature.input_schema), input)
+
+
+def _problems(check: SchemaCheck, input: JSON) -> list[Problem]:
     if check.fits(input):
         return []
     return [
@@ -147,6 +150,19 @@ def pointer(path: Path) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A feature's current version, with what every job of it needs."""
+
+    version: CurrentVersion
+    check: SchemaCheck  # of the input
+    decision: Decision
+
+    @property
+    def id(self) -> int:
+        return self.version.id
+
+
 class Submitter:
     """Takes jobs in. One per process: it remembers the current version of each feature.
 
@@ -156,7 +172,7 @@ class Submitter:
 
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
-        self._current: dict[str, CurrentVersion] = {}
+        self._current: dict[str, _Known] = {}
 
     async def submit(self, account_id: int, asked: Asked, key: str | None = None) -> Submitted:
         """Write the job, or find the one that `key` stands for.
@@ -169,7 +185,7 @@ class Submitter:
         job_id = new_id()
         while True:
             current = await self._version(asked.feature)
-            problems = [] if current is None else input_problems(current.feature, asked.input)
+            problems = [] if current is None else _problems(current.check, asked.input)
             if current is None or problems:
                 refused = await self._look_again(asked.feature, current)
                 if not refused:
@@ -187,7 +203,7 @@ class Submitter:
                 self._current.pop(asked.feature, None)
                 continue
             if isinstance(created_at, datetime):
-                return Submitted(job_id, _fresh_row(new, current, created_at))
+                return Submitted(job_id, _fresh_row(new, current.version, created_at))
             assert key is not None
             assert payload_hash is not None
             known = await self._replay(account_id, key, payload_hash)
@@ -215,16 +231,19 @@ class Submitter:
         )
         return await self.submit(account_id, asked, key)
 
-    async def _version(self, name: str) -> CurrentVersion | None:
+    async def _version(self, name: str) -> _Known | None:
         known = self._current.get(name)
         if known is not None:
             return known
-        known = await again(self._pool, lambda c: features.current_version_async(c, name))
-        if known is not None:
-            self._current[name] = known
+        version = await again(self._pool, lambda c: features.current_version_async(c, name))
+        if version is None:
+            return None
+        feature = version.feature
+        known = _Known(version, schema_check(feature.input_schema), first_tier(feature))
+        self._current[name] = known
         return known
 
-    async def _look_again(self, name: str, refused_by: CurrentVersion | None) -> bool:
+    async def _look_again(self, name: str, refused_by: _Known | None) -> bool:
         """Whether a refusal stands: the version that refused is the current one."""
         self._current.pop(name, None)
         now = await self._version(name)
@@ -268,11 +287,11 @@ def _new_job(
     job_id: UUID,
     account_id: int,
     asked: Asked,
-    current: CurrentVersion,
+    current: _Known,
     key: str | None,
     payload_hash: bytes | None,
 ) -> NewJob:
-    decision = first_tier(current.feature)
+    decision = current.decision
     return NewJob(
         job_id=job_id,
         account_id=account_id,

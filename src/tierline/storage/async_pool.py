@@ -23,15 +23,15 @@ FIRST_PAUSE_S = 0.05
 
 def create_async_pool(url: str, name: str, size: int | None = None) -> AsyncConnectionPool[Any]:
     """A pool of autocommit connections; opened by its user."""
+    size = size or settings().pool_size
     return AsyncConnectionPool(
         psycopg_url(url),
         kwargs={**connect_args(name), "autocommit": True},
-        min_size=1,
-        max_size=size or settings().pool_size,
+        min_size=size,
+        max_size=size,
         open=False,
         timeout=WAIT_S,
         reconnect_timeout=RECONNECT_S,
-        max_idle=120.0,
         name=name,
     )
 

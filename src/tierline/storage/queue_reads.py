@@ -21,7 +21,9 @@ LATELY_S = 3600.0
 DEPTHS = """
 SELECT queue, sum(waiting)::bigint AS waiting, sum(hinted)::bigint AS hinted,
     sum(running)::bigint AS running, sum(accounts)::bigint AS accounts_waiting,
-    greatest(0, extract(epoch FROM clock_timestamp() - min(since)))::float8 AS oldest_s
+    CASE WHEN min(since) IS NOT NULL  -- greatest() would make 0 of "nothing waits"
+        THEN greatest(0, extract(epoch FROM clock_timestamp() - min(since)))::float8
+    END AS oldest_s
 FROM (
     SELECT queue, count(*) AS waiting, 0 AS hinted, 0 AS running,
         count(DISTINCT account_id) AS accounts,

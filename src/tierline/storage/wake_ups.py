@@ -20,6 +20,7 @@ from tierline.storage.notify import DONE, READY
 log = structlog.get_logger(__name__)
 
 RECONNECT_S = 1.0
+GATHER_S = 0.01  # between two wake-ups: the first goes at once, a crowd of them together
 
 
 class ReadyNotifier:
@@ -45,6 +46,7 @@ class ReadyNotifier:
                         connection = await _connect(self._url, self._name)
                         await connection.execute("SET synchronous_commit = off")
                     await connection.execute(f"NOTIFY {READY}")
+                    await asyncio.sleep(GATHER_S)
                 except (psycopg.Error, OSError) as error:
                     log.warning("wake_up_lost", error=type(error).__name__)
                     await _close(connection)
