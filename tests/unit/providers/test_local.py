@@ -1,0 +1,73 @@
+"""The provider `local`: which server a model's call goes to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.model_server import ModelServer, Reply
+from tierline.errors import UsageError
+from tierline.features import ModelRef
+from tierline.prompts import Message
+from tierline.providers.local import Local, local_urls
+from tierline.providers.types import CallFailed, CompletionRequest
+from tierline.settings import Settings
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[ModelServer, ModelServer]]:
+    with ModelServer(lambda _: "one") as first, ModelServer(lambda _: "two") as second:
+        yield first, second
+
+
+def ask(local: Local, model: str, **changes: Any) -> str:
+    request = CompletionRequest(
+        model=ModelRef("local", model),
+        messages=[Message("user", "hello")],
+        max_tokens=10,
+        temperature=0.0,
+        timeout_s=5.0,
+        **changes,
+    )
+    return local.complete(request).text
+
+
+def test_each_model_goes_to_its_own_server(servers: tuple[ModelServer, ModelServer]) -> None:
+    first, second = servers
+    local = Local(Settings(local_url=f"small={first.url},large={second.url}", local_api_key="k"))
+    assert (ask(local, "small"), ask(local, "large")) == ("one", "two")
+    assert first.calls[0].key == "Bearer k"
+    local.close()
+
+
+def test_one_url_takes_every_model(servers: tuple[ModelServer, ModelServer]) -> None:
+    local = Local(Settings(local_url=servers[0].url))
+    assert ask(local, "whatever") == "one"
+    local.close()
+
+
+def test_a_local_server_is_asked_for_as_many_logprobs_as_it_gives(
+    servers: tuple[ModelServer, ModelServer],
+) -> None:
+    first, _ = servers
+    first.answer = lambda _: Reply(text="a")
+    local = Local(Settings(local_url=first.url))
+    ask(local, "small", top_logprobs=500)
+    assert first.calls[0].body["top_logprobs"] == 500
+    local.close()
+
+
+def test_a_model_that_no_server_runs_fails_for_good() -> None:
+    local = Local(Settings(local_url="small=http://127.0.0.1:1/v1"))
+    with pytest.raises(CallFailed, match="no local server runs large") as raised:
+        ask(local, "large")
+    assert not raised.value.retryable
+
+
+def test_without_a_local_server_it_says_what_is_missing() -> None:
+    assert Local(Settings(local_url=None)).missing() is not None
+
+
+def test_a_setting_that_is_no_url_is_refused() -> None:
+    with pytest.raises(UsageError, match="neither a URL nor model=URL"):
+        local_urls("small")

@@ -1,0 +1,254 @@
+"""The provider `openai` against a real HTTP server: what is sent, and what each answer means."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.model_server import ModelServer, Reply
+from tierline.features import ModelRef
+from tierline.prompts import Message
+from tierline.providers.openai_chat import OpenAIChat, fits_strict
+from tierline.providers.types import CallFailed, CompletionRequest, TokenLogprob, Usage
+from tierline.settings import Settings
+from tierline.verdicts import Verdict
+
+KEY = "sk-not-a-real-key"
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "number"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with ModelServer() as running:
+        yield running
+
+
+@pytest.fixture
+def openai(server: ModelServer) -> Iterator[OpenAIChat]:
+    made = OpenAIChat(settings(server.url))
+    yield made
+    made.close()
+
+
+def settings(url: str, **more: Any) -> Settings:
+    return Settings(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=url, **more)
+
+
+def request(**changes: Any) -> CompletionRequest:
+    values: dict[str, Any] = {
+        "model": ModelRef("openai", "small"),
+        "messages": [Message("user", "What is it?")],
+        "max_tokens": 50,
+        "temperature": 0.0,
+        "timeout_s": 5.0,
+    }
+    return CompletionRequest(**values | changes)
+
+
+def failure(openai: OpenAIChat, **changes: Any) -> CallFailed:
+    with pytest.raises(CallFailed) as raised:
+        openai.complete(request(**changes))
+    assert KEY not in str(raised.value)
+    return raised.value
+
+
+def test_a_call_carries_the_key_the_model_and_the_messages(
+    server: ModelServer, openai: OpenAIChat
+) -> None:
+    openai.complete(request(json_schema=SCHEMA, seed=7))
+    call = server.calls[0]
+    assert call.key == f"Bearer {KEY}"
+    assert call.path == "/v1/chat/completions"
+    assert call.body["messages"] == [{"role": "user", "content": "What is it?"}]
+    assert call.body["response_format"]["json_schema"] == {
+        "name": "answer",
+        "schema": SCHEMA,
+        "strict": True,
+    }
+    assert (call.body["max_tokens"], call.body["seed"]) == (50, 7)
+
+
+def test_an_answer_comes_with_its_exact_model_and_its_tokens_in_disjoint_buckets(
+    server: ModelServer, openai: OpenAIChat
+) -> None:
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 20,
+        "prompt_tokens_details": {"cached_tokens": 60},
+        "completion_tokens_details": {"reasoning_tokens": 15},
+    }
+    server.answer = lambda _: Reply(text="it is so", usage=usage)
+    found = openai.complete(request())
+    assert (found.text, found.model, found.finish) == ("it is so", "small-2026", None)
+    assert found.usage == Usage(40, 20, 60, 15)
+    assert found.provider_request_id == "req-1"
+
+
+def test_a_usage_that_is_not_reported_is_unknown(server: ModelServer, openai: OpenAIChat) -> None:
+    server.answer = lambda _: Reply(usage=None)
+    assert openai.complete(request()).usage is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        (Reply(text="half", finish_reason="length"), Verdict.TRUNCATED),
+        (Reply(text="", finish_reason="content_filter"), Verdict.REFUSED),
+        (Reply(text="", refusal="I would rather not"), Verdict.REFUSED),
+    ],
+)
+def test_a_finish_that_is_not_normal_is_a_verdict(
+    server: ModelServer, openai: OpenAIChat, reply: Reply, verdict: Verdict
+) -> None:
+    server.answer = lambda _: reply
+    assert openai.complete(request()).finish is verdict
+
+
+def test_a_finish_that_is_no_answer_is_a_failure(server: ModelServer, openai: OpenAIChat) -> None:
+    server.answer = lambda _: Reply(finish_reason="tool_calls")
+    assert failure(openai).verdict is Verdict.PROVIDER_ERROR
+
+
+def test_logprobs_are_read_by_token(server: ModelServer, openai: OpenAIChat) -> None:
+    token = {"token": "a", "logprob": -0.1, "top_logprobs": [{"token": "a", "logprob": -0.1}]}
+    server.answer = lambda _: Reply(text="a", logprobs=[token])
+    found = openai.complete(request(top_logprobs=500))
+    assert found.top_logprobs == [[TokenLogprob("a", -0.1)]]
+    assert server.calls[0].body["top_logprobs"] == 20
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "retryable", "served"),
+    [
+        (400, Verdict.PROVIDER_ERROR, False, False),
+        (401, Verdict.PROVIDER_ERROR, False, False),
+        (403, Verdict.PROVIDER_ERROR, False, False),
+        (404, Verdict.PROVIDER_ERROR, False, False),
+        (409, Verdict.PROVIDER_ERROR, True, False),
+        (429, Verdict.RATE_LIMITED, True, False),
+        (500, Verdict.PROVIDER_ERROR, True, None),
+        (503, Verdict.PROVIDER_ERROR, True, None),
+    ],
+)
+def test_a_status_says_whether_to_try_again_and_whether_it_may_be_billed(
+    server: ModelServer,
+    openai: OpenAIChat,
+    status: int,
+    verdict: Verdict,
+    retryable: bool,
+    served: bool | None,
+) -> None:
+    server.answer = lambda _: Reply(text=f"your key {KEY} is bad", status=status)
+    found = failure(openai)
+    assert (found.verdict, found.retryable, found.served) == (verdict, retryable, served)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"Retry-After": "999999"}, 3600.0),
+        ({"Retry-After": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_the_wait_that_a_server_asks_for_is_told(
+    server: ModelServer, openai: OpenAIChat, headers: dict[str, str], wait_s: float | None
+) -> None:
+    server.answer = lambda _: Reply(status=429, headers=headers)
+    assert failure(openai).retry_after_s == wait_s
+
+
+@pytest.mark.parametrize(
+    "raw", [b"not json", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": 3}]}']
+)
+def test_a_body_that_is_no_completion_is_a_failure_that_may_pass(
+    server: ModelServer, openai: OpenAIChat, raw: bytes
+) -> None:
+    server.answer = lambda _: Reply(raw=raw)
+    found = failure(openai)
+    assert (found.verdict, found.retryable, found.served) == (Verdict.PROVIDER_ERROR, True, None)
+
+
+def test_a_server_that_is_slow_times_out(server: ModelServer, openai: OpenAIChat) -> None:
+    server.answer = lambda _: Reply(delay_s=10)
+    found = failure(openai, timeout_s=0.2)
+    assert (found.verdict, found.served) == (Verdict.TIMEOUT, None)
+    assert found.latency_s < 5
+
+
+def test_a_server_that_drips_is_cut_at_the_total_deadline(
+    server: ModelServer, openai: OpenAIChat
+) -> None:
+    server.answer = lambda _: Reply(text="x" * 500, drip_s=0.05)
+    found = failure(openai, timeout_s=0.4)
+    assert found.verdict is Verdict.TIMEOUT
+    assert found.latency_s < 5
+
+
+def test_a_connection_cut_in_the_answer_may_have_been_billed(
+    server: ModelServer, openai: OpenAIChat
+) -> None:
+    server.answer = lambda _: Reply(cut=True)
+    found = failure(openai)
+    assert (found.verdict, found.served) == (Verdict.PROVIDER_ERROR, None)
+
+
+def test_a_server_that_is_not_there_has_billed_nothing() -> None:
+    openai = OpenAIChat(settings("http://127.0.0.1:1/v1"))
+    found = failure(openai)
+    assert (found.verdict, found.served, found.retryable) == (Verdict.PROVIDER_ERROR, False, True)
+
+
+def test_an_answer_over_the_size_limit_is_an_error(server: ModelServer) -> None:
+    openai = OpenAIChat(settings(server.url, max_answer_bytes=1000))
+    server.answer = lambda _: Reply(text="x" * 2000)
+    assert "longer than 1000 bytes" in failure(openai).reason
+
+
+def test_calls_one_after_the_other_use_one_connection(
+    server: ModelServer, openai: OpenAIChat
+) -> None:
+    for _ in range(5):
+        openai.complete(request())
+    assert server.connections == 1
+
+
+def test_a_model_that_reasons_gets_room_for_it_and_no_temperature(
+    server: ModelServer, openai: OpenAIChat
+) -> None:
+    openai.complete(request(model=ModelRef("openai", "gpt-5")))
+    body = server.calls[0].body
+    assert body["max_tokens"] == 50 + 4096
+    assert "temperature" not in body
+
+
+def test_openai_itself_cannot_be_asked_without_a_key() -> None:
+    bare = OpenAIChat(Settings(OPENAI_API_KEY=None))
+    assert bare.missing() == "OPENAI_API_KEY is not set"
+    found = failure(bare)
+    assert (found.retryable, found.served) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("schema", "fits"),
+    [
+        (SCHEMA, True),
+        ({**SCHEMA, "additionalProperties": True}, False),
+        ({**SCHEMA, "required": []}, False),
+        ({"type": "array", "items": SCHEMA}, True),
+        ({"type": "array", "items": {"type": "object", "properties": {}}}, False),
+        ({"type": "string", "enum": ["properties"]}, True),
+    ],
+)
+def test_strict_mode_is_asked_for_where_the_schema_fits_it(
+    schema: dict[str, Any], fits: bool
+) -> None:
+    assert fits_strict(schema) is fits
