@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tierline import queues
 from tierline.stack import local_servers, postgres, procfile, ready, running, valkey
 from tierline.stack.child import Child, Program
 from tierline.stack.home import Home, HomeLock, open_home, write_private
 from tierline.stack.local_servers import LocalServer
 from tierline.stack.logs import LogPump
+from tierline.stack.models import LARGER, SMOLLM2
 from tierline.stack.ports import HOST, choose
 from tierline.stack.running import Addresses
 from tierline.stack.servers import Servers, end_left_overs, remove_sockets
@@ -26,10 +28,13 @@ if TYPE_CHECKING:
     from tierline.stack.run_keys import Keys
 
 READY_S = 90.0  # for everything to answer, on a slow and busy machine
+GIVE_BACK_S = 5.0  # beyond the grace: for a worker's last transaction and exit
 STOP_S = 30.0  # a checkpoint on a slow disk
 FAILED_STARTS = 3  # ends of one process before everything answered: it will not come
 LOOK_FOR_MODELS_S = 2.0  # how often features are asked which local models they name
 FLOWER_USER = "tierline"
+THREADS_VARIABLE = "TIERLINE_WORKER_THREADS"
+LIKELY_MODEL = {queues.SLM: SMOLLM2, queues.DEEPER: LARGER}  # by the worker's name
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,8 @@ class Up:
         flower = [child for child in self._processes if child.name == "flower"]
         others = [child for child in self._processes if child.name != "flower"]
         models = list(self._model_children.values())
-        self._supervisor.stop([others, flower, models], self.options.grace_s)
+        # At the end of the grace a worker gives back what it holds: it must live to do so.
+        self._supervisor.stop([others, flower, models], self.options.grace_s + GIVE_BACK_S)
         if keys is not None and not self._supervisor.at_once:
             keys.revoke()
         self._supervisor.stop([[child] for child in servers.children()], STOP_S)
@@ -181,10 +187,24 @@ class Up:
             argv = entry.argv(words)
             if argv[0] in ("python", "python3"):
                 argv[0] = sys.executable
-            program = Program(entry.name, argv, env=environment, cwd=home.path)
+            env = {**environment, **self._threads_of(entry)}
+            program = Program(entry.name, argv, env=env, cwd=home.path)
             child = Child(program, home, pump)
             self._processes.append(child)
             self._supervisor.keep(child)
+
+    def _threads_of(self, entry: procfile.Entry) -> Mapping[str, str]:
+        """Fewer threads for a worker whose tier a local model on this machine is likely to answer.
+
+        More jobs at once than the model decodes would only wait inside it, on the clock of their
+        calls. Whoever sets the number means it.
+        """
+        if THREADS_VARIABLE in os.environ:
+            return {}
+        model = LIKELY_MODEL.get(ready.worker_name(entry) or "")
+        if model is None or model.name not in self._models:
+            return {}
+        return {THREADS_VARIABLE: str(2 * model.slots)}  # one is decoded, one stands ready
 
     def _wait_ready(self, port: int, flower_port: int, home: Home, workers: ready.Workers) -> None:
         checks: dict[str, ready.Check] = {}
