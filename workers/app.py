@@ -12,17 +12,6 @@ from tierline.broker_urls import kombu_url
 from tierline.settings import settings
 from workers.consumer import BatchedEvents
 
-TASK_OF_QUEUE = {
-    queues.SLM: "slm.answer",
-    queues.SLM_BACKFILL: "slm.answer",
-    queues.DEEPER: "deeper-analysis.answer",
-    queues.DEEPER_BACKFILL: "deeper-analysis.answer",
-    queues.QUARANTINE: "quarantine.answer",
-    queues.WEBHOOKS: "webhooks.deliver",
-    queues.MAINTENANCE: "maintenance.sweep",
-}
-"""The task that a hint on a queue runs, named for those who watch Flower."""
-
 
 def create_app() -> Celery:
     """The application of this process, for the broker that its settings name."""

@@ -15,20 +15,20 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from celery import Celery
 from psycopg_pool import ConnectionPool
 
 from tierline import logs, queues
 from tierline.errors import TierlineError
 from tierline.leases import AliveWatch, HintWatch, LeaseWatch
+from tierline.services.batch import complete_finished
 from tierline.services.dispatch import choose_hints
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints
-from tierline.storage.batches import complete_finished
 from tierline.storage.engine import create_pool
 from tierline.storage.notify import READY, listen
 from tierline.storage.repeat import PASSING
-from workers.app import app
 from workers.hints import BROKER_AWAY, Lists, publish
 
 log = structlog.get_logger(__name__)
@@ -43,8 +43,9 @@ SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond th
 class Dispatcher:
     """One dispatcher process."""
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, app: Celery) -> None:
         self._settings = config
+        self._app = app
         self._pool = create_pool(config.database, "dispatcher", 4)
         self._stop = threading.Event()
         self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
@@ -68,6 +69,10 @@ class Dispatcher:
     @property
     def stopping(self) -> threading.Event:
         return self._stop
+
+    @property
+    def app(self) -> Celery:
+        return self._app
 
     @property
     def pool(self) -> ConnectionPool[Any]:
@@ -121,7 +126,7 @@ class Dispatcher:
         messages = [(queue, (str(job_id),)) for job_id, queue in chosen.items()]
         messages += [(queues.WEBHOOKS, (str(delivery_id),)) for delivery_id in due]
         try:
-            publish(app, messages)
+            publish(self._app, messages)
         except BROKER_AWAY as error:
             log.warning("broker_away", error=type(error).__name__, hints=len(messages))
             with self._pool.connection() as connection:
@@ -236,7 +241,7 @@ class Watcher:
             return
         self._swept_s = now_s
         try:
-            publish(app, [(queues.MAINTENANCE, ())])
+            publish(self._dispatcher.app, [(queues.MAINTENANCE, ())])
         except BROKER_AWAY as error:
             log.warning("broker_away", error=type(error).__name__, hints=1)
 
@@ -245,7 +250,11 @@ def main() -> int:
     """Run until SIGTERM or Ctrl-C; exit code 2 when a setting is missing."""
     logs.configure("dispatcher")
     try:
-        dispatcher = Dispatcher(settings())
+        config = settings()
+        config.database  # noqa: B018 - said before Celery is told of the broker
+        from workers.app import app
+
+        dispatcher = Dispatcher(config, app)
     except TierlineError as error:
         print(f"tierline: {error.message}", file=sys.stderr)
         return 2

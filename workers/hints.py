@@ -8,7 +8,17 @@ from kombu.exceptions import OperationalError
 
 from tierline import queues
 from tierline.settings import settings
-from workers.app import TASK_OF_QUEUE
+
+TASK_OF_QUEUE = {
+    queues.SLM: "slm.answer",
+    queues.SLM_BACKFILL: "slm.answer",
+    queues.DEEPER: "deeper-analysis.answer",
+    queues.DEEPER_BACKFILL: "deeper-analysis.answer",
+    queues.QUARANTINE: "quarantine.answer",
+    queues.WEBHOOKS: "webhooks.deliver",
+    queues.MAINTENANCE: "maintenance.sweep",
+}
+"""The task that a hint on a queue runs, named for those who watch Flower."""
 
 BROKER_AWAY = (redis.RedisError, OperationalError, OSError, RuntimeError)
 """What a broker says that is away, full or frozen. RuntimeError: kombu's batch over such a one."""
