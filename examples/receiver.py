@@ -131,8 +131,10 @@ def main() -> int:
         parser.error("give --secret, or set TIERLINE_WEBHOOK_SECRET")
     try:
         receiver = Receiver(args.secret, lambda event: print(event.line(), flush=True), args.port)
-    except (ValueError, OverflowError, OSError) as error:
+    except (ValueError, OverflowError) as error:  # a port over 65535 overflows
         parser.error(str(error))
+    except OSError as error:
+        parser.error(f"cannot listen on 127.0.0.1:{args.port}: {error.strerror}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     with receiver:
         print(f"listening on {receiver.url}", flush=True)
