@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
-from api import problems
+from api import batch_schemas, problems
 from api.auth import Keys
 from api.front import Front
 from api.health import Health
@@ -117,7 +117,11 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         )
         components = schema.setdefault("components", {})
-        components["schemas"] = {**components.get("schemas", {}), **COMPONENTS}
+        components["schemas"] = {
+            **components.get("schemas", {}),
+            **COMPONENTS,
+            **batch_schemas.COMPONENTS,
+        }
         # The framework's own form of a 422; every route says its own.
         for name in ("HTTPValidationError", "ValidationError"):
             components["schemas"].pop(name, None)

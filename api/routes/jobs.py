@@ -99,7 +99,7 @@ async def take_in(
     prefer: str | None,
 ) -> Response:
     """What POST /v1/jobs does, by whichever door it came."""
-    key = _read_key(idempotency_key)
+    key = read_key(idempotency_key)
     refuse_other_types(content_type)
     asked = read_asked(strict_json(body, state.settings.max_json_depth))
     submitted = await state.submitter.submit(caller.account_id, asked, key)
@@ -255,7 +255,7 @@ async def retry_job(
     prefer: Prefer = None,
 ) -> Response:
     """Only of a job that failed, expired or was cancelled; it runs the present version."""
-    key = _read_key(idempotency_key)
+    key = read_key(idempotency_key)
     submitted = await state.submitter.retry(caller.account_id, _uuid(job_id), key)
     return await _taken(state, caller, submitted, prefer)
 
@@ -334,7 +334,8 @@ def _uuid(text: str) -> UUID:
         raise NotFound(f"there is no job {text[:80]!r}") from None
 
 
-def _read_key(key: str | None) -> str | None:
+def read_key(key: str | None) -> str | None:
+    """An Idempotency-Key as it was sent. Raises Refused (400) for one that does not fit."""
     if key is not None and not _KEY.fullmatch(key):
         raise Refused(
             "bad-request", f"Idempotency-Key: 1 to {MAX_KEY} visible ASCII characters, no spaces"

@@ -1,0 +1,315 @@
+"""/v1/batches: open, send parts, seal, follow, read outputs and errors, cancel."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import batch_schemas as shapes
+from api.auth import Read, Submit
+from api.bodies import answer, body_of, read_json, read_model
+from api.cursors import read_cursor, write_cursor
+from api.problems import Refused, documented
+from api.routes.jobs import RETRY_AFTER, IdempotencyKey, read_key
+from api.state import Database, Shared
+from tierline.batch_views import batch_json, part_json, row_json
+from tierline.errors import NotFound, Unavailable
+from tierline.services import batch as service
+from tierline.services.batch import MAX_PARTS, Opening
+from tierline.storage import batch_reads, batches
+
+router = APIRouter(prefix="/v1/batches", tags=["batches"])
+
+NDJSON = "application/x-ndjson"
+MAX_PAGE = 200
+MAX_PART_PAGE = 1000
+ROWS_AT_ONCE = 500  # of one statement while rows are streamed
+PARTS_AT_ONCE = 2  # more would only hold more bodies, and the other routes' connections
+PART_WAIT_S = 1.0
+
+_room = threading.BoundedSemaphore(PARTS_AT_ONCE)
+
+BatchId = Annotated[str, Path(description="the batch's id", json_schema_extra={"format": "uuid"})]
+After = Annotated[
+    int, Query(ge=0, le=2**62, description="only rows after this one: the `row` of the last line")
+]
+Most = Annotated[int | None, Query(ge=1, description="at most so many rows; all unless said")]
+
+
+class NewBatch(BaseModel):
+    """What a batch is opened with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    feature: str = Field(description="an applied feature's name; the batch keeps its version")
+    metadata: dict[str, Any] | None = Field(default=None, description="at most 16 KiB")
+    webhook_url: str | None = Field(default=None, description="told of batch.completed")
+
+
+class Seal(BaseModel):
+    """How many parts the batch has."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    parts: int = Field(ge=0, le=MAX_PARTS)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Open a batch",
+    responses={
+        200: shapes.documented("The Idempotency-Key was known: the earlier batch", "Batch"),
+        201: shapes.documented("Open for parts", "Batch"),
+        **documented(400, 401, 403, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewBatch, {"feature": "invoice-fields", "metadata": {"run": 7}}),
+)
+async def open_batch(
+    request: Request, caller: Submit, state: Shared, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """The key of a batch is remembered for as long as the batch."""
+    key = read_key(idempotency_key)
+    given = read_model(NewBatch, await read_json(request, state.settings.max_json_depth))
+    opening = Opening(given.feature, given.metadata, given.webhook_url)
+    row, known = await asyncio.to_thread(
+        state.with_connection, service.open_batch, caller.account_id, opening, key
+    )
+    headers = {"Location": f"/v1/batches/{row['id']}"}
+    if known:
+        headers["Idempotent-Replayed"] = "true"
+    return answer(batch_json(row), 200 if known else 201, headers)
+
+
+@router.get(
+    "",
+    summary="List batches, the newest first",
+    responses={
+        200: shapes.documented("A page of batches, without counts and cost", "BatchPage"),
+        **documented(401, 403, 422, 503),
+    },
+)
+def list_batches(
+    caller: Read,
+    connection: Database,
+    idempotency_key: Annotated[
+        str | None, Query(max_length=255, description="the one batch that it stands for")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
+) -> Response:
+    """Only the caller's account's own."""
+    before = read_cursor(cursor)
+    rows = batches.list_batches(connection, caller.account_id, before, limit + 1, idempotency_key)
+    page = rows[:limit]
+    more = len(rows) > limit
+    return answer(
+        {
+            "data": [batch_json(row) for row in page],
+            "next_cursor": write_cursor(page[-1]["seq"]) if more else None,
+        }
+    )
+
+
+@router.get(
+    "/{batch_id}",
+    summary="Read a batch",
+    responses={
+        200: shapes.documented("The batch, with counts and cost so far", "Batch"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_batch(batch_id: BatchId, caller: Read, connection: Database) -> Response:
+    """Counts and cost are taken from its jobs and calls each time."""
+    row = service.read(connection, caller.account_id, _uuid(batch_id))
+    return answer(batch_json(row, batch_reads.progress(connection, row["id"])))
+
+
+@router.put(
+    "/{batch_id}/parts/{number}",
+    summary="Send a part",
+    responses={
+        200: shapes.documented("It was there already, with the same bytes", "BatchPart"),
+        201: shapes.documented("Taken in", "BatchPart"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=shapes.PART_BODY,
+)
+async def put_part(
+    request: Request,
+    batch_id: BatchId,
+    number: Annotated[int, Path(ge=1, le=MAX_PARTS)],
+    caller: Submit,
+    state: Shared,
+    content_type: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """A row a line. A row that does not fit is kept with its problems; the others are taken in."""
+    if content_type.partition(";")[0].strip().lower() != NDJSON:
+        raise Refused(
+            "unsupported-media-type",
+            f"send Content-Type: {NDJSON}, not {content_type[:80] or 'nothing'}",
+            headers={"Accept": NDJSON},
+        )
+    found = _uuid(batch_id)
+    body = await request.body()
+
+    def take() -> service.TakenPart:
+        if not _room.acquire(timeout=PART_WAIT_S):
+            raise Unavailable("other parts are being taken in; send this one again")
+        try:
+            return state.with_connection(service.take_part, caller.account_id, found, number, body)
+        finally:
+            _room.release()
+
+    taken = await asyncio.to_thread(take)
+    if taken.replayed:
+        return answer(part_json(taken.part), 200, {"Idempotent-Replayed": "true"})
+    state.ready.ready()
+    return answer(part_json(taken.part), 201)
+
+
+@router.get(
+    "/{batch_id}/parts",
+    summary="List the parts taken in",
+    responses={
+        200: shapes.documented("A page of parts, by number", "BatchPartPage"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_parts(
+    batch_id: BatchId,
+    caller: Read,
+    connection: Database,
+    limit: Annotated[int, Query(ge=1, le=MAX_PART_PAGE)] = 200,
+    cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
+) -> Response:
+    """What a sender that lost its place goes on from."""
+    row = service.read(connection, caller.account_id, _uuid(batch_id))
+    found = batches.parts_after(connection, row["id"], read_cursor(cursor) or 0, limit + 1)
+    page = found[:limit]
+    more = len(found) > limit
+    return answer(
+        {
+            "data": [part_json(part) for part in page],
+            "next_cursor": write_cursor(page[-1].number) if more else None,
+        }
+    )
+
+
+@router.post(
+    "/{batch_id}/seal",
+    summary="Close a batch to parts",
+    responses={
+        200: shapes.documented("Sealed; it completes once its jobs have ended", "Batch"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(Seal, {"parts": 3}),
+)
+async def seal_batch(
+    request: Request, batch_id: BatchId, caller: Submit, state: Shared
+) -> Response:
+    """All parts from 1 to `parts` must be there. A repeat changes nothing."""
+    given = read_model(Seal, await read_json(request, state.settings.max_json_depth))
+    found = _uuid(batch_id)
+    row = await asyncio.to_thread(
+        state.with_connection, service.seal, caller.account_id, found, given.parts
+    )
+    return answer(batch_json(row))
+
+
+@router.post(
+    "/{batch_id}/cancel",
+    summary="Cancel a batch",
+    responses={
+        200: shapes.documented("Nothing of it is left to end", "Batch"),
+        202: shapes.documented("Some of its jobs have still to end", "Batch"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def cancel_batch(
+    batch_id: BatchId, caller: Submit, connection: Database, state: Shared
+) -> Response:
+    """Waiting jobs are cancelled, running ones cooperatively. A repeat changes nothing."""
+    row = service.cancel(connection, caller.account_id, _uuid(batch_id))
+    state.loop.call_soon_threadsafe(state.ready.ready)
+    body = batch_json(row, batch_reads.progress(connection, row["id"]))
+    ended = row["completed_at"] is not None
+    return answer(body, 200 if ended else 202, None if ended else RETRY_AFTER)
+
+
+@router.get(
+    "/{batch_id}/output",
+    summary="Read a batch's rows",
+    response_class=Response,
+    responses={
+        200: shapes.documented_rows("A row a line, in the order of the input"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_output(
+    batch_id: BatchId, caller: Read, state: Shared, after: After = 0, limit: Most = None
+) -> Response:
+    """Every row so far: those answered, those that still wait, and those that did not fit."""
+    return _rows(state, caller.account_id, _uuid(batch_id), after, limit, unanswered_only=False)
+
+
+@router.get(
+    "/{batch_id}/errors",
+    summary="Read the rows that got no answer",
+    response_class=Response,
+    responses={
+        200: shapes.documented_rows("A row a line, in the order of the input"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_errors(
+    batch_id: BatchId, caller: Read, state: Shared, after: After = 0, limit: Most = None
+) -> Response:
+    """Rows that did not fit, and jobs that failed, expired or were cancelled."""
+    return _rows(state, caller.account_id, _uuid(batch_id), after, limit, unanswered_only=True)
+
+
+def _rows(
+    state: Shared,
+    account_id: int,
+    batch_id: UUID,
+    after: int,
+    limit: int | None,
+    *,
+    unanswered_only: bool,
+) -> Response:
+    state.with_connection(service.read, account_id, batch_id)
+
+    def lines() -> Iterator[bytes]:
+        place, left = after, limit
+        while left is None or left > 0:
+            asked = ROWS_AT_ONCE if left is None else min(left, ROWS_AT_ONCE)
+            # A connection a page: a reader that stalls holds none.
+            found = state.with_connection(
+                batch_reads.page, batch_id, place, asked, unanswered_only=unanswered_only
+            )
+            if found:
+                place = found[-1]["batch_row"]
+                yield "".join(
+                    json.dumps(row_json(row), ensure_ascii=False, separators=(",", ":")) + "\n"
+                    for row in found
+                ).encode("utf-8", "replace")
+            if left is not None:
+                left -= len(found)
+            if len(found) < asked:
+                return
+
+    return StreamingResponse(lines(), media_type=NDJSON)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(f"there is no batch {text[:80]!r}") from None

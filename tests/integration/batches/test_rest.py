@@ -1,0 +1,192 @@
+"""/v1/batches over HTTP: what is taken once, what is refused, and what a batch says of itself."""
+
+import json
+import threading
+
+import httpx
+
+from tests.integration.batches.conftest import Scene, ndjson
+
+
+def rows(count: int, start: int = 1) -> list[dict[str, object]]:
+    return [
+        {"custom_id": f"r{n}", "input": {"text": f"row {n}"}, "line": n}
+        for n in range(start, start + count)
+    ]
+
+
+def test_the_same_key_opens_one_batch(scene: Scene) -> None:
+    first = scene.open("k-1", metadata={"run": 1})
+    assert scene.open("k-1", metadata={"run": 1})["id"] == first["id"]
+    other = scene.http.post(
+        "/v1/batches", json={"feature": "echo"}, headers={"Idempotency-Key": "k-1"}
+    )
+    assert other.status_code == 422
+    found = scene.http.get("/v1/batches", params={"idempotency_key": "k-1"}).json()["data"]
+    assert [one["id"] for one in found] == [first["id"]]
+
+
+def test_an_unknown_feature_is_refused_by_name(scene: Scene) -> None:
+    answer = scene.http.post("/v1/batches", json={"feature": "nope"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["path"] == "/feature"
+
+
+def test_a_part_sent_twice_is_taken_once(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    first, second = scene.put(batch, 1, rows(3)), scene.put(batch, 1, rows(3))
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+    assert scene.jobs(batch) == 3
+
+
+def test_another_body_under_the_same_number_is_a_conflict(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.put(batch, 1, rows(3))
+    assert scene.put(batch, 1, rows(2)).status_code == 409
+    assert scene.jobs(batch) == 3
+
+
+def test_the_same_part_from_many_at_once_is_taken_once(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    body = ndjson(rows(2000))
+    answers: list[httpx.Response] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(scene.put(batch, 1, body))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    codes = sorted(answer.status_code for answer in answers)
+    assert codes.count(201) == 1
+    assert set(codes) <= {200, 201, 503}
+    assert scene.jobs(batch) == 2000
+
+
+def test_bad_rows_are_kept_with_line_and_problem_and_stop_nothing(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    body = ndjson(rows(1)) + (
+        b'{"custom_id": "x", "input": {"text": 5}, "line": 7}\n'
+        b"not json\n"
+        b"\n"
+        b'{"custom_id": "y", "line": 9, "extra": 1}\n'
+        b'{"input": {"text": "\xff"}}\n'
+    )
+    body += ndjson(rows(1, 2))
+    answer = scene.put(batch, 1, body)
+    assert answer.status_code == 201
+    assert {key: answer.json()[key] for key in ("rows", "bad_rows")} == {"rows": 6, "bad_rows": 4}
+    assert scene.jobs(batch) == 2
+    bad = scene.rows(batch, "errors")
+    assert [one["line"] for one in bad] == [7, None, 9, None]
+    assert [one["error"]["problems"][0]["path"] for one in bad][:1] == ["/input/text"]
+    assert {one["status"] for one in bad} == {"invalid"}
+
+
+def test_a_part_of_another_type_or_empty_is_refused(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    url = f"/v1/batches/{batch}/parts/1"
+    assert scene.http.put(url, content=b"{}").status_code == 415
+    assert scene.put(batch, 1, b"\n\n").status_code == 422
+    assert scene.put(batch, 0, rows(1)).status_code == 422
+
+
+def test_sealing_names_what_is_missing(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.put(batch, 2, rows(1))
+    answer = scene.seal(batch, 3)
+    assert answer.status_code == 409
+    assert "1, 3" in answer.json()["detail"]
+    scene.put(batch, 1, rows(1, 2))
+    assert scene.seal(batch, 1).status_code == 409
+    assert scene.seal(batch, 2).json()["status"] == "sealed"
+    assert scene.seal(batch, 2).status_code == 200
+    assert scene.put(batch, 3, rows(1)).status_code == 409
+    assert scene.put(batch, 2, rows(1)).status_code == 200
+
+
+def test_a_sealed_batch_completes_once_with_its_last_job(scene: Scene) -> None:
+    batch = scene.open(webhook_url="http://127.0.0.1:9/hook")["id"]
+    scene.put(batch, 1, rows(2))
+    scene.seal(batch, 1)
+    assert scene.complete() == []
+    scene.answer_queued()
+    assert [str(one) for one in scene.complete()] == [batch]
+    assert scene.complete() == []
+    assert scene.get(batch)["status"] == "completed"
+    told = scene.connection.execute(
+        "SELECT count(*) FROM deliveries WHERE batch_id = %s", (batch,)
+    ).fetchone()
+    assert told == (1,)
+
+
+def test_an_empty_batch_completes_too(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.seal(batch, 0)
+    assert [str(one) for one in scene.complete()] == [batch]
+
+
+def test_counts_cost_and_tiers_add_up(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.put(batch, 1, [*rows(3), {"input": 1}])
+    scene.answer_queued(cost_usd="0.25", fail=lambda text: text == "row 2")
+    scene.put(batch, 2, rows(1, 4))
+    found = scene.get(batch)
+    assert found["counts"]["completed"] == 2
+    assert found["counts"]["failed"] == 1
+    assert found["counts"]["queued"] == 1
+    assert (found["rows"], found["bad_rows"], found["parts"]) == (5, 1, 2)
+    assert found["tiers"] == {"slm": {"unfinished": 1, "completed": 2, "unanswered": 1}}
+    assert (found["cost_usd"], found["unknown_cost_calls"]) == ("0.75", 0)
+
+
+def test_output_is_in_input_order_and_can_be_gone_on_with(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.put(batch, 2, rows(2, 3))
+    scene.put(batch, 1, [*rows(2), {"custom_id": "bad", "input": 1}])
+    scene.answer_queued()
+    found = scene.rows(batch)
+    assert [one["custom_id"] for one in found] == ["r1", "r2", "bad", "r3", "r4"]
+    assert found[0]["output"] == {"text": "ROW 1"}
+    assert (found[0]["verdict"], found[0]["cost_usd"]) == ("passed", "0.001")
+    assert [one["custom_id"] for one in scene.rows(batch, after=found[2]["row"])] == ["r3", "r4"]
+    assert len(scene.rows(batch, limit=1)) == 1
+
+
+def test_cancelling_ends_what_waits_and_takes_no_more(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.put(batch, 1, rows(450))
+    answer = scene.http.post(f"/v1/batches/{batch}/cancel")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["counts"]["cancelled"] == 450
+    assert scene.http.post(f"/v1/batches/{batch}/cancel").json()["status"] == "cancelled"
+    assert scene.put(batch, 2, rows(1)).status_code == 409
+    assert scene.seal(batch, 1).status_code == 409
+
+
+def test_another_account_sees_nothing_of_it(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.http.post("/v1/accounts", json={"name": "other"})
+    made = scene.http.post(
+        "/v1/keys", json={"account": "other", "scopes": ["submit", "read"], "name": "k"}
+    )
+    assert made.status_code == 201, made.text
+    headers = {"Authorization": f"Bearer {made.json()['key']}"}
+    for path in ("", "/output", "/errors", "/parts"):
+        found = scene.http.get(f"/v1/batches/{batch}{path}", headers=headers)
+        assert found.status_code == 404
+    assert scene.http.get("/v1/batches", headers=headers).json()["data"] == []
+
+
+def test_input_is_kept_as_it_was_sent(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    text = 'tab\there "quoted" back\\slash\nline\u2028 ünï 😀 \\N'
+    scene.put(
+        batch, 1, [{"custom_id": "a\tb\\", "input": {"text": text}, "metadata": {"m": "\\."}}]
+    )
+    row = scene.connection.execute(
+        "SELECT r.input, r.metadata, j.custom_id FROM jobs j JOIN job_requests r ON r.job_id = j.id"
+    ).fetchone()
+    assert row == ({"text": text}, {"m": "\\."}, "a\tb\\")
+    assert json.dumps(row[0]) == json.dumps({"text": text})
