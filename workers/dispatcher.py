@@ -22,7 +22,6 @@ from tierline import logs, queues
 from tierline.errors import TierlineError
 from tierline.leases import AliveWatch, HintWatch, LeaseWatch
 from tierline.services.batch import complete_finished
-from tierline.services.batch import complete_finished
 from tierline.services.dispatch import choose_hints
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
