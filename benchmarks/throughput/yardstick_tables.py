@@ -37,10 +37,12 @@ with app.producer_or_acquire() as producer:
 def fill(connection: psycopg.Connection[Any], jobs: int) -> list[UUID]:
     """That many queued rows; their ids."""
     ids = [new_id() for _ in range(jobs)]
-    with connection.cursor() as cursor:
-        with cursor.copy("COPY yard_jobs (id, status, input) FROM STDIN") as copy:
-            for one in ids:
-                copy.write_row((one, "queued", '{"text": "hello"}'))
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY yard_jobs (id, status, input) FROM STDIN") as copy,
+    ):
+        for one in ids:
+            copy.write_row((one, "queued", '{"text": "hello"}'))
     return ids
 
 

@@ -91,7 +91,8 @@ def _demo(console: Console, frontier: str, no_larger: bool, home: Path) -> int:
     limit = _budget(console, rows, features, second) if second.paid else None
     folder = home / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    product = Product(home, environment(frontier), lambda line: console.print(line, markup=False))
+    env = environment(frontier, second.stand_in)
+    product = Product(home, env, lambda line: console.print(line, markup=False))
     with contextlib.ExitStack() as stack:
         stack.callback(product.stop)
         product.start()

@@ -1,7 +1,8 @@
 """A model server at the far end of the network: real HTTP on loopback, Chat Completions, scripted.
 
 For tests (`ModelServer`, a thread) and benchmarks (`python -m tests.support.model_server`, a
-process of its own). It keeps a ledger of every call it got, so that books can be balanced against it.
+process of its own). It keeps a ledger of every call it got, so that books can be balanced against
+it.
 """
 
 import argparse
