@@ -50,18 +50,42 @@ class Dispatcher:
         self._stop = threading.Event()
         self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
         self._threads: Mapping[str, int] = {}  # queue → threads of the live workers that take it
+        self._failure: str | None = None
 
-    def run(self) -> None:
-        """Until told to stop."""
+    def run(self) -> str | None:
+        """Until told to stop. Returns what ended it before that, None for nothing."""
         self._pool.open()
-        watcher = threading.Thread(target=Watcher(self._settings, self).run, name="watcher")
+        watcher = threading.Thread(target=self._watch, name="watcher")
         watcher.start()
         try:
             self._choose_until_stopped()
+        except Exception as error:
+            self._fail("choosing", error)
         finally:
             self._stop.set()
             watcher.join(timeout=20.0)
             self._pool.close()
+        return self._failure
+
+    def _watch(self) -> None:
+        try:
+            Watcher(self._settings, self).run()
+        except Exception as error:
+            self._fail("watching", error)
+
+    def _fail(self, doing: str, error: Exception) -> None:
+        """End the process: one thread without the other would strand jobs, and nobody would see."""
+        if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
+            self._failure = "the database is not at this version: run 'tierline db upgrade'"
+        else:
+            self._failure = f"{doing} failed: {type(error).__name__}"
+            log.error(
+                "dispatcher_failed",
+                doing=doing,
+                error=type(error).__name__,
+                at=logs.frames_of(error),
+            )
+        self._stop.set()
 
     def stop(self) -> None:
         self._stop.set()
@@ -261,7 +285,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop())
     log.info("dispatcher_ready")
-    dispatcher.run()
+    failure = dispatcher.run()
+    if failure is not None:
+        print(f"dispatcher: {failure}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -21,6 +21,7 @@ from tierline.jobs import (
     ProviderFailed,
     Route,
 )
+from tierline.logs import frames_of
 from tierline.prompts import PriorFailure
 from tierline.providers.types import CallFailed
 from tierline.scheduling import backoff_s
@@ -168,7 +169,7 @@ class Executor:
             raise
         except Exception as error:
             kind = type(error).__name__
-            log.error("attempt_crashed", error=kind, exc_info=_frames_only(error))
+            log.error("attempt_crashed", error=kind, at=frames_of(error))
             reason = f"internal error ({kind})"
             return (
                 ProviderFailed(Verdict.PROVIDER_ERROR, reason, wait_s=self.settings.retry_base_s),
@@ -220,13 +221,3 @@ def _most_s(feature: Feature, tier: Tier) -> float:
     if confidence is not None:
         calls = confidence.samples or 2
     return calls * len(tier.models) * tier.timeout_s + SLACK_S
-
-
-def _frames_only(error: BaseException) -> str:
-    """Where it happened, without the exception's text, which may hold an input."""
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return " > ".join(frames)

@@ -12,9 +12,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import migrations
+from tierline.errors import Conflict
 from tierline.storage.engine import connect_args, psycopg_url
 
 UPGRADE_LOCK = 0x7E21_0001
+
+
+class NewerDatabase(Conflict):
+    """The database was migrated by a later version; there is no way back down."""
 
 
 def create_engine(url: str) -> sa.Engine:
@@ -49,7 +54,10 @@ def known() -> frozenset[str]:
 
 
 def upgrade(database_url: str) -> tuple[str | None, str]:
-    """Migrate to this code's revision. Returns the revision before and after."""
+    """Migrate to this code's revision. Returns the revision before and after.
+
+    Raises NewerDatabase for a revision that this code has not heard of.
+    """
     config = _config()
     engine = create_engine(database_url)
     try:
@@ -61,6 +69,11 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
             connection.commit()
             before = MigrationContext.configure(connection).get_current_revision()
             connection.commit()
+            if before is not None and before not in known():
+                raise NewerDatabase(
+                    f"the database is at revision {before}, of a later version of tierline; "
+                    f"this one knows {head()}: run the later version"
+                )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()

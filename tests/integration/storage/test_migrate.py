@@ -1,0 +1,41 @@
+"""Migrations on a real database: from empty, again, two at once, and to what the code describes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tierline.storage import migrate
+from tierline.storage.tables import metadata
+
+LATER = "9999_of_a_later_version"
+
+
+def test_an_empty_database_comes_to_the_revision_of_this_code(empty_database_url: str) -> None:
+    assert migrate.upgrade(empty_database_url) == (None, migrate.head())
+    assert migrate.upgrade(empty_database_url) == (migrate.head(), migrate.head())
+
+
+def test_two_upgrades_at_once_are_one(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(2) as both:
+        found = list(both.map(migrate.upgrade, [empty_database_url] * 2))
+    assert sorted(before or "" for before, _ in found) == ["", migrate.head()]
+
+
+def test_the_migrations_make_what_the_tables_describe(fresh_database_url: str) -> None:
+    engine = migrate.create_engine(fresh_database_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_a_database_of_a_later_version_is_left_alone_and_said(fresh_database_url: str) -> None:
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s", (LATER,))
+        with pytest.raises(migrate.NewerDatabase, match=LATER):
+            migrate.upgrade(fresh_database_url)
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert found == (LATER,)

@@ -1,0 +1,60 @@
+"""A dispatcher that cannot go on says so and ends, to be started anew; it never half works."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def dispatcher(environment: None) -> Iterator["subprocess.Popen[str]"]:
+    """A dispatcher process on the settings of this module."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workers.dispatcher"],
+        env=dict(os.environ),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_database_that_is_not_migrated_is_said_and_no_traceback(empty_database_url: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.dispatcher"],
+        env={**os.environ, "DATABASE_URL": empty_database_url, "REDIS_URL": "redis://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "run 'tierline db upgrade'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_it_ends_when_its_watcher_does(
+    dispatcher: "subprocess.Popen[str]", database_url: str
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        wait_until(
+            lambda: (
+                connection.execute(
+                    "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND application_name LIKE '%dispatcher%'"
+                ).fetchone()
+                is not None
+            ),
+            30,
+            "the dispatcher to connect",
+        )
+        connection.execute("ALTER TABLE worker_beats RENAME COLUMN beat TO beaten")
+    assert dispatcher.wait(30) == 1
