@@ -70,17 +70,16 @@ _KEY = _object(
     last_used_at=_WHEN,
 )
 
-_FEATURE = _object(
-    name=_TEXT,
-    version=_INT,
-    description=_TEXT,
-    routing=_TEXT,
-    tiers={
+_FEATURE: Schema = {
+    "name": _TEXT,
+    "description": _TEXT,
+    "routing": _TEXT,
+    "tiers": {
         "type": "array",
         "items": _object(name=_TEXT, models={"type": "array", "items": _TEXT}),
     },
-    applied_at=_WHEN,
-)
+    "applied_at": _WHEN,
+}
 
 _ID: Schema = {"type": "string", "format": "uuid"}
 _ENDPOINT = _object(
@@ -185,19 +184,15 @@ COMPONENTS: Mapping[str, Schema] = {
         comment=_nullable("string"),
         created_at=_TIME,
     ),
-    "Feature": _FEATURE,
+    "Feature": _object(**_FEATURE, version=_INT),
     "FeatureList": _list("Feature"),
-    "AppliedFeature": {
-        "allOf": [
-            ref("Feature"),
-            _object(
-                version=_nullable("integer", description="null: a dry run of something new"),
-                changed={"type": "boolean", "description": "false: it was current already"},
-                dry_run=_BOOL,
-                warnings={"type": "array", "items": _TEXT},
-            ),
-        ]
-    },
+    "AppliedFeature": _object(
+        **_FEATURE,
+        version=_nullable("integer", description="null: a dry run of something new"),
+        changed={"type": "boolean", "description": "false: it was current already"},
+        dry_run=_BOOL,
+        warnings={"type": "array", "items": _TEXT},
+    ),
     "FeatureVersion": {
         "allOf": [
             ref("Feature"),

@@ -108,9 +108,9 @@ def test_after_a_kill_of_up_the_next_one_ends_what_was_left(tmp_path: Path, proc
             connection.execute("CREATE TABLE kept AS SELECT 1 AS id")
         first.process.kill()
         first.process.wait()
-        assert psutil.pid_exists(orphans[0])
+        orphan = psutil.Process(orphans[0])
         with run_up(home, "--procfile", str(procfile), env=NO_MODEL) as second:
-            assert not psutil.pid_exists(orphans[0])
+            assert left([orphan]) == []
             with psycopg.connect(str(second.line["database_url"])) as connection:
                 assert connection.execute("SELECT id FROM kept").fetchone() == (1,)
 

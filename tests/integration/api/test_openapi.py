@@ -1,0 +1,183 @@
+"""The OpenAPI document is right: what it tells of happens, and nothing else does.
+
+Every answer of every test in this folder is held against it by the client; here each operation is
+walked for the refusals that it documents.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.api import Api, serving
+from tierline.services.accounts import create_key
+
+Connection = psycopg.Connection[Any]
+Operation = tuple[str, str, dict[str, Any]]
+NOBODY = "00000000-0000-7000-8000-000000000000"
+BODIES = {"post", "put", "patch"}
+
+
+@pytest.fixture(scope="module")
+def document(api: Api) -> dict[str, Any]:
+    return api.document
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> list[Operation]:
+    return [
+        (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def address(path: str, job: str = NOBODY) -> str:
+    """The path with every parameter filled by something that does not exist."""
+    filled = path
+    for name, value in {
+        "{key_id}": "999999999",
+        "{name}": "nothing-of-the-kind",
+        "{number}": "1",
+    }.items():
+        filled = filled.replace(name, value)
+    while "{" in filled:
+        start, end = filled.index("{"), filled.index("}")
+        filled = filled[:start] + job + filled[end + 1 :]
+    return filled
+
+
+def test_the_document_names_the_product_and_every_route(document: dict[str, Any]) -> None:
+    assert document["info"]["title"] == "tierline"
+    assert document["info"]["version"]
+    assert {
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
+        "/v1/jobs/{job_id}/cancel",
+        "/v1/jobs/{job_id}/attempts",
+        "/v1/jobs/{job_id}/feedback",
+        "/v1/features",
+        "/v1/queues",
+        "/v1/usage",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    } <= set(document["paths"])
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    def references(value: Any) -> Iterator[str]:
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            for inner in value.values():
+                yield from references(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from references(inner)
+
+    for reference in references(document):
+        found: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+
+
+def test_every_refusal_is_documented_as_a_problem(operations: list[Operation]) -> None:
+    for method, path, operation in operations:
+        for status, told in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(told["content"]) == ["application/problem+json"], (method, path, status)
+
+
+def test_every_operation_of_v1_wants_a_key_and_refuses_its_absence(
+    api: Api, operations: list[Operation]
+) -> None:
+    nobody = api.as_(None)
+    for method, path, operation in operations:
+        if path.startswith("/v1/"):
+            assert operation["security"], (method, path)
+            response = nobody.send(method.upper(), address(path))
+            assert response.status_code == 401, (method, path)
+
+
+def test_a_key_without_the_scope_is_403_wherever_that_is_documented(
+    api: Api, rows: Connection, operations: list[Operation]
+) -> None:
+    reader = api.as_(create_key(rows, "default", ("read",)).key)
+    submitter = api.as_(create_key(rows, "default", ("submit",)).key)
+    for method, path, operation in operations:
+        if "403" in operation["responses"]:
+            answers = {
+                client.send(method.upper(), address(path)).status_code
+                for client in (reader, submitter)
+            }
+            assert 403 in answers, (method, path)
+
+
+def test_what_does_not_exist_is_404_wherever_that_is_documented(
+    api: Api, operations: list[Operation]
+) -> None:
+    bodies = {
+        "/v1/accounts/{name}": {"weight": 2},
+        "/v1/jobs/{job_id}/feedback": {"correct": True},
+        "/v1/keys": {"account": "nobody"},
+    }
+    walked = 0
+    for method, path, operation in operations:
+        mine = path.startswith(("/v1/jobs", "/v1/features", "/v1/keys", "/v1/accounts"))
+        if mine and "404" in operation["responses"]:
+            more = {"json": bodies[path]} if path in bodies else {}
+            response = api.send(method.upper(), address(path), **more)
+            assert response.status_code == 404, (method, path, response.text)
+            walked += 1
+    assert walked >= 8
+
+
+def test_bodies_of_another_type_form_or_size_are_refused_as_documented(
+    api: Api, operations: list[Operation]
+) -> None:
+    walked = 0
+    for method, path, operation in operations:
+        told = operation["responses"]
+        if method not in BODIES or "415" not in told or path.startswith("/v1/batches"):
+            continue
+        walked += 1
+        where = address(path)
+
+        def status(content: bytes, kind: str, method: str = method, where: str = where) -> int:
+            headers = {"Content-Type": kind}
+            return api.send(method.upper(), where, content=content, headers=headers).status_code
+
+        assert status(b"x", "image/png") == 415, (method, path)
+        if "400" in told:
+            assert status(b"\xff", "application/json") == 400, (method, path)
+        if "413" in told:
+            assert status(b" " * 1_100_000, "application/json") == 413, (method, path)
+        if "422" in told:
+            # A list is the body of none of them.
+            assert status(b"[]", "application/json") == 422, (method, path)
+    assert walked >= 6
+
+
+def test_everything_but_health_is_503_without_a_migrated_database(
+    empty_database_url: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    operations: list[Operation],
+) -> None:
+    from tierline.settings import settings
+
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    settings.cache_clear()
+    with serving() as url:
+        client = Api(url, "tl_" + "b" * 43)
+        for method, path, operation in operations:
+            response = client.send(method.upper(), address(path))
+            if path == "/healthz":
+                assert response.status_code == 200
+            else:
+                assert "503" in operation["responses"], (method, path)
+                assert response.status_code == 503, (method, path)
+    settings.cache_clear()

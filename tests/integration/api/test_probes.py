@@ -1,0 +1,114 @@
+"""Whether the API says that it lives and can serve, with parts of it away."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.api import Api, serving
+from tests.support.waiting import wait_until
+from tierline.services.accounts import make_run_key
+from tierline.settings import settings
+from tierline.stack.ports import free_port
+from tierline.stack.servers import running_servers
+from tierline.storage import migrate
+
+
+def test_a_ready_api_tells_what_is_missing_around_it(api: Api) -> None:
+    body = api.as_(None).get("/readyz").json()
+    assert body["ready"] is True
+    assert body["degraded"]["dispatcher"]
+    assert body["degraded"]["queue:slm"]
+    assert "OPENAI_API_KEY" in body["degraded"]["feature:echo"]
+    assert "broker" not in body["degraded"]
+
+
+def test_a_database_that_is_not_migrated_is_said_and_picked_up_once_it_is(
+    empty_database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    settings.cache_clear()
+    with serving() as url:
+        api = Api(url, "tl_" + "a" * 43)
+        assert api.get("/healthz").status_code == 200
+        for path in ("/readyz", "/v1/jobs", "/v1/features"):
+            response = api.get(path)
+            assert response.status_code == 503
+            assert "tierline db upgrade" in response.json()["detail"]
+        asked = api.post("/v1/jobs", json={})
+        assert asked.status_code == 503
+        assert int(asked.headers["retry-after"]) >= 1
+        migrate.upgrade(empty_database_url)
+        wait_until(lambda: api.get("/readyz").status_code == 200, 20, "the API to be ready")
+        client = api.as_(make_run_key(empty_database_url, "late"))
+        wait_until(lambda: client.get("/v1/jobs").status_code == 200, 10, "a list of jobs")
+    settings.cache_clear()
+
+
+def test_a_broker_that_is_away_is_only_told(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    settings.cache_clear()
+    with serving() as url:
+        ready = Api(url, None).get("/readyz")
+        assert ready.status_code == 200
+        assert "does not answer" in ready.json()["degraded"]["broker"]
+    settings.cache_clear()
+
+
+def test_the_process_starts_without_postgres_recovers_with_it_and_stops_in_order(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with running_servers(tmp_path / "home") as servers:
+        from tierline.stack import postgres, valkey
+
+        database_url = postgres.url(servers.home, "postgres")
+        migrate.upgrade(database_url)
+        key = make_run_key(database_url, "probe")
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "REDIS_URL": valkey.url(servers.home),
+        }
+        servers.postgres.stop(20)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api", "--port", str(port)],
+            env=environment,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            api = _once_it_answers(url, key)
+            assert api.get("/readyz").status_code == 503
+            assert api.get("/v1/jobs").status_code == 503
+            servers.postgres.start()
+            wait_until(lambda: api.get("/v1/jobs").status_code == 200, 30, "the API to recover")
+            # Cut every connection: the next request goes on through it.
+            servers.postgres.stop(20)
+            servers.postgres.start()
+            wait_until(lambda: api.get("/readyz").status_code == 200, 30, "the API to recover")
+            assert api.get("/v1/jobs").status_code == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert key.encode() not in log
+
+
+def _once_it_answers(url: str, key: str) -> Api:
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{url}/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(answers, 30, "the process to answer")
+    return Api(url, key)

@@ -1,0 +1,123 @@
+"""A real API process's insides on loopback, and a client that holds every answer to the OpenAPI."""
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import uvicorn
+
+from api.app import create_app
+from tests.support.waiting import wait_until
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """The address of an API on the settings of this process, for as long as the block lasts."""
+    config = uvicorn.Config(
+        create_app(), host="127.0.0.1", port=0, ws="none", access_log=False, log_config=None
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="api")
+    thread.start()
+    try:
+        wait_until(lambda: server.started or not thread.is_alive(), 30, "the API")
+        assert server.started
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+class Api:
+    """Sends requests with one key; each answer must be one that the OpenAPI document tells of."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+        self.url = url
+        self._contract = Contract(self._http.get("/openapi.json").json())
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return self._contract.document
+
+    def as_(self, key: str | None) -> "Api":
+        return Api(self.url, key)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.send("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.send("POST", path, **more)
+
+    def send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        response = self._http.request(method, path, **more)
+        self._contract.check(response)
+        return response
+
+    def submit(self, text: str = "hello", **more: Any) -> dict[str, Any]:
+        """A job of the feature `echo`; its JSON."""
+        response = self.post("/v1/jobs", json={"feature": "echo", "input": {"text": text}, **more})
+        assert response.status_code == 202, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+
+class Contract:
+    """An OpenAPI document that answers are held against."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self._paths = [
+            (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)), path) for path in document["paths"]
+        ]
+
+    def check(self, response: httpx.Response) -> None:
+        """Raises AssertionError for an answer that the document does not tell of."""
+        request = response.request
+        operation = self.operation(request.method, request.url.path)
+        if operation is None:
+            assert response.status_code in (404, 405), f"{request.method} {request.url.path}"
+            self._fits({"$ref": "#/components/schemas/Problem"}, response.json())
+            return
+        status = str(response.status_code)
+        told = operation["responses"].get(status)
+        assert told is not None, f"{request.method} {request.url.path}: {status} {response.text}"
+        content = told.get("content", {})
+        if not content:
+            assert not response.content
+            return
+        kind = response.headers["content-type"].partition(";")[0]
+        assert kind in content, f"{request.url.path} {status}: {kind}"
+        if kind.endswith("json"):
+            self._fits(content[kind]["schema"], response.json())
+        for name, header in told.get("headers", {}).items():
+            assert not header.get("required") or name in response.headers
+
+    def operation(self, method: str, path: str) -> dict[str, Any] | None:
+        exact = self.document["paths"].get(path)
+        if exact is None:
+            exact = next(
+                (
+                    self.document["paths"][name]
+                    for form, name in self._paths
+                    if form.fullmatch(path)
+                ),
+                {},
+            )
+        found: dict[str, Any] | None = exact.get(method.lower())
+        return found
+
+    def _fits(self, schema: dict[str, Any], value: Any) -> None:
+        whole = {**schema, "components": self.document["components"]}
+        errors = list(jsonschema_rs.Draft202012Validator(whole).iter_errors(value))
+        assert not errors, [f"{list(error.instance_path)}: {error.message}" for error in errors]
