@@ -209,6 +209,7 @@ COMPONENTS: Mapping[str, Schema] = {
             "items": _object(
                 queue=_TEXT,
                 waiting={"type": "integer", "description": "in Postgres, with no hint out"},
+                delayed={"type": "integer", "description": "of the waiting, not due yet"},
                 hinted={"type": "integer", "description": "on their way through the broker"},
                 running=_INT,
                 threads={"type": "integer", "description": "of live workers"},

@@ -86,10 +86,10 @@ def picture(answer: JSON) -> "Group":
                     row["queue"],
                     f"{row['waiting']:,}",
                     bar(row["waiting"], longest),
-                    row.get("delayed"),
+                    f"{row['delayed']:,}",
                     row["hinted"],
                     f"{row['running']}/{row['threads']}" if row["threads"] else row["running"],
-                    seconds(row.get("oldest_s")) or "-",
+                    seconds(row["oldest_s"]) or "-",
                 )
                 for row in rows
             ],

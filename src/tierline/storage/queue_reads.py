@@ -19,27 +19,32 @@ LANES = (SLM, SLM_BACKFILL, DEEPER, DEEPER_BACKFILL, QUARANTINE, WEBHOOKS)
 LATELY_S = 3600.0
 
 DEPTHS = """
-SELECT queue, sum(waiting)::bigint AS waiting, sum(hinted)::bigint AS hinted,
+SELECT queue, sum(waiting)::bigint AS waiting, sum(delayed)::bigint AS delayed,
+    sum(hinted)::bigint AS hinted,
     sum(running)::bigint AS running, sum(accounts)::bigint AS accounts_waiting,
     CASE WHEN min(since) IS NOT NULL  -- greatest() would make 0 of "nothing waits"
         THEN greatest(0, extract(epoch FROM clock_timestamp() - min(since)))::float8
     END AS oldest_s
 FROM (
-    SELECT queue, count(*) AS waiting, 0 AS hinted, 0 AS running,
+    SELECT queue, count(*) AS waiting,
+        count(*) FILTER (WHERE run_after > statement_timestamp()) AS delayed,
+        0 AS hinted, 0 AS running,
         count(DISTINCT account_id) AS accounts,
         min(run_after) FILTER (WHERE run_after <= statement_timestamp()) AS since
     FROM jobs WHERE status = 'queued' AND hint_no IS NULL GROUP BY queue
     UNION ALL
-    SELECT queue, 0, count(*), 0, 0, min(run_after) FROM jobs
+    SELECT queue, 0, 0, count(*), 0, 0, min(run_after) FROM jobs
     WHERE status = 'queued' AND hint_no IS NOT NULL GROUP BY queue
     UNION ALL
-    SELECT queue, 0, 0, count(*), 0, NULL FROM jobs WHERE status = 'in_progress' GROUP BY queue
+    SELECT queue, 0, 0, 0, count(*), 0, NULL FROM jobs WHERE status = 'in_progress' GROUP BY queue
     UNION ALL
-    SELECT 'webhooks', count(*), 0, 0, count(DISTINCT account_id),
+    SELECT 'webhooks', count(*),
+        count(*) FILTER (WHERE next_try_at > statement_timestamp()), 0, 0,
+        count(DISTINCT account_id),
         min(next_try_at) FILTER (WHERE next_try_at <= statement_timestamp())
     FROM deliveries WHERE status = 'pending' AND hint_no IS NULL AND claim_token IS NULL
     UNION ALL
-    SELECT 'webhooks', 0, count(*) FILTER (WHERE claim_token IS NULL),
+    SELECT 'webhooks', 0, 0, count(*) FILTER (WHERE claim_token IS NULL),
         count(*) FILTER (WHERE claim_token IS NOT NULL), 0, NULL
     FROM deliveries
     WHERE status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)
@@ -65,6 +70,7 @@ class Depth:
 
     queue: str
     waiting: int = 0  # in Postgres, with no hint out
+    delayed: int = 0  # of those, not due yet: a retry's or a webhook's next try
     hinted: int = 0  # on their way through the broker
     running: int = 0
     accounts_waiting: int = 0

@@ -20,17 +20,22 @@ def queues(api: Api) -> dict[str, dict[str, Any]]:
 
 def test_queues_tell_what_waits_is_hinted_and_runs(api: Api, other: Api, rows: Connection) -> None:
     before = queues(api)["slm"]
-    ids = [api.submit()["id"], api.submit()["id"], other.submit()["id"]]
+    ids = [api.submit()["id"], api.submit()["id"], other.submit()["id"], other.submit()["id"]]
     rows.execute("UPDATE jobs SET hint_no = 1 WHERE id = %s", (ids[0],))
     rows.execute(
         "UPDATE jobs SET status = 'in_progress', claim_token = %s WHERE id = %s", (uuid4(), ids[1])
     )
+    rows.execute(
+        "UPDATE jobs SET run_after = clock_timestamp() + interval '1 h' WHERE id = %s", (ids[3],)
+    )
     after = queues(api)["slm"]
     changed = {
         name: after[name] - before[name]
-        for name in ("waiting", "hinted", "running", "accounts_waiting")
+        for name in ("waiting", "delayed", "hinted", "running", "accounts_waiting")
     }
-    assert changed == {"waiting": 1, "hinted": 1, "running": 1, "accounts_waiting": 1}
+    assert changed == {
+        "waiting": 2, "delayed": 1, "hinted": 1, "running": 1, "accounts_waiting": 1
+    }  # fmt: skip
     assert after["oldest_s"] >= 0
     assert queues(api)["deeper-analysis"]["oldest_s"] is None
     assert queues(api)["webhooks"]["oldest_s"] is None
