@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
+from tierline.stack.ports import free_port
 from tierline.stack.servers import Servers, running_servers
 from tierline.storage.migrate import upgrade
 
@@ -77,3 +81,21 @@ def model_server(latency_ms: float) -> Iterator[str]:
     with process(arguments, dict(os.environ), output=subprocess.PIPE) as child:
         assert child.stdout is not None
         yield str(json.loads(child.stdout.readline())["url"])
+
+
+@contextmanager
+def api(environment: dict[str, str]) -> Iterator[str]:
+    """The URL of an API process that is ready."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with process(["-m", "api", "--port", str(port)], environment):
+        wait_until(lambda: answers(f"{url}/readyz", 200), 60, "the API", 0.05)
+        yield url
+
+
+def answers(url: str, status: int) -> bool:
+    """Whether a GET is answered with that status by now."""
+    try:
+        return httpx.get(url, trust_env=False).status_code == status
+    except httpx.TransportError:
+        return False

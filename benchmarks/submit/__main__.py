@@ -6,21 +6,23 @@ round's ratio is of neighbours in time, and the medians are what counts. Asked f
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from statistics import median
 
-import httpx
 import psycopg
 import uvloop
 
-from benchmarks.stage import process, stage
+from benchmarks.command import read_arguments
+from benchmarks.figures import Figure, hand_over, progress, share
+from benchmarks.stage import answers, api, process, stage
 from benchmarks.submit.load import Round, load
 from tests.support.rows import add_feature, two_tiers
+from tests.support.waiting import wait_until
 from tierline.services.accounts import make_run_key
 from tierline.stack.ports import free_port
 
 WANTED = 0.8
+OURS = "POST /v1/jobs"
 
 
 def main() -> int:
@@ -28,21 +30,23 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="of one round on one endpoint")
     parser.add_argument("--connections", type=int, default=32)
-    arguments = parser.parse_args()
+    arguments = read_arguments(parser, {"rounds": 3, "seconds": 1.5})
     with stage() as ground:
         with psycopg.connect(ground.database_url, autocommit=True) as connection:
             add_feature(connection, two_tiers("echo"))
         key = make_run_key(ground.database_url, "benchmark")
-        ours, theirs = free_port(), free_port()
+        theirs = free_port()
         environment = ground.environment()
         with (
-            process(["-m", "api", "--port", str(ours)], environment),
+            api(environment) as url,
             process(["-m", "benchmarks.submit.yardstick", str(theirs)], environment),
         ):
-            _wait(lambda: httpx.get(f"http://127.0.0.1:{ours}/readyz").status_code == 200)
-            _wait(lambda: httpx.get(f"http://127.0.0.1:{theirs}/none").status_code == 404)
+            ours = int(url.rpartition(":")[2])
+            wait_until(
+                lambda: answers(f"http://127.0.0.1:{theirs}/none", 404), 60, "the yardstick", 0.05
+            )
             sides = {
-                "POST /v1/jobs": (ours, "/v1/jobs"),
+                OURS: (ours, "/v1/jobs"),
                 "plain": (theirs, "/plain"),
                 "strong": (theirs, "/strong"),
             }
@@ -61,37 +65,42 @@ def main() -> int:
                     )
                     if number:
                         rounds[name].append(one)
-    return _report(rounds)
+                if number:
+                    progress(
+                        f"round {number}: "
+                        + ", ".join(
+                            f"{name} {found[-1].rate:.0f}/s" for name, found in rounds.items()
+                        )
+                    )
+    return hand_over(_figures(rounds), as_json=arguments.json)
 
 
-def _report(rounds: dict[str, list[Round]]) -> int:
-    mine = rounds["POST /v1/jobs"]
-    sys.stdout.write(f"{'':14} {'jobs/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>7}\n")
-    ratios = {}
+def _figures(rounds: Mapping[str, Sequence[Round]]) -> list[Figure]:
+    mine = rounds[OURS]
+    figures: list[Figure] = []
     for name, found in rounds.items():
-        pairs = zip(mine, found, strict=True)
-        ratios[name] = median(one.rate / other.rate for one, other in pairs)
-        p50, p99 = (
-            median(one.latencies_s[int(len(one.latencies_s) * share)] * 1000 for one in found)
-            for share in (0.5, 0.99)
+        if name != OURS:
+            ratios = [one.rate / other.rate for one, other in zip(mine, found, strict=True)]
+            figures.append(
+                Figure(
+                    f"{OURS} / {name} endpoint",
+                    median(ratios),
+                    "",
+                    WANTED,
+                    low=min(ratios),
+                    high=max(ratios),
+                )
+            )
+    for name, found in rounds.items():
+        rates = [one.rate for one in found]
+        shown = name if name == OURS else f"{name} endpoint"
+        figures.append(
+            Figure(f"  {shown}", median(rates), "jobs/s", low=min(rates), high=max(rates))
         )
-        rate = median(one.rate for one in found)
-        said = "" if found is mine else f"{ratios[name]:7.2f}"
-        sys.stdout.write(f"{name:14} {rate:8.0f} {p50:8.1f} {p99:8.1f} {said}\n")
-    sys.stdout.write(f"ratio: of POST /v1/jobs to the endpoint; asked for at least {WANTED}\n")
-    return 0 if min(ratios.values()) >= WANTED else 1
-
-
-def _wait(true: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        try:
-            if true():
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise TimeoutError("a server did not start")
+    p50, p99 = (median(share(one.latencies_s, part) for one in mine) for part in (0.5, 0.99))
+    figures.append(Figure(f"  {OURS} under this load, p50", p50 * 1000, "ms"))
+    figures.append(Figure(f"  {OURS} under this load, p99", p99 * 1000, "ms"))
+    return figures
 
 
 if __name__ == "__main__":

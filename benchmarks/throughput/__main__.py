@@ -1,34 +1,44 @@
 """`python -m benchmarks.throughput`: the product and two yardsticks in turn, and their ratios.
 
-Each side finds its whole backlog waiting, has the same number of calls in flight over the same
-number of processes, the same Postgres, broker and model server, and is measured over the same
-window after its workers are warm.
+Each side finds its whole backlog waiting, has the same number of threads over the same number of
+processes, the same Postgres, broker and model server, and is measured over the same window after
+its workers are warm. No side can have more calls in flight than it has threads.
+
+The product's backlog belongs to four accounts: it keeps the last eighth of a queue's threads from
+any one account, so that one alone would never have all of them at work.
 """
 
 import argparse
 import contextlib
-import json
-import statistics
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import mean, median
 from typing import Any
 
 import psycopg
 
+from benchmarks.command import read_arguments
+from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.stage import Stage, model_server, process, stage
 from benchmarks.throughput import yardstick_tables
 from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.waiting import wait_until
 from tierline.ids import new_id
 
+WANTED = {"plain": 1.0, "strong": 0.85}
 PROCESSES = 2
+ACCOUNTS = 4
+LOOK_S = 0.25  # between two looks at how many jobs are in flight
 WARM = 500  # jobs done before the window begins
 Connection = psycopg.Connection[Any]
 
 
 def fill_product(connection: Connection, jobs: int) -> None:
-    """The backlog of the product: one account's jobs, with their inputs."""
-    account = add_account(connection, f"bench-{new_id()}")
+    """The backlog of the product: jobs, with their inputs, of a few accounts."""
+    accounts = [add_account(connection, f"bench-{new_id()}") for _ in range(ACCOUNTS)]
     feature = two_tiers(f"echo-{new_id().hex[-8:]}")
     version = add_feature(connection, feature)
     ids = [new_id() for _ in range(jobs)]
@@ -37,7 +47,7 @@ def fill_product(connection: Connection, jobs: int) -> None:
             "COPY jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)"
             " FROM STDIN"
         ) as copy:
-            for one in ids:
+            for one, account in zip(ids, itertools.cycle(accounts), strict=False):
                 copy.write_row((one, account, version, "queued", "slm", 0, "slm"))
         with cursor.copy("COPY job_requests (job_id, input) FROM STDIN") as copy:
             for one in ids:
@@ -45,20 +55,17 @@ def fill_product(connection: Connection, jobs: int) -> None:
 
 
 def product(on: Stage, connection: Connection, url: str, jobs: int, flight: int) -> Iterator[str]:
-    """Run the product on a fresh backlog; yields the statement that counts what is done."""
+    """Run the product on a fresh backlog; yields the table that tells."""
     connection.execute("TRUNCATE jobs, job_requests, attempts, calls, answers")
     fill_product(connection, jobs)
-    # No account may hold the last eighth of a queue's threads: as many more are started, so that
-    # the same number of calls is in flight on every side.
-    threads = -(-flight * 8 // 7) // PROCESSES + 1
     environment = on.environment(OPENAI_BASE_URL=url, TIERLINE_LOG_FORMAT="json")
     with contextlib.ExitStack() as running:
         running.enter_context(process(["-m", "workers.dispatcher"], environment))
         for number in range(PROCESSES):
             arguments = ["-m", "workers", "--queues", "slm,slm-backfill"]
-            arguments += ["--name", f"slm-{number}", "--threads", str(threads)]
+            arguments += ["--name", f"slm-{number}", "--threads", str(flight // PROCESSES)]
             running.enter_context(process(arguments, environment))
-        yield "SELECT count(*) FROM jobs WHERE status = 'completed'"
+        yield "jobs"
 
 
 def by_hand(task: str, queue: str) -> Callable[[Stage, Connection, str, int, int], Iterator[str]]:
@@ -76,7 +83,7 @@ def by_hand(task: str, queue: str) -> Callable[[Stage, Connection, str, int, int
                 arguments += ["-Q", queue, "-n", f"yard-{number}@localhost", "--loglevel=ERROR"]
                 arguments += ["--without-gossip", "--without-mingle", "--task-events"]
                 running.enter_context(process(arguments, environment))
-            yield "SELECT count(*) FROM yard_jobs WHERE status = 'completed'"
+            yield "yard_jobs"
 
     return run
 
@@ -88,58 +95,95 @@ SIDES = {
 }
 
 
-def rate(side: str, on: Stage, url: str, jobs: int, flight: int, window_s: float) -> float:
-    """Jobs a second of one side over a window that begins when it is warm."""
-    with psycopg.connect(on.database_url, autocommit=True) as connection:
-        with contextlib.contextmanager(SIDES[side])(on, connection, url, jobs, flight) as count:
+@dataclass(frozen=True)
+class Window:
+    """What was seen of one side once it was warm."""
 
-            def done() -> int:
-                row = connection.execute(count).fetchone()
-                assert row is not None
-                return int(row[0])
+    jobs_per_s: float
+    in_flight: float  # claimed and not finished, on average
 
-            deadline = time.monotonic() + 60
-            while done() < WARM:
-                if time.monotonic() > deadline:
-                    raise SystemExit(f"{side}: nothing is done after a minute")
-                time.sleep(0.05)
-            before, started = done(), time.monotonic()
-            time.sleep(window_s)
-            after, ended = done(), time.monotonic()
-            if after >= jobs:
-                raise SystemExit(f"{side}: the backlog ran dry; take more --jobs")
-        return (after - before) / (ended - started)
+
+def measure(side: str, on: Stage, url: str, jobs: int, flight: int, window_s: float) -> Window:
+    """One side over a window that begins when it is warm."""
+    with (
+        psycopg.connect(on.database_url, autocommit=True) as connection,
+        contextlib.contextmanager(SIDES[side])(on, connection, url, jobs, flight) as table,
+    ):
+
+        def count(status: str) -> int:
+            row = connection.execute(
+                f"SELECT count(*) FROM {table} WHERE status = '{status}'"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        wait_until(lambda: count("completed") >= WARM, 60, f"{side} to be warm", 0.05)
+        before, started = count("completed"), time.monotonic()
+        in_flight: list[int] = []
+        while time.monotonic() < started + window_s:
+            in_flight.append(count("in_progress"))
+            time.sleep(LOOK_S)
+        after, ended = count("completed"), time.monotonic()
+        if after >= jobs:
+            raise SystemExit(f"{side}: the backlog ran dry; take more --jobs")
+    return Window((after - before) / (ended - started), mean(in_flight))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
     parser.add_argument("--jobs", type=int, default=20_000)
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--window-s", type=float, default=10.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--latency-ms", type=float, default=50.0)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    rates: dict[str, list[float]] = {side: [] for side in SIDES}
+    arguments = read_arguments(parser, {"rounds": 2, "window_s": 4.0, "jobs": 10_000})
+    found: dict[str, list[Window]] = {side: [] for side in SIDES}
     with stage() as on, model_server(arguments.latency_ms) as url:
         for number in range(arguments.rounds):
-            for side in SIDES:
-                found = rate(side, on, url, arguments.jobs, arguments.in_flight, arguments.window_s)
-                rates[side].append(found)
-                print(f"round {number + 1}: {side:9} {found:7.1f} jobs/s", file=sys.stderr)
-    ratios = {
-        side: statistics.median(
-            ours / theirs for ours, theirs in zip(rates["tierline"], rates[side], strict=True)
+            for side, windows in found.items():
+                windows.append(
+                    measure(side, on, url, arguments.jobs, arguments.in_flight, arguments.window_s)
+                )
+                progress(
+                    f"round {number + 1}: {side:9} {windows[-1].jobs_per_s:7.1f} jobs/s"
+                    f" with {windows[-1].in_flight:.0f} in flight"
+                )
+    return hand_over(_figures(found), as_json=arguments.json)
+
+
+def _figures(found: dict[str, list[Window]]) -> list[Figure]:
+    figures = []
+    for side, wanted in WANTED.items():
+        ratios = [
+            ours.jobs_per_s / theirs.jobs_per_s
+            for ours, theirs in zip(found["tierline"], found[side], strict=True)
+        ]
+        figures.append(
+            Figure(
+                f"throughput / {side} Celery task",
+                median(ratios),
+                "",
+                wanted,
+                low=min(ratios),
+                high=max(ratios),
+            )
         )
-        for side in ("plain", "strong")
-    }
-    if arguments.json:
-        print(json.dumps({"jobs_per_s": rates, "ratios": ratios}))
-    else:
-        print(f"throughput, {arguments.in_flight} in flight, {arguments.jobs} waiting:")
-        for side, found in ratios.items():
-            print(f"  tierline / {side}: {found:.2f} (median of {arguments.rounds} rounds)")
-    return 0
+    for side, windows in found.items():
+        rates = [window.jobs_per_s for window in windows]
+        figures.append(
+            Figure(f"  {side}", median(rates), "jobs/s", low=min(rates), high=max(rates))
+        )
+        in_flight = [window.in_flight for window in windows]
+        figures.append(
+            Figure(
+                f"  {side}, in flight",
+                median(in_flight),
+                "jobs",
+                low=min(in_flight),
+                high=max(in_flight),
+            )
+        )
+    return figures
 
 
 if __name__ == "__main__":

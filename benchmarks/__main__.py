@@ -1,0 +1,72 @@
+"""`python -m benchmarks`, which `make bench` runs: every benchmark in turn, and one table.
+
+Each runs in a process of its own, so that none finds what another left. Exit code 0 when every
+wanted figure is reached, 1 when one is not, 2 when a benchmark did not run to its end.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.command import read_arguments
+from benchmarks.figures import BROKEN, MISSED, REACHED, Figure, exit_code, progress, table
+
+NAMES = ("latency", "throughput", "submit", "ingest", "memory", "ready")
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; or all")
+    arguments = read_arguments(parser, {})
+    for name in arguments.names:
+        if name not in NAMES:
+            parser.error(f"there is no benchmark {name!r}: choose from {', '.join(NAMES)}")
+    names = arguments.names or NAMES
+    found: dict[str, list[Figure] | None] = {}
+    for number, name in enumerate(names, 1):
+        progress(f"[{number}/{len(names)}] {name}")
+        found[name] = run(name, short=arguments.short)
+    figures = [figure for each in found.values() for figure in each or ()]
+    broken = [name for name, each in found.items() if each is None]
+    missed = [figure.what for figure in figures if figure.reached is False]
+    if arguments.json:
+        shown = {
+            name: None if each is None else [figure.to_dict() for figure in each]
+            for name, each in found.items()
+        }
+        print(json.dumps(shown))
+    else:
+        print(table(figures))
+    if missed:
+        progress(f"not reached: {'; '.join(missed)}")
+    if broken:
+        progress(f"did not run to the end: {', '.join(broken)}")
+        return BROKEN
+    return exit_code(figures)
+
+
+def run(name: str, *, short: bool) -> list[Figure] | None:
+    """One benchmark's figures; None when it did not run to its end."""
+    options = ["--json", *(["--short"] if short else [])]
+    child = subprocess.Popen(
+        [sys.executable, "-m", f"benchmarks.{name}", *options], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    try:
+        output, _ = child.communicate()
+    except KeyboardInterrupt:
+        child.terminate()  # it stops what it has started; Ctrl-C has told it already
+        child.wait()
+        raise
+    if child.returncode not in (REACHED, MISSED) or not output:
+        return None
+    return [Figure.from_dict(figure) for figure in json.loads(output)]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

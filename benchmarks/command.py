@@ -1,0 +1,20 @@
+"""The command line that every benchmark has: its own options, --json and --short."""
+
+import signal
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+
+
+def read_arguments(
+    parser: ArgumentParser, short: Mapping[str, object], argv: Sequence[str] | None = None
+) -> Namespace:
+    """The arguments; with --short those of `short` stand where nothing else was asked for.
+
+    From here on a SIGTERM ends the process as Ctrl-C does, so that what it started is stopped.
+    """
+    parser.add_argument("--json", action="store_true", help="the figures as one line of JSON")
+    parser.add_argument("--short", action="store_true", help="a small form: a smoke test")
+    if parser.parse_known_args(argv)[0].short:
+        parser.set_defaults(**short)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return parser.parse_args(argv)

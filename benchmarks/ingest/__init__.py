@@ -1,0 +1,1 @@
+"""Rows of a batch taken in over HTTP, beside a bare COPY into the same tables."""

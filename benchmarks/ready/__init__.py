@@ -1,0 +1,1 @@
+"""How soon `tierline up` says that everything answers."""
