@@ -21,6 +21,8 @@ from tierline.json_text import JSON
 _PATH = re.compile(r"[^.\[\]]+(\[\])*(\.[^.\[\]]+(\[\])*)*")
 _STEP = re.compile(r"[^.\[\]]+|\[\]")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ].*)?")
+_JOINS = "-/_"  # what holds the pieces of a code together
+_PIECE = 3  # letters: "INV-" belongs to the code behind it, "Order-" need not
 _SHORT = 4  # below this many letters and digits, spacing counts: "12" does not stand in "1 2"
 
 
@@ -118,15 +120,17 @@ class _Text:
 
     plain: str
     compact: str = field(init=False)
+    places: tuple[int, ...] = field(init=False)  # in plain, of each of those
     starts: frozenset[int] = field(init=False)  # offsets in compact where a word begins
     ends: frozenset[int] = field(init=False)  # and where one has just ended
 
     def __post_init__(self) -> None:
         letters: list[str] = []
+        places: list[int] = []
         starts: set[int] = set()
         ends: set[int] = set()
         inside = False
-        for character in self.plain:
+        for place, character in enumerate(self.plain):
             category = unicodedata.category(character)
             word = category[0] in "LNM"
             alone = category == "Lo"  # scripts that do not part words by spaces
@@ -134,6 +138,7 @@ class _Text:
                 if not inside or alone:
                     starts.add(len(letters))
                 letters.append(character)
+                places.append(place)
                 if alone:
                     ends.add(len(letters))
             elif inside:
@@ -141,6 +146,7 @@ class _Text:
             inside = word and not alone
         ends.add(len(letters))
         object.__setattr__(self, "compact", "".join(letters))
+        object.__setattr__(self, "places", tuple(places))
         object.__setattr__(self, "starts", frozenset(starts))
         object.__setattr__(self, "ends", frozenset(ends))
 
@@ -151,7 +157,8 @@ class _Text:
         size = len(needle.compact)
         at = self.compact.find(needle.compact)
         while at >= 0:
-            if at in self.starts and at + size in self.ends and self._same_gaps(at, needle):
+            whole = at in self.starts and at + size in self.ends
+            if whole and self._same_gaps(at, needle) and not self._of_a_longer_code(at, size):
                 return True
             at = self.compact.find(needle.compact, at + 1)
         return False
@@ -162,6 +169,24 @@ class _Text:
             return True
         here = {start - at for start in self.starts if at <= start < at + size}
         return here == needle.starts
+
+    def _of_a_longer_code(self, at: int, size: int) -> bool:
+        """Whether what stands there is a piece of a code: 4417 of 4417-B, or of INV-4417."""
+        if not any(character.isdigit() for character in self.compact[at : at + size]):
+            return False
+        before = self.plain[: self.places[at]]
+        after = self.plain[self.places[at + size - 1] + 1 :]
+        return _joined(before[::-1]) or _joined(after)
+
+
+def _joined(beside: str) -> bool:
+    """Whether a code goes on in `beside`, which is read away from the piece in question."""
+    if not beside or beside[0] not in _JOINS:
+        return False
+    piece = re.match(r"\w*", beside[1:])
+    assert piece is not None, "it matches nothing as well"
+    found = piece.group()
+    return bool(found) and (len(found) <= _PIECE or any(one.isdigit() for one in found))
 
 
 def _normal(text: str) -> str:

@@ -1,7 +1,7 @@
 """Numbers as people write them: 1,250.00, 1.250,00, 1 250,00, 1'250.00, 12,50,000 and -5.
 
-The parts of a date (2026-02-21, 1.3.2026) and the figures of a reference (SH-20817) are no amounts:
-a small model likes to take them for one, and grounding is there to notice.
+The parts of a date (2026-02-21, 1.3.2026) and the figures of a reference (SH-20817, 4417-B) are no
+amounts: a small model likes to take them for one, and grounding is there to notice.
 """
 
 import re
@@ -10,6 +10,7 @@ from decimal import Decimal
 _SPAN = re.compile(r"\d+(?:[.,'’_]\d+)*|(?<![\d.,])[.,]\d+")
 _DATE = re.compile(r"(?<![\d/-])\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![\d/-])")
 _REFERENCE = re.compile(r"[^\W\d_][-/]$")  # what stands before the figures of one
+_REFERENCE_AFTER = re.compile(r"[-/][^\W\d_]{1,2}(?!\w)")  # or behind them, as in 4417-B
 _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)")
 _MINUS = re.compile(r"(?:[-−–(]|minus)\s*(?:[^\w\s]|[a-z]{3})?\s*$")
 _MINUS_AFTER = re.compile(r"\s?[-−–](?!\w)")
@@ -35,7 +36,7 @@ def _kept(match: re.Match[str]) -> str:
 
 def _signed(text: str, match: re.Match[str], values: set[Decimal]) -> set[Decimal]:
     before = text[max(0, match.start() - 12) : match.start()]
-    if _REFERENCE.search(before):
+    if _REFERENCE.search(before) or _REFERENCE_AFTER.match(text, match.end()):
         return set()
     if _MINUS.search(before) or _MINUS_AFTER.match(text, match.end()):
         return values | {-value for value in values}

@@ -176,3 +176,31 @@ def test_paths_lead_through_objects_and_lists() -> None:
 @pytest.mark.parametrize("text", ["", ".", "a.", "[]", "a[0]", "a..b", "a[]b"])
 def test_what_is_no_path_is_told_apart(text: str) -> None:
     assert not is_path(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("4417", "order 4417-B please"),
+        ("0417", "Invoice number: HLJ-0417"),
+        ("17_2", "file A_17_2_b"),
+    ],
+)
+def test_a_piece_of_a_code_is_not_the_code(value: str, text: str) -> None:
+    assert not stands(value, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("4417-B", "order 4417-B please"),
+        ("HLJ 0417", "Invoice number: HLJ-0417"),
+        ("4417", "Order-4417"),
+        ("4417", "order 4417 - B is for later"),
+        ("20", "10-20 pieces"),
+        ("smith", "Smith-Jones"),
+        ("88/4417", "RECHNUNG Nr. 88/4417, 17.05.2026"),
+    ],
+)
+def test_a_whole_code_stands_however_it_is_joined(value: str, text: str) -> None:
+    assert stands(value, text)
