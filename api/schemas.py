@@ -200,6 +200,10 @@ COMPONENTS: Mapping[str, Schema] = {
                 source={"type": "string", "description": "the file as it was applied"},
                 document={"type": "object"},
                 fingerprint=_TEXT,
+                prices={
+                    "type": "object",
+                    "description": "by tier and provider:model: the price now; null: unknown",
+                },
             ),
         ]
     },

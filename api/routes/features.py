@@ -1,6 +1,7 @@
 """/v1/features and /v1/models: what is applied, applying more, and which models it asks for."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -13,6 +14,7 @@ from api.state import Database, Shared
 from tierline.errors import NotFound
 from tierline.features import Feature
 from tierline.json_text import JSON
+from tierline.pricing import price_of
 from tierline.services.apply_feature import Applied, apply_feature, models_in_use
 from tierline.storage import features
 from tierline.storage.features import StoredVersion
@@ -114,6 +116,7 @@ def get_feature(
             "source": found.source,
             "document": dict(found.document),
             "fingerprint": found.fingerprint,
+            "prices": _prices(Feature.from_dict(found.document)),
         }
     )
 
@@ -129,6 +132,19 @@ def get_feature(
 def list_models(_: Read, connection: Database) -> Response:
     """Whether each can be used as this process is set up, and what it costs."""
     return answer({"data": models_in_use(connection)})
+
+
+def _prices(feature: Feature) -> dict[str, JSON]:
+    """By tier and model: the price in force now, null where nobody knows it."""
+    now = datetime.now(UTC)
+    return {
+        tier.name: {
+            str(model): None if price is None else price.to_dict()
+            for model in tier.models
+            for price in [price_of(model, now, tier.prices)]
+        }
+        for tier in feature.tiers
+    }
 
 
 def _feature_json(version: StoredVersion) -> dict[str, JSON]:

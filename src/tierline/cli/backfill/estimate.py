@@ -1,0 +1,67 @@
+"""What a run might cost, before anything is sent: `--dry-run`, and whether a cap can be kept.
+
+An estimate: a token is taken to be CHARACTERS_PER_TOKEN characters of prompt and input, and every
+answer to be as long as its tier allows. Re-asks and repeats after errors are not in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tierline.features import Feature, ModelRef, Price, Tier
+from tierline.json_text import JSON
+from tierline.prompts import answer_messages
+
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class TierEstimate:
+    """One tier, were it asked about every row."""
+
+    tier: str
+    model: str
+    input_tokens: int
+    output_tokens: int  # at most
+    cost_usd: Decimal | None  # None: the model's price is unknown
+
+    def to_dict(self) -> dict[str, JSON]:
+        return vars(self) | {"cost_usd": None if self.cost_usd is None else str(self.cost_usd)}
+
+
+def estimates(
+    feature: Feature, prices: Mapping[str, JSON], rows: int, characters: int
+) -> list[TierEstimate]:
+    """A tier each, in order; `characters` are those of all inputs."""
+    return [
+        _of_tier(feature, tier, prices.get(tier.name) or {}, rows, characters)
+        for tier in feature.allowed_tiers()
+    ]
+
+
+def models_without_price(feature: Feature, prices: Mapping[str, JSON]) -> list[ModelRef]:
+    """Models that a job of the feature may use and whose cost nobody would know."""
+    return [
+        model
+        for tier in feature.allowed_tiers()
+        for model in tier.models
+        if (prices.get(tier.name) or {}).get(str(model)) is None
+    ]
+
+
+def _of_tier(
+    feature: Feature, tier: Tier, prices: Mapping[str, JSON], rows: int, characters: int
+) -> TierEstimate:
+    prompt = sum(len(message.content) for message in answer_messages(feature, tier, ""))
+    confidence = feature.confidence_of(tier)
+    answers = (confidence.samples if confidence is not None else None) or 1
+    tokens_in = answers * -(-(prompt * rows + characters) // CHARACTERS_PER_TOKEN)
+    tokens_out = answers * tier.max_tokens * rows
+    model = str(tier.models[0])
+    named = prices.get(model)
+    price = None if named is None else Price.from_dict(named)
+    cost = None
+    if price is not None:
+        of_input, of_output = price.input_usd_per_mtok, price.output_usd_per_mtok
+        cost = (tokens_in * of_input + tokens_out * of_output) / Decimal(1_000_000)
+    return TierEstimate(tier.name, model, tokens_in, tokens_out, cost)

@@ -1,0 +1,95 @@
+"""Asking how far a batch is, no oftener than the answer is worth: counting a million rows takes
+the API seconds, so the pause grows with how long the last answer took."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+from tierline.cli.backfill.progress import Picture, Progress
+from tierline.cli.backfill.send import room_under
+from tierline.cli.backfill.steady import Steady
+from tierline.json_text import JSON
+
+LEAST_PAUSE_S = 0.1
+USUAL_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+PAUSE_SHARE = 10  # pauses are so many times as long as answers take
+
+
+class Follower:
+    """One batch of a run, watched."""
+
+    def __init__(
+        self,
+        api: Steady,
+        batch_id: str,
+        progress: Progress,
+        spent: Decimal = Decimal(0),
+        retry: int = 0,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = api
+        self._id = batch_id
+        self._progress = progress
+        self._spent = spent  # USD, on the run's other batches
+        self._pause = pause
+        self._began = time.monotonic()
+        self._due = 0.0
+        self.picture = Picture(retry=retry, cost_usd=str(spent))
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """Of the whole run, as far as it was seen."""
+        return Decimal(self.picture.cost_usd)
+
+    @property
+    def unfinished(self) -> int:
+        return sum(self.picture.counts.get(status, 0) for status in ("queued", "in_progress"))
+
+    def note_sent(self, rows: int, bad: int) -> None:
+        """More rows became jobs, or are known to be bad; shown, with new counts when due."""
+        was = self.picture
+        self.picture = replace(was, sent=was.sent + rows, bad=was.bad + bad)
+        if time.monotonic() >= self._due:
+            self.look()
+
+    def look(self) -> None:
+        """Ask for the counts now."""
+        began = time.monotonic()
+        batch: JSON = self._api.batch(self._id)
+        now = time.monotonic()
+        usual_s = min(USUAL_PAUSE_S, max(LEAST_PAUSE_S, (now - self._began) / PAUSE_SHARE))
+        pause_s = max(usual_s, PAUSE_SHARE * (now - began))
+        self._due = now + min(pause_s, LONGEST_PAUSE_S)
+        self.picture = replace(
+            self.picture,
+            counts=batch["counts"],
+            tiers=batch["tiers"],
+            cost_usd=str(self._spent + Decimal(batch["cost_usd"])),
+            unknown_cost_calls=batch["unknown_cost_calls"],
+        )
+        self._progress.show(self.picture)
+
+    def wait(self) -> None:
+        """Until it is time to ask again; then ask."""
+        self._pause(max(0.0, self._due - time.monotonic()))
+        self.look()
+
+    def until_ended(self, all_sent: bool) -> None:
+        """Until no row of what was sent is unfinished."""
+        self.picture = replace(self.picture, all_sent=all_sent)
+        self.look()
+        while self.unfinished:
+            self.wait()
+
+    def room(self, cap: Decimal) -> int:
+        """How many rows may be sent under the cap: a Gate. Waits while there is no room."""
+        self.look()
+        while self.cost_usd < cap:
+            own = self.cost_usd - self._spent
+            room = room_under(cap - self._spent, own, self.picture.ended, self.unfinished)
+            if room:
+                return room
+            self.wait()
+        return 0
