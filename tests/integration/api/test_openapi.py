@@ -4,9 +4,12 @@ Every answer of every test in this folder is held against it by the client; here
 walked for the refusals that it documents.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin
 
+import httpx
 import psycopg
 import pytest
 
@@ -181,3 +184,13 @@ def test_everything_but_health_is_503_without_a_migrated_database(
                 assert "503" in operation["responses"], (method, path)
                 assert response.status_code == 503, (method, path)
     settings.cache_clear()
+
+
+def test_the_page_for_trying_things_loads_nothing_from_elsewhere(api_url: str) -> None:
+    page = httpx.get(f"{api_url}/docs").text
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(sources) >= 3
+    for source in sources:
+        found = httpx.get(urljoin(api_url, source))
+        assert urljoin(api_url, source).startswith(api_url), source
+        assert found.status_code == 200
