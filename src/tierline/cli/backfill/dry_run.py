@@ -14,6 +14,7 @@ from tierline.cli.backfill.state import Asked
 from tierline.cli.output import Col, line, print_json, print_table, usd
 from tierline.features import Feature
 from tierline.json_text import JSON
+from tierline.views import usd as exact
 
 FIRST_BAD = 10
 
@@ -74,8 +75,8 @@ def report(counted: Counted, as_json: bool) -> None:
                 "bad_rows": counted.bad,
                 "first_bad": counted.first_bad,
                 "tiers": [tier.to_dict() for tier in counted.tiers],
-                "cost_usd_first_tier": None if first is None else str(first),
-                "cost_usd_all_tiers": None if all_tiers is None else str(all_tiers),
+                "cost_usd_first_tier": None if first is None else exact(first),
+                "cost_usd_all_tiers": None if all_tiers is None else exact(all_tiers),
             }
         )
         return

@@ -11,6 +11,7 @@ from decimal import Decimal
 from tierline.features import Feature, ModelRef, Price, Tier
 from tierline.json_text import JSON
 from tierline.prompts import answer_messages
+from tierline.views import usd
 
 CHARACTERS_PER_TOKEN = 4
 
@@ -26,7 +27,7 @@ class TierEstimate:
     cost_usd: Decimal | None  # None: the model's price is unknown
 
     def to_dict(self) -> dict[str, JSON]:
-        return vars(self) | {"cost_usd": None if self.cost_usd is None else str(self.cost_usd)}
+        return vars(self) | {"cost_usd": None if self.cost_usd is None else usd(self.cost_usd)}
 
 
 def estimates(

@@ -19,6 +19,7 @@ from tierline.cli.backfill.state import Batch
 from tierline.cli.backfill.steady import Steady
 from tierline.errors import UsageError
 from tierline.json_text import JSON
+from tierline.views import usd
 
 RETRIED = frozenset({"failed", "expired", "cancelled"})  # ended without an answer
 FIELDS = (
@@ -146,6 +147,6 @@ def _cell(value: JSON) -> JSON:
 def _cost_of_both(row: JSON, later: JSON) -> dict[str, JSON]:
     """A retried row costs what all its tries did. One that did not fit the second time cost 0."""
     return {
-        "cost_usd": str(Decimal(row["cost_usd"]) + Decimal(later.get("cost_usd", 0))),
+        "cost_usd": usd(Decimal(row["cost_usd"]) + Decimal(later.get("cost_usd", 0))),
         "unknown_cost_calls": row["unknown_cost_calls"] + later.get("unknown_cost_calls", 0),
     }

@@ -24,6 +24,7 @@ from tierline.cli.backfill.steady import Steady
 from tierline.errors import NotFound, UsageError
 from tierline.features import Feature
 from tierline.json_text import JSON
+from tierline.views import usd
 
 PLACES = 100_000  # a row's number in its batch is part × PLACES + place
 
@@ -210,7 +211,7 @@ class Run:
             "rows": tally.rows,
             "statuses": dict(tally.statuses),
             "tiers": dict(tally.tiers),
-            "cost_usd": str(sum((Decimal(one["cost_usd"]) for one in found), Decimal(0))),
+            "cost_usd": usd(sum((Decimal(one["cost_usd"]) for one in found), Decimal(0))),
             "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in found),
             "limit": self.wanted.limit,
             "stopped": "max_cost" if self._stopped else None,
