@@ -30,7 +30,7 @@ class JsonlSource:
         if too_long(raw):
             return BadLine(line, None, TOO_LONG)
         try:
-            value = parse_json(raw.decode("utf-8"))
+            value = parse_json(raw.rstrip(b"\r\n").decode("utf-8"))
         except UnicodeDecodeError as error:
             return BadLine(line, None, f"not UTF-8 at byte {error.start + 1} of the line")
         except NotJson as error:

@@ -113,7 +113,7 @@ class Progress:
             self._live.update(_picture(picture, rate, self._console.width), refresh=True)
         elif not self._quiet and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY_S
-            text = " · ".join(pieces(picture, rate))
+            text = " · ".join(how_far(picture, rate) + what_came(picture))
             if text != self._said:
                 self._said = text
                 note(text)
@@ -135,8 +135,8 @@ class Rate:
         return (ended - before) / (now - then) if now > then else 0.0
 
 
-def pieces(picture: Picture, rate: float) -> list[str]:
-    """What there is to say, the most important first."""
+def how_far(picture: Picture, rate: float) -> list[str]:
+    """How many rows, how fast, how long still."""
     ended = f"{picture.ended:,}"
     if picture.all_sent:
         found = [f"{ended} of {max(picture.sent, picture.ended):,}"]
@@ -149,6 +149,12 @@ def pieces(picture: Picture, rate: float) -> list[str]:
         left = picture.sent - picture.ended
         if picture.all_sent and left > 0:
             found.append(f"{seconds(float(round(left / rate)))} left")
+    return found
+
+
+def what_came(picture: Picture) -> list[str]:
+    """What each tier answered, what failed, and the cost."""
+    found = []
     for name, tier in picture.tiers.items():
         waiting = f" + {tier['unfinished']:,} waiting" if tier["unfinished"] else ""
         found.append(f"{name} {tier['completed']:,}{waiting}")
@@ -165,14 +171,18 @@ def _picture(picture: Picture, rate: float, width: int) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    lines = wrapped(pieces(picture, rate), width - 1)
-    length = min(BAR, width - 1)
+    width -= 1  # a line as wide as the terminal wraps on some
+    length = min(BAR, width)
     total = max(picture.sent, picture.ended)
     full = length * picture.ended // total if picture.all_sent and total else 0
     bar = Text("━" * full, style="green") + Text("━" * (length - full), style="bright_black")
-    if length + 2 + len(lines[0]) < width:
-        return Group(bar + Text("  " + lines[0]), *(Text(line) for line in lines[1:]))
-    return Group(bar, *(Text(line) for line in lines))
+    head = " · ".join(how_far(picture, rate))
+    if length + 2 + len(head) <= width:
+        bar += Text("  " + head)
+        lines = []
+    else:
+        lines = wrapped(how_far(picture, rate), width)
+    return Group(bar, *(Text(line) for line in lines + wrapped(what_came(picture), width)))
 
 
 def wrapped(parts: list[str], width: int) -> list[str]:

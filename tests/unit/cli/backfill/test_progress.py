@@ -1,6 +1,6 @@
 """What the bar says, and how it fits."""
 
-from tierline.cli.backfill.progress import Picture, Rate, pieces, wrapped
+from tierline.cli.backfill.progress import Picture, Rate, how_far, what_came, wrapped
 
 PICTURE = Picture(
     sent=5000,
@@ -16,7 +16,7 @@ PICTURE = Picture(
 
 
 def test_the_pieces_say_how_far_how_fast_which_tier_and_what_it_cost() -> None:
-    assert pieces(PICTURE, 38.2) == [
+    assert how_far(PICTURE, 38.2) + what_came(PICTURE) == [
         "1,243 of 5,000",
         "38/s",
         "98.0 s left",
@@ -29,9 +29,10 @@ def test_the_pieces_say_how_far_how_fast_which_tier_and_what_it_cost() -> None:
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
-    lines = wrapped(pieces(PICTURE, 38.2), 49)
+    said = how_far(PICTURE, 38.2) + what_came(PICTURE)
+    lines = wrapped(said, 49)
     assert all(len(line) <= 49 for line in lines)
-    assert " · ".join(lines) == " · ".join(pieces(PICTURE, 38.2))
+    assert " · ".join(lines) == " · ".join(said)
 
 
 def test_the_rate_is_that_of_the_last_half_minute() -> None:

@@ -1,0 +1,344 @@
+"""`tierline backfill` on a real API and Postgres; rows are answered by hand, as a worker would."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.batches.conftest import FEATURE, Scene, scene
+from tests.support.rows import add_feature
+from tests.support.up import environment
+from tests.support.waiting import wait_until
+from tierline.features import parse_feature
+
+__all__ = ["scene"]  # the fixture
+
+PRICED = """
+feature: priced
+instructions: Repeat the text.
+input: {type: object, required: [text], properties: {text: {type: string}, n: {type: integer}}}
+output: {type: object, required: [text], properties: {text: {type: string}}}
+tiers:
+  - name: slm
+    models: [openai:small]
+    prices: {"openai:small": {input_usd_per_mtok: 1, output_usd_per_mtok: 2}}
+"""
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+class Bench:
+    """A folder, the command as a process of its own, and a hand that answers what is queued."""
+
+    def __init__(self, scene: Scene, folder: Path) -> None:
+        self.scene = scene
+        self.folder = folder
+        self.fail: Callable[[str], bool] | None = None
+        self.cost = "0.001"
+        self._stop = threading.Event()
+        self._hand: threading.Thread | None = None
+
+    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "tierline", "backfill", *map(str, arguments)],
+            cwd=self.folder,
+            env=environment({"TIERLINE_URL": self.scene.url, "TIERLINE_API_KEY": self.scene.key}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: object) -> Ended:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err
+        return Ended(process.returncode, out, err)
+
+    def file(self, name: str, lines: list[Any]) -> Path:
+        path = self.folder / name
+        text = (one if isinstance(one, str) else json.dumps(one) for one in lines)
+        path.write_text("".join(line + "\n" for line in text))
+        return path
+
+    def result(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+
+    def jobs(self) -> int:
+        row = self.scene.connection.execute("SELECT count(*) FROM jobs").fetchone()
+        return int(row[0])  # type: ignore[index]
+
+    def repeated(self) -> list[Any]:
+        """Inputs that became more than one job."""
+        return self.scene.connection.execute(
+            "SELECT input::text, count(*) FROM job_requests GROUP BY 1 HAVING count(*) > 1"
+        ).fetchall()
+
+    def answer(self) -> None:
+        """Begin to answer whatever is queued, and complete batches."""
+
+        def work() -> None:
+            while not self._stop.wait(0.02):
+                self.scene.answer_queued(self.cost, self.fail)
+                self.scene.complete()
+
+        self._hand = threading.Thread(target=work, daemon=True)
+        self._hand.start()
+
+    def pause(self) -> None:
+        self._stop.set()
+        if self._hand is not None:
+            self._hand.join(30)
+        self._stop.clear()
+
+
+@pytest.fixture
+def bench(scene: Scene, tmp_path: Path) -> Iterator[Bench]:
+    add_feature(scene.connection, parse_feature(PRICED))
+    made = Bench(scene, tmp_path)
+    yield made
+    made.pause()
+
+
+def rows(number: int) -> list[Any]:
+    return [{"custom_id": f"r{one}", "input": {"text": f"text {one}"}} for one in range(number)]
+
+
+def test_a_csv_goes_through_with_its_ids_and_cast_columns(bench: Bench) -> None:
+    bench.answer()
+    file = bench.file("t.csv", ["id,body,n", "a,one,1", 'b,"two, 2",', "c,three,3"])
+    ran = bench.run(file, "--feature", "priced", "--map", "text=body", "--id-column", "id")
+    assert ran.code == 0, ran.err
+    assert [(one["id"], one["output"], one["cost"]) for one in bench.result("t.csv.out.jsonl")] == [
+        ("a", {"text": "ONE"}, "0.001"),
+        ("b", {"text": "TWO, 2"}, "0.001"),
+        ("c", {"text": "THREE"}, "0.001"),
+    ]
+    sent = bench.scene.connection.execute("SELECT input FROM job_requests ORDER BY input ->> 'n'")
+    assert [row[0].get("n") for row in sent] == [1, 3, None]
+
+
+def test_bad_rows_stand_in_their_place_with_their_line_and_the_rest_goes_on(bench: Bench) -> None:
+    bench.answer()
+    good = {"text": "fine"}
+    file = bench.file("t.jsonl", [good, "{not json", good, {"txt": "no"}, "", good])
+    ran = bench.run(file, "--feature", FEATURE, "--out", "o.csv")
+    assert ran.code == 1
+    assert "line 2: not JSON" in ran.err
+    assert "line 4: " in ran.err
+    with (bench.folder / "o.csv").open(newline="") as found:
+        table = list(csv.DictReader(found))
+    assert [(row["line"], row["status"], bool(row["error"])) for row in table] == [
+        ("1", "completed", False),
+        ("2", "invalid", True),
+        ("3", "completed", False),
+        ("4", "invalid", True),
+        ("6", "completed", False),
+    ]
+
+
+def test_a_killed_run_goes_on_and_no_row_is_submitted_twice(bench: Bench) -> None:
+    file = bench.file("t.jsonl", rows(9_000))
+    command = (file, "--feature", FEATURE, "--out", "o.jsonl", "--json")
+    process = bench.start(*command)
+    wait_until(lambda: bench.jobs() >= 2_000, 60, "the first part")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert not (bench.folder / "o.jsonl").exists()
+    assert bench.jobs() < 9_000, "killed in the middle"
+    process = bench.start(*command)
+    wait_until(lambda: bench.jobs() == 9_000, 60, "the rest to be sent")
+    # By statement: answering nine thousand rows by hand, one by one, would be the test's longest.
+    bench.scene.connection.execute(
+        "UPDATE jobs SET status = 'completed', completed_at = clock_timestamp()"
+    )
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert json.loads(out)["rows"] == 9_000
+    assert [one["id"] for one in bench.result("o.jsonl")] == [f"r{one}" for one in range(9_000)]
+    assert (bench.jobs(), bench.repeated()) == (9_000, [])
+
+
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(bench: Bench) -> None:
+    file = bench.file("t.jsonl", rows(20))
+    process = bench.start(file, "--feature", FEATURE)
+    wait_until(lambda: bench.jobs() == 20, 60, "the rows to be sent")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.count("\n")) == (130, 1), err
+    assert "the same command goes on" in err
+    bench.answer()
+    assert bench.run(file, "--feature", FEATURE).code == 0
+    assert (bench.jobs(), bench.repeated()) == (20, [])
+
+
+def test_a_run_whose_state_was_lost_is_found_again(bench: Bench) -> None:
+    bench.answer()
+    file = bench.file("t.jsonl", rows(5))
+    assert bench.run(file, "--feature", FEATURE).code == 0
+    first = bench.result("t.jsonl.out.jsonl")
+    (bench.folder / "t.jsonl.out.jsonl.state.json").unlink()
+    (bench.folder / "t.jsonl.out.jsonl").unlink()
+    assert bench.run(file, "--feature", FEATURE).code == 0
+    assert bench.result("t.jsonl.out.jsonl") == first
+    assert bench.jobs() == 5
+
+
+def test_a_finished_run_does_nothing_again_and_ends_as_before(bench: Bench) -> None:
+    bench.answer()
+    bench.fail = lambda text: text.endswith("3")
+    file = bench.file("t.jsonl", rows(5))
+    assert bench.run(file, "--feature", FEATURE).code == 1
+    again = bench.run(file, "--feature", FEATURE)
+    assert again.code == 1
+    assert "done" in again.err
+    assert bench.jobs() == 5
+
+
+def test_a_limited_run_goes_on_with_the_rest_later(bench: Bench) -> None:
+    bench.answer()
+    file = bench.file("t.jsonl", rows(10))
+    assert bench.run(file, "--feature", FEATURE, "--limit", 4).code == 0
+    assert len(bench.result("t.jsonl.out.jsonl")) == 4
+    assert bench.run(file, "--feature", FEATURE).code == 0
+    assert [one["id"] for one in bench.result("t.jsonl.out.jsonl")] == [f"r{n}" for n in range(10)]
+    assert (bench.jobs(), bench.repeated()) == (10, [])
+
+
+def test_failed_rows_are_retried_in_their_place(bench: Bench) -> None:
+    bench.answer()
+    bench.fail = lambda text: text in ("text 1", "text 3")
+    file = bench.file("t.jsonl", [*rows(4), "{bad", *rows(5)[4:]])
+    command = (file, "--feature", FEATURE, "--out", "o.jsonl")
+    assert bench.run(*command).code == 1
+    bench.fail = lambda text: text == "text 3"
+    assert bench.run(*command, "--retry-failed").code == 1
+    statuses = [(one["id"], one["status"], one["cost"]) for one in bench.result("o.jsonl")]
+    assert statuses == [
+        ("r0", "completed", "0.001"),
+        ("r1", "completed", "0.002"),
+        ("r2", "completed", "0.001"),
+        ("r3", "failed", "0.002"),
+        ("5", "invalid", None),
+        ("r4", "completed", "0.001"),
+    ]
+    bench.fail = None
+    assert bench.run(*command, "--retry-failed").code == 1  # the bad line stays bad
+    assert [one["status"] for one in bench.result("o.jsonl")].count("completed") == 5
+    assert bench.jobs() == 5 + 2 + 1
+    nothing = bench.run(*command, "--retry-failed")
+    assert "nothing to retry" in nothing.err
+    assert bench.jobs() == 8
+
+
+def test_a_retry_that_was_cut_goes_on_instead_of_beginning_another(bench: Bench) -> None:
+    bench.answer()
+    bench.fail = lambda text: True
+    file = bench.file("t.jsonl", rows(6))
+    assert bench.run(file, "--feature", FEATURE).code == 1
+    bench.pause()
+    process = bench.start(file, "--feature", FEATURE, "--retry-failed")
+    wait_until(lambda: bench.jobs() == 12, 60, "the retry to be sent")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    bench.fail = None
+    bench.answer()
+    assert bench.run(file, "--feature", FEATURE, "--retry-failed").code == 0
+    assert bench.jobs() == 12
+
+
+def test_a_cost_limit_is_refused_while_a_price_is_unknown(bench: Bench) -> None:
+    file = bench.file("t.jsonl", rows(3))
+    ran = bench.run(file, "--feature", FEATURE, "--max-cost-usd", "1")
+    assert ran.code == 2
+    assert "openai:small" in ran.err
+    assert list(bench.folder.iterdir()) == [file]
+    assert bench.scene.http.get("/v1/batches").json()["data"] == []
+
+
+def test_a_cost_limit_stops_sending_and_a_higher_one_goes_on(bench: Bench) -> None:
+    bench.cost = "0.01"
+    bench.answer()
+    file = bench.file("t.jsonl", rows(60))
+    command = (file, "--feature", "priced", "--out", "o.jsonl", "--json")
+    ran = bench.run(*command, "--max-cost-usd", "0.25")
+    assert ran.code == 1
+    summary = json.loads(ran.out)
+    assert (summary["stopped"], summary["cost_usd"]) == ("max_cost", "0.25")
+    assert len(bench.result("o.jsonl")) == bench.jobs() == 25
+    assert bench.run(*command, "--max-cost-usd", "5").code == 0
+    assert [one["id"] for one in bench.result("o.jsonl")] == [f"r{n}" for n in range(60)]
+    assert (bench.jobs(), bench.repeated()) == (60, [])
+
+
+def test_a_dry_run_counts_and_estimates_and_sends_nothing(bench: Bench) -> None:
+    file = bench.file("t.jsonl", [*rows(2), "{bad", {"txt": "no"}])
+    ran = bench.run(file, "--feature", "priced", "--dry-run", "--json")
+    found = json.loads(ran.out)
+    assert (ran.code, found["rows"], found["bad_rows"]) == (1, 4, 2)
+    assert [one["line"] for one in found["first_bad"]] == [3, 4]
+    assert float(found["cost_usd_first_tier"]) > 0
+    assert bench.scene.http.get("/v1/batches").json()["data"] == []
+    assert list(bench.folder.iterdir()) == [file]
+
+
+def test_a_file_that_changed_is_not_gone_on_with_unless_begun_anew(bench: Bench) -> None:
+    bench.answer()
+    file = bench.file("t.jsonl", rows(3))
+    assert bench.run(file, "--feature", FEATURE).code == 0
+    bench.file("t.jsonl", rows(4))
+    ran = bench.run(file, "--feature", FEATURE)
+    assert (ran.code, bench.jobs()) == (2, 3)
+    assert "--restart" in ran.err
+    assert bench.run(file, "--feature", FEATURE, "--restart").code == 0
+    assert len(bench.result("t.jsonl.out.jsonl")) == 4
+
+
+def test_a_folder_gives_a_row_a_file(bench: Bench) -> None:
+    bench.answer()
+    (bench.folder / "texts").mkdir()
+    for name in ("b.txt", "a.txt"):
+        (bench.folder / "texts" / name).write_text(name)
+    assert bench.run("texts", "--feature", FEATURE).code == 0
+    assert [(one["id"], one["output"]["text"]) for one in bench.result("texts.out.jsonl")] == [
+        ("a.txt", "A.TXT"),
+        ("b.txt", "B.TXT"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("missing.csv", "--feature", FEATURE),
+        ("t.jsonl", "--feature", "nothing-of-this-name"),
+        ("t.jsonl", "--feature", FEATURE, "--out", "t.jsonl"),
+        ("t.jsonl", "--feature", FEATURE, "--out", "nowhere/o.jsonl"),
+        ("t.jsonl", "--feature", FEATURE, "--map", "text"),
+        ("t.jsonl", "--feature", FEATURE, "--max-cost-usd", "lots"),
+        ("t.jsonl", "--feature", FEATURE, "--out", "other.txt"),
+        ("t.csv", "--feature", FEATURE),
+    ],
+)
+def test_what_cannot_be_carried_out_as_written_exits_with_2(
+    bench: Bench, arguments: tuple[str, ...]
+) -> None:
+    bench.file("t.jsonl", rows(1))
+    bench.file("t.csv", ["id,body", "a,b"])
+    bench.file("other.txt", ["somebody's"])
+    ran = bench.run(*arguments)
+    assert (ran.code, ran.err.count("\n")) == (2, 1), ran.err
+    assert bench.jobs() == 0
+    assert not list(bench.folder.glob("*.state.json"))
