@@ -77,7 +77,7 @@ def test_no_text_stands_twice_among_inputs_development_set_examples_and_csv() ->
     texts = [plain(row["input"]["text"]) for row in rows("inputs") + rows("dev")]
     for name in FEATURES:
         texts += [plain(example["input"]["text"]) for example in feature_document(name)["examples"]]
-    with (EXAMPLES / "csv" / "tickets.csv").open(newline="", encoding="utf-8") as file:
+    with (EXAMPLES / "csv" / "orders.csv").open(newline="", encoding="utf-8") as file:
         texts += [plain(row["body"]) for row in csv.DictReader(file)]
     assert [text for text, times in Counter(texts).items() if times > 1] == []
 
@@ -117,9 +117,9 @@ def test_every_category_is_among_the_tickets_at_least_four_times() -> None:
 
 
 def test_the_csv_holds_twelve_rows_with_an_id_and_a_body() -> None:
-    with (EXAMPLES / "csv" / "tickets.csv").open(newline="", encoding="utf-8") as file:
+    with (EXAMPLES / "csv" / "orders.csv").open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         table = list(reader)
-    assert reader.fieldnames == ["id", "body"]
+    assert reader.fieldnames == ["id", "received", "body"]
     assert len(table) == len({row["id"] for row in table}) == 12
     assert all(row["body"].strip() for row in table)
