@@ -22,6 +22,10 @@ demo: setup
 test: setup
 	@$(BIN)/pytest
 
+# Minutes each: one process of the demo is killed, and every job must still end once.
+faults: setup
+	@$(BIN)/pytest -m long tests/faults
+
 lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

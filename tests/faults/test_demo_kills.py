@@ -1,4 +1,7 @@
-"""`kill -9` of any one process during the demo: still every job ends once."""
+"""`kill -9` of any one process during the demo: still every job ends once.
+
+The short form, over a model server on loopback, is in tests/system/test_road.py.
+"""
 
 import signal
 import time
@@ -37,6 +40,7 @@ def victim(home: Path, mark: str) -> psutil.Process | None:
     return min(found, key=lambda process: process.create_time(), default=None)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MARKS)
 def test_every_job_ends_once_after_a_kill(name: str, tmp_path: Path) -> None:
