@@ -2,7 +2,8 @@
 the API seconds, so the pause grows with how long the last answer took."""
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from tierline.json_text import JSON
 
 LEAST_PAUSE_S = 0.1
 USUAL_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0
+LONGEST_PAUSE_S = 30.0
 PAUSE_SHARE = 10  # pauses are so many times as long as answers take
 
 
@@ -25,6 +26,7 @@ class Follower:
         api: Steady,
         batch_id: str,
         progress: Progress,
+        tiers: Sequence[str] = (),
         spent: Decimal = Decimal(0),
         retry: int = 0,
         pause: Callable[[float], None] = time.sleep,
@@ -32,9 +34,11 @@ class Follower:
         self._api = api
         self._id = batch_id
         self._progress = progress
+        self._tiers = tiers  # in the feature's order
         self._spent = spent  # USD, on the run's other batches
         self._pause = pause
         self._began = time.monotonic()
+        self._took: deque[float] = deque(maxlen=3)  # seconds; one slow answer does not count
         self._due = 0.0
         self.picture = Picture(retry=retry, cost_usd=str(spent))
 
@@ -60,12 +64,13 @@ class Follower:
         batch: JSON = self._api.batch(self._id)
         now = time.monotonic()
         usual_s = min(USUAL_PAUSE_S, max(LEAST_PAUSE_S, (now - self._began) / PAUSE_SHARE))
-        pause_s = max(usual_s, PAUSE_SHARE * (now - began))
+        self._took.append(now - began)
+        pause_s = max(usual_s, PAUSE_SHARE * min(self._took))
         self._due = now + min(pause_s, LONGEST_PAUSE_S)
         self.picture = replace(
             self.picture,
             counts=batch["counts"],
-            tiers=batch["tiers"],
+            tiers={name: batch["tiers"][name] for name in self._tiers if name in batch["tiers"]},
             cost_usd=str(self._spent + Decimal(batch["cost_usd"])),
             unknown_cost_calls=batch["unknown_cost_calls"],
         )
@@ -86,10 +91,18 @@ class Follower:
     def room(self, cap: Decimal) -> int:
         """How many rows may be sent under the cap: a Gate. Waits while there is no room."""
         self.look()
-        while self.cost_usd < cap:
-            own = self.cost_usd - self._spent
-            room = room_under(cap - self._spent, own, self.picture.ended, self.unfinished)
+        while self._spent + self._charged() < cap:
+            room = room_under(
+                cap - self._spent, self._charged(), self.picture.ended, self.unfinished
+            )
             if room:
                 return room
             self.wait()
         return 0
+
+    def _charged(self) -> Decimal:
+        """This batch's cost, each call of unknown cost taken to cost what a row does."""
+        own = self.cost_usd - self._spent
+        if not self.picture.ended:
+            return own
+        return own + self.picture.unknown_cost_calls * own / self.picture.ended

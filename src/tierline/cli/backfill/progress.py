@@ -144,8 +144,8 @@ def how_far(picture: Picture, rate: float) -> list[str]:
         found = [f"{ended} done, {picture.sent:,} sent so far"]
     if picture.retry:
         found[0] = f"retry {picture.retry}: {found[0]}"
-    if rate > 0:
-        found.append(f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
+    if rate * 60 >= 1:
+        found.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:.0f}/min")
         left = picture.sent - picture.ended
         if picture.all_sent and left > 0:
             found.append(f"{seconds(float(round(left / rate)))} left")

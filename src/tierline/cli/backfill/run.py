@@ -50,6 +50,7 @@ class Run:
         self.wanted = wanted
         self.progress = progress
         self.version = 0
+        self._tiers: list[str] = []
         self._source: Source | None = None
         self._stopped = False
         self._was_done = state.done is not None
@@ -86,6 +87,7 @@ class Run:
         batch = self._batch(state.batches[0].id)
         self.version = batch["feature_version"]
         feature = self.api.feature(asked.feature, self.version)
+        self._tiers = [tier["name"] for tier in feature["tiers"]]
         self._open_source(feature)
         return feature
 
@@ -170,7 +172,8 @@ class Run:
         known = self.api.batch_of_key(key)
         if known is not None:
             return known
-        metadata = {"backfill": Path(state.asked.file).name, "retry": retry, "covers": covers}
+        name = Path(state.asked.file).name.encode("utf-8", "backslashreplace").decode()
+        metadata = {"backfill": name, "retry": retry, "covers": covers}
         body = {"feature": state.asked.feature, "metadata": metadata}
         return self.api.post("/v1/batches", body, {"Idempotency-Key": key})
 
@@ -199,7 +202,7 @@ class Run:
         others = [one.id for at, one in enumerate(self.state.batches) if at != number]
         spent = sum((Decimal(self._batch(one)["cost_usd"]) for one in others), Decimal(0))
         batch_id = self.state.batches[number].id
-        return Follower(self.api, batch_id, self.progress, spent, retry=number)
+        return Follower(self.api, batch_id, self.progress, self._tiers, spent, number)
 
     def _summary(self, tally: Tally) -> JSON:
         found = [self._batch(one.id) for one in self.state.batches]
@@ -210,7 +213,7 @@ class Run:
             "batches": [one.id for one in self.state.batches],
             "rows": tally.rows,
             "statuses": dict(tally.statuses),
-            "tiers": dict(tally.tiers),
+            "tiers": {name: tally.tiers[name] for name in self._tiers if tally.tiers[name]},
             "cost_usd": usd(sum((Decimal(one["cost_usd"]) for one in found), Decimal(0))),
             "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in found),
             "limit": self.wanted.limit,

@@ -32,7 +32,9 @@ class Asked:
     def key(self, sha256: str, restart: int, retry: int) -> str:
         """The Idempotency-Key of the run's batch, or of its retry with that number."""
         said = canonical_json([VERSION, asdict(self), sha256, restart])
-        return f"backfill-{hashlib.sha256(said.encode()).hexdigest()[:40]}-{retry}"
+        # A path need not be UTF-8.
+        digest = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
+        return f"backfill-{digest[:40]}-{retry}"
 
 
 @dataclass
@@ -109,9 +111,7 @@ class StateFile:
 
     def write(self, state: State) -> None:
         """In place, as the lock is on this file; a torn one is as good as a lost one."""
-        text = json.dumps(state.to_dict(), ensure_ascii=False, indent=1).encode(
-            "utf-8", "surrogateescape"
-        )
+        text = json.dumps(state.to_dict(), indent=1).encode()
         os.pwrite(self._file, text, 0)
         os.ftruncate(self._file, len(text))
         os.fsync(self._file)

@@ -4,6 +4,7 @@ Only for requests that may be repeated: a batch is opened under an Idempotency-K
 by its number. A restart of `tierline up` changes the port and the key: the place is looked up anew.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -124,6 +125,8 @@ class Steady:
                 bound_s = REFUSED_S if isinstance(error, Forbidden) else GIVE_UP_S
                 if not self._answered or waited_s > bound_s:
                     raise
+                if isinstance(error, Forbidden) and not self._may_move:
+                    raise
                 if not told and waited_s > SAY_AFTER_S:
                     self._say(f"waiting for the API: {error.message}")
                     told = True
@@ -135,6 +138,11 @@ class Steady:
             if told:
                 self._say("the API answers again")
             return answer
+
+    @property
+    def _may_move(self) -> bool:
+        """Whether a `tierline up` says where the API is: its next run has another key."""
+        return self._home is not None or not os.environ.get("TIERLINE_URL")
 
     def _connected(self) -> Client:
         if self._client is None:

@@ -52,3 +52,11 @@ def test_a_key_follows_from_content_options_and_which_try_it_is() -> None:
     }
     assert len(keys) == 7
     assert ASKED.key("ab", 0, 0) == replace(ASKED, mapping=dict(ASKED.mapping)).key("ab", 0, 0)
+
+
+def test_a_path_that_is_not_utf_8_is_kept_and_has_a_key(tmp_path: Path) -> None:
+    odd = replace(STATE, asked=replace(ASKED, file="/data/\udcff.csv"))
+    with StateFile(tmp_path / "o") as kept:
+        kept.write(odd)
+        assert kept.read() == odd
+    assert odd.asked.key("ab", 0, 0) != ASKED.key("ab", 0, 0)
