@@ -1,10 +1,17 @@
 """Putting hints into the broker, and looking how many wait there."""
 
+import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import redis
 from celery import Celery
+from celery.events.event import Event, get_exchange
+from celery.utils.nodenames import anon_nodename
+from celery.utils.time import utcoffset
+from kombu import Producer
 from kombu.exceptions import OperationalError
+from kombu.utils.uuid import uuid
 
 from tierline import queues
 from tierline.settings import settings
@@ -25,15 +32,59 @@ BROKER_AWAY = (redis.RedisError, OperationalError, OSError, RuntimeError)
 
 
 def publish(app: Celery, hints: Iterable[tuple[str, Sequence[str]]]) -> None:
-    """Send (queue, task arguments) pairs in one pipeline.
+    """Send (queue, task arguments) pairs in one pipeline, and tell Flower of all in one event.
+
+    The messages are Celery's own. Its send_task would do the same by way of the router, a
+    declaration and an event of each: 60% of the dispatcher's time.
 
     Raises one of BROKER_AWAY; some of the hints may have gone out then, and may go out again.
     """
-    with app.producer_or_acquire() as producer, producer.batch():
-        for queue, arguments in hints:
-            app.send_task(
-                TASK_OF_QUEUE[queue], args=tuple(arguments), queue=queue, producer=producer
-            )
+    origin = anon_nodename()
+    events = []
+    with app.producer_or_acquire() as producer:
+        with producer.batch():
+            for queue, arguments in hints:
+                events.append(_send(app, producer, queue, arguments, origin))
+        exchange = get_exchange(producer.connection, name=app.conf.event_exchange)
+        producer.publish(
+            events,
+            exchange=exchange.name,
+            routing_key="task.multi",
+            declare=[exchange],
+            serializer=app.conf.event_serializer,
+            headers={"hostname": origin},
+            delivery_mode="transient",
+        )
+
+
+def _send(
+    app: Celery, producer: Producer, queue: str, arguments: Sequence[str], origin: str
+) -> dict[str, Any]:
+    """Put one message into its queue; the event that tells of it."""
+    headers, properties, body, sent = app.amqp.as_task_v2(
+        uuid(),
+        TASK_OF_QUEUE[queue],
+        args=tuple(arguments),
+        origin=origin,
+        ignore_result=True,
+        create_sent_event=True,
+    )
+    assert sent is not None, "asked for with create_sent_event"
+    producer.publish(
+        body, exchange="", routing_key=queue, serializer="json", headers=headers, **properties
+    )
+    event: dict[str, Any] = Event(
+        "task-sent",
+        hostname=origin,
+        utcoffset=utcoffset(),
+        pid=os.getpid(),
+        clock=app.clock.forward(),  # type: ignore[attr-defined]
+        **sent,
+        queue=queue,
+        exchange="",
+        routing_key=queue,
+    )
+    return event
 
 
 class Lists:
