@@ -10,7 +10,7 @@ from celery import bootsteps
 from celery.worker.consumer.events import Events
 from celery.worker.request import Request
 
-FLUSH_S = 0.25  # how late Flower may see a task; nothing else listens
+FLUSH_S = 0.5  # how late Flower may see a task; nothing else listens
 BUFFERED_EVENTS = 500  # flushed earlier when so many have gathered
 
 
