@@ -22,7 +22,7 @@ from tierline import logs, queues
 from tierline.errors import TierlineError
 from tierline.leases import AliveWatch, HintWatch, LeaseWatch
 from tierline.services.batch import complete_finished
-from tierline.services.dispatch import choose_hints
+from tierline.services.dispatch import choose_hints, pools_with_jobs
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints
@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0  # between two looks at leases and hints
 SWEEP_S = 60.0
+GATHER_S = 0.01
+"""Between a choice that found something and the next. The hints that wait beyond the idle threads
+feed the workers meanwhile."""
 GONE_LEASES = 4  # a worker's row that stands still for so many leases is removed
 BROKER_WAIT_S = 1.0  # before publishing is tried again on a broker that was away
 SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
@@ -120,7 +123,10 @@ class Dispatcher:
                     ears = listen(self._settings.database, "dispatcher-listen", READY)
                 self._again.clear()
                 if self._choose_once():
-                    continue  # there may be more: no waiting while there is something to do
+                    # There may be more, so nobody need wake us; but a choice for each thread that
+                    # gets idle would cost more than the jobs do.
+                    self._stop.wait(GATHER_S)
+                    continue
                 self._wait(ears)
             except PASSING as error:
                 log.warning("database_away", error=type(error).__name__)
@@ -140,7 +146,7 @@ class Dispatcher:
     def _choose_once(self) -> bool:
         """One choice for each pool. Whether anything went out."""
         chosen: dict[UUID, str] = {}
-        for name in queues.POOLS:
+        for name in pools_with_jobs(self._pool):
             chosen |= choose_hints(
                 self._pool, name, self._threads.get(name, 0), self._settings.hints_out
             )

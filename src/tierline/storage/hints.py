@@ -43,6 +43,12 @@ CROSS JOIN LATERAL (
 GROUP BY a.id, a.weight
 """
 
+WITH_JOBS = """
+SELECT queue FROM unnest(%s::text[]) queue
+WHERE EXISTS (SELECT FROM jobs j
+              WHERE j.queue = queue.queue AND j.status = 'queued' AND j.hint_no IS NULL)
+"""
+
 HELD = """
 SELECT account_id, false AS hinted, count(*) FROM jobs
 WHERE queue = ANY(%(queues)s) AND status = 'in_progress' GROUP BY account_id
@@ -88,6 +94,11 @@ def held(connection: Connection[Any], queues: Collection[str]) -> Held:
             found.running += count
         found.by_account[account_id] = found.by_account.get(account_id, 0) + count
     return found
+
+
+def with_jobs(connection: Connection[Any], queues: Collection[str]) -> set[str]:
+    """Those of `queues` with a job that could be hinted, due or not: a probe of an index each."""
+    return {queue for (queue,) in connection.execute(WITH_JOBS, (list(queues),))}
 
 
 def waiting(connection: Connection[Any], queue: str, room: int) -> list[Waiting]:

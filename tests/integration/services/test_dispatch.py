@@ -11,7 +11,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from tests.support.rows import add_account, add_feature, add_job, two_tiers
-from tierline.services.dispatch import choose_hints
+from tierline.services.dispatch import choose_hints, pools_with_jobs
 from tierline.storage import hints
 from tierline.storage.engine import create_pool
 
@@ -80,6 +80,18 @@ def test_interactive_jobs_go_before_a_backfill(pool: ConnectionPool[Any], versio
     assert set(chosen) < {*now} | set(chosen)
     assert Counter(chosen.values())["slm"] == 2  # the account's limit beside 4 threads
     assert "slm-backfill" not in chosen.values()
+
+
+def test_only_pools_with_a_job_to_hint_are_looked_into(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    owner = account(pool, "acme")
+    assert pools_with_jobs(pool) == []
+    submit(pool, owner, version, 1, backfill=True)
+    submit(pool, owner, version, 1, tier="frontier", tier_index=1)
+    assert pools_with_jobs(pool) == ["slm", "deeper-analysis"]
+    choose_hints(pool, "slm", threads=8, spare=4)
+    assert pools_with_jobs(pool) == ["deeper-analysis"]
 
 
 def test_a_job_that_is_not_due_is_not_chosen(pool: ConnectionPool[Any], version: int) -> None:
