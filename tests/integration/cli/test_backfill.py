@@ -307,6 +307,24 @@ def test_a_file_that_changed_is_not_gone_on_with_unless_begun_anew(bench: Bench)
     assert len(bench.result("t.jsonl.out.jsonl")) == 4
 
 
+def test_a_restart_cancels_what_is_left_of_the_earlier_run(bench: Bench) -> None:
+    file = bench.file("t.jsonl", rows(3))
+    process = bench.start(file, "--feature", FEATURE)
+    wait_until(lambda: bench.jobs() == 3, 60, "the rows to be sent")
+    process.kill()
+    process.communicate(timeout=60)
+    refused = bench.run(file, "--feature", "priced", "--map", "text=body", "--restart")
+    assert refused.code == 2
+    listed = bench.scene.http.get("/v1/batches").json()["data"]
+    assert [one["status"] for one in listed] == ["sealed"], "nothing was begun, nothing cancelled"
+    process = bench.start(file, "--feature", FEATURE, "--restart")
+    wait_until(lambda: bench.jobs() == 6, 60, "the rows to be sent again")
+    bench.answer()
+    assert process.wait(60) == 0
+    listed = bench.scene.http.get("/v1/batches").json()["data"]
+    assert [one["status"] for one in listed] == ["completed", "cancelled"]
+
+
 def test_a_folder_gives_a_row_a_file(bench: Bench) -> None:
     bench.answer()
     (bench.folder / "texts").mkdir()

@@ -1,6 +1,5 @@
 """`tierline backfill`: options, and what is told at the end. What a run does is in `run`."""
 
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierline.cli.options import Home, Json
-from tierline.errors import UsageError
+from tierline.errors import Unavailable, UsageError
 from tierline.json_text import JSON
 
 if TYPE_CHECKING:
     from tierline.cli.backfill.progress import Progress
     from tierline.cli.backfill.run import Wanted
-    from tierline.cli.backfill.state import Asked, State, StateFile
+    from tierline.cli.backfill.state import Asked, StateFile
     from tierline.cli.backfill.steady import Steady
 
 
@@ -70,7 +69,7 @@ def backfill(
     ] = False,
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Forget the earlier run and pay for every row again."),
+        typer.Option("--restart", help="Cancel the earlier run and pay for every row again."),
     ] = False,
     home: Home = None,
     as_json: Json = False,
@@ -83,6 +82,9 @@ def backfill(
     After Ctrl-C or a crash the same command goes on where it stopped, and no row is submitted
     twice. What the run is stands in OUT.state.json. A row that is not right is told with its line,
     stands in OUT as invalid, and stops nothing.
+
+    OUT has of every row: id (its own, else its line), line, job_id, status, output, unverified,
+    tier, verdict, cost (USD), unknown_cost_calls, error. It is put in place whole, at the end.
 
     Exit code 1 if a row failed or was not right, or the cost limit was reached.
     """
@@ -106,16 +108,20 @@ def backfill(
             try:
                 summary = _run(api, kept, asked, wanted, progress, restart)
             except KeyboardInterrupt:
-                progress.say(_INTERRUPTED)
+                progress.say(f"{_go_on(restart)}; rows that were sent are answered meanwhile")
                 raise typer.Exit(130) from None
+            except Unavailable:
+                if kept.read() is not None:
+                    progress.say(_go_on(restart))
+                raise
     _tell(summary, as_json)
     unanswered = summary["rows"] - summary["statuses"].get("completed", 0)
     raise typer.Exit(1 if unanswered or summary["stopped"] else 0)
 
 
-_INTERRUPTED = (
-    "stopped: the same command goes on from here; rows that were sent are answered meanwhile"
-)
+def _go_on(restart: bool) -> str:
+    without = " without --restart" if restart else ""
+    return f"stopped: the same command{without} goes on from here"
 
 
 def _run(
@@ -126,81 +132,23 @@ def _run(
     progress: "Progress",
     restart: bool,
 ) -> JSON:
+    from tierline.cli.backfill.begin import anew, found_or_new, known_run, refuse_other
     from tierline.cli.backfill.run import Run
 
     state = kept.read()
-    if state is not None and not restart:
-        _refuse_other(state, asked)
-        done = state.done
-        if done and done["limit"] == wanted.limit and not wanted.retry_failed:
-            if Path(asked.out).exists():
-                progress.say("this run is done; --retry-failed or --restart would do more")
-                return done
-            progress.say("this run is done and OUT is gone: writing it again")
-    elif state is not None:
-        state = _anew(api, state, asked)
-    else:
-        state = _found_or_new(api, asked, progress, restart)
+    if restart:
+        new = anew(api, asked)
+        return Run(api, kept, new, wanted, progress).go(state or known_run(api, new))
+    if state is None:
+        return Run(api, kept, found_or_new(api, asked, progress), wanted, progress).go()
+    refuse_other(state, asked)
+    done = state.done
+    if done and done["limit"] == wanted.limit and not wanted.retry_failed:
+        if Path(asked.out).exists():
+            progress.say("this run is done; --retry-failed or --restart would do more")
+            return done
+        progress.say("this run is done and OUT is gone: writing it again")
     return Run(api, kept, state, wanted, progress).go()
-
-
-def _found_or_new(api: "Steady", asked: "Asked", progress: "Progress", restart: bool) -> "State":
-    """The run of a state that was lost, else a new one. Raises UsageError for somebody's OUT."""
-    from tierline.cli.backfill.run import known_run
-    from tierline.cli.backfill.sources import print_of
-    from tierline.cli.backfill.state import State
-
-    new = State(asked, print_of(Path(asked.file)))
-    known = known_run(api, new)
-    if known is not None:
-        if restart:
-            return _anew(api, known, asked)
-        progress.say("the API knows this run: going on with it (--restart would begin anew)")
-        return known
-    if Path(asked.out).exists() and not restart:
-        raise UsageError(f"{asked.out} is there and not of this run: name another with --out")
-    return new
-
-
-def _anew(api: "Steady", old: "State", asked: "Asked") -> "State":
-    """A run after `old`, of which nothing more is to be paid for."""
-    from tierline.cli.backfill.sources import print_of
-    from tierline.cli.backfill.state import State
-    from tierline.errors import NotFound
-
-    found = print_of(Path(asked.file))
-    for batch in old.batches:
-        try:
-            api.post(f"/v1/batches/{batch.id}/cancel")
-        except NotFound:
-            continue  # of another installation
-    new = State(asked, found, old.restart + 1)
-    while api.batch_of_key(asked.key(found.sha256, new.restart, 0)) is not None:
-        new = replace(new, restart=new.restart + 1)
-    return new
-
-
-def _refuse_other(state: "State", asked: "Asked") -> None:
-    """Raises UsageError when OUT is of another run, or FILE is no longer what it was."""
-    from tierline.cli.backfill.sources import print_of, stamp_of
-
-    if state.asked != asked:
-        was = state.asked
-        raise UsageError(
-            f"{asked.out} is of another run: {was.file} with --feature {was.feature}, "
-            f"{dict(was.mapping) or 'no --map'}, --id-column {was.id_column or 'not set'}; "
-            "name another --out, or begin anew with --restart"
-        )
-    file = Path(asked.file)
-    if stamp_of(file) == state.source.stamp:
-        return
-    found = print_of(file)
-    if found.sha256 != state.source.sha256:
-        raise UsageError(
-            f"{file} has changed since this run began: put the old one back to go on, name another "
-            "--out, or begin anew with --restart (every row is then paid for again)"
-        )
-    state.source = found
 
 
 def _dry_run(
@@ -239,8 +187,8 @@ def _cap(text: str | None) -> Decimal | None:
 
 
 def _refuse_out(out: Path, file: Path) -> None:
-    if out.is_dir():
-        raise UsageError(f"--out: {out} is a folder")
+    if str(out) == "-" or (out.exists() and not out.is_file()):
+        raise UsageError(f"--out: {out} is no file; OUT is put in place whole, at the end")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out: there is no folder {out.absolute().parent}")
     if out.exists() and out.samefile(file):

@@ -175,7 +175,8 @@ def _picture(picture: Picture, rate: float, width: int) -> "RenderableType":
     length = min(BAR, width)
     total = max(picture.sent, picture.ended)
     full = length * picture.ended // total if picture.all_sent and total else 0
-    bar = Text("━" * full, style="green") + Text("━" * (length - full), style="bright_black")
+    # Two characters, not two colours: NO_COLOR shows the bar as well.
+    bar = Text("━" * full, style="green") + Text("╌" * (length - full), style="bright_black")
     head = " · ".join(how_far(picture, rate))
     if length + 2 + len(head) <= width:
         bar += Text("  " + head)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from tierline.cli.backfill.estimate import models_without_price
@@ -18,7 +17,7 @@ from tierline.cli.backfill.reading import Reading, Tell
 from tierline.cli.backfill.results import Tally, results, rows_to_retry, sent_rows, write_out
 from tierline.cli.backfill.rows import Row
 from tierline.cli.backfill.send import no_cap, send
-from tierline.cli.backfill.sources import Source, open_source
+from tierline.cli.backfill.sources import Source, open_source, stamp_of
 from tierline.cli.backfill.state import Batch, State, StateFile
 from tierline.cli.backfill.steady import Steady
 from tierline.errors import NotFound, UsageError
@@ -55,24 +54,34 @@ class Run:
         self._stopped = False
         self._was_done = state.done is not None
 
-    def go(self) -> JSON:
-        """Do what is left to do; the summary. Raises TierlineError."""
-        feature = self._begin()
+    def go(self, instead_of: State | None = None) -> JSON:
+        """Do what is left to do; the summary. Raises TierlineError.
+
+        A run that this one is `instead_of` is cancelled once this one has begun.
+        """
+        feature = self._begin(instead_of)
         if self.wanted.cap is not None:
             refuse_unknown_prices(feature, self.wanted.cap)
         self._run_first()
         if not self._stopped:
             self._run_retries()
-        tally = write_out(
-            Path(self.state.asked.out),
-            results(self._reading(), sent_rows(self.api, self.state.batches)),
-        )
+        tally = write_out(Path(self.state.asked.out), self._results())
         summary = self._summary(tally)
         self.state.done = None if self._stopped else summary
         self.kept.write(self.state)
         return summary
 
-    def _begin(self) -> JSON:
+    def _results(self) -> Iterator[dict[str, JSON]]:
+        yield from results(self._reading(), sent_rows(self.api, self.state.batches))
+        self._refuse_changed()
+
+    def _refuse_changed(self) -> None:
+        """Raises UsageError when FILE is no longer what this run began with."""
+        file = Path(self.state.asked.file)
+        if stamp_of(file) != self.state.source.stamp:
+            raise UsageError(f"{file} was written to meanwhile: run again when it is whole")
+
+    def _begin(self, instead_of: State | None) -> JSON:
         """Open the first batch, or find it; the feature in the version that it runs."""
         asked, state = self.state.asked, self.state
         if not state.batches:
@@ -82,6 +91,8 @@ class Run:
             if self.wanted.cap is not None:
                 refuse_unknown_prices(current, self.wanted.cap)
             state.batches.append(Batch(self._open_batch(0, None)["id"]))
+        # Before the state forgets it: what is not known any more could not be cancelled.
+        self._cancel(instead_of)
         state.done = None
         self.kept.write(state)
         batch = self._batch(state.batches[0].id)
@@ -90,6 +101,13 @@ class Run:
         self._tiers = [tier["name"] for tier in feature["tiers"]]
         self._open_source(feature)
         return feature
+
+    def _cancel(self, other: State | None) -> None:
+        for batch in other.batches if other is not None else ():
+            try:
+                self.api.post(f"/v1/batches/{batch.id}/cancel")
+            except NotFound:
+                continue  # of another installation
 
     def _run_first(self) -> None:
         batch = self._batch(self.state.batches[0].id)
@@ -148,6 +166,7 @@ class Run:
         gate = no_cap if self.wanted.cap is None else partial(follower.room, self.wanted.cap)
         done = send(self.api, batch_id, rows, gate, sent)
         self._stopped = done.stopped
+        self._refuse_changed()
         if not done.stopped and whole():
             self.api.post(f"/v1/batches/{batch_id}/seal", {"parts": done.parts})
 
@@ -238,21 +257,3 @@ def refuse_unknown_prices(feature: JSON, cap: Decimal) -> None:
             f"--max-cost-usd {cap}: no price is known for {names}, so the cost could not be "
             "watched; give it one in the feature's file (tiers: prices:)"
         )
-
-
-def known_run(api: Steady, state: State) -> State | None:
-    """The run whose state was lost, by its keys; None when it was never begun."""
-    found = None
-    for restart in count():
-        first = api.batch_of_key(state.asked.key(state.source.sha256, restart, 0))
-        if first is None:
-            break
-        found = State(state.asked, state.source, restart, [Batch(first["id"])])
-    if found is None:
-        return None
-    for retry in count(1):
-        batch = api.batch_of_key(state.asked.key(state.source.sha256, found.restart, retry))
-        if batch is None:
-            return found
-        found.batches.append(Batch(batch["id"], batch["metadata"]["covers"]))
-    return found
