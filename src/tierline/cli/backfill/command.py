@@ -88,13 +88,16 @@ def backfill(
 
     Exit code 1 if a row failed or was not right, or the cost limit was reached.
     """
+    from tierline.cli.backfill.dry_run import count, report
     from tierline.cli.backfill.progress import Progress
-    from tierline.cli.backfill.run import Wanted
+    from tierline.cli.backfill.run import Wanted, feature_named
     from tierline.cli.backfill.sources import kind_of
-    from tierline.cli.backfill.state import Asked, StateFile
+    from tierline.cli.backfill.state import Asked
     from tierline.cli.backfill.steady import Steady
 
     kind_of(file)
+    if file.name in ("", ".."):
+        file = file.resolve()
     target = Path(out) if out is not None else file.with_name(file.name + ".out.jsonl")
     asked = Asked(
         str(file.absolute()), feature, str(target.absolute()), _mapping(mapping or []), id_column
@@ -102,26 +105,36 @@ def backfill(
     wanted = Wanted(limit, _cap(max_cost_usd), retry_failed)
     with Progress() as progress, Steady(home, progress.say) as api:
         if dry_run:
-            raise typer.Exit(_dry_run(api, asked, wanted, progress, as_json))
-        _refuse_out(target, file)
-        with StateFile(target.absolute()) as kept:
-            try:
-                summary = _run(api, kept, asked, wanted, progress, restart)
-            except KeyboardInterrupt:
-                progress.say(f"{_go_on(restart)}; rows that were sent are answered meanwhile")
-                raise typer.Exit(130) from None
-            except Unavailable:
-                if kept.read() is not None:
-                    progress.say(_go_on(restart))
-                raise
+            counted = count(feature_named(api, feature), asked, limit, progress)
+        else:
+            summary = _held_run(api, asked, wanted, progress, restart)
+    if dry_run:
+        report(counted, as_json)
+        raise typer.Exit(1 if counted.bad else 0)
     _tell(summary, as_json)
     unanswered = summary["rows"] - summary["statuses"].get("completed", 0)
     raise typer.Exit(1 if unanswered or summary["stopped"] else 0)
 
 
-def _go_on(restart: bool) -> str:
+def _held_run(
+    api: "Steady", asked: "Asked", wanted: "Wanted", progress: "Progress", restart: bool
+) -> JSON:
+    """The summary of a run during which nobody else writes OUT."""
+    from tierline.cli.backfill.state import StateFile
+
+    _refuse_out(Path(asked.out), Path(asked.file))
     without = " without --restart" if restart else ""
-    return f"stopped: the same command{without} goes on from here"
+    go_on = f"stopped: the same command{without} goes on from here"
+    with StateFile(Path(asked.out)) as kept:
+        try:
+            return _run(api, kept, asked, wanted, progress, restart)
+        except KeyboardInterrupt:
+            progress.say(f"{go_on}; rows that were sent are answered meanwhile")
+            raise typer.Exit(130) from None
+        except Unavailable:
+            if kept.read() is not None:
+                progress.say(go_on)
+            raise
 
 
 def _run(
@@ -151,17 +164,6 @@ def _run(
     return Run(api, kept, state, wanted, progress).go()
 
 
-def _dry_run(
-    api: "Steady", asked: "Asked", wanted: "Wanted", progress: "Progress", as_json: bool
-) -> int:
-    from tierline.cli.backfill.dry_run import count, report
-    from tierline.cli.backfill.run import feature_named
-
-    counted = count(feature_named(api, asked.feature), asked, wanted.limit, progress)
-    report(counted, as_json)
-    return 1 if counted.bad else 0
-
-
 def _mapping(given: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in given:
@@ -187,7 +189,7 @@ def _cap(text: str | None) -> Decimal | None:
 
 
 def _refuse_out(out: Path, file: Path) -> None:
-    if str(out) == "-" or (out.exists() and not out.is_file()):
+    if out.name == "-" or (out.exists() and not out.is_file()):
         raise UsageError(f"--out: {out} is no file; OUT is put in place whole, at the end")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out: there is no folder {out.absolute().parent}")

@@ -53,6 +53,7 @@ def count(feature: JSON, asked: Asked, limit: int | None, progress: Progress) ->
             bad(row.line, row.custom_id, told(check.faults(row.input)))
             continue
         found.rows += 1
+        progress.count("read", found.rows)
         found.characters += len(json.dumps(row.input, ensure_ascii=False))
     model = Feature.from_dict(feature["document"])
     found.tiers = estimates(model, feature["prices"], found.rows, found.characters)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FIRST_LINE_S = 5.0  # where there is no terminal: the first line, and then one every
 LINE_EVERY_S = 30.0
 RATE_S = 30.0  # the rate is that of so many last seconds
+COUNT_EVERY = 5_000  # rows
 BAR = 30  # columns at most
 SHOWN_BAD = 10  # bad rows that are told one by one
 
@@ -51,12 +52,11 @@ class Picture:
 class Progress:
     """Shows the pictures that it is given. Use it in a with statement."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
 
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._terminal = self._console.is_terminal and not self._console.is_dumb_terminal
-        self._quiet = quiet
         self._live: Live | None = None
         self._rate = Rate()
         self._next_line = time.monotonic() + FIRST_LINE_S
@@ -64,7 +64,7 @@ class Progress:
         self._bad_told = 0
 
     def __enter__(self) -> "Progress":
-        if self._terminal and not self._quiet:
+        if self._terminal:
             from rich.live import Live
 
             self._live = Live(
@@ -111,12 +111,26 @@ class Progress:
         rate = self._rate.of(picture.ended, time.monotonic())
         if self._live is not None:
             self._live.update(_picture(picture, rate, self._console.width), refresh=True)
-        elif not self._quiet and time.monotonic() >= self._next_line:
+        else:
+            self._line(" · ".join(how_far(picture, rate) + what_came(picture)))
+
+    def count(self, what: str, rows: int) -> None:
+        """Show now and then how many rows were read or written, where no API is asked."""
+        if rows % COUNT_EVERY:
+            return
+        text = f"{what} {rows:,} rows"
+        if self._live is not None:
+            from rich.text import Text
+
+            self._live.update(Text(text), refresh=True)
+        else:
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        if time.monotonic() >= self._next_line and text != self._said:
             self._next_line = time.monotonic() + LINE_EVERY_S
-            text = " · ".join(how_far(picture, rate) + what_came(picture))
-            if text != self._said:
-                self._said = text
-                note(text)
+            self._said = text
+            note(text)
 
 
 class Rate:

@@ -72,7 +72,10 @@ class Run:
         return summary
 
     def _results(self) -> Iterator[dict[str, JSON]]:
-        yield from results(self._reading(), sent_rows(self.api, self.state.batches))
+        sent = sent_rows(self.api, self.state.batches)
+        for number, result in enumerate(results(self._reading(), sent), 1):
+            yield result
+            self.progress.count("writing OUT:", number)
         self._refuse_changed()
 
     def _refuse_changed(self) -> None:
