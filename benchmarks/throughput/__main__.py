@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
@@ -24,6 +24,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.stage import Stage, model_server, process, stage
 from benchmarks.throughput import yardstick_tables
+from benchmarks.throughput.cpu import between, seconds
 from tests.support.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.ids import new_id
@@ -101,6 +102,7 @@ class Window:
 
     jobs_per_s: float
     in_flight: float  # claimed and not finished, on average
+    cpu_ms: Mapping[str, float]  # processor time of a job, by the kind of process
 
 
 def measure(side: str, on: Stage, url: str, jobs: int, flight: int, window_s: float) -> Window:
@@ -118,15 +120,17 @@ def measure(side: str, on: Stage, url: str, jobs: int, flight: int, window_s: fl
             return int(row[0])
 
         wait_until(lambda: count("completed") >= WARM, 60, f"{side} to be warm", 0.05)
-        before, started = count("completed"), time.monotonic()
+        cpu, before, started = seconds(), count("completed"), time.monotonic()
         in_flight: list[int] = []
         while time.monotonic() < started + window_s:
             in_flight.append(count("in_progress"))
             time.sleep(LOOK_S)
-        after, ended = count("completed"), time.monotonic()
+        spent, after, ended = between(cpu, seconds()), count("completed"), time.monotonic()
         if after >= jobs:
             raise SystemExit(f"{side}: the backlog ran dry; take more --jobs")
-    return Window((after - before) / (ended - started), mean(in_flight))
+    done = after - before
+    cpu_ms = {kind: used * 1000 / done for kind, used in spent.items()}
+    return Window(done / (ended - started), mean(in_flight), cpu_ms)
 
 
 def main() -> int:
@@ -183,6 +187,21 @@ def _figures(found: dict[str, list[Window]]) -> list[Figure]:
                 high=max(in_flight),
             )
         )
+    for side, windows in found.items():
+        totals = [sum(window.cpu_ms.values()) for window in windows]
+        figures.append(
+            Figure(
+                f"  {side}, processor time of a job",
+                median(totals),
+                "ms",
+                low=min(totals),
+                high=max(totals),
+            )
+        )
+        for kind in sorted({kind for window in windows for kind in window.cpu_ms}):
+            spent = median(window.cpu_ms.get(kind, 0.0) for window in windows)
+            if spent:
+                figures.append(Figure(f"    {kind}", spent, "ms"))
     return figures
 
 
