@@ -81,6 +81,10 @@ class Bench:
         row = self.scene.connection.execute("SELECT count(*) FROM jobs").fetchone()
         return int(row[0])  # type: ignore[index]
 
+    def statuses(self) -> list[str]:
+        """Of all batches, the newest first."""
+        return [one["status"] for one in self.scene.http.get("/v1/batches").json()["data"]]
+
     def repeated(self) -> list[Any]:
         """Inputs that became more than one job."""
         return self.scene.connection.execute(
@@ -310,19 +314,17 @@ def test_a_file_that_changed_is_not_gone_on_with_unless_begun_anew(bench: Bench)
 def test_a_restart_cancels_what_is_left_of_the_earlier_run(bench: Bench) -> None:
     file = bench.file("t.jsonl", rows(3))
     process = bench.start(file, "--feature", FEATURE)
-    wait_until(lambda: bench.jobs() == 3, 60, "the rows to be sent")
+    wait_until(lambda: bench.statuses() == ["sealed"], 60, "the rows to be sent")
     process.kill()
     process.communicate(timeout=60)
     refused = bench.run(file, "--feature", "priced", "--map", "text=body", "--restart")
     assert refused.code == 2
-    listed = bench.scene.http.get("/v1/batches").json()["data"]
-    assert [one["status"] for one in listed] == ["sealed"], "nothing was begun, nothing cancelled"
+    assert bench.statuses() == ["sealed"], "nothing was begun, nothing cancelled"
     process = bench.start(file, "--feature", FEATURE, "--restart")
     wait_until(lambda: bench.jobs() == 6, 60, "the rows to be sent again")
     bench.answer()
     assert process.wait(60) == 0
-    listed = bench.scene.http.get("/v1/batches").json()["data"]
-    assert [one["status"] for one in listed] == ["completed", "cancelled"]
+    wait_until(lambda: bench.statuses() == ["completed", "cancelled"], 30, "the end of both")
 
 
 def test_a_folder_gives_a_row_a_file(bench: Bench) -> None:
