@@ -1,0 +1,134 @@
+"""The walk of the README, typed as it stands there, by somebody with an empty home.
+
+The commands of the first terminal stay, as do those of the third; all others run in one shell after
+the other, which pass on what they export. Only ports are other ones than the page says.
+"""
+
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.docs import Block, blocks
+from tests.support.up import environment
+from tests.support.waiting import wait_until
+from tierline.stack.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+STAYS = {"./tierline up": "Ctrl-C stops all of it", "examples/receiver.py": "listening on"}
+
+
+class Walk:
+    """A folder that looks like a checkout to whoever types there, and what runs in it."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self._stack = stack
+        self._exports = folder / ".exports"
+        self._exports.touch()
+        self._receiver_port = str(free_port())
+        self._api_port = "8000"
+        self.staying: list[Path] = []  # what each of the commands that stay has said
+
+    def run(self, block: Block) -> str:
+        """Type the block; what it printed. Fails on another exit code than the page says."""
+        stays = next((word for mark, word in STAYS.items() if mark in block.text), None)
+        if stays is not None:
+            return self._start(block, stays)
+        script = f". ./.exports\nset -e\n{self._here(block.text)}\nexport -p > ./.exports\n"
+        ended = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert ended.returncode == block.exit_code, f"{block.where}: {ended.stdout}{ended.stderr}"
+        assert "Traceback" not in ended.stderr
+        return ended.stdout + ended.stderr
+
+    def _start(self, block: Block, until: str) -> str:
+        said = self.folder / f".said-{len(self.staying)}"
+        self.staying.append(said)
+        text = self._here(block.text).replace(
+            "./tierline up", "./tierline up --port 0 --flower-port 0"
+        )
+        text = re.sub(r"(?m)^(?=\.venv|TIERLINE_WEBHOOK_ALLOW)", "exec env ", text)
+        with said.open("w") as sink:
+            process = subprocess.Popen(
+                ["bash", "-c", text],
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+            )
+        self._stack.callback(self._end, process)
+        wait_until(
+            lambda: until in said.read_text() or process.poll() is not None, 120, f"{block.where}"
+        )
+        assert process.poll() is None, said.read_text()
+        if found := re.search(r"API +http://127\.0\.0\.1:(\d+)", said.read_text()):
+            self._api_port = found[1]
+        return said.read_text()
+
+    @staticmethod
+    def _end(process: "subprocess.Popen[bytes]") -> None:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+    def _here(self, text: str) -> str:
+        return text.replace(":8000", f":{self._api_port}").replace("9000", self._receiver_port)
+
+    def _environment(self) -> dict[str, str]:
+        kept = environment({"HOME": str(self.folder)})
+        kept.pop("XDG_DATA_HOME", None)
+        return kept
+
+
+@contextmanager
+def checkout(folder: Path) -> Iterator[Walk]:
+    shutil.copy(ROOT / "tierline", folder)
+    for name in (".venv", "examples"):
+        (folder / name).symlink_to(ROOT / name)
+    with ExitStack() as stack:
+        yield Walk(folder, stack)
+
+
+def first_words(text: str) -> list[str]:
+    return [line.split()[0] for line in text.splitlines() if line.strip()]
+
+
+@pytest.mark.timeout(900)
+def test_every_command_of_the_docs_does_what_the_page_says(tmp_path: Path) -> None:
+    ran = 0
+    with checkout(tmp_path) as walk:
+        for page in PAGES:
+            printed = ""
+            for block in blocks(page):
+                if block.kind == "sh" and block.why_not_run is None:
+                    printed = walk.run(block)
+                    ran += 1
+                elif block.kind == "console" and block.said == "":
+                    shown = first_words(block.text)
+                    assert shown == first_words(printed), f"{block.where}: now it is\n{printed}"
+        receiver = walk.staying[1]
+        wait_until(
+            lambda: "job.completed" in receiver.read_text(), 60, "the webhook to be received"
+        )
+    assert ran >= 9
+    assert "0 rejected" in receiver.read_text()
