@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tierline.checks import Judgement, judge
-from tierline.checks.agreement import agreement
+from tierline.checks.agreement import agreement, decided
 from tierline.checks.labels import closed_set, score, scoring_messages
 from tierline.features import Confidence, Feature, Tier
 from tierline.prompts import Message, PriorFailure, answer_messages, reask_messages
@@ -81,27 +81,35 @@ class Answering:
         prior: PriorFailure | None,
         wanted: Confidence,
     ) -> Answered:
-        """The output that most samples give (self-consistency, Wang et al., 2022)."""
+        """The output that most samples give (self-consistency, Wang et al., 2022).
+
+        The confidence is its share of all samples that could be drawn: at least so many agree.
+        """
         messages = answer_messages(feature, tier, input, prior)
-        samples = [
-            _ask(
+        most = wanted.samples or 1
+        samples: list[Answered] = []
+        good: list[Answered] = []
+        while len(samples) < most:
+            sample = _ask(
                 book,
-                "sample" if number else "answer",
+                "sample" if samples else "answer",
                 feature,
                 input,
                 messages,
                 temperature=wanted.temperature,
-                seed=number + 1,
+                seed=len(samples) + 1,
             )
-            for number in range(wanted.samples or 1)
-        ]
-        good = [sample for sample in samples if sample.judgement.verdict is Verdict.PASSED]
+            samples.append(sample)
+            if sample.judgement.verdict is Verdict.PASSED:
+                good.append(sample)
+            outputs = [one.judgement.output for one in good]
+            if decided(outputs, most - len(samples), most, wanted.threshold):
+                break  # the rest would cost, and change nothing
         if not good:
             return replace(samples[0], confidence=0.0)
-        index, _ = agreement([sample.judgement.output for sample in good])
-        chosen = good[index]
-        same = agreement_with(chosen, good)
-        return _sure_enough(replace(chosen, confidence=same / len(samples)), wanted)
+        index, share = agreement(outputs)
+        agreeing = round(share * len(good))
+        return _sure_enough(replace(good[index], confidence=agreeing / most), wanted)
 
     def _by_labels(
         self,
@@ -145,14 +153,6 @@ class Answering:
             with self._lock:
                 self._baselines[key] = known
         return known
-
-
-def agreement_with(chosen: Answered, samples: list[Answered]) -> int:
-    """How many samples give the chosen output."""
-    return sum(
-        agreement([chosen.judgement.output, sample.judgement.output])[1] == 1.0
-        for sample in samples
-    )
 
 
 def _ask(
