@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
     params.endpoint_slots = False
     params.offline = True
     params.verbosity = QUIET
-    params.cache_ram_mib = 512
+    params.cache_ram_mib = 0
     params.n_parallel = slots
     params.n_ctx = context * slots
     params.cpuparams.n_threads = options.threads
