@@ -22,7 +22,7 @@ from tierline.errors import TierlineError, Unavailable
 from tierline.features import Feature
 from tierline.services.apply_feature import missing_around
 from tierline.settings import Settings
-from tierline.storage import migrate, queue_reads
+from tierline.storage import queue_reads, revisions
 from tierline.storage.features import current_versions
 
 log = structlog.get_logger(__name__)
@@ -45,8 +45,8 @@ class Health:
         self._pool = pool
         self._cold_pool = cold_pool
         self._settings = settings
-        self._head = migrate.head()
-        self._known = migrate.known()
+        self._head = revisions.head()
+        self._known = revisions.known()
         self._wrong_schema: str | None = None
         self._newer_schema: str | None = None
         self._beats: dict[UUID, tuple[int, float]] = {}  # beat, when it was seen to change

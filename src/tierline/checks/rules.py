@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-
-import cel
+from typing import TYPE_CHECKING
 
 from tierline.errors import TierlineError
 from tierline.json_text import JSON
+
+if TYPE_CHECKING:
+    import cel
 
 Path = tuple[str | int, ...]
 
@@ -62,7 +64,7 @@ class Rule:
 
     text: str
     shape: _Shape
-    program: cel.Program
+    program: "cel.Program"
 
     def holds(self, input: JSON, output: JSON) -> bool:
         """Whether the rule is true. Raises RuleBroken when it errors or gives no boolean."""
@@ -90,6 +92,8 @@ class Rule:
 
 def compile_rule(text: str) -> Rule:
     """The rule, ready to run. Raises RuleBroken saying what to change."""
+    import cel  # brings a command line along: a tenth of a second for processes without rules
+
     if len(text) > MAX_RULE:
         raise RuleBroken(f"a rule has at most {MAX_RULE} characters")
     shape = _shape(text)

@@ -5,12 +5,17 @@ import http.client
 import re
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from tierline.errors import TierlineError
 from tierline.stack.ports import HOST
 from tierline.stack.procfile import Entry
 
+if TYPE_CHECKING:
+    import psycopg
+
 ASK_S = 2.0  # the longest that one question takes
+BEATS_S = 0.1  # how often the workers' beats are read while somebody waits for one
 
 Check = Callable[[], bool]
 
@@ -43,21 +48,34 @@ class Workers:
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._before = {row[0] for row in self._beats()}
+        self._connection: psycopg.Connection[Any] | None = None
+        self._looked = 0.0
+        self._shown: frozenset[str] = frozenset()
+        self._before = {worker for worker, _ in self._beats()}
 
     def came(self, name: str) -> bool:
-        return any(
-            worker not in self._before and shown.split("@")[0] == name
-            for worker, shown in self._beats()
-        )
+        now = time.monotonic()
+        if now - self._looked > BEATS_S:
+            self._looked = now
+            self._shown = frozenset(
+                shown.split("@")[0] for worker, shown in self._beats() if worker not in self._before
+            )
+        return name in self._shown
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _beats(self) -> list[tuple[object, str]]:
         import psycopg
 
         try:
-            with psycopg.connect(self._url, connect_timeout=2, autocommit=True) as connection:
-                return connection.execute("SELECT worker, name FROM worker_beats").fetchall()
-        except psycopg.Error:
+            if self._connection is None:
+                self._connection = psycopg.connect(self._url, connect_timeout=2, autocommit=True)
+            return self._connection.execute("SELECT worker, name FROM worker_beats").fetchall()
+        except psycopg.Error:  # it is being started again: nobody is seen meanwhile
+            self.close()
             return []
 
 

@@ -112,12 +112,15 @@ class Up:
             servers.begin()
             # Slow to import: the servers start meanwhile.
             from tierline.stack.run_keys import RunKeys
-            from tierline.storage import migrate
+            from tierline.storage import revisions
 
             servers.start(self._supervisor.check)
             for child in servers.children():
                 self._supervisor.keep(child, started=True)
-            migrate.upgrade(database_url)
+            if revisions.current(database_url) != revisions.head():
+                from tierline.storage import migrate
+
+                migrate.upgrade(database_url)
             self._supervisor.check()
             keys = RunKeys(database_url, home.tag).make()
             self.first_admin_key = keys.first_admin
@@ -135,6 +138,7 @@ class Up:
                 redis_url=redis_url,
             )
             self._wait_ready(port, flower_port, home, workers)
+            workers.close()
             running.announce(home.run, addresses)
             on_ready(addresses)
             self._stay(database_url, home, pump)

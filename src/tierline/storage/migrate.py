@@ -1,4 +1,4 @@
-"""Bringing a database to the version that this code needs, and saying whether it is there.
+"""Bringing a database to the revision that this code needs; `revisions` says which that is.
 
 Migrations run forward only. A session-level advisory lock makes two upgrades at once one upgrade.
 """
@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 import migrations
 from tierline.errors import Conflict
 from tierline.storage.engine import connect_args, psycopg_url
+from tierline.storage.revisions import head, known
 
 UPGRADE_LOCK = 0x7E21_0001
 
@@ -37,20 +37,6 @@ def _config() -> Config:
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.set_main_option("path_separator", "os")
     return config
-
-
-def head() -> str:
-    """The revision that this code is written for."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None, "the migrations folder has no head"
-    return revision
-
-
-def known() -> frozenset[str]:
-    """Every revision that this code has heard of; another one is of a newer version."""
-    return frozenset(
-        script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
-    )
 
 
 def upgrade(database_url: str) -> tuple[str | None, str]:
@@ -80,8 +66,3 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
             return before, head()
     finally:
         engine.dispose()
-
-
-def current(connection: sa.Connection) -> str | None:
-    """The revision of the database behind `connection`; None when it was never migrated."""
-    return MigrationContext.configure(connection).get_current_revision()

@@ -1,27 +1,30 @@
 """Migrations on a real database: from empty, again, two at once, and to what the code describes."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
-from tierline.storage import migrate
+import migrations
+from tierline.storage import migrate, revisions
 from tierline.storage.tables import metadata
 
 LATER = "9999_of_a_later_version"
 
 
 def test_an_empty_database_comes_to_the_revision_of_this_code(empty_database_url: str) -> None:
-    assert migrate.upgrade(empty_database_url) == (None, migrate.head())
-    assert migrate.upgrade(empty_database_url) == (migrate.head(), migrate.head())
+    assert migrate.upgrade(empty_database_url) == (None, revisions.head())
+    assert migrate.upgrade(empty_database_url) == (revisions.head(), revisions.head())
 
 
 def test_two_upgrades_at_once_are_one(empty_database_url: str) -> None:
     with ThreadPoolExecutor(2) as both:
         found = list(both.map(migrate.upgrade, [empty_database_url] * 2))
-    assert sorted(before or "" for before, _ in found) == ["", migrate.head()]
+    assert sorted(before or "" for before, _ in found) == ["", revisions.head()]
 
 
 def test_the_migrations_make_what_the_tables_describe(fresh_database_url: str) -> None:
@@ -39,3 +42,13 @@ def test_a_database_of_a_later_version_is_left_alone_and_said(fresh_database_url
             migrate.upgrade(fresh_database_url)
         found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     assert found == (LATER,)
+
+
+def test_the_revisions_read_without_alembic_are_those_that_it_runs(
+    empty_database_url: str, fresh_database_url: str
+) -> None:
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert revisions.head() == scripts.get_current_head()
+    assert revisions.known() == {script.revision for script in scripts.walk_revisions()}
+    assert revisions.current(empty_database_url) is None
+    assert revisions.current(fresh_database_url) == revisions.head()
