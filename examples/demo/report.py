@@ -31,10 +31,7 @@ def print_report(
 
 def _print_right_and_wrong(console: Console, outcomes: Sequence[Outcome]) -> None:
     table = _table("What came out, against the known answers (which the product never saw)")
-    for title in (
-        *("served right", "served WRONG", "failed", "escalated", "though right"),
-        "right before → after",
-    ):
+    for title in ("right", "WRONG", "failed", "escalated", "though right", "before → after"):
         table.add_column(title, justify="right")
     for feature in dict.fromkeys(one.row.feature for one in outcomes):
         found = tally(feature, outcomes)
@@ -53,9 +50,9 @@ def _print_right_and_wrong(console: Console, outcomes: Sequence[Outcome]) -> Non
     console.print()
     console.print(table)
     console.print(
-        "failed rightly: no answer would have been right (two invoices, none, a field missing).\n"
-        "though right: the first answer was right, and a check sent it on all the same.\n"
-        "right before → after: of the escalated, first answers that were right → served right.",
+        "right, WRONG: served, and so. failed: nothing was served; rightly where no answer would have\n"
+        "been right (two invoices, none, a field missing). though right: of the escalated, first\n"
+        "answers that were right. before → after: of the escalated, right first → served right.",
         style="dim",
     )
 
@@ -157,7 +154,7 @@ def _table(title: str, first: str = "feature") -> Table:
     table = Table(
         title=title, box=None, title_justify="left", title_style="bold", padding=(0, 2, 0, 0)
     )
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     return table
 
 

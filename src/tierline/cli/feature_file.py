@@ -54,7 +54,7 @@ tiers:
   - name: slm
     models: [local:smollm2-135m]        # provider:model, in order of fallback
     max_tokens: 60                      # of the visible answer
-    timeout_s: 20                       # one call, from connecting to the last byte
+    timeout_s: 60                       # one call, from connecting to the last byte
     # reask: true                       # one corrective question on this tier before moving on
   # The second tier, "running deeper analysis…" to whoever waits. Take one of these:
   # - name: frontier

@@ -201,14 +201,15 @@ class Up:
         """Fewer threads for a worker whose tier a local model on this machine is likely to answer.
 
         More jobs at once than the model decodes would only wait inside it, on the clock of their
-        calls. Whoever sets the number means it.
+        calls: with twice as many, and a second model on the same two cores, most calls timed out.
+        Whoever sets the number means it.
         """
         if THREADS_VARIABLE in os.environ:
             return {}
         model = LIKELY_MODEL.get(ready.worker_name(entry) or "")
         if model is None or model.name not in self._models:
             return {}
-        return {THREADS_VARIABLE: str(2 * model.slots)}  # one is decoded, one stands ready
+        return {THREADS_VARIABLE: str(model.slots)}
 
     def _wait_ready(self, port: int, flower_port: int, home: Home, workers: ready.Workers) -> None:
         checks: dict[str, ready.Check] = {}
