@@ -125,7 +125,9 @@ class Dispatcher:
                 if self._choose_once():
                     # There may be more, so nobody need wake us; but a choice for each thread that
                     # gets idle would cost more than the jobs do.
-                    self._stop.wait(GATHER_S)
+                    time.sleep(GATHER_S)
+                    for _ in ears.notifies(timeout=0):  # unread, they would fill the socket
+                        pass
                     continue
                 self._wait(ears)
             except PASSING as error:
@@ -144,13 +146,26 @@ class Dispatcher:
             pass
 
     def _choose_once(self) -> bool:
-        """One choice for each pool. Whether anything went out."""
+        """One choice for each pool. Whether anything went out.
+
+        What was chosen goes out even if a later choice fails: it is marked, and nobody else would
+        publish it before its hints are found lost.
+        """
         chosen: dict[UUID, str] = {}
-        for name in pools_with_jobs(self._pool):
-            chosen |= choose_hints(
-                self._pool, name, self._threads.get(name, 0), self._settings.hints_out
-            )
-        due = self._choose_deliveries()
+        due: list[UUID] = []
+        try:
+            for name in pools_with_jobs(self._pool):
+                chosen |= choose_hints(
+                    self._pool, name, self._threads.get(name, 0), self._settings.hints_out
+                )
+            due = self._choose_deliveries()
+        except PASSING:
+            self._send(chosen, due)
+            raise
+        return self._send(chosen, due)
+
+    def _send(self, chosen: Mapping[UUID, str], due: list[UUID]) -> bool:
+        """Publish hints of jobs and of deliveries. Whether there were any and they went out."""
         if not chosen and not due:
             return False
         messages = [(queue, (str(job_id),)) for job_id, queue in chosen.items()]
@@ -288,8 +303,13 @@ def main() -> int:
     except TierlineError as error:
         print(f"tierline: {error.message}", file=sys.stderr)
         return 2
+
+    def stop(*_: object) -> None:
+        # Not here: this thread may be inside the lock of the event that stopping sets.
+        threading.Thread(target=dispatcher.stop, name="stop").start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: dispatcher.stop())
+        signal.signal(number, stop)
     log.info("dispatcher_ready")
     failure = dispatcher.run()
     if failure is not None:

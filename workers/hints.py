@@ -87,12 +87,15 @@ def _send(
     return event
 
 
+ASK_S = 1.0  # a broker that hangs must not keep its onlooker from looking at leases
+
+
 class Lists:
     """The broker's lists, looked at from outside of Celery."""
 
     def __init__(self) -> None:
         self._client = redis.Redis.from_url(
-            settings().broker, socket_timeout=5, socket_connect_timeout=5
+            settings().broker, socket_timeout=ASK_S, socket_connect_timeout=ASK_S
         )
 
     def empty(self) -> set[str]:

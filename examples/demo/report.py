@@ -50,9 +50,10 @@ def _print_right_and_wrong(console: Console, outcomes: Sequence[Outcome]) -> Non
     console.print()
     console.print(table)
     console.print(
-        "right, WRONG: served, and so. failed: nothing was served; rightly where no answer would have\n"
-        "been right (two invoices, none, a field missing). though right: of the escalated, first\n"
-        "answers that were right. before → after: of the escalated, right first → served right.",
+        "right, WRONG: served, and so. failed: nothing was served; rightly where no answer\n"
+        "would have been right (two invoices, none, a field missing). though right: of the\n"
+        "escalated, first answers that were right. before → after: of the escalated, right at\n"
+        "first → served right.",
         style="dim",
     )
 

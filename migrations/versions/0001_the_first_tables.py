@@ -49,7 +49,7 @@ def upgrade() -> None:
     op.create_table(
         "answers",
         sa.Column("job_id", sa.Uuid(), nullable=False),
-        sa.Column("attempt", sa.SmallInteger(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False, comment="as the model gave it"),
         sa.Column(
             "output",
@@ -62,7 +62,7 @@ def upgrade() -> None:
     op.create_table(
         "attempts",
         sa.Column("job_id", sa.Uuid(), nullable=False),
-        sa.Column("number", sa.SmallInteger(), nullable=False, comment="from 1"),
+        sa.Column("number", sa.Integer(), nullable=False, comment="from 1"),
         sa.Column("claim_token", sa.Uuid(), nullable=False),
         sa.Column("tier", sa.Text(), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
@@ -109,7 +109,7 @@ def upgrade() -> None:
     op.create_table(
         "calls",
         sa.Column("job_id", sa.Uuid(), nullable=False),
-        sa.Column("attempt", sa.SmallInteger(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("number", sa.SmallInteger(), nullable=False, comment="from 1, in the attempt"),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column(
@@ -356,7 +356,7 @@ def upgrade() -> None:
             nullable=True,
             comment="of the last claim: the fence of every finish",
         ),
-        sa.Column("attempts", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
             "failures",
             sa.SmallInteger(),
@@ -391,7 +391,7 @@ def upgrade() -> None:
             "model", sa.Text(), nullable=True, comment="the exact model whose answer is served"
         ),
         sa.Column(
-            "answer_attempt", sa.SmallInteger(), nullable=True, comment="whose answer is the output"
+            "answer_attempt", sa.Integer(), nullable=True, comment="whose answer is the output"
         ),
         sa.Column("unverified", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("error_code", sa.Text(), nullable=True),

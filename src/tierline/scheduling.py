@@ -13,6 +13,8 @@ from uuid import UUID
 KEPT_FREE_SHARE = 8
 """No account holds the last eighth of a queue's threads: a quiet account's job starts at once."""
 KEPT_FREE_LEAST = 2
+MOST_DOUBLINGS = 60
+"""Of a wait: a job that is asked to come back later for days has tried a thousand times."""
 
 
 @dataclass(frozen=True)
@@ -88,5 +90,6 @@ def backoff_s(tries: int, base_s: float, most_s: float, draw: float | None = Non
 
     `draw` in [0, 1) replaces the random number in tests.
     """
-    ceiling = min(most_s, base_s * 2.0 ** max(0, tries - 1))
+    doublings = min(max(0, tries - 1), MOST_DOUBLINGS)
+    ceiling = min(most_s, base_s * 2.0**doublings)
     return ceiling * (0.5 + 0.5 * (random.random() if draw is None else draw))  # noqa: S311

@@ -101,3 +101,7 @@ def test_waits_double_up_to_their_most() -> None:
     waits = [backoff_s(tries, 1.0, 60.0, draw=1.0) for tries in range(1, 9)]
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
     assert backoff_s(3, 1.0, 60.0, draw=0.0) == 2.0
+
+
+def test_a_job_that_failed_thousands_of_times_waits_no_longer_than_the_most() -> None:
+    assert backoff_s(5_000, 1.0, 60.0, draw=0.0) == 30.0

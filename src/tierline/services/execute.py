@@ -27,6 +27,7 @@ from tierline.providers.types import CallFailed
 from tierline.scheduling import backoff_s
 from tierline.services.answer import Answering
 from tierline.services.calls import CallBook
+from tierline.services.recover import cancel_withdrawn
 from tierline.services.settle import settle
 from tierline.settings import Settings
 from tierline.storage import claims
@@ -82,6 +83,8 @@ class Executor:
         with self.leases.hold(token):
             taken = self._claim(job_id, token)
             if taken is None:
+                if cancel_withdrawn(self.pool, job_id):
+                    self.wake_ups.done(job_id)
                 return
             started = time.monotonic()
             with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=taken.attempt):
@@ -94,8 +97,11 @@ class Executor:
         def statement(connection: Connection[Any]) -> Claim | None:
             nonlocal tries
             tries += 1
-            found = claims.claimed(connection, job_id, token) if tries > 1 else None
-            return found or claims.claim(connection, job_id, token, list(self.queues), self.worker)
+            # A claim whose answer was cut off may still be on its way: it is waited for first.
+            taken = claims.claim(connection, job_id, token, list(self.queues), self.worker)
+            if taken is None and tries > 1:
+                return claims.claimed(connection, job_id, token)
+            return taken
 
         try:
             return repeat(

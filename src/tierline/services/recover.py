@@ -9,6 +9,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.jobs import (
+    CancelAsked,
     DeadlinePassed,
     IllegalTransition,
     LeaseLost,
@@ -20,6 +21,7 @@ from tierline.jobs import (
     next_state,
 )
 from tierline.services.announce import announce
+from tierline.storage.batches import withdrawn
 from tierline.storage.recovery import (
     LockedJob,
     end_attempt,
@@ -29,6 +31,7 @@ from tierline.storage.recovery import (
     running_claims,
     write_transition,
 )
+from tierline.storage.repeat import PASSING
 from tierline.verdicts import Verdict
 
 log = structlog.get_logger(__name__)
@@ -108,6 +111,25 @@ def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
                     continue  # claimed meanwhile: its worker sees the deadline
             expired.append(job_id)
     return expired
+
+
+def cancel_withdrawn(pool: ConnectionPool[Any], job_id: UUID) -> bool:
+    """End a queued job of a cancelled batch, which no worker may claim. Whether it was one.
+
+    Its hint would otherwise be taken for lost and given again until the cancel comes to it.
+    """
+    try:
+        with pool.connection() as connection, connection.transaction():
+            if not withdrawn(connection, job_id):
+                return False
+            locked = lock_job(connection, job_id)
+            if locked is None or locked.state.status is not Status.QUEUED:
+                return False
+            move(connection, locked, CancelAsked())
+    except PASSING as error:
+        log.warning("withdrawn_job_left", job_id=str(job_id), error=type(error).__name__)
+        return False
+    return True
 
 
 def claims_in_sight(pool: ConnectionPool[Any]) -> list[UUID]:

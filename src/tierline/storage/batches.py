@@ -284,6 +284,16 @@ def uncancelled_jobs(connection: Connection[Any], batch_id: UUID, most: int) -> 
     return [job_id for (job_id,) in rows]
 
 
+def withdrawn(connection: Connection[Any], job_id: UUID) -> bool:
+    """Whether the job is one of a cancelled batch's that nobody has cancelled yet."""
+    row = connection.execute(
+        "SELECT FROM jobs j JOIN batches b ON b.id = j.batch_id"
+        " WHERE j.id = %s AND j.completed_at IS NULL AND b.status = 'cancelled'",
+        (job_id,),
+    ).fetchone()
+    return row is not None
+
+
 def note_cancelled(connection: Connection[Any], batch_id: UUID) -> bool:
     """Note that a cancelled batch has no unfinished job left, if it is so."""
     done = connection.execute(

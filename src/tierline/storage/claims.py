@@ -120,6 +120,7 @@ WITH claimed AS (
     WHERE id = %(job_id)s AND status = 'queued' AND queue = ANY(%(queues)s)
         AND run_after <= clock_timestamp()
         AND (deadline_at IS NULL OR deadline_at > clock_timestamp())
+        AND NOT EXISTS (SELECT FROM batches WHERE id = jobs.batch_id AND status = 'cancelled')
     RETURNING *
 ), attempt AS (
     INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, routing)

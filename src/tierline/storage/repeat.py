@@ -17,6 +17,7 @@ PASSING = (
     psycopg.OperationalError,  # cut, refused, shut down, out of connections, deadlock, lock timeout
     psycopg.InterfaceError,  # the connection was found closed
     psycopg.errors.ReadOnlySqlTransaction,  # a primary that became a replica, until it is replaced
+    psycopg.errors.IdleInTransactionSessionTimeout,  # this process was stopped for a while
     PoolTimeout,
 )
 """What a database says when it is away or busy, and may not say the next time."""

@@ -146,7 +146,7 @@ def bench(database_url: str, redis_url: str) -> Iterator[Bench]:
             executor = Executor(
                 pool=pool,
                 settings=settings(),
-                queues=("slm", "deeper-analysis", "quarantine"),
+                queues=("slm", "slm-backfill", "deeper-analysis", "quarantine"),
                 worker="test",
                 leases=NoLeases(),
                 wake_ups=wake_ups,

@@ -13,7 +13,9 @@ from tests.support.rows import add_feature
 from tierline.features import parse_feature
 from tierline.ids import new_id
 from tierline.services import settle as settling
+from tierline.services.batch import Opening, open_batch, take_part
 from tierline.services.cancel import cancel
+from tierline.storage.batches import close_as_cancelled
 
 RIGHT = '{"amount": 12.5}'
 PRICED = """
@@ -288,3 +290,16 @@ def test_a_hint_for_a_job_that_does_not_exist_does_nothing(bench: Bench) -> None
     before = len(bench.server.calls)
     bench.executor.run(new_id())
     assert len(bench.server.calls) == before
+
+
+def test_a_job_of_a_cancelled_batch_is_ended_and_calls_no_model(bench: Bench) -> None:
+    _, feature = bench.apply()
+    line = b'{"input": {"text": "it costs 12.50"}}\n'
+    with bench.pool.connection() as connection:
+        row, _ = open_batch(connection, bench.account, Opening(feature.name))
+        take_part(connection, bench.account, row["id"], 1, line)
+        assert close_as_cancelled(connection, bench.account, row["id"])
+    job = bench.one("SELECT id FROM jobs WHERE batch_id = %s", row["id"])
+    bench.run(job)
+    assert bench.job(job)["status"] == "cancelled"
+    assert bench.calls(job) == []

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 
 from tests.support.waiting import wait_until
+from tierline.ids import new_id
+from tierline.settings import settings
 
 
 @pytest.fixture
@@ -58,3 +60,26 @@ def test_it_ends_when_its_watcher_does(
         )
         connection.execute("ALTER TABLE worker_beats RENAME COLUMN beat TO beaten")
     assert dispatcher.wait(30) == 1
+
+
+def test_what_was_chosen_goes_out_although_a_later_choice_fails(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import dispatcher as module
+    from workers.app import create_app
+
+    job_id = new_id()
+    sent: list[tuple[str, tuple[str, ...]]] = []
+
+    def choose(pool: object, name: str, *_: object) -> dict[object, str]:
+        if name == "deeper-analysis":
+            raise psycopg.OperationalError("cut")
+        return {job_id: "slm"}
+
+    monkeypatch.setattr(module, "pools_with_jobs", lambda _: ["slm", "deeper-analysis"])
+    monkeypatch.setattr(module, "choose_hints", choose)
+    monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
+    one = module.Dispatcher(settings(), create_app())
+    with pytest.raises(psycopg.OperationalError):
+        one._choose_once()
+    assert sent == [("slm", (str(job_id),))]
