@@ -21,6 +21,9 @@ from flower.urls import settings as handler_settings
 
 COLUMNS = "name,uuid,state,routing_key,received,started,runtime,worker"
 MAX_TASKS = 10_000  # kept in memory, about 2 kB each
+CONNECTIONS = 64
+"""Its threads ask the workers at the same time, each holding one connection while it waits for a
+second: with the few of a worker process they all waited for each other, and nothing was shown."""
 INSPECT_TIMEOUT_MS = 1_000.0  # a worker whose threads are all busy answers within this
 HIDDEN = ("kwargs", "result", "exception", "traceback")  # of a task event: words, not facts
 
@@ -57,6 +60,7 @@ def without(value: object, secret: str) -> Any:
 
 def build(app: celery.Celery, port: int, user: str, password: str, prefix: str = "") -> Flower:
     """Flower for an app, ready to start. `prefix` is the path that a proxy puts it under."""
+    app.conf.broker_pool_limit = CONNECTIONS
     options.port = port
     options.address = os.environ.get("TIERLINE_FLOWER_HOST", "127.0.0.1")
     options.basic_auth = [f"{user}:{password}"]

@@ -31,18 +31,19 @@ def print_report(
 
 def _print_right_and_wrong(console: Console, outcomes: Sequence[Outcome]) -> None:
     table = _table("What came out, against the known answers (which the product never saw)")
-    for title in ("right", "WRONG", "failed", "escalated", "though right", "before → after"):
+    for title in (
+        *("right", "WRONG", "failed", "rightly"),
+        *("escalated", "though right", "before → after"),
+    ):
         table.add_column(title, justify="right")
     for feature in dict.fromkeys(one.row.feature for one in outcomes):
         found = tally(feature, outcomes)
-        failed = str(found.failed)
-        if found.failed_rightly:
-            failed += f" ({found.failed_rightly} rightly)"
         table.add_row(
             f"{feature} ({found.jobs})",
             str(found.right),
             str(found.wrong),
-            failed,
+            str(found.failed),
+            str(found.failed_rightly),
             str(found.escalated),
             str(found.escalated_though_right),
             f"{found.escalated_though_right} → {found.right_after}",
@@ -50,7 +51,7 @@ def _print_right_and_wrong(console: Console, outcomes: Sequence[Outcome]) -> Non
     console.print()
     console.print(table)
     console.print(
-        "right, WRONG: served, and so. failed: nothing was served; rightly where no answer\n"
+        "right, WRONG: served, and so. failed: nothing was served; rightly: of those, no answer\n"
         "would have been right (two invoices, none, a field missing). though right: of the\n"
         "escalated, first answers that were right. before → after: of the escalated, right at\n"
         "first → served right.",

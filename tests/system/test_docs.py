@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.docs import Block, blocks
@@ -37,7 +38,7 @@ class Walk:
         self.staying: list[Path] = []  # what each of the commands that stay has said
 
     def run(self, block: Block) -> str:
-        """Type the block; what it printed. Fails on another exit code than the page says."""
+        """Type the block; its stdout. Fails on another exit code than the page says."""
         stays = next((word for mark, word in STAYS.items() if mark in block.text), None)
         if stays is not None:
             return self._start(block, stays)
@@ -54,7 +55,7 @@ class Walk:
         )
         assert ended.returncode == block.exit_code, f"{block.where}: {ended.stdout}{ended.stderr}"
         assert "Traceback" not in ended.stderr
-        return ended.stdout + ended.stderr
+        return ended.stdout
 
     def _start(self, block: Block, until: str) -> str:
         said = self.folder / f".said-{len(self.staying)}"
@@ -109,6 +110,19 @@ def checkout(folder: Path) -> Iterator[Walk]:
         yield Walk(folder, stack)
 
 
+def in_flower(walk: Walk) -> set[str]:
+    """The names of the tasks that Flower shows to who was told its address and password."""
+    found = re.search(r"Flower +(\S+) +\(user (\S+), password (\S+)\)", walk.staying[0].read_text())
+    assert found is not None
+    address, *credentials = found.groups()
+    asked = {"draw": "1", "start": "0", "length": "50", "order[0][column]": "0"}
+    asked |= {"columns[0][data]": "name", "order[0][dir]": "asc", "search[value]": ""}
+    answer = httpx.get(
+        f"{address}/tasks/datatable", params=asked, auth=(credentials[0], credentials[1])
+    )
+    return {task["name"] for task in answer.json()["data"]}
+
+
 def first_words(text: str) -> list[str]:
     return [line.split()[0] for line in text.splitlines() if line.strip()]
 
@@ -126,6 +140,7 @@ def test_every_command_of_the_docs_does_what_the_page_says(tmp_path: Path) -> No
                 elif block.kind == "console" and block.said == "":
                     shown = first_words(block.text)
                     assert shown == first_words(printed), f"{block.where}: now it is\n{printed}"
+        wait_until(lambda: {"slm.answer", "webhooks.deliver"} <= in_flower(walk), 30, "the tasks")
         receiver = walk.staying[1]
         wait_until(
             lambda: "job.completed" in receiver.read_text(), 60, "the webhook to be received"
