@@ -33,7 +33,7 @@ def _print_right_and_wrong(console: Console, outcomes: Sequence[Outcome]) -> Non
     table = _table("What came out, against the known answers (which the product never saw)")
     for title in (
         *("right", "WRONG", "failed", "rightly"),
-        *("escalated", "though right", "before → after"),
+        *("deeper", "though right", "before → after"),
     ):
         table.add_column(title, justify="right")
     for feature in dict.fromkeys(one.row.feature for one in outcomes):
@@ -52,8 +52,8 @@ def _print_right_and_wrong(console: Console, outcomes: Sequence[Outcome]) -> Non
     console.print(table)
     console.print(
         "right, WRONG: served, and so. failed: nothing was served; rightly: of those, no answer\n"
-        "would have been right (two invoices, none, a field missing). though right: of the\n"
-        "escalated, first answers that were right. before → after: of the escalated, right at\n"
+        "would have been right (two invoices, none, a field missing). deeper: escalated. though\n"
+        "right: of those, first answers that were right. before → after: of those, right at\n"
         "first → served right.",
         style="dim",
     )
