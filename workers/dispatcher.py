@@ -26,8 +26,8 @@ from tierline.services.dispatch import choose_hints, pools_with_jobs
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints
-from tierline.storage.engine import create_pool
-from tierline.storage.notify import READY, listen
+from tierline.storage.engine import PLANNED_ONCE, create_pool
+from tierline.storage.notify import DONE, READY, listen
 from tierline.storage.repeat import PASSING
 from workers.hints import BROKER_AWAY, Lists, publish
 
@@ -36,8 +36,11 @@ log = structlog.get_logger(__name__)
 LOOK_S = 1.0  # between two looks at leases and hints
 SWEEP_S = 60.0
 GATHER_S = 0.01
-"""Between a choice that found something and the next. The hints that wait beyond the idle threads
-feed the workers meanwhile."""
+"""Between a choice that found something and the next: a choice for each job that comes would cost
+more than the jobs do."""
+FULL_GATHER_S = 0.025
+"""… while more waits than there is room for. The hints beyond the idle threads feed the workers
+meanwhile."""
 GONE_LEASES = 4  # a worker's row that stands still for so many leases is removed
 BROKER_WAIT_S = 1.0  # before publishing is tried again on a broker that was away
 SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
@@ -49,7 +52,7 @@ class Dispatcher:
     def __init__(self, config: Settings, app: Celery) -> None:
         self._settings = config
         self._app = app
-        self._pool = create_pool(config.database, "dispatcher", 4)
+        self._pool = create_pool(config.database, "dispatcher", 4, PLANNED_ONCE)
         self._stop = threading.Event()
         self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
         self._threads: Mapping[str, int] = {}  # queue → threads of the live workers that take it
@@ -120,12 +123,11 @@ class Dispatcher:
         while not self._stop.is_set():
             try:
                 if ears is None:
-                    ears = listen(self._settings.database, "dispatcher-listen", READY)
+                    ears = listen(self._settings.database, "dispatcher-listen", READY, DONE)
                 self._again.clear()
-                if self._choose_once():
-                    # There may be more, so nobody need wake us; but a choice for each thread that
-                    # gets idle would cost more than the jobs do.
-                    time.sleep(GATHER_S)
+                gather_s = self._choose_once()
+                if gather_s is not None:
+                    time.sleep(gather_s)  # there may be more: nobody need wake us
                     for _ in ears.notifies(timeout=0):  # unread, they would fill the socket
                         pass
                     continue
@@ -145,24 +147,29 @@ class Dispatcher:
         for _ in ears.notifies(timeout=self._settings.poll_s, stop_after=1):
             pass
 
-    def _choose_once(self) -> bool:
-        """One choice for each pool. Whether anything went out.
+    def _choose_once(self) -> float | None:
+        """One choice for each pool. Seconds to wait before the next; None: nothing went out.
 
         What was chosen goes out even if a later choice fails: it is marked, and nobody else would
         publish it before its hints are found lost.
         """
         chosen: dict[UUID, str] = {}
         due: list[UUID] = []
+        full = False
         try:
             for name in pools_with_jobs(self._pool):
-                chosen |= choose_hints(
+                choice = choose_hints(
                     self._pool, name, self._threads.get(name, 0), self._settings.hints_out
                 )
+                chosen |= choice.queue_of
+                full = full or choice.full
             due = self._choose_deliveries()
         except PASSING:
             self._send(chosen, due)
             raise
-        return self._send(chosen, due)
+        if not self._send(chosen, due):
+            return None
+        return FULL_GATHER_S if full else GATHER_S
 
     def _send(self, chosen: Mapping[UUID, str], due: list[UUID]) -> bool:
         """Publish hints of jobs and of deliveries. Whether there were any and they went out."""

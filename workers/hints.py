@@ -65,6 +65,8 @@ def _send(
         uuid(),
         TASK_OF_QUEUE[queue],
         args=tuple(arguments),
+        argsrepr=repr(tuple(arguments)),  # Celery's own cuts long ones, and takes 10 times as long
+        kwargsrepr="{}",
         origin=origin,
         ignore_result=True,
         create_sent_event=True,

@@ -4,22 +4,24 @@ Knows no provider: what a body means is the wire format's business.
 """
 
 import json
+import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from importlib.metadata import version
 from typing import Any
 
 import httpx
 
-from tierline.deadline_http import DeadlineTransport, within
+from tierline.deadline_http import DeadlineTransport, tls_context, within
 from tierline.providers.types import CallFailed
 from tierline.verdicts import Verdict
 
 CONNECT_S = 5.0  # a server that takes longer to accept is as good as down
-MOST_CONNECTIONS = 256  # above any worker's threads: the pool never makes a call wait
-KEEPALIVE_S = 60.0
+LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0)
 MOST_RETRY_AFTER_S = 3600.0  # a provider that asks for more is asked again after an hour
 
 
@@ -45,23 +47,29 @@ class Reply:
 
 
 class Transport:
-    """Reused connections to one server."""
+    """Reused connections to one server: one for each thread that calls.
+
+    httpcore's pool looks at all its connections, by pairs, whenever a call begins and ends: with 32
+    of them that took longer than the rest of the call. A pool of one has nothing to look at.
+    """
 
     def __init__(self, base_url: str, headers: Mapping[str, str], max_answer_bytes: int) -> None:
-        # Proxies and credentials of the environment are left alone: where calls go is a setting.
-        limits = httpx.Limits(
-            max_connections=MOST_CONNECTIONS,
-            max_keepalive_connections=MOST_CONNECTIONS,
-            keepalive_expiry=KEEPALIVE_S,
-        )
-        self._client = httpx.Client(
-            base_url=base_url,
-            headers=dict(headers),
-            trust_env=False,
-            follow_redirects=False,
-            transport=DeadlineTransport(limits),
+        self._base_url = base_url.rstrip("/")
+        self._urls: dict[str, httpx.URL] = {}
+        self._headers = httpx.Headers(
+            {
+                "accept": "application/json",
+                "accept-encoding": "gzip, deflate",
+                "content-type": "application/json",
+                "user-agent": f"tierline/{version('tierline')}",
+                **headers,
+            }
         )
         self._max_answer_bytes = max_answer_bytes
+        self._tls: ssl.SSLContext | None = None
+        self._here = threading.local()
+        self._opened: list[DeadlineTransport] = []
+        self._opening = threading.Lock()
 
     def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Reply:
         """POST `body`; the last byte of the answer is there within `timeout_s`.
@@ -70,16 +78,14 @@ class Transport:
         cuts the answer off or sends too much.
         """
         started = time.monotonic()
-        connect_s = min(CONNECT_S, timeout_s)
-        timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=connect_s)
+        request = self._request(path, body, timeout_s)
         try:
-            with (
-                within(timeout_s),
-                self._client.stream("POST", path, json=body, timeout=timeout) as response,
-            ):
-                content = self._read(response, started)
-                latency_s = time.monotonic() - started
-                return Reply(response.status_code, response.headers, content, latency_s)
+            with within(timeout_s):
+                response = self._connection().handle_request(request)
+                try:
+                    content = self._read(response, started)
+                finally:
+                    response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             raise self._failed(
                 Verdict.PROVIDER_ERROR, "the server cannot be reached", started, served=False
@@ -90,9 +96,41 @@ class Transport:
         except httpx.HTTPError as error:
             reason = f"the connection to the server broke ({type(error).__name__})"
             raise self._failed(Verdict.PROVIDER_ERROR, reason, started) from None
+        latency_s = time.monotonic() - started
+        return Reply(response.status_code, response.headers, content, latency_s)
 
     def close(self) -> None:
-        self._client.close()
+        """Close every thread's connection. A thread that calls afterwards opens a new one."""
+        with self._opening:
+            opened, self._opened = self._opened, []
+            self._here = threading.local()
+        for connection in opened:
+            connection.close()
+
+    def _request(self, path: str, body: Mapping[str, Any], timeout_s: float) -> httpx.Request:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = httpx.URL(f"{self._base_url}/{path}")
+        connect_s = min(CONNECT_S, timeout_s)
+        timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=connect_s)
+        return httpx.Request(
+            "POST",
+            url,
+            headers=self._headers,
+            content=json.dumps(body, ensure_ascii=False, allow_nan=False).encode(),
+            extensions={"timeout": timeout.as_dict()},
+        )
+
+    def _connection(self) -> DeadlineTransport:
+        found: DeadlineTransport | None = getattr(self._here, "connection", None)
+        if found is None:
+            with self._opening:
+                # Proxies and the rest of the environment are left alone: where calls go is a
+                # setting.
+                self._tls = self._tls or tls_context()
+                found = self._here.connection = DeadlineTransport(LIMITS, self._tls)
+                self._opened.append(found)
+        return found
 
     def _read(self, response: httpx.Response, started: float) -> bytes:
         chunks: list[bytes] = []

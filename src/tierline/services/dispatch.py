@@ -3,7 +3,7 @@
 Commits what it chose; publishing is the caller's, after the commit.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,14 @@ from psycopg_pool import ConnectionPool
 from tierline.queues import POOLS
 from tierline.scheduling import account_limit, choose, room_for_hints
 from tierline.storage import hints
+
+
+@dataclass
+class Choice:
+    """What one choice marked."""
+
+    queue_of: dict[UUID, str] = field(default_factory=dict)  # by job, where its hint goes
+    full: bool = False  # it took all the room there was: more may be waiting
 
 
 def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
@@ -25,18 +33,16 @@ def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
     return [name for name, queues in POOLS.items() if not found.isdisjoint(queues)]
 
 
-def choose_hints(
-    pool: ConnectionPool[Any], name: str, threads: int, spare: int
-) -> Mapping[UUID, str]:
-    """Mark the next jobs of pool `name` as hinted; each with the queue its hint goes to.
+def choose_hints(pool: ConnectionPool[Any], name: str, threads: int, spare: int) -> Choice:
+    """Mark the next jobs of pool `name` as hinted.
 
     `threads` is what the pool's live workers run at once, `spare` how many hints may wait in the
     broker beyond them. Empty when nothing is due, there is no room, or another dispatcher chooses.
     """
-    chosen: dict[UUID, str] = {}
+    choice = Choice()
     with pool.connection() as connection, connection.transaction():
         if not hints.lock_choice(connection, name):
-            return chosen
+            return choice
         out = hints.held(connection, POOLS[name])
         room = room_for_hints(threads, out.running, out.hinted, spare)
         for queue in POOLS[name]:  # the interactive lane first
@@ -51,9 +57,10 @@ def choose_hints(
                 continue
             if after != turns:
                 hints.write_turns(connection, queue, after)
-            chosen |= hints.mark(connection, job_ids)
+            choice.queue_of |= hints.mark(connection, job_ids)
             room -= len(job_ids)
             for each in waiting:
                 taken = len(set(each.job_ids) & set(job_ids))
                 out.by_account[each.account_id] = out.by_account.get(each.account_id, 0) + taken
-    return chosen
+        choice.full = room <= 0 and bool(choice.queue_of)
+    return choice

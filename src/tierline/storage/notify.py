@@ -5,6 +5,7 @@ so one thread sends what has gathered since its last. A wake-up is a hint: who w
 """
 
 import threading
+import time
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,10 @@ from psycopg import Connection
 
 from tierline.storage.engine import connect_args, psycopg_url
 
-READY = "tierline_ready"  # something may be chosen: a job, a delivery, an idle thread
-DONE = "tierline_done"  # payload: ids of jobs that ended, comma-separated
+READY = "tierline_ready"  # something may be chosen: a job, a delivery
+DONE = "tierline_done"  # payload: ids of jobs that ended, comma-separated; their threads are idle
 FEATURES = "tierline_features"  # a version was applied
+GATHER_S = 0.01  # between two wake-ups: the first goes at once, a crowd of them together
 PAYLOAD_IDS = 200  # 37 characters each stay below Postgres's 8,000 bytes
 
 log = structlog.get_logger(__name__)
@@ -33,7 +35,7 @@ def listen(url: str, name: str, *channels: str) -> Connection[Any]:
 
 
 class Notifier:
-    """Sends wake-ups from any thread; coalesces those that come while one is being sent."""
+    """Sends wake-ups from any thread; the first at once, those that come soon after together."""
 
     def __init__(self, url: str, name: str) -> None:
         self._url = url
@@ -61,9 +63,8 @@ class Notifier:
             self._gathered.notify()
 
     def done(self, job_id: UUID) -> None:
-        """A job ended; a thread is idle again, too."""
+        """A job ended."""
         with self._gathered:
-            self._ready = True
             self._done.append(job_id)
             self._gathered.notify()
 
@@ -74,15 +75,18 @@ class Notifier:
                 self._gathered.wait_for(lambda: self._ready or self._done or self._stopped)
                 if self._stopped and not (self._ready or self._done):
                     break
-                ended, self._done, self._ready = self._done, [], False
+                ended, ready = self._done, self._ready
+                self._done, self._ready = [], False
             try:
                 if connection is None:
                     connection = listen(self._url, self._name)
                     connection.execute("SET synchronous_commit = off")
-                connection.execute("SELECT pg_notify(%s, '')", (READY,))
+                if ready and not ended:
+                    connection.execute(f"NOTIFY {READY}")
                 for start in range(0, len(ended), PAYLOAD_IDS):
                     payload = ",".join(str(job_id) for job_id in ended[start : start + PAYLOAD_IDS])
                     connection.execute("SELECT pg_notify(%s, %s)", (DONE, payload))
+                time.sleep(GATHER_S)
             except psycopg.Error as error:
                 # Lost wake-ups cost a poll's wait, nothing else.
                 log.warning("wake_up_lost", error=type(error).__name__)

@@ -15,12 +15,11 @@ import structlog
 from psycopg import AsyncConnection
 
 from tierline.storage.engine import connect_args, psycopg_url
-from tierline.storage.notify import DONE, READY
+from tierline.storage.notify import DONE, GATHER_S, READY
 
 log = structlog.get_logger(__name__)
 
 RECONNECT_S = 1.0
-GATHER_S = 0.01  # between two wake-ups: the first goes at once, a crowd of them together
 
 
 class ReadyNotifier:

@@ -18,7 +18,7 @@ from ipaddress import ip_address
 
 import httpx
 
-from tierline.deadline_http import DeadlineTransport, within
+from tierline.deadline_http import DeadlineTransport, tls_context, within
 from tierline.webhooks.addresses import (
     Address,
     AddressRefused,
@@ -188,9 +188,10 @@ def _why_no_connection(error: httpx.ConnectError) -> str:
 
 @cache
 def _transport() -> DeadlineTransport:
-    # One for the process, because reading the certificates takes 20 ms; without keep-alive, so that
-    # a connection made for one name never serves another at the same address.
-    return DeadlineTransport(httpx.Limits(max_connections=None, max_keepalive_connections=0))
+    # Without keep-alive, so that a connection made for one name never serves another at the same
+    # address.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    return DeadlineTransport(limits, tls_context())
 
 
 @cache

@@ -53,15 +53,22 @@ def test_a_few_hints_go_out_beyond_the_idle_threads(
 ) -> None:
     for name in ("acme", "globex"):
         submit(pool, account(pool, name), version, 40)
-    assert len(choose_hints(pool, "slm", threads=16, spare=4)) == 20
-    assert choose_hints(pool, "slm", threads=16, spare=4) == {}
+    assert len(choose_hints(pool, "slm", threads=16, spare=4).queue_of) == 20
+    assert choose_hints(pool, "slm", threads=16, spare=4).queue_of == {}
+
+
+def test_a_choice_says_whether_more_may_be_waiting(pool: ConnectionPool[Any], version: int) -> None:
+    submit(pool, account(pool, "acme"), version, 5)
+    submit(pool, account(pool, "globex"), version, 5)
+    assert choose_hints(pool, "slm", threads=8, spare=0).full
+    assert not choose_hints(pool, "slm", threads=16, spare=4).full
 
 
 def test_a_flood_does_not_hold_up_a_quiet_account(pool: ConnectionPool[Any], version: int) -> None:
     submit(pool, account(pool, "flood"), version, 200)
     quiet = account(pool, "quiet")
     submit(pool, quiet, version, 2)
-    chosen = choose_hints(pool, "slm", threads=8, spare=4)
+    chosen = choose_hints(pool, "slm", threads=8, spare=4).queue_of
     assert owners(pool, chosen)[quiet] == 2
 
 
@@ -69,14 +76,14 @@ def test_no_account_holds_the_last_eighth_of_the_threads(
     pool: ConnectionPool[Any], version: int
 ) -> None:
     submit(pool, account(pool, "flood"), version, 100)
-    assert len(choose_hints(pool, "slm", threads=64, spare=4)) == 56
+    assert len(choose_hints(pool, "slm", threads=64, spare=4).queue_of) == 56
 
 
 def test_interactive_jobs_go_before_a_backfill(pool: ConnectionPool[Any], version: int) -> None:
     owner = account(pool, "acme")
     submit(pool, owner, version, 9, backfill=True)
     now = submit(pool, owner, version, 3)
-    chosen = choose_hints(pool, "slm", threads=4, spare=1)
+    chosen = choose_hints(pool, "slm", threads=4, spare=1).queue_of
     assert set(chosen) < {*now} | set(chosen)
     assert Counter(chosen.values())["slm"] == 2  # the account's limit beside 4 threads
     assert "slm-backfill" not in chosen.values()
@@ -96,7 +103,7 @@ def test_only_pools_with_a_job_to_hint_are_looked_into(
 
 def test_a_job_that_is_not_due_is_not_chosen(pool: ConnectionPool[Any], version: int) -> None:
     submit(pool, account(pool, "acme"), version, 1, run_after="2999-01-01T00:00:00Z")
-    assert choose_hints(pool, "slm", threads=8, spare=4) == {}
+    assert choose_hints(pool, "slm", threads=8, spare=4).queue_of == {}
 
 
 def test_many_dispatchers_at_once_choose_each_job_once(
@@ -110,7 +117,7 @@ def test_many_dispatchers_at_once_choose_each_job_once(
         start.wait()
         found: list[UUID] = []
         for _ in range(10):
-            found += choose_hints(pool, "slm", threads=60, spare=4)
+            found += choose_hints(pool, "slm", threads=60, spare=4).queue_of
         return found
 
     with ThreadPoolExecutor(6) as threads:
@@ -122,8 +129,8 @@ def test_hints_that_did_not_go_out_may_be_chosen_again(
     pool: ConnectionPool[Any], version: int
 ) -> None:
     submit(pool, account(pool, "acme"), version, 1)
-    chosen = choose_hints(pool, "slm", threads=8, spare=4)
+    chosen = choose_hints(pool, "slm", threads=8, spare=4).queue_of
     with pool.connection() as connection:
         assert [job for job, _, _ in hints.hints_out(connection)] == list(chosen)
         hints.unmark(connection, chosen)
-    assert choose_hints(pool, "slm", threads=8, spare=4).keys() == chosen.keys()
+    assert choose_hints(pool, "slm", threads=8, spare=4).queue_of.keys() == chosen.keys()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.waiting import wait_until
 from tierline.ids import new_id
+from tierline.services.dispatch import Choice
 from tierline.settings import settings
 
 
@@ -71,10 +72,10 @@ def test_what_was_chosen_goes_out_although_a_later_choice_fails(
     job_id = new_id()
     sent: list[tuple[str, tuple[str, ...]]] = []
 
-    def choose(pool: object, name: str, *_: object) -> dict[object, str]:
+    def choose(pool: object, name: str, *_: object) -> Choice:
         if name == "deeper-analysis":
             raise psycopg.OperationalError("cut")
-        return {job_id: "slm"}
+        return Choice({job_id: "slm"})
 
     monkeypatch.setattr(module, "pools_with_jobs", lambda _: ["slm", "deeper-analysis"])
     monkeypatch.setattr(module, "choose_hints", choose)

@@ -256,8 +256,7 @@ def test_tls_verifies_the_name_and_not_the_address(
     receiver: Receiver, encrypted: Encrypted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = ssl.create_default_context(cafile=str(encrypted.certificate))
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: context)
-    transport = DeadlineTransport(httpx.Limits(max_keepalive_connections=0))
+    transport = DeadlineTransport(httpx.Limits(max_keepalive_connections=0), context)
     monkeypatch.setattr(call, "_transport", lambda: transport)
 
     right = post(f"https://hooks.example.com:{receiver.port}/x", Names(["127.0.0.1"]))
