@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 from tests.support.rows import add_account, add_feature, add_job, two_tiers
 from tierline.services.dispatch import choose_hints, pools_with_jobs
 from tierline.storage import hints
-from tierline.storage.engine import create_pool
+from tierline.storage.engine import PLANNED_ONCE, create_pool
 
 
 @pytest.fixture
@@ -134,3 +134,46 @@ def test_hints_that_did_not_go_out_may_be_chosen_again(
         assert [job for job, _, _ in hints.hints_out(connection)] == list(chosen)
         hints.unmark(connection, chosen)
     assert choose_hints(pool, "slm", threads=8, spare=4).queue_of.keys() == chosen.keys()
+
+
+READ = """
+SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'jobs')
+    + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'jobs')
+"""
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_a_choice_reads_a_few_rows_of_a_long_backlog_behind_a_long_history(
+    fresh_database_url: str, analyzed: bool
+) -> None:
+    long = 20_000
+    with (
+        create_pool(fresh_database_url, "test", 1, PLANNED_ONCE) as pool,
+        pool.connection() as connection,
+    ):
+        version = add_feature(connection, two_tiers())
+        owners = [add_account(connection, name) for name in ("acme", "globex")]
+        for status in ("completed", "queued"):
+            connection.execute(
+                "INSERT INTO jobs"
+                " (id, account_id, feature_version_id, status, tier, tier_index, queue)"
+                " SELECT gen_random_uuid(), (%s::bigint[])[1 + n %% 2], %s, %s, 'slm', 0, 'slm'"
+                " FROM generate_series(1, %s) n",
+                (owners, version, status, long),
+            )
+        connection.execute("ANALYZE jobs" if analyzed else "SELECT 1")
+
+    with create_pool(fresh_database_url, "test", 1, PLANNED_ONCE) as pool:
+
+        def read() -> int:
+            with pool.connection() as connection:
+                connection.execute("SELECT pg_stat_force_next_flush()")
+                row = connection.execute(READ).fetchone()
+                assert row is not None
+                return int(row[0])
+
+        before = read()
+        for threads in range(20, 120, 10):
+            assert pools_with_jobs(pool) == ["slm"]
+            assert len(choose_hints(pool, "slm", threads, spare=4).queue_of) > 0
+        assert read() - before < long / 10
