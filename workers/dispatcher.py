@@ -55,6 +55,7 @@ class Dispatcher:
         self._pool = create_pool(config.database, "dispatcher", 4, PLANNED_ONCE)
         self._stop = threading.Event()
         self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
+        self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is out
         self._threads: Mapping[str, int] = {}  # queue → threads of the live workers that take it
         self._failure: str | None = None
 
@@ -101,10 +102,6 @@ class Dispatcher:
         return self._stop
 
     @property
-    def app(self) -> Celery:
-        return self._app
-
-    @property
     def pool(self) -> ConnectionPool[Any]:
         return self._pool
 
@@ -116,6 +113,12 @@ class Dispatcher:
 
     def choose_again(self) -> None:
         """Something was put back into the queues."""
+        self._again.set()
+
+    def sweep(self) -> None:
+        """It is time for the sweep. Sent by the thread that chooses: a broker that hangs must not
+        keep the watcher from looking at leases."""
+        self._sweep_due.set()
         self._again.set()
 
     def _choose_until_stopped(self) -> None:
@@ -172,11 +175,15 @@ class Dispatcher:
         return FULL_GATHER_S if full else GATHER_S
 
     def _send(self, chosen: Mapping[UUID, str], due: list[UUID]) -> bool:
-        """Publish hints of jobs and of deliveries. Whether there were any and they went out."""
-        if not chosen and not due:
+        """Publish hints of jobs and of deliveries, and the sweep's. Whether any went out."""
+        sweep = self._sweep_due.is_set()
+        if not chosen and not due and not sweep:
             return False
-        messages = [(queue, (str(job_id),)) for job_id, queue in chosen.items()]
+        messages: list[tuple[str, tuple[str, ...]]] = []
+        messages += [(queue, (str(job_id),)) for job_id, queue in chosen.items()]
         messages += [(queues.WEBHOOKS, (str(delivery_id),)) for delivery_id in due]
+        if sweep:
+            messages.append((queues.MAINTENANCE, ()))
         try:
             publish(self._app, messages)
         except BROKER_AWAY as error:
@@ -186,6 +193,8 @@ class Dispatcher:
                 deliveries.unhint(connection, due)
             self._stop.wait(BROKER_WAIT_S)
             return False
+        if sweep:
+            self._sweep_due.clear()
         return True
 
     def _choose_deliveries(self) -> list[UUID]:
@@ -289,13 +298,9 @@ class Watcher:
             return set()
 
     def _sweep(self, now_s: float) -> None:
-        if now_s - self._swept_s < SWEEP_S:
-            return
-        self._swept_s = now_s
-        try:
-            publish(self._dispatcher.app, [(queues.MAINTENANCE, ())])
-        except BROKER_AWAY as error:
-            log.warning("broker_away", error=type(error).__name__, hints=1)
+        if now_s - self._swept_s >= SWEEP_S:
+            self._swept_s = now_s
+            self._dispatcher.sweep()
 
 
 def main() -> int:

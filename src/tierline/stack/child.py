@@ -24,6 +24,21 @@ HOME_MARK = "TIERLINE_HOME_MARK"  # in a child's environment: whose child it is
 HAS_DEATH_SIGNAL = sys.platform.startswith("linux")
 
 
+def guarded(
+    argv: Sequence[str],
+    death_signal: int,
+    *,
+    watch_fd: int | None = None,
+    drop_root: bool = False,
+) -> list[str]:
+    """The command that becomes `argv`, bound to this process's life; see guard.py."""
+    return [
+        *[sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(int(death_signal))],
+        *["-" if watch_fd is None else str(watch_fd), "auto" if drop_root else "no"],
+        *argv,
+    ]
+
+
 class StartFailed(TierlineError):
     """A process ended before it was ready; the message ends with its last lines."""
 
@@ -63,20 +78,21 @@ class Child:
         return self._popen.pid if self._popen is not None else None
 
     def start(self) -> None:
-        guard = [sys.executable, "-I", "-S", str(GUARD), f"--parent={os.getpid()}"]
-        guard.append(f"--signal={int(self.program.death_signal)}")
         inherited: list[int] = []
         watched = None
         if not HAS_DEATH_SIGNAL:
             watched, self._lifeline = os.pipe()
             inherited.append(watched)
-            guard.append(f"--watch-fd={watched}")
-        if self.program.drop_root:
-            guard.append("--drop=auto")
+        argv = guarded(
+            self.program.argv,
+            self.program.death_signal,
+            watch_fd=watched,
+            drop_root=self.program.drop_root,
+        )
         reading, writing = os.pipe()
         try:
             self._popen = subprocess.Popen(
-                [*guard, "--", *self.program.argv],
+                argv,
                 env={**os.environ, **self.program.env, HOME_MARK: self._home.tag},
                 cwd=self.program.cwd,
                 stdin=subprocess.DEVNULL,

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from urllib.parse import quote
 import psutil
 
 from tierline.errors import TierlineError
-from tierline.stack.child import GUARD, HOME_MARK, Child, Program
+from tierline.stack.child import HOME_MARK, Child, Program, guarded
 from tierline.stack.home import Home, write_private
 
 USER = "tierline"
@@ -145,14 +144,13 @@ def end_left_over(home: Home) -> None:
 
 
 def _initdb(home: Home, data: Path, password: Path) -> None:
-    guard = [sys.executable, "-I", "-S", str(GUARD), f"--parent={os.getpid()}"]
+    argv = [
+        *[binary("initdb"), "-D", str(data), "-U", USER, f"--pwfile={password}"],
+        *["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
+        *["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
+    ]
     done = subprocess.run(
-        [
-            *[*guard, f"--signal={int(signal.SIGKILL)}", "--drop=auto", "--"],
-            *[binary("initdb"), "-D", str(data), "-U", USER, f"--pwfile={password}"],
-            *["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
-            *["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
-        ],
+        guarded(argv, signal.SIGKILL, drop_root=True),
         stdin=subprocess.DEVNULL,
         env={**os.environ, HOME_MARK: home.tag},
         start_new_session=True,  # the terminal's Ctrl-C is the supervisor's to act on

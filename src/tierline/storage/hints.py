@@ -60,8 +60,8 @@ SELECT account_id, true, count(*) FROM jobs
 WHERE queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY account_id
 """
 
-# Under the choice's lock nobody else hints them. Asking for `hint_no IS NULL` all the same would let
-# the planner look for them in the backlog's index, from end to end, instead of by their ids.
+# Under the choice's lock nobody else hints them. Asking for `hint_no IS NULL` all the same would
+# let the planner look for them in the backlog's index, from end to end, instead of by their ids.
 MARK = """
 UPDATE jobs SET hint_no = nextval('hint_numbers')
 WHERE id = ANY(%s) AND status = 'queued'

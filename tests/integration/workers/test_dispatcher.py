@@ -84,3 +84,28 @@ def test_what_was_chosen_goes_out_although_a_later_choice_fails(
     with pytest.raises(psycopg.OperationalError):
         one._choose_once()
     assert sent == [("slm", (str(job_id),))]
+
+
+def test_a_sweep_that_could_not_be_sent_is_sent_with_the_next_choice(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import dispatcher as module
+    from workers.app import create_app
+
+    sent: list[tuple[str, tuple[str, ...]]] = []
+
+    def away(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(module, "pools_with_jobs", lambda _: [])
+    monkeypatch.setattr(module, "BROKER_WAIT_S", 0.0)
+    monkeypatch.setattr(module.Dispatcher, "_choose_deliveries", lambda _: [])
+    one = module.Dispatcher(settings(), create_app())
+    one.sweep()
+    with one.pool:
+        monkeypatch.setattr(module, "publish", away)
+        assert one._choose_once() is None
+        monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
+        assert one._choose_once() is not None
+        assert one._choose_once() is None
+    assert sent == [("maintenance", ())]
