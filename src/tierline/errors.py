@@ -48,7 +48,14 @@ class Forbidden(TierlineError):
 
 
 class Unavailable(TierlineError):
-    """A part the request needs does not answer now; asking again later may work."""
+    """A part the request needs does not answer now; asking again later may work.
+
+    `retry_after_s` is the wait that it asked for, if it did.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class InvalidInput(TierlineError):

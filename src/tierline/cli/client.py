@@ -26,6 +26,7 @@ from tierline.errors import (
     UsageError,
 )
 from tierline.json_text import JSON
+from tierline.retry_after import retry_after_s
 
 CONNECT_S = 5.0
 ANSWER_S = 60.0  # longer than the longest Prefer: wait
@@ -169,7 +170,7 @@ def problem_of(response: httpx.Response) -> TierlineError:
         problems = [_fault(one) for one in errors if isinstance(one, dict)]
         return InvalidInput(problems or [Problem(detail)])
     if status == 429 or status >= 500:
-        return Unavailable(detail)
+        return Unavailable(detail, retry_after_s(response.headers.get("retry-after")))
     return TierlineError(detail)
 
 

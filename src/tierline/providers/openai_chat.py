@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from tierline.providers.transport import Reply, Transport, retry_after_s
+from tierline.providers.transport import Reply, Transport, asked_wait_s
 from tierline.providers.types import (
     CallFailed,
     Completion,
@@ -189,7 +189,7 @@ def _refusal(reply: Reply) -> CallFailed:
         return CallFailed(
             Verdict.RATE_LIMITED,
             f"the server asked to come back later ({said})",
-            retry_after_s=retry_after_s(reply.headers),
+            retry_after_s=asked_wait_s(reply.headers),
             served=False,
             latency_s=reply.latency_s,
         )
@@ -197,7 +197,7 @@ def _refusal(reply: Reply) -> CallFailed:
         return CallFailed(
             Verdict.PROVIDER_ERROR,
             f"the server failed ({said})",
-            retry_after_s=retry_after_s(reply.headers),
+            retry_after_s=asked_wait_s(reply.headers),
             served=False if status in RETRYABLE else None,
             latency_s=reply.latency_s,
         )

@@ -9,8 +9,6 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -18,6 +16,7 @@ import httpx
 
 from tierline.deadline_http import DeadlineTransport, tls_context, within
 from tierline.providers.types import CallFailed
+from tierline.retry_after import retry_after_s
 from tierline.verdicts import Verdict
 
 CONNECT_S = 5.0  # a server that takes longer to accept is as good as down
@@ -150,21 +149,10 @@ class Transport:
         return CallFailed(verdict, reason, served=served, latency_s=time.monotonic() - started)
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The wait a server asks for (RFC 9110, 10.2.3; OpenAI's retry-after-ms first); None: none."""
-    milliseconds = headers.get("retry-after-ms")
-    value = headers.get("retry-after", "").strip()
+def asked_wait_s(headers: Mapping[str, str]) -> float | None:
+    """The wait that a provider asks for, OpenAI's retry-after-ms first; None: none."""
     try:
-        if milliseconds is not None:
-            wait_s = float(milliseconds) / 1000
-        elif value.replace(".", "", 1).isdigit():
-            wait_s = float(value)
-        elif value:
-            at = parsedate_to_datetime(value)
-            at = at if at.tzinfo else at.replace(tzinfo=UTC)
-            wait_s = (at - (now or datetime.now(UTC))).total_seconds()
-        else:
-            return None
-    except (ValueError, OverflowError):
-        return None
-    return min(max(0.0, wait_s), MOST_RETRY_AFTER_S)
+        wait_s: float | None = float(headers["retry-after-ms"]) / 1000
+    except (KeyError, ValueError):
+        wait_s = retry_after_s(headers.get("retry-after"))
+    return None if wait_s is None else min(max(0.0, wait_s), MOST_RETRY_AFTER_S)

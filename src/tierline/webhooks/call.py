@@ -11,7 +11,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -19,6 +18,7 @@ from ipaddress import ip_address
 import httpx
 
 from tierline.deadline_http import DeadlineTransport, tls_context, within
+from tierline.retry_after import retry_after_s
 from tierline.webhooks.addresses import (
     Address,
     AddressRefused,
@@ -27,7 +27,7 @@ from tierline.webhooks.addresses import (
     check_address,
     read_url,
 )
-from tierline.webhooks.schedule import Met, retry_after_s
+from tierline.webhooks.schedule import Met
 
 MAX_ANSWER_BYTES = 64 * 1024  # of an answer's body, which says nothing to us; then it is cut
 MOST_ADDRESSES = 4  # of one name that are tried one after the other
@@ -158,7 +158,7 @@ def _send(
         _read_away(response)
     finally:
         response.close()
-    later_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
+    later_s = retry_after_s(response.headers.get("retry-after"))
     error = None if response.is_success else f"the receiver answered {response.status_code}"
     return Met(response.status_code, error, later_s)
 

@@ -2,8 +2,6 @@
 
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 WAITS_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -55,18 +53,3 @@ def after_try(tries: int, met: Met, chance: float | None = None) -> Decision:
     if met.retry_after_s is not None:
         wait_s = max(wait_s, min(met.retry_after_s, LONGEST_WAIT_S))
     return Decision(DeliveryStatus.PENDING, wait_s)
-
-
-def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Seconds in a Retry-After header (RFC 9110, 10.2.3); None when it is missing or unreadable."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())

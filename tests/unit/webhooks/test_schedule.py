@@ -1,6 +1,5 @@
 """When a webhook is tried again."""
 
-from datetime import UTC, datetime
 from itertools import accumulate
 
 import pytest
@@ -12,10 +11,8 @@ from tierline.webhooks.schedule import (
     DeliveryStatus,
     Met,
     after_try,
-    retry_after_s,
 )
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NEVER_ANSWERED = Met(None, "no answer within 15 s")
 
 
@@ -63,23 +60,3 @@ def test_a_later_retry_after_is_obeyed_and_an_earlier_one_changes_nothing() -> N
 
 def test_a_retry_after_of_a_year_is_cut_to_a_day() -> None:
     assert after_try(1, Met(503, None, 365 * 86_400.0)).wait_s == 86_400.0
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("120", 120.0),
-        (" 7 ", 7.0),
-        ("Sun, 01 Mar 2026 12:01:30 GMT", 90.0),
-        ("Sun, 01 Mar 2026 11:00:00 GMT", 0.0),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("１２", None),
-        ("9" * 400, 999_999_999.0),
-        ("", None),
-    ],
-)
-def test_retry_after_is_read_as_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
-    assert retry_after_s(value, NOW) == seconds

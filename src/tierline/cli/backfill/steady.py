@@ -21,6 +21,7 @@ GIVE_UP_S = 900.0  # without one answer; a restart takes seconds, a machine's mi
 REFUSED_S = 30.0  # a key that worked and no longer does: while `up` stops and starts again
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
+LONGEST_ASKED_S = 60.0  # how far the API's Retry-After is followed
 SAY_AFTER_S = 3.0
 PAGE = 500  # rows in one answer
 
@@ -130,7 +131,8 @@ class Steady:
                 if not told and waited_s > SAY_AFTER_S:
                     self._say(f"waiting for the API: {error.message}")
                     told = True
-                self._pause(pause_s)
+                asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
+                self._pause(max(pause_s, min(asked_s or 0.0, LONGEST_ASKED_S)))
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 self._look_again()
                 continue

@@ -25,6 +25,7 @@ class Server(ThreadingHTTPServer):
         self.key = "one"
         self.script: list[tuple[int, Any]] = [GOOD]
         self.asked: list[str] = []
+        self.retry_after: str | None = None  # said with every refusal
 
     @property
     def place(self) -> Place:
@@ -42,6 +43,8 @@ class Asked(BaseHTTPRequestHandler):
             status, body = 401, {"detail": "no"}
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
+        if status >= 400 and self.server.retry_after is not None:
+            self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
@@ -94,6 +97,16 @@ def test_a_request_is_repeated_until_it_is_answered_and_both_are_said(
         assert api.get("/x") == {"ok": True}
     assert server.asked.count("/x") == 9
     assert said == ["waiting for the API: starting", "the API answers again"]
+
+
+def test_the_wait_that_the_api_asks_for_is_kept_within_reason(server: Server, clock: Clock) -> None:
+    with opened(clock) as api:
+        for asked, waits_s in (("20", 20.0), ("86400", steady.LONGEST_ASKED_S)):
+            server.retry_after = asked
+            server.script = [(429, {"detail": "too many"}), GOOD]
+            began_s = clock.now_s
+            assert api.get("/x") == {"ok": True}
+            assert clock.now_s - began_s == waits_s
 
 
 def test_it_gives_up_after_a_bounded_time(server: Server, clock: Clock) -> None:
