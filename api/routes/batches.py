@@ -12,11 +12,12 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import batch_schemas as shapes
+from api.ask_again import ask_again
 from api.auth import Read, Submit
 from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.problems import Refused, documented
-from api.routes.jobs import RETRY_AFTER, IdempotencyKey, read_key
+from api.routes.jobs import IdempotencyKey, read_key
 from api.state import Database, Shared
 from tierline.batch_views import batch_json, part_json, row_json
 from tierline.errors import NotFound, Unavailable
@@ -240,7 +241,7 @@ def cancel_batch(
     state.loop.call_soon_threadsafe(state.ready.ready)
     body = batch_json(row, batch_reads.progress(connection, row["id"]))
     ended = row["completed_at"] is not None
-    return answer(body, 200 if ended else 202, None if ended else RETRY_AFTER)
+    return answer(body, 200 if ended else 202, None if ended else ask_again(row["created_at"]))
 
 
 @router.get(

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas as shapes
+from api.ask_again import ask_again
 from api.auth import Caller, Read, Submit
 from api.bodies import (
     answer,
@@ -37,7 +38,6 @@ from tierline.views import attempt_json, call_json, job_json, when
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-RETRY_AFTER = {"Retry-After": "1"}  # seconds; a wait on the first request is the better way
 POLL_S = 1.0  # of a waiting request, behind the wake-up
 MAX_PAGE = 200
 _KEY = re.compile(rf"[!-~]{{1,{MAX_KEY}}}")
@@ -125,7 +125,7 @@ async def _taken(
         raise NotFound(f"there is no job {submitted.job_id}")
     if row["status"] in TERMINAL:
         return answer(job_json(row), 200, headers)
-    return answer(job_json(row), 202, headers | RETRY_AFTER)
+    return answer(job_json(row), 202, headers | ask_again(row["created_at"]))
 
 
 async def _wait(state: State, account_id: int, job_id: UUID, wait_s: float) -> Row | None:
@@ -208,7 +208,7 @@ async def get_job(
     etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if row["status"] not in TERMINAL:
-        headers |= RETRY_AFTER
+        headers |= ask_again(row["created_at"])
     if if_none_match is not None and _matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     return Response(body, 200, headers, "application/json")
@@ -238,7 +238,7 @@ def cancel_job(job_id: JobId, caller: Submit, connection: Database, state: Share
     if status in TERMINAL:
         state.tell_ended(found)
         return answer(job_json(row), 200, headers)
-    return answer(job_json(row), 202, headers | RETRY_AFTER)
+    return answer(job_json(row), 202, headers | ask_again(row["created_at"]))
 
 
 @router.post(

@@ -19,6 +19,7 @@ from examples.demo.rows import Road, Row
 from examples.receiver import Event, Receiver
 
 TERMINAL = frozenset({"completed", "failed", "cancelled", "expired"})
+LIST_S = 1.5  # between two looks at all jobs, for the picture
 BACKFILL_TRIES = 10  # runs of one `tierline backfill`; it goes on where the last one stopped
 MARK = "demo"  # in a job's metadata: which run of the demo it belongs to
 
@@ -112,16 +113,21 @@ class Submission:
                 self.results[row.custom_id] = job
 
     def _collect(self) -> None:
-        """Ask for the polled jobs by ETag, and for those that a webhook said have ended."""
+        """Ask for the polled jobs by ETag when Retry-After says so, and for those that a webhook
+        said have ended."""
         polled = {row.custom_id for row in self._of(Road.POLL)}
-        while not self._stop.wait(0.2):
+        due_s: dict[str, float] = {}  # job id → when to ask again, monotonic
+        while not self._stop.wait(0.25):
             for job_id, custom_id in list(self._by_id.items()):
                 if custom_id in self.results or self._stop.is_set():
                     continue
                 if custom_id not in polled and job_id not in self._ended:
                     continue
+                if job_id not in self._ended and time.monotonic() < due_s.get(job_id, 0.0):
+                    continue
                 headers = {"If-None-Match": self._etags.get(job_id, '""')}
                 answer = self.product.ask("GET", f"/v1/jobs/{job_id}", headers=headers)
+                due_s[job_id] = time.monotonic() + float(answer.headers.get("Retry-After", 1))
                 if answer.status_code == 304:
                     continue
                 if answer.status_code != 200:
@@ -139,7 +145,7 @@ class Submission:
 
     def _list(self) -> None:
         """Keep the picture of all jobs of this run up to date."""
-        while not self._stop.wait(0.6):
+        while not self._stop.wait(LIST_S):
             self.look()
 
     def look(self) -> None:

@@ -174,6 +174,19 @@ def test_a_wait_that_was_too_short_gives_the_job_as_it_is(api: Api) -> None:
     assert response.headers["preference-applied"] == "wait=0.05"
 
 
+def test_a_job_that_waits_long_is_to_be_asked_for_less_often(api: Api, rows: Connection) -> None:
+    path = f"/v1/jobs/{api.submit()['id']}"
+    waits = []
+    for age_s in (0, 60, 86_400, -60):  # at last: a database whose clock is ahead
+        rows.execute(
+            "UPDATE jobs SET created_at = clock_timestamp() - make_interval(secs => %s)"
+            " WHERE id = %s",
+            (age_s, path.rpartition("/")[2]),
+        )
+        waits.append(int(api.get(path).headers["retry-after"]))
+    assert waits == [1, 6, 15, 1]
+
+
 def test_an_unchanged_job_is_304_and_a_changed_one_is_not(api: Api, rows: Connection) -> None:
     path = f"/v1/jobs/{api.submit()['id']}"
     first = api.get(path)
