@@ -3,11 +3,13 @@
 Both claim with a token, write the attempt's row, call the model over a reused connection, and
 finish on condition of the token. `plain` is how one would write it first: a statement each.
 `strong` is the best that its author could write: claim and attempt in one statement, finish in one,
-no acknowledgements.
+no acknowledgements, and a connection to the model for each thread, since httpx's pool gets slow with
+many (see providers/transport.py).
 """
 
 import json
 import os
+import threading
 from uuid import uuid4
 
 import httpx
@@ -32,6 +34,7 @@ URL = os.environ.get("OPENAI_BASE_URL", "")
 
 pool: ConnectionPool
 client: httpx.Client
+here = threading.local()
 
 
 @worker_init.connect
@@ -45,9 +48,18 @@ def _open(**_: object) -> None:
     )
 
 
-def ask(value: dict[str, str]) -> tuple[dict[str, str], int]:
+def own_client() -> httpx.Client:
+    """This thread's client, with one connection."""
+    found: httpx.Client | None = getattr(here, "client", None)
+    if found is None:
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        found = here.client = httpx.Client(limits=limits, timeout=20)
+    return found
+
+
+def ask(by: httpx.Client, value: dict[str, str]) -> tuple[dict[str, str], int]:
     """The same request as the product sends, and the same check that it is JSON."""
-    reply = client.post(
+    reply = by.post(
         f"{URL}/chat/completions",
         json={
             "model": "small",
@@ -76,7 +88,7 @@ def plain(job_id: str) -> None:
             " VALUES (%s, %s, clock_timestamp())",
             (job_id, token),
         )
-    output, tokens = ask(row[0])
+    output, tokens = ask(client, row[0])
     with pool.connection() as connection, connection.transaction():
         connection.execute(
             "UPDATE yard_attempts SET ended_at = clock_timestamp(), tokens = %s, verdict = 'passed'"
@@ -109,7 +121,7 @@ def strong(job_id: str) -> None:
         ).fetchone()
     if row is None:
         return
-    output, tokens = ask(row[0])
+    output, tokens = ask(own_client(), row[0])
     with pool.connection() as connection:
         connection.execute(
             """
