@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from tierline.stack import guard
+from tierline.stack.child import guarded
 
 TIERLINE = (sys.executable, "-m", "tierline")
 READY_S = 120.0  # for `up` to answer, a first initdb on a slow machine included
@@ -55,9 +55,7 @@ def bound(argv: list[str], death_signal: int = signal.SIGTERM) -> list[str]:
     """`argv` so that it gets a signal should the demo be killed: nothing stays behind."""
     if not sys.platform.startswith("linux"):
         return argv
-    wrapper = [sys.executable, "-I", "-S", str(guard.__file__)]
-    wrapper += [f"--parent={os.getpid()}", f"--signal={int(death_signal)}", "--"]
-    return [*wrapper, *argv]
+    return guarded(argv, death_signal)
 
 
 class Product:
