@@ -32,7 +32,9 @@ _OUT = "status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)"
 # A recursive loose scan finds the targets that wait without reading their backlogs; LATERAL takes
 # the head of each, as many as may still be in flight. Accounts take turns, and an account's targets
 # do, so that whoever has hanging receivers is one among the others. The array at the end is for the
-# planner, which cannot know how few were chosen, and would read the whole table for a join.
+# planner, which cannot know how few were chosen, and would read the whole table for a join. The
+# UPDATE does not ask once more whether they are free (the choice's lock keeps them so): on a table
+# without statistics it would look for them in the index of all that wait.
 CHOOSE = f"""
 WITH RECURSIVE targets (account_id, target) AS (
     (SELECT account_id, target FROM deliveries
@@ -69,7 +71,7 @@ WITH RECURSIVE targets (account_id, target) AS (
     LIMIT greatest(0, %(room)s - (SELECT coalesce(sum(held), 0) FROM out))
 )
 UPDATE deliveries SET hint_no = nextval('hint_numbers')
-WHERE id = ANY(ARRAY(SELECT id FROM chosen)) AND {_FREE}
+WHERE id = ANY(ARRAY(SELECT id FROM chosen)) AND status = 'pending'
 RETURNING id
 """
 
