@@ -2,3 +2,7 @@
 
 Nothing here builds a statement, and nothing of the product's logic stands here.
 """
+
+from tierline.lean_start import begin
+
+begin()

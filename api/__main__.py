@@ -7,7 +7,7 @@ import sys
 import uvicorn
 
 from api.app import create_app
-from tierline import logs
+from tierline import lean_start, logs
 from tierline.errors import TierlineError
 from tierline.settings import settings
 
@@ -48,6 +48,7 @@ def main() -> int:
             timeout_graceful_shutdown=STOP_S,
         )
     )
+    lean_start.finish()
     # After its orderly stop uvicorn raises the signal again, for whoever had it before: nobody.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:

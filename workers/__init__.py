@@ -2,3 +2,7 @@
 
 Thin doors on tierline.services: what a job goes through stands there.
 """
+
+from tierline.lean_start import begin
+
+begin()

@@ -18,7 +18,7 @@ import structlog
 from celery import Celery
 from psycopg_pool import ConnectionPool
 
-from tierline import logs, queues
+from tierline import lean_start, logs, queues
 from tierline.errors import TierlineError
 from tierline.leases import AliveWatch, HintWatch, LeaseWatch
 from tierline.services.batch import complete_finished
@@ -322,6 +322,7 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    lean_start.finish()
     log.info("dispatcher_ready")
     failure = dispatcher.run()
     if failure is not None:

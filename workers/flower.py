@@ -19,6 +19,8 @@ from flower.inspector import Inspector
 from flower.options import options
 from flower.urls import settings as handler_settings
 
+from tierline import lean_start
+
 COLUMNS = "name,uuid,state,routing_key,received,started,runtime,worker"
 MAX_TASKS = 10_000  # kept in memory, about 2 kB each
 CONNECTIONS = 64
@@ -114,6 +116,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    lean_start.finish()
     bound = flower.start_http_server()
     print(f"Flower answers at http://{options.address}:{bound}/", flush=True)
     flower.start()

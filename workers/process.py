@@ -5,7 +5,6 @@ SIGTERM (or Ctrl-C) takes no new hint and lets running calls end inside the grac
 or the end of the grace time, gives the held jobs back and leaves at once.
 """
 
-import gc
 import os
 import signal
 import threading
@@ -16,7 +15,7 @@ import psycopg
 import structlog
 from celery import signals
 
-from tierline import providers
+from tierline import lean_start, providers
 from tierline.services.execute import Executor
 from tierline.services.recover import release
 from tierline.settings import settings
@@ -101,22 +100,13 @@ def install(name: str, queues: tuple[str, ...], threads: int) -> None:
     @signals.worker_ready.connect(weak=False)
     def _ready(**_: Any) -> None:
         _take_signals(worker())
-        _spare_collector()
+        lean_start.finish()
         worker().notifier.ready()
         log.info("worker_ready", queues=list(queues), threads=threads)
 
     @signals.worker_shutdown.connect(weak=False)
     def _shutdown(**_: Any) -> None:
         worker().stop()
-
-
-def _spare_collector() -> None:
-    """Let the collector leave alone what stays until the end, the imported modules above all.
-
-    It went through all of that every few seconds, and held every thread up for 77 ms.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def _take_signals(running: Worker) -> None:
