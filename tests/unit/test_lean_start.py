@@ -20,9 +20,10 @@ def test_only_a_process_that_python_m_starts_is_changed(package: str) -> None:
     assert run(f"import sys; sys.argv[0] = '-m'; import {package}; {SEEN}") == "False None"
 
 
-def test_the_collector_works_again_and_leaves_alone_what_was_imported() -> None:
+def test_all_is_there_again_once_it_works_and_what_was_imported_is_left_alone() -> None:
     seen = run(
-        "import gc; from tierline import lean_start; gc.disable(); lean_start.finish();"
+        "import gc, sys; sys.argv[0] = '-m'; import workers; from tierline import lean_start;"
+        "lean_start.finish(); import rich.console, cel;"
         "print(gc.isenabled(), gc.get_freeze_count() > 1000)"
     )
     assert seen == "True True"
