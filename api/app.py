@@ -16,6 +16,7 @@ from api.auth import Keys
 from api.front import Front
 from api.health import Health
 from api.metrics import Metrics
+from api.rates import Rates
 from api.routes import accounts, batches, features, jobs, probes, reports, webhook_endpoints
 from api.schemas import COMPONENTS
 from api.state import State
@@ -82,13 +83,14 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     pool = create_async_pool(url, NAME, config.pool_size)
     cold_pool = create_pool(url, f"{NAME}-cold", COLD_CONNECTIONS)
     cold_pool.timeout = COLD_WAIT_S
-    keys = Keys(pool)
+    keys = Keys(pool, config.limits)
     ready = ReadyNotifier(url, NAME)
     ended = EndedJobs(url, NAME)
     health = Health(pool, cold_pool, config)
     await pool.open()
     cold_pool.open()
-    state = State(config, pool, cold_pool, Submitter(pool), keys, ready, ended, health, metrics)
+    submitter, rates = Submitter(pool), Rates()
+    state = State(config, pool, cold_pool, submitter, keys, rates, ready, ended, health, metrics)
     # A database that is away does not keep the process from starting: /readyz says so.
     await health.look()
     tasks = [

@@ -7,8 +7,8 @@ request; a revoked key is refused everywhere after that long at the latest.
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import psycopg
@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.problems import Refused
 from api.state import State, state_of
+from tierline.limits import Limits
 from tierline.services.accounts import KEY_MARK, digest_of
 from tierline.storage.accounts import LiveKey, live_key, note_used
 from tierline.storage.async_pool import again
@@ -43,6 +44,7 @@ class Caller:
     account_id: int
     key_id: int
     scopes: frozenset[str]
+    limits: Limits  # the account's own, and the settings' where it has none
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes
@@ -51,8 +53,9 @@ class Caller:
 class Keys:
     """The keys lately seen. One per process."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Any], defaults: Limits) -> None:
         self._pool = pool
+        self._defaults = defaults
         self._known: dict[bytes, tuple[LiveKey, float]] = {}
         self._used: set[int] = set()
 
@@ -74,7 +77,7 @@ class Keys:
                 },
             )
         self._used.add(found.id)
-        return Caller(found.account_id, found.id, found.scopes)
+        return Caller(found.account_id, found.id, found.scopes, found.limits)
 
     def forget(self) -> None:
         """Look every key up again."""
@@ -90,6 +93,7 @@ class Keys:
         if found is None:
             self._known.pop(digest, None)
             return None
+        found = replace(found, limits=found.limits.over(self._defaults))
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[digest] = (found, now + REMEMBER_S)
@@ -114,10 +118,16 @@ class Keys:
             log.warning("key_use_not_noted", error=type(error).__name__)
 
 
-async def authorise(state: State, authorization: str | None, scope: str) -> Caller:
-    """The caller, if its key reaches to `scope`. Raises Refused (401, 403) and Unavailable."""
+async def authorise(
+    state: State, request: MutableMapping[str, Any], authorization: str | None, scope: str
+) -> Caller:
+    """The caller, if its key reaches to `scope`; `request` is the scope in ASGI's sense.
+
+    Raises Refused (401, 403, 429) and Unavailable.
+    """
     state.health.refuse_unmigrated()
     caller = await state.keys.caller(authorization)
+    state.rates.admit(caller.account_id, caller.limits, request)
     if not caller.may(scope):
         raise Refused(
             "forbidden",
@@ -132,7 +142,8 @@ def requires(scope: str) -> Callable[..., Awaitable[Caller]]:
     async def dependency(
         request: Request, _: Annotated[object, Security(_bearer)] = None
     ) -> Caller:
-        return await authorise(state_of(request), request.headers.get("authorization"), scope)
+        authorization = request.headers.get("authorization")
+        return await authorise(state_of(request), request.scope, authorization, scope)
 
     return dependency
 

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import of_error, problem
+from api.rates import BODY_BYTES, CHARGE
 from api.submission import METHOD, PATH
 from tierline.logs import frames_of
 from tierline.settings import Settings
@@ -52,11 +53,12 @@ class Front:
         app = self._submission if hot else self._app
         limit = self._limit(path)
         length, chunked = _announced(scope)
+        scope[BODY_BYTES] = None if chunked else length or 0
         try:
             if length is not None and length > limit:
                 await _too_large(limit)(scope, receive, sending)
             elif chunked:
-                await app(scope, _bounded(receive, limit), sending)
+                await app(scope, _bounded(scope, receive, limit), sending)
             else:
                 await app(scope, receive, sending)
         except TooLarge:
@@ -94,13 +96,16 @@ def _announced(scope: Scope) -> tuple[int | None, bool]:
     return length, chunked
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
+def _bounded(scope: Scope, receive: Receive, limit: int) -> Receive:
     seen = 0
 
     async def receiving() -> Message:
         nonlocal seen
         message = await receive()
-        seen += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        seen += size
+        if CHARGE in scope:
+            scope[CHARGE](size)
         if seen > limit:
             raise TooLarge
         return message

@@ -4,6 +4,7 @@ No stack trace, no exception's own text unless the error is ours and written to 
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,7 @@ from tierline.errors import (
     FeatureError,
     Forbidden,
     InvalidInput,
+    LimitReached,
     NotFound,
     Problem,
     TierlineError,
@@ -46,6 +48,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "invalid-feature": (422, "The feature file cannot be applied"),
     "unknown-feature": (422, "There is no such feature"),
     "idempotency-key-reused": (422, "The Idempotency-Key stands for another payload"),
+    "limit-reached": (429, "A limit of the account is reached"),
     "internal": (500, "Something went wrong on our side"),
     "unavailable": (503, "A part of the service is away"),
 }
@@ -96,6 +99,15 @@ def problem(
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
+def limit_reached(detail: str, wait_s: float) -> Refused:
+    """A limit of the account is reached: come again in `wait_s` seconds."""
+    return Refused("limit-reached", detail, headers=_retry_after(wait_s))
+
+
+def _retry_after(wait_s: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(wait_s)))}
+
+
 def unavailable(detail: str) -> Response:
     return problem("unavailable", detail, headers={"Retry-After": str(RETRY_S)})
 
@@ -119,6 +131,8 @@ def of_error(error: Exception) -> Response:
             return problem("conflict", error.message)
         case Forbidden():
             return problem("forbidden", error.message)
+        case LimitReached():
+            return limit_reached(error.message, error.retry_after_s or 1.0).response()
         case Unavailable():
             return unavailable(error.message)
         case UsageError():
@@ -157,8 +171,10 @@ def install(app: FastAPI) -> None:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems of a route, for its OpenAPI."""
-    return {status: _document(status) for status in statuses}
+    """The problems of a route, for its OpenAPI; where a key is asked for, its account's limits."""
+    if HTTPStatus.UNAUTHORIZED in statuses:
+        statuses = (*statuses, HTTPStatus.TOO_MANY_REQUESTS.value)
+    return {status: _document(status) for status in sorted(statuses)}
 
 
 def _document(status: int) -> dict[str, Any]:
@@ -167,7 +183,7 @@ def _document(status: int) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         headers["Retry-After"] = {"schema": {"type": "integer"}, "description": "seconds"}
     return {
         "description": title,

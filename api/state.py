@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from api.auth import Keys
     from api.health import Health
     from api.metrics import Metrics
+    from api.rates import Rates
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -36,6 +37,7 @@ class State:
     cold_pool: ConnectionPool[Any]  # of routes that run in a thread
     submitter: Submitter
     keys: "Keys"
+    rates: "Rates"
     ready: ReadyNotifier  # say .ready() after a commit that gives a dispatcher something to do
     ended: EndedJobs
     health: "Health"

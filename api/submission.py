@@ -37,7 +37,7 @@ class Submission:
                 prefer = value if prefer is None else b"%b, %b" % (prefer, value)
         try:
             state = self._state()
-            caller = await authorise(state, _text(authorization), "submit")
+            caller = await authorise(state, scope, _text(authorization), "submit")
             body = await _body(receive)
             response = await take_in(
                 state, caller, body, _text(content_type), _text(key), _text(prefer)

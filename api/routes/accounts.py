@@ -13,8 +13,9 @@ from api.bodies import answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
+from tierline.limits import LIMITS, Limits
 from tierline.services import accounts as services
-from tierline.services.accounts import MAX_OVERLAP_HOURS, MAX_WEIGHT
+from tierline.services.accounts import MAX_LIMIT, MAX_OVERLAP_HOURS, MAX_WEIGHT
 from tierline.storage import accounts
 from tierline.views import when
 
@@ -27,17 +28,28 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class NewAccount(_Body):
-    """An account to make."""
-
-    name: str = Field(min_length=1, max_length=63)
-    weight: int = Field(default=1, ge=1, le=MAX_WEIGHT, strict=True)
+def _limit(what: str) -> Any:
+    return Field(
+        default=None, ge=1, le=MAX_LIMIT, strict=True, description=f"{what}; null: the setting's"
+    )
 
 
 class AccountChange(_Body):
-    """What to change of an account."""
+    """What to change of an account; what is not named stays as it is."""
 
-    weight: int = Field(ge=1, le=MAX_WEIGHT, strict=True, description="its share of a queue")
+    weight: int = Field(
+        default=1, ge=1, le=MAX_WEIGHT, strict=True, description="its share of a queue"
+    )
+    max_queued_jobs: int | None = _limit("jobs that wait, in all queues")
+    max_jobs_in_progress: int | None = _limit("jobs that run, in all queues")
+    max_requests_per_s: int | None = _limit("requests to each API process")
+    max_body_bytes_per_s: int | None = _limit("bytes of bodies to each API process")
+
+
+class NewAccount(AccountChange):
+    """An account to make."""
+
+    name: str = Field(min_length=1, max_length=63)
 
 
 class NewKey(_Body):
@@ -84,7 +96,11 @@ async def post_account(request: Request, _: Admin, state: Shared) -> Response:
     """It sees only its own jobs."""
     given = read_model(NewAccount, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(
-        state.with_connection, services.create_account, given.name, given.weight
+        state.with_connection,
+        services.create_account,
+        given.name,
+        given.weight,
+        given.model_dump(include=given.model_fields_set & set(LIMITS)),
     )
     return answer(_account_json(row), 201)
 
@@ -96,14 +112,16 @@ async def post_account(request: Request, _: Admin, state: Shared) -> Response:
         200: shapes.documented("As it is now", "Account"),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(AccountChange, {"weight": 3}),
+    openapi_extra=body_of(AccountChange, {"weight": 3, "max_queued_jobs": 5_000}),
 )
 async def patch_account(
     request: Request, name: Annotated[str, Path(max_length=63)], _: Admin, state: Shared
 ) -> Response:
-    """Its weight holds from the next choice on."""
+    """Weight and jobs in progress hold from the next choice on, the rest within a second."""
     given = read_model(AccountChange, await read_json(request, state.settings.max_json_depth))
-    row = await run_in_threadpool(state.with_connection, services.set_weight, name, given.weight)
+    changes = given.model_dump(exclude_unset=True)
+    row = await run_in_threadpool(state.with_connection, services.change_account, name, changes)
+    state.keys.forget()
     return answer(_account_json(row))
 
 
@@ -205,7 +223,12 @@ async def rotate_webhook_secret(request: Request, caller: Admin, state: Shared) 
 
 
 def _account_json(row: Any) -> dict[str, JSON]:
-    return {"name": row["name"], "weight": row["weight"], "created_at": when(row["created_at"])}
+    return {
+        "name": row["name"],
+        "weight": row["weight"],
+        **Limits.of(row).to_dict(),
+        "created_at": when(row["created_at"]),
+    }
 
 
 def _key_json(row: Any) -> dict[str, JSON]:

@@ -164,7 +164,14 @@ async def put_part(
         if not _room.acquire(timeout=PART_WAIT_S):
             raise Unavailable("other parts are being taken in; send this one again")
         try:
-            return state.with_connection(service.take_part, caller.account_id, found, number, body)
+            return state.with_connection(
+                service.take_part,
+                caller.account_id,
+                found,
+                number,
+                body,
+                most_queued=caller.limits.max_queued_jobs,
+            )
         finally:
             _room.release()
 

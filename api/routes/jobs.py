@@ -102,7 +102,9 @@ async def take_in(
     key = read_key(idempotency_key)
     refuse_other_types(content_type)
     asked = read_asked(strict_json(body, state.settings.max_json_depth))
-    submitted = await state.submitter.submit(caller.account_id, asked, key)
+    submitted = await state.submitter.submit(
+        caller.account_id, asked, key, most_queued=caller.limits.max_queued_jobs
+    )
     return await _taken(state, caller, submitted, prefer)
 
 
@@ -256,7 +258,9 @@ async def retry_job(
 ) -> Response:
     """Only of a job that failed, expired or was cancelled; it runs the present version."""
     key = read_key(idempotency_key)
-    submitted = await state.submitter.retry(caller.account_id, _uuid(job_id), key)
+    submitted = await state.submitter.retry(
+        caller.account_id, _uuid(job_id), key, most_queued=caller.limits.max_queued_jobs
+    )
     return await _taken(state, caller, submitted, prefer)
 
 

@@ -58,6 +58,10 @@ class Unavailable(TierlineError):
         super().__init__(message)
 
 
+class LimitReached(Unavailable):
+    """The account has as much as it may have now; asking again after `retry_after_s` may work."""
+
+
 class InvalidInput(TierlineError):
     """What was sent does not fit; `problems` names each field."""
 

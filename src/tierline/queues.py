@@ -26,6 +26,9 @@ POOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The queues of jobs that share a worker's threads, the interactive lane first."""
 
+JOBS = tuple(queue for queues in POOLS.values() for queue in queues)
+"""Every queue that jobs wait in."""
+
 
 def lane(tier_index: int, *, backfill: bool, quarantined: bool = False) -> str:
     """The queue of a job that waits for tier `tier_index` (from 0, in the feature's file)."""

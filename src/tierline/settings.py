@@ -8,10 +8,11 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tierline.errors import UsageError
+from tierline.limits import Limits
 
 Network = IPv4Network | IPv6Network
 
@@ -49,6 +50,12 @@ class Settings(BaseSettings):
     max_json_depth: int = 64
     max_wait_s: float = 30.0  # the longest Prefer: wait
 
+    # Limits of one account, unless it has its own
+    max_queued_jobs: PositiveInt = 100_000  # a flood beyond it is told to come back; an hour's work
+    max_jobs_in_progress: PositiveInt | None = None  # none: its fair share of the threads
+    max_requests_per_s: PositiveInt = 500  # to each API process; about what one can answer
+    max_body_bytes_per_s: PositiveInt = 32 * 1024 * 1024  # … of bodies, to each API process
+
     # Webhooks
     # Networks that webhooks may reach although they are not global, comma-separated
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = ()
@@ -66,6 +73,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def limits(self) -> Limits:
+        """What an account may ask for that has no limits of its own."""
+        return Limits(
+            self.max_queued_jobs,
+            self.max_jobs_in_progress,
+            self.max_requests_per_s,
+            self.max_body_bytes_per_s,
+        )
 
     @property
     def database(self) -> str:

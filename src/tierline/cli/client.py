@@ -19,6 +19,7 @@ from tierline.errors import (
     Conflict,
     Forbidden,
     InvalidInput,
+    LimitReached,
     NotFound,
     Problem,
     TierlineError,
@@ -169,7 +170,9 @@ def problem_of(response: httpx.Response) -> TierlineError:
     if status in (400, 413, 415, 422):
         problems = [_fault(one) for one in errors if isinstance(one, dict)]
         return InvalidInput(problems or [Problem(detail)])
-    if status == 429 or status >= 500:
+    if status == 429:
+        return LimitReached(detail, retry_after_s(response.headers.get("retry-after")))
+    if status >= 500:
         return Unavailable(detail, retry_after_s(response.headers.get("retry-after")))
     return TierlineError(detail)
 

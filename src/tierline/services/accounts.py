@@ -7,7 +7,7 @@ database URL and opens a connection of its own.
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ import psycopg
 from psycopg import Connection
 
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.limits import LIMITS
 from tierline.storage import accounts
 from tierline.storage.engine import connect_args, psycopg_url
 from tierline.webhooks.sign import new_secret
@@ -26,6 +27,7 @@ SCOPES = ("submit", "read", "admin")  # admin may do what the others may
 DEFAULT_ACCOUNT = "default"
 FIRST_KEY_NAME = "first admin key"
 MAX_WEIGHT = 1000
+MAX_LIMIT = 2**31 - 1
 MAX_OVERLAP_HOURS = 168.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}")
 
@@ -43,8 +45,16 @@ def digest_of(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def create_account(connection: Connection[Any], name: str, weight: int = 1) -> dict[str, Any]:
-    """A new account. Raises InvalidInput for an unfit name or weight, Conflict for a taken one."""
+def create_account(
+    connection: Connection[Any],
+    name: str,
+    weight: int = 1,
+    limits: Mapping[str, int | None] | None = None,
+) -> dict[str, Any]:
+    """A new account. Raises InvalidInput for what does not fit, Conflict for a taken name.
+
+    `limits` are by their names in `tierline.limits`; those that are not named are the settings'.
+    """
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             [
@@ -53,17 +63,26 @@ def create_account(connection: Connection[Any], name: str, weight: int = 1) -> d
                 )
             ]
         )
-    _refuse_weight(weight)
-    row = accounts.add_account(connection, name, weight, new_secret())
-    if row is None:
-        raise Conflict(f"there is an account {name!r} already")
+    _refuse_unfit({"weight": weight, **(limits or {})})
+    with connection.transaction():
+        row = accounts.add_account(connection, name, weight, new_secret())
+        if row is None:
+            raise Conflict(f"there is an account {name!r} already")
+        if limits:
+            row = accounts.change_account(connection, name, limits)
+            assert row is not None, "it was just made"
     return dict(row)
 
 
-def set_weight(connection: Connection[Any], name: str, weight: int) -> dict[str, Any]:
-    """Change an account's share of a queue. Raises NotFound, InvalidInput."""
-    _refuse_weight(weight)
-    row = accounts.set_weight(connection, name, weight)
+def change_account(
+    connection: Connection[Any], name: str, changes: Mapping[str, int | None]
+) -> dict[str, Any]:
+    """Change an account's weight or limits; null makes a limit the settings' again.
+
+    Raises NotFound, InvalidInput.
+    """
+    _refuse_unfit(changes)
+    row = accounts.change_account(connection, name, changes)
     if row is None:
         raise NotFound(f"there is no account {name!r}")
     return dict(row)
@@ -162,6 +181,20 @@ def _connect(database_url: str) -> Connection[Any]:
     return psycopg.connect(psycopg_url(database_url), **parameters)
 
 
-def _refuse_weight(weight: int) -> None:
-    if not 1 <= weight <= MAX_WEIGHT:
-        raise InvalidInput([Problem(f"from 1 to {MAX_WEIGHT}", "/weight")])
+def _refuse_unfit(changes: Mapping[str, int | None]) -> None:
+    """Raises InvalidInput with every weight or limit that is unknown or out of its range."""
+    problems = []
+    if not changes:
+        problems.append(Problem(f"name what to change: {', '.join(accounts.CHANGEABLE)}"))
+    for name, value in changes.items():
+        if name not in accounts.CHANGEABLE:
+            problems.append(Problem("is not a field of this", f"/{name}"))
+        elif value is None:
+            if name not in LIMITS:
+                problems.append(Problem("must be a whole number", f"/{name}"))
+        else:
+            most = MAX_LIMIT if name in LIMITS else MAX_WEIGHT
+            if not 1 <= value <= most:
+                problems.append(Problem(f"from 1 to {most:,}", f"/{name}"))
+    if problems:
+        raise InvalidInput(problems)

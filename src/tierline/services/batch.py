@@ -23,10 +23,12 @@ from tierline.json_text import JSON, NotJson, parse_json, short
 from tierline.queues import lane
 from tierline.routing import first_tier
 from tierline.services.announce import announce_batch
+from tierline.services.backlog import full
 from tierline.services.recover import move
 from tierline.services.submit import MAX_METADATA_BYTES, KeyReused, UnknownFeature, pointer
 from tierline.settings import settings
 from tierline.storage import batches, features
+from tierline.storage.backlogs import count_queued_alone
 from tierline.storage.batches import BadRow, GoodRow, Lane, NewBatch, StoredPart
 from tierline.storage.recovery import lock_job
 from tierline.webhooks.addresses import check_url
@@ -39,6 +41,7 @@ MAX_LINE = 2**53
 CANCEL_AT_ONCE = 200  # jobs of one transaction
 CANCEL_S = 2.0  # of one request
 MISSING_NAMED = 10
+FULL_S = 5.0  # what the sender of a part too many is asked to wait: its rows have to run
 
 Row = Mapping[str, Any]
 
@@ -94,12 +97,19 @@ def read(connection: Connection[Any], account_id: int, batch_id: UUID) -> Row:
 
 
 def take_part(
-    connection: Connection[Any], account_id: int, batch_id: UUID, number: int, body: bytes
+    connection: Connection[Any],
+    account_id: int,
+    batch_id: UUID,
+    number: int,
+    body: bytes,
+    *,
+    most_queued: int | None = None,
 ) -> TakenPart:
     """Write the rows of one part, all in one transaction, and none of them twice.
 
     Sent again with the same bytes it changes nothing; with others it raises Conflict, as it does
-    for a batch that is no longer open. Raises InvalidInput when the body as a whole does not fit.
+    for a batch that is no longer open. Raises InvalidInput when the body as a whole does not fit,
+    and LimitReached when the account would have more than `most_queued` jobs queued.
     """
     sha256 = hashlib.sha256(body).digest()
     row = read(connection, account_id, batch_id)
@@ -126,6 +136,7 @@ def take_part(
         status = batches.hold(connection, account_id, batch_id)
         if batches.claim_part(connection, batch_id, part):
             _refuse_closed(status)
+            _refuse_full(connection, account_id, len(good), most_queued)
             batches.add_rows(connection, batch_id, number, where, good, bad)
             return TakenPart(part, replayed=False)
     there = batches.stored_part(connection, batch_id, number)
@@ -308,6 +319,24 @@ def _opening_of(row: Row) -> Opening:
 def _refuse_closed(status: str | None) -> None:
     if status != "open":
         raise Conflict(f"the batch is {status}: only an open one takes parts")
+
+
+def _refuse_full(
+    connection: Connection[Any], account_id: int, rows: int, most_queued: int | None
+) -> None:
+    if most_queued is None or not rows:
+        return
+    if rows > most_queued:
+        raise InvalidInput(
+            [
+                Problem(
+                    f"the part has {rows:,} rows, and the account may have {most_queued:,} jobs"
+                    " queued (max_queued_jobs): send smaller parts"
+                )
+            ]
+        )
+    if count_queued_alone(connection, account_id, most_queued) + rows > most_queued:
+        raise full(most_queued, FULL_S)
 
 
 def _same(there: StoredPart, sha256: bytes) -> StoredPart:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg_pool import ConnectionPool
 
-from tierline.queues import POOLS
+from tierline.queues import JOBS, POOLS
 from tierline.scheduling import account_limit, choose, room_for_hints
 from tierline.storage import hints
 
@@ -27,9 +27,8 @@ def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
 
     The others need no choice, which takes six round trips to find nothing.
     """
-    lanes = [queue for queues in POOLS.values() for queue in queues]
     with pool.connection() as connection:
-        found = hints.with_jobs(connection, lanes)
+        found = hints.with_jobs(connection, JOBS)
     return [name for name, queues in POOLS.items() if not found.isdisjoint(queues)]
 
 

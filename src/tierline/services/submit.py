@@ -17,13 +17,14 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from tierline.checks.schema import Path, SchemaCheck, schema_check
-from tierline.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.errors import Conflict, InvalidInput, LimitReached, NotFound, Problem
 from tierline.features import Feature
 from tierline.ids import new_id
 from tierline.jobs import TERMINAL, Status
 from tierline.json_text import JSON, short
 from tierline.queues import lane
 from tierline.routing import Decision, first_tier
+from tierline.services.backlog import Backlogs
 from tierline.settings import settings
 from tierline.storage import features, job_reads, submissions
 from tierline.storage.async_pool import again
@@ -172,14 +173,23 @@ class Submitter:
 
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
+        self._backlogs = Backlogs(pool)
         self._current: dict[str, _Known] = {}
 
-    async def submit(self, account_id: int, asked: Asked, key: str | None = None) -> Submitted:
+    async def submit(
+        self,
+        account_id: int,
+        asked: Asked,
+        key: str | None = None,
+        *,
+        most_queued: int | None = None,
+    ) -> Submitted:
         """Write the job, or find the one that `key` stands for.
 
-        Raises UnknownFeature, InvalidInput for an input that does not fit, and KeyReused. When
-        the database stays away its error is raised; then the job may have been written or not,
-        and the same key finds out.
+        Raises UnknownFeature, InvalidInput for an input that does not fit, KeyReused, and
+        LimitReached when `most_queued` jobs of the account wait already. When the database stays
+        away its error is raised; then the job may have been written or not, and the same key finds
+        out.
         """
         payload_hash = _hash(asked) if key is not None else None
         job_id = new_id()
@@ -198,7 +208,15 @@ class Submitter:
                     raise await self._unknown(asked.feature)
                 raise InvalidInput(problems)
             new = _new_job(job_id, account_id, asked, current, key, payload_hash)
-            created_at = await self._write(new)
+            try:
+                created_at = await self._write(new, most_queued)
+            except LimitReached:
+                if key is None or payload_hash is None:
+                    raise
+                known = await self._replay(account_id, key, payload_hash)
+                if known is None:
+                    raise
+                return known
             if created_at is _STALE:
                 self._current.pop(asked.feature, None)
                 continue
@@ -210,8 +228,18 @@ class Submitter:
             if known is not None:
                 return known if known.job_id != job_id else replace(known, replayed=False)
 
-    async def retry(self, account_id: int, job_id: UUID, key: str | None = None) -> Submitted:
-        """A new job that asks the same. Raises NotFound; Conflict unless it ended unanswered."""
+    async def retry(
+        self,
+        account_id: int,
+        job_id: UUID,
+        key: str | None = None,
+        *,
+        most_queued: int | None = None,
+    ) -> Submitted:
+        """A new job that asks the same, as `submit` takes it.
+
+        Raises NotFound; Conflict unless it ended unanswered.
+        """
         row = await again(self._pool, lambda c: job_reads.request_of(c, account_id, job_id))
         if row is None:
             raise NotFound(f"there is no job {job_id}")
@@ -229,7 +257,7 @@ class Submitter:
             session=row["session_key"],
             deadline_s=row["deadline_s"],
         )
-        return await self.submit(account_id, asked, key)
+        return await self.submit(account_id, asked, key, most_queued=most_queued)
 
     async def _version(self, name: str) -> _Known | None:
         known = self._current.get(name)
@@ -256,10 +284,10 @@ class Submitter:
         message = f"there is no feature {short(name)}{_near(name, known)}"
         return UnknownFeature([Problem(message, "/feature")])
 
-    async def _write(self, new: NewJob) -> Any:
+    async def _write(self, new: NewJob, most_queued: int | None) -> Any:
         """When it was written, _STALE, or None when the key is taken."""
         try:
-            taken = await again(self._pool, lambda c: submissions.insert_job(c, new))
+            taken = await self._backlogs.insert(new, most_queued)
         except psycopg.errors.UniqueViolation:
             # Its own id: the try before was committed, and its answer was lost.
             row = await again(

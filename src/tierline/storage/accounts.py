@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection, Connection, sql
 from psycopg.rows import dict_row
+
+from tierline.limits import LIMITS, Limits
 
 FIRST_KEY_LOCK = 0x7E21_0004  # two first starts at once make one admin key
 
@@ -14,6 +16,10 @@ _KEY_COLUMNS = """
 k.id, a.name AS account, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at,
 k.last_used_at
 """
+
+_LIMITS = ", ".join(LIMITS)
+_ACCOUNT_COLUMNS = f"id, name, weight, {_LIMITS}, created_at"
+CHANGEABLE = ("weight", *LIMITS)
 
 
 @dataclass(frozen=True)
@@ -23,18 +29,23 @@ class LiveKey:
     id: int
     account_id: int
     scopes: frozenset[str]
+    limits: Limits  # the account's own
 
 
 async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey | None:
     """The key of that digest, unless it is unknown, revoked or expired."""
     row = await (
         await connection.execute(
-            "SELECT id, account_id, scopes FROM api_keys WHERE digest = %s"
-            " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())",
+            f"SELECT k.id, k.account_id, k.scopes, {_LIMITS}"
+            " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.digest = %s AND"
+            " k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())",
             (digest,),
         )
     ).fetchone()
-    return None if row is None else LiveKey(row[0], row[1], frozenset(row[2]))
+    if row is None:
+        return None
+    key_id, account_id, scopes, *limits = row
+    return LiveKey(key_id, account_id, frozenset(scopes), Limits(*limits))
 
 
 async def note_used(connection: AsyncConnection[Any], key_ids: Collection[int]) -> None:
@@ -54,30 +65,34 @@ def add_account(
     return _one(
         connection,
         "INSERT INTO accounts (name, weight, webhook_secret) VALUES (%s, %s, %s)"
-        " ON CONFLICT (name) DO NOTHING RETURNING id, name, weight, created_at",
+        f" ON CONFLICT (name) DO NOTHING RETURNING {_ACCOUNT_COLUMNS}",
         (name, weight, webhook_secret),
     )
 
 
-def set_weight(connection: Connection[Any], name: str, weight: int) -> Mapping[str, Any] | None:
-    """Change an account's share of a queue; None when there is no such account."""
-    return _one(
-        connection,
-        "UPDATE accounts SET weight = %s WHERE name = %s RETURNING id, name, weight, created_at",
-        (weight, name),
+def change_account(
+    connection: Connection[Any], name: str, changes: Mapping[str, int | None]
+) -> Mapping[str, Any] | None:
+    """Change columns of an account, of those in CHANGEABLE; None when there is no such account."""
+    assert changes.keys() <= set(CHANGEABLE), "the caller has read them by these names"
+    columns = [
+        sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder(column))
+        for column in changes
+    ]
+    statement = sql.SQL("UPDATE accounts SET {} WHERE name = {} RETURNING {}").format(
+        sql.SQL(", ").join(columns), sql.Placeholder("_name"), sql.SQL(_ACCOUNT_COLUMNS)
     )
+    return _one(connection, statement, {**changes, "_name": name})
 
 
 def list_accounts(connection: Connection[Any]) -> list[dict[str, Any]]:
     """All accounts, the oldest first."""
-    return _all(connection, "SELECT id, name, weight, created_at FROM accounts ORDER BY id")
+    return _all(connection, f"SELECT {_ACCOUNT_COLUMNS} FROM accounts ORDER BY id")
 
 
 def account_named(connection: Connection[Any], name: str) -> Mapping[str, Any] | None:
     """An account by its name."""
-    return _one(
-        connection, "SELECT id, name, weight, created_at FROM accounts WHERE name = %s", (name,)
-    )
+    return _one(connection, f"SELECT {_ACCOUNT_COLUMNS} FROM accounts WHERE name = %s", (name,))
 
 
 def account_name(connection: Connection[Any], account_id: int) -> str:
@@ -180,7 +195,7 @@ def rotate_webhook_secret(
 
 
 def _one(
-    connection: Connection[Any], statement: str, parameters: Any = None
+    connection: Connection[Any], statement: str | sql.Composed, parameters: Any = None
 ) -> dict[str, Any] | None:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, parameters).fetchone()

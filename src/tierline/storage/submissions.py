@@ -15,6 +15,7 @@ from psycopg import AsyncConnection, Connection
 
 from tierline.jobs import Status
 from tierline.json_text import JSON
+from tierline.storage.backlogs import count_queued, lock_backlog
 
 _CURRENT = """
 current AS (
@@ -97,6 +98,27 @@ async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
     row = await (await connection.execute(statement, parameters)).fetchone()
     assert row is not None, "a SELECT of two expressions gives one row"
     return Taken(stale=not row[0], created_at=row[1])
+
+
+async def insert_job_within(
+    connection: AsyncConnection[Any], new: NewJob, most: int
+) -> Taken | None:
+    """`insert_job`, unless `most` jobs of the account are queued: then None.
+
+    Of any number at once, none takes the account past `most`. May be repeated as `insert_job` may.
+    """
+    async with connection.transaction():
+        await lock_backlog(connection, new.account_id)
+        queued = await count_queued(connection, new.account_id, most)
+        if queued >= most and not await _is_written(connection, new.job_id):
+            return None
+        return await insert_job(connection, new)
+
+
+async def _is_written(connection: AsyncConnection[Any], job_id: UUID) -> bool:
+    """Whether the try before was committed and only its answer was lost."""
+    found = await connection.execute("SELECT FROM jobs WHERE id = %s", (job_id,))
+    return await found.fetchone() is not None
 
 
 async def key_holder(

@@ -77,6 +77,10 @@ accounts = Table(
     Column("old_webhook_secret", Text, comment="signs too, until old_webhook_secret_until"),
     _when("old_webhook_secret_until"),
     _when("created_at", required=True),
+    Column("max_queued_jobs", Integer, comment="in all queues; null: the setting's, as below"),
+    Column("max_jobs_in_progress", Integer, comment="running and hinted, in all queues"),
+    Column("max_requests_per_s", Integer, comment="to each API process"),
+    Column("max_body_bytes_per_s", BigInteger, comment="to each API process"),
 )
 
 api_keys = Table(
@@ -207,6 +211,17 @@ jobs = Table(
         "jobs_ready_idx",
         "queue",
         "account_id",
+        "run_after",
+        "id",
+        postgresql_where=text("status = 'queued' AND hint_no IS NULL"),
+    ),
+    # What the choice walks: with the version, so that jobs whose model may take no more are stepped
+    # over, however many they are. jobs_ready_idx is the release before's, and goes with the next.
+    Index(
+        "jobs_choice_idx",
+        "queue",
+        "account_id",
+        "feature_version_id",
         "run_after",
         "id",
         postgresql_where=text("status = 'queued' AND hint_no IS NULL"),

@@ -175,6 +175,25 @@ def test_accounts_are_made_changed_and_listed_and_see_only_their_own(
     assert tierline("jobs", "list", key=key).out == "no jobs\n"
 
 
+def test_an_accounts_limits_are_set_shown_and_taken_back(tierline: Tierline) -> None:
+    assert tierline("accounts", "create", "store", "--max-queued-jobs", 100).code == 0
+    ran = tierline("accounts", "set", "store", "--max-requests-per-s", 1)
+    assert ran.out == "account store, weight 1, max_queued_jobs 100, max_requests_per_s 1\n"
+    ran = tierline("accounts", "set", "store", "--max-queued-jobs", "default", "--json")
+    assert json.loads(ran.out)["max_queued_jobs"] is None
+    ran = tierline("accounts", "set", "store", "--max-jobs-in-progress", "some")
+    assert ran.code == 2
+    assert "--max-jobs-in-progress: a whole number from 1" in ran.err
+    assert tierline("accounts", "set", "store").code == 2
+    key = tierline("keys", "create", "--account", "store").out.strip()
+    for _ in range(40):
+        ran = tierline("jobs", "list", key=key)
+        if ran.code:
+            break
+    assert ran.code == 1
+    assert "1 requests a second (max_requests_per_s)" in ran.err
+
+
 def test_models_say_what_is_used_and_what_is_missing(tierline: Tierline, feature: str) -> None:
     ran = tierline("models", "list")
     assert ran.code == 0

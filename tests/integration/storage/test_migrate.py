@@ -5,11 +5,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import migrations
+from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tierline.storage import migrate, revisions
 from tierline.storage.tables import metadata
 
@@ -19,6 +21,26 @@ LATER = "9999_of_a_later_version"
 def test_an_empty_database_comes_to_the_revision_of_this_code(empty_database_url: str) -> None:
     assert migrate.upgrade(empty_database_url) == (None, revisions.head())
     assert migrate.upgrade(empty_database_url) == (revisions.head(), revisions.head())
+
+
+@pytest.mark.parametrize("before", sorted(revisions.known()))
+def test_a_database_with_rows_comes_from_each_earlier_revision_and_keeps_them(
+    empty_database_url: str, before: str
+) -> None:
+    engine = migrate.create_engine(empty_database_url)
+    with engine.connect() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, before)
+        connection.commit()
+    engine.dispose()
+    with psycopg.connect(empty_database_url, autocommit=True) as rows:
+        owner = add_account(rows, "acme")
+        job = add_job(rows, owner, add_feature(rows, two_tiers()))
+        assert migrate.upgrade(empty_database_url) == (before, revisions.head())
+        assert status_of(rows, job) == "queued"
+        # A process of the release before goes on writing as it did.
+        assert add_account(rows, "globex") > owner
 
 
 def test_two_upgrades_at_once_are_one(empty_database_url: str) -> None:

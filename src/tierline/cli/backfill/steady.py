@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tierline.cli.client import Client, Place, find
-from tierline.errors import Forbidden, Unavailable
+from tierline.errors import Forbidden, LimitReached, Unavailable
 from tierline.json_text import JSON, parse_json
 
 GIVE_UP_S = 900.0  # without one answer; a restart takes seconds, a machine's minutes
@@ -114,6 +114,7 @@ class Steady:
 
     def _repeat(self, ask: Callable[[Client], T]) -> T:
         silent_since: float | None = None
+        waiting_since: float | None = None
         pause_s = FIRST_PAUSE_S
         told = False
         while True:
@@ -121,6 +122,11 @@ class Steady:
                 answer = ask(self._connected())
             except (Unavailable, Forbidden) as error:
                 now = time.monotonic()
+                waiting_since = waiting_since or now
+                if isinstance(error, LimitReached):
+                    # It answers, and there will be room, however long the queue takes to make it.
+                    self._answered = True
+                    silent_since = now
                 silent_since = silent_since or now
                 waited_s = now - silent_since
                 bound_s = REFUSED_S if isinstance(error, Forbidden) else GIVE_UP_S
@@ -128,7 +134,7 @@ class Steady:
                     raise
                 if isinstance(error, Forbidden) and not self._may_move:
                     raise
-                if not told and waited_s > SAY_AFTER_S:
+                if not told and now - waiting_since > SAY_AFTER_S:
                     self._say(f"waiting for the API: {error.message}")
                     told = True
                 asked_s = error.retry_after_s if isinstance(error, Unavailable) else None

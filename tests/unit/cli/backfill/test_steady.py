@@ -109,6 +109,18 @@ def test_the_wait_that_the_api_asks_for_is_kept_within_reason(server: Server, cl
             assert clock.now_s - began_s == waits_s
 
 
+def test_a_full_queue_is_waited_for_however_long_it_takes_and_that_is_said(
+    server: Server, clock: Clock
+) -> None:
+    said: list[str] = []
+    server.retry_after = "60"
+    with Steady(Path("/home"), said.append, clock.pause) as api:
+        server.script = [(429, {"detail": "as many as it may"})] * 40 + [GOOD]
+        assert api.get("/x") == {"ok": True}
+    assert clock.now_s >= 40 * 60 > 2 * steady.GIVE_UP_S
+    assert said == ["waiting for the API: as many as it may", "the API answers again"]
+
+
 def test_it_gives_up_after_a_bounded_time(server: Server, clock: Clock) -> None:
     with opened(clock) as api:
         server.script = [(503, {"detail": "down"})]
