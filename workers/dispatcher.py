@@ -22,7 +22,7 @@ from tierline import lean_start, logs, queues
 from tierline.errors import TierlineError
 from tierline.leases import AliveWatch, HintWatch, LeaseWatch
 from tierline.services.batch import complete_finished
-from tierline.services.dispatch import choose_hints, pools_with_jobs
+from tierline.services.dispatch import Dispatch, pools_with_jobs
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints
@@ -53,6 +53,7 @@ class Dispatcher:
         self._settings = config
         self._app = app
         self._pool = create_pool(config.database, "dispatcher", 4, PLANNED_ONCE)
+        self._dispatch = Dispatch(config.hints_out, config.max_jobs_in_progress)
         self._stop = threading.Event()
         self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
         self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is out
@@ -161,9 +162,7 @@ class Dispatcher:
         full = False
         try:
             for name in pools_with_jobs(self._pool):
-                choice = choose_hints(
-                    self._pool, name, self._threads.get(name, 0), self._settings.hints_out
-                )
+                choice = self._dispatch.choose(self._pool, name, self._threads.get(name, 0))
                 chosen |= choice.queue_of
                 full = full or choice.full
             due = self._choose_deliveries()

@@ -3,11 +3,14 @@
 Fairness is deficit round robin (Shreedhar and Varghese, 1995) with one job as the unit: accounts
 take turns, each turn is worth the account's weight, and a turn that room cuts short goes on next
 time.
+
+Models share a pool's threads by max-min fairness: whoever wants less than an equal share gets it,
+the others share the rest. A model server that hangs so fills its own share and no more.
 """
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 KEPT_FREE_SHARE = 8
@@ -18,12 +21,22 @@ MOST_DOUBLINGS = 60
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A job at the head of a queue."""
+
+    job_id: UUID
+    model: str  # provider:model that its tier asks first
+
+
+@dataclass(frozen=True)
 class Waiting:
     """One account's jobs at the head of a queue, in the order in which they would run."""
 
     account_id: int
     weight: int
-    job_ids: Sequence[UUID]
+    jobs: Sequence[Candidate]
+    free: int  # how many more the account may hold, running and hinted together
+    free_of_model: Mapping[str, int] = field(default_factory=dict)  # … of a model; not named: any
 
 
 @dataclass(frozen=True)
@@ -49,40 +62,96 @@ def account_limit(threads: int) -> int:
     return max(1, threads - max(KEPT_FREE_LEAST, threads // KEPT_FREE_SHARE))
 
 
+def model_limits(
+    wanted: Mapping[str, int], in_use: Iterable[str], threads: int, spare: int
+) -> dict[str, int]:
+    """How many jobs of a pool each model may hold, running and hinted together; empty: any number.
+
+    `wanted` counts what each model holds and has waiting, `in_use` names those that jobs may come
+    for; `spare` is how many hints may wait beyond the threads. With one model there is nothing to
+    keep free; otherwise the last eighth is kept from any one model as it is from an account.
+    """
+    if len(wanted.keys() | set(in_use)) < 2:
+        return {}
+    most = account_limit(threads)
+    limits: dict[str, int] = {}
+    left = threads + spare
+    by_want = sorted(wanted.items(), key=lambda item: (item[1], item[0]))
+    for place, (model, want) in enumerate(by_want):
+        share = max(1, left // (len(by_want) - place))
+        limits[model] = min(want, share, most)
+        left -= limits[model]
+    return limits
+
+
+def limit_of_one_model(threads: int) -> int:
+    """How many of the jobs that one account may hold may ask the same model, if there are others.
+
+    So that a model server that hangs does not fill the account's share either.
+    """
+    return max(1, account_limit(threads) - max(1, threads // KEPT_FREE_SHARE))
+
+
 def choose(
     waiting: Iterable[Waiting],
     room: int,
-    held: Mapping[int, int],
-    limit: int,
     turns: Turns,
-) -> tuple[list[UUID], Turns]:
+    free_of_model: Mapping[str, int],
+) -> tuple[list[Candidate], Turns]:
     """Up to `room` jobs in fair order, and the turns after it.
 
-    `held` counts what each account has running and hinted; none is taken past `limit`.
+    None is taken past what is free to its account, or to its model: `free_of_model` is for all
+    accounts together, and a model that is not named there has no limit. Jobs of a model that may
+    have no more are stepped over, and keep nobody waiting behind them.
     """
-    queues = {
-        each.account_id: (
-            each.weight,
-            list(each.job_ids[: max(0, limit - held.get(each.account_id, 0))]),
-        )
-        for each in waiting
-    }
-    order = sorted(account_id for account_id, (_, job_ids) in queues.items() if job_ids)
-    chosen: list[UUID] = []
+    heads = {each.account_id: _Head(each) for each in waiting}
+    free = dict(free_of_model)
+    order = sorted(account_id for account_id, head in heads.items() if head.next(free) is not None)
+    chosen: list[Candidate] = []
     account_id, left = turns.account_id, turns.left
     while order and len(chosen) < room:
         if left <= 0 or account_id not in order:
             account_id = next((one for one in order if one > account_id), order[0])
-            left = queues[account_id][0]
-        job_ids = queues[account_id][1]
-        take = min(left, len(job_ids), room - len(chosen))
-        chosen += job_ids[:take]
-        del job_ids[:take]
-        left -= take
-        if not job_ids:  # an account with nothing left keeps no credit
+            left = heads[account_id].weight
+        job = heads[account_id].next(free)
+        if job is not None:
+            heads[account_id].take()
+            chosen.append(job)
+            left -= 1
+            if job.model in free:
+                free[job.model] -= 1
+        if heads[account_id].next(free) is None:  # an account with nothing left keeps no credit
             order.remove(account_id)
             left = 0
     return chosen, Turns(account_id, left)
+
+
+class _Head:
+    """An account's jobs while a choice is made."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self.weight = waiting.weight
+        self._jobs = waiting.jobs
+        self._free = waiting.free
+        self._free_of_model = dict(waiting.free_of_model)
+        self._at = 0
+
+    def next(self, free_of_model: Mapping[str, int]) -> Candidate | None:
+        """The first job that may be taken. What a model has free only shrinks: none comes back."""
+        while self._free > 0 and self._at < len(self._jobs):
+            job = self._jobs[self._at]
+            if free_of_model.get(job.model, 1) > 0 and self._free_of_model.get(job.model, 1) > 0:
+                return job
+            self._at += 1
+        return None
+
+    def take(self) -> None:
+        """Take the job that `next` gave."""
+        model = self._jobs[self._at].model
+        if model in self._free_of_model:
+            self._free_of_model[model] -= 1
+        self._at += 1
+        self._free -= 1
 
 
 def backoff_s(tries: int, base_s: float, most_s: float, draw: float | None = None) -> float:

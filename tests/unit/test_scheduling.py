@@ -1,17 +1,21 @@
 """The fair choice, the room for hints and the waits between tries."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tierline.scheduling import (
+    Candidate,
     Turns,
     Waiting,
     account_limit,
     backoff_s,
     choose,
+    limit_of_one_model,
+    model_limits,
     room_for_hints,
 )
 
@@ -20,28 +24,40 @@ def job(account_id: int, number: int) -> UUID:
     return UUID(int=account_id * 1_000_000 + number)
 
 
-def backlog(account_id: int, count: int, weight: int = 1) -> Waiting:
-    return Waiting(account_id, weight, [job(account_id, number) for number in range(count)])
+def backlog(
+    account_id: int,
+    count: int,
+    weight: int = 1,
+    free: int = 99,
+    model: str = "openai:small",
+    free_of_model: Mapping[str, int] | None = None,
+) -> Waiting:
+    jobs = [Candidate(job(account_id, number), model) for number in range(count)]
+    return Waiting(account_id, weight, jobs, free, free_of_model or {})
 
 
-def owners(chosen: list[UUID]) -> list[int]:
-    return [one.int // 1_000_000 for one in chosen]
+def owners(chosen: Iterable[Candidate]) -> list[int]:
+    return [one.job_id.int // 1_000_000 for one in chosen]
+
+
+def models(chosen: Iterable[Candidate]) -> Counter[str]:
+    return Counter(one.model for one in chosen)
 
 
 def test_accounts_take_turns() -> None:
-    chosen, _ = choose([backlog(1, 9), backlog(2, 9)], 6, {}, 99, Turns())
+    chosen, _ = choose([backlog(1, 9), backlog(2, 9)], 6, Turns(), {})
     assert owners(chosen) == [1, 2, 1, 2, 1, 2]
 
 
 def test_an_accounts_jobs_go_in_their_order() -> None:
-    chosen, _ = choose([backlog(1, 5)], 3, {}, 99, Turns())
-    assert chosen == [job(1, 0), job(1, 1), job(1, 2)]
+    chosen, _ = choose([backlog(1, 5)], 3, Turns(), {})
+    assert [one.job_id for one in chosen] == [job(1, 0), job(1, 1), job(1, 2)]
 
 
 def test_the_turn_goes_on_where_the_last_choice_stopped() -> None:
-    chosen, turns = choose([backlog(1, 9), backlog(2, 9), backlog(3, 9)], 2, {}, 99, Turns())
+    chosen, turns = choose([backlog(1, 9), backlog(2, 9), backlog(3, 9)], 2, Turns(), {})
     assert owners(chosen) == [1, 2]
-    chosen, _ = choose([backlog(1, 9), backlog(2, 9), backlog(3, 9)], 2, {}, 99, turns)
+    chosen, _ = choose([backlog(1, 9), backlog(2, 9), backlog(3, 9)], 2, turns, {})
     assert owners(chosen) == [3, 1]
 
 
@@ -50,18 +66,32 @@ def test_a_turn_is_worth_the_accounts_weight_also_when_room_cuts_it_short() -> N
     turns = Turns()
     found: list[int] = []
     for _ in range(8):
-        chosen, turns = choose(waiting, 1, {}, 99, turns)
+        chosen, turns = choose(waiting, 1, turns, {})
         found += owners(chosen)
     assert found == [1, 1, 1, 2, 1, 1, 1, 2]
 
 
-def test_no_account_is_taken_past_its_limit() -> None:
-    chosen, _ = choose([backlog(1, 9), backlog(2, 9)], 10, {1: 3}, 4, Turns())
+def test_no_account_is_taken_past_what_is_free_to_it() -> None:
+    chosen, _ = choose([backlog(1, 9, free=1), backlog(2, 9, free=4)], 10, Turns(), {})
     assert Counter(owners(chosen)) == {1: 1, 2: 4}
 
 
 def test_an_account_over_its_limit_gets_nothing() -> None:
-    assert choose([backlog(1, 9)], 5, {1: 7}, 4, Turns())[0] == []
+    assert choose([backlog(1, 9, free=-3)], 5, Turns(), {})[0] == []
+
+
+def test_jobs_of_a_model_that_may_have_no_more_are_stepped_over() -> None:
+    slow, quick = backlog(1, 50, model="a:slow"), backlog(1, 3, model="b:quick")
+    mixed = Waiting(1, 1, [*slow.jobs, *quick.jobs], free=99)
+    chosen, _ = choose([mixed, backlog(2, 5, model="a:slow")], 20, Turns(), {"a:slow": 4})
+    assert models(chosen) == {"a:slow": 4, "b:quick": 3}
+
+
+def test_what_a_model_has_free_is_also_kept_for_each_account() -> None:
+    few = {"a:slow": 2}
+    waiting = [backlog(n, 9, model="a:slow", free_of_model=few) for n in (1, 2, 3)]
+    chosen, _ = choose(waiting, 20, Turns(), {"a:slow": 5})
+    assert Counter(owners(chosen)) == {1: 2, 2: 2, 3: 1}
 
 
 @given(
@@ -75,12 +105,64 @@ def test_an_account_over_its_limit_gets_nothing() -> None:
 def test_a_choice_fills_the_room_as_far_as_limits_and_backlogs_go(
     counts: list[int], weights: list[int], room: int, limit: int, start: int, left: int
 ) -> None:
-    waiting = [backlog(n + 1, count, weights[n]) for n, count in enumerate(counts)]
-    chosen, turns = choose(waiting, room, {}, limit, Turns(start, left))
+    waiting = [backlog(n + 1, count, weights[n], limit) for n, count in enumerate(counts)]
+    chosen, turns = choose(waiting, room, Turns(start, left), {})
     assert len(set(chosen)) == len(chosen)
     assert len(chosen) == min(room, sum(min(count, limit) for count in counts))
     assert all(count <= limit for count in Counter(owners(chosen)).values())
     assert turns.left >= 0
+
+
+@given(
+    jobs=st.lists(st.lists(st.sampled_from("abc"), max_size=20), min_size=1, max_size=5),
+    free=st.dictionaries(st.sampled_from("abc"), st.integers(-3, 12)),
+    room=st.integers(0, 40),
+)
+def test_no_model_is_taken_past_what_is_free_and_none_is_kept_waiting_by_another(
+    jobs: list[list[str]], free: dict[str, int], room: int
+) -> None:
+    waiting = [
+        Waiting(n, 1, [Candidate(job(n, at), model) for at, model in enumerate(asked)], 99)
+        for n, asked in enumerate(jobs, 1)
+    ]
+    chosen, _ = choose(waiting, room, Turns(), free)
+    waits = Counter(model for asked in jobs for model in asked)
+    could = sum(min(count, max(0, free.get(model, count))) for model, count in waits.items())
+    assert len(chosen) == min(room, could)
+    assert all(count <= free.get(model, count) for model, count in models(chosen).items())
+
+
+def test_a_model_alone_has_no_limit() -> None:
+    assert model_limits({"a": 50}, ["a"], threads=16, spare=4) == {}
+    assert model_limits({}, [], threads=16, spare=4) == {}
+
+
+def test_the_last_eighth_of_the_threads_is_kept_from_any_one_of_several_models() -> None:
+    assert model_limits({"a": 99}, ["a", "b"], threads=64, spare=4) == {"a": 56}
+    assert limit_of_one_model(64) == 48
+    assert [limit_of_one_model(threads) for threads in (16, 8, 4, 2, 1, 0)] == [12, 5, 1, 1, 1, 1]
+
+
+def test_models_share_the_threads_and_what_one_does_not_want_is_the_others() -> None:
+    def shares(**wanted: int) -> dict[str, int]:
+        return model_limits(wanted, [], threads=16, spare=4)
+
+    assert shares(a=50, b=50) == {"a": 10, "b": 10}
+    assert shares(a=50, b=3) == {"b": 3, "a": 14}
+    assert shares(a=50, b=50, c=2) == {"c": 2, "a": 9, "b": 9}
+
+
+@given(
+    wanted=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 60), min_size=2),
+    threads=st.integers(0, 64),
+)
+def test_a_model_never_gets_more_than_it_wants_nor_less_than_an_equal_share(
+    wanted: dict[str, int], threads: int
+) -> None:
+    limits = model_limits(wanted, [], threads, spare=4)
+    equal = min((threads + 4) // len(wanted), account_limit(threads))
+    for model, want in wanted.items():
+        assert min(want, equal) <= limits[model] <= want
 
 
 def test_hints_fill_the_idle_threads_and_a_few_more() -> None:

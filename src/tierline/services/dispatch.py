@@ -3,15 +3,30 @@
 Commits what it chose; publishing is the caller's, after the commit.
 """
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.queues import JOBS, POOLS
-from tierline.scheduling import account_limit, choose, room_for_hints
+from tierline.scheduling import (
+    Candidate,
+    Waiting,
+    account_limit,
+    choose,
+    limit_of_one_model,
+    model_limits,
+    room_for_hints,
+)
+from tierline.services.models_in_use import ModelsInUse
 from tierline.storage import hints
+from tierline.storage.hints import Due
 
 
 @dataclass
@@ -32,34 +47,148 @@ def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
     return [name for name, queues in POOLS.items() if not found.isdisjoint(queues)]
 
 
-def choose_hints(pool: ConnectionPool[Any], name: str, threads: int, spare: int) -> Choice:
-    """Mark the next jobs of pool `name` as hinted.
+@dataclass
+class _Held:
+    """What is running and hinted, and by whom, as it grows during a choice."""
 
-    `threads` is what the pool's live workers run at once, `spare` how many hints may wait in the
-    broker beyond them. Empty when nothing is due, there is no room, or another dispatcher chooses.
+    running: int = 0
+    hinted: int = 0
+    by_account: Counter[int] = field(default_factory=Counter)
+    in_all_pools: Counter[int] = field(default_factory=Counter)  # by account
+    by_model: Counter[str] = field(default_factory=Counter)
+    by_account_and_model: Counter[tuple[int, str]] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)  # by model: waiting in lanes before
+
+    def add(self, account_id: int, model: str, count: int = 1) -> None:
+        self.by_account[account_id] += count
+        self.in_all_pools[account_id] += count
+        self.by_model[model] += count
+        self.by_account_and_model[account_id, model] += count
+
+
+class Dispatch:
+    """Makes a dispatcher's choices. One per process: it remembers features.
+
+    `spare` is how many hints may wait in the broker beyond a pool's threads, `most_in_progress` the
+    limit of accounts that have none of their own; None: their share of the threads alone.
     """
-    choice = Choice()
-    with pool.connection() as connection, connection.transaction():
-        if not hints.lock_choice(connection, name):
-            return choice
-        out = hints.held(connection, POOLS[name])
-        room = room_for_hints(threads, out.running, out.hinted, spare)
-        for queue in POOLS[name]:  # the interactive lane first
-            if room <= 0:
-                break
-            waiting = hints.waiting(connection, queue, room)
-            if not waiting:
+
+    def __init__(self, spare: int, most_in_progress: int | None = None) -> None:
+        self._spare = spare
+        self._most_in_progress = most_in_progress
+        self._models = ModelsInUse()
+
+    def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
+        """Mark the next jobs of pool `name`, whose live workers run `threads` at once, as hinted.
+
+        Empty when nothing is due, there is no room, or another dispatcher chooses.
+        """
+        choice = Choice()
+        with pool.connection() as connection, connection.transaction():
+            chooses, chooses_limited = hints.lock_choice_in_all(connection, name)
+            if not chooses:
+                return choice
+            held = self._held(connection, name)
+            room = room_for_hints(threads, held.running, held.hinted, self._spare)
+            for queue in POOLS[name]:  # the interactive lane first
+                if room <= 0:
+                    break
+                waiting = self._waiting(
+                    connection,
+                    hints.waiting(connection, queue, room),
+                    held,
+                    threads,
+                    limited_too=chooses_limited,
+                )
+                if not waiting:
+                    continue
+                waiting, free = self._share_models(connection, name, waiting, held, threads)
+                turns = hints.read_turns(connection, queue)
+                jobs, after = choose(waiting, room, turns, free)
+                if not jobs:
+                    continue
+                if after != turns:
+                    hints.write_turns(connection, queue, after)
+                choice.queue_of |= hints.mark(connection, [job.job_id for job in jobs])
+                room -= len(jobs)
+                _note(held, waiting, jobs)
+            choice.full = room <= 0 and bool(choice.queue_of)
+        return choice
+
+    def _held(self, connection: Connection[Any], name: str) -> _Held:
+        held = _Held()
+        for out in hints.out(connection, POOLS[name]):
+            if not out.here:
+                held.in_all_pools[out.account_id] += out.count
                 continue
-            turns = hints.read_turns(connection, queue)
-            job_ids, after = choose(waiting, room, out.by_account, account_limit(threads), turns)
-            if not job_ids:
-                continue
-            if after != turns:
-                hints.write_turns(connection, queue, after)
-            choice.queue_of |= hints.mark(connection, job_ids)
-            room -= len(job_ids)
-            for each in waiting:
-                taken = len(set(each.job_ids) & set(job_ids))
-                out.by_account[each.account_id] = out.by_account.get(each.account_id, 0) + taken
-        choice.full = room <= 0 and bool(choice.queue_of)
-    return choice
+            if out.hinted:
+                held.hinted += out.count
+            else:
+                held.running += out.count
+            model = self._models.asked_first(connection, out.version_id, out.tier)
+            held.add(out.account_id, model, out.count)
+        return held
+
+    def _waiting(
+        self,
+        connection: Connection[Any],
+        due: Iterable[Due],
+        held: _Held,
+        threads: int,
+        *,
+        limited_too: bool,
+    ) -> list[Waiting]:
+        """By account what is due; without accounts that have a limit, unless `limited_too`."""
+        found = []
+        for account_id, group in groupby(due, key=attrgetter("account_id")):
+            rows = list(group)
+            own = rows[0].max_jobs_in_progress or self._most_in_progress
+            free = account_limit(threads) - held.by_account[account_id]
+            if own is not None:
+                free = min(free, own - held.in_all_pools[account_id]) if limited_too else 0
+            jobs = [
+                Candidate(
+                    row.job_id, self._models.asked_first(connection, row.version_id, row.tier)
+                )
+                for row in rows
+            ]
+            found.append(Waiting(account_id, rows[0].weight, jobs, max(0, free)))
+        return found
+
+    def _share_models(
+        self,
+        connection: Connection[Any],
+        name: str,
+        waiting: list[Waiting],
+        held: _Held,
+        threads: int,
+    ) -> tuple[list[Waiting], Mapping[str, int]]:
+        """What waits, with what is free of each model to its account; and to all together."""
+        wanted = held.by_model + held.left
+        wanted += Counter(job.model for each in waiting for job in each.jobs)
+        limits = model_limits(wanted, self._models.of_pool(connection, name), threads, self._spare)
+        if not limits:
+            return waiting, {}
+        most = limit_of_one_model(threads)
+        shared = [
+            replace(
+                each,
+                free_of_model={
+                    job.model: most - held.by_account_and_model[each.account_id, job.model]
+                    for job in each.jobs
+                },
+            )
+            for each in waiting
+        ]
+        return shared, {model: limit - held.by_model[model] for model, limit in limits.items()}
+
+
+def _note(held: _Held, waiting: Iterable[Waiting], taken: Collection[Candidate]) -> None:
+    """Count the jobs taken as held, and the others as left to the lanes that come after."""
+    chosen = {job.job_id for job in taken}
+    for each in waiting:
+        for job in each.jobs:
+            if job.job_id in chosen:
+                held.add(each.account_id, job.model)
+            else:
+                held.left[job.model] += 1

@@ -68,6 +68,11 @@ def load_version(connection: Connection[Any], version_id: int) -> Feature:
     return Feature.from_dict(row[0])
 
 
+def current_version_ids(connection: Connection[Any]) -> list[int]:
+    """The versions that new jobs get, of every applied feature."""
+    return [one for (one,) in connection.execute("SELECT version_id FROM features")]
+
+
 def current_version(connection: Connection[Any], name: str) -> CurrentVersion | None:
     """The version that new jobs of `name` get; None when it was never applied."""
     row = connection.execute(_CURRENT, (name,)).fetchone()

@@ -6,41 +6,51 @@ after the commit, by somebody else.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from tierline.scheduling import Turns, Waiting
+from tierline.queues import JOBS
+from tierline.scheduling import Turns
 
 CHOICE_LOCK = 0x7E21_0002  # the first half of the advisory lock's key; the second is the pool
+LIMITED = "limited accounts"  # … or this: who holds it chooses for accounts with a limit in all
 
-# A recursive loose scan finds the accounts that wait without reading their backlogs; LATERAL takes
-# the head of each. statement_timestamp(): stable, so that the index can serve the comparison.
+# A recursive loose scan finds the accounts that wait, and the feature versions of each, without
+# reading their backlogs; LATERAL takes the head of each. By version, because that tells the model:
+# behind any number of jobs whose model may take no more stand others that may go.
+# statement_timestamp(): stable, so that the index can serve the comparison. The version is compared
+# by >= and <=, because an = would let jobs_ready_idx serve the order, and read every version's.
 WAITING = """
-WITH RECURSIVE waiting (account_id) AS (
-    (SELECT account_id FROM jobs
+WITH RECURSIVE waiting (account_id, version_id) AS (
+    (SELECT account_id, feature_version_id FROM jobs
      WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
-     ORDER BY account_id LIMIT 1)
+     ORDER BY account_id, feature_version_id LIMIT 1)
     UNION ALL
-    SELECT (SELECT account_id FROM jobs
-            WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
-                AND account_id > waiting.account_id
-            ORDER BY account_id LIMIT 1)
-    FROM waiting WHERE waiting.account_id IS NOT NULL
+    SELECT following.account_id, following.feature_version_id
+    FROM waiting CROSS JOIN LATERAL (
+        SELECT account_id, feature_version_id FROM jobs
+        WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
+            AND (account_id, feature_version_id) > (waiting.account_id, waiting.version_id)
+        ORDER BY account_id, feature_version_id LIMIT 1
+    ) following
 )
-SELECT a.id, a.weight, array_agg(head.id ORDER BY head.run_after, head.id)
+SELECT a.id, a.weight, a.max_jobs_in_progress, head.id, waiting.version_id, head.tier,
+    head.run_after
 FROM waiting
 JOIN accounts a ON a.id = waiting.account_id
 CROSS JOIN LATERAL (
-    SELECT id, run_after FROM jobs
-    WHERE queue = %(queue)s AND account_id = a.id AND status = 'queued' AND hint_no IS NULL
-        AND run_after <= statement_timestamp()
-    ORDER BY run_after, id LIMIT %(room)s
+    SELECT id, tier, run_after FROM jobs
+    WHERE queue = %(queue)s AND account_id = waiting.account_id
+        AND feature_version_id >= waiting.version_id
+        AND (feature_version_id, run_after) <= (waiting.version_id, statement_timestamp())
+        AND status = 'queued' AND hint_no IS NULL
+    ORDER BY feature_version_id, run_after, id LIMIT %(room)s
 ) head
-GROUP BY a.id, a.weight
 """
 
 # A value, not EXISTS: that becomes a join, which reads the whole backlog; and in the index's order,
@@ -52,12 +62,12 @@ WHERE (SELECT true FROM jobs j
        ORDER BY j.account_id LIMIT 1)
 """
 
-HELD = """
-SELECT account_id, false AS hinted, count(*) FROM jobs
-WHERE queue = ANY(%(queues)s) AND status = 'in_progress' GROUP BY account_id
+OUT = """
+SELECT account_id, feature_version_id, tier, queue = ANY(%(queues)s), false, count(*) FROM jobs
+WHERE queue = ANY(%(all)s) AND status = 'in_progress' GROUP BY 1, 2, 3, 4
 UNION ALL
-SELECT account_id, true, count(*) FROM jobs
-WHERE queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY account_id
+SELECT account_id, feature_version_id, tier, queue = ANY(%(queues)s), true, count(*) FROM jobs
+WHERE queue = ANY(%(all)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY 1, 2, 3, 4
 """
 
 # Under the choice's lock nobody else hints them. Asking for `hint_no IS NULL` all the same would
@@ -69,13 +79,29 @@ RETURNING id, queue
 """
 
 
-@dataclass
-class Held:
-    """What a pool of queues has out: running, hinted, and by account both together."""
+@dataclass(frozen=True)
+class Out:
+    """Jobs alike that are running, or that have a hint out."""
 
-    running: int = 0
-    hinted: int = 0
-    by_account: dict[int, int] = field(default_factory=dict)
+    account_id: int
+    version_id: int
+    tier: str
+    here: bool  # in one of the queues that were asked about; otherwise in another of jobs
+    hinted: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class Due:
+    """One job at the head of a queue, and what is to be known of its account."""
+
+    account_id: int
+    weight: int
+    max_jobs_in_progress: int | None  # the account's own
+    job_id: UUID
+    version_id: int
+    tier: str
+    run_after: datetime
 
 
 def lock_choice(connection: Connection[Any], pool: str) -> bool:
@@ -83,22 +109,31 @@ def lock_choice(connection: Connection[Any], pool: str) -> bool:
 
     A statement of its own: the snapshot of the next one is then taken under the lock.
     """
-    row = connection.execute(
-        "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (CHOICE_LOCK, pool)
-    ).fetchone()
-    return row is not None and row[0]
+    return _lock(connection, pool)[0]
 
 
-def held(connection: Connection[Any], queues: Collection[str]) -> Held:
-    """What is running and hinted in `queues`."""
-    found = Held()
-    for account_id, hinted, count in connection.execute(HELD, {"queues": list(queues)}):
-        if hinted:
-            found.hinted += count
-        else:
-            found.running += count
-        found.by_account[account_id] = found.by_account.get(account_id, 0) + count
-    return found
+def lock_choice_in_all(connection: Connection[Any], pool: str) -> tuple[bool, bool]:
+    """`lock_choice`; and whether this one also chooses for accounts that have a limit in all pools.
+
+    Of these there is one at a time, whichever pool it chooses for.
+    """
+    chooses, in_all = _lock(connection, pool, LIMITED)
+    return chooses, in_all
+
+
+def _lock(connection: Connection[Any], *names: str) -> list[bool]:
+    rows = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(%s, hashtext(name))"
+        " FROM unnest(%s::text[]) WITH ORDINALITY named (name, place) ORDER BY place",
+        (CHOICE_LOCK, list(names)),
+    )
+    return [got for (got,) in rows]
+
+
+def out(connection: Connection[Any], queues: Collection[str]) -> list[Out]:
+    """What is running and hinted in `queues`, and in every other queue of jobs."""
+    rows = connection.execute(OUT, {"queues": list(queues), "all": list(JOBS)})
+    return [Out(*row) for row in rows]
 
 
 def with_jobs(connection: Connection[Any], queues: Collection[str]) -> set[str]:
@@ -106,10 +141,10 @@ def with_jobs(connection: Connection[Any], queues: Collection[str]) -> set[str]:
     return {queue for (queue,) in connection.execute(WITH_JOBS, (list(queues),))}
 
 
-def waiting(connection: Connection[Any], queue: str, room: int) -> list[Waiting]:
-    """For each account with a due job in `queue`, the first `room` of them."""
-    rows = connection.execute(WAITING, {"queue": queue, "room": room})
-    return [Waiting(account_id, weight, job_ids) for account_id, weight, job_ids in rows]
+def waiting(connection: Connection[Any], queue: str, room: int) -> list[Due]:
+    """By account and in their order, the first `room` due jobs of each account's each version."""
+    rows = [Due(*row) for row in connection.execute(WAITING, {"queue": queue, "room": room})]
+    return sorted(rows, key=lambda due: (due.account_id, due.run_after, due.job_id))
 
 
 def read_turns(connection: Connection[Any], queue: str) -> Turns:

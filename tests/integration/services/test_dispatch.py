@@ -11,7 +11,8 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from tests.support.rows import add_account, add_feature, add_job, two_tiers
-from tierline.services.dispatch import choose_hints, pools_with_jobs
+from tierline.features import parse_feature
+from tierline.services.dispatch import Choice, Dispatch, pools_with_jobs
 from tierline.storage import hints
 from tierline.storage.engine import PLANNED_ONCE, create_pool
 
@@ -38,6 +39,13 @@ def submit(
 ) -> list[UUID]:
     with pool.connection() as connection:
         return [add_job(connection, owner, version, **columns) for _ in range(count)]
+
+
+def choose_hints(
+    pool: ConnectionPool[Any], name: str, threads: int, spare: int, most: int | None = None
+) -> Choice:
+    """One choice of a dispatcher that has just started."""
+    return Dispatch(spare, most).choose(pool, name, threads)
 
 
 def owners(pool: ConnectionPool[Any], chosen: Any) -> Counter[int]:
@@ -142,6 +150,182 @@ SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'jobs'
 """
 
 
+TIER_OF = """
+feature: {name}
+description: Echoes a text.
+instructions: Repeat the text.
+input: {{type: object}}
+output: {{type: string}}
+tiers:
+  - {{name: slm, models: ["{model}"], max_tokens: 5, timeout_s: 5}}
+"""
+
+
+def one_tier(connection: Any, name: str, model: str) -> int:
+    """A feature whose only tier asks `model`; its version's id."""
+    return add_feature(connection, parse_feature(TIER_OF.format(name=name, model=model)))
+
+
+@pytest.fixture
+def two_models(pool: ConnectionPool[Any]) -> tuple[int, int]:
+    """Versions of a feature on a model that may be slow, and of one on another."""
+    with pool.connection() as connection:
+        return one_tier(connection, "slow", "openai:slow"), one_tier(connection, "quick", "b:quick")
+
+
+def versions(pool: ConnectionPool[Any], chosen: Any) -> Counter[int]:
+    with pool.connection() as connection:
+        rows = connection.execute(
+            "SELECT feature_version_id FROM jobs WHERE id = ANY(%s)", (list(chosen),)
+        ).fetchall()
+    return Counter(version for (version,) in rows)
+
+
+def take_up(pool: ConnectionPool[Any], chosen: Any) -> None:
+    """As workers do, whose calls then hang."""
+    with pool.connection() as connection:
+        connection.execute(
+            "UPDATE jobs SET status = 'in_progress', hint_no = NULL WHERE id = ANY(%s)",
+            (list(chosen),),
+        )
+
+
+def choose_until_full(pool: ConnectionPool[Any], threads: int) -> Counter[int]:
+    """Choose and take up until nothing more goes out; how many of each version run."""
+    dispatch, running = Dispatch(4), Counter[int]()
+    while chosen := dispatch.choose(pool, "slm", threads).queue_of:
+        take_up(pool, chosen)
+        running += versions(pool, chosen)
+    return running
+
+
+def test_a_model_that_hangs_fills_its_share_and_an_accounts_other_jobs_go_on(
+    pool: ConnectionPool[Any], two_models: tuple[int, int]
+) -> None:
+    slow, quick = two_models
+    owner = account(pool, "acme")
+    submit(pool, owner, slow, 100)
+    assert choose_until_full(pool, 16) == {slow: 12}
+    submit(pool, owner, quick, 1)
+    assert versions(pool, choose_hints(pool, "slm", 16, 4).queue_of) == {quick: 1}
+
+
+def test_a_model_that_hangs_leaves_threads_however_many_accounts_ask_it(
+    pool: ConnectionPool[Any], two_models: tuple[int, int]
+) -> None:
+    slow, quick = two_models
+    for name in ("acme", "globex", "initech"):
+        submit(pool, account(pool, name), slow, 40)
+    assert choose_until_full(pool, 16) == {slow: 14}
+    submit(pool, account(pool, "umbrella"), quick, 9)
+    assert versions(pool, choose_hints(pool, "slm", 16, 4).queue_of)[quick] >= 2
+
+
+def test_models_that_both_have_a_backlog_share_the_threads(
+    pool: ConnectionPool[Any], two_models: tuple[int, int]
+) -> None:
+    for name in ("acme", "globex"):
+        owner = account(pool, name)
+        for version in two_models:
+            submit(pool, owner, version, 40)
+    assert choose_until_full(pool, 16) == dict.fromkeys(two_models, 10)
+
+
+def test_with_one_model_in_use_no_thread_is_kept_free_of_it(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    for name in ("acme", "globex"):
+        submit(pool, account(pool, name), version, 40)
+    assert versions(pool, choose_hints(pool, "slm", 16, 4).queue_of) == {version: 20}
+
+
+def test_an_accounts_own_limit_holds_over_all_pools(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    owner, free = account(pool, "limited"), account(pool, "free")
+    with pool.connection() as connection:
+        connection.execute("UPDATE accounts SET max_jobs_in_progress = 5 WHERE id = %s", (owner,))
+    for one in (owner, free):
+        submit(pool, one, version, 20)
+        submit(pool, one, version, 20, tier="frontier", tier_index=1)
+    first = choose_hints(pool, "slm", 6, 0).queue_of
+    assert owners(pool, first) == {owner: 3, free: 3}
+    second = choose_hints(pool, "deeper-analysis", 16, 4).queue_of
+    assert owners(pool, second) == {owner: 2, free: 14}
+    take_up(pool, second)
+    assert owners(pool, choose_hints(pool, "slm", 16, 4).queue_of).keys() == {free}
+
+
+def test_a_default_limit_holds_for_accounts_without_their_own(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    owner, other = account(pool, "acme"), account(pool, "globex")
+    with pool.connection() as connection:
+        connection.execute("UPDATE accounts SET max_jobs_in_progress = 7 WHERE id = %s", (other,))
+    for one in (owner, other):
+        submit(pool, one, version, 20)
+    assert owners(pool, choose_hints(pool, "slm", 16, 4, most=3).queue_of) == {owner: 3, other: 7}
+
+
+def test_many_dispatchers_at_once_do_not_take_an_account_past_its_limit(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    owner = account(pool, "limited")
+    with pool.connection() as connection:
+        connection.execute("UPDATE accounts SET max_jobs_in_progress = 6 WHERE id = %s", (owner,))
+    submit(pool, owner, version, 30)
+    submit(pool, owner, version, 30, tier="frontier", tier_index=1)
+    start = threading.Barrier(6)
+
+    def race(number: int) -> int:
+        start.wait()
+        name = ("slm", "deeper-analysis")[number % 2]
+        return sum(len(choose_hints(pool, name, 32, 4).queue_of) for _ in range(10))
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(race, range(6))) == 6
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_a_job_behind_a_flood_for_a_model_that_hangs_is_found_by_a_few_reads(
+    fresh_database_url: str, analyzed: bool
+) -> None:
+    long = 20_000
+    with create_pool(fresh_database_url, "test", 1, PLANNED_ONCE) as pool:
+        with pool.connection() as connection:
+            slow = one_tier(connection, "slow", "openai:slow")
+            quick = one_tier(connection, "quick", "b:quick")
+            owner = add_account(connection, "acme")
+            fill(connection, [owner], slow, long)
+            connection.execute("ANALYZE jobs" if analyzed else "SELECT 1")
+        assert choose_until_full(pool, 16) == {slow: 12}
+        submit(pool, owner, quick, 1)
+        before = read(pool)
+        assert versions(pool, choose_hints(pool, "slm", 16, 4).queue_of) == {quick: 1}
+        assert read(pool) - before < long / 100
+
+
+def fill(
+    connection: Any, owners: list[int], version: int, jobs: int, status: str = "queued"
+) -> None:
+    """So many jobs of these accounts in turn, in one statement."""
+    connection.execute(
+        "INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)"
+        " SELECT gen_random_uuid(), (%s::bigint[])[1 + n %% %s], %s, %s, 'slm', 0, 'slm'"
+        " FROM generate_series(1, %s) n",
+        (owners, len(owners), version, status, jobs),
+    )
+
+
+def read(pool: ConnectionPool[Any]) -> int:
+    """How many rows and index entries of jobs were read so far."""
+    with pool.connection() as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        row = connection.execute(READ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_a_choice_reads_a_few_rows_of_a_long_backlog_behind_a_long_history(
     fresh_database_url: str, analyzed: bool
@@ -154,26 +338,12 @@ def test_a_choice_reads_a_few_rows_of_a_long_backlog_behind_a_long_history(
         version = add_feature(connection, two_tiers())
         owners = [add_account(connection, name) for name in ("acme", "globex")]
         for status in ("completed", "queued"):
-            connection.execute(
-                "INSERT INTO jobs"
-                " (id, account_id, feature_version_id, status, tier, tier_index, queue)"
-                " SELECT gen_random_uuid(), (%s::bigint[])[1 + n %% 2], %s, %s, 'slm', 0, 'slm'"
-                " FROM generate_series(1, %s) n",
-                (owners, version, status, long),
-            )
+            fill(connection, owners, version, long, status)
         connection.execute("ANALYZE jobs" if analyzed else "SELECT 1")
 
     with create_pool(fresh_database_url, "test", 1, PLANNED_ONCE) as pool:
-
-        def read() -> int:
-            with pool.connection() as connection:
-                connection.execute("SELECT pg_stat_force_next_flush()")
-                row = connection.execute(READ).fetchone()
-                assert row is not None
-                return int(row[0])
-
-        before = read()
+        before = read(pool)
         for threads in range(20, 120, 10):
             assert pools_with_jobs(pool) == ["slm"]
             assert len(choose_hints(pool, "slm", threads, spare=4).queue_of) > 0
-        assert read() - before < long / 10
+        assert read(pool) - before < long / 10

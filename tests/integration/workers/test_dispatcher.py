@@ -72,13 +72,13 @@ def test_what_was_chosen_goes_out_although_a_later_choice_fails(
     job_id = new_id()
     sent: list[tuple[str, tuple[str, ...]]] = []
 
-    def choose(pool: object, name: str, *_: object) -> Choice:
+    def choose(_: object, pool: object, name: str, threads: int) -> Choice:
         if name == "deeper-analysis":
             raise psycopg.OperationalError("cut")
         return Choice({job_id: "slm"})
 
     monkeypatch.setattr(module, "pools_with_jobs", lambda _: ["slm", "deeper-analysis"])
-    monkeypatch.setattr(module, "choose_hints", choose)
+    monkeypatch.setattr(module.Dispatch, "choose", choose)
     monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
     one = module.Dispatcher(settings(), create_app())
     with pytest.raises(psycopg.OperationalError):
