@@ -35,6 +35,8 @@ class Stage:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "OPENAI_API_KEY": "not-a-key",
+            # One account sends all of the load: the rate of one is not what is measured.
+            "TIERLINE_MAX_REQUESTS_PER_S": "1000000",
             **more,
         }
 

@@ -10,7 +10,6 @@ any one account, so that one alone would never have all of them at work.
 
 import argparse
 import contextlib
-import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import Any
 
 import psycopg
 
+from benchmarks.backlog import EMPTY, fill
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.stage import Stage, model_server, process, stage
@@ -37,28 +37,12 @@ WARM = 500  # jobs done before the window begins
 Connection = psycopg.Connection[Any]
 
 
-def fill_product(connection: Connection, jobs: int) -> None:
-    """The backlog of the product: jobs, with their inputs, of a few accounts."""
-    accounts = [add_account(connection, f"bench-{new_id()}") for _ in range(ACCOUNTS)]
-    feature = two_tiers(f"echo-{new_id().hex[-8:]}")
-    version = add_feature(connection, feature)
-    ids = [new_id() for _ in range(jobs)]
-    with connection.cursor() as cursor:
-        with cursor.copy(
-            "COPY jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)"
-            " FROM STDIN"
-        ) as copy:
-            for one, account in zip(ids, itertools.cycle(accounts), strict=False):
-                copy.write_row((one, account, version, "queued", "slm", 0, "slm"))
-        with cursor.copy("COPY job_requests (job_id, input) FROM STDIN") as copy:
-            for one in ids:
-                copy.write_row((one, '{"text": "hello"}'))
-
-
 def product(on: Stage, connection: Connection, url: str, jobs: int, flight: int) -> Iterator[str]:
     """Run the product on a fresh backlog; yields the table that tells."""
-    connection.execute("TRUNCATE jobs, job_requests, attempts, calls, answers")
-    fill_product(connection, jobs)
+    connection.execute(EMPTY)
+    accounts = [add_account(connection, f"bench-{new_id()}") for _ in range(ACCOUNTS)]
+    version = add_feature(connection, two_tiers(f"echo-{new_id().hex[-8:]}"))
+    fill(connection, accounts, version, jobs)
     environment = on.environment(OPENAI_BASE_URL=url, TIERLINE_LOG_FORMAT="json")
     with contextlib.ExitStack() as running:
         running.enter_context(process(["-m", "workers.dispatcher"], environment))

@@ -1,0 +1,1 @@
+"""What a flood, and a backfill, cost a quiet account and the queue's throughput."""
