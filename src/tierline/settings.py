@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     grace_s: float = 20.0  # after SIGTERM: how long running calls may still end
     log_format: str = "auto"  # json, console, or auto: console on a terminal
 
+    @field_validator("max_jobs_in_progress", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("webhook_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -1,5 +1,6 @@
 """Limits of accounts, and the bucket that a rate is held by."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,13 @@ def test_the_settings_have_a_default_for_each_rate() -> None:
     assert limits.to_dict().keys() == set(LIMITS)
     assert limits.max_requests_per_s is not None
     assert limits.max_body_bytes_per_s is not None
+
+
+def test_an_empty_setting_is_no_limit_of_jobs_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIERLINE_MAX_JOBS_IN_PROGRESS", "")
+    assert Settings().limits.max_jobs_in_progress is None
+    monkeypatch.setenv("TIERLINE_MAX_JOBS_IN_PROGRESS", "8")
+    assert Settings().limits.max_jobs_in_progress == 8
 
 
 def passed(bucket: TokenBucket, rate: float, now_s: float) -> bool:
