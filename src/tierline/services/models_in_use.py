@@ -20,13 +20,17 @@ class ModelsInUse:
 
     def __init__(self) -> None:
         self._features: dict[int, Feature] = {}
+        self._asked_first: dict[tuple[int, str], str] = {}
         self._by_pool: dict[str, set[str]] = {}
         self._looked_s: float | None = None
 
     def asked_first(self, connection: Connection[Any], version_id: int, tier: str) -> str:
         """The model, as provider:model, that jobs of this version ask first on `tier`."""
-        feature = self._feature(connection, version_id)
-        return next(str(one.models[0]) for one in feature.tiers if one.name == tier)
+        known = self._asked_first.get((version_id, tier))
+        if known is None:
+            known = str(self._feature(connection, version_id).tier(tier).models[0])
+            self._asked_first[version_id, tier] = known
+        return known
 
     def of_pool(self, connection: Connection[Any], pool: str) -> set[str]:
         """The models that jobs submitted now ask first in the pool of that name."""
