@@ -62,6 +62,18 @@ def account_limit(threads: int) -> int:
     return max(1, threads - max(KEPT_FREE_LEAST, threads // KEPT_FREE_SHARE))
 
 
+def free_to_account(threads: int, held: int, held_in_lane: int, *, interactive: bool) -> int:
+    """How many more jobs of a lane an account may hold, that holds `held` in all of the pool.
+
+    Its interactive jobs may take the threads that are kept free from it when it is its own backfill
+    that holds the others: they need not wait for one of those to end.
+    """
+    most = account_limit(threads)
+    if not interactive:
+        return max(0, most - held)
+    return max(0, min(most - held_in_lane, max(most, threads) - held))
+
+
 def model_limits(
     wanted: Mapping[str, int], in_use: Iterable[str], threads: int, spare: int
 ) -> dict[str, int]:

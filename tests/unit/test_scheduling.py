@@ -14,6 +14,7 @@ from tierline.scheduling import (
     account_limit,
     backoff_s,
     choose,
+    free_to_account,
     limit_of_one_model,
     model_limits,
     room_for_hints,
@@ -177,6 +178,18 @@ def test_the_last_eighth_of_the_threads_is_kept_from_any_one_account() -> None:
     assert account_limit(8) == 6
     assert account_limit(2) == 1
     assert account_limit(1) == 1
+
+
+def test_an_accounts_interactive_jobs_do_not_wait_for_its_own_backfill() -> None:
+    def free(held: int, held_in_lane: int, *, interactive: bool) -> int:
+        return free_to_account(16, held, held_in_lane, interactive=interactive)
+
+    assert free(14, 14, interactive=False) == 0
+    assert free(14, 0, interactive=True) == 2  # beside 14 of its backfill
+    assert free(15, 1, interactive=False) == 0
+    assert free(14, 14, interactive=True) == 0  # without a backfill
+    assert free(16, 2, interactive=True) == 0
+    assert free_to_account(0, 0, 0, interactive=True) == 2
 
 
 def test_waits_double_up_to_their_most() -> None:

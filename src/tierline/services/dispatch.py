@@ -18,8 +18,8 @@ from tierline.queues import JOBS, POOLS
 from tierline.scheduling import (
     Candidate,
     Waiting,
-    account_limit,
     choose,
+    free_to_account,
     limit_of_one_model,
     model_limits,
     room_for_hints,
@@ -56,14 +56,16 @@ class _Held:
     by_account: Counter[int] = field(default_factory=Counter)
     in_all_pools: Counter[int] = field(default_factory=Counter)  # by account
     by_model: Counter[str] = field(default_factory=Counter)
-    by_account_and_model: Counter[tuple[int, str]] = field(default_factory=Counter)
+    in_lane: Counter[tuple[int, str]] = field(default_factory=Counter)  # by account and queue
+    of_model_in_lane: Counter[tuple[int, str, str]] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)  # by model: waiting in lanes before
 
-    def add(self, account_id: int, model: str, count: int = 1) -> None:
+    def add(self, account_id: int, queue: str, model: str, count: int = 1) -> None:
         self.by_account[account_id] += count
         self.in_all_pools[account_id] += count
         self.by_model[model] += count
-        self.by_account_and_model[account_id, model] += count
+        self.in_lane[account_id, queue] += count
+        self.of_model_in_lane[account_id, queue, model] += count
 
 
 class Dispatch:
@@ -93,16 +95,13 @@ class Dispatch:
             for queue in POOLS[name]:  # the interactive lane first
                 if room <= 0:
                     break
-                waiting = self._waiting(
-                    connection,
-                    hints.waiting(connection, queue, room),
-                    held,
-                    threads,
-                    limited_too=chooses_limited,
-                )
-                if not waiting:
+                due = hints.waiting(connection, queue, room)
+                if not due:
                     continue
-                waiting, free = self._share_models(connection, name, waiting, held, threads)
+                waiting = self._waiting(
+                    connection, name, queue, due, held, threads, limited_too=chooses_limited
+                )
+                waiting, free = self._share_models(connection, name, queue, waiting, held, threads)
                 turns = hints.read_turns(connection, queue)
                 jobs, after = choose(waiting, room, turns, free)
                 if not jobs:
@@ -111,14 +110,14 @@ class Dispatch:
                     hints.write_turns(connection, queue, after)
                 choice.queue_of |= hints.mark(connection, [job.job_id for job in jobs])
                 room -= len(jobs)
-                _note(held, waiting, jobs)
+                _note(held, queue, waiting, jobs)
             choice.full = room <= 0 and bool(choice.queue_of)
         return choice
 
     def _held(self, connection: Connection[Any], name: str) -> _Held:
         held = _Held()
-        for out in hints.out(connection, POOLS[name]):
-            if not out.here:
+        for out in hints.out(connection):
+            if out.queue not in POOLS[name]:
                 held.in_all_pools[out.account_id] += out.count
                 continue
             if out.hinted:
@@ -126,12 +125,14 @@ class Dispatch:
             else:
                 held.running += out.count
             model = self._models.asked_first(connection, out.version_id, out.tier)
-            held.add(out.account_id, model, out.count)
+            held.add(out.account_id, out.queue, model, out.count)
         return held
 
     def _waiting(
         self,
         connection: Connection[Any],
+        name: str,
+        queue: str,
         due: Iterable[Due],
         held: _Held,
         threads: int,
@@ -143,7 +144,12 @@ class Dispatch:
         for account_id, group in groupby(due, key=attrgetter("account_id")):
             rows = list(group)
             own = rows[0].max_jobs_in_progress or self._most_in_progress
-            free = account_limit(threads) - held.by_account[account_id]
+            free = free_to_account(
+                threads,
+                held.by_account[account_id],
+                held.in_lane[account_id, queue],
+                interactive=queue == POOLS[name][0],
+            )
             if own is not None:
                 free = min(free, own - held.in_all_pools[account_id]) if limited_too else 0
             jobs = [
@@ -159,6 +165,7 @@ class Dispatch:
         self,
         connection: Connection[Any],
         name: str,
+        queue: str,
         waiting: list[Waiting],
         held: _Held,
         threads: int,
@@ -170,25 +177,29 @@ class Dispatch:
         if not limits:
             return waiting, {}
         most = limit_of_one_model(threads)
+        lanes = [queue] if queue == POOLS[name][0] else POOLS[name]
+
+        def free(account_id: int, model: str) -> int:
+            return most - sum(held.of_model_in_lane[account_id, lane, model] for lane in lanes)
+
         shared = [
             replace(
                 each,
-                free_of_model={
-                    job.model: most - held.by_account_and_model[each.account_id, job.model]
-                    for job in each.jobs
-                },
+                free_of_model={job.model: free(each.account_id, job.model) for job in each.jobs},
             )
             for each in waiting
         ]
         return shared, {model: limit - held.by_model[model] for model, limit in limits.items()}
 
 
-def _note(held: _Held, waiting: Iterable[Waiting], taken: Collection[Candidate]) -> None:
+def _note(
+    held: _Held, queue: str, waiting: Iterable[Waiting], taken: Collection[Candidate]
+) -> None:
     """Count the jobs taken as held, and the others as left to the lanes that come after."""
     chosen = {job.job_id for job in taken}
     for each in waiting:
         for job in each.jobs:
             if job.job_id in chosen:
-                held.add(each.account_id, job.model)
+                held.add(each.account_id, queue, job.model)
             else:
                 held.left[job.model] += 1

@@ -63,11 +63,11 @@ WHERE (SELECT true FROM jobs j
 """
 
 OUT = """
-SELECT account_id, feature_version_id, tier, queue = ANY(%(queues)s), false, count(*) FROM jobs
-WHERE queue = ANY(%(all)s) AND status = 'in_progress' GROUP BY 1, 2, 3, 4
+SELECT account_id, feature_version_id, tier, queue, false, count(*) FROM jobs
+WHERE queue = ANY(%(queues)s) AND status = 'in_progress' GROUP BY 1, 2, 3, 4
 UNION ALL
-SELECT account_id, feature_version_id, tier, queue = ANY(%(queues)s), true, count(*) FROM jobs
-WHERE queue = ANY(%(all)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY 1, 2, 3, 4
+SELECT account_id, feature_version_id, tier, queue, true, count(*) FROM jobs
+WHERE queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY 1, 2, 3, 4
 """
 
 # Under the choice's lock nobody else hints them. Asking for `hint_no IS NULL` all the same would
@@ -86,7 +86,7 @@ class Out:
     account_id: int
     version_id: int
     tier: str
-    here: bool  # in one of the queues that were asked about; otherwise in another of jobs
+    queue: str
     hinted: bool
     count: int
 
@@ -129,9 +129,9 @@ def _lock(connection: Connection[Any], *names: str) -> list[bool]:
     return [got for (got,) in rows]
 
 
-def out(connection: Connection[Any], queues: Collection[str]) -> list[Out]:
-    """What is running and hinted in `queues`, and in every other queue of jobs."""
-    rows = connection.execute(OUT, {"queues": list(queues), "all": list(JOBS)})
+def out(connection: Connection[Any]) -> list[Out]:
+    """What is running and hinted, in every queue of jobs."""
+    rows = connection.execute(OUT, {"queues": list(JOBS)})
     return [Out(*row) for row in rows]
 
 

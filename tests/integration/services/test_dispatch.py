@@ -97,6 +97,19 @@ def test_interactive_jobs_go_before_a_backfill(pool: ConnectionPool[Any], versio
     assert "slm-backfill" not in chosen.values()
 
 
+def test_interactive_jobs_take_the_threads_that_their_accounts_backfill_may_not(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    owner = account(pool, "acme")
+    submit(pool, owner, version, 40, backfill=True)
+    take_up(pool, choose_hints(pool, "slm", threads=16, spare=4).queue_of)
+    submit(pool, owner, version, 40)
+    chosen = choose_hints(pool, "slm", threads=16, spare=4).queue_of
+    assert list(chosen.values()) == ["slm", "slm"]
+    take_up(pool, chosen)
+    assert choose_hints(pool, "slm", threads=16, spare=4).queue_of == {}
+
+
 def test_only_pools_with_a_job_to_hint_are_looked_into(
     pool: ConnectionPool[Any], version: int
 ) -> None:
