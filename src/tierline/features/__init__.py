@@ -13,6 +13,7 @@ from tierline.features.model import (
     Tier,
 )
 from tierline.features.parse import parse_feature
+from tierline.features.retention import Retention
 
 __all__ = [
     "Check",
@@ -21,6 +22,7 @@ __all__ = [
     "Feature",
     "ModelRef",
     "Price",
+    "Retention",
     "Tier",
     "parse_feature",
 ]

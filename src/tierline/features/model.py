@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, cast
 
+from tierline.features.retention import Retention
 from tierline.json_text import JSON, canonical_json
 
 Routing = Literal["slm_first", "slm_only", "frontier_only"]
@@ -172,6 +173,7 @@ class Feature:
     routing: Routing = "slm_first"
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
+    retention: Retention | None = None  # None: what its jobs hold is kept for good
 
     @property
     def plain_text(self) -> bool:
@@ -243,6 +245,8 @@ class Feature:
             found["status_label"] = {
                 name: label or "" for name, label in self.status_labels.items()
             }
+        if self.retention is not None:
+            found["retention"] = self.retention.to_dict()
         return found
 
     @classmethod
@@ -263,6 +267,7 @@ class Feature:
                 name: label or None for name, label in data.get("status_label", {}).items()
             },
             on_blocked=cast(OnBlocked, data["on_blocked"]),
+            retention=Retention.from_dict(data["retention"]) if "retention" in data else None,
         )
 
     def fingerprint(self) -> str:

@@ -17,6 +17,7 @@ from tierline.features.parse_tiers import (
     refuse_unscorable,
 )
 from tierline.features.reading import Reading
+from tierline.features.retention import read_retention
 from tierline.json_text import JSON
 from tierline.yaml_lines import Document, read_yaml
 
@@ -27,7 +28,7 @@ MAX_INSTRUCTIONS = 50_000  # characters; no prompt of a narrow task comes near
 _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
-    *("routing", "status_label", "on_blocked"),
+    *("routing", "status_label", "on_blocked", "retention"),
 )
 
 _ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_only")
@@ -90,6 +91,7 @@ def _read(
         routing=routing,
         status_labels=labels,
         on_blocked=on_blocked,
+        retention=read_retention(reading, top["retention"]) if "retention" in top else None,
     )
 
 
