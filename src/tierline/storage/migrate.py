@@ -3,6 +3,7 @@
 Migrations run forward only. A session-level advisory lock makes two upgrades at once one upgrade.
 """
 
+import time
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from tierline.storage.engine import connect_args, psycopg_url
 from tierline.storage.revisions import head, known
 
 UPGRADE_LOCK = 0x7E21_0001
+ASK_AGAIN_S = 0.1  # while another upgrade runs
 
 
 class NewerDatabase(Conflict):
@@ -48,11 +50,7 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
     engine = create_engine(database_url)
     try:
         with engine.connect() as connection:
-            # Waits for another upgrade to end, however long its migrations take.
-            connection.execute(sa.text("SET lock_timeout = 0"))
-            connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
-            connection.execute(sa.text("SET lock_timeout = '5s'"))
-            connection.commit()
+            _wait_for_others(connection)
             before = MigrationContext.configure(connection).get_current_revision()
             connection.commit()
             if before is not None and before not in known():
@@ -66,3 +64,19 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
             return before, head()
     finally:
         engine.dispose()
+
+
+def _wait_for_others(connection: sa.Connection) -> None:
+    """Return when no other upgrade runs, however long its migrations take.
+
+    Asks again and again, since one that waited inside a statement would hold up the other: an index
+    that is built CONCURRENTLY waits for every statement that began before it.
+    """
+    while True:
+        found = connection.execute(
+            sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": UPGRADE_LOCK}
+        ).scalar_one()
+        connection.commit()
+        if found:
+            return
+        time.sleep(ASK_AGAIN_S)

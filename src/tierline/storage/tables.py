@@ -140,6 +140,10 @@ batches = Table(
     _when("created_at", required=True),
     _when("sealed_at"),
     _when("completed_at"),
+    _when(
+        "input_removed_at",
+        comment="what its bad rows' problems said was removed: it may quote their inputs",
+    ),
     UniqueConstraint("account_id", "idempotency_key"),
     Index("batches_account_id_seq_key", "account_id", "seq", unique=True),
     Index("batches_unfinished_idx", "id", postgresql_where=text("status = 'sealed'")),
@@ -206,6 +210,8 @@ jobs = Table(
     Column("batch_id", Uuid),
     Column("batch_row", BigInteger, comment="part × 100,000 + place in the part"),
     Column("custom_id", Text),
+    _when("input_removed_at"),
+    _when("output_removed_at"),
     Index("jobs_account_id_seq_key", "account_id", "seq", unique=True),
     Index(
         "jobs_ready_idx",
@@ -249,6 +255,21 @@ jobs = Table(
         "batch_id",
         postgresql_where=text("batch_id IS NOT NULL AND completed_at IS NULL"),
     ),
+    # What retention has still to look at: a job leaves each of them when its content is removed.
+    Index(
+        "jobs_inputs_kept_idx",
+        "feature_version_id",
+        "completed_at",
+        "id",
+        postgresql_where=text("completed_at IS NOT NULL AND input_removed_at IS NULL"),
+    ),
+    Index(
+        "jobs_outputs_kept_idx",
+        "feature_version_id",
+        "completed_at",
+        "id",
+        postgresql_where=text("completed_at IS NOT NULL AND output_removed_at IS NULL"),
+    ),
     postgresql_with=QUEUE_STORAGE,
 )
 
@@ -256,7 +277,7 @@ job_requests = Table(
     "job_requests",
     metadata,
     Column("job_id", Uuid, primary_key=True),
-    Column("input", JSON, nullable=False),
+    Column("input", JSON, comment="null: removed, see jobs.input_removed_at"),
     Column("metadata", JSON),
     Column("webhook_url", Text),
     Column("user_key", Text, comment="the caller's word for whom this is done: `user` in JSON"),
@@ -375,7 +396,18 @@ deliveries = Table(
     Column("job_id", Uuid),
     Column("batch_id", Uuid),
     Column("event", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False, comment="the exact bytes that are signed"),
+    Column(
+        "body",
+        LargeBinary,
+        comment="the exact bytes that are signed; null: removed with the output of its job",
+    ),
+    Column(
+        "drop_body",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="its job's output was removed while it was pending: the body goes at its end",
+    ),
     Column("status", Text, nullable=False, comment="pending, delivered, failed"),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     _when("next_try_at", required=True),
@@ -401,6 +433,8 @@ deliveries = Table(
         postgresql_where=text("status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"),
     ),
     Index("deliveries_job_id_idx", "job_id"),
+    Index("deliveries_drop_body_idx", "id", postgresql_where=text("drop_body")),
+    Index("deliveries_failed_idx", "ended_at", postgresql_where=text("status = 'failed'")),
     Index(
         "deliveries_out_idx",
         "target",
