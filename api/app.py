@@ -17,7 +17,16 @@ from api.front import Front
 from api.health import Health
 from api.metrics import Metrics
 from api.rates import Rates
-from api.routes import accounts, batches, features, jobs, probes, reports, webhook_endpoints
+from api.routes import (
+    accounts,
+    batches,
+    content,
+    features,
+    jobs,
+    probes,
+    reports,
+    webhook_endpoints,
+)
 from api.schemas import COMPONENTS
 from api.state import State
 from api.submission import Submission
@@ -70,7 +79,7 @@ def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
     # The page /docs, from this process alone: no script from elsewhere sees the key typed there.
     patch_fastapi(app, swagger_ui_parameters={"filter": True, "displayRequestDuration": True})
     problems.install(app)
-    for module in (jobs, batches, features, reports, webhook_endpoints, accounts, probes):
+    for module in (jobs, content, batches, features, reports, webhook_endpoints, accounts, probes):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

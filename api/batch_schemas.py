@@ -46,6 +46,10 @@ COMPONENTS: Mapping[str, Schema] = {
             "created_at": {"type": "string", "format": "date-time"},
             "sealed_at": _WHEN,
             "completed_at": _WHEN,
+            "input_removed_at": {
+                **_WHEN,
+                "description": "what was said of its bad rows is kept no more, since then",
+            },
             "output_url": _TEXT,
             "errors_url": _TEXT,
             "counts": {**_COUNTS, "description": "jobs by status"},
@@ -76,6 +80,7 @@ COMPONENTS: Mapping[str, Schema] = {
                 ],
             },
             "output": {},
+            "output_removed_at": {**_WHEN, "description": "it is kept no more, since then"},
             "unverified": {"type": "boolean"},
             "tier": _TEXT,
             "model": {"type": ["string", "null"]},
@@ -86,8 +91,8 @@ COMPONENTS: Mapping[str, Schema] = {
             "error": {"type": ["object", "null"]},
         },
         optional=(
-            *("line", "output", "unverified", "tier", "model", "verdict", "escalated"),
-            *("cost_usd", "unknown_cost_calls"),
+            *("line", "output", "output_removed_at", "unverified", "tier", "model", "verdict"),
+            *("escalated", "cost_usd", "unknown_cost_calls"),
         ),
     ),
     "NewBatchRow": {

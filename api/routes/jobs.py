@@ -203,7 +203,7 @@ async def get_job(
     if_none_match: Annotated[str | None, Header(description="an ETag seen before")] = None,
 ) -> Response:
     """Its state now. Ask again after Retry-After, with the ETag, until the header is gone."""
-    row = await _row(state, caller.account_id, _uuid(job_id))
+    row = await _row(state, caller.account_id, read_job_id(job_id))
     if row is None:
         raise NotFound(f"there is no job {job_id}")
     body = encoded(job_json(row))
@@ -231,7 +231,7 @@ async def get_job(
 )
 def cancel_job(job_id: JobId, caller: Submit, connection: Database, state: Shared) -> Response:
     """Cooperative: 202 until it is true, 200 with how it ended. A repeat changes nothing."""
-    found = _uuid(job_id)
+    found = read_job_id(job_id)
     status = cancel(connection, caller.account_id, found)
     row = job_reads.job_row(connection, found)
     if row is None:
@@ -259,7 +259,7 @@ async def retry_job(
     """Only of a job that failed, expired or was cancelled; it runs the present version."""
     key = read_key(idempotency_key)
     submitted = await state.submitter.retry(
-        caller.account_id, _uuid(job_id), key, most_queued=caller.limits.max_queued_jobs
+        caller.account_id, read_job_id(job_id), key, most_queued=caller.limits.max_queued_jobs
     )
     return await _taken(state, caller, submitted, prefer)
 
@@ -274,7 +274,7 @@ async def retry_job(
 )
 def get_attempts(job_id: JobId, caller: Read, connection: Database) -> Response:
     """What each tier answered, its verdict and reason, and what each call used and cost."""
-    found = _uuid(job_id)
+    found = read_job_id(job_id)
     if not job_reads.belongs(connection, caller.account_id, found):
         raise NotFound(f"there is no job {job_id}")
     calls: dict[int, list[dict[str, JSON]]] = {}
@@ -315,7 +315,7 @@ async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: 
     """Labels for everything that learns. Several may be given; the last one counts."""
     given = read_model(Feedback, await read_json(request, state.settings.max_json_depth))
     said = Said(given.correct, given.expected, given.comment)
-    found = _uuid(job_id)
+    found = read_job_id(job_id)
 
     def keep() -> dict[str, Any]:
         with state.cold_pool.connection() as connection:
@@ -331,7 +331,8 @@ async def _row(state: State, account_id: int, job_id: UUID) -> Row | None:
     )
 
 
-def _uuid(text: str) -> UUID:
+def read_job_id(text: str) -> UUID:
+    """A job's id as it stands in a path. Raises NotFound for what cannot be one."""
     try:
         return UUID(text)
     except ValueError:

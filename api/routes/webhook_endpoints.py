@@ -315,6 +315,7 @@ def _delivery_json(row: DeliveryRow) -> dict[str, JSON]:
         "status": row.status,
         "tries": row.tries,
         "in_flight": row.in_flight,
+        "body_removed": row.body_removed,
         "next_try_at": when(row.next_try_at) if waits else None,
         "created_at": when(row.created_at),
         "ended_at": when(row.ended_at),

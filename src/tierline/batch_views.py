@@ -32,6 +32,7 @@ def batch_json(row: Row, progress: "Progress | None" = None) -> dict[str, JSON]:
         "created_at": when(row["created_at"]),
         "sealed_at": when(row["sealed_at"]),
         "completed_at": when(row["completed_at"]),
+        "input_removed_at": when(row["input_removed_at"]),
         "output_url": f"{address}/output",
         "errors_url": f"{address}/errors",
     }
@@ -84,6 +85,7 @@ def row_json(row: Row) -> dict[str, JSON]:
         "id": str(row["id"]),
         "status": row["status"],
         "output": row["output"],
+        "output_removed_at": when(row["output_removed_at"]),
         "unverified": row["unverified"],
         "tier": row["tier"],
         "model": row["model"],

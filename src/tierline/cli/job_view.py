@@ -25,6 +25,7 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
             ("error", f"{error['code']}: {error['message']}" if error else None),
             ("unverified", "the answer failed a check" if job.get("unverified") else None),
             ("output", _as_text(job.get("output"))),
+            ("removed", _removed(job)),
             ("cost", cost),
             ("tokens", _tokens(job.get("usage"))),
             ("submitted", when(job["created_at"]) or None),
@@ -63,6 +64,13 @@ def _tokens(usage: JSON | None) -> str | None:
     if usage.get("output_tokens") is not None:
         text += f", {usage['output_tokens']:,} out"
     return text
+
+
+def _removed(job: JSON) -> str | None:
+    """Which content is kept no more, and since when."""
+    names = ("input", "output")
+    since = [(name, job.get(f"{name}_removed_at")) for name in names]
+    return ", ".join(f"{name} {when(at)}" for name, at in since if at) or None
 
 
 def _as_text(output: JSON) -> str | None:

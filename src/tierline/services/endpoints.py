@@ -160,7 +160,7 @@ def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) 
     """Make a delivery due at once, under the webhook-id and with the bytes that it has.
 
     One that waits for its next try need not wait. Raises NotFound, and Conflict while it is being
-    tried or when its endpoint takes no more.
+    tried, when its endpoint takes no more, and when its bytes were removed with its job's output.
     """
     with connection.transaction():
         seen = get_delivery(connection, account_id, delivery_id)
@@ -173,6 +173,8 @@ def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) 
         )
         if known.in_flight:
             raise Conflict("it is being tried at this moment")
+        if known.body_removed:
+            raise Conflict("what it said was removed with the output of its job")
         deliveries.make_due(connection, delivery_id)
         return get_delivery(connection, account_id, delivery_id)
 

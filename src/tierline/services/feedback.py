@@ -30,7 +30,8 @@ class Said:
 def give_feedback(
     connection: Connection[Any], account_id: int, job_id: UUID, said: Said
 ) -> dict[str, Any]:
-    """Keep it. Raises NotFound; Conflict while the job goes on; InvalidInput for what cannot be.
+    """Keep it. Raises NotFound; InvalidInput for what cannot be; Conflict while the job goes on and
+    once its output was removed.
 
     `expected` has to fit the output schema of the version that the job ran: a label that no answer
     could ever equal would only mislead.
@@ -40,6 +41,8 @@ def give_feedback(
         raise NotFound(f"there is no job {job_id}")
     if row["status"] not in TERMINAL:
         raise Conflict(f"the job is {row['status']}: feedback is about an answer")
+    if row["output_removed_at"] is not None:
+        raise _removed()
     if said.correct is None and said.expected is None:
         raise InvalidInput([Problem("say `correct`, `expected` or both")])
     if said.expected is not None:
@@ -59,5 +62,9 @@ def give_feedback(
         said.comment,
     )
     if kept is None:
-        raise NotFound(f"there is no job {job_id}")
+        raise _removed()  # since it was read above
     return kept
+
+
+def _removed() -> Conflict:
+    return Conflict("the job's output was removed: feedback is about an answer")

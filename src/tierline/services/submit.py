@@ -238,7 +238,7 @@ class Submitter:
     ) -> Submitted:
         """A new job that asks the same, as `submit` takes it.
 
-        Raises NotFound; Conflict unless it ended unanswered.
+        Raises NotFound; Conflict unless it ended unanswered and its input is still there.
         """
         row = await again(self._pool, lambda c: job_reads.request_of(c, account_id, job_id))
         if row is None:
@@ -248,6 +248,8 @@ class Submitter:
             raise Conflict(
                 f"the job is {status}: only one that failed, expired or was cancelled is retried"
             )
+        if row["input_removed_at"] is not None:
+            raise Conflict("the job's input was removed: submit it anew")
         asked = Asked(
             feature=row["feature"],
             input=row["input"],
@@ -362,6 +364,8 @@ _NOTHING_YET: Row = {
     "custom_id": None,
     "started_at": None,
     "completed_at": None,
+    "input_removed_at": None,
+    "output_removed_at": None,
     "cost_usd": Decimal(0),
     "unknown_cost_calls": 0,
     "input_tokens": None,

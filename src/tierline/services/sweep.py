@@ -1,16 +1,19 @@
-"""Clearing away what has served its time: keys that may be used again."""
+"""Clearing away what has served its time: keys that may be used again, content past its days."""
 
+import time
 from typing import Any
 
 import structlog
 from psycopg_pool import ConnectionPool
 
+from tierline.services.retention import remove_due
 from tierline.settings import settings
 from tierline.storage.submissions import forget_idempotency_keys
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 1000
+MOST_S = 30.0  # of one round: the next comes in a minute and goes on
 
 
 def sweep(pool: ConnectionPool[Any]) -> None:
@@ -22,5 +25,6 @@ def sweep(pool: ConnectionPool[Any]) -> None:
             forgotten += count
             if count < AT_ONCE:
                 break
-    if forgotten:
-        log.info("swept", idempotency_keys=forgotten)
+    removed = remove_due(pool, time.monotonic() + MOST_S)
+    if forgotten or removed:
+        log.info("swept", idempotency_keys=forgotten, contents=removed)

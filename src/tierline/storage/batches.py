@@ -93,6 +93,7 @@ def open_batch(connection: Connection[Any], new: NewBatch) -> bool:
 BATCH = """
 SELECT b.id, b.seq, v.name AS feature, v.version AS feature_version, b.feature_version_id, b.status,
     b.idempotency_key, b.metadata, b.webhook_url, b.created_at, b.sealed_at, b.completed_at,
+    b.input_removed_at,
     p.parts, p.rows, p.bad_rows
 FROM batches b
 JOIN feature_versions v ON v.id = b.feature_version_id

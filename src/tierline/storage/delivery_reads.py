@@ -23,6 +23,7 @@ class DeliveryRow:
     status: str
     tries: int
     in_flight: bool
+    body_removed: bool  # with its job's output: it cannot be sent again
     next_try_at: datetime
     created_at: datetime
     ended_at: datetime | None
@@ -32,7 +33,9 @@ class DeliveryRow:
 
 _ROW = """
 SELECT id, seq, endpoint_id, url, job_id, batch_id, event, status, tries,
-    claim_token IS NOT NULL AS in_flight, next_try_at, created_at, ended_at, last_status, last_error
+    claim_token IS NOT NULL AS in_flight,
+    body IS NULL OR (drop_body AND status <> 'pending') AS body_removed,
+    next_try_at, created_at, ended_at, last_status, last_error
 FROM deliveries
 """
 

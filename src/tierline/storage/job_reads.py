@@ -24,6 +24,7 @@ j.id, j.seq, j.account_id, v.name AS feature, v.version AS feature_version, j.st
 j.tier_index, v.document -> 'status_label' ->> j.tier AS own_label, j.model, a.output, j.unverified,
 j.error_code, j.error_message, j.escalation_reason, r.metadata, r.user_key, r.session_key,
 j.batch_id, j.batch_row, j.custom_id, j.created_at, j.started_at, j.completed_at,
+j.input_removed_at, j.output_removed_at,
 coalesce(s.cost_usd, 0) AS cost_usd, s.unknown_cost_calls, s.input_tokens, s.cached_input_tokens,
 s.output_tokens, s.reasoning_tokens
 """
@@ -61,6 +62,7 @@ LIST = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs=_PAGE)} ORDER BY j.seq DESC"
 ATTEMPTS = """
 SELECT a.number, a.tier, a.queue, a.worker, a.routing, a.started_at, a.ended_at, a.latency_s,
     a.verdict, a.reason, a.model, a.repaired, a.confidence, w.text AS answer, w.output,
+    j.output_removed_at,
     j.status = 'in_progress' AND j.attempts = a.number AS running
 FROM attempts a
 JOIN jobs j ON j.id = a.job_id
@@ -75,7 +77,8 @@ FROM calls WHERE job_id = %s ORDER BY attempt, number
 """
 
 REQUEST = """
-SELECT v.name AS feature, j.status, r.input, r.metadata, r.webhook_url, r.user_key, r.session_key,
+SELECT v.name AS feature, j.status, j.input_removed_at, r.input, r.metadata,
+    r.webhook_url, r.user_key, r.session_key,
     extract(epoch FROM j.deadline_at - j.created_at)::float8 AS deadline_s
 FROM jobs j JOIN job_requests r ON r.job_id = j.id
 JOIN feature_versions v ON v.id = j.feature_version_id
@@ -167,16 +170,18 @@ def add_feedback(
     expected: str | None,
     comment: str | None,
 ) -> dict[str, Any] | None:
-    """Keep what somebody says of a job's answer; None when the job is not the account's.
+    """Keep what somebody says of a job's answer; None when the job is not the account's, or its
+    output was removed.
 
-    `expected` is JSON text. Several may be kept of one job; the last one counts.
+    `expected` is JSON text. Several may be kept of one job; the last one counts. The job's row is
+    held, so that nobody removes what is labelled at this moment.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             "INSERT INTO feedback (job_id, account_id, correct, expected, comment)"
             " SELECT id, account_id, %(correct)s, %(expected)s::json, %(comment)s FROM jobs"
-            " WHERE id = %(job_id)s AND account_id = %(account_id)s"
-            " RETURNING id, job_id, correct, expected, comment, created_at",
+            " WHERE id = %(job_id)s AND account_id = %(account_id)s AND output_removed_at IS NULL"
+            " FOR SHARE RETURNING id, job_id, correct, expected, comment, created_at",
             {
                 "job_id": job_id,
                 "account_id": account_id,

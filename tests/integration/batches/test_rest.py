@@ -190,3 +190,20 @@ def test_input_is_kept_as_it_was_sent(scene: Scene) -> None:
     ).fetchone()
     assert row == ({"text": text}, {"m": "\\."}, "a\tb\\")
     assert json.dumps(row[0]) == json.dumps({"text": text})
+
+
+def test_a_row_whose_content_was_removed_says_so(scene: Scene) -> None:
+    batch = scene.open()["id"]
+    scene.put(batch, 1, rows(2))
+    scene.seal(batch, 1)
+    scene.answer_queued(cost_usd="0.25")
+    first = scene.rows(batch)[0]
+    assert scene.http.delete(f"/v1/jobs/{first['id']}/content").status_code == 200
+    removed, kept = scene.rows(batch)
+    assert (removed["output"], kept["output"]) == (None, {"text": "ROW 2"})
+    assert removed["output_removed_at"]
+    assert kept["output_removed_at"] is None
+    assert (removed["status"], removed["verdict"], removed["cost_usd"]) == (
+        *("completed", "passed"),
+        "0.25",
+    )

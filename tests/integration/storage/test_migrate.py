@@ -12,10 +12,12 @@ from alembic.script import ScriptDirectory
 
 import migrations
 from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
+from tests.support.waiting import wait_until
 from tierline.storage import migrate, revisions
 from tierline.storage.tables import metadata
 
 LATER = "9999_of_a_later_version"
+BEFORE = "0001"
 
 
 def test_an_empty_database_comes_to_the_revision_of_this_code(empty_database_url: str) -> None:
@@ -74,3 +76,56 @@ def test_the_revisions_read_without_alembic_are_those_that_it_runs(
     assert revisions.known() == {script.revision for script in scripts.walk_revisions()}
     assert revisions.current(empty_database_url) is None
     assert revisions.current(fresh_database_url) == revisions.head()
+
+
+def upgrade_to(database_url: str, revision: str) -> None:
+    """Bring a database to an earlier revision, as the release of it did."""
+    engine = migrate.create_engine(database_url)
+    with engine.connect() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.commit()
+    engine.dispose()
+
+
+def test_the_release_before_goes_on_while_its_database_is_migrated(empty_database_url: str) -> None:
+    upgrade_to(empty_database_url, BEFORE)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        account = add_account(connection, "acme")
+        version = add_feature(connection, two_tiers())
+        job = add_job(connection, account, version)
+        with ThreadPoolExecutor(1) as aside:
+            # A worker is in the middle of a transaction: it is waited for, not cut.
+            with connection.transaction():
+                connection.execute("UPDATE jobs SET status = 'in_progress' WHERE id = %s", (job,))
+                upgraded = aside.submit(migrate.upgrade, empty_database_url)
+                with psycopg.connect(empty_database_url, autocommit=True) as other:
+                    wait_until(lambda: waits(other), 30, "the migration to wait")
+                    assert not upgraded.done()
+            assert upgraded.result(60) == (BEFORE, revisions.head())
+        found = connection.execute(
+            "SELECT status, input_removed_at, output_removed_at FROM jobs"
+        ).fetchone()
+        assert found == ("in_progress", None, None)
+        add_job(connection, account, version)
+
+
+def test_an_index_that_a_cut_left_half_built_is_built_anew(empty_database_url: str) -> None:
+    upgrade_to(empty_database_url, BEFORE)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("CREATE INDEX deliveries_failed_idx ON deliveries (ended_at)")
+        migrate.upgrade(empty_database_url)
+        (definition,) = connection.execute(
+            "SELECT pg_get_indexdef('deliveries_failed_idx'::regclass)"
+        ).fetchone() or ("",)
+    assert "status = 'failed'" in definition
+
+
+def waits(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    """Whether anybody waits for a lock in this database."""
+    found = connection.execute(
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event_type = 'Lock'"
+    )
+    return found.fetchone() is not None

@@ -125,8 +125,16 @@ def _result(record: Record, row: JSON) -> dict[str, JSON]:
         "verdict": row.get("verdict"),
         "cost": row.get("cost_usd"),  # known so far
         "unknown_cost_calls": row.get("unknown_cost_calls", 0),
-        "error": row.get("error"),
+        "error": row.get("error") or _removed(row),
     }
+
+
+def _removed(row: JSON) -> dict[str, JSON] | None:
+    """Why a row that was answered has no output any more; None while it has."""
+    at = row.get("output_removed_at")
+    if at is None:
+        return None
+    return {"code": "output_removed", "message": f"its output was removed at {at}"}
 
 
 def _bad(message: str) -> dict[str, JSON]:

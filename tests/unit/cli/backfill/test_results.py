@@ -120,3 +120,11 @@ def test_out_stays_as_it_was_when_the_results_break_off(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         write_out(out, broken())
     assert out.read_text() == "earlier\n"
+
+
+def test_a_row_whose_output_was_removed_says_so() -> None:
+    removed = job("completed", output_removed_at="2026-03-01T00:00:00Z")
+    (found,) = results(RECORDS[:1], iter([removed]))
+    assert (found["status"], found["output"]) == ("completed", None)
+    assert found["error"]["code"] == "output_removed"
+    assert "2026-03-01" in found["error"]["message"]

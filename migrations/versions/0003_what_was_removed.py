@@ -3,15 +3,15 @@
 Only adds: columns that are null, columns that may be null from now on, and indexes that are built
 while the processes of the release before go on.
 
-Revision ID: 0002
-Revises: 0001
+Revision ID: 0003
+Revises: 0002
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,233 @@
+"""Removing what jobs were asked and answered, while the jobs, their verdicts and costs stay.
+
+Content is the input, every answer, what may quote them (reasons, error texts, labels) and the bytes
+of webhooks. Whoever removes holds the locks of the jobs' rows, and jobs that have not ended are
+never touched. Several may remove at once: each takes jobs that no other holds.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.features import Retention
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long one feature keeps content: its current version says it for all of its versions."""
+
+    feature: str
+    retention: Retention
+    version_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class What:
+    """Which content of a job is meant."""
+
+    inputs: bool
+    outputs: bool
+
+
+Place = tuple[datetime, UUID]
+"""A job's completed_at and id: where a walk through a version's jobs has come to."""
+
+POLICIES = """
+SELECT f.name, v.document -> 'retention', array_agg(every.id ORDER BY every.id)
+FROM features f
+JOIN feature_versions v ON v.id = f.version_id
+JOIN feature_versions every ON every.name = f.name
+WHERE v.document ? 'retention'
+GROUP BY f.name, v.document -> 'retention' ORDER BY f.name
+"""
+
+# {kept}: one of the two columns, so that the walk is along the index that is partial on it.
+DUE = """
+SELECT completed_at, id FROM jobs j
+WHERE feature_version_id = %(version_id)s AND {kept} IS NULL
+    AND completed_at < statement_timestamp() - make_interval(secs => %(older_than_s)s)
+    AND (completed_at, id) > (%(at)s, %(id)s)
+    AND NOT (%(keep_labelled)s AND EXISTS (SELECT FROM feedback WHERE job_id = j.id))
+ORDER BY completed_at, id LIMIT %(most)s
+"""
+
+LOCK = """
+SELECT id FROM jobs
+WHERE id = ANY(%s) AND completed_at IS NOT NULL
+    AND (%s AND input_removed_at IS NULL OR %s AND output_removed_at IS NULL)
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+# What is left of a reason is its verdict, which stands before the colon.
+JOBS = """
+UPDATE jobs j SET
+    input_removed_at = CASE WHEN %(inputs)s
+        THEN coalesce(input_removed_at, clock_timestamp()) ELSE input_removed_at END,
+    output_removed_at = CASE WHEN %(outputs)s
+        THEN coalesce(output_removed_at, clock_timestamp()) ELSE output_removed_at END,
+    escalation_reason = split_part(escalation_reason, ':', 1),
+    error_message = CASE WHEN error_message IS NOT NULL THEN coalesce(
+        (SELECT verdict FROM attempts a WHERE a.job_id = j.id AND a.number = j.attempts),
+        error_code) END
+WHERE id = ANY(%(ids)s)
+"""
+
+ATTEMPTS = """
+UPDATE attempts SET reason = NULL,
+    routing = CASE WHEN routing ->> 'reason' LIKE 'escalated: %%' THEN jsonb_set(
+        routing::jsonb, '{reason}',
+        to_jsonb('escalated: ' || split_part(routing ->> 'reason', ': ', 2)))::json
+    ELSE routing END
+WHERE job_id = ANY(%(ids)s)
+"""
+
+# A webhook on its way keeps what was promised: it goes out as it was written.
+DELIVERIES = """
+UPDATE deliveries SET
+    body = CASE WHEN status = 'pending' THEN body END, drop_body = status = 'pending'
+WHERE job_id = ANY(%(ids)s) AND body IS NOT NULL
+"""
+
+FORGOTTEN_PROBLEM = '[{"path": "", "message": "removed"}]'
+
+
+def policies(connection: Connection[Any]) -> list[Policy]:
+    """Of every feature whose current version sets one."""
+    return [
+        Policy(name, Retention.from_dict(document), tuple(version_ids))
+        for name, document, version_ids in connection.execute(POLICIES)
+    ]
+
+
+def due(
+    connection: Connection[Any],
+    version_id: int,
+    what: What,
+    older_than_s: float,
+    *,
+    keep_labelled: bool,
+    after: Place,
+    most: int,
+) -> list[Place]:
+    """The next jobs of a version that ended so long ago and still have an input or an output.
+
+    `what` names one of the two. In the order of their ends, from behind `after` on; not locked.
+    """
+    kept = "input_removed_at" if what.inputs else "output_removed_at"
+    rows = connection.execute(
+        DUE.format(kept=kept),
+        {
+            "version_id": version_id,
+            "older_than_s": older_than_s,
+            "keep_labelled": keep_labelled,
+            "at": after[0],
+            "id": after[1],
+            "most": most,
+        },
+    )
+    return [(completed_at, job_id) for completed_at, job_id in rows]
+
+
+def keeps_labelled(connection: Connection[Any], job_id: UUID) -> bool:
+    """Whether the job's feature, as it is now, keeps what somebody gave feedback on."""
+    row = connection.execute(
+        "SELECT coalesce((now.document -> 'retention' ->> 'keep_labelled')::bool, false)"
+        " FROM jobs j JOIN feature_versions ran ON ran.id = j.feature_version_id"
+        " JOIN features f ON f.name = ran.name JOIN feature_versions now ON now.id = f.version_id"
+        " WHERE j.id = %s",
+        (job_id,),
+    ).fetchone()
+    return row is not None and row[0]
+
+
+def lock_ended(connection: Connection[Any], job_ids: Sequence[UUID], what: What) -> list[UUID]:
+    """Those of the jobs that have ended, still have such content, and are nobody else's to change.
+
+    Jobs that another holds are left out: whoever removes content comes by again.
+    """
+    rows = connection.execute(LOCK, (list(job_ids), what.inputs, what.outputs))
+    return [job_id for (job_id,) in rows]
+
+
+def labelled(connection: Connection[Any], job_ids: Collection[UUID]) -> set[UUID]:
+    """Those that somebody gave feedback on. Under their locks: nobody gives any meanwhile."""
+    rows = connection.execute(
+        "SELECT DISTINCT job_id FROM feedback WHERE job_id = ANY(%s)", (list(job_ids),)
+    )
+    return {job_id for (job_id,) in rows}
+
+
+def remove(
+    connection: Connection[Any], job_ids: Collection[UUID], what: What, *, keep_feedback: bool
+) -> None:
+    """Remove content of jobs that `lock_ended` has locked in this transaction."""
+    asked = {"ids": list(job_ids), "inputs": what.inputs, "outputs": what.outputs}
+    connection.execute(JOBS, asked)
+    connection.execute(ATTEMPTS, asked)
+    if what.inputs:
+        connection.execute(
+            "UPDATE job_requests SET input = NULL WHERE job_id = ANY(%(ids)s)", asked
+        )
+    if not what.outputs:
+        return
+    connection.execute("DELETE FROM answers WHERE job_id = ANY(%(ids)s)", asked)
+    connection.execute(DELIVERIES, asked)
+    if not keep_feedback:
+        connection.execute(
+            "UPDATE feedback SET expected = NULL, comment = NULL WHERE job_id = ANY(%(ids)s)", asked
+        )
+
+
+def drop_bodies(connection: Connection[Any], most: int) -> int:
+    """Remove the bytes of webhooks that were on their way when their job's output was removed, and
+    have ended since; how many there were, at most `most`."""
+    return connection.execute(
+        "UPDATE deliveries SET body = NULL, drop_body = false WHERE id IN ("
+        "SELECT id FROM deliveries WHERE drop_body AND status <> 'pending'"
+        " LIMIT %s FOR UPDATE SKIP LOCKED)",
+        (most,),
+    ).rowcount
+
+
+def batches_due(
+    connection: Connection[Any], version_ids: Collection[int], older_than_s: float, most: int
+) -> list[UUID]:
+    """Batches that ended so long ago and whose bad rows' problems were not removed."""
+    rows = connection.execute(
+        "SELECT id FROM batches WHERE feature_version_id = ANY(%s) AND input_removed_at IS NULL"
+        " AND completed_at < statement_timestamp() - make_interval(secs => %s)"
+        " ORDER BY id LIMIT %s",
+        (list(version_ids), older_than_s, most),
+    )
+    return [batch_id for (batch_id,) in rows]
+
+
+def forget_problems(
+    connection: Connection[Any], batch_id: UUID, after: int, most: int
+) -> int | None:
+    """Remove what the problems of a batch's bad rows say, `most` rows at once from behind `after`.
+
+    Returns the last row's place, to go on from; None when no row was left. May be repeated.
+    """
+    row = connection.execute(
+        "WITH next AS (SELECT batch_row FROM batch_errors WHERE batch_id = %(batch)s"
+        " AND batch_row > %(after)s ORDER BY batch_row LIMIT %(most)s),"
+        " forgotten AS (UPDATE batch_errors SET problems = %(problem)s WHERE batch_id = %(batch)s"
+        " AND batch_row = ANY(ARRAY(SELECT batch_row FROM next)))"
+        " SELECT max(batch_row) FROM next",
+        {"batch": batch_id, "after": after, "most": most, "problem": FORGOTTEN_PROBLEM},
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def note_forgotten(connection: Connection[Any], batch_id: UUID) -> None:
+    """Say that the problems of a batch's bad rows were removed."""
+    connection.execute(
+        "UPDATE batches SET input_removed_at = clock_timestamp()"
+        " WHERE id = %s AND input_removed_at IS NULL",
+        (batch_id,),
+    )

@@ -1,0 +1,213 @@
+"""What the sweep removes once a feature's days are over, and what it leaves."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+
+from tests.integration.retention.conftest import SECRET, Kept
+from tests.support.rows import add_job
+from tests.support.waiting import wait_until
+from tierline.ids import new_id
+from tierline.services import retention
+from tierline.services.retention import remove_due
+from tierline.storage import job_reads
+from tierline.storage import retention as statements
+from tierline.storage.retention import What
+from tierline.views import job_json
+
+ALL = {"jobs", "job_requests", "attempts", "answers"}
+QUOTING = {"jobs", "attempts"}  # where a reason or an error's text may quote what was asked
+
+
+def sweep(kept: Kept, within_s: float = 60.0) -> int:
+    return remove_due(kept.pool, time.monotonic() + within_s)
+
+
+def shown(kept: Kept, job_id: UUID) -> dict[str, object]:
+    with kept.pool.connection() as connection:
+        row = job_reads.job_row(connection, job_id)
+    assert row is not None
+    return job_json(row)
+
+
+def test_a_feature_that_sets_no_time_keeps_everything(kept: Kept) -> None:
+    job = kept.ended_job(days=4000)
+    assert sweep(kept) == 0
+    assert kept.holding(job) == ALL
+
+
+def test_after_its_days_nothing_of_input_and_outputs_is_left_and_the_books_are(kept: Kept) -> None:
+    kept.keep_for(30, 30)
+    old, young = kept.ended_job(days=31), kept.ended_job(days=29)
+    kept.label(old)
+    before = shown(kept, old)
+    assert sweep(kept) == 1
+    assert kept.holding(old) == set()
+    assert kept.holding(young) == ALL
+    after = shown(kept, old)
+    told = ("output", "error", "escalation_reason", "input_removed_at", "output_removed_at")
+    same = before.keys() - set(told)
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    assert after["cost_usd"] == "0.5"
+    assert after["error"] == {"code": "checks_failed", "message": "ungrounded"}
+    assert after["escalation_reason"] == "rule"
+    assert after["input_removed_at"]
+    assert after["output_removed_at"]
+    routing = kept.one("SELECT routing FROM attempts WHERE job_id = %s AND number = 2", old)
+    assert routing == {"policy": "slm_first", "reason": "escalated: rule"}
+    assert kept.one("SELECT correct FROM feedback WHERE job_id = %s", old) is False
+    assert sweep(kept) == 0
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(7, 30), (30, 7), (None, 7), (7, None)])
+def test_each_of_the_two_goes_by_its_own_time(
+    kept: Kept, inputs: float | None, outputs: float | None
+) -> None:
+    kept.keep_for(inputs, outputs)
+    job = kept.ended_job(days=8)
+    assert sweep(kept) == 1
+    first = {"answers"} if inputs == 7 else {"job_requests"}
+    assert kept.holding(job) == first
+    told = shown(kept, job)
+    assert bool(told["input_removed_at"]) == (inputs == 7)
+    assert bool(told["output_removed_at"]) == (outputs == 7)
+    assert sweep(kept) == 0
+    older = kept.ended_job(days=31)
+    sweep(kept)
+    assert kept.holding(older) == (set() if inputs and outputs else first)
+
+
+def test_the_newest_version_of_a_feature_decides_for_jobs_of_every_version(kept: Kept) -> None:
+    old_version = kept.version
+    kept.keep_for(365, 365)
+    jobs = [kept.ended_job(days=9, version=old_version), kept.ended_job(days=9)]
+    assert sweep(kept) == 0
+    kept.keep_for(7, 7)
+    assert sweep(kept) == 2
+    assert [kept.holding(job) for job in jobs] == [set(), set()]
+
+
+def test_a_job_that_has_not_ended_is_not_touched(kept: Kept) -> None:
+    kept.keep_for(1, 1)
+    jobs = [
+        kept.ended_job(days=99, status=status, created_at="2020-01-01")
+        for status in ("queued", "in_progress")
+    ]
+    assert sweep(kept) == 0
+    assert [kept.holding(job) for job in jobs] == [ALL, ALL]
+
+
+def test_what_is_labelled_stays_whole_where_the_feature_says_so(kept: Kept) -> None:
+    kept.keep_for(1, 1, labelled=True)
+    labelled, other = kept.ended_job(days=2), kept.ended_job(days=2)
+    kept.label(labelled)
+    assert sweep(kept) == 1
+    assert kept.holding(labelled) == ALL | {"feedback"}
+    assert kept.holding(other) == set()
+
+
+def test_a_webhook_on_its_way_goes_out_as_it_was_written_and_is_then_forgotten(kept: Kept) -> None:
+    kept.keep_for(None, 1)
+    waiting = kept.ended_job(days=2, delivery="pending")
+    told = kept.ended_job(days=2, delivery="delivered")
+    sweep(kept)
+    assert "deliveries" in kept.holding(waiting)
+    assert "deliveries" not in kept.holding(told)
+    with kept.pool.connection() as connection:
+        connection.execute("UPDATE deliveries SET status = 'failed' WHERE job_id = %s", (waiting,))
+    sweep(kept)
+    assert "deliveries" not in kept.holding(waiting)
+    assert kept.one("SELECT count(*) FROM deliveries") == 2
+
+
+def test_more_than_one_transaction_holds_is_removed_all_the_same(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 3)
+    kept.keep_for(1, 1)
+    jobs = [kept.ended_job(days=2) for _ in range(10)]
+    assert sweep(kept) == 10
+    assert all(kept.holding(job) == set() for job in jobs)
+
+
+def test_a_round_ends_with_its_time_and_the_next_goes_on(kept: Kept) -> None:
+    kept.keep_for(1, 1)
+    kept.ended_job(days=2)
+    assert sweep(kept, within_s=-1) == 0
+    assert sweep(kept) == 1
+
+
+def test_sweeps_at_once_remove_each_jobs_content_once(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 4)
+    kept.keep_for(1, 1)
+    jobs = [kept.ended_job(days=2, delivery="delivered") for _ in range(60)]
+    with ThreadPoolExecutor(4) as several:
+        removed = list(several.map(lambda _: sweep(kept), range(4)))
+    # Rows that another held were left to it, and it may have been at its own end by then.
+    removed.append(sweep(kept))
+    assert sum(removed) == len(jobs)
+    assert all(kept.holding(job) == set() for job in jobs)
+
+
+def test_feedback_that_is_given_while_the_sweep_passes_keeps_its_job(kept: Kept) -> None:
+    kept.keep_for(1, 1, labelled=True)
+    job = kept.ended_job(days=2)
+    with kept.pool.connection() as giving, giving.transaction():
+        given = job_reads.add_feedback(giving, kept.account, job, False, None, SECRET)
+        assert given is not None
+        # Held by who labels it: left out, and not waited for.
+        assert sweep(kept) == 0
+    assert sweep(kept) == 0
+    assert kept.holding(job) == ALL | {"feedback"}
+
+
+def test_feedback_that_comes_after_waits_and_is_refused(kept: Kept) -> None:
+    kept.keep_for(1, 1, labelled=True)
+    job = kept.ended_job(days=2)
+    given: list[object] = []
+
+    def give() -> None:
+        with kept.pool.connection() as connection:
+            given.append(job_reads.add_feedback(connection, kept.account, job, True, None, None))
+
+    late = threading.Thread(target=give)
+    with kept.pool.connection() as removing, removing.transaction():
+        both = What(inputs=True, outputs=True)
+        (locked,) = statements.lock_ended(removing, [job], both)
+        late.start()
+        wait_until(
+            lambda: kept.one("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1,
+            10,
+            "the feedback to wait",
+        )
+        statements.remove(removing, [locked], both, keep_feedback=True)
+    late.join(10)
+    assert given == [None]
+    assert kept.holding(job) == set()
+
+
+def test_what_was_said_of_rows_that_never_became_jobs_goes_with_the_inputs(kept: Kept) -> None:
+    kept.keep_for(1, None)
+    batch = new_id()
+    problems = json.dumps([{"path": "/input/text", "message": f'"{SECRET}" is not a number'}])
+    with kept.pool.connection() as connection:
+        connection.execute(
+            "INSERT INTO batches (id, account_id, feature_version_id, status, completed_at)"
+            " VALUES (%s, %s, %s, 'completed', clock_timestamp() - interval '2 days')",
+            (batch, kept.account, kept.version),
+        )
+        for row in range(5):
+            connection.execute(
+                "INSERT INTO batch_errors VALUES (%s, %s, 7, 'c', %s)", (batch, row + 1, problems)
+            )
+        add_job(connection, kept.account, kept.version, backfill=True)
+    sweep(kept)
+    found = kept.one("SELECT json_agg(problems), count(line) FROM batch_errors")
+    assert found == ([[{"path": "", "message": "removed"}]] * 5, 5)
+    assert kept.one("SELECT input_removed_at IS NOT NULL FROM batches")
