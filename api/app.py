@@ -104,7 +104,7 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     await health.look()
     tasks = [
         asyncio.create_task(part.run(), name=type(part).__name__)
-        for part in (keys, ready, ended, health)
+        for part in (keys, ready, ended, health, health.broker)
     ]
     try:
         yield state

@@ -11,14 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-import redis.asyncio
-import redis.exceptions
 import structlog
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
+from api.broker_watch import BrokerWatch
 from api.problems import UNMIGRATED
 from tierline import queues
-from tierline.errors import TierlineError, Unavailable
+from tierline.errors import Unavailable
 from tierline.features import Feature
 from tierline.services.apply_feature import missing_around
 from tierline.settings import Settings
@@ -28,7 +27,7 @@ from tierline.storage.features import current_versions
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
-ANSWER_S = 1.5  # what Postgres and the broker get to answer /readyz
+ANSWER_S = 1.5  # what Postgres gets to answer /readyz
 FEATURES_EVERY_S = 10.0
 WORKED = (queues.SLM, queues.DEEPER, queues.WEBHOOKS, queues.QUARANTINE, queues.MAINTENANCE)
 
@@ -54,6 +53,12 @@ class Health:
         self._dispatchers = 1
         self._features: tuple[float, dict[str, str]] = (-FEATURES_EVERY_S, {})
         self._database: str | None = None
+        self.broker = BrokerWatch(settings)
+
+    @property
+    def dispatchers(self) -> int:
+        """How many dispatchers are connected to the database."""
+        return self._dispatchers
 
     @property
     def threads(self) -> Mapping[str, int]:
@@ -97,7 +102,7 @@ class Health:
         found: dict[str, str] = {}
         if self._newer_schema is not None:
             found["database"] = self._newer_schema
-        broker = await self._broker()
+        broker = await self.broker.reason()
         if broker is not None:
             found["broker"] = broker
         if not self._dispatchers:
@@ -135,26 +140,14 @@ class Health:
         self._beats = seen
         self._threads = threads
 
-    async def _broker(self) -> str | None:
-        try:
-            client = redis.asyncio.Redis.from_url(
-                self._settings.broker, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S
-            )
-        except TierlineError as error:
-            return error.message
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                await client.ping()
-        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
-            return f"does not answer ({type(error).__name__}): jobs are taken in and wait"
-        finally:
-            await client.aclose()
-        return None
-
     async def _models(self) -> dict[str, str]:
         looked, found = self._features
         if time.monotonic() - looked > FEATURES_EVERY_S:
-            found = await asyncio.to_thread(self._missing)
+            try:
+                found = await asyncio.to_thread(self._missing)
+            except (psycopg.Error, PoolTimeout) as error:
+                # Postgres answered a moment ago: what is wrong now shows at the next look.
+                return {"features": f"could not be looked at ({type(error).__name__})"}
             self._features = (time.monotonic(), found)
         return found
 

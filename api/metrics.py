@@ -1,5 +1,10 @@
-"""The numbers behind /metrics. Those of the queues are read from Postgres at each scrape."""
+"""The numbers behind /metrics, read from Postgres at each scrape; docs/operations.md tells of them.
 
+They are of the whole installation, whichever API process gives them, but for its own requests.
+"""
+
+import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
@@ -11,7 +16,8 @@ from prometheus_client import (
 )
 from psycopg import Connection
 
-from tierline.storage import queue_reads
+from tierline.storage import last_hour, queue_reads
+from tierline.verdicts import Verdict
 
 if TYPE_CHECKING:
     from api.state import State
@@ -23,6 +29,7 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
+        self._lock = threading.Lock()
         self.requests = Counter(
             "tierline_http_requests",
             "Requests that this process answered",
@@ -39,14 +46,37 @@ class Metrics:
         self._ended = self._gauge(
             "jobs_ended_last_hour", "Jobs submitted in the last hour that ended", "status"
         )
-        self._failed = self._gauge(
-            "failed_checks_last_hour",
-            "Attempts that failed a check, of jobs submitted in the last hour",
+        self._attempts = self._gauge(
+            "attempts_last_hour",
+            "Attempts begun in the last hour that ended, by how they did",
             *("feature", "tier", "verdict"),
         )
+        self._leases_lost = self._gauge(
+            "leases_lost_last_hour", "Of those attempts, the ones whose worker was lost"
+        )
+        self._cost = self._gauge(
+            "cost_usd_last_hour",
+            "USD, as far as known, for calls booked in the last hour",
+            *("feature", "tier", "model"),
+        )
+        self._unknown_cost = self._gauge(
+            "unknown_cost_calls_last_hour",
+            "Calls booked in the last hour whose cost nobody knows",
+            "model",
+        )
+        self._webhooks_failed = self._gauge(
+            "webhooks_failed_last_hour", "Webhooks given up in the last hour"
+        )
+        self._disabled = self._gauge("webhook_endpoints_disabled", "Endpoints that get no more")
+        self._broker = self._gauge("broker_up", "1: the broker answered when it was last asked")
+        self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")
 
     def text(self, connection: Connection[Any], state: "State") -> bytes:
-        """The exposition, read anew."""
+        """The exposition, read anew. One at a time: who is told gets all of it."""
+        with self._lock:
+            return self._text(connection, state)
+
+    def _text(self, connection: Connection[Any], state: "State") -> bytes:
         threads = state.health.threads
         for depth in queue_reads.depths(connection):
             self._waiting.labels(depth.queue).set(depth.waiting)
@@ -57,10 +87,27 @@ class Metrics:
         self._ended.clear()
         for status, count in queue_reads.ended_lately(connection).items():
             self._ended.labels(status).set(count)
-        self._failed.clear()
-        for row in state.failed_checks(connection):
-            self._failed.labels(row["feature"], row["tier"], row["verdict"]).set(row["attempts"])
+        self._set_last_hour(state.last_hour.fared(connection))
+        webhooks = last_hour.webhooks(connection)
+        self._webhooks_failed.set(webhooks.failed)
+        self._disabled.set(webhooks.disabled_endpoints)
+        self._broker.set(state.health.broker.answers)
+        self._dispatchers.set(state.health.dispatchers)
         return generate_latest(self._registry)
+
+    def _set_last_hour(self, fared: Sequence[last_hour.Fared]) -> None:
+        for gauge in (self._attempts, self._cost, self._unknown_cost):
+            gauge.clear()
+        lost = 0
+        for one in fared:
+            self._cost.labels(one.feature, one.tier, one.model).inc(float(one.cost_usd))
+            self._unknown_cost.labels(one.model).inc(one.unknown_cost_calls)
+            if one.verdict is None:
+                continue
+            self._attempts.labels(one.feature, one.tier, one.verdict).inc(one.attempts)
+            if one.verdict == Verdict.WORKER_LOST:
+                lost += one.attempts
+        self._leases_lost.set(lost)
 
     def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
         return Gauge(f"tierline_{name}", words, labels, registry=self._registry)

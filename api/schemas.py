@@ -226,7 +226,7 @@ COMPONENTS: Mapping[str, Schema] = {
         },
         failed_checks={
             "type": "array",
-            "description": "of the jobs submitted in the last hour",
+            "description": "of the attempts begun in the last hour",
             "items": _object(feature=_TEXT, tier=_TEXT, verdict=_TEXT, attempts=_INT),
         },
     ),

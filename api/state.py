@@ -1,7 +1,6 @@
 """What the requests of one API process share, and how a route gets at it."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
@@ -11,9 +10,9 @@ from fastapi import Depends, Request
 from psycopg import Connection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from api.last_hour import LastHour
 from tierline.services.submit import Submitter
 from tierline.settings import Settings
-from tierline.storage import queue_reads
 from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
-
-FAILED_CHECKS_EVERY_S = 3.0  # the one question of the reports that grows with an hour's jobs
 
 
 @dataclass
@@ -42,8 +39,8 @@ class State:
     ended: EndedJobs
     health: "Health"
     metrics: "Metrics"
+    last_hour: LastHour = field(default_factory=LastHour)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-    _failed_checks: tuple[float, list[dict[str, Any]]] = (-FAILED_CHECKS_EVERY_S, [])
 
     def with_connection(
         self,
@@ -59,14 +56,6 @@ class State:
         """Wake who waits for the job, and whoever sends its webhooks; from any thread."""
         self.loop.call_soon_threadsafe(self.ended.wake, (job_id,))
         self.loop.call_soon_threadsafe(self.ready.ready)
-
-    def failed_checks(self, connection: Connection[Any]) -> list[dict[str, Any]]:
-        """Which checks failed in the last hour, at most FAILED_CHECKS_EVERY_S old."""
-        looked, found = self._failed_checks
-        if time.monotonic() - looked > FAILED_CHECKS_EVERY_S:
-            found = queue_reads.failed_checks(connection)
-            self._failed_checks = (time.monotonic(), found)
-        return found
 
 
 def state_of(request: Request) -> State:

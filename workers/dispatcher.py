@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +43,7 @@ FULL_GATHER_S = 0.025
 meanwhile."""
 GONE_LEASES = 4  # a worker's row that stands still for so many leases is removed
 BROKER_WAIT_S = 1.0  # before publishing is tried again on a broker that was away
+MOST_NAMED = 20  # jobs in one line of the log
 SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
 
 
@@ -239,9 +240,7 @@ class Watcher:
         late = self._deliveries.look(now_s, delivering, by_token)
         moved: list[UUID] = recover_lost(pool, lost) if lost else []
         if late:
-            with pool.connection() as connection:
-                for token in late:
-                    deliveries.lost(connection, token)
+            self._take_back_deliveries(late)
         self._see_workers(now_s, rows)
         expire_overdue(pool)
         with pool.connection() as connection, connection.transaction():
@@ -249,6 +248,18 @@ class Watcher:
         if self._find_lost_hints(now_s) or moved or late:
             self._dispatcher.choose_again()
         self._sweep(now_s)
+
+    def _take_back_deliveries(self, tokens: Iterable[UUID]) -> None:
+        with self._dispatcher.pool.connection() as connection:
+            for token in tokens:
+                found = deliveries.lost(connection, token)
+                if found is not None:
+                    delivery_id, job_id = found
+                    log.warning(
+                        "delivery_taken_back",
+                        delivery_id=str(delivery_id),
+                        job_id=job_id and str(job_id),
+                    )
 
     def _see_workers(self, now_s: float, rows: list[beats.WorkerBeat]) -> None:
         alive = self._alive.look(now_s, {row.worker: row.beat for row in rows})
@@ -279,7 +290,8 @@ class Watcher:
         lost = set(self._hints.look(now_s, out, self._empty_queues()))
         if not lost:
             return False
-        log.info("hints_lost", count=len(lost))
+        named = [str(jobs_out[number][0]) for number in sorted(lost) if number in jobs_out]
+        log.info("hints_lost", count=len(lost), job_ids=named[:MOST_NAMED])
         with pool.connection() as connection:
             hints.unmark(connection, [jobs_out[n][0] for n in lost if n in jobs_out])
             deliveries.unhint(

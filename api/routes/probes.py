@@ -52,5 +52,5 @@ async def readyz(state: Shared) -> Response:
     },
 )
 def metrics(connection: Database, state: Shared) -> Response:
-    """Depths, ages and threads of the queues, what ended lately, and this process's requests."""
+    """Queues, verdicts, costs, webhooks, the broker, and this process's requests."""
     return Response(state.metrics.text(connection, state), media_type=CONTENT_TYPE_LATEST)

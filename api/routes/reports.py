@@ -36,7 +36,7 @@ def get_queues(_: Read, connection: Database, state: Shared) -> Response:
                 vars(depth) | {"threads": threads.get(depth.queue, 0)}
                 for depth in queue_reads.depths(connection)
             ],
-            "failed_checks": state.failed_checks(connection),
+            "failed_checks": state.last_hour.failed_checks(connection),
         }
     )
 

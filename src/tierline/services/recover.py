@@ -110,6 +110,7 @@ def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
                 except IllegalTransition:
                     continue  # claimed meanwhile: its worker sees the deadline
             expired.append(job_id)
+            log.info("job_expired", job_id=str(job_id))
     return expired
 
 

@@ -263,10 +263,13 @@ def in_flight_tokens(connection: Connection[Any]) -> list[UUID]:
     return [token for (token,) in rows]
 
 
-def lost(connection: Connection[Any], token: UUID) -> None:
+def lost(connection: Connection[Any], token: UUID) -> tuple[UUID, UUID | None] | None:
     """The worker of a try is gone: due again at once. The try stays counted, for it may have
-    reached the receiver, and a delivery that kills its worker each time must come to an end."""
-    connection.execute(
+    reached the receiver, and a delivery that kills its worker each time must come to an end.
+
+    Returns the delivery and its job; None when the try had ended after all.
+    """
+    return connection.execute(
         """
         UPDATE deliveries SET
             claim_token = NULL, next_try_at = clock_timestamp(), last_status = NULL,
@@ -274,9 +277,10 @@ def lost(connection: Connection[Any], token: UUID) -> None:
             status = CASE WHEN tries >= %(most)s THEN %(failed)s ELSE status END,
             ended_at = CASE WHEN tries >= %(most)s THEN clock_timestamp() END
         WHERE claim_token = %(token)s AND status = 'pending'
+        RETURNING id, job_id
         """,
         {"token": token, "most": MOST_TRIES, "failed": DeliveryStatus.FAILED},
-    )
+    ).fetchone()
 
 
 def make_due(connection: Connection[Any], delivery_id: UUID) -> None:

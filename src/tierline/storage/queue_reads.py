@@ -1,4 +1,4 @@
-"""What waits and runs in each queue, and how jobs fared lately. Reads only, over partial indexes.
+"""What waits and runs in each queue, and how jobs ended lately. Reads only, over partial indexes.
 
 The last hour is found by the ids: UUIDs of version 7 begin with their milliseconds, so that a range
 of the primary key is a range of time and no index by time has to be kept.
@@ -13,7 +13,6 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import dict_row
 
 from tierline.queues import DEEPER, DEEPER_BACKFILL, QUARANTINE, SLM, SLM_BACKFILL, WEBHOOKS
-from tierline.verdicts import CHECK_FAILURES
 
 LANES = (SLM, SLM_BACKFILL, DEEPER, DEEPER_BACKFILL, QUARANTINE, WEBHOOKS)
 LATELY_S = 3600.0
@@ -51,14 +50,6 @@ FROM (
 ) depth GROUP BY queue
 """
 
-FAILED_CHECKS = """
-SELECT v.name AS feature, a.tier, a.verdict, count(*) AS attempts
-FROM attempts a JOIN jobs j ON j.id = a.job_id
-JOIN feature_versions v ON v.id = j.feature_version_id
-WHERE a.job_id >= %(since)s AND j.id >= %(since)s AND a.verdict = ANY(%(verdicts)s)
-GROUP BY v.name, a.tier, a.verdict ORDER BY v.name, a.tier, a.verdict
-"""
-
 ENDED = """
 SELECT status, count(*) FROM jobs WHERE id >= %(since)s AND completed_at IS NOT NULL GROUP BY status
 """
@@ -82,15 +73,6 @@ def depths(connection: Connection[Any]) -> list[Depth]:
     with connection.cursor(row_factory=dict_row) as cursor:
         found = {row["queue"]: Depth(**row) for row in cursor.execute(DEPTHS)}
     return [found.get(queue, Depth(queue)) for queue in LANES]
-
-
-def failed_checks(connection: Connection[Any]) -> list[dict[str, Any]]:
-    """Which checks failed how often, of the jobs submitted in the last hour."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            FAILED_CHECKS,
-            {"since": _id_at(time.time() - LATELY_S), "verdicts": sorted(CHECK_FAILURES)},
-        ).fetchall()
 
 
 def ended_lately(connection: Connection[Any]) -> dict[str, int]:

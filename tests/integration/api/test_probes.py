@@ -1,5 +1,6 @@
 """Whether the API says that it lives and can serve, with parts of it away."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -8,11 +9,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
+from starlette.testclient import TestClient
 
+from api.app import COLD_CONNECTIONS, create_app
 from tests.support.api import Api, serving
 from tests.support.waiting import wait_until
 from tierline.services.accounts import make_run_key
 from tierline.settings import settings
+from tierline.stack import postgres, valkey
 from tierline.stack.ports import free_port
 from tierline.stack.servers import running_servers
 from tierline.storage import migrate
@@ -63,14 +68,86 @@ def test_a_broker_that_is_away_is_only_told(
     settings.cache_clear()
 
 
+@pytest.mark.parametrize("frozen_first", [True, False])
+def test_a_broker_that_is_frozen_behind_its_open_port_is_told_at_once_and_nobody_waits_for_it(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen_first: bool
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    with running_servers(tmp_path / "home") as servers:
+        monkeypatch.setenv("REDIS_URL", valkey.url(servers.home))
+        settings.cache_clear()
+        assert servers.valkey is not None
+        pid = servers.valkey.pid
+        assert pid is not None
+        if frozen_first:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            with serving() as url:
+                api = Api(url, None)
+                if not frozen_first:
+                    wait_until(lambda: "broker" not in degraded(api), 20, "the broker to be seen")
+                    os.kill(pid, signal.SIGSTOP)
+                told = wait_until(
+                    lambda: "does not answer" in degraded(api).get("broker", "") and degraded(api),
+                    30,
+                    "the frozen broker to be told",
+                )
+                assert "TimeoutError" in told["broker"]
+                assert "tierline_broker_up 0.0" in api.get("/metrics").text
+                os.kill(pid, signal.SIGCONT)
+                wait_until(lambda: "broker" not in degraded(api), 30, "the broker to be back")
+                wait_until(
+                    lambda: "tierline_broker_up 1.0" in api.get("/metrics").text, 10, "its number"
+                )
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    settings.cache_clear()
+
+
+def test_a_broker_that_answers_and_takes_nothing_is_told(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    with running_servers(tmp_path / "home") as servers:
+        monkeypatch.setenv("REDIS_URL", valkey.url(servers.home))
+        settings.cache_clear()
+        with redis.Redis.from_url(valkey.url(servers.home)) as full:
+            full.config_set("maxmemory", "1")
+            assert full.ping()
+        with serving() as url:
+            api = Api(url, None)
+            reason = wait_until(lambda: degraded(api).get("broker", ""), 20, "the full broker")
+    assert "takes nothing (OutOfMemoryError)" in reason
+    settings.cache_clear()
+
+
+def test_a_busy_cold_pool_is_told_and_does_not_make_the_process_unready(api: Api) -> None:
+    app = create_app(settings())
+    with TestClient(app) as client:
+        state = app._app.state.tierline  # type: ignore[attr-defined]
+        state.cold_pool.timeout = 0.1
+        with contextlib.ExitStack() as held:
+            for _ in range(COLD_CONNECTIONS):
+                held.enter_context(state.cold_pool.connection())
+            answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert "PoolTimeout" in answer.json()["degraded"]["features"]
+
+
+def degraded(api: Api) -> dict[str, str]:
+    """What is wrong around an API that is ready."""
+    answer = api.get("/readyz")
+    assert answer.status_code == 200
+    found: dict[str, str] = answer.json()["degraded"]
+    return found
+
+
 def test_the_process_starts_without_postgres_recovers_with_it_and_stops_in_order(
     tmp_path: Path,
 ) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with running_servers(tmp_path / "home") as servers:
-        from tierline.stack import postgres, valkey
-
         database_url = postgres.url(servers.home, "postgres")
         migrate.upgrade(database_url)
         key = make_run_key(database_url, "probe")

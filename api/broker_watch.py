@@ -1,0 +1,89 @@
+"""Whether the broker answers, asked on a clock of its own.
+
+Nobody who asks this process how it is waits for a broker that hangs. A connection that is open and
+silent, as a frozen broker's is, is found by the time that an answer takes.
+"""
+
+import asyncio
+import time
+
+import redis.asyncio
+import redis.exceptions
+import structlog
+
+from tierline.errors import TierlineError
+from tierline.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 5.0
+ANSWER_S = 2.0  # what it gets to answer; a silent one shows after at most both together
+FIRST_S = 1.0  # how long who asks waits for the first answer of all
+KEY = "tierline:asked"
+KEPT_MS = 60_000
+
+
+class BrokerWatch:
+    """Writes one small key every EVERY_S, which PING would not tell: a full broker refuses it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: redis.asyncio.Redis | None = None
+        self._asked = asyncio.Event()
+        self._reason: str | None = None
+        self._answered_s = time.monotonic()
+
+    @property
+    def answers(self) -> bool:
+        """Whether it did when it was asked last."""
+        return self._asked.is_set() and self._reason is None
+
+    async def reason(self) -> str | None:
+        """What is wrong with it; None when it answers."""
+        if not self._asked.is_set():
+            try:
+                await asyncio.wait_for(self._asked.wait(), FIRST_S)
+            except TimeoutError:
+                return "has not answered yet: jobs are taken in and wait"
+        if self._reason is None:
+            return None
+        silent_s = time.monotonic() - self._answered_s
+        return f"{self._reason}, for {silent_s:.0f} s: jobs are taken in and wait"
+
+    async def run(self) -> None:
+        """Ask every EVERY_S, until cancelled."""
+        try:
+            while True:
+                before = self._reason
+                await self._ask()
+                if self._reason != before:
+                    log.warning("broker", state=self._reason or "answers")
+                self._asked.set()
+                await asyncio.sleep(EVERY_S)
+        finally:
+            await self._close()
+
+    async def _ask(self) -> None:
+        try:
+            if self._client is None:
+                self._client = redis.asyncio.Redis.from_url(
+                    self._settings.broker, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S
+                )
+            async with asyncio.timeout(ANSWER_S):
+                await self._client.set(KEY, 1, px=KEPT_MS)
+        except TierlineError as error:
+            self._reason = error.message
+        except redis.exceptions.ResponseError as error:
+            self._reason = f"answers and takes nothing ({type(error).__name__})"
+        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+            self._reason = f"does not answer ({type(error).__name__})"
+            await self._close()
+        else:
+            self._reason = None
+            self._answered_s = time.monotonic()
+
+    async def _close(self) -> None:
+        """The next question goes over a connection of its own."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()

@@ -1,0 +1,50 @@
+"""How the last hour went, remembered for a while: asking takes longer the more calls there were."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.storage import last_hour
+from tierline.storage.last_hour import Fared
+from tierline.verdicts import CHECK_FAILURES
+
+EVERY_S = 3.0
+SHARE = 20  # … or as many times what asking took: at most a twentieth of a core goes into it
+
+
+class LastHour:
+    """One per process; used from the threads of its routes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until_s = -1.0
+        self._fared: Sequence[Fared] = ()
+
+    def fared(self, connection: Connection[Any]) -> Sequence[Fared]:
+        """By feature, tier, model and verdict. While one asks, others get what there was."""
+        if time.monotonic() < self._until_s or not self._lock.acquire(blocking=self._until_s < 0):
+            return self._fared
+        try:
+            began_s = time.monotonic()
+            if began_s >= self._until_s:
+                self._fared = last_hour.fared(connection)
+                ended_s = time.monotonic()
+                self._until_s = ended_s + max(EVERY_S, SHARE * (ended_s - began_s))
+        finally:
+            self._lock.release()
+        return self._fared
+
+    def failed_checks(self, connection: Connection[Any]) -> list[dict[str, Any]]:
+        """Which checks failed how often."""
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for one in self.fared(connection):
+            if one.verdict in CHECK_FAILURES:
+                counts[one.feature, one.tier, one.verdict] += one.attempts
+        return [
+            {"feature": feature, "tier": tier, "verdict": verdict, "attempts": attempts}
+            for (feature, tier, verdict), attempts in sorted(counts.items())
+        ]
