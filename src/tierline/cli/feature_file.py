@@ -50,6 +50,9 @@ checks:
 
 routing: slm_first                      # or slm_only, frontier_only
 
+# How long inputs and outputs are kept, in days from a job's end; for good unless said:
+# retention: {{inputs_days: 30, outputs_days: 90, keep_labelled: true}}
+
 tiers:
   - name: slm
     models: [local:smollm2-135m]        # provider:model, in order of fallback

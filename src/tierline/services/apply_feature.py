@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline import providers
-from tierline.features import Feature, parse_feature
+from tierline.features import Feature, Retention, parse_feature
 from tierline.json_text import JSON
 from tierline.pricing import price_of
 from tierline.storage import features
@@ -37,9 +37,10 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
     Running jobs keep the version that they began with.
     """
     feature = parse_feature(text, SOURCE, providers.known_providers())
-    warnings = (*missing_around(feature), *unpriced(feature))
+    present = features.stored_version(connection, feature.name)
+    before = None if present is None else Feature.from_dict(present.document)
+    warnings = (*missing_around(feature), *unpriced(feature), *kept_shorter(before, feature))
     if dry_run:
-        present = features.stored_version(connection, feature.name)
         same = present is not None and present.fingerprint == feature.fingerprint()
         return Applied(feature, present if same else None, not same, warnings)
     version, changed = features.add_version(connection, feature, text)
@@ -68,6 +69,23 @@ def unpriced(feature: Feature) -> list[str]:
         for tier in feature.allowed_tiers()
         for model in tier.models
         if price_of(model, now, tier.prices) is None
+    ]
+
+
+def kept_shorter(before: Feature | None, feature: Feature) -> list[str]:
+    """What a new version's retention removes that the one before it keeps, a line each."""
+    if before is None or feature.retention is None:
+        return []
+    kept = before.retention or Retention()
+    times = (
+        ("inputs", kept.inputs_days, feature.retention.inputs_days),
+        ("outputs", kept.outputs_days, feature.retention.outputs_days),
+    )
+    return [
+        f"retention: {what} of jobs that ended more than {days:g} days ago, of every version of "
+        "this feature, are removed from now on"
+        for what, earlier, days in times
+        if days is not None and (earlier is None or days < earlier)
     ]
 
 

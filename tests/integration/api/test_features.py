@@ -96,3 +96,24 @@ def test_models_tell_who_uses_them_and_what_they_lack(api: Api) -> None:
 @pytest.mark.parametrize("path", ["none", "echo?version=9", "%00", "x" * 300])
 def test_an_unknown_feature_is_404(api: Api, path: str) -> None:
     assert api.get(f"/v1/features/{path}").status_code == 404
+
+
+def test_applying_a_shorter_retention_says_what_it_removes(api: Api) -> None:
+    form = (
+        "feature: forgetful\ninstructions: a\ninput: {}\noutput: {type: string}\n"
+        "tiers: [{name: slm, models: ['local:m']}]\n"
+    )
+
+    def warnings(retention: str) -> list[str]:
+        applied = api.post(
+            "/v1/features",
+            content=f"{form}{retention}\n",
+            headers={"Content-Type": "application/yaml"},
+        )
+        return [said for said in applied.json()["warnings"] if "retention" in said]
+
+    assert warnings("") == []
+    (said,) = warnings("retention: {outputs_days: 30}")
+    assert "outputs of jobs that ended more than 30 days ago" in said
+    assert warnings("retention: {outputs_days: 60}") == []
+    assert len(warnings("retention: {inputs_days: 7, outputs_days: 7}")) == 2

@@ -14,6 +14,7 @@ from tests.support.waiting import wait_until
 from tierline.ids import new_id
 from tierline.services import retention
 from tierline.services.retention import remove_due
+from tierline.services.sweep import sweep as clear_away
 from tierline.storage import job_reads
 from tierline.storage import retention as statements
 from tierline.storage.retention import What
@@ -211,3 +212,10 @@ def test_what_was_said_of_rows_that_never_became_jobs_goes_with_the_inputs(kept:
     found = kept.one("SELECT json_agg(problems), count(line) FROM batch_errors")
     assert found == ([[{"path": "", "message": "removed"}]] * 5, 5)
     assert kept.one("SELECT input_removed_at IS NOT NULL FROM batches")
+
+
+def test_the_sweep_of_the_maintenance_queue_removes_content(kept: Kept) -> None:
+    kept.keep_for(1, 1)
+    job = kept.ended_job(days=2)
+    clear_away(kept.pool)
+    assert kept.holding(job) == set()
