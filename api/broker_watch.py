@@ -56,6 +56,7 @@ class BrokerWatch:
             while True:
                 before = self._reason
                 await self._ask()
+                _pass_on_cancellation()
                 if self._reason != before:
                     log.warning("broker", state=self._reason or "answers")
                 self._asked.set()
@@ -87,3 +88,10 @@ class BrokerWatch:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+
+
+def _pass_on_cancellation() -> None:
+    """Raise the cancellation that redis-py swallows while it connects: it would hang the stop."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -27,7 +27,9 @@ from tierline.storage.features import current_versions
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
-ANSWER_S = 1.5  # what Postgres gets to answer /readyz
+ANSWER_S = 1.5  # how long /readyz waits for Postgres; then it tells what it knows
+SILENT_S = 5.0  # without an answer for so long, it is not usable; on a busy machine one may be late
+LAST_LOOK_S = 0.5  # what a look gets to end by itself when the process stops
 FEATURES_EVERY_S = 10.0
 WORKED = (queues.SLM, queues.DEEPER, queues.WEBHOOKS, queues.QUARANTINE, queues.MAINTENANCE)
 
@@ -52,7 +54,10 @@ class Health:
         self._threads: dict[str, int] = {}  # of live workers, by queue
         self._dispatchers = 1
         self._features: tuple[float, dict[str, str]] = (-FEATURES_EVERY_S, {})
+        self._reading: asyncio.Task[dict[str, str]] | None = None
         self._database: str | None = None
+        self._answered_s = -SILENT_S  # monotonic; before the first answer it has been silent
+        self._looking: asyncio.Task[None] | None = None
         self.broker = BrokerWatch(settings)
 
     @property
@@ -72,30 +77,47 @@ class Health:
 
     async def run(self) -> None:
         """Look every LOOK_EVERY_S, until cancelled."""
-        while True:
-            before = self._database
-            await self.look()
-            if self._database != before:
-                log.info("database", state=self._database or "answers")
-            await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            while True:
+                before = self._database
+                await self.look()
+                if self._database != before:
+                    log.info("database", state=self._database or "answers")
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            if self._looking is not None:
+                await asyncio.wait({self._looking}, timeout=LAST_LOOK_S)
+                self._looking.cancel()
 
     async def look(self) -> str | None:
-        """Look at Postgres once. Returns why it cannot be used; None when it can."""
+        """Look at Postgres once. Returns why it cannot be used; None when it can.
+
+        Who comes while another looks gets what that one finds. Giving up on a frozen server takes
+        psycopg ten seconds: nobody waits for that.
+        """
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="look")
+        await asyncio.wait({self._looking}, timeout=ANSWER_S)
+        if self._looking.done():
+            self._looking.result()
+        elif time.monotonic() - self._answered_s > SILENT_S:
+            self._see_silence("TimeoutError")
+        return self._database
+
+    async def _look(self) -> None:
         try:
-            async with self._pool.connection(timeout=ANSWER_S) as connection:
-                async with asyncio.timeout(ANSWER_S):
+            async with self._pool.connection(timeout=SILENT_S) as connection:
+                async with asyncio.timeout(SILENT_S):
                     self._see_revision(await queue_reads.revision(connection))
                     if self._wrong_schema is None:
                         self._see_beats(await queue_reads.beats(connection))
                         self._dispatchers = await queue_reads.dispatchers(connection)
+            self._answered_s = time.monotonic()
             self._database = self._wrong_schema
         except psycopg.errors.UndefinedTable:
             self._wrong_schema = self._database = UNMIGRATED
         except (psycopg.Error, PoolTimeout, OSError, TimeoutError) as error:
-            # Beats were not seen meanwhile: that is our blindness, not the workers' silence.
-            self._beats.clear()
-            self._database = f"Postgres does not answer ({type(error).__name__})"
-        return self._database
+            self._see_silence(type(error).__name__)
 
     async def degraded(self) -> dict[str, str]:
         """What is wrong around a process that is ready, by part."""
@@ -111,6 +133,11 @@ class Health:
             if not self._threads.get(queue):
                 found[f"queue:{queue}"] = "no worker beats for it"
         return found | await self._models()
+
+    def _see_silence(self, kind: str) -> None:
+        # Beats were not seen meanwhile: that is our blindness, not the workers' silence.
+        self._beats.clear()
+        self._database = f"Postgres does not answer ({kind})"
 
     def _see_revision(self, revision: str | None) -> None:
         self._wrong_schema = self._newer_schema = None
@@ -142,13 +169,19 @@ class Health:
 
     async def _models(self) -> dict[str, str]:
         looked, found = self._features
-        if time.monotonic() - looked > FEATURES_EVERY_S:
-            try:
-                found = await asyncio.to_thread(self._missing)
-            except (psycopg.Error, PoolTimeout) as error:
-                # Postgres answered a moment ago: what is wrong now shows at the next look.
-                return {"features": f"could not be looked at ({type(error).__name__})"}
-            self._features = (time.monotonic(), found)
+        if time.monotonic() - looked <= FEATURES_EVERY_S:
+            return found
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(asyncio.to_thread(self._missing))
+        # Postgres answered a moment ago; if it is silent now, the next look at it will tell.
+        await asyncio.wait({self._reading}, timeout=ANSWER_S)
+        if not self._reading.done():
+            return {"features": "could not be looked at (TimeoutError)"}
+        try:
+            found = self._reading.result()
+        except (psycopg.Error, PoolTimeout) as error:
+            return {"features": f"could not be looked at ({type(error).__name__})"}
+        self._features = (time.monotonic(), found)
         return found
 
     def _missing(self) -> dict[str, str]:

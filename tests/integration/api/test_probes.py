@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import redis
 from starlette.testclient import TestClient
@@ -121,14 +122,54 @@ def test_a_broker_that_answers_and_takes_nothing_is_told(
     settings.cache_clear()
 
 
+def test_a_postgres_that_is_frozen_is_told_to_a_probe_that_does_not_wait_long(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    with running_servers(tmp_path / "home") as servers:
+        database_url = postgres.url(servers.home)
+        migrate.upgrade(database_url)
+        monkeypatch.setenv("DATABASE_URL", database_url)
+        settings.cache_clear()
+        assert servers.postgres is not None
+        postmaster = psutil.Process(servers.postgres.pid)
+        with serving() as url:
+            probe = httpx.Client(base_url=url, timeout=6, trust_env=False)
+            wait_until(lambda: probe.get("/readyz").status_code == 200, 30, "the API to be ready")
+            frozen = [postmaster, *postmaster.children(recursive=True)]
+            for process in frozen:
+                process.suspend()
+            try:
+                told = wait_until(
+                    lambda: (found := probe.get("/readyz")).status_code == 503 and found,
+                    30,
+                    "the frozen Postgres to be told",
+                )
+                assert "does not answer" in told.json()["detail"]
+                assert probe.get("/readyz").status_code == 503
+                assert probe.get("/healthz").status_code == 200
+            finally:
+                for process in frozen:
+                    process.resume()
+            wait_until(lambda: probe.get("/readyz").status_code == 200, 60, "the API to recover")
+            probe.close()
+    settings.cache_clear()
+
+
+def test_it_stops_in_the_middle_of_whatever_it_asks(api: Api) -> None:
+    for _ in range(20):
+        with TestClient(create_app(settings())) as client:
+            assert client.get("/healthz").status_code == 200
+
+
 def test_a_busy_cold_pool_is_told_and_does_not_make_the_process_unready(api: Api) -> None:
     app = create_app(settings())
     with TestClient(app) as client:
         state = app._app.state.tierline  # type: ignore[attr-defined]
-        state.cold_pool.timeout = 0.1
         with contextlib.ExitStack() as held:
             for _ in range(COLD_CONNECTIONS):
-                held.enter_context(state.cold_pool.connection())
+                held.enter_context(state.cold_pool.connection(timeout=30))
+            state.cold_pool.timeout = 0.1
             answer = client.get("/readyz")
     assert answer.status_code == 200
     assert "PoolTimeout" in answer.json()["degraded"]["features"]
