@@ -7,13 +7,10 @@ import sys
 import uvicorn
 
 from api.app import create_app
+from api.server import configured
 from tierline import lean_start, logs
 from tierline.errors import TierlineError
 from tierline.settings import settings
-
-STOP_S = 10  # after SIGTERM: how long requests under way may still take; a wait is cut
-KEEP_ALIVE_S = 75  # longer than the usual proxy's own, so that the proxy closes first
-BACKLOG = 2048
 
 
 def main() -> int:
@@ -29,25 +26,7 @@ def main() -> int:
     except TierlineError as error:
         sys.stderr.write(f"api: {error.message}\n")
         return 2
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=arguments.host,
-            port=arguments.port,
-            loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            proxy_headers=False,  # nothing here looks at the client's address
-            server_header=False,
-            date_header=True,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=STOP_S,
-        )
-    )
+    server = uvicorn.Server(configured(app, arguments.host, arguments.port))
     lean_start.finish()
     # After its orderly stop uvicorn raises the signal again, for whoever had it before: nobody.
     signal.signal(signal.SIGTERM, lambda *_: None)

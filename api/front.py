@@ -1,16 +1,19 @@
-"""The outermost layer: the size of a body, the last resort for errors, and the count of requests.
+"""The outermost layer: the size of a body and its time, the last resort for errors, what no answer
+goes without, and the count of requests.
 
-A body over the limit is refused before it is read, or as soon as it has grown too large. What
-nobody caught becomes a problem of status 500 and one line in the log, with frames and ids only.
+A body over the limit is refused before it is read, or as soon as it has grown too large; one that
+drips is refused when its time is over. What nobody caught becomes a problem of status 500 and one
+line in the log, with frames and ids only.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable
 
 import structlog
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import of_error, problem
+from api.problems import Refused, of_error
 from api.rates import BODY_BYTES, CHARGE
 from api.submission import METHOD, PATH
 from tierline.logs import frames_of
@@ -21,8 +24,9 @@ log = structlog.get_logger(__name__)
 PARTS = "/v1/batches/"  # whose bodies are parts of many rows
 
 
-class TooLarge(Exception):
-    """The body grew over the limit while it was read."""
+PRIVATE = (b"cache-control", b"no-store")  # answers are an account's own, refusals too
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+PUBLIC = ("/docs", "/openapi.json")  # the same for everybody
 
 
 class Front:
@@ -41,14 +45,15 @@ class Front:
             await self._app(scope, receive, send)
             return
         status = 0
+        path = scope["path"]
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = _guarded(message.get("headers", ()), path)
             await send(message)
 
-        path = scope["path"]
         hot = path == PATH and scope["method"] == METHOD
         app = self._submission if hot else self._app
         limit = self._limit(path)
@@ -56,14 +61,12 @@ class Front:
         scope[BODY_BYTES] = None if chunked else length or 0
         try:
             if length is not None and length > limit:
-                await _too_large(limit)(scope, receive, sending)
-            elif chunked:
-                await app(scope, _bounded(scope, receive, limit), sending)
+                await _too_large(limit).response()(scope, receive, sending)
+            elif chunked or length:
+                bounded = _bounded(scope, receive, limit, self._settings.max_body_s)
+                await app(scope, bounded, sending)
             else:
                 await app(scope, receive, sending)
-        except TooLarge:
-            if not status:
-                await _too_large(limit)(scope, receive, sending)
         except Exception as error:
             # Also reached after Starlette has sent its own 500: it raises again, for the log.
             log.error(
@@ -96,26 +99,54 @@ def _announced(scope: Scope) -> tuple[int | None, bool]:
     return length, chunked
 
 
-def _bounded(scope: Scope, receive: Receive, limit: int) -> Receive:
+def _bounded(scope: Scope, receive: Receive, limit: int, within_s: float) -> Receive:
+    """`receive` that raises Refused for a body over `limit` bytes, or not whole in `within_s`.
+
+    The time counts from the first read, which comes after the key was found good.
+    """
     seen = 0
+    whole = False
+    until: float | None = None
 
     async def receiving() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, whole, until
+        if whole:  # what comes now is the caller's hanging up, whenever it does
+            return await receive()
+        until = until or asyncio.get_running_loop().time() + within_s
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError:
+            raise _refused(
+                "body-too-slow", f"the body was not here within {within_s:g} s"
+            ) from None
+        whole = not message.get("more_body", False)
         size = len(message.get("body", b""))
         seen += size
         if CHARGE in scope:
             scope[CHARGE](size)
         if seen > limit:
-            raise TooLarge
+            raise _too_large(limit)
         return message
 
     return receiving
 
 
-def _too_large(limit: int) -> ASGIApp:
-    headers: Mapping[str, str] = {"Connection": "close"}
-    return problem("body-too-large", f"a body here has at most {limit:,} bytes", headers=headers)
+def _too_large(limit: int) -> Refused:
+    return _refused("body-too-large", f"a body here has at most {limit:,} bytes")
+
+
+def _refused(slug: str, detail: str) -> Refused:
+    # The rest of the body is not waited for, so that nothing can follow it on the connection.
+    return Refused(slug, detail, headers={"Connection": "close"})
+
+
+def _guarded(headers: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, with those that none goes without."""
+    guarded = [*headers, NO_SNIFFING]
+    if not path.startswith(PUBLIC) and not any(name == PRIVATE[0] for name, _ in guarded):
+        guarded.append(PRIVATE)
+    return guarded
 
 
 def _route(scope: Scope) -> str:

@@ -41,6 +41,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "forbidden": (403, "The key may not do this"),
     "not-found": (404, "There is no such thing"),
     "method-not-allowed": (405, "The method is not allowed here"),
+    "body-too-slow": (408, "The body did not arrive in time"),
     "conflict": (409, "The state does not allow this"),
     "body-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The content type is not taken"),
@@ -154,7 +155,7 @@ def of_error(error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem; unexpected ones are left to the front."""
+    """Make every error of `app` a problem. Unexpected ones are raised again, for the front's log."""
 
     def handle(_: Request, error: Exception) -> Response:
         return of_error(error)
@@ -166,15 +167,23 @@ def install(app: FastAPI) -> None:
         HTTPException,
         psycopg.Error,
         PoolTimeout,
+        Exception,
     ):
         app.add_exception_handler(kind, handle)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems of a route, for its OpenAPI; where a key is asked for, its account's limits."""
-    if HTTPStatus.UNAUTHORIZED in statuses:
-        statuses = (*statuses, HTTPStatus.TOO_MANY_REQUESTS.value)
-    return {status: _document(status) for status in sorted(statuses)}
+    """The problems of a route, for its OpenAPI.
+
+    Where a key is asked for, its account's limits too; who reads a body (413) may wait for it in
+    vain.
+    """
+    found = set(statuses)
+    if HTTPStatus.UNAUTHORIZED in found:
+        found.add(HTTPStatus.TOO_MANY_REQUESTS.value)
+    if HTTPStatus.REQUEST_ENTITY_TOO_LARGE in found:
+        found.add(HTTPStatus.REQUEST_TIMEOUT.value)
+    return {status: _document(status) for status in sorted(found)}
 
 
 def _document(status: int) -> dict[str, Any]:

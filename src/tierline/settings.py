@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     # Limits of one request, applied before anything is parsed
     max_body_bytes: int = 1024 * 1024
     max_part_bytes: int = 8 * 1024 * 1024
+    max_body_s: float = 30.0  # from the first read of a body to its last byte
     max_json_depth: int = 64
     max_wait_s: float = 30.0  # the longest Prefer: wait
 

@@ -11,16 +11,14 @@ import jsonschema_rs
 import uvicorn
 
 from api.app import create_app
+from api.server import configured
 from tests.support.waiting import wait_until
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
     """The address of an API on the settings of this process, for as long as the block lasts."""
-    config = uvicorn.Config(
-        create_app(), host="127.0.0.1", port=0, ws="none", access_log=False, log_config=None
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(create_app(), "127.0.0.1", 0))
     thread = threading.Thread(target=server.run, name="api")
     thread.start()
     try:
