@@ -155,7 +155,7 @@ def of_error(error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem. Unexpected ones are raised again, for the front's log."""
+    """Make every error of `app` a problem. Unexpected ones are raised again, to be logged."""
 
     def handle(_: Request, error: Exception) -> Response:
         return of_error(error)

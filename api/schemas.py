@@ -68,6 +68,7 @@ _KEY = _object(
     expires_at=_WHEN,
     revoked_at=_WHEN,
     last_used_at=_WHEN,
+    replaced_by=_nullable("integer", description="the key that a rotation put in its place"),
 )
 
 _FEATURE: Schema = {

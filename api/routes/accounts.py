@@ -64,10 +64,10 @@ class NewKey(_Body):
 
 
 class Rotation(_Body):
-    """How to change a signing secret."""
+    """How to change a key or a signing secret."""
 
     overlap_hours: float = Field(
-        default=24.0, ge=0, le=MAX_OVERLAP_HOURS, description="how long the old one signs too"
+        default=24.0, ge=0, le=MAX_OVERLAP_HOURS, description="how long the old one holds too"
     )
 
 
@@ -186,6 +186,32 @@ def delete_key(
     return answer(_key_json(row))
 
 
+@router.post(
+    "/v1/keys/{key_id}/rotate",
+    status_code=201,
+    summary="Put a new key in a key's place",
+    responses={
+        201: shapes.documented("Made; the key is shown this once", "NewKey"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
+)
+async def rotate_key(
+    request: Request,
+    key_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+    _: Admin,
+    state: Shared,
+) -> Response:
+    """It has the old one's account, name, scopes and length of life. The old one ends with the
+    overlap."""
+    given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
+    made = await run_in_threadpool(
+        state.with_connection, services.rotate_key, key_id, given.overlap_hours
+    )
+    state.keys.forget()
+    return answer(_key_json(made.row) | {"key": made.key}, 201, SECRET)
+
+
 @router.get(
     "/v1/webhook-secret",
     tags=["webhooks"],
@@ -236,6 +262,7 @@ def _key_json(row: Any) -> dict[str, JSON]:
     return {
         **{name: row[name] for name in ("id", "account", "name", "prefix", "scopes")},
         **{name: when(row[name]) for name in times},
+        "replaced_by": row["replaced_by"],
     }
 
 

@@ -1,4 +1,4 @@
-"""`tierline keys`: make, list and revoke the API keys of accounts."""
+"""`tierline keys`: make, list, rotate and revoke the API keys of accounts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -6,8 +6,11 @@ from typing import Annotated
 import typer
 
 from tierline.cli.options import Home, Json, command_group
+from tierline.json_text import JSON
 
-app = command_group("Create, list and revoke API keys.")
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as 'keys list' says.")]
+
+app = command_group("Create, list, rotate and revoke API keys.")
 
 
 @app.command()
@@ -30,7 +33,6 @@ def create(
 ) -> None:
     """Make a key and print it. It is shown this once: only its hash is kept."""
     from tierline.cli.client import connect
-    from tierline.cli.output import line, note, print_json
 
     body: dict[str, object] = {"name": name, "scopes": scope or ["submit", "read"]}
     if account is not None:
@@ -39,14 +41,7 @@ def create(
         body["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
     with connect(home) as api:
         made = api.post("/v1/keys", json=body)
-    if as_json:
-        print_json(made)
-        return
-    note(
-        f"key {made['id']} of account {made['account']}, scopes {', '.join(made['scopes'])}; "
-        "shown this once:"
-    )
-    line(made["key"])
+    _show_new(made, as_json)
 
 
 @app.command("list")
@@ -86,8 +81,31 @@ def list_(
 
 
 @app.command()
+def rotate(
+    key_id: KeyId,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, max=168, help="How long the old key goes on.")
+    ] = 24.0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Put a new key in a key's place and print it; the old one ends after the overlap.
+
+    The new one has the same account, name and scopes, and lasts as long as the old one was given.
+    """
+    from urllib.parse import quote
+
+    from tierline.cli.client import connect
+
+    with connect(home) as api:
+        path = f"/v1/keys/{quote(key_id, safe='')}/rotate"
+        made = api.post(path, json={"overlap_hours": overlap_hours})
+    _show_new(made, as_json)
+
+
+@app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as 'keys list' says.")],
+    key_id: KeyId,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -103,6 +121,19 @@ def revoke(
         print_json(answer or {"id": key_id, "revoked": True})
     else:
         line(f"key {key_id} is revoked")
+
+
+def _show_new(made: JSON, as_json: bool) -> None:
+    from tierline.cli.output import line, note, print_json
+
+    if as_json:
+        print_json(made)
+        return
+    note(
+        f"key {made['id']} of account {made['account']}, scopes {', '.join(made['scopes'])}; "
+        "shown this once:"
+    )
+    line(made["key"])
 
 
 def _ends(revoked_at: object, expires_at: object) -> str:

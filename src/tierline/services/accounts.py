@@ -110,7 +110,7 @@ def create_key(
     owner = accounts.account_named(connection, account)
     if owner is None:
         raise NotFound(f"there is no account {account!r}")
-    key = KEY_MARK + secrets.token_urlsafe(32)
+    key = _new_key()
     row = accounts.add_key(
         connection,
         owner["id"],
@@ -131,12 +131,32 @@ def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any]:
     return row
 
 
+def rotate_key(connection: Connection[Any], key_id: int, overlap_hours: float) -> MadeKey:
+    """A new key in the place of another, which goes on for the overlap so that callers can follow.
+
+    Raises InvalidInput for an unfit overlap, NotFound, and Conflict for a key that has ended or was
+    rotated before.
+    """
+    _refuse_overlap(overlap_hours)
+    key = _new_key()
+    row = accounts.rotate_key(
+        connection, key_id, key[:SHOWN], digest_of(key), overlap_hours * 3600.0
+    )
+    if row is not None:
+        return MadeKey(key, row)
+    old = accounts.key_by_id(connection, key_id)
+    if old is None:
+        raise NotFound(f"there is no key {key_id}")
+    if old["replaced_by"] is not None:
+        raise Conflict(f"key {key_id} was rotated already: rotate key {old['replaced_by']}")
+    raise Conflict(f"key {key_id} has ended: create another")
+
+
 def rotate_webhook_secret(
     connection: Connection[Any], account_id: int, overlap_hours: float
 ) -> dict[str, Any]:
     """A new signing secret; the one before signs as well for the overlap. Raises InvalidInput."""
-    if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
-        raise InvalidInput([Problem(f"from 0 to {MAX_OVERLAP_HOURS:g}", "/overlap_hours")])
+    _refuse_overlap(overlap_hours)
     return accounts.rotate_webhook_secret(
         connection, account_id, new_secret(), overlap_hours * 3600.0
     )
@@ -179,6 +199,15 @@ def _ensure_default(connection: Connection[Any]) -> int:
 def _connect(database_url: str) -> Connection[Any]:
     parameters: dict[str, Any] = {**connect_args("keys"), "autocommit": True}
     return psycopg.connect(psycopg_url(database_url), **parameters)
+
+
+def _new_key() -> str:
+    return KEY_MARK + secrets.token_urlsafe(32)
+
+
+def _refuse_overlap(hours: float) -> None:
+    if not 0 <= hours <= MAX_OVERLAP_HOURS:
+        raise InvalidInput([Problem(f"from 0 to {MAX_OVERLAP_HOURS:g}", "/overlap_hours")])
 
 
 def _refuse_unfit(changes: Mapping[str, int | None]) -> None:

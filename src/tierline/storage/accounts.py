@@ -14,7 +14,7 @@ FIRST_KEY_LOCK = 0x7E21_0004  # two first starts at once make one admin key
 
 _KEY_COLUMNS = """
 k.id, a.name AS account, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at,
-k.last_used_at
+k.last_used_at, k.replaced_by
 """
 
 _LIMITS = ", ".join(LIMITS)
@@ -142,6 +142,52 @@ def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | Non
         " WHERE id = %s RETURNING *)"
         f" SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
         (key_id,),
+    )
+
+
+def key_by_id(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
+    """A key as it is listed, and whether it is `live`; None when there is no such key."""
+    return _one(
+        connection,
+        f"SELECT {_KEY_COLUMNS}, k.revoked_at IS NULL"
+        " AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()) AS live"
+        " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.id = %s",
+        (key_id,),
+    )
+
+
+def rotate_key(
+    connection: Connection[Any], key_id: int, prefix: str, digest: bytes, overlap_s: float
+) -> dict[str, Any] | None:
+    """Put a new key in the place of a live one that was not rotated yet; the new row as it is
+    listed, None when there is no such key to rotate.
+
+    The new one has the old one's account, name, scopes and length of life; the old one ends in
+    `overlap_s` seconds, or when it would have. Of two at once, one gets it.
+    """
+    return _one(
+        connection,
+        """
+        WITH old AS (
+            SELECT * FROM api_keys
+            WHERE id = %(id)s AND revoked_at IS NULL AND replaced_by IS NULL
+                AND (expires_at IS NULL OR expires_at > clock_timestamp())
+            FOR UPDATE
+        ), k AS (
+            INSERT INTO api_keys (account_id, name, prefix, digest, scopes, expires_at)
+            SELECT account_id, name, %(prefix)s, %(digest)s, scopes,
+                clock_timestamp() + (expires_at - created_at)
+            FROM old
+            RETURNING *
+        ), ended AS (
+            UPDATE api_keys o SET replaced_by = k.id, expires_at = least(
+                o.expires_at, clock_timestamp() + make_interval(secs => %(overlap_s)s)
+            )
+            FROM k WHERE o.id = %(id)s
+        )
+        """
+        f"SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
+        {"id": key_id, "prefix": prefix, "digest": digest, "overlap_s": overlap_s},
     )
 
 

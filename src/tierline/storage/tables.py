@@ -96,6 +96,11 @@ api_keys = Table(
     _when("expires_at"),
     _when("revoked_at"),
     _when("last_used_at", comment="kept to the minute"),
+    Column(
+        "replaced_by",
+        ForeignKey("api_keys.id"),
+        comment="the key that came in its place; it ends with the overlap",
+    ),
 )
 
 feature_versions = Table(

@@ -1,12 +1,15 @@
 """Keys and their scopes, accounts, and the secret that signs webhooks."""
 
+import base64
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.support.api import Api
+from tests.support.api import Api, serving
 from tests.support.waiting import wait_until
 from tierline.services.accounts import (
     create_key,
@@ -87,6 +90,92 @@ def test_an_expired_key_is_refused(api: Api, rows: Connection) -> None:
         "UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE id = %s", (made.row["id"],)
     )
     assert api.as_(made.key).get("/v1/jobs").status_code == 401
+
+
+def test_a_key_is_256_random_bits_behind_a_mark_that_scanners_find(rows: Connection) -> None:
+    made = {create_key(rows, "default").key for _ in range(50)}
+    assert len(made) == 50
+    for key in made:
+        assert re.fullmatch(r"tl_[A-Za-z0-9_-]{43}", key)
+        assert len(base64.urlsafe_b64decode(key.removeprefix("tl_") + "=")) == 32
+
+
+def test_a_rotated_key_goes_on_beside_the_new_one_until_the_overlap_is_over(
+    api: Api, rows: Connection
+) -> None:
+    old = api.post("/v1/keys", json={"name": "till", "scopes": ["read"]}).json()
+    made = api.post(f"/v1/keys/{old['id']}/rotate", json={"overlap_hours": 2})
+    new = made.json()
+    assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
+    assert (new["account"], new["name"], new["scopes"]) == ("default", "till", ["read"])
+    assert new["key"] != old["key"]
+    assert new["expires_at"] is None
+    clients = [api.as_(old["key"]), api.as_(new["key"])]
+    assert [client.get("/v1/jobs").status_code for client in clients] == [200, 200]
+
+    listed = {row["id"]: row for row in api.get("/v1/keys").json()["data"]}
+    assert listed[old["id"]]["replaced_by"] == new["id"]
+    left = datetime.fromisoformat(listed[old["id"]]["expires_at"]) - datetime.now(UTC)
+    assert timedelta(hours=1.9) < left <= timedelta(hours=2)
+
+    rows.execute("UPDATE api_keys SET expires_at = now() WHERE id = %s", (old["id"],))
+    wait_until(lambda: clients[0].get("/v1/jobs").status_code == 401, 5, "the old key to end")
+    assert clients[1].get("/v1/jobs").status_code == 200
+
+
+def test_without_an_overlap_the_old_key_ends_at_once(api: Api) -> None:
+    old = api.post("/v1/keys", json={}).json()
+    client = api.as_(old["key"])
+    assert client.get("/v1/jobs").status_code == 200
+    api.post(f"/v1/keys/{old['id']}/rotate", json={"overlap_hours": 0})
+    assert client.get("/v1/jobs").status_code == 401
+
+
+def test_a_rotation_gives_the_same_length_of_life_and_never_prolongs_the_old_key(
+    api: Api, rows: Connection
+) -> None:
+    soon = datetime.now(UTC) + timedelta(minutes=30)
+    old = create_key(rows, "default", ("read",), expires_at=soon)
+    new = api.post(f"/v1/keys/{old.row['id']}/rotate", json={"overlap_hours": 24}).json()
+    left = datetime.fromisoformat(new["expires_at"]) - datetime.now(UTC)
+    assert timedelta(minutes=29) < left <= timedelta(minutes=30)
+    kept = rows.execute("SELECT expires_at FROM api_keys WHERE id = %s", (old.row["id"],))
+    assert kept.fetchone() == (soon,)
+
+
+def test_a_key_that_ended_or_was_rotated_is_not_rotated(api: Api, rows: Connection) -> None:
+    def rotate(key_id: int) -> tuple[int, str]:
+        answer = api.post(f"/v1/keys/{key_id}/rotate", json={})
+        return answer.status_code, answer.json()["detail"]
+
+    once = create_key(rows, "default").row["id"]
+    new = api.post(f"/v1/keys/{once}/rotate", json={}).json()["id"]
+    assert rotate(once) == (409, f"key {once} was rotated already: rotate key {new}")
+    gone = create_key(rows, "default").row["id"]
+    api.send("DELETE", f"/v1/keys/{gone}")
+    assert rotate(gone) == (409, f"key {gone} has ended: create another")
+    assert rotate(999_999)[0] == 404
+    assert api.post(f"/v1/keys/{new}/rotate", json={"overlap_hours": 169}).status_code == 422
+
+
+def test_of_rotations_at_once_one_makes_a_key(api: Api, rows: Connection) -> None:
+    old = create_key(rows, "default", name="contended").row["id"]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda _: api.post(f"/v1/keys/{old}/rotate", json={}).status_code, range(6))
+        )
+    assert sorted(answers) == [201, 409, 409, 409, 409, 409]
+    count = rows.execute("SELECT count(*) FROM api_keys WHERE name = 'contended'").fetchone()
+    assert count == (2,)
+
+
+def test_when_a_key_was_last_used_is_noted(api: Api, rows: Connection) -> None:
+    made = api.post("/v1/keys", json={"name": "used"}).json()
+    assert made["last_used_at"] is None
+    with serving() as url:
+        Api(url, made["key"]).get("/v1/jobs")
+    listed = {row["id"]: row for row in api.get("/v1/keys").json()["data"]}
+    assert listed[made["id"]]["last_used_at"] is not None
 
 
 @pytest.mark.parametrize(

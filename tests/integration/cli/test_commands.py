@@ -156,6 +156,19 @@ def test_a_key_is_shown_once_works_and_ends_when_revoked(tierline: Tierline, fea
     assert "revoked" in tierline("keys", "list").out
 
 
+def test_a_rotated_key_is_shown_once_and_the_old_one_ends_with_its_overlap(
+    tierline: Tierline, feature: str
+) -> None:
+    made = json.loads(tierline("keys", "create", "--name", "door", "--json").out)
+    ran = tierline("keys", "rotate", made["id"], "--overlap-hours", 0)
+    assert ran.code == 0, ran.err
+    new = ran.out.strip()
+    assert new.startswith("tl_")
+    assert new not in tierline("keys", "list").out
+    assert tierline("jobs", "list", key=new).code == 0
+    assert tierline("keys", "rotate", made["id"]).code == 1
+
+
 def test_a_key_that_nobody_knows_is_one_line_without_the_key(tierline: Tierline) -> None:
     ran = tierline("jobs", "list", key="tl_nonsense")
     assert ran.code == 1
