@@ -26,7 +26,7 @@ PARTS = "/v1/batches/"  # whose bodies are parts of many rows
 
 PRIVATE = (b"cache-control", b"no-store")  # answers are an account's own, refusals too
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-PUBLIC = ("/docs", "/openapi.json")  # the same for everybody
+PUBLIC = ("/docs", "/swagger/", "/openapi.json")  # the same for everybody
 
 
 class Front:

@@ -1,0 +1,326 @@
+"""Who is let in where: every route against every key that must not open it.
+
+A route of the OpenAPI document without a row here fails, and so does a row without a route.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from starlette.routing import Route
+
+import api.routes
+from api.app import create_routes
+from api.metrics import Metrics
+from tests.support.api import Api
+from tierline.services.accounts import create_key, revoke_key
+from tierline.settings import settings
+
+Connection = psycopg.Connection[Any]
+Scopes = tuple[str, ...]
+
+
+class Whose(Enum):
+    """What another account's good key meets."""
+
+    ONE = "404, as for what does not exist, and nothing changes"
+    LIST = "a list without what is not its own"
+    OWN = "something of its own, which the first account does not see"
+    ALL = "the same for every account: features, queues, and what administrators share"
+    PUBLIC = "no key is asked for"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One route. `opens`: the scopes that are enough together; admin always is."""
+
+    whose: Whose
+    opens: Scopes = ()
+    body: Any = None
+    content: bytes | None = None  # in place of a JSON body
+    kind: str = "application/json"
+    query: dict[str, str] = field(default_factory=dict)
+
+    def request(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"params": self.query}
+        if self.content is not None:
+            return {**found, "content": self.content, "headers": {"Content-Type": self.kind}}
+        return found if self.body is None else {**found, "json": self.body}
+
+
+READ, SUBMIT, ADMIN = ("read",), ("submit",), ("admin",)
+MANAGE = ("submit", "read")
+JOB = {"feature": "echo", "input": {"text": "whose?"}}
+ENDPOINT = {"url": "https://hooks.example.com/x"}
+PART = b'{"input": {"text": "a row"}}\n'
+NDJSON = "application/x-ndjson"
+YAML = b"""feature: access
+instructions: Echo.
+input: {type: object}
+output: {type: string}
+tiers: [{name: slm, models: ["openai:small"]}]
+"""
+ONE, LIST, OWN, ALL = Whose.ONE, Whose.LIST, Whose.OWN, Whose.ALL
+
+ROWS: dict[tuple[str, str], Row] = {
+    ("post", "/v1/jobs"): Row(OWN, SUBMIT, JOB),
+    ("get", "/v1/jobs"): Row(LIST, READ),
+    ("get", "/v1/jobs/{job_id}"): Row(ONE, READ),
+    ("post", "/v1/jobs/{job_id}/cancel"): Row(ONE, SUBMIT),
+    ("post", "/v1/jobs/{job_id}/retry"): Row(ONE, SUBMIT),
+    ("get", "/v1/jobs/{job_id}/attempts"): Row(ONE, READ),
+    ("post", "/v1/jobs/{job_id}/feedback"): Row(ONE, SUBMIT, {"correct": True}),
+    ("post", "/v1/batches"): Row(OWN, SUBMIT, {"feature": "echo"}),
+    ("get", "/v1/batches"): Row(LIST, READ),
+    ("get", "/v1/batches/{batch_id}"): Row(ONE, READ),
+    ("put", "/v1/batches/{batch_id}/parts/{number}"): Row(ONE, SUBMIT, content=PART, kind=NDJSON),
+    ("get", "/v1/batches/{batch_id}/parts"): Row(ONE, READ),
+    ("post", "/v1/batches/{batch_id}/seal"): Row(ONE, SUBMIT, {"parts": 0}),
+    ("post", "/v1/batches/{batch_id}/cancel"): Row(ONE, SUBMIT),
+    ("get", "/v1/batches/{batch_id}/output"): Row(ONE, READ),
+    ("get", "/v1/batches/{batch_id}/errors"): Row(ONE, READ),
+    ("get", "/v1/features"): Row(ALL, READ),
+    ("post", "/v1/features"): Row(ALL, ADMIN, content=YAML, kind="application/yaml"),
+    ("get", "/v1/features/{name}"): Row(ALL, READ),
+    ("get", "/v1/models"): Row(ALL, READ),
+    ("get", "/v1/queues"): Row(ALL, READ),
+    ("get", "/v1/usage"): Row(LIST, READ, query={"group_by": "feature"}),
+    ("post", "/v1/webhook-endpoints"): Row(OWN, MANAGE, ENDPOINT),
+    ("get", "/v1/webhook-endpoints"): Row(LIST, READ),
+    ("get", "/v1/webhook-endpoints/{endpoint_id}"): Row(ONE, READ),
+    ("patch", "/v1/webhook-endpoints/{endpoint_id}"): Row(ONE, MANAGE, {"description": "x"}),
+    ("delete", "/v1/webhook-endpoints/{endpoint_id}"): Row(ONE, MANAGE),
+    ("post", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): Row(ONE, MANAGE, {}),
+    ("post", "/v1/webhook-endpoints/{endpoint_id}/test"): Row(ONE, MANAGE),
+    ("get", "/v1/webhook-deliveries"): Row(LIST, READ),
+    ("get", "/v1/webhook-deliveries/{delivery_id}"): Row(ONE, READ),
+    ("post", "/v1/webhook-deliveries/{delivery_id}/resend"): Row(ONE, MANAGE),
+    # Administrators look after the whole installation, whichever account their key is of.
+    ("get", "/v1/accounts"): Row(ALL, ADMIN),
+    ("post", "/v1/accounts"): Row(ALL, ADMIN, {"name": "made by the walk"}),
+    ("patch", "/v1/accounts/{name}"): Row(ALL, ADMIN, {"weight": 1}),
+    ("get", "/v1/keys"): Row(ALL, ADMIN),
+    ("post", "/v1/keys"): Row(ALL, ADMIN, {}),
+    ("delete", "/v1/keys/{key_id}"): Row(ALL, ADMIN),
+    ("post", "/v1/keys/{key_id}/rotate"): Row(ALL, ADMIN, {}),
+    ("get", "/v1/webhook-secret"): Row(OWN, ADMIN),
+    ("post", "/v1/webhook-secret/rotate"): Row(OWN, ADMIN, {}),
+    ("get", "/healthz"): Row(Whose.PUBLIC),
+    ("get", "/readyz"): Row(Whose.PUBLIC),
+    ("get", "/metrics"): Row(Whose.PUBLIC),
+}
+# Not in the document: the document itself and the page that shows it, the same for everybody.
+UNLISTED = {"/", "/openapi.json", "/docs"}
+
+LOCKED = [route for route, row in ROWS.items() if row.whose is not Whose.PUBLIC]
+NAMES = {route: f"{route[0].upper()} {route[1]}" for route in ROWS}
+
+
+def routes_where(*whose: Whose) -> list[tuple[str, str]]:
+    return [route for route, row in ROWS.items() if row.whose in whose]
+
+
+class Things:
+    """Makes one thing of the first account of each kind that a path may name, anew each time."""
+
+    def __init__(self, api: Api, rows: Connection) -> None:
+        self._api = api
+        self._rows = rows
+
+    def path(self, template: str) -> str:
+        return template.format_map(_Filled(self.one)) if "{" in template else template
+
+    def one(self, name: str) -> str:
+        make: dict[str, Callable[[], Any]] = {
+            "job_id": lambda: self._api.submit()["id"],
+            "batch_id": lambda: self._api.post("/v1/batches", json={"feature": "echo"}).json()[
+                "id"
+            ],
+            "endpoint_id": self._endpoint,
+            "delivery_id": lambda: self._api.post(
+                f"/v1/webhook-endpoints/{self._endpoint()}/test"
+            ).json()["id"],
+            "key_id": lambda: create_key(self._rows, "default").row["id"],
+            "number": lambda: 1,
+            "name": lambda: "default",  # an account's, and below a feature's
+        }
+        return str(make[name]())
+
+    def _endpoint(self) -> str:
+        # An account has a bounded number of them.
+        for row in self._api.get("/v1/webhook-endpoints").json()["data"][5:]:
+            self._api.send("DELETE", f"/v1/webhook-endpoints/{row['id']}")
+        return str(self._api.post("/v1/webhook-endpoints", json=ENDPOINT).json()["id"])
+
+
+class _Filled(dict[str, str]):
+    def __init__(self, make: Callable[[str], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> str:
+        return self._make(name)
+
+
+@pytest.fixture(scope="module")
+def things(api: Api, rows: Connection) -> Things:
+    return Things(api, rows)
+
+
+@pytest.fixture(scope="module")
+def keyed(api: Api, rows: Connection, other: Api) -> Iterator[Callable[..., Api]]:
+    """A client with a new key of those scopes; one each time it is the same."""
+    made: dict[tuple[str, Scopes], Api] = {}
+
+    def client(scopes: Scopes, account: str = "default") -> Api:
+        if (account, scopes) not in made:
+            made[account, scopes] = api.as_(create_key(rows, account, scopes).key)
+        return made[account, scopes]
+
+    yield client
+    for one in made.values():
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def dead_keys(rows: Connection) -> dict[str, str]:
+    """Keys that opened everything once, or never."""
+    revoked = create_key(rows, "default", ADMIN)
+    revoke_key(rows, revoked.row["id"])
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    expired = create_key(rows, "default", ADMIN, expires_at=soon)
+    rows.execute(
+        "UPDATE api_keys SET expires_at = clock_timestamp() WHERE id = %s", (expired.row["id"],)
+    )
+    good = create_key(rows, "default", ADMIN).key
+    return {
+        "wrong": "tl_" + "A" * 43,
+        "revoked": revoked.key,
+        "expired": expired.key,
+        "cut short": good[:-1],
+        "prolonged": good + "A",
+        "in other letters": good.swapcase(),
+        "not a key at all": "' OR 1=1 --",
+    }
+
+
+def ask(client: Api, route: tuple[str, str], path: str) -> httpx.Response:
+    return client.send(route[0].upper(), path, **ROWS[route].request())
+
+
+def named(things: Things, route: tuple[str, str]) -> str:
+    template = route[1].replace("/v1/features/{name}", "/v1/features/echo")
+    return things.path(template)
+
+
+def test_every_route_has_a_row_and_every_row_a_route(api: Api) -> None:
+    told = {(method, path) for path, methods in api.document["paths"].items() for method in methods}
+    assert told == set(ROWS)
+
+
+def test_nothing_is_served_that_the_document_does_not_tell_of_but_its_own_page(
+    environment: None,
+) -> None:
+    app = create_routes(settings(), Metrics())
+    beside = {route.path for route in app.routes if isinstance(route, Route)}
+    assert {path for path in beside if not path.startswith("/swagger/")} == UNLISTED
+    for name in (module.name for module in pkgutil.iter_modules(api.routes.__path__)):
+        router = importlib.import_module(f"api.routes.{name}").router
+        assert all(route.include_in_schema for route in router.routes), name
+
+
+@pytest.mark.parametrize("route", LOCKED, ids=NAMES.get)
+def test_no_dead_or_missing_key_opens_a_route(
+    api: Api, things: Things, dead_keys: dict[str, str], route: tuple[str, str]
+) -> None:
+    path = named(things, route)
+    answer = ask(api.as_(None), route, path)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    for what, key in dead_keys.items():
+        answer = ask(api.as_(key), route, path)
+        assert answer.status_code == 401, what
+        assert key not in answer.text
+        assert "invalid_token" in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("route", LOCKED, ids=NAMES.get)
+def test_a_key_opens_a_route_with_all_its_scopes_and_with_none_less(
+    things: Things, keyed: Callable[..., Api], route: tuple[str, str]
+) -> None:
+    opens = ROWS[route].opens
+    small: list[Scopes] = [
+        ("submit", "read") if opens == ADMIN else tuple({"submit", "read"} - {scope})
+        for scope in opens
+    ]
+    path = named(things, route)
+    for scopes in small:
+        answer = ask(keyed(scopes), route, path)
+        assert answer.status_code == 403, scopes
+        assert answer.json()["type"] == "urn:tierline:problem:forbidden"
+    answer = ask(keyed(opens), route, path)
+    assert answer.status_code < 300 or answer.status_code == 409, answer.text
+
+
+@pytest.mark.parametrize("scopes", [("submit", "read"), ADMIN], ids=" and ".join)
+@pytest.mark.parametrize("route", routes_where(Whose.ONE), ids=NAMES.get)
+def test_what_is_anothers_is_to_a_good_key_what_does_not_exist(
+    api: Api, things: Things, keyed: Callable[..., Api], route: tuple[str, str], scopes: Scopes
+) -> None:
+    stranger = keyed(scopes, "other")
+    path = named(things, route)
+    root = "/".join(path.split("/")[:4])
+    mine = root.rpartition("/")[2]
+    before = api.get(root).json()
+
+    answer = ask(stranger, route, path)
+
+    assert answer.status_code == 404
+    nobodys = str(uuid4())
+    nothing = ask(stranger, route, path.replace(mine, nobodys))
+    assert answer.json() == {
+        **nothing.json(),
+        "detail": nothing.json()["detail"].replace(nobodys, mine),
+    }
+    assert api.get(root).json() == before
+
+
+@pytest.mark.parametrize("scopes", [("submit", "read"), ADMIN], ids=" and ".join)
+@pytest.mark.parametrize("route", routes_where(Whose.LIST), ids=NAMES.get)
+def test_a_list_holds_nothing_of_another_account(
+    things: Things,
+    rows: Connection,
+    keyed: Callable[..., Api],
+    route: tuple[str, str],
+    scopes: Scopes,
+) -> None:
+    for name in ("job_id", "batch_id", "delivery_id"):
+        things.one(name)
+    path = route[1]
+    mine = ask(keyed(ADMIN), route, path).json()["data"]
+    theirs = ask(keyed(scopes, "other"), route, path).json()["data"]
+    assert mine or path == "/v1/usage"
+    assert not {str(row.get("id")) for row in mine} & {str(row.get("id")) for row in theirs}
+    if path == "/v1/usage":
+        assert theirs == []
+
+
+@pytest.mark.parametrize("route", routes_where(Whose.OWN), ids=NAMES.get)
+def test_what_a_key_makes_is_its_own_accounts(
+    api: Api, keyed: Callable[..., Api], route: tuple[str, str]
+) -> None:
+    path = route[1]
+    made = ask(keyed(ADMIN, "other"), route, path)
+    assert made.status_code < 300
+    if "webhook-secret" in path:
+        assert made.json()["secret"] != api.get("/v1/webhook-secret").json()["secret"]
+    else:
+        assert api.get(f"{path}/{made.json()['id']}").status_code == 404
