@@ -11,6 +11,7 @@ from api.server import configured
 from tierline import lean_start, logs
 from tierline.errors import TierlineError
 from tierline.settings import settings
+from tierline.storage.engine import psycopg_url
 
 
 def main() -> int:
@@ -22,6 +23,7 @@ def main() -> int:
     try:
         logs.configure("api")
         config = settings()
+        psycopg_url(config.database)  # said now rather than in the log
         app = create_app(config)
     except TierlineError as error:
         sys.stderr.write(f"api: {error.message}\n")

@@ -10,6 +10,7 @@ from celery.exceptions import SecurityWarning
 from tierline import logs, queues
 from tierline.errors import TierlineError
 from tierline.settings import settings
+from tierline.storage.engine import psycopg_url
 
 SWITCH_S = 0.001
 """How long a thread keeps the interpreter before another gets it. With Python's 5 ms the consumer,
@@ -29,10 +30,10 @@ def main() -> int:
             parser.error(f"there is no queue {name!r}: choose from {', '.join(queues.ALL)}")
     if arguments.threads is not None and arguments.threads < 1:
         parser.error("--threads: at least 1")
-    logs.configure(arguments.name)
     try:
+        logs.configure(arguments.name)
         threads = arguments.threads or settings().worker_threads
-        settings().database  # noqa: B018 - said now rather than at the first hint
+        psycopg_url(settings().database)  # said now rather than at the first hint
         from workers.app import app
         from workers.pool import TaskPool
         from workers.process import install

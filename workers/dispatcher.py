@@ -26,7 +26,7 @@ from tierline.services.dispatch import Dispatch, pools_with_jobs
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints
-from tierline.storage.engine import PLANNED_ONCE, create_pool
+from tierline.storage.engine import PLANNED_ONCE, create_pool, psycopg_url
 from tierline.storage.notify import DONE, READY, listen
 from tierline.storage.repeat import PASSING
 from workers.hints import BROKER_AWAY, Lists, publish
@@ -316,10 +316,10 @@ class Watcher:
 
 def main() -> int:
     """Run until SIGTERM or Ctrl-C; exit code 2 when a setting is missing."""
-    logs.configure("dispatcher")
     try:
+        logs.configure("dispatcher")
         config = settings()
-        config.database  # noqa: B018 - said before Celery is told of the broker
+        psycopg_url(config.database)  # said before Celery is told of the broker
         from workers.app import app
 
         dispatcher = Dispatcher(config, app)

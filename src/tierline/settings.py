@@ -7,12 +7,14 @@ stand under TIERLINE_. Nothing else in the tree reads the environment for settin
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tierline.errors import UsageError
 from tierline.limits import Limits
+from tierline.model_urls import check_model_url, local_urls
 
 Network = IPv4Network | IPv6Network
 
@@ -73,6 +75,17 @@ class Settings(BaseSettings):
     def _none(cls, value: object) -> object:
         return None if value == "" else value
 
+    @field_validator("openai_base_url")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        return check_model_url(value)
+
+    @field_validator("local_url")
+    @classmethod
+    def _plain_each(cls, value: str | None) -> str | None:
+        local_urls(value)
+        return value
+
     @field_validator("webhook_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -106,7 +119,20 @@ class Settings(BaseSettings):
             raise UsageError(
                 "REDIS_URL is not set: name a Redis 6.2+ or Valkey, or run 'tierline up'"
             )
-        return self.redis_url.get_secret_value()
+        url = self.redis_url.get_secret_value()
+        try:
+            urlsplit(url).port  # noqa: B018 - whoever reads it next would quote what does not fit
+        except ValueError:
+            raise UsageError(
+                "REDIS_URL cannot be read: it is redis://:PASSWORD@HOST:PORT/DB, with special"
+                " characters of the password written as %2F and the like"
+            ) from None
+        return url
+
+
+def _variable(place: str) -> str:
+    """The environment's name of what pydantic calls by its field, or by its alias already."""
+    return place if place.isupper() else f"TIERLINE_{place.upper()}"
 
 
 @cache
@@ -116,7 +142,7 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         parts = [
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            f"{_variable(str(item['loc'][0]))}: {item['msg'].removeprefix('Value error, ')}"
             for item in error.errors()
         ]
         raise UsageError("settings: " + "; ".join(parts)) from None

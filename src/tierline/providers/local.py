@@ -3,9 +3,7 @@
 TIERLINE_LOCAL_URL names one server for every model, or `model=url` pairs separated by commas.
 """
 
-from collections.abc import Mapping
-
-from tierline.errors import UsageError
+from tierline.model_urls import ANY, local_urls
 from tierline.providers.openai_chat import chat_body, read_completion
 from tierline.providers.transport import Transport
 from tierline.providers.types import CallFailed, Completion, CompletionRequest
@@ -13,19 +11,6 @@ from tierline.settings import Settings
 from tierline.verdicts import Verdict
 
 MOST_LOGPROBS = 500
-ANY = ""  # the key of a server that takes every model
-
-
-def local_urls(setting: str | None) -> Mapping[str, str]:
-    """Model → URL from TIERLINE_LOCAL_URL. Raises UsageError for a pair that is none."""
-    urls: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in (setting or "").split(","))):
-        head, equals, tail = part.partition("=")
-        model, url = (head, tail) if equals and "://" not in head else (ANY, part)
-        if "://" not in url:
-            raise UsageError(f"TIERLINE_LOCAL_URL: {part!r} is neither a URL nor model=URL")
-        urls[model] = url
-    return urls
 
 
 class Local:

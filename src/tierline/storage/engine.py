@@ -7,8 +7,11 @@ themselves in pg_stat_activity and never wait for a lock, or inside a transactio
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
+from tierline.errors import UsageError
 from tierline.settings import settings
 
 # A statement of the product takes milliseconds; what takes this long is stuck, and must not hold
@@ -38,9 +41,23 @@ def connect_args(name: str, session: str = SESSION) -> Mapping[str, Any]:
 
 
 def psycopg_url(url: str) -> str:
-    """The URL as psycopg takes it; SQLAlchemy's spelling with a driver is accepted too."""
+    """The URL as psycopg takes it; SQLAlchemy's spelling with a driver is accepted too.
+
+    Raises UsageError for one that libpq cannot read: libpq's own words would quote the password.
+    """
     scheme, separator, rest = url.partition("://")
-    return f"postgresql{separator}{rest}" if scheme.startswith("postgres") else url
+    found = f"postgresql{separator}{rest}" if scheme.startswith("postgres") else url
+    try:
+        parts = conninfo_to_dict(found)
+        readable = all(port.isdigit() for port in str(parts.get("port", 0)).split(","))
+    except psycopg.Error:
+        readable = False
+    if not readable:
+        raise UsageError(
+            "DATABASE_URL cannot be read: it is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with"
+            " % and other special characters of the password written as %25 and the like"
+        )
+    return found
 
 
 def create_pool(

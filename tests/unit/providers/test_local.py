@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
-from tierline.errors import UsageError
 from tierline.features import ModelRef
 from tierline.prompts import Message
-from tierline.providers.local import Local, local_urls
+from tierline.providers.local import Local
 from tierline.providers.types import CallFailed, CompletionRequest
 from tierline.settings import Settings
 
@@ -66,8 +65,3 @@ def test_a_model_that_no_server_runs_fails_for_good() -> None:
 
 def test_without_a_local_server_it_says_what_is_missing() -> None:
     assert Local(Settings(local_url=None)).missing() is not None
-
-
-def test_a_setting_that_is_no_url_is_refused() -> None:
-    with pytest.raises(UsageError, match="neither a URL nor model=URL"):
-        local_urls("small")
