@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.support.docs import Block, blocks
+from tests.support.flower import tasks
 from tests.support.up import environment
 from tests.support.waiting import wait_until
 from tierline.stack.ports import free_port
@@ -115,12 +116,8 @@ def in_flower(walk: Walk) -> set[str]:
     found = re.search(r"Flower +(\S+) +\(user (\S+), password (\S+)\)", walk.staying[0].read_text())
     assert found is not None
     address, *credentials = found.groups()
-    asked = {"draw": "1", "start": "0", "length": "50", "order[0][column]": "0"}
-    asked |= {"columns[0][data]": "name", "order[0][dir]": "asc", "search[value]": ""}
-    answer = httpx.get(
-        f"{address}/tasks/datatable", params=asked, auth=(credentials[0], credentials[1])
-    )
-    return {task["name"] for task in answer.json()["data"]}
+    with httpx.Client(base_url=address, auth=(credentials[0], credentials[1])) as client:
+        return {str(task["name"]) for task in tasks(client)}
 
 
 def first_words(text: str) -> list[str]:

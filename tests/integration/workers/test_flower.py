@@ -9,19 +9,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.support.flower import tasks
 from tests.support.waiting import wait_until
 from tierline.stack import valkey
 from tierline.stack.ports import free_port
 from tierline.stack.servers import Servers
 
 AUTH = ("tester", "open-sesame")
-ALL_TASKS = {
-    "draw": "1",
-    "start": "0",
-    "length": "50",
-    "order[0][column]": "0",
-    "columns[0][data]": "name",
-}
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +46,6 @@ def answers(client: httpx.Client) -> bool:
         return client.get("/healthcheck").status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def tasks(client: httpx.Client) -> list[dict[str, object]]:
-    answer = client.get("/tasks/datatable", params=ALL_TASKS)
-    found: list[dict[str, object]] = answer.json()["data"]
-    return found
 
 
 def states(client: httpx.Client) -> set[object]:
