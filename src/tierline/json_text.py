@@ -6,6 +6,7 @@ does not repair: see `tierline.checks.json_repair`.
 """
 
 import json
+import re
 from typing import Any, NoReturn, TypeAlias
 
 from tierline.errors import TierlineError
@@ -13,6 +14,7 @@ from tierline.errors import TierlineError
 # What json.loads gives. Any, because its shape is known to a schema and not to the type checker.
 JSON: TypeAlias = Any
 
+_PLAIN_NAME = re.compile(r"[\w.-]{1,40}")
 MAX_DEPTH = 64  # arrays and objects inside each other; real inputs and answers stay below 10
 
 
@@ -91,7 +93,7 @@ def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise NotJson(f"the name {short(name)} stands twice in one object")
+                raise NotJson(f"the name {name_told(name)} stands twice in one object")
             seen.add(name)
     return found
 
@@ -104,6 +106,12 @@ _DECODER = json.JSONDecoder(
 def short(text: str, limit: int = 60) -> str:
     """`text` quoted and cut to `limit` characters, for messages."""
     return json.dumps(text if len(text) <= limit else text[: limit - 1] + "…", ensure_ascii=False)
+
+
+def name_told(name: str) -> str:
+    """A member's name that came from outside, quoted for a message; its words left out unless it is
+    one plain word: messages are told to models, and a name can be a sentence."""
+    return short(name) if _PLAIN_NAME.fullmatch(name) else '"…"'
 
 
 def _refuse_unfit(value: JSON, max_depth: int) -> None:

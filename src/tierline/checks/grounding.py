@@ -23,6 +23,9 @@ _STEP = re.compile(r"[^.\[\]]+|\[\]")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ].*)?")
 _JOINS = "-/_"  # what holds the pieces of a code together
 _PIECE = 3  # letters: "INV-" belongs to the code behind it, "Order-" need not
+_NEAR = 64  # characters beside a match that are looked at for the rest of its code
+_MOST_PLACES = 10_000  # of one value in one text that are looked at: "aa" in a million a's ends
+_LONGEST_AMOUNT = 80  # characters, with its currency and signs
 _SHORT = 4  # below this many letters and digits, spacing counts: "12" does not stand in "1 2"
 
 
@@ -84,6 +87,8 @@ class Ground:
 
     def _holds_as_number(self, plain: str) -> bool:
         """A text that is nothing but an amount, such as "1250.00 EUR", stands where it does."""
+        if len(plain) > _LONGEST_AMOUNT:
+            return False  # the pattern below takes time by the cube of what it reads
         if not re.fullmatch(r"[^\w]*[a-z]{0,3}[^\w]*\d[\d.,'’ ]*[^\w]*[a-z]{0,3}[^\w]*", plain):
             return False
         return any(self._holds_number(number) for number in numbers_in(plain) if number >= 0)
@@ -155,27 +160,30 @@ class _Text:
         if not needle.compact:
             return needle.plain.strip() in self.plain
         size = len(needle.compact)
-        at = self.compact.find(needle.compact)
-        while at >= 0:
+        at = -1
+        for _ in range(_MOST_PLACES):
+            at = self.compact.find(needle.compact, at + 1)
+            if at < 0:
+                return False
             whole = at in self.starts and at + size in self.ends
             if whole and self._same_gaps(at, needle) and not self._of_a_longer_code(at, size):
                 return True
-            at = self.compact.find(needle.compact, at + 1)
         return False
 
     def _same_gaps(self, at: int, needle: "_Text") -> bool:
         size = len(needle.compact)
         if size >= _SHORT:
             return True
-        here = {start - at for start in self.starts if at <= start < at + size}
+        here = {step for step in range(size) if at + step in self.starts}
         return here == needle.starts
 
     def _of_a_longer_code(self, at: int, size: int) -> bool:
         """Whether what stands there is a piece of a code: 4417 of 4417-B, or of INV-4417."""
         if not any(character.isdigit() for character in self.compact[at : at + size]):
             return False
-        before = self.plain[: self.places[at]]
-        after = self.plain[self.places[at + size - 1] + 1 :]
+        first, behind = self.places[at], self.places[at + size - 1] + 1
+        before = self.plain[max(0, first - _NEAR) : first]
+        after = self.plain[behind : behind + _NEAR]
         return _joined(before[::-1]) or _joined(after)
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import jsonschema_rs
 
-from tierline.json_text import JSON, canonical_json, short
+from tierline.json_text import JSON, canonical_json, name_told, short
 
 Path = tuple[str | int, ...]
 Schema = Mapping[str, JSON]
@@ -32,7 +32,14 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        return f"{spoken_path(self.path)}: {self.message}" if self.path else self.message
+        """As it is told to a model: the path's names may be whatever an answer made them."""
+        if not self.path:
+            return self.message
+        told_path = (
+            part if isinstance(part, int) or name_told(part) == short(part) else "…"
+            for part in self.path
+        )
+        return f"{spoken_path(tuple(told_path))}: {self.message}"
 
 
 class SchemaCheck:
@@ -139,9 +146,15 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
     kind = error.kind
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
         return f"{short(str(kind.property))} is required and missing"
-    if isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
-        names = ", ".join(short(name) for name in kind.unexpected[:5])
+    if isinstance(
+        kind,
+        jsonschema_rs.ValidationErrorKind.AdditionalProperties
+        | jsonschema_rs.ValidationErrorKind.UnevaluatedProperties,
+    ):
+        names = ", ".join(dict.fromkeys(name_told(name) for name in kind.unexpected[:5]))
         return f"holds {names}, which the schema does not have"
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.PropertyNames):
+        return "holds a name that the schema does not allow"  # the library's words quote it
     return _cut(error.message)
 
 
