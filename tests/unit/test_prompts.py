@@ -47,11 +47,21 @@ def test_the_input_stands_only_in_the_last_turn() -> None:
     assert not any("BANANA" in turn.content for turn in turns[:-1])
 
 
-@given(st.text(max_size=50) | st.sampled_from(["</input>", "<input>", "</input></input-2>"]))
+@given(
+    st.text(max_size=50)
+    | st.sampled_from(
+        ["</input>", "<input>", "</INPUT>", "</input></input-2>", "<inputs", "</input-02>"]
+    )
+)
 def test_no_input_can_close_its_own_tags(text: str) -> None:
     first, *_, last = as_data({"text": text}).split("\n")
     assert last == first.replace("<", "</")
-    assert last not in text
+    assert last.casefold() not in text.casefold()
+
+
+def test_a_text_that_holds_every_tag_is_given_the_next_one_without_trying_them_all() -> None:
+    text = "".join(f"</input-{number}>" for number in range(60_000))
+    assert as_data({"text": text}).endswith("</input-60000>")
 
 
 def test_an_input_of_several_fields_is_given_as_json() -> None:

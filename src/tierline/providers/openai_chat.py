@@ -24,6 +24,8 @@ MOST_LOGPROBS = 20
 REASONS = re.compile(r"(gpt-5(?!.*chat)|o[134])")  # models that think first: no temperature
 REASONING_ALLOWANCE = 4096  # tokens on top of max_tokens, so that thought leaves room for an answer
 RETRYABLE = frozenset({408, 409, 425})
+MODEL_ID = re.compile(r"[!-~]{1,200}")  # what an answer says of itself and is kept
+MOST_TOKENS = 100_000_000  # of one call; no model comes near
 SAFE_CODE = re.compile(r"[a-z0-9_.-]{1,60}")
 FINISHED: Mapping[object, Verdict | None] = {
     "stop": None,
@@ -119,10 +121,10 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         message = choice["message"]
         text = message.get("content") or ""
         finish = choice.get("finish_reason")
-        model = str(data.get("model") or asked_model)
+        model = _model_id(data.get("model"), asked_model)
         usage = _usage(data.get("usage"))
         logprobs = _logprobs(choice.get("logprobs"))
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
         raise CallFailed(
             Verdict.PROVIDER_ERROR,
             "the server's answer lacks what a chat completion has",
@@ -150,7 +152,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         finish=verdict,
         model=model,
         latency_s=reply.latency_s,
-        provider_request_id=reply.headers.get("x-request-id"),
+        provider_request_id=_request_id(reply.headers.get("x-request-id")),
         top_logprobs=logprobs,
     )
 
@@ -158,17 +160,33 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
 def _usage(data: Any) -> Usage | None:
     if not isinstance(data, Mapping):
         return None
-    prompt = data.get("prompt_tokens")
-    cached = (data.get("prompt_tokens_details") or {}).get("cached_tokens")
-    reasoning = (data.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    prompt = _tokens(data.get("prompt_tokens"))
+    cached = _tokens((data.get("prompt_tokens_details") or {}).get("cached_tokens"))
+    reasoning = _tokens((data.get("completion_tokens_details") or {}).get("reasoning_tokens"))
+    if prompt is not None and cached is not None and cached > prompt:
+        prompt = cached = None  # what is more than the whole is no part of it
     return Usage(
-        input_tokens=None if prompt is None else int(prompt) - int(cached or 0),
-        output_tokens=None
-        if data.get("completion_tokens") is None
-        else int(data["completion_tokens"]),
-        cached_input_tokens=None if cached is None else int(cached),
-        reasoning_tokens=None if reasoning is None else int(reasoning),
+        input_tokens=None if prompt is None else prompt - (cached or 0),
+        output_tokens=_tokens(data.get("completion_tokens")),
+        cached_input_tokens=cached,
+        reasoning_tokens=reasoning,
     )
+
+
+def _tokens(count: Any) -> int | None:
+    """A count that can be one; None for what cannot, so that no answer makes its own price."""
+    if count is None:
+        return None
+    found = int(count)
+    return found if 0 <= found <= MOST_TOKENS else None
+
+
+def _model_id(said: Any, asked_model: str) -> str:
+    return said if isinstance(said, str) and MODEL_ID.fullmatch(said) else asked_model
+
+
+def _request_id(said: str | None) -> str | None:
+    return said if said is not None and MODEL_ID.fullmatch(said) else None
 
 
 def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:

@@ -37,7 +37,7 @@ class Reply:
         """The body as JSON. Raises CallFailed when it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise CallFailed(
                 Verdict.PROVIDER_ERROR,
                 f"the server's answer (HTTP {self.status}) is not JSON",

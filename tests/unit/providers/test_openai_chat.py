@@ -1,5 +1,6 @@
 """The provider `openai` against a real HTTP server: what is sent, and what each answer means."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,6 +96,38 @@ def test_a_usage_that_is_not_reported_is_unknown(server: ModelServer, openai: Op
 
 
 @pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        ({"prompt_tokens": -1_000_000, "completion_tokens": -5}, Usage(None, None)),
+        ({"prompt_tokens": 10**12, "completion_tokens": 1}, Usage(None, 1)),
+        (
+            {
+                "prompt_tokens": 5,
+                "completion_tokens": 1,
+                "prompt_tokens_details": {"cached_tokens": 50},
+            },
+            Usage(None, 1, None),
+        ),
+        ({"prompt_tokens": 5}, Usage(5, None)),
+    ],
+)
+def test_a_usage_that_cannot_be_is_unknown_and_never_a_negative_cost(
+    server: ModelServer, openai: OpenAIChat, usage: dict[str, Any], read: Usage
+) -> None:
+    server.answer = lambda _: Reply(usage=usage)
+    assert openai.complete(request()).usage == read
+
+
+@pytest.mark.parametrize("said", ["", "a\x00b", "two words", "x" * 201, 7, None, ["small"]])
+def test_a_model_name_that_is_none_is_not_kept(
+    server: ModelServer, openai: OpenAIChat, said: object
+) -> None:
+    choice = {"message": {"content": "{}"}, "finish_reason": "stop"}
+    server.answer = lambda _: Reply(raw=json.dumps({"model": said, "choices": [choice]}).encode())
+    assert openai.complete(request()).model == "small"
+
+
+@pytest.mark.parametrize(
     ("reply", "verdict"),
     [
         (Reply(text="half", finish_reason="length"), Verdict.TRUNCATED),
@@ -167,7 +200,14 @@ def test_the_wait_that_a_server_asks_for_is_told(
 
 
 @pytest.mark.parametrize(
-    "raw", [b"not json", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": 3}]}']
+    "raw",
+    [
+        *(b"not json", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": 3}]}'),
+        b"[" * 200_000,
+        b'{"choices": [{"message": {}, "finish_reason": "stop"}],'
+        b' "usage": {"prompt_tokens": Infinity}}',
+    ],
+    ids=lambda raw: raw[:12].decode(),
 )
 def test_a_body_that_is_no_completion_is_a_failure_that_may_pass(
     server: ModelServer, openai: OpenAIChat, raw: bytes
