@@ -127,6 +127,17 @@ def test_a_macro_over_an_unbounded_array_is_refused() -> None:
     assert any("maxItems" in message for _, message in problems(text))
 
 
+def test_a_rule_that_could_take_too_long_is_refused_on_its_line() -> None:
+    text = SUMMARY.replace("output: {type: string}", "output: {type: array, maxItems: 1000}")
+    text = text.replace(
+        "size(output) <= 40", "output.all(a, output.all(b, a + b > 0.0 || 'x'.matches('^x$')))"
+    )
+    line = 1 + text[: text.index("rule:")].count("\n")
+    assert [(at, "too long over arrays of 1000" in said) for at, said in problems(text)] == [
+        (line, True)
+    ]
+
+
 def test_a_macro_over_a_bounded_array_is_taken() -> None:
     text = SUMMARY.replace("output: {type: string}", "output: {type: array, maxItems: 9}")
     parse_feature(text.replace("size(output) <= 40", "output.all(item, item > 0)"))

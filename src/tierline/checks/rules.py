@@ -2,16 +2,25 @@
 
 JSON numbers are doubles in CEL, so arithmetic needs `1.0`, not `1`; comparing works either way. The
 evaluator runs inside this process and cannot be stopped, so what it may cost is bounded when the
-feature is applied: length, nesting, at most one macro inside another, and arrays of at most
-MAX_ITEMS wherever a macro is used.
+feature is applied: length, nesting, at most one macro inside another, arrays of at most MAX_ITEMS
+wherever a macro is used, patterns that are written out; and again by the sizes of what it reads.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tierline.checks.rule_costs import (
+    MACROS,
+    MAX_PATTERN,
+    MAX_STEPS,
+    STEP_US,
+    Cost,
+    cost_of,
+    opens_macro,
+)
 from tierline.errors import TierlineError
 from tierline.json_text import JSON
 
@@ -23,7 +32,6 @@ Path = tuple[str | int, ...]
 MAX_RULE = 1000  # characters
 MAX_NESTING = 16  # brackets inside each other; the parser recurses
 MAX_ITEMS = 1000  # of an array or object that a macro walks: 1000 x 1000 steps are about 0.5 s
-MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 ROOTS = frozenset({"input", "output"})
 FUNCTIONS = MACROS | {
     *("has", "size", "contains", "startsWith", "endsWith", "matches"),
@@ -56,6 +64,7 @@ class _Shape:
     nested_macros: int  # macros inside another macro's body
     bound: frozenset[str]  # names that macros bind
     roots: frozenset[str]  # which of ROOTS it reads
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,7 @@ class Rule:
     def holds(self, input: JSON, output: JSON) -> bool:
         """Whether the rule is true. Raises RuleBroken when it errors or gives no boolean."""
         context = {"input": as_doubles(input), "output": as_doubles(output)}
-        if self.shape.macros:
-            self._guard(context)
+        self._guard(context)
         try:
             result = self.program.execute(context)
         except Exception as error:
@@ -82,12 +90,20 @@ class Rule:
         return result
 
     def _guard(self, context: dict[str, JSON]) -> None:
+        items = characters = 0
         for root in self.shape.roots:
-            if _longest(context[root]) > MAX_ITEMS:
+            root_items, root_characters = _longest(context[root])
+            if self.shape.macros and root_items > MAX_ITEMS:
                 raise RuleBroken(
                     f"the rule {self.text!r} would walk more than {MAX_ITEMS} items of {root}; "
                     "bound its arrays with maxItems"
                 )
+            items, characters = max(items, root_items), max(characters, root_characters)
+        if self.shape.cost.steps(items, characters) > MAX_STEPS:
+            raise RuleBroken(
+                f"the rule {self.text!r} would take too long over {items} items and texts of "
+                f"{characters} characters; bound arrays with maxItems and texts with maxLength"
+            )
 
 
 def compile_rule(text: str) -> Rule:
@@ -113,6 +129,12 @@ def compile_rule(text: str) -> Rule:
     )
     if foreign:
         raise RuleBroken(f"calls {', '.join(foreign)}, which CEL does not have")
+    if shape.cost.unfixed_pattern:
+        raise RuleBroken("matches(…) takes a pattern written out as one text, and nothing else")
+    if shape.cost.pattern_us / STEP_US > MAX_PATTERN:
+        raise RuleBroken(
+            "its pattern takes too long to prepare: repeat less, and write [A-Za-z0-9_] for \\w"
+        )
     if not shape.roots:
         raise RuleBroken("reads neither input nor output, so it always gives the same")
     return Rule(text, shape, program)
@@ -143,6 +165,21 @@ def unbounded_arrays(schema: JSON, path: Path = ()) -> Iterator[Path]:
             yield from unbounded_arrays(item, (*path, name))
 
 
+def most_items(schema: JSON) -> int:
+    """The largest maxItems anywhere in a schema; 0 when it has none."""
+    most, rest = 0, [schema]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            bound = item.get("maxItems")
+            if isinstance(bound, int | float) and not isinstance(bound, bool):
+                most = max(most, int(bound))
+            rest.extend(item.values())
+        elif isinstance(item, list):
+            rest.extend(item)
+    return most
+
+
 def as_doubles(value: JSON) -> JSON:
     """The value with every number a float, as CEL has JSON (cel-spec, JSON conversion)."""
     if isinstance(value, bool):
@@ -168,32 +205,31 @@ def _shape(text: str) -> _Shape:
     deepest = macros = nested = 0
     for index, (kind, lexeme) in enumerate(tokens):
         if kind == "mark" and lexeme in "([{":
-            opens_macro = lexeme == "(" and _is_macro(tokens, index)
-            if opens_macro:
+            macro = lexeme == "(" and opens_macro(tokens, index)
+            if macro:
                 macros += 1
                 nested += any(stack)
                 bound.update(name for what, name in tokens[index + 1 : index + 2] if what == "name")
-            stack.append(opens_macro)
+            stack.append(macro)
             deepest = max(deepest, len(stack))
         elif kind == "mark" and lexeme in ")]}" and stack:
             stack.pop()
         elif kind == "name" and lexeme in ROOTS:
             roots.add(lexeme)
-    return _Shape(deepest, macros, nested, frozenset(bound), frozenset(roots))
+    return _Shape(deepest, macros, nested, frozenset(bound), frozenset(roots), cost_of(tokens))
 
 
-def _is_macro(tokens: Sequence[tuple[str, str]], index: int) -> bool:
-    return index >= 2 and tokens[index - 1][1] in MACROS and tokens[index - 2][1] == "."
-
-
-def _longest(value: JSON) -> int:
-    longest, rest = 0, [value]
+def _longest(value: JSON) -> tuple[int, int]:
+    """The members of the largest array or object, and the characters of the longest text."""
+    items, characters, rest = 0, 0, [value]
     while rest:
         item = rest.pop()
-        if isinstance(item, dict | list):
-            longest = max(longest, len(item))
+        if isinstance(item, str):
+            characters = max(characters, len(item))
+        elif isinstance(item, dict | list):
+            items = max(items, len(item))
             rest.extend(item.values() if isinstance(item, dict) else item)
-    return longest
+    return items, characters
 
 
 def _why(error: Exception) -> str:

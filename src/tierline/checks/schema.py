@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import jsonschema_rs
 
+from tierline.checks.schema_bounds import bounds_broken
 from tierline.json_text import JSON, canonical_json, name_told, short
 
 Path = tuple[str | int, ...]
@@ -102,7 +103,7 @@ def schema_faults(schema: JSON) -> list[Fault]:
         found.append(Fault(tuple(error.instance_path), _cut(error.message)))
     except ValueError as error:
         found.append(Fault((), _cut(str(error))))
-    return found
+    return found or [Fault(place, message) for place, message in bounds_broken(schema)]
 
 
 def spoken_path(path: Path) -> str:

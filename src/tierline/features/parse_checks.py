@@ -4,7 +4,15 @@ import re
 from collections.abc import Iterator
 
 from tierline.checks.grounding import is_path
-from tierline.checks.rules import MAX_ITEMS, Rule, RuleBroken, compile_rule, unbounded_arrays
+from tierline.checks.rule_costs import MAX_STEPS
+from tierline.checks.rules import (
+    MAX_ITEMS,
+    Rule,
+    RuleBroken,
+    compile_rule,
+    most_items,
+    unbounded_arrays,
+)
 from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
 from tierline.features.model import Check, Example
 from tierline.features.reading import Reading, near
@@ -129,6 +137,14 @@ def _try_rule(
             path,
             f"a rule with a macro needs maxItems of at most {MAX_ITEMS} on every array it could "
             f"walk; {root} has none at {spoken_path(where) or 'its top'}",
+        )
+        return
+    items = max((most_items(schemas[root]) for root in rule.shape.roots), default=0)
+    if rule.shape.cost.steps(items, 0) > MAX_STEPS:
+        reading.problem(
+            path,
+            f"could take too long over arrays of {items} items: lower their maxItems, or walk them "
+            "less often",
         )
         return
     for index, example in enumerate(examples):

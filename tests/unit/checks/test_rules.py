@@ -73,6 +73,59 @@ def test_a_macro_over_too_many_items_is_not_begun() -> None:
         holds("output.all(a, a >= 0)", list(range(MAX_ITEMS + 1)))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("input.text.matches(output.pattern)", "written out"),
+        ("output.items.all(i, input.text.matches(i))", "written out"),
+        ("input.text.matches('a' + output.more)", "written out"),
+        ("input.text.matches(output.more + 'a')", "written out"),
+        ("matches(input.text, output.more)", "written out"),
+        ("input.text.matches('\\\\w{1,90}')", "takes too long to prepare"),
+        ("input.text.matches('\\\\p{L}{0,90}x')", "takes too long to prepare"),
+        ("input.text.matches('((a{0,90}){0,90}){0,9}b')", "takes too long to prepare"),
+    ],
+)
+def test_a_pattern_that_only_the_answer_knows_or_that_is_dear_is_refused(
+    text: str, said: str
+) -> None:
+    with pytest.raises(RuleBroken, match=said):
+        compile_rule(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        # All of these, and each nearly without end, if they were begun.
+        ("output.l.all(a, output.l.all(b, output.s.matches('^[a-z]+$')))", {"s": "x"}),
+        ("output.l.all(a, output.s.matches('^\\\\w+$'))", {"s": "x"}),
+        ("size(output.l.map(a, output.l.map(b, output.s + 'x'))) > 0", {"s": "x" * 100_000}),
+        ("output.l.all(a, output.l.all(b, output.s.contains('zz')))", {"s": "x" * 1_000_000}),
+        (f"({'output.l + ' * 60}output.l).all(a, output.l.all(b, a >= b))", {}),
+    ],
+    ids=["patterns", "letters", "joined texts", "searches", "joined lists"],
+)
+def test_a_rule_that_would_take_too_long_over_what_it_reads_is_not_begun(
+    text: str, output: dict[str, object]
+) -> None:
+    with pytest.raises(RuleBroken, match="too long over 1000 items"):
+        holds(text, {"l": [1] * MAX_ITEMS, **output})
+    assert isinstance(holds(text, {"l": [1], "s": "x"}), bool)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "output.l.all(a, output.l.exists(b, a == b))",
+        "output.l.all(a, a + 1.0 > 0.0) && output.l.exists(a, a == 1.0)",
+        "output.s.matches('^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{12}$') || true",
+        "output.s.matches('^\\\\w+$') && output.s.contains('x')",
+    ],
+)
+def test_what_a_rule_does_usually_is_never_too_long(text: str) -> None:
+    assert holds(text, {"l": [1] * MAX_ITEMS, "s": "x" * 1000})
+
+
 def test_arrays_without_a_bound_are_found_anywhere_in_a_schema() -> None:
     schema = {
         "properties": {

@@ -1,0 +1,131 @@
+"""What a rule may cost, by its text and the sizes of what it reads: macros walk, patterns compile.
+
+CEL's evaluator here runs inside the process, holds the interpreter, cannot be stopped, and compiles
+a pattern each time it is met. Costs are in steps of a macro over plain comparisons: about 0.35 µs
+on one core of 2026. They are estimates, high rather than low.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Token = tuple[str, str]  # kind and text, as `rules` cuts a rule
+
+MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
+MAX_STEPS = 2_500_000  # about a second
+MAX_PATTERN = 60_000  # steps to compile one pattern once: 20 ms
+STEP_US = 0.35
+TEXT_A_STEP = 1_000  # characters that a search reads in one step
+JOINED_A_STEP = 30  # characters that a concatenation copies, and keeps, in one step
+
+# Microseconds that a piece of a pattern takes to compile, as measured: Unicode's tables of letters
+# are long, and each repetition copies them.
+_PREPARE_US = 25.0
+_PIECE_US = {"w": 1_100.0, "W": 1_100.0, "p": 1_200.0, "P": 1_200.0, "b": 100.0, "B": 100.0}
+_PIECE_US |= {"d": 60.0, "D": 80.0, "s": 30.0, "S": 40.0}
+_ANY_US = 15.0
+_PLAIN_US = 2.0
+_FOLDED = 8.0  # what letters in either case take more
+_REPEATED = re.compile(r"\{(\d*)(?:,(\d*))?\}")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a rule's text shows of its cost."""
+
+    by_depth: tuple[int, int]  # macros outside, and inside another
+    joins: int  # plus signs: each may make a list or a text longer
+    pattern_us: float  # to compile its dearest pattern once; 0 without one
+    unfixed_pattern: bool  # a pattern that is not written out: what it costs is its writer's choice
+
+    def steps(self, items: int, characters: int) -> int:
+        """At most so many, over arrays and objects of `items` members and texts of `characters`."""
+        walked = items * (1 + self.joins)
+        outside, inside = self.by_depth
+        times = 1 + outside * walked + inside * walked**2
+        each = 1.0 + characters / TEXT_A_STEP + self.joins * characters / JOINED_A_STEP
+        if self.pattern_us:
+            each += (_PREPARE_US + self.pattern_us) / STEP_US
+        return int(times * each)
+
+
+def cost_of(tokens: Sequence[Token]) -> Cost:
+    """The cost of a rule cut into tokens, white space and comments left out."""
+    outside = inside = 0
+    patterns: list[float] = []
+    unfixed = False
+    stack: list[bool] = []  # for each open bracket, whether a macro opened it
+    for index, (kind, lexeme) in enumerate(tokens):
+        if kind != "mark":
+            continue
+        if lexeme in "([{":
+            macro = lexeme == "(" and opens_macro(tokens, index)
+            inside += macro and any(stack)
+            outside += macro and not any(stack)
+            stack.append(macro)
+            if lexeme == "(" and index and tokens[index - 1] == ("name", "matches"):
+                pattern = _last_argument(tokens, index)
+                unfixed = unfixed or pattern is None
+                patterns.append(pattern_us(pattern or ""))
+        elif lexeme in ")]}" and stack:
+            stack.pop()
+    joins = sum(token == ("mark", "+") for token in tokens)
+    return Cost((outside, inside), joins, max(patterns, default=0.0), unfixed)
+
+
+def opens_macro(tokens: Sequence[Token], index: int) -> bool:
+    """Whether the bracket at `index` opens a macro's body."""
+    return index >= 2 and tokens[index - 1][1] in MACROS and tokens[index - 2][1] == "."
+
+
+def pattern_us(pattern: str) -> float:
+    """How long a pattern takes to compile, about, in µs: its pieces, as often as each stands."""
+    each = _FOLDED if re.search(r"\(\?[a-z]*i", pattern) else 1.0
+    open_groups: list[float] = []
+    total, last, at = 0.0, 0.0, 0
+    while at < len(pattern):
+        one = pattern[at]
+        repeated = _REPEATED.match(pattern, at) if one == "{" else None
+        if repeated is not None:
+            most = max(int(number or 0) for number in (repeated[1], repeated[2] or "0"))
+            total += last * max(0, most - 1)
+            at = repeated.end()
+            continue
+        at += 1
+        if one == "(":
+            open_groups.append(total)
+            total, last = 0.0, 0.0
+            continue
+        if one == ")" and open_groups:
+            last, total = total, open_groups.pop() + total
+            continue
+        if one == "\\" and at < len(pattern):
+            last = _PIECE_US.get(pattern[at], _PLAIN_US) * each
+            named = pattern[at] in "pP" and pattern[at + 1 : at + 2] == "{"
+            at = pattern.find("}", at) + 1 if named and "}" in pattern[at:] else at + 1
+        else:
+            last = (_ANY_US if one == "." else _PLAIN_US) * each
+        total += last
+    return total
+
+
+def _last_argument(tokens: Sequence[Token], opened: int) -> str | None:
+    """The text that stands alone as a call's last argument; None for anything else."""
+    depth = 0
+    for index in range(opened, len(tokens)):
+        kind, lexeme = tokens[index]
+        depth += kind == "mark" and lexeme in "([{"
+        depth -= kind == "mark" and lexeme in ")]}"
+        if depth == 0:
+            alone = tokens[index - 2] in (("mark", "("), ("mark", ","))
+            before_kind, before = tokens[index - 1]
+            return _unquoted(before) if alone and before_kind == "string" else None
+    return None
+
+
+def _unquoted(literal: str) -> str:
+    """A text literal's words; of its escapes, only the doubled backslash matters to a pattern."""
+    words = literal.lstrip("bBrR")
+    prefix = literal.removesuffix(words)
+    words = words.strip("'\"")
+    return words if "r" in prefix.lower() else words.replace("\\\\", "\\")

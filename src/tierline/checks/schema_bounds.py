@@ -1,0 +1,163 @@
+"""What checking a value against a schema may cost, bounded by the schema's own form.
+
+Two things grow beyond the value's size. References that lead to references, each twice, unfold to
+more parts than any value has. And a pattern that looks around or refers back is tried by going back
+and forth, up to a limit of about 3 ms a text: too long for every item of a long array.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import jsonschema_rs
+
+from tierline.json_text import JSON
+
+Path = tuple[str | int, ...]
+Found = tuple[Path, str]
+
+MAX_PARTS = 20_000  # of a schema once references are followed; a large one has some hundred
+MAX_TIMES = 1_000  # that a pattern which goes back and forth may be tried in one value
+
+_VALUES = ("enum", "const", "default", "examples")  # hold values, not schemas
+_NAMED = ("properties", "$defs", "definitions", "dependentSchemas")
+_ITEMS = ("items", "contains", "unevaluatedItems")
+_MEMBERS = ("additionalProperties", "unevaluatedProperties", "propertyNames")
+
+
+class _TooMany(Exception):
+    """The schema unfolds to more than MAX_PARTS parts."""
+
+
+def bounds_broken(schema: JSON) -> list[Found]:
+    """Where a schema could cost too much, and why. References must lead somewhere within it."""
+    walk = _Walk(schema)
+    try:
+        walk.visit(schema, (), 1, ())
+    except _TooMany:
+        message = f"unfolds to more than {MAX_PARTS:,} parts once its references are followed"
+        return [((), message)]
+    return list(dict.fromkeys(walk.found))
+
+
+class _Walk:
+    def __init__(self, root: JSON) -> None:
+        self.root = root
+        self.found: list[Found] = []
+        self.parts = 0
+
+    def visit(self, node: JSON, path: Path, times: float, followed: tuple[str, ...]) -> None:
+        """`times`: how often in one value the node may be applied; `followed`: references around
+        it."""
+        self.parts += 1
+        if self.parts > MAX_PARTS:
+            raise _TooMany
+        if not isinstance(node, dict):
+            return
+        self._patterns(node, path, times)
+        for name, below in _schemas_in(node):
+            more = _times_more(node, name)
+            self.visit(below, (*path, *name), times * more, followed)
+        reference = node.get("$ref")
+        if not isinstance(reference, str):
+            return
+        if reference in followed:
+            self._around(reference, path)
+        else:
+            self.visit(_at(self.root, reference), path, times, (*followed, reference))
+
+    def _patterns(self, node: dict[str, JSON], path: Path, times: float) -> None:
+        """Note the patterns that would be tried too often."""
+        own: list[tuple[Path, JSON, float]] = [(("pattern",), node.get("pattern"), times)]
+        members = node.get("patternProperties")
+        if isinstance(members, dict):
+            most = times * _bound(node, "maxProperties")
+            own += [(("patternProperties", name), name, most) for name in members]
+        for below, pattern, often in own:
+            if isinstance(pattern, str) and often > MAX_TIMES and goes_back(pattern):
+                self.found.append(
+                    (
+                        (*path, *below),
+                        "looks around or refers back, which may take long: every array around it "
+                        f"needs maxItems, and every open object maxProperties, so that it is tried "
+                        f"at most {MAX_TIMES:,} times",
+                    )
+                )
+
+    def _around(self, reference: str, path: Path) -> None:
+        """A reference that leads back to itself: a value may hold what it names any number of
+        times."""
+        seen: set[str] = set()
+        rest = [reference]
+        while rest:
+            place = rest.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            for node in _nodes(_at(self.root, place)):
+                self._patterns(node, path, float("inf"))
+                if isinstance(node.get("$ref"), str):
+                    rest.append(node["$ref"])
+
+
+@lru_cache(maxsize=1024)
+def goes_back(pattern: str) -> bool:
+    """Whether a pattern needs more than one pass over a text."""
+    try:
+        jsonschema_rs.Draft202012Validator(
+            {"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions(), offline=True
+        )
+    except (jsonschema_rs.ValidationError, ValueError):
+        return True
+    return False
+
+
+def _schemas_in(node: dict[str, JSON]) -> Iterator[tuple[Path, JSON]]:
+    """The schemas directly inside one; definitions are met where they are referred to."""
+    for name, item in node.items():
+        if name in ("$defs", "definitions") or name in _VALUES:
+            continue
+        if name in (*_NAMED, "patternProperties") and isinstance(item, dict):
+            for key, below in item.items():
+                yield (name, key), below
+        elif isinstance(item, list):
+            for index, below in enumerate(item):
+                yield (name, index), below
+        elif isinstance(item, dict):
+            yield (name,), item
+
+
+def _times_more(node: dict[str, JSON], name: Path) -> float:
+    if name[0] in _ITEMS:
+        return _bound(node, "maxItems")
+    if name[0] in _MEMBERS or name[0] == "patternProperties":
+        return _bound(node, "maxProperties")
+    return 1
+
+
+def _bound(node: dict[str, JSON], name: str) -> float:
+    found = node.get(name)
+    return found if isinstance(found, int | float) else float("inf")
+
+
+def _nodes(schema: JSON) -> Iterator[dict[str, JSON]]:
+    rest = [schema]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            yield item
+            rest.extend(below for _, below in _schemas_in(item))
+
+
+def _at(root: JSON, reference: str) -> JSON:
+    """What a reference of the form #/a/b leads to; nothing for an anchor, which the walk leaves
+    out."""
+    found = root
+    for part in reference.removeprefix("#").split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict):
+            found = found.get(key)
+        elif isinstance(found, list) and key.isdigit() and int(key) < len(found):
+            found = found[int(key)]
+        else:
+            return None
+    return found if reference.startswith("#/") or reference == "#" else None
