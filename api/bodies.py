@@ -7,10 +7,11 @@ the front's business: it is looked at before a body is read.
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from api.problems import Refused
 from tierline.errors import InvalidInput, Problem
@@ -20,6 +21,28 @@ from tierline.services.submit import pointer
 Model = TypeVar("Model", bound=BaseModel)
 
 JSON_TYPE = "application/json"
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([Tt ].*)?")
+
+
+def _written(value: object) -> object:
+    if isinstance(value, datetime | None):
+        return value
+    if not isinstance(value, str) or not _WRITTEN.fullmatch(value):
+        raise ValueError("must be a time such as 2026-03-01T12:00:00Z")
+    return value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a whole number")
+    return value
+
+
+Time = Annotated[datetime, BeforeValidator(_written)]
+"""A time as text: a bare number is not taken for seconds since 1970."""
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""An integer as JSON Schema has it: 5 and 5.0, not true and not "5"."""
 _JSON_TYPES = re.compile(
     r'application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE
 )

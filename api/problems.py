@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from tierline.errors import (
     Conflict,
@@ -157,8 +158,11 @@ def of_error(error: Exception) -> Response:
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem. Unexpected ones are raised again, to be logged."""
 
-    def handle(_: Request, error: Exception) -> Response:
-        return of_error(error)
+    def handle(request: Request, error: Exception) -> Response:
+        response = of_error(error)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(_methods_at(request))
+        return response
 
     for kind in (
         Refused,
@@ -170,6 +174,16 @@ def install(app: FastAPI) -> None:
         Exception,
     ):
         app.add_exception_handler(kind, handle)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Every method of the path; the router names those of one of its routes."""
+    return sorted(
+        method.upper()
+        for template, operations in request.app.openapi()["paths"].items()
+        if compile_path(template)[0].fullmatch(request.url.path)
+        for method in operations
+    )
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """/v1/accounts, /v1/keys and /v1/webhook-secret: who may do what, for administrators."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
 from api.auth import Admin
-from api.bodies import answer, body_of, read_json, read_model
+from api.bodies import Time, Whole, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
@@ -29,21 +29,17 @@ class _Body(BaseModel):
 
 
 def _limit(what: str) -> Any:
-    return Field(
-        default=None, ge=1, le=MAX_LIMIT, strict=True, description=f"{what}; null: the setting's"
-    )
+    return Field(default=None, ge=1, le=MAX_LIMIT, description=f"{what}; null: the setting's")
 
 
 class AccountChange(_Body):
     """What to change of an account; what is not named stays as it is."""
 
-    weight: int = Field(
-        default=1, ge=1, le=MAX_WEIGHT, strict=True, description="its share of a queue"
-    )
-    max_queued_jobs: int | None = _limit("jobs that wait, in all queues")
-    max_jobs_in_progress: int | None = _limit("jobs that run, in all queues")
-    max_requests_per_s: int | None = _limit("requests to each API process")
-    max_body_bytes_per_s: int | None = _limit("bytes of bodies to each API process")
+    weight: Whole = Field(default=1, ge=1, le=MAX_WEIGHT, description="its share of a queue")
+    max_queued_jobs: Whole | None = _limit("jobs that wait, in all queues")
+    max_jobs_in_progress: Whole | None = _limit("jobs that run, in all queues")
+    max_requests_per_s: Whole | None = _limit("requests to each API process")
+    max_body_bytes_per_s: Whole | None = _limit("bytes of bodies to each API process")
 
 
 class NewAccount(AccountChange):
@@ -60,14 +56,18 @@ class NewKey(_Body):
     scopes: list[Literal["submit", "read", "admin"]] = Field(
         default=["submit", "read"], min_length=1, max_length=3
     )
-    expires_at: datetime | None = None
+    expires_at: Time | None = None
 
 
 class Rotation(_Body):
     """How to change a key or a signing secret."""
 
     overlap_hours: float = Field(
-        default=24.0, ge=0, le=MAX_OVERLAP_HOURS, description="how long the old one holds too"
+        default=24.0,
+        ge=0,
+        le=MAX_OVERLAP_HOURS,
+        strict=True,
+        description="how long the old one holds too",
     )
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import batch_schemas as shapes
 from api.ask_again import ask_again
 from api.auth import Read, Submit
-from api.bodies import answer, body_of, read_json, read_model
+from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.problems import Refused, documented
 from api.routes.jobs import IdempotencyKey, read_key
@@ -58,7 +58,7 @@ class Seal(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    parts: int = Field(ge=0, le=MAX_PARTS)
+    parts: Whole = Field(ge=0, le=MAX_PARTS, strict=False)
 
 
 @router.post(

@@ -46,7 +46,10 @@ _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d+(?:\.\d+)?)\"?\s*(?=$|[,;])"
 JobId = Annotated[str, Path(description="the job's id", json_schema_extra={"format": "uuid"})]
 IdempotencyKey = Annotated[
     str | None,
-    Header(description=f"1 to {MAX_KEY} visible characters; remembered for a day"),
+    Header(
+        description=f"1 to {MAX_KEY} visible characters; remembered for a day",
+        json_schema_extra={"pattern": f"^[!-~]{{1,{MAX_KEY}}}$"},
+    ),
 ]
 Prefer = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from api import schemas as shapes
 from api.auth import Read
-from api.bodies import answer
+from api.bodies import Time, answer
 from api.problems import documented
 from api.state import Database, Shared
 from tierline import views
@@ -53,9 +53,9 @@ def get_usage(
     caller: Read,
     connection: Database,
     since: Annotated[
-        datetime | None, Query(alias="from", description="30 days ago unless said")
+        Time | None, Query(alias="from", description="30 days ago unless said")
     ] = None,
-    until: Annotated[datetime | None, Query(alias="to", description="now unless said")] = None,
+    until: Annotated[Time | None, Query(alias="to", description="now unless said")] = None,
     group_by: Annotated[
         str, Query(description="any of day, feature, tier, model; with commas", max_length=60)
     ] = "",

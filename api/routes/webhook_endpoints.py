@@ -1,5 +1,6 @@
 """/v1/webhook-endpoints and /v1/webhook-deliveries: who is told of jobs, and what became of it."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from tierline.storage import delivery_reads, endpoints
 from tierline.storage.delivery_reads import DeliveryRow
 from tierline.storage.endpoints import Endpoint
 from tierline.views import when
-from tierline.webhooks.events import EVENTS, webhook_id
+from tierline.webhooks.events import EVENTS, INCLUDES, webhook_id
 
 router = APIRouter(tags=["webhooks"])
 
@@ -44,6 +45,11 @@ async def _manager(caller: Submit) -> Caller:
 Manage = Annotated[Caller, Depends(_manager)]
 
 
+def _one_of(words: Iterable[str]) -> dict[str, Any]:
+    """What OpenAPI says of a list's items; that each is one is the service's to check."""
+    return {"items": {"type": "string", "enum": list(words)}}
+
+
 class NewEndpoint(BaseModel):
     """An endpoint to register."""
 
@@ -51,8 +57,14 @@ class NewEndpoint(BaseModel):
 
     url: str = Field(description="http or https, at a global address")
     description: str = ""
-    events: list[str] = Field(default=[], description=f"of {', '.join(EVENTS)}; empty: all")
-    include: list[str] = Field(default=[], description="of output: bodies are thin without it")
+    events: list[str] = Field(
+        default=[], description="empty: all", json_schema_extra=_one_of(EVENTS)
+    )
+    include: list[str] = Field(
+        default=[],
+        description="bodies are thin without output",
+        json_schema_extra=_one_of(INCLUDES),
+    )
 
 
 class EndpointChange(BaseModel):

@@ -125,6 +125,7 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
         "/v1/accounts/{name}": {"weight": 2},
         "/v1/jobs/{job_id}/feedback": {"correct": True},
         "/v1/keys": {"account": "nobody"},
+        "/v1/keys/{key_id}/rotate": {},
     }
     walked = 0
     for method, path, operation in operations:
@@ -194,3 +195,23 @@ def test_the_page_for_trying_things_loads_nothing_from_elsewhere(api_url: str) -
         found = httpx.get(urljoin(api_url, source))
         assert urljoin(api_url, source).startswith(api_url), source
         assert found.status_code == 200
+
+
+def test_a_method_that_a_path_does_not_take_is_told_all_that_it_takes(api: Api) -> None:
+    answer = api.send("PUT", "/v1/webhook-endpoints/x")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, PATCH")
+    assert api.send("DELETE", "/v1/jobs").headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize("value", ["5", "0.5", "yesterday", "2026-13-01"])
+def test_a_time_is_a_date_and_not_a_number(api: Api, value: str) -> None:
+    assert api.get("/v1/usage", params={"from": value}).status_code == 422
+    assert api.post("/v1/keys", json={"expires_at": value}).status_code == 422
+
+
+@pytest.mark.parametrize(("weight", "status"), [(2.0, 200), (True, 422), ("2", 422), (2.5, 422)])
+def test_a_whole_number_is_what_json_schema_calls_one(
+    api: Api, weight: object, status: int
+) -> None:
+    answer = api.send("PATCH", "/v1/accounts/default", json={"weight": weight})
+    assert answer.status_code == status

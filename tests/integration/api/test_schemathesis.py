@@ -1,0 +1,51 @@
+"""Requests made from the OpenAPI document, good and bad, alone and in sequences: nothing is found.
+
+The tool is run as its users run it, with all of its checks but one: that good data is accepted. A
+document cannot say which features are applied, which cursors were given, or what time it is.
+TIERLINE_EXAMPLES asks for more than a few requests an operation.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.api import Api
+from tierline.services.accounts import create_key
+
+FEW = "3"
+# Ids of keys made here are far from those that the tool thinks of: it would revoke its own.
+FAR = 4_000_000_000_000
+
+
+PATH = {"PYTHONPATH": str(Path(__file__).parents[3])}
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_found_in_requests_made_from_the_document(
+    api: Api, rows: psycopg.Connection[tuple[object, ...]], tmp_path: Path
+) -> None:
+    rows.execute(f"ALTER TABLE api_keys ALTER COLUMN id RESTART WITH {FAR}")
+    key = create_key(rows, "default", ("admin",)).key
+    api.submit()
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/openapi.json"),
+            *("--header", f"Authorization: Bearer {key}", "--checks", "all"),
+            *("--exclude-checks", "positive_data_acceptance"),
+            *("--phases", "examples,coverage,fuzzing,stateful", "--mode", "all"),
+            *("--max-examples", os.environ.get("TIERLINE_EXAMPLES", FEW), "--seed", "20261124"),
+            *("--no-color", "--no-shrink", "--continue-on-failure"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks", **PATH},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=540,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr[-2_000:]
