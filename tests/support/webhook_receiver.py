@@ -98,6 +98,27 @@ def drip_headers(request: _Answer) -> None:
         request.wfile.flush()
 
 
+def endless_informational(request: _Answer) -> None:
+    """An answer is on its way, again and again."""
+    while not request.server.released.wait(0.01):
+        request.wfile.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+        request.wfile.flush()
+
+
+def flood_headers(request: _Answer) -> None:
+    """A header as fast as it goes, for ever."""
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nx-long: ")
+    while not request.server.released.is_set():
+        request.wfile.write(b"." * 65536)
+
+
+def break_in_the_status(request: _Answer) -> None:
+    """Half a status, and then nothing more."""
+    request.wfile.write(b"HTTP/1.1 2")
+    request.wfile.flush()
+    request.server.released.wait(60)
+
+
 def drip_body(request: _Answer) -> None:
     """A status at once, and then a body that never ends."""
     request.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")

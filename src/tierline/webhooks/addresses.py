@@ -231,7 +231,7 @@ def _host(host: str, allow: Sequence[Network]) -> str:
 
 def _inside(address: Address) -> IPv4Address | None:
     """The IPv4 address that an IPv6 one carries: mapped, translated (RFC 6052, 8215), compatible,
-    6to4 or Teredo."""
+    6to4, Teredo or ISATAP (RFC 5214)."""
     if isinstance(address, IPv4Address):
         return None
     if address.ipv4_mapped is not None:
@@ -241,6 +241,8 @@ def _inside(address: Address) -> IPv4Address | None:
     if address.teredo is not None:
         return address.teredo[1]
     if any(address in network for network in _TRANSLATED):
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    if (int(address) >> 32) & 0xFCFF_FFFF == 0x0000_5EFE:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     if int(address) >> 32 == 0 and int(address) > 1:
         return IPv4Address(int(address))

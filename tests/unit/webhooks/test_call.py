@@ -16,9 +16,12 @@ import pytest
 from tests.support.webhook_receiver import (
     Manner,
     Receiver,
+    break_in_the_status,
     drip_body,
     drip_headers,
+    endless_informational,
     flood_body,
+    flood_headers,
     hang,
     receiving,
     status,
@@ -169,11 +172,56 @@ def test_a_cookie_is_not_brought_back(receiver: Receiver) -> None:
     assert "cookie" not in receiver.requests[1].headers
 
 
-@pytest.mark.parametrize("manner", [hang, drip_headers])
-def test_a_receiver_that_never_answers_is_cut(receiver: Receiver, manner: Manner) -> None:
+@pytest.mark.parametrize(
+    "manner", [hang, drip_headers, endless_informational, flood_headers, break_in_the_status]
+)
+def test_a_receiver_that_never_answers_is_cut_whatever_it_says_meanwhile(
+    receiver: Receiver, manner: Manner
+) -> None:
     receiver.manner = manner
 
-    assert post(receiver.url, timeout_s=0.5) == Met(None, "no answer within 0.5 s")
+    met = post(receiver.url, timeout_s=0.5)
+
+    assert met.status is None
+    assert met.error in (
+        "no answer within 0.5 s",
+        "the connection broke or did not speak HTTP",
+    )
+
+
+def test_a_tls_handshake_that_never_comes_is_cut() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+
+        met = post(f"https://127.0.0.1:{port}/", timeout_s=0.5)
+
+    assert met == Met(None, "no answer within 0.5 s")
+
+
+def test_a_name_that_answers_otherwise_each_time_is_asked_once_a_try_and_checked_each_time(
+    receiver: Receiver,
+) -> None:
+    inward = ["169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1", "100.64.0.1", "0.0.0.0"]
+    names = Names(["127.0.0.1"], *([address] for address in inward), ["127.0.0.1"])
+    url = f"http://hooks.example.com:{receiver.port}/x"
+
+    met = [post(url, names).status for _ in range(len(inward) + 2)]
+
+    assert met == [204, *([None] * len(inward)), 204]
+    assert len(names.asked) == len(inward) + 2
+    assert len(receiver.requests) == 2
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("to", ["http://169.254.169.254/", "http://127.0.0.1:{port}/", "//[::1]/"])
+def test_no_redirect_leads_anywhere(
+    receiver: Receiver, elsewhere: Receiver, code: int, to: str
+) -> None:
+    receiver.manner = status(code, location=to.format(port=elsewhere.port))
+
+    assert post(receiver.url).status == code
+    assert elsewhere.requests == []
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize("manner", [drip_body, flood_body])
