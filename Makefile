@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements/setup.lock requirements/dev.lock requirements/model.lock
 
-.PHONY: setup demo test lint types layers bench faults lock clean
+.PHONY: setup demo test lint types layers bench faults audit lock clean
 
 setup: $(VENV)/.ready
 
@@ -38,6 +38,14 @@ layers: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+# Known vulnerabilities of everything that the locks name. Not in CI: it asks the advisories' server,
+# and what it cannot ask about counts as a failure. --strict: without it nothing audited is a success.
+audit: setup
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		$(addprefix --requirement ,requirements/run.lock requirements/dev.lock requirements/setup.lock) \
+		|| { echo 'audit: not passed. Above is what was found, or what no advisories could be had for;' \
+			'where the server cannot be reached, nothing is vouched for.' >&2; exit 1; }
 
 # The locks name versions and hashes, never where packages came from.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -80,15 +80,21 @@ def default_home() -> Path:
 def open_home(path: Path) -> Home:
     """Make the home if it is not there, and check that it is this user's alone.
 
-    Raises UsageError when it cannot be made, or belongs to somebody else.
+    Raises UsageError when it cannot be made, belongs to somebody else, or may be written by others.
     """
     path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 -- resolve() would follow links
     home = Home(path, SOCKET_ROOT / f"tierline-{os.geteuid()}-{_tag(path)}")
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         _check_own(path, path.stat())
+        if stat.S_IMODE(path.stat().st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
+            raise UsageError(
+                f"{path} may be written by others, who could put files in the place of its own: "
+                f"chmod go-w {path}, or choose another --home"
+            )
         for folder in (home.log, home.run):
             folder.mkdir(exist_ok=True, mode=0o700)
+            folder.chmod(0o700)  # whatever it was before
         home.sockets.mkdir(exist_ok=True, mode=0o700)
         _check_own(home.sockets, home.sockets.lstat())  # /tmp is everybody's: no link is followed
         home.sockets.chmod(0o700)

@@ -1,5 +1,6 @@
 """The embedded servers as clients see them."""
 
+import stat
 from pathlib import Path
 
 import kombu
@@ -10,8 +11,9 @@ import redis
 
 from tests.support.waiting import wait_until
 from tierline.broker_urls import kombu_url
+from tierline.errors import UsageError
 from tierline.stack import postgres, valkey
-from tierline.stack.home import HomeBusy, HomeLock
+from tierline.stack.home import HomeBusy, HomeLock, open_home
 from tierline.stack.servers import Servers, running_servers
 
 
@@ -87,3 +89,37 @@ def test_postgres_recovers_after_a_kill(tmp_path: Path) -> None:
         postgres.wait_ready(servers.home, child)
         with psycopg.connect(postgres.url(servers.home)) as connection:
             assert connection.execute("SELECT id FROM kept").fetchone() == (1,)
+
+
+def test_nothing_of_a_home_can_be_read_or_reached_by_others(stack: Servers) -> None:
+    home = stack.home
+    for folder in (home.path, home.log, home.run, home.sockets, home.postgres, home.valkey):
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        assert mode & 0o077 == 0, f"{folder} is {mode:o}"
+    secrets = home.path / "secrets.json"
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
+    assert stat.S_IMODE((home.run / "valkey.conf").stat().st_mode) == 0o600
+    passwords = [home.secret(name) for name in ("postgres", "valkey")]
+    assert len(set(passwords)) == 2
+    assert all(len(password) >= 32 for password in passwords)
+    for child in stack.children():
+        assert child.pid is not None
+        family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+        assert [one.net_connections(kind="inet") for one in family] == [[]] * len(family)
+
+
+def test_folders_that_were_open_before_are_closed(tmp_path: Path) -> None:
+    for name in ("log", "run"):
+        (tmp_path / "home" / name).mkdir(parents=True, mode=0o755)
+    home = open_home(tmp_path / "home")
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (home.log, home.run)} == {0o700}
+    home.sockets.rmdir()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
+def test_a_home_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "home"
+    path.mkdir()
+    path.chmod(mode)
+    with pytest.raises(UsageError, match="written by others"):
+        open_home(path)
