@@ -1,18 +1,22 @@
 """A model server at the far end of the network: real HTTP on loopback, Chat Completions, scripted.
 
-For tests (`ModelServer`, a thread) and benchmarks (`python -m tests.support.model_server`, a
-process of its own). It keeps a ledger of every call it got, so that books can be balanced against
-it.
+For tests (`ModelServer`, a thread), and for benchmarks and the fault runs (`python -m
+tests.support.model_server`, a process of its own). It keeps a ledger of every call it got, in a
+file if one is named, so that books can be balanced against it.
 """
 
 import argparse
 import asyncio
+import importlib
 import itertools
 import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from tests.support.model_ledger import Ledger, read_ledger
 
 Json = dict[str, Any]
 
@@ -34,6 +38,7 @@ class Reply:
     drip_s: float | None = None  # between two bytes of the body
     cut: bool = False  # close the connection in the middle of the body
     raw: bytes | None = None  # this body instead of a completion
+    note: str = ""  # for the ledger: what the script knows the call by
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,22 @@ Answer = Callable[[Json], Reply | str]
 
 
 class ModelServer:
-    """A server in a thread of its own. `answer` says how each request is answered."""
+    """A server in a thread of its own. `answer` says how each request is answered.
 
-    def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
+    With a ledger's path every call is written there too; ids go on from those in the file.
+    """
+
+    def __init__(
+        self, answer: Answer | None = None, port: int = 0, ledger: Path | None = None
+    ) -> None:
         self.answer: Answer = answer or (lambda _: Reply())
         self.calls: list[Call] = []
         self.answered: list[int] = []  # ids of calls whose answer was sent whole
         self.connections = 0
         self._port = port
-        self._ids = itertools.count(1)
+        known = {} if ledger is None else read_ledger(ledger)
+        self._ids = itertools.count(max(known, default=0) + 1)
+        self._ledger = None if ledger is None else Ledger(ledger)
         self._loop = asyncio.new_event_loop()
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-server", daemon=True)
@@ -86,6 +98,8 @@ class ModelServer:
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        if self._ledger is not None:
+            self._ledger.close()
 
     def __enter__(self) -> "ModelServer":
         return self.start()
@@ -134,6 +148,8 @@ class ModelServer:
         self.calls.append(call)
         answer = self.answer(body)
         reply = Reply(text=answer) if isinstance(answer, str) else answer
+        if self._ledger is not None:
+            self._ledger.asked(call.id, call.model, reply.note)
         if reply.delay_s:
             await asyncio.sleep(reply.delay_s)
         content = completion(call, reply) if reply.raw is None else reply.raw
@@ -151,6 +167,9 @@ class ModelServer:
                 await asyncio.sleep(reply.drip_s)
         await writer.drain()
         self.answered.append(call.id)
+        if self._ledger is not None:
+            usage = reply.usage if reply.status == 200 else None
+            self._ledger.answered(call.id, reply.status, usage)
         return True
 
 
@@ -187,15 +206,25 @@ def _head(reply: Reply, length: int, call: Call) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+def script(name: str) -> Answer:
+    """The answering function that `module:function` names."""
+    module, _, function = name.partition(":")
+    found: Answer = getattr(importlib.import_module(module), function)
+    return found
+
+
 def main() -> None:
-    """Serve until killed: every call gets the same answer after the same time."""
+    """Serve until killed: by a script, or every call the same answer after the same time."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency-ms", type=float, default=50.0)
     parser.add_argument("--answer", default='{"text": "hello"}')
+    parser.add_argument("--script", help="module:function, in place of the one answer")
+    parser.add_argument("--ledger", type=Path, help="a file that is told of every call")
     arguments = parser.parse_args()
     reply = Reply(text=arguments.answer, delay_s=arguments.latency_ms / 1000)
-    server = ModelServer(lambda _: reply, arguments.port)
+    answer = script(arguments.script) if arguments.script else lambda _: reply
+    server = ModelServer(answer, arguments.port, arguments.ledger)
     server.start()
     print(json.dumps({"url": server.url}), flush=True)
     server._thread.join()

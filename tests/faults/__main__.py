@@ -1,0 +1,66 @@
+"""`make faults SEED=n MINUTES=m`: break the product for a while, and say what came of it.
+
+Every fault once, each alone, in an order that the seed shuffles; then again in other orders until
+the time is up. Exit code 1 when a job was lost, something was repeated, or a sum does not add up.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.faults.breaking import Fault, all_faults
+from tests.faults.rounds import Outcome, run_round
+from tests.faults.scene import Scene, Times
+from tests.faults.table import table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="the mix of jobs and the order")
+    parser.add_argument("--minutes", type=float, default=15.0, help="the last round may end later")
+    parser.add_argument("--only", default="", help="faults whose name holds this word")
+    arguments = parser.parse_args()
+    chosen = [fault for fault in all_faults() if arguments.only in fault.name]
+    if not chosen:
+        names = "\n  ".join(fault.name for fault in all_faults())
+        parser.error(f"no fault's name holds {arguments.only!r}; there are\n  {names}")
+    began = time.monotonic()
+    outcomes: list[Outcome] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="tierline-faults-") as folder,
+        Scene(Path(folder), Times(), arguments.seed) as scene,
+    ):
+        for number, fault in enumerate(in_turn(chosen, arguments.seed), start=1):
+            if number > 1 and time.monotonic() - began > arguments.minutes * 60:
+                break
+            outcome = run_round(scene, f"r{number}", [fault])
+            outcomes.append(outcome)
+            print(said(number, outcome), flush=True)
+    print(f"\nSEED={arguments.seed}, {(time.monotonic() - began) / 60:.1f} minutes")
+    print(table(outcomes))
+    return 0 if all(outcome.balance.clean for outcome in outcomes) else 1
+
+
+def in_turn(faults: list[Fault], seed: int) -> Iterator[Fault]:
+    """All of them, shuffled, and then again without end."""
+    rng = random.Random(seed)
+    while True:
+        yield from rng.sample(faults, len(faults))
+
+
+def said(number: int, outcome: Outcome) -> str:
+    """One line for a round, and a line for each thing that is wrong with it."""
+    books = outcome.balance
+    lines = [
+        f"{number:3}  {' + '.join(outcome.faults)}: {books.jobs} jobs, "
+        f"{'clean' if books.clean else 'NOT CLEAN'}"
+    ]
+    return "\n".join(lines + [f"       {problem}" for problem in books.problems])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

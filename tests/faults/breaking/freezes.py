@@ -1,0 +1,45 @@
+"""Processes that stand still for longer than their lease, and then go on as if nothing had been."""
+
+from tests.faults.breaking import fault
+from tests.faults.scene import PATIENCE_S, Scene
+from tests.support.waiting import wait_until
+
+LOST = "SELECT a.job_id, a.number FROM attempts a WHERE a.verdict = 'worker_lost'"
+UNSETTLED = (
+    "SELECT c.job_id, c.attempt FROM calls c WHERE c.settled_at IS NULL AND c.cost_usd IS NULL"
+)
+
+
+@fault("SIGSTOP of a worker beyond its lease, then SIGCONT", loses_workers=True)
+def freeze_worker(scene: Scene) -> None:
+    """Another worker takes its jobs over; its late answers must not win, and must be booked."""
+    other = ("-m", "workers", "--queues", "slm,slm-backfill", "--name", "slm-other")
+    with scene.process(*other):
+        wait_until(
+            lambda: scene.rows("SELECT 1 FROM worker_beats WHERE name = 'slm-other'"),
+            PATIENCE_S,
+            "the other worker to beat",
+        )
+        scene.busy("slm")
+        before = set(scene.rows(LOST))
+        with scene.frozen(scene.pid("slm")):
+            wait_until(
+                lambda: set(scene.rows(LOST)) - before,
+                PATIENCE_S,
+                "the frozen worker's leases to be found lost",
+                0.1,
+            )
+        late = set(scene.rows(LOST)) - before
+        wait_until(
+            lambda: not late & set(scene.rows(UNSETTLED)),
+            PATIENCE_S,
+            "the late answers to be booked",
+            0.1,
+        )
+
+
+@fault("SIGSTOP of the dispatcher beyond a lease, then SIGCONT")
+def freeze_dispatcher(scene: Scene) -> None:
+    """It has not watched meanwhile: nobody may lose a lease by it."""
+    with scene.frozen(scene.pid("dispatcher")):
+        scene.last(scene.times.lease_s + 1)

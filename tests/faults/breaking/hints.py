@@ -1,0 +1,53 @@
+"""Hints that come too often, in any order, and for jobs that nobody waits for; more dispatchers."""
+
+import random
+import uuid
+
+from celery import Celery
+
+from tests.faults.breaking import fault
+from tests.faults.scene import Scene
+from tierline import queues
+from tierline.broker_urls import kombu_url
+from workers.hints import publish
+
+OPEN = "SELECT id, queue FROM jobs WHERE completed_at IS NULL"
+ENDED = "SELECT id, queue FROM jobs WHERE completed_at IS NOT NULL ORDER BY seq DESC LIMIT 20"
+DISPATCHER = ("-m", "workers.dispatcher")
+
+
+@fault("the same hint ten times")
+def repeat_hints(scene: Scene) -> None:
+    with _broker(scene) as app:
+        for _ in range(5):
+            found = scene.rows(OPEN)
+            publish(app, [(queue, (str(job_id),)) for job_id, queue in found for _ in range(10)])
+            scene.last(0.3)
+
+
+@fault("hints in any order, of jobs that have ended and of none")
+def shuffle_hints(scene: Scene) -> None:
+    rng = random.Random(scene.seed)
+    with _broker(scene) as app:
+        for _ in range(5):
+            found = [*scene.rows(OPEN), *scene.rows(ENDED), (uuid.uuid4(), queues.SLM)]
+            rng.shuffle(found)
+            publish(app, [(queue, (str(job_id),)) for job_id, queue in found])
+            scene.last(0.3)
+
+
+@fault("two dispatchers")
+def two_dispatchers(scene: Scene) -> None:
+    with scene.process(*DISPATCHER):
+        scene.last(scene.times.outage_s)
+
+
+@fault("three dispatchers, one of them killed")
+def three_dispatchers(scene: Scene) -> None:
+    with scene.process(*DISPATCHER), scene.process(*DISPATCHER) as third:
+        scene.last(scene.times.outage_s)
+        third.kill()
+
+
+def _broker(scene: Scene) -> Celery:
+    return Celery("faults", broker=kombu_url(str(scene.up.line["redis_url"])))

@@ -1,0 +1,47 @@
+"""One round: jobs are asked for while faults happen, all of it ends, the books are balanced."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.faults.books import balance
+from tests.faults.breaking import Fault
+from tests.faults.load import Load
+from tests.faults.reading import last_end_s, read_snapshot, wait_quiet
+from tests.faults.scene import Scene
+from tests.faults.snapshot import Balance
+from tests.support.model_ledger import read_ledger
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a round."""
+
+    faults: tuple[str, ...]
+    balance: Balance
+    recovery_s: float | None  # from the end of the last fault to the end of the last job before it
+
+
+def run_round(scene: Scene, name: str, faults: Sequence[Fault], per_s: float = 6.0) -> Outcome:
+    """Break the product in each of these ways, one after the other, while jobs run.
+
+    Raises AssertionError when a fault could not be made, or the product did not come back from it.
+    """
+    since = max(read_ledger(scene.ledger), default=0)
+    with Load(scene, name, per_s) as load:
+        load.begin()
+        for each in faults:
+            each.do(scene)
+        healed_s = time.time()
+    wait_quiet(scene, name)
+    ended_s = last_end_s(scene, name, healed_s)
+    workers_lost = any(each.loses_workers for each in faults)
+    snapshot = read_snapshot(scene, name, load.accepted, since=since, workers_lost=workers_lost)
+    found = balance(snapshot)
+    found.problems += [
+        f"{times} times answered {said}" for said, times in load.accepted.odd_answers.items()
+    ]
+    if scene.receipts.wrong_signatures:
+        found.problems.append(f"{scene.receipts.wrong_signatures} wrong signatures")
+    recovery_s = None if ended_s is None else max(0.0, ended_s - healed_s)
+    return Outcome(tuple(each.name for each in faults), found, recovery_s)

@@ -1,0 +1,274 @@
+"""The product in a fault run and what stands around it: the model server, the receiver, accounts.
+
+Everything is the real thing: `tierline up` in a process, its servers, HTTP on loopback. What is
+broken is broken by process id, over the servers' own connections, or at their sockets.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import redis
+
+from tests.faults.features import DOCUMENTS
+from tests.faults.orders import ACCOUNTS
+from tests.faults.receipts import Receipts
+from tests.support.up import RunningUp, environment, run_up
+from tests.support.waiting import wait_until
+from tierline.stack import postgres, valkey
+from tierline.stack.home import open_home
+from tierline.stack.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 90.0  # for something to be there again after it was broken
+
+# Notes every end of a job, and every change of one that has ended: each job has one line.
+WATCH_ENDINGS = """
+CREATE TABLE IF NOT EXISTS watched_endings (job_id uuid, was text, became text);
+CREATE OR REPLACE FUNCTION watch_endings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO watched_endings VALUES (new.id, old.status, new.status);
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER watch_endings AFTER UPDATE OF status ON jobs FOR EACH ROW
+    WHEN (old.status <> new.status
+        AND (new.completed_at IS NOT NULL OR old.completed_at IS NOT NULL))
+    EXECUTE FUNCTION watch_endings();
+"""
+
+
+@dataclass(frozen=True)
+class Times:
+    """How patient the product and the faults are, in seconds."""
+
+    lease_s: float = 15.0
+    beat_s: float = 2.0
+    hint_lost_s: float = 5.0
+    outage_s: float = 20.0  # of a broker or a database that is away; over a lease
+
+
+SHORT = Times(lease_s=3.0, beat_s=0.5, hint_lost_s=2.0, outage_s=4.0)
+
+
+class Scene:
+    """One installation under fire. A context manager: all of it ends with the block."""
+
+    def __init__(self, folder: Path, times: Times, seed: int) -> None:
+        self.times = times
+        self.seed = seed
+        self.ledger = folder / "ledger.jsonl"
+        self.keys: dict[str, str] = {}  # by account
+        self._home = folder / "home"
+        self._port, self._flower_port = free_port(), free_port()
+        self._stack = ExitStack()
+        self._env: dict[str, str] = {}
+        self._never = threading.Event()
+
+    def __enter__(self) -> "Scene":
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self.receipts = stack.enter_context(Receipts.receiving())
+        self._env = {
+            "OPENAI_BASE_URL": stack.enter_context(_model_server(self.ledger)),
+            "OPENAI_API_KEY": "not-a-real-one",
+            "TIERLINE_LOCAL_URL": "http://127.0.0.1:9/v1",
+            "TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8",
+            "TIERLINE_LEASE_S": str(self.times.lease_s),
+            "TIERLINE_BEAT_S": str(self.times.beat_s),
+            "TIERLINE_HINT_LOST_S": str(self.times.hint_lost_s),
+        }
+        self.start_up()
+        with self.database() as connection:
+            connection.execute(WATCH_ENDINGS)
+        self._make_accounts()
+
+    def start_up(self) -> None:
+        """Run `tierline up` on the home, once more after one was killed."""
+        options = ("--port", str(self._port), "--flower-port", str(self._flower_port))
+        self.up: RunningUp = self._stack.enter_context(run_up(self._home, *options, env=self._env))
+
+    def _make_accounts(self) -> None:
+        with self.client(str(self.up.line["api_key"])) as admin:
+            for document in DOCUMENTS.values():
+                headers = {"Content-Type": "application/yaml"}
+                applied = admin.post("/v1/features", content=document, headers=headers)
+                assert applied.status_code < 300, applied.text
+            for name in ACCOUNTS:
+                admin.post("/v1/accounts", json={"name": name}).raise_for_status()
+                asked = {"account": name, "scopes": ["submit", "read", "admin"]}
+                made = admin.post("/v1/keys", json=asked).raise_for_status().json()
+                self.keys[name] = made["key"]
+                with self.client(made["key"]) as own:
+                    secret = own.get("/v1/webhook-secret").raise_for_status().json()["secret"]
+                    self.receipts.trust(name, secret)
+        with self.client(self.keys[ACCOUNTS[-1]]) as own:
+            listens = {"url": self.receipts.url("endpoint"), "events": ["job.completed"]}
+            made = own.post("/v1/webhook-endpoints", json=listens).raise_for_status().json()
+            self.receipts.trust("endpoint", made["secret"])
+
+    # What talks to it
+
+    def client(self, key: str) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key}"}
+        url = f"http://127.0.0.1:{self._port}"
+        return httpx.Client(base_url=url, headers=headers, timeout=15, trust_env=False)
+
+    def database(self) -> psycopg.Connection[Any]:
+        """A connection of the tests' own, waited for while the database is away."""
+        return wait_until(self._connected, PATIENCE_S, "the database to answer", 0.1)
+
+    def _connected(self) -> psycopg.Connection[Any] | None:
+        try:
+            url = str(self.up.line["database_url"])
+            return psycopg.connect(url, autocommit=True, connect_timeout=5)
+        except psycopg.OperationalError:
+            return None
+
+    def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What a statement reads, asked again while the database is away."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with self.database() as connection:
+                    return connection.execute(statement, parameters).fetchall()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+
+    def broker(self) -> redis.Redis:
+        return redis.Redis.from_url(str(self.up.line["redis_url"]), socket_timeout=30)
+
+    # What breaks it
+
+    def pid(self, name: str) -> int:
+        """A process's id, waited for while the supervisor starts it again."""
+
+        def alive() -> int | None:
+            found = self.up.pid_of(name)
+            return found if found is not None and psutil.pid_exists(found) else None
+
+        return wait_until(alive, PATIENCE_S, f"{name} to run")
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send one process a signal; its id."""
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def busy(self, worker: str) -> None:
+        """Wait until the worker of that name is in the middle of a call."""
+        wait_until(
+            lambda: self.rows(
+                "SELECT 1 FROM calls c JOIN attempts a ON (a.job_id, a.number) ="
+                " (c.job_id, c.attempt) JOIN jobs j ON j.id = a.job_id AND j.attempts = a.number"
+                " WHERE c.settled_at IS NULL AND a.verdict IS NULL AND j.status = 'in_progress'"
+                " AND a.worker = %s LIMIT 1",
+                worker,
+            ),
+            PATIENCE_S,
+            f"{worker} to be in a call",
+        )
+
+    @contextlib.contextmanager
+    def frozen(self, pid: int) -> Iterator[None]:
+        """The process stands still inside the block."""
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def last(self, seconds: float) -> None:
+        """Let an outage last: not a wait for anything, but its length."""
+        self._never.wait(seconds)
+
+    @contextlib.contextmanager
+    def process(self, *arguments: str, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """One more process of the product beside those of `up`, by the words of a Procfile line."""
+        urls = {name: str(self.up.line[name.lower()]) for name in ("DATABASE_URL", "REDIS_URL")}
+        with _child([sys.executable, *arguments], {**self._env, **urls, **more}) as child:
+            yield child
+
+    @property
+    def postgres_socket(self) -> Path:
+        return open_home(self._home).sockets / f".s.PGSQL.{postgres.PORT}"
+
+    @property
+    def broker_socket(self) -> Path:
+        return valkey.socket_path(open_home(self._home))
+
+    def postgres_pids(self) -> list[int]:
+        """The postmaster and all of its processes."""
+        first = psutil.Process(self.pid("postgres"))
+        return [first.pid, *(each.pid for each in first.children(recursive=True))]
+
+
+@contextlib.contextmanager
+def moved(path: Path) -> Iterator[None]:
+    """Nothing is at that path inside the block; whoever is connected to a socket stays so."""
+    aside = path.with_name(f"{path.name}.aside")
+    path.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(path)
+
+
+@contextlib.contextmanager
+def _model_server(ledger: Path) -> Iterator[str]:
+    arguments = [sys.executable, "-m", "tests.support.model_server"]
+    arguments += ["--script", "tests.faults.answers:answer", "--ledger", str(ledger)]
+    with _child(arguments, {}, output=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        yield str(json.loads(child.stdout.readline())["url"])
+
+
+@contextlib.contextmanager
+def _child(
+    arguments: Sequence[str], extra: dict[str, str], output: int = subprocess.DEVNULL
+) -> Iterator["subprocess.Popen[bytes]"]:
+    child = subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        env=environment(extra),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
