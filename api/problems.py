@@ -148,6 +148,8 @@ def of_error(error: Exception) -> Response:
             return unavailable(UNMIGRATED)
         case psycopg.errors.DiskFull():
             return unavailable("the database's disk is full; nothing was written")
+        case psycopg.errors.ReadOnlySqlTransaction():
+            return unavailable("the database takes no writes now; nothing was written")
         case psycopg.DataError():
             return problem("invalid", "a value cannot be stored: is there a NUL character in it?")
         case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
