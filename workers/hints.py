@@ -10,7 +10,7 @@ from celery.events.event import Event, get_exchange
 from celery.utils.nodenames import anon_nodename
 from celery.utils.time import utcoffset
 from kombu import Producer
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.utils.uuid import uuid
 
 from tierline import queues
@@ -27,8 +27,9 @@ TASK_OF_QUEUE = {
 }
 """The task that a hint on a queue runs, named for those who watch Flower."""
 
-BROKER_AWAY = (redis.RedisError, OperationalError, OSError, RuntimeError)
-"""What a broker says that is away, full or frozen. RuntimeError: kombu's batch over such a one."""
+BROKER_AWAY = (redis.RedisError, OperationalError, BatchPublishError, OSError, RuntimeError)
+"""What a broker says that is away, full or frozen. BatchPublishError: kombu's batch was cut or
+refused; RuntimeError: it was used once more after that."""
 
 
 def publish(app: Celery, hints: Iterable[tuple[str, Sequence[str]]]) -> None:

@@ -13,7 +13,7 @@ from celery import Celery
 from tests.support.waiting import wait_until
 from tierline import queues
 from tierline.settings import settings
-from workers.hints import TASK_OF_QUEUE, publish
+from workers.hints import BROKER_AWAY, TASK_OF_QUEUE, publish
 
 OWN = ("id", "root_id", "correlation_id", "delivery_tag")  # different in every message
 RESULTS = "reply_to"  # where a result would go; no task here has one
@@ -90,3 +90,16 @@ def test_flower_hears_of_every_hint_and_of_its_queue(
         (queue, TASK_OF_QUEUE[queue]) for queue, _ in sent
     ]
     assert "first" in heard[0]["args"]
+
+
+def test_a_broker_without_room_counts_as_away_until_it_has_some(
+    app: Celery, broker: "redis.Redis[Any]"
+) -> None:
+    broker.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(BROKER_AWAY):
+            publish(app, [(queues.SLM, ("refused",))])
+    finally:
+        broker.config_set("maxmemory", 0)
+    publish(app, [(queues.SLM, ("taken",))])
+    assert "taken" in only_message(broker, queues.SLM)["headers"]["argsrepr"]
