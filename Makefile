@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements/setup.lock requirements/dev.lock requirements/model.lock
 
-.PHONY: setup demo test lint types layers bench faults audit lock clean
+.PHONY: setup demo test lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.ready
 
@@ -22,8 +22,14 @@ demo: setup
 test: setup
 	@$(BIN)/pytest
 
-# Minutes each: one process of the demo is killed, and every job must still end once.
+# Breaks the running product in every way that tests/faults knows, and balances the books.
+SEED ?= 1
+MINUTES ?= 15
 faults: setup
+	@$(BIN)/python -m tests.faults --seed "$(SEED)" --minutes "$(MINUTES)"
+
+# Minutes each: one process of the demo is killed, and every job must still end once.
+faults-demo: setup
 	@$(BIN)/pytest -m long tests/faults
 
 lint: setup

@@ -28,6 +28,7 @@ def run_round(scene: Scene, name: str, faults: Sequence[Fault], per_s: float = 6
     Raises AssertionError when a fault could not be made, or the product did not come back from it.
     """
     since = max(read_ledger(scene.ledger), default=0)
+    failed_before = len(scene.failures())
     with Load(scene, name, per_s) as load:
         load.begin()
         for each in faults:
@@ -41,6 +42,7 @@ def run_round(scene: Scene, name: str, faults: Sequence[Fault], per_s: float = 6
     found.problems += [
         f"{times} times answered {said}" for said, times in load.accepted.odd_answers.items()
     ]
+    found.problems += scene.failures()[failed_before:]
     if scene.receipts.wrong_signatures:
         found.problems.append(f"{scene.receipts.wrong_signatures} wrong signatures")
     recovery_s = None if ended_s is None else max(0.0, ended_s - healed_s)

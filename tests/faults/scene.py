@@ -7,6 +7,7 @@ broken is broken by process id, over the servers' own connections, or at their s
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -170,31 +171,41 @@ class Scene:
     def pid(self, name: str) -> int:
         """A process's id, waited for while the supervisor starts it again."""
 
-        def alive() -> int | None:
+        def alive() -> int:
             found = self.up.pid_of(name)
-            return found if found is not None and psutil.pid_exists(found) else None
+            return found if found is not None and _lives(found) else 0
 
         return wait_until(alive, PATIENCE_S, f"{name} to run")
 
-    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
-        """Send one process a signal; its id."""
+    def signal(self, name: str, number: int) -> None:
+        """Send one process a signal."""
+        os.kill(self.pid(name), number)
+
+    def kill(self, name: str) -> None:
+        """kill -9 of one process; returns when it is gone."""
         pid = self.pid(name)
-        os.kill(pid, number)
-        return pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not _lives(pid), PATIENCE_S, f"{name} to be gone")
 
     def busy(self, worker: str) -> None:
-        """Wait until the worker of that name is in the middle of a call."""
+        """Wait until the worker of that name has begun a call and is in the middle of it."""
+        ((now,),) = self.rows("SELECT clock_timestamp()")
         wait_until(
             lambda: self.rows(
                 "SELECT 1 FROM calls c JOIN attempts a ON (a.job_id, a.number) ="
                 " (c.job_id, c.attempt) JOIN jobs j ON j.id = a.job_id AND j.attempts = a.number"
                 " WHERE c.settled_at IS NULL AND a.verdict IS NULL AND j.status = 'in_progress'"
-                " AND a.worker = %s LIMIT 1",
+                " AND a.worker = %s AND a.started_at > %s LIMIT 1",
                 worker,
+                now,
             ),
             PATIENCE_S,
             f"{worker} to be in a call",
         )
+
+    def failures(self) -> list[str]:
+        """The processes that ended by themselves with an error, as the supervisor said it."""
+        return re.findall(r"^(\w+ ended with exit code [1-9]\d*)", self.up.said(), re.M)
 
     @contextlib.contextmanager
     def frozen(self, pid: int) -> Iterator[None]:
@@ -228,6 +239,13 @@ class Scene:
         """The postmaster and all of its processes."""
         first = psutil.Process(self.pid("postgres"))
         return [first.pid, *(each.pid for each in first.children(recursive=True))]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ MOST = 500  # connections that are tried at most until Postgres says no
 
 @fault("Postgres restarted")
 def restart(scene: Scene) -> None:
-    scene.kill("postgres", signal.SIGINT)  # "fast": sessions are ended, a checkpoint is written
+    scene.signal("postgres", signal.SIGINT)  # "fast": sessions are ended, a checkpoint is written
 
 
 @fault("Postgres away for longer than a lease")

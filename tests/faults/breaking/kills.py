@@ -1,11 +1,13 @@
 """Processes that die in the middle of what they do, and workers that are told to stop."""
 
+import os
 import signal
-import time
 
 from tests.faults.breaking import fault
 from tests.faults.scene import PATIENCE_S, Scene
 from tests.support.waiting import wait_until
+
+STOPPED = "slm ended with exit code 0"
 
 
 @fault("kill -9 of the api")
@@ -78,12 +80,13 @@ def stop_worker_at_once(scene: Scene) -> None:
 
 
 def _ended_well(scene: Scene, signals: int) -> None:
-    before = scene.up.said().count("slm ended with exit code 0")
+    before = scene.up.said().count(STOPPED)
+    pid = scene.pid("slm")
     for _ in range(signals):
-        scene.kill("slm", signal.SIGTERM)
-        time.sleep(0.05)  # two signals at the same moment are one to the kernel
+        os.kill(pid, signal.SIGTERM)
+        scene.last(0.02)  # two signals at the same moment are one to the kernel
     wait_until(
-        lambda: scene.up.said().count("slm ended with exit code 0") > before,
+        lambda: scene.up.said().count(STOPPED) > before,
         PATIENCE_S,
         "the worker to end with exit code 0",
     )

@@ -1,7 +1,5 @@
 """A job that takes its worker with it each time: given up alone, its neighbours unharmed."""
 
-import os
-import signal
 import uuid
 
 from tests.faults.breaking import fault
@@ -33,7 +31,7 @@ def poison(scene: Scene) -> None:
             0.1,
         )
         worker, number = held[0]
-        os.kill(scene.pid(PROCESS_OF[worker]), signal.SIGKILL)
+        scene.kill(PROCESS_OF[worker])
         killed.append((worker, number))
     assert killed[-1][0] == "quarantine", f"the poison job ran beside others: {killed}"
     assert "quarantine" not in [worker for worker, _ in killed[:-1]]
