@@ -44,6 +44,9 @@ def create_app() -> Celery:
         task_track_started=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A broker that is out of memory, or may not write, answers a worker that connects with an
+        # error: without this the worker would end of it, and its running calls with it.
+        broker_channel_error_retry=True,
         broker_pool_limit=4,
         broker_transport_options={
             "socket_timeout": 15,
