@@ -59,10 +59,11 @@ class Times:
     lease_s: float = 15.0
     beat_s: float = 2.0
     hint_lost_s: float = 5.0
-    outage_s: float = 20.0  # of a broker or a database that is away; over a lease
+    outage_s: float = 20.0  # of a database that is away; over a lease
+    broker_outage_s: float = 20.0
 
 
-SHORT = Times(lease_s=3.0, beat_s=0.5, hint_lost_s=2.0, outage_s=4.0)
+SHORT = Times(lease_s=3.0, beat_s=0.5, hint_lost_s=2.0, outage_s=3.5, broker_outage_s=2.0)
 
 
 class Scene:
@@ -226,6 +227,8 @@ class Scene:
         urls = {name: str(self.up.line[name.lower()]) for name in ("DATABASE_URL", "REDIS_URL")}
         with _child([sys.executable, *arguments], {**self._env, **urls, **more}) as child:
             yield child
+            ended = child.poll()
+            assert ended in {None, -signal.SIGKILL}, f"{arguments} ended by itself with {ended}"
 
     @property
     def postgres_socket(self) -> Path:

@@ -20,13 +20,13 @@ def away(scene: Scene) -> None:
         with moved(scene.broker_socket):
             for kind in ("normal", "pubsub"):
                 broker.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
-            scene.last(scene.times.outage_s)
+            scene.last(scene.times.broker_outage_s)
 
 
 @fault("broker frozen with its port open")
 def frozen(scene: Scene) -> None:
     with scene.frozen(scene.pid("valkey")):
-        scene.last(scene.times.outage_s)
+        scene.last(scene.times.broker_outage_s)
 
 
 @fault("broker out of memory")
@@ -35,6 +35,6 @@ def full(scene: Scene) -> None:
     with scene.broker() as broker:
         broker.config_set("maxmemory", 1)
         try:
-            scene.last(scene.times.outage_s)
+            scene.last(scene.times.broker_outage_s)
         finally:
             broker.config_set("maxmemory", 0)

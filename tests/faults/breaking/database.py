@@ -2,16 +2,21 @@
 
 import contextlib
 import signal
+from urllib.parse import quote
 
 import psycopg
 
 from tests.faults.breaking import fault
-from tests.faults.scene import Scene, moved
+from tests.faults.cutting_proxy import CuttingProxy
+from tests.faults.scene import PATIENCE_S, Scene, moved
+from tests.support.waiting import wait_until
 
 CUT_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
+LEAST_CUTS = 20
+ENDED_BY = "SELECT 1 FROM attempts WHERE worker = %s AND verdict IS NOT NULL OFFSET 9 LIMIT 1"
 MOST = 500  # connections that are tried at most until Postgres says no
 
 
@@ -72,3 +77,23 @@ def read_only(scene: Scene) -> None:
         finally:
             connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
             connection.execute("SELECT pg_reload_conf()")
+
+
+@fault("Postgres connections cut between a commit and its answer")
+def cut_after_commit(scene: Scene) -> None:
+    """A worker and a dispatcher whose statements are done and not answered, again and again."""
+    worker = ("-m", "workers", "--queues", "slm,slm-backfill", "--name", "slm-cut")
+    with CuttingProxy.before(scene.postgres_socket, scene.seed) as proxy:
+        real = quote(str(scene.postgres_socket.parent), safe="")
+        url = str(scene.up.line["database_url"]).replace(real, quote(str(proxy.folder), safe=""))
+        with (
+            scene.process(*worker, DATABASE_URL=url),
+            scene.process("-m", "workers.dispatcher", DATABASE_URL=url),
+        ):
+            wait_until(
+                lambda: proxy.cuts >= LEAST_CUTS and scene.rows(ENDED_BY, "slm-cut"),
+                PATIENCE_S,
+                "jobs to end over connections that are cut",
+                0.1,
+            )
+            proxy.cutting = False

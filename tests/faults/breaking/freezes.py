@@ -42,4 +42,4 @@ def freeze_worker(scene: Scene) -> None:
 def freeze_dispatcher(scene: Scene) -> None:
     """It has not watched meanwhile: nobody may lose a lease by it."""
     with scene.frozen(scene.pid("dispatcher")):
-        scene.last(scene.times.lease_s + 1)
+        scene.last(scene.times.lease_s + 0.5)

@@ -39,13 +39,13 @@ def shuffle_hints(scene: Scene) -> None:
 @fault("two dispatchers")
 def two_dispatchers(scene: Scene) -> None:
     with scene.process(*DISPATCHER):
-        scene.last(scene.times.outage_s)
+        scene.last(scene.times.lease_s)
 
 
 @fault("three dispatchers, one of them killed")
 def three_dispatchers(scene: Scene) -> None:
     with scene.process(*DISPATCHER), scene.process(*DISPATCHER) as third:
-        scene.last(scene.times.outage_s)
+        scene.last(scene.times.lease_s)
         third.kill()
 
 

@@ -15,7 +15,7 @@ WHERE j.id = %s AND j.status = 'in_progress'
 """
 
 
-@fault("a poison job", loses_workers=True)
+@fault("a poison job", loses_workers=True, short=False)
 def poison(scene: Scene) -> None:
     """Whoever calls a model for it is killed: twice beside others, once alone."""
     order = Order(f"poison-{uuid.uuid4().hex[:8]}", "poison", ACCOUNTS[0])
