@@ -4,6 +4,7 @@ It does not decide when to start again; the supervisor does. Children are starte
 thread only: the kernel's parent-death signal follows the thread that forked, not the process.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -68,6 +69,7 @@ class Child:
         self._pump = pump
         self._popen: subprocess.Popen[bytes] | None = None
         self._lifeline: int | None = None
+        self._noted = False
 
     @property
     def name(self) -> str:
@@ -108,15 +110,26 @@ class Child:
         self._pump.add(reading, self.log)
         self.started_at = time.monotonic()
         self.process = ProcessId.of(self._popen.pid)
-        if self.process is not None:
+        self._noted = False
+        self._note()
+
+    def _note(self) -> None:
+        """Note the child in the home. A full disk must not end the supervisor: it is noted later,
+        and until then the home's mark in its environment finds it."""
+        if self.process is None or self._noted:
+            return
+        with contextlib.suppress(OSError):
             identity.write_record(self._home.run, self.name, self.process)
+            self._noted = True
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
         if self._popen is None:
             return None
         code = self._popen.poll()
-        if code is not None:
+        if code is None:
+            self._note()
+        else:
             identity.remove_record(self._home.run, self.name)
             if self._lifeline is not None:
                 os.close(self._lifeline)
