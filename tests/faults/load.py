@@ -138,9 +138,13 @@ class Load:
             given["Idempotency-Key"] = key
         deadline = time.monotonic() + ACCEPTED_S
         said: object = None
+        turn = 0
         while time.monotonic() < deadline:
+            turn += 1
+            apis = self._scene.apis
+            url = apis[(len(self.accepted.orders) + turn) % len(apis)] + path
             try:
-                answer = client.request(method, path, headers=given, **body)  # type: ignore[arg-type]
+                answer = client.request(method, url, headers=given, **body)  # type: ignore[arg-type]
             except httpx.TransportError as error:
                 said = error
             else:

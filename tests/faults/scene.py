@@ -28,6 +28,7 @@ import redis
 from tests.faults.features import DOCUMENTS
 from tests.faults.orders import ACCOUNTS
 from tests.faults.receipts import Receipts
+from tests.faults.small_disk import small_disk
 from tests.support.up import RunningUp, environment, run_up
 from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
@@ -74,8 +75,10 @@ class Scene:
         self.seed = seed
         self.ledger = folder / "ledger.jsonl"
         self.keys: dict[str, str] = {}  # by account
-        self._home = folder / "home"
+        self.home = folder / "home"
+        self.small_disk = False  # whether the home has a disk of its own, which may be filled
         self._port, self._flower_port = free_port(), free_port()
+        self.apis = [f"http://127.0.0.1:{self._port}"]  # where callers may send what they ask
         self._stack = ExitStack()
         self._env: dict[str, str] = {}
         self._never = threading.Event()
@@ -96,6 +99,7 @@ class Scene:
 
     def _start(self, stack: ExitStack) -> None:
         self._stack = stack
+        self.small_disk = stack.enter_context(small_disk(self.home))
         self.receipts = stack.enter_context(Receipts.receiving())
         self._env = {
             "OPENAI_BASE_URL": stack.enter_context(_model_server(self.ledger)),
@@ -114,7 +118,7 @@ class Scene:
     def start_up(self) -> None:
         """Run `tierline up` on the home, once more after one was killed."""
         options = ("--port", str(self._port), "--flower-port", str(self._flower_port))
-        self.up: RunningUp = self._stack.enter_context(run_up(self._home, *options, env=self._env))
+        self.up: RunningUp = self._stack.enter_context(run_up(self.home, *options, env=self._env))
 
     def _make_accounts(self) -> None:
         with self.client(str(self.up.line["api_key"])) as admin:
@@ -139,8 +143,7 @@ class Scene:
 
     def client(self, key: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"}
-        url = f"http://127.0.0.1:{self._port}"
-        return httpx.Client(base_url=url, headers=headers, timeout=15, trust_env=False)
+        return httpx.Client(base_url=self.apis[0], headers=headers, timeout=15, trust_env=False)
 
     def database(self) -> psycopg.Connection[Any]:
         """A connection of the tests' own, waited for while the database is away."""
@@ -230,18 +233,38 @@ class Scene:
             ended = child.poll()
             assert ended in {None, -signal.SIGKILL}, f"{arguments} ended by itself with {ended}"
 
+    @contextlib.contextmanager
+    def second_api(self, **more: str) -> Iterator[None]:
+        """One more API, which callers use as well inside the block."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        with self.process("-m", "api", "--port", str(port), **more):
+            wait_until(lambda: _answers(f"{url}/healthz"), PATIENCE_S, "the second API", 0.1)
+            self.apis.append(url)
+            try:
+                yield
+            finally:
+                self.apis.remove(url)
+
     @property
     def postgres_socket(self) -> Path:
-        return open_home(self._home).sockets / f".s.PGSQL.{postgres.PORT}"
+        return open_home(self.home).sockets / f".s.PGSQL.{postgres.PORT}"
 
     @property
     def broker_socket(self) -> Path:
-        return valkey.socket_path(open_home(self._home))
+        return valkey.socket_path(open_home(self.home))
 
     def postgres_pids(self) -> list[int]:
         """The postmaster and all of its processes."""
         first = psutil.Process(self.pid("postgres"))
         return [first.pid, *(each.pid for each in first.children(recursive=True))]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 def _lives(pid: int) -> bool:

@@ -1,5 +1,7 @@
 """A broker that forgets, goes away, stands still or has no room."""
 
+import shutil
+
 from tests.faults.breaking import fault
 from tests.faults.scene import Scene, moved
 
@@ -21,6 +23,13 @@ def away(scene: Scene) -> None:
             for kind in ("normal", "pubsub"):
                 broker.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
             scene.last(scene.times.broker_outage_s)
+
+
+@fault("broker restarted without its data")
+def emptied(scene: Scene) -> None:
+    """Worse than without its last second: it comes back with nothing."""
+    shutil.rmtree(scene.home / "valkey" / "appendonlydir")
+    scene.kill("valkey")
 
 
 @fault("broker frozen with its port open")

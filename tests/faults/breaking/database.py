@@ -9,6 +9,7 @@ import psycopg
 from tests.faults.breaking import fault
 from tests.faults.cutting_proxy import CuttingProxy
 from tests.faults.scene import PATIENCE_S, Scene, moved
+from tests.faults.small_disk import filled
 from tests.support.waiting import wait_until
 
 CUT_OTHERS = (
@@ -79,14 +80,26 @@ def read_only(scene: Scene) -> None:
             connection.execute("SELECT pg_reload_conf()")
 
 
+@fault("the disk full", short=False)
+def full_disk(scene: Scene) -> None:
+    """The home's whole disk: Postgres, the broker, the logs and `up` itself can write no more, and
+    what dies meanwhile must be started all the same."""
+    assert scene.small_disk, "only where a tmpfs can be mounted, as root on Linux"
+    with filled(scene.home):
+        scene.kill("dispatcher")
+        scene.last(scene.times.outage_s)
+
+
 @fault("Postgres connections cut between a commit and its answer")
 def cut_after_commit(scene: Scene) -> None:
-    """A worker and a dispatcher whose statements are done and not answered, again and again."""
+    """An API, a worker and a dispatcher whose statements are done and not answered, again and
+    again: nothing may be written twice for it."""
     worker = ("-m", "workers", "--queues", "slm,slm-backfill", "--name", "slm-cut")
     with CuttingProxy.before(scene.postgres_socket, scene.seed) as proxy:
         real = quote(str(scene.postgres_socket.parent), safe="")
         url = str(scene.up.line["database_url"]).replace(real, quote(str(proxy.folder), safe=""))
         with (
+            scene.second_api(DATABASE_URL=url),
             scene.process(*worker, DATABASE_URL=url),
             scene.process("-m", "workers.dispatcher", DATABASE_URL=url),
         ):

@@ -43,3 +43,10 @@ def freeze_dispatcher(scene: Scene) -> None:
     """It has not watched meanwhile: nobody may lose a lease by it."""
     with scene.frozen(scene.pid("dispatcher")):
         scene.last(scene.times.lease_s + 0.5)
+
+
+@fault("SIGSTOP of the webhooks worker beyond its lease, then SIGCONT")
+def freeze_webhooks(scene: Scene) -> None:
+    """What it was about to deliver is taken back; it may come twice, and never not at all."""
+    with scene.frozen(scene.pid("webhooks")):
+        scene.last(scene.times.lease_s + 1.5)

@@ -65,6 +65,14 @@ def kill_up(scene: Scene) -> None:
     scene.start_up()
 
 
+@fault("SIGTERM of up, then up again")
+def stop_up(scene: Scene) -> None:
+    """All of it stops in order: calls end, and no cost is unknown."""
+    scene.busy("slm")
+    assert scene.up.stop() == 0
+    scene.start_up()
+
+
 @fault("SIGTERM of a worker in the middle of calls")
 def stop_worker(scene: Scene) -> None:
     """Its calls end, and it ends with exit code 0: no cost may be unknown after this."""
