@@ -12,6 +12,8 @@ from tests.faults.scene import Scene
 from tests.faults.snapshot import Balance
 from tests.support.model_ledger import read_ledger
 
+AFTER_S = 3.0  # how long jobs are still asked for once a fault is over
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -34,6 +36,7 @@ def run_round(scene: Scene, name: str, faults: Sequence[Fault], per_s: float = 6
         for each in faults:
             each.do(scene)
         healed_s = time.time()
+        scene.last(AFTER_S)
     wait_quiet(scene, name)
     ended_s = last_end_s(scene, name, healed_s)
     workers_lost = any(each.loses_workers for each in faults)

@@ -37,6 +37,7 @@ from tierline.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 90.0  # for something to be there again after it was broken
+ROWS_EVERY_S = 0.1  # each look is a connection of its own, whose password costs Postgres 5 ms
 
 # Notes every end of a job, and every change of one that has ended: each job has one line.
 WATCH_ENDINGS = """
@@ -205,6 +206,7 @@ class Scene:
             ),
             PATIENCE_S,
             f"{worker} to be in a call",
+            ROWS_EVERY_S,
         )
 
     def failures(self) -> list[str]:

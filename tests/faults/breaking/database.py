@@ -8,7 +8,7 @@ import psycopg
 
 from tests.faults.breaking import fault
 from tests.faults.cutting_proxy import CuttingProxy
-from tests.faults.scene import PATIENCE_S, Scene, moved
+from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene, moved
 from tests.faults.small_disk import filled
 from tests.support.waiting import wait_until
 
@@ -90,7 +90,7 @@ def full_disk(scene: Scene) -> None:
         scene.last(scene.times.outage_s)
 
 
-@fault("Postgres connections cut between a commit and its answer")
+@fault("Postgres connections cut between a commit and its answer", short=False)
 def cut_after_commit(scene: Scene) -> None:
     """An API, a worker and a dispatcher whose statements are done and not answered, again and
     again: nothing may be written twice for it."""
@@ -107,6 +107,6 @@ def cut_after_commit(scene: Scene) -> None:
                 lambda: proxy.cuts >= LEAST_CUTS and scene.rows(ENDED_BY, "slm-cut"),
                 PATIENCE_S,
                 "jobs to end over connections that are cut",
-                0.1,
+                ROWS_EVERY_S,
             )
             proxy.cutting = False

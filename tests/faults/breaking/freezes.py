@@ -1,7 +1,7 @@
 """Processes that stand still for longer than their lease, and then go on as if nothing had been."""
 
 from tests.faults.breaking import fault
-from tests.faults.scene import PATIENCE_S, Scene
+from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
 from tests.support.waiting import wait_until
 
 LOST = "SELECT a.job_id, a.number FROM attempts a WHERE a.verdict = 'worker_lost'"
@@ -27,14 +27,14 @@ def freeze_worker(scene: Scene) -> None:
                 lambda: set(scene.rows(LOST)) - before,
                 PATIENCE_S,
                 "the frozen worker's leases to be found lost",
-                0.1,
+                ROWS_EVERY_S,
             )
         late = set(scene.rows(LOST)) - before
         wait_until(
             lambda: not late & set(scene.rows(UNSETTLED)),
             PATIENCE_S,
             "the late answers to be booked",
-            0.1,
+            ROWS_EVERY_S,
         )
 
 
@@ -45,7 +45,7 @@ def freeze_dispatcher(scene: Scene) -> None:
         scene.last(scene.times.lease_s + 0.5)
 
 
-@fault("SIGSTOP of the webhooks worker beyond its lease, then SIGCONT")
+@fault("SIGSTOP of the webhooks worker beyond its lease, then SIGCONT", short=False)
 def freeze_webhooks(scene: Scene) -> None:
     """What it was about to deliver is taken back; it may come twice, and never not at all."""
     with scene.frozen(scene.pid("webhooks")):

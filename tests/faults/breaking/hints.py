@@ -42,7 +42,7 @@ def two_dispatchers(scene: Scene) -> None:
         scene.last(scene.times.lease_s)
 
 
-@fault("three dispatchers, one of them killed")
+@fault("three dispatchers, one of them killed", short=False)
 def three_dispatchers(scene: Scene) -> None:
     with scene.process(*DISPATCHER), scene.process(*DISPATCHER) as third:
         scene.last(scene.times.lease_s)

@@ -65,7 +65,7 @@ def kill_up(scene: Scene) -> None:
     scene.start_up()
 
 
-@fault("SIGTERM of up, then up again")
+@fault("SIGTERM of up, then up again", short=False)
 def stop_up(scene: Scene) -> None:
     """All of it stops in order: calls end, and no cost is unknown."""
     scene.busy("slm")

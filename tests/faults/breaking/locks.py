@@ -1,13 +1,13 @@
 """Strangers in the database that hold locks for too long, or in another order than the product."""
 
 from tests.faults.breaking import fault
-from tests.faults.scene import PATIENCE_S, Scene
+from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
 from tests.support.waiting import wait_until
 
 LONGER_THAN_LOCK_TIMEOUT_S = 6.5  # the product's statements wait 5 s for a lock
 DEADLOCKS = 3
 LOCK_CALLS = """
-SELECT job_id FROM calls WHERE settled_at IS NULL
+SELECT job_id FROM calls WHERE settled_at IS NULL AND booked_at > %s
     AND job_id IN (SELECT id FROM jobs WHERE status = 'in_progress')
 FOR UPDATE SKIP LOCKED
 """
@@ -19,7 +19,7 @@ WHERE application_name LIKE 'tierline-%%' AND %s = ANY(pg_blocking_pids(pid)) LI
 COUNTED = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
-@fault("the jobs' table locked by a stranger")
+@fault("the jobs' table locked by a stranger", short=False)
 def lock_table(scene: Scene) -> None:
     """Nothing can be written to it for longer than a statement of the product waits."""
     with scene.database() as connection, connection.transaction():
@@ -35,9 +35,11 @@ def deadlock(scene: Scene) -> None:
         # Who notices is ended: the product, which looks after a second.
         stranger.execute("SET deadlock_timeout = '60s'")
         for _ in range(DEADLOCKS):
+            # Older calls may be those of a worker that is gone, for which nobody would wait.
+            ((now,),) = scene.rows("SELECT clock_timestamp()")
             with stranger.transaction():
                 jobs = wait_until(
-                    lambda: stranger.execute(LOCK_CALLS).fetchall(),
+                    lambda now=now: stranger.execute(LOCK_CALLS, (now,)).fetchall(),
                     PATIENCE_S,
                     "running jobs to be locked",
                 )
@@ -45,6 +47,7 @@ def deadlock(scene: Scene) -> None:
                     lambda: scene.rows(WAITING, stranger.info.backend_pid),
                     PATIENCE_S,
                     "the product to wait for them",
+                    ROWS_EVERY_S,
                 )
                 stranger.execute(LOCK_JOBS, ([job_id for (job_id,) in jobs],))
-    wait_until(lambda: scene.rows(COUNTED)[0][0] > before, PATIENCE_S, "a deadlock", 0.1)
+    wait_until(lambda: scene.rows(COUNTED)[0][0] > before, PATIENCE_S, "a deadlock", ROWS_EVERY_S)

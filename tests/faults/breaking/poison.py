@@ -4,7 +4,7 @@ import uuid
 
 from tests.faults.breaking import fault
 from tests.faults.orders import ACCOUNTS, Order
-from tests.faults.scene import PATIENCE_S, Scene
+from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
 from tests.support.waiting import wait_until
 
 PROCESS_OF = {"slm": "slm", "quarantine": "quarantine"}  # by the worker's name: up's name for it
@@ -28,7 +28,7 @@ def poison(scene: Scene) -> None:
             lambda: [row for row in scene.rows(HELD, job_id) if row not in killed],
             PATIENCE_S,
             f"the poison job to be taken again after {killed}",
-            0.1,
+            ROWS_EVERY_S,
         )
         worker, number = held[0]
         scene.kill(PROCESS_OF[worker])
@@ -39,7 +39,7 @@ def poison(scene: Scene) -> None:
         lambda: scene.rows("SELECT 1 FROM jobs WHERE id = %s AND status = 'failed'", job_id),
         PATIENCE_S,
         "the poison job to be given up",
-        0.1,
+        ROWS_EVERY_S,
     )
     ((code,),) = scene.rows("SELECT error_code FROM jobs WHERE id = %s", job_id)
     assert code == "worker_lost", f"the poison job failed as {code}"
