@@ -1,9 +1,7 @@
 """What every benchmark stands on: real servers in a temporary home, processes, a model server."""
 
-import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +10,12 @@ from pathlib import Path
 
 import httpx
 
+from tests.support import processes
 from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
 from tierline.stack.ports import free_port
 from tierline.stack.servers import Servers, running_servers
 from tierline.storage.migrate import upgrade
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -57,32 +54,17 @@ def stage() -> Iterator[Stage]:
 def process(
     arguments: Sequence[str], environment: dict[str, str], *, output: int = subprocess.DEVNULL
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`python arguments` until the block ends; ended by its own process id."""
-    child = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=output,
-        stderr=subprocess.DEVNULL if "BENCH_LOG" not in os.environ else None,
-    )
-    try:
+    """`python arguments` until the block ends; with BENCH_LOG set it may say what goes wrong."""
+    errors = None if "BENCH_LOG" in os.environ else subprocess.DEVNULL
+    with processes.process(arguments, environment, output=output, errors=errors) as child:
         yield child
-    finally:
-        child.terminate()
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 @contextmanager
 def model_server(latency_ms: float) -> Iterator[str]:
     """The URL of a model server in a process of its own."""
-    arguments = ["-m", "tests.support.model_server", "--latency-ms", str(latency_ms)]
-    with process(arguments, dict(os.environ), output=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        yield str(json.loads(child.stdout.readline())["url"])
+    with processes.model_server("--latency-ms", str(latency_ms)) as url:
+        yield url
 
 
 @contextmanager

@@ -10,7 +10,10 @@ from celery.events.event import Event, get_exchange
 from celery.utils.nodenames import anon_nodename
 from celery.utils.time import utcoffset
 from kombu import Producer
-from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.exceptions import (
+    BatchPublishError,  # type: ignore[attr-defined]  # not in the stubs
+    OperationalError,
+)
 from kombu.utils.uuid import uuid
 
 from tierline import queues

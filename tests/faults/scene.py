@@ -5,15 +5,13 @@ broken is broken by process id, over the servers' own connections, or at their s
 """
 
 import contextlib
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +27,14 @@ from tests.faults.features import DOCUMENTS
 from tests.faults.orders import ACCOUNTS
 from tests.faults.receipts import Receipts
 from tests.faults.small_disk import small_disk
+from tests.faults.states import answers, lives
+from tests.support.processes import model_server, process
 from tests.support.up import RunningUp, environment, run_up
 from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
 from tierline.stack.home import open_home
 from tierline.stack.ports import free_port
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_S = 90.0  # for something to be there again after it was broken
 ROWS_EVERY_S = 0.1  # each look is a connection of its own, whose password costs Postgres 5 ms
 
@@ -101,9 +100,10 @@ class Scene:
     def _start(self, stack: ExitStack) -> None:
         self._stack = stack
         self.small_disk = stack.enter_context(small_disk(self.home))
+        script = ("--script", "tests.faults.answers:answer", "--ledger", str(self.ledger))
         self.receipts = stack.enter_context(Receipts.receiving())
         self._env = {
-            "OPENAI_BASE_URL": stack.enter_context(_model_server(self.ledger)),
+            "OPENAI_BASE_URL": stack.enter_context(model_server(*script)),
             "OPENAI_API_KEY": "not-a-real-one",
             "TIERLINE_LOCAL_URL": "http://127.0.0.1:9/v1",
             "TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8",
@@ -178,7 +178,7 @@ class Scene:
 
         def alive() -> int:
             found = self.up.pid_of(name)
-            return found if found is not None and _lives(found) else 0
+            return found if found is not None and lives(found) else 0
 
         return wait_until(alive, PATIENCE_S, f"{name} to run")
 
@@ -190,7 +190,7 @@ class Scene:
         """kill -9 of one process; returns when it is gone."""
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not _lives(pid), PATIENCE_S, f"{name} to be gone")
+        wait_until(lambda: not lives(pid), PATIENCE_S, f"{name} to be gone")
 
     def busy(self, worker: str) -> None:
         """Wait until the worker of that name has begun a call and is in the middle of it."""
@@ -230,7 +230,7 @@ class Scene:
     def process(self, *arguments: str, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
         """One more process of the product beside those of `up`, by the words of a Procfile line."""
         urls = {name: str(self.up.line[name.lower()]) for name in ("DATABASE_URL", "REDIS_URL")}
-        with _child([sys.executable, *arguments], {**self._env, **urls, **more}) as child:
+        with process(arguments, environment({**self._env, **urls, **more})) as child:
             yield child
             ended = child.poll()
             assert ended in {None, -signal.SIGKILL}, f"{arguments} ended by itself with {ended}"
@@ -241,7 +241,7 @@ class Scene:
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         with self.process("-m", "api", "--port", str(port), **more):
-            wait_until(lambda: _answers(f"{url}/healthz"), PATIENCE_S, "the second API", 0.1)
+            wait_until(lambda: answers(f"{url}/healthz"), PATIENCE_S, "the second API", 0.1)
             self.apis.append(url)
             try:
                 yield
@@ -260,61 +260,3 @@ class Scene:
         """The postmaster and all of its processes."""
         first = psutil.Process(self.pid("postgres"))
         return [first.pid, *(each.pid for each in first.children(recursive=True))]
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-@contextlib.contextmanager
-def moved(path: Path) -> Iterator[None]:
-    """Nothing is at that path inside the block; whoever is connected to a socket stays so."""
-    aside = path.with_name(f"{path.name}.aside")
-    path.rename(aside)
-    try:
-        yield
-    finally:
-        aside.rename(path)
-
-
-@contextlib.contextmanager
-def _model_server(ledger: Path) -> Iterator[str]:
-    arguments = [sys.executable, "-m", "tests.support.model_server"]
-    arguments += ["--script", "tests.faults.answers:answer", "--ledger", str(ledger)]
-    with _child(arguments, {}, output=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        yield str(json.loads(child.stdout.readline())["url"])
-
-
-@contextlib.contextmanager
-def _child(
-    arguments: Sequence[str], extra: dict[str, str], output: int = subprocess.DEVNULL
-) -> Iterator["subprocess.Popen[bytes]"]:
-    child = subprocess.Popen(
-        arguments,
-        cwd=ROOT,
-        env=environment(extra),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield child
-    finally:
-        child.terminate()
-        try:
-            child.wait(30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()

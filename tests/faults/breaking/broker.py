@@ -3,7 +3,8 @@
 import shutil
 
 from tests.faults.breaking import fault
-from tests.faults.scene import Scene, moved
+from tests.faults.scene import Scene
+from tests.faults.states import moved
 
 
 @fault("FLUSHALL of the broker")

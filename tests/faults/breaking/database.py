@@ -8,8 +8,9 @@ import psycopg
 
 from tests.faults.breaking import fault
 from tests.faults.cutting_proxy import CuttingProxy
-from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene, moved
+from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
 from tests.faults.small_disk import filled
+from tests.faults.states import moved
 from tests.support.waiting import wait_until
 
 CUT_OTHERS = (

@@ -1,0 +1,50 @@
+"""Processes of the tests' own beside the product: started from the checkout, ended by their ids."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+STOP_S = 30.0  # a worker's grace time, and what it writes after that
+
+
+@contextmanager
+def process(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    output: int = subprocess.DEVNULL,
+    errors: int | None = subprocess.DEVNULL,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`python arguments` until the block ends; asked to end then, and ended if it does not."""
+    child = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+        start_new_session=True,
+    )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@contextmanager
+def model_server(*options: str) -> Iterator[str]:
+    """The URL of a model server in a process of its own; see tests/support/model_server.py."""
+    arguments = ["-m", "tests.support.model_server", *options]
+    with process(arguments, os.environ, output=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        yield str(json.loads(child.stdout.readline())["url"])
