@@ -10,8 +10,8 @@ from celery.events.event import Event, get_exchange
 from celery.utils.nodenames import anon_nodename
 from celery.utils.time import utcoffset
 from kombu import Producer
-from kombu.exceptions import (
-    BatchPublishError,  # type: ignore[attr-defined]  # not in the stubs
+from kombu.exceptions import (  # type: ignore[attr-defined]  # the stubs lack the first
+    BatchPublishError,
     OperationalError,
 )
 from kombu.utils.uuid import uuid
