@@ -70,13 +70,14 @@ SHORT = Times(lease_s=3.0, beat_s=0.5, hint_lost_s=2.0, outage_s=3.5, broker_out
 class Scene:
     """One installation under fire. A context manager: all of it ends with the block."""
 
-    def __init__(self, folder: Path, times: Times, seed: int) -> None:
+    def __init__(self, folder: Path, times: Times, seed: int, *, own_disk: bool = False) -> None:
         self.times = times
         self.seed = seed
         self.ledger = folder / "ledger.jsonl"
         self.keys: dict[str, str] = {}  # by account
         self.home = folder / "home"
         self.small_disk = False  # whether the home has a disk of its own, which may be filled
+        self._own_disk = own_disk  # … and is to have one
         self._port, self._flower_port = free_port(), free_port()
         self.apis = [f"http://127.0.0.1:{self._port}"]  # where callers may send what they ask
         self._stack = ExitStack()
@@ -99,7 +100,8 @@ class Scene:
 
     def _start(self, stack: ExitStack) -> None:
         self._stack = stack
-        self.small_disk = stack.enter_context(small_disk(self.home))
+        if self._own_disk:
+            self.small_disk = stack.enter_context(small_disk(self.home))
         script = ("--script", "tests.faults.answers:answer", "--ledger", str(self.ledger))
         self.receipts = stack.enter_context(Receipts.receiving())
         self._env = {

@@ -24,19 +24,24 @@ class Fault:
     do: Break
     loses_workers: bool  # a worker is killed or frozen: its calls may be made again
     short: bool  # part of the short form
+    needs_small_disk: bool  # only where the home may have a disk of its own
 
 
 _known: dict[str, Fault] = {}
 
 
 def fault(
-    name: str, *, loses_workers: bool = False, short: bool = True
+    name: str,
+    *,
+    loses_workers: bool = False,
+    short: bool = True,
+    needs_small_disk: bool = False,
 ) -> Callable[[Break], Break]:
     """Make a function a fault of that name. `short=False` keeps it out of the short form."""
 
     def register(do: Break) -> Break:
         assert name not in _known, f"two faults are called {name!r}"
-        _known[name] = Fault(name, do, loses_workers, short)
+        _known[name] = Fault(name, do, loses_workers, short, needs_small_disk)
         return do
 
     return register

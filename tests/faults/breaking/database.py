@@ -81,11 +81,10 @@ def read_only(scene: Scene) -> None:
             connection.execute("SELECT pg_reload_conf()")
 
 
-@fault("the disk full", short=False)
+@fault("the disk full", short=False, needs_small_disk=True)
 def full_disk(scene: Scene) -> None:
     """The home's whole disk: Postgres, the broker, the logs and `up` itself can write no more, and
     what dies meanwhile must be started all the same."""
-    assert scene.small_disk, "only where a tmpfs can be mounted, as root on Linux"
     with filled(scene.home):
         scene.kill("dispatcher")
         scene.last(scene.times.outage_s)
