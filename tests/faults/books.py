@@ -102,8 +102,8 @@ def _delivered(
     if len(rows) > 1:
         found.repeat(f"{what} was written {len(rows)} times")
     for row in rows:
-        if row.status == "failed":
-            continue  # listed, as promised
+        if row.status in {"failed", "put off"}:
+            continue  # listed, or to be tried again in minutes, as promised
         if row.status != "delivered":
             found.lose(f"{what} is {row.status}")
         elif not arrived.get(row.webhook_id):

@@ -33,7 +33,11 @@ FROM calls c JOIN job_requests r ON r.job_id = c.job_id
 WHERE r.input ->> 'text' LIKE %s ORDER BY c.job_id, c.attempt, c.number
 """
 DELIVERIES = """
-SELECT d.id, coalesce(d.job_id, d.batch_id), d.event, d.status, d.url FROM deliveries d
+SELECT d.id, coalesce(d.job_id, d.batch_id), d.event,
+    CASE WHEN d.next_try_at > clock_timestamp() AND d.status = 'pending' THEN 'put off'
+        ELSE d.status END,
+    d.url
+FROM deliveries d
 LEFT JOIN job_requests r ON r.job_id = d.job_id
 LEFT JOIN batches b ON b.id = d.batch_id
 WHERE r.input ->> 'text' LIKE %s OR b.idempotency_key LIKE %s

@@ -55,7 +55,7 @@ class DeliveryRow:
     webhook_id: str
     of: UUID  # the job or the batch
     event: str
-    status: str
+    status: str  # the row's; "put off" when it is pending and its next try is yet to come
     listener: str
 
 

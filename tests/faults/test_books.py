@@ -149,9 +149,10 @@ def test_a_webhook_that_was_due_and_did_not_come_is_lost(
     assert of([job(PASSED)], deliveries=deliveries, arrived=arrived).lost == 1
 
 
-def test_a_webhook_that_is_listed_as_failed_is_as_promised() -> None:
-    failed = [replace(DELIVERY, status="failed")]
-    assert of([job(PASSED)], deliveries=failed, arrived={}).clean
+@pytest.mark.parametrize("status", ["failed", "put off"])
+def test_a_webhook_that_is_listed_or_to_be_tried_again_is_as_promised(status: str) -> None:
+    listed = [replace(DELIVERY, status=status)]
+    assert of([job(PASSED)], deliveries=listed, arrived={}).clean
 
 
 def test_one_event_under_two_ids_is_repeated() -> None:
