@@ -18,6 +18,8 @@ from tests.faults.rounds import Outcome, run_round
 from tests.faults.scene import Scene, Times
 from tests.faults.table import table
 
+RECOVERY_S = 10.0  # beyond a lease: by then a killed worker's jobs are to have ended; said, no more
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
@@ -52,6 +54,10 @@ def main() -> int:
             print(said(number, outcome), flush=True)
     print(f"\nSEED={arguments.seed}, {(time.monotonic() - began) / 60:.1f} minutes")
     print(table(outcomes))
+    allowed_s = Times().lease_s + RECOVERY_S
+    for outcome in outcomes:
+        if outcome.recovery_s is not None and outcome.recovery_s > allowed_s:
+            print(f"later than {allowed_s:g} s: {' + '.join(outcome.faults)}")
     clean = all(outcome.balance.clean for outcome in outcomes)
     return 0 if clean and broken is None else 1
 
