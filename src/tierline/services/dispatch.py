@@ -172,7 +172,8 @@ class Dispatch:
     ) -> tuple[list[Waiting], Mapping[str, int]]:
         """What waits, with what is free of each model to its account; and to all together."""
         wanted = held.by_model + held.left
-        wanted += Counter(job.model for each in waiting for job in each.jobs)
+        for each in waiting:
+            wanted += _could_go(each)
         limits = model_limits(wanted, self._models.of_pool(connection, name), threads, self._spare)
         if not limits:
             return waiting, {}
@@ -195,11 +196,16 @@ class Dispatch:
 def _note(
     held: _Held, queue: str, waiting: Iterable[Waiting], taken: Collection[Candidate]
 ) -> None:
-    """Count the jobs taken as held, and the others as left to the lanes that come after."""
+    """Count the jobs taken as held, and others that could go as left to the lanes behind."""
     chosen = {job.job_id for job in taken}
     for each in waiting:
-        for job in each.jobs:
-            if job.job_id in chosen:
-                held.add(each.account_id, queue, job.model)
-            else:
-                held.left[job.model] += 1
+        went = Counter(job.model for job in each.jobs if job.job_id in chosen)
+        for model, count in went.items():
+            held.add(each.account_id, queue, model, count)
+        held.left += _could_go(each) - went
+
+
+def _could_go(waiting: Waiting) -> Counter[str]:
+    """How many jobs of each model the account could have taken; what it may not have wants none."""
+    jobs = Counter(job.model for job in waiting.jobs)
+    return Counter({model: min(count, waiting.free) for model, count in jobs.items()})

@@ -244,6 +244,19 @@ def test_models_that_both_have_a_backlog_share_the_threads(
     assert choose_until_full(pool, 16) == dict.fromkeys(two_models, 10)
 
 
+def test_jobs_that_their_account_may_not_have_take_no_share_from_another_model(
+    pool: ConnectionPool[Any], two_models: tuple[int, int]
+) -> None:
+    slow, quick = two_models
+    limited = account(pool, "limited")
+    with pool.connection() as connection:
+        connection.execute("UPDATE accounts SET max_jobs_in_progress = 1 WHERE id = %s", (limited,))
+    submit(pool, limited, slow, 40)
+    for name in ("acme", "globex"):
+        submit(pool, account(pool, name), quick, 20)
+    assert versions(pool, choose_hints(pool, "slm", 16, 4).queue_of) == {slow: 1, quick: 14}
+
+
 def test_with_one_model_in_use_no_thread_is_kept_free_of_it(
     pool: ConnectionPool[Any], version: int
 ) -> None:
