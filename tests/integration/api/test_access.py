@@ -78,6 +78,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/jobs/{job_id}/retry"): Row(ONE, SUBMIT),
     ("get", "/v1/jobs/{job_id}/attempts"): Row(ONE, READ),
     ("post", "/v1/jobs/{job_id}/feedback"): Row(ONE, SUBMIT, {"correct": True}),
+    ("delete", "/v1/jobs/{job_id}/content"): Row(ONE, SUBMIT),
     ("post", "/v1/batches"): Row(OWN, SUBMIT, {"feature": "echo"}),
     ("get", "/v1/batches"): Row(LIST, READ),
     ("get", "/v1/batches/{batch_id}"): Row(ONE, READ),
