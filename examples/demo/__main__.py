@@ -46,6 +46,7 @@ class RunState:
     run_id: str
     second: str  # the second tier's model
     port: int  # of the webhook receiver: the jobs' webhook_url names it
+    every: int = 1  # only every n-th input
     finished: bool = False
 
     def write(self, path: Path) -> None:
@@ -56,8 +57,11 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--frontier", default="", help="a paid second tier, as openai:gpt-5")
     parser.add_argument("--larger", default="", help="0: do without the larger local model")
+    parser.add_argument("--every", type=int, default=1, help="only every n-th input: a short run")
     parser.add_argument("--home", type=Path, default=Path(".tierline-demo"))
     options = parser.parse_args(argv)
+    if options.every < 1:
+        parser.error("--every: at least 1")
     console = Console(highlight=False, soft_wrap=True)
     # SIGTERM and a closed terminal end it as Ctrl-C does: in order, leaving nothing running.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -67,6 +71,7 @@ def main(argv: list[str]) -> int:
             console,
             options.frontier.strip(),
             options.larger.strip() == "0",
+            options.every,
             options.home.absolute(),
         )
     except KeyboardInterrupt:
@@ -81,8 +86,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _demo(console: Console, frontier: str, no_larger: bool, home: Path) -> int:
-    rows = read_rows()
+def _demo(console: Console, frontier: str, no_larger: bool, every: int, home: Path) -> int:
+    rows = read_rows(every)
     second = _second_tier(console, frontier, no_larger)
     texts = feature_texts(second)
     features = {name: parse_feature(text, name) for name, text in texts.items()}
@@ -101,7 +106,9 @@ def _demo(console: Console, frontier: str, no_larger: bool, home: Path) -> int:
             _apply(console, product, name, text)
         if not second.paid:
             product.wait_for_model(second.model.partition(":")[2])
-        state, receiver, again = _run_state(folder / "run.json", second, _webhook_secret(product))
+        state, receiver, again = _run_state(
+            folder / "run.json", second, every, _webhook_secret(product)
+        )
         if again:
             console.print("going on with the run that was interrupted")
         stack.callback(receiver.server_close)
@@ -159,18 +166,20 @@ def _budget(
     return found
 
 
-def _run_state(path: Path, second: SecondTier, secret: str) -> tuple[RunState, Receiver, bool]:
+def _run_state(
+    path: Path, second: SecondTier, every: int, secret: str
+) -> tuple[RunState, Receiver, bool]:
     """The state of the run to go on with, or of a new one, and whether it is gone on with."""
     key = f"{second.model} as {second.tier}"
     try:
         kept = RunState(**json.loads(path.read_text(encoding="utf-8")))
-        if not kept.finished and kept.second == key:
+        if not kept.finished and (kept.second, kept.every) == (key, every):
             return kept, Receiver(secret, _ignore, kept.port), True
     except (OSError, ValueError, TypeError):
         pass  # no run yet, or another program has the port that its jobs' webhooks go to
     receiver = Receiver(secret, _ignore)
     name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
-    state = RunState(name, key, receiver.server_address[1])
+    state = RunState(name, key, receiver.server_address[1], every)
     state.write(path)
     return state, receiver, False
 

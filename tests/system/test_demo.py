@@ -1,6 +1,7 @@
-"""`make demo LARGER=0` as a user runs it: the whole product, the small model, every input.
+"""`make demo LARGER=0` as a user runs it: the whole product, the small model, every fourth input.
 
-Nothing is asserted of what the model answers: that every row became one job which ended once, that
+All of them take minutes more and go through the same; `make faults-demo` runs them. Nothing is
+asserted of what the model answers: that every row became one job which ended once, that
 the picture says what a stand-in is, and that nothing is left running.
 """
 
@@ -13,17 +14,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from examples.demo.rows import read_rows
 from tests.support.up import environment
 from tests.support.waiting import wait_until
 from tierline.stack.home import _tag
 
 ROOT = Path(__file__).parents[2]
+EVERY = 4
 
 
-def start(home: Path, log: Path) -> "subprocess.Popen[bytes]":
+def start(home: Path, log: Path, every: int = 1) -> "subprocess.Popen[bytes]":
+    options = ["--larger", "0", "--every", str(every), "--home", str(home)]
     with log.open("ab") as sink:
         return subprocess.Popen(
-            [sys.executable, "-m", "examples.demo", "--larger", "0", "--home", str(home)],
+            [sys.executable, "-m", "examples.demo", *options],
             cwd=ROOT,
             env=environment({}),
             stdin=subprocess.DEVNULL,
@@ -52,7 +56,7 @@ def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_r
     tmp_path: Path,
 ) -> None:
     home, log = tmp_path / "demo home", tmp_path / "log"
-    demo = start(home, log)
+    demo = start(home, log, EVERY)
     try:
         wait_until(lambda: "completed" in log.read_text(), 240, "the first jobs to be done")
         demo.send_signal(signal.SIGINT)
@@ -61,7 +65,7 @@ def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_r
         demo.kill()
     assert not of_home(home)
     run = json.loads((home / "demo" / "run.json").read_text())
-    demo = start(home, log)
+    demo = start(home, log, EVERY)
     try:
         code = demo.wait(1000)
     finally:
@@ -70,7 +74,8 @@ def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_r
     assert code == 0, said
     assert "going on with the run that was interrupted" in said
     assert json.loads((home / "demo" / "run.json").read_text())["run_id"] == run["run_id"]
-    assert "80 rows, 80 jobs" in said
+    rows = len(read_rows(EVERY))
+    assert f"{rows} rows, {rows} jobs" in said
     assert "Every row is one job, and each ended once." in said
     assert "stand-in" in said
     assert "saving against it would mean nothing" in said
