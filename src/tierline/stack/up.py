@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tierline import queues
+from tierline.scheduling import KEPT_FREE_LEAST
 from tierline.stack import local_servers, postgres, procfile, ready, running, valkey
 from tierline.stack.child import Child, Program
 from tierline.stack.home import Home, HomeLock, open_home, write_private
@@ -202,6 +203,7 @@ class Up:
 
         More jobs at once than the model decodes would only wait inside it, on the clock of their
         calls: with twice as many, and a second model on the same two cores, most calls timed out.
+        As many as that for one account, and beside them the threads that no account may hold.
         Whoever sets the number means it.
         """
         if THREADS_VARIABLE in os.environ:
@@ -209,7 +211,7 @@ class Up:
         model = LIKELY_MODEL.get(ready.worker_name(entry) or "")
         if model is None or model.name not in self._models:
             return {}
-        return {THREADS_VARIABLE: str(model.slots)}
+        return {THREADS_VARIABLE: str(model.slots + KEPT_FREE_LEAST)}
 
     def _wait_ready(self, port: int, flower_port: int, home: Home, workers: ready.Workers) -> None:
         checks: dict[str, ready.Check] = {}
