@@ -43,6 +43,22 @@ def two_tiers(name: str = "echo") -> Feature:
     return parse_feature(TWO_TIERS.format(name=name))
 
 
+ONE_TIER = """
+feature: {name}
+description: Echoes a text.
+instructions: Repeat the text.
+input: {{type: object}}
+output: {{type: string}}
+tiers:
+  - {{name: slm, models: ["{model}"], max_tokens: 5, timeout_s: {timeout_s}}}
+"""
+
+
+def one_tier(name: str, model: str, timeout_s: int = 5) -> Feature:
+    """A feature whose only tier asks `model`."""
+    return parse_feature(ONE_TIER.format(name=name, model=model, timeout_s=timeout_s))
+
+
 def add_account(connection: Connection, name: str, weight: int = 1) -> int:
     """An account; its id."""
     row = connection.execute(

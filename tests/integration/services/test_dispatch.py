@@ -10,8 +10,7 @@ from uuid import UUID
 import pytest
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import add_account, add_feature, add_job, two_tiers
-from tierline.features import parse_feature
+from tests.support.rows import add_account, add_feature, add_job, one_tier, two_tiers
 from tierline.services.dispatch import Choice, Dispatch, pools_with_jobs
 from tierline.storage import hints
 from tierline.storage.engine import PLANNED_ONCE, create_pool
@@ -157,33 +156,14 @@ def test_hints_that_did_not_go_out_may_be_chosen_again(
     assert choose_hints(pool, "slm", threads=8, spare=4).queue_of.keys() == chosen.keys()
 
 
-READ = """
-SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'jobs')
-    + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'jobs')
-"""
-
-
-TIER_OF = """
-feature: {name}
-description: Echoes a text.
-instructions: Repeat the text.
-input: {{type: object}}
-output: {{type: string}}
-tiers:
-  - {{name: slm, models: ["{model}"], max_tokens: 5, timeout_s: 5}}
-"""
-
-
-def one_tier(connection: Any, name: str, model: str) -> int:
-    """A feature whose only tier asks `model`; its version's id."""
-    return add_feature(connection, parse_feature(TIER_OF.format(name=name, model=model)))
-
-
 @pytest.fixture
 def two_models(pool: ConnectionPool[Any]) -> tuple[int, int]:
     """Versions of a feature on a model that may be slow, and of one on another."""
     with pool.connection() as connection:
-        return one_tier(connection, "slow", "openai:slow"), one_tier(connection, "quick", "b:quick")
+        return (
+            add_feature(connection, one_tier("slow", "openai:slow")),
+            add_feature(connection, one_tier("quick", "b:quick")),
+        )
 
 
 def versions(pool: ConnectionPool[Any], chosen: Any) -> Counter[int]:
@@ -312,6 +292,12 @@ def test_many_dispatchers_at_once_do_not_take_an_account_past_its_limit(
         assert sum(threads.map(race, range(6))) == 6
 
 
+READ = """
+SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'jobs')
+    + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'jobs')
+"""
+
+
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_a_job_behind_a_flood_for_a_model_that_hangs_is_found_by_a_few_reads(
     fresh_database_url: str, analyzed: bool
@@ -319,8 +305,8 @@ def test_a_job_behind_a_flood_for_a_model_that_hangs_is_found_by_a_few_reads(
     long = 20_000
     with create_pool(fresh_database_url, "test", 1, PLANNED_ONCE) as pool:
         with pool.connection() as connection:
-            slow = one_tier(connection, "slow", "openai:slow")
-            quick = one_tier(connection, "quick", "b:quick")
+            slow = add_feature(connection, one_tier("slow", "openai:slow"))
+            quick = add_feature(connection, one_tier("quick", "b:quick"))
             owner = add_account(connection, "acme")
             fill(connection, [owner], slow, long)
             connection.execute("ANALYZE jobs" if analyzed else "SELECT 1")

@@ -16,21 +16,11 @@ import psycopg
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
-from tests.support.rows import add_account, add_feature, add_job, status_of
+from tests.support.rows import add_account, add_feature, add_job, one_tier, status_of
 from tests.support.waiting import wait_until
-from tierline.features import parse_feature
 from tierline.scheduling import limit_of_one_model
 
 THREADS = 8
-FEATURE = """
-feature: {name}
-description: Echoes a text.
-instructions: Repeat the text.
-input: {{type: object}}
-output: {{type: string}}
-tiers:
-  - {{name: slm, models: ["{model}"], max_tokens: 5, timeout_s: 600}}
-"""
 
 
 @dataclass
@@ -43,7 +33,7 @@ class Scene:
     account: int
 
     def feature(self, name: str, model: str) -> int:
-        return add_feature(self.db, parse_feature(FEATURE.format(name=name, model=model)))
+        return add_feature(self.db, one_tier(name, model, timeout_s=600))
 
 
 @contextmanager
