@@ -6,9 +6,8 @@ TIERLINE_LOCAL_URL names one server for every model, or `model=url` pairs separa
 from tierline.model_urls import ANY, local_urls
 from tierline.providers.openai_chat import chat_body, read_completion
 from tierline.providers.transport import Transport
-from tierline.providers.types import CallFailed, Completion, CompletionRequest
+from tierline.providers.types import CallFailed, Cause, Completion, CompletionRequest
 from tierline.settings import Settings
-from tierline.verdicts import Verdict
 
 MOST_LOGPROBS = 500
 
@@ -31,7 +30,7 @@ class Local:
         transport = self._transports.get(request.model.model) or self._transports.get(ANY)
         if transport is None:
             reason = self.missing() or f"no local server runs {request.model.model}"
-            raise CallFailed(Verdict.PROVIDER_ERROR, reason, retryable=False, served=False)
+            raise CallFailed(Cause.NOT_CONFIGURED, reason)
         body = chat_body(request, most_logprobs=MOST_LOGPROBS)
         reply = transport.post("chat/completions", body, request.timeout_s)
         return read_completion(reply, request.model.model)

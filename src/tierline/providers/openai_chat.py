@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tierline.providers.transport import Reply, Transport, asked_wait_s
 from tierline.providers.types import (
     CallFailed,
+    Cause,
     Completion,
     CompletionRequest,
     TokenLogprob,
@@ -23,7 +24,8 @@ OPENAI_HOST = "api.openai.com"
 MOST_LOGPROBS = 20
 REASONS = re.compile(r"(gpt-5(?!.*chat)|o[134])")  # models that think first: no temperature
 REASONING_ALLOWANCE = 4096  # tokens on top of max_tokens, so that thought leaves room for an answer
-RETRYABLE = frozenset({408, 409, 425})
+ASKS_AGAIN = frozenset({409, 425, 503, 529})  # before anything was done for the request
+CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 MODEL_ID = re.compile(r"[!-~]{1,200}")  # what an answer says of itself and is kept
 MOST_TOKENS = 100_000_000  # of one call; no model comes near
 SAFE_CODE = re.compile(r"[a-z0-9_.-]{1,60}")
@@ -53,7 +55,7 @@ class OpenAIChat:
     def complete(self, request: CompletionRequest) -> Completion:
         missing = self.missing()
         if missing is not None:
-            raise CallFailed(Verdict.PROVIDER_ERROR, missing, retryable=False, served=False)
+            raise CallFailed(Cause.NOT_CONFIGURED, missing)
         body = chat_body(request, most_logprobs=MOST_LOGPROBS)
         if self._is_openai:
             body["max_completion_tokens"] = body.pop("max_tokens")
@@ -126,7 +128,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         logprobs = _logprobs(choice.get("logprobs"))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
         raise CallFailed(
-            Verdict.PROVIDER_ERROR,
+            Cause.UNREADABLE,
             "the server's answer lacks what a chat completion has",
             latency_s=reply.latency_s,
         ) from None
@@ -136,16 +138,12 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         verdict = FINISHED[finish]
     else:
         raise CallFailed(
-            Verdict.PROVIDER_ERROR,
+            Cause.NO_ANSWER,
             "the model stopped for a reason that is no answer",
-            retryable=False,
-            served=True,
             latency_s=reply.latency_s,
         )
     if not isinstance(text, str):
-        raise CallFailed(
-            Verdict.PROVIDER_ERROR, "the answer is not text", latency_s=reply.latency_s
-        )
+        raise CallFailed(Cause.UNREADABLE, "the answer is not text", latency_s=reply.latency_s)
     return Completion(
         text=text,
         usage=usage,
@@ -203,33 +201,31 @@ def _refusal(reply: Reply) -> CallFailed:
     code = _error_code(reply)
     status = reply.status
     said = f"HTTP {status}" + (f", {code}" if code else "")
-    if status == 429 and code != "insufficient_quota":
-        return CallFailed(
-            Verdict.RATE_LIMITED,
-            f"the server asked to come back later ({said})",
-            retry_after_s=asked_wait_s(reply.headers),
-            served=False,
-            latency_s=reply.latency_s,
-        )
-    if status in RETRYABLE or status >= 500:
-        return CallFailed(
-            Verdict.PROVIDER_ERROR,
-            f"the server failed ({said})",
-            retry_after_s=asked_wait_s(reply.headers),
-            served=False if status in RETRYABLE else None,
-            latency_s=reply.latency_s,
-        )
-    if status in {401, 403}:
-        reason = f"the server refused the key ({said})"
-    elif status == 429:
-        reason = f"the account's quota is used up ({said})"
-    elif code in {"context_length_exceeded", "exceed_context_size_error"}:
-        reason = f"the input is longer than the model's context ({said})"
-    else:
-        reason = f"the server refused the request ({said})"
+    cause, words = _cause(status, code)
     return CallFailed(
-        Verdict.PROVIDER_ERROR, reason, retryable=False, served=False, latency_s=reply.latency_s
+        cause,
+        f"{words} ({said})",
+        retry_after_s=asked_wait_s(reply.headers) if cause.retryable else None,
+        latency_s=reply.latency_s,
     )
+
+
+def _cause(status: int, code: str | None) -> tuple[Cause, str]:
+    if status == 429:
+        if code == "insufficient_quota":
+            return Cause.QUOTA, "the account's quota is used up"
+        return Cause.RATE_LIMITED, "the server asked to come back later"
+    if status in ASKS_AGAIN:
+        return Cause.OVERLOADED, "the server failed"
+    if status == 408 or status >= 500:
+        return Cause.SERVER, "the server failed"
+    if status in {401, 403}:
+        return Cause.KEY, "the server refused the key"
+    if code in CONTEXT_CODES:
+        return Cause.CONTEXT, "the input is longer than the model's context"
+    if status == 404 or code == "model_not_found":
+        return Cause.MODEL, "the server has no such model"
+    return Cause.REQUEST, "the server refused the request"
 
 
 def _error_code(reply: Reply) -> str | None:

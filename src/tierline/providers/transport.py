@@ -15,9 +15,8 @@ from typing import Any
 import httpx
 
 from tierline.deadline_http import DeadlineTransport, tls_context, within
-from tierline.providers.types import CallFailed
+from tierline.providers.types import CallFailed, Cause
 from tierline.retry_after import retry_after_s
-from tierline.verdicts import Verdict
 
 CONNECT_S = 5.0  # a server that takes longer to accept is as good as down
 LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0)
@@ -39,7 +38,7 @@ class Reply:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             raise CallFailed(
-                Verdict.PROVIDER_ERROR,
+                Cause.UNREADABLE,
                 f"the server's answer (HTTP {self.status}) is not JSON",
                 latency_s=self.latency_s,
             ) from None
@@ -73,8 +72,8 @@ class Transport:
     def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Reply:
         """POST `body`; the last byte of the answer is there within `timeout_s`.
 
-        Raises CallFailed: timeout when it is not, provider_error when the server cannot be reached,
-        cuts the answer off or sends too much.
+        Raises CallFailed: TIMEOUT when it is not, UNREACHABLE, SERVER when the connection breaks,
+        UNREADABLE when the answer is too long.
         """
         started = time.monotonic()
         request = self._request(path, body, timeout_s)
@@ -86,15 +85,14 @@ class Transport:
                 finally:
                     response.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            raise self._failed(
-                Verdict.PROVIDER_ERROR, "the server cannot be reached", started, served=False
-            ) from None
+            reason = "the server cannot be reached"
+            raise self._failed(Cause.UNREACHABLE, reason, started) from None
         except httpx.TimeoutException:
             reason = f"no whole answer within {timeout_s:g} s"
-            raise self._failed(Verdict.TIMEOUT, reason, started) from None
+            raise self._failed(Cause.TIMEOUT, reason, started) from None
         except httpx.HTTPError as error:
             reason = f"the connection to the server broke ({type(error).__name__})"
-            raise self._failed(Verdict.PROVIDER_ERROR, reason, started) from None
+            raise self._failed(Cause.SERVER, reason, started) from None
         latency_s = time.monotonic() - started
         return Reply(response.status_code, response.headers, content, latency_s)
 
@@ -138,15 +136,13 @@ class Transport:
             size += len(chunk)
             if size > self._max_answer_bytes:
                 reason = f"the server's answer is longer than {self._max_answer_bytes} bytes"
-                raise self._failed(Verdict.PROVIDER_ERROR, reason, started)
+                raise self._failed(Cause.UNREADABLE, reason, started)
             chunks.append(chunk)
         return b"".join(chunks)
 
     @staticmethod
-    def _failed(
-        verdict: Verdict, reason: str, started: float, *, served: bool | None = None
-    ) -> CallFailed:
-        return CallFailed(verdict, reason, served=served, latency_s=time.monotonic() - started)
+    def _failed(cause: Cause, reason: str, started: float) -> CallFailed:
+        return CallFailed(cause, reason, latency_s=time.monotonic() - started)
 
 
 def asked_wait_s(headers: Mapping[str, str]) -> float | None:

@@ -13,7 +13,7 @@ from tierline.checks.agreement import agreement, decided
 from tierline.checks.labels import closed_set, score, scoring_messages
 from tierline.features import Confidence, Feature, Tier
 from tierline.prompts import Message, PriorFailure, answer_messages, reask_messages
-from tierline.providers.types import CallFailed, Completion, TokenLogprob
+from tierline.providers.types import CallFailed, Cause, Completion, TokenLogprob
 from tierline.services.calls import CallBook
 from tierline.verdicts import Verdict
 
@@ -191,10 +191,8 @@ def _score_call(book: CallBook, messages: list[Message]) -> Completion:
 def _first_token(completion: Completion) -> list[TokenLogprob]:
     if not completion.top_logprobs:
         raise CallFailed(
-            Verdict.PROVIDER_ERROR,
+            Cause.NO_ANSWER,
             "the model gives no token probabilities, which label_logprob needs",
-            retryable=False,
-            served=True,
             latency_s=completion.latency_s,
         )
     return list(completion.top_logprobs[0])

@@ -17,10 +17,9 @@ from tierline.features import ModelRef, Tier
 from tierline.pricing import cost_usd, price_of
 from tierline.prompts import Message
 from tierline.providers import Completion, CompletionRequest, provider
-from tierline.providers.types import CallFailed, Usage
+from tierline.providers.types import CallFailed, Cause, Usage
 from tierline.storage.claims import Claim, Settlement, settle_and_book
 from tierline.storage.repeat import repeat
-from tierline.verdicts import Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -109,13 +108,7 @@ class CallBook:
             return self._tier.timeout_s
         left_s = self._deadline - time.monotonic()
         if left_s < LEAST_CALL_S:
-            raise CallFailed(
-                Verdict.TIMEOUT,
-                "the job's deadline has passed",
-                retryable=False,
-                served=False,
-                latency_s=0.0,
-            )
+            raise CallFailed(Cause.TOO_LATE, "the job's deadline has passed")
         return min(self._tier.timeout_s, left_s)
 
     def _send(self, purpose: str, model: ModelRef, request: CompletionRequest) -> Completion:

@@ -10,7 +10,7 @@ from tests.support.model_server import ModelServer, Reply
 from tierline.features import ModelRef
 from tierline.prompts import Message
 from tierline.providers.openai_chat import OpenAIChat, fits_strict
-from tierline.providers.types import CallFailed, CompletionRequest, TokenLogprob, Usage
+from tierline.providers.types import CallFailed, Cause, CompletionRequest, TokenLogprob, Usage
 from tierline.settings import Settings
 from tierline.verdicts import Verdict
 
@@ -156,29 +156,27 @@ def test_logprobs_are_read_by_token(server: ModelServer, openai: OpenAIChat) -> 
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict", "retryable", "served"),
+    ("status", "cause"),
     [
-        (400, Verdict.PROVIDER_ERROR, False, False),
-        (401, Verdict.PROVIDER_ERROR, False, False),
-        (403, Verdict.PROVIDER_ERROR, False, False),
-        (404, Verdict.PROVIDER_ERROR, False, False),
-        (409, Verdict.PROVIDER_ERROR, True, False),
-        (429, Verdict.RATE_LIMITED, True, False),
-        (500, Verdict.PROVIDER_ERROR, True, None),
-        (503, Verdict.PROVIDER_ERROR, True, None),
+        (400, Cause.REQUEST),
+        (401, Cause.KEY),
+        (403, Cause.KEY),
+        (404, Cause.MODEL),
+        (408, Cause.SERVER),
+        (409, Cause.OVERLOADED),
+        (429, Cause.RATE_LIMITED),
+        (500, Cause.SERVER),
+        (502, Cause.SERVER),
+        (503, Cause.OVERLOADED),
+        (504, Cause.SERVER),
+        (529, Cause.OVERLOADED),
     ],
 )
-def test_a_status_says_whether_to_try_again_and_whether_it_may_be_billed(
-    server: ModelServer,
-    openai: OpenAIChat,
-    status: int,
-    verdict: Verdict,
-    retryable: bool,
-    served: bool | None,
+def test_a_status_says_whose_failure_it_is(
+    server: ModelServer, openai: OpenAIChat, status: int, cause: Cause
 ) -> None:
     server.answer = lambda _: Reply(text=f"your key {KEY} is bad", status=status)
-    found = failure(openai)
-    assert (found.verdict, found.retryable, found.served) == (verdict, retryable, served)
+    assert failure(openai).cause is cause
 
 
 @pytest.mark.parametrize(
