@@ -4,7 +4,7 @@ A URL here names a place and nothing else. Credentials have settings of their ow
 shown; in a URL they would end in error texts, logs and process lists. So no message repeats one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 ANY = ""  # the key of a server that takes every model
@@ -28,18 +28,19 @@ def check_model_url(url: str) -> str:
     return url
 
 
-def local_urls(setting: str | None) -> Mapping[str, str]:
-    """Model → URL of one URL for every model, or of `model=url` pairs separated by commas.
+def local_urls(setting: str | None) -> Mapping[str, Sequence[str]]:
+    """Model → URLs of its servers, from entries separated by commas: `model=url`, a model's name as
+    often as it has servers, or `url` alone, for every model.
 
     Raises ValueError, naming the entry by its number.
     """
-    urls: dict[str, str] = {}
+    urls: dict[str, list[str]] = {}
     parts = [part.strip() for part in (setting or "").split(",")]
     for number, part in enumerate((part for part in parts if part), start=1):
         head, equals, tail = part.partition("=")
         model, url = (head.strip(), tail.strip()) if equals and "://" not in head else (ANY, part)
         try:
-            urls[model] = check_model_url(url)
+            urls.setdefault(model, []).append(check_model_url(url))
         except ValueError as error:
             raise ValueError(f"entry {number}, a URL or model=URL: {error}") from None
     return urls

@@ -267,7 +267,7 @@ def test_the_local_model_answers_under_its_name(tmp_path: Path, procfile: Path) 
             lambda: shown.read_text() if shown.exists() else "", 10, "the environment to be shown"
         )
         servers, key = text.split(" ")
-        name, _, url = servers.partition("=")
+        name, _, url = servers.split(",")[0].partition("=")
         assert name == "smollm2-135m"
         question = {"model": name, "messages": [{"role": "user", "content": "Say yes."}]}
         wrong = httpx.post(f"{url}/chat/completions", json=question)

@@ -58,7 +58,7 @@ def test_a_model_server_that_is_not_a_plain_url_is_refused_without_repeating_it(
 def test_model_servers_may_be_anywhere_that_the_operator_says(url: str) -> None:
     config = Settings(OPENAI_BASE_URL=url, local_url=f"small={url}, large={url}")  # type: ignore[call-arg]
     assert config.openai_base_url == url
-    assert local_urls(config.local_url) == {"small": url, "large": url}
+    assert local_urls(config.local_url) == {"small": [url], "large": [url]}
 
 
 def test_a_bad_entry_of_several_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:

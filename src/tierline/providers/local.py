@@ -1,9 +1,11 @@
 """`local:` models: llama.cpp servers on this machine, which speak Chat Completions.
 
-TIERLINE_LOCAL_URL names one server for every model, or `model=url` pairs separated by commas.
+TIERLINE_LOCAL_URL names them: `model=url` pairs separated by commas, several for a model that has
+several servers, or one URL for every model.
 """
 
 from tierline.model_urls import ANY, local_urls
+from tierline.providers.balanced import Balanced
 from tierline.providers.openai_chat import chat_body, read_completion
 from tierline.providers.transport import Transport
 from tierline.providers.types import CallFailed, Cause, Completion, CompletionRequest
@@ -18,23 +20,23 @@ class Local:
     def __init__(self, settings: Settings) -> None:
         key = settings.local_api_key
         headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
-        self._transports = {
-            model: Transport(url, headers, settings.max_answer_bytes)
-            for model, url in local_urls(settings.local_url).items()
+        self._servers = {
+            model: Balanced([Transport(url, headers, settings.max_answer_bytes) for url in urls])
+            for model, urls in local_urls(settings.local_url).items()
         }
 
     def missing(self) -> str | None:
-        return None if self._transports else "TIERLINE_LOCAL_URL is not set: no local model runs"
+        return None if self._servers else "TIERLINE_LOCAL_URL is not set: no local model runs"
 
     def complete(self, request: CompletionRequest) -> Completion:
-        transport = self._transports.get(request.model.model) or self._transports.get(ANY)
-        if transport is None:
+        servers = self._servers.get(request.model.model) or self._servers.get(ANY)
+        if servers is None:
             reason = self.missing() or f"no local server runs {request.model.model}"
             raise CallFailed(Cause.NOT_CONFIGURED, reason)
         body = chat_body(request, most_logprobs=MOST_LOGPROBS)
-        reply = transport.post("chat/completions", body, request.timeout_s)
+        reply = servers.post("chat/completions", body, request.timeout_s)
         return read_completion(reply, request.model.model)
 
     def close(self) -> None:
-        for transport in self._transports.values():
-            transport.close()
+        for servers in self._servers.values():
+            servers.close()

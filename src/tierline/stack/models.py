@@ -21,7 +21,8 @@ class LocalModel:
     name: str  # as features name it after `local:`
     sha256: str
     size: int  # bytes
-    slots: int  # requests decoded at once; also the largest `n` of one request
+    slots: int  # requests decoded at once, by all of its servers
+    servers: int  # processes among which the cores are divided, at most
     context: int  # tokens a slot, prompt and answer together
     licence: str
     variable: str  # environment variable that names another place of the same file
@@ -32,6 +33,7 @@ SMOLLM2 = LocalModel(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     size=98_362_432,
     slots=4,
+    servers=4,
     context=4096,
     licence="Apache-2.0",
     variable="TIERLINE_SMOLLM2_GGUF",
@@ -41,6 +43,7 @@ QWEN = LocalModel(
     sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
     size=1_117_320_768,
     slots=2,
+    servers=1,
     context=4096,
     licence="Apache-2.0",
     variable="TIERLINE_QWEN_GGUF",

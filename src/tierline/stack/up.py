@@ -62,7 +62,7 @@ class Up:
         if not options.with_flower:
             self._entries = [entry for entry in self._entries if entry.name != "flower"]
         self._processes: list[Child] = []
-        self._models: dict[str, LocalServer] = {}
+        self._models: list[LocalServer] = []  # that can run here
         self._model_children: dict[str, Child] = {}
         self._next_look = 0.0
 
@@ -151,7 +151,7 @@ class Up:
     def _stay(self, database_url: str, home: Home, pump: LogPump) -> None:
         while not self._supervisor.stopping:
             self._supervisor.tend()
-            if self._models.keys() - self._model_children.keys():
+            if len(self._model_children) < len(self._models):
                 self._look_for_models(database_url, home, pump)
             self._supervisor.pause()
 
@@ -171,14 +171,15 @@ class Up:
             return {}
         key = home.secret("local_models")
         planned, _ = local_servers.plan({"smollm2-135m", "qwen2.5-coder-1.5b"}, key)
-        self._models = {server.model.name: server for server in planned}
+        self._models = planned
         return local_servers.environment(planned, key)
 
     def _start_models(self, names: set[str], home: Home, pump: LogPump) -> None:
-        for name in sorted(names & (self._models.keys() - self._model_children.keys())):
-            child = Child(self._models[name].program(), home, pump)
-            self._model_children[name] = child
-            self._supervisor.keep(child)
+        for server in self._models:
+            if server.model.name in names and server.name not in self._model_children:
+                child = Child(server.program(), home, pump)
+                self._model_children[server.name] = child
+                self._supervisor.keep(child)
 
     def _look_for_models(self, database_url: str, home: Home, pump: LogPump) -> None:
         if time.monotonic() < self._next_look:
@@ -209,14 +210,14 @@ class Up:
         if THREADS_VARIABLE in os.environ:
             return {}
         model = LIKELY_MODEL.get(ready.worker_name(entry) or "")
-        if model is None or model.name not in self._models:
+        if model is None or all(server.model is not model for server in self._models):
             return {}
         return {THREADS_VARIABLE: str(model.slots + KEPT_FREE_LEAST)}
 
     def _wait_ready(self, port: int, flower_port: int, home: Home, workers: ready.Workers) -> None:
         checks: dict[str, ready.Check] = {}
-        for name, server in self._models.items():
-            if name in self._model_children:
+        for server in self._models:
+            if server.name in self._model_children:
                 checks[server.name] = _asking(server.port, "/health")
         if self._has("api"):
             checks["api"] = _asking(port, "/readyz")

@@ -40,6 +40,7 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LocalModel:
         sha256=hashlib.sha256(DATA).hexdigest(),
         size=len(DATA),
         slots=1,
+        servers=1,
         context=1,
         licence="",
         variable="TIERLINE_TEST_GGUF",
