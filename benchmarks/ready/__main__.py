@@ -29,19 +29,22 @@ STOP_S = 90
 def up(home: Path) -> tuple[float, float]:
     """Seconds until everything answers, and seconds from SIGTERM to the end."""
     started_s = time.perf_counter()
-    running = subprocess.Popen(
-        command(home),
-        env=environment({}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    said = home.with_name("up.stderr")
+    with said.open("w") as stderr:
+        running = subprocess.Popen(
+            command(home),
+            env=environment({}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
     try:
         assert running.stdout is not None
         line = running.stdout.readline()
         ready_s = time.perf_counter() - started_s
         if not line:
-            raise SystemExit(f"tierline up ended with {running.wait(STOP_S)} before it was ready")
+            code = running.wait(STOP_S)
+            raise SystemExit(f"tierline up ended with {code}, not ready: {said.read_text()}")
         started_s = time.perf_counter()
         running.send_signal(signal.SIGTERM)
         running.wait(STOP_S)
