@@ -3,6 +3,10 @@
 Small models lose the task in a long prompt, so this one is short: the instructions, the shape of
 the answer in a line or two, the examples as turns, the input. The input is data: it stands between
 tags that cannot occur in it, and the system turn says that it gives no instructions.
+
+What is the same for every job of a feature version comes first and the input last, so that a
+provider's cache of prompt prefixes hits: up to the input, two prompts of a tier are equal byte for
+byte.
 """
 
 import json
@@ -11,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
-from tierline.features.model import Feature, Tier
+from tierline.features.model import Example, Feature, Tier
 from tierline.json_text import JSON
 from tierline.shapes import shape_of
 from tierline.verdicts import Verdict
@@ -49,7 +53,7 @@ def answer_messages(
     else:
         form = f"Answer with JSON alone, of this form:\n{shape_of(feature.output_schema)}"
     messages = [Message("system", f"{instructions_of(feature, tier)}\n\n{form}\n{DATA_NOTE}")]
-    for example in feature.examples:
+    for example in examples_of(feature, tier):
         messages.append(Message("user", as_data(example.input)))
         messages.append(Message("assistant", as_answer(example.output)))
     messages.append(Message("user", as_data(input) + prior_told(prior)))
@@ -72,6 +76,11 @@ def reask_messages(messages: list[Message], answer_text: str, reason: str) -> li
 def instructions_of(feature: Feature, tier: Tier) -> str:
     """The tier's own instructions, else the feature's."""
     return (tier.instructions or feature.instructions).strip()
+
+
+def examples_of(feature: Feature, tier: Tier) -> tuple[Example, ...]:
+    """The tier's own examples, else the feature's."""
+    return feature.examples if tier.examples is None else tier.examples
 
 
 def as_data(input: JSON) -> str:

@@ -34,6 +34,9 @@ tiers:                                  # in order
     models: [openai:gpt-5]
     instructions: |                     # a tier may have its own prompt
       Read the invoice and return its fields.
+    examples:
+      - input: {text: "Invoice C-3, 7 EUR"}
+        output: {invoice_number: C-3, total: 7, currency: EUR}
 """
 
 TRIAGE = """\

@@ -224,3 +224,11 @@ def test_a_model_is_named_with_its_provider(text: str) -> None:
 
 def test_a_models_own_name_may_hold_colons() -> None:
     assert ModelRef.parse("openai:ft:gpt:x").model == "ft:gpt:x"
+
+
+def test_a_tiers_own_examples_are_checked_as_the_features_are() -> None:
+    text = INVOICE.replace("invoice_number: C-3, total: 7", "invoice_number: C-3, total: -7")
+    line = 1 + text[: text.index('{text: "Invoice C-3')].count("\n")
+    [(at, message)] = problems(text)
+    assert "output.total >= 0" in text.splitlines()[at - 1]
+    assert message.endswith(f"does not hold for the example on line {line}")

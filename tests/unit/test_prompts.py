@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.features_samples import INVOICE, SUMMARY
-from tierline.features import parse_feature
+from tests.unit.features_samples import INVOICE, SUMMARY, TRIAGE
+from tierline.checks.labels import closed_set, scoring_messages
+from tierline.features import Feature, parse_feature
 from tierline.prompts import PriorFailure, answer_messages, as_data, reask_messages
 from tierline.shapes import shape_of
 from tierline.verdicts import Verdict
@@ -115,3 +116,79 @@ def test_a_reask_goes_on_from_the_answer_that_failed() -> None:
 )
 def test_a_schema_is_told_in_short_or_else_whole(schema: object, said: str) -> None:
     assert shape_of(schema).startswith(said)
+
+
+OWN_EXAMPLES = INVOICE.replace(
+    "    max_tokens: 200 ",
+    "    examples:\n"
+    "      - input: {text: Rechnung B-2}\n"
+    "        output: {invoice_number: B-2, total: 1, currency: SEK}\n"
+    "    max_tokens: 200 ",
+)
+
+
+def test_a_tier_may_have_its_own_examples() -> None:
+    feature = parse_feature(OWN_EXAMPLES)
+    slm, frontier = (answer_messages(feature, tier, INPUT) for tier in feature.tiers)
+    assert "Rechnung B-2" in slm[1].content
+    assert json.loads(frontier[2].content)["invoice_number"] == "C-3"
+
+
+def test_a_tier_may_be_shown_no_examples() -> None:
+    feature = parse_feature(
+        INVOICE.replace("    max_tokens: 200 ", "    examples: []\n    max_tokens: 200 ")
+    )
+    assert [turn.role for turn in answer_messages(feature, feature.tiers[0], INPUT)] == [
+        "system",
+        "user",
+    ]
+
+
+def test_label_scores_are_asked_for_with_the_tiers_own_examples() -> None:
+    feature = parse_feature(
+        TRIAGE.replace(
+            "max_tokens: 10,",
+            "max_tokens: 10, "
+            "examples: [{input: {text: Where is it?}, output: {category: shipping}}],",
+        )
+    )
+    labels = closed_set(feature.output_schema)
+    assert labels is not None
+    turns = scoring_messages(feature, feature.tiers[0], labels, INPUT)
+    assert [turn.content for turn in turns[1:3]] == [as_data("Where is it?"), "Answer: shipping"]
+
+
+PRIORS = st.none() | st.builds(
+    PriorFailure,
+    tier=st.just("slm"),
+    verdict=st.just(Verdict.RULE),
+    reason=st.text(max_size=40),
+    answer=st.none() | st.text(max_size=40),
+)
+
+
+@given(st.text(max_size=200), PRIORS, st.sampled_from([INVOICE, OWN_EXAMPLES, TRIAGE, SUMMARY]))
+def test_all_that_comes_before_the_input_is_the_same_for_every_job(
+    text: str, prior: PriorFailure | None, source: str
+) -> None:
+    """A provider's cache of prompt prefixes hits only what is equal byte for byte."""
+    once, again = parse_feature(source), Feature.from_dict(parse_feature(source).to_dict())
+    for index, tier in enumerate(once.tiers):
+        fixed = answer_messages(once, tier, {"text": "the first job's"})[:-1]
+        turns = answer_messages(again, again.tiers[index], {"text": text}, prior)
+        assert turns[:-1] == fixed
+        assert turns[-1].content.startswith(as_data({"text": text}))
+
+
+@given(st.text(max_size=200), PRIORS)
+def test_the_turns_before_the_input_are_the_same_for_label_scores(
+    text: str, prior: PriorFailure | None
+) -> None:
+    feature = parse_feature(TRIAGE)
+    labels = closed_set(feature.output_schema)
+    assert labels is not None
+    baseline = scoring_messages(feature, feature.tiers[0], labels, None)
+    assert (
+        scoring_messages(feature, feature.tiers[0], labels, {"text": text}, prior)[:-2]
+        == (baseline[:-2])
+    )

@@ -21,6 +21,7 @@ from tierline.prompts import (
     Message,
     PriorFailure,
     as_data,
+    examples_of,
     instructions_of,
     prior_told,
 )
@@ -119,7 +120,8 @@ def scoring_messages(
     got 22 right this way, 13 with the labels listed and no lead-in.
     """
     codes = dict(zip(label_set.labels, label_set.codes, strict=True))
-    shown = [codes[label_set.unwrap(example.output)] for example in feature.examples]
+    examples = examples_of(feature, tier)
+    shown = [codes[label_set.unwrap(example.output)] for example in examples]
     first = [instructions_of(feature, tier)]
     if not label_set.own_text:
         first.append("Answer with the letter alone.")
@@ -127,7 +129,7 @@ def scoring_messages(
     elif set(shown) != set(codes):
         first.append(f"Answer with one of: {', '.join(codes)}.")
     messages = [Message("system", "\n".join([*first, DATA_NOTE]))]
-    for example, code in zip(feature.examples, shown, strict=True):
+    for example, code in zip(examples, shown, strict=True):
         messages.append(Message("user", as_data(example.input)))
         messages.append(Message("assistant", f"{LEAD_IN} {code}"))
     content = CONTENT_FREE if input is None else input

@@ -111,6 +111,9 @@ class Example:
     input: JSON
     output: JSON
 
+    def to_dict(self) -> dict[str, JSON]:
+        return {"input": self.input, "output": self.output}
+
 
 @dataclass(frozen=True)
 class Tier:
@@ -122,6 +125,7 @@ class Tier:
     timeout_s: float  # total deadline of one call
     temperature: float = 0.0  # of the answer; samples have their own
     instructions: str | None = None  # in place of the feature's
+    examples: tuple[Example, ...] | None = None  # in place of the feature's; () shows none
     reask: bool = False  # one corrective re-ask on this tier before escalating
     confidence: Confidence | None = None  # in place of the feature's: see Feature.confidence_of
     prices: Mapping[str, Price] = field(default_factory=dict)  # by "provider:model"
@@ -136,6 +140,8 @@ class Tier:
             "reask": self.reask,
         }
         found |= _without_none(instructions=self.instructions)
+        if self.examples is not None:
+            found["examples"] = [example.to_dict() for example in self.examples]
         if self.confidence is not None:
             found["confidence"] = self.confidence.to_dict()
         if self.prices:
@@ -151,6 +157,7 @@ class Tier:
             timeout_s=float(data["timeout_s"]),
             temperature=float(data["temperature"]),
             instructions=data.get("instructions"),
+            examples=_examples(data["examples"]) if "examples" in data else None,
             reask=data["reask"],
             confidence=_confidence(data.get("confidence")),
             prices={name: Price.from_dict(price) for name, price in data.get("prices", {}).items()},
@@ -233,7 +240,7 @@ class Feature:
             "instructions": self.instructions,
             "input": dict(self.input_schema),
             "output": dict(self.output_schema),
-            "examples": [{"input": item.input, "output": item.output} for item in self.examples],
+            "examples": [example.to_dict() for example in self.examples],
             "checks": [check.to_dict() for check in self.checks],
             "routing": self.routing,
             "on_blocked": self.on_blocked,
@@ -259,7 +266,7 @@ class Feature:
             input_schema=data["input"],
             output_schema=data["output"],
             tiers=tuple(Tier.from_dict(tier) for tier in data["tiers"]),
-            examples=tuple(Example(item["input"], item["output"]) for item in data["examples"]),
+            examples=_examples(data["examples"]),
             checks=tuple(Check.from_dict(check) for check in data["checks"]),
             confidence=_confidence(data.get("confidence")),
             routing=cast(Routing, data["routing"]),
@@ -277,6 +284,10 @@ class Feature:
     @cached_property
     def _fingerprint(self) -> str:
         return hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()
+
+
+def _examples(data: JSON) -> tuple[Example, ...]:
+    return tuple(Example(item["input"], item["output"]) for item in data)
 
 
 def _confidence(data: Mapping[str, Any] | None) -> Confidence | None:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Collection, Mapping
 
 from tierline.errors import FeatureError, Problem
-from tierline.features.model import Check, Example, Feature, OnBlocked, Routing
-from tierline.features.parse_checks import read_checks, read_examples, read_schema
+from tierline.features.model import Check, Feature, OnBlocked, Routing
+from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.parse_tiers import (
     read_confidence,
     read_status_labels,
@@ -59,16 +59,27 @@ def _read(
         return None
     input_schema = read_schema(reading, top["input"], ("input",))
     output_schema = read_schema(reading, top["output"], ("output",))
-    examples: tuple[Example, ...] = ()
+    examples: tuple[Placed, ...] = ()
     if "examples" in top:
-        examples = read_examples(reading, top["examples"], input_schema, output_schema)
+        examples = read_examples(
+            reading, top["examples"], ("examples",), input_schema, output_schema
+        )
+    tiers, of_tiers = read_tiers(
+        reading, top["tiers"], known_providers, input_schema, output_schema
+    )
     checks: tuple[Check, ...] = ()
     if "checks" in top:
-        checks = read_checks(reading, top["checks"], input_schema, output_schema, examples)
+        checks = read_checks(
+            reading,
+            top["checks"],
+            ("checks",),
+            input_schema,
+            output_schema,
+            (*examples, *of_tiers),
+        )
     confidence = None
     if "confidence" in top:
         confidence = read_confidence(reading, top["confidence"], ("confidence",))
-    tiers = read_tiers(reading, top["tiers"], known_providers)
     labels: Mapping[str, str | None] = {}
     if "status_label" in top:
         labels = read_status_labels(reading, top["status_label"], tiers)
@@ -85,7 +96,7 @@ def _read(
         input_schema=input_schema or {},
         output_schema=output_schema or {},
         tiers=tiers,
-        examples=examples,
+        examples=tuple(example for _, example in examples),
         checks=checks,
         confidence=confidence,
         routing=routing,

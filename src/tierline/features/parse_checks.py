@@ -1,7 +1,7 @@
 """The part of a feature file that says what goes in, what comes out and how that is checked."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tierline.checks.grounding import is_path
 from tierline.checks.rule_costs import MAX_STEPS
@@ -23,6 +23,9 @@ MAX_EXAMPLES = 50
 MAX_CHECKS = 50
 MAX_SAYS = 500  # characters
 
+Placed = tuple[Path, Example]
+"""An example and where it stands in the file."""
+
 _STEP = re.compile(r"([^.\[\]]+)((?:\[\])*)")
 
 
@@ -38,50 +41,57 @@ def read_schema(reading: Reading, value: JSON, path: Path) -> Schema | None:
 
 
 def read_examples(
-    reading: Reading, value: JSON, input_schema: Schema | None, output_schema: Schema | None
-) -> tuple[Example, ...]:
+    reading: Reading,
+    value: JSON,
+    path: Path,
+    input_schema: Schema | None,
+    output_schema: Schema | None,
+) -> tuple[Placed, ...]:
+    """The worked examples at `path`, each with its place."""
     found = []
     sides = {
         name: None if schema is None else SchemaCheck(schema)
         for name, schema in (("input", input_schema), ("output", output_schema))
     }
-    for index, item in enumerate(reading.items(value, ("examples",), 0, MAX_EXAMPLES)):
-        path: Path = ("examples", index)
-        entry = reading.mapping(item, path, sides, sides)
+    for index, item in enumerate(reading.items(value, path, 0, MAX_EXAMPLES)):
+        here = (*path, index)
+        entry = reading.mapping(item, here, sides, sides)
         if not all(name in entry for name in sides):
             continue
         for name, check in sides.items():
             for fault in [] if check is None else check.faults(entry[name]):
                 reading.problem(
-                    (*path, name, *fault.path), f"does not fit the {name} schema: {fault.message}"
+                    (*here, name, *fault.path), f"does not fit the {name} schema: {fault.message}"
                 )
-        found.append(Example(entry["input"], entry["output"]))
+        found.append((here, Example(entry["input"], entry["output"])))
     return tuple(found)
 
 
 def read_checks(
     reading: Reading,
     value: JSON,
+    path: Path,
     input_schema: Schema | None,
     output_schema: Schema | None,
-    examples: tuple[Example, ...],
+    examples: Sequence[Placed],
 ) -> tuple[Check, ...]:
+    """The checks at `path`; each rule has been run on the examples."""
     found = []
-    for index, item in enumerate(reading.items(value, ("checks",), 0, MAX_CHECKS)):
-        path: Path = ("checks", index)
-        entry = reading.mapping(item, path, ("grounded", "rule", "says"))
+    for index, item in enumerate(reading.items(value, path, 0, MAX_CHECKS)):
+        here = (*path, index)
+        entry = reading.mapping(item, here, ("grounded", "rule", "says"))
         says = None
         if "says" in entry:
-            says = reading.text(entry["says"], (*path, "says"), MAX_SAYS)
+            says = reading.text(entry["says"], (*here, "says"), MAX_SAYS)
         if ("grounded" in entry) == ("rule" in entry):
-            reading.problem(path, 'a check has either the key "grounded" or the key "rule"')
+            reading.problem(here, 'a check has either the key "grounded" or the key "rule"')
         elif "grounded" in entry:
-            fields = _read_fields(reading, entry["grounded"], (*path, "grounded"), output_schema)
+            fields = _read_fields(reading, entry["grounded"], (*here, "grounded"), output_schema)
             found.append(Check("grounded", fields=fields, says=says))
         else:
-            text = reading.text(entry["rule"], (*path, "rule"), 10_000)
+            text = reading.text(entry["rule"], (*here, "rule"), 10_000)
             schemas = {"input": input_schema, "output": output_schema}
-            _try_rule(reading, text, (*path, "rule"), schemas, examples)
+            _try_rule(reading, text, (*here, "rule"), schemas, examples)
             found.append(Check("rule", rule=text.strip(), says=says))
     return tuple(found)
 
@@ -124,7 +134,7 @@ def _try_rule(
     text: str,
     path: Path,
     schemas: dict[str, Schema | None],
-    examples: tuple[Example, ...],
+    examples: Sequence[Placed],
 ) -> None:
     """Compile the rule and run it on every example: a good answer must pass it."""
     try:
@@ -147,8 +157,8 @@ def _try_rule(
             "less often",
         )
         return
-    for index, example in enumerate(examples):
-        line = reading.document.line(("examples", index))
+    for place, example in examples:
+        line = reading.document.line(place)
         try:
             if not rule.holds(example.input, example.output):
                 reading.problem(path, f"does not hold for the example on line {line}")

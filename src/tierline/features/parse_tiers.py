@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from tierline.checks.labels import closed_set, indistinct
+from tierline.checks.schema import Schema
 from tierline.features.model import (
     SAMPLE_TEMPERATURE,
     Confidence,
@@ -12,6 +14,7 @@ from tierline.features.model import (
     Price,
     Tier,
 )
+from tierline.features.parse_checks import Placed, read_examples
 from tierline.features.reading import Reading, near
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
@@ -31,6 +34,7 @@ _TIER_OPTIONAL = (
     "timeout_s",
     "temperature",
     "instructions",
+    "examples",
     "reask",
     "confidence",
     "prices",
@@ -41,18 +45,30 @@ _MAX_PRICE = Decimal(1_000_000)
 
 
 def read_tiers(
-    reading: Reading, value: JSON, known_providers: Collection[str] | None
-) -> tuple[Tier, ...]:
+    reading: Reading,
+    value: JSON,
+    known_providers: Collection[str] | None,
+    input_schema: Schema | None,
+    output_schema: Schema | None,
+) -> tuple[tuple[Tier, ...], tuple[Placed, ...]]:
+    """The tiers, and the examples that they have of their own, each with its place."""
     found: list[Tier] = []
+    placed: list[Placed] = []
     for index, item in enumerate(reading.items(value, ("tiers",), 1, MAX_TIERS)):
         path: Path = ("tiers", index)
         tier = _read_tier(reading, item, path, known_providers)
         if tier is None:
             continue
+        if isinstance(item, dict) and "examples" in item:
+            own = read_examples(
+                reading, item["examples"], (*path, "examples"), input_schema, output_schema
+            )
+            placed += own
+            tier = replace(tier, examples=tuple(example for _, example in own))
         if any(tier.name == other.name for other in found):
             reading.problem((*path, "name"), f"the tier {short(tier.name)} is given twice")
         found.append(tier)
-    return tuple(found)
+    return tuple(found), tuple(placed)
 
 
 def _read_tier(
