@@ -1,8 +1,7 @@
 """Limits of accounts, and the index by which the choice steps over a model that may take no more.
 
-The index is built in one pass over `jobs`, during which submissions wait: about a second for a
-million rows. Not CONCURRENTLY: that waits for every open snapshot, another upgrade's that waits for
-this one included. jobs_ready_idx stays for the processes of the release before.
+Only adds, and builds the index while the processes of the release before go on. Their own,
+jobs_ready_idx, stays for them.
 
 Revision ID: 0002
 Revises: 0001
@@ -10,6 +9,8 @@ Revises: 0001
 
 import sqlalchemy as sa
 from alembic import op
+
+from migrations.indexes import build
 
 revision = "0002"
 down_revision = "0001"
@@ -24,10 +25,15 @@ def upgrade() -> None:
         ("max_requests_per_s", sa.Integer(), "to each API process"),
         ("max_body_bytes_per_s", sa.BigInteger(), "to each API process"),
     ):
-        op.add_column("accounts", sa.Column(name, kind, nullable=True, comment=comment))
-    op.create_index(
-        "jobs_choice_idx",
-        "jobs",
-        ["queue", "account_id", "feature_version_id", "run_after", "id"],
-        postgresql_where=sa.text("status = 'queued' AND hint_no IS NULL"),
+        column = sa.Column(name, kind, nullable=True, comment=comment)
+        op.add_column("accounts", column, if_not_exists=True)
+    build(
+        [
+            (
+                "jobs_choice_idx",
+                "jobs",
+                "queue, account_id, feature_version_id, run_after, id",
+                "status = 'queued' AND hint_no IS NULL",
+            )
+        ]
     )

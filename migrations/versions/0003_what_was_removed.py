@@ -10,6 +10,8 @@ Revises: 0002
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.indexes import build
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -36,7 +38,8 @@ INDEXES = (
 
 def upgrade() -> None:
     for name in ("input_removed_at", "output_removed_at"):
-        op.add_column("jobs", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
+        column = sa.Column(name, sa.DateTime(timezone=True), nullable=True)
+        op.add_column("jobs", column, if_not_exists=True)
     op.alter_column(
         "job_requests",
         "input",
@@ -52,6 +55,7 @@ def upgrade() -> None:
             nullable=True,
             comment="what its bad rows' problems said was removed: it may quote their inputs",
         ),
+        if_not_exists=True,
     )
     op.alter_column(
         "deliveries",
@@ -69,12 +73,6 @@ def upgrade() -> None:
             nullable=False,
             comment="its job's output was removed while it was pending: the body goes at its end",
         ),
+        if_not_exists=True,
     )
-    with op.get_context().autocommit_block():
-        # Waits for whoever is in a transaction now and holds nobody up meanwhile, so let it wait.
-        op.execute("SET lock_timeout = 0")
-        for name, table, columns, rows in INDEXES:
-            # One that a cut left half built is of no use, and would keep its name.
-            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-            op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({columns}) WHERE {rows}")
-        op.execute("SET lock_timeout = '5s'")
+    build(INDEXES)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy.exc import PendingRollbackError
 
 import migrations
 from tierline.errors import Conflict
@@ -59,7 +60,11 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
                     f"this one knows {head()}: run the later version"
                 )
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except PendingRollbackError as error:
+                # Alembic leaves its block outside a transaction over a connection that was cut.
+                raise error.__context__ or error from None
             connection.commit()
             return before, head()
     finally:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,6 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
 
 import migrations
 from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
@@ -120,6 +122,46 @@ def test_an_index_that_a_cut_left_half_built_is_built_anew(empty_database_url: s
             "SELECT pg_get_indexdef('deliveries_failed_idx'::regclass)"
         ).fetchone() or ("",)
     assert "status = 'failed'" in definition
+
+
+@pytest.mark.parametrize(
+    ("before", "index"), [("0001", "jobs_choice_idx"), ("0002", "jobs_inputs_kept_idx")]
+)
+def test_an_upgrade_that_was_cut_in_an_index_is_done_by_the_next(
+    empty_database_url: str, before: str, index: str
+) -> None:
+    upgrade_to(empty_database_url, before)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        account, version = add_account(connection, "acme"), add_feature(connection, two_tiers())
+        job = add_job(connection, account, version)
+        with ThreadPoolExecutor(1) as aside, psycopg.connect(empty_database_url) as reader:
+            # An index that is built CONCURRENTLY waits for every older snapshot at its end.
+            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            reader.execute("SELECT FROM features")
+            upgraded = aside.submit(migrate.upgrade, empty_database_url)
+            wait_until(
+                lambda: unfinished(connection) == [(index,)] and waits(connection),
+                30,
+                "the index to wait for the reader",
+            )
+            add_job(connection, account, version)  # nobody is held up by it
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'tierline-migrate'"
+            )
+            with pytest.raises(OperationalError):
+                upgraded.result(60)
+        assert unfinished(connection) == [(index,)]
+        assert migrate.upgrade(empty_database_url) == (before, revisions.head())
+        assert unfinished(connection) == []
+        assert status_of(connection, job) == "queued"
+
+
+def unfinished(connection: psycopg.Connection[Any]) -> list[tuple[str]]:
+    """The names of indexes that are half built."""
+    return connection.execute(
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+    ).fetchall()
 
 
 def waits(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
