@@ -1,7 +1,8 @@
 """Who asks: Bearer keys, their scopes, and when a key was last used.
 
 A key that was found good is remembered for REMEMBER_S, so that a busy caller costs no look-up a
-request; a revoked key is refused everywhere after that long at the latest.
+request; a revoked key is refused everywhere after that long at the latest. Who floods with wrong
+keys takes a few of the pool's connections, and a key that was good is not behind them.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import psycopg
 import structlog
@@ -19,15 +20,20 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.problems import Refused
 from api.state import State, state_of
+from tierline.errors import Unavailable
 from tierline.limits import Limits
 from tierline.services.accounts import KEY_MARK, digest_of
 from tierline.storage.accounts import LiveKey, live_key, note_used
 from tierline.storage.async_pool import again
 
+Remembered = TypeVar("Remembered")
+
 log = structlog.get_logger(__name__)
 
 REMEMBER_S = 1.0
 MOST_REMEMBERED = 10_000
+STRANGERS_AT_ONCE = 2  # look-ups of keys that were not good lately; a pool has 8 connections
+STRANGER_WAIT_S = 2.0  # for one's turn, as long as for a connection of the pool
 NOTE_EVERY_S = 20.0  # last_used_at is kept to the minute
 _KEY = re.compile(rf"{KEY_MARK}[A-Za-z0-9_-]{{43}}")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tierline"'}
@@ -56,11 +62,13 @@ class Keys:
     def __init__(self, pool: AsyncConnectionPool[Any], defaults: Limits) -> None:
         self._pool = pool
         self._defaults = defaults
-        self._known: dict[bytes, tuple[LiveKey, float]] = {}
+        self._known: dict[bytes, tuple[LiveKey, float]] = {}  # and until when it need not be asked
+        self._wrong: dict[bytes, float] = {}  # until when
+        self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
         self._used: set[int] = set()
 
     async def caller(self, authorization: str | None) -> Caller:
-        """Whom the header names. Raises Refused (401)."""
+        """Whom the header names. Raises Refused (401), and Unavailable in a flood of wrong keys."""
         scheme, _, key = (authorization or "").partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
@@ -82,21 +90,35 @@ class Keys:
     def forget(self) -> None:
         """Look every key up again."""
         self._known.clear()
+        self._wrong.clear()
 
     async def _find(self, key: str) -> LiveKey | None:
         digest = digest_of(key)
         now = time.monotonic()
         known = self._known.get(digest)
-        if known is not None and known[1] > now:
-            return known[0]
+        if known is not None:
+            return known[0] if known[1] > now else await self._look_up(digest)
+        if self._wrong.get(digest, now) > now:
+            return None
+        try:
+            async with asyncio.timeout(STRANGER_WAIT_S):
+                await self._strangers.acquire()
+        except TimeoutError:
+            raise Unavailable("too many unknown API keys are being looked up") from None
+        try:
+            return await self._look_up(digest)
+        finally:
+            self._strangers.release()
+
+    async def _look_up(self, digest: bytes) -> LiveKey | None:
         found = await again(self._pool, lambda connection: live_key(connection, digest))
+        until_s = time.monotonic() + REMEMBER_S
         if found is None:
             self._known.pop(digest, None)
+            _remember(self._wrong, digest, until_s)
             return None
         found = replace(found, limits=found.limits.over(self._defaults))
-        if len(self._known) >= MOST_REMEMBERED:
-            self._known.clear()
-        self._known[digest] = (found, now + REMEMBER_S)
+        _remember(self._known, digest, (found, until_s))
         return found
 
     async def run(self) -> None:
@@ -116,6 +138,12 @@ class Keys:
         except (psycopg.Error, PoolTimeout, OSError) as error:
             self._used |= used
             log.warning("key_use_not_noted", error=type(error).__name__)
+
+
+def _remember(memory: dict[bytes, Remembered], digest: bytes, what: Remembered) -> None:
+    if len(memory) >= MOST_REMEMBERED:
+        memory.clear()
+    memory[digest] = what
 
 
 async def authorise(

@@ -1,7 +1,8 @@
 """Whether this process can serve, and what is missing around it.
 
-Not ready means one thing: no usable Postgres. Everything else that is wrong (a broker that is away,
-a queue without a worker, a model without a key) is told, and submitting goes on.
+Not ready means one thing: no usable Postgres, and one that takes no writes is none. Everything else
+that is wrong (a broker that is away, a queue without a worker, a model without a key) is told, and
+submitting goes on.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ ANSWER_S = 1.5  # how long /readyz waits for Postgres; then it tells what it kno
 SILENT_S = 5.0  # without an answer for so long, it is not usable; on a busy machine one may be late
 LAST_LOOK_S = 0.5  # what a look gets to end by itself when the process stops
 FEATURES_EVERY_S = 10.0
+NO_WRITES = "the database takes no writes: it is a replica, or set to be read-only"
 WORKED = (queues.SLM, queues.DEEPER, queues.WEBHOOKS, queues.QUARANTINE, queues.MAINTENANCE)
 
 
@@ -112,8 +114,9 @@ class Health:
                     if self._wrong_schema is None:
                         self._see_beats(await queue_reads.beats(connection))
                         self._dispatchers = await queue_reads.dispatchers(connection)
+                    writable = await queue_reads.takes_writes(connection)
             self._answered_s = time.monotonic()
-            self._database = self._wrong_schema
+            self._database = self._wrong_schema or (None if writable else NO_WRITES)
         except psycopg.errors.UndefinedTable:
             self._wrong_schema = self._database = UNMIGRATED
         except (psycopg.Error, PoolTimeout, OSError, TimeoutError) as error:

@@ -86,6 +86,14 @@ async def revision(connection: AsyncConnection[Any]) -> str | None:
     return None if row is None else str(row[0])
 
 
+async def takes_writes(connection: AsyncConnection[Any]) -> bool:
+    """Whether a transaction may write: not on a replica, nor where the default is read-only."""
+    row = await (
+        await connection.execute("SELECT current_setting('transaction_read_only') = 'off'")
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 async def beats(connection: AsyncConnection[Any]) -> list[tuple[UUID, list[str], int, int]]:
     """Each worker process: id, queues, threads, beat."""
     rows = await connection.execute("SELECT worker, queues, threads, beat FROM worker_beats")

@@ -45,5 +45,16 @@ def test_jobs_can_still_be_read(api: Api) -> None:
     wait_until(lambda: api.get("/v1/jobs").status_code == 200, 20, "the jobs to be readable")
 
 
+@pytest.mark.usefixtures("read_only")
+def test_a_probe_is_told_that_it_takes_no_writes(api: Api) -> None:
+    told = wait_until(
+        lambda: (found := api.get("/readyz")).status_code == 503 and found, 20, "the probe to see"
+    )
+    wait_until(lambda: "takes no writes" in api.get("/readyz").text, 20, "its reason")
+    assert int(told.headers["Retry-After"]) > 0
+    assert api.get("/healthz").status_code == 200
+
+
 def test_and_written_again_afterwards(api: Api) -> None:
     assert api.submit("hello")["status"] == "queued"
+    wait_until(lambda: api.get("/readyz").status_code == 200, 20, "the API to be ready")
