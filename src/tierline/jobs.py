@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Literal
 
 from tierline.errors import Conflict
+from tierline.retries import MOST_MAYBE_BILLED, Retry
 from tierline.verdicts import CHECK_FAILURES, Verdict
 
 
@@ -38,7 +39,8 @@ class Route:
 
     tiers: tuple[int, ...]  # indexes into the feature's tiers that it may use, in order
     on_blocked: Literal["fail", "return_unverified"] = "fail"
-    retries: int = 3  # provider failures on one tier before the job moves on
+    retries: int = 3  # tries on one tier that a provider may fail before the job moves on
+    hold_s: float = 86_400.0  # how long a job that is held waits before it fails
 
     def after(self, tier_index: int) -> int | None:
         """The next allowed tier; None behind the last."""
@@ -53,6 +55,8 @@ class JobState:
     tier_index: int
     failures: int = 0  # provider failures on this tier
     losses: int = 0  # leases lost
+    maybe_billed: int = 0  # calls on this tier that gave no answer and may have been billed
+    held_s: float = 0.0  # for how long it has been held by now
     cancel_requested: bool = False
     deadline_passed: bool = False
 
@@ -86,7 +90,8 @@ class ProviderFailed:
 
     verdict: Verdict  # timeout, rate_limited, provider_error
     reason: str
-    retryable: bool = True
+    retry: Retry = Retry.AGAIN
+    maybe_billed: int = 0  # the attempt's calls that gave no answer and may have been billed
     wait_s: float = 0.0  # before the next try: the provider's Retry-After, or our back-off
 
 
@@ -144,6 +149,7 @@ class Transition:
 
     job: JobState
     wait_s: float = 0.0  # until it may be claimed
+    held: bool = False  # … because it waits for others than itself
     error: JobError | None = None
     escalation_reason: str | None = None  # set when this transition goes to a later tier
     serve_answer: bool = False  # the attempt's answer becomes the output
@@ -203,13 +209,34 @@ def _after_failure(
         case FeatureFailed(reason):
             error = JobError("feature_error", reason)
             return Transition(replace(queued, status=Status.FAILED), error=error)
-        case ProviderFailed(verdict=Verdict.RATE_LIMITED, retryable=True, wait_s=wait_s):
-            # Being asked to come back later says nothing about the job: no try is used up.
-            return Transition(queued, wait_s=wait_s)
-        case ProviderFailed(retryable=True) if queued.failures + 1 < route.retries:
-            return Transition(replace(queued, failures=queued.failures + 1), wait_s=outcome.wait_s)
+        case ProviderFailed(retry=Retry.HOLD):
+            return _held(queued, outcome, route)
+        case ProviderFailed(retry=Retry.AGAIN | Retry.ONCE) if _may_try_again(
+            queued, outcome, route
+        ):
+            tried = replace(
+                queued,
+                failures=queued.failures + 1,
+                maybe_billed=queued.maybe_billed + outcome.maybe_billed,
+            )
+            return Transition(tried, wait_s=outcome.wait_s)
         case ProviderFailed() | CheckFailed():
             return _next_tier(queued, outcome, route)
+
+
+def _held(queued: JobState, outcome: ProviderFailed, route: Route) -> Transition:
+    """Being asked to come back later says nothing about the job: no try is used up."""
+    if queued.held_s < route.hold_s:
+        seen = replace(queued, maybe_billed=queued.maybe_billed + outcome.maybe_billed)
+        return Transition(seen, wait_s=outcome.wait_s, held=True)
+    waited = f"{outcome.verdict}: {outcome.reason}; it waited for {route.hold_s / 3600:g} h"
+    error = JobError(str(outcome.verdict), waited)
+    return Transition(replace(queued, status=Status.FAILED), error=error)
+
+
+def _may_try_again(queued: JobState, outcome: ProviderFailed, route: Route) -> bool:
+    maybe_billed = queued.maybe_billed + outcome.maybe_billed
+    return queued.failures + 1 < route.retries and maybe_billed <= MOST_MAYBE_BILLED
 
 
 def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: Route) -> Transition:
@@ -217,7 +244,7 @@ def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: R
     following = route.after(queued.tier_index)
     if following is not None:
         return Transition(
-            replace(queued, tier_index=following, failures=0),
+            replace(queued, tier_index=following, failures=0, maybe_billed=0),
             escalation_reason=f"{verdict}: {reason}",
         )
     match outcome:

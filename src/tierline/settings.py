@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     retry_base_s: float = 1.0  # first wait after a provider's failure; doubles, with jitter
     retry_max_s: float = 60.0
     retries: int = 3  # provider failures on one tier before the job moves on
+    hold_s: float = (
+        86_400.0  # a job waits so long for a rate limit, a key or a quota; then it fails
+    )
     idempotency_s: float = 86_400.0  # how long an Idempotency-Key is remembered
 
     # Limits of one request, applied before anything is parsed

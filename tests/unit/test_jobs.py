@@ -25,6 +25,7 @@ from tierline.jobs import (
     Status,
     next_state,
 )
+from tierline.retries import Retry
 from tierline.verdicts import Verdict
 
 ROUTE = Route(tiers=(0, 1), retries=3)
@@ -33,7 +34,8 @@ QUEUED = JobState(Status.QUEUED, 0)
 RUNNING = JobState(Status.IN_PROGRESS, 0)
 WRONG = CheckFailed(Verdict.SCHEMA, "no total")
 DOWN = ProviderFailed(Verdict.PROVIDER_ERROR, "503", wait_s=2.0)
-BUSY = ProviderFailed(Verdict.RATE_LIMITED, "429", wait_s=7.0)
+BUSY = ProviderFailed(Verdict.RATE_LIMITED, "429", Retry.HOLD, wait_s=7.0)
+HUNG = ProviderFailed(Verdict.TIMEOUT, "no answer", Retry.ONCE, maybe_billed=1, wait_s=1.0)
 
 
 def test_a_claim_puts_a_queued_job_in_progress() -> None:
@@ -102,7 +104,7 @@ def test_a_provider_that_keeps_failing_on_the_last_tier_fails_the_job_by_its_own
 
 
 def test_a_failure_that_a_retry_cannot_mend_is_not_tried_again() -> None:
-    after = next_state(RUNNING, replace(DOWN, retryable=False), ROUTE)
+    after = next_state(RUNNING, replace(DOWN, retry=Retry.NEVER), ROUTE)
     assert after.job.tier_index == 1
 
 
@@ -110,6 +112,35 @@ def test_a_rate_limit_waits_as_told_and_uses_up_no_try() -> None:
     after = next_state(replace(RUNNING, failures=2), BUSY, ROUTE)
     assert after.job == JobState(Status.QUEUED, 0, failures=2)
     assert after.wait_s == 7.0
+
+
+def test_a_held_job_neither_escalates_nor_fails_before_its_patience_ends() -> None:
+    almost = replace(RUNNING, held_s=ROUTE.hold_s - 1)
+    after = next_state(almost, BUSY, ROUTE)
+    assert (after.job.status, after.job.tier_index, after.held) == (Status.QUEUED, 0, True)
+
+
+def test_a_job_that_was_held_for_too_long_fails_and_says_what_it_waited_for() -> None:
+    after = next_state(replace(RUNNING, held_s=ROUTE.hold_s), BUSY, ROUTE)
+    assert after.error is not None
+    assert after.error.code == "rate_limited"
+    assert after.error.message == "rate_limited: 429; it waited for 24 h"
+
+
+def test_a_call_that_may_have_been_billed_is_made_once_more() -> None:
+    again = next_state(RUNNING, HUNG, ROUTE)
+    assert again.job == JobState(Status.QUEUED, 0, failures=1, maybe_billed=1)
+    moved = next_state(replace(again.job, status=Status.IN_PROGRESS), HUNG, ROUTE)
+    assert moved.job == JobState(Status.QUEUED, 1)
+
+
+def test_two_models_that_may_both_have_billed_are_not_asked_again() -> None:
+    assert next_state(RUNNING, replace(HUNG, maybe_billed=2), ROUTE).job.tier_index == 1
+
+
+def test_what_may_have_been_billed_is_remembered_through_a_hold() -> None:
+    held = next_state(RUNNING, replace(BUSY, maybe_billed=1), ROUTE)
+    assert held.job.maybe_billed == 1
 
 
 def test_a_feature_at_fault_fails_the_job_without_asking_another_tier() -> None:
@@ -173,6 +204,7 @@ OUTCOMES: list[Outcome] = [
     WRONG,
     DOWN,
     BUSY,
+    HUNG,
     FeatureFailed("x"),
     LeaseLost(),
     Released(),

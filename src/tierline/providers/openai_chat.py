@@ -28,6 +28,7 @@ ASKS_AGAIN = frozenset({409, 425, 503, 529})  # before anything was done for the
 CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 MODEL_ID = re.compile(r"[!-~]{1,200}")  # what an answer says of itself and is kept
 MOST_TOKENS = 100_000_000  # of one call; no model comes near
+SHOULD_RETRY = {"true": True, "false": False}  # what x-should-retry may say
 SAFE_CODE = re.compile(r"[a-z0-9_.-]{1,60}")
 FINISHED: Mapping[object, Verdict | None] = {
     "stop": None,
@@ -205,7 +206,8 @@ def _refusal(reply: Reply) -> CallFailed:
     return CallFailed(
         cause,
         f"{words} ({said})",
-        retry_after_s=asked_wait_s(reply.headers) if cause.retryable else None,
+        retry_after_s=asked_wait_s(reply.headers),
+        should_retry=SHOULD_RETRY.get(reply.headers.get("x-should-retry", "")),
         latency_s=reply.latency_s,
     )
 

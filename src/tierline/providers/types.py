@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from tierline.errors import TierlineError
 from tierline.features import ModelRef
 from tierline.prompts import Message
+from tierline.retries import Retry
 from tierline.verdicts import Verdict
 
 
@@ -59,39 +60,35 @@ class Completion:
 class Cause(Enum):
     """Whose failure a call without an answer is, and so what is done about it.
 
-    Each: the attempt's verdict; whether the same call may do better later; whether the provider may
+    Each: the attempt's verdict; whether the same call may be made again; whether the provider may
     bill it (False: surely not, True: surely, None: unknown).
     """
 
-    # Surely not served: asked again as often as it takes, or later.
-    RATE_LIMITED = Verdict.RATE_LIMITED, True, False  # 429: come back later
-    OVERLOADED = Verdict.PROVIDER_ERROR, True, False  # 503, 529, and what asks for the same again
-    UNREACHABLE = Verdict.PROVIDER_ERROR, True, False  # no connection was made
+    # Surely not served.
+    RATE_LIMITED = Verdict.RATE_LIMITED, Retry.HOLD, False  # 429: come back later
+    OVERLOADED = Verdict.PROVIDER_ERROR, Retry.AGAIN, False  # 503, 529, what asks for it again
+    UNREACHABLE = Verdict.PROVIDER_ERROR, Retry.AGAIN, False  # no connection was made
 
     # May have been served.
-    SERVER = Verdict.PROVIDER_ERROR, True, None  # 408, other 5xx, a connection that broke
-    TIMEOUT = Verdict.TIMEOUT, True, None  # no whole answer inside the deadline
-    UNREADABLE = (
-        Verdict.PROVIDER_ERROR,
-        True,
-        None,
-    )  # an answer that is none: not JSON, cut, too long
+    SERVER = Verdict.PROVIDER_ERROR, Retry.ONCE, None  # 408, other 5xx, a connection that broke
+    TIMEOUT = Verdict.TIMEOUT, Retry.ONCE, None  # no whole answer inside the deadline
+    UNREADABLE = Verdict.PROVIDER_ERROR, Retry.ONCE, None  # not JSON, cut, too long
 
     # The operator's to mend: the same call fails the same way until then.
-    NOT_CONFIGURED = Verdict.PROVIDER_ERROR, False, False  # no key, no address
-    KEY = Verdict.PROVIDER_ERROR, False, False  # 401, 403
-    QUOTA = Verdict.PROVIDER_ERROR, False, False  # paid up to here, or until tomorrow
-    MODEL = Verdict.PROVIDER_ERROR, False, False  # the provider has no such model
+    KEY = Verdict.PROVIDER_ERROR, Retry.HOLD, False  # 401, 403
+    QUOTA = Verdict.PROVIDER_ERROR, Retry.HOLD, False  # paid up to here, or until tomorrow
+    NOT_CONFIGURED = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # no key, no address
+    MODEL = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # the provider has no such model
 
     # The request's own: no other try of it does better.
-    REQUEST = Verdict.PROVIDER_ERROR, False, False  # 400, 413, 422
-    CONTEXT = Verdict.PROVIDER_ERROR, False, False  # longer than the model's context
-    NO_ANSWER = Verdict.PROVIDER_ERROR, False, True  # it stopped for a reason that is no answer
-    TOO_LATE = Verdict.TIMEOUT, False, False  # the job's deadline passed before it was sent
+    REQUEST = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # 400, 413, 422
+    CONTEXT = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # longer than the model's context
+    NO_ANSWER = Verdict.PROVIDER_ERROR, Retry.NEVER, True  # it stopped, and gave no answer
+    TOO_LATE = Verdict.TIMEOUT, Retry.NEVER, False  # the job's deadline passed before it was sent
 
-    def __init__(self, verdict: Verdict, retryable: bool, served: bool | None) -> None:
+    def __init__(self, verdict: Verdict, retry: Retry, served: bool | None) -> None:
         self.verdict = verdict
-        self.retryable = retryable
+        self.retry = retry
         self.served = served
 
     def __new__(cls, *_: object) -> "Cause":
@@ -110,12 +107,14 @@ class CallFailed(TierlineError):
         reason: str,
         *,
         retry_after_s: float | None = None,
+        should_retry: bool | None = None,
         latency_s: float = 0.0,
     ) -> None:
         super().__init__(reason)
         self.cause = cause
         self.reason = reason
         self.retry_after_s = retry_after_s  # what the provider asked for
+        self.should_retry = should_retry  # what it says of a retry; None: nothing
         self.latency_s = latency_s
 
     @property
@@ -123,8 +122,16 @@ class CallFailed(TierlineError):
         return self.cause.verdict
 
     @property
+    def retry(self) -> Retry:
+        return self.cause.retry.as_told(self.should_retry, maybe_billed=self.maybe_billed)
+
+    @property
     def retryable(self) -> bool:
-        return self.cause.retryable
+        return self.retry is not Retry.NEVER
+
+    @property
+    def maybe_billed(self) -> bool:
+        return self.cause.served is None
 
     @property
     def served(self) -> bool | None:

@@ -18,6 +18,7 @@ from tierline.pricing import cost_usd, price_of
 from tierline.prompts import Message
 from tierline.providers import Completion, CompletionRequest, provider
 from tierline.providers.types import CallFailed, Cause, Usage
+from tierline.retries import decisive
 from tierline.storage.claims import Claim, Settlement, settle_and_book
 from tierline.storage.repeat import repeat
 
@@ -47,6 +48,7 @@ class CallBook:
         self._tier = tier
         self._keep_on = keep_on
         self._models = list(tier.models)
+        self._failures: list[CallFailed] = []
         self._deadline = None if taken.remaining_s is None else time.monotonic() + taken.remaining_s
         self._open: Settlement | None = None
 
@@ -65,6 +67,11 @@ class CallBook:
             error="not sent",
         )
 
+    @property
+    def maybe_billed(self) -> int:
+        """Calls that gave no answer and may have been billed."""
+        return sum(failure.maybe_billed for failure in self._failures)
+
     def complete(
         self,
         purpose: str,
@@ -76,7 +83,7 @@ class CallBook:
         top_logprobs: int | None = None,
         seed: int | None = None,
     ) -> Completion:
-        """Ask the tier's models in turn. Raises the last one's CallFailed when all fail."""
+        """Ask the tier's models in turn. Raises the CallFailed that decides when all fail."""
         while True:
             model = self._models[0]
             request = CompletionRequest(
@@ -92,8 +99,9 @@ class CallBook:
             try:
                 return self._send(purpose, model, request)
             except CallFailed as failure:
+                self._failures.append(failure)
                 if len(self._models) == 1:
-                    raise
+                    raise decisive(self._failures) from None
                 del self._models[0]
                 log.info(
                     "fallback",

@@ -163,7 +163,9 @@ class Executor:
                     taken.attempt, self.settings.retry_base_s, self.settings.retry_max_s
                 )
             return (
-                ProviderFailed(failure.verdict, failure.reason, failure.retryable, wait_s),
+                ProviderFailed(
+                    failure.verdict, failure.reason, failure.retry, book.maybe_billed, wait_s
+                ),
                 Ended(failure.verdict, failure.reason, time.monotonic() - started),
             )
         except RuleBroken as broken:
@@ -178,7 +180,12 @@ class Executor:
             log.error("attempt_crashed", error=kind, at=frames_of(error))
             reason = f"internal error ({kind})"
             return (
-                ProviderFailed(Verdict.PROVIDER_ERROR, reason, wait_s=self.settings.retry_base_s),
+                ProviderFailed(
+                    Verdict.PROVIDER_ERROR,
+                    reason,
+                    maybe_billed=book.maybe_billed,
+                    wait_s=self.settings.retry_base_s,
+                ),
                 Ended(Verdict.PROVIDER_ERROR, reason, time.monotonic() - started),
             )
         judgement = answered.judgement
@@ -214,6 +221,7 @@ class Executor:
             tiers=tuple(feature.tiers.index(tier) for tier in feature.allowed_tiers()),
             on_blocked=feature.on_blocked,
             retries=self.settings.retries,
+            hold_s=self.settings.hold_s,
         )
 
     def _keep_on(self) -> bool:

@@ -91,6 +91,8 @@ def _state(taken: Claim, assumed: Standing) -> JobState:
         tier_index=taken.tier_index,
         failures=taken.failures,
         losses=taken.losses,
+        maybe_billed=taken.maybe_billed,
+        held_s=taken.held_s,
         cancel_requested=assumed.cancel_requested,
         deadline_passed=assumed.deadline_passed,
     )

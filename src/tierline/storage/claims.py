@@ -51,6 +51,8 @@ class Claim:
     queue: str
     failures: int
     losses: int
+    maybe_billed: int
+    held_s: float  # when claimed; 0: it is not held
     backfill: bool
     cancel_requested: bool
     remaining_s: float | None  # to the job's deadline, when claimed; None: it has none
@@ -140,7 +142,8 @@ WITH claimed AS (
 
 _CLAIM_COLUMNS = f"""
 SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_id,
-    j.attempts AS attempt, j.tier_index, j.queue, j.failures, j.losses,
+    j.attempts AS attempt, j.tier_index, j.queue, j.failures, j.losses, j.maybe_billed,
+    coalesce(extract(epoch FROM clock_timestamp() - j.held_since), 0)::float8 AS held_s,
     j.batch_id IS NOT NULL AS backfill, j.cancel_requested_at IS NOT NULL AS cancel_requested,
     extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
     r.input, {HOOKED_SQL} AS hooked,
@@ -189,7 +192,8 @@ WITH done AS (
     UPDATE jobs j SET
         status = %(status)s, tier_index = %(tier_index)s, tier = %(tier)s, queue = %(queue)s,
         run_after = clock_timestamp() + make_interval(secs => %(wait_s)s),
-        failures = %(failures)s, losses = %(losses)s,
+        failures = %(failures)s, losses = %(losses)s, maybe_billed = %(maybe_billed)s,
+        held_since = CASE WHEN %(held)s THEN coalesce(held_since, clock_timestamp()) END,
         completed_at = CASE WHEN %(terminal)s THEN clock_timestamp() END,
         model = %(model)s, answer_attempt = %(answer_attempt)s, unverified = %(unverified)s,
         error_code = %(error_code)s, error_message = %(error_message)s,
@@ -312,6 +316,8 @@ def finish(
             "wait_s": transition.wait_s,
             "failures": after.failures,
             "losses": after.losses,
+            "maybe_billed": after.maybe_billed,
+            "held": transition.held,
             "terminal": transition.terminal,
             "model": ended.model if transition.serve_answer else None,
             "answer_attempt": taken.attempt if transition.serve_answer else None,

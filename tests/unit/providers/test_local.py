@@ -10,6 +10,7 @@ from tierline.features import ModelRef
 from tierline.prompts import Message
 from tierline.providers.local import Local
 from tierline.providers.types import CallFailed, CompletionRequest
+from tierline.retries import Retry
 from tierline.settings import Settings
 
 
@@ -60,7 +61,7 @@ def test_a_model_that_no_server_runs_fails_for_good() -> None:
     local = Local(Settings(local_url="small=http://127.0.0.1:1/v1"))
     with pytest.raises(CallFailed, match="no local server runs large") as raised:
         ask(local, "large")
-    assert not raised.value.retryable
+    assert raised.value.retry is Retry.NEVER
 
 
 def test_without_a_local_server_it_says_what_is_missing() -> None:
