@@ -1,0 +1,70 @@
+"""Looking a model up: by the id that a feature names, or by the name that people use."""
+
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+
+from tierline.catalogue.families import Family, Sold, families
+
+ALSO_AT: Mapping[str, str] = {"vertex": "gemini"}  # provider → whose ids it has
+
+
+def find(provider: str, model: str) -> tuple[Family, Sold | None] | None:
+    """The family of exactly this id, and its entry; None for an id that is not known.
+
+    The entry is None for a model that is served by oneself.
+    """
+    provider = ALSO_AT.get(provider, provider)
+    return _by_id().get((provider, model)) or _self_hosted().get((provider, model))
+
+
+def named(name: str) -> Family | None:
+    """The family that people call so, whatever the case; None for an unknown one."""
+    return _by_name().get(name.strip().lower())
+
+
+def replacement(ref: str, today: date) -> str | None:
+    """What is sold in the place of a model that is not: its successor's, until one is.
+
+    `ref` is provider:id. None when nobody says.
+    """
+    seen = {ref}
+    while True:
+        provider, _, model = ref.partition(":")
+        found = find(provider, model)
+        if found is None:
+            return None
+        family, sold = found
+        following = sold.successor if sold is not None else family.nearest
+        if following is None or following in seen:
+            return None
+        seen.add(following)
+        provider, _, model = following.partition(":")
+        after = find(provider, model)
+        if after is None or after[1] is None or not after[1].retired(today):
+            return following
+        ref = following
+
+
+@cache
+def _by_id() -> Mapping[tuple[str, str], tuple[Family, Sold]]:
+    return {
+        (sold.provider, one): (family, sold)
+        for family in families()
+        for sold in family.sold
+        for one in (sold.id, *sold.aliases)
+    }
+
+
+@cache
+def _self_hosted() -> Mapping[tuple[str, str], tuple[Family, None]]:
+    return {
+        (server, one): (family, None)
+        for family in families()
+        for server, one in family.self_hosted.items()
+    }
+
+
+@cache
+def _by_name() -> Mapping[str, Family]:
+    return {family.name.lower(): family for family in families()}
