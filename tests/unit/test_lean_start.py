@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from platform import libc_ver
 
 import pytest
+
+from tierline import lean_start
 
 SEEN = "import gc, sys; print(gc.isenabled(), sys.modules.get('rich', 'untouched'))"
 
@@ -27,3 +30,26 @@ def test_all_is_there_again_once_it_works_and_what_was_imported_is_left_alone() 
         "print(gc.isenabled(), gc.get_freeze_count() > 1000)"
     )
     assert seen == "True True"
+
+
+HEAPS = """
+import ctypes, threading
+together = threading.Barrier(12)
+def allocate():
+    together.wait(30)
+    kept = [bytes(5_000) for _ in range(100)]
+    together.wait(30)
+threads = [threading.Thread(target=allocate) for _ in range(12)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc = ctypes.CDLL(None)
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+@pytest.mark.skipif(libc_ver()[0] != "glibc", reason="only glibc keeps heaps by thread")
+def test_the_threads_of_a_server_process_share_two_heaps() -> None:
+    assert run(f"import workers; {HEAPS}").count("<heap nr") > lean_start.ARENAS
+    lean = run(f"import sys; sys.argv[0] = '-m'; import workers; {HEAPS}")
+    assert lean.count("<heap nr") == lean_start.ARENAS
