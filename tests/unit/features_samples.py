@@ -39,6 +39,39 @@ tiers:                                  # in order
         output: {invoice_number: C-3, total: 7, currency: EUR}
 """
 
+STEPS = """\
+feature: invoice-steps
+instructions: Give the number and the total.
+input: {type: object, required: [text], properties: {text: {type: string}}}
+output:
+  type: object
+  required: [number, total]
+  properties: {number: {type: string}, total: {type: number}}
+tiers:
+  - name: slm
+    models: [local:smollm2-135m]
+    max_tokens: 60
+    timeout_s: 5
+    steps:
+      - name: number
+        instructions: Copy the invoice's number.
+        output: {type: object, required: [number], properties: {number: {type: string}}}
+        max_tokens: 20
+        examples:
+          - input: {text: Invoice C-3 of 7 EUR}
+            output: {number: C-3}
+        checks:
+          - grounded: [number]
+      - name: total
+        instructions: Copy the invoice's total.
+        output: {type: object, required: [total], properties: {total: {type: number}}}
+        checks:
+          - rule: output.total > 0.0
+            says: a total is over 0
+  - name: frontier
+    models: [openai:gpt-5]
+"""
+
 TRIAGE = """\
 feature: triage
 instructions: Choose the category of the ticket.

@@ -9,7 +9,8 @@ from tierline.checks.grounding import Ground, values_at
 from tierline.checks.json_repair import read_answer
 from tierline.checks.rules import RuleBroken, rule
 from tierline.checks.schema import Fault, Schema, schema_check, told
-from tierline.features.model import Check, Feature
+from tierline.features.model import Feature
+from tierline.features.task import Check, Task
 from tierline.json_text import JSON, NotJson
 from tierline.verdicts import Verdict
 
@@ -27,19 +28,19 @@ class Judgement:
     failures: tuple[str, ...]  # each thing wrong by itself
 
 
-def judge(feature: Feature, input: JSON, text: str) -> Judgement:
+def judge(task: Task, input: JSON, text: str) -> Judgement:
     """Check a model's text. Raises RuleBroken when a rule errors: the feature's fault."""
     try:
-        output, repaired = _read(feature, text)
+        output, repaired = _read(task, text)
     except NotJson as error:
         return Judgement(Verdict.MALFORMED, error.message, None, False, (error.message,))
-    faults = schema_check(feature.output_schema).faults(output)
+    faults = schema_check(task.output_schema).faults(output)
     if faults:
         failures = tuple(str(fault) for fault in faults)
         return Judgement(Verdict.SCHEMA, told(faults), output, repaired, failures)
-    ground = Ground(input) if any(check.kind == "grounded" for check in feature.checks) else None
+    ground = Ground(input) if any(check.kind == "grounded" for check in task.checks) else None
     failed: list[tuple[Verdict, str]] = []
-    for check in feature.checks:
+    for check in task.checks:
         if check.kind == "rule":
             if not rule(check.rule).holds(input, output):
                 failed.append((Verdict.RULE, check.says or f"this does not hold: {check.rule}"))
@@ -57,14 +58,14 @@ def input_faults(feature: Feature, input: JSON) -> list[Fault]:
     return schema_check(feature.input_schema).faults(input)
 
 
-def _read(feature: Feature, text: str) -> tuple[JSON, bool]:
+def _read(task: Task, text: str) -> tuple[JSON, bool]:
     """The answer's value, and whether it was repaired. Raises NotJson."""
-    if feature.plain_text:
+    if task.plain_text:
         return _read_plain(text), False
     try:
         read = read_answer(text)
     except NotJson:
-        bare = _bare_label(feature.output_schema, text)
+        bare = _bare_label(task.output_schema, text)
         if bare is None:
             raise
         return bare, True

@@ -18,10 +18,12 @@ from tierline.features.model import Feature, Tier
 from tierline.json_text import JSON, short
 from tierline.prompts import (
     DATA_NOTE,
+    NOTHING_FOUND,
     Message,
     PriorFailure,
     as_data,
     examples_of,
+    found_told,
     instructions_of,
     prior_told,
 )
@@ -111,6 +113,7 @@ def scoring_messages(
     label_set: LabelSet,
     input: JSON | None,
     prior: PriorFailure | None = None,
+    found: Mapping[str, JSON] = NOTHING_FOUND,
 ) -> list[Message]:
     """The turns whose next token is the label's; `input` None asks for the baseline.
 
@@ -133,7 +136,7 @@ def scoring_messages(
         messages.append(Message("user", as_data(example.input)))
         messages.append(Message("assistant", f"{LEAD_IN} {code}"))
     content = CONTENT_FREE if input is None else input
-    told = "" if input is None else prior_told(prior)
+    told = "" if input is None else found_told(found) + prior_told(prior)
     messages.append(Message("user", as_data(content) + told))
     messages.append(Message("assistant", LEAD_IN))
     return messages

@@ -4,9 +4,7 @@
 """
 
 from tierline.features.model import (
-    Check,
     Confidence,
-    Example,
     Feature,
     ModelRef,
     Price,
@@ -14,6 +12,7 @@ from tierline.features.model import (
 )
 from tierline.features.parse import parse_feature
 from tierline.features.retention import Retention
+from tierline.features.task import Check, Example, Step
 
 __all__ = [
     "Check",
@@ -23,6 +22,7 @@ __all__ = [
     "ModelRef",
     "Price",
     "Retention",
+    "Step",
     "Tier",
     "parse_feature",
 ]

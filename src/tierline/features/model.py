@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Literal, cast
 
 from tierline.features.retention import Retention
+from tierline.features.task import Check, Example, Step, is_plain_text
 from tierline.json_text import JSON, canonical_json
 
 Routing = Literal["slm_first", "slm_only", "frontier_only"]
@@ -83,39 +84,6 @@ class Confidence:
 
 
 @dataclass(frozen=True)
-class Check:
-    """One check beyond the schema. `grounded` uses `fields`, `rule` uses `rule`."""
-
-    kind: Literal["grounded", "rule"]
-    fields: tuple[str, ...] = ()  # paths into the output: total, buyer.name, items[].sku
-    rule: str = ""  # CEL over `input` and `output`, true when the answer is good
-    says: str | None = None  # told to the next tier and the caller when the check fails
-
-    def to_dict(self) -> dict[str, JSON]:
-        what: dict[str, JSON] = (
-            {"grounded": list(self.fields)} if self.kind == "grounded" else {"rule": self.rule}
-        )
-        return what | _without_none(says=self.says)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, JSON]) -> "Check":
-        if "grounded" in data:
-            return cls("grounded", fields=tuple(data["grounded"]), says=data.get("says"))
-        return cls("rule", rule=data["rule"], says=data.get("says"))
-
-
-@dataclass(frozen=True)
-class Example:
-    """One worked example, shown to the model as a turn of the conversation."""
-
-    input: JSON
-    output: JSON
-
-    def to_dict(self) -> dict[str, JSON]:
-        return {"input": self.input, "output": self.output}
-
-
-@dataclass(frozen=True)
 class Tier:
     """One entry of a feature's ordered list of who answers."""
 
@@ -126,6 +94,8 @@ class Tier:
     temperature: float = 0.0  # of the answer; samples have their own
     instructions: str | None = None  # in place of the feature's
     examples: tuple[Example, ...] | None = None  # in place of the feature's; () shows none
+    steps: tuple[Step, ...] = ()  # asked in order before the answer, each told what those found
+    join_steps: bool = False  # the steps' outputs together are the answer; none is asked for
     reask: bool = False  # one corrective re-ask on this tier before escalating
     confidence: Confidence | None = None  # in place of the feature's: see Feature.confidence_of
     prices: Mapping[str, Price] = field(default_factory=dict)  # by "provider:model"
@@ -140,6 +110,9 @@ class Tier:
             "reask": self.reask,
         }
         found |= _without_none(instructions=self.instructions)
+        if self.steps:
+            found["steps"] = [step.to_dict() for step in self.steps]
+            found["join_steps"] = self.join_steps
         if self.examples is not None:
             found["examples"] = [example.to_dict() for example in self.examples]
         if self.confidence is not None:
@@ -158,6 +131,8 @@ class Tier:
             temperature=float(data["temperature"]),
             instructions=data.get("instructions"),
             examples=_examples(data["examples"]) if "examples" in data else None,
+            steps=tuple(Step.from_dict(item) for item in data.get("steps", ())),
+            join_steps=data.get("join_steps", False),
             reask=data["reask"],
             confidence=_confidence(data.get("confidence")),
             prices={name: Price.from_dict(price) for name, price in data.get("prices", {}).items()},
@@ -185,7 +160,7 @@ class Feature:
     @property
     def plain_text(self) -> bool:
         """Whether the answer is text as the model wrote it, not JSON."""
-        return self.output_schema.get("type") == "string" and "enum" not in self.output_schema
+        return is_plain_text(self.output_schema)
 
     def allowed_tiers(self) -> tuple[Tier, ...]:
         """The tiers that the routing leaves, in order; frontier_only leaves the last."""
@@ -267,7 +242,7 @@ class Feature:
             output_schema=data["output"],
             tiers=tuple(Tier.from_dict(tier) for tier in data["tiers"]),
             examples=_examples(data["examples"]),
-            checks=tuple(Check.from_dict(check) for check in data["checks"]),
+            checks=tuple(Check.from_dict(item) for item in data["checks"]),
             confidence=_confidence(data.get("confidence")),
             routing=cast(Routing, data["routing"]),
             status_labels={
@@ -287,7 +262,7 @@ class Feature:
 
 
 def _examples(data: JSON) -> tuple[Example, ...]:
-    return tuple(Example(item["input"], item["output"]) for item in data)
+    return tuple(Example.from_dict(item) for item in data)
 
 
 def _confidence(data: Mapping[str, Any] | None) -> Confidence | None:

@@ -8,16 +8,18 @@ import re
 from collections.abc import Collection, Mapping
 
 from tierline.errors import FeatureError, Problem
-from tierline.features.model import Check, Feature, OnBlocked, Routing
+from tierline.features.model import Feature, OnBlocked, Routing
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.parse_tiers import (
     read_confidence,
     read_status_labels,
     read_tiers,
+    refuse_doubtful_joins,
     refuse_unscorable,
 )
 from tierline.features.reading import Reading
 from tierline.features.retention import read_retention
+from tierline.features.task import Check
 from tierline.json_text import JSON
 from tierline.yaml_lines import Document, read_yaml
 
@@ -87,7 +89,7 @@ def _read(
     on_blocked: OnBlocked = reading.choice(top.get("on_blocked", "fail"), ("on_blocked",), _BLOCKED)
     if output_schema is not None:
         refuse_unscorable(reading, output_schema, confidence, tiers)
-    return Feature(
+    feature = Feature(
         name=_name(reading, top["feature"]),
         description=reading.text(
             top.get("description", ""), ("description",), MAX_DESCRIPTION, least=0
@@ -104,6 +106,8 @@ def _read(
         on_blocked=on_blocked,
         retention=read_retention(reading, top["retention"]) if "retention" in top else None,
     )
+    refuse_doubtful_joins(reading, feature)
+    return feature
 
 
 def _name(reading: Reading, value: JSON) -> str:

@@ -14,8 +14,8 @@ from tierline.checks.rules import (
     unbounded_arrays,
 )
 from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
-from tierline.features.model import Check, Example
 from tierline.features.reading import Reading, near
+from tierline.features.task import Check, Example
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
 

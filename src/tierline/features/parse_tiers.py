@@ -10,12 +10,15 @@ from tierline.checks.schema import Schema
 from tierline.features.model import (
     SAMPLE_TEMPERATURE,
     Confidence,
+    Feature,
     ModelRef,
     Price,
     Tier,
 )
 from tierline.features.parse_checks import Placed, read_examples
+from tierline.features.parse_steps import read_steps, refuse_unjoinable
 from tierline.features.reading import Reading, near
+from tierline.features.task import Step
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
 
@@ -35,6 +38,8 @@ _TIER_OPTIONAL = (
     "temperature",
     "instructions",
     "examples",
+    "steps",
+    "join_steps",
     "reask",
     "confidence",
     "prices",
@@ -56,7 +61,7 @@ def read_tiers(
     placed: list[Placed] = []
     for index, item in enumerate(reading.items(value, ("tiers",), 1, MAX_TIERS)):
         path: Path = ("tiers", index)
-        tier = _read_tier(reading, item, path, known_providers)
+        tier = _read_tier(reading, item, path, known_providers, input_schema)
         if tier is None:
             continue
         if isinstance(item, dict) and "examples" in item:
@@ -65,6 +70,8 @@ def read_tiers(
             )
             placed += own
             tier = replace(tier, examples=tuple(example for _, example in own))
+        if tier.join_steps:
+            refuse_unjoinable(reading, path, tier.steps, output_schema)
         if any(tier.name == other.name for other in found):
             reading.problem((*path, "name"), f"the tier {short(tier.name)} is given twice")
         found.append(tier)
@@ -72,7 +79,11 @@ def read_tiers(
 
 
 def _read_tier(
-    reading: Reading, value: JSON, path: Path, known_providers: Collection[str] | None
+    reading: Reading,
+    value: JSON,
+    path: Path,
+    known_providers: Collection[str] | None,
+    input_schema: Schema | None,
 ) -> Tier | None:
     item = reading.mapping(value, path, (*_TIER_REQUIRED, *_TIER_OPTIONAL), _TIER_REQUIRED)
     if not all(key in item for key in _TIER_REQUIRED):
@@ -89,6 +100,14 @@ def _read_tier(
     confidence = None
     if "confidence" in item:
         confidence = read_confidence(reading, item["confidence"], (*path, "confidence"))
+    max_tokens = reading.integer(
+        item.get("max_tokens", DEFAULT_MAX_TOKENS), (*path, "max_tokens"), 1, MAX_TOKENS
+    )
+    steps: tuple[Step, ...] = ()
+    if "steps" in item:
+        steps = read_steps(reading, item["steps"], (*path, "steps"), input_schema, max_tokens)
+    elif "join_steps" in item:
+        reading.problem((*path, "join_steps"), 'is for a tier with the key "steps"')
     timeout_s = reading.number(
         item.get("timeout_s", DEFAULT_TIMEOUT_S),
         (*path, "timeout_s"),
@@ -99,12 +118,12 @@ def _read_tier(
     return Tier(
         name=name,
         models=models,
-        max_tokens=reading.integer(
-            item.get("max_tokens", DEFAULT_MAX_TOKENS), (*path, "max_tokens"), 1, MAX_TOKENS
-        ),
+        max_tokens=max_tokens,
         timeout_s=timeout_s,
         temperature=reading.number(item.get("temperature", 0.0), (*path, "temperature"), 0, 2),
         instructions=instructions,
+        steps=steps,
+        join_steps=reading.boolean(item.get("join_steps", False), (*path, "join_steps")),
         reask=reading.boolean(item.get("reask", False), (*path, "reask")),
         confidence=confidence,
         prices=_read_prices(reading, item.get("prices", {}), (*path, "prices"), models),
@@ -233,3 +252,15 @@ def refuse_unscorable(
             )
         elif (fault := indistinct(labels)) is not None:
             reading.problem((*path, "signal"), fault)
+
+
+def refuse_doubtful_joins(reading: Reading, feature: Feature) -> None:
+    """A joined answer is no model's own, so a confidence signal has nothing to read."""
+    for index, tier in enumerate(feature.tiers):
+        confidence = feature.confidence_of(tier)
+        if tier.join_steps and confidence is not None:
+            reading.problem(
+                ("tiers", index, "join_steps"),
+                f"the signal {confidence.signal} needs an answer that the tier is asked for: leave "
+                "join_steps out, or the confidence",
+            )

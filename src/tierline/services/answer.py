@@ -1,8 +1,9 @@
-"""Getting one tier's answer and judging it: which calls a feature's confidence asks for.
+"""Getting one tier's answer and judging it: its steps, and the calls that its confidence asks for.
 
 Reads and writes nothing but through the attempt's CallBook.
 """
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,15 @@ from tierline.checks import Judgement, judge
 from tierline.checks.agreement import agreement, decided
 from tierline.checks.labels import closed_set, score, scoring_messages
 from tierline.features import Confidence, Feature, Tier
-from tierline.prompts import Message, PriorFailure, answer_messages, reask_messages
+from tierline.features.task import Step, Task
+from tierline.prompts import (
+    FAILED_STEP,
+    Message,
+    PriorFailure,
+    answer_messages,
+    reask_messages,
+    step_messages,
+)
 from tierline.providers.types import CallFailed, Cause, Completion, TokenLogprob
 from tierline.services.calls import CallBook
 from tierline.verdicts import Verdict
@@ -31,6 +40,7 @@ class Answered:
     judgement: Judgement
     model: str  # the exact model that answered
     confidence: float | None = None  # 0 to 1, where the feature asks for it
+    failed_step: str | None = None  # the text and verdict are this step's, not the answer's
 
 
 class Answering:
@@ -49,43 +59,35 @@ class Answering:
         prior: PriorFailure | None,
     ) -> Answered:
         """Raises CallFailed when no model answers, RuleBroken when the feature's rule errors."""
+        found: dict[str, Any] = {}
+        for step in tier.steps:
+            messages = step_messages(step, input, found)
+            answered = _ask_well(book, "step", step, tier, input, messages, step.max_tokens)
+            if answered.judgement.verdict is not Verdict.PASSED:
+                return _failed_step(step, answered)
+            found[step.name] = answered.judgement.output
+        if tier.join_steps:
+            return _joined(feature, input, found, answered.model)
         confidence = feature.confidence_of(tier)
-        if confidence is None:
-            return self._single(book, feature, tier, input, prior)
-        if confidence.signal == "label_logprob":
-            return self._by_labels(book, feature, tier, input, prior, confidence)
-        return self._by_agreement(book, feature, tier, input, prior, confidence)
-
-    def _single(
-        self,
-        book: CallBook,
-        feature: Feature,
-        tier: Tier,
-        input: Any,
-        prior: PriorFailure | None,
-    ) -> Answered:
-        messages = answer_messages(feature, tier, input, prior)
-        answered = _ask(book, "answer", feature, input, messages)
-        verdict, reason = answered.judgement.verdict, answered.judgement.reason
-        if not tier.reask or verdict not in REASKABLE:
-            return answered
-        again = reask_messages(messages, answered.text, reason or str(verdict))
-        return _ask(book, "reask", feature, input, again)
+        if confidence is not None and confidence.signal == "label_logprob":
+            return self._by_labels(book, feature, tier, input, prior, found, confidence)
+        messages = answer_messages(feature, tier, input, prior, found)
+        if confidence is not None:
+            return self._by_agreement(book, feature, input, messages, confidence)
+        return _ask_well(book, "answer", feature, tier, input, messages)
 
     def _by_agreement(
         self,
         book: CallBook,
         feature: Feature,
-        tier: Tier,
         input: Any,
-        prior: PriorFailure | None,
+        messages: list[Message],
         wanted: Confidence,
     ) -> Answered:
         """The output that most samples give (self-consistency, Wang et al., 2022).
 
         The confidence is its share of all samples that could be drawn: at least so many agree.
         """
-        messages = answer_messages(feature, tier, input, prior)
         most = wanted.samples or 1
         samples: list[Answered] = []
         good: list[Answered] = []
@@ -118,13 +120,14 @@ class Answering:
         tier: Tier,
         input: Any,
         prior: PriorFailure | None,
+        found: Mapping[str, Any],
         wanted: Confidence,
     ) -> Answered:
         """The label whose score gains most over a content-free input's (Zhao et al., 2021)."""
         labels = closed_set(feature.output_schema)
         if labels is None:  # refused when a feature is applied
             raise TypeError("label scores need a closed set of answers")
-        messages = scoring_messages(feature, tier, labels, input, prior)
+        messages = scoring_messages(feature, tier, labels, input, prior, found)
         completion = _score_call(book, messages)
         scores = score(
             labels, _first_token(completion), self._baseline(book, feature, tier, completion.model)
@@ -155,18 +158,57 @@ class Answering:
         return known
 
 
+def _ask_well(
+    book: CallBook,
+    purpose: str,
+    task: Task,
+    tier: Tier,
+    input: Any,
+    messages: list[Message],
+    max_tokens: int | None = None,
+) -> Answered:
+    """Ask, and once more where the tier asks for that and a correction may help."""
+    answered = _ask(book, purpose, task, input, messages, max_tokens)
+    verdict, reason = answered.judgement.verdict, answered.judgement.reason
+    if not tier.reask or verdict not in REASKABLE:
+        return answered
+    again = reask_messages(messages, answered.text, reason or str(verdict))
+    return _ask(book, "reask", task, input, again, max_tokens)
+
+
+def _failed_step(step: Step, answered: Answered) -> Answered:
+    """A step's failure as the tier's. What the step wrote is kept, but is no output."""
+    judgement = answered.judgement
+    reason = f"{FAILED_STEP}{step.name}: {judgement.reason or judgement.verdict}"
+    return replace(
+        answered, judgement=replace(judgement, reason=reason, output=None), failed_step=step.name
+    )
+
+
+def _joined(feature: Feature, input: Any, found: Mapping[str, Any], model: str) -> Answered:
+    """The steps' outputs, objects of fields of their own, as the answer."""
+    text = json.dumps({name: value for part in found.values() for name, value in part.items()})
+    return Answered(text=text, judgement=judge(feature, input, text), model=model)
+
+
 def _ask(
     book: CallBook,
     purpose: str,
-    feature: Feature,
+    task: Task,
     input: Any,
     messages: list[Message],
+    max_tokens: int | None = None,
     temperature: float | None = None,
     seed: int | None = None,
 ) -> Answered:
-    schema: Mapping[str, Any] | None = None if feature.plain_text else feature.output_schema
+    schema: Mapping[str, Any] | None = None if task.plain_text else task.output_schema
     completion = book.complete(
-        purpose, messages, json_schema=schema, temperature=temperature, seed=seed
+        purpose,
+        messages,
+        max_tokens=max_tokens,
+        json_schema=schema,
+        temperature=temperature,
+        seed=seed,
     )
     # Postgres's text holds no NUL, UTF-8 no lone surrogate; a model may write either.
     text = completion.text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
@@ -178,7 +220,7 @@ def _ask(
         )
         judgement = Judgement(completion.finish, reason, None, False, (reason,))
     else:
-        judgement = judge(feature, input, text)
+        judgement = judge(task, input, text)
     return Answered(text=text, judgement=judgement, model=completion.model)
 
 

@@ -196,7 +196,7 @@ class Executor:
             model=answered.model,
             text=answered.text,
             output=judgement.output,
-            understood=judgement.verdict in UNDERSTOOD,
+            understood=judgement.verdict in UNDERSTOOD and answered.failed_step is None,
             repaired=judgement.repaired,
             confidence=answered.confidence,
         )
@@ -231,7 +231,12 @@ class Executor:
 def _most_s(feature: Feature, tier: Tier) -> float:
     """The longest that an attempt may honestly take."""
     confidence = feature.confidence_of(tier)
-    calls = 2 if tier.reask else 1
-    if confidence is not None:
+    asked = 2 if tier.reask else 1
+    if tier.join_steps:
+        calls = 0
+    elif confidence is not None:
         calls = confidence.samples or 2
+    else:
+        calls = asked
+    calls += asked * len(tier.steps)
     return calls * len(tier.models) * tier.timeout_s + SLACK_S

@@ -53,7 +53,7 @@ def first_calls(feature: Feature) -> dict[str, dict[str, str]]:
         by_label = confidence is not None and confidence.signal == "label_logprob"
         found[tier.name] = {
             "model": str(tier.models[0]),
-            "purpose": "label_score" if by_label else "answer",
+            "purpose": "step" if tier.steps else "label_score" if by_label else "answer",
         }
     return found
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from tierline.features import Feature, ModelRef, Price, Tier
 from tierline.json_text import JSON
-from tierline.prompts import answer_messages
+from tierline.prompts import Message, answer_messages, step_messages
 from tierline.views import usd
 
 CHARACTERS_PER_TOKEN = 4
@@ -53,11 +53,16 @@ def models_without_price(feature: Feature, prices: Mapping[str, JSON]) -> list[M
 def _of_tier(
     feature: Feature, tier: Tier, prices: Mapping[str, JSON], rows: int, characters: int
 ) -> TierEstimate:
-    prompt = sum(len(message.content) for message in answer_messages(feature, tier, ""))
     confidence = feature.confidence_of(tier)
     answers = (confidence.samples if confidence is not None else None) or 1
-    tokens_in = answers * -(-(prompt * rows + characters) // CHARACTERS_PER_TOKEN)
-    tokens_out = answers * tier.max_tokens * rows
+    if tier.join_steps:
+        answers = 0
+    prompt = answers * _length(answer_messages(feature, tier, ""))
+    prompt += sum(_length(step_messages(step, "", {})) for step in tier.steps)
+    calls = answers + len(tier.steps)
+    tokens_in = -(-(prompt * rows + calls * characters) // CHARACTERS_PER_TOKEN)
+    written = answers * tier.max_tokens + sum(step.max_tokens for step in tier.steps)
+    tokens_out = written * rows
     model = str(tier.models[0])
     named = prices.get(model)
     price = None if named is None else Price.from_dict(named)
@@ -66,3 +71,8 @@ def _of_tier(
         of_input, of_output = price.input_usd_per_mtok, price.output_usd_per_mtok
         cost = (tokens_in * of_input + tokens_out * of_output) / Decimal(1_000_000)
     return TierEstimate(tier.name, model, tokens_in, tokens_out, cost)
+
+
+def _length(messages: list[Message]) -> int:
+    """Characters."""
+    return sum(len(message.content) for message in messages)

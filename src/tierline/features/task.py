@@ -1,0 +1,101 @@
+"""What a model is asked as one question: the instructions, the form of its answer, its checks.
+
+A feature is such a task; a step of a tier is a smaller one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tierline.json_text import JSON
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check beyond the schema. `grounded` uses `fields`, `rule` uses `rule`."""
+
+    kind: Literal["grounded", "rule"]
+    fields: tuple[str, ...] = ()  # paths into the output: total, buyer.name, items[].sku
+    rule: str = ""  # CEL over `input` and `output`, true when the answer is good
+    says: str | None = None  # told to the next tier and the caller when the check fails
+
+    def to_dict(self) -> dict[str, JSON]:
+        what: dict[str, JSON] = (
+            {"grounded": list(self.fields)} if self.kind == "grounded" else {"rule": self.rule}
+        )
+        return what if self.says is None else what | {"says": self.says}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Check":
+        if "grounded" in data:
+            return cls("grounded", fields=tuple(data["grounded"]), says=data.get("says"))
+        return cls("rule", rule=data["rule"], says=data.get("says"))
+
+
+@dataclass(frozen=True)
+class Example:
+    """One worked example, shown to the model as a turn of the conversation."""
+
+    input: JSON
+    output: JSON
+
+    def to_dict(self) -> dict[str, JSON]:
+        return {"input": self.input, "output": self.output}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Example":
+        return cls(data["input"], data["output"])
+
+
+class Task(Protocol):
+    """What an answer is asked in, and judged by."""
+
+    @property
+    def output_schema(self) -> Mapping[str, JSON]: ...
+    @property
+    def checks(self) -> tuple[Check, ...]: ...
+    @property
+    def plain_text(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One of the simpler questions that a tier asks, in order, before its own."""
+
+    name: str  # how later questions and reasons call it
+    instructions: str
+    output_schema: Mapping[str, JSON]  # JSON Schema 2020-12
+    max_tokens: int  # visible output
+    examples: tuple[Example, ...] = ()  # of the feature's input and the step's output
+    checks: tuple[Check, ...] = ()  # over the job's input and the step's output
+
+    @property
+    def plain_text(self) -> bool:
+        """Whether the answer is text as the model wrote it, not JSON."""
+        return is_plain_text(self.output_schema)
+
+    def to_dict(self) -> dict[str, JSON]:
+        return {
+            "name": self.name,
+            "instructions": self.instructions,
+            "output": dict(self.output_schema),
+            "max_tokens": self.max_tokens,
+            "examples": [example.to_dict() for example in self.examples],
+            "checks": [check.to_dict() for check in self.checks],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Step":
+        return cls(
+            name=data["name"],
+            instructions=data["instructions"],
+            output_schema=data["output"],
+            max_tokens=data["max_tokens"],
+            examples=tuple(Example.from_dict(item) for item in data["examples"]),
+            checks=tuple(Check.from_dict(item) for item in data["checks"]),
+        )
+
+
+def is_plain_text(output_schema: Mapping[str, JSON]) -> bool:
+    """Whether a schema means text as the model writes it."""
+    return output_schema.get("type") == "string" and "enum" not in output_schema
