@@ -52,10 +52,14 @@ _STATUS: Schema = {
 _UNKNOWN: Schema = {"type": "integer", "description": "calls whose cost nobody knows"}
 
 _USAGE = _object(
-    input_tokens=_nullable("integer", description="without the cached ones"),
-    cached_input_tokens=_nullable("integer"),
-    output_tokens=_nullable("integer", description="with the reasoning ones"),
-    reasoning_tokens=_nullable("integer"),
+    input_tokens=_nullable("integer", description="neither read from a cache nor written to one"),
+    cached_input_tokens=_nullable("integer", description="input read from a cache"),
+    cache_write_5m_tokens=_nullable("integer", description="input kept for five minutes"),
+    cache_write_1h_tokens=_nullable("integer", description="input kept for an hour"),
+    output_tokens=_nullable("integer", description="without the reasoning ones"),
+    reasoning_tokens=_nullable(
+        "integer", description="null: not told, or counted as output by the provider"
+    ),
 )
 
 _KEY = _object(
@@ -177,6 +181,8 @@ COMPONENTS: Mapping[str, Schema] = {
         cost_usd=_nullable("string", description="USD; null: unknown"),
         latency_s=_nullable("number"),
         error=_nullable("string"),
+        service_tier=_nullable("string", description="as the provider told it"),
+        provider_request_id=_nullable("string", description="for its support to find the call"),
         booked_at=_TIME,
         settled_at=_WHEN,
     ),

@@ -14,14 +14,22 @@ from typing import Any
 from examples.demo.outcomes import Outcome
 from tierline.features.model import Price
 
+INPUT = (
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+)
+OUTPUT = ("output_tokens", "reasoning_tokens")
+
 
 @dataclass(frozen=True)
 class Used:
     """Tokens and time of some calls."""
 
     calls: int = 0
-    input_tokens: float = 0  # with the cached ones
-    output_tokens: float = 0
+    input_tokens: float = 0  # with those of a cache
+    output_tokens: float = 0  # with the reasoning ones
     model_s: float = 0.0  # seconds that a model was busy with them
     cost_usd: Decimal = Decimal(0)  # as booked
     unknown: int = 0  # calls whose cost or tokens nobody knows
@@ -44,6 +52,10 @@ class Used:
         ) / 1_000_000
 
 
+def _sum(usage: Mapping[str, Any], buckets: Iterable[str]) -> int:
+    return sum(usage.get(name) or 0 for name in buckets)
+
+
 def used_by(calls: Iterable[Mapping[str, Any]]) -> Used:
     """The sum over calls as the API gives them."""
     total = Used()
@@ -52,8 +64,8 @@ def used_by(calls: Iterable[Mapping[str, Any]]) -> Used:
         unknown = usage.get("input_tokens") is None or call.get("cost_usd") is None
         total += Used(
             calls=1,
-            input_tokens=(usage.get("input_tokens") or 0) + (usage.get("cached_input_tokens") or 0),
-            output_tokens=usage.get("output_tokens") or 0,
+            input_tokens=_sum(usage, INPUT),
+            output_tokens=_sum(usage, OUTPUT),
             model_s=call.get("latency_s") or 0.0,
             cost_usd=Decimal(call.get("cost_usd") or 0),
             unknown=int(unknown),

@@ -58,11 +58,14 @@ def list_price(ref: ModelRef, at: datetime) -> Price | None:
 def cost_usd(usage: "Usage | None", price: Price | None) -> Decimal | None:
     """The exact cost in USD, not rounded; None when tokens or price are unknown.
 
-    Cached input costs its own rate, and the input's where the price names none.
+    Cached input costs its own rate, and the input's where the price names none; reasoning costs
+    what output does. What was written to a cache has no rate here, so its cost is not known.
     """
     if usage is None or price is None:
         return None
     if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    if usage.cache_write_5m_tokens or usage.cache_write_1h_tokens:
         return None
     cached_rate = price.cached_input_usd_per_mtok
     if cached_rate is None:
@@ -70,7 +73,7 @@ def cost_usd(usage: "Usage | None", price: Price | None) -> Decimal | None:
     return (
         usage.input_tokens * price.input_usd_per_mtok
         + (usage.cached_input_tokens or 0) * cached_rate
-        + usage.output_tokens * price.output_usd_per_mtok
+        + (usage.output_tokens + (usage.reasoning_tokens or 0)) * price.output_usd_per_mtok
     ) / MILLION
 
 

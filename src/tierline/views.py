@@ -14,7 +14,15 @@ from tierline.json_text import JSON
 
 Row = Mapping[str, Any]
 
-TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
+TOKENS = (
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+)
+"""The buckets of a call's tokens; no token is in two of them."""
 
 
 def job_json(row: Row) -> dict[str, JSON]:
@@ -105,6 +113,8 @@ def call_json(row: Row) -> dict[str, JSON]:
         "cost_usd": None if cost is None else usd(cost),
         "latency_s": row["latency_s"],
         "error": row["error"],
+        "service_tier": row["service_tier"],
+        "provider_request_id": row["provider_request_id"],
         "booked_at": when(row["booked_at"]),
         "settled_at": when(row["settled_at"]),
     }

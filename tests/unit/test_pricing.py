@@ -58,6 +58,15 @@ def test_a_cost_is_exact() -> None:
     assert cost_usd(Usage(1, 1, 1), PRICE) == Decimal("0.000011375")
 
 
+def test_reasoning_costs_what_output_costs() -> None:
+    assert cost_usd(Usage(0, 1, reasoning_tokens=9), PRICE) == Decimal("0.0001")
+
+
+def test_what_was_written_to_a_cache_is_of_unknown_cost_without_a_rate_of_its_own() -> None:
+    assert cost_usd(Usage(1, 1, cache_write_5m_tokens=1), PRICE) is None
+    assert cost_usd(Usage(1, 1, cache_write_1h_tokens=1), PRICE) is None
+
+
 def test_cached_tokens_without_a_rate_cost_what_input_costs() -> None:
     price = Price(Decimal("2"), Decimal("4"))
     assert cost_usd(Usage(10, 0, 90), price) == Decimal("0.0002")

@@ -63,6 +63,8 @@ def _tokens(usage: JSON | None) -> str | None:
         text += f" + {usage['cached_input_tokens']:,} cached"
     if usage.get("output_tokens") is not None:
         text += f", {usage['output_tokens']:,} out"
+    if usage.get("reasoning_tokens"):
+        text += f" + {usage['reasoning_tokens']:,} reasoning"
     return text
 
 

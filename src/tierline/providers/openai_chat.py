@@ -152,6 +152,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         model=model,
         latency_s=reply.latency_s,
         provider_request_id=_request_id(reply.headers.get("x-request-id")),
+        service_tier=_service_tier(data.get("service_tier")),
         top_logprobs=logprobs,
     )
 
@@ -164,9 +165,12 @@ def _usage(data: Any) -> Usage | None:
     reasoning = _tokens((data.get("completion_tokens_details") or {}).get("reasoning_tokens"))
     if prompt is not None and cached is not None and cached > prompt:
         prompt = cached = None  # what is more than the whole is no part of it
+    made = _tokens(data.get("completion_tokens"))
+    if made is not None and reasoning is not None and reasoning > made:
+        made = reasoning = None
     return Usage(
         input_tokens=None if prompt is None else prompt - (cached or 0),
-        output_tokens=_tokens(data.get("completion_tokens")),
+        output_tokens=None if made is None else made - (reasoning or 0),
         cached_input_tokens=cached,
         reasoning_tokens=reasoning,
     )
@@ -186,6 +190,10 @@ def _model_id(said: Any, asked_model: str) -> str:
 
 def _request_id(said: str | None) -> str | None:
     return said if said is not None and MODEL_ID.fullmatch(said) else None
+
+
+def _service_tier(said: Any) -> str | None:
+    return said if isinstance(said, str) and SAFE_CODE.fullmatch(said) else None
 
 
 def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:

@@ -22,12 +22,17 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call, in buckets that are priced apart; None where it was not reported."""
+    """Tokens of one call, in disjoint buckets; None where it was not reported.
 
-    input_tokens: int | None  # without the cached ones
-    output_tokens: int | None  # with the reasoning ones
+    A field's name is its column's.
+    """
+
+    input_tokens: int | None  # neither read from a cache nor written to one
+    output_tokens: int | None  # without the reasoning ones, where these are told apart
     cached_input_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None  # kept for five minutes
+    cache_write_1h_tokens: int | None = None  # kept for an hour
+    reasoning_tokens: int | None = None  # None too where the provider counts them as output
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Completion:
     model: str  # the exact id that answered
     latency_s: float
     provider_request_id: str | None = None
+    service_tier: str | None = None  # as the provider told it; None: it told none
     top_logprobs: Sequence[Sequence[TokenLogprob]] | None = None  # by token of the answer
 
 

@@ -142,12 +142,10 @@ class CallBook:
             model=str(model),
             latency_s=time.monotonic() - started,
             answered_model=completion.model,
-            input_tokens=usage.input_tokens,
-            cached_input_tokens=usage.cached_input_tokens,
-            output_tokens=usage.output_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
+            **vars(usage),
             cost_usd=cost_usd(completion.usage, price),
             provider_request_id=completion.provider_request_id,
+            service_tier=completion.service_tier,
         )
         return completion
 

@@ -16,6 +16,7 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from tierline import views
 from tierline.checks.schema import Path, SchemaCheck, schema_check
 from tierline.errors import Conflict, InvalidInput, LimitReached, NotFound, Problem
 from tierline.features import Feature
@@ -368,10 +369,7 @@ _NOTHING_YET: Row = {
     "output_removed_at": None,
     "cost_usd": Decimal(0),
     "unknown_cost_calls": 0,
-    "input_tokens": None,
-    "cached_input_tokens": None,
-    "output_tokens": None,
-    "reasoning_tokens": None,
+    **dict.fromkeys(views.TOKENS),
 }
 
 

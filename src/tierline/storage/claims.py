@@ -73,11 +73,14 @@ class Settlement:
     answered_model: str | None = None
     input_tokens: int | None = None
     cached_input_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_usd: Decimal | None = None
     error: str | None = None
     provider_request_id: str | None = None
+    service_tier: str | None = None  # as the provider told it
 
     def parameters(self) -> dict[str, object]:
         return {f"c_{name}": value for name, value in vars(self).items()}
@@ -171,9 +174,11 @@ _SETTLE = """
         settled_at = clock_timestamp(), purpose = %(c_purpose)s, model = %(c_model)s,
         latency_s = %(c_latency_s)s, answered_model = %(c_answered_model)s,
         input_tokens = %(c_input_tokens)s, cached_input_tokens = %(c_cached_input_tokens)s,
+        cache_write_5m_tokens = %(c_cache_write_5m_tokens)s,
+        cache_write_1h_tokens = %(c_cache_write_1h_tokens)s,
         output_tokens = %(c_output_tokens)s, reasoning_tokens = %(c_reasoning_tokens)s,
         cost_usd = %(c_cost_usd)s, error = %(c_error)s,
-        provider_request_id = %(c_provider_request_id)s
+        provider_request_id = %(c_provider_request_id)s, service_tier = %(c_service_tier)s
     WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(c_number)s
         AND settled_at IS NULL
 """

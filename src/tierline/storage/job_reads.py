@@ -12,6 +12,8 @@ from uuid import UUID
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import dict_row
 
+from tierline.views import TOKENS
+
 # A call of unknown cost counts once nobody can settle it with its attempt any more, or it has been
 # settled without a cost. `c`: the call, `j`: its job.
 UNKNOWN_COST = """
@@ -19,14 +21,17 @@ c.cost_usd IS NULL
     AND (c.settled_at IS NOT NULL OR j.status <> 'in_progress' OR c.attempt <> j.attempts)
 """
 
-JOB_COLUMNS = """
+SUMS = ", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)
+"""Of the tokens of calls c, bucket by bucket."""
+
+JOB_COLUMNS = f"""
 j.id, j.seq, j.account_id, v.name AS feature, v.version AS feature_version, j.status, j.tier,
 j.tier_index, v.document -> 'status_label' ->> j.tier AS own_label, j.model, a.output, j.unverified,
 j.error_code, j.error_message, j.escalation_reason, r.metadata, r.user_key, r.session_key,
 j.batch_id, j.batch_row, j.custom_id, j.created_at, j.started_at, j.completed_at,
 j.input_removed_at, j.output_removed_at,
-coalesce(s.cost_usd, 0) AS cost_usd, s.unknown_cost_calls, s.input_tokens, s.cached_input_tokens,
-s.output_tokens, s.reasoning_tokens
+coalesce(s.cost_usd, 0) AS cost_usd, s.unknown_cost_calls,
+{", ".join(f"s.{name}" for name in TOKENS)}
 """
 
 # `{jobs}`: jobs as j, or something like it that has its columns.
@@ -38,8 +43,7 @@ LEFT JOIN answers a ON a.job_id = j.id AND a.attempt = j.answer_attempt
 CROSS JOIN LATERAL (
     SELECT sum(c.cost_usd) AS cost_usd,
         count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
-        sum(c.input_tokens) AS input_tokens, sum(c.cached_input_tokens) AS cached_input_tokens,
-        sum(c.output_tokens) AS output_tokens, sum(c.reasoning_tokens) AS reasoning_tokens
+        {SUMS}
     FROM calls c WHERE c.job_id = j.id
 ) s
 """
@@ -70,9 +74,10 @@ LEFT JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
 WHERE a.job_id = %s ORDER BY a.number
 """
 
-CALLS = """
+CALLS = f"""
 SELECT attempt, number, purpose, model, answered_model, booked_at, settled_at, latency_s,
-    input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_usd, error
+    {", ".join(TOKENS)}, cost_usd, error,
+    service_tier, provider_request_id
 FROM calls WHERE job_id = %s ORDER BY attempt, number
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from tierline.storage.job_reads import UNKNOWN_COST
+from tierline.storage.job_reads import SUMS, UNKNOWN_COST
 
 GROUPS = {
     "day": "to_char(c.booked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
@@ -39,10 +39,7 @@ def usage(
                 count(DISTINCT c.job_id) AS jobs, count(*) AS calls,
                 coalesce(sum(c.cost_usd), 0) AS cost_usd,
                 count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
-                sum(c.input_tokens) AS input_tokens,
-                sum(c.cached_input_tokens) AS cached_input_tokens,
-                sum(c.output_tokens) AS output_tokens,
-                sum(c.reasoning_tokens) AS reasoning_tokens,
+                {SUMS},
                 coalesce(sum(c.latency_s), 0) AS model_s
             FROM calls c
             JOIN jobs j ON j.id = c.job_id

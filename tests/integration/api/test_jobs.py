@@ -351,6 +351,8 @@ def test_attempts_show_their_calls_and_what_they_cost(api: Api, rows: Connection
     assert (call["purpose"], call["model"], call["asked"]) == ("answer", "small-1", "openai:small")
     assert call["usage"]["input_tokens"] == 10
     assert call["usage"]["cached_input_tokens"] is None
+    assert call["usage"]["cache_write_1h_tokens"] is None
+    assert (call["service_tier"], call["provider_request_id"]) == (None, None)
 
 
 def test_feedback_is_kept_when_it_fits_the_feature(api: Api, rows: Connection) -> None:

@@ -21,7 +21,16 @@ ROUTE = Route(tiers=(0, 1))
 QUEUES = ["slm", "deeper-analysis"]
 RIGHT = Ended(Verdict.PASSED, None, 0.5, "small-1", '{"text": "hello"}', {"text": "hello"}, True)
 WRONG = Ended(Verdict.SCHEMA, "text is missing", 0.5, "small-1", "{}", {}, True)
-PAID = Settlement(1, "answer", "openai:small", 0.4, "small-1", 10, None, 5, None, Decimal("0.001"))
+PAID = Settlement(
+    1,
+    "answer",
+    "openai:small",
+    0.4,
+    "small-1",
+    input_tokens=10,
+    output_tokens=5,
+    cost_usd=Decimal("0.001"),
+)
 
 
 @pytest.fixture(scope="module")

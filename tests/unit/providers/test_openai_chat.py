@@ -86,7 +86,7 @@ def test_an_answer_comes_with_its_exact_model_and_its_tokens_in_disjoint_buckets
     server.answer = lambda _: Reply(text="it is so", usage=usage)
     found = openai.complete(request())
     assert (found.text, found.model, found.finish) == ("it is so", "small-2026", None)
-    assert found.usage == Usage(40, 20, 60, 15)
+    assert found.usage == Usage(40, 5, 60, reasoning_tokens=15)
     assert found.provider_request_id == "req-1"
 
 
