@@ -3,15 +3,15 @@
 `output_tokens` held the reasoning ones until now. A worker of the release before that still runs
 writes them so until it is stopped; its costs are right all the same.
 
-Revision ID: 0005
-Revises: 0004
+Revision ID: 0006
+Revises: 0005
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
