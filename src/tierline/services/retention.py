@@ -82,6 +82,8 @@ def remove_due(pool: ConnectionPool[Any], until_s: float) -> int:
     removed = 0
     with pool.connection() as connection:
         for policy in retention.policies(connection):
+            if not policy.retention.keep_labelled:
+                _look_again(connection, policy, until_s)
             for one in passes(policy.retention):
                 for version_id in policy.version_ids:
                     removed += _walk(connection, policy, one, version_id, until_s)
@@ -90,6 +92,13 @@ def remove_due(pool: ConnectionPool[Any], until_s: float) -> int:
             if retention.drop_bodies(connection, BODIES_AT_ONCE) < BODIES_AT_ONCE:
                 break
     return removed
+
+
+def _look_again(connection: Connection[Any], policy: Policy, until_s: float) -> None:
+    """What was kept for its label is due like the rest, once the feature does not keep it."""
+    while time.monotonic() < until_s:
+        if retention.look_again(connection, policy.version_ids, AT_ONCE) < AT_ONCE:
+            break
 
 
 def _walk(
@@ -104,7 +113,6 @@ def _walk(
             version_id,
             one.walk,
             one.days * DAY_S,
-            keep_labelled=keep,
             after=place,
             most=AT_ONCE,
         )
@@ -120,8 +128,10 @@ def _remove(connection: Connection[Any], job_ids: list[UUID], one: Pass, *, keep
     with connection.transaction():
         locked = retention.lock_ended(connection, job_ids, one.walk)
         if keep:
-            # Asked again under the locks: feedback may have come since they were found.
+            # Asked under the locks, so that feedback which comes meanwhile counts or is refused.
             labelled = retention.labelled(connection, locked)
+            if labelled:
+                retention.pass_by(connection, labelled)
             locked = [job_id for job_id in locked if job_id not in labelled]
         if locked:
             retention.remove(connection, locked, one.remove, keep_feedback=keep)

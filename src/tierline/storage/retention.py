@@ -47,11 +47,10 @@ GROUP BY f.name, v.document -> 'retention' ORDER BY f.name
 
 # {kept}: one of the two columns, so that the walk is along the index that is partial on it.
 DUE = """
-SELECT completed_at, id FROM jobs j
-WHERE feature_version_id = %(version_id)s AND {kept} IS NULL
+SELECT completed_at, id FROM jobs
+WHERE feature_version_id = %(version_id)s AND {kept} IS NULL AND NOT passed_by
     AND completed_at < statement_timestamp() - make_interval(secs => %(older_than_s)s)
     AND (completed_at, id) > (%(at)s, %(id)s)
-    AND NOT (%(keep_labelled)s AND EXISTS (SELECT FROM feedback WHERE job_id = j.id))
 ORDER BY completed_at, id LIMIT %(most)s
 """
 
@@ -65,6 +64,7 @@ ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 # What is left of a reason is its verdict, which stands before the colon.
 JOBS = """
 UPDATE jobs j SET
+    passed_by = false,
     input_removed_at = CASE WHEN %(inputs)s
         THEN coalesce(input_removed_at, clock_timestamp()) ELSE input_removed_at END,
     output_removed_at = CASE WHEN %(outputs)s
@@ -109,13 +109,13 @@ def due(
     what: What,
     older_than_s: float,
     *,
-    keep_labelled: bool,
     after: Place,
     most: int,
 ) -> list[Place]:
     """The next jobs of a version that ended so long ago and still have an input or an output.
 
-    `what` names one of the two. In the order of their ends, from behind `after` on; not locked.
+    Those that were passed by are not among them. `what` names one of the two. In the order of their
+    ends, from behind `after` on; not locked.
     """
     kept = "input_removed_at" if what.inputs else "output_removed_at"
     rows = connection.execute(
@@ -123,7 +123,6 @@ def due(
         {
             "version_id": version_id,
             "older_than_s": older_than_s,
-            "keep_labelled": keep_labelled,
             "at": after[0],
             "id": after[1],
             "most": most,
@@ -159,6 +158,24 @@ def labelled(connection: Connection[Any], job_ids: Collection[UUID]) -> set[UUID
         "SELECT DISTINCT job_id FROM feedback WHERE job_id = ANY(%s)", (list(job_ids),)
     )
     return {job_id for (job_id,) in rows}
+
+
+def pass_by(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
+    """Note that labelled jobs, locked in this transaction, are kept: they are not due again."""
+    connection.execute("UPDATE jobs SET passed_by = true WHERE id = ANY(%s)", (list(job_ids),))
+
+
+def look_again(connection: Connection[Any], version_ids: Collection[int], most: int) -> int:
+    """Make jobs that were passed by due again, for a feature that no longer keeps what is labelled.
+
+    Returns how many there were, at most `most`; what others hold is left out.
+    """
+    return connection.execute(
+        "UPDATE jobs SET passed_by = false WHERE id IN ("
+        "SELECT id FROM jobs WHERE feature_version_id = ANY(%s) AND passed_by"
+        " LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)",
+        (list(version_ids), most),
+    ).rowcount
 
 
 def remove(

@@ -225,6 +225,13 @@ jobs = Table(
     Column("custom_id", Text),
     _when("input_removed_at"),
     _when("output_removed_at"),
+    Column(
+        "passed_by",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="the sweep saw it due and labelled, and its feature keeps that",
+    ),
     Index("jobs_account_id_seq_key", "account_id", "seq", unique=True),
     Index(
         "jobs_ready_idx",
@@ -268,21 +275,27 @@ jobs = Table(
         "batch_id",
         postgresql_where=text("batch_id IS NOT NULL AND completed_at IS NULL"),
     ),
-    # What retention has still to look at: a job leaves each of them when its content is removed.
+    # What retention has still to look at: a job leaves each of them when its content is removed, or
+    # when it is kept for its label.
     Index(
-        "jobs_inputs_kept_idx",
+        "jobs_inputs_due_idx",
         "feature_version_id",
         "completed_at",
         "id",
-        postgresql_where=text("completed_at IS NOT NULL AND input_removed_at IS NULL"),
+        postgresql_where=text(
+            "completed_at IS NOT NULL AND input_removed_at IS NULL AND NOT passed_by"
+        ),
     ),
     Index(
-        "jobs_outputs_kept_idx",
+        "jobs_outputs_due_idx",
         "feature_version_id",
         "completed_at",
         "id",
-        postgresql_where=text("completed_at IS NOT NULL AND output_removed_at IS NULL"),
+        postgresql_where=text(
+            "completed_at IS NOT NULL AND output_removed_at IS NULL AND NOT passed_by"
+        ),
     ),
+    Index("jobs_passed_by_idx", "feature_version_id", postgresql_where=text("passed_by")),
     postgresql_with=QUEUE_STORAGE,
 )
 

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,7 +18,7 @@ from tierline.services.retention import remove_due
 from tierline.services.sweep import sweep as clear_away
 from tierline.storage import job_reads
 from tierline.storage import retention as statements
-from tierline.storage.retention import What
+from tierline.storage.retention import Place, What
 from tierline.views import job_json
 
 ALL = {"jobs", "job_requests", "attempts", "answers"}
@@ -109,6 +110,51 @@ def test_what_is_labelled_stays_whole_where_the_feature_says_so(kept: Kept) -> N
     assert sweep(kept) == 1
     assert kept.holding(labelled) == ALL | {"feedback"}
     assert kept.holding(other) == set()
+
+
+def test_what_is_labelled_is_looked_at_once(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.keep_for(1, 2, labelled=True)
+    for _ in range(3):
+        kept.label(kept.ended_job(days=3))
+    assert sweep(kept) == 0
+    looked: list[int] = []
+    due = statements.due
+
+    def counted(*given: Any, **more: Any) -> list[Place]:
+        found = due(*given, **more)
+        looked.append(len(found))
+        return found
+
+    monkeypatch.setattr(statements, "due", counted)
+    assert sweep(kept) == 0
+    assert set(looked) == {0}
+
+
+def test_what_was_kept_for_its_label_goes_when_the_feature_no_longer_keeps_it(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    kept.keep_for(1, 1, labelled=True)
+    jobs = [kept.ended_job(days=2) for _ in range(5)]
+    for job in jobs:
+        kept.label(job)
+    assert sweep(kept) == 0
+    kept.keep_for(3, 3)
+    assert sweep(kept) == 0
+    kept.keep_for(1, 1)
+    assert sweep(kept) == 5
+    assert all(kept.holding(job) == set() for job in jobs)
+
+
+def test_content_of_a_labelled_job_that_was_passed_by_can_be_removed_at_once(kept: Kept) -> None:
+    kept.keep_for(1, 1, labelled=True)
+    job = kept.ended_job(days=2)
+    kept.label(job)
+    sweep(kept)
+    with kept.pool.connection() as connection:
+        retention.remove_content(connection, kept.account, job)
+    assert kept.holding(job) == {"feedback"}
+    assert sweep(kept) == 0
 
 
 def test_a_webhook_on_its_way_goes_out_as_it_was_written_and_is_then_forgotten(kept: Kept) -> None:
