@@ -129,7 +129,7 @@ def test_an_index_that_a_cut_left_half_built_is_built_anew(empty_database_url: s
     [
         ("0001", "jobs_choice_idx"),
         ("0002", "jobs_inputs_kept_idx"),
-        ("0004", "jobs_inputs_due_idx"),
+        ("0006", "jobs_inputs_due_idx"),
     ],
 )
 def test_an_upgrade_that_was_cut_in_an_index_is_done_by_the_next(

@@ -3,8 +3,8 @@
 Adds a column and indexes, and drops the two indexes whose place they take: a sweep of the release
 before goes on, over the whole table, until its process is replaced.
 
-Revision ID: 0005
-Revises: 0004
+Revision ID: 0007
+Revises: 0006
 """
 
 import sqlalchemy as sa
@@ -12,8 +12,8 @@ from alembic import op
 
 from migrations.indexes import build
 
-revision = "0005"
-down_revision = "0004"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
