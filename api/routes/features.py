@@ -14,7 +14,7 @@ from api.state import Database, Shared
 from tierline.errors import NotFound
 from tierline.features import Feature
 from tierline.json_text import JSON
-from tierline.pricing import price_of
+from tierline.pricing import Asked, price_of
 from tierline.services.apply_feature import Applied, apply_feature, models_in_use
 from tierline.storage import features
 from tierline.storage.features import StoredVersion
@@ -141,7 +141,7 @@ def _prices(feature: Feature) -> dict[str, JSON]:
         tier.name: {
             str(model): None if price is None else price.to_dict()
             for model in tier.models
-            for price in [price_of(model, now, tier.prices)]
+            for price in [price_of(model, Asked(now), tier.prices)]
         }
         for tier in feature.tiers
     }

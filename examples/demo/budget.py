@@ -6,7 +6,7 @@ from decimal import ROUND_UP, Decimal
 
 from examples.demo.rows import Row
 from tierline.features.model import Feature, ModelRef
-from tierline.pricing import price_of
+from tierline.pricing import Asked, price_of
 from tierline.prompts import answer_messages
 
 CHARACTERS_A_TOKEN = 3.0  # on the safe side: English has about 4, numbers and tables fewer
@@ -33,7 +33,7 @@ def budget(rows: list[Row], features: dict[str, Feature], model: str, now: datet
         messages = answer_messages(feature, tier, row.input)
         tokens_in += round(sum(len(one.content) for one in messages) / CHARACTERS_A_TOKEN) + 200
         tokens_out += tier.max_tokens + REASONING
-    price = price_of(ModelRef.parse(model), now)
+    price = price_of(ModelRef.parse(model), Asked(now))
     if price is None:
         return Budget(tokens_in, tokens_out, None, None)
     million = Decimal(1_000_000)

@@ -156,7 +156,9 @@ def test_a_price_is_kept_to_the_last_digit() -> None:
         '{input_usd_per_mtok: "0.10", output_usd_per_mtok: 0.4}}',
     )
     tier = parse_feature(text).tiers[0]
-    assert tier.prices == {"local:smollm2-135m": Price(Decimal("0.10"), Decimal("0.4"))}
+    assert tier.prices == {
+        "local:smollm2-135m": Price(Decimal("0.10"), Decimal("0.4"), Decimal("0.10"))
+    }
 
 
 def test_a_price_of_a_model_that_the_tier_does_not_have_is_refused() -> None:

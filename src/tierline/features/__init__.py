@@ -7,12 +7,12 @@ from tierline.features.model import (
     Confidence,
     Feature,
     ModelRef,
-    Price,
     Tier,
 )
 from tierline.features.parse import parse_feature
 from tierline.features.retention import Retention
 from tierline.features.task import Check, Example, Step
+from tierline.pricing import Price
 
 __all__ = [
     "Check",

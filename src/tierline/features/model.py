@@ -7,7 +7,6 @@ through is ever stored.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, cast
@@ -15,6 +14,7 @@ from typing import Any, Literal, cast
 from tierline.features.retention import Retention
 from tierline.features.task import Check, Example, Step, is_plain_text
 from tierline.json_text import JSON, canonical_json
+from tierline.pricing import Price
 
 Routing = Literal["slm_first", "slm_only", "frontier_only"]
 OnBlocked = Literal["fail", "return_unverified"]
@@ -41,28 +41,6 @@ class ModelRef:
         if not (colon and provider and model) or text != text.strip():
             raise ValueError(f"a model is named provider:model, such as openai:gpt-5, not {text!r}")
         return cls(provider, model)
-
-
-@dataclass(frozen=True)
-class Price:
-    """USD for a million tokens of each kind; the kinds are disjoint."""
-
-    input_usd_per_mtok: Decimal
-    output_usd_per_mtok: Decimal
-    cached_input_usd_per_mtok: Decimal | None = None  # None: cached input costs what input costs
-
-    def to_dict(self) -> dict[str, JSON]:
-        found = {
-            "input_usd_per_mtok": str(self.input_usd_per_mtok),
-            "output_usd_per_mtok": str(self.output_usd_per_mtok),
-        }
-        if self.cached_input_usd_per_mtok is not None:
-            found["cached_input_usd_per_mtok"] = str(self.cached_input_usd_per_mtok)
-        return found
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, JSON]) -> "Price":
-        return cls(**{name: Decimal(str(value)) for name, value in data.items()})
 
 
 @dataclass(frozen=True)

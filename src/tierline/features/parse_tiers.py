@@ -12,7 +12,6 @@ from tierline.features.model import (
     Confidence,
     Feature,
     ModelRef,
-    Price,
     Tier,
 )
 from tierline.features.parse_checks import Placed, read_examples
@@ -20,6 +19,7 @@ from tierline.features.parse_steps import read_steps, refuse_unjoinable
 from tierline.features.reading import Reading, near
 from tierline.features.task import Step
 from tierline.json_text import JSON, short
+from tierline.pricing import Price
 from tierline.yaml_lines import Path
 
 MAX_TIERS = 10
@@ -45,7 +45,12 @@ _TIER_OPTIONAL = (
     "prices",
 )
 _PRICE_REQUIRED = ("input_usd_per_mtok", "output_usd_per_mtok")
-_PRICE_OPTIONAL = ("cached_input_usd_per_mtok",)
+_PRICE_OPTIONAL = (
+    "cached_input_usd_per_mtok",
+    "cache_write_5m_usd_per_mtok",
+    "cache_write_1h_usd_per_mtok",
+    "usd_per_hour",
+)
 _MAX_PRICE = Decimal(1_000_000)
 
 
@@ -196,7 +201,7 @@ def _read_prices(
             if key in known
         }
         if all(key in amounts for key in _PRICE_REQUIRED):
-            found[ref] = Price(**amounts)
+            found[ref] = Price.from_dict(amounts)
     return found
 
 
@@ -209,7 +214,7 @@ def _amount(reading: Reading, value: JSON, path: Path) -> Decimal:
         if not (amount.is_finite() and 0 <= amount <= _MAX_PRICE):
             raise InvalidOperation
     except InvalidOperation:
-        reading.problem(path, f"must be USD for a million tokens, 0 to {_MAX_PRICE:,}")
+        reading.problem(path, f"must be USD, 0 to {_MAX_PRICE:,}")
         return Decimal(0)
     return amount
 

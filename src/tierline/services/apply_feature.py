@@ -13,7 +13,7 @@ from psycopg import Connection
 from tierline import providers
 from tierline.features import Feature, Retention, parse_feature
 from tierline.json_text import JSON
-from tierline.pricing import price_of
+from tierline.pricing import Asked, price_of
 from tierline.storage import features
 from tierline.storage.features import StoredVersion
 from tierline.storage.notify import FEATURES
@@ -68,7 +68,7 @@ def unpriced(feature: Feature) -> list[str]:
         "give one under the tier's prices"
         for tier in feature.allowed_tiers()
         for model in tier.models
-        if price_of(model, now, tier.prices) is None
+        if price_of(model, Asked(now), tier.prices) is None
     ]
 
 
@@ -97,7 +97,7 @@ def models_in_use(connection: Connection[Any]) -> list[dict[str, JSON]]:
         feature = Feature.from_dict(version.document)
         for tier in feature.allowed_tiers():
             for model in tier.models:
-                price = price_of(model, now, tier.prices)
+                price = price_of(model, Asked(now), tier.prices)
                 missing = providers.configured(model.provider)
                 entry = found.setdefault(
                     str(model),

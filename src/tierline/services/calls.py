@@ -14,7 +14,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.features import ModelRef, Tier
-from tierline.pricing import cost_usd, price_of
+from tierline.pricing import Asked, cost_usd, price_of
 from tierline.prompts import Message
 from tierline.providers import Completion, CompletionRequest, provider
 from tierline.providers.types import CallFailed, Cause, Usage
@@ -135,7 +135,7 @@ class CallBook:
             )
             raise
         usage = completion.usage or NOT_REPORTED
-        price = price_of(model, datetime.now(UTC), self._tier.prices)
+        price = price_of(model, Asked(datetime.now(UTC)), self._tier.prices)
         self._open = Settlement(
             number=number,
             purpose=purpose,

@@ -1,0 +1,20 @@
+"""What a call costs: the price in force for exactly this model, times the tokens that were used.
+
+`price` is the arithmetic, `listed` the public prices, `in_force` which price holds, `compile` the
+command that writes the public ones. A price that nobody knows is None, and so is a cost that
+depends on it; never 0.
+"""
+
+from tierline.pricing.in_force import Asked, OwnPrices, list_price, price_of
+from tierline.pricing.price import FREE, LongContext, Price, cost_usd
+
+__all__ = [
+    "FREE",
+    "Asked",
+    "LongContext",
+    "OwnPrices",
+    "Price",
+    "cost_usd",
+    "list_price",
+    "price_of",
+]

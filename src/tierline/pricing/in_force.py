@@ -1,0 +1,86 @@
+"""Which price holds for a call: the feature's own, else the operator's, else the seller's list."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tierline.pricing.listed import STANDARD, listed
+from tierline.pricing.price import FREE, Price
+from tierline.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from tierline.features import ModelRef
+
+_PLAIN = frozenset({"", "default", "standard"})  # what providers call a call of no service tier
+
+
+@dataclass(frozen=True)
+class Seller:
+    """Whose list prices a provider's calls have, and where these hold."""
+
+    name: str  # as in list_prices.json
+    host: str
+
+
+SELLERS: Mapping[str, Seller] = {"openai": Seller("openai", "api.openai.com")}
+"""By provider. A price holds at the seller's own address only: another server behind the same
+setting is not bound by it, and a regional address may have a surcharge."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a call was, as far as its price depends on it."""
+
+    at: datetime  # aware
+    service_tier: str | None = None  # as the provider told it: default, flex, priority, batch, …
+
+    @property
+    def terms(self) -> str:
+        tier = (self.service_tier or "").lower()
+        return STANDARD if tier in _PLAIN else tier
+
+
+OwnPrices = Mapping[tuple[str, str], Sequence[tuple[datetime, Price | None]]]
+"""(provider:model, terms) → the operator's prices, newest first. None: withdrawn from then on."""
+
+NO_OWN: OwnPrices = {}
+
+
+def price_of(
+    ref: "ModelRef",
+    asked: Asked,
+    override: Mapping[str, Price] | None = None,
+    own: OwnPrices = NO_OWN,
+) -> Price | None:
+    """The price in force for exactly this model and call; None when nobody knows it.
+
+    A price that stands in the feature's tier holds for the standard terms only, as the others do
+    for those that they name.
+    """
+    name, terms = str(ref), asked.terms
+    if terms == STANDARD and override and name in override:
+        return override[name]
+    for since, price in own.get((name, terms), ()):
+        if since <= asked.at:
+            if price is not None:
+                return price
+            break
+    if ref.provider == "local":
+        return FREE
+    seller = SELLERS.get(ref.provider)
+    if seller is None or _host(ref.provider, settings()) != seller.host:
+        return None
+    return listed(seller.name, ref.model, asked.at, terms)
+
+
+def list_price(ref: "ModelRef", at: datetime) -> Price | None:
+    """The seller's public price, wherever the model is served from; None when it has none."""
+    seller = SELLERS.get(ref.provider)
+    return None if seller is None else listed(seller.name, ref.model, at)
+
+
+def _host(provider: str, found: Settings) -> str | None:
+    base_url = getattr(found, f"{provider}_base_url", None)
+    return None if base_url is None else urlsplit(base_url).hostname
