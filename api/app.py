@@ -23,6 +23,7 @@ from api.routes import (
     content,
     features,
     jobs,
+    prices,
     probes,
     reports,
     webhook_endpoints,
@@ -36,6 +37,10 @@ from tierline.storage.async_pool import create_async_pool
 from tierline.storage.engine import create_pool
 from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
 
+ROUTES = (
+    *(jobs, content, batches, features, prices, reports),
+    *(webhook_endpoints, accounts, probes),
+)
 NAME = "api"
 COLD_CONNECTIONS = 4  # of routes that run in a thread
 COLD_WAIT_S = 2.0
@@ -79,7 +84,7 @@ def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
     # The page /docs, from this process alone: no script from elsewhere sees the key typed there.
     patch_fastapi(app, swagger_ui_parameters={"filter": True, "displayRequestDuration": True})
     problems.install(app)
-    for module in (jobs, content, batches, features, reports, webhook_endpoints, accounts, probes):
+    for module in ROUTES:
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

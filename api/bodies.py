@@ -103,13 +103,27 @@ def encoded(body: JSON) -> bytes:
 
 def body_of(kind: type[BaseModel], example: JSON) -> dict[str, Any]:
     """What OpenAPI says of a route's body, for `openapi_extra`."""
-    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = kind.model_json_schema()
+    schema = _inlined(schema, schema.pop("$defs", {}))
     return {
         "requestBody": {
             "required": True,
             "content": {JSON_TYPE: {"schema": schema, "example": example}},
         }
     }
+
+
+def _inlined(value: Any, models: Mapping[str, Any]) -> Any:
+    """The schema with the models inside it written out: its own place is within a document whose
+    references lead elsewhere.
+    """
+    if isinstance(value, dict):
+        if "$ref" in value:
+            return _inlined(models[value["$ref"].rpartition("/")[2]], models)
+        return {name: _inlined(inner, models) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_inlined(inner, models) for inner in value]
+    return value
 
 
 def _said(error: Mapping[str, Any]) -> str:

@@ -275,6 +275,28 @@ COMPONENTS: Mapping[str, Schema] = {
             ),
         },
     ),
+    "Price": _object(
+        id=_TEXT,
+        model={"type": "string", "description": "provider:model"},
+        service_tier={"type": "string", "description": "empty: the standard"},
+        since=_TIME,
+        in_force=_BOOL,
+        price=_nullable("object", description="USD per million tokens; null: withdrawn"),
+        note=_TEXT,
+        created_at=_TIME,
+    ),
+    "PriceList": {
+        "allOf": [
+            _list("Price"),
+            _object(
+                list=_object(
+                    source=_TEXT,
+                    version=_TEXT,
+                    compiled_on={"type": "string", "format": "date"},
+                )
+            ),
+        ]
+    },
     "Account": _object(
         name=_TEXT,
         weight=_INT,

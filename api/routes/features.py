@@ -14,9 +14,9 @@ from api.state import Database, Shared
 from tierline.errors import NotFound
 from tierline.features import Feature
 from tierline.json_text import JSON
-from tierline.pricing import Asked, price_of
+from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.apply_feature import Applied, apply_feature, models_in_use
-from tierline.storage import features
+from tierline.storage import features, prices
 from tierline.storage.features import StoredVersion
 from tierline.views import when
 
@@ -116,7 +116,7 @@ def get_feature(
             "source": found.source,
             "document": dict(found.document),
             "fingerprint": found.fingerprint,
-            "prices": _prices(Feature.from_dict(found.document)),
+            "prices": _prices(Feature.from_dict(found.document), prices.own_prices(connection)),
         }
     )
 
@@ -134,14 +134,14 @@ def list_models(_: Read, connection: Database) -> Response:
     return answer({"data": models_in_use(connection)})
 
 
-def _prices(feature: Feature) -> dict[str, JSON]:
+def _prices(feature: Feature, own: OwnPrices) -> dict[str, JSON]:
     """By tier and model: the price in force now, null where nobody knows it."""
     now = datetime.now(UTC)
     return {
         tier.name: {
             str(model): None if price is None else price.to_dict()
             for model in tier.models
-            for price in [price_of(model, Asked(now), tier.prices)]
+            for price in [price_of(model, Asked(now), tier.prices, own)]
         }
         for tier in feature.tiers
     }

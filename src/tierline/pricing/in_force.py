@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tierline.pricing.listed import STANDARD, listed
+from tierline.pricing.listed import STANDARD, is_listed, listed
 from tierline.pricing.price import FREE, Price
 from tierline.settings import Settings, settings
 
@@ -35,6 +35,7 @@ class Asked:
 
     at: datetime  # aware
     service_tier: str | None = None  # as the provider told it: default, flex, priority, batch, …
+    answered: str | None = None  # the exact id that answered, where it is known
 
     @property
     def terms(self) -> str:
@@ -72,6 +73,9 @@ def price_of(
     seller = SELLERS.get(ref.provider)
     if seller is None or _host(ref.provider, settings()) != seller.host:
         return None
+    if asked.answered and is_listed(seller.name, asked.answered):
+        # The seller bills what answered, which it may have put in the place of what was asked.
+        return listed(seller.name, asked.answered, asked.at, terms)
     return listed(seller.name, ref.model, asked.at, terms)
 
 

@@ -34,6 +34,12 @@ def listed(seller: str, model: str, at: datetime, terms: str = STANDARD) -> Pric
     return None
 
 
+def is_listed(seller: str, model: str) -> bool:
+    """Whether the seller publishes anything for exactly this id."""
+    sold = _table()["sellers"].get(seller)
+    return sold is not None and (model in sold["models"] or model in sold["aliases"])
+
+
 def edition() -> tuple[str, str]:
     """The library's version that the prices are from, and the day they were compiled."""
     table = _table()

@@ -13,8 +13,8 @@ from psycopg import Connection
 from tierline import providers
 from tierline.features import Feature, Retention, parse_feature
 from tierline.json_text import JSON
-from tierline.pricing import Asked, price_of
-from tierline.storage import features
+from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.storage import features, prices
 from tierline.storage.features import StoredVersion
 from tierline.storage.notify import FEATURES
 
@@ -39,7 +39,11 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
     feature = parse_feature(text, SOURCE, providers.known_providers())
     present = features.stored_version(connection, feature.name)
     before = None if present is None else Feature.from_dict(present.document)
-    warnings = (*missing_around(feature), *unpriced(feature), *kept_shorter(before, feature))
+    warnings = (
+        *missing_around(feature),
+        *unpriced(feature, prices.own_prices(connection)),
+        *kept_shorter(before, feature),
+    )
     if dry_run:
         same = present is not None and present.fingerprint == feature.fingerprint()
         return Applied(feature, present if same else None, not same, warnings)
@@ -60,15 +64,15 @@ def missing_around(feature: Feature) -> list[str]:
     return lines
 
 
-def unpriced(feature: Feature) -> list[str]:
+def unpriced(feature: Feature, own: OwnPrices) -> list[str]:
     """The feature's models whose price nobody knows, a line each."""
     now = datetime.now(UTC)
     return [
         f"tier {tier.name}: {model}: its price is unknown, and so is what its calls will cost; "
-        "give one under the tier's prices"
+        "give one with 'tierline prices set', or under the tier's prices"
         for tier in feature.allowed_tiers()
         for model in tier.models
-        if price_of(model, Asked(now), tier.prices) is None
+        if price_of(model, Asked(now), tier.prices, own) is None
     ]
 
 
@@ -92,12 +96,13 @@ def kept_shorter(before: Feature | None, feature: Feature) -> list[str]:
 def models_in_use(connection: Connection[Any]) -> list[dict[str, JSON]]:
     """Every model that an applied feature may use: whether it can be, and its price now."""
     now = datetime.now(UTC)
+    own = prices.own_prices(connection)
     found: dict[str, dict[str, JSON]] = {}
     for version in features.current_versions(connection):
         feature = Feature.from_dict(version.document)
         for tier in feature.allowed_tiers():
             for model in tier.models:
-                price = price_of(model, Asked(now), tier.prices)
+                price = price_of(model, Asked(now), tier.prices, own)
                 missing = providers.configured(model.provider)
                 entry = found.setdefault(
                     str(model),

@@ -19,6 +19,7 @@ from tierline.prompts import Message
 from tierline.providers import Completion, CompletionRequest, provider
 from tierline.providers.types import CallFailed, Cause, Usage
 from tierline.retries import decisive
+from tierline.services.prices import BOOK
 from tierline.storage.claims import Claim, Settlement, settle_and_book
 from tierline.storage.repeat import repeat
 
@@ -120,7 +121,9 @@ class CallBook:
         return min(self._tier.timeout_s, left_s)
 
     def _send(self, purpose: str, model: ModelRef, request: CompletionRequest) -> Completion:
+        own = BOOK.own(self._pool, self._keep_on)
         number = self._book(purpose, str(model))
+        asked_at = datetime.now(UTC)
         started = time.monotonic()
         try:
             completion = provider(model.provider).complete(request)
@@ -134,16 +137,18 @@ class CallBook:
                 error=f"{failure.verdict}: {failure.reason}",
             )
             raise
+        latency_s = time.monotonic() - started
         usage = completion.usage or NOT_REPORTED
-        price = price_of(model, Asked(datetime.now(UTC)), self._tier.prices)
+        asked = Asked(asked_at, completion.service_tier, completion.model)
+        price = price_of(model, asked, self._tier.prices, own)
         self._open = Settlement(
             number=number,
             purpose=purpose,
             model=str(model),
-            latency_s=time.monotonic() - started,
+            latency_s=latency_s,
             answered_model=completion.model,
             **vars(usage),
-            cost_usd=cost_usd(completion.usage, price),
+            cost_usd=cost_usd(completion.usage, price, latency_s),
             provider_request_id=completion.provider_request_id,
             service_tier=completion.service_tier,
         )

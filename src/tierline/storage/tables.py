@@ -383,6 +383,26 @@ calls = Table(
     comment="one HTTP request to a model a row: where cost stands",
 )
 
+prices = Table(
+    "prices",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("model", Text, nullable=False, comment="provider:model, letter by letter"),
+    Column(
+        "terms",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="the service tier, speed or batch that it is for; empty: the standard",
+    ),
+    _when("since", required=True, comment="in force from here to the next of its model and terms"),
+    Column("price", JSONB, comment="Price.to_dict(); null: withdrawn, the list holds again"),
+    Column("note", Text, nullable=False, server_default=""),
+    _when("created_at", required=True),
+    UniqueConstraint("model", "terms", "since"),
+    comment="the operator's own; append-only, what a call cost stands on the call",
+)
+
 feedback = Table(
     "feedback",
     metadata,

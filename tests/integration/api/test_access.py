@@ -68,6 +68,10 @@ input: {type: object}
 output: {type: string}
 tiers: [{name: slm, models: ["openai:small"]}]
 """
+PRICE = {
+    "model": "openai:small",
+    "price": {"input_usd_per_mtok": "0.1", "output_usd_per_mtok": "0.4"},
+}
 ONE, LIST, OWN, ALL = Whose.ONE, Whose.LIST, Whose.OWN, Whose.ALL
 
 ROWS: dict[tuple[str, str], Row] = {
@@ -92,6 +96,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/features"): Row(ALL, ADMIN, content=YAML, kind="application/yaml"),
     ("get", "/v1/features/{name}"): Row(ALL, READ),
     ("get", "/v1/models"): Row(ALL, READ),
+    ("get", "/v1/prices"): Row(ALL, READ),
+    ("post", "/v1/prices"): Row(ALL, ADMIN, PRICE),
     ("get", "/v1/queues"): Row(ALL, READ),
     ("get", "/v1/usage"): Row(LIST, READ, query={"group_by": "feature"}),
     ("post", "/v1/webhook-endpoints"): Row(OWN, MANAGE, ENDPOINT),

@@ -24,9 +24,8 @@ def test_each_bucket_has_its_own_rate() -> None:
         cache_write_1h_tokens=500,
         reasoning_tokens=3_000,
     )
-    assert cost_usd(usage, ANTHROPIC) == Decimal("0.003") + Decimal("0.03") + Decimal(
-        "0.003"
-    ) + Decimal("0.015") + Decimal("0.003") + Decimal("0.045")
+    parts = ["0.003", "0.075", "0.003", "0.015", "0.003"]
+    assert cost_usd(usage, ANTHROPIC) == sum(Decimal(part) for part in parts)
 
 
 def test_a_bucket_whose_rate_is_not_known_makes_the_cost_unknown_only_when_it_is_used() -> None:

@@ -1,0 +1,172 @@
+"""/v1/prices: the operator's own prices, and which edition of the public ones is in use."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Admin, Read
+from api.bodies import Time, answer, body_of, read_json, read_model
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.json_text import JSON
+from tierline.pricing import Price
+from tierline.pricing.listed import edition
+from tierline.services import prices as services
+from tierline.services.prices import Hour
+from tierline.storage import prices
+from tierline.views import when
+
+router = APIRouter(tags=["prices"])
+
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False, max_digits=20)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Rates(_Body):
+    """USD for a million tokens of each kind."""
+
+    input_usd_per_mtok: Usd
+    output_usd_per_mtok: Usd
+    cached_input_usd_per_mtok: Usd | None = Field(
+        default=None, description="what input costs unless said"
+    )
+    cache_write_5m_usd_per_mtok: Usd | None = None
+    cache_write_1h_usd_per_mtok: Usd | None = None
+
+
+class LongContext(Rates):
+    """The rates of every token of a call whose prompt is longer."""
+
+    above_input_tokens: int = Field(ge=1, le=100_000_000, strict=True)
+
+
+class TokenPrice(Rates):
+    """A price by the token."""
+
+    long_context: list[LongContext] = Field(default=[], max_length=5)
+
+
+class HourPrice(_Body):
+    """A server that is paid by the hour."""
+
+    usd_per_hour: Usd
+    tokens_per_s: float | None = Field(
+        default=None, gt=0, le=1e9, description="what it reads and writes when it is busy"
+    )
+    measured_hours: float | None = Field(
+        default=None, gt=0, le=8_760, description="measure that from the calls of so many hours"
+    )
+
+    @model_validator(mode="after")
+    def _one_throughput(self) -> "HourPrice":
+        if self.tokens_per_s is not None and self.measured_hours is not None:
+            raise ValueError("tokens_per_s and measured_hours exclude each other")
+        return self
+
+
+class NewPrice(_Body):
+    """A price of one model, from a moment on."""
+
+    model: str = Field(min_length=3, max_length=200, description="provider:model, exactly")
+    service_tier: str = Field(default="", max_length=63, description="empty: the standard")
+    since: Time | None = Field(default=None, description="ten seconds from now unless said")
+    price: TokenPrice | HourPrice | None = Field(description="null withdraws it")
+    note: str = Field(default="", max_length=500)
+
+
+@router.get(
+    "/v1/prices",
+    summary="List the operator's own prices",
+    responses={
+        200: shapes.documented("By model, the newest first", "PriceList"),
+        **documented(401, 403, 422, 503),
+    },
+)
+def list_prices(
+    _: Read,
+    connection: Database,
+    model: Annotated[str | None, Query(max_length=200, pattern="^[^\\x00]*$")] = None,
+) -> Response:
+    """They go before the public list prices, whose edition is told."""
+    version, compiled_on = edition()
+    return answer(
+        {
+            "data": [_price_json(row) for row in prices.list_prices(connection, model)],
+            "next_cursor": None,
+            "list": {"source": "genai-prices", "version": version, "compiled_on": compiled_on},
+        }
+    )
+
+
+@router.post(
+    "/v1/prices",
+    status_code=201,
+    summary="Set a price",
+    responses={
+        201: shapes.documented("It holds from its moment on", "Price"),
+        **documented(400, 401, 403, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(
+        NewPrice,
+        {
+            "model": "openai:small",
+            "price": {"input_usd_per_mtok": "0.10", "output_usd_per_mtok": "0.40"},
+        },
+    ),
+)
+async def post_price(request: Request, _: Admin, state: Shared) -> Response:
+    """For exactly this model, whichever feature asks it; a feature's own price goes before it."""
+    given = read_model(NewPrice, await read_json(request, state.settings.max_json_depth))
+    row = await run_in_threadpool(state.with_connection, _set, given)
+    return answer(_price_json(row), 201)
+
+
+def _set(connection: Any, given: NewPrice) -> Any:
+    price: Price | Hour | None = None
+    if isinstance(given.price, HourPrice):
+        hour = given.price
+        price = Hour(hour.usd_per_hour, hour.tokens_per_s, hour.measured_hours)
+    elif given.price is not None:
+        price = Price.from_dict(_told(given.price))
+    return services.set_price(
+        connection,
+        given.model,
+        price,
+        terms=given.service_tier.lower(),
+        since=given.since,
+        note=given.note,
+    )
+
+
+def _told(rates: Rates) -> dict[str, JSON]:
+    """Only what was said: a rate that is left out is not one that is unknown."""
+    found = {
+        name: str(value)
+        for name, value in rates.model_dump(exclude_none=True, exclude={"long_context"}).items()
+    }
+    if isinstance(rates, LongContext):
+        return {**found, "above_input_tokens": rates.above_input_tokens}
+    if isinstance(rates, TokenPrice) and rates.long_context:
+        steps = sorted(rates.long_context, key=lambda step: -step.above_input_tokens)
+        return {**found, "long_context": [_told(step) for step in steps]}
+    return dict(found)
+
+
+def _price_json(row: Any) -> dict[str, JSON]:
+    return {
+        "id": str(row["id"]),
+        "model": row["model"],
+        "service_tier": row["terms"],
+        "since": when(row["since"]),
+        "in_force": row["in_force"],
+        "price": row["price"],
+        "note": row["note"],
+        "created_at": when(row["created_at"]),
+    }
