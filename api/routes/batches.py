@@ -128,7 +128,7 @@ def list_batches(
 )
 def get_batch(batch_id: BatchId, caller: Read, connection: Database) -> Response:
     """Counts and cost are taken from its jobs and calls each time."""
-    row = service.read(connection, caller.account_id, _uuid(batch_id))
+    row = service.read(connection, caller.account_id, read_batch_id(batch_id))
     return answer(batch_json(row, batch_reads.progress(connection, row["id"])))
 
 
@@ -157,7 +157,7 @@ async def put_part(
             f"send Content-Type: {NDJSON}, not {content_type[:80] or 'nothing'}",
             headers={"Accept": NDJSON},
         )
-    found = _uuid(batch_id)
+    found = read_batch_id(batch_id)
     body = await request.body()
 
     def take() -> service.TakenPart:
@@ -198,7 +198,7 @@ def list_parts(
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """What a sender that lost its place goes on from."""
-    row = service.read(connection, caller.account_id, _uuid(batch_id))
+    row = service.read(connection, caller.account_id, read_batch_id(batch_id))
     found = batches.parts_after(connection, row["id"], read_cursor(cursor) or 0, limit + 1)
     page = found[:limit]
     more = len(found) > limit
@@ -224,7 +224,7 @@ async def seal_batch(
 ) -> Response:
     """All parts from 1 to `parts` must be there. A repeat changes nothing."""
     given = read_model(Seal, await read_json(request, state.settings.max_json_depth))
-    found = _uuid(batch_id)
+    found = read_batch_id(batch_id)
     row = await asyncio.to_thread(
         state.with_connection, service.seal, caller.account_id, found, given.parts
     )
@@ -244,7 +244,7 @@ def cancel_batch(
     batch_id: BatchId, caller: Submit, connection: Database, state: Shared
 ) -> Response:
     """Waiting jobs are cancelled, running ones cooperatively. A repeat changes nothing."""
-    row = service.cancel(connection, caller.account_id, _uuid(batch_id))
+    row = service.cancel(connection, caller.account_id, read_batch_id(batch_id))
     state.loop.call_soon_threadsafe(state.ready.ready)
     body = batch_json(row, batch_reads.progress(connection, row["id"]))
     ended = row["completed_at"] is not None
@@ -264,7 +264,9 @@ def get_output(
     batch_id: BatchId, caller: Read, state: Shared, after: After = 0, limit: Most = None
 ) -> Response:
     """Every row so far: those answered, those that still wait, and those that did not fit."""
-    return _rows(state, caller.account_id, _uuid(batch_id), after, limit, unanswered_only=False)
+    return _rows(
+        state, caller.account_id, read_batch_id(batch_id), after, limit, unanswered_only=False
+    )
 
 
 @router.get(
@@ -280,7 +282,9 @@ def get_errors(
     batch_id: BatchId, caller: Read, state: Shared, after: After = 0, limit: Most = None
 ) -> Response:
     """Rows that did not fit, and jobs that failed, expired or were cancelled."""
-    return _rows(state, caller.account_id, _uuid(batch_id), after, limit, unanswered_only=True)
+    return _rows(
+        state, caller.account_id, read_batch_id(batch_id), after, limit, unanswered_only=True
+    )
 
 
 def _rows(
@@ -316,7 +320,8 @@ def _rows(
     return StreamingResponse(lines(), media_type=NDJSON)
 
 
-def _uuid(text: str) -> UUID:
+def read_batch_id(text: str) -> UUID:
+    """Raises NotFound for what is no id at all."""
     try:
         return UUID(text)
     except ValueError:

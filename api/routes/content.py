@@ -1,23 +1,31 @@
-"""/v1/jobs/{id}/content: what a job was asked and answered, removed at once."""
+"""/v1/jobs/{id}/content and the same of batches: what was asked and answered, removed at once."""
 
 from fastapi import APIRouter, Response
 
+from api import batch_schemas
 from api import schemas as shapes
 from api.auth import Submit
 from api.bodies import answer
 from api.problems import documented
+from api.routes.batches import BatchId, read_batch_id
 from api.routes.jobs import JobId, read_job_id
 from api.state import Database
+from tierline.batch_views import batch_json
 from tierline.errors import NotFound
+from tierline.services import batch
+from tierline.services.batch_content import remove_batch_content
 from tierline.services.retention import remove_content
 from tierline.storage import job_reads
 from tierline.views import job_json
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1")
+
+GO_ON_S = 1  # what was left is removed by the next request
 
 
 @router.delete(
-    "/{job_id}/content",
+    "/jobs/{job_id}/content",
+    tags=["jobs"],
     summary="Remove a job's input and outputs",
     responses={
         200: shapes.documented("The job, without them", "Job"),
@@ -35,3 +43,26 @@ def delete_content(job_id: JobId, caller: Submit, connection: Database) -> Respo
     if row is None:
         raise NotFound(f"there is no job {job_id}")
     return answer(job_json(row))
+
+
+@router.delete(
+    "/batches/{batch_id}/content",
+    tags=["batches"],
+    summary="Remove the inputs and outputs of a batch's jobs",
+    responses={
+        200: batch_schemas.documented("The batch, with nothing of them left", "Batch"),
+        202: batch_schemas.documented("Some are left: send it again", "Batch"),
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+def delete_batch_content(batch_id: BatchId, caller: Submit, connection: Database) -> Response:
+    """As for each of its jobs, and what was said of bad rows. A repeat goes on where one ended.
+
+    409 until all of its jobs have ended.
+    """
+    found = read_batch_id(batch_id)
+    done = remove_batch_content(connection, caller.account_id, found)
+    row = batch.read(connection, caller.account_id, found)
+    if done:
+        return answer(batch_json(row))
+    return answer(batch_json(row), 202, {"Retry-After": str(GO_ON_S)})

@@ -1,4 +1,5 @@
-"""`tierline jobs`: submit one job, follow it, look at its attempts, cancel it or ask again."""
+"""`tierline jobs`: submit one job, follow it, look at its attempts, cancel it, ask again, or remove
+what it was asked and answered."""
 
 import sys
 import time
@@ -15,9 +16,10 @@ from tierline.json_text import JSON, NotJson, parse_json
 if TYPE_CHECKING:
     from tierline.cli.client import Client
 
-app = command_group("Submit jobs, follow them, cancel or retry them.")
+app = command_group("Submit jobs, follow them, cancel or retry them, remove their content.")
 
 TERMINAL = frozenset({"completed", "failed", "cancelled", "expired"})
+GOES_ON = 202  # some of a large batch's content is left: the same request goes on
 LONGEST_WAIT_S = 30.0  # of one request; a longer wait asks again
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
@@ -180,10 +182,43 @@ def retry(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
         line(f"{job['id']} is {job['status']}")
 
 
-def _path(job_id: str) -> str:
+@app.command("remove-content")
+def remove_content(
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The job's id.", show_default=False)
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Of all jobs of this batch, in place of one job."),
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Remove inputs and outputs of what has ended, for good. Verdicts and costs stay."""
+    from tierline.cli.client import connect
+    from tierline.cli.output import line, print_json
+
+    if (job_id is None) == (batch is None):
+        raise UsageError("name one job, or all jobs of a batch by --batch ID")
+    path = _path(job_id) if job_id is not None else _path(batch or "", "batches")
+    with connect(home) as api:
+        answer = api.send("DELETE", f"{path}/content")
+        while answer.status_code == GOES_ON:
+            time.sleep(float(answer.headers.get("Retry-After", 1)))
+            answer = api.send("DELETE", f"{path}/content")
+    found = answer.json()
+    if as_json:
+        print_json(found)
+    elif job_id is not None:
+        line(f"{found['id']}: its input and outputs are removed")
+    else:
+        line(f"batch {found['id']}: inputs and outputs of its jobs are removed")
+
+
+def _path(found_id: str, kind: str = "jobs") -> str:
     from urllib.parse import quote
 
-    return f"/v1/jobs/{quote(job_id, safe='')}"
+    return f"/v1/{kind}/{quote(found_id, safe='')}"
 
 
 def _follow(api: "Client", job: JSON, wait_s: float, quiet: bool) -> JSON:

@@ -34,7 +34,11 @@ _ENTRIES = {
     "features": _Entry(
         "tierline.cli.features", "app", "Write, check, apply and show feature files."
     ),
-    "jobs": _Entry("tierline.cli.jobs", "app", "Submit jobs, follow them, cancel or retry them."),
+    "jobs": _Entry(
+        "tierline.cli.jobs",
+        "app",
+        "Submit jobs, follow them, cancel or retry them, remove their content.",
+    ),
     "backfill": _Entry(
         "tierline.cli.backfill.command",
         "backfill",

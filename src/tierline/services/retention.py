@@ -87,7 +87,7 @@ def remove_due(pool: ConnectionPool[Any], until_s: float) -> int:
             for one in passes(policy.retention):
                 for version_id in policy.version_ids:
                     removed += _walk(connection, policy, one, version_id, until_s)
-            _forget_problems(connection, policy, until_s)
+            _forget_old_problems(connection, policy, until_s)
         while time.monotonic() < until_s:
             if retention.drop_bodies(connection, BODIES_AT_ONCE) < BODIES_AT_ONCE:
                 break
@@ -138,17 +138,26 @@ def _remove(connection: Connection[Any], job_ids: list[UUID], one: Pass, *, keep
     return len(locked)
 
 
-def _forget_problems(connection: Connection[Any], policy: Policy, until_s: float) -> None:
-    """What was said of rows that never became jobs: it may quote their inputs."""
+def forget_problems(connection: Connection[Any], batch_id: UUID, until_s: float) -> bool:
+    """Forget what was said of a batch's rows that never became jobs: it may quote their inputs.
+
+    Returns whether that was done by the monotonic time `until_s`; a repeat goes on.
+    """
+    for _ in _problems_of(connection, batch_id):
+        if time.monotonic() > until_s:
+            return False
+    retention.note_forgotten(connection, batch_id)
+    return True
+
+
+def _forget_old_problems(connection: Connection[Any], policy: Policy, until_s: float) -> None:
     days = policy.retention.inputs_days
     if days is None:
         return
     found = retention.batches_due(connection, policy.version_ids, days * DAY_S, BATCHES_AT_ONCE)
     for batch_id in found:
-        for _ in _problems_of(connection, batch_id):
-            if time.monotonic() > until_s:
-                return
-        retention.note_forgotten(connection, batch_id)
+        if not forget_problems(connection, batch_id, until_s):
+            return
 
 
 def _problems_of(connection: Connection[Any], batch_id: UUID) -> Iterator[int]:

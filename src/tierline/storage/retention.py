@@ -131,6 +131,18 @@ def due(
     return [(completed_at, job_id) for completed_at, job_id in rows]
 
 
+def of_batch(
+    connection: Connection[Any], batch_id: UUID, after: int, most: int
+) -> list[tuple[int, UUID]]:
+    """The next jobs of a batch that still have content, by row; from behind `after`, not locked."""
+    rows = connection.execute(
+        "SELECT batch_row, id FROM jobs WHERE batch_id = %s AND batch_row > %s"
+        " AND (input_removed_at IS NULL OR output_removed_at IS NULL) ORDER BY batch_row LIMIT %s",
+        (batch_id, after, most),
+    )
+    return [(batch_row, job_id) for batch_row, job_id in rows]
+
+
 def keeps_labelled(connection: Connection[Any], job_id: UUID) -> bool:
     """Whether the job's feature, as it is now, keeps what somebody gave feedback on."""
     row = connection.execute(
@@ -228,11 +240,13 @@ def forget_problems(
 ) -> int | None:
     """Remove what the problems of a batch's bad rows say, `most` rows at once from behind `after`.
 
-    Returns the last row's place, to go on from; None when no row was left. May be repeated.
+    Returns the last row's place, to go on from; None when no row was left. May be repeated: what
+    was forgotten is stepped over.
     """
     row = connection.execute(
         "WITH next AS (SELECT batch_row FROM batch_errors WHERE batch_id = %(batch)s"
-        " AND batch_row > %(after)s ORDER BY batch_row LIMIT %(most)s),"
+        " AND batch_row > %(after)s AND problems::text <> %(problem)s"
+        " ORDER BY batch_row LIMIT %(most)s),"
         " forgotten AS (UPDATE batch_errors SET problems = %(problem)s WHERE batch_id = %(batch)s"
         " AND batch_row = ANY(ARRAY(SELECT batch_row FROM next)))"
         " SELECT max(batch_row) FROM next",

@@ -212,3 +212,23 @@ def test_models_say_what_is_used_and_what_is_missing(tierline: Tierline, feature
     assert ran.code == 0
     assert "local:smollm2-135m" in ran.out
     assert feature in ran.out
+
+
+def test_content_of_a_job_that_ended_is_removed_by_command(
+    tierline: Tierline, feature: str
+) -> None:
+    job = submit(tierline, feature)
+    refused = tierline("jobs", "remove-content", job["id"])
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    tierline("jobs", "cancel", job["id"])
+    assert "are removed" in tierline("jobs", "remove-content", job["id"]).out
+    shown = json.loads(tierline("jobs", "get", job["id"], "--json").out)
+    assert shown["input_removed_at"]
+
+
+def test_one_job_or_a_batch_is_named_to_have_its_content_removed(tierline: Tierline) -> None:
+    nobody = "019ab8d5-7c30-7000-8000-000000000000"
+    assert tierline("jobs", "remove-content").code == 2
+    assert tierline("jobs", "remove-content", nobody, "--batch", nobody).code == 2
+    ran = tierline("jobs", "remove-content", "--batch", nobody)
+    assert (ran.code, "no batch" in ran.err) == (1, True)
