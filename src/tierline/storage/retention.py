@@ -245,10 +245,10 @@ def forget_problems(
     """
     row = connection.execute(
         "WITH next AS (SELECT batch_row FROM batch_errors WHERE batch_id = %(batch)s"
-        " AND batch_row > %(after)s AND problems::text <> %(problem)s"
+        " AND batch_row > %(after)s AND problems::text <> %(problem)s::text"
         " ORDER BY batch_row LIMIT %(most)s),"
-        " forgotten AS (UPDATE batch_errors SET problems = %(problem)s WHERE batch_id = %(batch)s"
-        " AND batch_row = ANY(ARRAY(SELECT batch_row FROM next)))"
+        " forgotten AS (UPDATE batch_errors SET problems = %(problem)s::text::json"
+        " WHERE batch_id = %(batch)s AND batch_row = ANY(ARRAY(SELECT batch_row FROM next)))"
         " SELECT max(batch_row) FROM next",
         {"batch": batch_id, "after": after, "most": most, "problem": FORGOTTEN_PROBLEM},
     ).fetchone()
