@@ -50,6 +50,7 @@ _ENTRIES = {
     "models": _Entry(
         "tierline.cli.models", "app", "Which models are used, and fetching local ones."
     ),
+    "prices": _Entry("tierline.cli.prices", "app", "List and set your own prices of models."),
     "db": _Entry("tierline.cli.db", "app", "Bring the database to this version."),
 }
 

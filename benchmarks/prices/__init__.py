@@ -1,0 +1,1 @@
+"""How long it takes to know what a call costs."""
