@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults.breaking import Fault, all_faults
+from tests.faults.breaking import Fault, all_faults, possible
 from tests.faults.rounds import Outcome, run_round
 from tests.faults.scene import Scene, Times
 from tests.faults.table import table
@@ -38,9 +38,7 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="tierline-faults-") as folder,
         Scene(Path(folder), Times(), arguments.seed, own_disk=True) as scene,
     ):
-        if not scene.small_disk:
-            print("without a disk to fill: a tmpfs can be mounted by root only, and on Linux")
-            chosen = [fault for fault in chosen if not fault.needs_small_disk]
+        chosen = list(possible(scene, chosen))
         for number, fault in enumerate(in_turn(chosen, arguments.seed), start=1):
             if number > 1 and time.monotonic() - began > arguments.minutes * 60:
                 break
@@ -65,7 +63,7 @@ def main() -> int:
 def in_turn(faults: list[Fault], seed: int) -> Iterator[Fault]:
     """All of them, shuffled, and then again without end."""
     rng = random.Random(seed)
-    while True:
+    while faults:
         yield from rng.sample(faults, len(faults))
 
 

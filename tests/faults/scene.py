@@ -28,7 +28,8 @@ from tests.faults.orders import ACCOUNTS
 from tests.faults.receipts import Receipts
 from tests.faults.small_disk import small_disk
 from tests.faults.states import answers, lives
-from tests.support.processes import model_server, process
+from tests.support.previous_release import python_path
+from tests.support.processes import ROOT, model_server, process
 from tests.support.up import RunningUp, environment, run_up
 from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
@@ -70,13 +71,24 @@ SHORT = Times(lease_s=3.0, beat_s=0.5, hint_lost_s=2.0, outage_s=3.5, broker_out
 class Scene:
     """One installation under fire. A context manager: all of it ends with the block."""
 
-    def __init__(self, folder: Path, times: Times, seed: int, *, own_disk: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        times: Times,
+        seed: int,
+        *,
+        own_disk: bool = False,
+        release: Path = ROOT,
+    ) -> None:
+        self.release = release  # the checkout whose `up` is started
+        self.folder = folder
         self.times = times
         self.seed = seed
         self.ledger = folder / "ledger.jsonl"
         self.keys: dict[str, str] = {}  # by account
         self.home = folder / "home"
-        self.small_disk = False  # whether the home has a disk of its own, which may be filled
+        # Why the home has no disk of its own, which may be filled; None: it has one.
+        self.no_small_disk: str | None = "this run has no disk of its own"
         self._own_disk = own_disk  # … and is to have one
         self._port, self._flower_port = free_port(), free_port()
         self.apis = [f"http://127.0.0.1:{self._port}"]  # where callers may send what they ask
@@ -101,7 +113,11 @@ class Scene:
     def _start(self, stack: ExitStack) -> None:
         self._stack = stack
         if self._own_disk:
-            self.small_disk = stack.enter_context(small_disk(self.home))
+            self.no_small_disk = (
+                None
+                if stack.enter_context(small_disk(self.home))
+                else "a tmpfs can be mounted by root only, and on Linux"
+            )
         script = ("--script", "tests.faults.answers:answer", "--ledger", str(self.ledger))
         self.receipts = stack.enter_context(Receipts.receiving())
         self._env = {
@@ -121,7 +137,8 @@ class Scene:
     def start_up(self) -> None:
         """Run `tierline up` on the home, once more after one was killed."""
         options = ("--port", str(self._port), "--flower-port", str(self._flower_port))
-        self.up: RunningUp = self._stack.enter_context(run_up(self.home, *options, env=self._env))
+        env = {**self._env, **python_path(self.release)}
+        self.up: RunningUp = self._stack.enter_context(run_up(self.home, *options, env=env))
 
     def _make_accounts(self) -> None:
         with self.client(str(self.up.line["api_key"])) as admin:
@@ -229,20 +246,26 @@ class Scene:
         self._never.wait(seconds)
 
     @contextlib.contextmanager
-    def process(self, *arguments: str, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """One more process of the product beside those of `up`, by the words of a Procfile line."""
+    def process(
+        self, *arguments: str, root: Path = ROOT, **more: str
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """One more process of the product beside those of `up`, by the words of a Procfile line.
+
+        `root`: the checkout of the release that it is of. `more`: of its environment.
+        """
         urls = {name: str(self.up.line[name.lower()]) for name in ("DATABASE_URL", "REDIS_URL")}
-        with process(arguments, environment({**self._env, **urls, **more})) as child:
+        env = environment({**self._env, **urls, **python_path(root), **more})
+        with process(arguments, env, root=root) as child:
             yield child
             ended = child.poll()
             assert ended in {None, -signal.SIGKILL}, f"{arguments} ended by itself with {ended}"
 
     @contextlib.contextmanager
-    def second_api(self, **more: str) -> Iterator[None]:
+    def second_api(self, root: Path = ROOT, **more: str) -> Iterator[None]:
         """One more API, which callers use as well inside the block."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        with self.process("-m", "api", "--port", str(port), **more):
+        with self.process("-m", "api", "--port", str(port), root=root, **more):
             wait_until(lambda: answers(f"{url}/healthz"), PATIENCE_S, "the second API", 0.1)
             self.apis.append(url)
             try:

@@ -19,11 +19,15 @@ def process(
     *,
     output: int = subprocess.DEVNULL,
     errors: int | None = subprocess.DEVNULL,
+    root: Path = ROOT,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`python arguments` until the block ends; asked to end then, and ended if it does not."""
+    """`python arguments` until the block ends; asked to end then, and ended if it does not.
+
+    `root`: the checkout whose code it runs.
+    """
     child = subprocess.Popen(
         [sys.executable, *arguments],
-        cwd=ROOT,
+        cwd=root,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=output,

@@ -1,7 +1,6 @@
 """Delivering: one try at one webhook, from the hint to the row that says how it went."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -82,7 +81,7 @@ def _try(taken: Delivery, limits: Settings, resolve: Resolve | None) -> tuple[Me
     if taken.withdrawn or taken.secret is None:
         return WITHDRAWN, Decision(DeliveryStatus.FAILED)
     headers = signed_headers(
-        webhook_id(taken.id), taken.body, datetime.now(UTC), taken.secret, taken.old_secret
+        webhook_id(taken.id), taken.body, taken.at, taken.secret, taken.old_secret
     )
     met = post(
         taken.url,

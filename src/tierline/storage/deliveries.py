@@ -7,6 +7,7 @@ endpoint, then delivery.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -93,7 +94,8 @@ SELECT d.id, d.account_id, d.claim_token AS token, d.event, d.body, d.tries, d.j
         THEN CASE WHEN a.old_webhook_secret_until > clock_timestamp() THEN a.old_webhook_secret END
         ELSE CASE WHEN e.old_secret_until > clock_timestamp() THEN e.old_secret END
     END AS old_secret,
-    d.endpoint_id IS NOT NULL AND (e.id IS NULL OR e.disabled_at IS NOT NULL) AS withdrawn
+    d.endpoint_id IS NOT NULL AND (e.id IS NULL OR e.disabled_at IS NOT NULL) AS withdrawn,
+    clock_timestamp() AS at
 FROM {source} d
 JOIN accounts a ON a.id = d.account_id
 LEFT JOIN webhook_endpoints e ON e.id = d.endpoint_id
@@ -137,6 +139,7 @@ class Delivery:
     secret: str | None  # None: the endpoint was deleted
     old_secret: str | None  # signs too, while an exchange of secrets overlaps
     withdrawn: bool  # its endpoint was disabled or deleted: not to be sent
+    at: datetime  # by Postgres's clock: what the try is signed with, whatever the worker's says
 
 
 def insert(connection: Connection[Any], deliveries: Iterable[NewDelivery]) -> None:

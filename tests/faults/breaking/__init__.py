@@ -8,12 +8,13 @@ It breaks something while jobs run and returns once that is over. Every file is 
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.faults.scene import Scene
 
 Break = Callable[[Scene], None]
+Missing = Callable[[Scene], str | None]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Fault:
     do: Break
     loses_workers: bool  # a worker is killed or frozen: its calls may be made again
     short: bool  # part of the short form
-    needs_small_disk: bool  # only where the home may have a disk of its own
+    missing: Missing  # why it cannot be made here; None: it can
 
 
 _known: dict[str, Fault] = {}
@@ -35,16 +36,28 @@ def fault(
     *,
     loses_workers: bool = False,
     short: bool = True,
-    needs_small_disk: bool = False,
+    missing: Missing = lambda _: None,
 ) -> Callable[[Break], Break]:
-    """Make a function a fault of that name. `short=False` keeps it out of the short form."""
+    """Make a function a fault of that name. `short=False` keeps it out of the short form;
+    `missing` says why it cannot be made on this machine, where it cannot.
+    """
 
     def register(do: Break) -> Break:
         assert name not in _known, f"two faults are called {name!r}"
-        _known[name] = Fault(name, do, loses_workers, short, needs_small_disk)
+        _known[name] = Fault(name, do, loses_workers, short, missing)
         return do
 
     return register
+
+
+def possible(scene: Scene, faults: Iterable[Fault]) -> Iterator[Fault]:
+    """Those that can be made here; says which are left out, and why."""
+    for each in faults:
+        reason = each.missing(scene)
+        if reason is None:
+            yield each
+        else:
+            print(f"without {each.name!r}: {reason}", flush=True)
 
 
 def all_faults() -> list[Fault]:

@@ -81,7 +81,7 @@ def read_only(scene: Scene) -> None:
             connection.execute("SELECT pg_reload_conf()")
 
 
-@fault("the disk full", short=False, needs_small_disk=True)
+@fault("the disk full", short=False, missing=lambda scene: scene.no_small_disk)
 def full_disk(scene: Scene) -> None:
     """The home's whole disk: Postgres, the broker, the logs and `up` itself can write no more, and
     what dies meanwhile must be started all the same."""
