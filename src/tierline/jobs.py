@@ -41,6 +41,7 @@ class Route:
     on_blocked: Literal["fail", "return_unverified"] = "fail"
     retries: int = 3  # tries on one tier that a provider may fail before the job moves on
     hold_s: float = 86_400.0  # how long a job that is held waits before it fails
+    outage_s: float = 60.0  # … for a provider that is down, before the next tier is asked
 
     def after(self, tier_index: int) -> int | None:
         """The next allowed tier; None behind the last."""
@@ -209,7 +210,11 @@ def _after_failure(
         case FeatureFailed(reason):
             error = JobError("feature_error", reason)
             return Transition(replace(queued, status=Status.FAILED), error=error)
-        case ProviderFailed(retry=Retry.HOLD):
+        case ProviderFailed(retry=Retry.OUTAGE) if (
+            queued.held_s >= route.outage_s and route.after(queued.tier_index) is not None
+        ):
+            return _next_tier(queued, outcome, route)
+        case ProviderFailed(retry=Retry.HOLD | Retry.OUTAGE):
             return _held(queued, outcome, route)
         case ProviderFailed(retry=Retry.AGAIN | Retry.ONCE) if _may_try_again(
             queued, outcome, route

@@ -3,6 +3,7 @@
     surely not served, the job's own bad luck   AGAIN: up to `retries` tries on its tier
     may have been served, and billed            ONCE: one more try, whatever `retries` says
     others must act first (a limit, a key)      HOLD: the job waits and uses up no try
+    its provider is left alone for now          OUTAGE: a hold, until the next tier is asked
     the same call fails the same way            NEVER: the next tier, or the end
 
 Which cause is which stands with the causes, in `providers.types`; what becomes of the job, in
@@ -22,16 +23,17 @@ class Retry(Enum):
     """Whether the same call may be made again, and how often. In order of hope, the most first."""
 
     HOLD = 1
-    AGAIN = 2
-    ONCE = 3
-    NEVER = 4
+    OUTAGE = 2
+    AGAIN = 3
+    ONCE = 4
+    NEVER = 5
 
     def as_told(self, should_retry: bool | None, *, maybe_billed: bool) -> "Retry":
         """The same, under what the provider itself says of a retry (`x-should-retry`).
 
         A hold stays one: its calls wait for others, not for luck.
         """
-        if should_retry is None or self is Retry.HOLD:
+        if should_retry is None or self in {Retry.HOLD, Retry.OUTAGE}:
             return self
         if not should_retry:
             return Retry.NEVER

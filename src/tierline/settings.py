@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     hold_s: float = (
         86_400.0  # a job waits so long for a rate limit, a key or a quota; then it fails
     )
+    outage_s: float = 60.0  # … and so long for a provider that is down, if there is a next tier
     idempotency_s: float = 86_400.0  # how long an Idempotency-Key is remembered
 
     # Limits of one request, applied before anything is parsed

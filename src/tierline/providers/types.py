@@ -75,6 +75,8 @@ class Cause(Enum):
     OVERLOADED = Verdict.PROVIDER_ERROR, Retry.AGAIN, False  # 503, 529, what asks for it again
     UNREACHABLE = Verdict.PROVIDER_ERROR, Retry.AGAIN, False  # no connection was made
 
+    CIRCUIT_OPEN = Verdict.PROVIDER_ERROR, Retry.OUTAGE, False  # not sent: others have failed
+
     # May have been served.
     SERVER = Verdict.PROVIDER_ERROR, Retry.ONCE, None  # 408, other 5xx, a connection that broke
     TIMEOUT = Verdict.TIMEOUT, Retry.ONCE, None  # no whole answer inside the deadline

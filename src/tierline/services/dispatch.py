@@ -24,6 +24,7 @@ from tierline.scheduling import (
     model_limits,
     room_for_hints,
 )
+from tierline.services.left_alone import LeftAlone
 from tierline.services.models_in_use import ModelsInUse
 from tierline.storage import hints
 from tierline.storage.hints import Due
@@ -79,6 +80,7 @@ class Dispatch:
         self._spare = spare
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
+        self._left_alone = LeftAlone()
 
     def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
         """Mark the next jobs of pool `name`, whose live workers run `threads` at once, as hinted.
@@ -95,7 +97,9 @@ class Dispatch:
             for queue in POOLS[name]:  # the interactive lane first
                 if room <= 0:
                     break
-                due = hints.waiting(connection, queue, room)
+                due = self._left_alone.without_held(
+                    connection, hints.waiting(connection, queue, room), self._models
+                )
                 if not due:
                     continue
                 waiting = self._waiting(

@@ -27,6 +27,7 @@ from tierline.providers.types import CallFailed
 from tierline.scheduling import backoff_s
 from tierline.services.answer import Answering
 from tierline.services.calls import CallBook
+from tierline.services.circuits import Circuits
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.settle import settle
 from tierline.settings import Settings
@@ -76,6 +77,10 @@ class Executor:
     stopping: Callable[[], bool]  # true once the process may not wait any more
     _answering: Answering = field(default_factory=Answering)
     _features: dict[int, Feature] = field(default_factory=dict)
+    circuits: Circuits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.circuits = Circuits(self.pool)
 
     def run(self, job_id: UUID) -> None:
         """Run one attempt at the job, if it is there to be taken; a hint too many does nothing."""
@@ -117,7 +122,7 @@ class Executor:
         feature = self._feature(taken.feature_version_id)
         tier = feature.tiers[taken.tier_index]
         self.leases.until(taken.token, _most_s(feature, tier))
-        book = CallBook(self.pool, taken, tier, keep_on=self._keep_on)
+        book = CallBook(self.pool, taken, tier, self.circuits, keep_on=self._keep_on)
         try:
             outcome, ended = self._answer(book, feature, tier, taken, started)
             transition = settle(
@@ -222,6 +227,7 @@ class Executor:
             on_blocked=feature.on_blocked,
             retries=self.settings.retries,
             hold_s=self.settings.hold_s,
+            outage_s=self.settings.outage_s,
         )
 
     def _keep_on(self) -> bool:

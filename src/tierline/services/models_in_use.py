@@ -21,6 +21,7 @@ class ModelsInUse:
     def __init__(self) -> None:
         self._features: dict[int, Feature] = {}
         self._asked_first: dict[tuple[int, str], str] = {}
+        self._of_tier: dict[tuple[int, str], tuple[tuple[str, ...], bool]] = {}
         self._by_pool: dict[str, set[str]] = {}
         self._looked_s: float | None = None
 
@@ -30,6 +31,18 @@ class ModelsInUse:
         if known is None:
             known = str(self._feature(connection, version_id).tier(tier).models[0])
             self._asked_first[version_id, tier] = known
+        return known
+
+    def of_tier(
+        self, connection: Connection[Any], version_id: int, tier: str
+    ) -> tuple[tuple[str, ...], bool]:
+        """All models that these jobs may ask on `tier`, and whether it is the last they have."""
+        known = self._of_tier.get((version_id, tier))
+        if known is None:
+            feature = self._feature(connection, version_id)
+            models = tuple(str(model) for model in feature.tier(tier).models)
+            known = (models, feature.next_tier(tier) is None)
+            self._of_tier[version_id, tier] = known
         return known
 
     def of_pool(self, connection: Connection[Any], pool: str) -> set[str]:

@@ -513,3 +513,18 @@ queue_turns = Table(
     Column("queue", Text, primary_key=True),
     Column("state", JSONB, nullable=False, comment="scheduling.Turns: whose turn it is"),
 )
+
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("model", Text, primary_key=True, comment="provider:model"),
+    Column("open", Boolean, nullable=False, server_default="false"),
+    Column("cause", Text, comment="the name of a Cause"),
+    Column("reason", Text),
+    _when("opened_at"),
+    Column("failed_probes", Integer, nullable=False, server_default="0"),
+    _when("probe_at", comment="not to be probed before; while one probes, when it is given up"),
+    Column("probe_token", Uuid, comment="of the probe that is out"),
+    _when("paused_until", comment="not to be asked before: it is rate limited"),
+    comment="models that something was wrong with; the others have no row",
+)

@@ -13,6 +13,7 @@ from tests.support.model_server import ModelServer
 from tests.support.rows import add_account, add_feature, add_job
 from tierline import providers
 from tierline.features import Feature, parse_feature
+from tierline.services.circuits import Circuits
 from tierline.services.execute import Executor
 from tierline.settings import settings
 from tierline.storage.engine import create_pool
@@ -156,3 +157,10 @@ def bench(database_url: str, redis_url: str) -> Iterator[Bench]:
             yield Bench(pool, executor, server, account, wake_ups, numbers)
         providers.close()
     settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def closed_circuits(bench: Bench) -> None:
+    """What one test's models did is not held against the next one's."""
+    bench.all("DELETE FROM circuits RETURNING model")
+    bench.executor.circuits = Circuits(bench.pool)

@@ -1,0 +1,131 @@
+"""The circuits: which models are left alone, until when, and who probes.
+
+A model has a row once something was wrong with it. Each statement is a transaction of its own and
+says by its condition who wins; times are Postgres's.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+_READ = """
+SELECT model, open, cause, reason, opened_at, failed_probes,
+    extract(epoch FROM probe_at - clock_timestamp())::float8 AS probe_in_s,
+    coalesce(extract(epoch FROM paused_until - clock_timestamp()), 0)::float8 AS paused_s
+FROM circuits
+"""
+# statement_timestamp(): stable, so that the comparison is made once and not for each row.
+STANDING = _READ + "WHERE open OR paused_until > statement_timestamp()"
+ALL = _READ + "ORDER BY model"
+
+OPEN = """
+INSERT INTO circuits AS c (model, open, cause, reason, opened_at, probe_at)
+VALUES (%(model)s, true, %(cause)s, %(reason)s, clock_timestamp(),
+    clock_timestamp() + make_interval(secs => %(wait_s)s))
+ON CONFLICT (model) DO UPDATE SET
+    open = true, cause = excluded.cause, reason = excluded.reason,
+    opened_at = excluded.opened_at, probe_at = excluded.probe_at, failed_probes = 0,
+    probe_token = NULL
+WHERE NOT c.open
+RETURNING true
+"""
+
+TAKE_PROBE = """
+UPDATE circuits SET
+    probe_token = %(token)s, probe_at = clock_timestamp() + make_interval(secs => %(within_s)s)
+WHERE model = %(model)s AND open AND probe_at <= clock_timestamp()
+RETURNING failed_probes
+"""
+
+CLOSE = """
+UPDATE circuits SET
+    open = false, cause = NULL, reason = NULL, opened_at = NULL, probe_at = NULL,
+    probe_token = NULL, failed_probes = 0
+WHERE model = %(model)s AND open AND probe_token = %(token)s
+"""
+
+PROBE_FAILED = """
+UPDATE circuits SET
+    cause = %(cause)s, reason = %(reason)s, failed_probes = failed_probes + 1, probe_token = NULL,
+    probe_at = clock_timestamp() + make_interval(secs => %(wait_s)s)
+WHERE model = %(model)s AND open AND probe_token = %(token)s
+"""
+
+PAUSE = """
+INSERT INTO circuits AS c (model, paused_until)
+VALUES (%(model)s, clock_timestamp() + make_interval(secs => %(wait_s)s))
+ON CONFLICT (model) DO UPDATE SET
+    paused_until = greatest(c.paused_until, excluded.paused_until)
+"""
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """One model's circuit as it stands."""
+
+    model: str  # provider:model
+    open: bool
+    cause: str | None  # the name of a Cause; null: it is closed
+    reason: str | None
+    opened_at: datetime | None
+    failed_probes: int
+    probe_in_s: float | None  # negative: one may go now
+    paused_s: float  # until it may be asked again after a rate limit; 0 or less: now
+
+
+def standing(connection: Connection[Any]) -> list[Circuit]:
+    """The circuits that keep a call from going out."""
+    with connection.cursor(row_factory=class_row(Circuit)) as cursor:
+        return cursor.execute(STANDING).fetchall()
+
+
+def every(connection: Connection[Any]) -> list[Circuit]:
+    """Each circuit that there ever was something about, by model."""
+    with connection.cursor(row_factory=class_row(Circuit)) as cursor:
+        return cursor.execute(ALL).fetchall()
+
+
+def open_circuit(
+    connection: Connection[Any], model: str, cause: str, reason: str, wait_s: float
+) -> bool:
+    """Open it, with the first probe in `wait_s` seconds. Of many at once one opens it: True."""
+    parameters = {"model": model, "cause": cause, "reason": reason, "wait_s": wait_s}
+    return connection.execute(OPEN, parameters).fetchone() is not None
+
+
+def take_probe(connection: Connection[Any], model: str, token: UUID, within_s: float) -> int | None:
+    """Become the probe of an open circuit, if one is due; how many have failed before.
+
+    Of many at once one does; the others get None, and for `within_s` seconds so does everybody.
+    """
+    parameters = {"model": model, "token": token, "within_s": within_s}
+    row = connection.execute(TAKE_PROBE, parameters).fetchone()
+    return None if row is None else int(row[0])
+
+
+def close_circuit(connection: Connection[Any], model: str, token: UUID) -> bool:
+    """The probe got an answer: calls go out again. False: the probe is another's by now."""
+    return connection.execute(CLOSE, {"model": model, "token": token}).rowcount == 1
+
+
+def probe_failed(
+    connection: Connection[Any], model: str, token: UUID, cause: str, reason: str, wait_s: float
+) -> bool:
+    """The probe failed: the next may go in `wait_s`. False: the probe is another's by now."""
+    parameters = {
+        "model": model,
+        "token": token,
+        "cause": cause,
+        "reason": reason,
+        "wait_s": wait_s,
+    }
+    return connection.execute(PROBE_FAILED, parameters).rowcount == 1
+
+
+def pause(connection: Connection[Any], model: str, wait_s: float) -> None:
+    """Nobody asks the model for `wait_s` seconds from now; a longer pause stays as it is."""
+    connection.execute(PAUSE, {"model": model, "wait_s": wait_s})
