@@ -163,6 +163,11 @@ COMPONENTS: Mapping[str, Schema] = {
         answer=_nullable("string", description="as the model gave it"),
         output={"description": "as it was understood, whether or not it passed"},
         output_removed_at={**_WHEN, "description": "the answer is kept no more, since then"},
+        trace={
+            "type": ["array", "null"],
+            "description": "of a draft's job: each answered call's prompt and what came",
+            "items": ref("Said"),
+        },
         cost_usd=_USD,
         unknown_cost_calls=_UNKNOWN,
         latency_s=_nullable("number"),
@@ -172,6 +177,12 @@ COMPONENTS: Mapping[str, Schema] = {
         calls={"type": "array", "items": ref("Call")},
     ),
     "AttemptList": _list("Attempt"),
+    "Said": _object(
+        purpose=_TEXT,
+        model=_TEXT,
+        messages={"type": "array", "items": _object(role=_TEXT, content=_TEXT)},
+        text={"type": "string", "description": "as the model gave it"},
+    ),
     "Call": _object(
         number=_INT,
         purpose=_TEXT,
@@ -201,6 +212,12 @@ COMPONENTS: Mapping[str, Schema] = {
         version=_nullable("integer", description="null: a dry run of something new"),
         changed={"type": "boolean", "description": "false: it was current already"},
         dry_run=_BOOL,
+        warnings={"type": "array", "items": _TEXT},
+    ),
+    "Draft": _object(
+        **_FEATURE,
+        id=_TEXT,
+        version={"type": "integer", "description": "below 0: a draft's", "maximum": -1},
         warnings={"type": "array", "items": _TEXT},
     ),
     "FeatureVersion": {

@@ -33,6 +33,17 @@ tiers:
 """
 
 
+FILE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/yaml": {"schema": {"type": "string"}, "example": _EXAMPLE},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    }
+}
+
+
 @router.get(
     "/v1/features",
     summary="List the applied features",
@@ -55,15 +66,7 @@ def list_features(_: Read, connection: Database) -> Response:
         201: shapes.documented("A new version, which new jobs get", "AppliedFeature"),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/yaml": {"schema": {"type": "string"}, "example": _EXAMPLE},
-                "application/json": {"schema": {"type": "object"}},
-            },
-        }
-    },
+    openapi_extra=FILE_BODY,
 )
 async def post_feature(
     request: Request,
@@ -72,7 +75,7 @@ async def post_feature(
     dry_run: Annotated[bool, Query(description="only check it")] = False,
 ) -> Response:
     """The file as YAML 1.2 or JSON. The same document again is not a new version."""
-    text = await _text(request)
+    text = await read_file(request)
 
     def apply() -> Applied:
         with state.cold_pool.connection() as connection:
@@ -81,7 +84,7 @@ async def post_feature(
     applied = await asyncio.to_thread(apply)
     version = applied.version
     body = {
-        **_summary(applied.feature),
+        **summary(applied.feature),
         "version": None if version is None else version.version,
         "applied_at": None if version is None else when(version.applied_at),
         "changed": applied.changed,
@@ -148,13 +151,14 @@ def _prices(feature: Feature, own: OwnPrices) -> dict[str, JSON]:
 
 
 def _feature_json(version: StoredVersion) -> dict[str, JSON]:
-    return _summary(Feature.from_dict(version.document)) | {
+    return summary(Feature.from_dict(version.document)) | {
         "version": version.version,
         "applied_at": when(version.applied_at),
     }
 
 
-def _summary(feature: Feature) -> dict[str, Any]:
+def summary(feature: Feature) -> dict[str, Any]:
+    """What lists and answers tell of a feature."""
     return {
         "name": feature.name,
         "description": feature.description,
@@ -166,7 +170,8 @@ def _summary(feature: Feature) -> dict[str, Any]:
     }
 
 
-async def _text(request: Request) -> str:
+async def read_file(request: Request) -> str:
+    """The feature file in a request's body. Raises Refused for another type, or no UTF-8."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in TYPES:
         raise Refused(

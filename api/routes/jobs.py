@@ -65,7 +65,7 @@ _STATE_HEADERS = {
     "Preference-Applied": {"schema": {"type": "string"}, "description": "wait=N as obeyed"},
 }
 _RETRY_HEADER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
-_SUBMIT_ANSWERS: dict[int | str, dict[str, Any]] = {
+SUBMIT_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: shapes.documented("The job has ended", "Job", _STATE_HEADERS),
     202: shapes.documented("The job is taken in", "Job", _STATE_HEADERS | _RETRY_HEADER),
 }
@@ -75,7 +75,7 @@ _SUBMIT_ANSWERS: dict[int | str, dict[str, Any]] = {
     "",
     status_code=202,
     summary="Submit a job",
-    responses={**_SUBMIT_ANSWERS, **documented(400, 401, 403, 413, 415, 422, 503)},
+    responses={**SUBMIT_ANSWERS, **documented(400, 401, 403, 413, 415, 422, 503)},
     openapi_extra=shapes.body("NewJob", shapes.NEW_JOB_EXAMPLE),
 )
 async def submit_job(
@@ -108,12 +108,10 @@ async def take_in(
     submitted = await state.submitter.submit(
         caller.account_id, asked, key, most_queued=caller.limits.max_queued_jobs
     )
-    return await _taken(state, caller, submitted, prefer)
+    return await taken(state, caller, submitted, prefer)
 
 
-async def _taken(
-    state: State, caller: Caller, submitted: Submitted, prefer: str | None
-) -> Response:
+async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str | None) -> Response:
     """The answer to a submission, after the wait that was asked for."""
     headers = {"Location": f"/v1/jobs/{submitted.job_id}"}
     if submitted.replayed:
@@ -250,7 +248,7 @@ def cancel_job(job_id: JobId, caller: Submit, connection: Database, state: Share
     "/{job_id}/retry",
     status_code=202,
     summary="Ask the same again, as a new job",
-    responses={**_SUBMIT_ANSWERS, **documented(400, 401, 403, 404, 409, 422, 503)},
+    responses={**SUBMIT_ANSWERS, **documented(400, 401, 403, 404, 409, 422, 503)},
 )
 async def retry_job(
     job_id: JobId,
@@ -264,7 +262,7 @@ async def retry_job(
     submitted = await state.submitter.retry(
         caller.account_id, read_job_id(job_id), key, most_queued=caller.limits.max_queued_jobs
     )
-    return await _taken(state, caller, submitted, prefer)
+    return await taken(state, caller, submitted, prefer)
 
 
 @router.get(

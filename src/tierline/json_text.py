@@ -59,6 +59,11 @@ def canonical_json(value: JSON) -> str:
     )
 
 
+def storable(text: str) -> str:
+    """`text` without what Postgres's text or UTF-8 cannot hold: NUL, half of a surrogate pair."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def skip_space(text: str, start: int) -> int:
     """The first index from `start` on that is not JSON white space."""
     while start < len(text) and text[start] in " \t\r\n":

@@ -91,6 +91,7 @@ def attempt_json(row: Row, calls: list[dict[str, JSON]], *, running: bool) -> di
         "answer": row["answer"],
         "output": row["output"],
         "output_removed_at": when(row["output_removed_at"]),
+        "trace": row["trace"],
         "cost_usd": usd(sum((Decimal(cost) for cost in costs), Decimal(0))),
         "unknown_cost_calls": unknown,
         "latency_s": row["latency_s"],

@@ -6,7 +6,7 @@ through is ever stored.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, cast
@@ -162,6 +162,19 @@ class Feature:
             if here.name == name:
                 return after
         return None
+
+    def only(self, name: str) -> "Feature":
+        """The feature with one of its tiers alone, bound by what binds it now. Raises KeyError."""
+        tier = self.tier(name)
+        return replace(
+            self,
+            tiers=(replace(tier, confidence=self.confidence_of(tier)),),
+            confidence=None,
+            routing="slm_only",
+            status_labels={
+                label: text for label, text in self.status_labels.items() if label == name
+            },
+        )
 
     def status_label(self, tier: str) -> str | None:
         """The words to show a person while that tier has the job; None shows nothing.

@@ -14,6 +14,7 @@ from tierline.checks.agreement import agreement, decided
 from tierline.checks.labels import closed_set, score, scoring_messages
 from tierline.features import Confidence, Feature, Tier
 from tierline.features.task import Step, Task
+from tierline.json_text import storable
 from tierline.prompts import (
     FAILED_STEP,
     Message,
@@ -210,8 +211,7 @@ def _ask(
         temperature=temperature,
         seed=seed,
     )
-    # Postgres's text holds no NUL, UTF-8 no lone surrogate; a model may write either.
-    text = completion.text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    text = storable(completion.text)  # a model may write what cannot be stored
     if completion.finish is not None:
         reason = (
             "the answer was cut off at max_tokens"

@@ -30,6 +30,7 @@ from tierline.services.calls import CallBook
 from tierline.services.circuits import Circuits
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.settle import settle
+from tierline.services.trace import TracedBook
 from tierline.settings import Settings
 from tierline.storage import claims
 from tierline.storage.claims import Claim, Ended
@@ -122,7 +123,8 @@ class Executor:
         feature = self._feature(taken.feature_version_id)
         tier = feature.tiers[taken.tier_index]
         self.leases.until(taken.token, _most_s(feature, tier))
-        book = CallBook(self.pool, taken, tier, self.circuits, keep_on=self._keep_on)
+        kind = TracedBook if taken.draft else CallBook
+        book = kind(self.pool, taken, tier, self.circuits, keep_on=self._keep_on)
         try:
             outcome, ended = self._answer(book, feature, tier, taken, started)
             transition = settle(
@@ -204,6 +206,7 @@ class Executor:
             understood=judgement.verdict in UNDERSTOOD and answered.failed_step is None,
             repaired=judgement.repaired,
             confidence=answered.confidence,
+            trace=book.trace if isinstance(book, TracedBook) else None,
         )
         if judgement.verdict is Verdict.PASSED:
             return Passed(), ended

@@ -229,6 +229,23 @@ class Submitter:
             if known is not None:
                 return known if known.job_id != job_id else replace(known, replayed=False)
 
+    async def submit_draft(
+        self, account_id: int, draft_id: int, input: JSON, *, most_queued: int | None = None
+    ) -> Submitted:
+        """Write a job of a draft. Raises NotFound, InvalidInput and LimitReached as `submit`."""
+        version = await again(self._pool, lambda c: features.draft_version_async(c, draft_id))
+        if version is None:
+            raise NotFound(f"there is no draft {draft_id}")
+        feature = version.feature
+        known = _Known(version, schema_check(feature.input_schema), first_tier(feature))
+        problems = _problems(known.check, input)
+        if problems:
+            raise InvalidInput(problems)
+        asked = Asked(feature.name, input)
+        new = replace(_new_job(new_id(), account_id, asked, known, None, None), draft=True)
+        created_at = await self._write(new, most_queued)
+        return Submitted(new.job_id, _fresh_row(new, version, created_at))
+
     async def retry(
         self,
         account_id: int,
@@ -249,6 +266,8 @@ class Submitter:
             raise Conflict(
                 f"the job is {status}: only one that failed, expired or was cancelled is retried"
             )
+        if row["draft"]:
+            raise Conflict("the job tried a draft: try it again")
         if row["input_removed_at"] is not None:
             raise Conflict("the job's input was removed: submit it anew")
         asked = Asked(

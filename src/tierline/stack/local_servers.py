@@ -19,6 +19,8 @@ from tierline.stack.llama_server import KEY_VARIABLE, cores
 from tierline.stack.models import LocalModel
 from tierline.stack.ports import free_port
 
+TRIED_S = 3600.0  # how long a draft that was tried keeps its model starting with `up`
+
 
 @dataclass(frozen=True)
 class LocalServer:
@@ -95,7 +97,10 @@ def environment(servers: list[LocalServer], key: str) -> Mapping[str, str]:
 
 
 def named_by_features(database_url: str) -> set[str]:
-    """The local models that an applied feature names; none while the database does not answer."""
+    """The local models that a feature names, applied or lately tried.
+
+    None while the database does not answer.
+    """
     import psycopg
 
     from tierline.storage import features
@@ -105,6 +110,7 @@ def named_by_features(database_url: str) -> set[str]:
     try:
         with psycopg.connect(psycopg_url(database_url), **parameters) as connection:
             documents = [one.document for one in features.current_versions(connection)]
+            documents += features.draft_documents(connection, TRIED_S)
     except psycopg.Error:
         return set()
     models_named = (

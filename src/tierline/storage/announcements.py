@@ -22,6 +22,9 @@ JOB_LISTENERS = (
     " JOIN job_requests r ON r.job_id = j.id"
     " WHERE j.id = %(id)s AND r.webhook_url IS NOT NULL UNION ALL"
     + _ENDPOINTS.format(source="jobs")
+    # Whoever tries a draft looks at it; the account's receivers know nothing of such a feature.
+    + " AND NOT EXISTS (SELECT FROM feature_versions v"
+    " WHERE v.id = s.feature_version_id AND v.version < 0)"
 )
 
 BATCH_LISTENERS = (

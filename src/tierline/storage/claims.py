@@ -60,6 +60,7 @@ class Claim:
     earlier: EarlierAnswer | None
     first_call: FirstCall
     hooked: bool  # somebody is to be told how it ends
+    draft: bool  # of a version that is tried, not applied
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Ended:
     understood: bool = False  # whether `output` means anything
     repaired: bool | None = None
     confidence: float | None = None
+    trace: Any = None  # JSON, of a draft's job: its calls' messages and texts
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
     coalesce(extract(epoch FROM clock_timestamp() - j.held_since), 0)::float8 AS held_s,
     j.batch_id IS NOT NULL AS backfill, j.cancel_requested_at IS NOT NULL AS cancel_requested,
     extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
-    r.input, {HOOKED_SQL} AS hooked,
+    r.input, {HOOKED_SQL} AS hooked, f.version < 0 AS draft,
     f.first_calls -> j.tier AS first_call,
     e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason, e.text AS e_text
 FROM {{source}} j
@@ -218,8 +220,8 @@ WITH done AS (
         confidence = %(confidence)s
     FROM done WHERE a.job_id = done.id AND a.number = %(attempt)s
 ), answered AS (
-    INSERT INTO answers (job_id, attempt, text, output)
-    SELECT done.id, %(attempt)s, %(text)s, %(output)s::json FROM done
+    INSERT INTO answers (job_id, attempt, text, output, trace)
+    SELECT done.id, %(attempt)s, %(text)s, %(output)s::json, %(trace)s::json FROM done
     WHERE %(text)s::text IS NOT NULL
 ), settled AS ({_SETTLE})
 SELECT count(*) FROM done
@@ -342,6 +344,7 @@ def finish(
             "confidence": ended.confidence,
             "text": ended.text,
             "output": json.dumps(ended.output) if ended.understood else None,
+            "trace": None if ended.trace is None else json.dumps(ended.trace),
             **settled.parameters(),
         },
     ).fetchone()

@@ -1,6 +1,7 @@
 """Feature versions: immutable once written, so what was read once holds for ever.
 
-`features` says which version new jobs get; changing it is the only update here.
+`features` says which version new jobs get. A version below 0 is a draft, which only its own jobs
+use.
 """
 
 import json
@@ -23,9 +24,12 @@ WHERE f.name = %s
 """
 
 
+_COLUMNS = "id, name, version, source, document, fingerprint, applied_at"
+
+
 @dataclass(frozen=True)
 class CurrentVersion:
-    """The version of a feature that new jobs get."""
+    """The version of a feature that new jobs get; of a draft, its own jobs."""
 
     id: int
     version: int
@@ -140,9 +144,9 @@ def add_version(
             connection,
             "INSERT INTO feature_versions"
             " (name, version, document, source, fingerprint, first_calls)"
-            " SELECT %(name)s, coalesce(max(version), 0) + 1, %(document)s, %(source)s,"
+            " SELECT %(name)s, greatest(max(version), 0) + 1, %(document)s, %(source)s,"
             " %(fingerprint)s, %(first_calls)s FROM feature_versions WHERE name = %(name)s"
-            " RETURNING id, name, version, source, document, fingerprint, applied_at",
+            f" RETURNING {_COLUMNS}",
             {
                 "name": feature.name,
                 "document": json.dumps(feature.to_dict()),
@@ -157,6 +161,63 @@ def add_version(
             (feature.name, added.id),
         )
     return added, True
+
+
+def add_draft(connection: Connection[Any], feature: Feature, source: str) -> StoredVersion:
+    """`feature` as a version that new jobs do not get: the one of the same document, or a new one.
+
+    Its number counts down from -1. Its time is that of the last call here.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (APPLY_LOCK,))
+        parameters = {
+            "name": feature.name,
+            "document": json.dumps(feature.to_dict()),
+            "source": source,
+            "fingerprint": feature.fingerprint(),
+            "first_calls": json.dumps(first_calls(feature)),
+        }
+        kept = _stored(
+            connection,
+            "UPDATE feature_versions SET applied_at = clock_timestamp(), source = %(source)s"
+            " WHERE name = %(name)s AND fingerprint = %(fingerprint)s AND version < 0"
+            f" RETURNING {_COLUMNS}",
+            parameters,
+        )
+        if kept:
+            return kept[0]
+        return _stored(
+            connection,
+            "INSERT INTO feature_versions"
+            " (name, version, document, source, fingerprint, first_calls)"
+            " SELECT %(name)s, least(min(version), 0) - 1, %(document)s, %(source)s,"
+            " %(fingerprint)s, %(first_calls)s FROM feature_versions WHERE name = %(name)s"
+            f" RETURNING {_COLUMNS}",
+            parameters,
+        )[0]
+
+
+async def draft_version_async(
+    connection: AsyncConnection[Any], version_id: int
+) -> CurrentVersion | None:
+    """A draft's version, for its jobs; None when there is none of that id."""
+    row = await (
+        await connection.execute(
+            "SELECT id, version, document FROM feature_versions WHERE id = %s AND version < 0",
+            (version_id,),
+        )
+    ).fetchone()
+    return None if row is None else CurrentVersion(row[0], row[1], Feature.from_dict(row[2]))
+
+
+def draft_documents(connection: Connection[Any], within_s: float) -> list[Mapping[str, JSON]]:
+    """The documents of the drafts that somebody tried in the last seconds."""
+    rows = connection.execute(
+        "SELECT document FROM feature_versions WHERE version < 0"
+        " AND applied_at > clock_timestamp() - make_interval(secs => %s)",
+        (within_s,),
+    )
+    return [document for (document,) in rows]
 
 
 def _stored(

@@ -65,7 +65,7 @@ LIST = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs=_PAGE)} ORDER BY j.seq DESC"
 
 ATTEMPTS = """
 SELECT a.number, a.tier, a.queue, a.worker, a.routing, a.started_at, a.ended_at, a.latency_s,
-    a.verdict, a.reason, a.model, a.repaired, a.confidence, w.text AS answer, w.output,
+    a.verdict, a.reason, a.model, a.repaired, a.confidence, w.text AS answer, w.output, w.trace,
     j.output_removed_at,
     j.status = 'in_progress' AND j.attempts = a.number AS running
 FROM attempts a
@@ -82,7 +82,7 @@ FROM calls WHERE job_id = %s ORDER BY attempt, number
 """
 
 REQUEST = """
-SELECT v.name AS feature, j.status, j.input_removed_at, r.input, r.metadata,
+SELECT v.name AS feature, v.version < 0 AS draft, j.status, j.input_removed_at, r.input, r.metadata,
     r.webhook_url, r.user_key, r.session_key,
     extract(epoch FROM j.deadline_at - j.created_at)::float8 AS deadline_s
 FROM jobs j JOIN job_requests r ON r.job_id = j.id

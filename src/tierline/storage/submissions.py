@@ -22,6 +22,11 @@ current AS (
     SELECT 1 FROM features WHERE name = %(feature)s AND version_id = %(version_id)s
 )"""
 
+_DRAFT = """
+current AS (
+    SELECT 1 FROM feature_versions WHERE id = %(version_id)s AND version < 0
+)"""
+
 _KEY = """
 key AS (
     INSERT INTO idempotency_keys (account_id, key, job_id, payload_hash)
@@ -47,6 +52,7 @@ SELECT EXISTS (SELECT FROM current), (SELECT created_at FROM job)
 """
 
 SUBMIT = f"WITH {_CURRENT}, {_JOB.format(source='current')}"
+SUBMIT_DRAFT = f"WITH {_DRAFT}, {_JOB.format(source='current')}"
 SUBMIT_WITH_KEY = f"WITH {_CURRENT}, {_KEY}, {_JOB.format(source='key')}"
 
 KEY_HOLDER = "SELECT job_id, payload_hash FROM idempotency_keys WHERE account_id = %s AND key = %s"
@@ -71,6 +77,7 @@ class NewJob:
     deadline_s: float | None = None  # from the insert on
     key: str | None = None  # Idempotency-Key
     payload_hash: bytes | None = None  # of what was asked; set with `key`
+    draft: bool = False  # its version is one; without a key
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,8 @@ async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
         "metadata": None if new.metadata is None else json.dumps(new.metadata, ensure_ascii=False),
     }
     statement = SUBMIT if new.key is None else SUBMIT_WITH_KEY
+    if new.draft:
+        statement = SUBMIT_DRAFT
     row = await (await connection.execute(statement, parameters)).fetchone()
     assert row is not None, "a SELECT of two expressions gives one row"
     return Taken(stale=not row[0], created_at=row[1])

@@ -108,7 +108,7 @@ feature_versions = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("name", Text, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("version", Integer, nullable=False, comment="from 1; a draft's counts down from -1"),
     Column("document", JSONB, nullable=False, comment="Feature.to_dict()"),
     Column("source", Text, nullable=False, comment="the YAML as it was applied"),
     Column("fingerprint", Text, nullable=False, comment="SHA-256 of the canonical document"),
@@ -351,6 +351,11 @@ answers = Table(
     Column("attempt", Integer, nullable=False),
     Column("text", Text, nullable=False, comment="as the model gave it"),
     Column("output", JSON, comment="as it was understood; null where it was not"),
+    Column(
+        "trace",
+        JSON,
+        comment="of a draft's job: each call's messages and what the model gave",
+    ),
     PrimaryKeyConstraint("job_id", "attempt"),
 )
 

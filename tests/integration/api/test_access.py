@@ -96,6 +96,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/features"): Row(ALL, READ),
     ("post", "/v1/features"): Row(ALL, ADMIN, content=YAML, kind="application/yaml"),
     ("get", "/v1/features/{name}"): Row(ALL, READ),
+    ("post", "/v1/drafts"): Row(ALL, ADMIN, content=YAML, kind="application/yaml"),
+    ("post", "/v1/drafts/{draft_id}/jobs"): Row(ALL, ADMIN, {"input": {"text": "whose?"}}),
     ("get", "/v1/models"): Row(ALL, READ),
     ("get", "/v1/prices"): Row(ALL, READ),
     ("post", "/v1/prices"): Row(ALL, ADMIN, PRICE),
@@ -157,6 +159,9 @@ class Things:
                 f"/v1/webhook-endpoints/{self._endpoint()}/test"
             ).json()["id"],
             "key_id": lambda: create_key(self._rows, "default").row["id"],
+            "draft_id": lambda: self._api.post(
+                "/v1/drafts", content=YAML, headers={"Content-Type": "application/yaml"}
+            ).json()["id"],
             "number": lambda: 1,
             "name": lambda: "default",  # an account's, and below a feature's
         }

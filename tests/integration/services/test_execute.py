@@ -16,6 +16,7 @@ from tierline.services import settle as settling
 from tierline.services.batch import Opening, open_batch, take_part
 from tierline.services.cancel import cancel
 from tierline.storage.batches import close_as_cancelled
+from tierline.storage.features import add_draft
 
 RIGHT = '{"amount": 12.5}'
 PRICED = """
@@ -443,3 +444,28 @@ def test_joined_steps_are_the_answer_and_cost_no_call_more(bench: Bench) -> None
     bench.run(job)
     assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == {"amount": 12.5}
     assert [purpose for purpose, _, _ in bench.calls(job)] == ["step"]
+
+
+def test_a_drafts_job_keeps_what_was_said_to_its_models_and_no_other_does(bench: Bench) -> None:
+    answers = iter(["12,50 EUR", '{"amount": 12.5}', "no idea\x00", RIGHT])
+    bench.server.answer = lambda _: next(answers)
+    _, feature = bench.apply(slm=STEPS)
+    with bench.pool.connection() as connection:
+        draft = add_draft(connection, feature, "").id
+    job = bench.submit(draft)
+    bench.run(job, 2)
+    first, second = (
+        trace
+        for (trace,) in bench.all(
+            "SELECT trace FROM answers WHERE job_id = %s ORDER BY attempt", job
+        )
+    )
+    assert [said["purpose"] for said in first] == ["step", "step", "answer"]
+    assert [said["text"] for said in first] == ["12,50 EUR", '{"amount": 12.5}', "no idea\ufffd"]
+    assert first[1]["messages"] == bench.server.calls[-3].body["messages"]
+    assert [said["model"] for said in second] == ["large-2026"]
+    plain, _ = bench.apply()
+    bench.server.answer = by_model(small=RIGHT)
+    job = bench.submit(plain)
+    bench.run(job)
+    assert bench.one("SELECT trace FROM answers WHERE job_id = %s", job) is None

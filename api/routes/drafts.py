@@ -1,0 +1,96 @@
+"""/v1/drafts: trying a feature file before it is applied. For administrators."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import schemas as shapes
+from api.auth import Admin
+from api.bodies import answer, body_of, read_json, read_model
+from api.problems import documented
+from api.routes.features import FILE_BODY, read_file, summary
+from api.routes.jobs import SUBMIT_ANSWERS, Prefer, taken
+from api.state import Shared
+from tierline.errors import NotFound
+from tierline.services.drafts import Draft, keep_draft
+from tierline.views import when
+
+router = APIRouter(prefix="/v1/drafts", tags=["features"])
+
+MAX_ID = 2**63 - 1
+
+
+class DraftJob(BaseModel):
+    """One input to try."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    input: Any = Field(description="fits the draft's input schema")
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Keep a feature file as a draft",
+    responses={
+        201: shapes.documented("Kept; the same file again is the same draft", "Draft"),
+        **documented(400, 401, 403, 413, 415, 422, 503),
+    },
+    openapi_extra=FILE_BODY,
+)
+async def post_draft(
+    request: Request,
+    _: Admin,
+    state: Shared,
+    tier: Annotated[
+        str | None, Query(max_length=63, description="with this tier alone; every tier unless said")
+    ] = None,
+) -> Response:
+    """A version that only its own jobs use. Nothing changes for anybody else."""
+    text = await read_file(request)
+
+    def keep() -> Draft:
+        with state.cold_pool.connection() as connection:
+            return keep_draft(connection, text, tier)
+
+    draft = await asyncio.to_thread(keep)
+    body = {
+        **summary(draft.feature),
+        "id": str(draft.version.id),
+        "version": draft.version.version,
+        "applied_at": when(draft.version.applied_at),
+        "warnings": list(draft.warnings),
+    }
+    return answer(body, 201)
+
+
+@router.post(
+    "/{draft_id}/jobs",
+    status_code=202,
+    summary="Submit a job of a draft",
+    responses={**SUBMIT_ANSWERS, **documented(400, 401, 403, 404, 413, 415, 422, 503)},
+    openapi_extra=body_of(DraftJob, {"input": {"text": "Order ZK-4410 is late."}}),
+)
+async def submit_draft_job(
+    draft_id: Annotated[str, Path(description="the draft's id")],
+    request: Request,
+    caller: Admin,
+    state: Shared,
+    prefer: Prefer = None,
+) -> Response:
+    """It runs on the queues as any job, is paid for by the key's account, and tells no endpoint.
+
+    Its attempts have a `trace`: each call's prompt and what the model gave.
+    """
+    given = read_model(DraftJob, await read_json(request, state.settings.max_json_depth))
+    if not draft_id.isascii() or not draft_id.isdigit() or int(draft_id) > MAX_ID:
+        raise NotFound(f"there is no draft {draft_id[:80]!r}")
+    submitted = await state.submitter.submit_draft(
+        caller.account_id,
+        int(draft_id),
+        given.input,
+        most_queued=caller.limits.max_queued_jobs,
+    )
+    return await taken(state, caller, submitted, prefer)
