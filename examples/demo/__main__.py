@@ -55,7 +55,7 @@ class RunState:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--frontier", default="", help="a paid second tier, as openai:gpt-5")
+    parser.add_argument("--frontier", default="", help="a paid second tier, as openai:gpt-6.1-sol")
     parser.add_argument("--larger", default="", help="0: do without the larger local model")
     parser.add_argument("--every", type=int, default=1, help="only every n-th input: a short run")
     parser.add_argument("--home", type=Path, default=Path(".tierline-demo"))

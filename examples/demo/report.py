@@ -16,7 +16,7 @@ from examples.demo.second_tier import SecondTier
 from tierline.features.model import ModelRef, Price
 from tierline.pricing import Asked, list_price, price_of
 
-ASSUMED = "openai:gpt-5"  # whose public price stands in for a frontier model's, where none was paid
+ASSUMED = "openai:gpt-6.1-sol"  # its list price stands in where no frontier model was paid
 
 
 def print_report(

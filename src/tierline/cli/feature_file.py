@@ -61,7 +61,7 @@ tiers:
     # reask: true                       # one corrective question on this tier before moving on
   # The second tier, "running deeper analysis…" to whoever waits. Take one of these:
   # - name: frontier
-  #   models: [openai:gpt-5]            # needs OPENAI_API_KEY; OPENAI_BASE_URL for other servers
+  #   models: [openai:gpt-6.1-sol]      # needs OPENAI_API_KEY; OPENAI_BASE_URL for other servers
   #   max_tokens: 200
   #   timeout_s: 60
   # - name: frontier

@@ -20,6 +20,7 @@ Routing = Literal["slm_first", "slm_only", "frontier_only"]
 OnBlocked = Literal["fail", "return_unverified"]
 Signal = Literal["label_logprob", "agreement"]
 
+CLASS = "class"  # in a provider's place: any model of that class, chosen when it is applied
 DEEPER_LABEL = "running deeper analysis…"  # what a caller is shown while a later tier works
 SAMPLE_TEMPERATURE = 0.7  # samples at 0 would be one answer repeated
 
@@ -34,12 +35,22 @@ class ModelRef:
     def __str__(self) -> str:
         return f"{self.provider}:{self.model}"
 
+    @property
+    def wanted_class(self) -> str | None:
+        """The class of `class:small`, which asks for a model instead of naming one; else None.
+
+        Applying the feature puts an exact id in its place, so that no job ever meets one.
+        """
+        return self.model if self.provider == CLASS else None
+
     @classmethod
     def parse(cls, text: str) -> "ModelRef":
         """`provider:model`; the model's own name may hold colons. Raises ValueError."""
         provider, colon, model = text.partition(":")
         if not (colon and provider and model) or text != text.strip():
-            raise ValueError(f"a model is named provider:model, such as openai:gpt-5, not {text!r}")
+            raise ValueError(
+                f"a model is named provider:model, such as openai:gpt-6.1-sol, not {text!r}"
+            )
         return cls(provider, model)
 
 
@@ -134,6 +145,7 @@ class Feature:
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
     retention: Retention | None = None  # None: what its jobs hold is kept for good
+    residency: tuple[str, ...] = ()  # regions in which its models may run; empty: anywhere
 
     @property
     def plain_text(self) -> bool:
@@ -220,6 +232,8 @@ class Feature:
             }
         if self.retention is not None:
             found["retention"] = self.retention.to_dict()
+        if self.residency:
+            found["residency"] = list(self.residency)
         return found
 
     @classmethod
@@ -241,6 +255,7 @@ class Feature:
             },
             on_blocked=cast(OnBlocked, data["on_blocked"]),
             retention=Retention.from_dict(data["retention"]) if "retention" in data else None,
+            residency=tuple(data.get("residency", ())),
         )
 
     def fingerprint(self) -> str:

@@ -25,12 +25,14 @@ from tierline.yaml_lines import Document, read_yaml
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MAX_DESCRIPTION = 2_000  # characters
+MAX_REGIONS = 20
+_REGION = re.compile(r"[a-z][a-z0-9-]{1,19}")
 MAX_INSTRUCTIONS = 50_000  # characters; no prompt of a narrow task comes near
 
 _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
-    *("routing", "status_label", "on_blocked", "retention"),
+    *("routing", "status_label", "on_blocked", "retention", "residency"),
 )
 
 _ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_only")
@@ -105,6 +107,7 @@ def _read(
         status_labels=labels,
         on_blocked=on_blocked,
         retention=read_retention(reading, top["retention"]) if "retention" in top else None,
+        residency=_residency(reading, top["residency"]) if "residency" in top else (),
     )
     refuse_doubtful_joins(reading, feature)
     return feature
@@ -119,6 +122,17 @@ def _name(reading: Reading, value: JSON) -> str:
             "63 long",
         )
     return name
+
+
+def _residency(reading: Reading, value: JSON) -> tuple[str, ...]:
+    path = ("residency",)
+    found = []
+    for index, item in enumerate(reading.items(value, path, 1, MAX_REGIONS)):
+        region = reading.text(item, (*path, index), 20)
+        if region and not _REGION.fullmatch(region):
+            reading.problem((*path, index), "a region is named in small letters, such as eu")
+        found.append(region)
+    return tuple(dict.fromkeys(found))
 
 
 def _line(problem: Problem) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
+from tierline.catalogue import CLASSES
 from tierline.checks.labels import closed_set, indistinct
 from tierline.checks.schema import Schema
 from tierline.features.model import (
@@ -149,7 +150,11 @@ def _read_models(
         except ValueError as error:
             reading.problem(here, str(error))
             continue
-        if known_providers is not None and ref.provider not in known_providers:
+        if ref.wanted_class is not None:
+            if ref.model not in CLASSES:
+                known = ", ".join(CLASSES)
+                reading.problem(here, f"there is no class {short(ref.model)}: one of {known}")
+        elif known_providers is not None and ref.provider not in known_providers:
             hint = near(ref.provider, known_providers)
             reading.problem(here, f"unknown provider {short(ref.provider)}{hint}")
         if ref in found:

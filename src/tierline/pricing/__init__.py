@@ -5,16 +5,27 @@ command that writes the public ones. A price that nobody knows is None, and so i
 depends on it; never 0.
 """
 
-from tierline.pricing.in_force import Asked, OwnPrices, list_price, price_of
+from tierline.pricing.in_force import (
+    SELLERS,
+    Asked,
+    OwnPrices,
+    at_sellers,
+    host_of,
+    list_price,
+    price_of,
+)
 from tierline.pricing.price import FREE, LongContext, Price, cost_usd
 
 __all__ = [
     "FREE",
+    "SELLERS",
     "Asked",
     "LongContext",
     "OwnPrices",
     "Price",
+    "at_sellers",
     "cost_usd",
+    "host_of",
     "list_price",
     "price_of",
 ]

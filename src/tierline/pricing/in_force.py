@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 from tierline.pricing.listed import STANDARD, is_listed, listed
 from tierline.pricing.price import FREE, Price
-from tierline.settings import Settings, settings
+from tierline.settings import settings
 
 if TYPE_CHECKING:
     from tierline.features import ModelRef
 
 _PLAIN = frozenset({"", "default", "standard"})  # what providers call a call of no service tier
+
+
+VERTEX = "aiplatform.googleapis.com"
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,13 @@ class Seller:
     host: str
 
 
-SELLERS: Mapping[str, Seller] = {"openai": Seller("openai", "api.openai.com")}
+SELLERS: Mapping[str, Seller] = {
+    "anthropic": Seller("anthropic", "api.anthropic.com"),
+    "gemini": Seller("google", "generativelanguage.googleapis.com"),
+    "mistral": Seller("mistral", "api.mistral.ai"),
+    "openai": Seller("openai", "api.openai.com"),
+    "vertex": Seller("google", VERTEX),
+}
 """By provider. A price holds at the seller's own address only: another server behind the same
 setting is not bound by it, and a regional address may have a surcharge."""
 
@@ -70,9 +79,9 @@ def price_of(
             break
     if ref.provider == "local":
         return FREE
-    seller = SELLERS.get(ref.provider)
-    if seller is None or _host(ref.provider, settings()) != seller.host:
+    if not at_sellers(ref.provider):
         return None
+    seller = SELLERS[ref.provider]
     if asked.answered and is_listed(seller.name, asked.answered):
         # The seller bills what answered, which it may have put in the place of what was asked.
         return listed(seller.name, asked.answered, asked.at, terms)
@@ -85,6 +94,19 @@ def list_price(ref: "ModelRef", at: datetime) -> Price | None:
     return None if seller is None else listed(seller.name, ref.model, at)
 
 
-def _host(provider: str, found: Settings) -> str | None:
-    base_url = getattr(found, f"{provider}_base_url", None)
-    return None if base_url is None else urlsplit(base_url).hostname
+def host_of(provider: str) -> str | None:
+    """The host that the provider's calls go to; None where the settings name none."""
+    found = settings()
+    base_url: str | None = getattr(found, f"{provider}_base_url", None)
+    if base_url is not None:
+        return urlsplit(base_url).hostname
+    if provider == "vertex":
+        location = getattr(found, "google_cloud_location", "global")
+        return VERTEX if location == "global" else f"{location}-{VERTEX}"
+    return None
+
+
+def at_sellers(provider: str) -> bool:
+    """Whether the provider's calls go to the seller's own global address."""
+    seller = SELLERS.get(provider)
+    return seller is not None and host_of(provider) == seller.host

@@ -4,6 +4,7 @@ What is only missing around it (a key, a price) is a warning: it can change any 
 right without it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,13 +12,18 @@ from typing import Any
 from psycopg import Connection
 
 from tierline import providers
+from tierline.errors import FeatureError, Problem
 from tierline.features import Feature, Retention, parse_feature
 from tierline.json_text import JSON
 from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.services.choose import Chosen, choose_models
+from tierline.services.fit import objections
 from tierline.storage import features, prices
 from tierline.storage.features import StoredVersion
 from tierline.storage.notify import FEATURES
+from tierline.yaml_lines import Path, pointer, read_yaml
 
+MOST_REASONS = 8  # of what stands in the way of a class: enough to act on
 SOURCE = "feature"  # what problems call a text that came without a file name
 
 
@@ -37,11 +43,17 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
     Running jobs keep the version that they began with.
     """
     feature = parse_feature(text, SOURCE, providers.known_providers())
+    now = datetime.now(UTC)
+    own = prices.own_prices(connection)
+    feature, chosen = choose_models(feature, own, now)
+    doubts = refuse_unfit(feature, chosen, text, now)
     present = features.stored_version(connection, feature.name)
     before = None if present is None else Feature.from_dict(present.document)
     warnings = (
+        *(_said(one) for one in chosen),
+        *doubts,
         *missing_around(feature),
-        *unpriced(feature, prices.own_prices(connection)),
+        *unpriced(feature, own),
         *kept_shorter(before, feature),
     )
     if dry_run:
@@ -51,6 +63,46 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
     if changed:
         connection.execute(f"NOTIFY {FEATURES}")
     return Applied(feature, version, changed, warnings)
+
+
+def refuse_unfit(feature: Feature, chosen: Sequence[Chosen], text: str, now: datetime) -> list[str]:
+    """What speaks against the feature's models without making them useless, a line each.
+
+    Raises FeatureError, with lines of the file, for a class that no model stands for and for models
+    that cannot do what the feature asks.
+    """
+    document = read_yaml(text, SOURCE)
+    refused: list[Problem] = []
+    doubts: list[str] = []
+
+    def refuse(path: Path, message: str) -> None:
+        refused.append(Problem(message, pointer(path), document.line(path), SOURCE))
+
+    for one in chosen:
+        if one.model is None:
+            why = "; ".join(one.why_not[:MOST_REASONS]) or "the catalogue has none"
+            refuse(one.path, f"no model of the class {one.wanted} can be used here: {why}")
+    for number, tier in enumerate(feature.tiers):
+        for place, model in enumerate(tier.models):
+            if model.wanted_class is not None:
+                continue
+            for objection in objections(feature, tier, model, now.date()):
+                if objection.refused:
+                    refuse(("tiers", number, "models", place), objection.message)
+                else:
+                    doubts.append(f"tier {tier.name}: {objection.message}")
+    if refused:
+        raise FeatureError(refused)
+    return doubts
+
+
+def _said(one: Chosen) -> str:
+    assert one.price is not None, "a class that no model stands for is refused"
+    paid, made = one.price.input_usd_per_mtok, one.price.output_usd_per_mtok
+    return (
+        f"class:{one.wanted} is {one.model} in this version, at ${paid} in and ${made} out per "
+        "million tokens"
+    )
 
 
 def missing_around(feature: Feature) -> list[str]:
