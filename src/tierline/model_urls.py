@@ -4,9 +4,11 @@ A URL here names a place and nothing else. Credentials have settings of their ow
 shown; in a URL they would end in error texts, logs and process lists. So no message repeats one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+NAMED = re.compile(r"[a-z][a-z0-9-]{0,39}")
 ANY = ""  # the key of a server that takes every model
 
 
@@ -43,4 +45,24 @@ def local_urls(setting: str | None) -> Mapping[str, Sequence[str]]:
             urls.setdefault(model, []).append(check_model_url(url))
         except ValueError as error:
             raise ValueError(f"entry {number}, a URL or model=URL: {error}") from None
+    return urls
+
+
+def named_urls(setting: str | None) -> Mapping[str, str]:
+    """Name → URL, from `name=url` entries separated by commas, each name once.
+
+    Raises ValueError, naming the entry by its number.
+    """
+    urls: dict[str, str] = {}
+    parts = [part.strip() for part in (setting or "").split(",")]
+    for number, part in enumerate((part for part in parts if part), start=1):
+        name, equals, url = (piece.strip() for piece in part.partition("="))
+        if not equals or not NAMED.fullmatch(name):
+            raise ValueError(f"entry {number} is not name=URL, with a name such as my-server")
+        if name in urls:
+            raise ValueError(f"entry {number} gives a name twice")
+        try:
+            urls[name] = check_model_url(url)
+        except ValueError as error:
+            raise ValueError(f"entry {number}: the URL {error}") from None
     return urls

@@ -10,30 +10,21 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from tierline.errors import UsageError
 from tierline.limits import Limits
-from tierline.model_urls import check_model_url, local_urls
+from tierline.provider_settings import ProviderSettings
 
 Network = IPv4Network | IPv6Network
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     model_config = SettingsConfigDict(env_prefix="TIERLINE_", extra="ignore")
 
     # Where things are
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
-
-    # Providers, by the names that their own clients read
-    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
-    openai_base_url: str = Field(
-        default="https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL"
-    )
-    local_url: str | None = None  # TIERLINE_LOCAL_URL: the local llama.cpp server, up to /v1
-    local_api_key: SecretStr | None = None  # TIERLINE_LOCAL_API_KEY
-    max_answer_bytes: int = 4 * 1024 * 1024  # a longer answer of a model server is an error
 
     # The road of a job
     lease_s: float = 15.0  # a worker's beat unseen for this long loses its jobs; > 3 beats, < 30
@@ -76,19 +67,8 @@ class Settings(BaseSettings):
 
     @field_validator("max_jobs_in_progress", mode="before")
     @classmethod
-    def _none(cls, value: object) -> object:
+    def _no_limit(cls, value: object) -> object:
         return None if value == "" else value
-
-    @field_validator("openai_base_url")
-    @classmethod
-    def _plain(cls, value: str) -> str:
-        return check_model_url(value)
-
-    @field_validator("local_url")
-    @classmethod
-    def _plain_each(cls, value: str | None) -> str | None:
-        local_urls(value)
-        return value
 
     @field_validator("webhook_allow", mode="before")
     @classmethod

@@ -50,6 +50,8 @@ class Call:
     key: str | None
     body: Json
     connection: int
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)  # by lower-case name
 
     @property
     def model(self) -> str:
@@ -142,9 +144,9 @@ class ModelServer:
             for name, _, value in (line.partition(":") for line in lines if line)
         }
         body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
-        call = Call(
-            next(self._ids), request_line.split()[1], headers.get("authorization"), body, connection
-        )
+        method, path, _ = request_line.split()
+        key = headers.get("authorization")
+        call = Call(next(self._ids), path, key, body, connection, method, headers)
         self.calls.append(call)
         answer = self.answer(body)
         reply = Reply(text=answer) if isinstance(answer, str) else answer

@@ -7,14 +7,24 @@ import threading
 from collections.abc import Callable, Mapping
 
 from tierline.errors import UsageError
+from tierline.features import ModelRef
+from tierline.providers.azure import Azure
 from tierline.providers.local import Local
-from tierline.providers.openai_chat import OpenAIChat
-from tierline.providers.types import Completion, CompletionRequest, Provider
+from tierline.providers.mistral import Mistral
+from tierline.providers.ollama import Ollama
+from tierline.providers.openai import OpenAI
+from tierline.providers.self_hosted import llama_cpp, named, vllm
+from tierline.providers.types import Capabilities, Completion, CompletionRequest, Provider
 from tierline.settings import Settings, settings
 
 PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
+    "azure": Azure,
+    "llamacpp": llama_cpp,
     "local": Local,
-    "openai": OpenAIChat,
+    "mistral": Mistral,
+    "ollama": Ollama,
+    "openai": OpenAI,
+    "vllm": vllm,
 }
 
 _made: dict[str, Provider] = {}
@@ -22,8 +32,8 @@ _lock = threading.Lock()
 
 
 def known_providers() -> tuple[str, ...]:
-    """Their names."""
-    return tuple(PROVIDERS)
+    """Their names, those of the operator's own servers too."""
+    return tuple(_all())
 
 
 def provider(name: str) -> Provider:
@@ -31,11 +41,25 @@ def provider(name: str) -> Provider:
     with _lock:
         found = _made.get(name)
         if found is None:
-            if name not in PROVIDERS:
-                known = ", ".join(PROVIDERS)
+            makers = _all()
+            if name not in makers:
+                known = ", ".join(makers)
                 raise UsageError(f"there is no provider {name!r}: choose from {known}")
-            found = _made[name] = PROVIDERS[name](settings())
+            found = _made[name] = makers[name](settings())
         return found
+
+
+def _all() -> Mapping[str, Callable[[Settings], Provider]]:
+    own = named(settings())
+    taken = ", ".join(own.keys() & PROVIDERS.keys())
+    if taken:
+        raise UsageError(f"settings: TIERLINE_OPENAI_COMPATIBLE: the name {taken} has a meaning")
+    return {**PROVIDERS, **own}
+
+
+def capabilities(model: ModelRef) -> Capabilities:
+    """What the model can do at its provider, as far as is known."""
+    return provider(model.provider).capabilities(model.model)
 
 
 def configured(name: str) -> str | None:
@@ -51,4 +75,13 @@ def close() -> None:
         _made.clear()
 
 
-__all__ = ["Completion", "CompletionRequest", "Provider", "close", "configured", "provider"]
+__all__ = [
+    "Capabilities",
+    "Completion",
+    "CompletionRequest",
+    "Provider",
+    "capabilities",
+    "close",
+    "configured",
+    "provider",
+]

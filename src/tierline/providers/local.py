@@ -6,12 +6,17 @@ several servers, or one URL for every model.
 
 from tierline.model_urls import ANY, local_urls
 from tierline.providers.balanced import Balanced
-from tierline.providers.openai_chat import chat_body, read_completion
+from tierline.providers.chat_completions import body_of, read_completion
+from tierline.providers.self_hosted import LLAMA_CPP, LLAMA_CPP_CAN
 from tierline.providers.transport import Transport
-from tierline.providers.types import CallFailed, Cause, Completion, CompletionRequest
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Cause,
+    Completion,
+    CompletionRequest,
+)
 from tierline.settings import Settings
-
-MOST_LOGPROBS = 500
 
 
 class Local:
@@ -28,14 +33,17 @@ class Local:
     def missing(self) -> str | None:
         return None if self._servers else "TIERLINE_LOCAL_URL is not set: no local model runs"
 
+    def capabilities(self, model: str) -> Capabilities:  # noqa: ARG002 - one kind of server
+        return LLAMA_CPP_CAN
+
     def complete(self, request: CompletionRequest) -> Completion:
         servers = self._servers.get(request.model.model) or self._servers.get(ANY)
         if servers is None:
             reason = self.missing() or f"no local server runs {request.model.model}"
             raise CallFailed(Cause.NOT_CONFIGURED, reason)
-        body = chat_body(request, most_logprobs=MOST_LOGPROBS)
+        body = body_of(request, LLAMA_CPP, LLAMA_CPP_CAN)
         reply = servers.post("chat/completions", body, request.timeout_s)
-        return read_completion(reply, request.model.model)
+        return read_completion(reply, request.model.model, LLAMA_CPP)
 
     def close(self) -> None:
         for servers in self._servers.values():

@@ -7,6 +7,7 @@ import json
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,6 +21,8 @@ from tierline.retry_after import retry_after_s
 
 CONNECT_S = 5.0  # a server that takes longer to accept is as good as down
 LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0)
+ENCODINGS = frozenset({"identity", "gzip", "x-gzip"})
+GZIP = 16 + zlib.MAX_WBITS  # what zlib calls the format by
 MOST_RETRY_AFTER_S = 3600.0  # a provider that asks for more is asked again after an hour
 
 
@@ -35,13 +38,20 @@ class Reply:
     def json(self) -> Any:
         """The body as JSON. Raises CallFailed when it is none."""
         try:
-            return json.loads(self.body)
+            return _DECODER.decode(self.body.decode())
         except (ValueError, RecursionError):
             raise CallFailed(
                 Cause.UNREADABLE,
                 f"the server's answer (HTTP {self.status}) is not JSON",
                 latency_s=self.latency_s,
             ) from None
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 class Transport:
@@ -57,7 +67,7 @@ class Transport:
         self._headers = httpx.Headers(
             {
                 "accept": "application/json",
-                "accept-encoding": "gzip, deflate",
+                "accept-encoding": "gzip",
                 "content-type": "application/json",
                 "user-agent": f"tierline/{version('tierline')}",
                 **headers,
@@ -130,14 +140,30 @@ class Transport:
         return found
 
     def _read(self, response: httpx.Response, started: float) -> bytes:
+        """The body, unpacked. A few bytes may unpack to a thousand times as many, so that the
+        limit holds for what is unpacked, while it is."""
+        most = self._max_answer_bytes
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ENCODINGS:
+            reason = "the server's answer is packed in a way that was not asked for"
+            raise self._failed(Cause.UNREADABLE, reason, started)
+        unpacking = None if encoding == "identity" else zlib.decompressobj(GZIP)
         chunks: list[bytes] = []
         size = 0
-        for chunk in response.iter_bytes():
+        for raw in response.iter_raw():
+            try:
+                chunk = raw if unpacking is None else unpacking.decompress(raw, most - size + 1)
+            except zlib.error:
+                reason = "the server's answer cannot be unpacked"
+                raise self._failed(Cause.UNREADABLE, reason, started) from None
             size += len(chunk)
-            if size > self._max_answer_bytes:
-                reason = f"the server's answer is longer than {self._max_answer_bytes} bytes"
+            if size > most:
+                reason = f"the server's answer is longer than {most} bytes"
                 raise self._failed(Cause.UNREADABLE, reason, started)
             chunks.append(chunk)
+        if unpacking is not None and chunks and not unpacking.eof:
+            reason = "the server's answer was cut"
+            raise self._failed(Cause.UNREADABLE, reason, started)
         return b"".join(chunks)
 
     @staticmethod

@@ -146,6 +146,17 @@ class CallFailed(TierlineError):
         return self.cause.served
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What one model takes and tells at one provider."""
+
+    structured_output: bool = True  # answers are held to a JSON Schema
+    most_logprobs: int = 0  # candidates told for each token; 0: none
+    temperature: bool = True  # takes another one than its own
+    seed: bool = True
+    reasoning: bool = False  # thinks before it answers, so that its answers need more room
+
+
 class Provider(Protocol):
     """A wire format and where it is spoken."""
 
@@ -154,6 +165,9 @@ class Provider(Protocol):
 
     def missing(self) -> str | None:
         """What must be set before it can be used; None when nothing is missing."""
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What it can do with that model, as far as is known."""
 
     def close(self) -> None:
         """Close its connections."""

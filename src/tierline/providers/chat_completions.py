@@ -1,0 +1,185 @@
+"""OpenAI's Chat Completions, which many servers speak, each a little differently.
+
+Source of the format: OpenAI's API reference, "Create chat completion". What a server does
+differently is a Dialect; who speaks which stands in the file of each.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tierline.providers import failures, reading
+from tierline.providers.capabilities import output_limit
+from tierline.providers.schemas import for_openai
+from tierline.providers.transport import Reply
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Completion,
+    CompletionRequest,
+    TokenLogprob,
+    Usage,
+)
+from tierline.verdicts import Verdict
+
+FINISHED: Mapping[str, Verdict | None] = {
+    "stop": None,
+    "length": Verdict.TRUNCATED,
+    "content_filter": Verdict.REFUSED,
+}
+BLOCKED = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
+"""Codes of a 400 that says: the prompt was judged, and not answered."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What one server's Chat Completions differ in."""
+
+    limit: str = "max_tokens"  # the field that bounds the output
+    seed: str = "seed"
+    openai_schemas: bool = True  # takes what OpenAI takes; False: any JSON Schema, as it is
+    extra: Mapping[str, Any] = field(default_factory=dict)  # sent with each request
+    finished: Mapping[str, Verdict | None] = field(default_factory=lambda: FINISHED)
+    request_id: str = "x-request-id"  # the header that names the call to the provider's support
+
+
+def body_of(
+    request: CompletionRequest, dialect: Dialect, can: Capabilities, model: str | None = None
+) -> dict[str, Any]:
+    """The request as that server takes it. What the model cannot take is left out."""
+    body: dict[str, Any] = {
+        "model": model or request.model.model,
+        "messages": [
+            {"role": message.role, "content": message.content} for message in request.messages
+        ],
+        dialect.limit: output_limit(request.max_tokens, can),
+        **dialect.extra,
+    }
+    if can.temperature:
+        body["temperature"] = request.temperature
+    if request.json_schema is not None and can.structured_output:
+        body |= _response_format(request.json_schema, dialect)
+    if request.top_logprobs is not None and can.most_logprobs:
+        most = min(request.top_logprobs, can.most_logprobs)
+        body |= {"logprobs": True, "top_logprobs": most}
+    if request.seed is not None and can.seed:
+        body[dialect.seed] = request.seed
+    return body
+
+
+def _response_format(schema: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
+    said = for_openai(schema) if dialect.openai_schemas else (dict(schema), True)
+    if said is None:
+        return {}
+    spoken, strict = said
+    form = {"name": "answer", "schema": spoken, "strict": strict}
+    return {"response_format": {"type": "json_schema", "json_schema": form}}
+
+
+def read_completion(reply: Reply, asked_model: str, dialect: Dialect) -> Completion:
+    """A server's answer as a Completion. Raises CallFailed for every answer that is none."""
+    if reply.status != 200:
+        return _read_refusal(reply, asked_model, dialect)
+    data = reply.json()
+    try:
+        choice = data["choices"][0]
+        message = choice["message"]
+        text = _text(message.get("content"))
+        finish = choice.get("finish_reason")
+        logprobs = _logprobs(choice.get("logprobs"))
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
+        reason = "the server's answer lacks what a chat completion has"
+        raise failures.unreadable(reply, reason) from None
+    if message.get("refusal"):
+        verdict: Verdict | None = Verdict.REFUSED
+    elif isinstance(finish, str) and finish in dialect.finished:
+        verdict = dialect.finished[finish]
+    else:
+        raise failures.no_answer(reply)
+    return Completion(
+        text=text,
+        usage=usage_of(data.get("usage")),
+        finish=verdict,
+        model=reading.model_id(data.get("model"), asked_model),
+        latency_s=reply.latency_s,
+        provider_request_id=_request_id(reply, dialect),
+        service_tier=reading.code(data.get("service_tier")),
+        top_logprobs=logprobs,
+    )
+
+
+def _text(content: Any) -> str:
+    """The visible text. Mistral's reasoning models give chunks, of which some are thoughts."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(one["text"] for one in content if one["type"] == "text")
+    raise TypeError("the answer is not text")
+
+
+def usage_of(data: Any) -> Usage | None:
+    """OpenAI counts cached and cache-written input in the prompt, and reasoning in the output."""
+    if not isinstance(data, Mapping):
+        return None
+    prompt_details = reading.mapping(data.get("prompt_tokens_details"))
+    made_details = reading.mapping(data.get("completion_tokens_details"))
+    cached = reading.tokens(prompt_details.get("cached_tokens"))
+    written = reading.tokens(prompt_details.get("cache_write_tokens"))
+    reasoning = reading.tokens(made_details.get("reasoning_tokens"))
+    new = reading.rest(reading.tokens(data.get("prompt_tokens")), cached, written)
+    visible = reading.rest(reading.tokens(data.get("completion_tokens")), reasoning)
+    return Usage(
+        input_tokens=new,
+        output_tokens=visible,
+        # What is more than the whole is no part of it.
+        cached_input_tokens=None if new is None else cached,
+        cache_write_5m_tokens=None if new is None else written,
+        reasoning_tokens=None if visible is None else reasoning,
+    )
+
+
+def _request_id(reply: Reply, dialect: Dialect) -> str | None:
+    return reading.request_id(reply.headers.get(dialect.request_id))
+
+
+def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:
+    if not isinstance(data, Mapping) or not data.get("content"):
+        return None
+    return [[_candidate(one) for one in token["top_logprobs"]] for token in data["content"]]
+
+
+def _candidate(one: Mapping[str, Any]) -> TokenLogprob:
+    logprob = float(one["logprob"])
+    if math.isnan(logprob):
+        raise ValueError("a logprob that is no number")
+    return TokenLogprob(str(one["token"]), logprob)
+
+
+def _read_refusal(reply: Reply, asked_model: str, dialect: Dialect) -> Completion:
+    code, message = error_of(reply)
+    if reply.status == 400 and code in BLOCKED:
+        return Completion(
+            text="",
+            usage=None,  # judging the prompt may be billed, and nobody tells
+            finish=Verdict.REFUSED,
+            model=asked_model,
+            latency_s=reply.latency_s,
+            provider_request_id=_request_id(reply, dialect),
+        )
+    raise failures.failed(reply, code, message)
+
+
+def error_of(reply: Reply) -> tuple[str | None, str]:
+    """The error's code and its message, wherever a server of this format puts them."""
+    try:
+        data = reading.mapping(reply.json())
+    except CallFailed:
+        return None, ""
+    error = data.get("error")
+    error = error if isinstance(error, dict) else data
+    code = error.get("code") if isinstance(error.get("code"), str) else error.get("type")
+    message = error.get("message")
+    return reading.code(code), message if isinstance(message, str) else ""

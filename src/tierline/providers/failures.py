@@ -1,0 +1,114 @@
+"""What an HTTP status without an answer means for a job, whatever the wire format.
+
+The codes that a provider gives with it decide where a status alone does not say whose failure it
+is. Words of a provider are looked at, never repeated: they may quote the input, or the key.
+"""
+
+import re
+
+from tierline.providers.transport import Reply, asked_wait_s
+from tierline.providers.types import CallFailed, Cause
+
+ASKS_AGAIN = frozenset({409, 425, 503, 529})  # before anything was done for the request
+QUOTA_CODES = frozenset(
+    {
+        *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"),  # OpenAI
+        "billing_error",  # Anthropic
+    }
+)
+CONTEXT_CODES = frozenset(
+    {
+        "context_length_exceeded",  # OpenAI, Azure
+        "exceed_context_size_error",  # llama.cpp
+        "request_too_large",  # Anthropic, with 413
+    }
+)
+MODEL_CODES = frozenset({"model_not_found", "DeploymentNotFound", "not_found_error"})
+TOO_LONG = re.compile(
+    r"maximum context length|context (?:length|window|size)|prompt is too long"
+    r"|too large for model|input token count|exceeds the (?:maximum|available)",
+    re.IGNORECASE,
+)
+NO_CREDIT = re.compile(r"credit balance|out of credits|quota.{0,20}exhausted", re.IGNORECASE)
+SHOULD_RETRY = {"true": True, "false": False}  # what x-should-retry may say
+
+
+def failed(
+    reply: Reply,
+    code: str | None,
+    message: str = "",
+    *,
+    cause: Cause | None = None,
+    retry_after_s: float | None = None,
+) -> CallFailed:
+    """The failure that a status other than 200 is.
+
+    `message` is only looked at. `cause` and `retry_after_s` are what the provider's own body says.
+    """
+    found, words = cause_of(reply.status, code, message)
+    if cause is not None and cause is not found:
+        found, words = cause, WORDS[cause]
+    wait_s = asked_wait_s(reply.headers)
+    said = f"HTTP {reply.status}" + (f", {code}" if code else "")
+    return CallFailed(
+        found,
+        f"{words} ({said})",
+        retry_after_s=retry_after_s if wait_s is None else wait_s,
+        should_retry=SHOULD_RETRY.get(reply.headers.get("x-should-retry", "")),
+        latency_s=reply.latency_s,
+    )
+
+
+WORDS = {
+    Cause.QUOTA: "the account's quota is used up",
+    Cause.RATE_LIMITED: "the server asked to come back later",
+    Cause.OVERLOADED: "the server failed",
+    Cause.SERVER: "the server failed",
+    Cause.KEY: "the server refused the key",
+    Cause.CONTEXT: "the input is longer than the model's context",
+    Cause.MODEL: "the server has no such model",
+    Cause.REQUEST: "the server refused the request",
+    Cause.NOT_CONFIGURED: "the server redirects, which is never followed: set the address it names",
+}
+
+
+def cause_of(status: int, code: str | None, message: str = "") -> tuple[Cause, str]:
+    """Whose failure it is, and the words for it."""
+    cause = _cause(status, code, message)
+    return cause, WORDS[cause]
+
+
+def _cause(status: int, code: str | None, message: str) -> Cause:
+    if status == 402 or code in QUOTA_CODES:
+        return Cause.QUOTA
+    if status == 429:
+        return Cause.RATE_LIMITED
+    if status in ASKS_AGAIN:
+        return Cause.OVERLOADED
+    if status == 408 or status >= 500:
+        return Cause.SERVER
+    if 300 <= status < 400:
+        return Cause.NOT_CONFIGURED
+    if status in {401, 403}:
+        return Cause.KEY
+    if code in CONTEXT_CODES or (status in {400, 413, 422} and TOO_LONG.search(message)):
+        return Cause.CONTEXT
+    if status == 404 or code in MODEL_CODES:
+        return Cause.MODEL
+    if status == 400 and NO_CREDIT.search(message):
+        return Cause.QUOTA
+    return Cause.REQUEST
+
+
+def no_answer(reply: Reply) -> CallFailed:
+    """The model stopped for a reason that is not known here, or that is no answer."""
+    return CallFailed(
+        Cause.NO_ANSWER,
+        "the model stopped for a reason that is no answer",
+        latency_s=reply.latency_s,
+    )
+
+
+def unreadable(reply: Reply, reason: str) -> CallFailed:
+    """A body that says nothing of what this format's answers have."""
+    return CallFailed(Cause.UNREADABLE, reason, latency_s=reply.latency_s)

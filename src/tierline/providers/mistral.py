@@ -1,0 +1,55 @@
+"""`mistral:` models, by MISTRAL_API_KEY.
+
+Source of the format: Mistral's API reference, "Chat Completion Endpoint" (read 2026-11-24): the
+seed is `random_seed`, temperatures end at 1.5, there are no logprobs, and an answer may also end by
+`model_length` (the context is full) or `error`.
+"""
+
+from tierline.providers.capabilities import known
+from tierline.providers.chat_completions import FINISHED, Dialect, body_of, read_completion
+from tierline.providers.transport import Transport
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Cause,
+    Completion,
+    CompletionRequest,
+)
+from tierline.settings import Settings
+from tierline.verdicts import Verdict
+
+DIALECT = Dialect(
+    seed="random_seed",
+    finished={**FINISHED, "model_length": Verdict.TRUNCATED},  # "error" is no answer
+    request_id="mistral-correlation-id",
+)
+THINKS = ("magistral",)
+
+
+class Mistral:
+    """La Plateforme, or another server in its place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = settings.mistral_api_key
+        headers = {}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
+        self._transport = Transport(settings.mistral_base_url, headers, settings.max_answer_bytes)
+
+    def missing(self) -> str | None:
+        return "MISTRAL_API_KEY is not set" if self._key is None else None
+
+    def capabilities(self, model: str) -> Capabilities:
+        return known("mistral", model, Capabilities(reasoning=model.startswith(THINKS)))
+
+    def complete(self, request: CompletionRequest) -> Completion:
+        missing = self.missing()
+        if missing is not None:
+            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        model = request.model.model
+        body = body_of(request, DIALECT, self.capabilities(model))
+        reply = self._transport.post("chat/completions", body, request.timeout_s)
+        return read_completion(reply, model, DIALECT)
+
+    def close(self) -> None:
+        self._transport.close()

@@ -1,0 +1,73 @@
+"""`openai:` models, by OPENAI_API_KEY, and OPENAI_BASE_URL for another server of the format."""
+
+import re
+from urllib.parse import urlsplit
+
+from tierline.providers.capabilities import known
+from tierline.providers.chat_completions import Dialect, body_of, read_completion
+from tierline.providers.transport import Transport
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Cause,
+    Completion,
+    CompletionRequest,
+)
+from tierline.settings import Settings
+
+OPENAI_HOST = re.compile(r"(?:[a-z]{2}\.)?api\.openai\.com")  # eu.api.openai.com: of one region
+REASONS = re.compile(r"(gpt-[5-9](?!.*chat)|o[1-9])")  # models that think first: no temperature
+AT_OPENAI = Dialect(
+    limit="max_completion_tokens",
+    extra={"store": False},  # kept nowhere for its dashboard
+)
+ELSEWHERE = Dialect()
+
+
+class OpenAI:
+    """OpenAI, or another server in its place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = settings.openai_api_key
+        host = urlsplit(settings.openai_base_url).hostname or ""
+        self._is_openai = OPENAI_HOST.fullmatch(host) is not None
+        self._dialect = AT_OPENAI if self._is_openai else ELSEWHERE
+        headers = {}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
+        if settings.openai_org_id is not None:
+            headers["OpenAI-Organization"] = settings.openai_org_id
+        if settings.openai_project_id is not None:
+            headers["OpenAI-Project"] = settings.openai_project_id
+        self._transport = Transport(settings.openai_base_url, headers, settings.max_answer_bytes)
+
+    def missing(self) -> str | None:
+        if self._key is None and self._is_openai:
+            return "OPENAI_API_KEY is not set"
+        return None
+
+    def capabilities(self, model: str) -> Capabilities:
+        return known("openai", model, by_name(model))
+
+    def complete(self, request: CompletionRequest) -> Completion:
+        missing = self.missing()
+        if missing is not None:
+            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        model = request.model.model
+        body = body_of(request, self._dialect, self.capabilities(model))
+        reply = self._transport.post("chat/completions", body, request.timeout_s)
+        return read_completion(reply, model, self._dialect)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def by_name(model: str) -> Capabilities:
+    """What OpenAI's models can do by the line that their name belongs to."""
+    thinks = REASONS.match(model) is not None
+    return Capabilities(
+        most_logprobs=0 if thinks else 20,
+        temperature=not thinks,
+        seed=not thinks,
+        reasoning=thinks,
+    )

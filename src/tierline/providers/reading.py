@@ -1,0 +1,50 @@
+"""Reading what a server says of itself: everything bounded, nothing believed that cannot be.
+
+An answer may be anything, also one that a caller's text made a model or a proxy write. What is kept
+of it goes into rows and logs.
+"""
+
+import re
+from typing import Any
+
+MODEL_ID = re.compile(r"[!-~]{1,200}")
+SAFE_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+MOST_TOKENS = 100_000_000  # of one call; no model comes near
+
+
+def tokens(count: Any) -> int | None:
+    """A count that can be one; None for what cannot, so that no answer makes its own price."""
+    if isinstance(count, float) and count.is_integer():
+        count = int(count)
+    if not isinstance(count, int) or isinstance(count, bool):
+        return None
+    return count if 0 <= count <= MOST_TOKENS else None
+
+
+def rest(whole: int | None, *parts: int | None) -> int | None:
+    """The whole without its parts; None when that is not known, or cannot be."""
+    if whole is None:
+        return None
+    left = whole - sum(part or 0 for part in parts)
+    return left if left >= 0 else None
+
+
+def model_id(said: Any, asked_model: str) -> str:
+    """The exact id that answered, or the one that was asked where none is told."""
+    return said if isinstance(said, str) and MODEL_ID.fullmatch(said) else asked_model
+
+
+def request_id(said: Any) -> str | None:
+    return said if isinstance(said, str) and MODEL_ID.fullmatch(said) else None
+
+
+def code(said: Any) -> str | None:
+    """A word that a program chose, such as an error's code; None for what may be a sentence."""
+    if isinstance(said, int) and not isinstance(said, bool):
+        said = str(said)
+    return said if isinstance(said, str) and SAFE_CODE.fullmatch(said) else None
+
+
+def mapping(found: Any) -> dict[str, Any]:
+    """A JSON object, or an empty one in the place of anything else."""
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,209 @@
+"""A JSON Schema in the dialect that a provider's structured output takes.
+
+What a dialect has no word for is left out where that only lets more through: the check is run in
+any case. Where the schema cannot be said at all the answer is None: the prompt shows the form that
+is wanted, and the check decides.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+
+class _Unsayable(Exception):
+    """The dialect cannot hold a model to this schema."""
+
+
+@dataclass(frozen=True)
+class _Dialect:
+    kept: frozenset[str]  # keywords that are taken as they are
+    closed: bool = False  # each object must be closed, so that an open one is narrowed to its names
+    all_required: bool = False  # … and each of its names required
+    typed: bool = False  # each schema must say a type
+    all_of: bool = True
+    recursive: bool = True
+    const: bool = True  # else: an enum of one
+    most_min_items: int | None = None  # a larger minItems is left out
+    formats: frozenset[str] | None = None  # None: any
+
+
+_COMMON = frozenset({"type", "enum", "title", "description"})
+_NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+
+# OpenAI, "Structured model outputs", supported schemas (read 2026-11-24).
+_OPENAI = _Dialect(
+    kept=_COMMON | _NUMBERS | {"pattern", "minItems", "maxItems"},
+    closed=True,
+    all_required=True,
+    typed=True,
+    all_of=False,
+    formats=frozenset(
+        {
+            *("date-time", "time", "date", "duration", "email"),
+            *("hostname", "ipv4", "ipv6", "uuid"),
+        }
+    ),
+)
+# Anthropic, "Structured outputs", JSON Schema limitations, and what its client's own conversion
+# leaves in place (read 2026-11-24).
+_ANTHROPIC = _Dialect(
+    kept=_COMMON,
+    closed=True,
+    typed=True,
+    recursive=False,
+    most_min_items=1,
+    formats=frozenset(
+        {
+            *("date-time", "time", "date", "duration", "email"),
+            *("hostname", "uri", "ipv4", "ipv6", "uuid"),
+        }
+    ),
+)
+# Google, "Structured output", JSON Schema support of responseJsonSchema (read 2026-11-24).
+_GEMINI = _Dialect(
+    kept=_COMMON | {"minimum", "maximum", "minItems", "maxItems"},
+    all_of=False,
+    const=False,
+    formats=frozenset({"date-time", "date", "time"}),
+)
+
+
+def for_openai(schema: Schema) -> tuple[Schema, bool] | None:
+    """The schema and whether it is sent as strict; None where the answer is no JSON object."""
+    if schema.get("type") != "object":
+        return None
+    try:
+        return _said(schema, _OPENAI), True
+    except _Unsayable:
+        return dict(schema), False
+
+
+def for_anthropic(schema: Schema) -> Schema | None:
+    return _or_none(schema, _ANTHROPIC)
+
+
+def for_gemini(schema: Schema) -> Schema | None:
+    return _or_none(schema, _GEMINI)
+
+
+def _or_none(schema: Schema, dialect: _Dialect) -> Schema | None:
+    try:
+        return _said(schema, dialect)
+    except _Unsayable:
+        return None
+
+
+def _said(schema: Schema, dialect: _Dialect) -> Schema:
+    if not dialect.recursive and _refers_to_itself(schema):
+        raise _Unsayable
+    return _one(schema, dialect)
+
+
+def _one(schema: Any, dialect: _Dialect) -> dict[str, Any]:
+    if not isinstance(schema, Mapping):
+        raise _Unsayable  # true and false
+    said: dict[str, Any] = {}
+    definitions = schema.get("$defs")
+    if isinstance(definitions, Mapping):
+        said["$defs"] = {name: _one(one, dialect) for name, one in definitions.items()}
+    reference = schema.get("$ref")
+    if reference is not None:
+        if not str(reference).startswith("#"):
+            raise _Unsayable
+        return {"$ref": reference, **said}
+    said |= {name: schema[name] for name in schema if name in dialect.kept}
+    _literals(schema, dialect, said)
+    _alternatives(schema, dialect, said)
+    if "properties" in schema or said.get("type") == "object":
+        _object(schema, dialect, said)
+    if "items" in schema:
+        said["items"] = _one(schema["items"], dialect)
+    elif said.get("type") == "array" and dialect.typed:
+        raise _Unsayable
+    if schema.get("format") is not None and _has_format(schema, dialect):
+        said["format"] = schema["format"]
+    least = schema.get("minItems")
+    if dialect.most_min_items is not None and least is not None and least <= dialect.most_min_items:
+        said["minItems"] = least
+    if dialect.typed and not said.keys() & {"type", "enum", "const", "anyOf", "allOf"}:
+        raise _Unsayable
+    return said
+
+
+def _has_format(schema: Schema, dialect: _Dialect) -> bool:
+    return dialect.formats is None or schema["format"] in dialect.formats
+
+
+def _literals(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
+    if "const" in schema:
+        if dialect.const:
+            said["const"] = schema["const"]
+        else:
+            said["enum"] = [schema["const"]]
+    for value in (*said.get("enum", ()), said.get("const")):
+        if isinstance(value, dict | list):
+            raise _Unsayable
+
+
+def _alternatives(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
+    for name in ("anyOf", "oneOf"):  # one of them at least, where exactly one is meant
+        if name in schema:
+            said["anyOf"] = [_one(each, dialect) for each in schema[name]]
+    if "allOf" in schema:
+        if not dialect.all_of:
+            raise _Unsayable
+        said["allOf"] = [_one(each, dialect) for each in schema["allOf"]]
+
+
+def _object(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
+    properties = schema.get("properties") or {}
+    required = list(schema.get("required", ()))
+    more = schema.get("additionalProperties")
+    said["properties"] = {name: _one(each, dialect) for name, each in properties.items()}
+    if not set(required) <= set(properties):
+        raise _Unsayable
+    if dialect.closed:
+        if isinstance(more, Mapping) or not properties:
+            raise _Unsayable  # closed, it would be another object
+        said["additionalProperties"] = False
+    elif isinstance(more, Mapping):
+        said["additionalProperties"] = _one(more, dialect)
+    elif more is not None:
+        said["additionalProperties"] = more
+    if dialect.all_required and set(required) != set(properties):
+        raise _Unsayable  # the model would have to invent what may be left out
+    if required:
+        said["required"] = required
+
+
+def _refers_to_itself(schema: Schema) -> bool:
+    """Whether a definition leads to itself, or to the whole."""
+    definitions = schema.get("$defs")
+    known = definitions if isinstance(definitions, Mapping) else {}
+    leads = {f"#/$defs/{name}": set(_references(one)) for name, one in known.items()}
+    leads["#"] = set(_references(schema))
+
+    def reaches(start: str) -> bool:
+        seen: set[str] = set()
+        left = list(leads.get(start, ()))
+        while left:
+            one = left.pop()
+            if one == start:
+                return True
+            if one not in seen:
+                seen.add(one)
+                left.extend(leads.get(one, ()))
+        return False
+
+    return any(reaches(start) for start in leads)
+
+
+def _references(schema: Any) -> list[str]:
+    if isinstance(schema, Mapping):
+        own = [schema["$ref"]] if isinstance(schema.get("$ref"), str) else []
+        return own + [one for value in schema.values() for one in _references(value)]
+    if isinstance(schema, Sequence) and not isinstance(schema, str):
+        return [one for value in schema for one in _references(value)]
+    return []

@@ -1,0 +1,105 @@
+"""Servers of one's own that speak Chat Completions: vLLM, llama.cpp, and any under a chosen name.
+
+`vllm:` by VLLM_BASE_URL, `llamacpp:` by LLAMACPP_BASE_URL (with VLLM_API_KEY and LLAMA_API_KEY, the
+names that their servers read), and others by TIERLINE_OPENAI_COMPATIBLE. Each takes the parameters
+that it is known to take: vLLM guides decoding by any JSON Schema and tells up to 20 logprobs,
+llama.cpp up to 500. A server that is known by nothing but its URL is taken for one that speaks as
+OpenAI does.
+"""
+
+from collections.abc import Callable, Mapping
+
+from pydantic import SecretStr
+
+from tierline.providers.capabilities import known
+from tierline.providers.chat_completions import Dialect, body_of, read_completion
+from tierline.providers.transport import Transport
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Cause,
+    Completion,
+    CompletionRequest,
+    Provider,
+)
+from tierline.settings import Settings
+
+VLLM = Dialect(openai_schemas=False)
+LLAMA_CPP = Dialect(openai_schemas=False)
+UNKNOWN = Dialect()
+VLLM_CAN = Capabilities(most_logprobs=20)  # its --max-logprobs
+LLAMA_CPP_CAN = Capabilities(most_logprobs=500)
+UNKNOWN_CAN = Capabilities(most_logprobs=20)
+
+
+class SelfHosted:
+    """One server, under the name that features call it by."""
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str | None,
+        key: SecretStr | None,
+        dialect: Dialect,
+        can: Capabilities,
+        max_answer_bytes: int,
+    ) -> None:
+        self._name = name
+        self._base_url = base_url
+        self._dialect = dialect
+        self._can = can
+        headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+        self._transport = Transport(base_url or "", headers, max_answer_bytes)
+
+    def missing(self) -> str | None:
+        return None if self._base_url else f"{self._name.upper()}_BASE_URL is not set"
+
+    def capabilities(self, model: str) -> Capabilities:
+        return known(self._name, model, self._can)
+
+    def complete(self, request: CompletionRequest) -> Completion:
+        missing = self.missing()
+        if missing is not None:
+            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        model = request.model.model
+        body = body_of(request, self._dialect, self.capabilities(model))
+        reply = self._transport.post("chat/completions", body, request.timeout_s)
+        return read_completion(reply, model, self._dialect)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def vllm(settings: Settings) -> SelfHosted:
+    return SelfHosted(
+        "vllm",
+        settings.vllm_base_url,
+        settings.vllm_api_key,
+        VLLM,
+        VLLM_CAN,
+        settings.max_answer_bytes,
+    )
+
+
+def llama_cpp(settings: Settings) -> SelfHosted:
+    return SelfHosted(
+        "llamacpp",
+        settings.llamacpp_base_url,
+        settings.llamacpp_api_key,
+        LLAMA_CPP,
+        LLAMA_CPP_CAN,
+        settings.max_answer_bytes,
+    )
+
+
+def named(settings: Settings) -> Mapping[str, Callable[[Settings], Provider]]:
+    """The servers that TIERLINE_OPENAI_COMPATIBLE names."""
+
+    def maker(name: str) -> Callable[[Settings], Provider]:
+        def make(settings: Settings) -> Provider:
+            url, key = settings.compatible[name]
+            return SelfHosted(name, url, key, UNKNOWN, UNKNOWN_CAN, settings.max_answer_bytes)
+
+        return make
+
+    return {name: maker(name) for name in settings.compatible}
