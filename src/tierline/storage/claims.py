@@ -117,31 +117,36 @@ class Standing:
 
 _CHECKED = ", ".join(f"'{verdict}'" for verdict in sorted(CHECK_FAILURES))
 
+# What a claim needs of the job's feature version, which is looked up once.
+_OF_VERSION = """f.first_calls -> jobs.tier AS first_call, f.version < 0 AS draft,
+        f.document ->> 'routing' AS policy"""
+
 # Two of a job's round trips are this and FINISH; the claim, its attempt and its first call stand or
 # fall together.
-CLAIM = """
+CLAIM = f"""
 WITH claimed AS (
     UPDATE jobs SET
         status = %(in_progress)s, claim_token = %(token)s, attempts = attempts + 1,
         hint_no = NULL, started_at = coalesce(started_at, clock_timestamp())
-    WHERE id = %(job_id)s AND status = 'queued' AND queue = ANY(%(queues)s)
+    FROM feature_versions f
+    WHERE jobs.id = %(job_id)s AND f.id = jobs.feature_version_id
+        AND status = 'queued' AND queue = ANY(%(queues)s)
         AND run_after <= clock_timestamp()
         AND (deadline_at IS NULL OR deadline_at > clock_timestamp())
         AND NOT EXISTS (SELECT FROM batches WHERE id = jobs.batch_id AND status = 'cancelled')
-    RETURNING *
+    RETURNING jobs.*, {_OF_VERSION}
 ), attempt AS (
     INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, routing)
     SELECT j.id, j.attempts, j.claim_token, j.tier, j.queue, %(worker)s,
         json_build_object(
-            'policy', f.document ->> 'routing', 'choice', j.tier,
+            'policy', j.policy, 'choice', j.tier,
             'reason', coalesce('escalated: ' || j.escalation_reason, 'first allowed tier'),
             'signals', json_build_object('failures', j.failures, 'leases_lost', j.losses))
-    FROM claimed j JOIN feature_versions f ON f.id = j.feature_version_id
+    FROM claimed j
 ), booked AS (
     INSERT INTO calls (job_id, attempt, number, account_id, model, purpose)
-    SELECT j.id, j.attempts, 1, j.account_id,
-        f.first_calls -> j.tier ->> 'model', f.first_calls -> j.tier ->> 'purpose'
-    FROM claimed j JOIN feature_versions f ON f.id = j.feature_version_id
+    SELECT j.id, j.attempts, 1, j.account_id, j.first_call ->> 'model', j.first_call ->> 'purpose'
+    FROM claimed j
 )
 """
 
@@ -151,12 +156,10 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
     coalesce(extract(epoch FROM clock_timestamp() - j.held_since), 0)::float8 AS held_s,
     j.batch_id IS NOT NULL AS backfill, j.cancel_requested_at IS NOT NULL AS cancel_requested,
     extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
-    r.input, {HOOKED_SQL} AS hooked, f.version < 0 AS draft,
-    f.first_calls -> j.tier AS first_call,
+    r.input, {HOOKED_SQL} AS hooked, j.draft, j.first_call,
     e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason, e.text AS e_text
 FROM {{source}} j
 JOIN job_requests r ON r.job_id = j.id
-JOIN feature_versions f ON f.id = j.feature_version_id
 LEFT JOIN LATERAL (
     SELECT a.tier, a.verdict, a.reason, w.text
     FROM attempts a LEFT JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
@@ -166,9 +169,11 @@ LEFT JOIN LATERAL (
 """
 
 CLAIM_AND_READ = CLAIM + _CLAIM_COLUMNS.format(source="claimed")
-READ_CLAIM = (
-    _CLAIM_COLUMNS.format(source="jobs")
-    + "WHERE j.id = %(job_id)s AND j.claim_token = %(token)s AND j.status = 'in_progress'"
+READ_CLAIM = _CLAIM_COLUMNS.format(
+    source=f"""(
+    SELECT jobs.*, {_OF_VERSION} FROM jobs JOIN feature_versions f ON f.id = feature_version_id
+    WHERE jobs.id = %(job_id)s AND claim_token = %(token)s AND status = 'in_progress'
+)"""
 )
 
 _SETTLE = """
