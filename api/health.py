@@ -22,7 +22,7 @@ from tierline.errors import Unavailable
 from tierline.features import Feature
 from tierline.services.apply_feature import missing_around
 from tierline.settings import Settings
-from tierline.storage import queue_reads, revisions
+from tierline.storage import circuits, queue_reads, revisions
 from tierline.storage.features import current_versions
 
 log = structlog.get_logger(__name__)
@@ -55,6 +55,7 @@ class Health:
         self._beats: dict[UUID, tuple[int, float]] = {}  # beat, when it was seen to change
         self._threads: dict[str, int] = {}  # of live workers, by queue
         self._dispatchers = 1
+        self._circuits: dict[str, str] = {}  # why those that are open are
         self._features: tuple[float, dict[str, str]] = (-FEATURES_EVERY_S, {})
         self._reading: asyncio.Task[dict[str, str]] | None = None
         self._database: str | None = None
@@ -114,6 +115,10 @@ class Health:
                     if self._wrong_schema is None:
                         self._see_beats(await queue_reads.beats(connection))
                         self._dispatchers = await queue_reads.dispatchers(connection)
+                        self._circuits = {
+                            f"circuit:{model}": f"open since {opened_at:%H:%M:%S} UTC: {reason}"
+                            for model, reason, opened_at in await circuits.reasons(connection)
+                        }
                     writable = await queue_reads.takes_writes(connection)
             self._answered_s = time.monotonic()
             self._database = self._wrong_schema or (None if writable else NO_WRITES)
@@ -135,7 +140,7 @@ class Health:
         for queue in WORKED:
             if not self._threads.get(queue):
                 found[f"queue:{queue}"] = "no worker beats for it"
-        return found | await self._models()
+        return found | self._circuits | await self._models()
 
     def _see_silence(self, kind: str) -> None:
         # Beats were not seen meanwhile: that is our blindness, not the workers' silence.

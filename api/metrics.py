@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 from psycopg import Connection
 
-from tierline.storage import last_hour, queue_reads
+from tierline.storage import circuits, last_hour, queue_reads
 from tierline.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ class Metrics:
             "webhooks_failed_last_hour", "Webhooks given up in the last hour"
         )
         self._disabled = self._gauge("webhook_endpoints_disabled", "Endpoints that get no more")
+        self._circuit_open = self._gauge(
+            "circuit_open", "1: calls to the model are held, but for a probe", "model"
+        )
+        self._paused = self._gauge(
+            "model_paused_seconds", "How long a rate limited model is still left alone", "model"
+        )
         self._broker = self._gauge("broker_up", "1: the broker answered when it was last asked")
         self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")
 
@@ -91,6 +97,9 @@ class Metrics:
         webhooks = last_hour.webhooks(connection)
         self._webhooks_failed.set(webhooks.failed)
         self._disabled.set(webhooks.disabled_endpoints)
+        for one in circuits.every(connection):
+            self._circuit_open.labels(one.model).set(one.open)
+            self._paused.labels(one.model).set(max(0.0, one.paused_s))
         self._broker.set(state.health.broker.answers)
         self._dispatchers.set(state.health.dispatchers)
         return generate_latest(self._registry)

@@ -234,6 +234,21 @@ COMPONENTS: Mapping[str, Schema] = {
             ),
         ]
     },
+    "Circuits": _object(
+        data={
+            "type": "array",
+            "items": _object(
+                model=_TEXT,
+                open={"type": "boolean", "description": "no call goes out, but for a probe"},
+                cause=_nullable("string", description="of its being open: server, key, quota …"),
+                reason=_nullable("string"),
+                opened_at=_nullable("string", format="date-time"),
+                failed_probes=_INT,
+                probe_in_s=_nullable("number", description="until the next probe may go"),
+                paused_s={"type": "number", "description": "until its rate limit lets calls out"},
+            ),
+        },
+    ),
     "Queues": _object(
         data={
             "type": "array",

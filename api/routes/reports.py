@@ -1,4 +1,4 @@
-"""/v1/queues and /v1/usage: what waits and runs, and what an account used."""
+"""/v1/queues, /v1/circuits, /v1/usage: what waits and runs, whom not to ask, what was used."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -12,7 +12,7 @@ from api.problems import documented
 from api.state import Database, Shared
 from tierline import views
 from tierline.errors import InvalidInput, Problem
-from tierline.storage import queue_reads, usage
+from tierline.storage import circuits, queue_reads, usage
 
 router = APIRouter(tags=["reports"])
 
@@ -37,6 +37,35 @@ def get_queues(_: Read, connection: Database, state: Shared) -> Response:
                 for depth in queue_reads.depths(connection)
             ],
             "failed_checks": state.last_hour.failed_checks(connection),
+        }
+    )
+
+
+@router.get(
+    "/v1/circuits",
+    summary="Which models are left alone",
+    responses={
+        200: shapes.documented("Every model that something was wrong with", "Circuits"),
+        **documented(401, 403, 503),
+    },
+)
+def get_circuits(_: Read, connection: Database) -> Response:
+    """Of the whole installation. A model that is not listed never failed."""
+    return answer(
+        {
+            "data": [
+                {
+                    "model": one.model,
+                    "open": one.open,
+                    "cause": one.cause and one.cause.lower(),
+                    "reason": one.reason,
+                    "opened_at": views.when(one.opened_at),
+                    "failed_probes": one.failed_probes,
+                    "probe_in_s": one.probe_in_s and max(0.0, round(one.probe_in_s, 3)),
+                    "paused_s": max(0.0, round(one.paused_s, 3)),
+                }
+                for one in circuits.every(connection)
+            ]
         }
     )
 

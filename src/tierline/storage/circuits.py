@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import AsyncConnection, Connection
 from psycopg.rows import class_row
 
 _READ = """
@@ -87,6 +87,14 @@ def every(connection: Connection[Any]) -> list[Circuit]:
     """Each circuit that there ever was something about, by model."""
     with connection.cursor(row_factory=class_row(Circuit)) as cursor:
         return cursor.execute(ALL).fetchall()
+
+
+async def reasons(connection: AsyncConnection[Any]) -> list[tuple[str, str, datetime]]:
+    """The open circuits: model, why, since when."""
+    rows = await connection.execute(
+        "SELECT model, reason, opened_at FROM circuits WHERE open ORDER BY model"
+    )
+    return await rows.fetchall()
 
 
 def open_circuit(

@@ -102,6 +102,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/prices"): Row(ALL, READ),
     ("post", "/v1/prices"): Row(ALL, ADMIN, PRICE),
     ("get", "/v1/queues"): Row(ALL, READ),
+    ("get", "/v1/circuits"): Row(ALL, READ),
     ("get", "/v1/usage"): Row(LIST, READ, query={"group_by": "feature"}),
     ("post", "/v1/webhook-endpoints"): Row(OWN, MANAGE, ENDPOINT),
     ("get", "/v1/webhook-endpoints"): Row(LIST, READ),
