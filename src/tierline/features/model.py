@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, cast
 
+from tierline.features.cases import Case
 from tierline.features.retention import Retention
 from tierline.features.task import Check, Example, Step, is_plain_text
 from tierline.json_text import JSON, canonical_json
@@ -144,6 +145,7 @@ class Feature:
     routing: Routing = "slm_first"
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
+    cases: tuple[Case, ...] = ()  # what a version is tested by
     retention: Retention | None = None  # None: what its jobs hold is kept for good
     residency: tuple[str, ...] = ()  # regions in which its models may run; empty: anywhere
 
@@ -230,6 +232,8 @@ class Feature:
             found["status_label"] = {
                 name: label or "" for name, label in self.status_labels.items()
             }
+        if self.cases:
+            found["cases"] = [case.to_dict() for case in self.cases]
         if self.retention is not None:
             found["retention"] = self.retention.to_dict()
         if self.residency:
@@ -254,6 +258,7 @@ class Feature:
                 name: label or None for name, label in data.get("status_label", {}).items()
             },
             on_blocked=cast(OnBlocked, data["on_blocked"]),
+            cases=tuple(Case.from_dict(item) for item in data.get("cases", ())),
             retention=Retention.from_dict(data["retention"]) if "retention" in data else None,
             residency=tuple(data.get("residency", ())),
         )

@@ -8,7 +8,9 @@ import re
 from collections.abc import Collection, Mapping
 
 from tierline.errors import FeatureError, Problem
+from tierline.features.cases import Case
 from tierline.features.model import Feature, OnBlocked, Routing
+from tierline.features.parse_cases import read_cases
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.parse_tiers import (
     read_confidence,
@@ -32,7 +34,7 @@ MAX_INSTRUCTIONS = 50_000  # characters; no prompt of a narrow task comes near
 _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
-    *("routing", "status_label", "on_blocked", "retention", "residency"),
+    *("routing", "status_label", "on_blocked", "retention", "residency", "cases"),
 )
 
 _ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_only")
@@ -91,6 +93,9 @@ def _read(
     on_blocked: OnBlocked = reading.choice(top.get("on_blocked", "fail"), ("on_blocked",), _BLOCKED)
     if output_schema is not None:
         refuse_unscorable(reading, output_schema, confidence, tiers)
+    cases: tuple[Case, ...] = ()
+    if "cases" in top:
+        cases = read_cases(reading, top["cases"], input_schema, output_schema)
     feature = Feature(
         name=_name(reading, top["feature"]),
         description=reading.text(
@@ -106,6 +111,7 @@ def _read(
         routing=routing,
         status_labels=labels,
         on_blocked=on_blocked,
+        cases=cases,
         retention=read_retention(reading, top["retention"]) if "retention" in top else None,
         residency=_residency(reading, top["residency"]) if "residency" in top else (),
     )

@@ -91,7 +91,7 @@ def read_checks(
         else:
             text = reading.text(entry["rule"], (*here, "rule"), 10_000)
             schemas = {"input": input_schema, "output": output_schema}
-            _try_rule(reading, text, (*here, "rule"), schemas, examples)
+            try_rule(reading, text, (*here, "rule"), schemas, examples)
             found.append(Check("rule", rule=text.strip(), says=says))
     return tuple(found)
 
@@ -129,14 +129,14 @@ def _no_such_field(text: str, schema: JSON) -> str | None:
     return None
 
 
-def _try_rule(
+def try_rule(
     reading: Reading,
     text: str,
     path: Path,
     schemas: dict[str, Schema | None],
     examples: Sequence[Placed],
 ) -> None:
-    """Compile the rule and run it on every example: a good answer must pass it."""
+    """Compile the rule and run it on every example, which must pass it; problems are noted."""
     try:
         rule = compile_rule(text)
     except RuleBroken as error:

@@ -4,7 +4,7 @@ A draft is a version that nobody's jobs get but its own, so that a file is tried
 models and checks while the installation goes on with what is applied.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import Connection
@@ -39,7 +39,8 @@ def keep_draft(connection: Connection[Any], text: str, tier: str | None = None) 
                 [Problem(f"has no tier {tier[:63]!r}; its tiers are {', '.join(names)}", "/tiers")]
             )
         feature = feature.only(tier)
-    version = features.add_draft(connection, feature, text)
+    # No job sees the cases: with others it is the same draft.
+    version = features.add_draft(connection, replace(feature, cases=()), text)
     return Draft(
         feature,
         version,

@@ -1,0 +1,42 @@
+"""Whether what came of a case is what its writer said must come."""
+
+import json
+from collections.abc import Mapping
+
+from tierline.checks.rules import RuleBroken, rule
+from tierline.features.cases import Case
+from tierline.json_text import JSON, canonical_json
+
+SHOWN = 200  # characters of a value in a message
+
+
+def case_fault(case: Case, job: Mapping[str, JSON]) -> str | None:
+    """What is wrong with how a case's job ended; None when it is as it must be.
+
+    `job`: as callers are shown it. A job that no check decided on is wrong whatever was expected.
+    """
+    error = job["error"] or {}
+    checked = job["unverified"] or error.get("code") == "checks_failed"
+    if job["status"] != "completed" and not checked:
+        told = f": {error['message']}" if error.get("message") else ""
+        return f"it ended as {error.get('code') or job['status']}{told}"
+    if case.kind == "unserved":
+        return None if checked else f"{_told(job['output'])} was served, and nothing is right"
+    if checked:
+        return f"nothing was served: {error.get('message') or 'the answer failed a check'}"
+    if case.kind == "equal":
+        if canonical_json(job["output"]) == canonical_json(case.expected):
+            return None
+        return f"{_told(job['output'])} is not {_told(case.expected)}"
+    try:
+        holds = rule(case.rule).holds(case.input, job["output"])
+    except RuleBroken as broken:
+        return broken.message
+    if holds:
+        return None
+    return f"{_told(job['output'])}: {case.says or f'this does not hold: {case.rule}'}"
+
+
+def _told(value: JSON) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

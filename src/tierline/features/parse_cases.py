@@ -1,0 +1,61 @@
+"""The part of a feature file that says what must come of some inputs."""
+
+from tierline.checks.schema import Schema, SchemaCheck
+from tierline.features.cases import Case
+from tierline.features.parse_checks import MAX_SAYS, try_rule
+from tierline.features.reading import Reading
+from tierline.json_text import JSON, short
+from tierline.yaml_lines import Path
+
+MAX_CASES = 200  # each is a job of its own; a larger set is a backfill and a comparison
+_KINDS = ("expected", "rule", "served")
+
+
+def read_cases(
+    reading: Reading, value: JSON, input_schema: Schema | None, output_schema: Schema | None
+) -> tuple[Case, ...]:
+    """The cases of a file; an input that no job could have, or an output, is a problem."""
+    found: list[Case] = []
+    inputs = None if input_schema is None else SchemaCheck(input_schema)
+    outputs = None if output_schema is None else SchemaCheck(output_schema)
+    schemas = {"input": input_schema, "output": output_schema}
+    for index, item in enumerate(reading.items(value, ("cases",), 0, MAX_CASES)):
+        path: Path = ("cases", index)
+        entry = reading.mapping(item, path, ("name", "input", "says", *_KINDS), ("input",))
+        if "input" not in entry:
+            continue
+        _fits(reading, inputs, "input", entry["input"], (*path, "input"))
+        name = None
+        if "name" in entry:
+            name = reading.text(entry["name"], (*path, "name"), 200)
+            if any(name == other.name for other in found):
+                reading.problem((*path, "name"), f"the case {short(name)} is given twice")
+        kinds = [kind for kind in _KINDS if kind in entry]
+        if len(kinds) != 1:
+            reading.problem(path, 'a case has one of the keys "expected", "rule" and "served"')
+            continue
+        if "says" in entry and kinds != ["rule"]:
+            reading.problem((*path, "says"), "says is for a rule only")
+        if kinds == ["expected"]:
+            _fits(reading, outputs, "output", entry["expected"], (*path, "expected"))
+            found.append(Case(entry["input"], "equal", name, expected=entry["expected"]))
+        elif kinds == ["served"]:
+            if entry["served"] is not False:
+                reading.problem(
+                    (*path, "served"),
+                    "must be false: a case whose answer is served says which, by expected or rule",
+                )
+            found.append(Case(entry["input"], "unserved", name))
+        else:
+            rule = reading.text(entry["rule"], (*path, "rule"), 10_000)
+            try_rule(reading, rule, (*path, "rule"), schemas, ())
+            says = None
+            if "says" in entry:
+                says = reading.text(entry["says"], (*path, "says"), MAX_SAYS)
+            found.append(Case(entry["input"], "rule", name, rule=rule.strip(), says=says))
+    return tuple(found)
+
+
+def _fits(reading: Reading, check: SchemaCheck | None, side: str, value: JSON, path: Path) -> None:
+    for fault in [] if check is None else check.faults(value):
+        reading.problem((*path, *fault.path), f"does not fit the {side} schema: {fault.message}")
