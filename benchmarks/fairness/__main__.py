@@ -2,9 +2,10 @@
 
 The product runs as it is deployed: API, dispatcher and two workers, with a model that takes half a
 second. A quiet caller sends a job now and then, by the clock and whatever became of the one before,
-in four settings: alone; beside another account's flood; beside a backfill of its own account; and
-beside as long a backlog of four accounts, none of which meets its limit, so that every thread is
-at work: that is the throughput without the rule that keeps a share of the threads free.
+in five settings: alone; beside another account's flood; beside a backfill of its own account;
+beside backfills of four other accounts; and beside as long a backlog of those four, none of which
+meets its limit, so that every thread is at work: that is the throughput without the rule that keeps
+a share of the threads free.
 
 A latency begins before the POST, on this process's clock, and ends at the row's `completed_at`, on
 Postgres's: both are the machine's one clock. Throughput counts all jobs that were completed between
@@ -38,8 +39,9 @@ PROCESSES = 2
 ONE = {"feature": "echo", "input": {"text": "hello"}}
 WARM = 5  # quiet jobs before anything counts
 QUIET = "quiet"
-ALONE, FLOOD, BACKFILL, SPREAD = "alone", "beside a flood", "beside a backfill", "without the rule"
-SETTINGS = (ALONE, FLOOD, BACKFILL, SPREAD)
+ALONE, FLOOD, BACKFILL = "alone", "beside a flood", "beside a backfill"
+BACKFILLS, SPREAD = "beside four backfills", "without the rule"
+SETTINGS = (ALONE, FLOOD, BACKFILL, BACKFILLS, SPREAD)
 Connection = psycopg.Connection[Any]
 
 
@@ -106,6 +108,8 @@ def measure(ground: Ground, setting: str, backlog: int, threads: int, jobs: int,
         fill(ground.connection, ground.others[:1], ground.version, backlog)
     elif setting == BACKFILL:
         fill(ground.connection, [ground.quiet], ground.version, backlog, backfill=True)
+    elif setting == BACKFILLS:
+        fill(ground.connection, ground.others, ground.version, backlog, backfill=True)
     elif setting == SPREAD:
         fill(ground.connection, ground.others, ground.version, backlog)
     with ground.product(threads):
@@ -173,7 +177,7 @@ def main() -> int:
 
 def _figures(found: dict[str, list[Seen]]) -> list[Figure]:
     figures = []
-    for setting in (FLOOD, BACKFILL):
+    for setting in (FLOOD, BACKFILL, BACKFILLS):
         slower = [
             one.p95_s / alone.p95_s for one, alone in zip(found[setting], found[ALONE], strict=True)
         ]

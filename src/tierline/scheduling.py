@@ -74,6 +74,18 @@ def free_to_account(threads: int, held: int, held_in_lane: int, *, interactive: 
     return max(0, min(most - held_in_lane, max(most, threads) - held))
 
 
+def free_to_backfills(threads: int, held: int) -> int:
+    """How many more jobs of a backfill lane may go out, of which all accounts hold `held` together.
+
+    Half of what is kept free of one account is kept free of all backfills: otherwise those of two
+    accounts would fill every thread, and an interactive job would wait for one of theirs to end.
+    """
+    if threads == 0:
+        return max(0, KEPT_FREE_LEAST - held)
+    kept = (threads - account_limit(threads)) // 2
+    return max(0, max(1, threads - kept) - held)
+
+
 def model_limits(
     wanted: Mapping[str, int], in_use: Iterable[str], threads: int, spare: int
 ) -> dict[str, int]:

@@ -15,6 +15,7 @@ from tierline.scheduling import (
     backoff_s,
     choose,
     free_to_account,
+    free_to_backfills,
     limit_of_one_model,
     model_limits,
     room_for_hints,
@@ -190,6 +191,13 @@ def test_an_accounts_interactive_jobs_do_not_wait_for_its_own_backfill() -> None
     assert free(14, 14, interactive=True) == 0  # without a backfill
     assert free(16, 2, interactive=True) == 0
     assert free_to_account(0, 0, 0, interactive=True) == 2
+
+
+def test_backfills_of_all_accounts_leave_half_of_what_one_account_leaves() -> None:
+    assert [free_to_backfills(threads, 0) for threads in (1, 2, 4, 16, 64)] == [1, 2, 3, 15, 60]
+    assert free_to_backfills(16, 14) == 1
+    assert free_to_backfills(16, 20) == 0
+    assert free_to_backfills(0, 1) == 1  # for the first worker
 
 
 def test_waits_double_up_to_their_most() -> None:

@@ -20,6 +20,7 @@ from tierline.scheduling import (
     Waiting,
     choose,
     free_to_account,
+    free_to_backfills,
     limit_of_one_model,
     model_limits,
     room_for_hints,
@@ -61,6 +62,9 @@ class _Held:
     of_model_in_lane: Counter[tuple[int, str, str]] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)  # by model: waiting in lanes before
 
+    def in_whole_lane(self, queue: str) -> int:
+        return sum(count for (_, lane), count in self.in_lane.items() if lane == queue)
+
     def add(self, account_id: int, queue: str, model: str, count: int = 1) -> None:
         self.by_account[account_id] += count
         self.in_all_pools[account_id] += count
@@ -97,8 +101,13 @@ class Dispatch:
             for queue in POOLS[name]:  # the interactive lane first
                 if room <= 0:
                     break
+                most = room
+                if queue != POOLS[name][0]:
+                    most = min(room, free_to_backfills(threads, held.in_whole_lane(queue)))
+                if most <= 0:
+                    continue
                 due = self._left_alone.without_held(
-                    connection, hints.waiting(connection, queue, room), self._models
+                    connection, hints.waiting(connection, queue, most), self._models
                 )
                 if not due:
                     continue
@@ -107,7 +116,7 @@ class Dispatch:
                 )
                 waiting, free = self._share_models(connection, name, queue, waiting, held, threads)
                 turns = hints.read_turns(connection, queue)
-                jobs, after = choose(waiting, room, turns, free)
+                jobs, after = choose(waiting, most, turns, free)
                 if not jobs:
                     continue
                 if after != turns:

@@ -109,6 +109,18 @@ def test_interactive_jobs_take_the_threads_that_their_accounts_backfill_may_not(
     assert choose_hints(pool, "slm", threads=16, spare=4).queue_of == {}
 
 
+def test_backfills_of_several_accounts_leave_a_thread_to_an_interactive_job(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    for name in ("acme", "globex", "initech"):
+        submit(pool, account(pool, name), version, 20, backfill=True)
+    backfills = choose_hints(pool, "slm", threads=16, spare=4).queue_of
+    assert len(backfills) == 15
+    assert choose_hints(pool, "slm", threads=16, spare=4).queue_of == {}
+    (quick,) = submit(pool, account(pool, "quiet"), version, 1)
+    assert set(choose_hints(pool, "slm", threads=16, spare=4).queue_of) == {quick}
+
+
 def test_only_pools_with_a_job_to_hint_are_looked_into(
     pool: ConnectionPool[Any], version: int
 ) -> None:
