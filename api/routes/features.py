@@ -15,7 +15,8 @@ from tierline.errors import NotFound
 from tierline.features import Feature
 from tierline.json_text import JSON
 from tierline.pricing import Asked, OwnPrices, price_of
-from tierline.services.apply_feature import Applied, apply_feature, models_in_use
+from tierline.services import models
+from tierline.services.apply_feature import Applied, apply_feature
 from tierline.storage import features, prices
 from tierline.storage.features import StoredVersion
 from tierline.views import when
@@ -126,15 +127,15 @@ def get_feature(
 
 @router.get(
     "/v1/models",
-    summary="List the models that applied features may use",
+    summary="List the models that a feature may name",
     responses={
-        200: shapes.documented("Each with its price now", "Models"),
+        200: shapes.documented("Those in use first, then the catalogue", "Models"),
         **documented(401, 403, 503),
     },
 )
 def list_models(_: Read, connection: Database) -> Response:
-    """Whether each can be used as this process is set up, and what it costs."""
-    return answer({"data": models_in_use(connection)})
+    """What is known of each, whether it can be asked as this process is set up, and its price."""
+    return answer({"data": models.list_models(connection)})
 
 
 def _prices(feature: Feature, own: OwnPrices) -> dict[str, JSON]:

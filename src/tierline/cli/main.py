@@ -48,7 +48,7 @@ _ENTRIES = {
     "keys": _Entry("tierline.cli.keys", "app", "Create, list and revoke API keys."),
     "accounts": _Entry("tierline.cli.accounts", "app", "Create, change and list accounts."),
     "models": _Entry(
-        "tierline.cli.models", "app", "Which models are used, and fetching local ones."
+        "tierline.cli.models", "app", "Which models there are, and fetching local ones."
     ),
     "prices": _Entry("tierline.cli.prices", "app", "List and set your own prices of models."),
     "db": _Entry("tierline.cli.db", "app", "Bring the database to this version."),

@@ -14,7 +14,6 @@ from psycopg import Connection
 from tierline import providers
 from tierline.errors import FeatureError, Problem
 from tierline.features import Feature, Retention, parse_feature
-from tierline.json_text import JSON
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.choose import Chosen, choose_models
 from tierline.services.fit import objections
@@ -143,29 +142,3 @@ def kept_shorter(before: Feature | None, feature: Feature) -> list[str]:
         for what, earlier, days in times
         if days is not None and (earlier is None or days < earlier)
     ]
-
-
-def models_in_use(connection: Connection[Any]) -> list[dict[str, JSON]]:
-    """Every model that an applied feature may use: whether it can be, and its price now."""
-    now = datetime.now(UTC)
-    own = prices.own_prices(connection)
-    found: dict[str, dict[str, JSON]] = {}
-    for version in features.current_versions(connection):
-        feature = Feature.from_dict(version.document)
-        for tier in feature.allowed_tiers():
-            for model in tier.models:
-                price = price_of(model, Asked(now), tier.prices, own)
-                missing = providers.configured(model.provider)
-                entry = found.setdefault(
-                    str(model),
-                    {
-                        "model": str(model),
-                        "features": [],
-                        "configured": missing is None,
-                        "missing": missing,
-                        "price": None if price is None else price.to_dict(),
-                    },
-                )
-                if feature.name not in entry["features"]:
-                    entry["features"].append(feature.name)
-    return [found[name] for name in sorted(found)]
