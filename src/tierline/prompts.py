@@ -12,7 +12,7 @@ byte.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from types import MappingProxyType
 from typing import Literal
@@ -39,6 +39,8 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+    # The same in every call of its tier, so that a provider may keep it; no part of what it says.
+    fixed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,13 @@ def _first_turn(instructions: str, task: Task) -> Message:
         form = "Answer with the text alone."
     else:
         form = f"Answer with JSON alone, of this form:\n{shape_of(task.output_schema)}"
-    return Message("system", f"{instructions}\n\n{form}\n{DATA_NOTE}")
+    return Message("system", f"{instructions}\n\n{form}\n{DATA_NOTE}", fixed=True)
 
 
 def _shown(examples: tuple[Example, ...]) -> Iterator[Message]:
     for example in examples:
-        yield Message("user", as_data(example.input))
-        yield Message("assistant", as_answer(example.output))
+        yield Message("user", as_data(example.input), fixed=True)
+        yield Message("assistant", as_answer(example.output), fixed=True)
 
 
 def reask_messages(messages: list[Message], answer_text: str, reason: str) -> list[Message]:

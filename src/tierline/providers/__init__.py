@@ -8,22 +8,28 @@ from collections.abc import Callable, Mapping
 
 from tierline.errors import UsageError
 from tierline.features import ModelRef
+from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
+from tierline.providers.gemini import Gemini
 from tierline.providers.local import Local
 from tierline.providers.mistral import Mistral
 from tierline.providers.ollama import Ollama
 from tierline.providers.openai import OpenAI
 from tierline.providers.self_hosted import llama_cpp, named, vllm
 from tierline.providers.types import Capabilities, Completion, CompletionRequest, Provider
+from tierline.providers.vertex import Vertex
 from tierline.settings import Settings, settings
 
 PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
+    "anthropic": Anthropic,
     "azure": Azure,
+    "gemini": Gemini,
     "llamacpp": llama_cpp,
     "local": Local,
     "mistral": Mistral,
     "ollama": Ollama,
     "openai": OpenAI,
+    "vertex": Vertex,
     "vllm": vllm,
 }
 

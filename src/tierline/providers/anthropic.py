@@ -1,0 +1,204 @@
+"""`anthropic:` models over Anthropic's Messages, by ANTHROPIC_API_KEY.
+
+Source of the format: Anthropic's API reference, "Messages", of API version 2026-10-21, and the
+types of its client. That version takes no sampling parameters, from any model ("Versions", read
+2026-11-25). Anthropic keeps no request for its users, so that there is nothing to switch off.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tierline.prompts import Message
+from tierline.providers import failures, reading
+from tierline.providers.capabilities import known, output_limit
+from tierline.providers.schemas import for_anthropic
+from tierline.providers.transport import Reply, Transport
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Cause,
+    Completion,
+    CompletionRequest,
+    Usage,
+)
+from tierline.settings import Settings
+from tierline.verdicts import Verdict
+
+VERSION = "2026-10-21"
+FINISHED: Mapping[str, Verdict | None] = {
+    "end_turn": None,
+    "stop_sequence": None,
+    "max_tokens": Verdict.TRUNCATED,
+    "model_context_window_exceeded": Verdict.TRUNCATED,
+    "refusal": Verdict.REFUSED,
+}  # tool_use and pause_turn are no answer: no tools are offered
+LONG_PROMPT = 4096
+"""Characters of a fixed part from which on it is marked for the cache. The provider caches from
+1,024 tokens on, or 4,096, by model, and passes over a mark on less; a mark costs nothing then."""
+
+_LINE = re.compile(r"claude-(?P<line>[a-z]+)-(?P<major>\d{1,2})(?:-(?P<minor>\d{1,2}))?(?:-|$)")
+_OLD = re.compile(r"claude-(?:[23]|instant)\b")
+HELD = (4, 5)  # since then a model is held to a schema
+THINKING = (5, 0)  # since then a model thinks unless it is told not to
+UNNUMBERED = (5, 0)  # a name without a version is taken for a new one
+
+
+class Anthropic:
+    """Anthropic, or another server in its place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = settings.anthropic_api_key
+        headers = {"anthropic-version": VERSION}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
+        base_url = settings.anthropic_base_url.rstrip("/").removesuffix("/v1")
+        self._transport = Transport(base_url, headers, settings.max_answer_bytes)
+
+    def missing(self) -> str | None:
+        return "ANTHROPIC_API_KEY is not set" if self._key is None else None
+
+    def capabilities(self, model: str) -> Capabilities:
+        return known("anthropic", model, by_name(model))
+
+    def complete(self, request: CompletionRequest) -> Completion:
+        missing = self.missing()
+        if missing is not None:
+            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        model = request.model.model
+        body = body_of(request, self.capabilities(model))
+        reply = self._transport.post("v1/messages", body, request.timeout_s)
+        return read_completion(reply, model)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def by_name(model: str) -> Capabilities:
+    """What Claude models can do, by the version in their name.
+
+    Sources: Anthropic's "Structured outputs" (read 2026-11-24), and its migration guide to Opus 5:
+    thinking is on by default, within max_tokens.
+    """
+    version = _version(model)
+    return Capabilities(
+        structured_output=version >= HELD,
+        temperature=False,
+        seed=False,
+        reasoning=version >= THINKING,
+    )
+
+
+def _version(model: str) -> tuple[int, int]:
+    if _OLD.match(model):
+        return (3, 0)
+    found = _LINE.match(model)
+    if found is None:
+        return UNNUMBERED
+    return int(found["major"]), int(found["minor"] or 0)
+
+
+def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
+    """The request: instructions apart, turns in order, the fixed part marked for the cache."""
+    system = "\n\n".join(one.content for one in request.messages if one.role == "system")
+    turns = [one for one in request.messages if one.role != "system"]
+    body: dict[str, Any] = {
+        "model": request.model.model,
+        "max_tokens": output_limit(request.max_tokens, can),
+        "messages": [{"role": one.role, "content": one.content} for one in turns],
+    }
+    if system:
+        body["system"] = system
+    _mark_for_cache(body, request.messages)
+    if request.json_schema is not None and can.structured_output:
+        schema = for_anthropic(request.json_schema)
+        if schema is not None:
+            body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    return body
+
+
+def _mark_for_cache(body: dict[str, Any], messages: Sequence[Message]) -> None:
+    """Mark the last part that is the same in each call of the tier, if all of that is long."""
+    fixed = [one for one in messages if one.fixed]
+    if sum(len(one.content) for one in fixed) < LONG_PROMPT:
+        return
+    mark = {"cache_control": {"type": "ephemeral"}}
+    turns = [one for one in messages if one.role != "system"]
+    shown = sum(one.fixed for one in turns)  # the examples stand first
+    if shown:
+        turn = body["messages"][shown - 1]
+        turn["content"] = [{"type": "text", "text": turn["content"], **mark}]
+    else:
+        body["system"] = [{"type": "text", "text": body["system"], **mark}]
+
+
+def read_completion(reply: Reply, asked_model: str) -> Completion:
+    """A server's answer as a Completion. Raises CallFailed for every answer that is none."""
+    if reply.status != 200:
+        code, message = _error(reply)
+        raise failures.failed(reply, code, message)
+    data = reading.mapping(reply.json())
+    blocks, finish = data.get("content"), data.get("stop_reason")
+    if not isinstance(blocks, list) or data.get("type") != "message":
+        raise failures.unreadable(reply, "the server's answer lacks what a message has")
+    if not isinstance(finish, str) or finish not in FINISHED:
+        raise failures.no_answer(reply)
+    try:
+        text = "".join(one["text"] for one in blocks if one["type"] == "text")
+    except (KeyError, TypeError):
+        raise failures.unreadable(reply, "the answer is not text") from None
+    told = data.get("usage")
+    return Completion(
+        text=text,
+        usage=usage_of(told),
+        finish=FINISHED[finish],
+        model=reading.model_id(data.get("model"), asked_model),
+        latency_s=reply.latency_s,
+        provider_request_id=reading.request_id(reply.headers.get("request-id")),
+        service_tier=_service_tier(reading.mapping(told)),
+    )
+
+
+def usage_of(data: Any) -> Usage | None:
+    """Anthropic counts what is read from a cache and written to one beside the input."""
+    if not isinstance(data, dict):
+        return None
+    details = reading.mapping(data.get("output_tokens_details"))
+    thinking = reading.tokens(details.get("thinking_tokens"))
+    visible = reading.rest(reading.tokens(data.get("output_tokens")), thinking)
+    brief, long = _written(data)
+    return Usage(
+        input_tokens=reading.tokens(data.get("input_tokens")),
+        output_tokens=visible,
+        cached_input_tokens=reading.tokens(data.get("cache_read_input_tokens")),
+        cache_write_5m_tokens=brief,
+        cache_write_1h_tokens=long,
+        reasoning_tokens=None if visible is None else thinking,
+    )
+
+
+def _written(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """What was written for five minutes and for an hour. Without the two, all is of the first,
+    which is what was asked for."""
+    apart = data.get("cache_creation")
+    if isinstance(apart, dict):
+        return (
+            reading.tokens(apart.get("ephemeral_5m_input_tokens")),
+            reading.tokens(apart.get("ephemeral_1h_input_tokens")),
+        )
+    return reading.tokens(data.get("cache_creation_input_tokens")), None
+
+
+def _service_tier(usage: Mapping[str, Any]) -> str | None:
+    """The tier, or the speed where that is not the standard one: each has its own prices."""
+    speed = reading.code(usage.get("speed"))
+    return speed if speed not in (None, "standard") else reading.code(usage.get("service_tier"))
+
+
+def _error(reply: Reply) -> tuple[str | None, str]:
+    try:
+        error = reading.mapping(reading.mapping(reply.json()).get("error"))
+    except CallFailed:
+        return None, ""
+    message = error.get("message")
+    return reading.code(error.get("type")), message if isinstance(message, str) else ""

@@ -1,0 +1,48 @@
+"""`gemini:` models by AI Studio, with GOOGLE_API_KEY or GEMINI_API_KEY, the first before the other.
+
+There are no logprobs here: the fields are in the format, and AI Studio's current models refuse
+them. Vertex has them.
+"""
+
+from urllib.parse import quote
+
+from tierline.providers.generate_content import body_of, capabilities, read_completion
+from tierline.providers.transport import Transport
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Cause,
+    Completion,
+    CompletionRequest,
+)
+from tierline.settings import Settings
+
+
+class Gemini:
+    """Google's Gemini API, or another server in its place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = settings.google_api_key or settings.gemini_api_key
+        headers = {}
+        if self._key is not None:
+            headers["x-goog-api-key"] = self._key.get_secret_value()
+        self._transport = Transport(settings.gemini_base_url, headers, settings.max_answer_bytes)
+
+    def missing(self) -> str | None:
+        return "GEMINI_API_KEY is not set, nor GOOGLE_API_KEY" if self._key is None else None
+
+    def capabilities(self, model: str) -> Capabilities:
+        return capabilities("gemini", model, most_logprobs=0)
+
+    def complete(self, request: CompletionRequest) -> Completion:
+        missing = self.missing()
+        if missing is not None:
+            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        model = request.model.model
+        body = body_of(request, self.capabilities(model))
+        body["store"] = False
+        path = f"v1/models/{quote(model, safe='')}:generateContent"
+        return read_completion(self._transport.post(path, body, request.timeout_s), model)
+
+    def close(self) -> None:
+        self._transport.close()

@@ -1,0 +1,234 @@
+"""Google's generateContent, which AI Studio and Vertex speak alike.
+
+Source of the format: Google's API reference, "GenerateContentResponse" and "GenerationConfig", and
+the types of its client. Who asks where stands in `gemini` and `vertex`.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tierline.providers import failures, reading
+from tierline.providers.capabilities import known, output_limit
+from tierline.providers.schemas import for_gemini
+from tierline.providers.transport import MOST_RETRY_AFTER_S, Reply
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Cause,
+    Completion,
+    CompletionRequest,
+    TokenLogprob,
+    Usage,
+)
+from tierline.verdicts import Verdict
+
+FINISHED: Mapping[str, Verdict | None] = {
+    "STOP": None,
+    "MAX_TOKENS": Verdict.TRUNCATED,
+    "SAFETY": Verdict.REFUSED,
+    "RECITATION": Verdict.REFUSED,
+    "BLOCKLIST": Verdict.REFUSED,
+    "PROHIBITED_CONTENT": Verdict.REFUSED,
+    "SPII": Verdict.REFUSED,
+    "MODEL_ARMOR": Verdict.REFUSED,
+    "LANGUAGE": Verdict.REFUSED,  # one that the model does not answer in
+}  # OTHER, MALFORMED_RESPONSE and those of tools and images are no answer
+BLOCKED = frozenset(
+    {"SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "MODEL_ARMOR", "JAILBREAK"}
+)
+ROLES = {"user": "user", "assistant": "model"}
+TRAFFIC = {  # Vertex's words for what AI Studio calls the service tier
+    "ON_DEMAND": "standard",
+    "ON_DEMAND_PRIORITY": "priority",
+    "ON_DEMAND_FLEX": "flex",
+}
+
+_VERSION = re.compile(r"gemini-(?P<major>\d{1,2})(?:\.(?P<minor>\d{1,2}))?(?:-|$)")
+_WAIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")  # protobuf's Duration as JSON
+THINKING = (2, 5)  # since then a model thinks unless it is told not to
+
+
+def capabilities(provider: str, model: str, *, most_logprobs: int) -> Capabilities:
+    """What Gemini models can do, by the version in their name; Gemma's have none of it."""
+    found = _VERSION.match(model)
+    version = (int(found["major"]), int(found["minor"] or 0)) if found else None
+    thinks = model.startswith("gemini") and (version is None or version >= THINKING)
+    return known(
+        provider,
+        model,
+        Capabilities(
+            structured_output=not model.startswith("gemma"),
+            most_logprobs=most_logprobs,
+            reasoning=thinks,
+        ),
+    )
+
+
+def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
+    """The request, instructions apart."""
+    system = "\n\n".join(one.content for one in request.messages if one.role == "system")
+    config: dict[str, Any] = {
+        "maxOutputTokens": output_limit(request.max_tokens, can),
+    }
+    if can.temperature:
+        config["temperature"] = request.temperature
+    if request.seed is not None and can.seed:
+        config["seed"] = request.seed
+    if request.top_logprobs is not None and can.most_logprobs:
+        config |= {
+            "responseLogprobs": True,
+            "logprobs": min(request.top_logprobs, can.most_logprobs),
+        }
+    if request.json_schema is not None and can.structured_output:
+        config["responseMimeType"] = "application/json"
+        schema = for_gemini(request.json_schema)
+        if schema is not None:
+            config["responseJsonSchema"] = schema
+    body: dict[str, Any] = {
+        "contents": [
+            {"role": ROLES[one.role], "parts": [{"text": one.content}]}
+            for one in request.messages
+            if one.role != "system"
+        ],
+        "generationConfig": config,
+    }
+    if system:
+        body["systemInstruction"] = {"parts": [{"text": system}], "role": "user"}
+    return body
+
+
+def read_completion(reply: Reply, asked_model: str) -> Completion:
+    """A server's answer as a Completion. Raises CallFailed for every answer that is none."""
+    if reply.status != 200:
+        raise _failed(reply)
+    data = reading.mapping(reply.json())
+    candidates = data.get("candidates")
+    text, logprobs = "", None
+    if isinstance(candidates, list) and candidates:
+        candidate = reading.mapping(candidates[0])
+        finish = candidate.get("finishReason")
+        if not isinstance(finish, str) or finish not in FINISHED:
+            raise failures.no_answer(reply)
+        verdict = FINISHED[finish]
+        try:
+            text = _text(candidate)
+            logprobs = _logprobs(candidate.get("logprobsResult"))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise failures.unreadable(reply, "the candidate cannot be read") from None
+    else:
+        _be_blocked(reply, data)
+        verdict = Verdict.REFUSED
+    told = data.get("usageMetadata")
+    return Completion(
+        text=text,
+        usage=usage_of(told),
+        finish=verdict,
+        model=reading.model_id(data.get("modelVersion"), asked_model),
+        latency_s=reply.latency_s,
+        provider_request_id=reading.request_id(data.get("responseId")),
+        service_tier=_service_tier(reply, reading.mapping(told)),
+        top_logprobs=logprobs,
+    )
+
+
+def _be_blocked(reply: Reply, data: Mapping[str, Any]) -> None:
+    """Raises CallFailed unless the prompt was blocked, which is why there is no candidate."""
+    reason = reading.mapping(data.get("promptFeedback")).get("blockReason")
+    if reason in BLOCKED:
+        return
+    if reason is not None:
+        raise failures.no_answer(reply)
+    raise failures.unreadable(reply, "the server's answer lacks what generateContent's has")
+
+
+def _text(candidate: Mapping[str, Any]) -> str:
+    """The visible text; parts that are thoughts are not."""
+    content = candidate.get("content") or {}
+    parts = content.get("parts") or []
+    return "".join(one["text"] for one in parts if "text" in one and one.get("thought") is not True)
+
+
+def usage_of(data: Any) -> Usage | None:
+    """Google counts cached input in the prompt, a tool's input beside it, thoughts beside the
+    answer. What is nought it may leave out; a count without a prompt's is none."""
+    if not isinstance(data, dict):
+        return None
+    cached = reading.tokens(data.get("cachedContentTokenCount"))
+    prompt = reading.tokens(data.get("promptTokenCount"))
+    of_tools = reading.tokens(data.get("toolUsePromptTokenCount")) or 0
+    new = reading.rest(prompt, cached)
+    visible = reading.tokens(data.get("candidatesTokenCount", 0))
+    return Usage(
+        input_tokens=None if new is None else new + of_tools,
+        output_tokens=None if prompt is None else visible,
+        cached_input_tokens=None if new is None else cached,
+        reasoning_tokens=reading.tokens(data.get("thoughtsTokenCount")),
+    )
+
+
+def _service_tier(reply: Reply, usage: Mapping[str, Any]) -> str | None:
+    """AI Studio tells it in a header ("Priority inference", read 2026-11-25), Vertex as traffic."""
+    traffic = usage.get("trafficType")
+    if isinstance(traffic, str) and traffic in TRAFFIC:
+        return TRAFFIC[traffic]
+    told = reading.code(reply.headers.get("x-gemini-service-tier") or traffic)
+    return None if told is None else told.lower()
+
+
+def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:
+    if not data or not data.get("topCandidates"):
+        return None
+    return [
+        [_candidate(one) for one in token.get("candidates", ())] for token in data["topCandidates"]
+    ]
+
+
+def _candidate(one: Mapping[str, Any]) -> TokenLogprob:
+    logprob = float(one.get("logProbability", 0.0))  # protobuf leaves a nought out
+    if math.isnan(logprob):
+        raise ValueError("a logprob that is no number")
+    return TokenLogprob(str(one["token"]), logprob)
+
+
+def _failed(reply: Reply) -> CallFailed:
+    try:
+        data = reply.json()
+    except CallFailed:
+        data = None
+    if isinstance(data, list) and data:  # as a stream's errors come
+        data = data[0]
+    error = reading.mapping(reading.mapping(data).get("error"))
+    message = error.get("message")
+    details = error.get("details")
+    cause, wait_s = _told(reply.status, details if isinstance(details, list) else [])
+    return failures.failed(
+        reply,
+        reading.code(error.get("status")),
+        message if isinstance(message, str) else "",
+        cause=cause,
+        retry_after_s=wait_s,
+    )
+
+
+def _told(status: int, details: list[Any]) -> tuple[Cause | None, float | None]:
+    """What google.rpc's details say of it: whose failure it is after all, and how long to wait."""
+    cause, wait_s = None, None
+    for detail in map(reading.mapping, details):
+        kind = str(detail.get("@type", "")).rpartition(".")[2]
+        if kind == "RetryInfo":
+            found = _WAIT.fullmatch(str(detail.get("retryDelay", "")))
+            wait_s = min(float(found[1]), MOST_RETRY_AFTER_S) if found else wait_s
+        elif kind == "QuotaFailure" and status == 429 and _of_the_day(detail):
+            cause = Cause.QUOTA
+        elif kind == "ErrorInfo" and detail.get("reason") == "API_KEY_INVALID":
+            cause = Cause.KEY  # with HTTP 400
+    return cause, wait_s
+
+
+def _of_the_day(quota: Mapping[str, Any]) -> bool:
+    violations = quota.get("violations")
+    if not isinstance(violations, list):
+        return False
+    return any("PerDay" in str(reading.mapping(one).get("quotaId")) for one in violations)

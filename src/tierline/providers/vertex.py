@@ -1,0 +1,68 @@
+"""`vertex:` models: Gemini by Google Cloud, with GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION.
+
+The token is read from GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints one; it
+ends after an hour, so that who starts the workers has to renew it. Vertex keeps no request, except
+for what its operator switches on.
+"""
+
+from urllib.parse import quote
+
+from tierline.providers.generate_content import body_of, capabilities, read_completion
+from tierline.providers.transport import Transport
+from tierline.providers.types import (
+    CallFailed,
+    Capabilities,
+    Cause,
+    Completion,
+    CompletionRequest,
+)
+from tierline.settings import Settings
+
+HOST = "aiplatform.googleapis.com"
+MULTI_REGIONS = frozenset({"eu", "us"})
+
+
+class Vertex:
+    """One project at one location."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._project = settings.google_cloud_project
+        self._location = settings.google_cloud_location
+        self._token = settings.google_access_token
+        headers = {}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        base_url = settings.vertex_base_url or f"https://{host(self._location)}"
+        self._transport = Transport(base_url, headers, settings.max_answer_bytes)
+
+    def missing(self) -> str | None:
+        if self._project is None:
+            return "GOOGLE_CLOUD_PROJECT is not set"
+        return "GOOGLE_OAUTH_ACCESS_TOKEN is not set" if self._token is None else None
+
+    def capabilities(self, model: str) -> Capabilities:
+        return capabilities("vertex", model, most_logprobs=20)
+
+    def complete(self, request: CompletionRequest) -> Completion:
+        missing = self.missing()
+        if missing is not None:
+            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        model = request.model.model
+        path = (
+            f"v1beta1/projects/{self._project}/locations/{self._location}"
+            f"/publishers/google/models/{quote(model, safe='')}:generateContent"
+        )
+        body = body_of(request, self.capabilities(model))
+        return read_completion(self._transport.post(path, body, request.timeout_s), model)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def host(location: str) -> str:
+    """The host that serves a location: the world's, a multi-region's, or a region's own."""
+    if location == "global":
+        return HOST
+    if location in MULTI_REGIONS:
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-{HOST}"
