@@ -14,7 +14,7 @@ from tierline.features.task import Check, Task
 from tierline.json_text import JSON, NotJson
 from tierline.verdicts import Verdict
 
-__all__ = ["Judgement", "RuleBroken", "input_faults", "judge"]
+__all__ = ["Judgement", "RuleBroken", "input_faults", "judge", "marks"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,34 @@ def judge(task: Task, input: JSON, text: str) -> Judgement:
     failures = tuple(message for _, message in failed)
     reason = told([Fault((), message) for message in failures])
     return Judgement(failed[0][0], reason, output, repaired, failures)
+
+
+def marks(task: Task, input: JSON, text: str) -> list[tuple[str, str | None]]:
+    """Each check of a task by itself: what it is, and what is wrong; None where nothing is.
+
+    For people who look at one answer; the verdict is `judge`'s. Stops where it does: a check is
+    not looked at in an answer that does not fit the schema. Raises RuleBroken when a rule errors.
+    """
+    form = "is text" if task.plain_text else "is JSON"
+    try:
+        output, repaired = _read(task, text)
+    except NotJson as error:
+        return [(form, error.message)]
+    found: list[tuple[str, str | None]] = [(f"{form}, after a repair" if repaired else form, None)]
+    faults = schema_check(task.output_schema).faults(output)
+    found.append(("fits the schema", told(faults) if faults else None))
+    if faults:
+        return found
+    ground = Ground(input)
+    for check in task.checks:
+        if check.kind == "rule":
+            broken = not rule(check.rule).holds(input, output)
+            found.append((check.rule, (check.says or "does not hold") if broken else None))
+        else:
+            missing = _ungrounded(check, ground, output)
+            name = f"grounded: {', '.join(check.fields)}"
+            found.append((name, _said(check, missing) if missing else None))
+    return found
 
 
 def input_faults(feature: Feature, input: JSON) -> list[Fault]:

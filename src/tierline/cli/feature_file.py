@@ -43,6 +43,14 @@ checks:
   - rule: "output.order_number.matches('[0-9]')"   # CEL over `input` and `output`
     says: an order number has at least one digit   # told to the next tier and to the caller
 
+# What must come of some inputs, edge cases above all: tierline features test {file}
+cases:
+  - input: {{text: Order ZK-4410 arrived broken.}}
+    expected: {{order_number: ZK-4410}}
+  - name: no number at all
+    input: {{text: I have a question about my order.}}
+    served: false                       # no answer is right: each has to fail a check
+
 # How sure a tier must be. Two answers at temperature 0.7 have to agree:
 # confidence: {{signal: agreement, samples: 2, threshold: 1.0}}
 # For an answer that is one of a fixed list (an enum), the label's own probability:

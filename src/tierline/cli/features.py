@@ -1,4 +1,4 @@
-"""`tierline features`: write a feature file, check it, apply it, and see what is applied.
+"""`tierline features`: write a feature file, check it, try it, apply it, and see what is applied.
 
 `init` and `validate` need no server; the others ask the API.
 """
@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierline.cli.options import Home, Json, command_group
-from tierline.errors import FeatureError, InvalidInput, Problem, UsageError
+from tierline.cli import feature_trials
+from tierline.cli.feature_reading import read_feature, read_text
+from tierline.cli.feature_trials import CASES_S, run_files
+from tierline.cli.options import Files, Home, Json, command_group
+from tierline.errors import FeatureError, InvalidInput, Problem, TierlineError, UsageError
 
 if TYPE_CHECKING:
     from tierline.cli.client import Client
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
 
 app = command_group("Write, check, apply and show feature files.")
 
-MAX_FILE_BYTES = 1024 * 1024  # the parser has a smaller limit of its own, with a better message
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Feature files, YAML.")]
+app.command("test")(feature_trials.run)
+app.command("try")(feature_trials.show)
 
 
 @app.command()
@@ -98,7 +101,17 @@ def validate(files: Files, as_json: Json = False) -> None:
 
 
 @app.command()
-def apply(files: Files, home: Home = None, as_json: Json = False) -> None:
+def apply(
+    files: Files,
+    require_cases: Annotated[
+        bool,
+        typer.Option(
+            "--require-cases", help="Run the cases first; a file whose cases fail applies none."
+        ),
+    ] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Make features known to the installation; new jobs run the new version at once.
 
     All files are checked first: a problem in one applies none. Needs a key with the scope admin.
@@ -116,6 +129,10 @@ def apply(files: Files, home: Home = None, as_json: Json = False) -> None:
         raise FeatureError(problems)
     applied = []
     with connect(home) as api:
+        if require_cases:
+            failed = sum(run.failed for run in run_files(api, files, None, CASES_S, as_json))
+            if failed:
+                raise TierlineError(f"nothing was applied: {_counted(failed)} failed")
         for path in files:
             answer = _apply(api, path)
             applied.append(answer)
@@ -177,6 +194,10 @@ def show(
     line(answer["source"].rstrip("\n"))
 
 
+def _counted(cases: int) -> str:
+    return "1 case" if cases == 1 else f"{cases} cases"
+
+
 def _apply(api: "Client", path: Path) -> "JSON":
     try:
         return api.post(
@@ -187,30 +208,6 @@ def _apply(api: "Client", path: Path) -> "JSON":
     except InvalidInput as error:  # the server may know more than this machine does
         problems = [replace(one, source=str(path)) for one in error.problems]
         raise FeatureError(problems) from None
-
-
-def read_text(path: Path) -> str:
-    """The file's text. Raises FeatureError when it cannot be read or is not UTF-8."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
-        if len(raw) > MAX_FILE_BYTES:
-            raise FeatureError([Problem("longer than 1 MB", source=str(path))])
-        return raw.decode("utf-8-sig")
-    except OSError as error:
-        raise FeatureError([Problem(error.strerror or str(error), source=str(path))]) from None
-    except UnicodeDecodeError as error:
-        at = raw[: error.start].count(b"\n") + 1
-        problem = Problem("not UTF-8: save the file as UTF-8", line=at, source=str(path))
-        raise FeatureError([problem]) from None
-
-
-def read_feature(path: Path) -> "Feature":
-    """The feature of a file. Raises FeatureError with every problem and its line."""
-    from tierline.features.parse import parse_feature
-    from tierline.providers import known_providers
-
-    return parse_feature(read_text(path), str(path), known_providers())
 
 
 def missing_around(feature: "Feature") -> list[str]:

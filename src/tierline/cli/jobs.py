@@ -61,9 +61,9 @@ def submit(
     """
     from tierline.cli.client import connect
 
-    body: dict[str, JSON] = {"feature": feature, "input": _read_json(input_, "--input")}
+    body: dict[str, JSON] = {"feature": feature, "input": read_json_option(input_, "--input")}
     if metadata is not None:
-        body["metadata"] = _read_json(metadata, "--metadata")
+        body["metadata"] = read_json_option(metadata, "--metadata")
     if webhook_url is not None:
         body["webhook_url"] = webhook_url
     if deadline is not None:
@@ -74,7 +74,7 @@ def submit(
     began = time.monotonic()
     with connect(home) as api:
         job = api.post("/v1/jobs", json=body, headers=headers)
-        job = _follow(api, job, wait - (time.monotonic() - began), as_json)
+        job = follow(api, job, wait - (time.monotonic() - began), as_json)
     show_job(job, as_json)
     _end(job)
 
@@ -95,7 +95,7 @@ def get(
     from tierline.cli.client import connect
 
     with connect(home) as api:
-        job = _follow(api, api.get(_path(job_id)), wait, as_json)
+        job = follow(api, api.get(_path(job_id)), wait, as_json)
         tried = api.get(f"{_path(job_id)}/attempts")["data"] if attempts else None
     show_job(job, as_json, tried)
 
@@ -221,7 +221,7 @@ def _path(found_id: str, kind: str = "jobs") -> str:
     return f"/v1/{kind}/{quote(found_id, safe='')}"
 
 
-def _follow(api: "Client", job: JSON, wait_s: float, quiet: bool) -> JSON:
+def follow(api: "Client", job: JSON, wait_s: float, quiet: bool) -> JSON:
     """The job once it ended, or as it is after `wait_s` seconds; changes are told on stderr."""
     from tierline.cli.output import note
 
@@ -244,7 +244,7 @@ def _end(job: JSON) -> None:
         raise typer.Exit(1)
 
 
-def _read_json(text: str, option: str) -> JSON:
+def read_json_option(text: str, option: str) -> JSON:
     """The JSON that an option holds or points to. Raises UsageError."""
     if text == "-":
         raw, source = sys.stdin.buffer.read(), "stdin"

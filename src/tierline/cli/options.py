@@ -8,6 +8,10 @@ from typer.core import TyperGroup
 
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
+Files: TypeAlias = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Feature files, YAML.")
+]
+
 Home: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tierline.cli.job_view import show_job
-from tierline.cli.jobs import _read_json
+from tierline.cli.jobs import read_json_option
 from tierline.errors import UsageError
 
 JOB = {
@@ -27,36 +27,36 @@ ATTEMPTS = [
 
 
 def test_input_is_json_itself() -> None:
-    assert _read_json('{"text": "x"}', "--input") == {"text": "x"}
+    assert read_json_option('{"text": "x"}', "--input") == {"text": "x"}
 
 
 def test_input_comes_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "in.json"
     path.write_bytes(b'\xef\xbb\xbf{"text": "\xc3\xa9"}')
-    assert _read_json(f"@{path}", "--input") == {"text": "é"}
+    assert read_json_option(f"@{path}", "--input") == {"text": "é"}
 
 
 def test_input_comes_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"[1]")))
-    assert _read_json("-", "--input") == [1]
+    assert read_json_option("-", "--input") == [1]
 
 
 @pytest.mark.parametrize("text", ["{", "NaN", '{"a": 1, "a": 2}', '"\\u0000"', "text", "1 2"])
 def test_what_is_not_strict_json_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="--input"):
-        _read_json(text, "--input")
+        read_json_option(text, "--input")
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
-        _read_json(f"@{tmp_path}/none", "--input")
+        read_json_option(f"@{tmp_path}/none", "--input")
 
 
 def test_bytes_that_are_not_utf8_are_a_usage_error(tmp_path: Path) -> None:
     path = tmp_path / "in.json"
     path.write_bytes(b'"\xff"')
     with pytest.raises(UsageError, match="not UTF-8"):
-        _read_json(f"@{path}", "--input")
+        read_json_option(f"@{path}", "--input")
 
 
 def test_a_job_says_that_deeper_analysis_runs(capsys: pytest.CaptureFixture[str]) -> None:
