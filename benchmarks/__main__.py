@@ -13,7 +13,17 @@ from pathlib import Path
 from benchmarks.command import read_arguments
 from benchmarks.figures import BROKEN, MISSED, REACHED, Figure, exit_code, progress, table
 
-NAMES = ("latency", "throughput", "fairness", "submit", "ingest", "memory", "prices", "ready")
+NAMES = (
+    "latency",
+    "throughput",
+    "fairness",
+    "submit",
+    "ingest",
+    "memory",
+    "trace",
+    "prices",
+    "ready",
+)
 ROOT = Path(__file__).parents[1]
 
 

@@ -1,0 +1,1 @@
+"""An hour of a real service's requests, against the whole product."""

@@ -1,0 +1,206 @@
+"""`python -m benchmarks.trace`: an hour of a real service, sped up, against `tierline up`.
+
+The whole product runs as a user starts it, with a model server on loopback that answers as long as
+the trace says; one small answer in twenty fails its schema and goes to the second tier, one job in
+ten is waited for in its request, one in ten is told of by webhook. What each process of the product
+holds is read all the while: resident memory, threads, open files, connections to Postgres and to
+the broker.
+
+Flat means, of memory: once a quarter of the hour is over, the rest adds less than 2%, the median of
+the last tenth of the samples over the median of the tenth that begins at the quarter. Flower keeps
+the last 10,000 tasks, so that it grows until it has them and is judged by nothing here. Of all that
+is counted: once the last job has ended nothing is above what was held after the first jobs.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import linear_regression, median
+
+import psycopg
+
+from benchmarks.command import read_arguments
+from benchmarks.figures import Figure, hand_over, progress, share
+from benchmarks.trace.asks import TRACE, Ask, read_trace
+from benchmarks.trace.send import FEATURE, Sent, send
+from benchmarks.trace.watch import PROCESSES, Held, Watch
+from tests.support.processes import model_server
+from tests.support.rows import add_feature, two_tiers
+from tests.support.up import run_up
+from tests.support.waiting import wait_until
+from tests.support.webhook_receiver import Receiver, receiving
+
+WANTED_GROWTH = 2.0  # percent
+NOT_JUDGED = "flower"
+FIRST = 500  # requests before anything counts: they fill pools, and what is kept after an error
+LOOK_S = 1.0
+DRAIN_S = 180.0
+BACK_S = 240.0  # idle connections of a pool are closed after 120 s
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run came to."""
+
+    sent: Sequence[Sent]
+    ended: int  # jobs
+    told: int  # webhooks' jobs that were told of
+    latencies_s: Sequence[float]  # from a job's row to its end, sorted
+    seen: Sequence[Held]
+    left: dict[str, int]  # by what is held, how much more than after the first jobs
+
+    @property
+    def accepted(self) -> int:
+        return sum(one.accepted for one in self.sent)
+
+    @property
+    def hooks(self) -> int:
+        return sum(one.hooks for one in self.sent)
+
+
+def run(home: Path, asks: Sequence[Ask], speed: float, first: int = FIRST) -> Run:
+    """Send the asks to a product of its own in `home`, and watch it."""
+    script = ("--script", "benchmarks.trace.answers:answer")
+    with model_server(*script) as model_url, receiving() as receiver:
+        environment = {
+            "OPENAI_BASE_URL": model_url,
+            "OPENAI_API_KEY": "not-a-key",
+            "TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8",
+        }
+        with (
+            run_up(home, env=environment) as up,
+            psycopg.connect(str(up.line["database_url"]), autocommit=True) as connection,
+        ):
+            add_feature(connection, two_tiers(FEATURE))
+            url, key = str(up.line["api"]), str(up.line["api_key"])
+
+            def sending(some: Sequence[Ask]) -> Sent:
+                return asyncio.run(send(url, key, receiver.url, some, speed))
+
+            watch = Watch(up, LOOK_S)
+            sent = [sending(asks[:first])]
+            _drain(connection, receiver, sent)
+            before = watch.look().counts()
+            progress(f"{first:,} requests: {_line(watch.look())}")
+            with watch:
+                sent.append(sending(_from_now(asks[first:])))
+                _drain(connection, receiver, sent)
+            progress(f"{len(asks):,} requests: {_line(watch.look())}")
+            left = _left(watch, before)
+            watch.close()
+            latencies = connection.execute(
+                "SELECT extract(epoch FROM completed_at - created_at)::float8 AS s FROM jobs"
+                " WHERE completed_at IS NOT NULL ORDER BY s"
+            ).fetchall()
+            ended = len(latencies)
+            return Run(sent, ended, _told(receiver), [s for (s,) in latencies], watch.seen, left)
+
+
+def _from_now(asks: Sequence[Ask]) -> list[Ask]:
+    """The same, with times from the first of them on."""
+    return [Ask(one.number, one.at_s - asks[0].at_s, one.tokens_in, one.tokens_out) for one in asks]
+
+
+def _told(receiver: Receiver) -> int:
+    """How many jobs the receiver was told the end of."""
+    bodies = [json.loads(request.body) for request in list(receiver.requests)]
+    return len({body["data"]["id"] for body in bodies if body["type"] == "job.completed"})
+
+
+def _drain(
+    connection: psycopg.Connection[object], receiver: Receiver, sent: Sequence[Sent]
+) -> None:
+    """Wait until every job has ended and everybody was told."""
+    hooks = sum(one.hooks for one in sent)
+
+    def done() -> bool:
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM jobs WHERE completed_at IS NULL)"
+        ).fetchone()
+        return row == (False,) and _told(receiver) >= hooks
+
+    wait_until(done, DRAIN_S, "all jobs to end and their webhooks to arrive", 0.2)
+
+
+def _left(watch: Watch, before: dict[str, int]) -> dict[str, int]:
+    """What is still above what there was before, once that has had time to go."""
+    until_s = time.monotonic() + BACK_S
+    while True:
+        now = watch.look().counts()
+        left = {what: count - before.get(what, 0) for what, count in now.items()}
+        left = {what: more for what, more in left.items() if more > 0}
+        if not left or time.monotonic() > until_s:
+            return left
+        time.sleep(LOOK_S)
+
+
+def _line(held: Held) -> str:
+    sizes = ", ".join(f"{name} {rss / MIB:.0f}" for name, rss in held.rss.items())
+    threads, files = sum(held.threads.values()), sum(held.files.values())
+    connections = sum(held.postgres.values())
+    return (
+        f"MiB: {sizes}; {threads} threads, {files} open files, {connections} connections to"
+        f" Postgres, {held.broker_clients} to the broker"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.trace", description=__doc__)
+    parser.add_argument("--trace", type=Path, default=TRACE, help="a CSV of arrivals and lengths")
+    parser.add_argument("--speed", type=float, default=12.0, help="times as fast as they came")
+    parser.add_argument("--requests", type=int, default=None, help="only the first so many")
+    arguments = read_arguments(parser, {"requests": 2_000})
+    if not arguments.trace.is_file():
+        parser.error(f"there is no trace at {arguments.trace}; --trace names one")
+    asks = read_trace(arguments.trace, arguments.requests)
+    with tempfile.TemporaryDirectory(prefix="tierline-bench-") as folder:
+        found = run(Path(folder) / "home", asks, arguments.speed)
+    for what, more in found.left.items():
+        progress(f"left: {more} {what}")
+    whole = arguments.requests is None
+    return hand_over(_figures(found, asks, arguments.speed, whole), as_json=arguments.json)
+
+
+def _figures(found: Run, asks: Sequence[Ask], speed: float, whole: bool) -> list[Figure]:
+    late_s = max(one.latest_s for one in found.sent)
+    return [
+        Figure("trace: requests refused", len(asks) - found.accepted, "", 0, True),
+        Figure("trace: jobs that did not end", found.accepted - found.ended, "", 0, True),
+        Figure("trace: webhooks that did not arrive", found.hooks - found.told, "", 0, True),
+        Figure("trace: threads, files and connections left", sum(found.left.values()), "", 0, True),
+        *(_growth(found.seen, name, whole) for name in PROCESSES),
+        Figure("  broker's memory, at the end", found.seen[-1].broker_bytes / MIB, "MiB"),
+        _slope(found, asks, speed),
+        Figure("  submit → completed, p50", share(found.latencies_s, 0.5) * 1000, "ms"),
+        Figure("  submit → completed, p99", share(found.latencies_s, 0.99) * 1000, "ms"),
+        Figure("  sent after its time, at most", late_s, "s"),
+    ]
+
+
+def _growth(seen: Sequence[Held], name: str, whole: bool) -> Figure:
+    """Of one process's memory. Judged over the whole hour only: less is all warming up."""
+    tenth = max(1, len(seen) // 10)
+    later = [held.rss[name] for held in seen[len(seen) // 4 :]]
+    growth = (median(later[-tenth:]) / median(later[:tenth]) - 1) * 100
+    wanted = WANTED_GROWTH if whole and name != NOT_JUDGED else None
+    return Figure(
+        f"trace: growth of {name}", growth, "%", wanted, True, later[0] / MIB, later[-1] / MIB
+    )
+
+
+def _slope(found: Run, asks: Sequence[Ask], speed: float) -> Figure:
+    later = found.seen[len(found.seen) // 4 :]
+    line = linear_regression([held.at_s for held in later], [held.rss["slm"] for held in later])
+    a_second = len(asks) / (asks[-1].at_s / speed)
+    return Figure("  slope of slm after a quarter", line.slope / a_second, "bytes/job")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""The first minutes of a real service's hour, sped up, against `tierline up`: nothing is leaked.
+
+The short form of `python -m benchmarks.trace`, which also judges the memory over the whole hour.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.trace.__main__ import run
+from benchmarks.trace.asks import TRACE, read_mark, read_trace
+
+REQUESTS = 900
+FIRST = 300
+SPEED = 10.0
+
+
+@pytest.mark.skipif(not TRACE.is_file(), reason=f"no trace at {TRACE}")
+@pytest.mark.timeout(600)
+def test_a_real_services_requests_all_end_and_leave_nothing_open(tmp_path: Path) -> None:
+    found = run(tmp_path / "home", read_trace(TRACE, REQUESTS), SPEED, FIRST)
+    assert found.accepted == REQUESTS
+    assert found.ended == REQUESTS
+    assert found.told == found.hooks > 0
+    assert found.left == {}
+
+
+@pytest.mark.skipif(not TRACE.is_file(), reason=f"no trace at {TRACE}")
+def test_a_prompt_of_the_trace_is_as_long_as_it_was_and_says_what_its_answer_is_to_be() -> None:
+    (first, second) = read_trace(TRACE, 2)
+    assert (first.at_s, second.at_s) == (0.0, pytest.approx(4.314579))
+    assert (second.tokens_in, second.tokens_out) == (396, 109)
+    assert abs(len(second.text) / 4 - 396) < 2
+    assert read_mark(f"before {second.text}") == (1, 396, 109)
