@@ -19,7 +19,7 @@ def known(provider: str, model: str, otherwise: Capabilities) -> Capabilities:
     sold = None if found is None else found[1]
     if sold is None:
         return otherwise
-    facts: dict[str, bool | int] = {}
+    facts: dict[str, bool | int | None] = {"most_output_tokens": sold.output_tokens}
     for name in ("structured_output", "temperature"):
         fact = getattr(sold, name)
         if fact is not None:
@@ -31,4 +31,5 @@ def known(provider: str, model: str, otherwise: Capabilities) -> Capabilities:
 
 def output_limit(max_tokens: int, can: Capabilities) -> int:
     """The tokens that a call may make, thinking included."""
-    return max_tokens + (REASONING_ALLOWANCE if can.reasoning else 0)
+    limit = max_tokens + (REASONING_ALLOWANCE if can.reasoning else 0)
+    return limit if can.most_output_tokens is None else min(limit, can.most_output_tokens)

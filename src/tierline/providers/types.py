@@ -155,6 +155,7 @@ class Capabilities:
     temperature: bool = True  # takes another one than its own
     seed: bool = True
     reasoning: bool = False  # thinks before it answers, so that its answers need more room
+    most_output_tokens: int | None = None  # of one call, thoughts included; None: not known
 
 
 class Provider(Protocol):

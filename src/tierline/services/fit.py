@@ -1,4 +1,4 @@
-"""Whether a feature's models can do what it asks, by the catalogue: said when it is applied.
+"""Whether a feature's models can do what it asks, as far as is known: said when it is applied.
 
 Facts bind only where they are the seller's: what another server behind the same setting serves
 under an id is its own business. What is not known is no objection.
@@ -12,8 +12,10 @@ from tierline.catalogue import find, region_of, replacement
 from tierline.catalogue.families import Sold
 from tierline.checks.labels import closed_set
 from tierline.features import Feature, ModelRef, Tier
+from tierline.features.model import SAMPLE_TEMPERATURE
 from tierline.pricing import SELLERS, at_sellers, host_of
 from tierline.prompts import answer_messages
+from tierline.providers import capabilities
 
 SOON = timedelta(days=90)
 CHARACTERS_PER_TOKEN = 4  # an estimate, as that of `tierline backfill --dry-run`
@@ -29,9 +31,10 @@ class Objection:
 
 
 def objections(feature: Feature, tier: Tier, model: ModelRef, today: date) -> Iterator[Objection]:
-    """Everything that the catalogue has against this model for this tier."""
+    """Everything that is known against this model for this tier."""
     if feature.residency:
         yield from _residency(feature, model)
+    yield from _asked_in_vain(feature, tier, model)
     sold = facts_of(model)
     if sold is None:
         return
@@ -101,6 +104,26 @@ def _residency(feature: Feature, model: ModelRef) -> Iterator[Objection]:
         "set a regional address, or take a model of your own server",
         refused=True,
     )
+
+
+def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Objection]:
+    """Parameters and signals that the model has not: unsent, they would change nothing unseen."""
+    can = capabilities(model)
+    if scores_labels(feature, tier) and not can.most_logprobs:
+        yield Objection(
+            f"{model} tells no probabilities of tokens, which label_logprob needs: take "
+            "'signal: agreement', or another model",
+            refused=True,
+        )
+    if can.temperature:
+        return
+    confidence = feature.confidence_of(tier)
+    own = None if confidence is None else confidence.temperature
+    if tier.temperature or own not in (None, SAMPLE_TEMPERATURE):
+        yield Objection(
+            f"{model} takes no temperature but its own: leave the key out, or take another model",
+            refused=True,
+        )
 
 
 def _lifecycle(sold: Sold, model: ModelRef, today: date) -> Iterator[Objection]:

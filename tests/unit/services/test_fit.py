@@ -9,6 +9,7 @@ import pytest
 from tests.unit.features_samples import TRIAGE
 from tierline import providers
 from tierline.features import Feature, ModelRef, parse_feature
+from tierline.features.model import SAMPLE_TEMPERATURE, Confidence
 from tierline.services.choose import choose_models
 from tierline.services.fit import objections
 from tierline.settings import settings
@@ -29,7 +30,7 @@ def at_openai(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 
 def feature(**changes: object) -> Feature:
-    return replace(parse_feature(TRIAGE), **changes)  # type: ignore[arg-type]
+    return replace(parse_feature(TRIAGE), **{"confidence": None} | changes)  # type: ignore[arg-type]
 
 
 def against(model: str, found: Feature | None = None, **tier: object) -> list[tuple[bool, str]]:
@@ -164,3 +165,33 @@ def test_a_local_model_stands_for_its_class_where_it_is_served(
     settings.cache_clear()
     providers.close()
     assert chosen("class:micro")[0] == "local:smollm2-135m"
+
+
+def confident(signal: str, **more: object) -> Feature:
+    return feature(confidence=Confidence(signal, 0.9, **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", ["openai:gpt-6-luna", "mistral:mistral-small-2506"])
+def test_probabilities_that_a_model_does_not_tell_are_refused(model: str) -> None:
+    found = confident("label_logprob")
+    assert any(
+        refused and "tells no probabilities" in message
+        for refused, message in against(model, found)
+    )
+    assert against("local:smollm2-135m", found) == []
+
+
+def test_a_temperature_that_a_model_does_not_take_is_refused() -> None:
+    ((refused, message),) = against("openai:gpt-6-luna", temperature=0.3)
+    assert refused
+    assert "takes no temperature but its own" in message
+    assert against("local:smollm2-135m", temperature=0.3) == []
+
+
+def test_samples_may_be_drawn_at_the_only_temperature_that_a_model_has() -> None:
+    usual = confident("agreement", samples=3, temperature=SAMPLE_TEMPERATURE)
+    assert against("openai:gpt-6-luna", usual) == []
+    ((refused, _),) = against(
+        "openai:gpt-6-luna", confident("agreement", samples=3, temperature=0.2)
+    )
+    assert refused

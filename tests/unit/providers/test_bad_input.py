@@ -1,0 +1,269 @@
+"""What a provider, a proxy or a setting may do wrong: each wire format ends it in a typed failure,
+and the key stands in no word of it."""
+
+import gzip
+import json
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.model_server import ModelServer, Reply
+from tierline.errors import UsageError
+from tierline.features import ModelRef
+from tierline.prompts import Message
+from tierline.providers.anthropic import Anthropic
+from tierline.providers.azure import Azure
+from tierline.providers.gemini import Gemini
+from tierline.providers.mistral import Mistral
+from tierline.providers.ollama import Ollama
+from tierline.providers.openai import OpenAI
+from tierline.providers.self_hosted import vllm
+from tierline.providers.types import (
+    CallFailed,
+    Cause,
+    Completion,
+    CompletionRequest,
+    Provider,
+    Usage,
+)
+from tierline.providers.vertex import Vertex
+from tierline.settings import Settings, settings
+
+KEY = "sk-never-to-be-seen"
+FORMATS: dict[str, tuple[Callable[[Settings], Provider], dict[str, str]]] = {
+    "openai": (OpenAI, {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "{root}/v1"}),
+    "azure": (Azure, {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "{root}"}),
+    "mistral": (Mistral, {"MISTRAL_API_KEY": KEY, "MISTRAL_BASE_URL": "{root}/v1"}),
+    "anthropic": (Anthropic, {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": "{root}"}),
+    "gemini": (Gemini, {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": "{root}"}),
+    "vertex": (
+        Vertex,
+        {
+            "GOOGLE_OAUTH_ACCESS_TOKEN": KEY,
+            "GOOGLE_CLOUD_PROJECT": "my-project",
+            "GOOGLE_VERTEX_BASE_URL": "{root}",
+        },
+    ),
+    "ollama": (Ollama, {"OLLAMA_API_KEY": KEY, "OLLAMA_HOST": "{root}"}),
+    "vllm": (vllm, {"VLLM_API_KEY": KEY, "VLLM_BASE_URL": "{root}/v1"}),
+}
+GOOD: dict[str, dict[str, Any]] = {
+    "anthropic": {
+        "type": "message",
+        "content": [{"type": "text", "text": "{}"}],
+        "stop_reason": "end_turn",
+    },
+    "google": {"candidates": [{"content": {"parts": [{"text": "{}"}]}, "finishReason": "STOP"}]},
+    "ollama": {"message": {"content": "{}"}, "done": True, "done_reason": "stop"},
+    "chat": {"choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]},
+}
+USAGE = {
+    "anthropic": ("usage", {"input_tokens": -5, "output_tokens": -1}),
+    "google": ("usageMetadata", {"promptTokenCount": -5, "candidatesTokenCount": -1}),
+    "chat": ("usage", {"prompt_tokens": -5, "completion_tokens": -1}),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with ModelServer() as running:
+        yield running
+
+
+def kind_of(name: str) -> str:
+    if name in {"gemini", "vertex"}:
+        return "google"
+    return name if name in GOOD else "chat"
+
+
+def made(name: str, server: ModelServer) -> Provider:
+    make, given = FORMATS[name]
+    root = server.url.removesuffix("/v1")
+    values: Any = {key: value.format(root=root) for key, value in given.items()}
+    return make(Settings(**values))
+
+
+def ask(name: str, server: ModelServer, model: str = "small") -> Completion:
+    provider = made(name, server)
+    asked = CompletionRequest(
+        model=ModelRef(name, model),
+        messages=[Message("user", "What is it?")],
+        max_tokens=50,
+        temperature=0.0,
+        timeout_s=30.0,
+        json_schema={"type": "object"},
+    )
+    try:
+        return provider.complete(asked)
+    finally:
+        provider.close()
+
+
+def failure(name: str, server: ModelServer, reply: Reply) -> CallFailed:
+    server.answer = lambda _: reply
+    with pytest.raises(CallFailed) as raised:
+        ask(name, server)
+    told = "".join(traceback.format_exception(raised.value)) + repr(vars(raised.value))
+    assert KEY not in told
+    return raised.value
+
+
+each = pytest.mark.parametrize("name", sorted(FORMATS))
+
+
+@each
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"<!doctype html><html><body>Sign in to the proxy</body></html>",
+        b'data: {"choices": [{"delta": {"content": "{}"}}]}\n\ndata: [DONE]\n\n',
+        b"",
+        b"null",
+        b"[]",
+        b"3",
+        b'"text"',
+        b"{}",
+        b'{"choices": null, "content": null, "candidates": null, "message": null}',
+        b'{"choices": [NaN]}',
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+    ],
+    ids=lambda raw: str(raw[:14]),
+)
+def test_a_body_that_is_no_answer_is_unreadable(name: str, server: ModelServer, raw: bytes) -> None:
+    found = failure(name, server, Reply(raw=raw))
+    assert (found.cause, found.served) == (Cause.UNREADABLE, None)
+
+
+@each
+def test_a_body_that_was_cut_may_have_been_billed(name: str, server: ModelServer) -> None:
+    whole = json.dumps(GOOD[kind_of(name)]).encode()
+    assert failure(name, server, Reply(raw=whole, cut=True)).cause is Cause.SERVER
+    assert failure(name, server, Reply(raw=whole[: len(whole) // 2])).cause is Cause.UNREADABLE
+
+
+@each
+def test_an_answer_of_ten_megabytes_is_not_read_to_its_end(name: str, server: ModelServer) -> None:
+    found = failure(name, server, Reply(raw=b" " * 10_000_000))
+    assert found.cause is Cause.UNREADABLE
+    assert "longer than 4194304 bytes" in found.reason
+
+
+PACKED = {"Content-Encoding": "gzip"}
+
+
+@each
+def test_a_bomb_is_not_unpacked(name: str, server: ModelServer) -> None:
+    bomb = gzip.compress(b" " * 50_000_000)
+    assert len(bomb) < 100_000
+    assert "longer than" in failure(name, server, Reply(raw=bomb, headers=PACKED)).reason
+
+
+@each
+def test_a_packed_answer_is_read_and_a_cut_or_false_one_is_not(
+    name: str, server: ModelServer
+) -> None:
+    packed = gzip.compress(json.dumps(GOOD[kind_of(name)]).encode())
+    server.answer = lambda _: Reply(raw=packed, headers=PACKED)
+    assert ask(name, server).text == "{}"
+    for raw in (packed[:-9], b"not packed"):
+        assert failure(name, server, Reply(raw=raw, headers=PACKED)).cause is Cause.UNREADABLE
+    odd = Reply(raw=packed, headers={"Content-Encoding": "br"})
+    assert failure(name, server, odd).cause is Cause.UNREADABLE
+
+
+@each
+def test_a_redirect_is_never_followed(name: str, server: ModelServer) -> None:
+    with ModelServer() as elsewhere:
+        reply = Reply(status=307, headers={"Location": elsewhere.url}, raw=b"")
+        found = failure(name, server, reply)
+        assert not elsewhere.calls
+    assert (found.cause, found.served) == (Cause.NOT_CONFIGURED, False)
+    assert len(server.calls) == 1
+
+
+@each
+def test_a_model_that_nobody_knows_is_the_operators_to_mend(name: str, server: ModelServer) -> None:
+    assert failure(name, server, Reply(status=404, raw=b"{}")).cause is Cause.MODEL
+
+
+@each
+def test_the_servers_words_are_never_repeated(name: str, server: ModelServer) -> None:
+    words = f"Incorrect API key provided: {KEY}"
+    error = {"message": words, "code": words, "type": words, "status": words}
+    for body in ({"error": error}, {"error": words}, {"message": words}, [{"error": error}]):
+        reply = Reply(status=401, raw=json.dumps(body).encode())
+        assert failure(name, server, reply).cause is Cause.KEY
+
+
+@each
+def test_a_usage_that_is_missing_is_unknown(name: str, server: ModelServer) -> None:
+    server.answer = lambda _: Reply(raw=json.dumps(GOOD[kind_of(name)]).encode())
+    usage = ask(name, server).usage
+    assert usage is None or (usage.input_tokens, usage.output_tokens) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "gemini"])
+def test_a_usage_below_nought_is_unknown(name: str, server: ModelServer) -> None:
+    kind = kind_of(name)
+    field, usage = USAGE[kind]
+    server.answer = lambda _: Reply(raw=json.dumps({**GOOD[kind], field: usage}).encode())
+    assert ask(name, server).usage == Usage(None, None)
+
+
+@each
+def test_nothing_is_logged(
+    name: str, server: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    failure(name, server, Reply(status=401, raw=b"{}"))
+    assert KEY not in caplog.text
+
+
+VARIABLES = sorted(
+    key for _, given in FORMATS.values() for key, value in given.items() if value == KEY
+)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str:
+    monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    try:
+        with pytest.raises(UsageError) as raised:
+            settings()
+    finally:
+        monkeypatch.delenv(name)
+        settings.cache_clear()
+    assert KEY not in "".join(traceback.format_exception(raised.value))
+    return raised.value.message
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize("end", ["\n", "\r\nX-Evil: 1", " ", "é"])
+def test_a_key_that_no_header_takes_is_said_without_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, end: str
+) -> None:
+    message = refused(monkeypatch, name, KEY + end)
+    assert message.startswith(f"settings: {name}: holds a line break")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "")
+    assert getattr(Settings(), name.lower().replace("oauth_", ""), None) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "MISTRAL_BASE_URL"]
+)
+def test_an_empty_address_is_said(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert "must be an http:// or https:// URL" in refused(monkeypatch, name, "")
+
+
+def test_the_key_of_a_server_of_ones_own_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_BOX_API_KEY", KEY + "\n")
+    message = refused(monkeypatch, "TIERLINE_OPENAI_COMPATIBLE", "my-box=http://127.0.0.1:1/v1")
+    assert "MY_BOX_API_KEY holds a line break" in message
