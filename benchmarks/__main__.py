@@ -21,6 +21,7 @@ NAMES = (
     "ingest",
     "memory",
     "trace",
+    "calls",
     "prices",
     "ready",
 )

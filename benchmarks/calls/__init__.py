@@ -1,0 +1,1 @@
+"""How long the product's own part of one call to a model takes."""

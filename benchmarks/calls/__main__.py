@@ -1,0 +1,240 @@
+"""`python -m benchmarks.calls`: our own time in one call to a model, beside the vendors' clients.
+
+That is everything but the network: the request is built and written down, the answer is unpacked,
+read and priced. In the place of the socket stands a function that gives the same answer at once,
+for us and for each vendor's newest client, which asks the same and reads its own types; it prices
+nothing. The two take turns, so that both meet the same machine.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+import anthropic
+import httpx
+import httpx2
+import openai
+from google import genai
+from google.genai import types
+
+from benchmarks.command import read_arguments
+from benchmarks.figures import Figure, hand_over, progress
+from tierline.features import ModelRef
+from tierline.pricing import Asked, cost_usd, price_of
+from tierline.prompts import Message
+from tierline.providers.anthropic import Anthropic
+from tierline.providers.gemini import Gemini
+from tierline.providers.openai import OpenAI
+from tierline.providers.types import CompletionRequest, Provider
+from tierline.settings import Settings
+
+WANTED_MS = 1.0
+WANTED_SHARE = 0.5  # of the vendor's client's time
+KEY = "not-a-key"
+SYSTEM = "Extract the invoice's fields. " * 20
+TEXT = "Invoice 4711 of 12.5 EUR. " * 40
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"number": {"type": "string"}, "total": {"type": "number"}},
+    "required": ["number", "total"],
+    "additionalProperties": False,
+}
+WRITTEN = '{"number": "4711", "total": 12.5}'
+ANSWERS: Mapping[str, Any] = {
+    "openai": {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1764000000,
+        "model": "gpt-4o-mini-2024-07-18",
+        "service_tier": "default",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": WRITTEN, "refusal": None},
+                "logprobs": None,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 400,
+            "completion_tokens": 20,
+            "total_tokens": 420,
+            "prompt_tokens_details": {"cached_tokens": 100},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+    },
+    "anthropic": {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-haiku-4-5-20251001",
+        "content": [{"type": "text", "text": WRITTEN}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": 300,
+            "cache_read_input_tokens": 100,
+            "cache_creation_input_tokens": 0,
+            "output_tokens": 20,
+            "service_tier": "standard",
+        },
+    },
+    "gemini": {
+        "candidates": [
+            {
+                "content": {"role": "model", "parts": [{"text": WRITTEN}]},
+                "finishReason": "STOP",
+                "index": 0,
+            }
+        ],
+        "usageMetadata": {
+            "promptTokenCount": 400,
+            "cachedContentTokenCount": 100,
+            "candidatesTokenCount": 20,
+            "totalTokenCount": 420,
+        },
+        "modelVersion": "gemini-3.5-flash",
+        "responseId": "resp-1",
+    },
+}
+MODELS = {
+    "openai": "gpt-4o-mini",
+    "anthropic": "claude-haiku-4-5",
+    "gemini": "gemini-3.5-flash",
+}
+MAKERS: Mapping[str, Callable[[Settings], Provider]] = {
+    "openai": OpenAI,
+    "anthropic": Anthropic,
+    "gemini": Gemini,
+}
+
+
+class AtOnce:
+    """In the place of a connection: the same answer to everything."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        headers = {"content-type": "application/json"}
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(self._body))
+
+
+def ours(name: str) -> Callable[[], object]:
+    settings = Settings(
+        **{"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY, "GEMINI_API_KEY": KEY}  # type: ignore[arg-type]
+    )
+    provider: Any = MAKERS[name](settings)
+    provider._transport._here.connection = AtOnce(json.dumps(ANSWERS[name]).encode())
+    ref = ModelRef(name, MODELS[name])
+    asked = CompletionRequest(
+        model=ref,
+        messages=[Message("system", SYSTEM), Message("user", TEXT)],
+        max_tokens=50,
+        temperature=0.0,
+        timeout_s=60.0,
+        json_schema=SCHEMA,
+    )
+
+    def call() -> object:
+        found = provider.complete(asked)
+        price = price_of(ref, Asked(datetime.now(UTC), found.service_tier, found.model))
+        assert found.text == WRITTEN
+        return cost_usd(found.usage, price, found.latency_s)
+
+    return call
+
+
+def at_once(name: str) -> httpx2.MockTransport:
+    body = json.dumps(ANSWERS[name]).encode()
+    headers = {"content-type": "application/json"}
+    return httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, content=body))
+
+
+def their_openai() -> Callable[[], object]:
+    http = httpx2.Client(transport=at_once("openai"))
+    client = openai.OpenAI(api_key=KEY, http_client=http, max_retries=0)
+    form: Any = {"name": "answer", "schema": SCHEMA, "strict": True}
+    return lambda: (
+        client.chat.completions.create(
+            model=MODELS["openai"],
+            messages=[{"role": "system", "content": SYSTEM}, {"role": "user", "content": TEXT}],
+            max_completion_tokens=50,
+            temperature=0.0,
+            response_format={"type": "json_schema", "json_schema": form},
+            store=False,
+        )
+        .choices[0]
+        .message.content
+    )
+
+
+def their_anthropic() -> Callable[[], object]:
+    http = httpx2.Client(transport=at_once("anthropic"))
+    client = anthropic.Anthropic(api_key=KEY, http_client=http, max_retries=0)
+    return lambda: (
+        client.messages.create(
+            model=MODELS["anthropic"],
+            system=SYSTEM,
+            messages=[{"role": "user", "content": TEXT}],
+            max_tokens=50,
+            output_config={"format": {"type": "json_schema", "schema": SCHEMA}},
+        ).content
+    )
+
+
+def their_gemini() -> Callable[[], object]:
+    http = httpx2.Client(transport=at_once("gemini"))
+    client = genai.Client(api_key=KEY, http_options=types.HttpOptions(httpx_client=http))
+    config = types.GenerateContentConfig(
+        system_instruction=SYSTEM,
+        max_output_tokens=25_050,
+        temperature=0.0,
+        response_mime_type="application/json",
+        response_json_schema=SCHEMA,
+        store=False,
+    )
+    return lambda: (
+        client.models.generate_content(model=MODELS["gemini"], contents=TEXT, config=config).text
+    )
+
+
+THEIRS = {"openai": their_openai, "anthropic": their_anthropic, "gemini": their_gemini}
+
+
+def measured(calls: tuple[Callable[[], object], ...], times: int) -> tuple[list[float], ...]:
+    """Milliseconds of each call, the two in turn; the first tenth warms up and is left out."""
+    found: tuple[list[float], ...] = tuple([] for _ in calls)
+    for _ in range(times + times // 10):
+        for times_of, call in zip(found, calls, strict=True):
+            began = time.perf_counter()
+            call()
+            times_of.append((time.perf_counter() - began) * 1e3)
+    return tuple(each[times // 10 :] for each in found)
+
+
+def figures(times: int) -> Iterator[Figure]:
+    for name, client in THEIRS.items():
+        progress(f"a call to {name}")
+        own, theirs = measured((ours(name), client()), times)
+        share = median(own) / median(theirs)
+        yield Figure(f"own time in a call to {name}, p50", median(own), "ms", WANTED_MS, True)
+        yield Figure(f"… of {name}'s own client, p50", median(theirs), "ms")
+        yield Figure(f"… ours as a share of it ({name})", share, "", WANTED_SHARE, True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calls", description=__doc__)
+    arguments = read_arguments(parser, {})
+    found = list(figures(200 if arguments.short else 1_000))
+    return hand_over(found, as_json=arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
