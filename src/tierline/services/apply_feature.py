@@ -41,20 +41,10 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
 
     Running jobs keep the version that they began with.
     """
-    feature = parse_feature(text, SOURCE, providers.known_providers())
-    now = datetime.now(UTC)
-    own = prices.own_prices(connection)
-    feature, chosen = choose_models(feature, own, now)
-    doubts = refuse_unfit(feature, chosen, text, now)
+    feature, doubts = read_usable(connection, text)
     present = features.stored_version(connection, feature.name)
     before = None if present is None else Feature.from_dict(present.document)
-    warnings = (
-        *(_said(one) for one in chosen),
-        *doubts,
-        *missing_around(feature),
-        *unpriced(feature, own),
-        *kept_shorter(before, feature),
-    )
+    warnings = (*doubts, *kept_shorter(before, feature))
     if dry_run:
         same = present is not None and present.fingerprint == feature.fingerprint()
         return Applied(feature, present if same else None, not same, warnings)
@@ -62,6 +52,24 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
     if changed:
         connection.execute(f"NOTIFY {FEATURES}")
     return Applied(feature, version, changed, warnings)
+
+
+def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[str]]:
+    """The file's feature with its models chosen, and what speaks against running it as it is.
+
+    Raises FeatureError with lines.
+    """
+    feature = parse_feature(text, SOURCE, providers.known_providers())
+    now = datetime.now(UTC)
+    own = prices.own_prices(connection)
+    feature, chosen = choose_models(feature, own, now)
+    doubts = refuse_unfit(feature, chosen, text, now)
+    return feature, [
+        *(_said(one) for one in chosen),
+        *doubts,
+        *missing_around(feature),
+        *unpriced(feature, own),
+    ]
 
 
 def refuse_unfit(feature: Feature, chosen: Sequence[Chosen], text: str, now: datetime) -> list[str]:

@@ -9,11 +9,10 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline import providers
 from tierline.errors import FeatureError, Problem
-from tierline.features import Feature, parse_feature
-from tierline.services.apply_feature import SOURCE, missing_around, unpriced
-from tierline.storage import features, prices
+from tierline.features import Feature
+from tierline.services.apply_feature import read_usable
+from tierline.storage import features
 from tierline.storage.features import StoredVersion
 
 
@@ -31,7 +30,7 @@ def keep_draft(connection: Connection[Any], text: str, tier: str | None = None) 
 
     The same document again is the same draft. Raises FeatureError with lines.
     """
-    feature = parse_feature(text, SOURCE, providers.known_providers())
+    feature, warnings = read_usable(connection, text)
     if tier is not None:
         names = [one.name for one in feature.tiers]
         if tier not in names:
@@ -41,8 +40,4 @@ def keep_draft(connection: Connection[Any], text: str, tier: str | None = None) 
         feature = feature.only(tier)
     # No job sees the cases: with others it is the same draft.
     version = features.add_draft(connection, replace(feature, cases=()), text)
-    return Draft(
-        feature,
-        version,
-        (*missing_around(feature), *unpriced(feature, prices.own_prices(connection))),
-    )
+    return Draft(feature, version, tuple(warnings))

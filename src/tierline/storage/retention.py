@@ -36,9 +36,18 @@ class What:
 Place = tuple[datetime, UUID]
 """A job's completed_at and id: where a walk through a version's jobs has come to."""
 
-POLICIES = """
+# Of a feature that was never applied there are drafts alone: the one that was tried last decides.
+DECIDING = """
+    (SELECT name, version_id FROM features
+    UNION ALL
+    (SELECT DISTINCT ON (d.name) d.name, d.id FROM feature_versions d
+     WHERE NOT EXISTS (SELECT FROM features applied WHERE applied.name = d.name)
+     ORDER BY d.name, d.applied_at DESC)) f
+"""
+
+POLICIES = f"""
 SELECT f.name, v.document -> 'retention', array_agg(every.id ORDER BY every.id)
-FROM features f
+FROM {DECIDING}
 JOIN feature_versions v ON v.id = f.version_id
 JOIN feature_versions every ON every.name = f.name
 WHERE v.document ? 'retention'
@@ -148,7 +157,8 @@ def keeps_labelled(connection: Connection[Any], job_id: UUID) -> bool:
     row = connection.execute(
         "SELECT coalesce((now.document -> 'retention' ->> 'keep_labelled')::bool, false)"
         " FROM jobs j JOIN feature_versions ran ON ran.id = j.feature_version_id"
-        " JOIN features f ON f.name = ran.name JOIN feature_versions now ON now.id = f.version_id"
+        f" JOIN {DECIDING} ON f.name = ran.name"
+        " JOIN feature_versions now ON now.id = f.version_id"
         " WHERE j.id = %s",
         (job_id,),
     ).fetchone()

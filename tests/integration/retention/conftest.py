@@ -13,7 +13,7 @@ from tests.support.rows import add_account, add_feature, add_job, two_tiers
 from tierline.features import Retention
 from tierline.ids import new_id
 from tierline.storage.engine import create_pool
-from tierline.storage.features import add_version
+from tierline.storage.features import add_draft, add_version
 
 SECRET = "ZK-4410 for Mrs Secret"  # in everything that may quote what was asked or answered
 
@@ -95,6 +95,12 @@ class Kept:
         feature = replace(two_tiers(), retention=Retention(inputs, outputs, labelled))
         with self.pool.connection() as connection:
             return add_version(connection, feature, "")[0].id
+
+    def draft(self, retention: Retention, name: str) -> int:
+        """A draft of a feature that keeps content for so many days; its id."""
+        feature = replace(two_tiers(name), retention=retention)
+        with self.pool.connection() as connection:
+            return add_draft(connection, feature, "").id
 
     def holds(self, table: str, job_id: UUID) -> bool:
         """Whether the secret stands anywhere in the table's rows of the job."""

@@ -12,6 +12,7 @@ import pytest
 from tests.integration.retention.conftest import SECRET, Kept
 from tests.support.rows import add_job
 from tests.support.waiting import wait_until
+from tierline.features import Retention
 from tierline.ids import new_id
 from tierline.services import retention
 from tierline.services.retention import remove_due
@@ -91,6 +92,27 @@ def test_the_newest_version_of_a_feature_decides_for_jobs_of_every_version(kept:
     kept.keep_for(7, 7)
     assert sweep(kept) == 2
     assert [kept.holding(job) for job in jobs] == [set(), set()]
+
+
+def test_a_draft_of_an_applied_feature_goes_by_what_is_applied(kept: Kept) -> None:
+    draft = kept.draft(Retention(1, 1), "echo")
+    job = kept.ended_job(days=9, version=draft)
+    assert sweep(kept) == 0
+    kept.keep_for(7, 7)
+    assert sweep(kept) == 1
+    assert kept.holding(job) == set()
+
+
+def test_drafts_of_what_was_never_applied_go_by_the_one_that_was_tried_last(kept: Kept) -> None:
+    first = kept.draft(Retention(365, 365), "never-applied")
+    job = kept.ended_job(days=9, version=first)
+    assert sweep(kept) == 0
+    kept.draft(Retention(7, 7, True), "never-applied")
+    labelled = kept.ended_job(days=9, version=first)
+    kept.label(labelled)
+    assert sweep(kept) == 1
+    assert kept.holding(job) == set()
+    assert kept.holding(labelled) >= ALL
 
 
 def test_a_job_that_has_not_ended_is_not_touched(kept: Kept) -> None:
