@@ -13,7 +13,7 @@ from tierline.catalogue.families import Sold
 from tierline.checks.labels import closed_set
 from tierline.features import Feature, ModelRef, Tier
 from tierline.features.model import SAMPLE_TEMPERATURE
-from tierline.pricing import SELLERS, at_sellers, host_of
+from tierline.pricing import at_sellers, host_of
 from tierline.prompts import answer_messages
 from tierline.providers import capabilities
 
@@ -72,10 +72,12 @@ def region(provider: str) -> str | None:
 def allowed(feature: Feature, provider: str) -> bool:
     """Whether the feature's models may run where this provider runs them.
 
-    A server of one's own runs where its owner put it, and is always allowed.
+    A server of one's own runs where its owner put it, and is always allowed. One that is only
+    reached under a name of one's choice may be anybody's.
     """
-    own = provider in OF_ONES_OWN or (provider not in SELLERS and provider != "azure")
-    return not feature.residency or own or region(provider) in feature.residency
+    if not feature.residency or provider in OF_ONES_OWN:
+        return True
+    return region(provider) in feature.residency
 
 
 def scores_labels(feature: Feature, tier: Tier) -> bool:

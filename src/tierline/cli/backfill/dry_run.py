@@ -103,5 +103,5 @@ def report(counted: Counted, as_json: bool) -> None:
         line(f"estimate: {usd(first)} if the first tier answers all, {usd(all_tiers)} if none")
     line(
         f"({CHARACTERS_PER_TOKEN} characters of prompt and input to a token, answers as long as "
-        "each tier allows; no re-asks, no repeats)"
+        "each tier allows; no re-asks, no repeats, no higher rates of long prompts)"
     )

@@ -1,7 +1,8 @@
 """What a run might cost, before anything is sent: `--dry-run`, and whether a cap can be kept.
 
 An estimate: a token is taken to be CHARACTERS_PER_TOKEN characters of prompt and input, and every
-answer to be as long as its tier allows. Re-asks and repeats after errors are not in it.
+answer to be as long as its tier allows. Re-asks, repeats after errors, caching and the higher rates
+of long prompts are not in it; a server that is paid by the time of its calls has no estimate.
 """
 
 from collections.abc import Mapping
@@ -67,7 +68,7 @@ def _of_tier(
     named = prices.get(model)
     price = None if named is None else Price.from_dict(named)
     cost = None
-    if price is not None:
+    if price is not None and not price.usd_per_hour:
         of_input, of_output = price.input_usd_per_mtok, price.output_usd_per_mtok
         cost = (tokens_in * of_input + tokens_out * of_output) / Decimal(1_000_000)
     return TierEstimate(tier.name, model, tokens_in, tokens_out, cost)
