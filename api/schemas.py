@@ -323,6 +323,9 @@ COMPONENTS: Mapping[str, Schema] = {
                 sources={"type": "object", "description": "by fact: url, and the day it was read"},
                 self_hosted={"type": "object", "description": "by server: the id there"},
                 nearest=_nullable("string", description="the closest that is sold"),
+                left_alone=_nullable(
+                    "string", description="why its circuit is open; null: it is not"
+                ),
                 note=_nullable("string"),
             ),
         },

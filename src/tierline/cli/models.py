@@ -149,6 +149,8 @@ def _end(item: dict[str, Any]) -> str:
 
 
 def _key(item: dict[str, Any]) -> str:
+    if item.get("left_alone"):
+        return "left alone"
     if item["configured"] is None:
         return ""
     return "set" if item["configured"] else "no"
@@ -172,4 +174,6 @@ def _known(item: dict[str, Any]) -> str:
         said += [f"{server}:{one}" for server, one in item["self_hosted"].items()]
     if item["features"] and item["missing"]:
         said.append(item["missing"])
+    if item.get("left_alone"):
+        said.insert(0, f"its circuit is open: {item['left_alone']}")
     return "; ".join(said)

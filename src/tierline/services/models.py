@@ -17,7 +17,7 @@ from tierline.features import Feature, ModelRef, Price
 from tierline.json_text import JSON
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.fit import SOON, region
-from tierline.storage import features, prices
+from tierline.storage import circuits, features, prices
 
 UNKNOWN = (
     *("id", "lifecycle", "released", "retires", "not_before", "successor"),
@@ -43,13 +43,18 @@ def list_models(connection: Connection[Any]) -> list[dict[str, JSON]]:
     now = datetime.now(UTC)
     own = prices.own_prices(connection)
     used = _used(connection)
-    found = []
+    open_since = {one.model: one for one in circuits.every(connection) if one.open}
+    found: list[dict[str, JSON]] = []
     for name in sorted(used):
         ref = ModelRef.parse(name)
         known = find(ref.provider, ref.model)
         family, sold = (None, None) if known is None else known
         found.append(_entry(ref, family, sold, used[name], own, now))
-    return found + list(_catalogue(used, own, now))
+    found += _catalogue(used, own, now)
+    for entry in found:
+        circuit = open_since.get(entry["model"] or "")
+        entry["left_alone"] = None if circuit is None else circuit.reason
+    return found
 
 
 def _used(connection: Connection[Any]) -> dict[str, _Use]:
