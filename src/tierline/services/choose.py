@@ -57,7 +57,7 @@ def _choose(
     taken: list[ModelRef],
 ) -> Chosen:
     why_not: dict[str, None] = {}
-    able: list[tuple[Decimal, str, ModelRef, Price]] = []
+    able: list[tuple[Decimal, int, str, ModelRef, Price]] = []
     for sold in _of_class(wanted):
         model = ModelRef(sold.provider, sold.id)
         if model in taken:
@@ -69,10 +69,11 @@ def _choose(
         if reason is not None or price is None:
             why_not[reason or ""] = None
             continue
-        able.append((_weighed(price), str(model), model, price))
+        newest = 0 if sold.released is None else -sold.released.toordinal()
+        able.append((_weighed(price), newest, str(model), model, price))
     if not able:
         return Chosen((), wanted, None, None, tuple(why_not))
-    _, _, model, price = min(able)
+    *_, model, price = min(able, key=lambda one: one[:3])
     return Chosen((), wanted, model, price, tuple(why_not))
 
 
@@ -99,6 +100,8 @@ def _why_not(
     today = now.date()
     if sold.retires is not None and sold.retires - today <= SOON:
         return f"{model} retires on {sold.retires}"
+    if sold.successor is not None:
+        return f"{model} is superseded by {sold.successor}"
     if not feature.plain_text and sold.structured_output is not True:
         return f"{model} is not known to hold answers to a JSON Schema"
     if scores_labels(feature, tier) and sold.logprobs is not True:

@@ -119,3 +119,37 @@ def test_a_local_models_tokens_are_free_unless_the_operator_says_otherwise() -> 
     assert free.input_usd_per_mtok == free.output_usd_per_mtok == 0
     mine: OwnPrices = {("local:small", ""): ((NOW, CHEAP),)}
     assert price_of(ref("local:small"), ASKED, own=mine) == CHEAP
+
+
+@pytest.mark.parametrize(
+    ("model", "paid"),
+    [
+        ("anthropic:claude-haiku-4-5-20251001", "1"),
+        ("gemini:gemini-3.1-pro-preview", "2"),
+        ("vertex:gemini-3.1-pro-preview", "2"),
+        ("mistral:mistral-small-2603", "0.15"),
+    ],
+)
+def test_each_seller_has_its_own_list(
+    model: str, paid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "MISTRAL_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    price = price_of(ref(model), ASKED)
+    assert price is not None
+    assert price.input_usd_per_mtok == Decimal(paid)
+
+
+def test_a_regional_vertex_address_has_no_list_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "europe-west4")
+    settings.cache_clear()
+    assert price_of(ref("vertex:gemini-3.1-pro-preview"), ASKED) is None
+    settings.cache_clear()
+
+
+def test_the_price_is_that_of_the_model_that_answered_where_the_list_knows_it() -> None:
+    moved = Asked(NOW, None, "gemini-3.6-flash")
+    asked = price_of(ref("gemini:gemini-3.5-flash"), moved)
+    assert asked == price_of(ref("gemini:gemini-3.6-flash"), ASKED)
+    unknown = Asked(NOW, None, "deployment-7")
+    assert price_of(ref("openai:gpt-5"), unknown) == PRICE

@@ -195,3 +195,18 @@ def test_samples_may_be_drawn_at_the_only_temperature_that_a_model_has() -> None
         "openai:gpt-6-luna", confident("agreement", samples=3, temperature=0.2)
     )
     assert refused
+
+
+def test_a_superseded_model_does_not_stand_for_its_class(at_openai: pytest.MonkeyPatch) -> None:
+    at_openai.delenv("OPENAI_API_KEY")
+    at_openai.setenv("MISTRAL_API_KEY", "nobody")
+    settings.cache_clear()
+    providers.close()
+    model, why_not = chosen("class:small", feature(output_schema={"type": "string"}, checks=()))
+    assert model == "mistral:ministral-8b-2512"
+    assert any("is superseded by mistral:mistral-small-2603" in one for one in why_not)
+
+
+def test_each_sellers_own_address_has_its_prices_and_facts() -> None:
+    for model in ("anthropic:claude-opus-4-20250514", "openai:gpt-4o-2024-05-13"):
+        assert [refused for refused, _ in against(model)][-1] is True
