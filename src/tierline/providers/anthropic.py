@@ -42,6 +42,7 @@ _OLD = re.compile(r"claude-(?:[23]|instant)\b")
 HELD = (4, 5)  # since then a model is held to a schema
 THINKING = (5, 0)  # since then a model thinks unless it is told not to
 UNNUMBERED = (5, 0)  # a name without a version is taken for a new one
+USUAL = frozenset({None, "standard", "global", "not_available"})  # costs no more
 
 
 class Anthropic:
@@ -190,9 +191,15 @@ def _written(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 
 def _service_tier(usage: Mapping[str, Any]) -> str | None:
-    """The tier, or the speed where that is not the standard one: each has its own prices."""
-    speed = reading.code(usage.get("speed"))
-    return speed if speed not in (None, "standard") else reading.code(usage.get("service_tier"))
+    """The tier, or the speed or region where these are not the usual: each has its own prices.
+
+    A workspace may have its own region, at 1.1 times the rate (Data residency, read 2026-11-25).
+    """
+    for name in ("speed", "inference_geo"):
+        told = reading.code(usage.get(name))
+        if told not in USUAL:
+            return told
+    return reading.code(usage.get("service_tier"))
 
 
 def _error(reply: Reply) -> tuple[str | None, str]:
