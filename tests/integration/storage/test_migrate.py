@@ -162,6 +162,22 @@ def test_an_upgrade_that_was_cut_in_an_index_is_done_by_the_next(
         assert status_of(connection, job) == "queued"
 
 
+VERSIONS = Path(migrations.__file__).parent / "versions"
+BUILDING = [path.name[:4] for path in sorted(VERSIONS.glob("*.py")) if "build(" in path.read_text()]
+
+
+@pytest.mark.parametrize("revision", BUILDING)
+def test_a_migration_that_builds_indexes_may_be_run_again(
+    empty_database_url: str, revision: str
+) -> None:
+    """A cut at any index, or after the last one, leaves all that was done before it."""
+    upgrade_to(empty_database_url, revision)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        before = f"{int(revision) - 1:04}"
+        connection.execute("UPDATE alembic_version SET version_num = %s", (before,))
+        assert migrate.upgrade(empty_database_url) == (before, revisions.head())
+
+
 def unfinished(connection: psycopg.Connection[Any]) -> list[tuple[str]]:
     """The names of indexes that are half built."""
     return connection.execute(
