@@ -46,8 +46,9 @@ class _Callers:
         more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         request = f"{self._head}{more}{length}".encode() + body
-        for _ in range(TRIES):
-            connection = self._idle.pop() if self._idle else await self._open()
+        for number in range(TRIES):
+            again = number > 0 or not self._idle
+            connection = await self._open() if again else self._idle.pop()
             try:
                 status = await _answered(connection, request)
             except (ConnectionError, asyncio.IncompleteReadError):

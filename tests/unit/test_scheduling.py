@@ -187,6 +187,8 @@ def test_an_accounts_interactive_jobs_do_not_wait_for_its_own_backfill() -> None
 
     assert free(14, 14, interactive=False) == 0
     assert free(14, 0, interactive=True) == 2  # beside 14 of its backfill
+    assert free(14, 13, interactive=False) == 1  # beside one of its interactive jobs
+    assert free(15, 13, interactive=False) == 0  # … and beside two it gives way
     assert free(15, 1, interactive=False) == 0
     assert free(14, 14, interactive=True) == 0  # without a backfill
     assert free(16, 2, interactive=True) == 0
