@@ -7,7 +7,6 @@ which the list is compiled from, for the same models.
 """
 
 import argparse
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -57,18 +56,6 @@ def microseconds(look_up: Callable[[str], object], times: int) -> list[float]:
     return found[1:]
 
 
-def import_ms(module: str) -> float:
-    """Of a process that imports it, less one that imports nothing; the best of three."""
-
-    def spent(code: str) -> float:
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True)
-        return time.perf_counter() - began
-
-    bare = min(spent("pass") for _ in range(3))
-    return (min(spent(f"import {module}") for _ in range(3)) - bare) * 1000
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prices", description=__doc__)
     arguments = read_arguments(parser, {})
@@ -77,7 +64,6 @@ def main() -> int:
     progress("the price and cost of a call")
     mine = microseconds(ours, times)
     yardstick = microseconds(theirs, times // 10)
-    progress("importing it")
     figures = [
         Figure(
             "price and cost of a call",
@@ -92,8 +78,6 @@ def main() -> int:
             low=min(yardstick),
             high=max(yardstick),
         ),
-        Figure("import of tierline.pricing", import_ms("tierline.pricing"), "ms"),
-        Figure("… of genai-prices", import_ms("genai_prices.data"), "ms"),
     ]
     return hand_over(figures, as_json=arguments.json)
 
