@@ -1,4 +1,4 @@
-"""Chat Completions as OpenAI's own client speaks it, at OpenAI, Azure, Mistral and elsewhere."""
+"""Chat Completions as OpenAI's own client speaks it, at OpenAI and at Azure."""
 
 from typing import Any
 
@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
 from tierline.providers.azure import Azure
-from tierline.providers.mistral import Mistral
 from tierline.providers.openai import AT_OPENAI, OpenAI
 from tierline.providers.types import Cause, TokenLogprob, Usage
 from tierline.settings import Settings
@@ -246,22 +245,4 @@ def test_azures_v1_is_asked_as_openais_client_asks(server: ModelServer) -> None:
         Azure(Settings(AZURE_OPENAI_ENDPOINT=root, AZURE_OPENAI_API_KEY=KEY)),
         request("my-gpt"),
         ("api-key",),
-    )
-
-
-def test_mistral_is_asked_as_openais_client_asks_where_they_agree(server: ModelServer) -> None:
-    both(
-        server,
-        answer(ANSWER),
-        lambda: theirs(server).chat.completions.create(
-            model="mistral-small-2506",
-            messages=MESSAGES,
-            max_tokens=50,
-            temperature=0.5,
-            response_format=FORMAT,
-            extra_body={"random_seed": 7},
-        ),
-        Mistral(Settings(MISTRAL_API_KEY=KEY, MISTRAL_BASE_URL=server.url)),
-        request("mistral-small-2506", json_schema=SCHEMA, seed=7),
-        AUTHORIZED,
     )

@@ -1,8 +1,7 @@
 """`mistral:` models, by MISTRAL_API_KEY.
 
-Source of the format: Mistral's API reference, "Chat Completion Endpoint" (read 2026-11-24): the
-seed is `random_seed`, temperatures end at 1.5, there are no logprobs, and an answer may also end by
-`model_length` (the context is full) or `error`.
+Source of the format: the types of Mistral's client, 3.7.0: the seed is `random_seed`, and an answer
+may also end by `model_length` (the context is full) or `error`.
 """
 
 from tierline.providers.capabilities import known
@@ -20,9 +19,11 @@ from tierline.verdicts import Verdict
 
 DIALECT = Dialect(
     seed="random_seed",
+    extra={"stream": False},  # as its client says it
     finished={**FINISHED, "model_length": Verdict.TRUNCATED},  # "error" is no answer
     request_id="mistral-correlation-id",
 )
+MOST_LOGPROBS = 5  # not documented, so few enough for anyone
 THINKS = ("magistral",)
 
 
@@ -40,7 +41,8 @@ class Mistral:
         return "MISTRAL_API_KEY is not set" if self._key is None else None
 
     def capabilities(self, model: str) -> Capabilities:
-        return known("mistral", model, Capabilities(reasoning=model.startswith(THINKS)))
+        can = Capabilities(most_logprobs=MOST_LOGPROBS, reasoning=model.startswith(THINKS))
+        return known("mistral", model, can)
 
     def complete(self, request: CompletionRequest) -> Completion:
         missing = self.missing()

@@ -108,12 +108,12 @@ def mistral(server: ModelServer) -> Mistral:
     return Mistral(Settings(MISTRAL_API_KEY=KEY, MISTRAL_BASE_URL=server.url))
 
 
-def test_mistral_has_its_own_name_for_the_seed_and_no_logprobs(server: ModelServer) -> None:
+def test_mistral_has_its_own_name_for_the_seed(server: ModelServer) -> None:
     ask(mistral(server), seed=7, top_logprobs=5, json_schema=SCHEMA)
     body = last(server).body
     assert body["random_seed"] == 7
     assert body["response_format"]["type"] == "json_schema"
-    assert not body.keys() & {"seed", "logprobs", "top_logprobs", "store"}
+    assert not body.keys() & {"seed", "store"}
 
 
 def test_mistrals_full_context_is_a_truncation_and_its_error_no_answer(

@@ -171,7 +171,7 @@ def confident(signal: str, **more: object) -> Feature:
     return feature(confidence=Confidence(signal, 0.9, **more))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("model", ["openai:gpt-6-luna", "mistral:mistral-small-2506"])
+@pytest.mark.parametrize("model", ["openai:gpt-6-luna", "anthropic:claude-haiku-4-5"])
 def test_probabilities_that_a_model_does_not_tell_are_refused(model: str) -> None:
     found = confident("label_logprob")
     assert any(
