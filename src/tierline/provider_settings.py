@@ -27,6 +27,12 @@ KEYS = (
     "ollama_api_key",
     "local_api_key",
 )
+KEYS_OF = {
+    "azure": ("azure_openai_api_key", "azure_openai_ad_token"),
+    "gemini": ("gemini_api_key", "google_api_key"),
+    "vertex": ("google_access_token",),
+}
+"""Where a provider's key is not called by its own name."""
 URLS = (
     "openai_base_url",
     "azure_openai_endpoint",
@@ -159,6 +165,13 @@ class ProviderSettings(BaseSettings):
             except ValueError as error:
                 raise ValueError(f"{_key_variable(name)} {error}") from None
         return value
+
+    def key_of(self, provider: str) -> SecretStr | None:
+        """The key that the provider of that name is asked with; None: it has none."""
+        if provider in self.compatible:
+            return self.compatible[provider][1]
+        names = KEYS_OF.get(provider, (f"{provider}_api_key",))
+        return next((key for name in names if (key := getattr(self, name, None))), None)
 
     @cached_property
     def compatible(self) -> Mapping[str, tuple[str, SecretStr | None]]:

@@ -4,6 +4,7 @@ Conventional names stay conventional (DATABASE_URL, REDIS_URL, OPENAI_API_KEY â€
 stand under TIERLINE_. Nothing else in the tree reads the environment for settings.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
@@ -15,6 +16,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from tierline.errors import UsageError
 from tierline.limits import Limits
 from tierline.provider_settings import ProviderSettings
+from tierline.rate_limits import RateLimit, parse_limits
 
 Network = IPv4Network | IPv6Network
 
@@ -39,6 +41,8 @@ class Settings(ProviderSettings):
         86_400.0  # a job waits so long for a rate limit, a key or a quota; then it fails
     )
     outage_s: float = 60.0  # â€¦ and so long for a provider that is down, if there is a next tier
+    # Requests and tokens a minute, by provider or model: openai:gpt-5=500/30000,mistral=60/-
+    rate_limits: Annotated[Mapping[str, RateLimit], NoDecode] = Field(default_factory=dict)
     idempotency_s: float = 86_400.0  # how long an Idempotency-Key is remembered
 
     # Limits of one request, applied before anything is parsed
@@ -69,6 +73,11 @@ class Settings(ProviderSettings):
     @classmethod
     def _no_limit(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("rate_limits", mode="before")
+    @classmethod
+    def _limits(cls, value: object) -> object:
+        return parse_limits(value) if isinstance(value, str) else value
 
     @field_validator("webhook_allow", mode="before")
     @classmethod

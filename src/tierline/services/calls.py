@@ -18,8 +18,8 @@ from tierline.pricing import Asked, cost_usd, price_of
 from tierline.prompts import Message
 from tierline.providers import Completion, CompletionRequest, provider
 from tierline.providers.types import CallFailed, Cause, Usage
-from tierline.retries import Retry, decisive
-from tierline.services.circuits import Circuits, Entry
+from tierline.retries import decisive
+from tierline.services.admission import Admission, Ticket
 from tierline.services.prices import BOOK
 from tierline.storage.claims import Claim, Settlement, settle_and_book
 from tierline.storage.repeat import repeat
@@ -43,13 +43,13 @@ class CallBook:
         pool: ConnectionPool[Any],
         taken: Claim,
         tier: Tier,
-        circuits: Circuits,
+        admission: Admission,
         keep_on: Callable[[], bool],
     ) -> None:
         self._pool = pool
         self._taken = taken
         self._tier = tier
-        self._circuits = circuits
+        self._admission = admission
         self._keep_on = keep_on
         self._models = list(tier.models)
         self._failures: list[CallFailed] = []
@@ -128,19 +128,16 @@ class CallBook:
         number = self._book(purpose, str(model))
         asked_at = datetime.now(UTC)
         started = time.monotonic()
-        entry: Entry | None = None
+        ticket: Ticket | None = None
         try:
-            entry = self._circuits.enter(str(model), request.timeout_s)
+            ticket = self._admission.enter(request, self._tier.timeout_s)
             completion = provider(model.provider).complete(request)
             latency_s = time.monotonic() - started
-            self._circuits.leave(entry, None)
+            self._admission.answered(ticket, completion.usage)
         except CallFailed as failure:
             latency_s = time.monotonic() - started
-            if entry is not None:
-                cut_short = request.timeout_s < self._tier.timeout_s
-                self._circuits.leave(entry, failure, cut_short=cut_short)
-                if entry.probe is not None:
-                    failure = _of_a_probe(failure)
+            if ticket is not None:
+                failure = self._admission.failed(ticket, failure)
             self._open = Settlement(
                 number=number,
                 purpose=purpose,
@@ -178,10 +175,3 @@ class CallBook:
         )
         self._open = None
         return settled.number + 1
-
-
-def _of_a_probe(failure: CallFailed) -> CallFailed:
-    """A probe that was surely not served costs its job no try: it was sent to find out."""
-    if failure.retry is not Retry.AGAIN:
-        return failure
-    return CallFailed(Cause.CIRCUIT_OPEN, failure.reason, latency_s=failure.latency_s)

@@ -95,7 +95,7 @@ class Circuits:
         cause = None if failure is None else failure.cause
         seen = effect(cause, cut_short=cut_short)
         if failure is not None and cause is Cause.RATE_LIMITED:
-            self._pause(entry.model, failure.retry_after_s)
+            self.pause(entry.model, failure.retry_after_s)
         if entry.probe is not None:
             self._end_probe(entry, entry.probe, failure, seen)
             return
@@ -142,7 +142,14 @@ class Circuits:
             )
         self._look(0.0)
 
-    def _pause(self, model: str, asked_s: float | None) -> None:
+    def give_back(self, entry: Entry) -> None:
+        """The call does not go out after all."""
+        token = entry.probe
+        if token is not None:
+            self._try(lambda connection: circuits.give_back_probe(connection, entry.model, token))
+
+    def pause(self, model: str, asked_s: float | None) -> None:
+        """Nobody asks the model for so long, or for LEAST_PAUSE_S; MOST_PAUSE_S at most."""
         wait_s = min(max(asked_s or 0.0, LEAST_PAUSE_S), MOST_PAUSE_S)
         found = self._standing.get(model)
         if found is not None and found.paused_s - LOOK_S >= wait_s:

@@ -15,6 +15,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.queues import JOBS, POOLS
+from tierline.rate_limits import RateLimit
 from tierline.scheduling import (
     Candidate,
     Waiting,
@@ -78,13 +79,19 @@ class Dispatch:
 
     `spare` is how many hints may wait in the broker beyond a pool's threads, `most_in_progress` the
     limit of accounts that have none of their own; None: their share of the threads alone.
+    `rate_limits` are the providers', by which hints are paced.
     """
 
-    def __init__(self, spare: int, most_in_progress: int | None = None) -> None:
+    def __init__(
+        self,
+        spare: int,
+        most_in_progress: int | None = None,
+        rate_limits: Mapping[str, RateLimit] | None = None,
+    ) -> None:
         self._spare = spare
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
-        self._left_alone = LeftAlone()
+        self._left_alone = LeftAlone(rate_limits or {})
 
     def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
         """Mark the next jobs of pool `name`, whose live workers run `threads` at once, as hinted.
@@ -122,6 +129,7 @@ class Dispatch:
                 if after != turns:
                     hints.write_turns(connection, queue, after)
                 choice.queue_of |= hints.mark(connection, [job.job_id for job in jobs])
+                self._left_alone.went(job.model for job in jobs)
                 room -= len(jobs)
                 _note(held, queue, waiting, jobs)
             choice.full = room <= 0 and bool(choice.queue_of)

@@ -25,9 +25,9 @@ from tierline.logs import frames_of
 from tierline.prompts import PriorFailure
 from tierline.providers.types import CallFailed
 from tierline.scheduling import backoff_s
+from tierline.services.admission import Admission
 from tierline.services.answer import Answering
 from tierline.services.calls import CallBook
-from tierline.services.circuits import Circuits
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.settle import settle
 from tierline.services.trace import TracedBook
@@ -78,10 +78,10 @@ class Executor:
     stopping: Callable[[], bool]  # true once the process may not wait any more
     _answering: Answering = field(default_factory=Answering)
     _features: dict[int, Feature] = field(default_factory=dict)
-    circuits: Circuits = field(init=False)
+    admission: Admission = field(init=False)
 
     def __post_init__(self) -> None:
-        self.circuits = Circuits(self.pool)
+        self.admission = Admission(self.pool, self.settings)
 
     def run(self, job_id: UUID) -> None:
         """Run one attempt at the job, if it is there to be taken; a hint too many does nothing."""
@@ -124,7 +124,7 @@ class Executor:
         tier = feature.tiers[taken.tier_index]
         self.leases.until(taken.token, _most_s(feature, tier))
         kind = TracedBook if taken.draft else CallBook
-        book = kind(self.pool, taken, tier, self.circuits, keep_on=self._keep_on)
+        book = kind(self.pool, taken, tier, self.admission, keep_on=self._keep_on)
         try:
             outcome, ended = self._answer(book, feature, tier, taken, started)
             transition = settle(

@@ -1,16 +1,18 @@
 """Which waiting jobs need no hint yet: those that could only find their models left alone.
 
 A job that waits in the queue costs nothing; one that is claimed to find that it cannot be answered
-costs an attempt.
+costs an attempt. So hints go out no faster than the requests that are allowed in a minute; what
+holds exactly is the workers' to see to.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from psycopg import Connection
 
 from tierline.circuits import OPERATORS
+from tierline.rate_limits import Bucket, RateLimit, limits_of
 from tierline.services.models_in_use import ModelsInUse
 from tierline.storage import circuits
 from tierline.storage.circuits import Circuit
@@ -26,7 +28,9 @@ WAITED_OUT = frozenset(cause.name for cause in OPERATORS)
 class LeftAlone:
     """The circuits as a dispatcher sees them; one per process."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Mapping[str, RateLimit]) -> None:
+        self._limits = {name: limit for name, limit in limits.items() if limit.requests}
+        self._paces: dict[str, Bucket] = {}
         self._standing: dict[str, Circuit] = {}
         self._read_s: float | None = None  # monotonic
         self._probed_s: dict[str, float] = {}
@@ -39,20 +43,40 @@ class LeftAlone:
         if self._read_s is None or now_s - self._read_s > LOOK_S:
             self._standing = {one.model: one for one in circuits.standing(connection)}
             self._read_s = now_s
-        if not self._standing:
+        if not self._standing and not self._limits:
             return list(due)
+        room = {name: self._pace(name, now_s).room(now_s) for name in self._limits}
         found = []
         for job in due:
             asked, last = models.of_tier(connection, job.version_id, job.tier)
-            if not self._holds(asked, last=last, now_s=now_s):
+            if not self._holds(asked, room, last=last, now_s=now_s):
                 found.append(job)
         return found
 
-    def _holds(self, models: Iterable[str], *, last: bool, now_s: float) -> bool:
+    def went(self, models: Iterable[str]) -> None:
+        """Jobs were chosen that ask these models first."""
+        for model in models:
+            for name in limits_of(model, self._limits):
+                self._pace(name, time.monotonic()).take(1)
+
+    def _pace(self, name: str, now_s: float) -> Bucket:
+        pace = self._paces.get(name)
+        if pace is None:
+            pace = self._paces[name] = Bucket(self._limits[name].requests or 1, now_s)
+        return pace
+
+    def _holds(
+        self, models: Iterable[str], room: dict[str, int], *, last: bool, now_s: float
+    ) -> bool:
         ago_s = now_s - (self._read_s or now_s)
         for model in models:
+            limits = limits_of(model, self._limits)
+            if any(room[name] <= 0 for name in limits):
+                continue
             found = self._standing.get(model)
             if found is None:
+                for name in limits:
+                    room[name] -= 1
                 return False
             if found.paused_s > ago_s:
                 continue

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from psycopg import Connection
 
+from tierline.queues import JOBS
+
 
 @dataclass(frozen=True)
 class WorkerBeat:
@@ -54,6 +56,14 @@ def read_beats(connection: Connection[Any]) -> list[WorkerBeat]:
         WorkerBeat(worker, name, tuple(queues), threads, beat, frozenset(tokens))
         for worker, name, queues, threads, beat, tokens in rows
     ]
+
+
+def worker_count(connection: Connection[Any]) -> int:
+    """How many worker processes that answer jobs have a row."""
+    row = connection.execute(
+        "SELECT count(*) FROM worker_beats WHERE queues && %s", (list(JOBS),)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def remove_worker(connection: Connection[Any], worker: UUID, beat: int | None = None) -> None:

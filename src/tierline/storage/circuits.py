@@ -134,6 +134,15 @@ def probe_failed(
     return connection.execute(PROBE_FAILED, parameters).rowcount == 1
 
 
+def give_back_probe(connection: Connection[Any], model: str, token: UUID) -> None:
+    """The probe did not go out: another may, at once."""
+    connection.execute(
+        "UPDATE circuits SET probe_token = NULL, probe_at = clock_timestamp()"
+        " WHERE model = %s AND open AND probe_token = %s",
+        (model, token),
+    )
+
+
 def pause(connection: Connection[Any], model: str, wait_s: float) -> None:
     """Nobody asks the model for `wait_s` seconds from now; a longer pause stays as it is."""
     connection.execute(PAUSE, {"model": model, "wait_s": wait_s})

@@ -13,7 +13,7 @@ from tests.support.model_server import ModelServer
 from tests.support.rows import add_account, add_feature, add_job
 from tierline import providers
 from tierline.features import Feature, parse_feature
-from tierline.services.circuits import Circuits
+from tierline.services.admission import Admission
 from tierline.services.execute import Executor
 from tierline.settings import settings
 from tierline.storage.engine import create_pool
@@ -163,4 +163,4 @@ def bench(database_url: str, redis_url: str) -> Iterator[Bench]:
 def closed_circuits(bench: Bench) -> None:
     """What one test's models did is not held against the next one's."""
     bench.all("DELETE FROM circuits RETURNING model")
-    bench.executor.circuits = Circuits(bench.pool)
+    bench.executor.admission = Admission(bench.pool, bench.executor.settings)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.services.conftest import Bench
 from tests.support.model_server import Reply
-from tierline.services.circuits import Circuits
+from tierline.services.admission import Admission
 from tierline.services.dispatch import Dispatch
 
 RIGHT = '{"amount": 12.5}'
@@ -38,7 +38,7 @@ def is_open(bench: Bench, model: str = "openai:small") -> bool:
 def let_probe(bench: Bench) -> None:
     """It is time for the next probe, and every process has seen what is."""
     bench.all("UPDATE circuits SET probe_at = clock_timestamp() RETURNING model")
-    bench.executor.circuits = Circuits(bench.pool)
+    bench.executor.admission = Admission(bench.pool, bench.executor.settings)
 
 
 def due(bench: Bench, *jobs: UUID) -> None:
@@ -68,7 +68,7 @@ def test_another_process_leaves_it_alone_as_well(bench: Bench) -> None:
     answer(bench, small=DOWN)
     version = only_tier(bench)
     trip(bench, version)
-    bench.executor.circuits = Circuits(bench.pool)
+    bench.executor.admission = Admission(bench.pool, bench.executor.settings)
     bench.run(bench.submit(version))
     assert asked(bench) == 0
 
