@@ -1,6 +1,7 @@
 """Whether a call may go out now, and what is learned from how it ended.
 
-Two things may stand in its way: its model's circuit, and the limits a minute that are set for it.
+Three things may stand in its way: the model's context, its circuit, and the limits a minute that
+are set for it.
 """
 
 from dataclasses import dataclass
@@ -8,13 +9,18 @@ from typing import Any
 
 from psycopg_pool import ConnectionPool
 
+from tierline.features import ModelRef
 from tierline.providers.types import CallFailed, Cause, CompletionRequest, Usage
 from tierline.retries import Retry
 from tierline.services.circuits import Circuits, Entry
+from tierline.services.fit import facts_of
 from tierline.services.rate_limits import RateLimits, Taken
 from tierline.settings import Settings
 
 BYTES_PER_TOKEN = 4  # of a prompt, about
+MOST_BYTES_PER_TOKEN = 8
+"""No text that people write is so dense. What is too long even so is not sent; what may or may not
+fit is, and the provider says, for nothing."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Admission:
     def __init__(self, pool: ConnectionPool[Any], settings: Settings) -> None:
         self.circuits = Circuits(pool)
         self._limits = RateLimits(pool, settings)
+        self._contexts: dict[ModelRef, int | None] = {}
 
     def enter(self, request: CompletionRequest, tier_timeout_s: float) -> Ticket:
         """Leave to send the request. Raises CallFailed, with the time to wait, when it may not go.
@@ -39,6 +46,7 @@ class Admission:
         `tier_timeout_s` is what its tier gives a call, of which its job's deadline may have left
         less.
         """
+        self._refuse_too_long(request)
         model = str(request.model)
         entry = self.circuits.enter(model, request.timeout_s)
         try:
@@ -48,6 +56,15 @@ class Admission:
             self.circuits.pause(model, failure.retry_after_s)
             raise
         return Ticket(entry, taken, request.timeout_s < tier_timeout_s)
+
+    def _refuse_too_long(self, request: CompletionRequest) -> None:
+        if request.model not in self._contexts:
+            sold = facts_of(request.model)
+            self._contexts[request.model] = None if sold is None else sold.context_tokens
+        context = self._contexts[request.model]
+        if context is not None and _size(request) // MOST_BYTES_PER_TOKEN > context:
+            reason = f"not sent: the input is longer than the model's context of {context} tokens"
+            raise CallFailed(Cause.CONTEXT, reason)
 
     def answered(self, ticket: Ticket, usage: Usage | None) -> None:
         """The call was answered."""
@@ -68,8 +85,12 @@ class Admission:
 
 def _tokens(request: CompletionRequest) -> int:
     """What a provider counts a call as before it is answered: its prompt and all it may write."""
-    size = sum(len(message.content.encode()) for message in request.messages)
-    return size // BYTES_PER_TOKEN + request.max_tokens
+    return _size(request) // BYTES_PER_TOKEN + request.max_tokens
+
+
+def _size(request: CompletionRequest) -> int:
+    """Of all messages, in bytes of UTF-8."""
+    return sum(len(message.content.encode()) for message in request.messages)
 
 
 def _sum(usage: Usage) -> int | None:

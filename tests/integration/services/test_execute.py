@@ -220,6 +220,16 @@ def test_the_next_model_of_a_tier_is_asked_when_the_first_fails(bench: Bench) ->
     assert [model for _, model, _ in bench.calls(job)] == ["openai:broken", "openai:small"]
 
 
+def test_an_input_that_is_surely_longer_than_the_context_is_not_sent(bench: Bench) -> None:
+    bench.server.answer = by_model(large=RIGHT)
+    version, _ = bench.apply(models="[local:smollm2-135m]")
+    job = bench.submit(version, "it costs 12.50 " + "and more " * 5000)
+    bench.run(job, 2)
+    assert bench.verdicts(job) == ["provider_error", "passed"]
+    reason = bench.one("SELECT reason FROM attempts WHERE job_id = %s AND number = 1", job)
+    assert reason == "not sent: the input is longer than the model's context of 4096 tokens"
+
+
 def test_a_model_that_is_cut_off_escalates_as_truncated(bench: Bench) -> None:
     bench.server.answer = by_model(small=Reply(text='{"amount": 1', finish_reason="length"))
     version, _ = bench.apply()
