@@ -15,7 +15,9 @@ def show_attempts(feature: Feature, input: JSON, attempts: JSON) -> None:
     """`feature`: what the job ran, for its checks; `attempts`: as the API gives them."""
     for attempt in attempts:
         verdict = attempt["verdict"] or "running"
-        line(f"attempt {attempt['number']} on {attempt['tier']}: {verdict}")
+        sure = attempt["confidence"]
+        told = "" if sure is None else f" (confidence {sure:.3f})"
+        line(f"attempt {attempt['number']} on {attempt['tier']}: {verdict}{told}")
         if attempt["reason"]:
             line(f"{INDENT}because: {attempt['reason']}")
         said = iter(attempt["trace"] or ())
@@ -28,6 +30,10 @@ def show_attempts(feature: Feature, input: JSON, attempts: JSON) -> None:
             task = next(tasks, None)
             if spoken is not None:
                 _show_said(spoken, task, input)
+        by_label = any(call["purpose"] == "label_score" for call in attempt["calls"])
+        if by_label and attempt["answer"] is not None:
+            line()
+            _show_answer(attempt["answer"], feature, input)
         line()
 
 
@@ -48,12 +54,15 @@ def _show_call(call: JSON) -> None:
 def _show_said(spoken: JSON, task: Task | None, input: JSON) -> None:
     for message in spoken["messages"]:
         _block(message["role"], message["content"])
-    if task is None:  # a label's score: what came is a token's probabilities
-        return
-    _block("answer", spoken["text"])
+    if task is not None:  # else a label's score: the answer is made of the tokens' probabilities
+        _show_answer(spoken["text"], task, input)
+
+
+def _show_answer(text: str, task: Task, input: JSON) -> None:
+    _block("answer", text)
     line(f"{INDENT}[checks]")
     try:
-        for what, fault in marks(task, input, spoken["text"]):
+        for what, fault in marks(task, input, text):
             line(f"{INDENT}{what}: {fault or 'passed'}")
     except RuleBroken as broken:
         line(f"{INDENT}{broken.message}")
