@@ -10,7 +10,7 @@ from uuid import UUID
 
 from tests.faults.calls import balance_calls
 from tests.faults.orders import Order
-from tests.faults.snapshot import Balance, DeliveryRow, JobRow, Snapshot
+from tests.faults.snapshot import Balance, DeliveryRow, JobRow, OutFile, Snapshot
 from tierline.jobs import TERMINAL
 from tierline.verdicts import Verdict
 
@@ -37,6 +37,8 @@ def balance(snapshot: Snapshot) -> Balance:
     _webhooks(found, snapshot)
     for batch_id, orders in snapshot.batches.items():
         _batch(found, batch_id, orders, snapshot)
+    for number, file in enumerate(snapshot.files, start=1):
+        _out(found, f"OUT {number}", file)
     found.apart_usd += abs(snapshot.accounts_apart)
     return found
 
@@ -121,3 +123,22 @@ def _batch(found: Balance, batch_id: str, orders: list[Order], snapshot: Snapsho
             found.repeat(f"{order.mark} is {times} times in its batch's output")
     for custom_id in rows:
         found.problems.append(f"{custom_id} is in the output of a batch that it is not of")
+
+
+def _out(found: Balance, name: str, file: OutFile) -> None:
+    """A backfill's OUT has every row of its file once, in the same order, with its own answer."""
+    times = Counter(row.id for row in file.rows)
+    for order in file.orders:
+        if times[order.mark] == 0:
+            found.lose(f"{order.mark} is not in {name}")
+        elif times[order.mark] > 1:
+            found.repeat(f"{order.mark} is {times[order.mark]} times in {name}")
+    if times.keys() - {order.mark for order in file.orders}:
+        found.problems.append(f"{name} has rows that are not of its file")
+    elif [row.id for row in file.rows] != [order.mark for order in file.orders]:
+        found.problems.append(f"{name} is not in the order of its file")
+    orders = {order.mark: order for order in file.orders}
+    for row in file.rows:
+        order = orders.get(row.id)
+        if order is not None and row.status == "completed" and row.output != order.output:
+            found.problems.append(f"{row.id} has the answer {row.output} in {name}")

@@ -8,10 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 
-from tests.faults.orders import Order, batches, singles
+from tests.faults.orders import Order, batches, files, singles
 from tests.faults.scene import Scene
 from tests.support.waiting import wait_until
 
@@ -22,6 +23,8 @@ LEAST_JOBS = 8  # single ones of a round
 FIRST_JOBS = 4  # accepted before anything breaks
 BATCH_ROWS = 6
 BATCH_EVERY_S = 4.0
+FILE_ROWS = 12
+FILE_EVERY_S = 20.0
 
 
 @dataclass
@@ -31,11 +34,12 @@ class Accepted:
     orders: dict[str, Order] = field(default_factory=dict)  # by mark
     job_ids: dict[str, str] = field(default_factory=dict)  # by mark; of single jobs
     batches: dict[str, list[Order]] = field(default_factory=dict)  # by batch id
+    files: list[tuple[list[Order], Path]] = field(default_factory=list)  # with their OUT
     odd_answers: Counter[str] = field(default_factory=Counter)  # what nobody should be answered
 
 
 class Load:
-    """The callers of one round: one sends single jobs, one batches."""
+    """The callers of one round: one sends single jobs, one batches, one runs backfills."""
 
     def __init__(self, scene: Scene, round_name: str, per_s: float) -> None:
         self.accepted = Accepted()
@@ -46,7 +50,7 @@ class Load:
         self._failed: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._guarded, args=(send,), name=send.__name__)
-            for send in (self._send_singles, self._send_batches)
+            for send in (self._send_singles, self._send_batches, self._send_files)
         ]
 
     def __enter__(self) -> "Load":
@@ -121,6 +125,33 @@ class Load:
                 self.accepted.orders[order.mark] = order
             self._persist(client, "POST", f"/v1/batches/{batch_id}/seal", json={"parts": 1})
             self.accepted.batches[batch_id] = orders
+
+    def _send_files(self) -> None:
+        for number, orders in enumerate(files(self._scene.seed, self._round, FILE_ROWS)):
+            if number and self._stop.wait(FILE_EVERY_S):
+                break
+            self._send_file(orders)
+
+    def _send_file(self, orders: list[Order]) -> None:
+        """`tierline backfill`, killed once it has begun, and then again until OUT is there."""
+        source = self._scene.folder / f"{orders[0].mark}.jsonl"
+        rows = [json.dumps({"custom_id": each.mark, "input": each.input}) for each in orders]
+        source.write_text("\n".join(rows) + "\n")
+        out = source.with_suffix(".out.jsonl")
+        state = out.with_name(f"{out.name}.state.json")
+        deadline = time.monotonic() + ACCEPTED_S
+        killed = False
+        while not out.exists():
+            with self._scene.backfill(source, orders[0].feature, out, orders[0].account) as run:
+                while run.poll() is None:
+                    if not killed and state.exists():
+                        run.kill()
+                        killed = True
+                    assert time.monotonic() < deadline, f"{out.name} is not there in time"
+                    time.sleep(PAUSE_S)
+        for order in orders:
+            self.accepted.orders[order.mark] = order
+        self.accepted.files.append((orders, out))
 
     def _persist(
         self,

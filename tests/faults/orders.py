@@ -113,5 +113,19 @@ def batches(seed: int, round_name: str, rows: int) -> Iterator[list[Order]]:
         ]
 
 
+def files(seed: int, round_name: str, rows: int) -> Iterator[list[Order]]:
+    """Files of `rows` jobs for a backfill, without end; the same for the same seed."""
+    rng = random.Random(f"{seed} {round_name} files")
+    plans = [plan for plan in PLANS if plan not in FEATURE_OF]
+    number = 0
+    while True:
+        number += 1
+        account = rng.choice(ACCOUNTS)
+        yield [
+            Order(f"{round_name}-f{number}-{row}", rng.choice(plans), account, batched=True)
+            for row in range(1, rows + 1)
+        ]
+
+
 def _plan(rng: random.Random) -> str:
     return rng.choices(list(PLANS), weights=list(PLANS.values()))[0]

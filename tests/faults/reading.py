@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,7 +13,15 @@ import httpx
 from tests.faults.load import Accepted
 from tests.faults.orders import ACCOUNTS, mark_of
 from tests.faults.scene import PATIENCE_S, Scene
-from tests.faults.snapshot import AttemptRow, CallRow, DeliveryRow, JobRow, Snapshot
+from tests.faults.snapshot import (
+    AttemptRow,
+    CallRow,
+    DeliveryRow,
+    JobRow,
+    OutFile,
+    OutRow,
+    Snapshot,
+)
 from tests.support.model_ledger import read_ledger
 from tests.support.waiting import wait_until
 
@@ -116,6 +125,7 @@ def read_snapshot(
             batch_id: _output(clients[orders[0].account], batch_id)
             for batch_id, orders in accepted.batches.items()
         },
+        files=[OutFile(orders, _out(path)) for orders, path in accepted.files],
         accounts_apart=_accounts_apart(scene, clients),
         workers_lost=workers_lost,
         listening=ACCOUNTS[-1],
@@ -169,6 +179,12 @@ def _usd(text: str | None) -> Decimal | None:
 def _output(client: httpx.Client, batch_id: str) -> list[str]:
     lines = _get(client, f"/v1/batches/{batch_id}/output").text.splitlines()
     return [json.loads(line)["custom_id"] for line in lines]
+
+
+def _out(path: Path) -> list[OutRow]:
+    """What a backfill wrote."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [OutRow(row["id"], row["status"], row["output"]) for row in rows]
 
 
 def _accounts_apart(scene: Scene, clients: dict[str, httpx.Client]) -> Decimal:

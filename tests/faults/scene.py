@@ -260,6 +260,15 @@ class Scene:
             ended = child.poll()
             assert ended in {None, -signal.SIGKILL}, f"{arguments} ended by itself with {ended}"
 
+    def backfill(
+        self, source: Path, feature: str, out: Path, account: str
+    ) -> "contextlib.AbstractContextManager[subprocess.Popen[bytes]]":
+        """`tierline backfill` of a file, as an account that knows the address of the API."""
+        tierline = ("-c", "from tierline.cli.main import main; main()")
+        words = (*tierline, "backfill", str(source), "--feature", feature)
+        known = {"TIERLINE_URL": self.apis[0], "TIERLINE_API_KEY": self.keys[account]}
+        return process((*words, "--out", str(out)), environment(known))
+
     @contextlib.contextmanager
     def second_api(self, root: Path = ROOT, **more: str) -> Iterator[None]:
         """One more API, which callers use as well inside the block."""

@@ -1,6 +1,6 @@
 """What a run's books are read into: plain rows, so that they can be balanced without a database."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -60,6 +60,23 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True)
+class OutRow:
+    """A row of a backfill's OUT."""
+
+    id: str
+    status: str
+    output: Any
+
+
+@dataclass(frozen=True)
+class OutFile:
+    """What a backfill wrote, and what of."""
+
+    orders: Sequence[Order]  # the rows of its file
+    rows: Sequence[OutRow]
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Both halves of the books at one quiet moment."""
 
@@ -70,6 +87,7 @@ class Snapshot:
     arrived: Mapping[str, int]  # webhook-ids
     ledger: Mapping[int, LedgerCall]
     batch_outputs: Mapping[str, list[str]]  # custom ids in the output, by batch id
+    files: Sequence[OutFile] = ()
     accounts_apart: Decimal = Decimal(0)  # between what accounts are shown and their calls
     workers_lost: bool = True  # whether a worker was killed or frozen
     listening: str = ""  # the account whose endpoint hears of every completed job

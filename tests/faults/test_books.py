@@ -11,7 +11,16 @@ import pytest
 from tests.faults.books import balance
 from tests.faults.features import cost_of
 from tests.faults.orders import Order
-from tests.faults.snapshot import AttemptRow, Balance, CallRow, DeliveryRow, JobRow, Snapshot
+from tests.faults.snapshot import (
+    AttemptRow,
+    Balance,
+    CallRow,
+    DeliveryRow,
+    JobRow,
+    OutFile,
+    OutRow,
+    Snapshot,
+)
 from tests.support.model_ledger import LedgerCall
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 10}
@@ -179,3 +188,26 @@ def test_a_job_may_be_given_up_only_after_three_losses() -> None:
     losses = [replace(LOST, number=number) for number in (1, 2, 3)]
     assert of([job(*losses, **failed)], ledger={}, **told).clean
     assert not of([job(*losses[:2], **failed)], ledger={}, **told).clean
+
+
+ROWS = [Order(f"r1-f1-{number}", "plain", "north", batched=True) for number in (1, 2)]
+OUT = [OutRow(order.mark, "completed", order.output) for order in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("rows", "lost", "repeated", "problems"),
+    [
+        (OUT, 0, 0, 0),
+        (OUT[:1], 1, 0, 2),
+        ([*OUT, OUT[0]], 0, 1, 2),
+        (OUT[::-1], 0, 0, 1),
+        ([OUT[0], replace(OUT[1], output=OUT[0].output)], 0, 0, 1),
+        ([*OUT, OutRow("r1-f2-1", "completed", None)], 0, 0, 1),
+    ],
+    ids=["whole", "a row too few", "a row twice", "another order", "another's answer", "foreign"],
+)
+def test_an_out_file_is_whole_in_order_and_its_own(
+    rows: list[OutRow], lost: int, repeated: int, problems: int
+) -> None:
+    found = of([job(PASSED)], files=[OutFile(ROWS, rows)])
+    assert (found.lost, found.repeated, len(found.problems)) == (lost, repeated, problems)
