@@ -1,7 +1,7 @@
 """/v1/accounts, /v1/keys and /v1/webhook-secret: who may do what, for administrators."""
 
 from datetime import UTC
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,24 +28,32 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+# The bounds stand before the validator that Whole brings: OpenAPI would not tell of those after it.
+Most = Annotated[int, Field(ge=1, le=MAX_LIMIT), *get_args(Whole)[1:]]
+
+
 def _limit(what: str) -> Any:
-    return Field(default=None, ge=1, le=MAX_LIMIT, description=f"{what}; null: the setting's")
+    return Field(default=None, description=f"{what}; null: the setting's")
 
 
 class AccountChange(_Body):
     """What to change of an account; what is not named stays as it is."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     weight: Whole = Field(default=1, ge=1, le=MAX_WEIGHT, description="its share of a queue")
-    max_queued_jobs: Whole | None = _limit("jobs that wait, in all queues")
-    max_jobs_in_progress: Whole | None = _limit("jobs that run, in all queues")
-    max_requests_per_s: Whole | None = _limit("requests to each API process")
-    max_body_bytes_per_s: Whole | None = _limit("bytes of bodies to each API process")
+    max_queued_jobs: Most | None = _limit("jobs that wait, in all queues")
+    max_jobs_in_progress: Most | None = _limit("jobs that run, in all queues")
+    max_requests_per_s: Most | None = _limit("requests to each API process")
+    max_body_bytes_per_s: Most | None = _limit("bytes of bodies to each API process")
 
 
 class NewAccount(AccountChange):
     """An account to make."""
 
-    name: str = Field(min_length=1, max_length=63)
+    name: str = Field(
+        min_length=1, max_length=63, json_schema_extra={"pattern": f"^{services.NAME.pattern}$"}
+    )
 
 
 class NewKey(_Body):

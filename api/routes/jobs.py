@@ -295,7 +295,16 @@ def get_attempts(job_id: JobId, caller: Read, connection: Database) -> Response:
 class Feedback(BaseModel):
     """What somebody knows of a job's answer."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["correct"], "properties": {"correct": {"type": "boolean"}}},
+                {"required": ["expected"], "properties": {"expected": {"not": {"type": "null"}}}},
+            ]
+        },
+    )
 
     correct: bool | None = Field(default=None, description="whether the output is right")
     expected: Any = Field(default=None, description="the right output; fits the output schema")

@@ -16,6 +16,9 @@ from tierline.storage import circuits, queue_reads, usage
 
 router = APIRouter(tags=["reports"])
 
+_GROUP = f"({'|'.join(usage.GROUPS)})"
+_GROUP_BY = f"^({_GROUP}(,{_GROUP})*)?$"  # as OpenAPI tells it; spaces are taken as well
+
 DEFAULT_DAYS = 30
 
 
@@ -86,7 +89,12 @@ def get_usage(
     ] = None,
     until: Annotated[Time | None, Query(alias="to", description="now unless said")] = None,
     group_by: Annotated[
-        str, Query(description="any of day, feature, tier, model; with commas", max_length=60)
+        str,
+        Query(
+            description="any of day, feature, tier, model; with commas",
+            max_length=60,
+            json_schema_extra={"pattern": _GROUP_BY},
+        ),
     ] = "",
 ) -> Response:
     """Tokens, calls, jobs and USD. A time without an offset is UTC; `to` is not included."""

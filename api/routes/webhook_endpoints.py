@@ -50,6 +50,11 @@ def _one_of(words: Iterable[str]) -> dict[str, Any]:
     return {"items": {"type": "string", "enum": list(words)}}
 
 
+def _one_of_or_null(words: Iterable[str]) -> dict[str, Any]:
+    """The same of a list that may be left as it is."""
+    return {"anyOf": [{"type": "array", **_one_of(words)}, {"type": "null"}]}
+
+
 class NewEndpoint(BaseModel):
     """An endpoint to register."""
 
@@ -74,8 +79,8 @@ class EndpointChange(BaseModel):
 
     url: str | None = None
     description: str | None = None
-    events: list[str] | None = None
-    include: list[str] | None = None
+    events: list[str] | None = Field(default=None, json_schema_extra=_one_of_or_null(EVENTS))
+    include: list[str] | None = Field(default=None, json_schema_extra=_one_of_or_null(INCLUDES))
     disabled: bool | None = Field(default=None, description="true fails what waits for it")
 
 

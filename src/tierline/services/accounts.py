@@ -29,7 +29,7 @@ FIRST_KEY_NAME = "first admin key"
 MAX_WEIGHT = 1000
 MAX_LIMIT = 2**31 - 1
 MAX_OVERLAP_HOURS = 168.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def create_account(
 
     `limits` are by their names in `tierline.limits`; those that are not named are the settings'.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise InvalidInput(
             [
                 Problem(
