@@ -9,6 +9,7 @@ import pytest
 
 from tests.conformance.exchange import KEY, SCHEMA, answer, refused, request
 from tests.support.model_server import ModelServer, Reply
+from tierline.provider_settings import ProviderSettings
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
 from tierline.providers.gemini import Gemini
@@ -268,3 +269,14 @@ def test_the_page_has_no_row_that_was_not_tried() -> None:
     start = lines.index(head) + 2
     rows = [line for line in lines[start : start + len(NAMES) + 1] if line.startswith("|")]
     assert len(rows) == len(NAMES)
+
+
+def test_the_page_names_each_setting() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    aliases = {
+        str(field.validation_alias)
+        for field in ProviderSettings.model_fields.values()
+        if field.validation_alias is not None
+    }
+    assert len(aliases) > 20
+    assert {name for name in aliases if f"`{name}`" not in page} == set()
