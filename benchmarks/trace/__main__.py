@@ -74,6 +74,9 @@ def run(home: Path, asks: Sequence[Ask], speed: float, first: int = FIRST) -> Ru
         environment = {
             "OPENAI_BASE_URL": model_url,
             "OPENAI_API_KEY": "not-a-key",
+            # No small model of `up` itself: its processes would fill the machine, and its slots set
+            # how many threads work on the first tier.
+            "TIERLINE_LOCAL_URL": "http://127.0.0.1:9/v1",
             "TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8",
         }
         with (
