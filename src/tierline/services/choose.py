@@ -11,7 +11,7 @@ from tierline.catalogue.families import Sold
 from tierline.features import Feature, ModelRef, Tier
 from tierline.model_urls import ANY, local_urls
 from tierline.pricing import Asked, OwnPrices, Price, price_of
-from tierline.services.fit import SOON, allowed, objections, scores_labels
+from tierline.services.fit import SOON, allowed, objections
 from tierline.settings import settings
 from tierline.yaml_lines import Path
 
@@ -104,8 +104,6 @@ def _why_not(
         return f"{model} is superseded by {sold.successor}"
     if not feature.plain_text and sold.structured_output is not True:
         return f"{model} is not known to hold answers to a JSON Schema"
-    if scores_labels(feature, tier) and sold.logprobs is not True:
-        return f"{model} is not known to give log-probabilities"
     refused = [one for one in objections(feature, tier, model, today) if one.refused]
     return refused[0].message if refused else None
 

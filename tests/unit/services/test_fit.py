@@ -210,3 +210,16 @@ def test_a_superseded_model_does_not_stand_for_its_class(at_openai: pytest.Monke
 def test_each_sellers_own_address_has_its_prices_and_facts() -> None:
     for model in ("anthropic:claude-opus-4-20250514", "openai:gpt-4o-2024-05-13"):
         assert [refused for refused, _ in against(model)][-1] is True
+
+
+def test_a_class_that_is_to_tell_probabilities_is_a_model_that_does(
+    at_openai: pytest.MonkeyPatch,
+) -> None:
+    at_openai.setenv("MISTRAL_API_KEY", "k")
+    settings.cache_clear()
+    providers.close()
+    found = confident("label_logprob")
+    tiers = (replace(found.tiers[0], models=(ModelRef.parse("class:small"),)), *found.tiers[1:])
+    _, chosen = choose_models(replace(found, tiers=tiers), {}, NOW)
+    assert str(chosen[0].model) == "mistral:ministral-8b-2512"
+    assert any("gpt-6-luna tells no probabilities" in reason for reason in chosen[0].why_not)
