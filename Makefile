@@ -1,53 +1,63 @@
-# Everything a person runs. `make setup` is implied by the others when .venv is missing or stale.
+# Everything a person runs. What a target needs is set up first when it is missing or stale: `setup`
+# brings what the product runs on, `tools` adds what it is tested and measured with.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-LOCKS := requirements/setup.lock requirements/dev.lock requirements/model.lock
+INSTALL := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip
+SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup demo test lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools demo test lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: $(LOCKS) pyproject.toml
+tools: $(VENV)/.tools
+
+$(VENV)/.ready: requirements/setup.lock requirements/run.lock requirements/model.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("tierline needs Python 3.11 or newer; this is %d.%d. Name another: make setup PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.lock
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes $(LOCKS)
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(SYNC) requirements/setup.lock requirements/run.lock requirements/model.lock
+	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# A sync takes away what its locks do not name, so this one follows each of those above.
+$(VENV)/.tools: $(VENV)/.ready requirements/dev.lock
+	@$(SYNC) requirements/setup.lock requirements/dev.lock requirements/model.lock
+	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup
 	@$(BIN)/python -m examples.demo --frontier "$(FRONTIER)" --larger "$(LARGER)"
 
-test: setup
+test: tools
 	@$(BIN)/pytest
 
 # Breaks the running product in every way that tests/faults knows, and balances the books.
 SEED ?= 1
 MINUTES ?= 15
-faults: setup
+faults: tools
 	@$(BIN)/python -m tests.faults --seed "$(SEED)" --minutes "$(MINUTES)"
 
 # Minutes each: one process of the demo is killed, and every job must still end once.
-faults-demo: setup
+faults-demo: tools
 	@$(BIN)/pytest -m long tests/faults
 
-lint: setup
+lint: tools
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 
-types: setup
+types: tools
 	@$(BIN)/mypy
 
-layers: setup
+layers: tools
 	@$(BIN)/lint-imports
 
-bench: setup
+bench: tools
 	@$(BIN)/python -m benchmarks
 
 # Known vulnerabilities of everything that the locks name. Not in CI: it asks the advisories' server,
 # and what it cannot ask about counts as a failure. --strict: without it nothing audited is a success.
-audit: setup
+audit: tools
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
 		$(addprefix --requirement ,requirements/run.lock requirements/dev.lock requirements/setup.lock) \
 		|| { echo 'audit: not passed. Above is what was found, or what no advisories could be had for;' \
@@ -56,7 +66,7 @@ audit: setup
 # The locks name versions and hashes, never where packages came from.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate
-lock: setup
+lock: tools
 	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.lock --output-file requirements/dev.lock
 
