@@ -78,8 +78,8 @@ class Anthropic:
 def by_name(model: str) -> Capabilities:
     """What Claude models can do, by the version in their name.
 
-    Sources: Anthropic's "Structured outputs" (read 2026-11-24), and its migration guide to Opus 5:
-    thinking is on by default, within max_tokens.
+    Sources: Anthropic's "Structured outputs" (looked up 2026-11-26) for the schema. That later
+    models think by default, within max_tokens, was not looked up.
     """
     version = _version(model)
     return Capabilities(

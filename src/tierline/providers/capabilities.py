@@ -8,8 +8,7 @@ from tierline.providers.types import Capabilities
 
 REASONING_ALLOWANCE = 25_000
 """Tokens on top of max_tokens for a model that thinks first, so that thought leaves room for an
-answer. As many as OpenAI asks to reserve (Reasoning guide, read 2026-11-24); only what is used is
-paid."""
+answer. A choice of ours, ample for narrow work; only what is used is paid."""
 
 
 @lru_cache(maxsize=4096)

@@ -1,8 +1,9 @@
 """`ollama:` models, by OLLAMA_HOST, over Ollama's own /api/chat.
 
-Source of the format: Ollama's API documentation, "Generate a chat message" (read 2026-11-24). Its
-own API is used, not the compatible one, since only that takes the context's size and tells why an
-answer ended. It has no cached tokens and no refusals.
+Source of the format: Ollama's API documentation, "Generate a chat message"; of `truncate`, which it
+does not tell of, its issue 16800 (2026-06-18). Its own API is used, not the compatible one, since
+only that takes the context's size and tells why an answer ended. It has no cached tokens and no
+refusals.
 """
 
 import math
