@@ -27,7 +27,11 @@ def upgrade() -> None:
         ("cache_write_5m_tokens", "input kept for five minutes"),
         ("cache_write_1h_tokens", "input kept for an hour"),
     ):
-        op.add_column("calls", sa.Column(name, sa.Integer(), nullable=True, comment=comment))
+        op.add_column(
+            "calls",
+            sa.Column(name, sa.Integer(), nullable=True, comment=comment),
+            if_not_exists=True,
+        )
     op.add_column(
         "calls",
         sa.Column(
@@ -36,6 +40,7 @@ def upgrade() -> None:
             nullable=True,
             comment="standard, priority, flex, …, as the provider told it",
         ),
+        if_not_exists=True,
     )
     for name, before, comment in COMMENTS:
         op.alter_column(
@@ -45,6 +50,10 @@ def upgrade() -> None:
             existing_comment=before,
             comment=comment,
         )
+    # Commits: nobody may wait for the table while all of it is read. The UPDATE is in one
+    # transaction with the revision, so that after a cut it is done once all the same.
+    with op.get_context().autocommit_block():
+        pass
     op.execute(
         "UPDATE calls SET output_tokens = output_tokens - reasoning_tokens"
         " WHERE reasoning_tokens > 0 AND output_tokens >= reasoning_tokens"
