@@ -212,6 +212,12 @@ def remove(
             "UPDATE job_requests SET input = NULL WHERE job_id = ANY(%(ids)s)", asked
         )
     if not what.outputs:
+        # What was said to a draft's models has the input in it.
+        connection.execute(
+            "UPDATE answers SET trace = NULL"
+            " WHERE job_id = ANY(%(ids)s) AND trace IS NOT NULL AND %(inputs)s",
+            asked,
+        )
         return
     connection.execute("DELETE FROM answers WHERE job_id = ANY(%(ids)s)", asked)
     connection.execute(DELIVERIES, asked)

@@ -84,6 +84,22 @@ def test_each_of_the_two_goes_by_its_own_time(
     assert kept.holding(older) == (set() if inputs and outputs else first)
 
 
+def test_what_was_said_to_a_drafts_models_goes_with_the_input(kept: Kept) -> None:
+    kept.keep_for(7, 30)
+    draft = kept.draft(Retention(7, 30), "echo")
+    job = kept.ended_job(days=8, version=draft)
+    with kept.pool.connection() as connection:
+        trace = json.dumps([{"messages": [{"role": "user", "content": SECRET}]}])
+        connection.execute("UPDATE answers SET trace = %s WHERE job_id = %s", (trace, job))
+    assert sweep(kept) == 1
+    assert kept.one("SELECT count(*) FROM answers WHERE job_id = %s", job) > 0
+    with kept.pool.connection() as connection:
+        left = connection.execute(
+            "SELECT trace FROM answers WHERE job_id = %s AND trace IS NOT NULL", (job,)
+        ).fetchall()
+    assert left == []
+
+
 def test_the_newest_version_of_a_feature_decides_for_jobs_of_every_version(kept: Kept) -> None:
     old_version = kept.version
     kept.keep_for(365, 365)
