@@ -210,6 +210,8 @@ def _after_failure(
         case FeatureFailed(reason):
             error = JobError("feature_error", reason)
             return Transition(replace(queued, status=Status.FAILED), error=error)
+        case ProviderFailed() if outcome.maybe_billed and not _may_pay_again(queued, outcome):
+            return _next_tier(queued, outcome, route)
         case ProviderFailed(retry=Retry.OUTAGE) if (
             queued.held_s >= route.outage_s and route.after(queued.tier_index) is not None
         ):
@@ -240,8 +242,11 @@ def _held(queued: JobState, outcome: ProviderFailed, route: Route) -> Transition
 
 
 def _may_try_again(queued: JobState, outcome: ProviderFailed, route: Route) -> bool:
-    maybe_billed = queued.maybe_billed + outcome.maybe_billed
-    return queued.failures + 1 < route.retries and maybe_billed <= MOST_MAYBE_BILLED
+    return queued.failures + 1 < route.retries and _may_pay_again(queued, outcome)
+
+
+def _may_pay_again(queued: JobState, outcome: ProviderFailed) -> bool:
+    return queued.maybe_billed + outcome.maybe_billed <= MOST_MAYBE_BILLED
 
 
 def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: Route) -> Transition:

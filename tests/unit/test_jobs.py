@@ -143,6 +143,15 @@ def test_what_may_have_been_billed_is_remembered_through_a_hold() -> None:
     assert held.job.maybe_billed == 1
 
 
+def test_a_hold_is_no_way_around_the_limit_of_what_may_have_been_billed() -> None:
+    for retry in (Retry.HOLD, Retry.OUTAGE):
+        failed = replace(BUSY, retry=retry, maybe_billed=1)
+        held = next_state(RUNNING, failed, ROUTE)
+        assert held.held
+        moved = next_state(replace(held.job, status=Status.IN_PROGRESS), failed, ROUTE)
+        assert moved.job == JobState(Status.QUEUED, 1)
+
+
 def test_a_feature_at_fault_fails_the_job_without_asking_another_tier() -> None:
     after = next_state(RUNNING, FeatureFailed("the rule errors"), ROUTE)
     assert after.error is not None

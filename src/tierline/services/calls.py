@@ -28,6 +28,11 @@ log = structlog.get_logger(__name__)
 
 NOTHING = Decimal(0)
 NOT_REPORTED = Usage(input_tokens=None, output_tokens=None)
+MOST_WAIT_S = 120.0
+"""How long an attempt waits in all for a rate limit behind calls that were answered. To give its
+job back would pay for these again, and where a limit lets one call through at a time, without end.
+"""
+LOOK_S = 0.5  # how late a wait sees that its process stops
 LEAST_CALL_S = 0.05  # with less than this left to the deadline a call is not worth sending
 
 
@@ -55,6 +60,8 @@ class CallBook:
         self._failures: list[CallFailed] = []
         self._deadline = None if taken.remaining_s is None else time.monotonic() + taken.remaining_s
         self._open: Settlement | None = None
+        self._answered = False
+        self._may_wait_s = MOST_WAIT_S
 
     @property
     def unsettled(self) -> Settlement:
@@ -73,8 +80,8 @@ class CallBook:
 
     @property
     def maybe_billed(self) -> int:
-        """Calls that gave no answer and may have been billed."""
-        return sum(failure.maybe_billed for failure in self._failures)
+        """Calls that gave no answer and may have been billed, or surely were."""
+        return sum(failure.served is not False for failure in self._failures)
 
     def complete(
         self,
@@ -88,6 +95,7 @@ class CallBook:
         seed: int | None = None,
     ) -> Completion:
         """Ask the tier's models in turn. Raises the CallFailed that decides when all fail."""
+        models, failed_before = list(self._models), len(self._failures)
         while True:
             model = self._models[0]
             request = CompletionRequest(
@@ -105,7 +113,12 @@ class CallBook:
             except CallFailed as failure:
                 self._failures.append(failure)
                 if len(self._models) == 1:
-                    raise decisive(self._failures) from None
+                    decided = decisive(self._failures)
+                    if not self._waited_for(decided):
+                        raise decided from None
+                    self._models = list(models)
+                    del self._failures[failed_before:]
+                    continue
                 del self._models[0]
                 log.info(
                     "fallback",
@@ -114,6 +127,32 @@ class CallBook:
                     verdict=failure.verdict,
                     next=str(self._models[0]),
                 )
+
+    def _waited_for(self, failure: CallFailed) -> bool:
+        """Wait as long as a rate limit asks for, if calls were answered that a hold would repeat.
+
+        False: it is not worth it, or not to be done.
+        """
+        wait_s = failure.retry_after_s
+        if (
+            failure.cause is not Cause.RATE_LIMITED
+            or wait_s is None
+            or not self._answered
+            or self.maybe_billed
+            or wait_s > self._may_wait_s
+        ):
+            return False
+        now_s = time.monotonic()
+        until_s = now_s + max(wait_s, LEAST_CALL_S)
+        if self._deadline is not None and until_s + LEAST_CALL_S > self._deadline:
+            return False
+        self._may_wait_s -= until_s - now_s
+        while self._keep_on():
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return True
+            time.sleep(min(left_s, LOOK_S))
+        return False
 
     def _time_left(self) -> float:
         if self._deadline is None:
@@ -147,6 +186,18 @@ class CallBook:
                 error=f"{failure.verdict}: {failure.reason}",
             )
             raise failure from None
+        except Exception:
+            # An error of ours, perhaps over an answer that is there: nobody knows what it cost.
+            self._open = Settlement(
+                number=number,
+                purpose=purpose,
+                model=str(model),
+                latency_s=time.monotonic() - started,
+                cost_usd=None,
+                error="internal error",
+            )
+            raise
+        self._answered = True
         usage = completion.usage or NOT_REPORTED
         asked = Asked(asked_at, completion.service_tier, completion.model)
         price = price_of(model, asked, self._tier.prices, own)

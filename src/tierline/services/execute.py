@@ -27,7 +27,7 @@ from tierline.providers.types import CallFailed
 from tierline.scheduling import backoff_s
 from tierline.services.admission import Admission
 from tierline.services.answer import Answering
-from tierline.services.calls import CallBook
+from tierline.services.calls import MOST_WAIT_S, CallBook
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.settle import settle
 from tierline.services.trace import TracedBook
@@ -248,4 +248,5 @@ def _most_s(feature: Feature, tier: Tier) -> float:
     else:
         calls = asked
     calls += asked * len(tier.steps)
-    return calls * len(tier.models) * tier.timeout_s + SLACK_S
+    waits_s = MOST_WAIT_S if calls > 1 else 0.0
+    return calls * len(tier.models) * tier.timeout_s + waits_s + SLACK_S

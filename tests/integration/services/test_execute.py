@@ -211,6 +211,21 @@ def test_a_tier_waits_for_its_busy_model_when_the_other_cannot_answer(bench: Ben
     assert (bench.job(job)["status"], bench.verdicts(job)) == ("queued", ["rate_limited"])
 
 
+def test_what_an_error_of_ours_behind_a_call_cost_is_not_known(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(bench.executor.admission, "answered", broken)
+    bench.server.answer = by_model(small=RIGHT)
+    version, _ = bench.apply()
+    job = bench.submit(version)
+    bench.run(job)
+    assert bench.verdicts(job) == ["provider_error"]
+    assert bench.calls(job) == [("answer", "openai:small", None)]
+
+
 def test_the_next_model_of_a_tier_is_asked_when_the_first_fails(bench: Bench) -> None:
     bench.server.answer = by_model(broken=Reply(status=500), small=RIGHT)
     version, _ = bench.apply(models="[openai:broken, openai:small]")

@@ -10,6 +10,7 @@ import redis
 from tests.integration.services.conftest import Bench
 from tierline.providers.types import CallFailed, Cause
 from tierline.rate_limits import RateLimit, burst
+from tierline.services import calls
 from tierline.services.admission import Admission
 from tierline.services.dispatch import Dispatch
 from tierline.services.rate_limits import RateLimits
@@ -132,6 +133,34 @@ def test_a_job_over_the_limit_waits_and_nothing_is_sent(
     assert (found["status"], found["failures"], found["tier"]) == ("queued", 0, "slm")
     assert bench.verdicts(second) == ["rate_limited"]
     assert len(bench.server.calls) == 1
+
+
+def test_the_later_calls_of_an_attempt_wait_so_that_the_earlier_ones_are_not_paid_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(bench, "openai:small=38/-")  # one call at once
+    monkeypatch.setattr(bench.executor, "admission", Admission(bench.pool, config))
+    answers = iter(["{}", '{"amount": 12.5}'])
+    bench.server.answer = lambda _: next(answers)
+    bench.server.calls.clear()
+    version, _ = bench.apply(slm="    reask: true")
+    job = bench.submit(version)
+    bench.run(job)
+    assert (bench.job(job)["status"], bench.verdicts(job)) == ("completed", ["passed"])
+    assert len(bench.server.calls) == 2
+
+
+def test_an_attempt_that_must_wait_too_long_gives_its_job_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(bench, "openai:small=38/-")
+    monkeypatch.setattr(bench.executor, "admission", Admission(bench.pool, config))
+    monkeypatch.setattr(calls, "MOST_WAIT_S", 0.0)
+    bench.server.answer = lambda _: "{}"
+    version, _ = bench.apply(slm="    reask: true")
+    job = bench.submit(version)
+    bench.run(job)
+    assert (bench.job(job)["status"], bench.verdicts(job)) == ("queued", ["rate_limited"])
 
 
 def test_hints_go_out_no_faster_than_the_limit(bench: Bench) -> None:
