@@ -115,7 +115,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         try:
             text = _text(candidate)
             logprobs = _logprobs(candidate.get("logprobsResult"))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             raise failures.unreadable(reply, "the candidate cannot be read") from None
     else:
         _be_blocked(reply, data)

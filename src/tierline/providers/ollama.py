@@ -93,7 +93,7 @@ def _read(reply: Reply, asked_model: str) -> Completion:
         raise failures.no_answer(reply)
     try:
         logprobs = _logprobs(data.get("logprobs"))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise failures.unreadable(reply, "the server's logprobs cannot be read") from None
     return Completion(
         text=text,

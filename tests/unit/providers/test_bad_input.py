@@ -8,12 +8,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
 from tierline.errors import UsageError
 from tierline.features import ModelRef
 from tierline.prompts import Message
+from tierline.providers import generate_content, ollama
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
 from tierline.providers.gemini import Gemini
@@ -21,6 +23,7 @@ from tierline.providers.mistral import Mistral
 from tierline.providers.ollama import Ollama
 from tierline.providers.openai import OpenAI
 from tierline.providers.self_hosted import vllm
+from tierline.providers.transport import Reply as Received
 from tierline.providers.types import (
     CallFailed,
     Cause,
@@ -267,3 +270,17 @@ def test_the_key_of_a_server_of_ones_own_is_checked_too(monkeypatch: pytest.Monk
     monkeypatch.setenv("MY_BOX_API_KEY", KEY + "\n")
     message = refused(monkeypatch, "TIERLINE_OPENAI_COMPATIBLE", "my-box=http://127.0.0.1:1/v1")
     assert "MY_BOX_API_KEY holds a line break" in message
+
+
+def test_a_logprob_beyond_every_float_is_an_answer_that_cannot_be_read() -> None:
+    told = [{"top_logprobs": [{"token": "a", "logprob": 10**400}]}]
+    chat = {"message": {"content": "a"}, "done": True, "done_reason": "stop", "logprobs": told}
+    candidates = [{"candidates": [{"token": "a", "logProbability": 10**400}]}]
+    candidate = {"finishReason": "STOP", "logprobsResult": {"topCandidates": candidates}}
+    for read, body in (
+        (ollama._read, chat),
+        (generate_content.read_completion, {"candidates": [candidate]}),
+    ):
+        with pytest.raises(CallFailed) as failed:
+            read(Received(200, httpx.Headers(), json.dumps(body).encode(), 0.1), "a")
+        assert failed.value.cause is Cause.UNREADABLE
