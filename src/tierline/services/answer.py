@@ -4,7 +4,6 @@ Reads and writes nothing but through the attempt's CallBook.
 """
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +23,7 @@ from tierline.prompts import (
     step_messages,
 )
 from tierline.providers.types import CallFailed, Cause, Completion, TokenLogprob
+from tierline.recent import Recent
 from tierline.services.calls import CallBook
 from tierline.verdicts import Verdict
 
@@ -31,6 +31,7 @@ REASKABLE = frozenset(
     {Verdict.MALFORMED, Verdict.SCHEMA, Verdict.RULE, Verdict.UNGROUNDED, Verdict.TRUNCATED}
 )
 LABEL_LOGPROBS = 500  # as many as the local server gives; a provider with fewer gives what it has
+MOST_BASELINES = 500  # content-free scores that a process remembers, one for each tier and model
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class Answering:
     """How answers are got. One per process: it remembers the scores of content-free inputs."""
 
     def __init__(self) -> None:
-        self._baselines: dict[tuple[str, str, str], list[TokenLogprob]] = {}
-        self._lock = threading.Lock()
+        self._baselines: Recent[tuple[str, str, str], list[TokenLogprob]] = Recent(MOST_BASELINES)
 
     def answer(
         self,
@@ -147,15 +147,12 @@ class Answering:
         self, book: CallBook, feature: Feature, tier: Tier, model: str
     ) -> list[TokenLogprob]:
         key = (feature.fingerprint(), tier.name, model)
-        with self._lock:
-            known = self._baselines.get(key)
+        known = self._baselines.get(key)
         if known is None:
             labels = closed_set(feature.output_schema)
             assert labels is not None
             empty = _score_call(book, scoring_messages(feature, tier, labels, None))
-            known = _first_token(empty)
-            with self._lock:
-                self._baselines[key] = known
+            known = self._baselines.keep(key, _first_token(empty))
         return known
 
 

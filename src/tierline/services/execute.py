@@ -24,6 +24,7 @@ from tierline.jobs import (
 from tierline.logs import frames_of
 from tierline.prompts import PriorFailure
 from tierline.providers.types import CallFailed
+from tierline.recent import Recent
 from tierline.scheduling import backoff_s
 from tierline.services.admission import Admission
 from tierline.services.answer import Answering
@@ -40,6 +41,7 @@ from tierline.verdicts import Verdict
 
 log = structlog.get_logger(__name__)
 
+MOST_FEATURES = 500  # versions that a process remembers: each draft that is tried is one
 CLAIM_PATIENCE_S = 10.0  # a hint that cannot be claimed for so long is left to the dispatcher
 UNDERSTOOD = frozenset(
     {Verdict.PASSED, Verdict.SCHEMA, Verdict.RULE, Verdict.UNGROUNDED, Verdict.LOW_CONFIDENCE}
@@ -77,7 +79,7 @@ class Executor:
     wake_ups: WakeUps
     stopping: Callable[[], bool]  # true once the process may not wait any more
     _answering: Answering = field(default_factory=Answering)
-    _features: dict[int, Feature] = field(default_factory=dict)
+    _features: Recent[int, Feature] = field(default_factory=lambda: Recent(MOST_FEATURES))
     admission: Admission = field(init=False)
 
     def __post_init__(self) -> None:
@@ -221,7 +223,7 @@ class Executor:
                 lambda connection: load_version(connection, version_id),
                 keep_on=self._keep_on,
             )
-            self._features[version_id] = known
+            self._features.keep(version_id, known)
         return known
 
     def _route(self, feature: Feature) -> Route:

@@ -10,8 +10,11 @@ from psycopg import Connection
 
 from tierline.features import Feature
 from tierline.queues import lane
+from tierline.recent import Recent
 from tierline.storage.features import current_version_ids, load_version
 
+MOST_FEATURES = 500
+MOST_TIERS = 5_000
 LOOK_S = 5.0  # how late a newly applied feature is seen
 
 
@@ -19,9 +22,9 @@ class ModelsInUse:
     """What a dispatcher remembers of features."""
 
     def __init__(self) -> None:
-        self._features: dict[int, Feature] = {}
-        self._asked_first: dict[tuple[int, str], str] = {}
-        self._of_tier: dict[tuple[int, str], tuple[tuple[str, ...], bool]] = {}
+        self._features: Recent[int, Feature] = Recent(MOST_FEATURES)
+        self._asked_first: Recent[tuple[int, str], str] = Recent(MOST_TIERS)
+        self._of_tier: Recent[tuple[int, str], tuple[tuple[str, ...], bool]] = Recent(MOST_TIERS)
         self._by_pool: dict[str, set[str]] = {}
         self._looked_s: float | None = None
 
@@ -30,7 +33,7 @@ class ModelsInUse:
         known = self._asked_first.get((version_id, tier))
         if known is None:
             known = str(self._feature(connection, version_id).tier(tier).models[0])
-            self._asked_first[version_id, tier] = known
+            self._asked_first.keep((version_id, tier), known)
         return known
 
     def of_tier(
@@ -42,7 +45,7 @@ class ModelsInUse:
             feature = self._feature(connection, version_id)
             models = tuple(str(model) for model in feature.tier(tier).models)
             known = (models, feature.next_tier(tier) is None)
-            self._of_tier[version_id, tier] = known
+            self._of_tier.keep((version_id, tier), known)
         return known
 
     def of_pool(self, connection: Connection[Any], pool: str) -> set[str]:
@@ -61,5 +64,5 @@ class ModelsInUse:
     def _feature(self, connection: Connection[Any], version_id: int) -> Feature:
         known = self._features.get(version_id)
         if known is None:
-            known = self._features[version_id] = load_version(connection, version_id)
+            known = self._features.keep(version_id, load_version(connection, version_id))
         return known

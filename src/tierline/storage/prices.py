@@ -87,6 +87,7 @@ def throughput(connection: Connection[Any], model: str, hours: float) -> tuple[i
         WITH ran AS (
             SELECT booked_at, settled_at,
                 coalesce(input_tokens, 0) + coalesce(cached_input_tokens, 0)
+                    + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
                     + coalesce(output_tokens, 0) + coalesce(reasoning_tokens, 0) AS tokens
             FROM accounts
             CROSS JOIN LATERAL (
