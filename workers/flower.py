@@ -22,7 +22,7 @@ from flower.urls import settings as handler_settings
 from tierline import lean_start
 
 COLUMNS = "name,uuid,state,routing_key,received,started,runtime,worker"
-MAX_TASKS = 10_000  # kept in memory, about 2 kB each
+MAX_TASKS = 5_000  # kept in memory, about 5 kB each
 CONNECTIONS = 64
 """Its threads ask the workers at the same time, each holding one connection while it waits for a
 second: with the few of a worker process they all waited for each other, and nothing was shown."""
