@@ -70,8 +70,11 @@ class Run:
         return sum(one.hooks for one in self.sent)
 
 
-def run(home: Path, asks: Sequence[Ask], speed: float, first: int = FIRST) -> Run:
-    """Send the asks to a product of its own in `home`, and watch it."""
+def run(home: Path, asks: Sequence[Ask], speed: float, first: int = FIRST, enough: int = 0) -> Run:
+    """Send the asks to a product of its own in `home`, and watch it.
+
+    `enough`: with no more than so much of a kind left open, nothing is waited for any longer.
+    """
     script = ("--script", "benchmarks.trace.answers:answer")
     with model_server(*script) as model_url, receiving() as receiver:
         environment = {
@@ -101,7 +104,7 @@ def run(home: Path, asks: Sequence[Ask], speed: float, first: int = FIRST) -> Ru
                 sent.append(sending(_from_now(asks[first:])))
                 _drain(connection, receiver, sent)
             progress(f"{len(asks):,} requests: {_line(watch.look())}")
-            left = _left(watch, before)
+            left = _left(watch, before, enough)
             watch.close()
             latencies = connection.execute(
                 "SELECT extract(epoch FROM completed_at - created_at)::float8 AS s FROM jobs"
@@ -143,14 +146,14 @@ def _fewer(count: Callable[[], int], than: int) -> int:
     return now + 1 if now < than else 0
 
 
-def _left(watch: Watch, before: dict[str, int]) -> dict[str, int]:
+def _left(watch: Watch, before: dict[str, int], enough: int) -> dict[str, int]:
     """What is still above what there was before, once that has had time to go."""
     until_s = time.monotonic() + BACK_S
     while True:
         now = watch.look().counts()
         left = {what: count - before.get(what, 0) for what, count in now.items()}
         left = {what: more for what, more in left.items() if more > 0}
-        if not left or time.monotonic() > until_s:
+        if max(left.values(), default=0) <= enough or time.monotonic() > until_s:
             return left
         time.sleep(LOOK_S)
 

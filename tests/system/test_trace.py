@@ -18,7 +18,7 @@ SPEED = 10.0
 @pytest.mark.skipif(not TRACE.is_file(), reason=f"no trace at {TRACE}")
 @pytest.mark.timeout(600)
 def test_a_real_services_requests_all_end_and_leave_nothing_open(tmp_path: Path) -> None:
-    found = run(tmp_path / "home", read_trace(TRACE, REQUESTS), SPEED, FIRST)
+    found = run(tmp_path / "home", read_trace(TRACE, REQUESTS), SPEED, FIRST, FEW)
     assert found.accepted == REQUESTS
     assert found.ended == REQUESTS
     assert found.told == found.hooks > 0

@@ -171,7 +171,7 @@ class Cancel:
     def on(self, life: Life) -> Life:
         if life.state.status in TERMINAL or life.state.cancel_requested:
             return life
-        return replace(life.moved(CancelAsked()), delayed=life.delayed, token=life.token)
+        return life.moved(CancelAsked())
 
 
 @dataclass(frozen=True)
