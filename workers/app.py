@@ -17,9 +17,12 @@ from workers.consumer import BatchedEvents
 RESTORE_S = 60
 
 
-def create_app() -> Celery:
-    """The application of this process, for the broker that its settings name."""
-    app = Celery("tierline", broker=kombu_url(settings().broker), include=["workers.tasks"])
+def create_app(tasks: tuple[str, ...] = ("workers.tasks",)) -> Celery:
+    """The application of this process, for the broker that its settings name.
+
+    `tasks` are the modules that a worker imports; a process that runs no task needs none.
+    """
+    app = Celery("tierline", broker=kombu_url(settings().broker), include=tasks)
     app.Task.Request = "workers.consumer:HintRequest"
     app.conf.update(
         # no_ack: a hint needs no bookkeeping, and kombu's costs a worker most of its time. The

@@ -21,8 +21,8 @@ from psycopg_pool import ConnectionPool
 from tierline import lean_start, logs, queues
 from tierline.errors import TierlineError
 from tierline.leases import AliveWatch, HintWatch, LeaseWatch
-from tierline.services.batch import complete_finished
 from tierline.services.dispatch import Dispatch, pools_with_jobs
+from tierline.services.finish_batches import complete_finished
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints

@@ -106,8 +106,9 @@ def main() -> int:
         print(f"FLOWER_PORT={port} is not a port number", file=sys.stderr)
         return 2
 
-    from workers.app import app
+    from workers.app import create_app
 
+    app = create_app(tasks=())
     flower = build(app, int(port), user, password, os.environ.get("TIERLINE_FLOWER_PREFIX", ""))
 
     def stop(_number: int, _frame: FrameType | None) -> None:

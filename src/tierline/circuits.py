@@ -8,7 +8,7 @@ by what it saw itself; that a circuit is open is everybody's, and stands in Post
 from collections import deque
 from enum import Enum
 
-from tierline.providers.types import Cause
+from tierline.causes import Cause
 
 REMEMBERED = 20  # outcomes of one model that one process judges by
 REMEMBERED_S = 120.0  # … none of them older

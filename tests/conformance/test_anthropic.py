@@ -11,10 +11,11 @@ from pydantic import TypeAdapter
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
+from tierline.causes import Cause
 from tierline.prompts import Message as Turn
 from tierline.providers.anthropic import FINISHED, LONG_PROMPT, Anthropic
 from tierline.providers.schemas import for_anthropic
-from tierline.providers.types import Cause, Usage
+from tierline.providers.types import Usage
 from tierline.settings import Settings
 from tierline.verdicts import Verdict
 

@@ -9,8 +9,9 @@ from mistralai.client.models import ChatCompletionRequest, ChatCompletionRespons
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
+from tierline.causes import Cause
 from tierline.providers.mistral import Mistral
-from tierline.providers.types import Cause, TokenLogprob, Usage
+from tierline.providers.types import TokenLogprob, Usage
 from tierline.settings import Settings
 from tierline.verdicts import Verdict
 

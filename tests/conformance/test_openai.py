@@ -10,9 +10,10 @@ from pydantic import TypeAdapter
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
+from tierline.causes import Cause
 from tierline.providers.azure import Azure
 from tierline.providers.openai import AT_OPENAI, OpenAI
-from tierline.providers.types import Cause, TokenLogprob, Usage
+from tierline.providers.types import TokenLogprob, Usage
 from tierline.settings import Settings
 
 LOGPROB = {"token": "dog", "logprob": -0.25, "bytes": [100, 111, 103]}

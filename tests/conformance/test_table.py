@@ -9,6 +9,7 @@ import pytest
 
 from tests.conformance.exchange import KEY, SCHEMA, answer, refused, request
 from tests.support.model_server import ModelServer, Reply
+from tierline.causes import Cause
 from tierline.provider_settings import ProviderSettings
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
@@ -18,7 +19,7 @@ from tierline.providers.mistral import Mistral
 from tierline.providers.ollama import Ollama
 from tierline.providers.openai import OpenAI
 from tierline.providers.self_hosted import llama_cpp, named, vllm
-from tierline.providers.types import Cause, Completion, Provider, TokenLogprob
+from tierline.providers.types import Completion, Provider, TokenLogprob
 from tierline.providers.vertex import Vertex
 from tierline.settings import Settings
 from tierline.verdicts import Verdict

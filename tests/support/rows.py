@@ -7,7 +7,8 @@ from uuid import UUID
 
 import psycopg
 
-from tierline.features import Feature, parse_feature
+from tierline.features import Feature
+from tierline.features.parse import parse_feature
 from tierline.ids import new_id
 from tierline.queues import lane
 from tierline.storage.features import first_calls

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tierline.causes import Cause
 from tierline.circuits import (
     FAILING,
     OPERATORS,
@@ -12,7 +13,6 @@ from tierline.circuits import (
     effect,
     probe_wait_s,
 )
-from tierline.providers.types import Cause
 
 
 def noted(*seen: Effect, every_s: float = 1.0) -> bool:

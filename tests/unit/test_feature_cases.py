@@ -7,7 +7,8 @@ import pytest
 from tests.unit.features_samples import INVOICE
 from tierline.checks.cases import case_fault
 from tierline.errors import FeatureError
-from tierline.features import Feature, parse_feature
+from tierline.features import Feature
+from tierline.features.parse import parse_feature
 
 CASES = """\
 cases:

@@ -4,7 +4,8 @@ import pytest
 
 from tests.unit.features_samples import INVOICE
 from tierline.errors import FeatureError
-from tierline.features import Feature, Retention, parse_feature
+from tierline.features import Feature, Retention
+from tierline.features.parse import parse_feature
 
 HERE = INVOICE.count("\n") + 1  # the line of a key that is written at the end
 

@@ -4,7 +4,8 @@ import pytest
 
 from tests.unit.features_samples import STEPS
 from tierline.errors import FeatureError
-from tierline.features import Feature, parse_feature
+from tierline.features import Feature
+from tierline.features.parse import parse_feature
 from tierline.prompts import (
     FAILED_STEP,
     PriorFailure,

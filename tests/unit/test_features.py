@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tests.unit.features_samples import INVOICE, SUMMARY, TRIAGE
 from tierline.errors import FeatureError
-from tierline.features import Confidence, Feature, ModelRef, Price, Tier, parse_feature
+from tierline.features import Confidence, Feature, ModelRef, Price, Tier
 from tierline.features.model import DEEPER_LABEL
+from tierline.features.parse import parse_feature
 
 
 def problems(text: str, **options: object) -> list[tuple[int | None, str]]:

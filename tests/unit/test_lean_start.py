@@ -32,6 +32,20 @@ def test_all_is_there_again_once_it_works_and_what_was_imported_is_left_alone() 
     assert seen == "True True"
 
 
+NEEDLESS = {
+    "workers.dispatcher": "httpx ruamel.yaml jsonschema_rs tierline.checks tierline.providers",
+    "workers.flower": "httpx ruamel.yaml psycopg pydantic tierline.services workers.tasks",
+    "workers.__main__": "ruamel.yaml fastapi tierline.features.parse",
+    "tierline.stack.up": "ruamel.yaml httpx sqlalchemy alembic celery tierline.checks",
+}
+
+
+@pytest.mark.parametrize("process", NEEDLESS)
+def test_no_process_imports_at_its_start_what_it_does_not_use(process: str) -> None:
+    seen = run(f"import sys, {process}; print(*sys.modules)").split()
+    assert set(NEEDLESS[process].split()).isdisjoint(seen)
+
+
 HEAPS = """
 import ctypes, threading
 together = threading.Barrier(12)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.unit.features_samples import INVOICE, SUMMARY, TRIAGE
 from tierline.checks.labels import closed_set, scoring_messages
-from tierline.features import Feature, parse_feature
+from tierline.features import Feature
+from tierline.features.parse import parse_feature
 from tierline.prompts import PriorFailure, answer_messages, as_data, reask_messages
 from tierline.shapes import shape_of
 from tierline.verdicts import Verdict

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tierline.providers.types import CallFailed, Cause
+from tierline.causes import Cause
+from tierline.providers.types import CallFailed
 from tierline.retries import Retry, decisive
 
 

@@ -1,6 +1,7 @@
 """Features: one narrow, repeatable task each, written as a YAML file, kept as immutable versions.
 
-`parse_feature` reads the file; everything else of the product sees only the values of `model`.
+`parse` reads the file (and is imported by who reads one); everything else of the product sees only
+the values of `model`.
 """
 
 from tierline.features.model import (
@@ -9,7 +10,6 @@ from tierline.features.model import (
     ModelRef,
     Tier,
 )
-from tierline.features.parse import parse_feature
 from tierline.features.retention import Retention
 from tierline.features.task import Check, Example, Step
 from tierline.pricing import Price
@@ -24,5 +24,4 @@ __all__ = [
     "Retention",
     "Step",
     "Tier",
-    "parse_feature",
 ]

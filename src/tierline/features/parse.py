@@ -12,6 +12,7 @@ from tierline.features.cases import Case
 from tierline.features.model import Feature, OnBlocked, Routing
 from tierline.features.parse_cases import read_cases
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
+from tierline.features.parse_retention import read_retention
 from tierline.features.parse_tiers import (
     read_confidence,
     read_status_labels,
@@ -20,7 +21,6 @@ from tierline.features.parse_tiers import (
     refuse_unscorable,
 )
 from tierline.features.reading import Reading
-from tierline.features.retention import read_retention
 from tierline.features.task import Check
 from tierline.json_text import JSON
 from tierline.yaml_lines import Document, read_yaml

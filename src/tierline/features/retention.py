@@ -3,13 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tierline.features.reading import Reading
 from tierline.json_text import JSON
-
-PATH = ("retention",)
-LEAST_DAYS = 0.01  # about 14 minutes: an answer must live for long enough to be fetched
-MOST_DAYS = 3650
-KEYS = ("inputs_days", "outputs_days", "keep_labelled")
 
 
 @dataclass(frozen=True)
@@ -30,21 +24,3 @@ class Retention:
     def from_dict(cls, data: Mapping[str, JSON]) -> "Retention":
         """What `to_dict` gave."""
         return cls(data.get("inputs_days"), data.get("outputs_days"), data["keep_labelled"])
-
-
-def read_retention(reading: Reading, value: JSON) -> Retention:
-    """The value of a feature file's key `retention`; problems are noted with their lines."""
-    item = reading.mapping(value, PATH, KEYS)
-    if isinstance(value, dict) and not ("inputs_days" in item or "outputs_days" in item):
-        reading.problem(PATH, 'needs the key "inputs_days" or "outputs_days": nothing is removed')
-
-    def days(name: str) -> float | None:
-        if name not in item:
-            return None
-        return reading.number(item[name], (*PATH, name), LEAST_DAYS, MOST_DAYS, " days")
-
-    return Retention(
-        inputs_days=days("inputs_days"),
-        outputs_days=days("outputs_days"),
-        keep_labelled=reading.boolean(item.get("keep_labelled", False), (*PATH, "keep_labelled")),
-    )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tierline.causes import Cause
 from tierline.prompts import Message
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
@@ -17,7 +18,6 @@ from tierline.providers.transport import Reply, Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
-    Cause,
     Completion,
     CompletionRequest,
     Usage,

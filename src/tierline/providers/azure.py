@@ -8,6 +8,7 @@ or an Entra ID token (AZURE_OPENAI_AD_TOKEN), of which the token goes first.
 from urllib.parse import quote
 
 from tierline.catalogue import find
+from tierline.causes import Cause
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, body_of, read_completion
 from tierline.providers.openai import by_name
@@ -15,7 +16,6 @@ from tierline.providers.transport import Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
-    Cause,
     Completion,
     CompletionRequest,
 )

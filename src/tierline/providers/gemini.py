@@ -6,12 +6,12 @@ them. Vertex has them.
 
 from urllib.parse import quote
 
+from tierline.causes import Cause
 from tierline.providers.generate_content import body_of, capabilities, read_completion
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
-    Cause,
     Completion,
     CompletionRequest,
 )

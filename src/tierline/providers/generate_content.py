@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tierline.causes import Cause
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
 from tierline.providers.schemas import for_gemini
@@ -16,7 +17,6 @@ from tierline.providers.transport import MOST_RETRY_AFTER_S, Reply
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
-    Cause,
     Completion,
     CompletionRequest,
     TokenLogprob,

@@ -4,6 +4,7 @@ TIERLINE_LOCAL_URL names them: `model=url` pairs separated by commas, several fo
 several servers, or one URL for every model.
 """
 
+from tierline.causes import Cause
 from tierline.model_urls import ANY, local_urls
 from tierline.providers.balanced import Balanced
 from tierline.providers.chat_completions import body_of, read_completion
@@ -12,7 +13,6 @@ from tierline.providers.transport import Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
-    Cause,
     Completion,
     CompletionRequest,
 )

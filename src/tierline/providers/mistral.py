@@ -4,13 +4,13 @@ Source of the format: the types of Mistral's client, 3.7.0: the seed is `random_
 may also end by `model_length` (the context is full) or `error`.
 """
 
+from tierline.causes import Cause
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import FINISHED, Dialect, body_of, read_completion
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
-    Cause,
     Completion,
     CompletionRequest,
 )

@@ -10,13 +10,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tierline.causes import Cause
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
 from tierline.providers.transport import Reply, Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
-    Cause,
     Completion,
     CompletionRequest,
     TokenLogprob,

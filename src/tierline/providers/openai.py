@@ -3,13 +3,13 @@
 import re
 from urllib.parse import urlsplit
 
+from tierline.causes import Cause
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, body_of, read_completion
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,
-    Cause,
     Completion,
     CompletionRequest,
 )

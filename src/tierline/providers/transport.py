@@ -15,8 +15,9 @@ from typing import Any
 
 import httpx
 
+from tierline.causes import Cause
 from tierline.deadline_http import DeadlineTransport, tls_context, within
-from tierline.providers.types import CallFailed, Cause
+from tierline.providers.types import CallFailed
 from tierline.retry_after import retry_after_s
 
 CONNECT_S = 5.0  # a server that takes longer to accept is as good as down

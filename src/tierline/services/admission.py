@@ -9,8 +9,9 @@ from typing import Any
 
 from psycopg_pool import ConnectionPool
 
+from tierline.causes import Cause
 from tierline.features import ModelRef
-from tierline.providers.types import CallFailed, Cause, CompletionRequest, Usage
+from tierline.providers.types import CallFailed, CompletionRequest, Usage
 from tierline.retries import Retry
 from tierline.services.circuits import Circuits, Entry
 from tierline.services.fit import facts_of

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tierline.causes import Cause
 from tierline.checks import Judgement, judge
 from tierline.checks.agreement import agreement, decided
 from tierline.checks.labels import closed_set, score, scoring_messages
@@ -22,7 +23,7 @@ from tierline.prompts import (
     reask_messages,
     step_messages,
 )
-from tierline.providers.types import CallFailed, Cause, Completion, TokenLogprob
+from tierline.providers.types import CallFailed, Completion, TokenLogprob
 from tierline.recent import Recent
 from tierline.services.calls import CallBook
 from tierline.verdicts import Verdict

@@ -13,7 +13,8 @@ from psycopg import Connection
 
 from tierline import providers
 from tierline.errors import FeatureError, Problem
-from tierline.features import Feature, Retention, parse_feature
+from tierline.features import Feature, Retention
+from tierline.features.parse import parse_feature
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.choose import Chosen, choose_models
 from tierline.services.fit import objections

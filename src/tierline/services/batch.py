@@ -18,19 +18,16 @@ from tierline.checks.schema import schema_check
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature
 from tierline.ids import new_id
-from tierline.jobs import TERMINAL, CancelAsked
 from tierline.json_text import JSON, NotJson, parse_json, short
 from tierline.queues import lane
 from tierline.routing import first_tier
-from tierline.services.announce import announce_batch
 from tierline.services.backlog import full
-from tierline.services.recover import move
+from tierline.services.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.submit import MAX_METADATA_BYTES, KeyReused, UnknownFeature, pointer
 from tierline.settings import settings
 from tierline.storage import batches, features
 from tierline.storage.backlogs import count_queued_alone
 from tierline.storage.batches import BadRow, GoodRow, Lane, NewBatch, StoredPart
-from tierline.storage.recovery import lock_job
 from tierline.webhooks.addresses import check_url
 
 MAX_ROWS = 50_000  # of one part
@@ -38,7 +35,6 @@ MAX_PARTS = 1_000_000
 MAX_CUSTOM_ID = 255  # characters
 ROW_FIELDS = frozenset({"custom_id", "input", "metadata", "line"})
 MAX_LINE = 2**53
-CANCEL_AT_ONCE = 200  # jobs of one transaction
 CANCEL_S = 2.0  # of one request
 MISSING_NAMED = 10
 FULL_S = 5.0  # what the sender of a part too many is asked to wait: its rows have to run
@@ -224,38 +220,9 @@ def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> Row:
     if read(connection, account_id, batch_id)["status"] == "cancelled":
         while time.monotonic() < until:
             with connection.transaction():
-                if not _cancel_some(connection, batch_id, CANCEL_AT_ONCE):
+                if not cancel_some(connection, batch_id, CANCEL_AT_ONCE):
                     break
     return read(connection, account_id, batch_id)
-
-
-def complete_finished(connection: Connection[Any]) -> list[UUID]:
-    """Complete the sealed batches whose jobs have all ended, and tell of it; which they were.
-
-    Also goes on with cancelled ones, a chunk at a time. To be called now and then, in a transaction
-    of its own.
-    """
-    left = CANCEL_AT_ONCE
-    for batch_id in batches.cancelled_and_unfinished(connection):
-        left -= _cancel_some(connection, batch_id, left)
-    completed = batches.complete_sealed(connection)
-    for batch_id in completed:
-        announce_batch(connection, batch_id)
-    return completed
-
-
-def _cancel_some(connection: Connection[Any], batch_id: UUID, most: int) -> int:
-    """Cancel at most `most` jobs of the batch; how many were looked at."""
-    # One order for everybody, so that two who cancel never wait for each other in a circle.
-    found = sorted(batches.uncancelled_jobs(connection, batch_id, most)) if most > 0 else []
-    for job_id in found:
-        locked = lock_job(connection, job_id)
-        if locked is None or locked.state.status in TERMINAL or locked.state.cancel_requested:
-            continue
-        move(connection, locked, CancelAsked())
-    if len(found) < most:
-        batches.note_cancelled(connection, batch_id)
-    return len(found)
 
 
 def _row_problems(row: Mapping[str, JSON]) -> Iterator[Problem]:

@@ -13,11 +13,12 @@ from typing import Any
 import structlog
 from psycopg_pool import ConnectionPool
 
+from tierline.causes import Cause
 from tierline.features import ModelRef, Tier
 from tierline.pricing import Asked, cost_usd, price_of
 from tierline.prompts import Message
 from tierline.providers import Completion, CompletionRequest, provider
-from tierline.providers.types import CallFailed, Cause, Usage
+from tierline.providers.types import CallFailed, Usage
 from tierline.retries import decisive
 from tierline.services.admission import Admission, Ticket
 from tierline.services.prices import BOOK

@@ -19,8 +19,9 @@ import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from tierline.causes import Cause
 from tierline.circuits import OPERATORS, Effect, Window, effect, probe_wait_s
-from tierline.providers.types import CallFailed, Cause
+from tierline.providers.types import CallFailed
 from tierline.storage import circuits
 from tierline.storage.circuits import Circuit
 from tierline.storage.repeat import PASSING

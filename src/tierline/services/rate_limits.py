@@ -15,8 +15,9 @@ import redis
 import structlog
 from psycopg_pool import ConnectionPool
 
+from tierline.causes import Cause
 from tierline.errors import TierlineError
-from tierline.providers.types import CallFailed, Cause
+from tierline.providers.types import CallFailed
 from tierline.rate_limits import Bucket, RateLimit, burst, limits_of, refill_per_s
 from tierline.settings import Settings
 from tierline.storage.beats import worker_count

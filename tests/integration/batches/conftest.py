@@ -16,7 +16,7 @@ from api.app import create_app
 from tests.support.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts import ensure_first_admin
-from tierline.services.batch import complete_finished
+from tierline.services.finish_batches import complete_finished
 
 FEATURE = "echo"
 

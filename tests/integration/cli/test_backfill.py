@@ -18,7 +18,7 @@ from tests.integration.batches.conftest import FEATURE, Scene, scene
 from tests.support.rows import add_feature
 from tests.support.up import environment
 from tests.support.waiting import wait_until
-from tierline.features import parse_feature
+from tierline.features.parse import parse_feature
 
 __all__ = ["scene"]  # the fixture
 

@@ -12,7 +12,8 @@ from psycopg_pool import ConnectionPool
 from tests.support.model_server import ModelServer
 from tests.support.rows import add_account, add_feature, add_job
 from tierline import providers
-from tierline.features import Feature, parse_feature
+from tierline.features import Feature
+from tierline.features.parse import parse_feature
 from tierline.services.admission import Admission
 from tierline.services.execute import Executor
 from tierline.settings import settings

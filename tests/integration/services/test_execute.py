@@ -10,7 +10,7 @@ import pytest
 from tests.integration.services.conftest import Bench
 from tests.support.model_server import Reply
 from tests.support.rows import add_feature
-from tierline.features import parse_feature
+from tierline.features.parse import parse_feature
 from tierline.ids import new_id
 from tierline.services import settle as settling
 from tierline.services.batch import Opening, open_batch, take_part

@@ -8,7 +8,8 @@ import pytest
 import redis
 
 from tests.integration.services.conftest import Bench
-from tierline.providers.types import CallFailed, Cause
+from tierline.causes import Cause
+from tierline.providers.types import CallFailed
 from tierline.rate_limits import RateLimit, burst
 from tierline.services import calls
 from tierline.services.admission import Admission

@@ -18,9 +18,10 @@ from tests.integration.services.conftest import Bench
 from tests.support.rows import add_feature
 from tests.support.waiting import wait_until
 from tierline import providers
+from tierline.causes import Cause
 from tierline.features import ModelRef
 from tierline.prompts import Message
-from tierline.providers.types import CallFailed, Cause, Completion, CompletionRequest
+from tierline.providers.types import CallFailed, Completion, CompletionRequest
 from tierline.settings import settings
 from tierline.stack.ports import free_port
 from tierline.verdicts import CHECK_FAILURES, Verdict

@@ -14,7 +14,7 @@ from tierline.checks import judge
 from tierline.checks.grounding import Ground
 from tierline.checks.json_repair import read_answer
 from tierline.checks.schema import schema_check, told
-from tierline.features import parse_feature
+from tierline.features.parse import parse_feature
 from tierline.json_text import NotJson
 
 LONG = 400_000

@@ -6,7 +6,8 @@ import pytest
 
 from tests.unit.features_samples import INVOICE, SUMMARY, TRIAGE
 from tierline.checks import RuleBroken, input_faults, judge
-from tierline.features import Feature, parse_feature
+from tierline.features import Feature
+from tierline.features.parse import parse_feature
 from tierline.verdicts import Verdict
 
 TEXT = {"text": "Invoice A-77, total 1.250,00 EUR"}

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.features_samples import TRIAGE
 from tierline.checks.labels import CONTENT_FREE, LabelSet, closed_set, indistinct, scoring_messages
 from tierline.checks.labels import score as score_labels
-from tierline.features import parse_feature
+from tierline.features.parse import parse_feature
 from tierline.prompts import PriorFailure
 from tierline.verdicts import Verdict
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.features_samples import INVOICE
 from tierline.checks.schema import schema_faults, spoken_path
 from tierline.errors import FeatureError
-from tierline.features import parse_feature
+from tierline.features.parse import parse_feature
 
 AROUND = "^(?=.*[0-9])[a-z0-9]+$"
 BACK = r"^(\w+) \1$"

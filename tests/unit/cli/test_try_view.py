@@ -7,7 +7,7 @@ import pytest
 from tests.unit.features_samples import STEPS, TRIAGE
 from tierline.checks import marks
 from tierline.cli.try_view import show_attempts
-from tierline.features import parse_feature
+from tierline.features.parse import parse_feature
 
 
 def call(number: int, purpose: str, **more: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
+from tierline.causes import Cause
 from tierline.errors import UsageError
 from tierline.features import ModelRef
 from tierline.prompts import Message
@@ -26,7 +27,6 @@ from tierline.providers.self_hosted import vllm
 from tierline.providers.transport import Reply as Received
 from tierline.providers.types import (
     CallFailed,
-    Cause,
     Completion,
     CompletionRequest,
     Provider,

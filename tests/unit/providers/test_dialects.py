@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.model_server import Call, ModelServer, Reply
 from tierline import providers
+from tierline.causes import Cause
 from tierline.features import ModelRef
 from tierline.prompts import Message
 from tierline.providers.azure import Azure
@@ -16,7 +17,6 @@ from tierline.providers.ollama import Ollama
 from tierline.providers.self_hosted import llama_cpp, named, vllm
 from tierline.providers.types import (
     CallFailed,
-    Cause,
     Completion,
     CompletionRequest,
     Provider,

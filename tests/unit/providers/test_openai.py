@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
+from tierline.causes import Cause
 from tierline.features import ModelRef
 from tierline.prompts import Message
 from tierline.providers.openai import OpenAI
-from tierline.providers.types import CallFailed, Cause, CompletionRequest, TokenLogprob, Usage
+from tierline.providers.types import CallFailed, CompletionRequest, TokenLogprob, Usage
 from tierline.settings import Settings
 from tierline.verdicts import Verdict
 

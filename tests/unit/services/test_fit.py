@@ -8,8 +8,9 @@ import pytest
 
 from tests.unit.features_samples import TRIAGE
 from tierline import providers
-from tierline.features import Feature, ModelRef, parse_feature
+from tierline.features import Feature, ModelRef
 from tierline.features.model import SAMPLE_TEMPERATURE, Confidence
+from tierline.features.parse import parse_feature
 from tierline.services.choose import choose_models
 from tierline.services.fit import objections
 from tierline.settings import settings

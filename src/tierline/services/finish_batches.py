@@ -1,0 +1,43 @@
+"""What becomes of batches: completed when the last job has ended, cancelled a chunk at a time."""
+
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.jobs import TERMINAL, CancelAsked
+from tierline.services.announce import announce_batch
+from tierline.services.recover import move
+from tierline.storage import batches
+from tierline.storage.recovery import lock_job
+
+CANCEL_AT_ONCE = 200  # jobs of one transaction
+
+
+def complete_finished(connection: Connection[Any]) -> list[UUID]:
+    """Complete the sealed batches whose jobs have all ended, and tell of it; which they were.
+
+    Also goes on with cancelled ones, a chunk at a time. To be called now and then, in a transaction
+    of its own.
+    """
+    left = CANCEL_AT_ONCE
+    for batch_id in batches.cancelled_and_unfinished(connection):
+        left -= cancel_some(connection, batch_id, left)
+    completed = batches.complete_sealed(connection)
+    for batch_id in completed:
+        announce_batch(connection, batch_id)
+    return completed
+
+
+def cancel_some(connection: Connection[Any], batch_id: UUID, most: int) -> int:
+    """Cancel at most `most` jobs of the batch; how many were looked at."""
+    # One order for everybody, so that two who cancel never wait for each other in a circle.
+    found = sorted(batches.uncancelled_jobs(connection, batch_id, most)) if most > 0 else []
+    for job_id in found:
+        locked = lock_job(connection, job_id)
+        if locked is None or locked.state.status in TERMINAL or locked.state.cancel_requested:
+            continue
+        move(connection, locked, CancelAsked())
+    if len(found) < most:
+        batches.note_cancelled(connection, batch_id)
+    return len(found)
