@@ -54,7 +54,9 @@ class Dispatcher:
         self._settings = config
         self._app = app
         self._pool = create_pool(config.database, "dispatcher", 4, PLANNED_ONCE)
-        self._dispatch = Dispatch(config.hints_out, config.max_jobs_in_progress, config.rate_limits)
+        self._dispatch = Dispatch(
+            config.hints_out, config.max_jobs_in_progress, config.rate_limits, config.hold_s
+        )
         self._stop = threading.Event()
         self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
         self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is out

@@ -17,6 +17,7 @@ KEYS = (
     "openai_api_key",
     "azure_openai_api_key",
     "azure_openai_ad_token",
+    "azure_client_secret",
     "anthropic_api_key",
     "gemini_api_key",
     "google_api_key",
@@ -36,6 +37,7 @@ KEYS_OF = {
 URLS = (
     "openai_base_url",
     "azure_openai_endpoint",
+    "azure_authority_host",
     "anthropic_base_url",
     "gemini_base_url",
     "vertex_base_url",
@@ -43,7 +45,14 @@ URLS = (
     "vllm_base_url",
     "llamacpp_base_url",
 )
-NAMES = ("openai_org_id", "openai_project_id", "openai_api_version", "google_cloud_project")
+NAMES = (
+    "openai_org_id",
+    "openai_project_id",
+    "openai_api_version",
+    "azure_tenant_id",
+    "azure_client_id",
+    "google_cloud_project",
+)
 SENDABLE = re.compile(r"[!-~]+")  # what an HTTP header takes
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 
@@ -64,6 +73,14 @@ class ProviderSettings(BaseSettings):
     )
     azure_openai_ad_token: SecretStr | None = Field(  # an Entra ID token, in place of a key
         default=None, validation_alias="AZURE_OPENAI_AD_TOKEN"
+    )
+    azure_tenant_id: str | None = Field(default=None, validation_alias="AZURE_TENANT_ID")
+    azure_client_id: str | None = Field(default=None, validation_alias="AZURE_CLIENT_ID")
+    azure_client_secret: SecretStr | None = Field(  # an application's, which gets tokens by it
+        default=None, validation_alias="AZURE_CLIENT_SECRET"
+    )
+    azure_authority_host: str = Field(
+        default="https://login.microsoftonline.com", validation_alias="AZURE_AUTHORITY_HOST"
     )
     openai_api_version: str | None = Field(  # none: the v1 API, which has no versions
         default=None, validation_alias="OPENAI_API_VERSION"
@@ -86,6 +103,9 @@ class ProviderSettings(BaseSettings):
     )
     google_access_token: SecretStr | None = Field(  # `gcloud auth print-access-token`: an hour
         default=None, validation_alias="GOOGLE_OAUTH_ACCESS_TOKEN"
+    )
+    google_application_credentials: str | None = Field(  # a file's path
+        default=None, validation_alias="GOOGLE_APPLICATION_CREDENTIALS"
     )
     vertex_base_url: str | None = Field(  # none: the location's own host
         default=None, validation_alias="GOOGLE_VERTEX_BASE_URL"
@@ -126,9 +146,12 @@ class ProviderSettings(BaseSettings):
         "llamacpp_base_url",
         "ollama_host",
         "google_cloud_project",
+        "google_application_credentials",
         "openai_org_id",
         "openai_project_id",
         "openai_api_version",
+        "azure_tenant_id",
+        "azure_client_id",
         mode="before",
     )
     @classmethod

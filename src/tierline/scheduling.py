@@ -26,6 +26,7 @@ class Candidate:
 
     job_id: UUID
     model: str  # provider:model that its tier asks first
+    calls: int = 1  # that it takes there
 
 
 @dataclass(frozen=True)

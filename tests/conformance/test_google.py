@@ -47,6 +47,7 @@ ANSWER: dict[str, Any] = {
     "responseId": "resp-1",
 }
 MODEL = "gemini-3.5-flash"
+TELLS = "gemini-2.5-flash"  # its logprobs, at Vertex
 
 
 class Token(Credentials):
@@ -135,10 +136,10 @@ def test_vertex_is_asked_the_same(server: ModelServer) -> None:
         server,
         answer(ANSWER),
         lambda: client.models.generate_content(
-            model=MODEL, contents=QUESTION, config=config(response_logprobs=True, logprobs=20)
+            model=TELLS, contents=QUESTION, config=config(response_logprobs=True, logprobs=20)
         ),
         vertex(server),
-        request(MODEL, json_schema=SCHEMA, seed=7, top_logprobs=20),
+        request(TELLS, json_schema=SCHEMA, seed=7, top_logprobs=20),
         ("authorization", "x-goog-api-key"),
     )
     assert completion.top_logprobs == [[TokenLogprob("dog", -0.25)]]

@@ -78,7 +78,7 @@ MODELS = {
     "azure": "gpt-4o-mini",
     "anthropic": "claude-haiku-4-5",
     "gemini": "gemini-3.5-flash",
-    "vertex": "gemini-3.5-flash",
+    "vertex": "gemini-2.5-flash",  # newer ones tell no logprobs
 }
 GOOGLE = {"gemini", "vertex"}
 

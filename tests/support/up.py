@@ -63,12 +63,9 @@ class RunningUp:
 
 
 def command(home: Path, options: Sequence[str] = ()) -> list[str]:
-    tierline = [sys.executable, "-m", "tierline.cli.main"]
-    installed = Path(sys.executable).with_name("tierline")
-    if installed.exists():
-        tierline = [str(installed)]
+    tierline = Path(sys.executable).with_name("tierline")
     ports = ["--port", "0", "--flower-port", "0"]
-    return [*tierline, "up", "--home", str(home), "--json", *ports, *options]
+    return [str(tierline), "up", "--home", str(home), "--json", *ports, *options]
 
 
 @contextlib.contextmanager

@@ -263,6 +263,13 @@ class Feature:
             residency=tuple(data.get("residency", ())),
         )
 
+    def answers_on(self, tier: Tier) -> int:
+        """How many calls ask for the answer itself, beside the steps' and without re-asks."""
+        if tier.join_steps:
+            return 0
+        confidence = self.confidence_of(tier)
+        return (confidence.samples if confidence is not None else None) or 1
+
     def fingerprint(self) -> str:
         """SHA-256, in hex, of the feature's canonical JSON: equal features, equal fingerprints."""
         return self._fingerprint

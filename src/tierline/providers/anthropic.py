@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tierline.causes import Cause
 from tierline.prompts import Message
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
@@ -21,6 +20,7 @@ from tierline.providers.types import (
     Completion,
     CompletionRequest,
     Usage,
+    require,
 )
 from tierline.settings import Settings
 from tierline.verdicts import Verdict
@@ -63,9 +63,7 @@ class Anthropic:
         return known("anthropic", model, by_name(model))
 
     def complete(self, request: CompletionRequest) -> Completion:
-        missing = self.missing()
-        if missing is not None:
-            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        require(self.missing())
         model = request.model.model
         body = body_of(request, self.capabilities(model))
         reply = self._transport.post("v1/messages", body, request.timeout_s)
@@ -78,8 +76,9 @@ class Anthropic:
 def by_name(model: str) -> Capabilities:
     """What Claude models can do, by the version in their name.
 
-    Sources: Anthropic's "Structured outputs" (looked up 2026-11-26) for the schema. That later
-    models think by default, within max_tokens, was not looked up.
+    Sources: Anthropic's "Structured outputs" (read 2026-11-26) for the schema. That models since
+    Claude 5 think where nothing is said of it, within max_tokens, and those before do not, was
+    measured in github.com/promptfoo/promptfoo/pull/10631 (read 2026-11-26).
     """
     version = _version(model)
     return Capabilities(

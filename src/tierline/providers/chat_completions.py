@@ -5,13 +5,13 @@ differently is a Dialect; who speaks which stands in the file of each.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import output_limit
-from tierline.providers.schemas import for_openai
+from tierline.providers.schemas import Said, Schema, for_openai
 from tierline.providers.transport import Reply
 from tierline.providers.types import (
     CallFailed,
@@ -38,18 +38,34 @@ class Dialect:
 
     limit: str = "max_tokens"  # the field that bounds the output
     seed: str = "seed"
-    openai_schemas: bool = True  # takes what OpenAI takes; False: any JSON Schema, as it is
+    schema: Callable[[Schema], Said | None] = for_openai  # as its structured output takes it
     extra: Mapping[str, Any] = field(default_factory=dict)  # sent with each request
     finished: Mapping[str, Verdict | None] = field(default_factory=lambda: FINISHED)
     request_id: str = "x-request-id"  # the header that names the call to the provider's support
 
 
-def body_of(
-    request: CompletionRequest, dialect: Dialect, can: Capabilities, model: str | None = None
-) -> dict[str, Any]:
+class Server(Protocol):
+    """Where requests go: one address, or several that answer alike."""
+
+    def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Reply: ...
+
+
+def ask(
+    server: Server,
+    request: CompletionRequest,
+    dialect: Dialect,
+    can: Capabilities,
+    path: str = "chat/completions",
+) -> Completion:
+    """One call, from the request to the answer. Raises CallFailed when there is none."""
+    reply = server.post(path, body_of(request, dialect, can), request.timeout_s)
+    return read_completion(reply, request.model.model, dialect)
+
+
+def body_of(request: CompletionRequest, dialect: Dialect, can: Capabilities) -> dict[str, Any]:
     """The request as that server takes it. What the model cannot take is left out."""
     body: dict[str, Any] = {
-        "model": model or request.model.model,
+        "model": request.model.model,
         "messages": [
             {"role": message.role, "content": message.content} for message in request.messages
         ],
@@ -69,7 +85,7 @@ def body_of(
 
 
 def _response_format(schema: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
-    said = for_openai(schema) if dialect.openai_schemas else (dict(schema), True)
+    said = dialect.schema(schema)
     if said is None:
         return {}
     spoken, strict = said

@@ -6,14 +6,13 @@ them. Vertex has them.
 
 from urllib.parse import quote
 
-from tierline.causes import Cause
 from tierline.providers.generate_content import body_of, capabilities, read_completion
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
-    CallFailed,
     Capabilities,
     Completion,
     CompletionRequest,
+    require,
 )
 from tierline.settings import Settings
 
@@ -35,9 +34,7 @@ class Gemini:
         return capabilities("gemini", model, most_logprobs=0)
 
     def complete(self, request: CompletionRequest) -> Completion:
-        missing = self.missing()
-        if missing is not None:
-            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        require(self.missing())
         model = request.model.model
         body = body_of(request, self.capabilities(model))
         body["store"] = False

@@ -48,12 +48,25 @@ TRAFFIC = {  # Vertex's words for what AI Studio calls the service tier
 _VERSION = re.compile(r"gemini-(?P<major>\d{1,2})(?:\.(?P<minor>\d{1,2}))?(?:-|$)")
 _WAIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")  # protobuf's Duration as JSON
 THINKING = (2, 5)  # since then a model thinks unless it is told not to
+WITHOUT_LOGPROBS = (3, 5)  # since then
+
+
+def _version(model: str) -> tuple[int, int] | None:
+    found = _VERSION.match(model)
+    return (int(found["major"]), int(found["minor"] or 0)) if found else None
+
+
+def tells_logprobs(model: str) -> bool:
+    """Whether Vertex gives a model's logprobs: it refuses them to Gemini 3.5 Flash
+    (github.com/GoogleCloudPlatform/generative-ai/issues/2947, read 2026-11-26), so that none newer
+    is taken to have them."""
+    version = _version(model)
+    return version is None or version < WITHOUT_LOGPROBS
 
 
 def capabilities(provider: str, model: str, *, most_logprobs: int) -> Capabilities:
     """What Gemini models can do, by the version in their name; Gemma's have none of it."""
-    found = _VERSION.match(model)
-    version = (int(found["major"]), int(found["minor"] or 0)) if found else None
+    version = _version(model)
     thinks = model.startswith("gemini") and (version is None or version >= THINKING)
     return known(
         provider,

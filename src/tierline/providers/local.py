@@ -7,7 +7,7 @@ several servers, or one URL for every model.
 from tierline.causes import Cause
 from tierline.model_urls import ANY, local_urls
 from tierline.providers.balanced import Balanced
-from tierline.providers.chat_completions import body_of, read_completion
+from tierline.providers.chat_completions import ask
 from tierline.providers.self_hosted import LLAMA_CPP, LLAMA_CPP_CAN
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
@@ -41,9 +41,7 @@ class Local:
         if servers is None:
             reason = self.missing() or f"no local server runs {request.model.model}"
             raise CallFailed(Cause.NOT_CONFIGURED, reason)
-        body = body_of(request, LLAMA_CPP, LLAMA_CPP_CAN)
-        reply = servers.post("chat/completions", body, request.timeout_s)
-        return read_completion(reply, request.model.model, LLAMA_CPP)
+        return ask(servers, request, LLAMA_CPP, LLAMA_CPP_CAN)
 
     def close(self) -> None:
         for servers in self._servers.values():

@@ -4,15 +4,14 @@ Source of the format: the types of Mistral's client, 3.7.0: the seed is `random_
 may also end by `model_length` (the context is full) or `error`.
 """
 
-from tierline.causes import Cause
 from tierline.providers.capabilities import known
-from tierline.providers.chat_completions import FINISHED, Dialect, body_of, read_completion
+from tierline.providers.chat_completions import FINISHED, Dialect, ask
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
-    CallFailed,
     Capabilities,
     Completion,
     CompletionRequest,
+    require,
 )
 from tierline.settings import Settings
 from tierline.verdicts import Verdict
@@ -45,13 +44,8 @@ class Mistral:
         return known("mistral", model, can)
 
     def complete(self, request: CompletionRequest) -> Completion:
-        missing = self.missing()
-        if missing is not None:
-            raise CallFailed(Cause.NOT_CONFIGURED, missing)
-        model = request.model.model
-        body = body_of(request, DIALECT, self.capabilities(model))
-        reply = self._transport.post("chat/completions", body, request.timeout_s)
-        return read_completion(reply, model, DIALECT)
+        require(self.missing())
+        return ask(self._transport, request, DIALECT, self.capabilities(request.model.model))
 
     def close(self) -> None:
         self._transport.close()

@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tierline.causes import Cause
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
 from tierline.providers.transport import Reply, Transport
@@ -21,6 +20,7 @@ from tierline.providers.types import (
     CompletionRequest,
     TokenLogprob,
     Usage,
+    require,
 )
 from tierline.settings import Settings
 from tierline.verdicts import Verdict
@@ -45,9 +45,7 @@ class Ollama:
         return known("ollama", model, CAN)
 
     def complete(self, request: CompletionRequest) -> Completion:
-        missing = self.missing()
-        if missing is not None:
-            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        require(self.missing())
         model = request.model.model
         body = _body(request, self.capabilities(model))
         reply = self._transport.post("api/chat", body, request.timeout_s)

@@ -3,15 +3,14 @@
 import re
 from urllib.parse import urlsplit
 
-from tierline.causes import Cause
 from tierline.providers.capabilities import known
-from tierline.providers.chat_completions import Dialect, body_of, read_completion
+from tierline.providers.chat_completions import Dialect, ask
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
-    CallFailed,
     Capabilities,
     Completion,
     CompletionRequest,
+    require,
 )
 from tierline.settings import Settings
 
@@ -50,13 +49,8 @@ class OpenAI:
         return known("openai", model, by_name(model))
 
     def complete(self, request: CompletionRequest) -> Completion:
-        missing = self.missing()
-        if missing is not None:
-            raise CallFailed(Cause.NOT_CONFIGURED, missing)
-        model = request.model.model
-        body = body_of(request, self._dialect, self.capabilities(model))
-        reply = self._transport.post("chat/completions", body, request.timeout_s)
-        return read_completion(reply, model, self._dialect)
+        require(self.missing())
+        return ask(self._transport, request, self._dialect, self.capabilities(request.model.model))
 
     def close(self) -> None:
         self._transport.close()

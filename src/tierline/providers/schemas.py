@@ -6,7 +6,7 @@ is wanted, and the check decides.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -32,8 +32,8 @@ class _Dialect:
 _COMMON = frozenset({"type", "enum", "title", "description"})
 _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 
-# After OpenAI's guide to structured outputs, whose list of keywords was not looked up again: a word
-# that is refused after all shows as a call of HTTP 400.
+# OpenAI's guide to structured outputs, "Supported properties", as quoted in
+# github.com/MervinPraison/PraisonAI/pull/1028 (read 2026-11-26).
 _OPENAI = _Dialect(
     kept=_COMMON | _NUMBERS | {"pattern", "minItems", "maxItems"},
     closed=True,
@@ -47,6 +47,9 @@ _OPENAI = _Dialect(
         }
     ),
 )
+# "Unsupported type-specific keywords" of Azure's page on structured outputs, which as of 2026-06-05
+# still names every bound (read 2026-11-26): a request with one is refused.
+_AZURE = replace(_OPENAI, kept=_COMMON, formats=frozenset())
 # What the conversion of Anthropic's own client (2.14) leaves in place.
 _ANTHROPIC = _Dialect(
     kept=_COMMON,
@@ -61,22 +64,42 @@ _ANTHROPIC = _Dialect(
         }
     ),
 )
-# The words of Google's responseJsonSchema that all accounts of it agree on. It is said to ignore
-# others in silence, which the check makes up for.
+# The list at `response_json_schema` in Google's own client (google-genai 3.6), by which a schema
+# may lead to itself only in names that may be left out. Other words are said to be ignored in
+# silence, which the check makes up for.
 _GEMINI = _Dialect(
     kept=_COMMON | {"minimum", "maximum", "minItems", "maxItems"},
     all_of=False,
+    recursive=False,
     const=False,
     formats=frozenset({"date-time", "date", "time"}),
 )
 
 
-def for_openai(schema: Schema) -> tuple[Schema, bool] | None:
-    """The schema and whether it is sent as strict; None where the answer is no JSON object."""
+Said = tuple[Schema, bool]
+"""A schema, and whether it is sent as strict: else the model is shown it, and not held to it."""
+
+
+def for_openai(schema: Schema) -> Said | None:
+    """None where the answer is no JSON object."""
+    return _strictly(schema, _OPENAI)
+
+
+def for_azure(schema: Schema) -> Said | None:
+    """None where the answer is no JSON object."""
+    return _strictly(schema, _AZURE)
+
+
+def as_it_is(schema: Schema) -> Said:
+    """For a server that guides decoding by any schema."""
+    return dict(schema), True
+
+
+def _strictly(schema: Schema, dialect: _Dialect) -> Said | None:
     if schema.get("type") != "object":
         return None
     try:
-        return _said(schema, _OPENAI), True
+        return _said(schema, dialect), True
     except _Unsayable:
         return dict(schema), False
 

@@ -11,21 +11,21 @@ from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
-from tierline.causes import Cause
 from tierline.providers.capabilities import known
-from tierline.providers.chat_completions import Dialect, body_of, read_completion
+from tierline.providers.chat_completions import Dialect, ask
+from tierline.providers.schemas import as_it_is
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
-    CallFailed,
     Capabilities,
     Completion,
     CompletionRequest,
     Provider,
+    require,
 )
 from tierline.settings import Settings
 
-VLLM = Dialect(openai_schemas=False)
-LLAMA_CPP = Dialect(openai_schemas=False)
+VLLM = Dialect(schema=as_it_is)
+LLAMA_CPP = Dialect(schema=as_it_is)
 UNKNOWN = Dialect()
 VLLM_CAN = Capabilities(most_logprobs=20)  # its --max-logprobs
 LLAMA_CPP_CAN = Capabilities(most_logprobs=500)
@@ -58,13 +58,8 @@ class SelfHosted:
         return known(self._name, model, self._can)
 
     def complete(self, request: CompletionRequest) -> Completion:
-        missing = self.missing()
-        if missing is not None:
-            raise CallFailed(Cause.NOT_CONFIGURED, missing)
-        model = request.model.model
-        body = body_of(request, self._dialect, self.capabilities(model))
-        reply = self._transport.post("chat/completions", body, request.timeout_s)
-        return read_completion(reply, model, self._dialect)
+        require(self.missing())
+        return ask(self._transport, request, self._dialect, self.capabilities(request.model.model))
 
     def close(self) -> None:
         self._transport.close()

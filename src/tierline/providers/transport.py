@@ -17,6 +17,7 @@ import httpx
 
 from tierline.causes import Cause
 from tierline.deadline_http import DeadlineTransport, tls_context, within
+from tierline.providers.tokens import Tokens
 from tierline.providers.types import CallFailed
 from tierline.retry_after import retry_after_s
 
@@ -24,6 +25,7 @@ CONNECT_S = 5.0  # a server that takes longer to accept is as good as down
 LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0)
 ENCODINGS = frozenset({"identity", "gzip", "x-gzip"})
 GZIP = 16 + zlib.MAX_WBITS  # what zlib calls the format by
+UNAUTHORIZED = 401
 MOST_RETRY_AFTER_S = 3600.0  # a provider that asks for more is asked again after an hour
 
 
@@ -62,7 +64,14 @@ class Transport:
     of them that took longer than the rest of the call. A pool of one has nothing to look at.
     """
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], max_answer_bytes: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        max_answer_bytes: int,
+        tokens: Tokens | None = None,
+    ) -> None:
+        self._tokens = tokens
         self._base_url = base_url.rstrip("/")
         self._urls: dict[str, httpx.URL] = {}
         self._headers = httpx.Headers(
@@ -86,8 +95,23 @@ class Transport:
         Raises CallFailed: TIMEOUT when it is not, UNREACHABLE, SERVER when the connection breaks,
         UNREADABLE when the answer is too long.
         """
+        if self._tokens is None:
+            return self.send(self._request(path, body), timeout_s)
+        ends_s = time.monotonic() + timeout_s
+        token = self._tokens.get(timeout_s)
+        request = self._request(path, body)
+        request.headers["authorization"] = f"Bearer {token}"
+        reply = self.send(request, max(0.0, ends_s - time.monotonic()))
+        if reply.status == UNAUTHORIZED:
+            self._tokens.forget(token)
+        return reply
+
+    def send(self, request: httpx.Request, timeout_s: float) -> Reply:
+        """Send a request as it is. Raises what `post` raises."""
         started = time.monotonic()
-        request = self._request(path, body, timeout_s)
+        connect_s = min(CONNECT_S, timeout_s)
+        timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=connect_s)
+        request.extensions["timeout"] = timeout.as_dict()
         try:
             with within(timeout_s):
                 response = self._connection().handle_request(request)
@@ -115,18 +139,15 @@ class Transport:
         for connection in opened:
             connection.close()
 
-    def _request(self, path: str, body: Mapping[str, Any], timeout_s: float) -> httpx.Request:
+    def _request(self, path: str, body: Mapping[str, Any]) -> httpx.Request:
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = httpx.URL(f"{self._base_url}/{path}")
-        connect_s = min(CONNECT_S, timeout_s)
-        timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=connect_s)
         return httpx.Request(
             "POST",
             url,
             headers=self._headers,
             content=json.dumps(body, ensure_ascii=False, allow_nan=False).encode(),
-            extensions={"timeout": timeout.as_dict()},
         )
 
     def _connection(self) -> DeadlineTransport:

@@ -103,6 +103,12 @@ class CallFailed(TierlineError):
         return self.cause.served
 
 
+def require(missing: str | None) -> None:
+    """Raises CallFailed when something must be set before a provider can be asked."""
+    if missing is not None:
+        raise CallFailed(Cause.NOT_CONFIGURED, missing)
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What one model takes and tells at one provider."""

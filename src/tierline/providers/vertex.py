@@ -1,20 +1,26 @@
 """`vertex:` models: Gemini by Google Cloud, with GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION.
 
-The token is read from GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints one; it
-ends after an hour, so that who starts the workers has to renew it. Vertex keeps no request, except
-for what its operator switches on.
+Tokens are fetched by the Application Default Credentials, as Google's own client does. One in
+GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it, goes before; it ends after
+an hour and is not renewed. Vertex keeps no request, except for what its operator switches on.
 """
 
 from urllib.parse import quote
 
-from tierline.causes import Cause
-from tierline.providers.generate_content import body_of, capabilities, read_completion
+from tierline.providers.generate_content import (
+    body_of,
+    capabilities,
+    read_completion,
+    tells_logprobs,
+)
+from tierline.providers.google_tokens import GoogleTokens, found
+from tierline.providers.tokens import Tokens
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
-    CallFailed,
     Capabilities,
     Completion,
     CompletionRequest,
+    require,
 )
 from tierline.settings import Settings
 
@@ -32,21 +38,26 @@ class Vertex:
         headers = {}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        self._credentials = settings.google_application_credentials
+        self._google = GoogleTokens(self._credentials) if self._token is None else None
+        tokens = None if self._google is None else Tokens(self._google.fetch)
         base_url = settings.vertex_base_url or f"https://{host(self._location)}"
-        self._transport = Transport(base_url, headers, settings.max_answer_bytes)
+        self._transport = Transport(base_url, headers, settings.max_answer_bytes, tokens)
 
     def missing(self) -> str | None:
         if self._project is None:
             return "GOOGLE_CLOUD_PROJECT is not set"
-        return "GOOGLE_OAUTH_ACCESS_TOKEN is not set" if self._token is None else None
+        if self._token is not None or found(self._credentials):
+            return None
+        if self._credentials is not None:
+            return "GOOGLE_APPLICATION_CREDENTIALS names no file"
+        return "GOOGLE_APPLICATION_CREDENTIALS is not set, nor GOOGLE_OAUTH_ACCESS_TOKEN"
 
     def capabilities(self, model: str) -> Capabilities:
-        return capabilities("vertex", model, most_logprobs=20)
+        return capabilities("vertex", model, most_logprobs=20 if tells_logprobs(model) else 0)
 
     def complete(self, request: CompletionRequest) -> Completion:
-        missing = self.missing()
-        if missing is not None:
-            raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        require(self.missing())
         model = request.model.model
         path = (
             f"v1beta1/projects/{self._project}/locations/{self._location}"
@@ -57,6 +68,8 @@ class Vertex:
 
     def close(self) -> None:
         self._transport.close()
+        if self._google is not None:
+            self._google.close()
 
 
 def host(location: str) -> str:

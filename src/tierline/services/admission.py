@@ -73,6 +73,10 @@ class Admission:
         if ticket.taken is not None:
             self._limits.settle(ticket.taken, None if usage is None else _sum(usage))
 
+    def crashed(self, ticket: Ticket) -> None:
+        """We failed over the call: that says nothing of the model."""
+        self.circuits.give_back(ticket.entry)
+
     def failed(self, ticket: Ticket, failure: CallFailed) -> CallFailed:
         """The call gave no answer. Returns the failure as its job is to take it."""
         self.circuits.leave(ticket.entry, failure, cut_short=ticket.cut_short)

@@ -22,6 +22,7 @@ from tierline.providers.types import CallFailed, Usage
 from tierline.retries import decisive
 from tierline.services.admission import Admission, Ticket
 from tierline.services.prices import BOOK
+from tierline.services.trace import Trace
 from tierline.storage.claims import Claim, Settlement, settle_and_book
 from tierline.storage.repeat import repeat
 
@@ -51,12 +52,14 @@ class CallBook:
         tier: Tier,
         admission: Admission,
         keep_on: Callable[[], bool],
+        trace: Trace | None = None,
     ) -> None:
         self._pool = pool
         self._taken = taken
         self._tier = tier
         self._admission = admission
         self._keep_on = keep_on
+        self._trace = trace
         self._models = list(tier.models)
         self._failures: list[CallFailed] = []
         self._deadline = None if taken.remaining_s is None else time.monotonic() + taken.remaining_s
@@ -110,7 +113,7 @@ class CallBook:
                 seed=seed,
             )
             try:
-                return self._send(purpose, model, request)
+                completion = self._send(purpose, model, request)
             except CallFailed as failure:
                 self._failures.append(failure)
                 if len(self._models) == 1:
@@ -128,6 +131,10 @@ class CallBook:
                     verdict=failure.verdict,
                     next=str(self._models[0]),
                 )
+            else:
+                if self._trace is not None:
+                    self._trace.note(purpose, messages, completion)
+                return completion
 
     def _waited_for(self, failure: CallFailed) -> bool:
         """Wait as long as a rate limit asks for, if calls were answered that a hold would repeat.
@@ -189,6 +196,8 @@ class CallBook:
             raise failure from None
         except Exception:
             # An error of ours, perhaps over an answer that is there: nobody knows what it cost.
+            if ticket is not None:
+                self._admission.crashed(ticket)
             self._open = Settlement(
                 number=number,
                 purpose=purpose,

@@ -144,7 +144,7 @@ class Circuits:
         self._look(0.0)
 
     def give_back(self, entry: Entry) -> None:
-        """The call does not go out after all."""
+        """The call did not go out, or says nothing of its model."""
         token = entry.probe
         if token is not None:
             self._try(lambda connection: circuits.give_back_probe(connection, entry.model, token))

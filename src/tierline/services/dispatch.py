@@ -14,6 +14,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from tierline.jobs import Route
 from tierline.queues import JOBS, POOLS
 from tierline.rate_limits import RateLimit
 from tierline.scheduling import (
@@ -79,7 +80,8 @@ class Dispatch:
 
     `spare` is how many hints may wait in the broker beyond a pool's threads, `most_in_progress` the
     limit of accounts that have none of their own; None: their share of the threads alone.
-    `rate_limits` are the providers', by which hints are paced.
+    `rate_limits` are the providers', by which hints are paced; `hold_s` is how long a job waits for
+    a model that is left alone.
     """
 
     def __init__(
@@ -87,11 +89,12 @@ class Dispatch:
         spare: int,
         most_in_progress: int | None = None,
         rate_limits: Mapping[str, RateLimit] | None = None,
+        hold_s: float = Route.hold_s,
     ) -> None:
         self._spare = spare
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
-        self._left_alone = LeftAlone(rate_limits or {})
+        self._left_alone = LeftAlone(rate_limits or {}, hold_s)
 
     def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
         """Mark the next jobs of pool `name`, whose live workers run `threads` at once, as hinted.
@@ -129,7 +132,7 @@ class Dispatch:
                 if after != turns:
                     hints.write_turns(connection, queue, after)
                 choice.queue_of |= hints.mark(connection, [job.job_id for job in jobs])
-                self._left_alone.went(job.model for job in jobs)
+                self._left_alone.went(jobs)
                 room -= len(jobs)
                 _note(held, queue, waiting, jobs)
             choice.full = room <= 0 and bool(choice.queue_of)
@@ -145,7 +148,7 @@ class Dispatch:
                 held.hinted += out.count
             else:
                 held.running += out.count
-            model = self._models.asked_first(connection, out.version_id, out.tier)
+            model = self._models.of_tier(connection, out.version_id, out.tier).models[0]
             held.add(out.account_id, out.queue, model, out.count)
         return held
 
@@ -173,11 +176,10 @@ class Dispatch:
             )
             if own is not None:
                 free = min(free, own - held.in_all_pools[account_id]) if limited_too else 0
+            tiers = [self._models.of_tier(connection, row.version_id, row.tier) for row in rows]
             jobs = [
-                Candidate(
-                    row.job_id, self._models.asked_first(connection, row.version_id, row.tier)
-                )
-                for row in rows
+                Candidate(row.job_id, tier.models[0], tier.calls)
+                for row, tier in zip(rows, tiers, strict=True)
             ]
             found.append(Waiting(account_id, rows[0].weight, jobs, max(0, free)))
         return found

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
@@ -31,7 +31,7 @@ from tierline.services.answer import Answering
 from tierline.services.calls import MOST_WAIT_S, CallBook
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.settle import settle
-from tierline.services.trace import TracedBook
+from tierline.services.trace import Trace
 from tierline.settings import Settings
 from tierline.storage import claims
 from tierline.storage.claims import Claim, Ended
@@ -125,8 +125,8 @@ class Executor:
         feature = self._feature(taken.feature_version_id)
         tier = feature.tiers[taken.tier_index]
         self.leases.until(taken.token, _most_s(feature, tier))
-        kind = TracedBook if taken.draft else CallBook
-        book = kind(self.pool, taken, tier, self.admission, keep_on=self._keep_on)
+        trace = Trace() if taken.draft else None
+        book = CallBook(self.pool, taken, tier, self.admission, keep_on=self._keep_on, trace=trace)
         try:
             outcome, ended = self._answer(book, feature, tier, taken, started)
             transition = settle(
@@ -135,7 +135,7 @@ class Executor:
                 feature,
                 self._route(feature),
                 outcome,
-                ended,
+                ended if trace is None else replace(ended, trace=trace.calls),
                 book.unsettled,
                 keep_on=self._keep_on,
             )
@@ -208,7 +208,6 @@ class Executor:
             understood=judgement.verdict in UNDERSTOOD and answered.failed_step is None,
             repaired=judgement.repaired,
             confidence=answered.confidence,
-            trace=book.trace if isinstance(book, TracedBook) else None,
         )
         if judgement.verdict is Verdict.PASSED:
             return Passed(), ended

@@ -7,14 +7,17 @@ holds exactly is the workers' to see to.
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection
 
 from tierline.circuits import OPERATORS
 from tierline.rate_limits import Bucket, RateLimit, limits_of
-from tierline.services.models_in_use import ModelsInUse
-from tierline.storage import circuits
+from tierline.scheduling import Candidate
+from tierline.services.models_in_use import ModelsInUse, TierInUse
+from tierline.storage import circuits, hints
 from tierline.storage.circuits import Circuit
 from tierline.storage.hints import Due
 
@@ -26,9 +29,13 @@ WAITED_OUT = frozenset(cause.name for cause in OPERATORS)
 
 
 class LeftAlone:
-    """The circuits as a dispatcher sees them; one per process."""
+    """The circuits as a dispatcher sees them; one per process.
 
-    def __init__(self, limits: Mapping[str, RateLimit]) -> None:
+    A job that was held back for `hold_s` seconds goes out all the same, for a worker to fail it.
+    """
+
+    def __init__(self, limits: Mapping[str, RateLimit], hold_s: float) -> None:
+        self._hold_s = hold_s
         self._limits = {name: limit for name, limit in limits.items() if limit.requests}
         self._paces: dict[str, Bucket] = {}
         self._standing: dict[str, Circuit] = {}
@@ -47,17 +54,36 @@ class LeftAlone:
             return list(due)
         room = {name: self._pace(name, now_s).room(now_s) for name in self._limits}
         found = []
+        waited_out: dict[UUID, datetime] = {}
         for job in due:
-            asked, last = models.of_tier(connection, job.version_id, job.tier)
-            if not self._holds(asked, room, last=last, now_s=now_s):
-                found.append(job)
+            tier = models.of_tier(connection, job.version_id, job.tier)
+            if self._holds(tier, room, now_s):
+                since = self._held_for_too_long(tier, job, now_s)
+                if since is None:
+                    continue
+                waited_out[job.job_id] = since
+            found.append(job)
+        if waited_out:
+            hints.note_held(connection, waited_out)
         return found
 
-    def went(self, models: Iterable[str]) -> None:
-        """Jobs were chosen that ask these models first."""
-        for model in models:
-            for name in limits_of(model, self._limits):
-                self._pace(name, time.monotonic()).take(1)
+    def _held_for_too_long(self, tier: TierInUse, job: Due, now_s: float) -> datetime | None:
+        """Since when it was held back, if that is too long: as long as each of its models was
+        left alone, and no longer than it was due."""
+        standing = [self._standing.get(model) for model in tier.models]
+        opened = [one.opened_at for one in standing if one is not None and one.opened_at]
+        if len(opened) < len(tier.models):
+            return None
+        since = max(*opened, job.run_after)
+        read = next(one for one in standing if one is not None)
+        held_s = (read.read_at - since).total_seconds() + now_s - (self._read_s or now_s)
+        return since if held_s > self._hold_s else None
+
+    def went(self, jobs: Iterable[Candidate]) -> None:
+        """These were chosen."""
+        for job in jobs:
+            for name in limits_of(job.model, self._limits):
+                self._pace(name, time.monotonic()).take(job.calls)
 
     def _pace(self, name: str, now_s: float) -> Bucket:
         pace = self._paces.get(name)
@@ -65,22 +91,20 @@ class LeftAlone:
             pace = self._paces[name] = Bucket(self._limits[name].requests or 1, now_s)
         return pace
 
-    def _holds(
-        self, models: Iterable[str], room: dict[str, int], *, last: bool, now_s: float
-    ) -> bool:
+    def _holds(self, tier: TierInUse, room: dict[str, int], now_s: float) -> bool:
         ago_s = now_s - (self._read_s or now_s)
-        for model in models:
+        for model in tier.models:
             limits = limits_of(model, self._limits)
             if any(room[name] <= 0 for name in limits):
                 continue
             found = self._standing.get(model)
             if found is None:
                 for name in limits:
-                    room[name] -= 1
+                    room[name] -= tier.calls
                 return False
             if found.paused_s > ago_s:
                 continue
-            if not found.open or (found.cause not in WAITED_OUT and not last):
+            if not found.open or (found.cause not in WAITED_OUT and not tier.last):
                 return False
             due = (found.probe_in_s or 0.0) <= ago_s
             if due and now_s - self._probed_s.get(model, -PROBE_EVERY_S) >= PROBE_EVERY_S:

@@ -4,7 +4,7 @@ Versions are immutable, so that what was read of one is kept.
 """
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
@@ -18,34 +18,35 @@ MOST_TIERS = 5_000
 LOOK_S = 5.0  # how late a newly applied feature is seen
 
 
+class TierInUse(NamedTuple):
+    """What a dispatcher has to know of one tier of one feature version."""
+
+    models: tuple[str, ...]  # provider:model, in order of fallback
+    last: bool  # a job has no tier after it
+    calls: int  # that a job takes there, when nothing goes wrong
+
+
 class ModelsInUse:
     """What a dispatcher remembers of features."""
 
     def __init__(self) -> None:
         self._features: Recent[int, Feature] = Recent(MOST_FEATURES)
-        self._asked_first: Recent[tuple[int, str], str] = Recent(MOST_TIERS)
-        self._of_tier: Recent[tuple[int, str], tuple[tuple[str, ...], bool]] = Recent(MOST_TIERS)
+        self._of_tier: Recent[tuple[int, str], TierInUse] = Recent(MOST_TIERS)
         self._by_pool: dict[str, set[str]] = {}
         self._looked_s: float | None = None
 
-    def asked_first(self, connection: Connection[Any], version_id: int, tier: str) -> str:
-        """The model, as provider:model, that jobs of this version ask first on `tier`."""
-        known = self._asked_first.get((version_id, tier))
-        if known is None:
-            known = str(self._feature(connection, version_id).tier(tier).models[0])
-            self._asked_first.keep((version_id, tier), known)
-        return known
-
-    def of_tier(
-        self, connection: Connection[Any], version_id: int, tier: str
-    ) -> tuple[tuple[str, ...], bool]:
-        """All models that these jobs may ask on `tier`, and whether it is the last they have."""
-        known = self._of_tier.get((version_id, tier))
+    def of_tier(self, connection: Connection[Any], version_id: int, name: str) -> TierInUse:
+        """The tier of that name, as jobs of this version meet it."""
+        known = self._of_tier.get((version_id, name))
         if known is None:
             feature = self._feature(connection, version_id)
-            models = tuple(str(model) for model in feature.tier(tier).models)
-            known = (models, feature.next_tier(tier) is None)
-            self._of_tier.keep((version_id, tier), known)
+            tier = feature.tier(name)
+            known = TierInUse(
+                models=tuple(str(model) for model in tier.models),
+                last=feature.next_tier(name) is None,
+                calls=len(tier.steps) + feature.answers_on(tier),
+            )
+            self._of_tier.keep((version_id, name), known)
         return known
 
     def of_pool(self, connection: Connection[Any], pool: str) -> set[str]:

@@ -64,7 +64,7 @@ return '0'
 class Taken:
     """What a call was counted as, to be put right when it is known."""
 
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # the limits that Redis counted it under
     tokens: int
 
 
@@ -82,37 +82,41 @@ class RateLimits:
         self._own: dict[tuple[str, RateLimit], tuple[Bucket | None, Bucket | None]] = {}
 
     def take(self, model: str, tokens: int) -> Taken | None:
-        """Count a call of about `tokens` that goes to `model` now; None where no limit is set.
+        """Count a call of about `tokens` that goes to `model` now. None: nothing to put right.
 
         Raises CallFailed, with the time to wait, where it would go over one.
         """
         limits = limits_of(model, self._limits)
-        taken: list[str] = []
+        counted: list[str] = []
         for name, limit in limits.items():
-            wait_s = self._take(name, limit, tokens)
+            wait_s = self._take_shared(name, limit, tokens)
+            if wait_s is None:
+                # Not put right later: the process's own buckets err on the safe side.
+                wait_s = self._take_own(name, limit, tokens)
+            elif wait_s == 0:
+                counted.append(name)
             if wait_s > 0:
-                self._give_back(taken, tokens)
+                self._give_back(counted, tokens)
                 reason = f"not sent: it would go over the limit that is set for {name}"
                 raise CallFailed(Cause.RATE_LIMITED, reason, retry_after_s=wait_s)
-            taken.append(name)
-        return Taken(tuple(taken), tokens) if taken else None
+        return Taken(tuple(counted), tokens) if counted else None
 
     def settle(self, taken: Taken, tokens: int | None) -> None:
         """The call used so many tokens; None: nobody knows, and it stays counted as it is."""
         if tokens is not None and tokens != taken.tokens:
             self._give_back(taken.names, taken.tokens - tokens, requests=0)
 
-    def _take(self, name: str, limit: RateLimit, tokens: int) -> float:
+    def _take_shared(self, name: str, limit: RateLimit, tokens: int) -> float | None:
+        """The seconds to wait; None: Redis is away."""
         client = self._client()
-        if client is not None:
-            try:
-                wait: Any = client.eval(
-                    TAKE, 1, self._key(name), *_terms(limit, tokens), str(KEPT_S)
-                )
-                return float(wait)
-            except (redis.RedisError, OSError, TimeoutError) as error:
-                self._lose(error)
-        return self._take_own(name, limit, tokens)
+        if client is None:
+            return None
+        try:
+            wait: Any = client.eval(TAKE, 1, self._key(name), *_terms(limit, tokens), str(KEPT_S))
+            return float(wait)
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            self._lose(error)
+            return None
 
     def _take_own(self, name: str, limit: RateLimit, tokens: int) -> float:
         now_s = time.monotonic()
@@ -145,7 +149,7 @@ class RateLimits:
     def _give_back(self, names: Iterable[str], tokens: int, requests: int = 1) -> None:
         client = self._client()
         if client is None:
-            return  # the process's own buckets err on the safe side
+            return  # what is taken for used makes a wait longer, never a limit wider
         try:
             for name in names:
                 limit = self._limits[name]

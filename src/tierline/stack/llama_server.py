@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from types import FrameType
+from typing import Any
 
 from tierline.stack.models import MODELS, SMOLLM2, ModelMissing, find
 
@@ -58,6 +59,15 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
 
+    server = _serve(options, path, key, slots, context * slots)
+    print(f"serving {options.alias} at {server.listening_address}", flush=True)
+    stopping.wait()
+    # The server's own shutdown waits for requests that run; nothing is lost by ending them.
+    os._exit(0)
+
+
+def _serve(options: argparse.Namespace, path: str, key: str, slots: int, context: int) -> Any:
+    """The running server; `context` is in tokens, of all slots together."""
     os.environ.setdefault(WAIT_POLICY, "passive")  # read when the library is loaded
     import xllamacpp
 
@@ -73,16 +83,13 @@ def main(argv: list[str]) -> int:
     params.endpoint_slots = False
     params.offline = True
     params.verbosity = QUIET
+    params.fit_params = False  # it would load the model twice, to see whether the context fits
     params.cache_ram_mib = CACHE_MIB
     params.n_parallel = slots
-    params.n_ctx = context * slots
+    params.n_ctx = context
     params.cpuparams.n_threads = options.threads
     params.cpuparams_batch.n_threads = options.threads
-    server = xllamacpp.Server(params)
-    print(f"serving {options.alias} at {server.listening_address}", flush=True)
-    stopping.wait()
-    # The server's own shutdown waits for requests that run; nothing is lost by ending them.
-    os._exit(0)
+    return xllamacpp.Server(params)
 
 
 def cores() -> int:

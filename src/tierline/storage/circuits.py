@@ -15,7 +15,8 @@ from psycopg.rows import class_row
 _READ = """
 SELECT model, open, cause, reason, opened_at, failed_probes,
     extract(epoch FROM probe_at - clock_timestamp())::float8 AS probe_in_s,
-    coalesce(extract(epoch FROM paused_until - clock_timestamp()), 0)::float8 AS paused_s
+    coalesce(extract(epoch FROM paused_until - clock_timestamp()), 0)::float8 AS paused_s,
+    clock_timestamp() AS read_at
 FROM circuits
 """
 # statement_timestamp(): stable, so that the comparison is made once and not for each row.
@@ -75,6 +76,7 @@ class Circuit:
     failed_probes: int
     probe_in_s: float | None  # negative: one may go now
     paused_s: float  # until it may be asked again after a rate limit; 0 or less: now
+    read_at: datetime  # when all of this was so
 
 
 def standing(connection: Connection[Any]) -> list[Circuit]:

@@ -166,6 +166,16 @@ def mark(connection: Connection[Any], job_ids: Sequence[UUID]) -> Mapping[UUID, 
     return dict(connection.execute(MARK, (list(job_ids),)).fetchall())
 
 
+def note_held(connection: Connection[Any], since: Mapping[UUID, datetime]) -> None:
+    """These jobs were held back in their queue since then, for a model that is left alone."""
+    connection.execute(
+        "UPDATE jobs j SET held_since = one.since"
+        " FROM unnest(%s::uuid[], %s::timestamptz[]) AS one (id, since)"
+        " WHERE j.id = one.id AND j.status = 'queued' AND j.held_since IS NULL",
+        (list(since), list(since.values())),
+    )
+
+
 def unmark(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
     """Their hints did not go out, or are lost: they may be chosen again."""
     connection.execute(

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from psycopg_pool import ConnectionPool
 
-from tests.support.model_server import ModelServer
+from tests.support.model_server import ModelServer, Reply
 from tests.support.rows import add_account, add_feature, add_job
 from tierline import providers
 from tierline.features import Feature
@@ -43,6 +43,16 @@ tiers:
     max_tokens: 50
     timeout_s: 5
 """
+RIGHT = '{"amount": 12.5}'
+PRICED = """
+    prices:
+      openai:small: {input_usd_per_mtok: 0.1, output_usd_per_mtok: 0.4}
+"""
+
+
+def by_model(**answers: Reply | str) -> Any:
+    """An answer for each model."""
+    return lambda body: answers[body["model"]]
 
 
 class NoLeases:

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.integration.services.conftest import RIGHT, Bench
 from tests.support.model_server import Reply
+from tierline.services import calls
 from tierline.services.admission import Admission
 from tierline.services.dispatch import Dispatch
 
-RIGHT = '{"amount": 12.5}'
 DOWN = Reply(status=503)
 
 
@@ -188,3 +188,63 @@ def test_jobs_with_a_model_that_is_well_are_hinted(bench: Bench) -> None:
     other = only_tier(bench, "[openai:small, openai:other]")
     bench.submit(other)
     assert hinted(bench, other, Dispatch(4)) == 1
+
+
+def test_a_job_that_was_held_back_for_too_long_goes_out_to_fail(bench: Bench) -> None:
+    answer(bench, small=Reply(status=401))
+    version = only_tier(bench)
+    bench.run(bench.submit(version), 2)
+    put_off_all(bench)
+    old, young = bench.submit(version), bench.submit(version)
+    bench.all(
+        "UPDATE circuits SET opened_at = opened_at - interval '25 h' WHERE open RETURNING model"
+    )
+    assert hinted(bench, version, Dispatch(4)) == 0
+    bench.all(
+        "UPDATE jobs SET run_after = run_after - interval '24 h 1 s' WHERE id = %s RETURNING id",
+        old,
+    )
+    assert hinted(bench, version, Dispatch(4)) == 1
+    bench.executor.admission = Admission(bench.pool, bench.executor.settings)
+    bench.run(old)
+    assert bench.job(old)["status"] == "failed"
+    error = bench.one("SELECT error_message FROM jobs WHERE id = %s", old)
+    assert "it waited for 24 h" in error
+    assert bench.job(young)["status"] == "queued"
+
+
+def test_a_job_that_was_due_for_long_waits_anew_when_its_model_goes_away(bench: Bench) -> None:
+    answer(bench, small=Reply(status=401))
+    version = only_tier(bench)
+    bench.run(bench.submit(version), 2)
+    put_off_all(bench)
+    job = bench.submit(version)
+    bench.all(
+        "UPDATE jobs SET run_after = run_after - interval '30 h' WHERE id = %s RETURNING id", job
+    )
+    assert hinted(bench, version, Dispatch(4)) == 0
+
+
+def test_an_error_of_ours_over_a_probe_leaves_the_next_one_to_another(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(bench, small=DOWN)
+    version = only_tier(bench)
+    trip(bench, version)
+    let_probe(bench)
+    monkeypatch.setattr(calls, "provider", lambda _: Broken())
+    bench.run(bench.submit(version))
+    monkeypatch.undo()
+    answer(bench, small=RIGHT)
+    bench.executor.admission = Admission(bench.pool, bench.executor.settings)
+    job = bench.submit(version)
+    bench.run(job)
+    assert bench.job(job)["status"] == "completed"
+    assert not is_open(bench)
+
+
+class Broken:
+    """A provider's file with a mistake in it."""
+
+    def complete(self, _: object) -> None:
+        raise KeyError("choices")

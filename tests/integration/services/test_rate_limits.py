@@ -1,5 +1,6 @@
 """Limits a minute: shared by all workers through a real Redis, or each a share without it."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -74,6 +75,17 @@ def test_what_a_call_did_not_use_is_there_for_the_next(bench: Bench) -> None:
     assert taken is not None
     limits.settle(taken, 10)
     assert went(limits, 280)
+
+
+def test_what_redis_did_not_count_is_not_given_back_to_it(bench: Bench) -> None:
+    limits = limited(bench, f"{MODEL}=-/6000")
+    assert went(limits, 290)
+    limits._away_until_s = time.monotonic() + 60
+    taken = limits.take(MODEL, 290)
+    limits._away_until_s = 0.0
+    if taken is not None:
+        limits.settle(taken, 0)
+    assert not went(limits, 280)
 
 
 def test_a_providers_limit_is_its_models_together(bench: Bench) -> None:
@@ -172,3 +184,13 @@ def test_hints_go_out_no_faster_than_the_limit(bench: Bench) -> None:
     dispatch = Dispatch(4, rate_limits={"openai:paced": RateLimit(60)})
     assert len(dispatch.choose(bench.pool, "slm", 64).queue_of) == burst(60)
     assert len(dispatch.choose(bench.pool, "slm", 64).queue_of) <= 1
+
+
+def test_a_job_of_several_calls_is_paced_by_all_of_them(bench: Bench) -> None:
+    bench.all("UPDATE jobs SET run_after = 'infinity' WHERE status = 'queued' RETURNING id")
+    five = "confidence: {signal: agreement, samples: 5, threshold: 0.6}"
+    version, _ = bench.apply(more=five, models="[openai:paced]")
+    for _ in range(20):
+        bench.submit(version)
+    dispatch = Dispatch(4, rate_limits={"openai:paced": RateLimit(600)})
+    assert len(dispatch.choose(bench.pool, "slm", 64).queue_of) <= burst(600) // 5 + 1

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tierline.providers.schemas import for_anthropic, for_gemini, for_openai
+from tierline.providers.schemas import for_anthropic, for_azure, for_gemini, for_openai
 
 Schema = dict[str, Any]
 
@@ -124,7 +124,7 @@ def test_definitions_go_along() -> None:
     assert said["properties"]["a"] == {"$ref": "#/$defs/n"}
 
 
-def test_a_schema_that_leads_to_itself_is_unknown_to_anthropic() -> None:
+def test_a_schema_that_leads_to_itself_is_said_to_openai_alone() -> None:
     tree = {
         "type": "object",
         "properties": {"next": {"anyOf": [{"$ref": "#/$defs/tree"}, {"type": "null"}]}},
@@ -133,4 +133,12 @@ def test_a_schema_that_leads_to_itself_is_unknown_to_anthropic() -> None:
     schema = {**holding({"$ref": "#/$defs/tree"}), "$defs": {"tree": tree}}
     assert for_anthropic(schema) is None
     assert for_openai(schema) is not None
-    assert for_gemini(schema) is not None
+    assert for_gemini(schema) is None
+
+
+@pytest.mark.parametrize(
+    "bound", [{"pattern": "^A"}, {"format": "date"}, {"minLength": 2}, {"maxLength": 5}]
+)
+def test_azure_refuses_bounds_so_that_none_is_said_to_it(bound: dict[str, Any]) -> None:
+    said = for_azure(holding({"type": "string", **bound}))
+    assert said == (holding({"type": "string"}), True)

@@ -54,10 +54,7 @@ def models_without_price(feature: Feature, prices: Mapping[str, JSON]) -> list[M
 def _of_tier(
     feature: Feature, tier: Tier, prices: Mapping[str, JSON], rows: int, characters: int
 ) -> TierEstimate:
-    confidence = feature.confidence_of(tier)
-    answers = (confidence.samples if confidence is not None else None) or 1
-    if tier.join_steps:
-        answers = 0
+    answers = feature.answers_on(tier)
     prompt = answers * _length(answer_messages(feature, tier, ""))
     prompt += sum(_length(step_messages(step, "", {})) for step in tier.steps)
     calls = answers + len(tier.steps)

@@ -1,0 +1,83 @@
+"""Access tokens that end: fetched when the first call needs one, renewed before their end, shared.
+
+One thread at a time fetches. While the token that is there still holds, the others go on with it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from tierline.causes import Cause
+from tierline.providers.types import CallFailed
+
+log = structlog.get_logger(__name__)
+
+EARLY_S = 300.0  # before its end a token is renewed
+LEAST_S = 10.0  # what it must still hold for, to be sent
+LONGEST_S = 10.0  # of one fetch, inside the call's own time
+REFUSED_S = 5.0  # for so long a failed fetch is everybody's answer
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a token server gave."""
+
+    value: str
+    holds_s: float  # from now
+
+
+class Tokens:
+    """One identity's tokens. `fetch` is told the seconds it may take, and raises CallFailed."""
+
+    def __init__(self, fetch: Callable[[float], Token]) -> None:
+        self._fetch = fetch
+        self._fetching = threading.Lock()
+        self._value: str | None = None
+        self._ends_s = 0.0  # monotonic, as is:
+        self._failed_s = float("-inf")
+        self._failure: CallFailed | None = None
+
+    def get(self, timeout_s: float) -> str:
+        """A token that holds. Raises CallFailed when there is none within `timeout_s`."""
+        asked_s = time.monotonic()
+        value, left_s = self._value, self._ends_s - asked_s
+        if value is not None and left_s > EARLY_S:
+            return value
+        holds = value is not None and left_s > LEAST_S
+        if not self._fetching.acquire(timeout=0 if holds else timeout_s):
+            if holds and value is not None:
+                return value
+            raise CallFailed(Cause.UNREACHABLE, "no access token in time")
+        try:
+            if self._value is not None and self._value != value:
+                return self._value  # another thread did, meanwhile
+            return self._renewed(asked_s, timeout_s, value if holds else None)
+        finally:
+            self._fetching.release()
+
+    def forget(self, value: str) -> None:
+        """The provider refused this one, whatever its end: the next call gets another."""
+        with self._fetching:
+            if self._value == value:
+                self._value = None
+
+    def _renewed(self, asked_s: float, timeout_s: float, current: str | None) -> str:
+        now_s = time.monotonic()
+        if self._failure is not None and now_s - self._failed_s < REFUSED_S:
+            if current is not None:
+                return current
+            raise self._failure
+        try:
+            token = self._fetch(max(0.1, min(LONGEST_S, timeout_s - (now_s - asked_s))))
+        except CallFailed as failure:
+            self._failure, self._failed_s = failure, time.monotonic()
+            log.warning("token_not_renewed", cause=failure.cause.name.lower())
+            if current is not None:
+                return current
+            raise
+        self._value, self._failure = token.value, None
+        self._ends_s = time.monotonic() + token.holds_s
+        return token.value
