@@ -22,6 +22,7 @@ from tierline.settings import settings
 from tierline.storage.engine import create_pool
 from tierline.storage.notify import Notifier
 from workers.heartbeat import Heartbeat
+from workers.memory import keep_trimmed
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Worker:
         self.pool.open()
         self.heartbeat.start()
         self.notifier.start()
+        keep_trimmed()
 
     def stop(self) -> None:
         """After the last attempt has ended."""
