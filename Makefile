@@ -1,5 +1,6 @@
 # Everything a person runs. What a target needs is set up first when it is missing or stale: `setup`
-# brings what the product runs on, `tools` adds what it is tested and measured with.
+# brings what the product runs on and learns routing with, `tools` adds what it is tested and measured
+# with. `demo` learns nothing, and does without the second half of `setup`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
 .PHONY: setup tools demo test lint types layers bench faults faults-demo audit lock clean
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.routing
 
 tools: $(VENV)/.tools
 
@@ -20,13 +21,18 @@ $(VENV)/.ready: requirements/setup.lock requirements/run.lock requirements/model
 	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# A sync takes away what its locks do not name, so this one follows each of those above.
-$(VENV)/.tools: $(VENV)/.ready requirements/dev.lock
-	@$(SYNC) requirements/setup.lock requirements/dev.lock requirements/model.lock
+# A sync takes away what its locks do not name, so each of these follows the one above.
+$(VENV)/.routing: $(VENV)/.ready requirements/routing.lock requirements/embedding.lock
+	@$(SYNC) requirements/setup.lock requirements/routing.lock requirements/model.lock requirements/embedding.lock
 	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup
+$(VENV)/.tools: $(VENV)/.routing requirements/dev.lock
+	@$(SYNC) requirements/setup.lock requirements/dev.lock requirements/model.lock requirements/embedding.lock
+	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.ready
 	@$(BIN)/python -m examples.demo --frontier "$(FRONTIER)" --larger "$(LARGER)"
 
 test: tools
@@ -59,7 +65,7 @@ bench: tools
 # and what it cannot ask about counts as a failure. --strict: without it nothing audited is a success.
 audit: tools
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
-		$(addprefix --requirement ,requirements/run.lock requirements/dev.lock requirements/setup.lock) \
+		$(addprefix --requirement ,requirements/routing.lock requirements/dev.lock requirements/setup.lock) \
 		|| { echo 'audit: not passed. Above is what was found, or what no advisories could be had for;' \
 			'where the server cannot be reached, nothing is vouched for.' >&2; exit 1; }
 
@@ -68,7 +74,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-header --no-annotate
 lock: tools
 	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
-	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.lock --output-file requirements/dev.lock
+	@$(COMPILE) pyproject.toml --extra routing --constraint requirements/run.lock --output-file requirements/routing.lock
+	@$(COMPILE) pyproject.toml --extra routing --group dev --constraint requirements/routing.lock --output-file requirements/dev.lock
 
 clean:
 	@rm -rf $(VENV)

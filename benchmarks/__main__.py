@@ -23,6 +23,8 @@ NAMES = (
     "trace",
     "calls",
     "prices",
+    "embedding",
+    "micro",
     "ready",
 )
 ROOT = Path(__file__).parents[1]

@@ -51,6 +51,11 @@ _ENTRIES = {
         "tierline.cli.models", "app", "Which models there are, and fetching local ones."
     ),
     "prices": _Entry("tierline.cli.prices", "app", "List and set your own prices of models."),
+    "replay": _Entry(
+        "tierline.cli.replay",
+        "replay",
+        "What routing would have cost and kept, on recorded outcomes.",
+    ),
     "db": _Entry("tierline.cli.db", "app", "Bring the database to this version."),
 }
 

@@ -20,7 +20,7 @@ from tierline.features import Feature
 from tierline.ids import new_id
 from tierline.json_text import JSON, NotJson, parse_json, short
 from tierline.queues import lane
-from tierline.routing import first_tier
+from tierline.routing.first_tier import first_tier
 from tierline.services.backlog import full
 from tierline.services.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.submit import MAX_METADATA_BYTES, KeyReused, UnknownFeature, pointer

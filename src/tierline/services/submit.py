@@ -24,7 +24,7 @@ from tierline.ids import new_id
 from tierline.jobs import TERMINAL, Status
 from tierline.json_text import JSON, short
 from tierline.queues import lane
-from tierline.routing import Decision, first_tier
+from tierline.routing.first_tier import Decision, first_tier
 from tierline.services.backlog import Backlogs
 from tierline.settings import settings
 from tierline.storage import features, job_reads, submissions

@@ -5,13 +5,13 @@ larger one is fetch.py's work.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tierline.errors import TierlineError
+from tierline.wheel_files import wheel_file
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def find(model: LocalModel) -> Path:
     if named:
         path: Path | None = Path(named).expanduser()
     elif model is SMOLLM2:
-        path = _in_wheel(WHEEL)
+        path = wheel_file(WHEEL, ".gguf")
     else:
         path = cached_path(model)
     if path is None or not path.is_file():
@@ -135,14 +135,3 @@ def sha256_of(path: Path) -> str:
         while piece := file.read(CHUNK):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _in_wheel(name: str) -> Path | None:
-    try:
-        files = importlib.metadata.distribution(name).files or []
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    for file in files:
-        if file.suffix == ".gguf":
-            return Path(str(file.locate()))
-    return None

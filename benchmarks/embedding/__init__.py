@@ -1,0 +1,1 @@
+"""How long a sentence embedding takes."""

@@ -1,0 +1,1 @@
+"""Which tier answers: policies, and the statistics behind them. No I/O."""

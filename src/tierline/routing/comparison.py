@@ -1,0 +1,117 @@
+"""Whether an answer says the same as another: how a feature's answers are compared.
+
+Values are JSON; plain text is a text. Where a comparison does not apply, values compare exactly.
+"""
+
+import math
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
+
+from tierline.json_text import JSON, canonical_json
+
+Kind = Literal["exact", "normalised", "numeric", "set", "fields"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+RELATIVE = 1e-6  # how far numbers may be apart, as a share of the larger, unless said
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One way to compare two values."""
+
+    kind: Kind = "exact"
+    tolerance: float | None = None  # numeric: the largest difference; None: RELATIVE of the larger
+    fields: Mapping[str, "Comparison"] = field(default_factory=dict)  # fields: each its own
+    items: Kind = "exact"  # set: how its items compare
+
+    def same(self, one: JSON, other: JSON) -> bool:
+        """Whether both say the same."""
+        match self.kind:
+            case "normalised":
+                return _equal(_normal(one), _normal(other))
+            case "numeric":
+                return self._near(one, other)
+            case "set":
+                return self._same_set(one, other)
+            case "fields":
+                return all(
+                    how.same(_field(one, name), _field(other, name))
+                    for name, how in self.fields.items()
+                )
+        return _equal(one, other)
+
+    def differing(self, one: JSON, other: JSON) -> tuple[str, ...]:
+        """The fields that differ, where fields are compared one by one."""
+        return tuple(
+            name
+            for name, how in self.fields.items()
+            if not how.same(_field(one, name), _field(other, name))
+        )
+
+    def _near(self, one: JSON, other: JSON) -> bool:
+        a, b = _number(one), _number(other)
+        if a is None or b is None:
+            return _equal(_normal(one), _normal(other))
+        if self.tolerance is None:
+            return math.isclose(a, b, rel_tol=RELATIVE, abs_tol=1e-12)
+        return abs(a - b) <= self.tolerance + 1e-12
+
+    def _same_set(self, one: JSON, other: JSON) -> bool:
+        """Each item of either has its like in the other; order and repeats do not count."""
+        if not (isinstance(one, list) and isinstance(other, list)):
+            return _equal(one, other)
+        how = Comparison(self.items, self.tolerance)
+        return all(any(how.same(a, b) for b in other) for a in one) and all(
+            any(how.same(a, b) for a in one) for b in other
+        )
+
+    def to_dict(self) -> dict[str, JSON]:
+        found: dict[str, JSON] = {"kind": self.kind}
+        if self.tolerance is not None:
+            found["tolerance"] = self.tolerance
+        if self.fields:
+            found["fields"] = {name: how.to_dict() for name, how in self.fields.items()}
+        if self.kind == "set":
+            found["items"] = self.items
+        return found
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Comparison":
+        """What `to_dict` gave."""
+        return cls(
+            cast(Kind, data["kind"]),
+            data.get("tolerance"),
+            {name: cls.from_dict(how) for name, how in data.get("fields", {}).items()},
+            cast(Kind, data.get("items", "exact")),
+        )
+
+
+def _equal(one: JSON, other: JSON) -> bool:
+    return canonical_json(one) == canonical_json(other)
+
+
+def _field(value: JSON, name: str) -> JSON:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _normal(value: JSON) -> JSON:
+    """Text without case, width, accents of composition, and runs of blanks; in depth."""
+    if isinstance(value, str):
+        return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _normal(item) for name, item in value.items()}
+    return value
+
+
+def _number(value: JSON) -> float | None:
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        found = float(value) if isinstance(value, int | float | str) else math.nan
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None

@@ -1,0 +1,84 @@
+"""Quality against cost as a router sends more and more to the frontier, and the area under it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What both tiers made of one request: quality 0..1, cost in one unit."""
+
+    weak_quality: float
+    strong_quality: float
+    weak_cost: float
+    strong_cost: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a router does on average at one setting."""
+
+    cost: float  # a request
+    quality: float  # 0..1
+    escalated: float  # share sent to the frontier
+
+
+def point(outcomes: Sequence[Outcome], escalate: Sequence[bool], *, cascade: bool) -> Point:
+    """The averages when `escalate` says who goes to the frontier.
+
+    In a cascade those have been answered by the weak tier first, and that is paid as well.
+    """
+    cost = quality = 0.0
+    for one, up in zip(outcomes, escalate, strict=True):
+        quality += one.strong_quality if up else one.weak_quality
+        cost += one.strong_cost if up else one.weak_cost
+        cost += one.weak_cost if up and cascade else 0.0
+    return Point(cost / len(outcomes), quality / len(outcomes), sum(escalate) / len(outcomes))
+
+
+def curve(outcomes: Sequence[Outcome], scores: Sequence[float], *, cascade: bool) -> list[Point]:
+    """Every setting of a router that serves the surest and escalates the rest, cheapest first.
+
+    Requests with equal scores go the same way, so a score that says nothing has two points.
+    """
+    order = sorted(range(len(outcomes)), key=lambda index: scores[index])
+    cost = sum(one.weak_cost for one in outcomes)
+    quality = sum(one.weak_quality for one in outcomes)
+    count = len(outcomes)
+    found = [Point(cost / count, quality / count, 0.0)]
+    for place, index in enumerate(order, start=1):
+        one = outcomes[index]
+        cost += one.strong_cost - (0.0 if cascade else one.weak_cost)
+        quality += one.strong_quality - one.weak_quality
+        if place == count or scores[order[place]] != scores[index]:
+            found.append(Point(cost / count, quality / count, place / count))
+    return found
+
+
+def area(points: Sequence[Point], weak_only: Point, strong_only: Point) -> float:
+    """The mean quality over all costs between weak only and strong only, along the curve.
+
+    Between two settings a mixture of both is taken, which a router can do. Whoever can pay for
+    strong only has it, so what a curve offers beyond that price does not count. Raises ValueError
+    where the strong tier costs no more than the weak one: then there is nothing to trade.
+    """
+    low, high = weak_only.cost, strong_only.cost
+    if high <= low:
+        raise ValueError("the strong tier costs no more than the weak one")
+    ordered = sorted(points, key=lambda one: (one.cost, one.quality))
+    inside = [(max(one.cost, low), one.quality) for one in ordered if one.cost < high]
+    beyond = [one for one in ordered if one.cost >= high]
+    if not inside:
+        return strong_only.quality
+    total = 0.0
+    for (from_cost, from_quality), (to_cost, to_quality) in pairwise(inside):
+        total += (to_cost - from_cost) * (from_quality + to_quality) / 2.0
+    last_cost, last_quality = inside[-1]
+    end_quality = last_quality
+    if beyond:
+        share = (high - last_cost) / (beyond[0].cost - last_cost)
+        end_quality = last_quality + share * (beyond[0].quality - last_quality)
+    total += (high - last_cost) * (last_quality + end_quality) / 2.0
+    total += (inside[0][0] - low) * weak_only.quality  # before a curve begins there is weak only
+    return total / (high - low)

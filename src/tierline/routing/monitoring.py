@@ -1,0 +1,52 @@
+"""Watching a promise on new outcomes, at any time and as often as one likes.
+
+A bet against the promise: were the error rate at most `max_error`, a gambler who stakes a share of
+her wealth on each next answer being wrong could not expect to grow it, whatever the share. So her
+wealth reaches 1/risk with a chance of at most `risk`, over all looks together (Ville 1939;
+Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"). Wealth
+here is the mean over a fixed set of stakes, which depends on two counts alone: no state is kept.
+"""
+
+import math
+
+_STAKES = tuple(
+    2.0**-k for k in range(1, 11)
+)  # of the wealth; the best one is about how far off the promise is
+
+
+def evidence(errors: int, samples: int, max_error: float) -> float:
+    """The gambler's wealth, from 1: how many times over the counts speak against the promise."""
+    if not 0 <= errors <= samples:
+        raise ValueError(f"{errors} errors among {samples} samples cannot be")
+    if not 0.0 < max_error < 1.0:
+        raise ValueError(f"max_error must lie between 0 and 1, not {max_error}")
+    logs = [_log_wealth(errors, samples, max_error, stake) for stake in _STAKES]
+    top = max(logs)
+    return math.exp(min(top, 700.0)) * sum(math.exp(one - top) for one in logs) / len(logs)
+
+
+def broken(errors: int, samples: int, max_error: float, confidence: float) -> bool:
+    """Whether the promise is refuted at `confidence`, however often it was looked at before."""
+    return evidence(errors, samples, max_error) >= 1.0 / (1.0 - confidence)
+
+
+def anytime_lower_bound(errors: int, samples: int, confidence: float) -> float:
+    """The lowest error rate that all looks together leave possible at `confidence`."""
+    low, high = 0.0, errors / samples if samples else 0.0
+    if high == 0.0:
+        return 0.0
+    for _ in range(40):
+        middle = (low + high) / 2.0
+        if middle > 0.0 and broken(errors, samples, middle, confidence):
+            low = middle
+        elif middle == 0.0:
+            break
+        else:
+            high = middle
+    return low
+
+
+def _log_wealth(errors: int, samples: int, max_error: float, stake: float) -> float:
+    """After betting `stake` of the wealth, at fair odds, on each answer being wrong."""
+    won = math.log1p(stake * (1.0 - max_error) / max_error)
+    return errors * won + (samples - errors) * math.log1p(-stake)

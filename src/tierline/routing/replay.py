@@ -1,0 +1,270 @@
+"""Recorded outcomes of both tiers, sent through the routing that serves, without any model.
+
+Everything is cross-fitted: the outcomes are cut into folds, and each fold is decided by what was
+fitted on one half of the others and calibrated on the other half.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tierline.routing import rankers
+from tierline.routing.bounds import interval
+from tierline.routing.calibration import Calibrated, Scored, calibrate, grid
+from tierline.routing.combination import CannotLearn, Signals
+from tierline.routing.complexity import text_signals
+from tierline.routing.curves import Outcome, Point, area, curve, point
+from tierline.routing.rankers import Ranker
+from tierline.vectors import Vectors
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One request and what both tiers made of it."""
+
+    id: str
+    prompt: str
+    outcome: Outcome
+    wrong: bool  # the weak answer, by the measure that the promise is about
+    signals: Signals = field(default_factory=dict)  # of the weak answer
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a promise came to on outcomes that it was not chosen on."""
+
+    served: int
+    errors: int
+    thresholds: tuple[float | None, ...]  # a fold each; None: nothing could be promised there
+    missing: int | None  # answers that the fold which lacks most would need more; None: none lacks
+
+    def error_interval(self, confidence: float) -> tuple[float, float] | None:
+        """Both bounds of the error rate among what is served; None where nothing is."""
+        return interval(self.errors, self.served, confidence) if self.served else None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One way to route, and what it does on the recorded outcomes."""
+
+    name: str
+    at: Point  # at the share of the table
+    quality_interval: tuple[float, float]
+    area: float  # mean quality over all costs between the two tiers'
+    curve: tuple[Point, ...]
+    promised: Served | None = None  # of the policies that can promise
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The table: every policy at the same share of requests sent to the frontier."""
+
+    count: int
+    escalated: float  # that share: what `main` escalates to keep the promise
+    main: str  # the policy whose promise sets it
+    policies: tuple[Policy, ...]
+    weak_only: Point
+    strong_only: Point
+
+
+def replay(
+    recorded: Sequence[Recorded],
+    *,
+    max_error: float,
+    confidence: float,
+    embeddings: Vectors | None = None,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> Replay:
+    """Run it. Raises CannotLearn where the weak tier is always right or always wrong, ValueError
+    where the strong tier costs no more than the weak one.
+    """
+    outcomes = [one.outcome for one in recorded]
+    right = [not one.wrong for one in recorded]
+    if len(set(right)) < 2:
+        told = "right" if right and right[0] else "wrong"
+        raise CannotLearn(f"every weak answer is {told}: there is nothing to route by")
+    cut = _Cut(len(recorded), folds, seed)
+    count = len(recorded)
+    weak_only = point(outcomes, [False] * count, cascade=False)
+    strong_only = point(outcomes, [True] * count, cascade=False)
+    prompts = [one.prompt for one in recorded]
+    glances = [text_signals(prompt) for prompt in prompts]
+
+    ours: dict[str, Ranker] = {}
+    if any(value is not None for one in recorded for value in one.signals.values()):
+        ours["confidence"] = rankers.confidence([one.signals for one in recorded], right)
+    ours["complexity"] = rankers.complexity(glances, right, embeddings)
+    promised = {
+        name: _promise(cut, ranker, right, max_error, confidence) for name, ranker in ours.items()
+    }
+    pooled = {name: cut.cross_fitted(ranker) for name, ranker in ours.items()}
+    pooled["prompt length"] = [-float(len(prompt)) for prompt in prompts]
+    pooled["TF-IDF"] = cut.cross_fitted(rankers.tfidf(prompts, right))
+    pooled["kNN"] = cut.cross_fitted(rankers.nearest(prompts, right, embeddings))
+    pooled["oracle"] = [one.weak_quality - one.strong_quality for one in outcomes]
+
+    main = next(iter(ours))
+    escalated = 1.0 - promised[main].served / count
+    found = [
+        _fixed("weak only", outcomes, [False] * count, weak_only, strong_only),
+        _fixed("strong only", outcomes, [True] * count, weak_only, strong_only),
+        _random(outcomes, escalated, weak_only, strong_only),
+    ]
+    for name, scores in pooled.items():
+        found.append(
+            _ranked(
+                name,
+                outcomes,
+                scores,
+                escalated,
+                weak_only,
+                strong_only,
+                cascade=name == "confidence",
+                promised=promised.get(name),
+            )
+        )
+    return Replay(count, escalated, main, tuple(found), weak_only, strong_only)
+
+
+class _Cut:
+    """Which outcomes each fold judges, and which the two halves of the others are."""
+
+    def __init__(self, count: int, folds: int, seed: int) -> None:
+        import numpy as np
+
+        if not 2 <= folds <= count:
+            raise ValueError(f"{count} outcomes cannot be cut into {folds} folds")
+        order = np.random.default_rng(seed).permutation(count)
+        self.count = count
+        self.parts: list[tuple[list[int], list[int], list[int]]] = []
+        for fold in range(folds):
+            judged = order[fold::folds].tolist()
+            others = [index for place, index in enumerate(order.tolist()) if place % folds != fold]
+            self.parts.append((judged, others[0::2], others[1::2]))
+
+    def cross_fitted(self, ranker: Ranker) -> list[float]:
+        """Each outcome's score by what was fitted on the other folds."""
+        scores = [0.0] * self.count
+        for judged, fitting, others in self.parts:
+            for index, score in zip(judged, ranker([*fitting, *others], judged), strict=True):
+                scores[index] = score
+        return scores
+
+
+def _promise(
+    cut: _Cut, ranker: Ranker, right: Sequence[bool], max_error: float, confidence: float
+) -> Served:
+    """What serving by this ranker's calibrated thresholds comes to."""
+    served = errors = 0
+    thresholds: list[float | None] = []
+    missing: list[int] = []
+    for judged, fitting, calibrating in cut.parts:
+        found, judge = calibrate_on(ranker, right, fitting, calibrating, max_error, confidence)
+        thresholds.append(found.chosen.threshold if found.chosen else None)
+        if found.missing is not None:
+            missing.append(found.missing)
+        for index, score in zip(judged, judge(judged), strict=True):
+            if found.chosen is not None and score >= found.chosen.threshold:
+                served += 1
+                errors += not right[index]
+    return Served(served, errors, tuple(thresholds), max(missing, default=None))
+
+
+def calibrate_on(
+    ranker: Ranker,
+    right: Sequence[bool],
+    fitting: Sequence[int],
+    calibrating: Sequence[int],
+    max_error: float,
+    confidence: float,
+) -> tuple[Calibrated, Callable[[Sequence[int]], list[float]]]:
+    """A threshold chosen on `calibrating` for scores fitted on `fitting`, and those scores.
+
+    The sequence of thresholds and its start are planned on scores of `fitting` that were fitted on
+    its other half, since scores on what they were fitted on promise too much.
+    """
+    first, second = list(fitting[0::2]), list(fitting[1::2])
+    planned = [
+        Scored(score, not right[index])
+        for half, others in ((first, second), (second, first))
+        for index, score in zip(half, ranker(others, half), strict=True)
+    ]
+    tested = [
+        Scored(score, not right[index])
+        for index, score in zip(calibrating, ranker(fitting, calibrating), strict=True)
+    ]
+    thresholds = grid([one.score for one in planned])
+    found = calibrate(tested, thresholds, max_error, confidence, planned_on=planned)
+    return found, lambda indexes: ranker(fitting, indexes)
+
+
+def _fixed(
+    name: str, outcomes: Sequence[Outcome], up: Sequence[bool], weak_only: Point, strong_only: Point
+) -> Policy:
+    at = point(outcomes, up, cascade=False)
+    return Policy(
+        name, at, _quality_interval(outcomes, up), area([at], weak_only, strong_only), (at,)
+    )
+
+
+def _random(
+    outcomes: Sequence[Outcome], share: float, weak_only: Point, strong_only: Point
+) -> Policy:
+    """Tossing a coin, on average: a straight line between the two tiers."""
+    at = Point(
+        *(
+            weak + share * (strong - weak)
+            for weak, strong in (
+                (weak_only.cost, strong_only.cost),
+                (weak_only.quality, strong_only.quality),
+                (0.0, 1.0),
+            )
+        )
+    )
+    low = _quality_interval(outcomes, [False] * len(outcomes))
+    high = _quality_interval(outcomes, [True] * len(outcomes))
+    mixed = (low[0] + share * (high[0] - low[0]), low[1] + share * (high[1] - low[1]))
+    line = (weak_only, strong_only)
+    return Policy("random", at, mixed, area(line, weak_only, strong_only), line)
+
+
+def _ranked(
+    name: str,
+    outcomes: Sequence[Outcome],
+    scores: Sequence[float],
+    escalated: float,
+    weak_only: Point,
+    strong_only: Point,
+    *,
+    cascade: bool,
+    promised: Served | None,
+) -> Policy:
+    order = sorted(range(len(outcomes)), key=lambda index: scores[index])
+    up = [False] * len(outcomes)
+    for index in order[: round(escalated * len(outcomes))]:
+        up[index] = True
+    points = curve(outcomes, scores, cascade=cascade)
+    return Policy(
+        name,
+        point(outcomes, up, cascade=cascade),
+        _quality_interval(outcomes, up),
+        area(points, weak_only, strong_only),
+        tuple(points),
+        promised,
+    )
+
+
+def _quality_interval(outcomes: Sequence[Outcome], up: Sequence[bool]) -> tuple[float, float]:
+    """95%: exact where every quality is 0 or 1, else by the normal approximation."""
+    values = [
+        one.strong_quality if high else one.weak_quality
+        for one, high in zip(outcomes, up, strict=True)
+    ]
+    count = len(values)
+    if all(value in (0.0, 1.0) for value in values):
+        return interval(round(sum(values)), count)
+    mean = sum(values) / count
+    spread = (sum((value - mean) ** 2 for value in values) / max(count - 1, 1) / count) ** 0.5
+    return max(0.0, mean - 1.96 * spread), min(1.0, mean + 1.96 * spread)

@@ -1,0 +1,163 @@
+"""`tierline replay`: what it reads, what it prints, what it refuses."""
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tierline.cli.main import run
+
+HEADER = ["id", "prompt", "weak_score", "strong_score", "weak_cost_usd", "strong_cost_usd"]
+
+
+def write(path: Path, header: list[str], rows: list[list[object]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def outcomes(count: int) -> list[list[object]]:
+    """Rows of HEADER and a signal: 85% of the weak answers are right, and the signal tells."""
+    draw = random.Random(5)
+    rows: list[list[object]] = []
+    for number in range(count):
+        right = draw.random() < 0.85
+        signal = f"{draw.gauss(1.5 if right else 0.0, 0.5):.3f}" if number % 9 else ""
+        prompt = f"question {draw.randint(0, 40)} of kind {draw.randint(0, 9)}"
+        rows.append([number, prompt, int(right), 1, "0.0001", "0.002", signal])
+    return rows
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    return write(tmp_path / "recorded.csv", [*HEADER, "signal_margin"], outcomes(600))
+
+
+def test_a_person_sees_a_table_a_promise_and_a_curve(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    png = tmp_path / "curve.png"
+    arguments = ["replay", str(recorded), "--no-embeddings", "--max-error", "0.05"]
+    assert run([*arguments, "--png", str(png)]) == 0
+    shown = capsys.readouterr().out
+    for policy in (
+        *("weak only", "strong only", "random", "confidence", "complexity"),
+        *("prompt length", "TF-IDF", "kNN", "oracle"),
+    ):
+        assert f"\n{policy} " in shown
+    assert "confidence: at most 5.00% wrong, at 95% → serves " in shown
+    assert "strong only, cost →" in shown
+    assert shown.endswith(f"\nthe curve with every policy: {png}\n")
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_script_gets_json(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", str(recorded), "--json", "--max-error", "0.05"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["requests"] == 600
+    by_name = {one["policy"]: one for one in found["policies"]}
+    assert by_name["oracle"]["area"] >= by_name["confidence"]["area"]
+    promised = by_name["confidence"]["promised"]
+    assert promised["served"] >= promised["errors"]
+
+
+def test_answers_and_tokens_do_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = ["id", "prompt", "label", "weak_answer", "strong_answer"]
+    header += ["weak_tokens", "strong_tokens"]
+    rows: list[list[object]] = [
+        [n, f"text {n % 7}", "Refund ", "refund" if n % 5 else "other", "REFUND", 100, 100]
+        for n in range(200)
+    ]
+    path = write(tmp_path / "r.csv", header, rows)
+    prices = ["--weak-usd-per-mtok", "0.1", "--strong-usd-per-mtok", "5"]
+    assert run(["replay", str(path), "--no-embeddings", "--json", *prices]) == 0
+    found = json.loads(capsys.readouterr().out)
+    by_name = {one["policy"]: one for one in found["policies"]}
+    assert by_name["weak only"]["quality"] == pytest.approx(0.8)
+    assert by_name["strong only"]["quality"] == 1.0
+    assert by_name["strong only"]["cost_usd"] == pytest.approx(100 * 5 / 1e6)
+
+
+BAD_ROWS = [
+    ([1, "p", "1.2", "1", "0", "1"], "weak_score is 1.2: a score lies between 0 and 1"),
+    ([1, "p", "", "1", "0", "1"], "weak_score is empty"),
+    ([1, "p", "1", "yes", "0", "1"], "strong_score is 'yes', not a number"),
+    ([1, "p", "1", "1", "-1", "1"], "weak_cost_usd is -1: a cost is not negative"),
+    ([1, "p", "1", "1", "nan", "1"], "weak_cost_usd is 'nan', not a finite number"),
+    (["", "p", "1", "1", "0", "1"], "id is empty"),
+    ([1, "p", "1", "1", "0"], "5 cells, and the header has 6 columns"),
+]
+
+
+@pytest.mark.parametrize(("row", "told"), BAD_ROWS, ids=lambda value: str(value)[:40])
+def test_a_bad_row_is_named_by_its_line(
+    row: list[object], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [0, "two\nlines", "1", "1", "0", "1"]
+    path = write(tmp_path / "r.csv", HEADER, [good, row])
+    assert run(["replay", str(path)]) == 2
+    assert capsys.readouterr().err == f"{path}:4: {told}\n"
+
+
+def test_an_id_that_comes_twice_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = ["a", "p", "1", "1", "0", "1"]
+    path = write(tmp_path / "r.csv", HEADER, [row, row])
+    assert run(["replay", str(path)]) == 2
+    assert "r.csv:3: the id 'a' stands in line 2 already" in capsys.readouterr().err
+
+
+BAD_FILES = [
+    (["id", "prompt"], [], "needs weak_score, or weak_answer and label"),
+    (["prompt"], [], "needs a column id"),
+    (["id", "id"], [], "the column id stands there twice"),
+    (HEADER[:4], [], "needs weak_cost_usd or weak_tokens"),
+    ([*HEADER[:4], "weak_tokens", "strong_tokens"], [], "say --weak-usd-per-mtok"),
+    (HEADER, [], "has no rows"),
+    (HEADER, [[1, "p", 1, 1, 0, 1]], "has 1 rows: at least 50 are needed"),
+    (HEADER, [[n, "p", 1, 1, 0, 1] for n in range(60)], "every weak answer is right"),
+    (HEADER, [[n, "p", n % 2, 1, 1, 1] for n in range(60)], "costs no more than the weak one"),
+]
+
+
+@pytest.mark.parametrize(("header", "rows", "told"), BAD_FILES, ids=lambda value: str(value)[:40])
+def test_a_file_that_cannot_be_replayed_says_why(
+    header: list[str],
+    rows: list[list[object]],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write(tmp_path / "r.csv", header, rows)
+    assert run(["replay", str(path), "--no-embeddings"]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--max-error", "1.5"], "--max-error is 1.5: it lies between 0 and 1"),
+        (["--confidence", "95"], "--confidence is 95: it lies between 0 and 1"),
+        (["--right-from", "0"], "--right-from is 0: above 0 and at most 1"),
+        (["--compare", "fuzzy"], "--compare is exact, normalised, numeric or set, not 'fuzzy'"),
+    ],
+)
+def test_options_that_cannot_be(
+    arguments: list[str], told: str, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", str(recorded), *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_no_file_and_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", str(tmp_path / "none.csv")]) == 2
+    assert "cannot be read: No such file or directory" in capsys.readouterr().err
+    binary = tmp_path / "b.csv"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert run(["replay", str(binary)]) == 2
+    assert "is not UTF-8 text" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""Watching a promise at every new outcome."""
+
+import random
+
+import pytest
+
+from tierline.routing.monitoring import anytime_lower_bound, broken, evidence
+
+MAX_ERROR, CONFIDENCE = 0.03, 0.95
+
+
+def test_nothing_seen_says_nothing() -> None:
+    assert evidence(0, 0, MAX_ERROR) == pytest.approx(1.0)
+
+
+def test_a_bet_at_the_promised_rate_gains_nothing_on_average() -> None:
+    """The property that makes it valid: expected evidence after each answer is that before."""
+    for errors, samples in ((0, 0), (2, 10), (9, 100)):
+        after = MAX_ERROR * evidence(errors + 1, samples + 1, MAX_ERROR) + (
+            1 - MAX_ERROR
+        ) * evidence(errors, samples + 1, MAX_ERROR)
+        assert after == pytest.approx(evidence(errors, samples, MAX_ERROR))
+
+
+def test_a_kept_promise_is_seldom_called_broken_however_often_one_looks() -> None:
+    draw = random.Random(8)
+    alarms = 0
+    for _ in range(500):
+        errors = 0
+        for samples in range(1, 1_001):
+            errors += draw.random() < MAX_ERROR
+            if broken(errors, samples, MAX_ERROR, CONFIDENCE):
+                alarms += 1
+                break
+    assert alarms / 500 <= 0.05 + 0.02
+
+
+def test_a_promise_broken_twofold_is_found_out() -> None:
+    draw = random.Random(9)
+    found = 0
+    for _ in range(200):
+        errors = 0
+        for samples in range(1, 1_501):
+            errors += draw.random() < 2 * MAX_ERROR
+            if broken(errors, samples, MAX_ERROR, CONFIDENCE):
+                found += 1
+                break
+    assert found >= 190
+
+
+def test_the_bound_is_where_the_evidence_turns() -> None:
+    bound = anytime_lower_bound(30, 300, CONFIDENCE)
+    assert 0.04 < bound < 0.1
+    assert broken(30, 300, bound * 0.99, CONFIDENCE)
+    assert not broken(30, 300, bound * 1.01, CONFIDENCE)
+    assert anytime_lower_bound(0, 300, CONFIDENCE) == 0.0
+
+
+@pytest.mark.parametrize(("errors", "samples"), [(-1, 3), (4, 3)])
+def test_counts_that_cannot_be_are_refused(errors: int, samples: int) -> None:
+    with pytest.raises(ValueError, match="cannot be"):
+        evidence(errors, samples, MAX_ERROR)
