@@ -1,8 +1,8 @@
 """Giving freed memory back to the system.
 
 Prompts and answers come in all sizes, and glibc keeps what lies between the pieces that are still
-in use. Nothing leaks, and yet a worker of long prompts grows by some hundred bytes a job; asking the
-allocator now and then to give whole free pages back keeps it flat.
+in use. Nothing leaks, and yet a worker of long prompts grows by some hundred bytes a job; asking
+the allocator now and then to give whole free pages back keeps it flat.
 """
 
 import ctypes
