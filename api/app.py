@@ -21,6 +21,7 @@ from api.routes import (
     accounts,
     batches,
     content,
+    decisions,
     drafts,
     features,
     jobs,
@@ -39,7 +40,7 @@ from tierline.storage.engine import create_pool
 from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
 
 ROUTES = (
-    *(jobs, content, batches, features, drafts, prices, reports),
+    *(jobs, content, decisions, batches, features, drafts, prices, reports),
     *(webhook_endpoints, accounts, probes),
 )
 NAME = "api"

@@ -48,6 +48,7 @@ class Caller:
     """The account on whose behalf a request comes, and what its key may do."""
 
     account_id: int
+    account: str  # its name
     key_id: int
     scopes: frozenset[str]
     limits: Limits  # the account's own, and the settings' where it has none
@@ -85,7 +86,7 @@ class Keys:
                 },
             )
         self._used.add(found.id)
-        return Caller(found.account_id, found.id, found.scopes, found.limits)
+        return Caller(found.account_id, found.account, found.id, found.scopes, found.limits)
 
     def forget(self) -> None:
         """Look every key up again."""

@@ -7,7 +7,7 @@ the front's business: it is looked at before a body is read.
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request, Response
@@ -40,6 +40,14 @@ def _whole(value: object) -> object:
 
 Time = Annotated[datetime, BeforeValidator(_written)]
 """A time as text: a bare number is not taken for seconds since 1970."""
+
+
+def aware(time: datetime | None) -> datetime | None:
+    """A time that came without an offset is UTC."""
+    if time is None or time.tzinfo is not None:
+        return time
+    return time.replace(tzinfo=UTC)
+
 
 Whole = Annotated[int, BeforeValidator(_whole)]
 """An integer as JSON Schema has it: 5 and 5.0, not true and not "5"."""

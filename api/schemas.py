@@ -177,6 +177,44 @@ COMPONENTS: Mapping[str, Schema] = {
         calls={"type": "array", "items": ref("Call")},
     ),
     "AttemptList": _list("Attempt"),
+    "Decision": _object(
+        job_id=_ID,
+        feature=_TEXT,
+        feature_version=_INT,
+        attempt=_nullable("integer", description="that it led to; null: none yet"),
+        at=_TIME,
+        policy=_nullable("string", description="slm_first, pinned, canary, …"),
+        choice={"type": "string", "description": "the tier"},
+        reason=_nullable("string"),
+        signals={"type": "object", "description": "what the policy looked at"},
+        threshold=_nullable("number", description="what a signal was held against"),
+        model=_nullable("string"),
+        verdict=_nullable("string"),
+        verdict_reason=_nullable("string"),
+        confidence=_nullable("number"),
+        outcome=_nullable(
+            "string", description="served, escalated, tried_again, failed, …; null: still open"
+        ),
+    ),
+    "DecisionPage": _list("Decision"),
+    "Route": _object(
+        job_id=_ID,
+        feature=_TEXT,
+        feature_version=_INT,
+        status=_STATUS,
+        decisions={"type": "array", "items": ref("Decision")},
+        alternatives={
+            "type": "array",
+            "description": "every tier that the feature allows",
+            "items": _object(
+                tier=_TEXT,
+                model=_TEXT,
+                expected_cost_usd=_nullable(
+                    "string", description="of an answer as long as the tier allows; null: unknown"
+                ),
+            ),
+        },
+    ),
     "Said": _object(
         purpose=_TEXT,
         model=_TEXT,

@@ -106,7 +106,11 @@ async def take_in(
     refuse_other_types(content_type)
     asked = read_asked(strict_json(body, state.settings.max_json_depth))
     submitted = await state.submitter.submit(
-        caller.account_id, asked, key, most_queued=caller.limits.max_queued_jobs
+        caller.account_id,
+        asked,
+        key,
+        account=caller.account,
+        most_queued=caller.limits.max_queued_jobs,
     )
     return await taken(state, caller, submitted, prefer)
 
@@ -260,7 +264,11 @@ async def retry_job(
     """Only of a job that failed, expired or was cancelled; it runs the present version."""
     key = read_key(idempotency_key)
     submitted = await state.submitter.retry(
-        caller.account_id, read_job_id(job_id), key, most_queued=caller.limits.max_queued_jobs
+        caller.account_id,
+        read_job_id(job_id),
+        key,
+        account=caller.account,
+        most_queued=caller.limits.max_queued_jobs,
     )
     return await taken(state, caller, submitted, prefer)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from api import schemas as shapes
 from api.auth import Read
-from api.bodies import Time, answer
+from api.bodies import Time, answer, aware
 from api.problems import documented
 from api.state import Database, Shared
 from tierline import views
@@ -104,8 +104,8 @@ def get_usage(
         known = ", ".join(usage.GROUPS)
         raise InvalidInput([Problem(f"{unknown[0]!r} is not one of {known}", "?group_by")])
     now = datetime.now(UTC)
-    end = _aware(until) or now
-    begin = _aware(since) or end - timedelta(days=DEFAULT_DAYS)
+    end = aware(until) or now
+    begin = aware(since) or end - timedelta(days=DEFAULT_DAYS)
     if begin > end:
         raise InvalidInput([Problem("is after `to`", "?from")])
     rows = usage.usage(connection, caller.account_id, begin, end, groups)
@@ -128,9 +128,3 @@ def get_usage(
             ],
         }
     )
-
-
-def _aware(time: datetime | None) -> datetime | None:
-    if time is None or time.tzinfo is not None:
-        return time
-    return time.replace(tzinfo=UTC)

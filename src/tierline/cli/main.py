@@ -51,6 +51,7 @@ _ENTRIES = {
         "tierline.cli.models", "app", "Which models there are, and fetching local ones."
     ),
     "prices": _Entry("tierline.cli.prices", "app", "List and set your own prices of models."),
+    "audit": _Entry("tierline.cli.audit", "audit", "Which tier was asked, and why, job by job."),
     "replay": _Entry(
         "tierline.cli.replay",
         "replay",

@@ -74,6 +74,17 @@ class Confidence:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """A share of the traffic that begins on another tier, the same callers each time."""
+
+    tier: str
+    share: float  # of jobs, above 0 and below 1
+
+    def to_dict(self) -> dict[str, JSON]:
+        return {"tier": self.tier, "share": self.share}
+
+
+@dataclass(frozen=True)
 class Tier:
     """One entry of a feature's ordered list of who answers."""
 
@@ -143,6 +154,8 @@ class Feature:
     checks: tuple[Check, ...] = ()  # run in this order, after the schema
     confidence: Confidence | None = None
     routing: Routing = "slm_first"
+    pinned: Mapping[str, str] = field(default_factory=dict)  # by account: where its jobs begin
+    canary: Canary | None = None
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
     cases: tuple[Case, ...] = ()  # what a version is tested by
@@ -185,6 +198,8 @@ class Feature:
             tiers=(replace(tier, confidence=self.confidence_of(tier)),),
             confidence=None,
             routing="slm_only",
+            pinned={},
+            canary=None,
             status_labels={
                 label: text for label, text in self.status_labels.items() if label == name
             },
@@ -226,6 +241,10 @@ class Feature:
             "on_blocked": self.on_blocked,
             "tiers": [tier.to_dict() for tier in self.tiers],
         }
+        if self.pinned:
+            found["pinned"] = dict(self.pinned)
+        if self.canary is not None:
+            found["canary"] = self.canary.to_dict()
         if self.confidence is not None:
             found["confidence"] = self.confidence.to_dict()
         if self.status_labels:
@@ -254,6 +273,8 @@ class Feature:
             checks=tuple(Check.from_dict(item) for item in data["checks"]),
             confidence=_confidence(data.get("confidence")),
             routing=cast(Routing, data["routing"]),
+            pinned=data.get("pinned", {}),
+            canary=Canary(**data["canary"]) if "canary" in data else None,
             status_labels={
                 name: label or None for name, label in data.get("status_label", {}).items()
             },

@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping
 
 from tierline.errors import FeatureError, Problem
 from tierline.features.cases import Case
-from tierline.features.model import Feature, OnBlocked, Routing
+from tierline.features.model import Feature, OnBlocked
 from tierline.features.parse_cases import read_cases
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.parse_retention import read_retention
+from tierline.features.parse_routing import read_routing
 from tierline.features.parse_tiers import (
     read_confidence,
     read_status_labels,
@@ -34,10 +35,10 @@ MAX_INSTRUCTIONS = 50_000  # characters; no prompt of a narrow task comes near
 _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
-    *("routing", "status_label", "on_blocked", "retention", "residency", "cases"),
+    *("routing", "pinned", "canary", "status_label", "on_blocked", "retention", "residency"),
+    "cases",
 )
 
-_ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_only")
 _BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
 
 
@@ -89,7 +90,7 @@ def _read(
     labels: Mapping[str, str | None] = {}
     if "status_label" in top:
         labels = read_status_labels(reading, top["status_label"], tiers)
-    routing: Routing = reading.choice(top.get("routing", "slm_first"), ("routing",), _ROUTINGS)
+    routing, pinned, canary = read_routing(reading, top, tiers)
     on_blocked: OnBlocked = reading.choice(top.get("on_blocked", "fail"), ("on_blocked",), _BLOCKED)
     if output_schema is not None:
         refuse_unscorable(reading, output_schema, confidence, tiers)
@@ -109,6 +110,8 @@ def _read(
         checks=checks,
         confidence=confidence,
         routing=routing,
+        pinned=pinned,
+        canary=canary,
         status_labels=labels,
         on_blocked=on_blocked,
         cases=cases,

@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +20,13 @@ from tierline.features import Feature
 from tierline.ids import new_id
 from tierline.json_text import JSON, NotJson, parse_json, short
 from tierline.queues import lane
-from tierline.routing.first_tier import first_tier
+from tierline.routing.decide import Facts, decide, first_tier, varies
 from tierline.services.backlog import full
 from tierline.services.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.submit import MAX_METADATA_BYTES, KeyReused, UnknownFeature, pointer
 from tierline.settings import settings
 from tierline.storage import batches, features
+from tierline.storage.accounts import account_name
 from tierline.storage.backlogs import count_queued_alone
 from tierline.storage.batches import BadRow, GoodRow, Lane, NewBatch, StoredPart
 from tierline.webhooks.addresses import check_url
@@ -119,25 +120,39 @@ def take_part(
     if not good and not bad:
         raise InvalidInput([Problem("the part has no rows")])
     part = StoredPart(number, sha256, len(good) + len(bad), len(bad))
-    decision = first_tier(feature)
-    where = Lane(
-        account_id,
-        version_id,
-        decision.choice,
-        decision.tier_index,
-        lane(decision.tier_index, backfill=True),
-    )
+    placed = _placed(connection, account_id, feature, good)
     with connection.transaction():
         # Looked at before the status: a part that was taken in is so whatever happened since.
         status = batches.hold(connection, account_id, batch_id)
         if batches.claim_part(connection, batch_id, part):
             _refuse_closed(status)
             _refuse_full(connection, account_id, len(good), most_queued)
-            batches.add_rows(connection, batch_id, number, where, good, bad)
+            for (tier, index), rows in placed.items():
+                where = Lane(account_id, version_id, tier, index, lane(index, backfill=True))
+                batches.add_jobs(connection, batch_id, number, where, rows)
+            batches.add_errors(connection, batch_id, number, bad)
             return TakenPart(part, replayed=False)
     there = batches.stored_part(connection, batch_id, number)
     assert there is not None, "a part that could not be written is there"
     return TakenPart(_same(there, sha256), replayed=True)
+
+
+def _placed(
+    connection: Connection[Any], account_id: int, feature: Feature, good: list[GoodRow]
+) -> dict[tuple[str, int], list[GoodRow]]:
+    """The rows by the tier that they begin on, its name and index."""
+    if not varies(feature):
+        first = first_tier(feature)
+        return {(first.choice, first.tier_index): good}
+    account = account_name(connection, account_id)
+    placed: dict[tuple[str, int], list[GoodRow]] = {}
+    for row in good:
+        decision = decide(feature, Facts(account, row.custom_id or str(row.job_id)))
+        kept = json.dumps(decision.to_dict(), ensure_ascii=False)
+        placed.setdefault((decision.choice, decision.tier_index), []).append(
+            replace(row, decision=kept)
+        )
+    return placed
 
 
 def read_rows(feature: Feature, body: bytes) -> tuple[list[GoodRow], list[BadRow]]:

@@ -24,7 +24,7 @@ from tierline.ids import new_id
 from tierline.jobs import TERMINAL, Status
 from tierline.json_text import JSON, short
 from tierline.queues import lane
-from tierline.routing.first_tier import Decision, first_tier
+from tierline.routing.decide import Decision, Facts, decide, first_tier, varies
 from tierline.services.backlog import Backlogs
 from tierline.settings import settings
 from tierline.storage import features, job_reads, submissions
@@ -158,7 +158,7 @@ class _Known:
 
     version: CurrentVersion
     check: SchemaCheck  # of the input
-    decision: Decision
+    decision: Decision  # where its jobs begin, unless it varies
 
     @property
     def id(self) -> int:
@@ -183,9 +183,10 @@ class Submitter:
         asked: Asked,
         key: str | None = None,
         *,
+        account: str = "",
         most_queued: int | None = None,
     ) -> Submitted:
-        """Write the job, or find the one that `key` stands for.
+        """Write the job, or find the one that `key` stands for. `account` is the account's name.
 
         Raises UnknownFeature, InvalidInput for an input that does not fit, KeyReused, and
         LimitReached when `most_queued` jobs of the account wait already. When the database stays
@@ -208,7 +209,7 @@ class Submitter:
                 if current is None:
                     raise await self._unknown(asked.feature)
                 raise InvalidInput(problems)
-            new = _new_job(job_id, account_id, asked, current, key, payload_hash)
+            new = _new_job(job_id, account_id, account, asked, current, key, payload_hash)
             try:
                 created_at = await self._write(new, most_queued)
             except LimitReached:
@@ -242,7 +243,7 @@ class Submitter:
         if problems:
             raise InvalidInput(problems)
         asked = Asked(feature.name, input)
-        new = replace(_new_job(new_id(), account_id, asked, known, None, None), draft=True)
+        new = replace(_new_job(new_id(), account_id, "", asked, known, None, None), draft=True)
         created_at = await self._write(new, most_queued)
         return Submitted(new.job_id, _fresh_row(new, version, created_at))
 
@@ -252,6 +253,7 @@ class Submitter:
         job_id: UUID,
         key: str | None = None,
         *,
+        account: str = "",
         most_queued: int | None = None,
     ) -> Submitted:
         """A new job that asks the same, as `submit` takes it.
@@ -279,7 +281,7 @@ class Submitter:
             session=row["session_key"],
             deadline_s=row["deadline_s"],
         )
-        return await self.submit(account_id, asked, key, most_queued=most_queued)
+        return await self.submit(account_id, asked, key, account=account, most_queued=most_queued)
 
     async def _version(self, name: str) -> _Known | None:
         known = self._current.get(name)
@@ -336,12 +338,16 @@ _STALE = object()
 def _new_job(
     job_id: UUID,
     account_id: int,
+    account: str,
     asked: Asked,
     current: _Known,
     key: str | None,
     payload_hash: bytes | None,
 ) -> NewJob:
-    decision = current.decision
+    feature, decision = current.version.feature, current.decision
+    if varies(feature):
+        sticky = asked.session or asked.user or str(job_id)
+        decision = decide(feature, Facts(account, sticky))
     return NewJob(
         job_id=job_id,
         account_id=account_id,
@@ -351,6 +357,7 @@ def _new_job(
         queue=lane(decision.tier_index, backfill=False),
         key=key,
         payload_hash=payload_hash,
+        decision=decision.to_dict() if varies(feature) else None,
         **vars(asked),
     )
 

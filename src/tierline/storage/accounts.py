@@ -28,6 +28,7 @@ class LiveKey:
 
     id: int
     account_id: int
+    account: str  # its name
     scopes: frozenset[str]
     limits: Limits  # the account's own
 
@@ -36,7 +37,7 @@ async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey |
     """The key of that digest, unless it is unknown, revoked or expired."""
     row = await (
         await connection.execute(
-            f"SELECT k.id, k.account_id, k.scopes, {_LIMITS}"
+            f"SELECT k.id, k.account_id, a.name, k.scopes, {_LIMITS}"
             " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.digest = %s AND"
             " k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())",
             (digest,),
@@ -44,8 +45,8 @@ async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey |
     ).fetchone()
     if row is None:
         return None
-    key_id, account_id, scopes, *limits = row
-    return LiveKey(key_id, account_id, frozenset(scopes), Limits(*limits))
+    key_id, account_id, account, scopes, *limits = row
+    return LiveKey(key_id, account_id, account, frozenset(scopes), Limits(*limits))
 
 
 async def note_used(connection: AsyncConnection[Any], key_ids: Collection[int]) -> None:

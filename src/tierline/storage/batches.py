@@ -43,6 +43,7 @@ class GoodRow:
     custom_id: str | None
     input: str
     metadata: str | None
+    decision: str | None = None  # JSON text: why it begins on its tier; None: its feature says it
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Lane:
-    """What all jobs of a batch begin with."""
+    """What jobs of a batch that wait in one place begin with."""
 
     account_id: int
     version_id: int
@@ -200,15 +201,10 @@ def claim_part(connection: Connection[Any], batch_id: UUID, part: StoredPart) ->
     return done.rowcount == 1
 
 
-def add_rows(
-    connection: Connection[Any],
-    batch_id: UUID,
-    number: int,
-    lane: Lane,
-    good: Sequence[GoodRow],
-    bad: Iterable[BadRow],
+def add_jobs(
+    connection: Connection[Any], batch_id: UUID, number: int, lane: Lane, good: Sequence[GoodRow]
 ) -> None:
-    """Write the rows of part `number`, in the transaction that claimed it."""
+    """Write the jobs of part `number` that begin in `lane`, in the transaction that claimed it."""
     first = number * PLACES
     with connection.cursor() as cursor:
         alike = (
@@ -227,17 +223,30 @@ def add_rows(
         text = io.StringIO()
         for row in good:
             metadata = "\\N" if row.metadata is None else _escaped(row.metadata)
-            text.write(f"{row.job_id}\t{_escaped(row.input)}\t{metadata}\n")
-        with cursor.copy("COPY job_requests (job_id, input, metadata) FROM STDIN") as copy:
-            copy.write(text.getvalue())
+            decision = "\\N" if row.decision is None else _escaped(row.decision)
+            text.write(f"{row.job_id}\t{_escaped(row.input)}\t{metadata}\t{decision}\n")
         with cursor.copy(
-            "COPY batch_errors (batch_id, batch_row, line, custom_id, problems) FROM STDIN"
+            "COPY job_requests (job_id, input, metadata, decision) FROM STDIN"
         ) as copy:
-            for one in bad:
-                problems = [{"path": p.path, "message": p.message} for p in one.problems]
-                copy.write_row(
-                    (batch_id, first + one.place, one.line, one.custom_id, json.dumps(problems))
-                )
+            copy.write(text.getvalue())
+
+
+def add_errors(
+    connection: Connection[Any], batch_id: UUID, number: int, bad: Iterable[BadRow]
+) -> None:
+    """Write the rows of part `number` that never become jobs, in the same transaction."""
+    first = number * PLACES
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY batch_errors (batch_id, batch_row, line, custom_id, problems) FROM STDIN"
+        ) as copy,
+    ):
+        for one in bad:
+            problems = [{"path": p.path, "message": p.message} for p in one.problems]
+            copy.write_row(
+                (batch_id, first + one.place, one.line, one.custom_id, json.dumps(problems))
+            )
 
 
 def _escaped(text: str) -> str:

@@ -138,11 +138,12 @@ WITH claimed AS (
 ), attempt AS (
     INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, routing)
     SELECT j.id, j.attempts, j.claim_token, j.tier, j.queue, %(worker)s,
-        json_build_object(
+        CASE WHEN j.escalation_reason IS NULL AND r.decision IS NOT NULL THEN r.decision
+        ELSE json_build_object(
             'policy', j.policy, 'choice', j.tier,
             'reason', coalesce('escalated: ' || j.escalation_reason, 'first allowed tier'),
-            'signals', json_build_object('failures', j.failures, 'leases_lost', j.losses))
-    FROM claimed j
+            'signals', json_build_object('failures', j.failures, 'leases_lost', j.losses)) END
+    FROM claimed j JOIN job_requests r ON r.job_id = j.id
 ), booked AS (
     INSERT INTO calls (job_id, attempt, number, account_id, model, purpose)
     SELECT j.id, j.attempts, 1, j.account_id, j.first_call ->> 'model', j.first_call ->> 'purpose'

@@ -44,8 +44,10 @@ job AS (
     FROM {source}
     RETURNING id, created_at
 ), request AS (
-    INSERT INTO job_requests (job_id, input, metadata, webhook_url, user_key, session_key)
-    SELECT id, %(input)s::json, %(metadata)s::json, %(webhook_url)s, %(user)s, %(session)s
+    INSERT INTO job_requests
+        (job_id, input, metadata, webhook_url, user_key, session_key, decision)
+    SELECT id, %(input)s::json, %(metadata)s::json, %(webhook_url)s, %(user)s, %(session)s,
+        %(decision)s::json
     FROM job
 )
 SELECT EXISTS (SELECT FROM current), (SELECT created_at FROM job)
@@ -78,6 +80,7 @@ class NewJob:
     key: str | None = None  # Idempotency-Key
     payload_hash: bytes | None = None  # of what was asked; set with `key`
     draft: bool = False  # its version is one; without a key
+    decision: JSON | None = None  # why it begins on that tier; None: the feature says it
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
         "status": Status.QUEUED.value,
         "input": json.dumps(new.input, ensure_ascii=False),
         "metadata": None if new.metadata is None else json.dumps(new.metadata, ensure_ascii=False),
+        "decision": None if new.decision is None else json.dumps(new.decision, ensure_ascii=False),
     }
     statement = SUBMIT if new.key is None else SUBMIT_WITH_KEY
     if new.draft:

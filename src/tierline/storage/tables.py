@@ -308,6 +308,11 @@ job_requests = Table(
     Column("webhook_url", Text),
     Column("user_key", Text, comment="the caller's word for whom this is done: `user` in JSON"),
     Column("session_key", Text, comment="`session` in JSON"),
+    Column(
+        "decision",
+        JSON,
+        comment="why it began on its tier, as attempts.routing; null: its feature says it",
+    ),
     comment="what was asked, as it was asked",
 )
 

@@ -24,7 +24,7 @@ FAR = 4_000_000_000_000
 
 DEPENDS_ON_MORE = (
     *("GET /v1/batches", "GET /v1/batches/{batch_id}/parts", "GET /v1/jobs"),  # cursors
-    *("GET /v1/webhook-deliveries", "GET /v1/webhook-endpoints"),
+    *("GET /v1/decisions", "GET /v1/webhook-deliveries", "GET /v1/webhook-endpoints"),
     "POST /v1/drafts",
     "POST /v1/jobs",
     "POST /v1/jobs/{job_id}/feedback",  # `expected` fits the feature's output

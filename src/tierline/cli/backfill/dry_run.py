@@ -6,12 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from tierline.checks.schema import schema_check, told
-from tierline.cli.backfill.estimate import CHARACTERS_PER_TOKEN, TierEstimate, estimates
 from tierline.cli.backfill.progress import Progress
 from tierline.cli.backfill.reading import Reading
 from tierline.cli.backfill.sources import open_source
 from tierline.cli.backfill.state import Asked
 from tierline.cli.output import Col, line, print_json, print_table, usd
+from tierline.estimates import CHARACTERS_PER_TOKEN, TierEstimate, estimates
 from tierline.features import Feature
 from tierline.json_text import JSON
 from tierline.views import usd as exact

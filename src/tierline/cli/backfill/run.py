@@ -10,7 +10,6 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-from tierline.cli.backfill.estimate import models_without_price
 from tierline.cli.backfill.follow import Follower
 from tierline.cli.backfill.progress import Progress
 from tierline.cli.backfill.reading import Reading, Tell
@@ -21,6 +20,7 @@ from tierline.cli.backfill.sources import Source, open_source, stamp_of
 from tierline.cli.backfill.state import Batch, State, StateFile
 from tierline.cli.backfill.steady import Steady
 from tierline.errors import NotFound, UsageError
+from tierline.estimates import models_without_price
 from tierline.features import Feature
 from tierline.json_text import JSON
 from tierline.views import usd

@@ -1,0 +1,73 @@
+"""/v1/jobs/{id}/route and /v1/decisions: which tier was asked, and why."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api import schemas as shapes
+from api.auth import Read
+from api.bodies import Time, answer, aware
+from api.cursors import read_cursor, write_cursor
+from api.problems import Refused, documented
+from api.routes.jobs import JobId, read_job_id
+from api.state import Database
+from tierline.errors import NotFound
+from tierline.services.route import decisions_page, route_of
+from tierline.storage.accounts import account_named
+from tierline.storage.decisions import Filters
+
+router = APIRouter(tags=["routing"])
+
+MOST_JOBS = 200  # of a page
+
+
+@router.get(
+    "/v1/jobs/{job_id}/route",
+    summary="Why a job went where it went",
+    responses={
+        200: shapes.documented("Every decision about it, in order", "Route"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
+    """Policy, signals, threshold and reason of each, what came of it, and what else there was."""
+    return answer(route_of(connection, caller.account_id, read_job_id(job_id)))
+
+
+@router.get(
+    "/v1/decisions",
+    summary="List routing decisions, those of the newest jobs first",
+    responses={
+        200: shapes.documented("The decisions of a page of jobs", "DecisionPage"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_decisions(
+    caller: Read,
+    connection: Database,
+    feature: Annotated[str | None, Query(max_length=63)] = None,
+    tier: Annotated[str | None, Query(max_length=63)] = None,
+    policy: Annotated[str | None, Query(max_length=63)] = None,
+    reason: Annotated[
+        str | None, Query(max_length=200, description="stands in the decision's reason")
+    ] = None,
+    account: Annotated[
+        str | None, Query(max_length=63, description="another account's, for administrators")
+    ] = None,
+    since: Annotated[Time | None, Query(alias="from", description="of the submission")] = None,
+    until: Annotated[Time | None, Query(alias="to", description="not included")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_JOBS, description="jobs a page")] = 50,
+    cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
+) -> Response:
+    """Only the caller's account's own, unless an administrator names another."""
+    account_id = caller.account_id
+    if account is not None and account != caller.account:
+        if not caller.may("admin"):
+            raise Refused("forbidden", "another account's decisions need the scope admin")
+        found = account_named(connection, account)
+        if found is None:
+            raise NotFound(f"there is no account {account[:80]!r}")
+        account_id = found["id"]
+    filters = Filters(feature, tier, policy, reason, aware(since), aware(until))
+    made, before = decisions_page(connection, account_id, filters, read_cursor(cursor), limit)
+    return answer({"data": made, "next_cursor": None if before is None else write_cursor(before)})

@@ -1,0 +1,52 @@
+"""Reading a feature file's keys `routing`, `pinned` and `canary`."""
+
+from collections.abc import Mapping, Sequence
+
+from tierline.features.model import Canary, Routing, Tier
+from tierline.features.reading import Reading, near
+from tierline.json_text import JSON, short
+from tierline.yaml_lines import Path
+
+_ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_only")
+MOST_PINS = 1_000
+MOST_ACCOUNT = 63  # characters of an account's name
+LEAST_SHARE, MOST_SHARE = 0.0001, 0.9999
+
+
+def read_routing(
+    reading: Reading, top: Mapping[str, JSON], tiers: Sequence[Tier]
+) -> tuple[Routing, dict[str, str], Canary | None]:
+    """The policy, who is pinned to which tier, and the canary; problems are noted with their lines.
+
+    Jobs may only begin on tiers that the policy allows.
+    """
+    routing: Routing = reading.choice(top.get("routing", "slm_first"), ("routing",), _ROUTINGS)
+    names = [tier.name for tier in tiers]
+    allowed = {"slm_only": names[:1], "frontier_only": names[-1:]}.get(routing, names)
+
+    def tier_of(value: JSON, path: Path) -> str:
+        name = reading.text(value, path, 63)
+        if name and name not in names:
+            reading.problem(path, f"the feature has no tier {short(name)}{near(name, names)}")
+        elif name and name not in allowed:
+            reading.problem(path, f"routing {routing} never uses the tier {short(name)}")
+        return name
+
+    pinned: dict[str, str] = {}
+    if "pinned" in top:
+        path = ("pinned",)
+        if not isinstance(top["pinned"], dict) or len(top["pinned"]) > MOST_PINS:
+            reading.problem(path, f"must map at most {MOST_PINS:,} accounts to tiers")
+        else:
+            for account, value in top["pinned"].items():
+                reading.text(account, (*path, account), MOST_ACCOUNT)
+                pinned[account] = tier_of(value, (*path, account))
+    canary = None
+    if "canary" in top:
+        path = ("canary",)
+        item = reading.mapping(top["canary"], path, ("tier", "share"), ("tier", "share"))
+        if "tier" in item and "share" in item:
+            tier = tier_of(item["tier"], (*path, "tier"))
+            share = reading.number(item["share"], (*path, "share"), LEAST_SHARE, MOST_SHARE)
+            canary = Canary(tier, share)
+    return routing, pinned, canary

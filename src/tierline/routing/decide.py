@@ -1,0 +1,100 @@
+"""Where a job begins: which tier of its feature is tried first, and why.
+
+Pure, and the same for the same facts, whenever it is asked: a decision that is kept can be made
+again from what is kept with it. What happens after the first answer is `tierline.jobs.next_state`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tierline.features import Feature
+from tierline.json_text import JSON
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a job when it is taken in."""
+
+    account: str  # its name
+    key: str  # what its caller's jobs are told apart by: session, user, or its own id
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One routing decision."""
+
+    policy: str  # the feature's `routing`, or what went before it: pinned, canary
+    choice: str  # the tier's name
+    tier_index: int  # in the feature's whole list of tiers, as in jobs.tier_index
+    reason: str
+    signals: Mapping[str, JSON] = field(default_factory=dict)  # what the policy looked at
+    threshold: float | None = None  # what a signal was held against
+
+    def to_dict(self) -> dict[str, JSON]:
+        """As it is kept with the job."""
+        found: dict[str, JSON] = {
+            "policy": self.policy,
+            "choice": self.choice,
+            "reason": self.reason,
+            "signals": dict(self.signals),
+        }
+        if self.threshold is not None:
+            found["threshold"] = self.threshold
+        return found
+
+
+def varies(feature: Feature) -> bool:
+    """Whether jobs of `feature` begin on different tiers, so that each decision is kept."""
+    return bool(feature.pinned) or feature.canary is not None
+
+
+def first_tier(feature: Feature) -> Decision:
+    """The tier that a job of `feature` waits for unless something about the job says otherwise."""
+    index = feature.tiers.index(feature.allowed_tiers()[0])
+    reason = {
+        "slm_first": "the feature's first tier",
+        "slm_only": "the only tier that the feature allows",
+        "frontier_only": "the feature skips every tier but its last",
+    }[feature.routing]
+    return Decision(feature.routing, feature.tiers[index].name, index, reason)
+
+
+def decide(feature: Feature, facts: Facts) -> Decision:
+    """The tier that this job waits for: its account's pin, then the canary, then the first tier."""
+    signals: dict[str, JSON] = {}
+    if feature.pinned:
+        signals["account"] = facts.account
+    if feature.canary is not None:
+        signals["drawn"] = share_of(feature.name, facts.key)
+    return by_signals(feature, signals)
+
+
+def by_signals(feature: Feature, signals: Mapping[str, JSON]) -> Decision:
+    """The decision that these signals lead to; those of a kept decision lead to it again."""
+    pin = feature.pinned.get(signals.get("account", ""))
+    if pin is not None:
+        index = _index(feature, pin)
+        return Decision("pinned", pin, index, f"the account is pinned to {pin}", signals)
+    default = first_tier(feature)
+    canary = feature.canary
+    if canary is None:
+        return replace(default, signals=signals)
+    if signals["drawn"] < canary.share:
+        index = _index(feature, canary.tier)
+        reason = f"drawn for the canary, which takes {canary.share:.2%} of the traffic"
+        return Decision("canary", canary.tier, index, reason, signals, canary.share)
+    return replace(default, signals=signals, threshold=canary.share)
+
+
+def share_of(feature: str, key: str) -> float:
+    """A number from 0 to 1, the same for the same key: what makes a canary sticky.
+
+    With the feature's name in it, a caller that is a canary of one feature is not one of all.
+    """
+    digest = hashlib.sha256(f"{feature}\0{key}".encode()).digest()
+    return int.from_bytes(digest[:6]) / 2**48
+
+
+def _index(feature: Feature, tier: str) -> int:
+    return feature.tiers.index(feature.tier(tier))

@@ -1,0 +1,96 @@
+"""Routing decisions, read from the attempts that they led to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+_COLUMNS = """
+    j.seq, j.id AS job_id, v.name AS feature, v.version AS feature_version, j.status AS job_status,
+    j.tier_index, j.answer_attempt, j.unverified, j.attempts AS last_attempt,
+    a.number, a.tier, a.routing, a.started_at, a.verdict, a.reason, a.confidence, a.model
+"""
+
+_MATCHES = """
+    a.job_id = j.id
+    AND (%(tier)s::text IS NULL OR a.tier = %(tier)s)
+    AND (%(policy)s::text IS NULL OR a.routing ->> 'policy' = %(policy)s)
+    AND (%(reason)s::text IS NULL OR strpos(lower(a.routing ->> 'reason'), lower(%(reason)s)) > 0)
+"""
+
+# A page is of jobs, each with all of its decisions that match: none is cut in two.
+PAGE = f"""
+WITH page AS (
+    SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
+    WHERE j.account_id = %(account_id)s
+        AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
+        AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
+        AND (%(since)s::timestamptz IS NULL OR j.created_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR j.created_at < %(until)s)
+        AND EXISTS (SELECT FROM attempts a WHERE {_MATCHES})
+    ORDER BY j.seq DESC LIMIT %(limit)s
+)
+SELECT {_COLUMNS} FROM page j
+JOIN feature_versions v ON v.id = j.feature_version_id
+JOIN attempts a ON {_MATCHES}
+ORDER BY j.seq DESC, a.number
+"""
+
+OF_JOB = f"""
+SELECT {_COLUMNS} FROM jobs j
+JOIN feature_versions v ON v.id = j.feature_version_id
+JOIN attempts a ON a.job_id = j.id
+WHERE j.id = %s ORDER BY a.number
+"""
+
+BEGINNING = """
+SELECT v.name AS feature, v.version AS feature_version, v.document, j.status, j.created_at,
+    j.tier, j.attempts, r.decision, length(r.input::text) AS characters
+FROM jobs j
+JOIN feature_versions v ON v.id = j.feature_version_id
+JOIN job_requests r ON r.job_id = j.id
+WHERE j.id = %s AND j.account_id = %s
+"""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which of an account's decisions to list; None: any."""
+
+    feature: str | None = None
+    tier: str | None = None
+    policy: str | None = None
+    reason: str | None = None  # stands in the decision's reason, in any case
+    since: datetime | None = None  # of the job's submission
+    until: datetime | None = None  # not included
+
+
+def page(
+    connection: Connection[Any], account_id: int, filters: Filters, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """The decisions of up to `limit` jobs with `seq` below `before`, the newest jobs first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            PAGE, {**vars(filters), "account_id": account_id, "before": before, "limit": limit}
+        ).fetchall()
+
+
+def of_job(connection: Connection[Any], job_id: UUID) -> list[dict[str, Any]]:
+    """A job's decisions, in order."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(OF_JOB, (job_id,)).fetchall()
+
+
+def beginning(
+    connection: Connection[Any], account_id: int, job_id: UUID
+) -> Mapping[str, Any] | None:
+    """What a job began with; None when there is none or it is another account's.
+
+    `characters` is of its input as JSON text, null once that was removed.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(BEGINNING, (job_id, account_id)).fetchone()

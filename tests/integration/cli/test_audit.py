@@ -1,0 +1,62 @@
+"""`tierline audit` against a real API; no worker runs, so that its jobs wait."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from tests.integration.cli.conftest import Tierline
+
+
+@pytest.fixture
+def job(tierline: Tierline, feature: str) -> str:
+    ran = tierline("jobs", "submit", feature, "--input", '{"text": "Order ZK-1"}', "--json")
+    return str(json.loads(ran.out)["id"])
+
+
+def test_the_route_of_one_job(tierline: Tierline, job: str) -> None:
+    shown = tierline("audit", job)
+    assert shown.code == 0, shown.err
+    assert "the feature's first tier" in shown.out
+    assert "EXPECTED, AT MOST" in shown.out
+    found = json.loads(tierline("audit", job, "--json").out)
+    assert found["decisions"][0]["choice"] == "slm"
+    assert found["alternatives"][0]["tier"] == "slm"
+
+
+def test_decisions_as_table_csv_and_json(tierline: Tierline, job: str) -> None:
+    assert tierline("audit").out == "no decision yet\n"  # none of these jobs was taken
+    rows = list(csv.reader(io.StringIO(tierline("audit", "--csv").out)))
+    assert rows == [rows[0]]
+    assert rows[0][:3] == ["at", "job_id", "feature"]
+    assert json.loads(tierline("audit", "--json").out) == {"data": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--csv", "--json"), 2, "--csv or --json, not both"),
+        (("some-job", "--feature", "x"), 2, "takes no filters"),
+        (("no-such-job",), 1, "there is no job"),
+        (("--account", "nobody"), 1, "there is no account 'nobody'"),
+        (("--from", "yesterday"), 2, "must be a time such as"),
+    ],
+)
+def test_what_cannot_be_asked(
+    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    ran = tierline("audit", *arguments)
+    assert told in ran.err
+    assert ran.code == code
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_another_accounts_decisions_are_for_administrators(tierline: Tierline) -> None:
+    assert tierline("accounts", "create", "shop").code == 0
+    made = tierline("keys", "create", "--account", "shop", "--scope", "read", "--json")
+    key = json.loads(made.out)["key"]
+    assert tierline("audit", "--account", "shop").code == 0
+    refused = tierline("audit", "--account", "default", key=key)
+    assert refused.code == 1
+    assert "need the scope admin" in refused.err

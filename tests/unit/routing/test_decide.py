@@ -1,0 +1,80 @@
+"""Where a job begins, and that the same facts always lead to the same tier."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.rows import TWO_TIERS
+from tierline.features import Feature
+from tierline.features.parse import parse_feature
+from tierline.routing.decide import Facts, by_signals, decide, first_tier, share_of, varies
+
+
+def feature(more: str = "", name: str = "echo") -> Feature:
+    return parse_feature(TWO_TIERS.format(name=name) + more)
+
+
+PINNED = "pinned: {acme: frontier}\n"
+CANARY = "canary: {tier: frontier, share: 0.2}\n"
+
+
+@pytest.mark.parametrize(
+    ("routing", "choice", "index"),
+    [("slm_first", "slm", 0), ("slm_only", "slm", 0), ("frontier_only", "frontier", 1)],
+)
+def test_a_feature_alone_decides(routing: str, choice: str, index: int) -> None:
+    plain = feature(f"routing: {routing}\n")
+    found = decide(plain, Facts("acme", "k"))
+    assert (found.policy, found.choice, found.tier_index) == (routing, choice, index)
+    assert found == first_tier(plain)
+    assert not varies(plain)
+
+
+def test_a_pin_goes_before_all_else_and_holds_for_its_account() -> None:
+    both = feature(PINNED + CANARY)
+    assert varies(both)
+    for number in range(50):
+        found = decide(both, Facts("acme", f"k{number}"))
+        assert (found.policy, found.choice, found.tier_index) == ("pinned", "frontier", 1)
+    assert {decide(both, Facts("other", f"k{n}")).policy for n in range(50)} == {
+        "canary",
+        "slm_first",
+    }
+
+
+def test_a_canary_takes_its_share_and_the_same_callers_each_time() -> None:
+    some = feature(CANARY)
+    first = [decide(some, Facts("a", f"user-{number}")) for number in range(4_000)]
+    again = [decide(some, Facts("b", f"user-{number}")) for number in range(4_000)]
+    assert first == again
+    share = sum(one.choice == "frontier" for one in first) / 4_000
+    assert share == pytest.approx(0.2, abs=0.02)
+    for one in first:
+        assert one.threshold == 0.2
+        assert (one.choice == "frontier") is (one.signals["drawn"] < 0.2)
+
+
+def test_a_wider_canary_keeps_those_that_it_had() -> None:
+    narrow, wide = feature(CANARY), feature(CANARY.replace("0.2", "0.5"))
+    for number in range(500):
+        facts = Facts("a", f"user-{number}")
+        if decide(narrow, facts).choice == "frontier":
+            assert decide(wide, facts).choice == "frontier"
+
+
+def test_canaries_of_two_features_are_not_the_same_callers() -> None:
+    one = [share_of("one", f"k{n}") < 0.5 for n in range(1_000)]
+    other = [share_of("other", f"k{n}") < 0.5 for n in range(1_000)]
+    assert sum(a == b for a, b in zip(one, other, strict=True)) == pytest.approx(500, abs=60)
+
+
+@given(st.text(), st.text(), st.booleans(), st.booleans())
+def test_what_is_kept_leads_to_the_same_decision(
+    account: str, key: str, pinned: bool, canary: bool
+) -> None:
+    one = feature((PINNED if pinned else "") + (CANARY if canary else ""))
+    made = decide(one, Facts(account, key))
+    kept = json.loads(json.dumps(made.to_dict()))
+    assert by_signals(one, kept["signals"]).to_dict() == kept
