@@ -12,9 +12,9 @@ from api.bodies import answer
 from api.problems import Refused, documented
 from api.state import Database, Shared
 from tierline.errors import NotFound
+from tierline.estimates import prices_of
 from tierline.features import Feature
 from tierline.json_text import JSON
-from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services import models
 from tierline.services.apply_feature import Applied, apply_feature
 from tierline.storage import features, prices
@@ -120,7 +120,9 @@ def get_feature(
             "source": found.source,
             "document": dict(found.document),
             "fingerprint": found.fingerprint,
-            "prices": _prices(Feature.from_dict(found.document), prices.own_prices(connection)),
+            "prices": prices_of(
+                Feature.from_dict(found.document), prices.own_prices(connection), datetime.now(UTC)
+            ),
         }
     )
 
@@ -136,19 +138,6 @@ def get_feature(
 def list_models(_: Read, connection: Database) -> Response:
     """What is known of each, whether it can be asked as this process is set up, and its price."""
     return answer({"data": models.list_models(connection)})
-
-
-def _prices(feature: Feature, own: OwnPrices) -> dict[str, JSON]:
-    """By tier and model: the price in force now, null where nobody knows it."""
-    now = datetime.now(UTC)
-    return {
-        tier.name: {
-            str(model): None if price is None else price.to_dict()
-            for model in tier.models
-            for price in [price_of(model, Asked(now), tier.prices, own)]
-        }
-        for tier in feature.tiers
-    }
 
 
 def _feature_json(version: StoredVersion) -> dict[str, JSON]:

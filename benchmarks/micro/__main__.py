@@ -1,7 +1,7 @@
 """`python -m benchmarks.micro`: what the micro tier serves of BANKING77, and how its promises hold.
 
 A head on sentence embeddings is trained on one half of the training texts and calibrated on the
-other; the test texts are looked at once, at the end. Cost is of a micro answer at nothing against a
+other; no fit and no threshold sees a test text. Cost is of a micro answer at nothing against a
 frontier call for each text, so that what is saved is what is served. Then ten of the 77 intents are
 withheld from both halves, as if customers asked of things that nobody had thought of: about one
 test text in eight is then of a kind that was never seen. The promise is calibrated for a share of

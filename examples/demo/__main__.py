@@ -159,7 +159,9 @@ def _budget(
         )
     else:
         console.print(
-            f"estimate: {tokens} if every job escalates, about ${found.likely}; the demo cancels "
+            f"estimate: {tokens} if every job escalates, about ${found.likely} at "
+            "the standard rate, without caching, re-asks and the higher rates that some models "
+            "have for long prompts; the demo cancels "
             f"what is left once ${found.cap} is booked."
         )
     console.print("Ctrl-C stops it.")

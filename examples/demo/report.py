@@ -142,7 +142,8 @@ def _assumptions(
         f"Estimated: each job is taken to need there what the feature's escalated jobs needed. "
         f"Assumed prices: {reference} at its list price on {now:%Y-%m-%d}, "
         f"${price.input_usd_per_mtok} in and ${price.output_usd_per_mtok} out per million tokens; "
-        "the local first tier at $0 a token (its machine is in the model seconds)."
+        "the local first tier at $0 a token (its machine is in the model seconds). Left out: "
+        "caching, and the higher rates that some models have for long prompts."
     )
     if not second.paid:
         words += (

@@ -5,7 +5,6 @@ text is embedded: a process that embeds nothing pays nothing.
 """
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,18 +88,6 @@ class Embedder:
         mean = (states * weights).sum(axis=1) / weights.sum(axis=1)
         unit: Vectors = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         return unit
-
-
-_lock = threading.Lock()
-_shared: list[Embedder] = []
-
-
-def shared_embedder() -> Embedder:
-    """The process's one Embedder, made at the first call. Raises EmbeddingMissing."""
-    with _lock:
-        if not _shared:
-            _shared.append(Embedder())
-        return _shared[0]
 
 
 def _checked(ending: str, digest: str) -> Path:

@@ -7,10 +7,12 @@ of long prompts are not in it; a server that is paid by the time of its calls ha
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from tierline.features import Feature, ModelRef, Price, Tier
 from tierline.json_text import JSON
+from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.prompts import Message, answer_messages, step_messages
 from tierline.views import usd
 
@@ -29,6 +31,18 @@ class TierEstimate:
 
     def to_dict(self) -> dict[str, JSON]:
         return vars(self) | {"cost_usd": None if self.cost_usd is None else usd(self.cost_usd)}
+
+
+def prices_of(feature: Feature, own: OwnPrices, at: datetime) -> dict[str, JSON]:
+    """By tier and model: the price in force at that time, null where nobody knows it."""
+    return {
+        tier.name: {
+            str(model): None if price is None else price.to_dict()
+            for model in tier.models
+            for price in [price_of(model, Asked(at), tier.prices, own)]
+        }
+        for tier in feature.tiers
+    }
 
 
 def estimates(

@@ -125,7 +125,7 @@ def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty:
         return
     out = console()
     made = table(columns, rows)
-    if out.is_terminal and out.width < NARROW and out.measure(made).maximum > out.width:
+    if out.is_terminal and out.width < NARROW and _width(made) > out.width:
         width = max(len(column.title) for column in columns)
         for row in rows:
             for column, value in zip(columns, row, strict=True):
@@ -134,6 +134,14 @@ def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty:
             line()
         return
     out.print(made)
+
+
+def _width(made: "Table") -> int:
+    """The columns that a table would take if it had all that it wants."""
+    from rich.measure import Measurement
+
+    out = console()
+    return Measurement.get(out, out.options.update(width=UNBOUNDED), made).maximum
 
 
 def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:

@@ -18,6 +18,7 @@ from tierline.routing.replay import Recorded
 
 SIGNAL = "signal_"  # what a signal's column begins with
 MOST_PROBLEMS = 20
+LARGEST = 1e12  # of a number; sums of squares of larger ones are no numbers any more
 _SIDES = ("weak", "strong")
 
 
@@ -157,4 +158,6 @@ def _number(name: str, cell: str) -> float:
         raise ValueError(f"{name} is {cell[:40]!r}, not a number") from None
     if not math.isfinite(value):
         raise ValueError(f"{name} is {cell[:40]!r}, not a finite number")
+    if abs(value) > LARGEST:
+        raise ValueError(f"{name} is {cell[:40]!r}: at most {LARGEST:g}")
     return value

@@ -65,7 +65,10 @@ def area(points: Sequence[Point], weak_only: Point, strong_only: Point) -> float
     """
     low, high = weak_only.cost, strong_only.cost
     if high <= low:
-        raise ValueError("the strong tier costs no more than the weak one")
+        raise ValueError(
+            f"the strong tier costs no more than the weak one ({high:g} and {low:g} a request on "
+            "average): there is nothing to save"
+        )
     ordered = sorted(points, key=lambda one: (one.cost, one.quality))
     inside = [(max(one.cost, low), one.quality) for one in ordered if one.cost < high]
     beyond = [one for one in ordered if one.cost >= high]

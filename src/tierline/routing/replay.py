@@ -4,7 +4,7 @@ Everything is cross-fitted: the outcomes are cut into folds, and each fold is de
 fitted on one half of the others and calibrated on the other half.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tierline.routing import rankers
@@ -13,7 +13,7 @@ from tierline.routing.calibration import Calibrated, Scored, calibrate, grid
 from tierline.routing.combination import CannotLearn, Signals
 from tierline.routing.complexity import text_signals
 from tierline.routing.curves import Outcome, Point, area, curve, point
-from tierline.routing.rankers import Ranker
+from tierline.routing.rankers import Ranker, Scorer
 from tierline.vectors import Vectors
 
 FOLDS = 5
@@ -148,7 +148,7 @@ class _Cut:
         """Each outcome's score by what was fitted on the other folds."""
         scores = [0.0] * self.count
         for judged, fitting, others in self.parts:
-            for index, score in zip(judged, ranker([*fitting, *others], judged), strict=True):
+            for index, score in zip(judged, ranker([*fitting, *others])(judged), strict=True):
                 scores[index] = score
         return scores
 
@@ -161,7 +161,7 @@ def _promise(
     thresholds: list[float | None] = []
     missing: list[int] = []
     for judged, fitting, calibrating in cut.parts:
-        found, judge = calibrate_on(ranker, right, fitting, calibrating, max_error, confidence)
+        found, judge = _calibrate_on(ranker, right, fitting, calibrating, max_error, confidence)
         thresholds.append(found.chosen.threshold if found.chosen else None)
         if found.missing is not None:
             missing.append(found.missing)
@@ -172,14 +172,14 @@ def _promise(
     return Served(served, errors, tuple(thresholds), max(missing, default=None))
 
 
-def calibrate_on(
+def _calibrate_on(
     ranker: Ranker,
     right: Sequence[bool],
     fitting: Sequence[int],
     calibrating: Sequence[int],
     max_error: float,
     confidence: float,
-) -> tuple[Calibrated, Callable[[Sequence[int]], list[float]]]:
+) -> tuple[Calibrated, Scorer]:
     """A threshold chosen on `calibrating` for scores fitted on `fitting`, and those scores.
 
     The sequence of thresholds and its start are planned on scores of `fitting` that were fitted on
@@ -189,15 +189,16 @@ def calibrate_on(
     planned = [
         Scored(score, not right[index])
         for half, others in ((first, second), (second, first))
-        for index, score in zip(half, ranker(others, half), strict=True)
+        for index, score in zip(half, ranker(others)(half), strict=True)
     ]
+    fitted = ranker(fitting)
     tested = [
         Scored(score, not right[index])
-        for index, score in zip(calibrating, ranker(fitting, calibrating), strict=True)
+        for index, score in zip(calibrating, fitted(calibrating), strict=True)
     ]
     thresholds = grid([one.score for one in planned])
     found = calibrate(tested, thresholds, max_error, confidence, planned_on=planned)
-    return found, lambda indexes: ranker(fitting, indexes)
+    return found, fitted
 
 
 def _fixed(

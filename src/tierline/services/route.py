@@ -9,11 +9,11 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.errors import NotFound
-from tierline.estimates import estimates
+from tierline.estimates import estimates, prices_of
 from tierline.features import Feature
 from tierline.jobs import TERMINAL
 from tierline.json_text import JSON
-from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.pricing import OwnPrices
 from tierline.routing.decide import first_tier
 from tierline.storage import decisions
 from tierline.storage.prices import own_prices
@@ -132,14 +132,7 @@ def _alternatives(
     At most: of an answer as long as the tier allows. Null where a price is unknown, and for all
     once the input was removed.
     """
-    prices = {
-        tier.name: {
-            str(model): None if price is None else price.to_dict()
-            for model in tier.models
-            for price in [price_of(model, Asked(at), tier.prices, own)]
-        }
-        for tier in feature.tiers
-    }
+    prices = prices_of(feature, own, at)
     return [
         {
             "tier": one.tier,

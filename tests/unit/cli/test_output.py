@@ -80,3 +80,32 @@ def test_what_stands_in_a_cell_is_never_markup(capsys: pytest.CaptureFixture[str
 def test_no_rows_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([Col("A")], [], empty="no jobs")
     assert capsys.readouterr().out == "no jobs\n"
+
+
+@pytest.mark.parametrize(("width", "blocks"), [(40, True), (59, True), (80, False)])
+def test_a_table_that_a_narrow_terminal_cannot_hold_becomes_blocks(
+    width: int,
+    blocks: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from rich.console import Console
+
+    narrow = Console(force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr(output, "console", lambda: narrow)
+    row = [f"value-{number}" for number in range(7)]
+    print_table([Col(f"TITLE{number}", "right") for number in range(7)], [row], empty="none")
+    lines = capsys.readouterr().out.splitlines()
+    assert ("TITLE3  value-3" in lines) is blocks
+    assert all(len(line) <= width for line in lines)
+
+
+def test_a_table_that_fits_a_narrow_terminal_stays_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    narrow = Console(force_terminal=True, width=40, color_system=None)
+    monkeypatch.setattr(output, "console", lambda: narrow)
+    print_table([Col("A"), Col("B")], [("x", "y")], empty="none")
+    assert capsys.readouterr().out.splitlines()[0].split() == ["A", "B"]
