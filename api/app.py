@@ -20,6 +20,7 @@ from api.rates import Rates
 from api.routes import (
     accounts,
     batches,
+    calibrations,
     content,
     decisions,
     drafts,
@@ -40,7 +41,7 @@ from tierline.storage.engine import create_pool
 from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
 
 ROUTES = (
-    *(jobs, content, decisions, batches, features, drafts, prices, reports),
+    *(jobs, content, decisions, calibrations, batches, features, drafts, prices, reports),
     *(webhook_endpoints, accounts, probes),
 )
 NAME = "api"

@@ -28,6 +28,7 @@ from tierline.errors import (
     Unavailable,
     UsageError,
 )
+from tierline.services.calibrate import NotEnoughData
 from tierline.services.submit import KeyReused, UnknownFeature
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,6 +45,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "method-not-allowed": (405, "The method is not allowed here"),
     "body-too-slow": (408, "The body did not arrive in time"),
     "conflict": (409, "The state does not allow this"),
+    "not-enough-data": (409, "There is too little to go by yet"),
     "body-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The content type is not taken"),
     "invalid": (422, "The request does not fit"),
@@ -129,6 +131,8 @@ def of_error(error: Exception) -> Response:
             return problem("invalid", error.message, error.problems)
         case NotFound():
             return problem("not-found", error.message)
+        case NotEnoughData():
+            return problem("not-enough-data", error.message)
         case Conflict():
             return problem("conflict", error.message)
         case Forbidden():

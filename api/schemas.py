@@ -41,6 +41,7 @@ def ref(name: str) -> Schema:
 _TEXT: Schema = {"type": "string"}
 _INT: Schema = {"type": "integer"}
 _BOOL: Schema = {"type": "boolean"}
+_NUMBER: Schema = {"type": "number"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _WHEN = _nullable("string", format="date-time")
 _USD: Schema = {"type": "string", "description": "USD, a decimal", "examples": ["0.00042"]}
@@ -192,11 +193,75 @@ COMPONENTS: Mapping[str, Schema] = {
         verdict=_nullable("string"),
         verdict_reason=_nullable("string"),
         confidence=_nullable("number"),
+        calibration_id=_nullable("string", description="whose threshold the confidence met"),
+        confidence_threshold=_nullable("number", description="… and what that was"),
+        confidence_signals={
+            "type": ["object", "null"],
+            "description": "of an answer whose confidence is calibrated",
+        },
         outcome=_nullable(
             "string", description="served, escalated, tried_again, failed, …; null: still open"
         ),
     ),
     "DecisionPage": _list("Decision"),
+    "OutcomeCount": _object(
+        feature=_TEXT,
+        tier=_TEXT,
+        models=_nullable("string", description="who answered; null: no outcome yet"),
+        outcomes={"type": "integer", "description": "new ones that have a reference"},
+        missing={"type": "integer", "description": "more that are needed at the very least"},
+        reference_models={"type": "array", "items": _TEXT},
+        attempt={"type": "integer", "description": "the next calibration's, from 1"},
+    ),
+    "Calibration": _object(
+        id=_TEXT,
+        feature=_TEXT,
+        tier=_TEXT,
+        state={
+            "type": "string",
+            "enum": [
+                *("in_force", "nothing_promised", "superseded", "withdrawn"),
+                "of_another_version",
+            ],
+        },
+        models={"type": "string", "description": "who answered: it holds for no other"},
+        attempt={"type": "integer", "description": "of this prompt, these checks and models"},
+        reference={"type": "string", "enum": ["model", "human"]},
+        reference_models={
+            "type": "array",
+            "items": _TEXT,
+            "description": "whose answers it was compared with: errors are disagreement with them",
+        },
+        max_error={"type": "number", "description": "promised, of what is served"},
+        confidence=_NUMBER,
+        tested_at={"type": "number", "description": "the confidence of its test"},
+        threshold=_nullable("number", description="null: nothing can be promised, all escalates"),
+        samples={"type": "integer", "description": "outcomes that it was tested on"},
+        served=_nullable("integer", description="of those, at the threshold"),
+        errors=_nullable("integer", description="of the served"),
+        bound=_nullable("number", description="the highest error rate that this leaves possible"),
+        coverage={"type": "number", "description": "the share that is served"},
+        fitted={"type": "integer", "description": "other outcomes, that the score was learned on"},
+        signals={
+            "type": "array",
+            "items": _TEXT,
+            "description": "that the score was learned from; empty: it is the one signal alone",
+        },
+        why_not_learned=_nullable("string"),
+        tested={
+            "type": "array",
+            "description": "thresholds in the order tested",
+            "items": _object(threshold=_NUMBER, served=_INT, errors=_INT, bound=_NUMBER),
+        },
+        by_label={
+            "type": "array",
+            "items": _object(label=_TEXT, samples=_INT, served=_INT, errors=_INT),
+        },
+        created_at=_TIME,
+        withdrawn_at=_WHEN,
+        withdrawn_reason=_nullable("string"),
+    ),
+    "CalibrationList": _list("Calibration"),
     "Route": _object(
         job_id=_ID,
         feature=_TEXT,

@@ -30,6 +30,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     finish_reason: str = "stop"
     refusal: str | None = None
+    model: str | None = None  # the exact id that it tells
     usage: Mapping[str, Any] | None = field(
         default_factory=lambda: {"prompt_tokens": 100, "completion_tokens": 10}
     )
@@ -190,7 +191,7 @@ def completion(call: Call, reply: Reply) -> bytes:
         {
             "id": f"chatcmpl-{call.id}",
             "object": "chat.completion",
-            "model": f"{call.model}-2026",
+            "model": reply.model or f"{call.model}-2026",
             "choices": [choice],
             "usage": reply.usage,
         }

@@ -127,3 +127,22 @@ def status_of(connection: Connection, job_id: UUID) -> str:
     row = connection.execute("SELECT status FROM jobs WHERE id = %s", (job_id,)).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def add_calibration(connection: Connection, feature: str, fingerprint: str | None = None) -> int:
+    """A calibration of a feature that serves everything; its id."""
+    document = {
+        **{"learned": False, "why_not": "a test's own", "fitted": 0, "tested_at": 0.95},
+        "combination": {"intercept": 0.0, "terms": {}},
+        **{"tested": [], "by_label": {}},
+    }
+    row = connection.execute(
+        "INSERT INTO calibrations (feature, tier, recipe, fingerprint, models, attempt, reference,"
+        " reference_models, max_error, confidence, threshold, samples, served, errors, bound,"
+        " first_seq, last_seq, document)"
+        " VALUES (%s, 'slm', 'none', %s, 'openai:small', 1, 'model', '{}', 0.03, 0.95, 0.0, 100,"
+        " 100, 0, 0.03, 0, 0, %s) RETURNING id",
+        (feature, fingerprint or str(new_id()), json.dumps(document)),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -79,6 +79,12 @@ class LabelScores:
     confidence: float  # 0..1, of `best`; 0 when no label's token was among those reported
     scores: Mapping[str, float]  # every label's share, summing to 1 (or all 0)
 
+    @property
+    def margin(self) -> float:
+        """How far `best` stands before the next label, 0..1."""
+        others = (share for label, share in self.scores.items() if label != self.best)
+        return self.confidence - max(others, default=0.0)
+
 
 def closed_set(output_schema: Mapping[str, JSON]) -> LabelSet | None:
     """The labels of a string enum, or of an object whose one required property is one."""

@@ -52,6 +52,11 @@ _ENTRIES = {
     ),
     "prices": _Entry("tierline.cli.prices", "app", "List and set your own prices of models."),
     "audit": _Entry("tierline.cli.audit", "audit", "Which tier was asked, and why, job by job."),
+    "calibrate": _Entry(
+        "tierline.cli.calibrate",
+        "calibrate",
+        "Find the threshold that keeps a promise, on a feature's own outcomes.",
+    ),
     "replay": _Entry(
         "tierline.cli.replay",
         "replay",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tierline.errors import InvalidInput, Problem, UsageError
+from tierline.features.comparison import Comparison
 from tierline.json_text import JSON, NotJson, parse_json
-from tierline.routing.comparison import Comparison
 from tierline.routing.curves import Outcome
 from tierline.routing.replay import Recorded
 

@@ -7,8 +7,8 @@ import typer
 
 from tierline.cli.options import Json
 from tierline.errors import TierlineError, UsageError
+from tierline.features.comparison import Comparison, Kind
 from tierline.json_text import JSON
-from tierline.routing.comparison import Comparison, Kind
 
 if TYPE_CHECKING:
     from tierline.routing.replay import Policy, Replay

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, Literal, cast
 
 from tierline.features.cases import Case
+from tierline.features.comparison import Comparison
 from tierline.features.retention import Retention
 from tierline.features.task import Check, Example, Step, is_plain_text
 from tierline.json_text import JSON, canonical_json
@@ -23,6 +24,7 @@ Signal = Literal["label_logprob", "agreement"]
 
 CLASS = "class"  # in a provider's place: any model of that class, chosen when it is applied
 DEEPER_LABEL = "running deeper analysis…"  # what a caller is shown while a later tier works
+CALIBRATED = "calibrated"  # in a threshold's place: the one that a calibration found
 SAMPLE_TEMPERATURE = 0.7  # samples at 0 would be one answer repeated
 
 
@@ -60,17 +62,28 @@ class Confidence:
     """How sure a tier must be of an answer that passed every other check."""
 
     signal: Signal
-    threshold: float  # 0..1: the label's probability, or the share of samples that agree
+    threshold: float | None  # 0..1: the label's probability, or the share of samples that agree;
+    # None: of a score learned from all signals, where a calibration found it
     samples: int | None = None  # agreement: answers drawn, the first included
     temperature: float | None = None  # agreement: of the samples; above 0
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether a calibration says what is sure enough; without one in force, nothing is."""
+        return self.threshold is None
 
     def to_dict(self) -> dict[str, JSON]:
         return _without_none(
             signal=self.signal,
-            threshold=self.threshold,
+            threshold=CALIBRATED if self.threshold is None else self.threshold,
             samples=self.samples,
             temperature=self.temperature,
         )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "Confidence":
+        threshold = data["threshold"]
+        return cls(**{**data, "threshold": None if threshold == CALIBRATED else threshold})
 
 
 @dataclass(frozen=True)
@@ -161,11 +174,19 @@ class Feature:
     cases: tuple[Case, ...] = ()  # what a version is tested by
     retention: Retention | None = None  # None: what its jobs hold is kept for good
     residency: tuple[str, ...] = ()  # regions in which its models may run; empty: anywhere
+    comparison: Comparison | None = None  # whether two answers say the same: see compared_by
 
     @property
     def plain_text(self) -> bool:
         """Whether the answer is text as the model wrote it, not JSON."""
         return is_plain_text(self.output_schema)
+
+    @property
+    def compared_by(self) -> Comparison:
+        """How two answers are compared; unless the feature says it, text without regard to case
+        and blanks, anything else exactly.
+        """
+        return self.comparison or Comparison("normalised" if self.plain_text else "exact")
 
     def allowed_tiers(self) -> tuple[Tier, ...]:
         """The tiers that the routing leaves, in order; frontier_only leaves the last."""
@@ -191,11 +212,17 @@ class Feature:
         return None
 
     def only(self, name: str) -> "Feature":
-        """The feature with one of its tiers alone, bound by what binds it now. Raises KeyError."""
+        """The feature with one of its tiers alone, bound by what binds it now. Raises KeyError.
+
+        A calibration's threshold is there to decide about escalating and binds nothing here.
+        """
         tier = self.tier(name)
+        bound = self.confidence_of(tier)
+        if bound is not None and bound.calibrated:
+            bound = replace(bound, threshold=0.0)
         return replace(
             self,
-            tiers=(replace(tier, confidence=self.confidence_of(tier)),),
+            tiers=(replace(tier, confidence=bound),),
             confidence=None,
             routing="slm_only",
             pinned={},
@@ -257,6 +284,8 @@ class Feature:
             found["retention"] = self.retention.to_dict()
         if self.residency:
             found["residency"] = list(self.residency)
+        if self.comparison is not None:
+            found["comparison"] = self.comparison.to_dict()
         return found
 
     @classmethod
@@ -282,6 +311,7 @@ class Feature:
             cases=tuple(Case.from_dict(item) for item in data.get("cases", ())),
             retention=Retention.from_dict(data["retention"]) if "retention" in data else None,
             residency=tuple(data.get("residency", ())),
+            comparison=Comparison.from_dict(data["comparison"]) if "comparison" in data else None,
         )
 
     def answers_on(self, tier: Tier) -> int:
@@ -305,7 +335,7 @@ def _examples(data: JSON) -> tuple[Example, ...]:
 
 
 def _confidence(data: Mapping[str, Any] | None) -> Confidence | None:
-    return None if data is None else Confidence(**data)
+    return None if data is None else Confidence.from_dict(data)
 
 
 def _without_none(**values: JSON) -> dict[str, JSON]:

@@ -12,6 +12,7 @@ from tierline.features.cases import Case
 from tierline.features.model import Feature, OnBlocked
 from tierline.features.parse_cases import read_cases
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
+from tierline.features.parse_comparison import read_comparison
 from tierline.features.parse_retention import read_retention
 from tierline.features.parse_routing import read_routing
 from tierline.features.parse_tiers import (
@@ -19,6 +20,7 @@ from tierline.features.parse_tiers import (
     read_status_labels,
     read_tiers,
     refuse_doubtful_joins,
+    refuse_uncalibratable,
     refuse_unscorable,
 )
 from tierline.features.reading import Reading
@@ -36,7 +38,7 @@ _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
     *("routing", "pinned", "canary", "status_label", "on_blocked", "retention", "residency"),
-    "cases",
+    *("cases", "comparison"),
 )
 
 _BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
@@ -117,8 +119,14 @@ def _read(
         cases=cases,
         retention=read_retention(reading, top["retention"]) if "retention" in top else None,
         residency=_residency(reading, top["residency"]) if "residency" in top else (),
+        comparison=(
+            read_comparison(reading, top["comparison"], output_schema)
+            if "comparison" in top
+            else None
+        ),
     )
     refuse_doubtful_joins(reading, feature)
+    refuse_uncalibratable(reading, feature)
     return feature
 
 

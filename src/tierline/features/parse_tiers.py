@@ -9,6 +9,7 @@ from tierline.catalogue import CLASSES
 from tierline.checks.labels import closed_set, indistinct
 from tierline.checks.schema import Schema
 from tierline.features.model import (
+    CALIBRATED,
     SAMPLE_TEMPERATURE,
     Confidence,
     Feature,
@@ -169,7 +170,9 @@ def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | N
     if "signal" not in item or "threshold" not in item:
         return None
     signal = reading.choice(item["signal"], (*path, "signal"), ("label_logprob", "agreement"))
-    threshold = reading.number(item["threshold"], (*path, "threshold"), 0, 1)
+    threshold = None
+    if item["threshold"] != CALIBRATED:
+        threshold = _threshold(reading, item["threshold"], (*path, "threshold"))
     if signal == "label_logprob":
         for key in ("samples", "temperature"):
             if key in item:
@@ -189,6 +192,13 @@ def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | N
             f"give a temperature above 0, or leave it out for {SAMPLE_TEMPERATURE}",
         )
     return Confidence("agreement", threshold, samples, temperature)
+
+
+def _threshold(reading: Reading, value: JSON, path: Path) -> float:
+    if isinstance(value, str):
+        reading.problem(path, f"must be 0 to 1, or the word {CALIBRATED}, not {short(value)}")
+        return 0.0
+    return reading.number(value, path, 0, 1)
 
 
 def _read_prices(
@@ -262,6 +272,31 @@ def refuse_unscorable(
             )
         elif (fault := indistinct(labels)) is not None:
             reading.problem((*path, "signal"), fault)
+
+
+def refuse_uncalibratable(reading: Reading, feature: Feature) -> None:
+    """A calibration is of what reaches the first tier, and what it doubts goes to a later one."""
+    allowed = feature.allowed_tiers()
+    for tier in allowed:
+        confidence = feature.confidence_of(tier)
+        if confidence is None or not confidence.calibrated:
+            continue
+        index = feature.tiers.index(tier)
+        own: Path = ("tiers", index, "confidence") if tier.confidence else ("confidence",)
+        path = (*own, "threshold")
+        if len(allowed) == 1:
+            reading.problem(
+                path,
+                f"{CALIBRATED} needs a later tier, which answers what is not sure enough, and "
+                f"what is compared with; routing {feature.routing} leaves the tier "
+                f"{short(tier.name)} alone",
+            )
+        elif tier is not allowed[0]:
+            reading.problem(
+                path,
+                f"only the first tier can be {CALIBRATED}: what reaches the tier "
+                f"{short(tier.name)} changes with the tiers before it; give it a number of its own",
+            )
 
 
 def refuse_doubtful_joins(reading: Reading, feature: Feature) -> None:

@@ -5,7 +5,7 @@ Reads and writes nothing but through the attempt's CallBook.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tierline.causes import Cause
@@ -43,6 +43,7 @@ class Answered:
     judgement: Judgement
     model: str  # the exact model that answered
     confidence: float | None = None  # 0 to 1, where the feature asks for it
+    signals: Mapping[str, float] = field(default_factory=dict)  # of a confidence that is calibrated
     failed_step: str | None = None  # the text and verdict are this step's, not the answer's
 
 
@@ -107,13 +108,20 @@ class Answering:
             if sample.judgement.verdict is Verdict.PASSED:
                 good.append(sample)
             outputs = [one.judgement.output for one in good]
+            if wanted.threshold is None:
+                continue  # a signal that stopped early would say less the surer it is
             if decided(outputs, most - len(samples), most, wanted.threshold):
                 break  # the rest would cost, and change nothing
         if not good:
             return replace(samples[0], confidence=0.0)
         index, share = agreement(outputs)
-        agreeing = round(share * len(good))
-        return _sure_enough(replace(good[index], confidence=agreeing / most), wanted)
+        agreed = round(share * len(good)) / most
+        answered = replace(
+            good[index],
+            confidence=agreed,
+            signals={"agreement": agreed, "passed": len(good) / most},
+        )
+        return _sure_enough(answered, wanted)
 
     def _by_labels(
         self,
@@ -141,6 +149,7 @@ class Answering:
             judgement=replace(judgement, output=output),
             model=completion.model,
             confidence=scores.confidence,
+            signals={"label_logprob": scores.confidence, "label_margin": scores.margin},
         )
         return _sure_enough(answered, wanted)
 
@@ -243,6 +252,7 @@ def _sure_enough(answered: Answered, wanted: Confidence) -> Answered:
     if (
         judgement.verdict is not Verdict.PASSED
         or confidence is None
+        or wanted.threshold is None  # weighed by its calibration: services.calibrated
         or confidence >= wanted.threshold
     ):
         return answered

@@ -20,6 +20,7 @@ from tierline.prompts import Message
 from tierline.providers import Completion, CompletionRequest, provider
 from tierline.providers.types import CallFailed, Usage
 from tierline.retries import decisive
+from tierline.routing.fingerprint import answerer
 from tierline.services.admission import Admission, Ticket
 from tierline.services.prices import BOOK
 from tierline.services.trace import Trace
@@ -64,7 +65,7 @@ class CallBook:
         self._failures: list[CallFailed] = []
         self._deadline = None if taken.remaining_s is None else time.monotonic() + taken.remaining_s
         self._open: Settlement | None = None
-        self._answered = False
+        self._answerers: set[str] = set()
         self._may_wait_s = MOST_WAIT_S
 
     @property
@@ -81,6 +82,11 @@ class CallBook:
             cost_usd=NOTHING,
             error="not sent",
         )
+
+    @property
+    def answerers(self) -> frozenset[str]:
+        """Who answered its calls so far."""
+        return frozenset(self._answerers)
 
     @property
     def maybe_billed(self) -> int:
@@ -145,7 +151,7 @@ class CallBook:
         if (
             failure.cause is not Cause.RATE_LIMITED
             or wait_s is None
-            or not self._answered
+            or not self._answerers
             or self.maybe_billed
             or wait_s > self._may_wait_s
         ):
@@ -207,7 +213,7 @@ class CallBook:
                 error="internal error",
             )
             raise
-        self._answered = True
+        self._answerers.add(answerer(str(model), completion.model))
         usage = completion.usage or NOT_REPORTED
         asked = Asked(asked_at, completion.service_tier, completion.model)
         price = price_of(model, asked, self._tier.prices, own)

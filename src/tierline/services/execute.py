@@ -28,6 +28,7 @@ from tierline.recent import Recent
 from tierline.scheduling import backoff_s
 from tierline.services.admission import Admission
 from tierline.services.answer import Answering
+from tierline.services.calibrated import Calibrations
 from tierline.services.calls import MOST_WAIT_S, CallBook
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.settle import settle
@@ -81,9 +82,11 @@ class Executor:
     _answering: Answering = field(default_factory=Answering)
     _features: Recent[int, Feature] = field(default_factory=lambda: Recent(MOST_FEATURES))
     admission: Admission = field(init=False)
+    _calibrations: Calibrations = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
+        self._calibrations = Calibrations(self.pool)
 
     def run(self, job_id: UUID) -> None:
         """Run one attempt at the job, if it is there to be taken; a hint too many does nothing."""
@@ -165,6 +168,22 @@ class Executor:
             prior = PriorFailure(earlier.tier, earlier.verdict, earlier.reason, earlier.text)
         try:
             answered = self._answering.answer(book, feature, tier, taken.input, prior)
+            weighed = None
+            confidence = feature.confidence_of(tier)
+            if (
+                confidence is not None
+                and confidence.calibrated
+                and answered.judgement.verdict is Verdict.PASSED
+            ):
+                answered, weighed = self._calibrations.weigh(
+                    answered,
+                    feature,
+                    tier,
+                    taken.input,
+                    book.answerers,
+                    taken.job_id,
+                    self._keep_on,
+                )
         except CallFailed as failure:
             wait_s = failure.retry_after_s
             if wait_s is None:
@@ -208,6 +227,7 @@ class Executor:
             understood=judgement.verdict in UNDERSTOOD and answered.failed_step is None,
             repaired=judgement.repaired,
             confidence=answered.confidence,
+            weighed=None if taken.draft else weighed,
         )
         if judgement.verdict is Verdict.PASSED:
             return Passed(), ended

@@ -84,6 +84,9 @@ def decision_json(row: Row, outcome: str | None) -> dict[str, JSON]:
         "verdict": row["verdict"],
         "verdict_reason": row["reason"],
         "confidence": row["confidence"],
+        "calibration_id": None if row["calibration_id"] is None else str(row["calibration_id"]),
+        "confidence_threshold": row["confidence_threshold"],
+        "confidence_signals": row["confidence_signals"],
         "outcome": outcome,
     }
 
@@ -98,7 +101,12 @@ def _waiting(job_id: UUID, began: Row, first: Mapping[str, JSON]) -> dict[str, J
         "started_at": began["created_at"],
         "routing": first,
         "tier": began["tier"],
-        **dict.fromkeys(("model", "verdict", "reason", "confidence")),
+        **dict.fromkeys(
+            (
+                *("model", "verdict", "reason", "confidence"),
+                *("calibration_id", "confidence_threshold", "confidence_signals"),
+            )
+        ),
     }
     return decision_json(row, None if began["status"] not in TERMINAL else began["status"])
 

@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from tierline.jobs import Status, Transition
 from tierline.queues import lane
+from tierline.storage.calibrations import Weighed, parameters_of
 from tierline.storage.deliveries import HOOKED_SQL
 from tierline.verdicts import CHECK_FAILURES, Verdict
 
@@ -101,6 +102,7 @@ class Ended:
     repaired: bool | None = None
     confidence: float | None = None
     trace: Any = None  # JSON, of a draft's job: its calls' messages and texts
+    weighed: Weighed | None = None  # where the tier's confidence is calibrated
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ _BOOK = """
 SETTLE_AND_BOOK = f"WITH settled AS ({_SETTLE}) {_BOOK}"
 
 # The settlement stands outside the fence: a call that was made is paid for, whoever holds the job.
-FINISH = f"""
+_FINISH = f"""
 WITH done AS (
     UPDATE jobs j SET
         status = %(status)s, tier_index = %(tier_index)s, tier = %(tier)s, queue = %(queue)s,
@@ -230,8 +232,21 @@ WITH done AS (
     SELECT done.id, %(attempt)s, %(text)s, %(output)s::json, %(trace)s::json FROM done
     WHERE %(text)s::text IS NOT NULL
 ), settled AS ({_SETTLE})
-SELECT count(*) FROM done
 """
+
+_WEIGHED = """, weighed AS (
+    INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals, score,
+        calibration_id, served, inclusion, drawn)
+    SELECT done.id, %(attempt)s, %(o_feature)s, %(o_recipe)s, %(o_fingerprint)s, %(o_models)s,
+        %(o_signals)s::json, %(o_score)s, %(o_calibration_id)s, %(o_served)s, %(o_inclusion)s,
+        %(o_drawn)s
+    FROM done
+)
+"""
+_APPLIED = "SELECT count(*) FROM done"
+
+FINISH = _FINISH + _APPLIED
+FINISH_WEIGHED = _FINISH + _WEIGHED + _APPLIED
 
 STANDING = f"""
 SELECT j.status, j.claim_token, j.cancel_requested_at IS NOT NULL AS cancel_requested,
@@ -317,7 +332,7 @@ def finish(
     """
     after = transition.job
     row = connection.execute(
-        FINISH,
+        FINISH if ended.weighed is None else FINISH_WEIGHED,
         {
             "job_id": taken.job_id,
             "token": taken.token,
@@ -352,6 +367,7 @@ def finish(
             "output": json.dumps(ended.output) if ended.understood else None,
             "trace": None if ended.trace is None else json.dumps(ended.trace),
             **settled.parameters(),
+            **parameters_of(ended.weighed),
         },
     ).fetchone()
     return row is not None and row[0] == 1

@@ -12,7 +12,13 @@ from psycopg.rows import dict_row
 _COLUMNS = """
     j.seq, j.id AS job_id, v.name AS feature, v.version AS feature_version, j.status AS job_status,
     j.tier_index, j.answer_attempt, j.unverified, j.attempts AS last_attempt,
-    a.number, a.tier, a.routing, a.started_at, a.verdict, a.reason, a.confidence, a.model
+    a.number, a.tier, a.routing, a.started_at, a.verdict, a.reason, a.confidence, a.model,
+    o.signals AS confidence_signals, o.calibration_id, c.threshold AS confidence_threshold
+"""
+
+_WEIGHED = """
+LEFT JOIN outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
+LEFT JOIN calibrations c ON c.id = o.calibration_id
 """
 
 _MATCHES = """
@@ -37,6 +43,7 @@ WITH page AS (
 SELECT {_COLUMNS} FROM page j
 JOIN feature_versions v ON v.id = j.feature_version_id
 JOIN attempts a ON {_MATCHES}
+{_WEIGHED}
 ORDER BY j.seq DESC, a.number
 """
 
@@ -44,6 +51,7 @@ OF_JOB = f"""
 SELECT {_COLUMNS} FROM jobs j
 JOIN feature_versions v ON v.id = j.feature_version_id
 JOIN attempts a ON a.job_id = j.id
+{_WEIGHED}
 WHERE j.id = %s ORDER BY a.number
 """
 

@@ -21,6 +21,7 @@ import api.routes
 from api.app import create_routes
 from api.metrics import Metrics
 from tests.support.api import Api
+from tests.support.rows import add_calibration
 from tierline.services.accounts import create_key, revoke_key
 from tierline.settings import settings
 
@@ -83,6 +84,11 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/jobs/{job_id}/attempts"): Row(ONE, READ),
     ("get", "/v1/jobs/{job_id}/route"): Row(ONE, READ),
     ("get", "/v1/decisions"): Row(LIST, READ),
+    ("get", "/v1/features/{name}/calibrations"): Row(ALL, READ),
+    ("post", "/v1/features/{name}/calibrations"): Row(ALL, ADMIN, {"max_error": 0.03}),
+    ("post", "/v1/features/{name}/calibrations/{calibration_id}/withdraw"): Row(
+        ALL, ADMIN, {"reason": "whose?"}
+    ),
     ("post", "/v1/jobs/{job_id}/feedback"): Row(ONE, SUBMIT, {"correct": True}),
     ("delete", "/v1/jobs/{job_id}/content"): Row(ONE, SUBMIT),
     ("post", "/v1/batches"): Row(OWN, SUBMIT, {"feature": "echo"}),
@@ -166,6 +172,7 @@ class Things:
                 "/v1/drafts", content=YAML, headers={"Content-Type": "application/yaml"}
             ).json()["id"],
             "number": lambda: 1,
+            "calibration_id": lambda: add_calibration(self._rows, "echo"),
             "name": lambda: "default",  # an account's, and below a feature's
         }
         return str(make[name]())

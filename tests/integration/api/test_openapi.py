@@ -43,6 +43,7 @@ def address(path: str, job: str = NOBODY) -> str:
         "{key_id}": "999999999",
         "{name}": "nothing-of-the-kind",
         "{number}": "1",
+        "{calibration_id}": "999999999",
     }.items():
         filled = filled.replace(name, value)
     while "{" in filled:
@@ -125,6 +126,8 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
         "/v1/accounts/{name}": {"weight": 2},
         "/v1/jobs/{job_id}/feedback": {"correct": True},
         "/v1/keys": {"account": "nobody"},
+        "/v1/features/{name}/calibrations": {"max_error": 0.03},
+        "/v1/features/{name}/calibrations/{calibration_id}/withdraw": {"reason": "x"},
         "/v1/keys/{key_id}/rotate": {},
     }
     walked = 0

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tierline.features.comparison import Comparison
 from tierline.json_text import JSON
-from tierline.routing.comparison import Comparison
 
 
 @pytest.mark.parametrize(

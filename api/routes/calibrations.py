@@ -1,0 +1,105 @@
+"""/v1/features/{name}/calibrations: what may be promised of a feature's first tier."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Admin, Read
+from api.bodies import answer, body_of, read_json, read_model
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.json_text import JSON
+from tierline.services import calibrate as services
+from tierline.services.calibrate import Wanted
+
+router = APIRouter(tags=["routing"])
+
+Name = Annotated[str, Path(max_length=63)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+class NewCalibration(BaseModel):
+    """The promise that is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_error: float = Field(
+        gt=0.0001, lt=1, description="the share of what is served that may be wrong"
+    )
+    confidence: float = Field(default=0.95, ge=0.5, le=0.9999)
+    models: str | None = Field(
+        default=None,
+        max_length=2_000,
+        description="who answered, as a dry run tells it; those with most new outcomes unless said",
+    )
+    dry_run: bool = Field(default=False, description="only say what there is; uses nothing up")
+
+
+class Withdrawal(BaseModel):
+    """Why a calibration ends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
+@router.post(
+    "/v1/features/{name}/calibrations",
+    status_code=201,
+    summary="Calibrate a feature's first tier on its outcomes",
+    responses={
+        200: shapes.documented("A dry run: what there is", "OutcomeCount"),
+        201: shapes.documented("What was found, which holds from now on", "Calibration"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewCalibration, {"max_error": 0.03, "confidence": 0.95}),
+)
+async def post_calibration(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+    """The outcomes that it uses are used up, also when nothing can be promised. 409 where they are
+    too few, with how many more are needed.
+    """
+    given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
+
+    def work(connection: Any) -> dict[str, JSON]:
+        wanted = Wanted(given.max_error, given.confidence, given.models)
+        return services.calibrate(connection, name, wanted, dry_run=given.dry_run)
+
+    made = await run_in_threadpool(state.with_connection, work)
+    return answer(made, 200 if given.dry_run else 201)
+
+
+@router.get(
+    "/v1/features/{name}/calibrations",
+    summary="List a feature's calibrations",
+    responses={
+        200: shapes.documented("The newest first", "CalibrationList"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_calibrations(name: Name, _: Read, connection: Database) -> Response:
+    """What each promised, on what, and what became of it."""
+    return answer({"data": services.calibrations_of(connection, name), "next_cursor": None})
+
+
+@router.post(
+    "/v1/features/{name}/calibrations/{calibration_id}/withdraw",
+    summary="Withdraw a calibration",
+    responses={
+        200: shapes.documented("It holds no more", "Calibration"),
+        **documented(400, 401, 403, 404, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(Withdrawal, {"reason": "the intake form changed"}),
+)
+async def withdraw_calibration(
+    name: Name, calibration_id: Id, request: Request, _: Admin, state: Shared
+) -> Response:
+    """Within seconds, what it would have served escalates, until there is a new one."""
+    given = read_model(Withdrawal, await read_json(request, state.settings.max_json_depth))
+
+    def work(connection: Any) -> dict[str, JSON]:
+        return services.withdraw(connection, name, calibration_id, given.reason)
+
+    return answer(await run_in_threadpool(state.with_connection, work))

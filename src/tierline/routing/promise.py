@@ -1,0 +1,140 @@
+"""From outcomes to a promise: the score, the threshold and what was seen at it.
+
+The outcomes are cut in two by their keys. Scores and the order of thresholds are made from the one
+part, and tested on the other, so that nothing is tested on what it was made from.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tierline.json_text import JSON
+from tierline.routing.calibration import (
+    Calibrated,
+    Scored,
+    calibrate,
+    confidence_of_attempt,
+    grid,
+)
+from tierline.routing.combination import CannotLearn, Combination, Signals, Term, fit
+from tierline.routing.decide import share_of
+
+FIT_SHARE = 0.4
+"""Of the outcomes, what the scores are fitted on: a handful of coefficients need fewer than the
+bound does."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One answer whose truth, or what stands for it, is known."""
+
+    key: str  # of its job
+    signals: Signals
+    wrong: bool
+    label: str | None = None  # what it said, where answers are of a closed set
+
+
+@dataclass(frozen=True)
+class OfLabel:
+    """What was seen of the answers that say one label."""
+
+    samples: int
+    served: int
+    errors: int  # among the served
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What was found. `found.chosen` is None where nothing can be promised."""
+
+    combination: Combination
+    learned: bool  # from several signals; else it is the one signal alone, and `why_not` says why
+    why_not: str | None
+    fitted: int  # outcomes that the scores were fitted on
+    tested_at: float  # the confidence of the test, which earlier attempts left
+    found: Calibrated
+    by_label: Mapping[str, OfLabel]
+
+    def to_dict(self) -> dict[str, JSON]:
+        """What is kept of it beside the columns of its row."""
+        return {
+            "combination": self.combination.to_dict(),
+            "learned": self.learned,
+            "why_not": self.why_not,
+            "fitted": self.fitted,
+            "tested_at": self.tested_at,
+            "tested": [vars(one) for one in self.found.tested],
+            "by_label": {name: vars(one) for name, one in self.by_label.items()},
+        }
+
+
+def promise(
+    outcomes: Sequence[Outcome],
+    signal: str,
+    max_error: float,
+    confidence: float,
+    attempt: int = 1,
+) -> Promise:
+    """The cheapest threshold at which at most `max_error` of what is served is wrong.
+
+    `signal` is the one that ranks answers where too little is known to learn more; `attempt` counts
+    the calibrations of this promise. Raises ValueError for a bad rate.
+    """
+    made_from = [one for one in outcomes if _fits(one)]
+    tested = [one for one in outcomes if not _fits(one)]
+    combination, why_not = _score(made_from, signal)
+    planned = _scored(combination, made_from)
+    tested_at = confidence_of_attempt(attempt, confidence)
+    found = calibrate(
+        _scored(combination, tested),
+        grid([one.score for one in planned]),
+        max_error,
+        tested_at,
+        planned_on=planned,
+    )
+    return Promise(
+        combination,
+        why_not is None,
+        why_not,
+        len(made_from),
+        tested_at,
+        found,
+        _by_label(combination, tested, found),
+    )
+
+
+def alone(signal: str) -> Combination:
+    """A score that ranks by one signal, 0 to 1, alone. Without the signal it is 1/2."""
+    return Combination(0.0, {signal: Term(mean=0.5, scale=1.0, weight=8.0)})
+
+
+def _fits(one: Outcome) -> bool:
+    return share_of("calibration", one.key) < FIT_SHARE
+
+
+def _score(outcomes: Sequence[Outcome], signal: str) -> tuple[Combination, str | None]:
+    try:
+        return fit([one.signals for one in outcomes], [not one.wrong for one in outcomes]), None
+    except CannotLearn as error:
+        return alone(signal), str(error)
+
+
+def _scored(combination: Combination, outcomes: Iterable[Outcome]) -> list[Scored]:
+    return [Scored(combination.score(one.signals), one.wrong) for one in outcomes]
+
+
+def _by_label(
+    combination: Combination, outcomes: Iterable[Outcome], found: Calibrated
+) -> dict[str, OfLabel]:
+    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for one in outcomes:
+        if one.label is None:
+            continue
+        served = found.chosen is not None and (
+            combination.score(one.signals) >= found.chosen.threshold
+        )
+        count = counts[one.label]
+        count[0] += 1
+        count[1] += served
+        count[2] += served and one.wrong
+    return {label: OfLabel(*count) for label, count in sorted(counts.items())}

@@ -1,0 +1,261 @@
+"""Calibrating a feature's first tier on its own outcomes, and what became of each calibration."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg import Connection
+
+from tierline.checks.labels import closed_set
+from tierline.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.features import Feature, Tier
+from tierline.features.comparison import Comparison
+from tierline.json_text import JSON
+from tierline.routing.bounds import samples_needed
+from tierline.routing.calibration import confidence_of_attempt
+from tierline.routing.fingerprint import recipe
+from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
+from tierline.storage import calibrations
+from tierline.storage.features import stored_version
+from tierline.views import when
+
+State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_another_version"]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be promised."""
+
+    max_error: float  # of what is served, 0 to 1
+    confidence: float  # 0 to 1
+    models: str | None = None  # who answered, as listed; None: who answered most
+
+
+class NotEnoughData(Conflict):
+    """Too few outcomes for such a promise; `missing` more, at least, make one possible."""
+
+    def __init__(self, feature: str, found: int, missing: int) -> None:
+        self.missing = missing
+        super().__init__(
+            f"not enough data: {found} new outcomes of {feature} have a reference, and at least "
+            f"{missing} more are needed before such a promise can be tested"
+        )
+
+
+class ExtraMissing(Conflict):
+    """The libraries that calibrating needs are not installed where this runs."""
+
+
+def calibrate(
+    connection: Connection[Any], name: str, wanted: Wanted, *, dry_run: bool = False
+) -> dict[str, JSON]:
+    """Look for the threshold that keeps the promise, and let it hold from now on.
+
+    The outcomes that it uses are used up: the next calibration needs new ones. So are they when
+    nothing can be promised, which then holds too: all escalates. With `dry_run` nothing is tested
+    and nothing is used up: it says what there is. Raises NotFound, InvalidInput, NotEnoughData,
+    Conflict.
+    """
+    _need_libraries()
+    feature, tier = _calibrated_tier(connection, name)
+    made_by = recipe(feature, tier)
+    with connection.transaction():
+        calibrations.lock_recipe(connection, made_by)
+        group = _group(calibrations.counts(connection, made_by), wanted)
+        attempt, after = (1, 0) if group is None else (group["attempts"] + 1, group["last_seq"])
+        rows = (
+            []
+            if group is None
+            else calibrations.outcomes(connection, made_by, group["fingerprint"], after)
+        )
+        outcomes = _outcomes(feature, rows)
+        least = _least(wanted, attempt)
+        if dry_run:
+            return {
+                "feature": name,
+                "tier": tier.name,
+                "models": None if group is None else group["models"],
+                "outcomes": len(outcomes),
+                "missing": max(0, least - len(outcomes)),
+                "reference_models": _reference_models(rows),
+                "attempt": attempt,
+            }
+        if group is None or len(outcomes) < least:
+            raise NotEnoughData(name, len(outcomes), max(1, least - len(outcomes)))
+        confidence = feature.confidence_of(tier)
+        assert confidence is not None, "the tier was chosen for it"
+        found = promise(outcomes, confidence.signal, wanted.max_error, wanted.confidence, attempt)
+        if found.found.missing is not None:
+            more = max(1, math.ceil(found.found.missing / (1.0 - FIT_SHARE)))
+            raise NotEnoughData(name, len(outcomes), more)
+        row = calibrations.add_calibration(
+            connection,
+            {
+                "feature": name,
+                "tier": tier.name,
+                "recipe": made_by,
+                "fingerprint": group["fingerprint"],
+                "models": group["models"],
+                "attempt": attempt,
+                "reference": "model",
+                "reference_models": _reference_models(rows),
+                "max_error": wanted.max_error,
+                "confidence": wanted.confidence,
+                "first_seq": rows[0]["seq"],
+                "last_seq": rows[-1]["seq"],
+                **_columns(found),
+            },
+        )
+    return calibration_json(row, "in_force" if row["threshold"] is not None else "nothing_promised")
+
+
+def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+    """All of a feature's calibrations, the newest first. Raises NotFound."""
+    version = stored_version(connection, name)
+    if version is None:
+        raise NotFound(f"there is no feature {name[:80]!r}")
+    feature = Feature.from_dict(version.document)
+    first = feature.allowed_tiers()[0]
+    made_by = recipe(feature, first)
+    return [
+        calibration_json(row, _state(row, made_by))
+        for row in calibrations.list_calibrations(connection, name)
+    ]
+
+
+def withdraw(connection: Connection[Any], name: str, id: int, reason: str) -> dict[str, JSON]:
+    """End a calibration: within seconds what it would serve escalates. Raises NotFound."""
+    row = calibrations.withdraw(connection, name, id, reason)
+    if row is None:
+        raise NotFound(f"the feature {name[:80]!r} has no calibration {id}")
+    return calibration_json(row, "withdrawn")
+
+
+def calibration_json(row: Row, state: State) -> dict[str, JSON]:
+    """A calibration as the API tells it."""
+    document = row["document"]
+    served, samples = row["served"], row["samples"]
+    return {
+        "id": str(row["id"]),
+        "feature": row["feature"],
+        "tier": row["tier"],
+        "state": state,
+        "models": row["models"],
+        "attempt": row["attempt"],
+        "reference": row["reference"],
+        "reference_models": list(row["reference_models"]),
+        "max_error": row["max_error"],
+        "confidence": row["confidence"],
+        "tested_at": document["tested_at"],
+        "threshold": row["threshold"],
+        "samples": samples,
+        "served": served,
+        "errors": row["errors"],
+        "bound": row["bound"],
+        "coverage": 0.0 if served is None else served / samples,
+        "fitted": document["fitted"],
+        "signals": sorted(document["combination"]["terms"]) if document["learned"] else [],
+        "why_not_learned": document["why_not"],
+        "tested": document["tested"],
+        "by_label": [{"label": name, **seen} for name, seen in document["by_label"].items()],
+        "created_at": when(row["created_at"]),
+        "withdrawn_at": when(row["withdrawn_at"]),
+        "withdrawn_reason": row["withdrawn_reason"],
+    }
+
+
+def _need_libraries() -> None:
+    try:
+        import scipy.special  # noqa: F401
+        import sklearn.linear_model  # noqa: F401
+    except ImportError:
+        raise ExtraMissing(
+            "calibrating needs scipy and scikit-learn where the API runs: install the extra "
+            "'routing' ('make setup' brings it)"
+        ) from None
+
+
+def _calibrated_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
+    version = None if "\x00" in name else stored_version(connection, name)
+    if version is None:
+        raise NotFound(f"there is no feature {name[:80]!r}")
+    feature = Feature.from_dict(version.document)
+    tier = feature.allowed_tiers()[0]
+    confidence = feature.confidence_of(tier)
+    if confidence is None or not confidence.calibrated:
+        raise Conflict(
+            f"version {version.version} of {name} has no calibrated confidence: give it "
+            "'confidence: {signal: …, threshold: calibrated}' and apply it; its jobs then escalate "
+            "and so become the outcomes to calibrate on"
+        )
+    return feature, tier
+
+
+def _group(groups: Sequence[Row], wanted: Wanted) -> Row | None:
+    """The outcomes of one fingerprint: of who is named, else of who gave most new ones."""
+    if wanted.models is None:
+        return groups[0] if groups else None
+    for group in groups:
+        if group["models"] == wanted.models:
+            return group
+    known = "; ".join(group["models"] for group in groups[:5]) or "nobody yet"
+    raise InvalidInput([Problem(f"no outcome was answered by that; known: {known}", "/models")])
+
+
+def _least(wanted: Wanted, attempt: int) -> int:
+    """How many outcomes are needed if every one is served and right."""
+    tested = samples_needed(wanted.max_error, confidence_of_attempt(attempt, wanted.confidence))
+    assert tested is not None, "no errors always prove something"
+    return math.ceil(tested / (1.0 - FIT_SHARE))
+
+
+def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
+    labels = closed_set(feature.output_schema)
+    how = feature.compared_by
+    return [
+        Outcome(
+            key=str(row["job_id"]),
+            signals=row["signals"],
+            wrong=_differs(how, row),
+            label=None if labels is None else labels.unwrap(row["output"]),
+        )
+        for row in rows
+    ]
+
+
+def _differs(how: Comparison, row: Row) -> bool:
+    """A job whose later tier gave no answer either has nothing to agree with: it counts as wrong,
+    since to leave it out would leave out what is hard.
+    """
+    return not (row["has_reference"] and how.same(row["output"], row["reference"]))
+
+
+def _reference_models(rows: Sequence[Row]) -> list[str]:
+    return sorted({row["reference_by"] for row in rows if row["reference_by"] is not None})
+
+
+def _columns(found: Promise) -> dict[str, Any]:
+    chosen = found.found.chosen
+    seen = (
+        dict.fromkeys(("threshold", "served", "errors", "bound"))
+        if chosen is None
+        else {
+            "threshold": chosen.threshold,
+            "served": chosen.served,
+            "errors": chosen.errors,
+            "bound": chosen.bound,
+        }
+    )
+    return {**seen, "samples": found.found.samples, "document": found.to_dict()}
+
+
+def _state(row: Row, made_by: str) -> State:
+    if row["withdrawn_at"] is not None:
+        return "withdrawn"
+    if row["recipe"] != made_by:
+        return "of_another_version"
+    if not row["newest"]:
+        return "superseded"
+    return "in_force" if row["threshold"] is not None else "nothing_promised"

@@ -1,0 +1,121 @@
+"""Holding an answer against the calibration of its fingerprint, in a worker."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from psycopg_pool import ConnectionPool
+
+from tierline.checks.signals import signals_of
+from tierline.features import Feature, Tier
+from tierline.json_text import JSON
+from tierline.recent import Recent
+from tierline.routing.combination import Combination
+from tierline.routing.decide import share_of
+from tierline.routing.fingerprint import fingerprint, models_told, recipe
+from tierline.services.answer import Answered
+from tierline.storage import calibrations
+from tierline.storage.calibrations import Weighed
+from tierline.storage.repeat import repeat
+from tierline.verdicts import Verdict
+
+LOOK_S = 5.0  # how long a calibration that is new, or withdrawn, may not be known yet
+MOST_KEPT = 500
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A calibration as a worker needs it."""
+
+    id: int
+    combination: Combination
+    threshold: float
+
+
+@dataclass
+class Calibrations:
+    """What this process knows of them. May be shared by threads."""
+
+    pool: ConnectionPool[Any]
+    _known: Recent[str, tuple[float, InForce | None]] = field(
+        default_factory=lambda: Recent(MOST_KEPT)
+    )
+    _recipes: Recent[tuple[str, str], str] = field(default_factory=lambda: Recent(MOST_KEPT))
+
+    def weigh(
+        self,
+        answered: Answered,
+        feature: Feature,
+        tier: Tier,
+        input: JSON,
+        answerers: frozenset[str],
+        job_id: UUID,
+        keep_on: Callable[[], bool],
+    ) -> tuple[Answered, Weighed]:
+        """An answer that passed every check, with what its calibration makes of it.
+
+        Without one in force the answer is doubted: what nothing is known about is not served.
+        Raises GaveUp when the database stayed away.
+        """
+        made_by = self._recipe(feature, tier)
+        print_ = fingerprint(made_by, answerers)
+        judgement = answered.judgement
+        signals = {
+            **answered.signals,
+            **signals_of(input, judgement.output, repaired=judgement.repaired),
+        }
+        held = self._in_force(print_, keep_on)
+        inclusion = 1.0 if held is None else 0.0
+        weighed = Weighed(
+            feature=feature.name,
+            recipe=made_by,
+            fingerprint=print_,
+            models=models_told(answerers),
+            signals=signals,
+            served=False,
+            inclusion=inclusion,
+            drawn=share_of("outcome", str(job_id)) < inclusion,
+        )
+        if held is None:
+            reason = "there is no calibration for this prompt, these checks and this model"
+            return _doubted(answered, reason), weighed
+        score = held.combination.score(signals)
+        weighed = replace(
+            weighed, calibration_id=held.id, score=score, served=score >= held.threshold
+        )
+        answered = replace(answered, confidence=score)
+        if weighed.served:
+            return answered, weighed
+        reason = (
+            f"the score is {score:.3f}, under the threshold {held.threshold:.3f} of calibration "
+            f"{held.id}"
+        )
+        return _doubted(answered, reason), weighed
+
+    def _recipe(self, feature: Feature, tier: Tier) -> str:
+        key = (feature.fingerprint(), tier.name)
+        return self._recipes.get(key) or self._recipes.keep(key, recipe(feature, tier))
+
+    def _in_force(self, print_: str, keep_on: Callable[[], bool]) -> InForce | None:
+        known = self._known.get(print_)
+        if known is None or time.monotonic() - known[0] > LOOK_S:
+            row = repeat(
+                self.pool,
+                lambda connection: calibrations.in_force(connection, print_),
+                keep_on=keep_on,
+            )
+            found = None
+            if row is not None:
+                combination = Combination.from_dict(row["combination"])
+                found = InForce(row["id"], combination, row["threshold"])
+            known = self._known.keep(print_, (time.monotonic(), found))
+        return known[1]
+
+
+def _doubted(answered: Answered, reason: str) -> Answered:
+    judgement = replace(
+        answered.judgement, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,)
+    )
+    return replace(answered, judgement=judgement)
