@@ -257,6 +257,8 @@ COMPONENTS: Mapping[str, Schema] = {
             "type": "array",
             "items": _object(label=_TEXT, samples=_INT, served=_INT, errors=_INT),
         },
+        shadow_samples={"type": "integer", "description": "of what it served, compared since"},
+        shadow_errors={"type": "integer", "description": "of those"},
         created_at=_TIME,
         withdrawn_at=_WHEN,
         withdrawn_reason=_nullable("string"),

@@ -1,4 +1,4 @@
-"""What a calibrated confidence saw, and the calibrations that were made from it.
+"""Outcomes of a first tier, what they were compared with, and calibrations made from them.
 
 Revision ID: 0012
 Revises: 0011
@@ -41,12 +41,60 @@ def upgrade() -> None:
             nullable=False,
             comment="a bound may use it, once it has a reference",
         ),
+        sa.Column(
+            "input_digest",
+            sa.LargeBinary(),
+            comment="to know it again by; null: it was removed",
+        ),
+        sa.Column(
+            "noted_at",
+            sa.DateTime(timezone=True),
+            comment="when it was compared, or found to have nothing to compare with",
+        ),
+        sa.Column("differs", sa.Boolean(), comment="from its reference; null: not compared"),
+        sa.Column(
+            "reference_by",
+            sa.Text(),
+            comment="the exact model of the reference; null: there is none",
+        ),
+        sa.Column(
+            "repeated",
+            sa.Boolean(),
+            comment="an earlier one had the same input: no bound uses it",
+        ),
+        sa.Column(
+            "shadow_due",
+            sa.Boolean(),
+            nullable=False,
+            server_default="false",
+            comment="it was served and drawn: the last tier is to answer it as well",
+        ),
+        sa.Column("shadow_job_id", sa.Uuid(), comment="whose answer is its reference"),
+        sa.Column("shadowed_at", sa.DateTime(timezone=True)),
+        sa.Column("shadow_at_most_usd", sa.Numeric(), comment="what that was to cost at most"),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
         sa.PrimaryKeyConstraint("job_id", "attempt", name="outcomes_pkey"),
         comment="answers that passed every check of a tier whose confidence is calibrated",
     )
     op.create_index(
         "outcomes_drawn_idx", "outcomes", ["recipe", "seq"], postgresql_where=sa.text("drawn")
+    )
+    op.create_index("outcomes_inputs_idx", "outcomes", ["fingerprint", "input_digest"])
+    for name, columns, which in (
+        ("outcomes_open_idx", ["seq"], "drawn AND noted_at IS NULL"),
+        ("outcomes_shadow_due_idx", ["seq"], "shadow_due"),
+        ("outcomes_shadows_idx", ["feature", "shadowed_at"], "shadow_job_id IS NOT NULL"),
+        ("outcomes_served_idx", ["calibration_id"], "drawn AND served"),
+    ):
+        op.create_index(name, "outcomes", columns, postgresql_where=sa.text(which))
+    op.add_column(
+        "jobs",
+        sa.Column(
+            "shadow_of",
+            sa.Uuid(),
+            nullable=True,
+            comment="the job whose input it answers once more, unseen",
+        ),
     )
     op.create_table(
         "calibrations",

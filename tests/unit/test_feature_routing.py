@@ -5,7 +5,7 @@ import pytest
 from tests.unit.features_samples import INVOICE
 from tierline.errors import FeatureError
 from tierline.features import Feature
-from tierline.features.model import Canary
+from tierline.features.model import Canary, Shadow
 from tierline.features.parse import parse_feature
 
 BARE = "\n".join(line for line in INVOICE.splitlines() if not line.startswith("routing:")) + "\n"
@@ -14,7 +14,8 @@ HERE = BARE.count("\n") + 1  # the line of a key that is written at the end
 
 def test_pins_and_canary_are_kept_and_survive_their_json() -> None:
     text = "pinned: {acme: frontier, beta: slm}\ncanary: {tier: frontier, share: 0.05}\n"
-    feature = parse_feature(BARE + text)
+    feature = parse_feature(f"{BARE}{text}shadow: {{share: 0.02, usd_per_day: 1.5}}\n")
+    assert feature.shadow == Shadow(0.02, 1.5)
     assert feature.pinned == {"acme": "frontier", "beta": "slm"}
     assert feature.canary == Canary("frontier", 0.05)
     again = Feature.from_dict(feature.to_dict())
@@ -26,6 +27,7 @@ def test_a_feature_without_them_keeps_its_fingerprint() -> None:
     document = parse_feature(BARE).to_dict()
     assert "pinned" not in document
     assert "canary" not in document
+    assert "shadow" not in document
 
 
 def test_a_tier_alone_is_pinned_to_nothing() -> None:
@@ -41,6 +43,9 @@ def test_a_tier_alone_is_pinned_to_nothing() -> None:
         ("pinned: {acme: 3}", "must be text, not a number"),
         ("canary: {tier: frontier}", 'the key "share" is missing'),
         ("canary: {tier: other, share: 0.1}", 'the feature has no tier "other"'),
+        ("shadow: {usd_per_day: 1}", 'the key "share" is missing'),
+        ("shadow: {share: 2}", "must be 0.0001 to 1, not 2"),
+        ("shadow: {share: 0.1, usd_per_day: -1}", "must be 0 to 1e+06, not -1"),
         ("canary: {tier: frontier, share: 1}", "must be 0.0001 to 0.9999, not 1"),
         ("canary: {tier: frontier, share: -0.1}", "must be 0.0001 to 0.9999, not -0.1"),
         ("canary: {tier: frontier, share: 5%}", "must be a number, not text"),
@@ -62,3 +67,8 @@ def test_jobs_begin_on_no_tier_that_the_policy_never_uses() -> None:
     (found,) = caught.value.problems
     assert found.message == 'routing slm_only never uses the tier "frontier"'
     assert found.line == HERE + 1
+
+
+def test_a_shadow_needs_a_later_tier() -> None:
+    with pytest.raises(FeatureError, match="leaves no later tier"):
+        parse_feature(f"{BARE}routing: slm_only\nshadow: {{share: 0.1}}\n", "f.yaml")

@@ -146,7 +146,8 @@ def _show_all(found: list[JSON]) -> None:
             Col("ID", "right"),
             Col("MADE", wrap=False),
             *(Col("STATE"), Col("PROMISE", "right"), Col("THRESHOLD", "right")),
-            *(Col("SERVES", "right"), Col("BOUND", "right"), Col("ANSWERED BY")),
+            *(Col("SERVES", "right"), Col("BOUND", "right"), Col("SHADOWS", "right")),
+            Col("ANSWERED BY"),
         ],
         [
             (
@@ -157,6 +158,9 @@ def _show_all(found: list[JSON]) -> None:
                 "" if one["threshold"] is None else f"{one['threshold']:.3f}",
                 f"{one['coverage']:.1%}",
                 "" if one["bound"] is None else f"{one['bound']:.2%}",
+                f"{one['shadow_errors']} of {one['shadow_samples']} differ"
+                if one["shadow_samples"]
+                else "",
                 one["models"],
             )
             for one in found

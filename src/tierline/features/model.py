@@ -98,6 +98,17 @@ class Canary:
 
 
 @dataclass(frozen=True)
+class Shadow:
+    """A share of what the first tier serves that the last tier answers too, in the background."""
+
+    share: float  # of the served, above 0 and at most 1
+    usd_per_day: float | None = None  # what these answers may cost on a day, in UTC; None: any
+
+    def to_dict(self) -> dict[str, JSON]:
+        return _without_none(share=self.share, usd_per_day=self.usd_per_day)
+
+
+@dataclass(frozen=True)
 class Tier:
     """One entry of a feature's ordered list of who answers."""
 
@@ -169,6 +180,7 @@ class Feature:
     routing: Routing = "slm_first"
     pinned: Mapping[str, str] = field(default_factory=dict)  # by account: where its jobs begin
     canary: Canary | None = None
+    shadow: Shadow | None = None
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
     cases: tuple[Case, ...] = ()  # what a version is tested by
@@ -227,6 +239,7 @@ class Feature:
             routing="slm_only",
             pinned={},
             canary=None,
+            shadow=None,
             status_labels={
                 label: text for label, text in self.status_labels.items() if label == name
             },
@@ -272,6 +285,8 @@ class Feature:
             found["pinned"] = dict(self.pinned)
         if self.canary is not None:
             found["canary"] = self.canary.to_dict()
+        if self.shadow is not None:
+            found["shadow"] = self.shadow.to_dict()
         if self.confidence is not None:
             found["confidence"] = self.confidence.to_dict()
         if self.status_labels:
@@ -304,6 +319,7 @@ class Feature:
             routing=cast(Routing, data["routing"]),
             pinned=data.get("pinned", {}),
             canary=Canary(**data["canary"]) if "canary" in data else None,
+            shadow=Shadow(**data["shadow"]) if "shadow" in data else None,
             status_labels={
                 name: label or None for name, label in data.get("status_label", {}).items()
             },

@@ -6,6 +6,7 @@ can be told apart. Whether a model has its key set is not looked at; that can ch
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from tierline.errors import FeatureError, Problem
 from tierline.features.cases import Case
@@ -14,7 +15,7 @@ from tierline.features.parse_cases import read_cases
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.parse_comparison import read_comparison
 from tierline.features.parse_retention import read_retention
-from tierline.features.parse_routing import read_routing
+from tierline.features.parse_routing import read_routing, read_shadow
 from tierline.features.parse_tiers import (
     read_confidence,
     read_status_labels,
@@ -38,7 +39,7 @@ _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
     *("routing", "pinned", "canary", "status_label", "on_blocked", "retention", "residency"),
-    *("cases", "comparison"),
+    *("cases", "comparison", "shadow"),
 )
 
 _BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
@@ -125,6 +126,8 @@ def _read(
             else None
         ),
     )
+    if "shadow" in top:
+        feature = replace(feature, shadow=read_shadow(reading, top["shadow"], feature))
     refuse_doubtful_joins(reading, feature)
     refuse_uncalibratable(reading, feature)
     return feature

@@ -1,8 +1,8 @@
-"""Reading a feature file's keys `routing`, `pinned` and `canary`."""
+"""Reading a feature file's keys `routing`, `pinned`, `canary` and `shadow`."""
 
 from collections.abc import Mapping, Sequence
 
-from tierline.features.model import Canary, Routing, Tier
+from tierline.features.model import Canary, Feature, Routing, Shadow, Tier
 from tierline.features.reading import Reading, near
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
@@ -11,6 +11,7 @@ _ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_only")
 MOST_PINS = 1_000
 MOST_ACCOUNT = 63  # characters of an account's name
 LEAST_SHARE, MOST_SHARE = 0.0001, 0.9999
+MOST_USD_PER_DAY = 1_000_000
 
 
 def read_routing(
@@ -50,3 +51,19 @@ def read_routing(
             share = reading.number(item["share"], (*path, "share"), LEAST_SHARE, MOST_SHARE)
             canary = Canary(tier, share)
     return routing, pinned, canary
+
+
+def read_shadow(reading: Reading, value: JSON, feature: Feature) -> Shadow | None:
+    """The key `shadow`; refused where no later tier could answer what the first one served."""
+    path = ("shadow",)
+    item = reading.mapping(value, path, ("share", "usd_per_day"), ("share",))
+    if len(feature.allowed_tiers()) < 2:
+        reading.problem(
+            path, f"routing {feature.routing} leaves no later tier that could answer as well"
+        )
+    if "share" not in item:
+        return None
+    usd = None
+    if "usd_per_day" in item:
+        usd = reading.number(item["usd_per_day"], (*path, "usd_per_day"), 0, MOST_USD_PER_DAY)
+    return Shadow(reading.number(item["share"], (*path, "share"), LEAST_SHARE, 1), usd)

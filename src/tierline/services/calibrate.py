@@ -10,14 +10,16 @@ from psycopg import Connection
 from tierline.checks.labels import closed_set
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature, Tier
-from tierline.features.comparison import Comparison
 from tierline.json_text import JSON
 from tierline.routing.bounds import samples_needed
 from tierline.routing.calibration import confidence_of_attempt
 from tierline.routing.fingerprint import recipe
 from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
+from tierline.services.calibrated import drawn_at
+from tierline.services.references import AT_ONCE, compare_open
 from tierline.storage import calibrations
 from tierline.storage.features import stored_version
+from tierline.storage.references import watched
 from tierline.views import when
 
 State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_another_version"]
@@ -61,6 +63,8 @@ def calibrate(
     _need_libraries()
     feature, tier = _calibrated_tier(connection, name)
     made_by = recipe(feature, tier)
+    while compare_open(connection, made_by) == AT_ONCE:
+        pass
     with connection.transaction():
         calibrations.lock_recipe(connection, made_by)
         group = _group(calibrations.counts(connection, made_by), wanted)
@@ -120,7 +124,7 @@ def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JS
     first = feature.allowed_tiers()[0]
     made_by = recipe(feature, first)
     return [
-        calibration_json(row, _state(row, made_by))
+        calibration_json(row, _state(row, made_by), watched(connection, row["id"]))
         for row in calibrations.list_calibrations(connection, name)
     ]
 
@@ -130,11 +134,11 @@ def withdraw(connection: Connection[Any], name: str, id: int, reason: str) -> di
     row = calibrations.withdraw(connection, name, id, reason)
     if row is None:
         raise NotFound(f"the feature {name[:80]!r} has no calibration {id}")
-    return calibration_json(row, "withdrawn")
+    return calibration_json(row, "withdrawn", watched(connection, id))
 
 
-def calibration_json(row: Row, state: State) -> dict[str, JSON]:
-    """A calibration as the API tells it."""
+def calibration_json(row: Row, state: State, watched: tuple[int, int] = (0, 0)) -> dict[str, JSON]:
+    """A calibration as the API tells it; `watched`: what its shadows showed since."""
     document = row["document"]
     served, samples = row["served"], row["samples"]
     return {
@@ -160,6 +164,8 @@ def calibration_json(row: Row, state: State) -> dict[str, JSON]:
         "why_not_learned": document["why_not"],
         "tested": document["tested"],
         "by_label": [{"label": name, **seen} for name, seen in document["by_label"].items()],
+        "shadow_samples": watched[0],
+        "shadow_errors": watched[1],
         "created_at": when(row["created_at"]),
         "withdrawn_at": when(row["withdrawn_at"]),
         "withdrawn_reason": row["withdrawn_reason"],
@@ -213,23 +219,33 @@ def _least(wanted: Wanted, attempt: int) -> int:
 
 def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
     labels = closed_set(feature.output_schema)
-    how = feature.compared_by
     return [
         Outcome(
             key=str(row["job_id"]),
             signals=row["signals"],
-            wrong=_differs(how, row),
-            label=None if labels is None else labels.unwrap(row["output"]),
+            wrong=row["differs"],
+            label=None if labels is None or row["output"] is None else labels.unwrap(row["output"]),
         )
-        for row in rows
+        for row in _equally_drawn(rows)
     ]
 
 
-def _differs(how: Comparison, row: Row) -> bool:
-    """A job whose later tier gave no answer either has nothing to agree with: it counts as wrong,
-    since to leave it out would leave out what is hard.
+def _equally_drawn(rows: Sequence[Row]) -> list[Row]:
+    """As many of them as can be had with one probability for each.
+
+    While there was no calibration each was drawn, later a share: those of the larger probability
+    are thinned to the smaller, or the others are left out, whichever leaves more. Looks at nothing
+    that is compared.
     """
-    return not (row["has_reference"] and how.same(row["output"], row["reference"]))
+    found: list[Row] = []
+    for inclusion in sorted({row["inclusion"] for row in rows}):
+        kept = [
+            row
+            for row in rows
+            if row["inclusion"] >= inclusion and drawn_at(row["job_id"]) < inclusion
+        ]
+        found = max(found, kept, key=len)
+    return found
 
 
 def _reference_models(rows: Sequence[Row]) -> list[str]:

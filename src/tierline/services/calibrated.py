@@ -1,5 +1,6 @@
 """Holding an answer against the calibration of its fingerprint, in a worker."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.checks.signals import signals_of
 from tierline.features import Feature, Tier
-from tierline.json_text import JSON
+from tierline.json_text import JSON, canonical_json
 from tierline.recent import Recent
 from tierline.routing.combination import Combination
 from tierline.routing.decide import share_of
@@ -23,6 +24,20 @@ from tierline.verdicts import Verdict
 
 LOOK_S = 5.0  # how long a calibration that is new, or withdrawn, may not be known yet
 MOST_KEPT = 500
+
+
+def weighs(feature: Feature, tier: Tier, answered: Answered) -> bool:
+    """Whether the answer is an outcome: of a first tier that is calibrated or shadowed, and
+    doubted by nothing but its confidence.
+    """
+    confidence = feature.confidence_of(tier)
+    calibrated = confidence is not None and confidence.calibrated
+    if not calibrated and (feature.shadow is None or tier is not feature.allowed_tiers()[0]):
+        return False
+    return answered.failed_step is None and answered.judgement.verdict in (
+        Verdict.PASSED,
+        Verdict.LOW_CONFIDENCE,
+    )
 
 
 @dataclass(frozen=True)
@@ -54,11 +69,15 @@ class Calibrations:
         job_id: UUID,
         keep_on: Callable[[], bool],
     ) -> tuple[Answered, Weighed]:
-        """An answer that passed every check, with what its calibration makes of it.
+        """The answer with what its calibration makes of it, and what is kept of that.
 
-        Without one in force the answer is doubted: what nothing is known about is not served.
-        Raises GaveUp when the database stayed away.
+        A confidence that is calibrated doubts the answer where no calibration is in force: what
+        nothing is known about is not served. Every such answer then has a reference, the later
+        tier's; otherwise as many are drawn for one as the feature shadows, served or not, so that
+        what has a reference stands for all. Raises GaveUp when the database stayed away.
         """
+        confidence = feature.confidence_of(tier)
+        calibrated = confidence is not None and confidence.calibrated
         made_by = self._recipe(feature, tier)
         print_ = fingerprint(made_by, answerers)
         judgement = answered.judgement
@@ -66,19 +85,25 @@ class Calibrations:
             **answered.signals,
             **signals_of(input, judgement.output, repaired=judgement.repaired),
         }
-        held = self._in_force(print_, keep_on)
-        inclusion = 1.0 if held is None else 0.0
+        held = self._in_force(print_, keep_on) if calibrated else None
+        inclusion = 0.0 if feature.shadow is None else feature.shadow.share
+        if calibrated and held is None:
+            inclusion = 1.0
         weighed = Weighed(
             feature=feature.name,
             recipe=made_by,
             fingerprint=print_,
             models=models_told(answerers),
             signals=signals,
-            served=False,
+            served=judgement.verdict is Verdict.PASSED,
             inclusion=inclusion,
-            drawn=share_of("outcome", str(job_id)) < inclusion,
+            drawn=drawn_at(job_id) < inclusion,
+            input_digest=hashlib.sha256(canonical_json(input).encode()).digest(),
         )
+        if not calibrated:
+            return answered, weighed
         if held is None:
+            weighed = replace(weighed, served=False)
             reason = "there is no calibration for this prompt, these checks and this model"
             return _doubted(answered, reason), weighed
         score = held.combination.score(signals)
@@ -112,6 +137,14 @@ class Calibrations:
                 found = InForce(row["id"], combination, row["threshold"])
             known = self._known.keep(print_, (time.monotonic(), found))
         return known[1]
+
+
+def drawn_at(job_id: UUID) -> float:
+    """The share of outcomes, 0 to 1, from which on this one is among those drawn.
+
+    It is the job's own, so that what is drawn at one share is drawn at every larger one.
+    """
+    return share_of("outcome", str(job_id))
 
 
 def _doubted(answered: Answered, reason: str) -> Answered:

@@ -28,7 +28,7 @@ from tierline.recent import Recent
 from tierline.scheduling import backoff_s
 from tierline.services.admission import Admission
 from tierline.services.answer import Answering
-from tierline.services.calibrated import Calibrations
+from tierline.services.calibrated import Calibrations, weighs
 from tierline.services.calls import MOST_WAIT_S, CallBook
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.settle import settle
@@ -166,15 +166,13 @@ class Executor:
         prior = None
         if earlier is not None:
             prior = PriorFailure(earlier.tier, earlier.verdict, earlier.reason, earlier.text)
+        if taken.shadow and taken.input is None:
+            reason = "what it was to answer once more was removed"
+            return FeatureFailed(reason), Ended(Verdict.FEATURE_ERROR, reason, 0.0)
         try:
             answered = self._answering.answer(book, feature, tier, taken.input, prior)
             weighed = None
-            confidence = feature.confidence_of(tier)
-            if (
-                confidence is not None
-                and confidence.calibrated
-                and answered.judgement.verdict is Verdict.PASSED
-            ):
+            if weighs(feature, tier, answered) and not taken.shadow:
                 answered, weighed = self._calibrations.weigh(
                     answered,
                     feature,

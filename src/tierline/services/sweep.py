@@ -1,4 +1,6 @@
-"""Clearing away what has served its time: keys that may be used again, content past its days."""
+"""What is done once a minute: comparing outcomes with their references, and clearing away what has
+served its time, keys that may be used again and content past its days.
+"""
 
 import time
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 import structlog
 from psycopg_pool import ConnectionPool
 
+from tierline.services.references import keep_references
 from tierline.services.retention import remove_due
 from tierline.settings import settings
 from tierline.storage.submissions import forget_idempotency_keys
@@ -25,6 +28,8 @@ def sweep(pool: ConnectionPool[Any]) -> None:
             forgotten += count
             if count < AT_ONCE:
                 break
+    # Before anything is removed that could still be compared.
+    keep_references(pool, time.monotonic() + MOST_S / 2)
     removed = remove_due(pool, time.monotonic() + MOST_S)
     if forgotten or removed:
         log.info("swept", idempotency_keys=forgotten, contents=removed)

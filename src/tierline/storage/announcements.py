@@ -24,7 +24,7 @@ JOB_LISTENERS = (
     + _ENDPOINTS.format(source="jobs")
     # Whoever tries a draft looks at it; the account's receivers know nothing of such a feature.
     + " AND NOT EXISTS (SELECT FROM feature_versions v"
-    " WHERE v.id = s.feature_version_id AND v.version < 0)"
+    " WHERE v.id = s.feature_version_id AND v.version < 0) AND s.shadow_of IS NULL"
 )
 
 BATCH_LISTENERS = (

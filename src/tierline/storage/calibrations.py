@@ -1,7 +1,8 @@
-"""Outcomes of a calibrated confidence, and the calibrations that were made from them.
+"""Calibrations and the outcomes that they are made from.
 
-An outcome is written by the statement that ends its attempt (`claims.FINISH`). A calibration is a
-row that is added; the newest of a fingerprint counts, and may be withdrawn.
+An outcome is written by the statement that ends its attempt (`claims.FINISH`) and compared later
+(`storage.references`). A calibration is a row that is added; the newest of a fingerprint counts,
+and may be withdrawn.
 """
 
 import json
@@ -33,6 +34,7 @@ class Weighed:
     served: bool  # its arm: served, or escalated
     inclusion: float  # the probability with which it is drawn
     drawn: bool  # for a reference: the later tier's answer, which an escalated one gets anyway
+    input_digest: bytes
     calibration_id: int | None = None  # None: there was none, and it escalated
     score: float | None = None
 
@@ -83,36 +85,21 @@ def counts(connection: Connection[Any], recipe: str) -> list[dict[str, Any]]:
 def outcomes(
     connection: Connection[Any], recipe: str, fingerprint: str, after: int
 ) -> list[dict[str, Any]]:
-    """The drawn outcomes with `seq` above `after` whose job has ended, the oldest first.
+    """The outcomes with `seq` above `after` that were compared, the oldest first.
 
-    Of jobs with the same input only the first ever counts. `output` is what the tier said,
-    `reference` what a later tier said that passed its checks (`reference_by` its model);
-    `has_reference` is false where the job ended without one. What was removed is left out.
+    Of jobs with the same input only the first ever counts. `output` is what the tier said; null
+    where it was removed since.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """
-            WITH seen AS (
-                SELECT o.*, j.status, j.unverified, j.answer_attempt, row_number() OVER (
-                    PARTITION BY md5(r.input::text) ORDER BY o.seq
-                ) AS place
-                FROM outcomes o
-                JOIN jobs j ON j.id = o.job_id
-                JOIN job_requests r ON r.job_id = o.job_id
-                WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
-                    AND r.input IS NOT NULL AND j.output_removed_at IS NULL
-            )
-            SELECT s.seq, s.job_id, s.signals, s.inclusion, s.served, s.score, s.calibration_id,
-                own.output, later.output AS reference, a.model AS reference_by,
-                later.job_id IS NOT NULL AS has_reference
-            FROM seen s
-            JOIN answers own ON own.job_id = s.job_id AND own.attempt = s.attempt
-            LEFT JOIN answers later ON later.job_id = s.job_id AND later.attempt = s.answer_attempt
-                AND s.answer_attempt <> s.attempt AND s.status = 'completed' AND NOT s.unverified
-            LEFT JOIN attempts a ON a.job_id = later.job_id AND a.number = later.attempt
-            WHERE s.place = 1 AND s.seq > %(after)s AND NOT s.served
-                AND s.status IN ('completed', 'failed')
-            ORDER BY s.seq DESC LIMIT %(most)s
+            SELECT o.seq, o.job_id, o.signals, o.inclusion, o.served, o.differs, o.reference_by,
+                a.output
+            FROM outcomes o
+            LEFT JOIN answers a ON a.job_id = o.job_id AND a.attempt = o.attempt
+            WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
+                AND o.differs IS NOT NULL AND NOT o.repeated AND o.seq > %(after)s
+            ORDER BY o.seq DESC LIMIT %(most)s
             """,
             {
                 "recipe": recipe,
@@ -153,6 +140,12 @@ def list_calibrations(
             """,
             (feature, most),
         ).fetchall()
+
+
+def calibration(connection: Connection[Any], id: int) -> Mapping[str, Any] | None:
+    """One of them, whatever became of it."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(f"SELECT {COLUMNS} FROM calibrations WHERE id = %s", (id,)).fetchone()
 
 
 def withdraw(

@@ -62,6 +62,7 @@ class Claim:
     first_call: FirstCall
     hooked: bool  # somebody is to be told how it ends
     draft: bool  # of a version that is tried, not applied
+    shadow: bool  # answers once more what another job was asked; its input is that one's
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,13 @@ _CLAIM_COLUMNS = f"""
 SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_id,
     j.attempts AS attempt, j.tier_index, j.queue, j.failures, j.losses, j.maybe_billed,
     coalesce(extract(epoch FROM clock_timestamp() - j.held_since), 0)::float8 AS held_s,
-    j.batch_id IS NOT NULL AS backfill, j.cancel_requested_at IS NOT NULL AS cancel_requested,
+    j.batch_id IS NOT NULL OR j.shadow_of IS NOT NULL AS backfill,
+    j.shadow_of IS NOT NULL AS shadow,
+    j.cancel_requested_at IS NOT NULL AS cancel_requested,
     extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
-    r.input, {HOOKED_SQL} AS hooked, j.draft, j.first_call,
+    CASE WHEN j.shadow_of IS NULL THEN r.input
+        ELSE (SELECT input FROM job_requests WHERE job_id = j.shadow_of) END AS input,
+    {HOOKED_SQL} AS hooked, j.draft, j.first_call,
     e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason, e.text AS e_text
 FROM {{source}} j
 JOIN job_requests r ON r.job_id = j.id
@@ -236,10 +241,10 @@ WITH done AS (
 
 _WEIGHED = """, weighed AS (
     INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals, score,
-        calibration_id, served, inclusion, drawn)
+        calibration_id, served, inclusion, drawn, shadow_due, input_digest)
     SELECT done.id, %(attempt)s, %(o_feature)s, %(o_recipe)s, %(o_fingerprint)s, %(o_models)s,
         %(o_signals)s::json, %(o_score)s, %(o_calibration_id)s, %(o_served)s, %(o_inclusion)s,
-        %(o_drawn)s
+        %(o_drawn)s, %(o_served)s AND %(o_drawn)s, %(o_input_digest)s
     FROM done
 )
 """

@@ -32,7 +32,7 @@ _MATCHES = """
 PAGE = f"""
 WITH page AS (
     SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
-    WHERE j.account_id = %(account_id)s
+    WHERE j.account_id = %(account_id)s AND j.shadow_of IS NULL
         AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
         AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
         AND (%(since)s::timestamptz IS NULL OR j.created_at >= %(since)s)

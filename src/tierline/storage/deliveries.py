@@ -24,7 +24,7 @@ MOST_IN_FLIGHT = 2  # hinted or called at once, for one target: a receiver that 
 # whether the deliveries' transaction is needed.
 HOOKED_SQL = """(r.webhook_url IS NOT NULL OR EXISTS (
     SELECT FROM webhook_endpoints hook
-    WHERE hook.account_id = j.account_id AND hook.disabled_at IS NULL
+    WHERE hook.account_id = j.account_id AND j.shadow_of IS NULL AND hook.disabled_at IS NULL
         AND hook.events <> ARRAY['batch.completed']))"""
 
 _FREE = "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"

@@ -52,7 +52,7 @@ JOB = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs='jobs j')} WHERE j.id = %s"
 
 _PAGE = """
 (SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
- WHERE j.account_id = %(account_id)s
+ WHERE j.account_id = %(account_id)s AND j.shadow_of IS NULL
     AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
     AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
     AND (%(status)s::text IS NULL OR j.status = %(status)s)

@@ -32,7 +32,7 @@ class LockedJob:
 
 LOCK = """
 SELECT id AS job_id, account_id, tier, claim_token AS token, attempts AS attempt,
-    batch_id IS NOT NULL AS backfill, status, tier_index, failures, losses,
+    batch_id IS NOT NULL OR shadow_of IS NOT NULL AS backfill, status, tier_index, failures, losses,
     cancel_requested_at IS NOT NULL AS cancel_requested,
     coalesce(deadline_at <= clock_timestamp(), false) AS deadline_passed
 FROM jobs WHERE id = %s FOR UPDATE

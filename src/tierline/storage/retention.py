@@ -211,6 +211,9 @@ def remove(
         connection.execute(
             "UPDATE job_requests SET input = NULL WHERE job_id = ANY(%(ids)s)", asked
         )
+        connection.execute(
+            "UPDATE outcomes SET input_digest = NULL WHERE job_id = ANY(%(ids)s)", asked
+        )
     if not what.outputs:
         # What was said to a draft's models has the input in it.
         connection.execute(

@@ -1,0 +1,146 @@
+"""Giving outcomes their references: shadows for what was served, and comparing both answers.
+
+What is compared is watched: a calibration whose promise the later outcomes refute is withdrawn.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.estimates import estimates, prices_of
+from tierline.features import Feature
+from tierline.ids import new_id
+from tierline.jobs import Status
+from tierline.pricing import OwnPrices
+from tierline.queues import lane
+from tierline.routing.monitoring import broken
+from tierline.storage import calibrations, references
+from tierline.storage.prices import own_prices
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 200
+
+Row = Mapping[str, Any]
+
+
+def keep_references(pool: ConnectionPool[Any], until_s: float) -> None:
+    """One round, in small transactions, until the monotonic time `until_s`; the next goes on."""
+    with pool.connection() as connection:
+        while time.monotonic() < until_s and compare_open(connection) == AT_ONCE:
+            pass
+        shadow_due(connection)
+
+
+def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
+    """Compare outcomes whose reference is there; of how many. Safe beside others that do the same.
+
+    Those of a job that failed differ: no tier gave what they could agree with, and to leave them
+    out would leave out what is hard. What is gone, or was given up by its caller, is not compared.
+    """
+    with connection.transaction():
+        rows = references.open_outcomes(connection, AT_ONCE, recipe)
+        references.note(
+            connection,
+            [
+                {
+                    "job_id": row["job_id"],
+                    "attempt": row["attempt"],
+                    "shadow_job_id": row["shadow_job_id"],
+                    "differs": _differs(row),
+                    "reference_by": row["reference_by"] if row["has_reference"] else None,
+                    "repeated": row["repeated"],
+                }
+                for row in rows
+            ],
+        )
+    for id in sorted({row["calibration_id"] for row in rows if row["served"]} - {None}):
+        _watch(connection, id)
+    return len(rows)
+
+
+def shadow_due(connection: Connection[Any]) -> int:
+    """Give shadows to served outcomes that were drawn, within what their features may spend on it.
+
+    What waited for a day is drawn no more. Returns how many shadows there are now more.
+    """
+    own = own_prices(connection)
+    left: dict[str, Decimal | None] = {}
+    made = 0
+    for row in references.due_shadows(connection, AT_ONCE):
+        feature = Feature.from_dict(row["document"])
+        if row["stale"] or row["characters"] is None or feature.shadow is None:
+            references.draw_no_more(connection, row)
+            continue
+        limit = feature.shadow.usd_per_day
+        if feature.name not in left:
+            left[feature.name] = (
+                None
+                if limit is None
+                else Decimal(str(limit)) - references.spent_on_shadows(connection, feature.name)
+            )
+        room = left[feature.name]
+        at_most = _at_most_usd(feature, own, row["characters"])
+        if room is not None:
+            if at_most is None or at_most > room:
+                continue  # until the day is over, or its tier has a price
+            left[feature.name] = room - at_most
+        made += _shadow(connection, feature, row, at_most)
+    return made
+
+
+def _shadow(
+    connection: Connection[Any], feature: Feature, row: Row, at_most_usd: Decimal | None
+) -> bool:
+    tier = feature.allowed_tiers()[-1]
+    index = feature.tiers.index(tier)
+    assert feature.shadow is not None
+    return references.add_shadow(
+        connection,
+        row,
+        id=new_id(),
+        tier=tier.name,
+        tier_index=index,
+        queue=lane(index, backfill=True),
+        decision={
+            "policy": "shadow",
+            "choice": tier.name,
+            "reason": "drawn from what the first tier served, to compare with",
+            "signals": {"share": feature.shadow.share, "shadow_of": str(row["job_id"])},
+        },
+        at_most_usd=at_most_usd,
+    )
+
+
+def _at_most_usd(feature: Feature, own: OwnPrices, characters: int) -> Decimal | None:
+    """What a shadow may cost at most, as far as its length tells; None: its price is unknown."""
+    prices = prices_of(feature, own, datetime.now(UTC))
+    return estimates(feature, prices, 1, characters)[-1].cost_usd
+
+
+def _differs(row: Row) -> bool | None:
+    if not row["has_output"] or row["status"] not in (Status.COMPLETED, Status.FAILED):
+        return None
+    how = Feature.from_dict(row["document"]).compared_by
+    return not (row["has_reference"] and how.same(row["output"], row["reference"]))
+
+
+def _watch(connection: Connection[Any], id: int) -> None:
+    """End a calibration whose promise is refuted, however often one looks."""
+    kept = calibrations.calibration(connection, id)
+    if kept is None or kept["withdrawn_at"] is not None:
+        return
+    samples, errors = references.watched(connection, id)
+    if samples and broken(errors, samples, kept["max_error"], kept["confidence"]):
+        reason = (
+            f"{errors} of {samples} shadow samples of what it served differ, which refutes "
+            f"{kept['max_error']:.2%} at {kept['confidence']:.0%}"
+        )
+        calibrations.withdraw(connection, kept["feature"], id, reason)
+        log.warning("calibration_withdrawn", feature=kept["feature"], calibration=id, reason=reason)
