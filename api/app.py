@@ -25,6 +25,7 @@ from api.routes import (
     decisions,
     drafts,
     features,
+    feedback,
     jobs,
     prices,
     probes,
@@ -41,7 +42,7 @@ from tierline.storage.engine import create_pool
 from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
 
 ROUTES = (
-    *(jobs, content, decisions, calibrations, batches, features, drafts, prices, reports),
+    *(jobs, content, feedback, decisions, calibrations, batches, features, drafts, prices, reports),
     *(webhook_endpoints, accounts, probes),
 )
 NAME = "api"

@@ -208,6 +208,7 @@ COMPONENTS: Mapping[str, Schema] = {
         feature=_TEXT,
         tier=_TEXT,
         models=_nullable("string", description="who answered; null: no outcome yet"),
+        reference={"type": "string", "enum": ["model", "human"]},
         outcomes={"type": "integer", "description": "new ones that have a reference"},
         missing={"type": "integer", "description": "more that are needed at the very least"},
         reference_models={"type": "array", "items": _TEXT},
@@ -264,6 +265,11 @@ COMPONENTS: Mapping[str, Schema] = {
         withdrawn_reason=_nullable("string"),
     ),
     "CalibrationList": _list("Calibration"),
+    "ToLabel": _list("OutcomeToLabel"),
+    "OutcomeToLabel": _object(job_id=_ID, input=_ANY),
+    "FeedbackCount": _object(
+        kept={"type": "integer", "description": "0 after a dry run"}, checked=_INT
+    ),
     "Route": _object(
         job_id=_ID,
         feature=_TEXT,

@@ -1,6 +1,6 @@
 """/v1/features/{name}/calibrations: what may be promised of a feature's first tier."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
 from api.auth import Admin, Read
-from api.bodies import answer, body_of, read_json, read_model
+from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
@@ -35,7 +35,20 @@ class NewCalibration(BaseModel):
         max_length=2_000,
         description="who answered, as a dry run tells it; those with most new outcomes unless said",
     )
+    reference: Literal["model", "human"] = Field(
+        default="model",
+        description="who says what is wrong: the later tier, or the labels of a label sample",
+    )
     dry_run: bool = Field(default=False, description="only say what there is; uses nothing up")
+
+
+class LabelSample(BaseModel):
+    """How many outcomes are to be labelled."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: Whole = Field(ge=1, le=5_000)
+    models: str | None = Field(default=None, max_length=2_000, description="who answered")
 
 
 class Withdrawal(BaseModel):
@@ -64,11 +77,33 @@ async def post_calibration(name: Name, request: Request, _: Admin, state: Shared
     given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> dict[str, JSON]:
-        wanted = Wanted(given.max_error, given.confidence, given.models)
+        wanted = Wanted(given.max_error, given.confidence, given.models, given.reference)
         return services.calibrate(connection, name, wanted, dry_run=given.dry_run)
 
     made = await run_in_threadpool(state.with_connection, work)
     return answer(made, 200 if given.dry_run else 201)
+
+
+@router.post(
+    "/v1/features/{name}/label-sample",
+    summary="Draw outcomes for people to label",
+    responses={
+        200: shapes.documented("Those drawn, at random; fewer where there are no more", "ToLabel"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(LabelSample, {"count": 300}),
+)
+async def draw_label_sample(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+    """Their inputs, without what any tier answered. Give what is right by POST /v1/feedback, for
+    all of them, and calibrate with `"reference": "human"`.
+    """
+    given = read_model(LabelSample, await read_json(request, state.settings.max_json_depth))
+
+    def work(connection: Any) -> list[dict[str, JSON]]:
+        return services.draw_for_labels(connection, name, given.count, given.models)
+
+    drawn = await run_in_threadpool(state.with_connection, work)
+    return answer({"data": drawn, "next_cursor": None})
 
 
 @router.get(

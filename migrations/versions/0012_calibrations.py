@@ -72,6 +72,14 @@ def upgrade() -> None:
         sa.Column("shadow_job_id", sa.Uuid(), comment="whose answer is its reference"),
         sa.Column("shadowed_at", sa.DateTime(timezone=True)),
         sa.Column("shadow_at_most_usd", sa.Numeric(), comment="what that was to cost at most"),
+        sa.Column(
+            "label_asked_at",
+            sa.DateTime(timezone=True),
+            comment="it was drawn for somebody to say what is right",
+        ),
+        sa.Column(
+            "label_used_by", sa.BigInteger(), comment="the calibration that its label was used by"
+        ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
         sa.PrimaryKeyConstraint("job_id", "attempt", name="outcomes_pkey"),
         comment="answers that passed every check of a tier whose confidence is calibrated",
@@ -84,6 +92,7 @@ def upgrade() -> None:
         ("outcomes_open_idx", ["seq"], "drawn AND noted_at IS NULL"),
         ("outcomes_shadow_due_idx", ["seq"], "shadow_due"),
         ("outcomes_shadows_idx", ["feature", "shadowed_at"], "shadow_job_id IS NOT NULL"),
+        ("outcomes_labels_idx", ["fingerprint"], "label_asked_at IS NOT NULL"),
         ("outcomes_served_idx", ["calibration_id"], "drawn AND served"),
     ):
         op.create_index(name, "outcomes", columns, postgresql_where=sa.text(which))

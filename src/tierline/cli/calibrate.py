@@ -20,6 +20,13 @@ def calibrate(
         str | None,
         typer.Option(metavar="TEXT", help="Who answered, as --dry-run tells it."),
     ] = None,
+    reference: Annotated[
+        str,
+        typer.Option(
+            metavar="WHO",
+            help="Who says what is wrong: model (the later tier) or human (a label sample).",
+        ),
+    ] = "model",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what outcomes there are; uses none up.")
     ] = False,
@@ -63,6 +70,9 @@ def calibrate(
     _within("--max-error", max_error, 0.0001, 1.0)
     _within("--confidence", confidence, 0.5, 0.9999)
     body: dict[str, JSON] = {"max_error": max_error, "confidence": confidence, "dry_run": dry_run}
+    if reference not in ("model", "human"):
+        raise UsageError(f"--reference is model or human, not {reference!r}")
+    body["reference"] = reference
     if models is not None:
         body["models"] = models
     with connect(home) as api:
@@ -87,7 +97,7 @@ def _show_count(made: JSON) -> None:
         [
             ("feature", f"{made['feature']}, tier {made['tier']}"),
             ("answered by", made["models"] or "nobody yet"),
-            ("compared with", ", ".join(made["reference_models"]) or "nothing yet"),
+            ("compared with", _compared_with(made)),
             ("new outcomes", made["outcomes"]),
             ("missing", f"{made['missing']} at the very least" if made["missing"] else "none"),
             ("calibration", f"the {_ordinal(made['attempt'])} of these"),
@@ -99,14 +109,13 @@ def _show(made: JSON) -> None:
     from tierline.cli.output import line
 
     line(_promised(made))
-    others = ", ".join(made["reference_models"])
     if made["threshold"] is None:
         line("No threshold keeps it. All of it escalates; a new calibration needs new outcomes.")
     else:
         line(
             f"Calibration {made['id']}: from a score of {made['threshold']:.3f} on it serves "
             f"{made['coverage']:.1%} of {made['samples']:,} outcomes; {made['errors']:,} of "
-            f"{made['served']:,} differ from {others}: at most {made['bound']:.2%} may."
+            f"{made['served']:,} did, so the bound is {made['bound']:.2%}."
         )
     if made["why_not_learned"] is None:
         line(f"The score was learned on {made['fitted']:,} others: {', '.join(made['signals'])}.")
@@ -121,11 +130,23 @@ def _show(made: JSON) -> None:
 
 
 def _promised(made: JSON) -> str:
-    others = ", ".join(made["reference_models"]) or "a later tier"
     return (
         f"Of what the tier {made['tier']} of {made['feature']} serves at most "
-        f"{made['max_error']:.2%} differs from {others}, at {made['confidence']:.0%} confidence."
+        f"{made['max_error']:.2%} {_wrong(made)}, at {made['confidence']:.0%} confidence."
     )
+
+
+def _wrong(made: JSON) -> str:
+    """What an error is: without people's labels it is a difference, and never called wrong."""
+    if made["reference"] == "human":
+        return "may be wrong"
+    return f"may differ from {', '.join(made['reference_models']) or 'the later tier'}"
+
+
+def _compared_with(made: JSON) -> str:
+    if made["reference"] == "human":
+        return "people's labels"
+    return ", ".join(made["reference_models"]) or "nothing yet"
 
 
 def _show_labels(labels: JSON) -> None:

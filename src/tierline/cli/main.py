@@ -57,6 +57,9 @@ _ENTRIES = {
         "calibrate",
         "Find the threshold that keeps a promise, on a feature's own outcomes.",
     ),
+    "feedback": _Entry(
+        "tierline.cli.feedback", "app", "Say what is right: labels of jobs, from a file."
+    ),
     "replay": _Entry(
         "tierline.cli.replay",
         "replay",

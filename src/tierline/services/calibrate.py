@@ -13,6 +13,7 @@ from tierline.features import Feature, Tier
 from tierline.json_text import JSON
 from tierline.routing.bounds import samples_needed
 from tierline.routing.calibration import confidence_of_attempt
+from tierline.routing.decide import share_of
 from tierline.routing.fingerprint import recipe
 from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
 from tierline.services.calibrated import drawn_at
@@ -33,6 +34,7 @@ class Wanted:
     max_error: float  # of what is served, 0 to 1
     confidence: float  # 0 to 1
     models: str | None = None  # who answered, as listed; None: who answered most
+    reference: Literal["model", "human"] = "model"  # who says what is wrong
 
 
 class NotEnoughData(Conflict):
@@ -67,33 +69,35 @@ def calibrate(
         pass
     with connection.transaction():
         calibrations.lock_recipe(connection, made_by)
-        group = _group(calibrations.counts(connection, made_by), wanted)
-        attempt, after = (1, 0) if group is None else (group["attempts"] + 1, group["last_seq"])
-        rows = (
-            []
-            if group is None
-            else calibrations.outcomes(connection, made_by, group["fingerprint"], after)
-        )
-        outcomes = _outcomes(feature, rows)
-        least = _least(wanted, attempt)
+        group = _group(calibrations.counts(connection, made_by), wanted.models)
+        attempt = 1 if group is None else group["attempts"] + 1
+        rows = [] if group is None else _rows(connection, feature, made_by, group, wanted)
+        missing = _least(wanted, attempt) - len(rows)
         if dry_run:
             return {
                 "feature": name,
                 "tier": tier.name,
                 "models": None if group is None else group["models"],
-                "outcomes": len(outcomes),
-                "missing": max(0, least - len(outcomes)),
+                "reference": wanted.reference,
+                "outcomes": len(rows),
+                "missing": max(0, missing),
                 "reference_models": _reference_models(rows),
                 "attempt": attempt,
             }
-        if group is None or len(outcomes) < least:
-            raise NotEnoughData(name, len(outcomes), max(1, least - len(outcomes)))
+        if group is None or missing > 0:
+            raise NotEnoughData(name, len(rows), max(1, missing))
         confidence = feature.confidence_of(tier)
         assert confidence is not None, "the tier was chosen for it"
-        found = promise(outcomes, confidence.signal, wanted.max_error, wanted.confidence, attempt)
+        found = promise(
+            _outcomes(feature, rows),
+            confidence.signal,
+            wanted.max_error,
+            wanted.confidence,
+            attempt,
+        )
         if found.found.missing is not None:
             more = max(1, math.ceil(found.found.missing / (1.0 - FIT_SHARE)))
-            raise NotEnoughData(name, len(outcomes), more)
+            raise NotEnoughData(name, len(rows), more)
         row = calibrations.add_calibration(
             connection,
             {
@@ -103,7 +107,7 @@ def calibrate(
                 "fingerprint": group["fingerprint"],
                 "models": group["models"],
                 "attempt": attempt,
-                "reference": "model",
+                "reference": wanted.reference,
                 "reference_models": _reference_models(rows),
                 "max_error": wanted.max_error,
                 "confidence": wanted.confidence,
@@ -112,7 +116,32 @@ def calibrate(
                 **_columns(found),
             },
         )
+        if wanted.reference == "human":
+            calibrations.use_labels(connection, rows, row["id"])
     return calibration_json(row, "in_force" if row["threshold"] is not None else "nothing_promised")
+
+
+def draw_for_labels(
+    connection: Connection[Any], name: str, count: int, models: str | None = None
+) -> list[dict[str, JSON]]:
+    """Draw up to `count` outcomes at random for people to say what is right, and note that.
+
+    Each answers for as many others as any does, so that a bound may use their labels. What the tier
+    said is not shown: it would lead whoever labels. Raises NotFound, Conflict, InvalidInput.
+    """
+    feature, tier = _calibrated_tier(connection, name)
+    made_by = recipe(feature, tier)
+    while compare_open(connection, made_by) == AT_ONCE:
+        pass
+    with connection.transaction():
+        calibrations.lock_recipe(connection, made_by)
+        group = _group(calibrations.counts(connection, made_by), models)
+        if group is None:
+            return []
+        rows = _equally_drawn(calibrations.to_label(connection, made_by, group["fingerprint"]))
+        rows.sort(key=lambda row: share_of("label", str(row["job_id"])))
+        calibrations.ask_for_labels(connection, rows[:count])
+    return [{"job_id": str(row["job_id"]), "input": row["input"]} for row in rows[:count]]
 
 
 def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
@@ -199,12 +228,12 @@ def _calibrated_tier(connection: Connection[Any], name: str) -> tuple[Feature, T
     return feature, tier
 
 
-def _group(groups: Sequence[Row], wanted: Wanted) -> Row | None:
+def _group(groups: Sequence[Row], models: str | None) -> Row | None:
     """The outcomes of one fingerprint: of who is named, else of who gave most new ones."""
-    if wanted.models is None:
+    if models is None:
         return groups[0] if groups else None
     for group in groups:
-        if group["models"] == wanted.models:
+        if group["models"] == models:
             return group
     known = "; ".join(group["models"] for group in groups[:5]) or "nobody yet"
     raise InvalidInput([Problem(f"no outcome was answered by that; known: {known}", "/models")])
@@ -217,6 +246,39 @@ def _least(wanted: Wanted, attempt: int) -> int:
     return math.ceil(tested / (1.0 - FIT_SHARE))
 
 
+def _rows(
+    connection: Connection[Any], feature: Feature, made_by: str, group: Row, wanted: Wanted
+) -> list[Row]:
+    """What the reference says of each outcome, as `differs`. Raises Conflict while labels lack."""
+    print_ = group["fingerprint"]
+    if wanted.reference == "model":
+        return _equally_drawn(calibrations.outcomes(connection, made_by, print_, group["last_seq"]))
+    said = calibrations.labelled(connection, made_by, print_)
+    rows: list[Row] = [
+        row | {"differs": _wrong(feature, row), "reference_by": None} for row in said
+    ]
+    without = sum(row["differs"] is None for row in rows)
+    if without:
+        raise Conflict(
+            f"{without} of the {len(rows)} outcomes that were drawn for a label have none yet: "
+            "label all of them, since those that are easy to label are no random sample"
+        )
+    return _equally_drawn(rows)
+
+
+def _wrong(feature: Feature, row: Row) -> bool | None:
+    """What people said of the tier's answer; None: nobody said enough to tell."""
+    how = feature.compared_by
+    if row["has_expected"]:
+        return not how.same(row["output"], row["expected"])
+    if row["correct"] is None or not row["has_served_output"]:
+        return None
+    if how.same(row["output"], row["served_output"]):
+        return not row["correct"]
+    # It is another answer than the right one, or another than a wrong one.
+    return True if row["correct"] else None
+
+
 def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
     labels = closed_set(feature.output_schema)
     return [
@@ -226,7 +288,7 @@ def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
             wrong=row["differs"],
             label=None if labels is None or row["output"] is None else labels.unwrap(row["output"]),
         )
-        for row in _equally_drawn(rows)
+        for row in rows
     ]
 
 

@@ -134,8 +134,8 @@ def _differs(row: Row) -> bool | None:
 def _watch(connection: Connection[Any], id: int) -> None:
     """End a calibration whose promise is refuted, however often one looks."""
     kept = calibrations.calibration(connection, id)
-    if kept is None or kept["withdrawn_at"] is not None:
-        return
+    if kept is None or kept["withdrawn_at"] is not None or kept["reference"] != "model":
+        return  # a promise about what people say is wrong is not refuted by another model
     samples, errors = references.watched(connection, id)
     if samples and broken(errors, samples, kept["max_error"], kept["confidence"]):
         reason = (

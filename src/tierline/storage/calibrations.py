@@ -6,7 +6,7 @@ and may be withdrawn.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,8 @@ def counts(connection: Connection[Any], recipe: str) -> list[dict[str, Any]]:
             SELECT o.fingerprint, o.models, count(*) AS drawn,
                 count(*) FILTER (WHERE o.seq > used.last_seq) AS fresh, used.attempts, used.last_seq
             FROM outcomes o CROSS JOIN LATERAL (
-                SELECT coalesce(max(c.last_seq), 0) AS last_seq, count(*) AS attempts
+                SELECT coalesce(max(c.last_seq) FILTER (WHERE c.reference = 'model'), 0)
+                    AS last_seq, count(*) AS attempts
                 FROM calibrations c WHERE c.fingerprint = o.fingerprint
             ) used
             WHERE o.recipe = %s AND o.drawn
@@ -108,6 +109,74 @@ def outcomes(
                 "most": MOST_OUTCOMES,
             },
         ).fetchall()[::-1]
+
+
+def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list[dict[str, Any]]:
+    """The outcomes that were drawn for a label and not used yet, the oldest first.
+
+    `expected` and `correct` are the last that anybody said of the job, `served_output` what its
+    caller got: `correct` is about that. `has_label` is false where nobody said anything.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, own.output,
+                said.expected, said.expected IS NOT NULL AS has_expected, said.correct,
+                later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
+            FROM outcomes o
+            JOIN jobs j ON j.id = o.job_id
+            JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+            LEFT JOIN answers later ON later.job_id = j.id AND later.attempt = j.answer_attempt
+            LEFT JOIN LATERAL (
+                SELECT f.expected, f.correct FROM feedback f WHERE f.job_id = o.job_id
+                ORDER BY f.id DESC LIMIT 1
+            ) said ON true
+            WHERE o.recipe = %s AND o.fingerprint = %s AND o.label_asked_at IS NOT NULL
+                AND o.label_used_by IS NULL AND o.drawn
+            ORDER BY o.seq
+            """,
+            (recipe, fingerprint),
+        ).fetchall()
+
+
+def to_label(connection: Connection[Any], recipe: str, fingerprint: str) -> list[dict[str, Any]]:
+    """The drawn outcomes that may still be drawn for a label, with their inputs."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT o.job_id, o.attempt, o.inclusion, r.input
+            FROM outcomes o
+            JOIN job_requests r ON r.job_id = o.job_id
+            JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+            JOIN jobs j ON j.id = o.job_id AND j.completed_at IS NOT NULL
+            WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
+                AND o.label_asked_at IS NULL AND o.repeated IS NOT TRUE AND r.input IS NOT NULL
+                AND j.output_removed_at IS NULL
+            ORDER BY o.seq DESC LIMIT %(most)s
+            """,
+            {"recipe": recipe, "fingerprint": fingerprint, "most": MOST_OUTCOMES},
+        ).fetchall()
+
+
+def ask_for_labels(connection: Connection[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note that they were drawn for a label. Drawn already, they stay as they were."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE outcomes SET label_asked_at = coalesce(label_asked_at, clock_timestamp())"
+            " WHERE job_id = %s AND attempt = %s",
+            [(row["job_id"], row["attempt"]) for row in rows],
+        )
+
+
+def use_labels(
+    connection: Connection[Any], rows: Sequence[Mapping[str, Any]], calibration_id: int
+) -> None:
+    """Note that a calibration used their labels up."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE outcomes SET label_used_by = %s WHERE job_id = %s AND attempt = %s",
+            [(calibration_id, row["job_id"], row["attempt"]) for row in rows],
+        )
 
 
 def add_calibration(connection: Connection[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -450,6 +450,8 @@ outcomes = Table(
     Column("shadow_job_id", Uuid, comment="whose answer is its reference"),
     _when("shadowed_at"),
     Column("shadow_at_most_usd", Numeric, comment="what that was to cost at most"),
+    _when("label_asked_at", comment="it was drawn for somebody to say what is right"),
+    Column("label_used_by", BigInteger, comment="the calibration that its label was used by"),
     _when("created_at", required=True),
     PrimaryKeyConstraint("job_id", "attempt"),
     Index("outcomes_drawn_idx", "recipe", "seq", postgresql_where=text("drawn")),
@@ -461,6 +463,9 @@ outcomes = Table(
         "feature",
         "shadowed_at",
         postgresql_where=text("shadow_job_id IS NOT NULL"),
+    ),
+    Index(
+        "outcomes_labels_idx", "fingerprint", postgresql_where=text("label_asked_at IS NOT NULL")
     ),
     Index("outcomes_served_idx", "calibration_id", postgresql_where=text("drawn AND served")),
     comment="answers that passed every check of a tier whose confidence is calibrated",

@@ -85,6 +85,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/jobs/{job_id}/route"): Row(ONE, READ),
     ("get", "/v1/decisions"): Row(LIST, READ),
     ("get", "/v1/features/{name}/calibrations"): Row(ALL, READ),
+    ("post", "/v1/features/{name}/label-sample"): Row(ALL, ADMIN, {"count": 3}),
+    ("post", "/v1/feedback"): Row(ALL, SUBMIT, {"items": []}),
     ("post", "/v1/features/{name}/calibrations"): Row(ALL, ADMIN, {"max_error": 0.03}),
     ("post", "/v1/features/{name}/calibrations/{calibration_id}/withdraw"): Row(
         ALL, ADMIN, {"reason": "whose?"}

@@ -1,0 +1,66 @@
+"""/v1/feedback: what is known of the answers of many jobs, all kept or none."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Submit
+from api.bodies import answer, body_of, read_json, read_model
+from api.problems import documented
+from api.routes.jobs import Feedback
+from api.state import Shared
+from tierline.services.feedback import Said, give_many
+
+router = APIRouter(tags=["jobs"])
+
+MOST_ITEMS = 1_000
+
+
+class OfJob(Feedback):
+    """What somebody knows of one job's answer."""
+
+    job_id: Annotated[UUID, Field(strict=False)]
+
+
+class ManyFeedbacks(BaseModel):
+    """What is known of the answers of many jobs, each of them once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[OfJob] = Field(max_length=MOST_ITEMS)
+    dry_run: bool = Field(default=False, description="only say whether all could be kept")
+
+
+@router.post(
+    "/v1/feedback",
+    summary="Say of many jobs whether their answers were right",
+    responses={
+        200: shapes.documented("All of it was kept", "FeedbackCount"),
+        **documented(400, 401, 403, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(
+        ManyFeedbacks,
+        {
+            "items": [
+                {"job_id": "01a1f2b0-0000-7000-8000-000000000000", "expected": {"topic": "billing"}}
+            ]
+        },
+    ),
+)
+async def post_many(request: Request, caller: Submit, state: Shared) -> Response:
+    """All of it or nothing: what cannot be kept is told item by item. Of the caller's account's
+    jobs, for administrators of any.
+    """
+    given = read_model(ManyFeedbacks, await read_json(request, state.settings.max_json_depth))
+    account_id = None if caller.may("admin") else caller.account_id
+    items = [(one.job_id, Said(one.correct, one.expected, one.comment)) for one in given.items]
+
+    def work(connection: Any) -> int:
+        return give_many(connection, account_id, items, dry_run=given.dry_run)
+
+    checked = await run_in_threadpool(state.with_connection, work)
+    return answer({"kept": 0 if given.dry_run else checked, "checked": checked})

@@ -1,0 +1,115 @@
+"""`tierline feedback` against a real API; its jobs are ended by hand, since no worker runs."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from tests.integration.cli.conftest import Tierline
+
+
+@pytest.fixture
+def rows(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+        connection.execute("DELETE FROM feedback")
+
+
+@pytest.fixture
+def jobs(tierline: Tierline, feature: str, rows: psycopg.Connection[Any]) -> list[str]:
+    """Three jobs that have ended."""
+    found = []
+    for number in range(3):
+        text = json.dumps({"text": f"Order ZK-{number}"})
+        found.append(
+            json.loads(tierline("jobs", "submit", feature, "--input", text, "--json").out)["id"]
+        )
+    rows.execute(
+        "UPDATE jobs SET status = 'completed', completed_at = clock_timestamp()"
+        " WHERE id = ANY(%s::uuid[])",
+        (found,),
+    )
+    return found
+
+
+def test_labels_of_a_csv_are_kept(
+    tierline: Tierline, jobs: list[str], rows: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(
+        "job_id,input,expected,correct,comment\n"
+        f'{jobs[0]},x,"{{""order_number"": ""ZK-0""}}",,\n'
+        f"{jobs[1]},x,,yes,looks right\n"
+    )
+    checked = tierline("feedback", "import", file, "--dry-run")
+    assert (checked.code, checked.out) == (0, "2 labels could be kept\n")
+    assert rows.execute("SELECT count(*) FROM feedback").fetchone() == (0,)
+    ran = tierline("feedback", "import", file)
+    assert (ran.code, ran.out) == (0, "2 labels were kept\n"), ran.err
+    kept = rows.execute("SELECT expected, correct, comment FROM feedback ORDER BY id").fetchall()
+    assert kept == [({"order_number": "ZK-0"}, None, None), (None, True, "looks right")]
+
+
+def test_labels_of_jsonl_are_kept(
+    tierline: Tierline, jobs: list[str], rows: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "labels.jsonl"
+    file.write_text(json.dumps({"job_id": jobs[2], "correct": False}) + "\n")
+    told = json.loads(tierline("feedback", "import", file, "--json").out)
+    assert told == {"kept": 1, "checked": 1}
+
+
+def test_bad_rows_are_told_by_line_and_none_is_kept(
+    tierline: Tierline, jobs: list[str], rows: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(
+        "job_id,expected,correct\n"
+        f"{jobs[0]},,true\n"
+        f'{jobs[1]},"{{""order_number"": 5}}",\n'
+        f"{uuid4()},,true\n"
+    )
+    ran = tierline("feedback", "import", file)
+    assert ran.code == 2
+    first, second = ran.err.splitlines()
+    assert first.startswith(f"{file}:3: expected/order_number: ")
+    assert second.startswith(f"{file}:4: job_id: there is no job")
+    assert rows.execute("SELECT count(*) FROM feedback").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("job_id,note\nx,y\n", "needs the columns job_id, and expected or correct"),
+        ("job_id,expected\n", "has no rows"),
+        ("job_id,expected\nno-id,x\n", ":2: job_id is not a job's id"),
+        (f"job_id,expected\n{uuid4()},\n", ":2: says neither"),
+        (f"job_id,correct\n{uuid4()},maybe\n", ":2: correct is true or false"),
+        (
+            "job_id,correct\n" + f"{'01a1f2b0-0000-7000-8000-000000000000'},yes\n" * 2,
+            ":3: the job stands in line 2 already",
+        ),
+    ],
+)
+def test_a_file_that_makes_no_labels(
+    tierline: Tierline, text: str, told: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text(text)
+    ran = tierline("feedback", "import", file)
+    assert told in ran.err
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_sample_is_a_csv_to_fill_in(tierline: Tierline, feature: str, tmp_path: Path) -> None:
+    refused = tierline("feedback", "sample", feature)
+    assert refused.code == 1
+    assert "threshold: calibrated" in refused.err
+    (tmp_path / "out.csv").touch()
+    ran = tierline("feedback", "sample", feature, "--out", tmp_path / "out.csv")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
