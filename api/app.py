@@ -24,6 +24,7 @@ from api.routes import (
     content,
     decisions,
     drafts,
+    feature_reports,
     features,
     feedback,
     jobs,
@@ -42,7 +43,19 @@ from tierline.storage.engine import create_pool
 from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
 
 ROUTES = (
-    *(jobs, content, feedback, decisions, calibrations, batches, features, drafts, prices, reports),
+    *(
+        jobs,
+        content,
+        feedback,
+        decisions,
+        calibrations,
+        feature_reports,
+        batches,
+        features,
+        drafts,
+        prices,
+        reports,
+    ),
     *(webhook_endpoints, accounts, probes),
 )
 NAME = "api"

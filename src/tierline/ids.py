@@ -5,6 +5,7 @@ Order is only a kindness to the index: lists page by an identity column, never b
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 
@@ -14,3 +15,8 @@ def new_id() -> UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
+
+
+def first_id_of(at: datetime) -> UUID:
+    """The lowest identifier that could have been made at that time."""
+    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)

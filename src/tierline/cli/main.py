@@ -60,6 +60,9 @@ _ENTRIES = {
     "feedback": _Entry(
         "tierline.cli.feedback", "app", "Say what is right: labels of jobs, from a file."
     ),
+    "report": _Entry(
+        "tierline.cli.report", "report", "What a feature's routing saved, and what it kept."
+    ),
     "replay": _Entry(
         "tierline.cli.replay",
         "replay",

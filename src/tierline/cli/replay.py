@@ -83,9 +83,9 @@ def replay(
 
         save_png(found, png)
     if as_json:
-        print_json(_as_json(found, max_error, confidence))
+        print_json(as_json_of(found, max_error, confidence))
         return
-    _show(found, max_error, confidence)
+    show(found, max_error, confidence)
     from tierline.cli.curve_plot import terminal_curve
 
     line()
@@ -116,7 +116,8 @@ def _embedded(prompts: list[str]) -> Any:
     return np.concatenate([embedder.embed(chunk) for chunk in shown])
 
 
-def _show(found: "Replay", max_error: float, confidence: float) -> None:
+def show(found: "Replay", max_error: float, confidence: float) -> None:
+    """The table of policies, and what each of them can promise."""
     from tierline.cli.output import Col, line, print_table
 
     by_name = {policy.name: policy for policy in found.policies}
@@ -174,7 +175,8 @@ def _promise(policy: "Policy", found: "Replay", max_error: float, confidence: fl
     )
 
 
-def _as_json(found: "Replay", max_error: float, confidence: float) -> JSON:
+def as_json_of(found: "Replay", max_error: float, confidence: float) -> JSON:
+    """The same as JSON."""
     return {
         "requests": found.count,
         "main": found.main,

@@ -16,7 +16,7 @@ from tierline.routing.calibration import confidence_of_attempt
 from tierline.routing.decide import share_of
 from tierline.routing.fingerprint import recipe
 from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
-from tierline.services.calibrated import drawn_at
+from tierline.routing.sampling import equally_drawn
 from tierline.services.references import AT_ONCE, compare_open
 from tierline.storage import calibrations
 from tierline.storage.features import stored_version
@@ -138,7 +138,7 @@ def draw_for_labels(
         group = _group(calibrations.counts(connection, made_by), models)
         if group is None:
             return []
-        rows = _equally_drawn(calibrations.to_label(connection, made_by, group["fingerprint"]))
+        rows = equally_drawn(calibrations.to_label(connection, made_by, group["fingerprint"]))
         rows.sort(key=lambda row: share_of("label", str(row["job_id"])))
         calibrations.ask_for_labels(connection, rows[:count])
     return [{"job_id": str(row["job_id"]), "input": row["input"]} for row in rows[:count]]
@@ -252,7 +252,7 @@ def _rows(
     """What the reference says of each outcome, as `differs`. Raises Conflict while labels lack."""
     print_ = group["fingerprint"]
     if wanted.reference == "model":
-        return _equally_drawn(calibrations.outcomes(connection, made_by, print_, group["last_seq"]))
+        return equally_drawn(calibrations.outcomes(connection, made_by, print_, group["last_seq"]))
     said = calibrations.labelled(connection, made_by, print_)
     rows: list[Row] = [
         row | {"differs": _wrong(feature, row), "reference_by": None} for row in said
@@ -263,7 +263,7 @@ def _rows(
             f"{without} of the {len(rows)} outcomes that were drawn for a label have none yet: "
             "label all of them, since those that are easy to label are no random sample"
         )
-    return _equally_drawn(rows)
+    return equally_drawn(rows)
 
 
 def _wrong(feature: Feature, row: Row) -> bool | None:
@@ -290,24 +290,6 @@ def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
         )
         for row in rows
     ]
-
-
-def _equally_drawn(rows: Sequence[Row]) -> list[Row]:
-    """As many of them as can be had with one probability for each.
-
-    While there was no calibration each was drawn, later a share: those of the larger probability
-    are thinned to the smaller, or the others are left out, whichever leaves more. Looks at nothing
-    that is compared.
-    """
-    found: list[Row] = []
-    for inclusion in sorted({row["inclusion"] for row in rows}):
-        kept = [
-            row
-            for row in rows
-            if row["inclusion"] >= inclusion and drawn_at(row["job_id"]) < inclusion
-        ]
-        found = max(found, kept, key=len)
-    return found
 
 
 def _reference_models(rows: Sequence[Row]) -> list[str]:

@@ -14,8 +14,8 @@ from tierline.features import Feature, Tier
 from tierline.json_text import JSON, canonical_json
 from tierline.recent import Recent
 from tierline.routing.combination import Combination
-from tierline.routing.decide import share_of
 from tierline.routing.fingerprint import fingerprint, models_told, recipe
+from tierline.routing.sampling import drawn_at
 from tierline.services.answer import Answered
 from tierline.storage import calibrations
 from tierline.storage.calibrations import Weighed
@@ -137,14 +137,6 @@ class Calibrations:
                 found = InForce(row["id"], combination, row["threshold"])
             known = self._known.keep(print_, (time.monotonic(), found))
         return known[1]
-
-
-def drawn_at(job_id: UUID) -> float:
-    """The share of outcomes, 0 to 1, from which on this one is among those drawn.
-
-    It is the job's own, so that what is drawn at one share is drawn at every larger one.
-    """
-    return share_of("outcome", str(job_id))
 
 
 def _doubted(answered: Answered, reason: str) -> Answered:

@@ -86,6 +86,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/decisions"): Row(LIST, READ),
     ("get", "/v1/features/{name}/calibrations"): Row(ALL, READ),
     ("post", "/v1/features/{name}/label-sample"): Row(ALL, ADMIN, {"count": 3}),
+    ("get", "/v1/features/{name}/report"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/outcomes"): Row(ALL, ADMIN),
     ("post", "/v1/feedback"): Row(ALL, SUBMIT, {"items": []}),
     ("post", "/v1/features/{name}/calibrations"): Row(ALL, ADMIN, {"max_error": 0.03}),
     ("post", "/v1/features/{name}/calibrations/{calibration_id}/withdraw"): Row(

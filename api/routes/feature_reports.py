@@ -1,0 +1,72 @@
+"""/v1/features/{name}/report and …/outcomes: what routing saved and kept, and on what it stands."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from api import schemas as shapes
+from api.auth import Admin
+from api.bodies import Time, answer, aware
+from api.cursors import read_cursor, write_cursor
+from api.problems import documented
+from api.state import Database
+from tierline.services.report import outcomes_page, report
+
+router = APIRouter(tags=["routing"])
+
+DEFAULT_DAYS = 30
+MOST_OUTCOMES = 1_000  # of a page
+
+Name = Annotated[str, Path(max_length=63)]
+Since = Annotated[
+    Time | None,
+    Query(alias="from", description="of the submission; 30 days before `to` unless said"),
+]
+Until = Annotated[Time | None, Query(alias="to", description="not included; now unless said")]
+
+
+@router.get(
+    "/v1/features/{name}/report",
+    summary="What a feature's routing saved and kept",
+    responses={
+        200: shapes.documented("Of jobs submitted in the window, of every account", "Report"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_report(
+    name: Name, _: Admin, connection: Database, since: Since = None, until: Until = None
+) -> Response:
+    """Real costs beside those of the last tier alone, escalations by reason, and how much of what
+    was compared differs.
+    """
+    begin, end = _window(since, until)
+    return answer(report(connection, name, begin, end))
+
+
+@router.get(
+    "/v1/features/{name}/outcomes",
+    summary="List compared outcomes of a feature's first tier, the newest first",
+    responses={
+        200: shapes.documented("A page of them, of every account", "OutcomePage"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_outcomes(
+    name: Name,
+    _: Admin,
+    connection: Database,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_OUTCOMES)] = 200,
+    cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
+) -> Response:
+    """Signals, score and both answers' cost of each, and whether the answers differ."""
+    begin, end = _window(since, until)
+    rows, before = outcomes_page(connection, name, begin, end, read_cursor(cursor), limit)
+    return answer({"data": rows, "next_cursor": None if before is None else write_cursor(before)})
+
+
+def _window(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    end = aware(until) or datetime.now(UTC)
+    return aware(since) or end - timedelta(days=DEFAULT_DAYS), end
