@@ -15,6 +15,7 @@ from api import batch_schemas, problems
 from api.auth import Keys
 from api.front import Front
 from api.health import Health
+from api.links import add_links
 from api.metrics import Metrics
 from api.rates import Rates
 from api.routes import (
@@ -157,5 +158,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         # The framework's own form of a 422; every route says its own.
         for name in ("HTTPValidationError", "ValidationError"):
             components["schemas"].pop(name, None)
+        add_links(schema)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -118,7 +118,12 @@ PART_BODY: dict[str, Any] = {
         "description": "rows, each a JSON object on a line; at most 50,000 and 8 MiB",
         "content": {
             "application/x-ndjson": {
-                "schema": ref("NewBatchRow"),
+                "schema": {
+                    "anyOf": [
+                        ref("NewBatchRow"),
+                        {"description": "anything else is a bad row: counted, and told in errors"},
+                    ]
+                },
                 "example": '{"custom_id":"a-1","input":{"text":"Invoice A-1"},"line":2}\n',
             }
         },

@@ -121,14 +121,26 @@ def body_of(kind: type[BaseModel], example: JSON) -> dict[str, Any]:
     }
 
 
+STORABLE = "^[^\\x00]*$"
+"""Text that Postgres can store, as a pattern for OpenAPI."""
+_OF_ANY_TYPE = {"title", "description", "default"}  # what is said of a field that takes any JSON
+
+
 def _inlined(value: Any, models: Mapping[str, Any]) -> Any:
     """The schema with the models inside it written out: its own place is within a document whose
-    references lead elsewhere.
+    references lead elsewhere. No text in it holds a NUL character, which strict JSON refuses.
     """
     if isinstance(value, dict):
         if "$ref" in value:
             return _inlined(models[value["$ref"].rpartition("/")[2]], models)
-        return {name: _inlined(inner, models) for name, inner in value.items()}
+        found = {name: _inlined(inner, models) for name, inner in value.items()}
+        if "title" in found and set(found) <= _OF_ANY_TYPE:
+            found |= {"$ref": "#/components/schemas/Json"}
+        if found.get("type") == "string" and not {"pattern", "format", "enum", "const"} & set(
+            found
+        ):
+            found["pattern"] = STORABLE
+        return found
     if isinstance(value, list):
         return [_inlined(inner, models) for inner in value]
     return value

@@ -41,6 +41,7 @@ def ref(name: str) -> Schema:
 _TEXT: Schema = {"type": "string"}
 _INT: Schema = {"type": "integer"}
 _BOOL: Schema = {"type": "boolean"}
+_STORABLE = "^[^\\x00]*$"
 _NUMBER: Schema = {"type": "number"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _WHEN = _nullable("string", format="date-time")
@@ -103,11 +104,24 @@ _ENDPOINT = _object(
 
 COMPONENTS: Mapping[str, Schema] = {
     "Problem": PROBLEM,
+    "Json": {
+        "description": "any JSON value without a NUL character, which cannot be stored",
+        "anyOf": [
+            {"type": ["null", "boolean", "number"]},
+            {"type": "string", "pattern": _STORABLE},
+            {"type": "array", "items": ref("Json")},
+            {
+                "type": "object",
+                "propertyNames": {"pattern": _STORABLE},
+                "additionalProperties": ref("Json"),
+            },
+        ],
+    },
     "NewJob": {
         **_object(
             ("feature", "input"),
             feature={"type": "string", "description": "an applied feature's name"},
-            input={"description": "fits the feature's input schema"},
+            input={**ref("Json"), "description": "fits the feature's input schema"},
             metadata=_nullable("object", description="given back with the job; at most 16 KiB"),
             webhook_url=_nullable("string", format="uri", description="told of the job's events"),
             user=_nullable("string", minLength=1, maxLength=255),
@@ -116,6 +130,10 @@ COMPONENTS: Mapping[str, Schema] = {
                 "number", exclusiveMinimum=0, maximum=2592000, description="not worth having after"
             ),
         ),
+        "additionalProperties": False,
+    },
+    "NewDraftJob": {
+        **_object(input={**ref("Json"), "description": "fits the draft's input schema"}),
         "additionalProperties": False,
     },
     "Job": _object(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas as shapes
 from api.auth import Admin
-from api.bodies import answer, body_of, read_json, read_model
+from api.bodies import answer, read_json, read_model
 from api.problems import documented
 from api.routes.features import FILE_BODY, read_file, summary
 from api.routes.jobs import SUBMIT_ANSWERS, Prefer, taken
@@ -71,7 +71,7 @@ async def post_draft(
     status_code=202,
     summary="Submit a job of a draft",
     responses={**SUBMIT_ANSWERS, **documented(400, 401, 403, 404, 413, 415, 422, 503)},
-    openapi_extra=body_of(DraftJob, {"input": {"text": "Order ZK-4410 is late."}}),
+    openapi_extra=shapes.body("NewDraftJob", {"input": {"text": "Order ZK-4410 is late."}}),
 )
 async def submit_draft_job(
     draft_id: Annotated[str, Path(description="the draft's id")],

@@ -5,6 +5,7 @@ answers.
 """
 
 import json
+import os
 from typing import Any
 
 import schemathesis
@@ -23,3 +24,66 @@ def rows(_context: Any, value: Any) -> bytes:
         return value
     lines = value if isinstance(value, list) else [value]
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+FEATURE_FILE = """feature: asked-by-the-tool
+instructions: Echo.
+input: {type: object}
+output: {type: string}
+tiers: [{name: slm, models: ["openai:small"]}]
+"""
+ROW = {"input": {"text": "a row"}}
+
+
+def _job(body: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: body[name] for name in ("user", "session", "deadline_s") if name in body}
+    return {**kept, "feature": "echo", "input": {"text": "a text"}}
+
+
+FILLED: dict[str, Any] = {
+    "POST /v1/jobs": _job,
+    "POST /v1/jobs/{job_id}/feedback": lambda _: {"correct": True},
+    "POST /v1/batches": lambda _: {"feature": "echo"},
+    "PUT /v1/batches/{batch_id}/parts/{number}": lambda _: [ROW],
+    "POST /v1/features": lambda _: FEATURE_FILE,
+    "POST /v1/drafts": lambda _: FEATURE_FILE,
+    "POST /v1/keys": lambda body: {**body, "account": "default", "expires_at": None},
+    "POST /v1/webhook-endpoints": lambda body: {**body, "url": "https://hooks.example.com/x"},
+    "PATCH /v1/webhook-endpoints/{endpoint_id}": lambda body: {**body, "url": None},
+}
+"""What the document cannot say of a good body: which features are applied, what a feature file has
+to be, which accounts there are, what time it is, which address is global.
+"""
+GIVEN = {"cursor", "from", "to"}  # from an answer before, or one before the other: not made up
+
+
+@schemathesis.hook
+def map_case(_context: Any, case: Any) -> Any:
+    """A good request is such as a user's would be, so that sequences get somewhere."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return case
+    if isinstance(case.query, dict):
+        for name in GIVEN & set(case.query):
+            del case.query[name]
+    fill = FILLED.get(case.operation.label)
+    if fill is not None and not isinstance(case.body, str | bytes):
+        try:
+            case.body = fill(case.body)
+        except TypeError:
+            return case
+    elif fill is not None and case.operation.label in ("POST /v1/features", "POST /v1/drafts"):
+        case.body = FEATURE_FILE
+    if "number" in (case.path_parameters or {}):
+        case.path_parameters["number"] = 1
+    return case
+
+
+@schemathesis.hook
+def filter_case(_context: Any, case: Any) -> bool:
+    """The tool would find its own key in the list and revoke it, or its own account and let it make
+    one request a second, and be refused from then on.
+    """
+    named = case.path_parameters or {}
+    kept = os.environ.get("TIERLINE_KEPT_KEYS", "").split()
+    own = case.operation.label == "PATCH /v1/accounts/{name}" and named.get("name") == "default"
+    return not own and str(named.get("key_id")) not in kept
