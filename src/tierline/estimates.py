@@ -39,7 +39,7 @@ def prices_of(feature: Feature, own: OwnPrices, at: datetime) -> dict[str, JSON]
         tier.name: {
             str(model): None if price is None else price.to_dict()
             for model in tier.models
-            for price in [price_of(model, Asked(at), tier.prices, own)]
+            for price in [price_of(model, Asked(at, tier.service_tier), tier.prices, own)]
         }
         for tier in feature.tiers
     }

@@ -102,6 +102,27 @@ def test_a_model_that_thinks_by_itself_is_asked_the_same(server: ModelServer) ->
     )
 
 
+def test_an_effort_and_a_service_tier_are_asked_for_in_the_clients_words(
+    server: ModelServer,
+) -> None:
+    both(
+        server,
+        answer(ANSWER),
+        lambda: theirs(server).messages.create(
+            model="claude-opus-5",
+            system=SYSTEM,
+            messages=TURNS,
+            max_tokens=25_050,
+            output_config={"effort": "low"},
+            service_tier="standard_only",
+            timeout=60,
+        ),
+        ours(server),
+        request("claude-opus-5", reasoning_effort="low", service_tier="standard"),
+        HEADERS,
+    )
+
+
 def test_a_long_fixed_part_is_marked_for_the_cache_as_the_client_marks_it(
     server: ModelServer,
 ) -> None:

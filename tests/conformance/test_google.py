@@ -124,6 +124,28 @@ def test_the_same_is_sent_and_read(server: ModelServer) -> None:
     assert sum(one or 0 for one in vars(usage).values()) == told.total_token_count
 
 
+def test_a_service_tier_is_asked_for_in_the_clients_words(server: ModelServer) -> None:
+    client = theirs(server)
+    asked = config(store=False, service_tier=types.ServiceTier.FLEX)
+    both(
+        server,
+        answer(ANSWER),
+        lambda: client.models.generate_content(model=MODEL, contents=QUESTION, config=asked),
+        ours(server),
+        request(MODEL, json_schema=SCHEMA, seed=7, service_tier="flex"),
+        ("x-goog-api-key",),
+    )
+
+
+def test_an_effort_is_a_thinking_level_by_the_clients_own_types(server: ModelServer) -> None:
+    server.answer = lambda _: answer(ANSWER)
+    ours(server).complete(request(MODEL, reasoning_effort="low"))
+    sent = server.calls[0].body["generationConfig"]["thinkingConfig"]
+    assert sent == {"thinkingLevel": "LOW"}  # the client itself writes thinking_level, also read
+    found = types.ThinkingConfig.model_validate(sent)
+    assert found.thinking_level is types.ThinkingLevel.LOW
+
+
 def test_vertex_is_asked_the_same(server: ModelServer) -> None:
     client = genai.Client(
         vertexai=True,

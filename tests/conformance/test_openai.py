@@ -110,6 +110,26 @@ def test_a_model_that_reasons_is_asked_the_same(server: ModelServer) -> None:
     )
 
 
+def test_an_effort_and_a_service_tier_are_asked_for_in_the_clients_words(
+    server: ModelServer,
+) -> None:
+    both(
+        server,
+        answer(ANSWER),
+        lambda: theirs(server).chat.completions.create(
+            model="gpt-5",
+            messages=MESSAGES,
+            max_completion_tokens=25_050,
+            store=False,
+            reasoning_effort="low",
+            service_tier="default",
+        ),
+        ours(server),
+        request("gpt-5", reasoning_effort="low", service_tier="standard"),
+        AUTHORIZED,
+    )
+
+
 def test_the_body_has_no_field_that_the_client_does_not_know(server: ModelServer) -> None:
     server.answer = lambda _: answer(ANSWER)
     ours(server).complete(request("gpt-4o", json_schema=SCHEMA, top_logprobs=5, seed=1))

@@ -22,6 +22,11 @@ Routing = Literal["slm_first", "slm_only", "frontier_only"]
 OnBlocked = Literal["fail", "return_unverified"]
 Signal = Literal["label_logprob", "agreement"]
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""How long a model is told to think before it answers; none knows them all."""
+SERVICE_TIERS = ("auto", "flex", "priority", "standard")
+"""How soon and at which rate a call is served, in one set of words for all providers."""
+
 CLASS = "class"  # in a provider's place: any model of that class, chosen when it is applied
 DEEPER_LABEL = "running deeper analysis…"  # what a caller is shown while a later tier works
 CALIBRATED = "calibrated"  # in a threshold's place: the one that a calibration found
@@ -124,6 +129,8 @@ class Tier:
     reask: bool = False  # one corrective re-ask on this tier before escalating
     confidence: Confidence | None = None  # in place of the feature's: see Feature.confidence_of
     prices: Mapping[str, Price] = field(default_factory=dict)  # by "provider:model"
+    reasoning_effort: str | None = None  # one of EFFORTS; None: each model's own
+    service_tier: str | None = None  # one of SERVICE_TIERS; None: nothing is said of it
 
     def to_dict(self) -> dict[str, JSON]:
         found: dict[str, JSON] = {
@@ -134,7 +141,11 @@ class Tier:
             "temperature": self.temperature,
             "reask": self.reask,
         }
-        found |= _without_none(instructions=self.instructions)
+        found |= _without_none(
+            instructions=self.instructions,
+            reasoning_effort=self.reasoning_effort,
+            service_tier=self.service_tier,
+        )
         if self.steps:
             found["steps"] = [step.to_dict() for step in self.steps]
             found["join_steps"] = self.join_steps
@@ -161,6 +172,8 @@ class Tier:
             reask=data["reask"],
             confidence=_confidence(data.get("confidence")),
             prices={name: Price.from_dict(price) for name, price in data.get("prices", {}).items()},
+            reasoning_effort=data.get("reasoning_effort"),
+            service_tier=data.get("service_tier"),
         )
 
 

@@ -10,7 +10,9 @@ from tierline.checks.labels import closed_set, indistinct
 from tierline.checks.schema import Schema
 from tierline.features.model import (
     CALIBRATED,
+    EFFORTS,
     SAMPLE_TEMPERATURE,
+    SERVICE_TIERS,
     Confidence,
     Feature,
     ModelRef,
@@ -38,6 +40,8 @@ _TIER_OPTIONAL = (
     "max_tokens",
     "timeout_s",
     "temperature",
+    "reasoning_effort",
+    "service_tier",
     "instructions",
     "examples",
     "steps",
@@ -134,7 +138,16 @@ def _read_tier(
         reask=reading.boolean(item.get("reask", False), (*path, "reask")),
         confidence=confidence,
         prices=_read_prices(reading, item.get("prices", {}), (*path, "prices"), models),
+        reasoning_effort=_one_of(reading, item, path, "reasoning_effort", EFFORTS),
+        service_tier=_one_of(reading, item, path, "service_tier", SERVICE_TIERS),
     )
+
+
+def _one_of(
+    reading: Reading, item: Mapping[str, JSON], path: Path, key: str, known: tuple[str, ...]
+) -> str | None:
+    """What stands under an optional key; None where it is not given."""
+    return reading.choice(item[key], (*path, key), known) if key in item else None
 
 
 def _read_models(

@@ -13,7 +13,9 @@ from tierline.settings import settings
 if TYPE_CHECKING:
     from tierline.features import ModelRef
 
-_PLAIN = frozenset({"", "default", "standard"})  # what providers call a call of no service tier
+_PLAIN = frozenset(
+    {"", "auto", "default", "standard"}
+)  # what providers call a call of no service tier
 
 
 VERTEX = "aiplatform.googleapis.com"

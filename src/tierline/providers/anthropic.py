@@ -41,6 +41,12 @@ _LINE = re.compile(r"claude-(?P<line>[a-z]+)-(?P<major>\d{1,2})(?:-(?P<minor>\d{
 _OLD = re.compile(r"claude-(?:[23]|instant)\b")
 HELD = (4, 5)  # since then a model is held to a schema
 THINKING = (5, 0)  # since then a model thinks unless it is told not to
+EFFORTS_SINCE = {  # how long a model may be told to think
+    (4, 5): ("low", "medium", "high"),
+    (4, 6): ("low", "medium", "high", "max"),
+    (4, 7): ("low", "medium", "high", "xhigh", "max"),
+}
+SERVICE_TIERS = {"standard": "standard_only", "auto": "auto"}
 UNNUMBERED = (5, 0)  # a name without a version is taken for a new one
 USUAL = frozenset({None, "standard", "global", "not_available"})  # costs no more
 
@@ -78,7 +84,8 @@ def by_name(model: str) -> Capabilities:
 
     Sources: Anthropic's "Structured outputs" (read 2026-11-26) for the schema. That models since
     Claude 5 think where nothing is said of it, within max_tokens, and those before do not, was
-    measured in github.com/promptfoo/promptfoo/pull/10631 (read 2026-11-26).
+    measured in github.com/promptfoo/promptfoo/pull/10631 (read 2026-11-26). For the efforts:
+    Anthropic's "Effort" (platform.claude.com, read 2026-11-27).
     """
     version = _version(model)
     return Capabilities(
@@ -86,7 +93,20 @@ def by_name(model: str) -> Capabilities:
         temperature=False,
         seed=False,
         reasoning=version >= THINKING,
+        efforts=_efforts(model, version),
+        service_tiers=tuple(SERVICE_TIERS),
     )
+
+
+def _efforts(model: str, version: tuple[int, int]) -> tuple[str, ...]:
+    """Before Claude 5 it was Opus that took one, and Sonnet 4.6."""
+    if version < THINKING and "opus" not in model and not ("sonnet" in model and version >= (4, 6)):
+        return ()
+    found: tuple[str, ...] = ()
+    for since, efforts in EFFORTS_SINCE.items():
+        if version >= since:
+            found = efforts
+    return found
 
 
 def _version(model: str) -> tuple[int, int]:
@@ -104,7 +124,7 @@ def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
     turns = [one for one in request.messages if one.role != "system"]
     body: dict[str, Any] = {
         "model": request.model.model,
-        "max_tokens": output_limit(request.max_tokens, can),
+        "max_tokens": output_limit(request.max_tokens, can, request.reasoning_effort),
         "messages": [{"role": one.role, "content": one.content} for one in turns],
     }
     if system:
@@ -114,6 +134,13 @@ def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
         schema = for_anthropic(request.json_schema)
         if schema is not None:
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    if request.reasoning_effort in can.efforts:
+        body["output_config"] = {
+            **body.get("output_config", {}),
+            "effort": request.reasoning_effort,
+        }
+    if request.service_tier is not None and request.service_tier in can.service_tiers:
+        body["service_tier"] = SERVICE_TIERS[request.service_tier]
     return body
 
 

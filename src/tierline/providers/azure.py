@@ -64,7 +64,8 @@ class Azure:
 
     def capabilities(self, model: str) -> Capabilities:
         sold_at = "azure" if find("azure", model) is not None else "openai"
-        return known(sold_at, model, by_name(model))
+        can = replace(by_name(model), service_tiers=())  # a deployment has its own
+        return known(sold_at, model, can)
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())

@@ -28,7 +28,11 @@ def known(provider: str, model: str, otherwise: Capabilities) -> Capabilities:
     return replace(otherwise, **facts)  # type: ignore[arg-type]
 
 
-def output_limit(max_tokens: int, can: Capabilities) -> int:
-    """The tokens that a call may make, thinking included."""
-    limit = max_tokens + (REASONING_ALLOWANCE if can.reasoning else 0)
+def output_limit(max_tokens: int, can: Capabilities, effort: str | None = None) -> int:
+    """The tokens that a call may make, thinking included.
+
+    A model that is told how long to think is taken for one that thinks.
+    """
+    thinks = can.reasoning or (effort in can.efforts and effort != "none")
+    limit = max_tokens + (REASONING_ALLOWANCE if thinks else 0)
     return limit if can.most_output_tokens is None else min(limit, can.most_output_tokens)

@@ -28,6 +28,7 @@ FINISHED: Mapping[str, Verdict | None] = {
     "length": Verdict.TRUNCATED,
     "content_filter": Verdict.REFUSED,
 }
+SERVICE_TIERS = {"standard": "default"}  # by our words, where the format has another
 BLOCKED = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 """Codes of a 400 that says: the prompt was judged, and not answered."""
 
@@ -69,7 +70,7 @@ def body_of(request: CompletionRequest, dialect: Dialect, can: Capabilities) -> 
         "messages": [
             {"role": message.role, "content": message.content} for message in request.messages
         ],
-        dialect.limit: output_limit(request.max_tokens, can),
+        dialect.limit: output_limit(request.max_tokens, can, request.reasoning_effort),
         **dialect.extra,
     }
     if can.temperature:
@@ -81,6 +82,10 @@ def body_of(request: CompletionRequest, dialect: Dialect, can: Capabilities) -> 
         body |= {"logprobs": True, "top_logprobs": most}
     if request.seed is not None and can.seed:
         body[dialect.seed] = request.seed
+    if request.reasoning_effort in can.efforts:
+        body["reasoning_effort"] = request.reasoning_effort
+    if request.service_tier is not None and request.service_tier in can.service_tiers:
+        body["service_tier"] = SERVICE_TIERS.get(request.service_tier, request.service_tier)
     return body
 
 

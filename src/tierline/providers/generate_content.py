@@ -48,6 +48,9 @@ TRAFFIC = {  # Vertex's words for what AI Studio calls the service tier
 _VERSION = re.compile(r"gemini-(?P<major>\d{1,2})(?:\.(?P<minor>\d{1,2}))?(?:-|$)")
 _WAIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")  # protobuf's Duration as JSON
 THINKING = (2, 5)  # since then a model thinks unless it is told not to
+LEVELS = ("low", "medium", "high")  # how long a model may be told to think
+WITH_LEVELS = (3, 0)  # since then; before, it is a number of tokens, which nothing here asks for
+SERVICE_TIERS = ("flex", "priority", "standard")
 WITHOUT_LOGPROBS = (3, 5)  # since then
 
 
@@ -75,15 +78,28 @@ def capabilities(provider: str, model: str, *, most_logprobs: int) -> Capabiliti
             structured_output=not model.startswith("gemma"),
             most_logprobs=most_logprobs,
             reasoning=thinks,
+            efforts=_levels(model, version),
+            service_tiers=SERVICE_TIERS,
         ),
     )
+
+
+def _levels(model: str, version: tuple[int, int] | None) -> tuple[str, ...]:
+    """Sources, read 2026-11-27: hexdocs.pm/gemini_ex, ThinkingLevel (Gemini 3); docs.rs/adk-model,
+    ThinkingLevel (3.1 Pro takes no minimal). Of later ones, minimal is not known.
+    """
+    if version is None or version < WITH_LEVELS:
+        return ()
+    if version == WITH_LEVELS:
+        return ("minimal", *LEVELS) if "flash" in model else ("low", "high")
+    return LEVELS
 
 
 def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
     """The request, instructions apart."""
     system = "\n\n".join(one.content for one in request.messages if one.role == "system")
     config: dict[str, Any] = {
-        "maxOutputTokens": output_limit(request.max_tokens, can),
+        "maxOutputTokens": output_limit(request.max_tokens, can, request.reasoning_effort),
     }
     if can.temperature:
         config["temperature"] = request.temperature
@@ -99,6 +115,8 @@ def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
         schema = for_gemini(request.json_schema)
         if schema is not None:
             config["responseJsonSchema"] = schema
+    if request.reasoning_effort is not None and request.reasoning_effort in can.efforts:
+        config["thinkingConfig"] = {"thinkingLevel": request.reasoning_effort.upper()}
     body: dict[str, Any] = {
         "contents": [
             {"role": ROLES[one.role], "parts": [{"text": one.content}]}
@@ -109,6 +127,8 @@ def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
     }
     if system:
         body["systemInstruction"] = {"parts": [{"text": system}], "role": "user"}
+    if request.service_tier in can.service_tiers:
+        body["serviceTier"] = request.service_tier
     return body
 
 

@@ -22,7 +22,9 @@ DIALECT = Dialect(
     finished={**FINISHED, "model_length": Verdict.TRUNCATED},  # "error" is no answer
     request_id="mistral-correlation-id",
 )
-MOST_LOGPROBS = 5  # not documented, so few enough for anyone
+MOST_LOGPROBS = 5  # its client has the parameter; how many is said nowhere, so few enough for all
+ADJUSTABLE = ("mistral-small-2603", "mistral-small-latest", "mistral-medium-3-5")
+"""They think if they are told to: docs.mistral.ai, "Adjustable" (read 2026-11-27)."""
 THINKS = ("magistral",)
 
 
@@ -40,7 +42,11 @@ class Mistral:
         return "MISTRAL_API_KEY is not set" if self._key is None else None
 
     def capabilities(self, model: str) -> Capabilities:
-        can = Capabilities(most_logprobs=MOST_LOGPROBS, reasoning=model.startswith(THINKS))
+        can = Capabilities(
+            most_logprobs=MOST_LOGPROBS,
+            reasoning=model.startswith(THINKS),
+            efforts=("none", "high") if model in ADJUSTABLE else (),
+        )
         return known("mistral", model, can)
 
     def complete(self, request: CompletionRequest) -> Completion:

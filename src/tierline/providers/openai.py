@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
+from tierline.features.model import SERVICE_TIERS
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, ask
 from tierline.providers.transport import Transport
@@ -21,6 +22,9 @@ AT_OPENAI = Dialect(
     extra={"store": False},  # kept nowhere for its dashboard
 )
 ELSEWHERE = Dialect()
+
+_LINE = re.compile(r"gpt-(?P<major>\d{1,2})(?:\.(?P<minor>\d{1,2}))?(?:-|$)")
+_USUAL = ("low", "medium", "high")
 
 
 class OpenAI:
@@ -64,4 +68,29 @@ def by_name(model: str) -> Capabilities:
         temperature=not thinks,
         seed=not thinks,
         reasoning=thinks,
+        efforts=efforts_of(model) if thinks else (),
+        service_tiers=SERVICE_TIERS,
     )
+
+
+def efforts_of(model: str) -> tuple[str, ...]:
+    """How long a model that reasons may be told to think.
+
+    Sources, read 2026-11-27: learn.microsoft.com, @azure/ai-projects, ReasoningEffort (before 5.1,
+    5.1, gpt-5-pro, xhigh); docs.rs/meerkat-core, capabilities of OpenAI (no minimal since 5.1, none
+    of Codex); github.com/anomalyco/opencode/issues/36141 (max since 5.6). Of later lines nothing
+    else is known than of 5.6.
+    """
+    found = _LINE.match(model)
+    if found is None:
+        return _USUAL  # the o-series
+    version = (int(found["major"]), int(found["minor"] or 0))
+    if version < (5, 1):
+        return ("high",) if "-pro" in model else ("minimal", *_USUAL)
+    more = tuple(
+        effort for effort, since in (("xhigh", (5, 2)), ("max", (5, 6))) if version >= since
+    )
+    if model.startswith("gpt-5.1-codex-max"):
+        more = ("xhigh",)
+    without = "codex" in model or "-pro" in model  # these always reason
+    return (*_USUAL, *more) if without else ("none", *_USUAL, *more)

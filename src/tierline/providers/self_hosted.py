@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
+from tierline.features.model import EFFORTS, SERVICE_TIERS
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, ask
 from tierline.providers.schemas import as_it_is
@@ -27,9 +28,12 @@ from tierline.settings import Settings
 VLLM = Dialect(schema=as_it_is)
 LLAMA_CPP = Dialect(schema=as_it_is)
 UNKNOWN = Dialect()
-VLLM_CAN = Capabilities(most_logprobs=20)  # its --max-logprobs
+VLLM_CAN = Capabilities(
+    most_logprobs=20,  # its --max-logprobs
+    efforts=("low", "medium", "high"),
+)
 LLAMA_CPP_CAN = Capabilities(most_logprobs=500)
-UNKNOWN_CAN = Capabilities(most_logprobs=20)
+UNKNOWN_CAN = Capabilities(most_logprobs=20, efforts=EFFORTS, service_tiers=SERVICE_TIERS)
 
 
 class SelfHosted:

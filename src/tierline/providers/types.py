@@ -47,6 +47,8 @@ class CompletionRequest:
     json_schema: Mapping[str, Any] | None = None  # constrains the answer where the provider can
     top_logprobs: int | None = None  # candidates wanted for each token
     seed: int | None = None
+    reasoning_effort: str | None = None  # of features.model.EFFORTS; None: the model's own
+    service_tier: str | None = None  # of SERVICE_TIERS there; None: nothing is said of it
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ class Capabilities:
     seed: bool = True
     reasoning: bool = False  # thinks before it answers, so that its answers need more room
     most_output_tokens: int | None = None  # of one call, thoughts included; None: not known
+    efforts: tuple[str, ...] = ()  # of EFFORTS: how long it may be told to think
+    service_tiers: tuple[str, ...] = ()  # of SERVICE_TIERS
 
 
 class Provider(Protocol):

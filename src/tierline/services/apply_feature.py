@@ -132,7 +132,7 @@ def unpriced(feature: Feature, own: OwnPrices) -> list[str]:
         "give one with 'tierline prices set', or under the tier's prices"
         for tier in feature.allowed_tiers()
         for model in tier.models
-        if price_of(model, Asked(now), tier.prices, own) is None
+        if price_of(model, Asked(now, tier.service_tier), tier.prices, own) is None
     ]
 
 

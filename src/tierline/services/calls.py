@@ -117,6 +117,8 @@ class CallBook:
                 json_schema=json_schema,
                 top_logprobs=top_logprobs,
                 seed=seed,
+                reasoning_effort=self._tier.reasoning_effort,
+                service_tier=self._tier.service_tier,
             )
             try:
                 completion = self._send(purpose, model, request)
@@ -215,7 +217,8 @@ class CallBook:
             raise
         self._answerers.add(answerer(str(model), completion.model))
         usage = completion.usage or NOT_REPORTED
-        asked = Asked(asked_at, completion.service_tier, completion.model)
+        served = completion.service_tier or self._tier.service_tier  # as asked, where not told
+        asked = Asked(asked_at, served, completion.model)
         price = price_of(model, asked, self._tier.prices, own)
         self._open = Settlement(
             number=number,

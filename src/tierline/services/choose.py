@@ -62,7 +62,7 @@ def _choose(
         model = ModelRef(sold.provider, sold.id)
         if model in taken:
             continue
-        price = price_of(model, Asked(now), None, own)
+        price = price_of(model, Asked(now, tier.service_tier), None, own)
         reason = _why_not(feature, tier, sold, model, now)
         if reason is None and price is None:
             reason = f"{model}: its price is unknown"

@@ -111,6 +111,17 @@ def _residency(feature: Feature, model: ModelRef) -> Iterator[Objection]:
 def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Objection]:
     """Parameters and signals that the model has not: unsent, they would change nothing unseen."""
     can = capabilities(model)
+    for key, wanted, taken in (
+        ("reasoning_effort", tier.reasoning_effort, can.efforts),
+        ("service_tier", tier.service_tier, can.service_tiers),
+    ):
+        if wanted is not None and wanted not in taken:
+            which = f"only {', '.join(taken)}" if taken else "none that is known"
+            yield Objection(
+                f"{model} does not take the {key} {wanted}, {which}: leave the key out, or take "
+                "another model",
+                refused=True,
+            )
     if scores_labels(feature, tier) and not can.most_logprobs:
         yield Objection(
             f"{model} tells no probabilities of tokens, which label_logprob needs: take "

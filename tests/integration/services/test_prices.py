@@ -91,3 +91,29 @@ def test_a_servers_throughput_is_its_tokens_over_the_time_that_any_call_ran(benc
         tokens, busy_s = throughput(connection, "openai:busy", 1)
     assert tokens == 300
     assert busy_s == pytest.approx(40)
+
+
+FLEX = "    service_tier: flex"
+
+
+def cost_at_flex(bench: Bench) -> Decimal | None:
+    """Of a whole call that asks for flex; the server does not tell which tier it was served by."""
+    bench.server.answer = lambda _: Reply(text=RIGHT)
+    version, _ = bench.apply(slm=FLEX)
+    job = bench.submit(version)
+    bench.run(job)
+    assert bench.server.calls[-1].body["service_tier"] == "flex"
+    ((_, _, found),) = bench.calls(job)
+    assert found is None or isinstance(found, Decimal)
+    return found
+
+
+def test_a_call_at_flex_costs_the_rate_of_flex(bench: Bench) -> None:
+    insert(bench, OURS, ago_s=3600)
+    insert(bench, Price(Decimal(1), Decimal("1.5")), ago_s=3600, terms="flex")
+    assert cost_at_flex(bench) == Decimal("0.000115")  # 100 in at 1, 10 out at 1.5
+
+
+def test_a_call_at_flex_without_a_rate_of_its_own_is_unpriced(bench: Bench) -> None:
+    insert(bench, OURS, ago_s=3600)
+    assert cost_at_flex(bench) is None

@@ -189,6 +189,34 @@ def test_a_temperature_that_a_model_does_not_take_is_refused() -> None:
     assert against("local:smollm2-135m", temperature=0.3) == []
 
 
+@pytest.mark.parametrize(
+    ("model", "asked", "only"),
+    [
+        ("openai:gpt-4o-mini", {"reasoning_effort": "low"}, "none that is known"),
+        ("anthropic:claude-haiku-4-5", {"reasoning_effort": "low"}, "none that is known"),
+        ("anthropic:claude-opus-5", {"reasoning_effort": "none"}, "only low, medium, high"),
+        ("gemini:gemini-2.5-flash", {"reasoning_effort": "low"}, "none that is known"),
+        ("gemini:gemini-3.5-flash", {"service_tier": "auto"}, "only flex, priority, standard"),
+        ("anthropic:claude-opus-5", {"service_tier": "flex"}, "only standard, auto"),
+        ("azure:gpt-5", {"service_tier": "flex"}, "none that is known"),
+        ("local:smollm2-135m", {"service_tier": "flex"}, "none that is known"),
+    ],
+)
+def test_an_effort_or_a_service_tier_that_a_model_does_not_take_is_refused(
+    model: str, asked: dict[str, str], only: str
+) -> None:
+    ((key, wanted),) = asked.items()
+    refused = [message for refused, message in against(model, **asked) if refused]
+    assert any(
+        message.startswith(f"{model} does not take the {key} {wanted}, {only}")
+        for message in refused
+    ), refused
+
+
+def test_an_effort_and_a_service_tier_that_a_model_takes_are_no_objection() -> None:
+    assert against("openai:gpt-6-luna", reasoning_effort="low", service_tier="flex") == []
+
+
 def test_samples_may_be_drawn_at_the_only_temperature_that_a_model_has() -> None:
     usual = confident("agreement", samples=3, temperature=SAMPLE_TEMPERATURE)
     assert against("openai:gpt-6-luna", usual) == []
@@ -224,3 +252,36 @@ def test_a_class_that_is_to_tell_probabilities_is_a_model_that_does(
     _, chosen = choose_models(replace(found, tiers=tiers), {}, NOW)
     assert str(chosen[0].model) == "mistral:ministral-8b-2512"
     assert any("gpt-6-luna tells no probabilities" in reason for reason in chosen[0].why_not)
+
+
+@pytest.mark.parametrize(
+    ("model", "taken", "refused"),
+    [
+        ("openai:gpt-5", ("minimal", "high"), ("none", "xhigh")),
+        ("openai:gpt-5.1", ("none", "high"), ("minimal", "xhigh")),
+        ("openai:gpt-5.4", ("none", "xhigh"), ("minimal", "max")),
+        ("openai:gpt-5.6-luna", ("none", "max"), ("minimal",)),
+        ("openai:gpt-5.3-codex", ("low", "xhigh"), ("none", "minimal")),
+        ("openai:gpt-5-pro", ("high",), ("low", "none")),
+        ("openai:o3", ("low", "high"), ("none", "minimal", "xhigh")),
+        ("openai:gpt-4o", (), ("low",)),
+        ("anthropic:claude-opus-4-5", ("low", "high"), ("xhigh", "max")),
+        ("anthropic:claude-sonnet-4-6", ("max",), ("xhigh", "none")),
+        ("anthropic:claude-sonnet-5", ("xhigh", "max"), ("none", "minimal")),
+        ("anthropic:claude-haiku-4-5", (), ("low",)),
+        ("gemini:gemini-3-flash-preview", ("minimal", "medium"), ("none", "xhigh")),
+        ("gemini:gemini-3-pro-preview", ("low", "high"), ("medium", "minimal")),
+        ("gemini:gemini-3.1-pro-preview", ("low", "medium"), ("minimal",)),
+        ("gemini:gemini-2.5-flash", (), ("low",)),
+        ("mistral:mistral-small-2603", ("none", "high"), ("low", "medium")),
+        ("mistral:mistral-large-2512", (), ("high",)),
+    ],
+)
+def test_each_line_of_models_takes_its_own_efforts(
+    model: str, taken: tuple[str, ...], refused: tuple[str, ...]
+) -> None:
+    def told(effort: str) -> list[str]:
+        return [why for _, why in against(model, reasoning_effort=effort) if effort in why]
+
+    assert [effort for effort in taken if told(effort)] == []
+    assert [effort for effort in refused if not told(effort)] == []
