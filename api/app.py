@@ -21,6 +21,7 @@ from api.rates import Rates
 from api.routes import (
     accounts,
     batches,
+    budgets,
     calibrations,
     content,
     decisions,
@@ -51,6 +52,7 @@ ROUTES = (
         decisions,
         calibrations,
         feature_reports,
+        budgets,
         batches,
         features,
         drafts,

@@ -52,6 +52,7 @@ class Caller:
     key_id: int
     scopes: frozenset[str]
     limits: Limits  # the account's own, and the settings' where it has none
+    capped: bool  # the account has hard budgets
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes
@@ -86,7 +87,9 @@ class Keys:
                 },
             )
         self._used.add(found.id)
-        return Caller(found.account_id, found.account, found.id, found.scopes, found.limits)
+        return Caller(
+            found.account_id, found.account, found.id, found.scopes, found.limits, found.capped
+        )
 
     def forget(self) -> None:
         """Look every key up again."""

@@ -28,6 +28,7 @@ from tierline.errors import (
     Unavailable,
     UsageError,
 )
+from tierline.services.budgets import BudgetSpent
 from tierline.services.calibrate import NotEnoughData
 from tierline.services.submit import KeyReused, UnknownFeature
 
@@ -52,6 +53,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "invalid-feature": (422, "The feature file cannot be applied"),
     "unknown-feature": (422, "There is no such feature"),
     "idempotency-key-reused": (422, "The Idempotency-Key stands for another payload"),
+    "budget-spent": (429, "A budget of the account is spent"),
     "limit-reached": (429, "A limit of the account is reached"),
     "internal": (500, "Something went wrong on our side"),
     "unavailable": (503, "A part of the service is away"),
@@ -137,6 +139,10 @@ def of_error(error: Exception) -> Response:
             return problem("conflict", error.message)
         case Forbidden():
             return problem("forbidden", error.message)
+        case BudgetSpent():
+            return problem(
+                "budget-spent", error.message, headers=_retry_after(error.retry_after_s or 1.0)
+            )
         case LimitReached():
             return limit_reached(error.message, error.retry_after_s or 1.0).response()
         case Unavailable():

@@ -31,6 +31,11 @@ class Cause(Enum):
     NOT_CONFIGURED = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # no key, no address
     MODEL = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # the provider has no such model
 
+    # The account's: no other tier is asked than one that its budget holds.
+    BUDGET_IN_USE = Verdict.BUDGET, Retry.HOLD, False  # by calls that are out
+    BUDGET_SPENT = Verdict.BUDGET, Retry.NEVER, False
+    UNPRICED = Verdict.BUDGET, Retry.NEVER, False  # nobody knows what it would take of a budget
+
     # The request's own: no other try of it does better.
     REQUEST = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # 400, 413, 422
     CONTEXT = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # longer than the model's context

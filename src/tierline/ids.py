@@ -5,7 +5,7 @@ Order is only a kindness to the index: lists page by an identity column, never b
 
 import os
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 
@@ -17,6 +17,7 @@ def new_id() -> UUID:
     return UUID(int=value)
 
 
-def first_id_of(at: datetime) -> UUID:
-    """The lowest identifier that could have been made at that time."""
-    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
+def first_id_of(at: datetime, apart: timedelta) -> UUID:
+    """The lowest identifier that could have been made at that time, by a clock so far behind."""
+    ms = int((at.timestamp() - apart.total_seconds()) * 1000)
+    return UUID(int=min(max(0, ms), 2**48 - 1) << 80)

@@ -60,6 +60,7 @@ class JobState:
     held_s: float = 0.0  # for how long it has been held by now
     cancel_requested: bool = False
     deadline_passed: bool = False
+    earlier_answer: bool = False  # an earlier tier's, which failed a check and can be read
 
     @property
     def quarantined(self) -> bool:
@@ -89,7 +90,7 @@ class CheckFailed:
 class ProviderFailed:
     """There is no answer: the provider failed, timed out or asked to come back later."""
 
-    verdict: Verdict  # timeout, rate_limited, provider_error
+    verdict: Verdict  # timeout, rate_limited, provider_error, budget
     reason: str
     retry: Retry = Retry.AGAIN
     maybe_billed: int = 0  # the attempt's calls that gave no answer and may have been billed
@@ -155,6 +156,7 @@ class Transition:
     escalation_reason: str | None = None  # set when this transition goes to a later tier
     serve_answer: bool = False  # the attempt's answer becomes the output
     unverified: bool = False  # … although it failed a check, as the feature asked
+    serve_earlier: bool = False  # it is the earlier tier's: no later one may be asked
 
     @property
     def terminal(self) -> bool:
@@ -261,6 +263,11 @@ def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: R
         case CheckFailed(understood=True) if route.on_blocked == "return_unverified":
             served = replace(queued, status=Status.COMPLETED)
             return Transition(served, serve_answer=True, unverified=True)
+        case ProviderFailed(verdict=Verdict.BUDGET) if (
+            route.on_blocked == "return_unverified" and queued.earlier_answer
+        ):
+            served = replace(queued, status=Status.COMPLETED)
+            return Transition(served, unverified=True, serve_earlier=True)
     code = "checks_failed" if verdict in CHECK_FAILURES else str(verdict)
     error = JobError(code, f"{verdict}: {reason}")
     return Transition(replace(queued, status=Status.FAILED), error=error)

@@ -47,6 +47,7 @@ _ENTRIES = {
     "queues": _Entry("tierline.cli.queues", "queues", "What waits and runs in each queue, live."),
     "keys": _Entry("tierline.cli.keys", "app", "Create, list and revoke API keys."),
     "accounts": _Entry("tierline.cli.accounts", "app", "Create, change and list accounts."),
+    "budgets": _Entry("tierline.cli.budgets", "app", "List, set and remove budgets in USD."),
     "models": _Entry(
         "tierline.cli.models", "app", "Which models there are, and fetching local ones."
     ),

@@ -13,13 +13,17 @@ from psycopg import Connection
 from tierline.ids import new_id
 from tierline.storage import announcements, deliveries
 from tierline.storage.announcements import Listener
+from tierline.storage.budgets import Crossed
 from tierline.views import status_label
 from tierline.webhooks.addresses import AddressRefused, read_url
 from tierline.webhooks.events import (
     BATCH_COMPLETED,
+    BUDGET_ALERT,
     BatchFacts,
+    BudgetFacts,
     JobFacts,
     batch_body,
+    budget_body,
     job_body,
 )
 
@@ -62,6 +66,25 @@ def announce_batch(connection: Connection[Any], batch_id: UUID) -> int:
     deliveries.insert(
         connection,
         [_delivery(listener, BATCH_COMPLETED, body, batch_id=batch_id) for listener in listeners],
+    )
+    return len(listeners)
+
+
+def announce_budget(connection: Connection[Any], crossed: Crossed, percent: int) -> int:
+    """Write the deliveries of budget.alert, in the transaction that notes that it is told."""
+    listeners = announcements.account_listeners(connection, BUDGET_ALERT, crossed.account_id)
+    body = budget_body(
+        crossed.at,
+        BudgetFacts(
+            percent=percent,
+            **{
+                name: getattr(crossed, name)
+                for name in ("scope", "key", "period", "limit_usd", "spent_usd", "resets_at")
+            },
+        ),
+    )
+    deliveries.insert(
+        connection, [_delivery(listener, BUDGET_ALERT, body) for listener in listeners]
     )
     return len(listeners)
 

@@ -22,6 +22,7 @@ from tierline.json_text import JSON, NotJson, parse_json, short
 from tierline.queues import lane
 from tierline.routing.decide import Facts, decide, first_tier, varies
 from tierline.services.backlog import full
+from tierline.services.budgets import refuse_spent
 from tierline.services.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.submit import MAX_METADATA_BYTES, KeyReused, UnknownFeature, pointer
 from tierline.settings import settings
@@ -29,6 +30,7 @@ from tierline.storage import batches, features
 from tierline.storage.accounts import account_name
 from tierline.storage.backlogs import count_queued_alone
 from tierline.storage.batches import BadRow, GoodRow, Lane, NewBatch, StoredPart
+from tierline.storage.budgets import Holder, hard_ones
 from tierline.webhooks.addresses import check_url
 
 MAX_ROWS = 50_000  # of one part
@@ -106,7 +108,8 @@ def take_part(
 
     Sent again with the same bytes it changes nothing; with others it raises Conflict, as it does
     for a batch that is no longer open. Raises InvalidInput when the body as a whole does not fit,
-    and LimitReached when the account would have more than `most_queued` jobs queued.
+    and LimitReached when the account would have more than `most_queued` jobs queued, or has spent
+    a hard budget.
     """
     sha256 = hashlib.sha256(body).digest()
     row = read(connection, account_id, batch_id)
@@ -114,6 +117,7 @@ def take_part(
     if there is not None:
         return TakenPart(_same(there, sha256), replayed=True)
     _refuse_closed(row["status"])
+    refuse_spent(hard_ones(connection, Holder(account_id)))
     version_id = row["feature_version_id"]
     feature = features.load_version(connection, version_id)
     good, bad = read_rows(feature, body)

@@ -22,6 +22,7 @@ from tierline.providers.types import CallFailed, Usage
 from tierline.retries import decisive
 from tierline.routing.fingerprint import answerer
 from tierline.services.admission import Admission, Ticket
+from tierline.services.budgets import Purse
 from tierline.services.prices import BOOK
 from tierline.services.trace import Trace
 from tierline.storage.claims import Claim, Settlement, settle_and_book
@@ -66,6 +67,7 @@ class CallBook:
         self._deadline = None if taken.remaining_s is None else time.monotonic() + taken.remaining_s
         self._open: Settlement | None = None
         self._answerers: set[str] = set()
+        self._purse = Purse(pool, taken, keep_on)
         self._may_wait_s = MOST_WAIT_S
 
     @property
@@ -185,6 +187,10 @@ class CallBook:
         started = time.monotonic()
         ticket: Ticket | None = None
         try:
+            if self._taken.budgeted:
+                terms = Asked(asked_at, request.service_tier)
+                at_most = price_of(model, terms, self._tier.prices, own)
+                self._purse.reserve(number, request, at_most, answered=bool(self._answerers))
             ticket = self._admission.enter(request, self._tier.timeout_s)
             completion = provider(model.provider).complete(request)
             latency_s = time.monotonic() - started
@@ -201,6 +207,7 @@ class CallBook:
                 cost_usd=NOTHING if failure.served is False else None,
                 error=f"{failure.verdict}: {failure.reason}",
             )
+            self._purse.settle(number, self._open.cost_usd)
             raise failure from None
         except Exception:
             # An error of ours, perhaps over an answer that is there: nobody knows what it cost.
@@ -214,6 +221,7 @@ class CallBook:
                 cost_usd=None,
                 error="internal error",
             )
+            self._purse.settle(number, None)
             raise
         self._answerers.add(answerer(str(model), completion.model))
         usage = completion.usage or NOT_REPORTED
@@ -231,6 +239,7 @@ class CallBook:
             provider_request_id=completion.provider_request_id,
             service_tier=completion.service_tier,
         )
+        self._purse.settle(number, self._open.cost_usd)
         return completion
 
     def _book(self, purpose: str, model: str) -> int:

@@ -95,6 +95,7 @@ def _state(taken: Claim, assumed: Standing) -> JobState:
         held_s=taken.held_s,
         cancel_requested=assumed.cancel_requested,
         deadline_passed=assumed.deadline_passed,
+        earlier_answer=taken.earlier is not None and taken.earlier.understood,
     )
 
 

@@ -11,11 +11,13 @@ from psycopg_pool import ConnectionPool
 from tierline.services.references import keep_references
 from tierline.services.retention import remove_due
 from tierline.settings import settings
+from tierline.storage.budgets import forget_reservations
 from tierline.storage.submissions import forget_idempotency_keys
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 1000
+RESERVATIONS_KEPT_S = 86_400.0  # of calls that were settled: nobody asks for them again
 MOST_S = 30.0  # of one round: the next comes in a minute and goes on
 
 
@@ -28,6 +30,8 @@ def sweep(pool: ConnectionPool[Any]) -> None:
             forgotten += count
             if count < AT_ONCE:
                 break
+        while forget_reservations(connection, RESERVATIONS_KEPT_S, AT_ONCE) == AT_ONCE:
+            pass
     # Before anything is removed that could still be compared.
     keep_references(pool, time.monotonic() + MOST_S / 2)
     removed = remove_due(pool, time.monotonic() + MOST_S)

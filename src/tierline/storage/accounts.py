@@ -31,13 +31,15 @@ class LiveKey:
     account: str  # its name
     scopes: frozenset[str]
     limits: Limits  # the account's own
+    capped: bool  # it has hard budgets, which a submission asks about
 
 
 async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey | None:
     """The key of that digest, unless it is unknown, revoked or expired."""
     row = await (
         await connection.execute(
-            f"SELECT k.id, k.account_id, a.name, k.scopes, {_LIMITS}"
+            "SELECT k.id, k.account_id, a.name, k.scopes,"
+            f" EXISTS (SELECT FROM budgets b WHERE b.account_id = a.id AND b.hard), {_LIMITS}"
             " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.digest = %s AND"
             " k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())",
             (digest,),
@@ -45,8 +47,8 @@ async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey |
     ).fetchone()
     if row is None:
         return None
-    key_id, account_id, account, scopes, *limits = row
-    return LiveKey(key_id, account_id, account, frozenset(scopes), Limits(*limits))
+    key_id, account_id, account, scopes, capped, *limits = row
+    return LiveKey(key_id, account_id, account, frozenset(scopes), Limits(*limits), capped)
 
 
 async def note_used(connection: AsyncConnection[Any], key_ids: Collection[int]) -> None:

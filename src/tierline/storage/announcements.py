@@ -32,6 +32,8 @@ BATCH_LISTENERS = (
     " WHERE id = %(id)s AND webhook_url IS NOT NULL UNION ALL" + _ENDPOINTS.format(source="batches")
 )
 
+ACCOUNT_LISTENERS = _ENDPOINTS.format(source="(SELECT id, id AS account_id FROM accounts)")
+
 JOB_ROW = """
 SELECT j.id, f.name AS feature, f.version AS feature_version, j.status, j.tier, j.tier_index,
     f.document -> 'status_label' ->> j.tier AS own_label,
@@ -77,8 +79,13 @@ def batch_listeners(connection: Connection[Any], event: str, batch_id: UUID) -> 
     return _listeners(connection, BATCH_LISTENERS, event, batch_id)
 
 
+def account_listeners(connection: Connection[Any], event: str, account_id: int) -> list[Listener]:
+    """The account's enabled endpoints that want `event`."""
+    return _listeners(connection, ACCOUNT_LISTENERS, event, account_id)
+
+
 def _listeners(
-    connection: Connection[Any], statement: str, event: str, about: UUID
+    connection: Connection[Any], statement: str, event: str, about: UUID | int
 ) -> list[Listener]:
     with connection.cursor() as cursor:
         rows = cursor.execute(statement, {"id": about, "event": event})

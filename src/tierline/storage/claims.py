@@ -33,10 +33,13 @@ class FirstCall:
 class EarlierAnswer:
     """The last answer that failed a check, for the tier that comes after it."""
 
+    attempt: int
     tier: str
     verdict: Verdict
     reason: str
     text: str | None
+    understood: bool  # whether it could be served, unverified
+    model: str | None  # the exact one
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,9 @@ class Claim:
     first_call: FirstCall
     hooked: bool  # somebody is to be told how it ends
     draft: bool  # of a version that is tried, not applied
+    budgeted: bool  # its account has budgets
+    user_key: str | None  # whose budget within the account's
+    session_key: str | None
     shadow: bool  # answers once more what another job was asked; its input is that one's
 
 
@@ -104,6 +110,14 @@ class Ended:
     confidence: float | None = None
     trace: Any = None  # JSON, of a draft's job: its calls' messages and texts
     weighed: Weighed | None = None  # where the tier's confidence is calibrated
+
+
+@dataclass(frozen=True)
+class _Served:
+    """Whose answer becomes the output."""
+
+    attempt: int
+    model: str | None
 
 
 @dataclass(frozen=True)
@@ -164,12 +178,15 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
     extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
     CASE WHEN j.shadow_of IS NULL THEN r.input
         ELSE (SELECT input FROM job_requests WHERE job_id = j.shadow_of) END AS input,
-    {HOOKED_SQL} AS hooked, j.draft, j.first_call,
-    e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason, e.text AS e_text
+    {HOOKED_SQL} AS hooked, j.draft, j.first_call, r.user_key, r.session_key,
+    EXISTS (SELECT FROM budgets b WHERE b.account_id = j.account_id) AS budgeted,
+    e.number AS e_attempt, e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason,
+    e.text AS e_text, e.understood AS e_understood, e.model AS e_model
 FROM {{source}} j
 JOIN job_requests r ON r.job_id = j.id
 LEFT JOIN LATERAL (
-    SELECT a.tier, a.verdict, a.reason, w.text
+    SELECT a.number, a.tier, a.verdict, a.reason, a.model, w.text,
+        w.output IS NOT NULL AS understood
     FROM attempts a LEFT JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
     WHERE a.job_id = j.id AND a.verdict IN ({_CHECKED}) AND j.attempts > 1 AND a.tier <> j.tier
     ORDER BY a.number DESC LIMIT 1
@@ -291,7 +308,8 @@ def claimed(connection: Connection[Any], job_id: UUID, token: UUID) -> Claim | N
 
 
 def _claim(row: dict[str, Any]) -> Claim:
-    earlier = {name: row.pop(f"e_{name}") for name in ("tier", "verdict", "reason", "text")}
+    told = ("attempt", "tier", "verdict", "reason", "text", "understood", "model")
+    earlier = {name: row.pop(f"e_{name}") for name in told}
     verdict = earlier.pop("verdict")
     return Claim(
         earlier=verdict and EarlierAnswer(verdict=Verdict(verdict), **earlier),
@@ -336,6 +354,12 @@ def finish(
     The call's cost is settled in any case.
     """
     after = transition.job
+    served: _Served | None = None
+    if transition.serve_earlier:
+        assert taken.earlier is not None, "there is an earlier answer to serve"
+        served = _Served(taken.earlier.attempt, taken.earlier.model)
+    elif transition.serve_answer:
+        served = _Served(taken.attempt, ended.model)
     row = connection.execute(
         FINISH if ended.weighed is None else FINISH_WEIGHED,
         {
@@ -352,8 +376,8 @@ def finish(
             "maybe_billed": after.maybe_billed,
             "held": transition.held,
             "terminal": transition.terminal,
-            "model": ended.model if transition.serve_answer else None,
-            "answer_attempt": taken.attempt if transition.serve_answer else None,
+            "model": served and served.model,
+            "answer_attempt": served and served.attempt,
             "unverified": transition.unverified,
             "error_code": transition.error and transition.error.code,
             "error_message": transition.error and transition.error.message,

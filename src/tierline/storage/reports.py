@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -91,8 +90,7 @@ class Window:
     until: datetime
 
     def parameters(self) -> dict[str, Any]:
-        floor: UUID = first_id_of(self.since - CLOCKS_APART)
-        return {**vars(self), "floor": floor}
+        return {**vars(self), "floor": first_id_of(self.since, CLOCKS_APART)}
 
 
 def statuses(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -624,4 +625,69 @@ circuits = Table(
     Column("probe_token", Uuid, comment="of the probe that is out"),
     _when("paused_until", comment="not to be asked before: it is rate limited"),
     comment="models that something was wrong with; the others have no row",
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("scope", Text, nullable=False, comment="account, user, session"),
+    Column(
+        "key",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="the user or session; empty: each one for itself",
+    ),
+    Column("period", Text, nullable=False, comment="day, month; in UTC"),
+    Column("limit_usd", Numeric, nullable=False),
+    Column(
+        "hard",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="binds the first tier too",
+    ),
+    _when("created_at", required=True),
+    UniqueConstraint("account_id", "scope", "key", "period"),
+)
+
+budget_periods = Table(
+    "budget_periods",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("budget_id", ForeignKey("budgets.id"), nullable=False),
+    Column("key", Text, nullable=False, comment="whose: the user, the session; empty: the account"),
+    Column("starts_on", Date, nullable=False),
+    Column(
+        "reserved_usd",
+        Numeric,
+        nullable=False,
+        server_default="0",
+        comment="for calls that are out, and for those that were lost",
+    ),
+    Column("spent_usd", Numeric, nullable=False, server_default="0"),
+    Column(
+        "alerted",
+        SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="the highest share spent that was told, in percent",
+    ),
+    UniqueConstraint("budget_id", "key", "starts_on"),
+    comment="one row a budget, holder and period, which its calls update: budgets are opt-in",
+    postgresql_with={"fillfactor": "50", "autovacuum_vacuum_threshold": "200"},
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("job_id", Uuid, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("number", SmallInteger, nullable=False, comment="the call's, in the attempt"),
+    Column("periods", ARRAY(BigInteger), nullable=False, comment="budget_periods it counts in"),
+    Column("amount_usd", Numeric, nullable=False, comment="the most that the call can cost"),
+    Column("settled_usd", Numeric, comment="null: out, or lost"),
+    PrimaryKeyConstraint("job_id", "attempt", "number"),
 )

@@ -8,13 +8,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from tierline.json_text import JSON
-from tierline.views import when
+from tierline.views import usd, when
 
 ESCALATED = "job.escalated"
 BATCH_COMPLETED = "batch.completed"
+BUDGET_ALERT = "budget.alert"
 EVENTS = (
     ESCALATED,
     "job.completed",
@@ -22,6 +24,7 @@ EVENTS = (
     "job.cancelled",
     "job.expired",
     BATCH_COMPLETED,
+    BUDGET_ALERT,
 )
 TEST = "endpoint.test"  # sent when its owner asks for it; every endpoint gets it
 INCLUDES = ("output",)  # what an endpoint may ask for beyond the thin body
@@ -66,6 +69,19 @@ class BatchFacts:
     metadata: JSON
     created_at: datetime
     completed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class BudgetFacts:
+    """A budget of which a share is spent."""
+
+    percent: int  # 50, 80 or 100
+    scope: str  # account, user, session
+    key: str  # the user or session; empty: the account's
+    period: str  # day, month
+    limit_usd: Decimal
+    spent_usd: Decimal
+    resets_at: datetime
 
 
 def job_body(event: str, at: datetime, job: JobFacts, include: frozenset[str]) -> bytes:
@@ -117,6 +133,20 @@ def batch_body(at: datetime, batch: BatchFacts) -> bytes:
         "errors_url": f"/v1/batches/{batch.id}/errors",
     }
     return _body(BATCH_COMPLETED, at, data)
+
+
+def budget_body(at: datetime, budget: BudgetFacts) -> bytes:
+    """The bytes of budget.alert."""
+    data: dict[str, JSON] = {
+        "percent": budget.percent,
+        "scope": budget.scope,
+        "key": budget.key,
+        "period": budget.period,
+        "limit_usd": usd(budget.limit_usd),
+        "spent_usd": usd(budget.spent_usd),
+        "resets_at": when(budget.resets_at),
+    }
+    return _body(BUDGET_ALERT, at, data)
 
 
 def test_body(at: datetime, endpoint_id: UUID) -> bytes:

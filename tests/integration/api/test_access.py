@@ -127,6 +127,11 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/webhook-deliveries/{delivery_id}"): Row(ONE, READ),
     ("post", "/v1/webhook-deliveries/{delivery_id}/resend"): Row(ONE, MANAGE),
     # Administrators look after the whole installation, whichever account their key is of.
+    ("get", "/v1/budgets"): Row(ALL, ADMIN),
+    ("post", "/v1/budgets"): Row(
+        ALL, ADMIN, {"account": "default", "period": "month", "limit_usd": "1000000"}
+    ),
+    ("delete", "/v1/budgets/{budget_id}"): Row(ALL, ADMIN),
     ("get", "/v1/accounts"): Row(ALL, ADMIN),
     ("post", "/v1/accounts"): Row(ALL, ADMIN, {"name": "made by the walk"}),
     ("patch", "/v1/accounts/{name}"): Row(ALL, ADMIN, {"weight": 1}),
@@ -176,6 +181,9 @@ class Things:
                 "/v1/drafts", content=YAML, headers={"Content-Type": "application/yaml"}
             ).json()["id"],
             "number": lambda: 1,
+            "budget_id": lambda: self._api.post(
+                "/v1/budgets", json={"account": "default", "period": "day", "limit_usd": "1000000"}
+            ).json()["id"],
             "calibration_id": lambda: add_calibration(self._rows, "echo"),
             "name": lambda: "default",  # an account's, and below a feature's
         }

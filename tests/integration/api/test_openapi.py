@@ -44,6 +44,7 @@ def address(path: str, job: str = NOBODY) -> str:
         "{name}": "nothing-of-the-kind",
         "{number}": "1",
         "{calibration_id}": "999999999",
+        "{budget_id}": "999999999",
     }.items():
         filled = filled.replace(name, value)
     while "{" in filled:

@@ -126,3 +126,12 @@ def test_what_cannot_be_asked(bench: Bench) -> None:
             report(connection, feature.name, now, now - timedelta(hours=1))
         empty = report(connection, feature.name, now - timedelta(hours=2), now - timedelta(hours=1))
     assert (empty["jobs"], empty["tiers"], empty["cost_usd"]) == (0, [], "0")
+
+
+@pytest.mark.parametrize("year", [1, 1969])
+def test_a_window_may_begin_before_there_were_jobs(bench: Bench, year: int) -> None:
+    _, feature = bench.apply()
+    since = datetime(year, 1, 1, tzinfo=UTC)
+    with bench.pool.connection() as connection:
+        found = report(connection, feature.name, since, datetime.now(UTC))
+    assert found["jobs"] == 0

@@ -1,0 +1,123 @@
+"""/v1/budgets: what an account, its users and its sessions may spend, for administrators."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Admin
+from api.bodies import answer, body_of, read_json, read_model
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.errors import NotFound
+from tierline.json_text import JSON
+from tierline.services import budgets as services
+from tierline.storage import budgets
+from tierline.storage.accounts import account_named
+from tierline.views import usd, when
+
+router = APIRouter(tags=["accounts"])
+
+MOST_USD = 1_000_000_000
+AMOUNT = r"^\d{1,9}(\.\d{1,9})?$"
+
+
+class NewBudget(BaseModel):
+    """A budget to set; the one of the same account, scope, key and period is changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str = Field(max_length=63)
+    scope: Literal["account", "user", "session"] = "account"
+    key: str = Field(
+        default="",
+        max_length=255,
+        description="the user or the session; empty: each of them has one for itself",
+    )
+    period: Literal["day", "month"] = Field(description="in UTC")
+    limit_usd: str = Field(pattern=AMOUNT, description="USD, a decimal")
+    hard: bool = Field(
+        default=False,
+        description="spent, it refuses submissions; else jobs go on on the first tier only",
+    )
+
+
+@router.get(
+    "/v1/budgets",
+    summary="List budgets",
+    responses={
+        200: shapes.documented("Each with what is spent of its present period", "BudgetList"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_budgets(
+    _: Admin,
+    connection: Database,
+    account: Annotated[str | None, Query(max_length=63, description="only its")] = None,
+) -> Response:
+    """Of a budget that each user or session has for itself, the one that has used most is told."""
+    account_id = None if account is None else _account(connection, account)
+    found = [_budget_json(row) for row in budgets.list_budgets(connection, account_id)]
+    return answer({"data": found, "next_cursor": None})
+
+
+@router.post(
+    "/v1/budgets",
+    summary="Set a budget",
+    responses={
+        200: shapes.documented("As it is now", "Budget"),
+        **documented(400, 401, 403, 404, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewBudget, {"account": "default", "period": "month", "limit_usd": "50"}),
+)
+async def post_budget(request: Request, _: Admin, state: Shared) -> Response:
+    """It holds for calls from now on; what was spent before it was made is not counted."""
+    given = read_model(NewBudget, await read_json(request, state.settings.max_json_depth))
+
+    def work(connection: Any) -> Any:
+        return services.set_budget(connection, **given.model_dump())
+
+    return answer(_budget_json(await run_in_threadpool(state.with_connection, work)))
+
+
+@router.delete(
+    "/v1/budgets/{budget_id}",
+    status_code=204,
+    summary="Remove a budget",
+    responses={
+        204: {"description": "It is gone; what was spent is still in the usage"},
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def delete_budget(
+    budget_id: Annotated[int, Path(ge=1, le=2**63 - 1)], _: Admin, connection: Database
+) -> Response:
+    """Calls that are out keep what they reserved of other budgets."""
+    if not budgets.remove_budget(connection, budget_id):
+        raise NotFound(f"there is no budget {budget_id}")
+    return Response(status_code=204)
+
+
+def _account(connection: Any, name: str) -> int:
+    found = None if "\x00" in name else account_named(connection, name)
+    if found is None:
+        raise NotFound(f"there is no account {name[:80]!r}")
+    return int(found["id"])
+
+
+def _budget_json(row: Any) -> dict[str, JSON]:
+    return {
+        "id": str(row["id"]),
+        "account": row["account"],
+        "scope": row["scope"],
+        "key": row["key"],
+        "period": row["period"],
+        "limit_usd": usd(row["limit_usd"]),
+        "hard": row["hard"],
+        "spent_usd": usd(row["spent_usd"]),
+        "reserved_usd": usd(row["reserved_usd"]),
+        "resets_at": when(row["resets_at"]),
+        "created_at": when(row["created_at"]),
+    }

@@ -1,0 +1,298 @@
+"""What is left of budgets: reserving for a call before it is sent, and settling once it ended.
+
+A call takes from every budget that applies to it or from none. Each statement is its own
+transaction and may be repeated: a reservation is known by its call.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, Connection
+from psycopg.errors import UniqueViolation
+from psycopg.rows import dict_row
+
+# The budgets that apply to a job, each with whose period it is and when that began and ends. One
+# that names a user or session goes before the one that each has for itself.
+_APPLY = """
+applying AS (
+    SELECT DISTINCT ON (b.scope, b.period) b.id, b.scope, b.period, b.limit_usd, b.hard,
+        h.holder, date_trunc(b.period, n.now)::date AS starts_on,
+        (date_trunc(b.period, n.now) + ('1 ' || b.period)::interval) AT TIME ZONE 'UTC' AS ends_at
+    FROM budgets b
+    CROSS JOIN (SELECT statement_timestamp() AT TIME ZONE 'UTC' AS now) n
+    CROSS JOIN LATERAL (
+        SELECT CASE b.scope WHEN 'account' THEN '' WHEN 'user' THEN %(user)s::text
+            ELSE %(session)s::text END AS holder
+    ) h
+    WHERE b.account_id = %(account_id)s AND h.holder IS NOT NULL AND b.key IN ('', h.holder)
+    ORDER BY b.scope, b.period, b.key DESC
+)"""
+
+OPEN = f"""
+WITH {_APPLY}
+INSERT INTO budget_periods (budget_id, key, starts_on)
+SELECT id, holder, starts_on FROM applying ORDER BY id
+ON CONFLICT (budget_id, key, starts_on) DO NOTHING
+"""
+
+# All rows are locked, in one order, before any is written: what is summed is what is committed,
+# whatever the statement's snapshot, and nobody waits in a circle.
+RESERVE = f"""
+WITH {_APPLY}, known AS (
+    SELECT FROM reservations
+    WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(number)s
+), locked AS (
+    SELECT p.id, p.reserved_usd, p.spent_usd, a.scope, a.period, a.limit_usd, a.hard, a.ends_at
+    FROM budget_periods p
+    JOIN applying a ON a.id = p.budget_id AND a.holder = p.key AND a.starts_on = p.starts_on
+    ORDER BY p.id FOR UPDATE OF p
+), full_ones AS (
+    SELECT * FROM locked
+    WHERE reserved_usd + spent_usd + %(amount)s > limit_usd AND %(amount)s > 0
+        AND (hard OR NOT %(first_tier)s)
+), allowed AS (
+    SELECT array_agg(id) AS periods FROM locked
+    HAVING count(*) = (SELECT count(*) FROM applying) AND count(*) > 0
+        AND NOT EXISTS (SELECT FROM full_ones) AND NOT EXISTS (SELECT FROM known)
+), made AS (
+    INSERT INTO reservations (job_id, attempt, number, periods, amount_usd)
+    SELECT %(job_id)s, %(attempt)s, %(number)s, periods, %(amount)s FROM allowed
+), taken AS (
+    UPDATE budget_periods p SET reserved_usd = p.reserved_usd + %(amount)s
+    FROM locked l, allowed WHERE p.id = l.id
+)
+SELECT EXISTS (SELECT FROM known) AS known,
+    (SELECT count(*) FROM applying) AS applying, (SELECT count(*) FROM locked) AS found,
+    f.scope, f.period, f.limit_usd, f.ends_at,
+    f.spent_usd + %(amount)s <= f.limit_usd AS waits
+FROM (SELECT) one LEFT JOIN full_ones f ON true
+ORDER BY waits, f.ends_at DESC LIMIT 1
+"""
+
+SETTLE = """
+WITH settled AS (
+    UPDATE reservations SET settled_usd = coalesce(%(cost)s::numeric, amount_usd)
+    WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(number)s
+        AND settled_usd IS NULL
+    RETURNING periods, amount_usd, settled_usd
+), locked AS (
+    SELECT p.id, s.amount_usd, s.settled_usd FROM budget_periods p, settled s
+    WHERE p.id = ANY(s.periods) ORDER BY p.id FOR UPDATE OF p
+)
+UPDATE budget_periods p SET
+    reserved_usd = p.reserved_usd - l.amount_usd, spent_usd = p.spent_usd + l.settled_usd
+FROM locked l, budgets b WHERE p.id = l.id AND b.id = p.budget_id
+RETURNING p.id, CASE WHEN b.limit_usd > 0 THEN p.spent_usd / b.limit_usd ELSE 1 END, p.alerted
+"""
+
+# Of any number that cross a threshold at once, one tells of it.
+CROSS = """
+UPDATE budget_periods p SET alerted = %(percent)s FROM budgets b
+WHERE p.id = %(id)s AND p.alerted < %(percent)s AND b.id = p.budget_id
+RETURNING b.account_id, b.scope, p.key, b.period, b.limit_usd, p.spent_usd, clock_timestamp(),
+    (p.starts_on + ('1 ' || b.period)::interval) AT TIME ZONE 'UTC'
+"""
+THRESHOLDS = (50, 80, 100)  # percent of a budget, each told once a period
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose budgets a job's calls are paid from."""
+
+    account_id: int
+    user: str | None = None
+    session: str | None = None
+
+
+@dataclass(frozen=True)
+class CallId:
+    """One call, as its row is known."""
+
+    job_id: UUID
+    attempt: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Full:
+    """A budget that does not hold a call's worst case."""
+
+    scope: str
+    period: str
+    limit_usd: Decimal
+    ends_at: datetime
+    waits: bool  # it would, were it not for what is reserved for calls that are out
+
+
+def reserve(
+    connection: Connection[Any], holder: Holder, call: CallId, amount: Decimal, *, first_tier: bool
+) -> Full | None:
+    """Reserve `amount` USD for the call; else nothing is taken, and what stands in its way is told.
+
+    None too where no budget applies, and for a call that has its reservation already. A budget that
+    is not hard counts what the first tier costs and does not refuse it. What costs nothing is never
+    refused.
+    """
+    parameters = {**vars(holder), **vars(call), "amount": amount, "first_tier": first_tier}
+    while True:
+        try:
+            with connection.cursor(row_factory=dict_row) as cursor:
+                row = cursor.execute(RESERVE, parameters).fetchone()
+        except UniqueViolation:
+            continue  # the try before was cut off, and came through after this one began
+        assert row is not None, "one row is joined to whatever is full"
+        known, applying, found = row.pop("known"), row.pop("applying"), row.pop("found")
+        if known:
+            return None
+        if row["scope"] is not None:
+            return Full(**row)
+        if found == applying:
+            return None
+        connection.execute(OPEN, parameters)  # the first call of a period
+
+
+def settle(
+    connection: Connection[Any], call: CallId, cost: Decimal | None
+) -> list[tuple[int, int]]:
+    """Put the call's true cost in the place of its reservation, once; None: nobody knows it.
+
+    A cost that nobody knows is the whole reservation. A call without one changes nothing. Returns
+    (period, percent) of budgets whose next threshold is reached and was not told of.
+    """
+    found = []
+    for period, share, alerted in connection.execute(SETTLE, {**vars(call), "cost": cost}):
+        reached = max((one for one in THRESHOLDS if share * 100 >= one), default=0)
+        if reached > alerted:
+            found.append((period, reached))
+    return found
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A budget of which a share was spent, for its account's receivers."""
+
+    account_id: int
+    scope: str
+    key: str  # the user or session; empty: the account's
+    period: str
+    limit_usd: Decimal
+    spent_usd: Decimal
+    at: datetime
+    resets_at: datetime
+
+
+def cross(connection: Connection[Any], period: int, percent: int) -> Crossed | None:
+    """Note that the threshold was told; None when another did, or the budget is gone."""
+    row = connection.execute(CROSS, {"id": period, "percent": percent}).fetchone()
+    return None if row is None else Crossed(*row)
+
+
+SPENT = f"""
+WITH {_APPLY}
+SELECT a.scope, a.period, a.limit_usd, a.ends_at, p.spent_usd < a.limit_usd AS waits
+FROM applying a
+JOIN budget_periods p ON p.budget_id = a.id AND p.key = a.holder AND p.starts_on = a.starts_on
+WHERE a.hard AND p.spent_usd + p.reserved_usd >= a.limit_usd
+ORDER BY waits, a.ends_at DESC LIMIT 1
+"""
+
+
+def hard_ones(connection: Connection[Any], holder: Holder) -> Full | None:
+    """A hard budget of which nothing is left, if there is one; reads only, and holds for now."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(SPENT, vars(holder)).fetchone()
+    return None if row is None else Full(**row)
+
+
+async def hard_ones_async(connection: AsyncConnection[Any], holder: Holder) -> Full | None:
+    """The same, for the API's event loop."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        row = await (await cursor.execute(SPENT, vars(holder))).fetchone()
+    return None if row is None else Full(**row)
+
+
+_TOLD = """
+    b.id, a.name AS account, b.scope, b.key, b.period, b.limit_usd, b.hard, b.created_at,
+    coalesce(p.spent_usd, 0) AS spent_usd, coalesce(p.reserved_usd, 0) AS reserved_usd,
+    (date_trunc(b.period, now) + ('1 ' || b.period)::interval) AT TIME ZONE 'UTC' AS resets_at
+"""
+# Of a budget that each user or session has for itself, the one that has used most.
+_PERIOD = """
+CROSS JOIN (SELECT statement_timestamp() AT TIME ZONE 'UTC' AS now) n
+LEFT JOIN LATERAL (
+    SELECT spent_usd, reserved_usd FROM budget_periods
+    WHERE budget_id = b.id AND starts_on = date_trunc(b.period, now)::date
+    ORDER BY spent_usd + reserved_usd DESC LIMIT 1
+) p ON true
+"""
+
+
+def set_budget(
+    connection: Connection[Any],
+    account_id: int,
+    scope: str,
+    key: str,
+    period: str,
+    limit_usd: Decimal,
+    *,
+    hard: bool,
+) -> dict[str, Any]:
+    """Make it, or change the one there is; what was spent of it stays spent."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            f"""
+            WITH b AS (
+                INSERT INTO budgets (account_id, scope, key, period, limit_usd, hard)
+                VALUES (%s, %s, %s, %s, %s, %s)
+                ON CONFLICT (account_id, scope, key, period)
+                DO UPDATE SET limit_usd = excluded.limit_usd, hard = excluded.hard
+                RETURNING *
+            )
+            SELECT {_TOLD} FROM b JOIN accounts a ON a.id = b.account_id {_PERIOD}
+            """,
+            (account_id, scope, key, period, limit_usd, hard),
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def list_budgets(connection: Connection[Any], account_id: int | None) -> list[dict[str, Any]]:
+    """Those of an account, or of all, each with what is used of its present period."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"""
+            SELECT {_TOLD} FROM budgets b JOIN accounts a ON a.id = b.account_id {_PERIOD}
+            WHERE %(account)s::bigint IS NULL OR b.account_id = %(account)s
+            ORDER BY a.name, b.scope, b.key, b.period
+            """,
+            {"account": account_id},
+        ).fetchall()
+
+
+def remove_budget(connection: Connection[Any], id: int) -> bool:
+    """False when there is none. What is out for it is settled with other budgets it takes from."""
+    with connection.transaction():
+        connection.execute("DELETE FROM budget_periods WHERE budget_id = %s", (id,))
+        return connection.execute("DELETE FROM budgets WHERE id = %s", (id,)).rowcount == 1
+
+
+def forget_reservations(connection: Connection[Any], older_than_s: float, most: int) -> int:
+    """Take away reservations of calls that were settled so long ago; how many, at most `most`.
+
+    Those of lost calls stay: they are what is still reserved.
+    """
+    return connection.execute(
+        """
+        DELETE FROM reservations WHERE (job_id, attempt, number) IN (
+            SELECT r.job_id, r.attempt, r.number FROM reservations r
+            JOIN calls c USING (job_id, attempt, number)
+            WHERE r.settled_usd IS NOT NULL
+                AND c.settled_at < statement_timestamp() - make_interval(secs => %s)
+            LIMIT %s
+        )
+        """,
+        (older_than_s, most),
+    ).rowcount

@@ -1,0 +1,96 @@
+"""`tierline budgets` against a real API, and what a spent hard one does to submissions."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.integration.cli.conftest import Tierline
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def rows(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+        connection.execute("TRUNCATE reservations, budget_periods, budgets")
+
+
+def test_budgets_are_set_changed_listed_and_removed(tierline: Tierline) -> None:
+    assert tierline("budgets", "list").out.startswith("no budget")
+    made = tierline("budgets", "set", "50", "--per", "month")
+    assert made.code == 0, made.err
+    assert "of default: $50.00 a month" in made.out
+    tierline("budgets", "set", "0.2", "--per", "day", "--user", "each")
+    tierline("budgets", "set", "5", "--per", "day", "--user", "night-import", "--hard")
+    tierline("budgets", "set", "60", "--per", "month")
+    found = json.loads(tierline("budgets", "list", "--json").out)["data"]
+    assert [(one["scope"], one["key"], one["limit_usd"], one["hard"]) for one in found] == [
+        ("account", "", "60", False),
+        ("user", "", "0.2", False),
+        ("user", "night-import", "5", True),
+    ]
+    shown = tierline("budgets", "list").out
+    assert "user night-import" in shown
+    assert "refuses" in shown
+    assert tierline("budgets", "remove", found[0]["id"]).code == 0
+    assert len(json.loads(tierline("budgets", "list", "--json").out)["data"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("-5", "--per", "day"), 2, "No such option"),
+        (("--per", "day", "--", "-5"), 2, "'-5' is not an amount in USD"),
+        (("5EUR", "--per", "day"), 2, "'5EUR' is not an amount in USD"),
+        (("5", "--per", "week"), 2, "--per is day or month, not 'week'"),
+        (("5", "--per", "day", "--user", "a", "--session", "b"), 2, "not both"),
+        (("5", "--per", "day", "--account", "nobody"), 1, "there is no account 'nobody'"),
+    ],
+)
+def test_what_cannot_be_set(
+    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    ran = tierline("budgets", "set", *arguments)
+    assert told in ran.err
+    assert ran.code == code
+
+
+def test_what_is_not_there_cannot_be_removed(tierline: Tierline) -> None:
+    ran = tierline("budgets", "remove", 999)
+    assert (ran.code, ran.err) == (1, "tierline: there is no budget 999\n")
+
+
+def test_a_spent_hard_budget_refuses_submissions_until_it_resets(
+    tierline: Tierline, api: dict[str, str], feature: str, rows: psycopg.Connection[Any]
+) -> None:
+    made = tierline("budgets", "set", "1", "--per", "day", "--hard", "--user", "acme", "--json")
+    rows.execute(
+        "INSERT INTO budget_periods (budget_id, key, starts_on, spent_usd)"
+        " VALUES (%s, 'acme', (statement_timestamp() AT TIME ZONE 'UTC')::date, 1)",
+        (json.loads(made.out)["id"],),
+    )
+    found: list[httpx.Response] = []
+
+    def refused() -> bool:  # a key is remembered for a second
+        found.append(
+            httpx.post(
+                f"{api['TIERLINE_URL']}/v1/jobs",
+                headers={"Authorization": f"Bearer {api['TIERLINE_API_KEY']}"},
+                json={"feature": feature, "input": {"text": "x"}, "user": "acme"},
+                trust_env=False,
+            )
+        )
+        return found[-1].status_code == 429
+
+    wait_until(refused, 10, "the submission to be refused")
+    answer = found[-1]
+    problem = answer.json()
+    assert problem["type"] == "urn:tierline:problem:budget-spent"
+    assert "the user's budget of 1 USD a day" in problem["detail"]
+    assert 0 < int(answer.headers["retry-after"]) <= 86_400
+    other = tierline("jobs", "submit", feature, "--input", '{"text": "x"}')
+    assert other.code == 0, other.err

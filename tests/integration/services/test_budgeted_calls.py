@@ -1,0 +1,227 @@
+"""Jobs under a budget, through real calls to a loopback server: what is asked, served and spent."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
+from tests.support.model_server import Reply
+from tierline.services.budgets import BudgetSpent, refuse_spent
+from tierline.storage.budgets import Holder, hard_ones
+
+SMALL_CALL = Decimal("0.000014")  # 100 tokens in, 10 out
+LARGE_CALL = Decimal("0.0014")
+# A large call is reserved at some 1,500 tokens in and 50 out: about 0.017 USD.
+
+
+@pytest.fixture(autouse=True)
+def no_budgets(bench: Bench) -> Iterator[None]:
+    yield
+    with bench.pool.connection() as connection:
+        connection.execute("TRUNCATE reservations, budget_periods, budgets")
+
+
+def budget(bench: Bench, limit: str, **more: Any) -> None:
+    found = {"scope": "account", "key": "", "period": "day", "hard": False} | more
+    bench.all(
+        "INSERT INTO budgets (account_id, scope, key, period, limit_usd, hard)"
+        " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
+        *(bench.account, found["scope"], found["key"], found["period"], limit, found["hard"]),
+    )
+
+
+def priced(bench: Bench, more: str = "") -> int:
+    """A feature both of whose tiers have a price; its version."""
+    version, _ = bench.apply(more, slm=PRICED)
+    bench.all(
+        "UPDATE feature_versions SET document = jsonb_set(document::jsonb, '{tiers,1,prices}',"
+        """ '{"openai:large": {"input_usd_per_mtok": "10", "output_usd_per_mtok": "40"}}')::json"""
+        " WHERE id = %s RETURNING id",
+        version,
+    )
+    return version
+
+
+def spent(bench: Bench) -> tuple[Decimal, Decimal]:
+    found: tuple[Decimal, Decimal] = bench.one(
+        "SELECT sum(reserved_usd), sum(spent_usd) FROM budget_periods"
+    )
+    return found
+
+
+def test_calls_settle_at_what_they_cost(bench: Bench) -> None:
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    budget(bench, "1")
+    job = bench.submit(priced(bench))
+    bench.run(job, 2)
+    assert bench.job(job)["status"] == "completed"
+    assert spent(bench) == (Decimal(0), SMALL_CALL + LARGE_CALL)
+
+
+def test_when_it_is_spent_jobs_go_on_on_the_first_tier_only_and_say_so(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    budget(bench, "0.0000001")
+    version = priced(bench)
+    job = bench.submit(version)
+    bench.run(job)
+    assert bench.job(job)["status"] == "completed"
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    blocked = bench.submit(version)
+    bench.run(blocked, 2)
+    found = bench.job(blocked)
+    assert (found["status"], found["error_code"]) == ("failed", "budget")
+    assert "the account's budget of 0.0000001 USD a day" in found["error_message"]
+    assert "it resets at" in found["error_message"]
+    assert bench.verdicts(blocked) == ["malformed", "budget"]
+    assert bench.calls(blocked)[1] == ("answer", "openai:large", Decimal(0))
+    assert [call.model for call in bench.server.calls[-2:]] == ["small", "small"]
+
+
+def test_what_may_not_escalate_is_served_unverified_where_the_feature_says_so(
+    bench: Bench,
+) -> None:
+    bench.server.answer = by_model(small='{"amount": "a lot"}', large=RIGHT)
+    budget(bench, "0.0000001")
+    job = bench.submit(priced(bench, "on_blocked: return_unverified"))
+    bench.run(job, 2)
+    found = bench.job(job)
+    assert (found["status"], found["unverified"], found["answer_attempt"]) == ("completed", True, 1)
+    assert found["model"] == "small-2026"
+    assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == {"amount": "a lot"}
+
+
+def test_what_cannot_be_read_is_not_served_in_the_place_of_an_answer(bench: Bench) -> None:
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    budget(bench, "0.0000001")
+    job = bench.submit(priced(bench, "on_blocked: return_unverified"))
+    bench.run(job, 2)
+    assert bench.job(job)["status"] == "failed"
+
+
+def test_a_hard_budget_binds_the_first_tier_and_submissions(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    budget(bench, "0.0002", hard=True)
+    version = priced(bench)
+    jobs = [bench.submit(version, f"it costs {number}") for number in range(30)]
+    for job in jobs:
+        bench.run(job, 2)
+    states = [bench.job(job)["status"] for job in jobs]
+    assert states[0] == "completed"
+    assert "failed" in states
+    assert spent(bench)[1] <= Decimal("0.0002")
+    bench.all("UPDATE budget_periods SET spent_usd = 0.0002 RETURNING id")
+    with bench.pool.connection() as connection, pytest.raises(BudgetSpent) as refused:
+        refuse_spent(hard_ones(connection, Holder(bench.account)))
+    assert "it resets at" in refused.value.message
+    assert refused.value.retry_after_s is not None
+    assert 0 < refused.value.retry_after_s <= 86_400
+
+
+def test_an_unpriced_model_is_refused_under_a_budget(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    budget(bench, "100")
+    version, _ = bench.apply()
+    job = bench.submit(version)
+    bench.run(job, 2)
+    found = bench.job(job)
+    assert (found["status"], found["error_code"]) == ("failed", "budget")
+    assert "has no price" in found["error_message"]
+
+
+def test_a_call_whose_cost_nobody_knows_settles_at_its_reservation(bench: Bench) -> None:
+    bench.server.answer = by_model(small=Reply(text=RIGHT, usage=None))
+    budget(bench, "1")
+    job = bench.submit(priced(bench))
+    bench.run(job)
+    assert bench.calls(job)[0][2] is None
+    reserved, paid = spent(bench)
+    assert reserved == 0
+    assert paid > SMALL_CALL
+
+
+def test_a_call_that_was_surely_not_served_takes_nothing(bench: Bench) -> None:
+    bench.server.answer = by_model(small=Reply(status=429))
+    budget(bench, "1")
+    job = bench.submit(priced(bench))
+    bench.run(job)
+    assert spent(bench) == (Decimal(0), Decimal(0))
+
+
+def test_a_job_waits_for_what_others_have_out(bench: Bench) -> None:
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    budget(bench, "0.02")
+    job = bench.submit(priced(bench))
+    bench.run(job)
+    bench.all("UPDATE budget_periods SET reserved_usd = 0.019 RETURNING id")  # a call of another
+    bench.run(job)
+    found = bench.job(job)
+    assert (found["status"], found["tier"], found["failures"]) == ("queued", "frontier", 0)
+    bench.all("UPDATE budget_periods SET reserved_usd = 0 RETURNING id")
+    bench.all("UPDATE jobs SET run_after = clock_timestamp() WHERE id = %s RETURNING id", job)
+    bench.run(job)
+    assert bench.job(job)["status"] == "completed"
+
+
+def test_each_threshold_is_told_once_however_many_cross_it(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    endpoint = bench.one(
+        "INSERT INTO webhook_endpoints (id, account_id, url, events, secret)"
+        " VALUES (gen_random_uuid(), %s, 'http://127.0.0.1:9/', '{budget.alert}', 'whsec_x')"
+        " RETURNING id",
+        bench.account,
+    )
+    budget(bench, str(SMALL_CALL * 40))
+    version = priced(bench)
+    jobs = [bench.submit(version, f"it costs {number}") for number in range(48)]
+    try:
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(bench.executor.run, jobs))
+        told = bench.all(
+            "SELECT convert_from(body, 'UTF8')::json -> 'data' FROM deliveries"
+            " WHERE endpoint_id = %s ORDER BY seq",
+            endpoint,
+        )
+        assert sorted(data["percent"] for (data,) in told) == [50, 80, 100]
+        assert {data["scope"] for (data,) in told} == {"account"}
+    finally:
+        bench.all("DELETE FROM deliveries WHERE endpoint_id = %s RETURNING id", endpoint)
+        bench.all("DELETE FROM webhook_endpoints WHERE id = %s RETURNING id", endpoint)
+
+
+def test_an_account_without_budgets_is_asked_about_none(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    version, _ = bench.apply()
+    job = bench.submit(version)
+    bench.run(job)
+    assert bench.job(job)["status"] == "completed"
+    assert bench.all("SELECT FROM reservations") == []
+
+
+def test_64_workers_racing_on_one_budget_do_not_overshoot(bench: Bench) -> None:
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    budget(bench, "0.06")
+    version = priced(bench)
+    jobs = [bench.submit(version, f"it costs {number}") for number in range(96)]
+
+    def work(job: UUID) -> None:
+        for _ in range(6):
+            bench.executor.run(job)
+
+    with ThreadPoolExecutor(64) as threads:
+        list(threads.map(work, jobs))
+    reserved, paid = spent(bench)
+    true = bench.one(
+        "SELECT sum(cost_usd) FROM calls WHERE job_id = ANY(%s) AND cost_usd IS NOT NULL", jobs
+    )
+    assert reserved == 0
+    assert paid == true  # what the first tier cost is counted and never refused
+    large = bench.one(
+        "SELECT coalesce(sum(cost_usd), 0) FROM calls WHERE job_id = ANY(%s)"
+        " AND model = 'openai:large'",
+        jobs,
+    )
+    assert Decimal("0.02") < large <= Decimal("0.06")
