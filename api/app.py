@@ -33,6 +33,7 @@ from api.routes import (
     prices,
     probes,
     reports,
+    routers,
     webhook_endpoints,
 )
 from api.schemas import COMPONENTS
@@ -53,6 +54,7 @@ ROUTES = (
         calibrations,
         feature_reports,
         budgets,
+        routers,
         batches,
         features,
         drafts,

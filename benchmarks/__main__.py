@@ -23,6 +23,8 @@ NAMES = (
     "trace",
     "calls",
     "prices",
+    "budgets",
+    "decision",
     "embedding",
     "micro",
     "ready",

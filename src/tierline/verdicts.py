@@ -15,6 +15,7 @@ class Verdict(StrEnum):
     TIMEOUT = "timeout"  # no whole answer inside timeout_s
     RATE_LIMITED = "rate_limited"  # the provider asked us to come back later
     PROVIDER_ERROR = "provider_error"  # the provider failed, or could not be reached
+    TOO_COMPLEX = "too_complex"  # it was not asked, since it would likely fail
     BUDGET = "budget"  # a budget does not hold the call, or its price is unknown under one
     FEATURE_ERROR = "feature_error"  # the feature is at fault: a rule that errors, for one
     WORKER_LOST = "worker_lost"  # the worker died, or its lease was lost

@@ -146,3 +146,14 @@ def add_calibration(connection: Connection, feature: str, fingerprint: str | Non
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def add_router(connection: Connection, feature: str, recipe: str = "none") -> int:
+    """A router of a feature that expects nothing to fail; its id."""
+    row = connection.execute(
+        "INSERT INTO routers (feature, recipe, rows, right_rows, data_sha256, quality, document)"
+        " VALUES (%s, %s, 100, 100, '', '{}', %s) RETURNING id",
+        (feature, recipe, json.dumps({"intercept": 9.0, "terms": {}})),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

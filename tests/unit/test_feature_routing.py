@@ -5,7 +5,7 @@ import pytest
 from tests.unit.features_samples import INVOICE
 from tierline.errors import FeatureError
 from tierline.features import Feature
-from tierline.features.model import Canary, Shadow
+from tierline.features.model import Canary, Complexity, Shadow
 from tierline.features.parse import parse_feature
 
 BARE = "\n".join(line for line in INVOICE.splitlines() if not line.startswith("routing:")) + "\n"
@@ -16,6 +16,9 @@ def test_pins_and_canary_are_kept_and_survive_their_json() -> None:
     text = "pinned: {acme: frontier, beta: slm}\ncanary: {tier: frontier, share: 0.05}\n"
     feature = parse_feature(f"{BARE}{text}shadow: {{share: 0.02, usd_per_day: 1.5}}\n")
     assert feature.shadow == Shadow(0.02, 1.5)
+    routed = parse_feature(f"{BARE}complexity: {{max_risk: 0.4, longest: 900}}\n")
+    assert routed.complexity == Complexity(0.4, 900)
+    assert Feature.from_dict(routed.to_dict()) == routed
     assert feature.pinned == {"acme": "frontier", "beta": "slm"}
     assert feature.canary == Canary("frontier", 0.05)
     again = Feature.from_dict(feature.to_dict())
@@ -28,6 +31,7 @@ def test_a_feature_without_them_keeps_its_fingerprint() -> None:
     assert "pinned" not in document
     assert "canary" not in document
     assert "shadow" not in document
+    assert "complexity" not in document
 
 
 def test_a_tier_alone_is_pinned_to_nothing() -> None:
@@ -43,6 +47,9 @@ def test_a_tier_alone_is_pinned_to_nothing() -> None:
         ("pinned: {acme: 3}", "must be text, not a number"),
         ("canary: {tier: frontier}", 'the key "share" is missing'),
         ("canary: {tier: other, share: 0.1}", 'the feature has no tier "other"'),
+        ("complexity: {longest: 9}", 'the key "max_risk" is missing'),
+        ("complexity: {max_risk: 1.5}", "must be 0 to 1, not 1.5"),
+        ("complexity: {max_risk: 0.5, longest: 0}", "must be 1 to 10000000, not 0"),
         ("shadow: {usd_per_day: 1}", 'the key "share" is missing'),
         ("shadow: {share: 2}", "must be 0.0001 to 1, not 2"),
         ("shadow: {share: 0.1, usd_per_day: -1}", "must be 0 to 1e+06, not -1"),
@@ -69,6 +76,7 @@ def test_jobs_begin_on_no_tier_that_the_policy_never_uses() -> None:
     assert found.line == HERE + 1
 
 
-def test_a_shadow_needs_a_later_tier() -> None:
+@pytest.mark.parametrize("key", ["shadow: {share: 0.1}", "complexity: {max_risk: 0.5}"])
+def test_a_later_tier_is_needed_for_what_only_it_can_do(key: str) -> None:
     with pytest.raises(FeatureError, match="leaves no later tier"):
-        parse_feature(f"{BARE}routing: slm_only\nshadow: {{share: 0.1}}\n", "f.yaml")
+        parse_feature(f"{BARE}routing: slm_only\n{key}\n", "f.yaml")

@@ -61,6 +61,9 @@ _ENTRIES = {
     "feedback": _Entry(
         "tierline.cli.feedback", "app", "Say what is right: labels of jobs, from a file."
     ),
+    "router": _Entry(
+        "tierline.cli.router", "app", "Train, list and withdraw routers by complexity."
+    ),
     "report": _Entry(
         "tierline.cli.report", "report", "What a feature's routing saved, and what it kept."
     ),

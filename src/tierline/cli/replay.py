@@ -67,7 +67,7 @@ def replay(
             recorded,
             max_error=max_error,
             confidence=confidence,
-            embeddings=_embedded([one.prompt for one in recorded]) if embeddings else None,
+            embeddings=embedded([one.prompt for one in recorded]) if embeddings else None,
             seed=seed,
         )
     except ImportError as missing:
@@ -99,7 +99,7 @@ def _between(name: str, value: float) -> None:
         raise UsageError(f"{name} is {value:g}: it lies between 0 and 1")
 
 
-def _embedded(prompts: list[str]) -> Any:
+def embedded(prompts: list[str]) -> Any:
     """One row a prompt, with a bar while it takes its time."""
     import sys
 

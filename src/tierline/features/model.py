@@ -103,6 +103,17 @@ class Canary:
 
 
 @dataclass(frozen=True)
+class Complexity:
+    """What the first tier is not asked, since it would likely fail."""
+
+    max_risk: float  # 0..1: above it, the next tier is asked at once
+    longest: int | None = None  # characters of input at a cold start; None: any
+
+    def to_dict(self) -> dict[str, JSON]:
+        return _without_none(max_risk=self.max_risk, longest=self.longest)
+
+
+@dataclass(frozen=True)
 class Shadow:
     """A share of what the first tier serves that the last tier answers too, in the background."""
 
@@ -194,6 +205,7 @@ class Feature:
     pinned: Mapping[str, str] = field(default_factory=dict)  # by account: where its jobs begin
     canary: Canary | None = None
     shadow: Shadow | None = None
+    complexity: Complexity | None = None
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
     cases: tuple[Case, ...] = ()  # what a version is tested by
@@ -253,6 +265,7 @@ class Feature:
             pinned={},
             canary=None,
             shadow=None,
+            complexity=None,
             status_labels={
                 label: text for label, text in self.status_labels.items() if label == name
             },
@@ -298,6 +311,8 @@ class Feature:
             found["pinned"] = dict(self.pinned)
         if self.canary is not None:
             found["canary"] = self.canary.to_dict()
+        if self.complexity is not None:
+            found["complexity"] = self.complexity.to_dict()
         if self.shadow is not None:
             found["shadow"] = self.shadow.to_dict()
         if self.confidence is not None:
@@ -333,6 +348,7 @@ class Feature:
             pinned=data.get("pinned", {}),
             canary=Canary(**data["canary"]) if "canary" in data else None,
             shadow=Shadow(**data["shadow"]) if "shadow" in data else None,
+            complexity=Complexity(**data["complexity"]) if "complexity" in data else None,
             status_labels={
                 name: label or None for name, label in data.get("status_label", {}).items()
             },

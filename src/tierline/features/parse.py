@@ -15,7 +15,7 @@ from tierline.features.parse_cases import read_cases
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.parse_comparison import read_comparison
 from tierline.features.parse_retention import read_retention
-from tierline.features.parse_routing import read_routing, read_shadow
+from tierline.features.parse_routing import read_complexity, read_routing, read_shadow
 from tierline.features.parse_tiers import (
     read_confidence,
     read_status_labels,
@@ -39,7 +39,7 @@ _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
     *("routing", "pinned", "canary", "status_label", "on_blocked", "retention", "residency"),
-    *("cases", "comparison", "shadow"),
+    *("cases", "comparison", "shadow", "complexity"),
 )
 
 _BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
@@ -126,6 +126,9 @@ def _read(
             else None
         ),
     )
+    if "complexity" in top:
+        complexity = read_complexity(reading, top["complexity"], feature)
+        feature = replace(feature, complexity=complexity)
     if "shadow" in top:
         feature = replace(feature, shadow=read_shadow(reading, top["shadow"], feature))
     refuse_doubtful_joins(reading, feature)

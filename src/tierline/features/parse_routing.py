@@ -1,8 +1,8 @@
-"""Reading a feature file's keys `routing`, `pinned`, `canary` and `shadow`."""
+"""Reading a feature file's keys `routing`, `pinned`, `canary`, `shadow` and `complexity`."""
 
 from collections.abc import Mapping, Sequence
 
-from tierline.features.model import Canary, Feature, Routing, Shadow, Tier
+from tierline.features.model import Canary, Complexity, Feature, Routing, Shadow, Tier
 from tierline.features.reading import Reading, near
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
@@ -12,6 +12,7 @@ MOST_PINS = 1_000
 MOST_ACCOUNT = 63  # characters of an account's name
 LEAST_SHARE, MOST_SHARE = 0.0001, 0.9999
 MOST_USD_PER_DAY = 1_000_000
+MOST_CHARACTERS = 10_000_000
 
 
 def read_routing(
@@ -67,3 +68,17 @@ def read_shadow(reading: Reading, value: JSON, feature: Feature) -> Shadow | Non
     if "usd_per_day" in item:
         usd = reading.number(item["usd_per_day"], (*path, "usd_per_day"), 0, MOST_USD_PER_DAY)
     return Shadow(reading.number(item["share"], (*path, "share"), LEAST_SHARE, 1), usd)
+
+
+def read_complexity(reading: Reading, value: JSON, feature: Feature) -> Complexity | None:
+    """The key `complexity`; refused where there is no later tier to ask instead."""
+    path = ("complexity",)
+    item = reading.mapping(value, path, ("max_risk", "longest"), ("max_risk",))
+    if len(feature.allowed_tiers()) < 2:
+        reading.problem(path, f"routing {feature.routing} leaves no later tier to ask instead")
+    if "max_risk" not in item:
+        return None
+    longest = None
+    if "longest" in item:
+        longest = reading.integer(item["longest"], (*path, "longest"), 1, MOST_CHARACTERS)
+    return Complexity(reading.number(item["max_risk"], (*path, "max_risk"), 0, 1), longest)

@@ -73,7 +73,10 @@ class Complexity:
 
 
 def train(
-    signals: Sequence[Signals], right: Sequence[bool], vectors: Vectors | None = None
+    signals: Sequence[Signals],
+    right: Sequence[bool],
+    vectors: Vectors | None = None,
+    most_examples: int = MOST_EXAMPLES,
 ) -> Complexity:
     """The router that tells best, by these outcomes, what was right. Raises CannotLearn.
 
@@ -98,7 +101,7 @@ def train(
         tried.append((loss, penalty, held_out))
     _, penalty, held_out = min(tried, key=lambda one: one[0])
     whole = LogisticRegression(C=penalty, max_iter=1000).fit(vectors, truth)
-    kept = np.linspace(0, len(right) - 1, min(len(right), MOST_EXAMPLES)).astype(int)
+    kept = np.linspace(0, len(right) - 1, min(len(right), most_examples)).astype(int)
     meaning = Meaning(
         whole.coef_[0].astype(np.float32), vectors[kept], truth[kept].astype(np.float32)
     )

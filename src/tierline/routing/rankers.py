@@ -7,7 +7,7 @@ index.
 from collections.abc import Callable, Mapping, Sequence
 
 from tierline.routing.combination import Signals, fit
-from tierline.routing.complexity import train
+from tierline.routing.complexity import MOST_EXAMPLES, train
 from tierline.vectors import Vectors
 
 Scorer = Callable[[Sequence[int]], list[float]]
@@ -31,7 +31,10 @@ def confidence(signals: Sequence[Signals], right: Sequence[bool]) -> Ranker:
 
 
 def complexity(
-    glances: Sequence[Mapping[str, float]], right: Sequence[bool], embeddings: Vectors | None
+    glances: Sequence[Mapping[str, float]],
+    right: Sequence[bool],
+    embeddings: Vectors | None,
+    most_examples: int = MOST_EXAMPLES,
 ) -> Ranker:
     """The router that looks at the request alone."""
 
@@ -43,6 +46,7 @@ def complexity(
             [glances[index] for index in fitting],
             [right[index] for index in fitting],
             vectors(fitting),
+            most_examples,
         )
         return lambda asked: router.scores([glances[index] for index in asked], vectors(asked))
 

@@ -128,6 +128,11 @@ def replay(
     return Replay(count, escalated, main, tuple(found), weak_only, strong_only)
 
 
+def cross_fitted(count: int, ranker: Ranker, folds: int = FOLDS, seed: int = 0) -> list[float]:
+    """Each outcome's score by what was fitted on the outcomes of other folds."""
+    return _Cut(count, folds, seed).cross_fitted(ranker)
+
+
 class _Cut:
     """Which outcomes each fold judges, and which the two halves of the others are."""
 

@@ -31,6 +31,7 @@ from tierline.services.answer import Answering
 from tierline.services.calibrated import Calibrations, weighs
 from tierline.services.calls import MOST_WAIT_S, CallBook
 from tierline.services.recover import cancel_withdrawn
+from tierline.services.routers import Routers, routes
 from tierline.services.settle import settle
 from tierline.services.trace import Trace
 from tierline.settings import Settings
@@ -83,10 +84,12 @@ class Executor:
     _features: Recent[int, Feature] = field(default_factory=lambda: Recent(MOST_FEATURES))
     admission: Admission = field(init=False)
     _calibrations: Calibrations = field(init=False)
+    _routers: Routers = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
         self._calibrations = Calibrations(self.pool)
+        self._routers = Routers(self.pool)
 
     def run(self, job_id: UUID) -> None:
         """Run one attempt at the job, if it is there to be taken; a hint too many does nothing."""
@@ -169,6 +172,10 @@ class Executor:
         if taken.shadow and taken.input is None:
             reason = "what it was to answer once more was removed"
             return FeatureFailed(reason), Ended(Verdict.FEATURE_ERROR, reason, 0.0)
+        if routes(feature, tier) and not taken.shadow:
+            doubted = self._doubted(feature, tier, taken, started)
+            if doubted is not None:
+                return doubted
         try:
             answered = self._answering.answer(book, feature, tier, taken.input, prior)
             weighed = None
@@ -231,6 +238,31 @@ class Executor:
             return Passed(), ended
         failed = CheckFailed(judgement.verdict, judgement.reason or "", ended.understood)
         return failed, ended
+
+    def _doubted(
+        self, feature: Feature, tier: Tier, taken: Claim, started: float
+    ) -> tuple[Outcome, Ended] | None:
+        """How the attempt ends where the tier would likely fail; None: it is asked."""
+        assert feature.complexity is not None, "see routes"
+        expected = self._routers.prediction(feature, tier, taken.input, self._keep_on)
+        most = feature.complexity.max_risk
+        if expected.risk <= most:
+            return None
+        reason = (
+            f"the {expected.by} expect it to fail"
+            if expected.by == "rules"
+            else f"{expected.by} expects it to fail"
+        ) + f" at a risk of {expected.risk:.2f}, and {most:g} is allowed"
+        routing = {
+            "policy": "complexity",
+            "choice": feature.allowed_tiers()[1].name,
+            "reason": reason,
+            "signals": {**expected.signals, "risk": expected.risk, "by": expected.by},
+            "threshold": most,
+        }
+        latency_s = time.monotonic() - started
+        ended = Ended(Verdict.TOO_COMPLEX, reason, latency_s, routing=routing)
+        return CheckFailed(Verdict.TOO_COMPLEX, reason, understood=False), ended
 
     def _feature(self, version_id: int) -> Feature:
         known = self._features.get(version_id)

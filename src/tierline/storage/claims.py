@@ -109,6 +109,7 @@ class Ended:
     repaired: bool | None = None
     confidence: float | None = None
     trace: Any = None  # JSON, of a draft's job: its calls' messages and texts
+    routing: Any = None  # JSON, in place of the claim's: a decision made before any call
     weighed: Weighed | None = None  # where the tier's confidence is calibrated
 
 
@@ -247,7 +248,7 @@ WITH done AS (
     UPDATE attempts a SET
         ended_at = clock_timestamp(), latency_s = %(latency_s)s, verdict = %(verdict)s,
         reason = %(reason)s, model = %(answered_by)s, repaired = %(repaired)s,
-        confidence = %(confidence)s
+        confidence = %(confidence)s, routing = coalesce(%(routing)s::json, a.routing)
     FROM done WHERE a.job_id = done.id AND a.number = %(attempt)s
 ), answered AS (
     INSERT INTO answers (job_id, attempt, text, output, trace)
@@ -392,6 +393,7 @@ def finish(
             "answered_by": ended.model,
             "repaired": ended.repaired,
             "confidence": ended.confidence,
+            "routing": None if ended.routing is None else json.dumps(ended.routing),
             "text": ended.text,
             "output": json.dumps(ended.output) if ended.understood else None,
             "trace": None if ended.trace is None else json.dumps(ended.trace),

@@ -501,6 +501,23 @@ calibrations = Table(
     comment="append-only; the newest of a fingerprint counts",
 )
 
+routers = Table(
+    "routers",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("feature", Text, nullable=False, index=True),
+    Column("recipe", Text, nullable=False, comment="of the first tier, as in outcomes"),
+    Column("rows", Integer, nullable=False, comment="that it was trained on"),
+    Column("right_rows", Integer, nullable=False),
+    Column("data_sha256", Text, nullable=False, comment="of those rows"),
+    Column("quality", JSON, nullable=False, comment="cross-validated, beside the baselines"),
+    Column("document", JSON, nullable=False, comment="Combination.to_dict()"),
+    Column("vectors", LargeBinary, comment="null: it looks at no embedding"),
+    _when("trained_at", required=True),
+    _when("withdrawn_at"),
+    comment="append-only; the newest of a feature and recipe counts",
+)
+
 feedback = Table(
     "feedback",
     metadata,

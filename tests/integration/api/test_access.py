@@ -21,7 +21,7 @@ import api.routes
 from api.app import create_routes
 from api.metrics import Metrics
 from tests.support.api import Api
-from tests.support.rows import add_calibration
+from tests.support.rows import add_calibration, add_router
 from tierline.services.accounts import create_key, revoke_key
 from tierline.settings import settings
 
@@ -73,6 +73,10 @@ PRICE = {
     "model": "openai:small",
     "price": {"input_usd_per_mtok": "0.1", "output_usd_per_mtok": "0.4"},
 }
+ROUTER = {
+    **{"rows": 100, "right_rows": 80, "data_sha256": "0" * 64, "quality": {}},
+    "document": {"intercept": 1.0, "terms": {}},
+}
 ONE, LIST, OWN, ALL = Whose.ONE, Whose.LIST, Whose.OWN, Whose.ALL
 
 ROWS: dict[tuple[str, str], Row] = {
@@ -86,6 +90,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/decisions"): Row(LIST, READ),
     ("get", "/v1/features/{name}/calibrations"): Row(ALL, READ),
     ("post", "/v1/features/{name}/label-sample"): Row(ALL, ADMIN, {"count": 3}),
+    ("get", "/v1/features/{name}/training-data"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/routers"): Row(ALL, READ),
+    ("post", "/v1/features/{name}/routers"): Row(ALL, ADMIN, ROUTER),
+    ("post", "/v1/features/{name}/routers/{router_id}/withdraw"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/report"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/outcomes"): Row(ALL, ADMIN),
     ("post", "/v1/feedback"): Row(ALL, SUBMIT, {"items": []}),
@@ -181,6 +189,7 @@ class Things:
                 "/v1/drafts", content=YAML, headers={"Content-Type": "application/yaml"}
             ).json()["id"],
             "number": lambda: 1,
+            "router_id": lambda: add_router(self._rows, "echo"),
             "budget_id": lambda: self._api.post(
                 "/v1/budgets", json={"account": "default", "period": "day", "limit_usd": "1000000"}
             ).json()["id"],

@@ -45,6 +45,7 @@ def address(path: str, job: str = NOBODY) -> str:
         "{number}": "1",
         "{calibration_id}": "999999999",
         "{budget_id}": "999999999",
+        "{router_id}": "999999999",
     }.items():
         filled = filled.replace(name, value)
     while "{" in filled:
@@ -128,6 +129,10 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
         "/v1/jobs/{job_id}/feedback": {"correct": True},
         "/v1/keys": {"account": "nobody"},
         "/v1/features/{name}/label-sample": {"count": 1},
+        "/v1/features/{name}/routers": {
+            **{"rows": 1, "right_rows": 1, "data_sha256": "0" * 64, "quality": {}},
+            "document": {"intercept": 0, "terms": {}},
+        },
         "/v1/features/{name}/calibrations": {"max_error": 0.03},
         "/v1/features/{name}/calibrations/{calibration_id}/withdraw": {"reason": "x"},
         "/v1/keys/{key_id}/rotate": {},

@@ -1,0 +1,1 @@
+"""What keeping calls within a budget costs a job."""

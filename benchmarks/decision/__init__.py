@@ -1,0 +1,1 @@
+"""How long a routing decision takes, without embeddings."""

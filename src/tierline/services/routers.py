@@ -1,0 +1,217 @@
+"""Trained routers: keeping them, and asking the one in force before the first tier is."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.errors import Conflict, InvalidInput, NotFound, Problem, TierlineError
+from tierline.features import Feature, Tier
+from tierline.json_text import JSON
+from tierline.prompts import input_text
+from tierline.routing.complexity import Complexity
+from tierline.routing.fingerprint import recipe
+from tierline.routing.trained import Prediction, by_rules, from_parts, predict
+from tierline.storage import routers
+from tierline.storage.features import stored_version
+from tierline.storage.repeat import repeat
+from tierline.views import when
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 5.0  # how long a router that is new, or withdrawn, may not be known yet
+
+Row = Mapping[str, Any]
+
+
+def routes(feature: Feature, tier: Tier) -> bool:
+    """Whether the tier is only asked what it is likely to get right."""
+    allowed = feature.allowed_tiers()
+    return feature.complexity is not None and len(allowed) > 1 and tier is allowed[0]
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The router of one recipe as a worker knows it."""
+
+    looked_at_s: float
+    id: int | None
+    router: Complexity | None
+
+
+@dataclass
+class Routers:
+    """What this process knows of them. May be shared by threads."""
+
+    pool: ConnectionPool[Any]
+    _known: dict[str, InForce] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _embedder: Any = None
+    _embeds: bool = True
+
+    def prediction(
+        self, feature: Feature, tier: Tier, input: JSON, keep_on: Callable[[], bool]
+    ) -> Prediction:
+        """What to expect of the tier; by rules where no router can be asked. Raises GaveUp."""
+        assert feature.complexity is not None, "see routes"
+        text = input_text(input)
+        found = self._in_force(feature, tier, keep_on)
+        if found.router is None:
+            return by_rules(text, feature.complexity.longest)
+        vector = None
+        if found.router.meaning is not None:
+            vector = self._embedded(text)
+            if vector is None:
+                return by_rules(text, feature.complexity.longest)
+        return predict(found.router, text, vector, f"router {found.id}")
+
+    def _in_force(self, feature: Feature, tier: Tier, keep_on: Callable[[], bool]) -> InForce:
+        made_by = recipe(feature, tier)
+        known = self._known.get(made_by)
+        if known is not None and time.monotonic() - known.looked_at_s < LOOK_S:
+            return known
+        row = repeat(
+            self.pool,
+            lambda connection: routers.router_in_force(
+                connection, feature.name, made_by, None if known is None else known.id
+            ),
+            keep_on=keep_on,
+        )
+        now_s = time.monotonic()
+        if row is None:
+            found = InForce(now_s, None, None)
+        elif known is not None and row[0] == known.id:
+            found = InForce(now_s, known.id, known.router)
+        else:
+            found = InForce(now_s, row[0], self._read(row[0], row[1], row[2]))
+        self._known[made_by] = found
+        return found
+
+    def _read(self, id: int, document: Any, packed: bytes | None) -> Complexity | None:
+        try:
+            return from_parts(document, packed)
+        except (ImportError, ValueError) as error:
+            log.warning("router_not_usable", router=id, error=type(error).__name__)
+            return None
+
+    def _embedded(self, text: str) -> Any:
+        """The text's embedding as one row; None where this process cannot make any."""
+        if not self._embeds:
+            return None
+        with self._lock:
+            if self._embedder is None:
+                from tierline.embeddings import Embedder
+
+                try:
+                    self._embedder = Embedder()
+                except TierlineError as error:
+                    self._embeds = False
+                    log.warning("router_not_usable", reason=error.message)
+                    return None
+        return self._embedder.embed([text])
+
+
+def training_data(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+    """What the feature's first tier handled well or badly. Raises NotFound, Conflict."""
+    _, tier = _routed(connection, name)
+    return [
+        {
+            "job_id": str(row["job_id"]),
+            "input": row["input"],
+            "right": row["is_right"],
+        }
+        for row in routers.labelled(connection, name, tier.name)
+    ]
+
+
+def add_router(
+    connection: Connection[Any],
+    name: str,
+    *,
+    rows: int,
+    right_rows: int,
+    data_sha256: str,
+    quality: JSON,
+    document: JSON,
+    vectors: bytes | None,
+) -> dict[str, JSON]:
+    """Keep a trained router; it holds within seconds, for the prompt that the feature has now.
+
+    Raises NotFound, Conflict, and InvalidInput for what is no router.
+    """
+    feature, tier = _routed(connection, name)
+    try:
+        from_parts(document, vectors)
+    except ImportError:
+        raise Conflict(
+            "a router with embeddings needs the extra 'routing' where the API runs: 'make setup' "
+            "brings it"
+        ) from None
+    except ValueError as error:
+        raise InvalidInput([Problem(str(error), "/document")]) from None
+    row = routers.add_router(
+        connection,
+        {
+            "feature": name,
+            "recipe": recipe(feature, tier),
+            "rows": rows,
+            "right_rows": right_rows,
+            "data_sha256": data_sha256,
+            "quality": quality,
+            "document": document,
+        },
+        vectors,
+    )
+    return router_json(row)
+
+
+def routers_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+    """A feature's routers, the newest first. Raises NotFound."""
+    _feature(connection, name)
+    return [router_json(row) for row in routers.list_routers(connection, name)]
+
+
+def withdraw_router(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+    """End one: within seconds the one before it counts, or the rules. Raises NotFound."""
+    row = routers.withdraw_router(connection, name, id)
+    if row is None:
+        raise NotFound(f"the feature {name[:80]!r} has no router {id}")
+    return router_json(row)
+
+
+def router_json(row: Row) -> dict[str, JSON]:
+    """A router as the API tells it."""
+    return {
+        "id": str(row["id"]),
+        "feature": row["feature"],
+        "rows": row["rows"],
+        "right_rows": row["right_rows"],
+        "data_sha256": row["data_sha256"],
+        "with_embeddings": row["with_embeddings"],
+        "quality": row["quality"],
+        "trained_at": when(row["trained_at"]),
+        "withdrawn_at": when(row["withdrawn_at"]),
+    }
+
+
+def _feature(connection: Connection[Any], name: str) -> Feature:
+    version = None if "\x00" in name else stored_version(connection, name)
+    if version is None:
+        raise NotFound(f"there is no feature {name[:80]!r}")
+    return Feature.from_dict(version.document)
+
+
+def _routed(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
+    feature = _feature(connection, name)
+    tier = feature.allowed_tiers()[0]
+    if not routes(feature, tier):
+        raise Conflict(
+            f"{name} does not route by complexity: give it 'complexity: {{max_risk: 0.5}}' and "
+            "apply it"
+        )
+    return feature, tier
