@@ -116,6 +116,7 @@ def _budget_json(row: Any) -> dict[str, JSON]:
         "period": row["period"],
         "limit_usd": usd(row["limit_usd"]),
         "hard": row["hard"],
+        "plan": row["plan"],
         "spent_usd": usd(row["spent_usd"]),
         "reserved_usd": usd(row["reserved_usd"]),
         "resets_at": when(row["resets_at"]),

@@ -36,6 +36,8 @@ class Cause(Enum):
     BUDGET_SPENT = Verdict.BUDGET, Retry.NEVER, False
     UNPRICED = Verdict.BUDGET, Retry.NEVER, False  # nobody knows what it would take of a budget
 
+    PLAN = Verdict.PLAN, Retry.NEVER, False  # the account's does not reach to this tier
+
     # The request's own: no other try of it does better.
     REQUEST = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # 400, 413, 422
     CONTEXT = Verdict.PROVIDER_ERROR, Retry.NEVER, False  # longer than the model's context

@@ -90,7 +90,7 @@ class CheckFailed:
 class ProviderFailed:
     """There is no answer: the provider failed, timed out or asked to come back later."""
 
-    verdict: Verdict  # timeout, rate_limited, provider_error, budget
+    verdict: Verdict  # timeout, rate_limited, provider_error, budget, plan
     reason: str
     retry: Retry = Retry.AGAIN
     maybe_billed: int = 0  # the attempt's calls that gave no answer and may have been billed
@@ -263,7 +263,7 @@ def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: R
         case CheckFailed(understood=True) if route.on_blocked == "return_unverified":
             served = replace(queued, status=Status.COMPLETED)
             return Transition(served, serve_answer=True, unverified=True)
-        case ProviderFailed(verdict=Verdict.BUDGET) if (
+        case ProviderFailed(verdict=Verdict.BUDGET | Verdict.PLAN) if (
             route.on_blocked == "return_unverified" and queued.earlier_answer
         ):
             served = replace(queued, status=Status.COMPLETED)

@@ -84,7 +84,7 @@ def set_(
         "scope": scope,
         "key": "" if named == "each" else named,
         "period": period,
-        "limit_usd": _amount(limit),
+        "limit_usd": amount(limit),
         "hard": hard,
     }
     with connect(home) as api:
@@ -112,11 +112,12 @@ def remove(budget: Annotated[int, typer.Argument(metavar="ID", min=1)], home: Ho
     line(f"budget {budget} is gone")
 
 
-def _amount(value: str) -> str:
+def amount(value: str) -> str:
+    """USD as a decimal. Raises UsageError for what is none."""
     try:
-        amount = Decimal(value)
+        found = Decimal(value)
     except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
+        found = Decimal("NaN")
+    if not found.is_finite() or found < 0:
         raise UsageError(f"{value!r} is not an amount in USD, such as 2.50")
-    return format(amount, "f")
+    return format(found, "f")

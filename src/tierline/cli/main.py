@@ -48,6 +48,7 @@ _ENTRIES = {
     "keys": _Entry("tierline.cli.keys", "app", "Create, list and revoke API keys."),
     "accounts": _Entry("tierline.cli.accounts", "app", "Create, change and list accounts."),
     "budgets": _Entry("tierline.cli.budgets", "app", "List, set and remove budgets in USD."),
+    "plans": _Entry("tierline.cli.plans", "app", "List and set plans; put accounts on them."),
     "models": _Entry(
         "tierline.cli.models", "app", "Which models there are, and fetching local ones."
     ),

@@ -187,6 +187,11 @@ class CallBook:
         started = time.monotonic()
         ticket: Ticket | None = None
         try:
+            if self._taken.out_of_plan is not None:
+                raise CallFailed(
+                    Cause.PLAN,
+                    f"the account's plan {self._taken.out_of_plan} has no tier but the first",
+                )
             if self._taken.budgeted:
                 terms = Asked(asked_at, request.service_tier)
                 at_most = price_of(model, terms, self._tier.prices, own)

@@ -215,7 +215,7 @@ async def hard_ones_async(connection: AsyncConnection[Any], holder: Holder) -> F
 
 
 _TOLD = """
-    b.id, a.name AS account, b.scope, b.key, b.period, b.limit_usd, b.hard, b.created_at,
+    b.id, a.name AS account, b.scope, b.key, b.period, b.limit_usd, b.hard, b.plan, b.created_at,
     coalesce(p.spent_usd, 0) AS spent_usd, coalesce(p.reserved_usd, 0) AS reserved_usd,
     (date_trunc(b.period, now) + ('1 ' || b.period)::interval) AT TIME ZONE 'UTC' AS resets_at
 """
@@ -248,7 +248,7 @@ def set_budget(
                 INSERT INTO budgets (account_id, scope, key, period, limit_usd, hard)
                 VALUES (%s, %s, %s, %s, %s, %s)
                 ON CONFLICT (account_id, scope, key, period)
-                DO UPDATE SET limit_usd = excluded.limit_usd, hard = excluded.hard
+                DO UPDATE SET limit_usd = excluded.limit_usd, hard = excluded.hard, plan = NULL
                 RETURNING *
             )
             SELECT {_TOLD} FROM b JOIN accounts a ON a.id = b.account_id {_PERIOD}

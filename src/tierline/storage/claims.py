@@ -66,6 +66,7 @@ class Claim:
     hooked: bool  # somebody is to be told how it ends
     draft: bool  # of a version that is tried, not applied
     budgeted: bool  # its account has budgets
+    out_of_plan: str | None  # the account's plan, where it does not reach to this tier
     user_key: str | None  # whose budget within the account's
     session_key: str | None
     shadow: bool  # answers once more what another job was asked; its input is that one's
@@ -181,6 +182,10 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
         ELSE (SELECT input FROM job_requests WHERE job_id = j.shadow_of) END AS input,
     {HOOKED_SQL} AS hooked, j.draft, j.first_call, r.user_key, r.session_key,
     EXISTS (SELECT FROM budgets b WHERE b.account_id = j.account_id) AS budgeted,
+    CASE WHEN j.tier_index > 0 THEN (
+        SELECT p.name FROM accounts o JOIN plans p ON p.name = o.plan
+        WHERE o.id = j.account_id AND p.first_tier_only
+    ) END AS out_of_plan,
     e.number AS e_attempt, e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason,
     e.text AS e_text, e.understood AS e_understood, e.model AS e_model
 FROM {{source}} j

@@ -62,6 +62,20 @@ def _when(name: str, *, required: bool = False, comment: str | None = None) -> C
     )
 
 
+plans = Table(
+    "plans",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column(
+        "first_tier_only",
+        Boolean,
+        nullable=False,
+        comment="no later tier is asked for its accounts",
+    ),
+    Column("budgets", JSON, nullable=False, comment="[{scope, period, limit_usd, hard}]"),
+    _when("created_at", required=True),
+)
+
 accounts = Table(
     "accounts",
     metadata,
@@ -78,6 +92,7 @@ accounts = Table(
     Column("old_webhook_secret", Text, comment="signs too, until old_webhook_secret_until"),
     _when("old_webhook_secret_until"),
     _when("created_at", required=True),
+    Column("plan", ForeignKey("plans.name"), comment="null: it is on none"),
     Column("max_queued_jobs", Integer, comment="in all queues; null: the setting's, as below"),
     Column("max_jobs_in_progress", Integer, comment="running and hinted, in all queues"),
     Column("max_requests_per_s", Integer, comment="to each API process"),
@@ -666,6 +681,7 @@ budgets = Table(
         server_default="false",
         comment="binds the first tier too",
     ),
+    Column("plan", Text, comment="that it came with; null: its own"),
     _when("created_at", required=True),
     UniqueConstraint("account_id", "scope", "key", "period"),
 )

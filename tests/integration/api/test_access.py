@@ -139,6 +139,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/budgets"): Row(
         ALL, ADMIN, {"account": "default", "period": "month", "limit_usd": "1000000"}
     ),
+    ("get", "/v1/plans"): Row(ALL, ADMIN),
+    ("post", "/v1/plans"): Row(ALL, ADMIN, {"name": "whose"}),
+    ("put", "/v1/accounts/{name}/plan"): Row(ALL, ADMIN, {"plan": None}),
     ("delete", "/v1/budgets/{budget_id}"): Row(ALL, ADMIN),
     ("get", "/v1/accounts"): Row(ALL, ADMIN),
     ("post", "/v1/accounts"): Row(ALL, ADMIN, {"name": "made by the walk"}),

@@ -127,6 +127,7 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
     bodies = {
         "/v1/accounts/{name}": {"weight": 2},
         "/v1/jobs/{job_id}/feedback": {"correct": True},
+        "/v1/accounts/{name}/plan": {"plan": None},
         "/v1/keys": {"account": "nobody"},
         "/v1/features/{name}/label-sample": {"count": 1},
         "/v1/features/{name}/routers": {

