@@ -24,6 +24,15 @@ def test_a_calibrated_confidence_survives_its_json() -> None:
     assert again.fingerprint() == feature.fingerprint()
 
 
+def test_a_verifier_survives_its_json_and_is_one_more_call() -> None:
+    feature = parse_feature(CALIBRATED.replace("calibrated", "calibrated, verify: true"))
+    assert feature.confidence is not None
+    assert feature.confidence.verify
+    assert Feature.from_dict(feature.to_dict()) == feature
+    assert feature.answers_on(feature.tiers[0]) == 3
+    assert "verify" not in parse_feature(CALIBRATED).to_dict()["confidence"]
+
+
 def test_a_tier_alone_answers_the_same_way_and_is_held_to_nothing() -> None:
     alone = parse_feature(CALIBRATED).only("slm")
     confidence = alone.confidence_of(alone.tiers[0])
@@ -56,6 +65,10 @@ def test_a_comparison_survives_its_json_and_its_absence_changes_no_fingerprint()
             "calibrated needs a later tier",
         ),
         (THREE, "only the first tier can be calibrated"),
+        (
+            INVOICE.replace("threshold: 1.0", "threshold: 1.0, verify: true"),
+            "the threshold has to be calibrated",
+        ),
         (INVOICE + "comparison: sorted\n", "must be exact or normalised or numeric or set or"),
         (INVOICE + "comparison: fields\n", "give kind and fields"),
         (INVOICE + "comparison: {tolerance: 1}\n", 'the key "kind" is missing'),

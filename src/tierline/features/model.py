@@ -71,6 +71,7 @@ class Confidence:
     # None: of a score learned from all signals, where a calibration found it
     samples: int | None = None  # agreement: answers drawn, the first included
     temperature: float | None = None  # agreement: of the samples; above 0
+    verify: bool = False  # calibrated: the model is asked whether its answer is right, as a signal
 
     @property
     def calibrated(self) -> bool:
@@ -83,6 +84,7 @@ class Confidence:
             threshold=CALIBRATED if self.threshold is None else self.threshold,
             samples=self.samples,
             temperature=self.temperature,
+            verify=self.verify or None,
         )
 
     @classmethod
@@ -360,11 +362,13 @@ class Feature:
         )
 
     def answers_on(self, tier: Tier) -> int:
-        """How many calls ask for the answer itself, beside the steps' and without re-asks."""
+        """How many calls ask for the answer, or about it, beside the steps' and without re-asks."""
         if tier.join_steps:
             return 0
         confidence = self.confidence_of(tier)
-        return (confidence.samples if confidence is not None else None) or 1
+        if confidence is None:
+            return 1
+        return (confidence.samples or 1) + confidence.verify
 
     def fingerprint(self) -> str:
         """SHA-256, in hex, of the feature's canonical JSON: equal features, equal fingerprints."""

@@ -178,7 +178,7 @@ def _read_models(
 
 
 def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | None:
-    known = ("signal", "threshold", "samples", "temperature")
+    known = ("signal", "threshold", "samples", "temperature", "verify")
     item = reading.mapping(value, path, known, ("signal", "threshold"))
     if "signal" not in item or "threshold" not in item:
         return None
@@ -186,11 +186,20 @@ def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | N
     threshold = None
     if item["threshold"] != CALIBRATED:
         threshold = _threshold(reading, item["threshold"], (*path, "threshold"))
+    verify = False
+    if "verify" in item:
+        verify = reading.boolean(item["verify"], (*path, "verify"))
+        if verify and threshold is not None:
+            reading.problem(
+                (*path, "verify"),
+                "what a model says of its own answer is one signal of several: the threshold has "
+                f"to be {CALIBRATED} for it",
+            )
     if signal == "label_logprob":
         for key in ("samples", "temperature"):
             if key in item:
                 reading.problem((*path, key), f"{key} is for the signal agreement only")
-        return Confidence("label_logprob", threshold)
+        return Confidence("label_logprob", threshold, verify=verify)
     if "samples" not in item:
         reading.problem(path, 'the signal agreement needs the key "samples", 2 or more')
         return None
@@ -204,7 +213,7 @@ def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | N
             "samples at temperature 0 are one answer repeated, so their agreement says nothing; "
             f"give a temperature above 0, or leave it out for {SAMPLE_TEMPERATURE}",
         )
-    return Confidence("agreement", threshold, samples, temperature)
+    return Confidence("agreement", threshold, samples, temperature, verify)
 
 
 def _threshold(reading: Reading, value: JSON, path: Path) -> float:

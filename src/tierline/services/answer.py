@@ -12,6 +12,7 @@ from tierline.causes import Cause
 from tierline.checks import Judgement, judge
 from tierline.checks.agreement import agreement, decided
 from tierline.checks.labels import closed_set, score, scoring_messages
+from tierline.checks.verifier import share_of_yes, verifier_messages
 from tierline.features import Confidence, Feature, Tier
 from tierline.features.task import Step, Task
 from tierline.json_text import storable
@@ -72,12 +73,17 @@ class Answering:
         if tier.join_steps:
             return _joined(feature, input, found, answered.model)
         confidence = feature.confidence_of(tier)
-        if confidence is not None and confidence.signal == "label_logprob":
-            return self._by_labels(book, feature, tier, input, prior, found, confidence)
-        messages = answer_messages(feature, tier, input, prior, found)
-        if confidence is not None:
-            return self._by_agreement(book, feature, input, messages, confidence)
-        return _ask_well(book, "answer", feature, tier, input, messages)
+        if confidence is None:
+            messages = answer_messages(feature, tier, input, prior, found)
+            return _ask_well(book, "answer", feature, tier, input, messages)
+        if confidence.signal == "label_logprob":
+            answered = self._by_labels(book, feature, tier, input, prior, found, confidence)
+        else:
+            messages = answer_messages(feature, tier, input, prior, found)
+            answered = self._by_agreement(book, feature, input, messages, confidence)
+        if confidence.verify and answered.judgement.verdict is Verdict.PASSED:
+            return _verified(book, feature, tier, input, answered)
+        return answered
 
     def _by_agreement(
         self,
@@ -166,6 +172,18 @@ class Answering:
         return known
 
 
+def _verified(
+    book: CallBook, feature: Feature, tier: Tier, input: Any, answered: Answered
+) -> Answered:
+    """The answer with what its model says of it, as one more signal."""
+    messages = verifier_messages(feature, tier, input, answered.judgement.output)
+    completion = _score_call(book, messages, "verify")
+    share = share_of_yes(_first_token(completion))
+    if share is None:
+        return answered
+    return replace(answered, signals={**answered.signals, "verifier": share})
+
+
 def _ask_well(
     book: CallBook,
     purpose: str,
@@ -231,9 +249,11 @@ def _ask(
     return Answered(text=text, judgement=judgement, model=completion.model)
 
 
-def _score_call(book: CallBook, messages: list[Message]) -> Completion:
+def _score_call(
+    book: CallBook, messages: list[Message], purpose: str = "label_score"
+) -> Completion:
     return book.complete(
-        "label_score", messages, max_tokens=1, temperature=0.0, top_logprobs=LABEL_LOGPROBS
+        purpose, messages, max_tokens=1, temperature=0.0, top_logprobs=LABEL_LOGPROBS
     )
 
 
@@ -241,7 +261,7 @@ def _first_token(completion: Completion) -> list[TokenLogprob]:
     if not completion.top_logprobs:
         raise CallFailed(
             Cause.NO_ANSWER,
-            "the model gives no token probabilities, which label_logprob needs",
+            "the model gives no token probabilities, which the confidence needs",
             latency_s=completion.latency_s,
         )
     return list(completion.top_logprobs[0])

@@ -295,7 +295,7 @@ def _most_s(feature: Feature, tier: Tier) -> float:
     if tier.join_steps:
         calls = 0
     elif confidence is not None:
-        calls = confidence.samples or 2
+        calls = (confidence.samples or 2) + confidence.verify
     else:
         calls = asked
     calls += asked * len(tier.steps)

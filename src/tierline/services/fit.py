@@ -128,9 +128,15 @@ def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Ob
             "'signal: agreement', or another model",
             refused=True,
         )
+    confidence = feature.confidence_of(tier)
+    if confidence is not None and confidence.verify and not can.most_logprobs:
+        yield Objection(
+            f"{model} tells no probabilities of tokens, which verify needs: leave the key out, or "
+            "take another model",
+            refused=True,
+        )
     if can.temperature:
         return
-    confidence = feature.confidence_of(tier)
     own = None if confidence is None else confidence.temperature
     if tier.temperature or own not in (None, SAMPLE_TEMPERATURE):
         yield Objection(

@@ -213,3 +213,22 @@ def test_a_feature_without_a_calibrated_confidence_says_what_to_do(bench: Bench)
         pytest.raises(Conflict, match="threshold: calibrated"),
     ):
         calibrate(connection, feature.name, TEN_PERCENT)
+
+
+def test_what_the_model_says_of_its_own_answer_is_a_signal(
+    bench: Bench, numbers: Iterator[int]
+) -> None:
+    def answer(body: dict[str, Any]) -> str | Reply:
+        if "Is it right?" in body["messages"][-1]["content"]:
+            top = [{"token": " Yes", "logprob": -0.2}, {"token": " No", "logprob": -2.0}]
+            return Reply(text=" Yes", logprobs=[{"top_logprobs": top}])
+        return model(body)
+
+    bench.server.answer = answer
+    version, _ = bench.apply(
+        "confidence: {signal: agreement, samples: 2, threshold: calibrated, verify: true}"
+    )
+    (job,) = outcomes(bench, version, numbers, 1)
+    signals = bench.one("SELECT signals FROM outcomes WHERE job_id = %s", job)
+    assert signals["verifier"] == pytest.approx(0.858, abs=0.001)
+    assert [call[0] for call in bench.calls(job)][:3] == ["answer", "sample", "verify"]
