@@ -82,6 +82,7 @@ COMPONENTS: Mapping[str, Schema] = {
             "output": {},
             "output_removed_at": {**_WHEN, "description": "it is kept no more, since then"},
             "unverified": {"type": "boolean"},
+            "blocked_reason": {"type": ["string", "null"]},
             "tier": _TEXT,
             "model": {"type": ["string", "null"]},
             "verdict": {"type": ["string", "null"], "description": "of the last attempt"},
@@ -91,8 +92,8 @@ COMPONENTS: Mapping[str, Schema] = {
             "error": {"type": ["object", "null"]},
         },
         optional=(
-            *("line", "output", "output_removed_at", "unverified", "tier", "model", "verdict"),
-            *("escalated", "cost_usd", "unknown_cost_calls"),
+            *("line", "output", "output_removed_at", "unverified", "blocked_reason", "tier"),
+            *("model", "verdict", "escalated", "cost_usd", "unknown_cost_calls"),
         ),
     ),
     "NewBatchRow": {

@@ -150,6 +150,9 @@ COMPONENTS: Mapping[str, Schema] = {
         model=_nullable("string", description="the exact model whose answer is served"),
         output={"description": "the answer; null until completed, and once it was removed"},
         unverified={"type": "boolean", "description": "served although it failed a check"},
+        blocked_reason=_nullable(
+            "string", description="why no later tier was asked; null: it was not so"
+        ),
         error={"oneOf": [_object(code=_TEXT, message=_TEXT), {"type": "null"}]},
         cost_usd=_USD,
         unknown_cost_calls=_UNKNOWN,

@@ -28,13 +28,11 @@ from api.state import Database, Shared, State, state_of
 from tierline.errors import NotFound
 from tierline.jobs import TERMINAL
 from tierline.json_text import JSON
-from tierline.services.budgets import refuse_spent
 from tierline.services.cancel import cancel
 from tierline.services.feedback import MAX_COMMENT, Said, give_feedback
 from tierline.services.submit import MAX_KEY, Row, Submitted, read_asked
 from tierline.storage import job_reads
 from tierline.storage.async_pool import again
-from tierline.storage.budgets import Holder, hard_ones_async
 from tierline.storage.job_reads import Filters
 from tierline.views import attempt_json, call_json, job_json, when
 
@@ -107,13 +105,13 @@ async def take_in(
     key = read_key(idempotency_key)
     refuse_other_types(content_type)
     asked = read_asked(strict_json(body, state.settings.max_json_depth))
-    await _refuse_spent(state, caller, asked.user, asked.session)
     submitted = await state.submitter.submit(
         caller.account_id,
         asked,
         key,
         account=caller.account,
         most_queued=caller.limits.max_queued_jobs,
+        capped=caller.capped,
     )
     return await taken(state, caller, submitted, prefer)
 
@@ -272,6 +270,7 @@ async def retry_job(
         key,
         account=caller.account,
         most_queued=caller.limits.max_queued_jobs,
+        capped=caller.capped,
     )
     return await taken(state, caller, submitted, prefer)
 
@@ -344,17 +343,6 @@ async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: 
 
     row = await asyncio.to_thread(keep)
     return answer(row | {"job_id": str(row["job_id"]), "created_at": when(row["created_at"])}, 201)
-
-
-async def _refuse_spent(
-    state: State, caller: Caller, user: str | None = None, session: str | None = None
-) -> None:
-    """Raises BudgetSpent. Only an account with hard budgets is asked about."""
-    if caller.capped:
-        holder = Holder(caller.account_id, user, session)
-        refuse_spent(
-            await again(state.pool, lambda connection: hard_ones_async(connection, holder))
-        )
 
 
 async def _row(state: State, account_id: int, job_id: UUID) -> Row | None:

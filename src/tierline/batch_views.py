@@ -87,6 +87,7 @@ def row_json(row: Row) -> dict[str, JSON]:
         "output": row["output"],
         "output_removed_at": when(row["output_removed_at"]),
         "unverified": row["unverified"],
+        "blocked_reason": row["blocked_reason"],
         "tier": row["tier"],
         "model": row["model"],
         "verdict": row["verdict"],

@@ -78,12 +78,21 @@ class Passed:
 
 
 @dataclass(frozen=True)
+class Blocked:
+    """Why no tier after the one that was asked may be."""
+
+    verdict: Verdict  # budget, plan
+    reason: str
+
+
+@dataclass(frozen=True)
 class CheckFailed:
     """There is an answer, and it failed a check."""
 
     verdict: Verdict
     reason: str
     understood: bool = True  # whether it could be read: only then can it be served unverified
+    blocked: Blocked | None = None  # None: a later tier may be asked
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,7 @@ class Transition:
     serve_answer: bool = False  # the attempt's answer becomes the output
     unverified: bool = False  # … although it failed a check, as the feature asked
     serve_earlier: bool = False  # it is the earlier tier's: no later one may be asked
+    blocked: Blocked | None = None  # why no later tier was asked; None: it was not so
 
     @property
     def terminal(self) -> bool:
@@ -253,7 +263,8 @@ def _may_pay_again(queued: JobState, outcome: ProviderFailed) -> bool:
 
 def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: Route) -> Transition:
     verdict, reason = outcome.verdict, outcome.reason
-    following = route.after(queued.tier_index)
+    blocked = _blocked(outcome)
+    following = None if blocked is not None else route.after(queued.tier_index)
     if following is not None:
         return Transition(
             replace(queued, tier_index=following, failures=0, maybe_billed=0),
@@ -262,12 +273,24 @@ def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: R
     match outcome:
         case CheckFailed(understood=True) if route.on_blocked == "return_unverified":
             served = replace(queued, status=Status.COMPLETED)
-            return Transition(served, serve_answer=True, unverified=True)
+            return Transition(served, serve_answer=True, unverified=True, blocked=blocked)
         case ProviderFailed(verdict=Verdict.BUDGET | Verdict.PLAN) if (
             route.on_blocked == "return_unverified" and queued.earlier_answer
         ):
             served = replace(queued, status=Status.COMPLETED)
-            return Transition(served, unverified=True, serve_earlier=True)
+            return Transition(served, unverified=True, serve_earlier=True, blocked=blocked)
     code = "checks_failed" if verdict in CHECK_FAILURES else str(verdict)
     error = JobError(code, f"{verdict}: {reason}")
-    return Transition(replace(queued, status=Status.FAILED), error=error)
+    if verdict in CHECK_FAILURES and blocked is not None:
+        message = f"{error.message}; not escalated: {blocked.reason}"
+        error = JobError(str(blocked.verdict), message)
+    return Transition(replace(queued, status=Status.FAILED), error=error, blocked=blocked)
+
+
+def _blocked(outcome: CheckFailed | ProviderFailed) -> Blocked | None:
+    """Who may not pay for this tier is not sent to a dearer one."""
+    if isinstance(outcome, CheckFailed):
+        return outcome.blocked
+    if outcome.verdict in (Verdict.BUDGET, Verdict.PLAN):
+        return Blocked(outcome.verdict, outcome.reason)
+    return None

@@ -38,6 +38,7 @@ def job_json(row: Row) -> dict[str, JSON]:
         "model": row["model"],
         "output": row["output"],
         "unverified": row["unverified"],
+        "blocked_reason": row["blocked_reason"],
         "error": None if code is None else {"code": code, "message": row["error_message"]},
         "cost_usd": usd(row["cost_usd"]),
         "unknown_cost_calls": row["unknown_cost_calls"],

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tierline.jobs import (
     QUARANTINE_AFTER,
     TERMINAL,
+    Blocked,
     CancelAsked,
     CheckFailed,
     Claimed,
@@ -250,3 +251,21 @@ def test_whatever_happens_a_job_never_goes_back_a_tier_and_ends_once(
         assert after.serve_answer == (after.job.status is Status.COMPLETED)
         assert (after.error is not None) == (after.job.status is Status.FAILED)
         job = after.job
+
+
+@pytest.mark.parametrize("verdict", [Verdict.BUDGET, Verdict.PLAN])
+def test_what_may_not_be_paid_for_goes_to_no_later_tier(verdict: Verdict) -> None:
+    blocked = Blocked(verdict, "nobody pays for it")
+    failed = replace(WRONG, blocked=blocked)
+    after = next_state(RUNNING, failed, ROUTE)
+    assert (after.job.status, after.job.tier_index, after.blocked) == (Status.FAILED, 0, blocked)
+    assert after.error is not None
+    assert after.error.code == verdict
+    served = next_state(RUNNING, failed, replace(ROUTE, on_blocked="return_unverified"))
+    assert (served.job.status, served.serve_answer, served.unverified) == (
+        *(Status.COMPLETED, True, True),
+    )
+    assert served.blocked == blocked
+    refused = next_state(RUNNING, ProviderFailed(verdict, blocked.reason, Retry.NEVER), ROUTE)
+    assert (refused.job.status, refused.job.tier_index) == (Status.FAILED, 0)
+    assert refused.blocked == blocked

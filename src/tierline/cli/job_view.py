@@ -24,6 +24,7 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
             ("escalated", job.get("escalation_reason")),
             ("error", f"{error['code']}: {error['message']}" if error else None),
             ("unverified", "the answer failed a check" if job.get("unverified") else None),
+            ("held back", job.get("blocked_reason")),
             ("output", _as_text(job.get("output"))),
             ("removed", _removed(job)),
             ("cost", cost),

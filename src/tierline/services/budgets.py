@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.causes import Cause
 from tierline.errors import InvalidInput, LimitReached, NotFound, Problem
+from tierline.jobs import Blocked
 from tierline.pricing import Price
 from tierline.pricing.worst_case import most_input_tokens, worst_case_usd
 from tierline.providers import capabilities
@@ -27,6 +28,7 @@ from tierline.storage.accounts import account_named
 from tierline.storage.budgets import CallId, Full, Holder
 from tierline.storage.claims import Claim
 from tierline.storage.repeat import repeat
+from tierline.verdicts import Verdict
 from tierline.views import usd, when
 
 WAIT_S = 1.0  # for calls of others, whose reservations stand in the way, to end
@@ -52,11 +54,10 @@ class Purse:
         where nobody knows what it may cost. `answered`: calls of the attempt were, which giving the
         job back would repeat.
         """
+        holder = _holder(self.taken)
         if price is None:
-            raise CallFailed(
-                Cause.UNPRICED,
-                f"{request.model} has no price, and what has none cannot be kept within a budget",
-            )
+            self._refuse_unpriced(request, holder)
+            return
         can = capabilities(request.model)
         schema = "" if request.json_schema is None else json.dumps(request.json_schema)
         sent = sum(len(one.content.encode()) for one in request.messages) + len(schema.encode())
@@ -66,7 +67,8 @@ class Purse:
             output_limit(request.max_tokens, can, request.reasoning_effort),
             request.timeout_s,
         )
-        holder = Holder(self.taken.account_id, self.taken.user_key, self.taken.session_key)
+        if not amount:
+            return
         full = repeat(
             self.pool,
             lambda connection: budgets.reserve(
@@ -103,14 +105,50 @@ class Purse:
                 keep_on=self.keep_on,
             )
 
+    def _refuse_unpriced(self, request: CompletionRequest, holder: Holder) -> None:
+        if repeat(
+            self.pool,
+            lambda connection: budgets.any_applies(connection, holder),
+            keep_on=self.keep_on,
+        ):
+            raise CallFailed(
+                Cause.UNPRICED,
+                f"{request.model} has no price, and what has none cannot be kept within a budget",
+            )
+
     def _call(self, number: int) -> CallId:
         return CallId(self.taken.job_id, self.taken.attempt, number)
+
+
+def blocked(pool: ConnectionPool[Any], taken: Claim, keep_on: Callable[[], bool]) -> Blocked | None:
+    """A spent budget, under which the job may not go to a later tier; None: there is none."""
+    if not taken.budgeted:
+        return None
+    holder = _holder(taken)
+    full = repeat(pool, lambda connection: budgets.blocking(connection, holder), keep_on=keep_on)
+    return None if full is None else Blocked(Verdict.BUDGET, told(full))
+
+
+def settle_lost(connection: Connection[Any], older_than_s: float, most: int) -> int:
+    """Settle calls that nobody will settle any more at their reservations; how many there were.
+
+    `older_than_s`: since a call was booked, for one that still comes back to tell its cost.
+    """
+    lost = budgets.lost_calls(connection, older_than_s, most)
+    for call in lost:
+        for period, percent in budgets.settle(connection, call, None):
+            alert(connection, period, percent)
+    return len(lost)
+
+
+def _holder(taken: Claim) -> Holder:
+    return Holder(taken.account_id, taken.user_key, taken.session_key)
 
 
 def told(full: Full) -> str:
     """What stands in the way, in words."""
     whose = "the account's budget" if full.scope == "account" else f"the {full.scope}'s budget"
-    state = "is in use by other calls" if full.waits else "does not hold this call any more"
+    state = "is in use by other calls" if full.waits else "is spent"
     resets = when(full.ends_at)
     return f"{whose} of {usd(full.limit_usd)} USD a {full.period} {state}; it resets at {resets}"
 

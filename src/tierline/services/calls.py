@@ -23,6 +23,7 @@ from tierline.retries import decisive
 from tierline.routing.fingerprint import answerer
 from tierline.services.admission import Admission, Ticket
 from tierline.services.budgets import Purse
+from tierline.services.plans import no_later_tier
 from tierline.services.prices import BOOK
 from tierline.services.trace import Trace
 from tierline.storage.claims import Claim, Settlement, settle_and_book
@@ -187,15 +188,13 @@ class CallBook:
         started = time.monotonic()
         ticket: Ticket | None = None
         try:
-            if self._taken.out_of_plan is not None:
-                raise CallFailed(
-                    Cause.PLAN,
-                    f"the account's plan {self._taken.out_of_plan} has no tier but the first",
-                )
+            if self._taken.first_tier_plan is not None and self._taken.tier_index > 0:
+                raise CallFailed(Cause.PLAN, no_later_tier(self._taken.first_tier_plan))
             if self._taken.budgeted:
                 terms = Asked(asked_at, request.service_tier)
                 at_most = price_of(model, terms, self._tier.prices, own)
-                self._purse.reserve(number, request, at_most, answered=bool(self._answerers))
+                paid = bool(self._answerers) or self.maybe_billed > 0
+                self._purse.reserve(number, request, at_most, answered=paid)
             ticket = self._admission.enter(request, self._tier.timeout_s)
             completion = provider(model.provider).complete(request)
             latency_s = time.monotonic() - started

@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool
 from tierline.checks import RuleBroken
 from tierline.features import Feature, Tier
 from tierline.jobs import (
+    Blocked,
     CheckFailed,
     FeatureFailed,
     Outcome,
@@ -26,10 +27,12 @@ from tierline.prompts import PriorFailure
 from tierline.providers.types import CallFailed
 from tierline.recent import Recent
 from tierline.scheduling import backoff_s
+from tierline.services import budgets
 from tierline.services.admission import Admission
 from tierline.services.answer import Answering
 from tierline.services.calibrated import Calibrations, weighs
 from tierline.services.calls import MOST_WAIT_S, CallBook
+from tierline.services.plans import no_later_tier
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.routers import Routers, routes
 from tierline.services.settle import settle
@@ -174,8 +177,8 @@ class Executor:
             return FeatureFailed(reason), Ended(Verdict.FEATURE_ERROR, reason, 0.0)
         if routes(feature, tier) and not taken.shadow:
             doubted = self._doubted(feature, tier, taken, started)
-            if doubted is not None:
-                return doubted
+            if doubted is not None and self._blocked(feature, taken) is None:
+                return doubted  # else the first tier is the only one to ask
         try:
             answered = self._answering.answer(book, feature, tier, taken.input, prior)
             weighed = None
@@ -236,8 +239,17 @@ class Executor:
         )
         if judgement.verdict is Verdict.PASSED:
             return Passed(), ended
-        failed = CheckFailed(judgement.verdict, judgement.reason or "", ended.understood)
-        return failed, ended
+        blocked = self._blocked(feature, taken)
+        reason = judgement.reason or ""
+        return CheckFailed(judgement.verdict, reason, ended.understood, blocked), ended
+
+    def _blocked(self, feature: Feature, taken: Claim) -> Blocked | None:
+        """Why the job may not go to the tier that comes next; None: it may, or there is none."""
+        if self._route(feature).after(taken.tier_index) is None:
+            return None
+        if taken.first_tier_plan is not None:
+            return Blocked(Verdict.PLAN, no_later_tier(taken.first_tier_plan))
+        return budgets.blocked(self.pool, taken, self._keep_on)
 
     def _doubted(
         self, feature: Feature, tier: Tier, taken: Claim, started: float

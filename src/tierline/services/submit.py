@@ -26,9 +26,11 @@ from tierline.json_text import JSON, short
 from tierline.queues import lane
 from tierline.routing.decide import Decision, Facts, decide, first_tier, varies
 from tierline.services.backlog import Backlogs
+from tierline.services.budgets import refuse_spent
 from tierline.settings import settings
 from tierline.storage import features, job_reads, submissions
 from tierline.storage.async_pool import again
+from tierline.storage.budgets import Holder, hard_ones_async
 from tierline.storage.features import CurrentVersion
 from tierline.storage.submissions import NewJob
 from tierline.webhooks.addresses import check_url
@@ -185,13 +187,15 @@ class Submitter:
         *,
         account: str = "",
         most_queued: int | None = None,
+        capped: bool = False,
     ) -> Submitted:
         """Write the job, or find the one that `key` stands for. `account` is the account's name.
 
         Raises UnknownFeature, InvalidInput for an input that does not fit, KeyReused, and
-        LimitReached when `most_queued` jobs of the account wait already. When the database stays
-        away its error is raised; then the job may have been written or not, and the same key finds
-        out.
+        LimitReached when `most_queued` jobs of the account wait already, or a hard budget is spent;
+        `capped` says whether the account has any. A key that is known is answered all the same.
+        When the database stays away its error is raised; then the job may have been written or not,
+        and the same key finds out.
         """
         payload_hash = _hash(asked) if key is not None else None
         job_id = new_id()
@@ -211,6 +215,8 @@ class Submitter:
                 raise InvalidInput(problems)
             new = _new_job(job_id, account_id, account, asked, current, key, payload_hash)
             try:
+                if capped:
+                    await self._refuse_spent(Holder(account_id, asked.user, asked.session))
                 created_at = await self._write(new, most_queued)
             except LimitReached:
                 if key is None or payload_hash is None:
@@ -255,6 +261,7 @@ class Submitter:
         *,
         account: str = "",
         most_queued: int | None = None,
+        capped: bool = False,
     ) -> Submitted:
         """A new job that asks the same, as `submit` takes it.
 
@@ -281,7 +288,12 @@ class Submitter:
             session=row["session_key"],
             deadline_s=row["deadline_s"],
         )
-        return await self.submit(account_id, asked, key, account=account, most_queued=most_queued)
+        return await self.submit(
+            account_id, asked, key, account=account, most_queued=most_queued, capped=capped
+        )
+
+    async def _refuse_spent(self, holder: Holder) -> None:
+        refuse_spent(await again(self._pool, lambda c: hard_ones_async(c, holder)))
 
     async def _version(self, name: str) -> _Known | None:
         known = self._current.get(name)
@@ -384,6 +396,7 @@ _NOTHING_YET: Row = {
     "model": None,
     "output": None,
     "unverified": False,
+    "blocked_reason": None,
     "error_code": None,
     "error_message": None,
     "escalation_reason": None,

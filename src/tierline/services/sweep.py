@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from psycopg_pool import ConnectionPool
 
+from tierline.services.budgets import settle_lost
 from tierline.services.references import keep_references
 from tierline.services.retention import remove_due
 from tierline.settings import settings
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 1000
 RESERVATIONS_KEPT_S = 86_400.0  # of calls that were settled: nobody asks for them again
+LOST_AFTER_S = 600.0  # until then a call whose attempt has ended may come back and tell its cost
 MOST_S = 30.0  # of one round: the next comes in a minute and goes on
 
 
@@ -30,6 +32,8 @@ def sweep(pool: ConnectionPool[Any]) -> None:
             forgotten += count
             if count < AT_ONCE:
                 break
+        while settle_lost(connection, LOST_AFTER_S, AT_ONCE) == AT_ONCE:
+            pass
         while forget_reservations(connection, RESERVATIONS_KEPT_S, AT_ONCE) == AT_ONCE:
             pass
     # Before anything is removed that could still be compared.

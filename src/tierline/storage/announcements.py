@@ -37,8 +37,8 @@ ACCOUNT_LISTENERS = _ENDPOINTS.format(source="(SELECT id, id AS account_id FROM 
 JOB_ROW = """
 SELECT j.id, f.name AS feature, f.version AS feature_version, j.status, j.tier, j.tier_index,
     f.document -> 'status_label' ->> j.tier AS own_label,
-    j.unverified, j.escalation_reason, j.batch_id, j.custom_id, r.metadata, j.created_at,
-    j.completed_at, w.output, j.error_code, j.error_message, clock_timestamp() AS at
+    j.unverified, j.blocked_reason, j.escalation_reason, j.batch_id, j.custom_id, r.metadata,
+    j.created_at, j.completed_at, w.output, j.error_code, j.error_message, clock_timestamp() AS at
 FROM jobs j
 JOIN job_requests r ON r.job_id = j.id
 JOIN feature_versions f ON f.id = j.feature_version_id

@@ -22,7 +22,7 @@ FROM jobs j JOIN calls c ON c.job_id = j.id WHERE j.batch_id = %s
 
 _JOBS = f"""
 SELECT j.batch_row, j.custom_id, j.id, j.status, j.tier, j.model, a.output, j.output_removed_at,
-    j.unverified,
+    j.unverified, j.blocked_reason,
     j.error_code, j.error_message, t.verdict, coalesce(s.cost_usd, 0) AS cost_usd,
     s.unknown_cost_calls, j.escalation_reason, NULL::bigint AS line, NULL::json AS problems
 FROM (

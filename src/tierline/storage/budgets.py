@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection, Connection
-from psycopg.errors import UniqueViolation
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from psycopg.rows import dict_row
 
 # The budgets that apply to a job, each with whose period it is and when that began and ends. One
@@ -151,7 +151,10 @@ def reserve(
             return Full(**row)
         if found == applying:
             return None
-        connection.execute(OPEN, parameters)  # the first call of a period
+        try:
+            connection.execute(OPEN, parameters)  # the first call of a period
+        except ForeignKeyViolation:
+            continue  # a budget was removed meanwhile
 
 
 def settle(
@@ -190,14 +193,29 @@ def cross(connection: Connection[Any], period: int, percent: int) -> Crossed | N
     return None if row is None else Crossed(*row)
 
 
-SPENT = f"""
+_FULL = f"""
 WITH {_APPLY}
 SELECT a.scope, a.period, a.limit_usd, a.ends_at, p.spent_usd < a.limit_usd AS waits
 FROM applying a
 JOIN budget_periods p ON p.budget_id = a.id AND p.key = a.holder AND p.starts_on = a.starts_on
-WHERE a.hard AND p.spent_usd + p.reserved_usd >= a.limit_usd
+WHERE {{condition}}
 ORDER BY waits, a.ends_at DESC LIMIT 1
 """
+SPENT = _FULL.format(condition="a.hard AND p.spent_usd + p.reserved_usd >= a.limit_usd")
+BLOCKING = _FULL.format(condition="p.spent_usd >= a.limit_usd")
+APPLIES = f"WITH {_APPLY} SELECT FROM applying LIMIT 1"
+
+
+def blocking(connection: Connection[Any], holder: Holder) -> Full | None:
+    """A budget that is spent, hard or not: the job may not go to a later tier."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(BLOCKING, vars(holder)).fetchone()
+    return None if row is None else Full(**row)
+
+
+def any_applies(connection: Connection[Any], holder: Holder) -> bool:
+    """Whether the job's calls are paid from any budget."""
+    return connection.execute(APPLIES, vars(holder)).fetchone() is not None
 
 
 def hard_ones(connection: Connection[Any], holder: Holder) -> Full | None:
@@ -275,15 +293,33 @@ def list_budgets(connection: Connection[Any], account_id: int | None) -> list[di
 def remove_budget(connection: Connection[Any], id: int) -> bool:
     """False when there is none. What is out for it is settled with other budgets it takes from."""
     with connection.transaction():
+        # Locked first, so that no call begins a period of it meanwhile.
+        connection.execute("SELECT FROM budgets WHERE id = %s FOR UPDATE", (id,))
         connection.execute("DELETE FROM budget_periods WHERE budget_id = %s", (id,))
         return connection.execute("DELETE FROM budgets WHERE id = %s", (id,)).rowcount == 1
 
 
-def forget_reservations(connection: Connection[Any], older_than_s: float, most: int) -> int:
-    """Take away reservations of calls that were settled so long ago; how many, at most `most`.
+# The worker of such a call settles it no more: its attempt has ended, or is not its job's any more.
+LOST = """
+SELECT r.job_id, r.attempt, r.number FROM reservations r
+JOIN calls c USING (job_id, attempt, number)
+WHERE r.settled_usd IS NULL
+    AND c.booked_at < statement_timestamp() - make_interval(secs => %s)
+    AND NOT EXISTS (
+        SELECT FROM jobs j
+        WHERE j.id = r.job_id AND j.attempts = r.attempt AND j.status = 'in_progress'
+    )
+LIMIT %s
+"""
 
-    Those of lost calls stay: they are what is still reserved.
-    """
+
+def lost_calls(connection: Connection[Any], older_than_s: float, most: int) -> list[CallId]:
+    """Calls booked so long ago that nobody will settle any more, at most `most`."""
+    return [CallId(*row) for row in connection.execute(LOST, (older_than_s, most))]
+
+
+def forget_reservations(connection: Connection[Any], older_than_s: float, most: int) -> int:
+    """Take away reservations of calls that were settled so long ago; how many, at most `most`."""
     return connection.execute(
         """
         DELETE FROM reservations WHERE (job_id, attempt, number) IN (

@@ -65,8 +65,8 @@ class Claim:
     first_call: FirstCall
     hooked: bool  # somebody is to be told how it ends
     draft: bool  # of a version that is tried, not applied
-    budgeted: bool  # its account has budgets
-    out_of_plan: str | None  # the account's plan, where it does not reach to this tier
+    budgeted: bool  # its account has budgets; a shadow has its feature's own
+    first_tier_plan: str | None  # the account's plan, where it reaches to no later tier
     user_key: str | None  # whose budget within the account's
     session_key: str | None
     shadow: bool  # answers once more what another job was asked; its input is that one's
@@ -181,11 +181,10 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
     CASE WHEN j.shadow_of IS NULL THEN r.input
         ELSE (SELECT input FROM job_requests WHERE job_id = j.shadow_of) END AS input,
     {HOOKED_SQL} AS hooked, j.draft, j.first_call, r.user_key, r.session_key,
-    EXISTS (SELECT FROM budgets b WHERE b.account_id = j.account_id) AS budgeted,
-    CASE WHEN j.tier_index > 0 THEN (
-        SELECT p.name FROM accounts o JOIN plans p ON p.name = o.plan
-        WHERE o.id = j.account_id AND p.first_tier_only
-    ) END AS out_of_plan,
+    j.shadow_of IS NULL AND EXISTS (SELECT FROM budgets b WHERE b.account_id = j.account_id)
+        AS budgeted,
+    (SELECT p.name FROM accounts o JOIN plans p ON p.name = o.plan
+        WHERE o.id = j.account_id AND p.first_tier_only) AS first_tier_plan,
     e.number AS e_attempt, e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason,
     e.text AS e_text, e.understood AS e_understood, e.model AS e_model
 FROM {{source}} j
@@ -240,6 +239,7 @@ WITH done AS (
         completed_at = CASE WHEN %(terminal)s THEN clock_timestamp() END,
         model = %(model)s, answer_attempt = %(answer_attempt)s, unverified = %(unverified)s,
         error_code = %(error_code)s, error_message = %(error_message)s,
+        blocked_reason = %(blocked_reason)s,
         escalation_reason = coalesce(%(escalation_reason)s, escalation_reason)
     FROM job_requests r
     WHERE j.id = %(job_id)s AND r.job_id = j.id
@@ -385,6 +385,7 @@ def finish(
             "model": served and served.model,
             "answer_attempt": served and served.attempt,
             "unverified": transition.unverified,
+            "blocked_reason": transition.blocked and transition.blocked.reason,
             "error_code": transition.error and transition.error.code,
             "error_message": transition.error and transition.error.message,
             "escalation_reason": transition.escalation_reason,

@@ -27,8 +27,8 @@ SUMS = ", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)
 JOB_COLUMNS = f"""
 j.id, j.seq, j.account_id, v.name AS feature, v.version AS feature_version, j.status, j.tier,
 j.tier_index, v.document -> 'status_label' ->> j.tier AS own_label, j.model, a.output, j.unverified,
-j.error_code, j.error_message, j.escalation_reason, r.metadata, r.user_key, r.session_key,
-j.batch_id, j.batch_row, j.custom_id, j.created_at, j.started_at, j.completed_at,
+j.error_code, j.error_message, j.blocked_reason, j.escalation_reason, r.metadata, r.user_key,
+r.session_key, j.batch_id, j.batch_row, j.custom_id, j.created_at, j.started_at, j.completed_at,
 j.input_removed_at, j.output_removed_at,
 coalesce(s.cost_usd, 0) AS cost_usd, s.unknown_cost_calls,
 {", ".join(f"s.{name}" for name in TOKENS)}

@@ -76,6 +76,8 @@ def _take_away(
     places = [f"{one['scope']} {one['period']}" for one in kept]
     asked = {"plan": of, "account": of, "kept": places}
     gone = f"{which} AND NOT (b.scope || ' ' || b.period) = ANY(%(kept)s::text[])"
+    # Locked first, so that no call begins a period of theirs meanwhile.
+    connection.execute(f"SELECT FROM budgets b WHERE {gone} ORDER BY id FOR UPDATE", asked)
     connection.execute(
         "DELETE FROM budget_periods p USING budgets b WHERE p.budget_id = b.id AND " + gone, asked
     )

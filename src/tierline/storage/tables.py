@@ -249,6 +249,7 @@ jobs = Table(
         comment="the sweep saw it due and labelled, and its feature keeps that",
     ),
     Column("shadow_of", Uuid, comment="the job whose input it answers once more, unseen"),
+    Column("blocked_reason", Text, comment="why no later tier was asked; null: it was not so"),
     Index("jobs_account_id_seq_key", "account_id", "seq", unique=True),
     Index(
         "jobs_ready_idx",
@@ -723,4 +724,5 @@ reservations = Table(
     Column("amount_usd", Numeric, nullable=False, comment="the most that the call can cost"),
     Column("settled_usd", Numeric, comment="null: out, or lost"),
     PrimaryKeyConstraint("job_id", "attempt", "number"),
+    Index("reservations_open_idx", "job_id", postgresql_where=text("settled_usd IS NULL")),
 )

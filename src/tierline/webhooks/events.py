@@ -45,6 +45,7 @@ class JobFacts:
     status_label: str | None  # the words to show a person; None when it has ended
     tier: str
     unverified: bool  # the output failed a check, and is served because the feature says so
+    blocked_reason: str | None  # why no later tier was asked; None: it was not so
     escalation_reason: str | None  # None: it never left its first tier
     batch_id: UUID | None
     custom_id: str | None
@@ -95,6 +96,7 @@ def job_body(event: str, at: datetime, job: JobFacts, include: frozenset[str]) -
         "tier": job.tier,
         "escalated": job.escalation_reason is not None,
         "unverified": job.unverified,
+        "blocked_reason": job.blocked_reason,
         "batch_id": job.batch_id and str(job.batch_id),
         "custom_id": job.custom_id,
         "metadata": job.metadata,

@@ -67,23 +67,24 @@ def test_what_is_not_there_cannot_be_removed(tierline: Tierline) -> None:
 def test_a_spent_hard_budget_refuses_submissions_until_it_resets(
     tierline: Tierline, api: dict[str, str], feature: str, rows: psycopg.Connection[Any]
 ) -> None:
+    found: list[httpx.Response] = []
+    body = {"feature": feature, "input": {"text": "x"}, "user": "acme"}
+
+    def post(path: str, body: object = None, **headers: str) -> httpx.Response:
+        bearer = {"Authorization": f"Bearer {api['TIERLINE_API_KEY']}"}
+        url = f"{api['TIERLINE_URL']}{path}"
+        return httpx.post(url, headers=bearer | headers, json=body, trust_env=False)
+
+    first = post("/v1/jobs", body, **{"Idempotency-Key": "before"}).json()["id"]
     made = tierline("budgets", "set", "1", "--per", "day", "--hard", "--user", "acme", "--json")
     rows.execute(
         "INSERT INTO budget_periods (budget_id, key, starts_on, spent_usd)"
         " VALUES (%s, 'acme', (statement_timestamp() AT TIME ZONE 'UTC')::date, 1)",
         (json.loads(made.out)["id"],),
     )
-    found: list[httpx.Response] = []
 
     def refused() -> bool:  # a key is remembered for a second
-        found.append(
-            httpx.post(
-                f"{api['TIERLINE_URL']}/v1/jobs",
-                headers={"Authorization": f"Bearer {api['TIERLINE_API_KEY']}"},
-                json={"feature": feature, "input": {"text": "x"}, "user": "acme"},
-                trust_env=False,
-            )
-        )
+        found.append(post("/v1/jobs", body))
         return found[-1].status_code == 429
 
     wait_until(refused, 10, "the submission to be refused")
@@ -92,5 +93,9 @@ def test_a_spent_hard_budget_refuses_submissions_until_it_resets(
     assert problem["type"] == "urn:tierline:problem:budget-spent"
     assert "the user's budget of 1 USD a day" in problem["detail"]
     assert 0 < int(answer.headers["retry-after"]) <= 86_400
+    known = post("/v1/jobs", body, **{"Idempotency-Key": "before"})
+    assert known.json()["id"] == first  # it was taken before, and is told as ever
+    rows.execute("UPDATE jobs SET status = 'failed' WHERE id = %s", (first,))
+    assert post(f"/v1/jobs/{first}/retry").status_code == 429
     other = tierline("jobs", "submit", feature, "--input", '{"text": "x"}')
     assert other.code == 0, other.err

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
-from tierline.services.budgets import BudgetSpent, refuse_spent
-from tierline.storage.budgets import Holder, hard_ones
+from tierline.services.budgets import BudgetSpent, refuse_spent, settle_lost
+from tierline.storage import claims
+from tierline.storage.budgets import CallId, Holder, hard_ones, reserve, settle
 from tierline.storage.plans import put_on, set_plan
 
 SMALL_CALL = Decimal("0.000014")  # 100 tokens in, 10 out
@@ -47,6 +48,10 @@ def priced(bench: Bench, more: str = "") -> int:
     return version
 
 
+def blocked_reason(bench: Bench, job: UUID) -> Any:
+    return bench.one("SELECT blocked_reason FROM jobs WHERE id = %s", job)
+
+
 def spent(bench: Bench) -> tuple[Decimal, Decimal]:
     found: tuple[Decimal, Decimal] = bench.one(
         "SELECT sum(reserved_usd), sum(spent_usd) FROM budget_periods"
@@ -77,8 +82,11 @@ def test_when_it_is_spent_jobs_go_on_on_the_first_tier_only_and_say_so(bench: Be
     assert (found["status"], found["error_code"]) == ("failed", "budget")
     assert "the account's budget of 0.0000001 USD a day" in found["error_message"]
     assert "it resets at" in found["error_message"]
-    assert bench.verdicts(blocked) == ["malformed", "budget"]
-    assert bench.calls(blocked)[1] == ("answer", "openai:large", Decimal(0))
+    assert "malformed: " in found["error_message"]
+    assert found["escalation_reason"] is None
+    assert "it resets at" in blocked_reason(bench, blocked)
+    assert blocked_reason(bench, job) is None  # it passed: nobody held it back
+    assert bench.verdicts(blocked) == ["malformed"]
     assert [call.model for call in bench.server.calls[-2:]] == ["small", "small"]
 
 
@@ -92,7 +100,37 @@ def test_what_may_not_escalate_is_served_unverified_where_the_feature_says_so(
     found = bench.job(job)
     assert (found["status"], found["unverified"], found["answer_attempt"]) == ("completed", True, 1)
     assert found["model"] == "small-2026"
+    assert "the account's budget of 0.0000001 USD a day" in blocked_reason(bench, job)
     assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == {"amount": "a lot"}
+
+
+@pytest.mark.parametrize("on_blocked", ["fail", "return_unverified"])
+def test_a_call_that_the_budget_does_not_hold_ends_the_job_on_the_earlier_tiers_answer(
+    bench: Bench, on_blocked: str
+) -> None:
+    bench.server.answer = by_model(small='{"amount": "a lot"}', large=RIGHT)
+    budget(bench, "0.01")  # something is left when it escalates, and less than a large call
+    job = bench.submit(priced(bench, f"on_blocked: {on_blocked}"))
+    bench.run(job, 2)
+    found = bench.job(job)
+    assert bench.verdicts(job) == ["schema", "budget"]
+    assert bench.calls(job)[1] == ("answer", "openai:large", Decimal(0))
+    assert spent(bench) == (Decimal(0), SMALL_CALL)
+    assert "the account's budget of 0.01 USD a day" in blocked_reason(bench, job)
+    if on_blocked == "fail":
+        assert (found["status"], found["error_code"]) == ("failed", "budget")
+    else:
+        assert (found["status"], found["unverified"]) == ("completed", True)
+        assert (found["answer_attempt"], found["model"]) == (1, "small-2026")
+
+
+def test_a_first_tier_that_is_refused_is_not_replaced_by_a_dearer_one(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    budget(bench, "0.00001", hard=True)
+    job = bench.submit(priced(bench))
+    bench.run(job, 2)
+    assert bench.verdicts(job) == ["budget"]
+    assert (bench.job(job)["status"], bench.job(job)["tier"]) == ("failed", "slm")
 
 
 def test_what_cannot_be_read_is_not_served_in_the_place_of_an_answer(bench: Bench) -> None:
@@ -131,6 +169,78 @@ def test_an_unpriced_model_is_refused_under_a_budget(bench: Bench) -> None:
     found = bench.job(job)
     assert (found["status"], found["error_code"]) == ("failed", "budget")
     assert "has no price" in found["error_message"]
+    assert bench.verdicts(job) == ["budget"]
+
+
+def test_a_budget_of_another_user_asks_for_no_price(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    budget(bench, "100", scope="user", key="ann")
+    version, _ = bench.apply()
+    job = bench.submit(version)
+    bench.run(job)
+    assert bench.job(job)["status"] == "completed"
+
+
+def test_a_model_that_costs_nothing_reserves_nothing(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    budget(bench, "0", hard=True)
+    free = """
+    prices:
+      openai:small: {input_usd_per_mtok: 0, output_usd_per_mtok: 0}
+"""
+    version, _ = bench.apply(slm=free)
+    job = bench.submit(version)
+    bench.run(job)
+    assert bench.job(job)["status"] == "completed"
+    assert bench.all("SELECT FROM reservations") == []
+
+
+def test_a_shadow_is_paid_from_its_features_own_budget(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    budget(bench, "1")
+    version = priced(bench)
+    job = bench.submit(version)
+    bench.run(job)
+    shadow = bench.submit(version, shadow_of=job)
+    bench.run(shadow)
+    assert bench.job(shadow)["status"] == "completed"
+    assert spent(bench) == (Decimal(0), SMALL_CALL)
+
+
+def test_a_call_that_went_with_its_worker_is_settled_at_its_reservation(bench: Bench) -> None:
+    budget(bench, "1")
+    version = priced(bench)
+    lost, running = bench.submit(version), bench.submit(version)
+    with bench.pool.connection() as connection:
+        for job in (lost, running):
+            assert claims.claim(connection, job, uuid4(), ["slm"], "test") is not None
+            call = CallId(job, 1, 1)
+            holder = Holder(bench.account)
+            assert reserve(connection, holder, call, SMALL_CALL, first_tier=True) is None
+        bench.all("UPDATE jobs SET status = 'queued' WHERE id = %s RETURNING id", lost)
+        assert settle_lost(connection, 60.0, 10) == 0  # it may still come back
+        assert settle_lost(connection, 0.0, 10) == 1
+        assert settle_lost(connection, 0.0, 10) == 0
+        settle(connection, CallId(lost, 1, 1), Decimal(0))  # it came back too late
+        bench.all(
+            "UPDATE jobs SET status = 'failed' WHERE id = ANY(%s) RETURNING id", [lost, running]
+        )
+    assert spent(bench) == (SMALL_CALL, SMALL_CALL)
+
+
+def test_a_job_does_not_wait_for_ever_for_what_others_have_out(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    budget(bench, "0.001", hard=True)
+    version = priced(bench)
+    bench.run(bench.submit(version))
+    bench.all("UPDATE budget_periods SET reserved_usd = 0.0009 RETURNING id")
+    job = bench.submit(version)
+    bench.run(job)
+    assert bench.job(job)["status"] == "queued"
+    held = "held_since = held_since - interval '61 s', run_after = clock_timestamp()"
+    bench.all(f"UPDATE jobs SET {held} WHERE id = %s RETURNING id", job)
+    bench.run(job)
+    assert bench.job(job)["error_code"] == "budget"
 
 
 def test_a_call_whose_cost_nobody_knows_settles_at_its_reservation(bench: Bench) -> None:
@@ -247,10 +357,36 @@ def test_a_plan_may_keep_an_account_on_the_first_tier(bench: Bench, free: None) 
     found = bench.job(job)
     assert (found["status"], found["error_code"]) == ("failed", "plan")
     assert "the account's plan free has no tier but the first" in found["error_message"]
+    assert "the account's plan free" in blocked_reason(bench, job)
+    assert bench.verdicts(job) == ["schema"]  # it is known before it would escalate
+    assert found["escalation_reason"] is None
     version, _ = bench.apply("on_blocked: return_unverified")
     job = bench.submit(version)
     bench.run(job, 2)
     assert (bench.job(job)["status"], bench.job(job)["unverified"]) == ("completed", True)
+
+
+def test_a_job_that_begins_on_a_later_tier_is_held_back_by_the_plan(
+    bench: Bench, free: None
+) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    version, _ = bench.apply("routing: frontier_only")
+    job = bench.submit(version, tier="frontier", tier_index=1)
+    before = len(bench.server.calls)
+    bench.run(job, 2)
+    assert (bench.job(job)["status"], bench.job(job)["error_code"]) == ("failed", "plan")
+    assert "the account's plan free" in blocked_reason(bench, job)
+    assert len(bench.server.calls) == before
+
+
+def test_what_looks_too_complex_is_asked_of_the_first_tier_where_no_other_may_be(
+    bench: Bench, free: None
+) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    version, _ = bench.apply("complexity: {max_risk: 0.5, longest: 200}")
+    job = bench.submit(version, "x" * 300)
+    bench.run(job)
+    assert (bench.job(job)["status"], bench.verdicts(job)) == ("completed", ["passed"])
 
 
 def test_a_better_plan_unlocks_the_next_tier(bench: Bench, free: None) -> None:

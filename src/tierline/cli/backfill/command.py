@@ -84,7 +84,8 @@ def backfill(
     stands in OUT as invalid, and stops nothing.
 
     OUT has of every row: id (its own, else its line), line, job_id, status, output, unverified,
-    tier, verdict, cost (USD), unknown_cost_calls, error. It is put in place whole, at the end.
+    tier, verdict, cost (USD), unknown_cost_calls, error, blocked_reason (why no later tier was
+    asked). It is put in place whole, at the end.
 
     Exit code 1 if a row failed or was not right, or the cost limit was reached.
     """

@@ -24,7 +24,7 @@ from tierline.views import usd
 RETRIED = frozenset({"failed", "expired", "cancelled"})  # ended without an answer
 FIELDS = (
     *("id", "line", "job_id", "status", "output", "unverified", "tier", "verdict", "cost"),
-    *("unknown_cost_calls", "error"),
+    *("unknown_cost_calls", "error", "blocked_reason"),
 )
 
 
@@ -126,6 +126,7 @@ def _result(record: Record, row: JSON) -> dict[str, JSON]:
         "cost": row.get("cost_usd"),  # known so far
         "unknown_cost_calls": row.get("unknown_cost_calls", 0),
         "error": row.get("error") or _removed(row),
+        "blocked_reason": row.get("blocked_reason"),
     }
 
 
