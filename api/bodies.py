@@ -136,6 +136,9 @@ def _inlined(value: Any, models: Mapping[str, Any]) -> Any:
         found = {name: _inlined(inner, models) for name, inner in value.items()}
         if "title" in found and set(found) <= _OF_ANY_TYPE:
             found |= {"$ref": "#/components/schemas/Json"}
+        if found.get("type") == "object" and found.get("additionalProperties") is True:
+            found["additionalProperties"] = {"$ref": "#/components/schemas/Json"}
+            found["propertyNames"] = {"pattern": STORABLE}
         if found.get("type") == "string" and not {"pattern", "format", "enum", "const"} & set(
             found
         ):

@@ -27,7 +27,16 @@ AMOUNT = r"^\d{1,9}(\.\d{1,9})?$"
 class NewBudget(BaseModel):
     """A budget to set; the one of the same account, scope, key and period is changed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["scope"], "properties": {"scope": {"enum": ["user", "session"]}}},
+                {"properties": {"key": {"maxLength": 0}}},
+            ]
+        },
+    )
 
     account: str = Field(max_length=63)
     scope: Literal["account", "user", "session"] = "account"

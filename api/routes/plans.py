@@ -23,7 +23,7 @@ NAME = r"^[a-z][a-z0-9-]{0,62}$"
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class PlanBudget(_Body):

@@ -34,7 +34,9 @@ class NewRouter(BaseModel):
     quality: dict[str, Any] = Field(description="cross-validated, beside the baselines")
     document: dict[str, Any] = Field(description="the combination of its signals")
     vectors: str | None = Field(
-        default=None, description="base64 of its embeddings; null: it looks at none"
+        default=None,
+        pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        description="base64 of its embeddings; null: it looks at none",
     )
 
 

@@ -23,6 +23,7 @@ from tierline.storage.repeat import repeat
 LOOK_S = 5.0  # how old what a process knows of the prices may be
 LEAD_S = 2 * LOOK_S  # a price holds from so long after it is set: by then every process knows it
 MEASURED_LEAST_S = 10.0  # a server busy for less has not shown what it can do
+MOST_PER_MTOK = Decimal(1_000_000)  # USD, as of a price that is written
 SMALLEST = Decimal("0.000001")  # USD per million tokens: what a measured price is rounded to
 _TERMS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
@@ -84,7 +85,18 @@ def by_the_hour(connection: Connection[Any], model: str, hour: Hour) -> tuple[Pr
         zero = Decimal(0)
         hourly = Price(zero, zero, zero, zero, zero, usd_per_hour=hour.usd)
         return hourly, f"{hour.usd} USD an hour, by the time of each call"
-    per_mtok = (hour.usd / 3600 / Decimal(repr(rate)) * 1_000_000).quantize(SMALLEST)
+    exact = hour.usd / 3600 / Decimal(repr(rate)) * 1_000_000
+    if exact > MOST_PER_MTOK:
+        raise InvalidInput(
+            [
+                Problem(
+                    f"{hour.usd} USD an hour at {rate:g} tokens/s is more than "
+                    f"{MOST_PER_MTOK:,} USD per million tokens: is the throughput right?",
+                    "/price/tokens_per_s",
+                )
+            ]
+        )
+    per_mtok = exact.quantize(SMALLEST)
     return (
         Price(per_mtok, per_mtok, per_mtok, per_mtok, per_mtok),
         f"{hour.usd} USD an hour at {rate:.1f} tokens/s",

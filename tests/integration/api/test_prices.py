@@ -101,3 +101,10 @@ def test_a_rate_is_usd_that_can_be(api: Api, amount: object) -> None:
     price = {**SMALL, "input_usd_per_mtok": amount}
     answer = api.post("/v1/prices", json={"model": "openai:small", "price": price})
     assert answer.status_code == 422
+
+
+def test_a_throughput_that_makes_no_sensible_price_is_refused(api: Api) -> None:
+    price = {"usd_per_hour": "51206.02", "tokens_per_s": 1e-300}
+    response = api.post("/v1/prices", json={"model": "openai:large", "price": price})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["path"] == "/price/tokens_per_s"

@@ -38,6 +38,11 @@ DEPENDS_ON_MORE = (
     "POST /v1/batches",
     "POST /v1/features",
     "POST /v1/keys",
+    *(
+        "POST /v1/plans",
+        "PUT /v1/accounts/{name}/plan",
+    ),  # one budget a period; which plans there are
+    "POST /v1/features/{name}/routers",  # what a router is
     "POST /v1/prices",  # how many digits an amount may have
     "POST /v1/webhook-endpoints",
     "PATCH /v1/webhook-endpoints/{endpoint_id}",
