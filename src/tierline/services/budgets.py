@@ -45,7 +45,7 @@ class Purse:
     pool: ConnectionPool[Any]
     taken: Claim
     keep_on: Callable[[], bool]
-    _reserved: set[int] = field(default_factory=set)  # numbers of calls
+    _reserved: dict[int, Decimal] = field(default_factory=dict)  # USD, by the calls' numbers
 
     def reserve(
         self, number: int, request: CompletionRequest, price: Price | None, *, answered: bool
@@ -81,7 +81,7 @@ class Purse:
             keep_on=self.keep_on,
         )
         if full is None:
-            self._reserved.add(number)
+            self._reserved[number] = amount
         elif full.waits and not answered and self.taken.held_s < MOST_WAIT_S:
             raise CallFailed(Cause.BUDGET_IN_USE, told(full), retry_after_s=WAIT_S)
         else:
@@ -91,11 +91,16 @@ class Purse:
         """Put what the call cost in its reservation's place; None, unknown: the whole of that."""
         if number not in self._reserved:
             return
-        reached = repeat(
-            self.pool,
-            lambda connection: budgets.settle(connection, self._call(number), cost),
-            keep_on=self.keep_on,
-        )
+        call, amount = self._call(number), self._reserved[number]
+
+        def settled(connection: Connection[Any]) -> list[tuple[int, int]]:
+            found = budgets.settle(connection, call, cost)
+            if found is None:
+                holder = _holder(self.taken)
+                found = budgets.settle_anew(connection, holder, call, amount, cost)
+            return found
+
+        reached = repeat(self.pool, settled, keep_on=self.keep_on)
         for period, percent in reached:
             repeat(
                 self.pool,
@@ -136,7 +141,7 @@ def settle_lost(connection: Connection[Any], older_than_s: float, most: int) -> 
     """
     lost = budgets.lost_calls(connection, older_than_s, most)
     for call in lost:
-        for period, percent in budgets.settle(connection, call, None):
+        for period, percent in budgets.settle(connection, call, None) or ():
             alert(connection, period, percent)
     return len(lost)
 

@@ -40,6 +40,10 @@ ON CONFLICT (budget_id, key, starts_on) DO NOTHING
 
 # All rows are locked, in one order, before any is written: what is summed is what is committed,
 # whatever the statement's snapshot, and nobody waits in a circle.
+#
+# The commit is not waited for: it would be under these locks, and 64 workers on one budget would do
+# 0.55 of their work instead of 0.85. A server that crashes may so lose its last half second of
+# reservations; a call whose own is gone is counted when it is settled.
 RESERVE = f"""
 WITH {_APPLY}, known AS (
     SELECT FROM reservations
@@ -52,7 +56,7 @@ WITH {_APPLY}, known AS (
 ), full_ones AS (
     SELECT * FROM locked
     WHERE reserved_usd + spent_usd + %(amount)s > limit_usd AND %(amount)s > 0
-        AND (hard OR NOT %(first_tier)s)
+        AND (hard OR NOT %(first_tier)s) AND NOT %(whatever_it_is)s
 ), allowed AS (
     SELECT array_agg(id) AS periods FROM locked
     HAVING count(*) = (SELECT count(*) FROM applying) AND count(*) > 0
@@ -64,7 +68,7 @@ WITH {_APPLY}, known AS (
     UPDATE budget_periods p SET reserved_usd = p.reserved_usd + %(amount)s
     FROM locked l, allowed WHERE p.id = l.id
 )
-SELECT EXISTS (SELECT FROM known) AS known,
+SELECT EXISTS (SELECT FROM known) AS known, set_config('synchronous_commit', 'off', true) AS quick,
     (SELECT count(*) FROM applying) AS applying, (SELECT count(*) FROM locked) AS found,
     f.scope, f.period, f.limit_usd, f.ends_at,
     f.spent_usd + %(amount)s <= f.limit_usd AS waits
@@ -73,7 +77,9 @@ ORDER BY waits, f.ends_at DESC LIMIT 1
 """
 
 SETTLE = """
-WITH settled AS (
+WITH quick AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', true)
+), settled AS (
     UPDATE reservations SET settled_usd = coalesce(%(cost)s::numeric, amount_usd)
     WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(number)s
         AND settled_usd IS NULL
@@ -84,7 +90,7 @@ WITH settled AS (
 )
 UPDATE budget_periods p SET
     reserved_usd = p.reserved_usd - l.amount_usd, spent_usd = p.spent_usd + l.settled_usd
-FROM locked l, budgets b WHERE p.id = l.id AND b.id = p.budget_id
+FROM locked l, budgets b, quick WHERE p.id = l.id AND b.id = p.budget_id
 RETURNING p.id, CASE WHEN b.limit_usd > 0 THEN p.spent_usd / b.limit_usd ELSE 1 END, p.alerted
 """
 
@@ -136,7 +142,25 @@ def reserve(
     is not hard counts what the first tier costs and does not refuse it. What costs nothing is never
     refused.
     """
-    parameters = {**vars(holder), **vars(call), "amount": amount, "first_tier": first_tier}
+    return _reserve(connection, holder, call, amount, first_tier=first_tier, whatever_it_is=False)
+
+
+def _reserve(
+    connection: Connection[Any],
+    holder: Holder,
+    call: CallId,
+    amount: Decimal,
+    *,
+    first_tier: bool,
+    whatever_it_is: bool,
+) -> Full | None:
+    parameters = {
+        **vars(holder),
+        **vars(call),
+        "amount": amount,
+        "first_tier": first_tier,
+        "whatever_it_is": whatever_it_is,
+    }
     while True:
         try:
             with connection.cursor(row_factory=dict_row) as cursor:
@@ -144,6 +168,7 @@ def reserve(
         except UniqueViolation:
             continue  # the try before was cut off, and came through after this one began
         assert row is not None, "one row is joined to whatever is full"
+        row.pop("quick")
         known, applying, found = row.pop("known"), row.pop("applying"), row.pop("found")
         if known:
             return None
@@ -157,20 +182,37 @@ def reserve(
             continue  # a budget was removed meanwhile
 
 
+def settle_anew(
+    connection: Connection[Any],
+    holder: Holder,
+    call: CallId,
+    amount: Decimal,
+    cost: Decimal | None,
+) -> list[tuple[int, int]]:
+    """`settle` for a call that reserved `amount` before the server crashed, and lost that; where it
+    was settled already, nothing changes.
+    """
+    _reserve(connection, holder, call, amount, first_tier=True, whatever_it_is=True)
+    return settle(connection, call, cost) or []
+
+
 def settle(
     connection: Connection[Any], call: CallId, cost: Decimal | None
-) -> list[tuple[int, int]]:
+) -> list[tuple[int, int]] | None:
     """Put the call's true cost in the place of its reservation, once; None: nobody knows it.
 
-    A cost that nobody knows is the whole reservation. A call without one changes nothing. Returns
-    (period, percent) of budgets whose next threshold is reached and was not told of.
+    A cost that nobody knows is the whole reservation. Returns (period, percent) of budgets whose
+    next threshold is reached and was not told of; None for a call without an open reservation,
+    which changes nothing.
     """
     found = []
+    any_open = False
     for period, share, alerted in connection.execute(SETTLE, {**vars(call), "cost": cost}):
+        any_open = True
         reached = max((one for one in THRESHOLDS if share * 100 >= one), default=0)
         if reached > alerted:
             found.append((period, reached))
-    return found
+    return found if any_open else None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.services.conftest import Bench
 from tierline.ids import new_id
-from tierline.storage.budgets import CallId, Full, Holder, reserve, settle
+from tierline.storage.budgets import CallId, Full, Holder, reserve, settle, settle_anew
 
 CENT = Decimal("0.01")
 
@@ -160,3 +160,16 @@ def test_no_budget_writes_nothing(bench: Bench) -> None:
     assert ask(bench)[1] is None
     assert sums(bench) == []
     assert bench.one("SELECT count(*) FROM reservations") == 0
+
+
+def test_a_reservation_that_a_crash_forgot_is_counted_when_its_call_ends(bench: Bench) -> None:
+    budget(bench, "0.02")
+    call, full = ask(bench)
+    assert full is None
+    with bench.pool.connection() as connection:
+        connection.execute("DELETE FROM reservations")
+        connection.execute("UPDATE budget_periods SET reserved_usd = 0")
+        assert settle(connection, call, CENT / 2) is None
+        settle_anew(connection, Holder(bench.account), call, CENT, CENT / 2)
+        settle_anew(connection, Holder(bench.account), call, CENT, CENT / 2)  # once is enough
+    assert sums(bench) == [(0, CENT / 2)]
