@@ -180,6 +180,11 @@ def requires(scope: str) -> Callable[..., Awaitable[Caller]]:
     return dependency
 
 
+def readable(state: State, caller: Caller) -> int | None:
+    """The account whose inputs an administrator may read; None: every account's."""
+    return None if state.settings.admins_read_all else caller.account_id
+
+
 Submit = Annotated[Caller, Depends(requires("submit"))]
 Read = Annotated[Caller, Depends(requires("read"))]
 Admin = Annotated[Caller, Depends(requires("admin"))]

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read
+from api.auth import Admin, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
@@ -93,14 +93,17 @@ async def post_calibration(name: Name, request: Request, _: Admin, state: Shared
     },
     openapi_extra=body_of(LabelSample, {"count": 300}),
 )
-async def draw_label_sample(name: Name, request: Request, _: Admin, state: Shared) -> Response:
-    """Their inputs, without what any tier answered. Give what is right by POST /v1/feedback, for
+async def draw_label_sample(name: Name, request: Request, caller: Admin, state: Shared) -> Response:
+    """Their inputs, without what any tier answered; of the caller's account's jobs, or of all where
+    the installation lets administrators read all. Give what is right by POST /v1/feedback, for
     all of them, and calibrate with `"reference": "human"`.
     """
     given = read_model(LabelSample, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> list[dict[str, JSON]]:
-        return services.draw_for_labels(connection, name, given.count, given.models)
+        return services.draw_for_labels(
+            connection, name, given.count, given.models, readable(state, caller)
+        )
 
     drawn = await run_in_threadpool(state.with_connection, work)
     return answer({"data": drawn, "next_cursor": None})

@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from api import schemas as shapes
-from api.auth import Admin
+from api.auth import Admin, readable
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.problems import documented
-from api.state import Database
+from api.state import Database, Shared
 from tierline.services.report import outcomes_page, report
 
 router = APIRouter(tags=["routing"])
@@ -48,13 +48,16 @@ def get_report(
     "/v1/features/{name}/outcomes",
     summary="List compared outcomes of a feature's first tier, the newest first",
     responses={
-        200: shapes.documented("A page of them, of every account", "OutcomePage"),
+        200: shapes.documented(
+            "A page of them, of every account, with the inputs of the caller's own", "OutcomePage"
+        ),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def list_outcomes(
     name: Name,
-    _: Admin,
+    caller: Admin,
+    state: Shared,
     connection: Database,
     since: Since = None,
     until: Until = None,
@@ -63,7 +66,9 @@ def list_outcomes(
 ) -> Response:
     """Signals, score and both answers' cost of each, and whether the answers differ."""
     begin, end = _window(since, until)
-    rows, before = outcomes_page(connection, name, begin, end, read_cursor(cursor), limit)
+    rows, before = outcomes_page(
+        connection, name, begin, end, read_cursor(cursor), limit, readable(state, caller)
+    )
     return answer({"data": rows, "next_cursor": None if before is None else write_cursor(before)})
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read
+from api.auth import Admin, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
@@ -48,9 +48,12 @@ class NewRouter(BaseModel):
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
-def get_training_data(name: Name, _: Admin, connection: Database) -> Response:
-    """Answers that failed a check or differ from their reference, and those that agree with it."""
-    return answer({"data": services.training_data(connection, name), "next_cursor": None})
+def get_training_data(name: Name, caller: Admin, state: Shared, connection: Database) -> Response:
+    """Answers that failed a check or differ from their reference, and those that agree with it; of
+    the caller's account's jobs, or of all where the installation lets administrators read all.
+    """
+    found = services.training_data(connection, name, readable(state, caller))
+    return answer({"data": found, "next_cursor": None})
 
 
 @router.post(

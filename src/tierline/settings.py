@@ -52,6 +52,10 @@ class Settings(ProviderSettings):
     max_json_depth: int = 64
     max_wait_s: float = 30.0  # the longest Prefer: wait
 
+    # Whether an administrator reads and labels the inputs of every account's jobs, not of its own
+    # account's alone: for an installation whose accounts are all the operator's
+    admins_read_all: bool = False
+
     # Limits of one account, unless it has its own
     max_queued_jobs: PositiveInt = 100_000  # a flood beyond it is told to come back; an hour's work
     max_jobs_in_progress: PositiveInt | None = None  # none: its fair share of the threads

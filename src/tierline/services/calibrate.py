@@ -122,9 +122,14 @@ def calibrate(
 
 
 def draw_for_labels(
-    connection: Connection[Any], name: str, count: int, models: str | None = None
+    connection: Connection[Any],
+    name: str,
+    count: int,
+    models: str | None = None,
+    account_id: int | None = None,
 ) -> list[dict[str, JSON]]:
-    """Draw up to `count` outcomes at random for people to say what is right, and note that.
+    """Draw up to `count` outcomes at random for people to say what is right, and note that; of one
+    account's jobs, or of all.
 
     Each answers for as many others as any does, so that a bound may use their labels. What the tier
     said is not shown: it would lead whoever labels. Raises NotFound, Conflict, InvalidInput.
@@ -138,7 +143,9 @@ def draw_for_labels(
         group = _group(calibrations.counts(connection, made_by), models)
         if group is None:
             return []
-        rows = equally_drawn(calibrations.to_label(connection, made_by, group["fingerprint"]))
+        rows = equally_drawn(
+            calibrations.to_label(connection, made_by, group["fingerprint"], account_id)
+        )
         rows.sort(key=lambda row: share_of("label", str(row["job_id"])))
         calibrations.ask_for_labels(connection, rows[:count])
     return [{"job_id": str(row["job_id"]), "input": row["input"]} for row in rows[:count]]

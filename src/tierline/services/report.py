@@ -69,10 +69,13 @@ def outcomes_page(
     until: datetime,
     before: int | None,
     limit: int,
+    account_id: int | None = None,
 ) -> tuple[list[dict[str, JSON]], int | None]:
-    """Compared outcomes, the newest first, and the `seq` to go on before. Raises NotFound."""
+    """Compared outcomes, the newest first, and the `seq` to go on before; with the inputs of the
+    account's own jobs, of all where none is named. Raises NotFound.
+    """
     _feature(connection, name)
-    rows = reports.compared(connection, _window(name, since, until), before, limit + 1)
+    rows = reports.compared(connection, _window(name, since, until), before, limit + 1, account_id)
     shown = rows[:limit]
     made = [
         {

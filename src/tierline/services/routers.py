@@ -116,8 +116,13 @@ class Routers:
         return self._embedder.embed([text])
 
 
-def training_data(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
-    """What the feature's first tier handled well or badly. Raises NotFound, Conflict."""
+def training_data(
+    connection: Connection[Any], name: str, account_id: int | None = None
+) -> list[dict[str, JSON]]:
+    """What the feature's first tier handled well or badly, of one account's jobs or of all.
+
+    Raises NotFound, Conflict.
+    """
     _, tier = _routed(connection, name)
     return [
         {
@@ -125,7 +130,7 @@ def training_data(connection: Connection[Any], name: str) -> list[dict[str, JSON
             "input": row["input"],
             "right": row["is_right"],
         }
-        for row in routers.labelled(connection, name, tier.name)
+        for row in routers.labelled(connection, name, tier.name, account_id)
     ]
 
 

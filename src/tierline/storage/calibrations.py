@@ -139,8 +139,12 @@ def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list
         ).fetchall()
 
 
-def to_label(connection: Connection[Any], recipe: str, fingerprint: str) -> list[dict[str, Any]]:
-    """The drawn outcomes that may still be drawn for a label, with their inputs."""
+def to_label(
+    connection: Connection[Any], recipe: str, fingerprint: str, account_id: int | None
+) -> list[dict[str, Any]]:
+    """The drawn outcomes that may still be drawn for a label, with their inputs; of one account's
+    jobs, or of all.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """
@@ -152,9 +156,15 @@ def to_label(connection: Connection[Any], recipe: str, fingerprint: str) -> list
             WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
                 AND o.label_asked_at IS NULL AND o.repeated IS NOT TRUE AND r.input IS NOT NULL
                 AND j.output_removed_at IS NULL
+                AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
             ORDER BY o.seq DESC LIMIT %(most)s
             """,
-            {"recipe": recipe, "fingerprint": fingerprint, "most": MOST_OUTCOMES},
+            {
+                "recipe": recipe,
+                "fingerprint": fingerprint,
+                "account": account_id,
+                "most": MOST_OUTCOMES,
+            },
         ).fetchall()
 
 

@@ -64,9 +64,11 @@ WITH compared AS (
         AND (%(before)s::bigint IS NULL OR o.seq < %(before)s)
     ORDER BY o.seq DESC LIMIT %(limit)s
 )
-SELECT o.seq, o.job_id, o.served, o.inclusion, o.signals, o.score, o.differs, o.reference_by,
-    o.models, r.input, weak.cost_usd AS first_usd, strong.cost_usd AS later_usd
-FROM compared o JOIN job_requests r ON r.job_id = o.job_id
+SELECT CASE WHEN %(account)s::bigint IS NULL OR j.account_id = %(account)s THEN r.input END
+        AS input,
+    o.seq, o.job_id, o.served, o.inclusion, o.signals, o.score, o.differs, o.reference_by,
+    o.models, weak.cost_usd AS first_usd, strong.cost_usd AS later_usd
+FROM compared o JOIN job_requests r ON r.job_id = o.job_id JOIN jobs j ON j.id = o.job_id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN bool_and(c.cost_usd IS NOT NULL) THEN sum(c.cost_usd) END AS cost_usd
     FROM calls c WHERE c.job_id = o.job_id AND c.attempt = o.attempt
@@ -109,10 +111,25 @@ def escalations(connection: Connection[Any], window: Window) -> list[dict[str, A
 
 
 def compared(
-    connection: Connection[Any], window: Window, before: int | None, limit: int
+    connection: Connection[Any],
+    window: Window,
+    before: int | None,
+    limit: int,
+    account_id: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Compared outcomes with `seq` below `before`, the newest first."""
-    return _rows(connection, OUTCOMES, {**window.parameters(), "before": before, "limit": limit})
+    """Compared outcomes with `seq` below `before`, the newest first; `input` is null of those that
+    are not the account's, where one is named.
+    """
+    return _rows(
+        connection,
+        OUTCOMES,
+        {
+            **window.parameters(),
+            "before": before,
+            "limit": limit,
+            "account": account_id,
+        },
+    )
 
 
 def _rows(

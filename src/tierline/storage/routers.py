@@ -33,6 +33,7 @@ WITH known AS (
     LEFT JOIN outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
     WHERE v.name = %(feature)s AND v.version > 0 AND a.tier = %(tier)s AND r.input IS NOT NULL
         AND j.shadow_of IS NULL
+        AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
         AND (a.verdict IN ({_FAILED}) OR (o.drawn AND o.differs IS NOT NULL))
 )
 SELECT job_id, input, is_right FROM known WHERE place = 1
@@ -40,11 +41,13 @@ ORDER BY started_at DESC, job_id LIMIT %(most)s
 """
 
 
-def labelled(connection: Connection[Any], feature: str, tier: str) -> list[dict[str, Any]]:
-    """Inputs with whether the tier handled them well, the newest first."""
+def labelled(
+    connection: Connection[Any], feature: str, tier: str, account_id: int | None = None
+) -> list[dict[str, Any]]:
+    """Inputs with whether the tier handled them well, the newest first; of one account or all."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
-            LABELLED, {"feature": feature, "tier": tier, "most": MOST_ROWS}
+            LABELLED, {"feature": feature, "tier": tier, "account": account_id, "most": MOST_ROWS}
         ).fetchall()
 
 

@@ -99,3 +99,12 @@ def test_labels_are_given_all_or_not_at_all(
     ]
     assert give(bench, jobs[:5], Said(correct=True), dry_run=True) == 5
     assert bench.all("SELECT FROM feedback WHERE job_id = ANY(%s)", jobs) == []
+
+
+def test_a_sample_may_be_of_one_account_alone(
+    bench: Bench, drawn: tuple[Feature, list[UUID]]
+) -> None:
+    feature, _ = drawn
+    with bench.pool.connection() as connection:
+        assert draw_for_labels(connection, feature.name, 5, account_id=bench.account + 1) == []
+        assert len(draw_for_labels(connection, feature.name, 5, account_id=bench.account)) == 5

@@ -103,6 +103,18 @@ def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(
     assert (len(rows), len(rest), end) == (5, 3, None)
     assert sum(row["differs"] for row in rows + rest) == 2
     assert {(row["first_usd"], row["later_usd"]) for row in rows} == {("0.000014", "0.0014")}
+    assert all(row["input"] for row in rows)
+    with bench.pool.connection() as connection:
+        others, _ = outcomes_page(
+            connection,
+            version[1],
+            now - timedelta(hours=1),
+            now + timedelta(hours=1),
+            None,
+            5,
+            account_id=bench.account + 1,
+        )
+    assert [row["input"] for row in others] == [None] * 5
 
 
 def test_what_nobody_knows_is_null(bench: Bench) -> None:

@@ -109,7 +109,9 @@ def test_the_labelled_log_is_of_what_is_known(bench: Bench) -> None:
     bench.run(bad, 2)
     with bench.pool.connection() as connection:
         rows = training_data(connection, feature.name)
+        others = training_data(connection, feature.name, bench.account + 1)
     assert rows == [{"job_id": str(bad), "input": {"text": "it costs 2"}, "right": False}]
+    assert others == []
 
 
 def test_a_router_that_is_none_is_refused_and_so_is_a_feature_that_asks_for_none(
