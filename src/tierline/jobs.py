@@ -81,7 +81,7 @@ class Passed:
 class Blocked:
     """Why no tier after the one that was asked may be."""
 
-    verdict: Verdict  # budget, plan
+    verdict: Verdict  # budget, plan, latency
     reason: str
 
 

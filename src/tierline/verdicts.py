@@ -18,6 +18,7 @@ class Verdict(StrEnum):
     TOO_COMPLEX = "too_complex"  # it was not asked, since it would likely fail
     BUDGET = "budget"  # a budget does not hold the call, or its price is unknown under one
     PLAN = "plan"  # the account's plan does not reach to this tier
+    LATENCY = "latency"  # no later tier would answer inside the feature's latency target
     FEATURE_ERROR = "feature_error"  # the feature is at fault: a rule that errors, for one
     WORKER_LOST = "worker_lost"  # the worker died, or its lease was lost
     SUPERSEDED = "superseded"  # the job ended, or went on, without this attempt

@@ -208,6 +208,9 @@ class Feature:
     canary: Canary | None = None
     shadow: Shadow | None = None
     complexity: Complexity | None = None
+    latency_target_ms: int | None = (
+        None  # from submission; a later tier that is slower is not asked
+    )
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
     cases: tuple[Case, ...] = ()  # what a version is tested by
@@ -313,6 +316,8 @@ class Feature:
             found["pinned"] = dict(self.pinned)
         if self.canary is not None:
             found["canary"] = self.canary.to_dict()
+        if self.latency_target_ms is not None:
+            found["latency_target_ms"] = self.latency_target_ms
         if self.complexity is not None:
             found["complexity"] = self.complexity.to_dict()
         if self.shadow is not None:
@@ -351,6 +356,7 @@ class Feature:
             canary=Canary(**data["canary"]) if "canary" in data else None,
             shadow=Shadow(**data["shadow"]) if "shadow" in data else None,
             complexity=Complexity(**data["complexity"]) if "complexity" in data else None,
+            latency_target_ms=data.get("latency_target_ms"),
             status_labels={
                 name: label or None for name, label in data.get("status_label", {}).items()
             },

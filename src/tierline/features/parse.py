@@ -32,6 +32,7 @@ from tierline.yaml_lines import Document, read_yaml
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MAX_DESCRIPTION = 2_000  # characters
 MAX_REGIONS = 20
+MOST_LATENCY_TARGET_MS = 86_400_000
 _REGION = re.compile(r"[a-z][a-z0-9-]{1,19}")
 MAX_INSTRUCTIONS = 50_000  # characters; no prompt of a narrow task comes near
 
@@ -39,7 +40,7 @@ _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
     *("routing", "pinned", "canary", "status_label", "on_blocked", "retention", "residency"),
-    *("cases", "comparison", "shadow", "complexity"),
+    *("cases", "comparison", "shadow", "complexity", "latency_target_ms"),
 )
 
 _BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
@@ -120,6 +121,13 @@ def _read(
         cases=cases,
         retention=read_retention(reading, top["retention"]) if "retention" in top else None,
         residency=_residency(reading, top["residency"]) if "residency" in top else (),
+        latency_target_ms=(
+            reading.integer(
+                top["latency_target_ms"], ("latency_target_ms",), 1, MOST_LATENCY_TARGET_MS
+            )
+            if "latency_target_ms" in top
+            else None
+        ),
         comparison=(
             read_comparison(reading, top["comparison"], output_schema)
             if "comparison" in top

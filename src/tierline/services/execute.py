@@ -32,6 +32,7 @@ from tierline.services.admission import Admission
 from tierline.services.answer import Answering
 from tierline.services.calibrated import Calibrations, weighs
 from tierline.services.calls import MOST_WAIT_S, CallBook
+from tierline.services.cascade import Cascade
 from tierline.services.plans import no_later_tier
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.routers import Routers, routes
@@ -88,11 +89,13 @@ class Executor:
     admission: Admission = field(init=False)
     _calibrations: Calibrations = field(init=False)
     _routers: Routers = field(init=False)
+    _cascade: Cascade = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
         self._calibrations = Calibrations(self.pool)
         self._routers = Routers(self.pool)
+        self._cascade = Cascade(self.pool)
 
     def run(self, job_id: UUID) -> None:
         """Run one attempt at the job, if it is there to be taken; a hint too many does nothing."""
@@ -138,11 +141,12 @@ class Executor:
         book = CallBook(self.pool, taken, tier, self.admission, keep_on=self._keep_on, trace=trace)
         try:
             outcome, ended = self._answer(book, feature, tier, taken, started)
+            outcome, route = self._led(feature, taken, outcome)
             transition = settle(
                 self.pool,
                 taken,
                 feature,
-                self._route(feature),
+                route,
                 outcome,
                 ended if trace is None else replace(ended, trace=trace.calls),
                 book.unsettled,
@@ -242,6 +246,24 @@ class Executor:
         blocked = self._blocked(feature, taken)
         reason = judgement.reason or ""
         return CheckFailed(judgement.verdict, reason, ended.understood, blocked), ended
+
+    def _led(self, feature: Feature, taken: Claim, outcome: Outcome) -> tuple[Outcome, Route]:
+        """The outcome of an attempt with the later tiers that are worth asking after it."""
+        route = self._route(feature)
+        if not isinstance(outcome, CheckFailed | ProviderFailed):
+            return outcome, route
+        later = self._cascade.steps(feature, taken, self._keep_on)
+        left_out = [step.left_out for _, step in later if step.left_out is not None]
+        if not left_out:
+            return outcome, route
+        asked = {index for index, step in later if step.left_out is None}
+        tiers = tuple(i for i in route.tiers if i <= taken.tier_index or i in asked)
+        told = "; ".join(left_out)
+        if asked:
+            outcome = replace(outcome, reason=f"{outcome.reason}; left out: {told}")
+        elif isinstance(outcome, CheckFailed) and outcome.blocked is None:
+            outcome = replace(outcome, blocked=Blocked(Verdict.LATENCY, told))
+        return outcome, replace(route, tiers=tiers)
 
     def _blocked(self, feature: Feature, taken: Claim) -> Blocked | None:
         """Why the job may not go to the tier that comes next; None: it may, or there is none."""

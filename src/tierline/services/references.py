@@ -42,7 +42,8 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
     """Compare outcomes whose reference is there; of how many. Safe beside others that do the same.
 
     Those of a job that failed differ: no tier gave what they could agree with, and to leave them
-    out would leave out what is hard. What is gone, or was given up by its caller, is not compared.
+    out would leave out what is hard. What is gone, given up by its caller, or
+    held back by a budget, a plan or its latency target, is not compared.
     """
     with connection.transaction():
         rows = references.open_outcomes(connection, AT_ONCE, recipe)
@@ -127,6 +128,8 @@ def _at_most_usd(feature: Feature, own: OwnPrices, characters: int) -> Decimal |
 def _differs(row: Row) -> bool | None:
     if not row["has_output"] or row["status"] not in (Status.COMPLETED, Status.FAILED):
         return None
+    if row["blocked"]:
+        return None  # no later tier was asked, whatever was answered
     how = Feature.from_dict(row["document"]).compared_by
     return not (row["has_reference"] and how.same(row["output"], row["reference"]))
 

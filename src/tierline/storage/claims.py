@@ -6,7 +6,8 @@ transaction is open while a model answers.
 """
 
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -65,11 +66,13 @@ class Claim:
     first_call: FirstCall
     hooked: bool  # somebody is to be told how it ends
     draft: bool  # of a version that is tried, not applied
+    age_s: float  # since the job was submitted, when claimed
     budgeted: bool  # its account has budgets; a shadow has its feature's own
     first_tier_plan: str | None  # the account's plan, where it reaches to no later tier
     user_key: str | None  # whose budget within the account's
     session_key: str | None
     shadow: bool  # answers once more what another job was asked; its input is that one's
+    claimed_at_s: float = field(default_factory=time.monotonic)  # on this process's clock
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
     j.shadow_of IS NOT NULL AS shadow,
     j.cancel_requested_at IS NOT NULL AS cancel_requested,
     extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
+    extract(epoch FROM clock_timestamp() - j.created_at)::float8 AS age_s,
     CASE WHEN j.shadow_of IS NULL THEN r.input
         ELSE (SELECT input FROM job_requests WHERE job_id = j.shadow_of) END AS input,
     {HOOKED_SQL} AS hooked, j.draft, j.first_call, r.user_key, r.session_key,

@@ -23,7 +23,7 @@ OPEN = """
 SELECT o.job_id, o.attempt, o.calibration_id, o.served, o.shadow_job_id, r.status,
     v.document, own.output, own.job_id IS NOT NULL AS has_output,
     later.output AS reference, later.job_id IS NOT NULL AND NOT r.unverified AS has_reference,
-    a.model AS reference_by,
+    a.model AS reference_by, r.blocked_reason IS NOT NULL AS blocked,
     EXISTS (SELECT FROM outcomes earlier WHERE earlier.fingerprint = o.fingerprint
         AND earlier.input_digest = o.input_digest AND earlier.seq < o.seq) AS repeated
 FROM outcomes o
