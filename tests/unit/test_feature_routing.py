@@ -50,6 +50,8 @@ def test_a_tier_alone_is_pinned_to_nothing() -> None:
         ("complexity: {longest: 9}", 'the key "max_risk" is missing'),
         ("complexity: {max_risk: 1.5}", "must be 0 to 1, not 1.5"),
         ("complexity: {max_risk: 0.5, longest: 0}", "must be 1 to 10000000, not 0"),
+        ("latency_target_ms: 0", "must be 1 to 86400000, not 0"),
+        ("latency_target_ms: 1.5", "must be a whole number"),
         ("shadow: {usd_per_day: 1}", 'the key "share" is missing'),
         ("shadow: {share: 2}", "must be 0.0001 to 1, not 2"),
         ("shadow: {share: 0.1, usd_per_day: -1}", "must be 0 to 1e+06, not -1"),

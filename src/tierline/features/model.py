@@ -208,9 +208,7 @@ class Feature:
     canary: Canary | None = None
     shadow: Shadow | None = None
     complexity: Complexity | None = None
-    latency_target_ms: int | None = (
-        None  # from submission; a later tier that is slower is not asked
-    )
+    latency_target_ms: int | None = None  # from submission; no slower tier is escalated to
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
     cases: tuple[Case, ...] = ()  # what a version is tested by
