@@ -27,6 +27,7 @@ NAMES = (
     "decision",
     "embedding",
     "micro",
+    "confidence",
     "ready",
 )
 ROOT = Path(__file__).parents[1]
