@@ -60,4 +60,4 @@ class Cascade:
 
 def _age_s(taken: Claim) -> float:
     """Seconds since the job was submitted."""
-    return taken.age_s + (time.monotonic() - taken.claimed_at_s)
+    return taken.age_s + (time.monotonic() - taken.read_at_s)

@@ -66,13 +66,14 @@ class Claim:
     first_call: FirstCall
     hooked: bool  # somebody is to be told how it ends
     draft: bool  # of a version that is tried, not applied
-    age_s: float  # since the job was submitted, when claimed
+    age_s: float = field(compare=False)  # since the job was submitted, when it was read
     budgeted: bool  # its account has budgets; a shadow has its feature's own
     first_tier_plan: str | None  # the account's plan, where it reaches to no later tier
     user_key: str | None  # whose budget within the account's
     session_key: str | None
     shadow: bool  # answers once more what another job was asked; its input is that one's
-    claimed_at_s: float = field(default_factory=time.monotonic)  # on this process's clock
+    # … on this process's clock
+    read_at_s: float = field(default_factory=time.monotonic, compare=False)
 
 
 @dataclass(frozen=True)
