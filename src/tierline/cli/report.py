@@ -88,6 +88,7 @@ def _outcomes(api: "Client", feature: str, window: dict[str, str]) -> list[JSON]
 def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay":
     """The compared outcomes through the routing, as recorded ones are. Raises TierlineError."""
     try:
+        from tierline.prompts import input_text
         from tierline.routing.combination import CannotLearn
         from tierline.routing.curves import Outcome
         from tierline.routing.replay import Recorded, replay
@@ -96,7 +97,7 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
         recorded = [
             Recorded(
                 row["job_id"],
-                _text(row["input"]),
+                "" if row["input"] is None else input_text(row["input"]),
                 Outcome(
                     0.0 if row["differs"] else 1.0,
                     1.0,
@@ -123,16 +124,6 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
         raise TierlineError(f"no curve can be drawn: {error}") from None
     except ValueError as error:
         raise TierlineError(f"no curve can be drawn: {error}") from None
-
-
-def _text(input: JSON) -> str:
-    from tierline.json_text import canonical_json
-
-    if input is None:
-        return ""
-    if isinstance(input, dict) and len(input) == 1 and isinstance(next(iter(input.values())), str):
-        return str(next(iter(input.values())))
-    return input if isinstance(input, str) else canonical_json(input)
 
 
 def _show(made: JSON) -> None:

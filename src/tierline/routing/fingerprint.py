@@ -10,6 +10,9 @@ from collections.abc import Collection
 from tierline.features import Feature, Tier
 from tierline.json_text import canonical_json
 from tierline.prompts import examples_of, instructions_of
+from tierline.recent import Recent
+
+MOST_KEPT = 500
 
 _NOT_ANSWERS = frozenset({"name", "models", "timeout_s", "prices", "service_tier"})
 """Keys of a tier that change when, where or at what price an answer comes, and not what it says."""
@@ -32,6 +35,18 @@ def recipe(feature: Feature, tier: Tier) -> str:
         "comparison": feature.compared_by.to_dict(),
     }
     return _digest(canonical_json(parts))
+
+
+class Recipes:
+    """Recipes that were worked out already: a worker needs one for each job. Safe among threads."""
+
+    def __init__(self) -> None:
+        self._known: Recent[tuple[str, str], str] = Recent(MOST_KEPT)
+
+    def of(self, feature: Feature, tier: Tier) -> str:
+        """`recipe` of the tier."""
+        key = (feature.fingerprint(), tier.name)
+        return self._known.get(key) or self._known.keep(key, recipe(feature, tier))
 
 
 def fingerprint(recipe: str, answerers: Collection[str]) -> str:

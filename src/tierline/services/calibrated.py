@@ -14,7 +14,7 @@ from tierline.features import Feature, Tier
 from tierline.json_text import JSON, canonical_json
 from tierline.recent import Recent
 from tierline.routing.combination import Combination
-from tierline.routing.fingerprint import fingerprint, models_told, recipe
+from tierline.routing.fingerprint import Recipes, fingerprint, models_told
 from tierline.routing.sampling import drawn_at
 from tierline.services.answer import Answered
 from tierline.storage import calibrations
@@ -57,7 +57,7 @@ class Calibrations:
     _known: Recent[str, tuple[float, InForce | None]] = field(
         default_factory=lambda: Recent(MOST_KEPT)
     )
-    _recipes: Recent[tuple[str, str], str] = field(default_factory=lambda: Recent(MOST_KEPT))
+    _recipes: Recipes = field(default_factory=Recipes)
 
     def weigh(
         self,
@@ -78,7 +78,7 @@ class Calibrations:
         """
         confidence = feature.confidence_of(tier)
         calibrated = confidence is not None and confidence.calibrated
-        made_by = self._recipe(feature, tier)
+        made_by = self._recipes.of(feature, tier)
         print_ = fingerprint(made_by, answerers)
         judgement = answered.judgement
         signals = {
@@ -118,10 +118,6 @@ class Calibrations:
             f"{held.id}"
         )
         return _doubted(answered, reason), weighed
-
-    def _recipe(self, feature: Feature, tier: Tier) -> str:
-        key = (feature.fingerprint(), tier.name)
-        return self._recipes.get(key) or self._recipes.keep(key, recipe(feature, tier))
 
     def _in_force(self, print_: str, keep_on: Callable[[], bool]) -> InForce | None:
         known = self._known.get(print_)

@@ -36,7 +36,7 @@ def report(
     cost = sum((row["cost_usd"] for row in own), Decimal(0))
     unknown = sum(row["unknown_cost_calls"] for row in own)
     last = feature.allowed_tiers()[-1].name
-    alone = _last_tier_alone(by_tier, last, _asked(own, jobs))
+    alone = _last_tier_alone(by_tier, last, jobs)
     left = reports.escalations(connection, window)
     return {
         "feature": name,
@@ -107,11 +107,6 @@ def _window(name: str, since: datetime, until: datetime) -> Window:
     if since >= until:
         raise InvalidInput([Problem("from is not before to", "/from")])
     return Window(name, since, until)
-
-
-def _asked(own: Sequence[Row], jobs: int) -> int:
-    """Jobs that were tried at all: only those would have cost anything elsewhere."""
-    return jobs if own else 0
 
 
 def _last_tier_alone(by_tier: Sequence[Row], last: str, jobs: int) -> Decimal | None:

@@ -15,7 +15,7 @@ from tierline.features import Feature, Tier
 from tierline.json_text import JSON
 from tierline.prompts import input_text
 from tierline.routing.complexity import Complexity
-from tierline.routing.fingerprint import recipe
+from tierline.routing.fingerprint import Recipes, recipe
 from tierline.routing.trained import Prediction, by_rules, from_parts, predict
 from tierline.storage import routers
 from tierline.storage.features import stored_version
@@ -50,6 +50,7 @@ class Routers:
 
     pool: ConnectionPool[Any]
     _known: dict[str, InForce] = field(default_factory=dict)
+    _recipes: Recipes = field(default_factory=Recipes)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _embedder: Any = None
     _embeds: bool = True
@@ -71,7 +72,7 @@ class Routers:
         return predict(found.router, text, vector, f"router {found.id}")
 
     def _in_force(self, feature: Feature, tier: Tier, keep_on: Callable[[], bool]) -> InForce:
-        made_by = recipe(feature, tier)
+        made_by = self._recipes.of(feature, tier)
         known = self._known.get(made_by)
         if known is not None and time.monotonic() - known.looked_at_s < LOOK_S:
             return known
