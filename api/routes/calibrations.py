@@ -1,4 +1,4 @@
-"""/v1/features/{name}/calibrations: what may be promised of a feature's first tier."""
+"""/v1/features/{name}/calibrations: what may be promised of what a feature's tiers serve."""
 
 from typing import Annotated, Any, Literal
 
@@ -39,6 +39,9 @@ class NewCalibration(BaseModel):
         default="model",
         description="who says what is wrong: the later tier, or the labels of a label sample",
     )
+    tier: str | None = Field(
+        default=None, max_length=63, description="whose answers; the first calibrated one's"
+    )
     dry_run: bool = Field(default=False, description="only say what there is; uses nothing up")
 
 
@@ -49,6 +52,9 @@ class LabelSample(BaseModel):
 
     count: Whole = Field(ge=1, le=5_000)
     models: str | None = Field(default=None, max_length=2_000, description="who answered")
+    tier: str | None = Field(
+        default=None, max_length=63, description="whose answers; the first calibrated one's"
+    )
 
 
 class Withdrawal(BaseModel):
@@ -62,7 +68,7 @@ class Withdrawal(BaseModel):
 @router.post(
     "/v1/features/{name}/calibrations",
     status_code=201,
-    summary="Calibrate a feature's first tier on its outcomes",
+    summary="Calibrate a tier of a feature on its outcomes",
     responses={
         200: shapes.documented("A dry run: what there is", "OutcomeCount"),
         201: shapes.documented("What was found, which holds from now on", "Calibration"),
@@ -77,7 +83,7 @@ async def post_calibration(name: Name, request: Request, _: Admin, state: Shared
     given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> dict[str, JSON]:
-        wanted = Wanted(given.max_error, given.confidence, given.models, given.reference)
+        wanted = Wanted(**given.model_dump(exclude={"dry_run"}))
         return services.calibrate(connection, name, wanted, dry_run=given.dry_run)
 
     made = await run_in_threadpool(state.with_connection, work)
@@ -102,7 +108,7 @@ async def draw_label_sample(name: Name, request: Request, caller: Admin, state: 
 
     def work(connection: Any) -> list[dict[str, JSON]]:
         return services.draw_for_labels(
-            connection, name, given.count, given.models, readable(state, caller)
+            connection, name, given.count, given.models, readable(state, caller), given.tier
         )
 
     drawn = await run_in_threadpool(state.with_connection, work)

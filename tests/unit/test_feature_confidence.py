@@ -12,6 +12,10 @@ CALIBRATED = INVOICE.replace("threshold: 1.0", "threshold: calibrated")
 THREE = CALIBRATED.replace(
     "  - name: frontier\n", "  - {name: mid, models: [openai:gpt-5-mini]}\n  - name: frontier\n"
 )
+LAST_TOO = CALIBRATED.replace(
+    "  - name: frontier\n",
+    "  - name: frontier\n    confidence: {signal: agreement, samples: 2, threshold: calibrated}\n",
+)
 
 
 def test_a_calibrated_confidence_survives_its_json() -> None:
@@ -64,7 +68,8 @@ def test_a_comparison_survives_its_json_and_its_absence_changes_no_fingerprint()
             CALIBRATED.replace("routing: slm_first", "routing: slm_only"),
             "calibrated needs a later tier",
         ),
-        (THREE, "only the first tier can be calibrated"),
+        (LAST_TOO, "the last tier cannot be calibrated"),
+        (THREE, "calibrated needs the key shadow here"),
         (
             INVOICE.replace("threshold: 1.0", "threshold: 1.0, verify: true"),
             "the threshold has to be calibrated",

@@ -13,7 +13,7 @@ def calibrate(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     max_error: Annotated[
         float | None,
-        typer.Option(help="Of what the first tier serves, the share that may be wrong: 0.03."),
+        typer.Option(help="Of what the tier serves, the share that may be wrong: 0.03."),
     ] = None,
     confidence: Annotated[float, typer.Option(help="With which that is promised.")] = 0.95,
     models: Annotated[
@@ -27,6 +27,10 @@ def calibrate(
             help="Who says what is wrong: model (the later tier) or human (a label sample).",
         ),
     ] = "model",
+    tier: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose answers; those of the first calibrated tier."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what outcomes there are; uses none up.")
     ] = False,
@@ -40,7 +44,7 @@ def calibrate(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Choose how sure the first tier must be, so that a stated share of errors is kept.
+    """Choose how sure a tier must be, so that a stated share of errors is kept.
 
     Uses the outcomes up: the next calibration needs new ones.
     """
@@ -73,6 +77,8 @@ def calibrate(
     if reference not in ("model", "human"):
         raise UsageError(f"--reference is model or human, not {reference!r}")
     body["reference"] = reference
+    if tier is not None:
+        body["tier"] = tier
     if models is not None:
         body["models"] = models
     with connect(home) as api:

@@ -70,6 +70,9 @@ def sample(
     models: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Who answered, as calibrate --dry-run says.")
     ] = None,
+    tier: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose; the first calibrated tier's.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Write there instead of to the terminal.")
     ] = None,
@@ -86,6 +89,8 @@ def sample(
     body: dict[str, JSON] = {"count": count}
     if models is not None:
         body["models"] = models
+    if tier is not None:
+        body["tier"] = tier
     if out is not None and out.exists():
         raise UsageError(f"{out} exists: name another file")
     with connect(home) as api:

@@ -297,7 +297,7 @@ def refuse_unscorable(
 
 
 def refuse_uncalibratable(reading: Reading, feature: Feature) -> None:
-    """A calibration is of what reaches the first tier, and what it doubts goes to a later one."""
+    """What a calibrated tier doubts goes to a later one, and the last one is what it is held to."""
     allowed = feature.allowed_tiers()
     for tier in allowed:
         confidence = feature.confidence_of(tier)
@@ -313,11 +313,18 @@ def refuse_uncalibratable(reading: Reading, feature: Feature) -> None:
                 f"what is compared with; routing {feature.routing} leaves the tier "
                 f"{short(tier.name)} alone",
             )
-        elif tier is not allowed[0]:
+        elif tier is allowed[-1]:
             reading.problem(
                 path,
-                f"only the first tier can be {CALIBRATED}: what reaches the tier "
-                f"{short(tier.name)} changes with the tiers before it; give it a number of its own",
+                f"the last tier cannot be {CALIBRATED}: the others' answers are compared with its "
+                "own; give it a number",
+            )
+        elif tier is not allowed[-2] and feature.shadow is None:
+            reading.problem(
+                path,
+                f"{CALIBRATED} needs the key shadow here: what the tiers between "
+                f"{short(tier.name)} and {short(allowed[-1].name)} answer is compared with nothing "
+                "otherwise",
             )
 
 

@@ -54,6 +54,16 @@ def fingerprint(recipe: str, answerers: Collection[str]) -> str:
     return _digest(f"{recipe}\n{models_told(answerers)}")
 
 
+def behind(recipe: str, before: Collection[str], in_force: Collection[str]) -> str:
+    """The recipe of a later tier, whose traffic is what the tiers before it leave over.
+
+    `before`: the recipes of those and what they were asked by; `in_force`: what decides there now,
+    each calibration and router by its name. Where any of them changes, so does what comes through,
+    and nothing that was found out about the later tier holds any more.
+    """
+    return _digest(canonical_json([recipe, list(before), sorted(in_force)]))
+
+
 def models_told(answerers: Collection[str]) -> str:
     """Who answered, as text: each `provider:model` that was asked with the exact id it told."""
     return ", ".join(sorted(answerers))

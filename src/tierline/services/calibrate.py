@@ -1,4 +1,8 @@
-"""Calibrating a feature's first tier on its own outcomes, and what became of each calibration."""
+"""Calibrating a feature's tiers on their own outcomes, and what became of each calibration.
+
+In a cascade of several calibrated tiers each keeps the promised error among what it serves, so that
+all of them together keep it; the risk of the promise, 1 - confidence, is split among them evenly.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,9 +18,9 @@ from tierline.json_text import JSON
 from tierline.routing.bounds import samples_needed
 from tierline.routing.calibration import confidence_of_attempt
 from tierline.routing.decide import share_of
-from tierline.routing.fingerprint import recipe
 from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
 from tierline.routing.sampling import equally_drawn
+from tierline.services.recipes import recipe_of
 from tierline.services.references import AT_ONCE, compare_open
 from tierline.storage import calibrations
 from tierline.storage.features import stored_version
@@ -35,6 +39,7 @@ class Wanted:
     confidence: float  # 0 to 1
     models: str | None = None  # who answered, as listed; None: who answered most
     reference: Literal["model", "human"] = "model"  # who says what is wrong
+    tier: str | None = None  # None: the first that is calibrated
 
 
 class NotEnoughData(Conflict):
@@ -63,8 +68,8 @@ def calibrate(
     Conflict.
     """
     _need_libraries()
-    feature, tier = _calibrated_tier(connection, name)
-    made_by = recipe(feature, tier)
+    feature, tier = _calibrated_tier(connection, name, wanted.tier)
+    made_by = recipe_of(connection, feature, tier)
     while compare_open(connection, made_by) == AT_ONCE:
         pass
     with connection.transaction():
@@ -72,7 +77,8 @@ def calibrate(
         group = _group(calibrations.counts(connection, made_by), wanted.models)
         attempt = 1 if group is None else group["attempts"] + 1
         rows = [] if group is None else _rows(connection, feature, made_by, group, wanted)
-        missing = _least(wanted, attempt) - len(rows)
+        own_confidence = _share_of_risk(feature, wanted.confidence)
+        missing = _least(wanted.max_error, own_confidence, attempt) - len(rows)
         if dry_run:
             return {
                 "feature": name,
@@ -92,7 +98,7 @@ def calibrate(
             _outcomes(feature, rows),
             confidence.signal,
             wanted.max_error,
-            wanted.confidence,
+            own_confidence,
             attempt,
         )
         if found.found.missing is not None:
@@ -127,6 +133,7 @@ def draw_for_labels(
     count: int,
     models: str | None = None,
     account_id: int | None = None,
+    tier_name: str | None = None,
 ) -> list[dict[str, JSON]]:
     """Draw up to `count` outcomes at random for people to say what is right, and note that; of one
     account's jobs, or of all.
@@ -134,8 +141,8 @@ def draw_for_labels(
     Each answers for as many others as any does, so that a bound may use their labels. What the tier
     said is not shown: it would lead whoever labels. Raises NotFound, Conflict, InvalidInput.
     """
-    feature, tier = _calibrated_tier(connection, name)
-    made_by = recipe(feature, tier)
+    feature, tier = _calibrated_tier(connection, name, tier_name)
+    made_by = recipe_of(connection, feature, tier)
     while compare_open(connection, made_by) == AT_ONCE:
         pass
     with connection.transaction():
@@ -157,10 +164,9 @@ def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JS
     if version is None:
         raise NotFound(f"there is no feature {name[:80]!r}")
     feature = Feature.from_dict(version.document)
-    first = feature.allowed_tiers()[0]
-    made_by = recipe(feature, first)
+    now = {tier.name: recipe_of(connection, feature, tier) for tier in feature.allowed_tiers()}
     return [
-        calibration_json(row, _state(row, made_by), watched(connection, row["id"]))
+        calibration_json(row, _state(row, now.get(row["tier"])), watched(connection, row["id"]))
         for row in calibrations.list_calibrations(connection, name)
     ]
 
@@ -219,20 +225,40 @@ def _need_libraries() -> None:
         ) from None
 
 
-def _calibrated_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
+def _calibrated_tier(
+    connection: Connection[Any], name: str, wanted: str | None
+) -> tuple[Feature, Tier]:
     version = None if "\x00" in name else stored_version(connection, name)
     if version is None:
         raise NotFound(f"there is no feature {name[:80]!r}")
     feature = Feature.from_dict(version.document)
-    tier = feature.allowed_tiers()[0]
-    confidence = feature.confidence_of(tier)
-    if confidence is None or not confidence.calibrated:
+    tiers = _calibrated_tiers(feature)
+    if not tiers:
         raise Conflict(
             f"version {version.version} of {name} has no calibrated confidence: give it "
             "'confidence: {signal: …, threshold: calibrated}' and apply it; its jobs then escalate "
             "and so become the outcomes to calibrate on"
         )
-    return feature, tier
+    if wanted is None:
+        return feature, tiers[0]
+    for tier in tiers:
+        if tier.name == wanted:
+            return feature, tier
+    known = ", ".join(tier.name for tier in tiers)
+    raise InvalidInput([Problem(f"is no calibrated tier of {name}; those are: {known}", "/tier")])
+
+
+def _calibrated_tiers(feature: Feature) -> list[Tier]:
+    return [
+        tier
+        for tier in feature.allowed_tiers()
+        if (confidence := feature.confidence_of(tier)) is not None and confidence.calibrated
+    ]
+
+
+def _share_of_risk(feature: Feature, confidence: float) -> float:
+    """The confidence that each calibrated tier is tested at, so that all together keep it."""
+    return 1.0 - (1.0 - confidence) / len(_calibrated_tiers(feature))
 
 
 def _group(groups: Sequence[Row], models: str | None) -> Row | None:
@@ -246,9 +272,9 @@ def _group(groups: Sequence[Row], models: str | None) -> Row | None:
     raise InvalidInput([Problem(f"no outcome was answered by that; known: {known}", "/models")])
 
 
-def _least(wanted: Wanted, attempt: int) -> int:
+def _least(max_error: float, confidence: float, attempt: int) -> int:
     """How many outcomes are needed if every one is served and right."""
-    tested = samples_needed(wanted.max_error, confidence_of_attempt(attempt, wanted.confidence))
+    tested = samples_needed(max_error, confidence_of_attempt(attempt, confidence))
     assert tested is not None, "no errors always prove something"
     return math.ceil(tested / (1.0 - FIT_SHARE))
 
@@ -318,7 +344,7 @@ def _columns(found: Promise) -> dict[str, Any]:
     return {**seen, "samples": found.found.samples, "document": found.to_dict()}
 
 
-def _state(row: Row, made_by: str) -> State:
+def _state(row: Row, made_by: str | None) -> State:
     if row["withdrawn_at"] is not None:
         return "withdrawn"
     if row["recipe"] != made_by:

@@ -17,6 +17,7 @@ from tierline.routing.combination import Combination
 from tierline.routing.fingerprint import Recipes, fingerprint, models_told
 from tierline.routing.sampling import drawn_at
 from tierline.services.answer import Answered
+from tierline.services.recipes import recipe_of
 from tierline.storage import calibrations
 from tierline.storage.calibrations import Weighed
 from tierline.storage.repeat import repeat
@@ -27,8 +28,8 @@ MOST_KEPT = 500
 
 
 def weighs(feature: Feature, tier: Tier, answered: Answered) -> bool:
-    """Whether the answer is an outcome: of a first tier that is calibrated or shadowed, and
-    doubted by nothing but its confidence.
+    """Whether the answer is an outcome: of a tier that is calibrated, or of a first one that is
+    shadowed, and doubted by nothing but its confidence.
     """
     confidence = feature.confidence_of(tier)
     calibrated = confidence is not None and confidence.calibrated
@@ -58,6 +59,9 @@ class Calibrations:
         default_factory=lambda: Recent(MOST_KEPT)
     )
     _recipes: Recipes = field(default_factory=Recipes)
+    _behind: Recent[tuple[str, str], tuple[float, str]] = field(
+        default_factory=lambda: Recent(MOST_KEPT)
+    )
 
     def weigh(
         self,
@@ -72,13 +76,14 @@ class Calibrations:
         """The answer with what its calibration makes of it, and what is kept of that.
 
         A confidence that is calibrated doubts the answer where no calibration is in force: what
-        nothing is known about is not served. Every such answer then has a reference, the later
-        tier's; otherwise as many are drawn for one as the feature shadows, served or not, so that
-        what has a reference stands for all. Raises GaveUp when the database stayed away.
+        nothing is known about is not served. Where the last tier comes next, every such answer then
+        has a reference, that one's; otherwise as many are drawn for one as the feature shadows,
+        served or not, so that what has a reference stands for all. Raises GaveUp when the database
+        stayed away.
         """
         confidence = feature.confidence_of(tier)
         calibrated = confidence is not None and confidence.calibrated
-        made_by = self._recipes.of(feature, tier)
+        made_by = self._recipe(feature, tier, keep_on)
         print_ = fingerprint(made_by, answerers)
         judgement = answered.judgement
         signals = {
@@ -87,7 +92,11 @@ class Calibrations:
         }
         held = self._in_force(print_, keep_on) if calibrated else None
         inclusion = 0.0 if feature.shadow is None else feature.shadow.share
-        if calibrated and held is None:
+        if (
+            calibrated
+            and held is None
+            and feature.next_tier(tier.name) is feature.allowed_tiers()[-1]
+        ):
             inclusion = 1.0
         weighed = Weighed(
             feature=feature.name,
@@ -118,6 +127,20 @@ class Calibrations:
             f"{held.id}"
         )
         return _doubted(answered, reason), weighed
+
+    def _recipe(self, feature: Feature, tier: Tier, keep_on: Callable[[], bool]) -> str:
+        if tier is feature.allowed_tiers()[0]:
+            return self._recipes.of(feature, tier)
+        key = (feature.fingerprint(), tier.name)
+        known = self._behind.get(key)
+        if known is None or time.monotonic() - known[0] > LOOK_S:
+            found = repeat(
+                self.pool,
+                lambda connection: recipe_of(connection, feature, tier),
+                keep_on=keep_on,
+            )
+            known = self._behind.keep(key, (time.monotonic(), found))
+        return known[1]
 
     def _in_force(self, print_: str, keep_on: Callable[[], bool]) -> InForce | None:
         known = self._known.get(print_)

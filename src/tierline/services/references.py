@@ -21,6 +21,7 @@ from tierline.pricing import OwnPrices
 from tierline.queues import lane
 from tierline.routing.monitoring import broken
 from tierline.storage import calibrations, references
+from tierline.storage.features import load_version
 from tierline.storage.prices import own_prices
 
 log = structlog.get_logger(__name__)
@@ -45,8 +46,11 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
     out would leave out what is hard. What is gone, given up by its caller, or
     held back by a budget, a plan or its latency target, is not compared.
     """
+    features = _Features(connection)
     with connection.transaction():
         rows = references.open_outcomes(connection, AT_ONCE, recipe)
+        waiting = [row for row in rows if _between(features.of(row), row)]
+        references.wait_for_shadows(connection, waiting)
         references.note(
             connection,
             [
@@ -54,11 +58,12 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
                     "job_id": row["job_id"],
                     "attempt": row["attempt"],
                     "shadow_job_id": row["shadow_job_id"],
-                    "differs": _differs(row),
+                    "differs": _differs(features.of(row), row),
                     "reference_by": row["reference_by"] if row["has_reference"] else None,
                     "repeated": row["repeated"],
                 }
                 for row in rows
+                if row not in waiting
             ],
         )
     for id in sorted({row["calibration_id"] for row in rows if row["served"]} - {None}):
@@ -74,8 +79,9 @@ def shadow_due(connection: Connection[Any]) -> int:
     own = own_prices(connection)
     left: dict[str, Decimal | None] = {}
     made = 0
+    features = _Features(connection)
     for row in references.due_shadows(connection, AT_ONCE):
-        feature = Feature.from_dict(row["document"])
+        feature = features.of(row)
         if row["stale"] or row["characters"] is None or feature.shadow is None:
             references.draw_no_more(connection, row)
             continue
@@ -88,12 +94,38 @@ def shadow_due(connection: Connection[Any]) -> int:
             )
         room = left[feature.name]
         at_most = _at_most_usd(feature, own, row["characters"])
-        if room is not None:
-            if at_most is None or at_most > room:
-                continue  # until the day is over, or its tier has a price
-            left[feature.name] = room - at_most
-        made += _shadow(connection, feature, row, at_most)
+        if room is not None and (at_most is None or at_most > room):
+            continue  # until the day is over, or its tier has a price
+        if _shadow(connection, feature, row, at_most):
+            made += 1
+            if room is not None and at_most is not None:
+                left[feature.name] = room - at_most
     return made
+
+
+class _Features:
+    """The features of outcomes, each read once."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._known: dict[int, Feature] = {}
+
+    def of(self, row: Row) -> Feature:
+        """Of the row's `feature_version_id`."""
+        id = row["feature_version_id"]
+        if id not in self._known:
+            self._known[id] = load_version(self._connection, id)
+        return self._known[id]
+
+
+def _between(feature: Feature, row: Row) -> bool:
+    """Whether its job was answered, but by a tier that is not the last: no answer to be held to."""
+    return (
+        row["shadow_job_id"] is None
+        and row["has_reference"]
+        and not row["blocked"]
+        and row["reference_tier"] != feature.allowed_tiers()[-1].name
+    )
 
 
 def _shadow(
@@ -112,7 +144,7 @@ def _shadow(
         decision={
             "policy": "shadow",
             "choice": tier.name,
-            "reason": "drawn from what the first tier served, to compare with",
+            "reason": "drawn at random, to compare what an earlier tier said with",
             "signals": {"share": feature.shadow.share, "shadow_of": str(row["job_id"])},
         },
         at_most_usd=at_most_usd,
@@ -125,13 +157,12 @@ def _at_most_usd(feature: Feature, own: OwnPrices, characters: int) -> Decimal |
     return estimates(feature, prices, 1, characters)[-1].cost_usd
 
 
-def _differs(row: Row) -> bool | None:
+def _differs(feature: Feature, row: Row) -> bool | None:
     if not row["has_output"] or row["status"] not in (Status.COMPLETED, Status.FAILED):
         return None
     if row["blocked"]:
         return None  # no later tier was asked, whatever was answered
-    how = Feature.from_dict(row["document"]).compared_by
-    return not (row["has_reference"] and how.same(row["output"], row["reference"]))
+    return not (row["has_reference"] and feature.compared_by.same(row["output"], row["reference"]))
 
 
 def _watch(connection: Connection[Any], id: int) -> None:

@@ -56,6 +56,23 @@ def in_force(connection: Connection[Any], fingerprint: str) -> Mapping[str, Any]
     return row
 
 
+def deciding(connection: Connection[Any], recipes: Sequence[str]) -> list[str]:
+    """By name, the calibrations in force of these recipes and the routers before them."""
+    rows = connection.execute(
+        """
+        SELECT 'calibration ' || id FROM (
+            SELECT DISTINCT ON (fingerprint) id, threshold, withdrawn_at FROM calibrations
+            WHERE recipe = ANY(%(recipes)s) ORDER BY fingerprint, id DESC
+        ) newest WHERE threshold IS NOT NULL AND withdrawn_at IS NULL
+        UNION ALL
+        SELECT 'router ' || max(id) FROM routers
+        WHERE recipe = ANY(%(recipes)s) AND withdrawn_at IS NULL GROUP BY recipe
+        """,
+        {"recipes": list(recipes)},
+    ).fetchall()
+    return sorted(name for (name,) in rows)
+
+
 def lock_recipe(connection: Connection[Any], recipe: str) -> None:
     """One calibration of a recipe at a time, to the end of the transaction."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 3))", (recipe,))

@@ -18,22 +18,23 @@ from tierline.jobs import Status
 from tierline.json_text import JSON
 
 # Two that compare at once take different ones. A served one waits for its shadow, an escalated one
-# for its own job. What a job that was cancelled or ran out of time would have said nobody knows.
+# for its own job, and for a shadow if a tier before the last one answered that. What a job that was
+# cancelled or ran out of time would have said nobody knows.
 OPEN = """
 SELECT o.job_id, o.attempt, o.calibration_id, o.served, o.shadow_job_id, r.status,
-    v.document, own.output, own.job_id IS NOT NULL AS has_output,
+    j.feature_version_id, own.output, own.job_id IS NOT NULL AS has_output,
+    a.tier AS reference_tier,
     later.output AS reference, later.job_id IS NOT NULL AND NOT r.unverified AS has_reference,
     a.model AS reference_by, r.blocked_reason IS NOT NULL AS blocked,
     EXISTS (SELECT FROM outcomes earlier WHERE earlier.fingerprint = o.fingerprint
         AND earlier.input_digest = o.input_digest AND earlier.seq < o.seq) AS repeated
 FROM outcomes o
-JOIN jobs r ON r.id = CASE WHEN o.served THEN o.shadow_job_id ELSE o.job_id END
+JOIN jobs r ON r.id = coalesce(o.shadow_job_id, CASE WHEN NOT o.served THEN o.job_id END)
 JOIN jobs j ON j.id = o.job_id
-JOIN feature_versions v ON v.id = j.feature_version_id
 LEFT JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
 LEFT JOIN answers later ON later.job_id = r.id AND later.attempt = r.answer_attempt
 LEFT JOIN attempts a ON a.job_id = r.id AND a.number = r.answer_attempt
-WHERE o.drawn AND o.noted_at IS NULL AND r.completed_at IS NOT NULL
+WHERE o.drawn AND o.noted_at IS NULL AND NOT o.shadow_due AND r.completed_at IS NOT NULL
     AND (%(recipe)s::text IS NULL OR o.recipe = %(recipe)s)
 ORDER BY o.seq LIMIT %(most)s
 FOR UPDATE OF o SKIP LOCKED
@@ -46,21 +47,23 @@ WHERE job_id = %(job_id)s AND attempt = %(attempt)s
 """
 
 DUE = """
-SELECT o.job_id, o.attempt, o.feature, v.document, length(r.input::text) AS characters,
+SELECT o.job_id, o.attempt, o.feature, j.feature_version_id, length(r.input::text) AS characters,
     o.created_at < clock_timestamp() - interval '1 day' AS stale
 FROM outcomes o
 JOIN jobs j ON j.id = o.job_id
 JOIN job_requests r ON r.job_id = o.job_id
-JOIN feature_versions v ON v.id = j.feature_version_id
 WHERE o.shadow_due ORDER BY o.seq LIMIT %s
 """
 
+# One shadow for all outcomes of a job that wait for one.
 SHADOW = """
-WITH due AS (
+WITH waiting AS (
     UPDATE outcomes SET shadow_due = false, shadow_job_id = %(id)s,
         shadowed_at = clock_timestamp(), shadow_at_most_usd = %(at_most_usd)s
-    WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND shadow_due
+    WHERE job_id = %(job_id)s AND shadow_due
     RETURNING job_id
+), due AS (
+    SELECT DISTINCT job_id FROM waiting
 ), job AS (
     INSERT INTO jobs
         (id, account_id, feature_version_id, status, tier, tier_index, queue, shadow_of)
@@ -73,6 +76,25 @@ INSERT INTO job_requests (job_id, decision) SELECT id, %(decision)s::json FROM j
 """
 
 
+# Another outcome of the job may have a shadow by now, which does for this one too.
+WAIT = """
+UPDATE outcomes o SET shadow_job_id = other.id, shadow_due = other.id IS NULL
+FROM (SELECT max(shadow_job_id::text)::uuid AS id FROM outcomes WHERE job_id = %(job_id)s) other
+WHERE o.job_id = %(job_id)s AND o.attempt = %(attempt)s
+"""
+
+FORGET = """
+WITH done AS (
+    SELECT s.id FROM jobs s JOIN jobs j ON j.id = s.shadow_of
+    WHERE s.id = ANY(%s) AND j.output_removed_at IS NOT NULL
+), removed AS (
+    DELETE FROM answers WHERE job_id IN (SELECT id FROM done)
+)
+UPDATE jobs SET input_removed_at = clock_timestamp(), output_removed_at = clock_timestamp()
+WHERE id IN (SELECT id FROM done) AND output_removed_at IS NULL
+"""
+
+
 def open_outcomes(
     connection: Connection[Any], most: int, recipe: str | None = None
 ) -> list[dict[str, Any]]:
@@ -82,18 +104,26 @@ def open_outcomes(
 
 
 def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Keep how each of them compared. What shadows among them answered is removed."""
+    """Keep how each of them compared.
+
+    What a shadow answered is kept as long as the job's own answers are: it is removed with them,
+    and here where they were removed before it came.
+    """
     noted = list(rows)
     with connection.cursor() as cursor:
         cursor.executemany(NOTE, noted)
     shadows = [row["shadow_job_id"] for row in noted if row["shadow_job_id"] is not None]
-    connection.execute("DELETE FROM answers WHERE job_id = ANY(%s)", (shadows,))
-    connection.execute(
-        "UPDATE jobs SET input_removed_at = clock_timestamp(),"
-        " output_removed_at = clock_timestamp()"
-        " WHERE id = ANY(%s) AND output_removed_at IS NULL",
-        (shadows,),
-    )
+    connection.execute(FORGET, (shadows,))
+
+
+def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Let outcomes have a shadow's answer as their reference, since the last tier did not answer
+    their job. Under their locks, which `open_outcomes` took.
+    """
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            WAIT, [{"job_id": row["job_id"], "attempt": row["attempt"]} for row in rows]
+        )
 
 
 def due_shadows(connection: Connection[Any], most: int) -> list[dict[str, Any]]:
@@ -112,16 +142,19 @@ def spent_on_shadows(connection: Connection[Any], feature: str) -> Decimal:
         """
         SELECT coalesce(sum(CASE WHEN j.completed_at IS NULL OR c.unknown
             THEN greatest(o.shadow_at_most_usd, c.cost_usd) ELSE c.cost_usd END), 0)
-        FROM outcomes o JOIN jobs j ON j.id = o.shadow_job_id
+        FROM (
+            SELECT DISTINCT ON (shadow_job_id) * FROM outcomes
+            WHERE feature = %(feature)s AND shadow_job_id IS NOT NULL
+                AND shadowed_at >= date_trunc('day', clock_timestamp(), 'UTC')
+            ORDER BY shadow_job_id, shadowed_at
+        ) o JOIN jobs j ON j.id = o.shadow_job_id
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(cost_usd), 0) AS cost_usd,
                 coalesce(bool_or(cost_usd IS NULL), false) AS unknown
             FROM calls WHERE job_id = o.shadow_job_id
         ) c
-        WHERE o.feature = %s AND o.shadow_job_id IS NOT NULL
-            AND o.shadowed_at >= date_trunc('day', clock_timestamp(), 'UTC')
         """,
-        (feature,),
+        {"feature": feature},
     ).fetchone()
     assert row is not None
     return Decimal(row[0])
@@ -138,7 +171,7 @@ def add_shadow(
     decision: JSON,
     at_most_usd: Decimal | None,
 ) -> bool:
-    """Give the outcome its shadow; False when it has one, or is not to have one any more.
+    """Give the job's outcomes that wait for one a shadow; False when none does any more.
 
     Of any number at once, one writes.
     """

@@ -101,6 +101,21 @@ UPDATE deliveries SET
 WHERE job_id = ANY(%(ids)s) AND body IS NOT NULL
 """
 
+# What a job's shadow answered goes with the job's own answers. One that another holds is on its
+# way out already: only whoever removes content locks a job that has ended.
+SHADOWS = """
+WITH shadow AS (
+    SELECT s.id FROM jobs s
+    WHERE s.id IN (SELECT shadow_job_id FROM outcomes WHERE job_id = ANY(%(ids)s))
+        AND s.completed_at IS NOT NULL AND s.output_removed_at IS NULL
+    FOR NO KEY UPDATE SKIP LOCKED
+), removed AS (
+    DELETE FROM answers WHERE job_id IN (SELECT id FROM shadow)
+)
+UPDATE jobs SET input_removed_at = clock_timestamp(), output_removed_at = clock_timestamp()
+WHERE id IN (SELECT id FROM shadow)
+"""
+
 FORGOTTEN_PROBLEM = '[{"path": "", "message": "removed"}]'
 
 
@@ -223,6 +238,7 @@ def remove(
         )
         return
     connection.execute("DELETE FROM answers WHERE job_id = ANY(%(ids)s)", asked)
+    connection.execute(SHADOWS, asked)
     connection.execute(DELIVERIES, asked)
     if not keep_feedback:
         connection.execute(

@@ -13,6 +13,7 @@ from tierline.routing.cascade import Seen
 LATELY = 300  # attempts of each tier
 WITHIN = timedelta(days=1)  # by the jobs' ids, whose index keeps the look short
 
+# An answer that was doubted since nothing was calibrated yet says nothing of its tier.
 SEEN = """
 SELECT name, count(*) AS attempts, avg((a.verdict = 'passed')::int)::float8 AS passes,
     CASE WHEN bool_and(a.cost_usd IS NOT NULL) THEN avg(a.cost_usd)::float8 END AS cost_usd,
@@ -27,6 +28,9 @@ CROSS JOIN LATERAL (
     WHERE j.feature_version_id = %(version)s AND j.id >= %(floor)s AND j.shadow_of IS NULL
         AND a.tier = name
         AND a.latency_s IS NOT NULL AND a.verdict NOT IN ('budget', 'plan', 'too_complex')
+        AND NOT (a.verdict = 'low_confidence' AND EXISTS (
+            SELECT FROM outcomes o
+            WHERE o.job_id = a.job_id AND o.attempt = a.number AND o.score IS NULL))
     ORDER BY j.seq DESC LIMIT %(lately)s
 ) a
 GROUP BY name

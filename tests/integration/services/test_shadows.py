@@ -76,7 +76,7 @@ def test_what_was_served_is_answered_once_more_and_compared(bench: Bench) -> Non
     assert told == [("shadow", str(job))]
 
 
-def test_a_shadow_is_in_no_list_and_nobody_is_told_and_its_answer_goes(bench: Bench) -> None:
+def test_a_shadow_is_in_no_list_and_nobody_is_told(bench: Bench) -> None:
     version, _ = bench.apply(EACH)
     endpoint = bench.one(
         "INSERT INTO webhook_endpoints (id, account_id, url, events, secret)"
@@ -99,8 +99,46 @@ def test_a_shadow_is_in_no_list_and_nobody_is_told_and_its_answer_goes(bench: Be
     ids = {row["id"] for row in listed}
     assert job in ids
     assert shadow not in ids
-    assert bench.all("SELECT FROM answers WHERE job_id = %s", shadow) == []
     assert compared(bench, job) == (False, "large-2026")
+
+
+def test_what_a_shadow_answered_is_removed_with_what_its_job_was_answered(bench: Bench) -> None:
+    version, _ = bench.apply(EACH)
+    job = served(bench, version)
+    round_(bench)
+    run_shadows(bench)
+    round_(bench)
+    shadow = shadow_of(bench, job)
+    kept = "SELECT count(*) FROM answers WHERE job_id = %s"
+    assert bench.one(kept, shadow) == 1
+    with bench.pool.connection() as connection:
+        remove_content(connection, bench.account, job)
+    assert bench.one(kept, shadow) == 0
+    assert bench.one("SELECT output_removed_at IS NOT NULL FROM jobs WHERE id = %s", shadow)
+
+
+def test_an_answer_that_a_shadow_gives_after_its_job_was_removed_is_not_kept(bench: Bench) -> None:
+    version, _ = bench.apply(EACH)
+    job = served(bench, version)
+    round_(bench)
+    bench.server.answer = removed_meanwhile(bench, job)
+    run_shadows(bench)
+    shadow = shadow_of(bench, job)
+    assert bench.one("SELECT count(*) FROM answers WHERE job_id = %s", shadow) == 1
+    round_(bench)
+    assert bench.one("SELECT count(*) FROM answers WHERE job_id = %s", shadow) == 0
+    assert compared(bench, job)[0] is None
+
+
+def removed_meanwhile(bench: Bench, job: UUID) -> Any:
+    """A model while which answers the job's content is removed."""
+
+    def answer(_: dict[str, Any]) -> str:
+        with bench.pool.connection() as connection:
+            remove_content(connection, bench.account, job)
+        return RIGHT
+
+    return answer
 
 
 def test_of_many_that_give_shadows_at_once_one_does(bench: Bench) -> None:
