@@ -33,6 +33,7 @@ from tierline.services.answer import Answering
 from tierline.services.calibrated import Calibrations, weighs
 from tierline.services.calls import MOST_WAIT_S, CallBook
 from tierline.services.cascade import Cascade
+from tierline.services.embedding import Embedding
 from tierline.services.plans import no_later_tier
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.routers import Routers, routes
@@ -88,13 +89,14 @@ class Executor:
     _features: Recent[int, Feature] = field(default_factory=lambda: Recent(MOST_FEATURES))
     admission: Admission = field(init=False)
     _calibrations: Calibrations = field(init=False)
+    embedding: Embedding = field(default_factory=Embedding)
     _routers: Routers = field(init=False)
     _cascade: Cascade = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
         self._calibrations = Calibrations(self.pool)
-        self._routers = Routers(self.pool)
+        self._routers = Routers(self.pool, self.embedding)
         self._cascade = Cascade(self.pool)
 
     def run(self, job_id: UUID) -> None:

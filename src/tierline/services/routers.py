@@ -1,30 +1,25 @@
 """Trained routers: keeping them, and asking the one in force before the first tier is."""
 
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tierline.errors import Conflict, InvalidInput, NotFound, Problem, TierlineError
+from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature, Tier
 from tierline.json_text import JSON
 from tierline.prompts import input_text
 from tierline.routing.complexity import Complexity
 from tierline.routing.fingerprint import Recipes, recipe
 from tierline.routing.trained import Prediction, by_rules, from_parts, predict
-from tierline.storage import routers
+from tierline.services.artefacts import Artefacts
+from tierline.services.embedding import Embedding
+from tierline.storage.artefacts import add_artefact, list_artefacts, withdraw_artefact
 from tierline.storage.features import stored_version
-from tierline.storage.repeat import repeat
+from tierline.storage.labelled_log import labelled
 from tierline.views import when
-
-log = structlog.get_logger(__name__)
-
-LOOK_S = 5.0  # how long a router that is new, or withdrawn, may not be known yet
 
 Row = Mapping[str, Any]
 
@@ -35,25 +30,17 @@ def routes(feature: Feature, tier: Tier) -> bool:
     return feature.complexity is not None and len(allowed) > 1 and tier is allowed[0]
 
 
-@dataclass(frozen=True)
-class InForce:
-    """The router of one recipe as a worker knows it."""
-
-    looked_at_s: float
-    id: int | None
-    router: Complexity | None
-
-
 @dataclass
 class Routers:
     """What this process knows of them. May be shared by threads."""
 
     pool: ConnectionPool[Any]
-    _known: dict[str, InForce] = field(default_factory=dict)
+    embedding: Embedding
+    _kept: Artefacts[Complexity] = field(init=False)
     _recipes: Recipes = field(default_factory=Recipes)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _embedder: Any = None
-    _embeds: bool = True
+
+    def __post_init__(self) -> None:
+        self._kept = Artefacts(self.pool, "routers", from_parts)
 
     def prediction(
         self, feature: Feature, tier: Tier, input: JSON, keep_on: Callable[[], bool]
@@ -61,60 +48,15 @@ class Routers:
         """What to expect of the tier; by rules where no router can be asked. Raises GaveUp."""
         assert feature.complexity is not None, "see routes"
         text = input_text(input)
-        found = self._in_force(feature, tier, keep_on)
-        if found.router is None:
+        found = self._kept.in_force(feature.name, self._recipes.of(feature, tier), keep_on)
+        if found.artefact is None:
             return by_rules(text, feature.complexity.longest)
         vector = None
-        if found.router.meaning is not None:
-            vector = self._embedded(text)
+        if found.artefact.meaning is not None:
+            vector = self.embedding.of(text)
             if vector is None:
                 return by_rules(text, feature.complexity.longest)
-        return predict(found.router, text, vector, f"router {found.id}")
-
-    def _in_force(self, feature: Feature, tier: Tier, keep_on: Callable[[], bool]) -> InForce:
-        made_by = self._recipes.of(feature, tier)
-        known = self._known.get(made_by)
-        if known is not None and time.monotonic() - known.looked_at_s < LOOK_S:
-            return known
-        row = repeat(
-            self.pool,
-            lambda connection: routers.router_in_force(
-                connection, feature.name, made_by, None if known is None else known.id
-            ),
-            keep_on=keep_on,
-        )
-        now_s = time.monotonic()
-        if row is None:
-            found = InForce(now_s, None, None)
-        elif known is not None and row[0] == known.id:
-            found = InForce(now_s, known.id, known.router)
-        else:
-            found = InForce(now_s, row[0], self._read(row[0], row[1], row[2]))
-        self._known[made_by] = found
-        return found
-
-    def _read(self, id: int, document: Any, packed: bytes | None) -> Complexity | None:
-        try:
-            return from_parts(document, packed)
-        except (ImportError, ValueError) as error:
-            log.warning("router_not_usable", router=id, error=type(error).__name__)
-            return None
-
-    def _embedded(self, text: str) -> Any:
-        """The text's embedding as one row; None where this process cannot make any."""
-        if not self._embeds:
-            return None
-        with self._lock:
-            if self._embedder is None:
-                from tierline.embeddings import Embedder
-
-                try:
-                    self._embedder = Embedder()
-                except TierlineError as error:
-                    self._embeds = False
-                    log.warning("router_not_usable", reason=error.message)
-                    return None
-        return self._embedder.embed([text])
+        return predict(found.artefact, text, vector, f"router {found.id}")
 
 
 def training_data(
@@ -131,7 +73,7 @@ def training_data(
             "input": row["input"],
             "right": row["is_right"],
         }
-        for row in routers.labelled(connection, name, tier.name, account_id)
+        for row in labelled(connection, name, tier.name, account_id)
     ]
 
 
@@ -160,8 +102,9 @@ def add_router(
         ) from None
     except ValueError as error:
         raise InvalidInput([Problem(str(error), "/document")]) from None
-    row = routers.add_router(
+    row = add_artefact(
         connection,
+        "routers",
         {
             "feature": name,
             "recipe": recipe(feature, tier),
@@ -179,12 +122,12 @@ def add_router(
 def routers_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
     """A feature's routers, the newest first. Raises NotFound."""
     _feature(connection, name)
-    return [router_json(row) for row in routers.list_routers(connection, name)]
+    return [router_json(row) for row in list_artefacts(connection, "routers", name)]
 
 
 def withdraw_router(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
     """End one: within seconds the one before it counts, or the rules. Raises NotFound."""
-    row = routers.withdraw_router(connection, name, id)
+    row = withdraw_artefact(connection, "routers", name, id)
     if row is None:
         raise NotFound(f"the feature {name[:80]!r} has no router {id}")
     return router_json(row)
