@@ -30,6 +30,7 @@ from api.routes import (
     features,
     feedback,
     jobs,
+    micro_models,
     plans,
     prices,
     probes,
@@ -49,6 +50,7 @@ from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
 ROUTES = (
     *(
         jobs,
+        micro_models,
         content,
         feedback,
         decisions,

@@ -22,6 +22,7 @@ from tierline.settings import Settings
 log = structlog.get_logger(__name__)
 
 PARTS = "/v1/batches/"  # whose bodies are parts of many rows
+MICRO_MODELS = "/micro-models"  # … and here thousands of embeddings
 
 
 PRIVATE = (b"cache-control", b"no-store")  # answers are an account's own, refusals too
@@ -84,7 +85,8 @@ class Front:
 
     def _limit(self, path: str) -> int:
         config = self._settings
-        return config.max_part_bytes if path.startswith(PARTS) else config.max_body_bytes
+        large = path.startswith(PARTS) or path.endswith(MICRO_MODELS)
+        return config.max_part_bytes if large else config.max_body_bytes
 
 
 def _announced(scope: Scope) -> tuple[int | None, bool]:

@@ -53,6 +53,18 @@ _STATUS: Schema = {
 }
 _UNKNOWN: Schema = {"type": "integer", "description": "calls whose cost nobody knows"}
 
+_MICRO_MODEL: Mapping[str, Schema] = {
+    "id": _TEXT,
+    "model": {"type": "string", "description": "as attempts name it"},
+    "feature": _TEXT,
+    "rows": {"type": "integer", "description": "that it was trained on"},
+    "right_rows": {"type": "integer", "description": "of those, by one not fitted on them"},
+    "data_sha256": _TEXT,
+    "quality": {"type": "object"},
+    "trained_at": _TIME,
+    "withdrawn_at": _WHEN,
+}
+
 _USAGE = _object(
     input_tokens=_nullable("integer", description="neither read from a cache nor written to one"),
     cached_input_tokens=_nullable("integer", description="input read from a cache"),
@@ -332,6 +344,19 @@ COMPONENTS: Mapping[str, Schema] = {
         withdrawn_at=_WHEN,
     ),
     "RouterList": _list("Router"),
+    "MicroModel": _object(None, **_MICRO_MODEL),
+    "MicroModelWithPromise": _object(
+        None, **_MICRO_MODEL, calibration={"anyOf": [ref("Calibration"), {"type": "null"}]}
+    ),
+    "MicroModelList": _list("MicroModel"),
+    "LabelList": _list("KnownLabel"),
+    "KnownLabel": _object(
+        job_id=_ID,
+        input=_ANY,
+        label=_TEXT,
+        said_by=_nullable("string", description="the model that said so; null: a person"),
+        representative={"type": "boolean", "description": "drawn whatever it says"},
+    ),
     "Report": _object(
         feature=_TEXT,
         from_=_TIME,

@@ -1,7 +1,8 @@
 """The queues: lanes in the broker, by name, and which lane a job waits in.
 
-A queue is where a hint goes; a tier is what answers. The first tier of a feature's file waits in
-`slm`, every later one in `deeper-analysis`, whatever the tiers are called.
+A queue is where a hint goes; a tier is what answers. The first tier of a feature's file that calls
+a model waits in `slm`, with the micro tier before it if there is one, and every later one in
+`deeper-analysis`, whatever the tiers are called.
 """
 
 from collections.abc import Mapping
@@ -30,10 +31,10 @@ JOBS = tuple(queue for queues in POOLS.values() for queue in queues)
 """Every queue that jobs wait in."""
 
 
-def lane(tier_index: int, *, backfill: bool, quarantined: bool = False) -> str:
-    """The queue of a job that waits for tier `tier_index` (from 0, in the feature's file)."""
+def lane(place: int, *, backfill: bool, quarantined: bool = False) -> str:
+    """The queue of a job that waits for the tier at that place: see Feature.place."""
     if quarantined:
         return QUARANTINE
-    if tier_index == 0:
+    if place == 0:
         return SLM_BACKFILL if backfill else SLM
     return DEEPER_BACKFILL if backfill else DEEPER

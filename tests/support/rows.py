@@ -71,20 +71,25 @@ def add_account(connection: Connection, name: str, weight: int = 1) -> int:
     return int(row[0])
 
 
-def add_feature(connection: Connection, feature: Feature) -> int:
-    """A feature's first version, current; its id."""
+def add_feature(connection: Connection, feature: Feature, version: int = 1) -> int:
+    """A feature's version, current from now on; its id."""
     row = connection.execute(
         "INSERT INTO feature_versions (name, version, document, source, fingerprint, first_calls)"
-        " VALUES (%s, 1, %s, '', %s, %s) RETURNING id",
+        " VALUES (%s, %s, %s, '', %s, %s) RETURNING id",
         (
             feature.name,
+            version,
             json.dumps(feature.to_dict()),
             feature.fingerprint(),
             json.dumps(first_calls(feature)),
         ),
     ).fetchone()
     assert row is not None
-    connection.execute("INSERT INTO features VALUES (%s, %s)", (feature.name, row[0]))
+    connection.execute(
+        "INSERT INTO features VALUES (%s, %s)"
+        " ON CONFLICT (name) DO UPDATE SET version_id = excluded.version_id",
+        (feature.name, row[0]),
+    )
     return int(row[0])
 
 
@@ -154,6 +159,18 @@ def add_router(connection: Connection, feature: str, recipe: str = "none") -> in
         "INSERT INTO routers (feature, recipe, rows, right_rows, data_sha256, quality, document)"
         " VALUES (%s, %s, 100, 100, '', '{}', %s) RETURNING id",
         (feature, recipe, json.dumps({"intercept": 9.0, "terms": {}})),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def add_micro_model(connection: Connection, feature: str) -> int:
+    """A micro model of a feature, with nothing in it; its id."""
+    row = connection.execute(
+        "INSERT INTO micro_models"
+        " (feature, recipe, rows, right_rows, data_sha256, quality, document, vectors)"
+        " VALUES (%s, 'none', 100, 90, '', '{}', '{}', '') RETURNING id",
+        (feature,),
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -71,8 +71,8 @@ def calibrate(
         return
     if max_error is None:
         raise UsageError("say what is to be promised, such as --max-error 0.03 (or --list)")
-    _within("--max-error", max_error, 0.0001, 1.0)
-    _within("--confidence", confidence, 0.5, 0.9999)
+    within("--max-error", max_error, 0.0001, 1.0)
+    within("--confidence", confidence, 0.5, 0.9999)
     body: dict[str, JSON] = {"max_error": max_error, "confidence": confidence, "dry_run": dry_run}
     if reference not in ("model", "human"):
         raise UsageError(f"--reference is model or human, not {reference!r}")
@@ -88,10 +88,10 @@ def calibrate(
     elif dry_run:
         _show_count(made)
     else:
-        _show(made)
+        show(made)
 
 
-def _within(name: str, value: float, least: float, most: float) -> None:
+def within(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most or value >= 1.0:
         raise UsageError(f"{name} is {value:g}: it lies between {least:g} and {most:g}")
 
@@ -111,7 +111,8 @@ def _show_count(made: JSON) -> None:
     )
 
 
-def _show(made: JSON) -> None:
+def show(made: JSON) -> None:
+    """What was promised, on what, and what was seen of each label."""
     from tierline.cli.output import line
 
     line(_promised(made))

@@ -65,6 +65,11 @@ _ENTRIES = {
     "router": _Entry(
         "tierline.cli.router", "app", "Train, list and withdraw routers by complexity."
     ),
+    "micro": _Entry(
+        "tierline.cli.micro",
+        "app",
+        "Train, list and withdraw the classifier of a micro tier.",
+    ),
     "report": _Entry(
         "tierline.cli.report", "report", "What a feature's routing saved, and what it kept."
     ),

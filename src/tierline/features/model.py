@@ -20,7 +20,7 @@ from tierline.pricing import Price
 
 Routing = Literal["slm_first", "slm_only", "frontier_only"]
 OnBlocked = Literal["fail", "return_unverified"]
-Signal = Literal["label_logprob", "agreement"]
+Signal = Literal["label_logprob", "agreement", "micro"]
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """How long a model is told to think before it answers; none knows them all."""
@@ -29,6 +29,8 @@ SERVICE_TIERS = ("auto", "flex", "priority", "standard")
 
 CLASS = "class"  # in a provider's place: any model of that class, chosen when it is applied
 DEEPER_LABEL = "running deeper analysis…"  # what a caller is shown while a later tier works
+MICRO = "micro"  # in a provider's place: a classifier of the feature's own, inside the worker
+MICRO_MODEL = "all-MiniLM-L6-v2"  # whose embeddings it reads
 CALIBRATED = "calibrated"  # in a threshold's place: the one that a calibration found
 SAMPLE_TEMPERATURE = 0.7  # samples at 0 would be one answer repeated
 
@@ -145,6 +147,11 @@ class Tier:
     reasoning_effort: str | None = None  # one of EFFORTS; None: each model's own
     service_tier: str | None = None  # one of SERVICE_TIERS; None: nothing is said of it
 
+    @property
+    def is_micro(self) -> bool:
+        """Whether a classifier that was trained for the feature answers, and no model is called."""
+        return bool(self.models) and self.models[0].provider == MICRO
+
     def to_dict(self) -> dict[str, JSON]:
         found: dict[str, JSON] = {
             "name": self.name,
@@ -243,6 +250,13 @@ class Feature:
                 return tier
         raise KeyError(name)
 
+    def place(self, tier_index: int) -> int:
+        """Where a tier stands among those that call a model: a micro tier waits where the one after
+        it does.
+        """
+        micro = sum(tier.is_micro for tier in self.tiers[:tier_index])
+        return tier_index - micro
+
     def next_tier(self, name: str) -> Tier | None:
         """The tier to escalate to from `name`, or None when it is the last allowed one."""
         allowed = self.allowed_tiers()
@@ -259,7 +273,7 @@ class Feature:
         tier = self.tier(name)
         bound = self.confidence_of(tier)
         if bound is not None and bound.calibrated:
-            bound = replace(bound, threshold=0.0)
+            bound = replace(bound, threshold=0.0)  # of a micro tier too: then it says what it holds
         return replace(
             self,
             tiers=(replace(tier, confidence=bound),),
@@ -277,11 +291,13 @@ class Feature:
     def status_label(self, tier: str) -> str | None:
         """The words to show a person while that tier has the job; None shows nothing.
 
-        Every tier but the feature's first says DEEPER_LABEL unless the feature says otherwise.
+        Unless the feature says otherwise, every tier but its first says DEEPER_LABEL; a micro tier
+        takes no time, so that the one after it is first.
         """
         if tier in self.status_labels:
             return self.status_labels[tier]
-        return None if tier == self.tiers[0].name else DEEPER_LABEL
+        index = next(index for index, one in enumerate(self.tiers) if one.name == tier)
+        return None if self.place(index) == 0 else DEEPER_LABEL
 
     def confidence_of(self, tier: Tier) -> Confidence | None:
         """The confidence that `tier` must show: its own, else the feature's.
@@ -367,7 +383,7 @@ class Feature:
 
     def answers_on(self, tier: Tier) -> int:
         """How many calls ask for the answer, or about it, beside the steps' and without re-asks."""
-        if tier.join_steps:
+        if tier.join_steps or tier.is_micro:
             return 0
         confidence = self.confidence_of(tier)
         if confidence is None:

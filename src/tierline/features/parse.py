@@ -21,6 +21,7 @@ from tierline.features.parse_tiers import (
     read_status_labels,
     read_tiers,
     refuse_doubtful_joins,
+    refuse_misplaced_micro,
     refuse_uncalibratable,
     refuse_unscorable,
 )
@@ -140,6 +141,7 @@ def _read(
     if "shadow" in top:
         feature = replace(feature, shadow=read_shadow(reading, top["shadow"], feature))
     refuse_doubtful_joins(reading, feature)
+    refuse_misplaced_micro(reading, feature)
     refuse_uncalibratable(reading, feature)
     return feature
 

@@ -11,11 +11,14 @@ from tierline.checks.schema import Schema
 from tierline.features.model import (
     CALIBRATED,
     EFFORTS,
+    MICRO,
+    MICRO_MODEL,
     SAMPLE_TEMPERATURE,
     SERVICE_TIERS,
     Confidence,
     Feature,
     ModelRef,
+    Signal,
     Tier,
 )
 from tierline.features.parse_checks import Placed, read_examples
@@ -49,6 +52,10 @@ _TIER_OPTIONAL = (
     "reask",
     "confidence",
     "prices",
+)
+_PROMPTED = (
+    *("temperature", "reasoning_effort", "service_tier", "instructions", "examples"),
+    *("steps", "join_steps", "reask", "prices"),
 )
 _PRICE_REQUIRED = ("input_usd_per_mtok", "output_usd_per_mtok")
 _PRICE_OPTIONAL = (
@@ -111,6 +118,9 @@ def _read_tier(
     confidence = None
     if "confidence" in item:
         confidence = read_confidence(reading, item["confidence"], (*path, "confidence"))
+    if any(model.provider == MICRO for model in models):
+        refuse_on_micro(reading, item, path, models)
+        confidence = Confidence("micro", None)
     max_tokens = reading.integer(
         item.get("max_tokens", DEFAULT_MAX_TOKENS), (*path, "max_tokens"), 1, MAX_TOKENS
     )
@@ -182,7 +192,10 @@ def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | N
     item = reading.mapping(value, path, known, ("signal", "threshold"))
     if "signal" not in item or "threshold" not in item:
         return None
-    signal = reading.choice(item["signal"], (*path, "signal"), ("label_logprob", "agreement"))
+    signals: tuple[Signal, ...] = ("label_logprob", "agreement")
+    if item["signal"] == "micro" and path[0] == "tiers":
+        return Confidence("micro", None)  # refused elsewhere, where the tier is not of that kind
+    signal = reading.choice(item["signal"], (*path, "signal"), signals)
     threshold = None
     if item["threshold"] != CALIBRATED:
         threshold = _threshold(reading, item["threshold"], (*path, "threshold"))
@@ -294,6 +307,45 @@ def refuse_unscorable(
             )
         elif (fault := indistinct(labels)) is not None:
             reading.problem((*path, "signal"), fault)
+
+
+def refuse_on_micro(
+    reading: Reading, item: Mapping[str, JSON], path: Path, models: tuple[ModelRef, ...]
+) -> None:
+    """A micro tier is one classifier, which reads no prompt, and is always calibrated."""
+    if len(models) > 1:
+        reading.problem((*path, "models"), "a micro tier has one model")
+    if models[0].model != MICRO_MODEL:
+        reading.problem((*path, "models", 0), f"there is one such model: {MICRO}:{MICRO_MODEL}")
+    for key in _PROMPTED:
+        if item.get(key):
+            reading.problem(
+                (*path, key), f"a micro tier reads no prompt and calls no model: leave {key} out"
+            )
+    confidence = item.get("confidence")
+    if isinstance(confidence, dict) and confidence != {"signal": "micro", "threshold": CALIBRATED}:
+        reading.problem(
+            (*path, "confidence"),
+            "a micro tier serves what its calibration found to be sure enough: leave it out",
+        )
+
+
+def refuse_misplaced_micro(reading: Reading, feature: Feature) -> None:
+    """A micro tier comes first and picks one of a closed set of labels."""
+    for index, tier in enumerate(feature.tiers):
+        path: Path = ("tiers", index)
+        if not tier.is_micro:
+            if tier.confidence is not None and tier.confidence.signal == "micro":
+                reading.problem((*path, "confidence", "signal"), "is for a micro tier")
+            continue
+        if index > 0:
+            reading.problem(path, "a micro tier comes before every other")
+        if feature.output_schema and closed_set(feature.output_schema) is None:
+            reading.problem(
+                (*path, "models"),
+                "a micro tier needs a closed set as output: a string enum, or an object whose one "
+                "required property is a string enum",
+            )
 
 
 def refuse_uncalibratable(reading: Reading, feature: Feature) -> None:

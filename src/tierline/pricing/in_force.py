@@ -18,6 +18,8 @@ _PLAIN = frozenset(
 )  # what providers call a call of no service tier
 
 
+_OWN_MACHINE = frozenset({"local", "micro"})
+
 VERTEX = "aiplatform.googleapis.com"
 
 
@@ -79,7 +81,7 @@ def price_of(
             if price is not None:
                 return price
             break
-    if ref.provider == "local":
+    if ref.provider in _OWN_MACHINE:
         return FREE
     if not at_sellers(ref.provider):
         return None

@@ -12,6 +12,7 @@ from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
 from tierline.providers.gemini import Gemini
 from tierline.providers.local import Local
+from tierline.providers.micro import Micro
 from tierline.providers.mistral import Mistral
 from tierline.providers.ollama import Ollama
 from tierline.providers.openai import OpenAI
@@ -26,6 +27,7 @@ PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "gemini": Gemini,
     "llamacpp": llama_cpp,
     "local": Local,
+    "micro": Micro,
     "mistral": Mistral,
     "ollama": Ollama,
     "openai": OpenAI,

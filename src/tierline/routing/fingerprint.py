@@ -37,6 +37,20 @@ def recipe(feature: Feature, tier: Tier) -> str:
     return _digest(canonical_json(parts))
 
 
+def task(feature: Feature) -> str:
+    """SHA-256, in hex, of what the feature's labels mean: what a micro model is trained for."""
+    return _digest(
+        canonical_json(
+            {
+                "feature": feature.name,
+                "instructions": feature.instructions,
+                "output": dict(feature.output_schema),
+                "comparison": feature.compared_by.to_dict(),
+            }
+        )
+    )
+
+
 class Recipes:
     """Recipes that were worked out already: a worker needs one for each job. Safe among threads."""
 

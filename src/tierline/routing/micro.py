@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from tierline.routing.calibration import Scored
 from tierline.routing.combination import CannotLearn, Combination, Term, fit
+from tierline.routing.novelty import NEAREST, least_of
 from tierline.vectors import Vectors
 
 PENALTY = 20.0  # inverse strength, for unit vectors of a sentence model; by cross-validation
-NEAREST = 5  # neighbours whose likeness counts
 FOLDS = 5  # over texts, for answers that the head was not fitted on
 GROUPS = 7  # of labels, each withheld once
 FEWEST_A_LABEL = 2
+MOST_EXAMPLES = 4_000  # that a head keeps to look for neighbours among: 0.8 kB each
 
 _OWN_WORD = Combination(3.0, {"log_probability": Term(mean=0.0, scale=0.1, weight=1.0)})
 
@@ -29,11 +30,12 @@ class Answer:
     label: str
     score: float  # 0..1
     signals: Mapping[str, float]
+    novel: bool  # its text is unlike those that were learned from: nothing is known of such
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear classifier and the texts that it was fitted on, as vectors."""
+    """A linear classifier and texts that it was fitted on, as vectors."""
 
     labels: tuple[str, ...]
     weights: Vectors  # a row a label
@@ -75,14 +77,19 @@ class Micro:
 
     head: Head
     trust: Combination
+    least_likeness: float | None = None  # to its examples, below which a text is novel; None: any
 
     def answer(self, vectors: Vectors) -> list[Answer]:
         """One answer a vector, in order."""
         labels, signals = self.head.look(vectors)
         return [
-            Answer(label, self.trust.score(seen), seen)
+            Answer(label, self.trust.score(seen), seen, self.novel(seen))
             for label, seen in zip(labels, signals, strict=True)
         ]
+
+    def novel(self, seen: Mapping[str, float]) -> bool:
+        """Whether a text of these signals is unlike what was learned from."""
+        return self.least_likeness is not None and seen["likeness"] < self.least_likeness
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class Trained:
     """A micro tier, and what it said to its own texts when it was not fitted on them."""
 
     micro: Micro
-    planned: tuple[Scored, ...]  # to plan a calibration on
+    planned: tuple[Scored, ...]  # to plan a calibration on; those that were not novel to it
 
 
 def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> Trained:
@@ -99,26 +106,29 @@ def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> 
     `withhold` False learns trust without strangers: a little more is served, and strangers more
     often with it.
     """
-    known = sorted(set(labels))
-    fewest = min((sum(one == label for one in labels), label) for label in known)
-    if len(known) < 2 or fewest[0] < FEWEST_A_LABEL:
+    names = sorted(set(labels))
+    fewest = min((sum(one == label for one in labels), label) for label in names)
+    if len(names) < 2 or fewest[0] < FEWEST_A_LABEL:
         raise CannotLearn(
             f"a micro tier needs two labels, each with {FEWEST_A_LABEL} texts; "
             f"{fewest[1]!r} has {fewest[0]}"
         )
     signals: list[dict[str, float]] = []
     right: list[bool] = []
-    for fitted, asked in [*_by_text(len(labels)), *(_by_label(labels, known) if withhold else ())]:
+    for fitted, asked in [*_by_text(len(labels)), *(_by_label(labels, names) if withhold else ())]:
         head = _head(vectors[fitted], [labels[index] for index in fitted])
         said, seen = head.look(vectors[asked])
         signals += seen
         right += [labels[index] == answer for index, answer in zip(asked, said, strict=True)]
     # Where nothing went wrong there is nothing to learn trust from but the head's own word.
     trust = fit(signals, right) if len(set(right)) == 2 else _OWN_WORD
-    micro = Micro(_head(vectors, labels), trust)
+    known = signals[: len(labels)]  # of heads that were fitted on other texts than these
+    least = least_of([seen["likeness"] for seen in known])
+    micro = Micro(_head(vectors, labels), trust, least)
     planned = tuple(
         Scored(micro.trust.score(seen), not good)
-        for seen, good in zip(signals[: len(labels)], right[: len(labels)], strict=True)
+        for seen, good in zip(known, right[: len(labels)], strict=True)
+        if not micro.novel(seen)
     )
     return Trained(micro, planned)
 
@@ -133,7 +143,8 @@ def strangers(
     """What the trust in `micro` makes of texts whose label its head was not fitted on.
 
     Each group of labels is withheld in turn from a head fitted on `vectors`, and `asked` of that
-    group are put to it. All of its answers are wrong; how sure it is of them is what counts.
+    group are put to it. All of its answers are wrong; how sure it is of them is what counts. A text
+    that is novel to it is not answered, and counts as one that it is not sure of at all.
     """
     known = sorted(set(labels))
     groups = _groups(known)
@@ -149,7 +160,9 @@ def strangers(
             continue
         head = _head(vectors[fitted], [labels[index] for index in fitted])
         _, seen = head.look(asked[strange])
-        found += [Scored(micro.trust.score(one), wrong=True) for one in seen]
+        found += [
+            Scored(0.0 if micro.novel(one) else micro.trust.score(one), wrong=True) for one in seen
+        ]
     return found
 
 
@@ -178,12 +191,14 @@ def _head(vectors: Vectors, labels: Sequence[str]) -> Head:
     weights, biases = model.coef_, model.intercept_
     if len(known) == 2:  # scikit-learn keeps one row for two classes
         weights, biases = np.vstack([-weights, weights]) / 2, np.hstack([-biases, biases]) / 2
+    step = max(1.0, len(numbers) / MOST_EXAMPLES)
+    kept = [int(place * step) for place in range(min(len(numbers), MOST_EXAMPLES))]
     return Head(
         tuple(known),
         weights.astype(np.float32),
         biases.astype(np.float32),
-        vectors,
-        tuple(numbers),
+        vectors[kept],
+        tuple(numbers[place] for place in kept),
     )
 
 

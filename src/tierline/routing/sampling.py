@@ -32,3 +32,25 @@ def equally_drawn(rows: Sequence[Row]) -> list[Row]:
         ]
         found = max(found, kept, key=len)
     return found
+
+
+def representative(rows: Sequence[Row]) -> set[object]:
+    """The `job_id` of the rows that stand for all traffic, with one probability for each.
+
+    Each row: `job_id`, `inclusion` (null: nobody drew it), `failed` and `feature_version_id`. What
+    failed a check of the first tier is always labelled: it counts as if drawn at the probability
+    of the others of its version, and not at all where none of those was drawn.
+    """
+    drawn = [row for row in rows if row["inclusion"] is not None]
+    at_least: dict[object, float] = {}
+    for row in drawn:
+        version = row["feature_version_id"]
+        at_least[version] = min(at_least.get(version, 1.0), row["inclusion"])
+    failed = [
+        {"job_id": row["job_id"], "inclusion": at_least[row["feature_version_id"]]}
+        for row in rows
+        if row["failed"]
+        and row["feature_version_id"] in at_least
+        and drawn_at(row["job_id"]) < at_least[row["feature_version_id"]]
+    ]
+    return {row["job_id"] for row in equally_drawn([*drawn, *failed])}

@@ -46,6 +46,7 @@ class Answered:
     confidence: float | None = None  # 0 to 1, where the feature asks for it
     signals: Mapping[str, float] = field(default_factory=dict)  # of a confidence that is calibrated
     failed_step: str | None = None  # the text and verdict are this step's, not the answer's
+    novel: bool = False  # no promise is about such an input: the answer is no outcome
 
 
 class Answering:
@@ -277,5 +278,9 @@ def _sure_enough(answered: Answered, wanted: Confidence) -> Answered:
     ):
         return answered
     reason = f"{wanted.signal} is {confidence:.3f}, under the threshold of {wanted.threshold:g}"
-    doubted = replace(judgement, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,))
-    return replace(answered, judgement=doubted)
+    return replace(answered, judgement=doubted(judgement, reason))
+
+
+def doubted(judgement: Judgement, reason: str) -> Judgement:
+    """The judgement of an answer that held every check and is not sure enough."""
+    return replace(judgement, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,))

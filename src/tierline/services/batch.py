@@ -132,7 +132,8 @@ def take_part(
             _refuse_closed(status)
             _refuse_full(connection, account_id, len(good), most_queued)
             for (tier, index), rows in placed.items():
-                where = Lane(account_id, version_id, tier, index, lane(index, backfill=True))
+                queue = lane(feature.place(index), backfill=True)
+                where = Lane(account_id, version_id, tier, index, queue)
                 batches.add_jobs(connection, batch_id, number, where, rows)
             batches.add_errors(connection, batch_id, number, bad)
             return TakenPart(part, replayed=False)

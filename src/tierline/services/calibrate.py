@@ -67,7 +67,7 @@ def calibrate(
     and nothing is used up: it says what there is. Raises NotFound, InvalidInput, NotEnoughData,
     Conflict.
     """
-    _need_libraries()
+    need_libraries()
     feature, tier = _calibrated_tier(connection, name, wanted.tier)
     made_by = recipe_of(connection, feature, tier)
     while compare_open(connection, made_by) == AT_ONCE:
@@ -77,7 +77,7 @@ def calibrate(
         group = _group(calibrations.counts(connection, made_by), wanted.models)
         attempt = 1 if group is None else group["attempts"] + 1
         rows = [] if group is None else _rows(connection, feature, made_by, group, wanted)
-        own_confidence = _share_of_risk(feature, wanted.confidence)
+        own_confidence = share_of_risk(feature, wanted.confidence)
         missing = _least(wanted.max_error, own_confidence, attempt) - len(rows)
         if dry_run:
             return {
@@ -119,7 +119,7 @@ def calibrate(
                 "confidence": wanted.confidence,
                 "first_seq": rows[0]["seq"],
                 "last_seq": rows[-1]["seq"],
-                **_columns(found),
+                **columns_of(found),
             },
         )
         if wanted.reference == "human":
@@ -166,7 +166,7 @@ def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JS
     feature = Feature.from_dict(version.document)
     now = {tier.name: recipe_of(connection, feature, tier) for tier in feature.allowed_tiers()}
     return [
-        calibration_json(row, _state(row, now.get(row["tier"])), watched(connection, row["id"]))
+        calibration_json(row, state_of(row, now.get(row["tier"])), watched(connection, row["id"]))
         for row in calibrations.list_calibrations(connection, name)
     ]
 
@@ -214,7 +214,8 @@ def calibration_json(row: Row, state: State, watched: tuple[int, int] = (0, 0)) 
     }
 
 
-def _need_libraries() -> None:
+def need_libraries() -> None:
+    """Raises ExtraMissing where a calibration cannot be worked out."""
     try:
         import scipy.special  # noqa: F401
         import sklearn.linear_model  # noqa: F401
@@ -256,7 +257,7 @@ def _calibrated_tiers(feature: Feature) -> list[Tier]:
     ]
 
 
-def _share_of_risk(feature: Feature, confidence: float) -> float:
+def share_of_risk(feature: Feature, confidence: float) -> float:
     """The confidence that each calibrated tier is tested at, so that all together keep it."""
     return 1.0 - (1.0 - confidence) / len(_calibrated_tiers(feature))
 
@@ -329,7 +330,8 @@ def _reference_models(rows: Sequence[Row]) -> list[str]:
     return sorted({row["reference_by"] for row in rows if row["reference_by"] is not None})
 
 
-def _columns(found: Promise) -> dict[str, Any]:
+def columns_of(found: Promise) -> dict[str, Any]:
+    """What its row keeps of a promise."""
     chosen = found.found.chosen
     seen = (
         dict.fromkeys(("threshold", "served", "errors", "bound"))
@@ -344,7 +346,8 @@ def _columns(found: Promise) -> dict[str, Any]:
     return {**seen, "samples": found.found.samples, "document": found.to_dict()}
 
 
-def _state(row: Row, made_by: str | None) -> State:
+def state_of(row: Row, made_by: str | None) -> State:
+    """What became of a calibration; `made_by`: its tier's recipe as it is now."""
     if row["withdrawn_at"] is not None:
         return "withdrawn"
     if row["recipe"] != made_by:

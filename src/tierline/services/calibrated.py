@@ -16,7 +16,7 @@ from tierline.recent import Recent
 from tierline.routing.combination import Combination
 from tierline.routing.fingerprint import Recipes, fingerprint, models_told
 from tierline.routing.sampling import drawn_at
-from tierline.services.answer import Answered
+from tierline.services.answer import Answered, doubted
 from tierline.services.recipes import recipe_of
 from tierline.storage import calibrations
 from tierline.storage.calibrations import Weighed
@@ -35,9 +35,14 @@ def weighs(feature: Feature, tier: Tier, answered: Answered) -> bool:
     calibrated = confidence is not None and confidence.calibrated
     if not calibrated and (feature.shadow is None or tier is not feature.allowed_tiers()[0]):
         return False
-    return answered.failed_step is None and answered.judgement.verdict in (
-        Verdict.PASSED,
-        Verdict.LOW_CONFIDENCE,
+    return (
+        answered.failed_step is None
+        and not answered.novel
+        and answered.judgement.verdict
+        in (
+            Verdict.PASSED,
+            Verdict.LOW_CONFIDENCE,
+        )
     )
 
 
@@ -114,7 +119,7 @@ class Calibrations:
         if held is None:
             weighed = replace(weighed, served=False)
             reason = "there is no calibration for this prompt, these checks and this model"
-            return _doubted(answered, reason), weighed
+            return replace(answered, judgement=doubted(judgement, reason)), weighed
         score = held.combination.score(signals)
         weighed = replace(
             weighed, calibration_id=held.id, score=score, served=score >= held.threshold
@@ -126,7 +131,7 @@ class Calibrations:
             f"the score is {score:.3f}, under the threshold {held.threshold:.3f} of calibration "
             f"{held.id}"
         )
-        return _doubted(answered, reason), weighed
+        return replace(answered, judgement=doubted(judgement, reason)), weighed
 
     def _recipe(self, feature: Feature, tier: Tier, keep_on: Callable[[], bool]) -> str:
         if tier is feature.allowed_tiers()[0]:
@@ -156,10 +161,3 @@ class Calibrations:
                 found = InForce(row["id"], combination, row["threshold"])
             known = self._known.keep(print_, (time.monotonic(), found))
         return known[1]
-
-
-def _doubted(answered: Answered, reason: str) -> Answered:
-    judgement = replace(
-        answered.judgement, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,)
-    )
-    return replace(answered, judgement=judgement)

@@ -96,6 +96,19 @@ class CallBook:
         """Calls that gave no answer and may have been billed, or surely were."""
         return sum(failure.served is not False for failure in self._failures)
 
+    def answered_here(self, model: str, latency_s: float) -> None:
+        """Note that the worker itself answered, as `model`: nothing was sent or is owed."""
+        asked = str(self._tier.models[0])
+        self._answerers.add(answerer(asked, model))
+        self._open = Settlement(
+            number=1,
+            purpose=self._taken.first_call.purpose,
+            model=asked,
+            latency_s=latency_s,
+            answered_model=model,
+            cost_usd=NOTHING,
+        )
+
     def complete(
         self,
         purpose: str,

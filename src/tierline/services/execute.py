@@ -34,6 +34,7 @@ from tierline.services.calibrated import Calibrations, weighs
 from tierline.services.calls import MOST_WAIT_S, CallBook
 from tierline.services.cascade import Cascade
 from tierline.services.embedding import Embedding
+from tierline.services.micro import Micros, NotTrained
 from tierline.services.plans import no_later_tier
 from tierline.services.recover import cancel_withdrawn
 from tierline.services.routers import Routers, routes
@@ -91,12 +92,14 @@ class Executor:
     _calibrations: Calibrations = field(init=False)
     embedding: Embedding = field(default_factory=Embedding)
     _routers: Routers = field(init=False)
+    _micros: Micros = field(init=False)
     _cascade: Cascade = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
         self._calibrations = Calibrations(self.pool)
         self._routers = Routers(self.pool, self.embedding)
+        self._micros = Micros(self.pool, self.embedding)
         self._cascade = Cascade(self.pool)
 
     def run(self, job_id: UUID) -> None:
@@ -186,7 +189,10 @@ class Executor:
             if doubted is not None and self._blocked(feature, taken) is None:
                 return doubted  # else the first tier is the only one to ask
         try:
-            answered = self._answering.answer(book, feature, tier, taken.input, prior)
+            if tier.is_micro:
+                answered = self._micros.answer(book, feature, taken.input, self._keep_on)
+            else:
+                answered = self._answering.answer(book, feature, tier, taken.input, prior)
             weighed = None
             if weighs(feature, tier, answered) and not taken.shadow:
                 answered, weighed = self._calibrations.weigh(
@@ -198,6 +204,8 @@ class Executor:
                     taken.job_id,
                     self._keep_on,
                 )
+        except NotTrained as error:
+            return self._untrained(feature, taken, str(error), started)
         except CallFailed as failure:
             wait_s = failure.retry_after_s
             if wait_s is None:
@@ -299,6 +307,19 @@ class Executor:
         latency_s = time.monotonic() - started
         ended = Ended(Verdict.TOO_COMPLEX, reason, latency_s, routing=routing)
         return CheckFailed(Verdict.TOO_COMPLEX, reason, understood=False), ended
+
+    def _untrained(
+        self, feature: Feature, taken: Claim, reason: str, started: float
+    ) -> tuple[Outcome, Ended]:
+        """How an attempt of a micro tier ends that has nothing to answer with."""
+        after = self._route(feature).after(taken.tier_index)
+        routing = None
+        if after is not None:
+            routing = {"policy": "micro", "choice": feature.tiers[after].name, "reason": reason}
+        verdict = Verdict.LOW_CONFIDENCE
+        ended = Ended(verdict, reason, time.monotonic() - started, routing=routing)
+        blocked = self._blocked(feature, taken)
+        return CheckFailed(verdict, reason, understood=False, blocked=blocked), ended
 
     def _feature(self, version_id: int) -> Feature:
         known = self._features.get(version_id)

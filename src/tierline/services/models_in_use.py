@@ -58,7 +58,7 @@ class ModelsInUse:
             for version_id in current_version_ids(connection):
                 feature = self._feature(connection, version_id)
                 for tier in feature.allowed_tiers():
-                    queue = lane(feature.tiers.index(tier), backfill=False)
+                    queue = lane(feature.place(feature.tiers.index(tier)), backfill=False)
                     self._by_pool.setdefault(queue, set()).add(str(tier.models[0]))
         return self._by_pool.get(pool, set())
 

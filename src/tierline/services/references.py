@@ -140,7 +140,7 @@ def _shadow(
         id=new_id(),
         tier=tier.name,
         tier_index=index,
-        queue=lane(index, backfill=True),
+        queue=lane(feature.place(index), backfill=True),
         decision={
             "policy": "shadow",
             "choice": tier.name,

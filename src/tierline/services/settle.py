@@ -9,8 +9,9 @@ import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tierline.features import Feature
+from tierline.features import Feature, Tier
 from tierline.jobs import JobState, Outcome, Route, Status, Transition, next_state
+from tierline.queues import lane
 from tierline.services.announce import announce
 from tierline.storage.claims import Claim, Ended, Settlement, Standing, finish, standing
 from tierline.storage.repeat import repeat
@@ -45,14 +46,23 @@ def settle(
     )
     while True:
         transition = next_state(_state(taken, assumed), outcome, route)
-        tier = feature.tiers[transition.job.tier_index].name
-        event = _event(transition) if assumed.hooked else None
+        after = transition.job
+        tier = feature.tiers[after.tier_index].name
+        queue = lane(
+            feature.place(after.tier_index),
+            backfill=taken.backfill,
+            quarantined=after.quarantined,
+        )
+        told = _event(transition, feature.tiers[taken.tier_index])
+        event = told if assumed.hooked else None
 
         def write(
             connection: Connection[Any],
             transition: Transition = transition,
             assumed: Standing = assumed,
             tier: str = tier,
+            queue: str = queue,
+            silent: bool = told is None,
             event: str | None = event,
         ) -> bool:
             # The statement alone is a transaction; only with deliveries beside it does it need one,
@@ -62,11 +72,12 @@ def settle(
                     connection,
                     taken,
                     tier=tier,
+                    queue=queue,
                     transition=transition,
                     assumed=assumed,
                     ended=ended,
                     settled=settled,
-                    announced=event is not None or _event(transition) is None,
+                    announced=event is not None or silent,
                 )
                 if applied and event is not None:
                     announce(connection, event, taken.job_id)
@@ -99,8 +110,12 @@ def _state(taken: Claim, assumed: Standing) -> JobState:
     )
 
 
-def _event(transition: Transition) -> str | None:
-    """The webhook event that a transition is, if it is one."""
+def _event(transition: Transition, tier: Tier) -> str | None:
+    """The webhook event that a transition is, if it is one: a micro tier's doubt costs its caller
+    no time, so that nobody is told of it.
+    """
     if transition.terminal:
         return f"job.{transition.job.status}"
-    return "job.escalated" if transition.escalation_reason is not None else None
+    if transition.escalation_reason is None or tier.is_micro:
+        return None
+    return "job.escalated"

@@ -366,7 +366,7 @@ def _new_job(
         version_id=current.id,
         tier=decision.choice,
         tier_index=decision.tier_index,
-        queue=lane(decision.tier_index, backfill=False),
+        queue=lane(feature.place(decision.tier_index), backfill=False),
         key=key,
         payload_hash=payload_hash,
         decision=decision.to_dict() if varies(feature) else None,

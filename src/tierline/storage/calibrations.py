@@ -78,6 +78,15 @@ def lock_recipe(connection: Connection[Any], recipe: str) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 3))", (recipe,))
 
 
+def count_of_recipe(connection: Connection[Any], recipe: str) -> int:
+    """How many calibrations of the recipe there are, whoever answered."""
+    row = connection.execute(
+        "SELECT count(*) FROM calibrations WHERE recipe = %s", (recipe,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def counts(connection: Connection[Any], recipe: str) -> list[dict[str, Any]]:
     """By fingerprint, the one with most new outcomes first: how many were drawn, how many of them
     no calibration has used, and how many calibrations there are.

@@ -16,7 +16,6 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from tierline.jobs import Status, Transition
-from tierline.queues import lane
 from tierline.storage.calibrations import Weighed, parameters_of
 from tierline.storage.deliveries import HOOKED_SQL
 from tierline.verdicts import CHECK_FAILURES, Verdict
@@ -352,6 +351,7 @@ def finish(
     taken: Claim,
     *,
     tier: str,
+    queue: str,
     transition: Transition,
     assumed: Standing,
     ended: Ended,
@@ -380,7 +380,7 @@ def finish(
             "status": after.status,
             "tier": tier,
             "tier_index": after.tier_index,
-            "queue": lane(after.tier_index, backfill=taken.backfill, quarantined=after.quarantined),
+            "queue": queue,
             "wait_s": transition.wait_s,
             "failures": after.failures,
             "losses": after.losses,

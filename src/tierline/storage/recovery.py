@@ -13,7 +13,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from tierline.jobs import JobState, Status, Transition
-from tierline.queues import lane
+from tierline.queues import QUARANTINE
 from tierline.verdicts import Verdict
 
 
@@ -26,13 +26,13 @@ class LockedJob:
     tier: str
     token: UUID | None
     attempt: int
-    backfill: bool
+    queue: str
     state: JobState
 
 
 LOCK = """
 SELECT id AS job_id, account_id, tier, claim_token AS token, attempts AS attempt,
-    batch_id IS NOT NULL OR shadow_of IS NOT NULL AS backfill, status, tier_index, failures, losses,
+    queue, status, tier_index, failures, losses,
     cancel_requested_at IS NOT NULL AS cancel_requested,
     coalesce(deadline_at <= clock_timestamp(), false) AS deadline_passed
 FROM jobs WHERE id = %s FOR UPDATE
@@ -80,7 +80,7 @@ def lock_job(connection: Connection[Any], job_id: UUID) -> LockedJob | None:
         tier=row["tier"],
         token=row["token"],
         attempt=row["attempt"],
-        backfill=row["backfill"],
+        queue=row["queue"],
         state=JobState(
             status=Status(row["status"]),
             tier_index=row["tier_index"],
@@ -102,9 +102,7 @@ def write_transition(
         {
             "job_id": locked.job_id,
             "status": after.status,
-            "queue": lane(
-                after.tier_index, backfill=locked.backfill, quarantined=after.quarantined
-            ),
+            "queue": QUARANTINE if after.quarantined else locked.queue,
             "wait_s": transition.wait_s,
             "failures": after.failures,
             "losses": after.losses,

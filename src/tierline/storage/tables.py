@@ -534,6 +534,23 @@ routers = Table(
     comment="append-only; the newest of a feature and recipe counts",
 )
 
+micro_models = Table(
+    "micro_models",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("feature", Text, nullable=False, index=True),
+    Column("recipe", Text, nullable=False, comment="of what its labels mean"),
+    Column("rows", Integer, nullable=False, comment="that it was trained on"),
+    Column("right_rows", Integer, nullable=False),
+    Column("data_sha256", Text, nullable=False, comment="of those rows"),
+    Column("quality", JSON, nullable=False, comment="cross-validated"),
+    Column("document", JSON, nullable=False, comment="labels, and how far to trust it"),
+    Column("vectors", LargeBinary, nullable=False, comment="weights and examples"),
+    _when("trained_at", required=True),
+    _when("withdrawn_at"),
+    comment="append-only; the newest of a feature and recipe counts",
+)
+
 feedback = Table(
     "feedback",
     metadata,

@@ -21,7 +21,7 @@ import api.routes
 from api.app import create_routes
 from api.metrics import Metrics
 from tests.support.api import Api
-from tests.support.rows import add_calibration, add_router
+from tests.support.rows import add_calibration, add_micro_model, add_router
 from tierline.services.accounts import create_key, revoke_key
 from tierline.settings import settings
 
@@ -77,6 +77,7 @@ ROUTER = {
     **{"rows": 100, "right_rows": 80, "data_sha256": "0" * 64, "quality": {}},
     "document": {"intercept": 1.0, "terms": {}},
 }
+MICRO_MODEL = {**ROUTER, "vectors": "UEsDBA=="}
 ONE, LIST, OWN, ALL = Whose.ONE, Whose.LIST, Whose.OWN, Whose.ALL
 
 ROWS: dict[tuple[str, str], Row] = {
@@ -94,6 +95,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/features/{name}/routers"): Row(ALL, READ),
     ("post", "/v1/features/{name}/routers"): Row(ALL, ADMIN, ROUTER),
     ("post", "/v1/features/{name}/routers/{router_id}/withdraw"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/labels"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/micro-models"): Row(ALL, READ),
+    ("post", "/v1/features/{name}/micro-models"): Row(ALL, ADMIN, MICRO_MODEL),
+    ("post", "/v1/features/{name}/micro-models/{model_id}/withdraw"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/report"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/outcomes"): Row(ALL, ADMIN),
     ("post", "/v1/feedback"): Row(ALL, SUBMIT, {"items": []}),
@@ -193,6 +198,7 @@ class Things:
             ).json()["id"],
             "number": lambda: 1,
             "router_id": lambda: add_router(self._rows, "echo"),
+            "model_id": lambda: add_micro_model(self._rows, "echo"),
             "budget_id": lambda: self._api.post(
                 "/v1/budgets", json={"account": "default", "period": "day", "limit_usd": "1000000"}
             ).json()["id"],

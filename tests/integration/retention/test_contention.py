@@ -93,6 +93,7 @@ def test_an_answer_that_comes_after_the_removal_is_dropped_and_its_cost_is_booke
                 connection,
                 by,
                 tier="slm",
+                queue="slm",
                 transition=next_state(
                     JobState(Status.IN_PROGRESS, 0), Passed(), Route(tiers=(0, 1))
                 ),

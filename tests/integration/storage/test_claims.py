@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tierline.jobs import CheckFailed, JobState, Passed, Route, Status, next_state
+from tierline.queues import lane
 from tierline.storage import claims
 from tierline.storage.claims import Claim, Ended, Settlement, Standing
 from tierline.storage.engine import create_pool
@@ -80,6 +81,7 @@ def end(
             connection,
             taken,
             tier=two_tiers().tiers[transition.job.tier_index].name,
+            queue=lane(transition.job.tier_index, backfill=False),
             transition=transition,
             assumed=assumed,
             ended=ended,

@@ -1,9 +1,10 @@
 """Which outcomes a calibration may use together."""
 
+from typing import Any
 from uuid import UUID
 
 from tierline.ids import new_id
-from tierline.routing.sampling import drawn_at, equally_drawn
+from tierline.routing.sampling import drawn_at, equally_drawn, representative
 
 
 def row(inclusion: float, job_id: UUID) -> dict[str, object]:
@@ -38,3 +39,30 @@ def test_the_others_are_left_out_where_that_leaves_more() -> None:
 
 def test_of_nothing_there_is_nothing() -> None:
     assert equally_drawn([]) == []
+
+
+def labelled(count: int, **columns: Any) -> list[dict[str, Any]]:
+    return [
+        {"job_id": f"{columns}-{number}", "failed": False, "feature_version_id": 1} | columns
+        for number in range(count)
+    ]
+
+
+def test_what_nobody_drew_stands_for_nothing() -> None:
+    assert representative(labelled(50, inclusion=None)) == set()
+    assert representative(labelled(50, inclusion=None, failed=True)) == set()
+
+
+def test_what_failed_a_check_is_thinned_to_what_was_drawn_of_its_version() -> None:
+    tenth = [one for one in labelled(2_000, inclusion=0.1) if drawn_at(one["job_id"]) < 0.1]
+    failed = labelled(2_000, inclusion=None, failed=True)
+    others = labelled(500, inclusion=None, failed=True, feature_version_id=2)
+    found = representative([*tenth, *failed, *others])
+    assert found >= {one["job_id"] for one in tenth}
+    assert 0.05 < len(found & {one["job_id"] for one in failed}) / len(failed) < 0.15
+    assert not found & {one["job_id"] for one in others}
+
+
+def test_where_the_last_tier_answers_all_each_stands_for_itself() -> None:
+    rows = labelled(30, inclusion=1.0)
+    assert representative(rows) == {one["job_id"] for one in rows}
