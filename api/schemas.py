@@ -282,6 +282,12 @@ COMPONENTS: Mapping[str, Schema] = {
             "description": "that the score was learned from; empty: it is the one signal alone",
         },
         why_not_learned=_nullable("string"),
+        least_likeness=_nullable(
+            "number",
+            description="to inputs that it was made on, below which one is novel, and escalates;"
+            " null: that is not looked at",
+        ),
+        novel={"type": "integer", "description": "outcomes left out of its test for that"},
         tested={
             "type": "array",
             "description": "thresholds in the order tested",

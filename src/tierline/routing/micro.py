@@ -6,6 +6,7 @@ from it in turn: a head always names one of its labels, however strange the text
 examples of strangeness can teach it to doubt (leave-out classes as outliers, Vyas et al. 2018).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from tierline.vectors import Vectors
 PENALTY = 20.0  # inverse strength, for unit vectors of a sentence model; by cross-validation
 FOLDS = 5  # over texts, for answers that the head was not fitted on
 GROUPS = 7  # of labels, each withheld once
+CONFUSABLE = 0.5  # of the withheld labels, which stand for kinds that were never seen
 FEWEST_A_LABEL = 2
 MOST_EXAMPLES = 4_000  # that a head keeps to look for neighbours among: 0.8 kB each
 
@@ -145,10 +147,14 @@ def strangers(
     Each group of labels is withheld in turn from a head fitted on `vectors`, and `asked` of that
     group are put to it. All of its answers are wrong; how sure it is of them is what counts. A text
     that is novel to it is not answered, and counts as one that it is not sure of at all.
+
+    A kind that comes one day may be more like the known ones than most of them are like each other,
+    and the kinds that come are few: of the labels, CONFUSABLE of them are taken, those of whose
+    texts it is surest when it should not be.
     """
     known = sorted(set(labels))
     groups = _groups(known)
-    found: list[Scored] = []
+    found: dict[str, list[Scored]] = {}
     for group in range(groups):
         fitted = [i for i, label in enumerate(labels) if known.index(label) % groups != group]
         strange = [
@@ -160,10 +166,14 @@ def strangers(
             continue
         head = _head(vectors[fitted], [labels[index] for index in fitted])
         _, seen = head.look(asked[strange])
-        found += [
-            Scored(0.0 if micro.novel(one) else micro.trust.score(one), wrong=True) for one in seen
-        ]
-    return found
+        for index, one in zip(strange, seen, strict=True):
+            score = 0.0 if micro.novel(one) else micro.trust.score(one)
+            found.setdefault(asked_labels[index], []).append(Scored(score, wrong=True))
+    surest = sorted(
+        found, key=lambda label: -sum(one.score for one in found[label]) / len(found[label])
+    )
+    taken = surest[: math.ceil(len(surest) * CONFUSABLE)]
+    return [one for label in taken for one in found[label]]
 
 
 def mixed(known: Sequence[Scored], strange: Sequence[Scored], share: float) -> list[Scored]:

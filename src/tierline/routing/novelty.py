@@ -6,7 +6,7 @@ all of them lie from each other is not like them, and is not served by it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tierline.vectors import Vectors
 
@@ -48,11 +48,30 @@ class Known:
 
 
 def known_from(vectors: Vectors) -> Known | None:
-    """From what is known: some are kept, and how near the others lie to those says what is far.
-    None where there are too few for both.
+    """From what is known: how near each lies to the others says what is far. None where there are
+    too few to say.
     """
-    examples = vectors[: min(len(vectors) // 2, MOST_EXAMPLES)]
-    if not len(examples):
+    examples = vectors[:MOST_EXAMPLES]
+    if len(examples) < FEWEST:
         return None
-    least = least_of(likeness(vectors[len(examples) :], examples))
+    import numpy as np
+
+    cosines = examples @ examples.T
+    np.fill_diagonal(cosines, -1.0)  # nobody is like others for being like itself
+    least = least_of(np.sort(cosines, axis=1)[:, -NEAREST:].mean(axis=1))
     return None if least is None else Known(examples, least)
+
+
+def packed(vectors: Vectors) -> bytes:
+    """Unit vectors as they are kept: half floats, one after the other."""
+    import numpy as np
+
+    return vectors.astype(np.float16).tobytes()
+
+
+def unpacked(kept: bytes, dimensions: int) -> Vectors:
+    """What `packed` gave, a row each."""
+    import numpy as np
+
+    found = np.frombuffer(kept, dtype=np.float16).reshape(-1, dimensions).astype(np.float32)
+    return cast(Vectors, found)

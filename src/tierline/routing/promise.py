@@ -7,6 +7,7 @@ part, and tested on the other, so that nothing is tested on what it was made fro
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tierline.json_text import JSON
 from tierline.routing.calibration import (
@@ -18,6 +19,7 @@ from tierline.routing.calibration import (
 )
 from tierline.routing.combination import CannotLearn, Combination, Signals, Term, fit
 from tierline.routing.decide import share_of
+from tierline.routing.novelty import Known, known_from
 
 FIT_SHARE = 0.4
 """Of the outcomes, what the scores are fitted on: a handful of coefficients need fewer than the
@@ -32,6 +34,7 @@ class Outcome:
     signals: Signals
     wrong: bool
     label: str | None = None  # what it said, where answers are of a closed set
+    vector: Any = None  # its input's embedding; None: there is none
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Promise:
     tested_at: float  # the confidence of the test, which earlier attempts left
     found: Calibrated
     by_label: Mapping[str, OfLabel]
+    known: Known | None = None  # whose likes it is about; None: it is about any input
+    novel: int = 0  # outcomes that were left out of its test, since it is not about them
 
     def to_dict(self) -> dict[str, JSON]:
         """What is kept of it beside the columns of its row."""
@@ -63,6 +68,8 @@ class Promise:
             "why_not": self.why_not,
             "fitted": self.fitted,
             "tested_at": self.tested_at,
+            "least_likeness": None if self.known is None else self.known.least,
+            "novel": self.novel,
             "tested": [vars(one) for one in self.found.tested],
             "by_label": {name: vars(one) for name, one in self.by_label.items()},
         }
@@ -78,10 +85,16 @@ def promise(
     """The cheapest threshold at which at most `max_error` of what is served is wrong.
 
     `signal` is the one that ranks answers where too little is known to learn more; `attempt` counts
-    the calibrations of this promise. Raises ValueError for a bad rate.
+    the calibrations of this promise. Where each outcome has its input's embedding, the promise is
+    about inputs like those that the scores were made from, and the others are left out of its test.
+    Raises ValueError for a bad rate.
     """
     made_from = [one for one in outcomes if _fits(one)]
     tested = [one for one in outcomes if not _fits(one)]
+    known = _known(made_from) if all(one.vector is not None for one in outcomes) else None
+    count = len(tested)
+    if known is not None:
+        tested = _alike(known, tested)
     combination, why_not = _score(made_from, signal)
     planned = _scored(combination, made_from)
     tested_at = confidence_of_attempt(attempt, confidence)
@@ -100,7 +113,26 @@ def promise(
         tested_at,
         found,
         _by_label(combination, tested, found),
+        known,
+        count - len(tested),
     )
+
+
+def _known(outcomes: Sequence[Outcome]) -> Known | None:
+    if not outcomes:
+        return None
+    import numpy as np
+
+    return known_from(np.stack([one.vector for one in outcomes]))
+
+
+def _alike(known: Known, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    if not outcomes:
+        return []
+    import numpy as np
+
+    likenesses = known.likeness(np.stack([one.vector for one in outcomes]))
+    return [one for one, like in zip(outcomes, likenesses, strict=True) if like >= known.least]
 
 
 def alone(signal: str) -> Combination:

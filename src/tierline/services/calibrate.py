@@ -12,12 +12,14 @@ from typing import Any, Literal
 from psycopg import Connection
 
 from tierline.checks.labels import closed_set
+from tierline.embeddings import DIMENSIONS
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature, Tier
 from tierline.json_text import JSON
 from tierline.routing.bounds import samples_needed
 from tierline.routing.calibration import confidence_of_attempt
 from tierline.routing.decide import share_of
+from tierline.routing.novelty import packed, unpacked
 from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
 from tierline.routing.sampling import equally_drawn
 from tierline.services.recipes import recipe_of
@@ -29,6 +31,10 @@ from tierline.views import when
 
 State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_another_version"]
 Row = Mapping[str, Any]
+
+EMBEDDED_SHARE = 0.9
+"""Of the outcomes, how many have to have an embedding, so that a promise is made with the novelty
+check: they lack one where a worker could make none."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,9 @@ def calibrate(
             raise NotEnoughData(name, len(rows), max(1, missing))
         confidence = feature.confidence_of(tier)
         assert confidence is not None, "the tier was chosen for it"
+        outcomes = _outcomes(feature, rows)
         found = promise(
-            _outcomes(feature, rows),
+            outcomes,
             confidence.signal,
             wanted.max_error,
             own_confidence,
@@ -204,6 +211,8 @@ def calibration_json(row: Row, state: State, watched: tuple[int, int] = (0, 0)) 
         "fitted": document["fitted"],
         "signals": sorted(document["combination"]["terms"]) if document["learned"] else [],
         "why_not_learned": document["why_not"],
+        "least_likeness": document.get("least_likeness"),
+        "novel": document.get("novel", 0),
         "tested": document["tested"],
         "by_label": [{"label": name, **seen} for name, seen in document["by_label"].items()],
         "shadow_samples": watched[0],
@@ -314,15 +323,21 @@ def _wrong(feature: Feature, row: Row) -> bool | None:
 
 
 def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
+    """With their inputs' embeddings, if nearly all have one; those that have none are then left
+    out.
+    """
     labels = closed_set(feature.output_schema)
+    embedded = [row for row in rows if row["vector"] is not None]
+    novelty = len(embedded) >= EMBEDDED_SHARE * len(rows)
     return [
         Outcome(
             key=str(row["job_id"]),
             signals=row["signals"],
             wrong=row["differs"],
             label=None if labels is None or row["output"] is None else labels.unwrap(row["output"]),
+            vector=unpacked(row["vector"], DIMENSIONS)[0] if novelty else None,
         )
-        for row in rows
+        for row in (embedded if novelty else rows)
     ]
 
 
@@ -343,7 +358,12 @@ def columns_of(found: Promise) -> dict[str, Any]:
             "bound": chosen.bound,
         }
     )
-    return {**seen, "samples": found.found.samples, "document": found.to_dict()}
+    return {
+        **seen,
+        "samples": found.found.samples,
+        "document": found.to_dict(),
+        "vectors": None if found.known is None else packed(found.known.examples),
+    }
 
 
 def state_of(row: Row, made_by: str | None) -> State:

@@ -2,26 +2,33 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.checks.signals import signals_of
+from tierline.embeddings import DIMENSIONS
 from tierline.features import Feature, Tier
 from tierline.json_text import JSON, canonical_json
+from tierline.prompts import input_text
 from tierline.recent import Recent
 from tierline.routing.combination import Combination
 from tierline.routing.fingerprint import Recipes, fingerprint, models_told
+from tierline.routing.novelty import Known, packed, unpacked
 from tierline.routing.sampling import drawn_at
 from tierline.services.answer import Answered, doubted
+from tierline.services.embedding import Embedding
 from tierline.services.recipes import recipe_of
 from tierline.storage import calibrations
 from tierline.storage.calibrations import Weighed
 from tierline.storage.repeat import repeat
 from tierline.verdicts import Verdict
+
+log = structlog.get_logger(__name__)
 
 LOOK_S = 5.0  # how long a calibration that is new, or withdrawn, may not be known yet
 MOST_KEPT = 500
@@ -53,6 +60,8 @@ class InForce:
     id: int
     combination: Combination
     threshold: float
+    least_likeness: float | None  # of an input that it is about; None: it is about any
+    known: Known | None  # … to these; None: it is about any, or that cannot be told here
 
 
 @dataclass
@@ -60,6 +69,7 @@ class Calibrations:
     """What this process knows of them. May be shared by threads."""
 
     pool: ConnectionPool[Any]
+    embedding: Embedding
     _known: Recent[str, tuple[float, InForce | None]] = field(
         default_factory=lambda: Recent(MOST_KEPT)
     )
@@ -77,14 +87,15 @@ class Calibrations:
         answerers: frozenset[str],
         job_id: UUID,
         keep_on: Callable[[], bool],
-    ) -> tuple[Answered, Weighed]:
+    ) -> tuple[Answered, Weighed | None]:
         """The answer with what its calibration makes of it, and what is kept of that.
 
         A confidence that is calibrated doubts the answer where no calibration is in force: what
         nothing is known about is not served. Where the last tier comes next, every such answer then
         has a reference, that one's; otherwise as many are drawn for one as the feature shadows,
-        served or not, so that what has a reference stands for all. Raises GaveUp when the database
-        stayed away.
+        served or not, so that what has a reference stands for all. Nothing is kept, and nothing
+        served, of an input that is unlike those that the calibration was made on: it promises
+        nothing of such. Raises GaveUp when the database stayed away.
         """
         confidence = feature.confidence_of(tier)
         calibrated = confidence is not None and confidence.calibrated
@@ -103,6 +114,14 @@ class Calibrations:
             and feature.next_tier(tier.name) is feature.allowed_tiers()[-1]
         ):
             inclusion = 1.0
+        drawn = drawn_at(job_id) < inclusion
+        vector = None
+        if calibrated and not tier.is_micro and (drawn or held is not None):
+            vector = self.embedding.of(input_text(input))
+        if held is not None and held.least_likeness is not None:
+            reason = _unlike(held, vector)
+            if reason is not None:
+                return replace(answered, judgement=doubted(judgement, reason), novel=True), None
         weighed = Weighed(
             feature=feature.name,
             recipe=made_by,
@@ -111,7 +130,8 @@ class Calibrations:
             signals=signals,
             served=judgement.verdict is Verdict.PASSED,
             inclusion=inclusion,
-            drawn=drawn_at(job_id) < inclusion,
+            drawn=drawn,
+            vector=packed(vector) if drawn and vector is not None else None,
             input_digest=hashlib.sha256(canonical_json(input).encode()).digest(),
         )
         if not calibrated:
@@ -150,14 +170,43 @@ class Calibrations:
     def _in_force(self, print_: str, keep_on: Callable[[], bool]) -> InForce | None:
         known = self._known.get(print_)
         if known is None or time.monotonic() - known[0] > LOOK_S:
+            before = None if known is None else known[1]
             row = repeat(
                 self.pool,
-                lambda connection: calibrations.in_force(connection, print_),
+                lambda connection: calibrations.in_force(
+                    connection, print_, None if before is None else before.id
+                ),
                 keep_on=keep_on,
             )
-            found = None
-            if row is not None:
-                combination = Combination.from_dict(row["combination"])
-                found = InForce(row["id"], combination, row["threshold"])
+            found = None if row is None else _in_force(row, before)
             known = self._known.keep(print_, (time.monotonic(), found))
         return known[1]
+
+
+def _in_force(row: Mapping[str, Any], before: InForce | None) -> InForce:
+    if before is not None and before.id == row["id"]:
+        return before
+    known, least = None, row["least_likeness"]
+    if least is not None:
+        try:
+            known = Known(unpacked(row["vectors"], DIMENSIONS), least)
+        except ImportError:
+            log.warning("novelty_not_told", calibration=row["id"])
+    combination = Combination.from_dict(row["combination"])
+    return InForce(row["id"], combination, row["threshold"], least, known)
+
+
+def _unlike(held: InForce, vector: Any) -> str | None:
+    """Why a calibration promises nothing of an input; None: it does."""
+    if held.known is None or vector is None:
+        return (
+            f"whether calibration {held.id} is about such an input cannot be told here: "
+            "'make setup' brings what makes embeddings"
+        )
+    (likeness,) = held.known.likeness(vector)
+    if likeness >= held.known.least:
+        return None
+    return (
+        f"its input is unlike those that calibration {held.id} was made on: a likeness of "
+        f"{likeness:.3f}, and {held.known.least:.3f} is the least"
+    )

@@ -97,7 +97,7 @@ class Executor:
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
-        self._calibrations = Calibrations(self.pool)
+        self._calibrations = Calibrations(self.pool, self.embedding)
         self._routers = Routers(self.pool, self.embedding)
         self._micros = Micros(self.pool, self.embedding)
         self._cascade = Cascade(self.pool)

@@ -37,19 +37,24 @@ class Weighed:
     input_digest: bytes
     calibration_id: int | None = None  # None: there was none, and it escalated
     score: float | None = None
+    vector: bytes | None = None  # its input's embedding, if it is drawn and can be made here
 
 
-def in_force(connection: Connection[Any], fingerprint: str) -> Mapping[str, Any] | None:
+def in_force(
+    connection: Connection[Any], fingerprint: str, known: int | None
+) -> Mapping[str, Any] | None:
     """What the newest calibration says; None when there is none, it is withdrawn, or it found that
-    nothing can be promised.
+    nothing can be promised. Its embeddings are not read again where it is the `known` one.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
             """
-            SELECT id, threshold, withdrawn_at, document -> 'combination' AS combination
+            SELECT id, threshold, withdrawn_at, document -> 'combination' AS combination,
+                document -> 'least_likeness' AS least_likeness,
+                CASE WHEN id IS DISTINCT FROM %s THEN vectors END AS vectors
             FROM calibrations WHERE fingerprint = %s ORDER BY id DESC LIMIT 1
             """,
-            (fingerprint,),
+            (known, fingerprint),
         ).fetchone()
     if row is None or row["threshold"] is None or row["withdrawn_at"] is not None:
         return None
@@ -121,7 +126,7 @@ def outcomes(
         return cursor.execute(
             """
             SELECT o.seq, o.job_id, o.signals, o.inclusion, o.served, o.differs, o.reference_by,
-                a.output
+                o.vector, a.output
             FROM outcomes o
             LEFT JOIN answers a ON a.job_id = o.job_id AND a.attempt = o.attempt
             WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
@@ -146,8 +151,8 @@ def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """
-            SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, own.output,
-                said.expected, said.expected IS NOT NULL AS has_expected, said.correct,
+            SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.vector,
+                own.output, said.expected, said.expected IS NOT NULL AS has_expected, said.correct,
                 later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
             FROM outcomes o
             JOIN jobs j ON j.id = o.job_id

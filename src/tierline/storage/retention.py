@@ -227,7 +227,8 @@ def remove(
             "UPDATE job_requests SET input = NULL WHERE job_id = ANY(%(ids)s)", asked
         )
         connection.execute(
-            "UPDATE outcomes SET input_digest = NULL WHERE job_id = ANY(%(ids)s)", asked
+            "UPDATE outcomes SET input_digest = NULL, vector = NULL WHERE job_id = ANY(%(ids)s)",
+            asked,
         )
     if not what.outputs:
         # What was said to a draft's models has the input in it.

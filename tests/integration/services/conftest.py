@@ -15,6 +15,7 @@ from tierline import providers
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.services.admission import Admission
+from tierline.services.embedding import Embedding
 from tierline.services.execute import Executor
 from tierline.settings import settings
 from tierline.storage.engine import create_pool
@@ -78,6 +79,13 @@ class WakeUps:
 
     def done(self, job_id: UUID) -> None:
         self.ended.append(job_id)
+
+
+class NoEmbedding(Embedding):
+    """That of a process without the extra `routing`: what these tests ask is not told by kinds."""
+
+    def of(self, text: str) -> None:
+        return None
 
 
 @dataclass
@@ -163,6 +171,7 @@ def bench(database_url: str, redis_url: str) -> Iterator[Bench]:
                 leases=NoLeases(),
                 wake_ups=wake_ups,
                 stopping=lambda: False,
+                embedding=NoEmbedding(),
             )
             numbers = iter(range(1, 10_000))
             yield Bench(pool, executor, server, account, wake_ups, numbers)

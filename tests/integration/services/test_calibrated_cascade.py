@@ -59,7 +59,7 @@ def fresh(bench: Bench) -> None:
 
 
 def look_again(bench: Bench) -> None:
-    bench.executor._calibrations = Calibrations(bench.pool)
+    bench.executor._calibrations = Calibrations(bench.pool, bench.executor.embedding)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.integration.services.conftest import Bench, NoEmbedding
 from tests.support.rows import add_account, add_feature
 from tierline.embeddings import Embedder
 from tierline.errors import Conflict, InvalidInput
@@ -19,6 +19,7 @@ from tierline.routing.micro_parts import to_parts
 from tierline.routing.micro_training import Lesson, learn
 from tierline.services.calibrate import NotEnoughData, calibrations_of
 from tierline.services.calibrated import Calibrations
+from tierline.services.embedding import Embedding
 from tierline.services.micro import Micros
 from tierline.services.micro_models import (
     Judged,
@@ -87,8 +88,10 @@ def by_text(body: dict[str, Any]) -> str:
 
 
 def look_again(bench: Bench) -> None:
+    if isinstance(bench.executor.embedding, NoEmbedding):
+        bench.executor.embedding = Embedding()
     bench.executor._micros = Micros(bench.pool, bench.executor.embedding)
-    bench.executor._calibrations = Calibrations(bench.pool)
+    bench.executor._calibrations = Calibrations(bench.pool, bench.executor.embedding)
 
 
 def applied(bench: Bench, more: str = SHADOWED, micro: str = TIER) -> tuple[int, Feature]:
