@@ -246,6 +246,7 @@ COMPONENTS: Mapping[str, Schema] = {
         missing={"type": "integer", "description": "more that are needed at the very least"},
         reference_models={"type": "array", "items": _TEXT},
         attempt={"type": "integer", "description": "the next calibration's, from 1"},
+        judge=_nullable("object", description="who says what differs; null: the comparison alone"),
     ),
     "Calibration": _object(
         id=_TEXT,
@@ -282,6 +283,10 @@ COMPONENTS: Mapping[str, Schema] = {
             "description": "that the score was learned from; empty: it is the one signal alone",
         },
         why_not_learned=_nullable("string"),
+        judge=_nullable(
+            "object",
+            description="whose word it goes by, and how often people found that wrong; null: none",
+        ),
         least_likeness=_nullable(
             "number",
             description="to inputs that it was made on, below which one is novel, and escalates;"
@@ -402,6 +407,9 @@ COMPONENTS: Mapping[str, Schema] = {
             served={"type": "integer", "description": "of those, by the first tier"},
             served_differ={"type": "integer", "description": "of those, from their reference"},
             escalated_differ=_INT,
+            judge=_nullable(
+                "object", description="who says what differs, and what share it misses; null: none"
+            ),
         ),
     ),
     "Outcome": _object(
@@ -419,7 +427,7 @@ COMPONENTS: Mapping[str, Schema] = {
     ),
     "OutcomePage": _list("Outcome"),
     "ToLabel": _list("OutcomeToLabel"),
-    "OutcomeToLabel": _object(job_id=_ID, input=_ANY),
+    "OutcomeToLabel": _object(("job_id", "input"), job_id=_ID, input=_ANY, answer=_ANY),
     "FeedbackCount": _object(
         kept={"type": "integer", "description": "0 after a dry run"}, checked=_INT
     ),

@@ -17,6 +17,7 @@ from celery import signals
 
 from tierline import lean_start, providers
 from tierline.services.execute import Executor
+from tierline.services.judge import Judges
 from tierline.services.recover import release
 from tierline.settings import settings
 from tierline.storage.engine import create_pool
@@ -47,6 +48,7 @@ class Worker:
             wake_ups=self.notifier,
             stopping=self._leaving.is_set,
         )
+        self.judges = Judges(self.pool, self.executor.admission)
 
     def start(self) -> None:
         self.pool.open()

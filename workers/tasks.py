@@ -54,4 +54,5 @@ def deliver_webhook(delivery_id: str) -> None:
 @_without_content
 def maintenance_sweep() -> None:
     """Clear away what has served its time."""
-    sweep(worker().pool)
+    here = worker()
+    sweep(here.pool, here.judges)

@@ -107,6 +107,7 @@ def _show_count(made: JSON) -> None:
             ("new outcomes", made["outcomes"]),
             ("missing", f"{made['missing']} at the very least" if made["missing"] else "none"),
             ("calibration", f"the {_ordinal(made['attempt'])} of these"),
+            *([("judge", _judged(made["judge"]))] if made["judge"] else ()),
         ]
     )
 
@@ -128,6 +129,8 @@ def show(made: JSON) -> None:
         line(f"The score was learned on {made['fitted']:,} others: {', '.join(made['signals'])}.")
     else:
         line(f"The score is the one signal alone: {made['why_not_learned']}.")
+    if made["judge"] is not None:
+        line(f"What differs is the word of {_judged(made['judge'])}.")
     line(
         "It holds for traffic like that of these outcomes, for this prompt and these models alone."
     )
@@ -143,9 +146,16 @@ def _promised(made: JSON) -> str:
     )
 
 
+def _judged(judge: JSON) -> str:
+    return (
+        f"{judge['model']}; of {judge['samples']:,} answers that it held to be the same, people "
+        f"found {judge['wrong']:,} wrong, so up to {judge['missed']:.1%} are"
+    )
+
+
 def _wrong(made: JSON) -> str:
     """What an error is: without people's labels it is a difference, and never called wrong."""
-    if made["reference"] == "human":
+    if made["reference"] == "human" or made["judge"] is not None:
         return "may be wrong"
     return f"may differ from {', '.join(made['reference_models']) or 'the later tier'}"
 

@@ -98,18 +98,25 @@ def sample(
     if as_json:
         print_json({"data": drawn, "next_cursor": None})
         return
-    rows = [(one["job_id"], json.dumps(one["input"], ensure_ascii=False), "") for one in drawn]
+    shown = any("answer" in one for one in drawn)
+    names = ("job_id", "input", *(("answer",) if shown else ()), "expected")
+    rows = [_to_label(one, shown=shown) for one in drawn]
     if out is None:
-        _write(sys.stdout, rows)
+        _write(sys.stdout, names, rows)
     else:
         with out.open("w", newline="", encoding="utf-8") as sink:
-            _write(sink, rows)
+            _write(sink, names, rows)
     note(f"{len(rows):,} outcomes drawn")
 
 
-def _write(sink: object, rows: list[tuple[str, str, str]]) -> None:
+def _to_label(one: JSON, *, shown: bool) -> tuple[str, ...]:
+    values = [one["input"], *([one.get("answer")] if shown else [])]
+    return (one["job_id"], *(json.dumps(value, ensure_ascii=False) for value in values), "")
+
+
+def _write(sink: object, names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     writer = csv.writer(sink, lineterminator="\n")  # type: ignore[arg-type]
-    writer.writerow(("job_id", "input", "expected"))
+    writer.writerow(names)
     writer.writerows(rows)
 
 

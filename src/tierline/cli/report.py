@@ -210,10 +210,25 @@ def _kept(made: JSON) -> str:
         from tierline.routing.bounds import interval
 
         low, high = interval(differ, served)
-        told += f"; 95%: {low:.1%}-{high:.1%}"
+        told += _told_interval(low, high, quality["judge"])
     except ImportError:
         pass
     return f"{told}), from {models}"
+
+
+def _told_interval(low: float, high: float, judge: JSON) -> str:
+    """A judge errs: what is known of that widens the interval; where nothing is, none is told."""
+    if judge is None:
+        return f"; 95%: {low:.1%}-{high:.1%}"
+    if judge["missed"] is None:
+        return f"; by the word of {judge['model']}, whose own error nobody measured yet"
+    from tierline.routing.judging import widened
+
+    most = widened(high, judge["missed"])
+    return (
+        f"; by the word of {judge['model']}, which misses up to {judge['missed']:.1%}: at most "
+        f"{most:.1%} are wrong"
+    )
 
 
 def _show_curve(found: "Replay", max_error: float, confidence: float, png: Path | None) -> None:

@@ -1,6 +1,7 @@
 """Whether an answer says the same as another: how a feature's answers are compared.
 
 Values are JSON; plain text is a text. Where a comparison does not apply, values compare exactly.
+What only a reader can tell is asked of a judge, a model: see services.judge.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import Literal, cast, get_args
 
 from tierline.json_text import JSON, canonical_json
 
-Kind = Literal["exact", "normalised", "numeric", "set", "fields"]
+Kind = Literal["exact", "normalised", "numeric", "set", "fields", "judge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 RELATIVE = 1e-6  # how far numbers may be apart, as a share of the larger, unless said
@@ -25,11 +26,13 @@ class Comparison:
     tolerance: float | None = None  # numeric: the largest difference; None: RELATIVE of the larger
     fields: Mapping[str, "Comparison"] = field(default_factory=dict)  # fields: each its own
     items: Kind = "exact"  # set: how its items compare
+    model: str | None = None  # judge: provider:model
+    instructions: str | None = None  # judge: what counts as the same; None: what any reader needs
 
     def same(self, one: JSON, other: JSON) -> bool:
-        """Whether both say the same."""
+        """Whether both say the same; of a judge, whether nobody needs to be asked for that."""
         match self.kind:
-            case "normalised":
+            case "normalised" | "judge":
                 return _equal(_normal(one), _normal(other))
             case "numeric":
                 return self._near(one, other)
@@ -75,6 +78,10 @@ class Comparison:
             found["fields"] = {name: how.to_dict() for name, how in self.fields.items()}
         if self.kind == "set":
             found["items"] = self.items
+        if self.kind == "judge":
+            found["model"] = self.model
+        if self.instructions is not None:
+            found["instructions"] = self.instructions
         return found
 
     @classmethod
@@ -85,6 +92,8 @@ class Comparison:
             data.get("tolerance"),
             {name: cls.from_dict(how) for name, how in data.get("fields", {}).items()},
             cast(Kind, data.get("items", "exact")),
+            data.get("model"),
+            data.get("instructions"),
         )
 
 

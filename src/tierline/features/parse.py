@@ -130,7 +130,7 @@ def _read(
             else None
         ),
         comparison=(
-            read_comparison(reading, top["comparison"], output_schema)
+            read_comparison(reading, top["comparison"], output_schema, known_providers)
             if "comparison" in top
             else None
         ),

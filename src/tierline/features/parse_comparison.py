@@ -1,27 +1,68 @@
 """Reading a feature file's key `comparison`: when two answers say the same."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from tierline.features.comparison import KINDS, Comparison, Kind
+from tierline.features.model import CLASS, MICRO, ModelRef
 from tierline.features.reading import Reading, near
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
 
 MOST_FIELDS = 100
-_SIMPLE: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind != "fields")
+MOST_INSTRUCTIONS = 5_000  # characters
+_SIMPLE: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in ("fields", "judge"))
 _ITEMS: tuple[Kind, ...] = ("exact", "normalised", "numeric")
 _KEYS = {
     "numeric": ("kind", "tolerance"),
     "set": ("kind", "items", "tolerance"),
     "fields": ("kind", "fields"),
+    "judge": ("kind", "model", "instructions"),
 }
 
 
 def read_comparison(
-    reading: Reading, value: JSON, output_schema: Mapping[str, JSON] | None
+    reading: Reading,
+    value: JSON,
+    output_schema: Mapping[str, JSON] | None,
+    known_providers: Collection[str] | None = None,
 ) -> Comparison:
     """One word, or a mapping with `kind`; problems are noted with their lines."""
-    return _read(reading, value, ("comparison",), KINDS, output_schema or {})
+    found = _read(reading, value, ("comparison",), KINDS, output_schema or {})
+    if found.kind != "judge":
+        return found
+    item = value if isinstance(value, dict) else {}
+    return replace(
+        found,
+        model=_judge_model(reading, item, known_providers),
+        instructions=(
+            reading.text(item["instructions"], ("comparison", "instructions"), MOST_INSTRUCTIONS)
+            if "instructions" in item
+            else None
+        ),
+    )
+
+
+def _judge_model(
+    reading: Reading, item: Mapping[str, JSON], known_providers: Collection[str] | None
+) -> str | None:
+    path: Path = ("comparison", "model")
+    if "model" not in item:
+        reading.problem(("comparison",), "a judge is a model: give it as model: provider:model")
+        return None
+    text = reading.text(item["model"], path, 200)
+    try:
+        ref = ModelRef.parse(text)
+    except ValueError as error:
+        if text:
+            reading.problem(path, str(error))
+        return None
+    if ref.provider in (CLASS, MICRO):
+        reading.problem(path, "a judge is one exact model that can be asked a prompt")
+    elif known_providers is not None and ref.provider not in known_providers:
+        hint = near(ref.provider, known_providers)
+        reading.problem(path, f"unknown provider {short(ref.provider)}{hint}")
+    return str(ref)
 
 
 def _read(

@@ -19,6 +19,7 @@ from tierline.json_text import JSON
 from tierline.routing.bounds import samples_needed
 from tierline.routing.calibration import confidence_of_attempt
 from tierline.routing.decide import share_of
+from tierline.routing.judging import Terms, Trusted, labels_needed, terms
 from tierline.routing.novelty import packed, unpacked
 from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
 from tierline.routing.sampling import equally_drawn
@@ -26,6 +27,7 @@ from tierline.services.recipes import recipe_of
 from tierline.services.references import AT_ONCE, compare_open
 from tierline.storage import calibrations
 from tierline.storage.features import stored_version
+from tierline.storage.judgements import people_said
 from tierline.storage.references import watched
 from tierline.views import when
 
@@ -84,7 +86,9 @@ def calibrate(
         attempt = 1 if group is None else group["attempts"] + 1
         rows = [] if group is None else _rows(connection, feature, made_by, group, wanted)
         own_confidence = share_of_risk(feature, wanted.confidence)
-        missing = _least(wanted.max_error, own_confidence, attempt) - len(rows)
+        judge = _judge(connection, feature, made_by, group, wanted)
+        shown = _shown(feature, judge, wanted.max_error, own_confidence, dry_run=dry_run)
+        missing = _least(shown.max_error, shown.confidence, attempt) - len(rows)
         if dry_run:
             return {
                 "feature": name,
@@ -95,6 +99,7 @@ def calibrate(
                 "missing": max(0, missing),
                 "reference_models": _reference_models(rows),
                 "attempt": attempt,
+                "judge": _judge_json(feature, judge, own_confidence),
             }
         if group is None or missing > 0:
             raise NotEnoughData(name, len(rows), max(1, missing))
@@ -104,8 +109,8 @@ def calibrate(
         found = promise(
             outcomes,
             confidence.signal,
-            wanted.max_error,
-            own_confidence,
+            shown.max_error,
+            shown.confidence,
             attempt,
         )
         if found.found.missing is not None:
@@ -126,7 +131,7 @@ def calibrate(
                 "confidence": wanted.confidence,
                 "first_seq": rows[0]["seq"],
                 "last_seq": rows[-1]["seq"],
-                **columns_of(found),
+                **columns_of(found, judge=_judge_json(feature, judge, own_confidence)),
             },
         )
         if wanted.reference == "human":
@@ -146,7 +151,8 @@ def draw_for_labels(
     account's jobs, or of all.
 
     Each answers for as many others as any does, so that a bound may use their labels. What the tier
-    said is not shown: it would lead whoever labels. Raises NotFound, Conflict, InvalidInput.
+    said is not shown, since it would lead whoever labels, but of free text, which nobody could
+    compare with theirs. Raises NotFound, Conflict, InvalidInput.
     """
     feature, tier = _calibrated_tier(connection, name, tier_name)
     made_by = recipe_of(connection, feature, tier)
@@ -162,7 +168,15 @@ def draw_for_labels(
         )
         rows.sort(key=lambda row: share_of("label", str(row["job_id"])))
         calibrations.ask_for_labels(connection, rows[:count])
-    return [{"job_id": str(row["job_id"]), "input": row["input"]} for row in rows[:count]]
+    judged = feature.compared_by.kind == "judge"
+    return [
+        {
+            "job_id": str(row["job_id"]),
+            "input": row["input"],
+            **({"answer": row["output"]} if judged else {}),
+        }
+        for row in rows[:count]
+    ]
 
 
 def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
@@ -211,6 +225,7 @@ def calibration_json(row: Row, state: State, watched: tuple[int, int] = (0, 0)) 
         "fitted": document["fitted"],
         "signals": sorted(document["combination"]["terms"]) if document["learned"] else [],
         "why_not_learned": document["why_not"],
+        "judge": document.get("judge"),
         "least_likeness": document.get("least_likeness"),
         "novel": document.get("novel", 0),
         "tested": document["tested"],
@@ -300,12 +315,7 @@ def _rows(
     rows: list[Row] = [
         row | {"differs": _wrong(feature, row), "reference_by": None} for row in said
     ]
-    without = sum(row["differs"] is None for row in rows)
-    if without:
-        raise Conflict(
-            f"{without} of the {len(rows)} outcomes that were drawn for a label have none yet: "
-            "label all of them, since those that are easy to label are no random sample"
-        )
+    _refuse_unlabelled([row["differs"] for row in rows])
     return equally_drawn(rows)
 
 
@@ -318,8 +328,65 @@ def _wrong(feature: Feature, row: Row) -> bool | None:
         return None
     if how.same(row["output"], row["served_output"]):
         return not row["correct"]
-    # It is another answer than the right one, or another than a wrong one.
-    return True if row["correct"] else None
+    # It is another answer than the right one, which only in free text may be right as well; or
+    # another than a wrong one.
+    return True if row["correct"] and how.kind != "judge" else None
+
+
+def _judge(
+    connection: Connection[Any], feature: Feature, made_by: str, group: Row | None, wanted: Wanted
+) -> Trusted | None:
+    """What is known of the judge that says what differs; None: none is asked. Raises Conflict while
+    labels lack.
+    """
+    if wanted.reference == "human" or feature.compared_by.kind != "judge":
+        return None
+    if group is None:
+        return Trusted(0, 0)
+    rows = equally_drawn(people_said(connection, made_by, group["fingerprint"]))
+    wrong = [_wrong(feature, row) for row in rows]
+    _refuse_unlabelled(wrong)
+    return Trusted(len(wrong), sum(one is True for one in wrong))
+
+
+def _shown(
+    feature: Feature, judge: Trusted | None, max_error: float, confidence: float, *, dry_run: bool
+) -> Terms:
+    """What has to be shown of what is compared. Raises Conflict where the judge is not known well
+    enough for any such promise.
+    """
+    if judge is None:
+        return Terms(max_error, confidence)
+    found = terms(judge, max_error, confidence)
+    if found is None and not dry_run:
+        needed = labels_needed(max_error, confidence)
+        raise Conflict(
+            f"nothing can be promised by the word of {feature.compared_by.model}: of "
+            f"{judge.samples} answers of {feature.name} that it held to be the same and people "
+            f"labelled, {judge.wrong} were wrong. About {needed} such labels, all of them right, "
+            "would do: draw them with 'tierline feedback sample'"
+        )
+    return found or Terms(max_error, confidence)
+
+
+def _judge_json(feature: Feature, judge: Trusted | None, confidence: float) -> JSON:
+    if judge is None:
+        return None
+    return {
+        "model": feature.compared_by.model,
+        "samples": judge.samples,
+        "wrong": judge.wrong,
+        "missed": judge.missed(confidence),
+    }
+
+
+def _refuse_unlabelled(wrong: Sequence[bool | None]) -> None:
+    without = sum(one is None for one in wrong)
+    if without:
+        raise Conflict(
+            f"{without} of the {len(wrong)} outcomes that were drawn for a label have none yet: "
+            "label all of them, since those that are easy to label are no random sample"
+        )
 
 
 def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
@@ -345,8 +412,8 @@ def _reference_models(rows: Sequence[Row]) -> list[str]:
     return sorted({row["reference_by"] for row in rows if row["reference_by"] is not None})
 
 
-def columns_of(found: Promise) -> dict[str, Any]:
-    """What its row keeps of a promise."""
+def columns_of(found: Promise, judge: JSON = None) -> dict[str, Any]:
+    """What its row keeps of a promise, and of the judge that it goes by."""
     chosen = found.found.chosen
     seen = (
         dict.fromkeys(("threshold", "served", "errors", "bound"))
@@ -361,7 +428,7 @@ def columns_of(found: Promise) -> dict[str, Any]:
     return {
         **seen,
         "samples": found.found.samples,
-        "document": found.to_dict(),
+        "document": found.to_dict() | {"judge": judge},
         "vectors": None if found.known is None else packed(found.known.examples),
     }
 

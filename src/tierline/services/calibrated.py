@@ -131,6 +131,7 @@ class Calibrations:
             served=judgement.verdict is Verdict.PASSED,
             inclusion=inclusion,
             drawn=drawn,
+            judge=feature.compared_by.model,
             vector=packed(vector) if drawn and vector is not None else None,
             input_digest=hashlib.sha256(canonical_json(input).encode()).digest(),
         )

@@ -49,7 +49,7 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
     features = _Features(connection)
     with connection.transaction():
         rows = references.open_outcomes(connection, AT_ONCE, recipe)
-        waiting = [row for row in rows if _between(features.of(row), row)]
+        waiting = [row for row in rows if between(features.of(row), row)]
         references.wait_for_shadows(connection, waiting)
         references.note(
             connection,
@@ -118,7 +118,7 @@ class _Features:
         return self._known[id]
 
 
-def _between(feature: Feature, row: Row) -> bool:
+def between(feature: Feature, row: Row) -> bool:
     """Whether its job was answered, but by a tier that is not the last: no answer to be held to."""
     return (
         row["shadow_job_id"] is None
@@ -162,7 +162,11 @@ def _differs(feature: Feature, row: Row) -> bool | None:
         return None
     if row["blocked"]:
         return None  # no later tier was asked, whatever was answered
-    return not (row["has_reference"] and feature.compared_by.same(row["output"], row["reference"]))
+    if not row["has_reference"]:
+        return True
+    if row["judge"] is not None:
+        return None if row["judged_same"] is None else not row["judged_same"]
+    return not feature.compared_by.same(row["output"], row["reference"])
 
 
 def _watch(connection: Connection[Any], id: int) -> None:
@@ -171,7 +175,10 @@ def _watch(connection: Connection[Any], id: int) -> None:
     if kept is None or kept["withdrawn_at"] is not None or kept["reference"] != "model":
         return  # a promise about what people say is wrong is not refuted by another model
     samples, errors = references.watched(connection, id)
-    if samples and broken(errors, samples, kept["max_error"], kept["confidence"]):
+    judge = kept["document"].get("judge")
+    missed = 0.0 if judge is None else judge["missed"]  # of what does not differ, this is wrong too
+    most = (kept["max_error"] - missed) / (1.0 - missed)
+    if samples and broken(errors, samples, most, kept["confidence"]):
         reason = (
             f"{errors} of {samples} shadow samples of what it served differ, which refutes "
             f"{kept['max_error']:.2%} at {kept['confidence']:.0%}"

@@ -58,7 +58,8 @@ def report(
         "last_tier_alone_usd": None if alone is None else usd(alone),
         "saved_usd": None if alone is None or unknown else usd(alone - cost),
         "saved_share": None if not alone or unknown else float(1 - cost / alone),
-        "quality": _quality(reports.compared(connection, window, None, MOST_OUTCOMES)),
+        "quality": _quality(reports.compared(connection, window, None, MOST_OUTCOMES))
+        | {"judge": _judge(connection, feature)},
     }
 
 
@@ -107,6 +108,17 @@ def _window(name: str, since: datetime, until: datetime) -> Window:
     if since >= until:
         raise InvalidInput([Problem("from is not before to", "/from")])
     return Window(name, since, until)
+
+
+def _judge(connection: Connection[Any], feature: Feature) -> JSON:
+    """Whose word it is that answers differ, and how much of what does not may be wrong as well, as
+    its newest calibration found; null where that is not known, or no judge is asked.
+    """
+    if feature.compared_by.kind != "judge":
+        return None
+    found = reports.newest_judge(connection, feature.name)
+    missed = None if found is None else found["missed"]
+    return {"model": feature.compared_by.model, "missed": missed}
 
 
 def _last_tier_alone(by_tier: Sequence[Row], last: str, jobs: int) -> Decimal | None:

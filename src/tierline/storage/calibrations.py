@@ -37,6 +37,7 @@ class Weighed:
     input_digest: bytes
     calibration_id: int | None = None  # None: there was none, and it escalated
     score: float | None = None
+    judge: str | None = None  # the model that compares it, where no rule can
     vector: bytes | None = None  # its input's embedding, if it is drawn and can be made here
 
 
@@ -179,7 +180,7 @@ def to_label(
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             """
-            SELECT o.job_id, o.attempt, o.inclusion, r.input
+            SELECT o.job_id, o.attempt, o.inclusion, r.input, own.output
             FROM outcomes o
             JOIN job_requests r ON r.job_id = o.job_id
             JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt

@@ -23,7 +23,7 @@ from tierline.json_text import JSON
 OPEN = """
 SELECT o.job_id, o.attempt, o.calibration_id, o.served, o.shadow_job_id, r.status,
     j.feature_version_id, own.output, own.job_id IS NOT NULL AS has_output,
-    a.tier AS reference_tier,
+    a.tier AS reference_tier, o.judge, o.judged_same,
     later.output AS reference, later.job_id IS NOT NULL AND NOT r.unverified AS has_reference,
     a.model AS reference_by, r.blocked_reason IS NOT NULL AS blocked,
     EXISTS (SELECT FROM outcomes earlier WHERE earlier.fingerprint = o.fingerprint
@@ -35,6 +35,7 @@ LEFT JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
 LEFT JOIN answers later ON later.job_id = r.id AND later.attempt = r.answer_attempt
 LEFT JOIN attempts a ON a.job_id = r.id AND a.number = r.answer_attempt
 WHERE o.drawn AND o.noted_at IS NULL AND NOT o.shadow_due AND r.completed_at IS NOT NULL
+    AND (o.judge IS NULL OR o.judged_at IS NOT NULL)
     AND (%(recipe)s::text IS NULL OR o.recipe = %(recipe)s)
 ORDER BY o.seq LIMIT %(most)s
 FOR UPDATE OF o SKIP LOCKED
@@ -78,7 +79,8 @@ INSERT INTO job_requests (job_id, decision) SELECT id, %(decision)s::json FROM j
 
 # Another outcome of the job may have a shadow by now, which does for this one too.
 WAIT = """
-UPDATE outcomes o SET shadow_job_id = other.id, shadow_due = other.id IS NULL
+UPDATE outcomes o SET shadow_job_id = other.id, shadow_due = other.id IS NULL,
+    judge_tries = 0, judge_due_at = NULL
 FROM (SELECT max(shadow_job_id::text)::uuid AS id FROM outcomes WHERE job_id = %(job_id)s) other
 WHERE o.job_id = %(job_id)s AND o.attempt = %(attempt)s
 """
@@ -118,7 +120,7 @@ def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None
 
 def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
     """Let outcomes have a shadow's answer as their reference, since the last tier did not answer
-    their job. Under their locks, which `open_outcomes` took.
+    their job. Under their locks, which `open_outcomes` took, or whoever took them to be judged.
     """
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -133,12 +135,12 @@ def due_shadows(connection: Connection[Any], most: int) -> list[dict[str, Any]]:
 
 
 def spent_on_shadows(connection: Connection[Any], feature: str) -> Decimal:
-    """USD that a feature's shadows of this day in UTC cost, or may still cost.
+    """USD that a feature's shadows and judges of this day in UTC cost, or may still cost.
 
     Known costs count as they are; a shadow that runs, or one of whose calls has an unknown cost, at
     what it was to cost at most.
     """
-    row = connection.execute(
+    rows = connection.execute(
         """
         SELECT coalesce(sum(CASE WHEN j.completed_at IS NULL OR c.unknown
             THEN greatest(o.shadow_at_most_usd, c.cost_usd) ELSE c.cost_usd END), 0)
@@ -153,11 +155,13 @@ def spent_on_shadows(connection: Connection[Any], feature: str) -> Decimal:
                 coalesce(bool_or(cost_usd IS NULL), false) AS unknown
             FROM calls WHERE job_id = o.shadow_job_id
         ) c
+        UNION ALL
+        SELECT coalesce(sum(cost_usd), 0) FROM judge_calls
+        WHERE feature = %(feature)s AND asked_at >= date_trunc('day', clock_timestamp(), 'UTC')
         """,
         {"feature": feature},
-    ).fetchone()
-    assert row is not None
-    return Decimal(row[0])
+    ).fetchall()
+    return sum((amount for (amount,) in rows), Decimal(0))
 
 
 def add_shadow(

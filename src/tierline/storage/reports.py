@@ -137,3 +137,13 @@ def _rows(
 ) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, parameters).fetchall()
+
+
+def newest_judge(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
+    """What the feature's newest calibration knew of its judge; None: there is none."""
+    row = connection.execute(
+        "SELECT document -> 'judge' FROM calibrations WHERE feature = %s"
+        " AND document -> 'judge' ->> 'missed' IS NOT NULL ORDER BY id DESC LIMIT 1",
+        (feature,),
+    ).fetchone()
+    return None if row is None else row[0]

@@ -468,6 +468,13 @@ outcomes = Table(
     Column("shadow_job_id", Uuid, comment="whose answer is its reference"),
     _when("shadowed_at"),
     Column("shadow_at_most_usd", Numeric, comment="what that was to cost at most"),
+    Column("judge", Text, comment="provider:model that compares it; null: none does"),
+    Column("judge_tries", SmallInteger, nullable=False, server_default="0"),
+    _when("judge_due_at"),
+    _when("judged_at"),
+    Column(
+        "judged_same", Boolean, comment="in both orders; null: it was not asked, or gave nothing"
+    ),
     _when("label_asked_at", comment="it was drawn for somebody to say what is right"),
     Column("label_used_by", BigInteger, comment="the calibration that its label was used by"),
     _when("created_at", required=True),
@@ -475,6 +482,11 @@ outcomes = Table(
     Index("outcomes_drawn_idx", "recipe", "seq", postgresql_where=text("drawn")),
     Index("outcomes_inputs_idx", "fingerprint", "input_digest"),
     Index("outcomes_open_idx", "seq", postgresql_where=text("drawn AND noted_at IS NULL")),
+    Index(
+        "outcomes_judge_idx",
+        "seq",
+        postgresql_where=text("judge IS NOT NULL AND judged_at IS NULL AND drawn"),
+    ),
     Index("outcomes_shadow_due_idx", "seq", postgresql_where=text("shadow_due")),
     Index(
         "outcomes_shadows_idx",
@@ -487,6 +499,26 @@ outcomes = Table(
     ),
     Index("outcomes_served_idx", "calibration_id", postgresql_where=text("drawn AND served")),
     comment="answers that passed every check of a tier whose confidence is calibrated",
+)
+
+judge_calls = Table(
+    "judge_calls",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("feature", Text, nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("swapped", Boolean, nullable=False, comment="the reference stood first"),
+    Column("model", Text, nullable=False, comment="provider:model that was asked"),
+    Column("answered_model", Text),
+    Column("same", Boolean, comment="what it said; null: nothing that could be read"),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger, comment="with the reasoning ones"),
+    Column("cost_usd", Numeric, comment="null: unknown"),
+    Column("error", Text),
+    _when("asked_at", required=True),
+    Index("judge_calls_feature_idx", "feature", "asked_at"),
+    comment="calls that compare two answers; a row is there before its call is sent",
 )
 
 calibrations = Table(

@@ -91,6 +91,7 @@ def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(
         "served": 8,
         "served_differ": 2,
         "escalated_differ": 0,
+        "judge": None,
     }
     now = datetime.now(UTC)
     with bench.pool.connection() as connection:
