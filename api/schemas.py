@@ -213,6 +213,7 @@ COMPONENTS: Mapping[str, Schema] = {
     "AttemptList": _list("Attempt"),
     "Decision": _object(
         job_id=_ID,
+        account=_TEXT,
         feature=_TEXT,
         feature_version=_INT,
         attempt=_nullable("integer", description="that it led to; null: none yet"),

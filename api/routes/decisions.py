@@ -11,7 +11,7 @@ from api.cursors import read_cursor, write_cursor
 from api.problems import Refused, documented
 from api.routes.jobs import JobId, read_job_id
 from api.state import Database
-from tierline.errors import NotFound
+from tierline.errors import InvalidInput, NotFound, Problem
 from tierline.services.route import decisions_page, route_of
 from tierline.storage.accounts import account_named
 from tierline.storage.decisions import Filters
@@ -54,16 +54,22 @@ def list_decisions(
     account: Annotated[
         str | None, Query(max_length=63, description="another account's, for administrators")
     ] = None,
+    all_accounts: Annotated[bool, Query(description="every account's, for administrators")] = False,
     since: Annotated[Time | None, Query(alias="from", description="of the submission")] = None,
     until: Annotated[Time | None, Query(alias="to", description="not included")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_JOBS, description="jobs a page")] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """Only the caller's account's own, unless an administrator names another."""
-    account_id = caller.account_id
-    if account is not None and account != caller.account:
-        if not caller.may("admin"):
-            raise Refused("forbidden", "another account's decisions need the scope admin")
+    """Only the caller's account's own, unless an administrator names another, or asks for all."""
+    account_id: int | None = caller.account_id
+    others = all_accounts or (account is not None and account != caller.account)
+    if others and not caller.may("admin"):
+        raise Refused("forbidden", "another account's decisions need the scope admin")
+    if all_accounts:
+        if account is not None:
+            raise InvalidInput([Problem("name one account, or ask for all", "/account")])
+        account_id = None
+    elif account is not None and others:
         found = account_named(connection, account)
         if found is None:
             raise NotFound(f"there is no account {account[:80]!r}")

@@ -12,7 +12,17 @@ from tierline.json_text import JSON
 
 PAGE = 200  # jobs, as many as the API gives at once
 FIELDS = (
-    *("at", "job_id", "feature", "feature_version", "attempt", "policy", "choice", "reason"),
+    *(
+        "at",
+        "job_id",
+        "account",
+        "feature",
+        "feature_version",
+        "attempt",
+        "policy",
+        "choice",
+        "reason",
+    ),
     *("threshold", "confidence", "model", "verdict", "verdict_reason", "outcome"),
 )
 
@@ -30,6 +40,9 @@ def audit(
     account: Annotated[
         str | None, typer.Option(metavar="NAME", help="Another account's, with an admin key.")
     ] = None,
+    all_accounts: Annotated[
+        bool, typer.Option("--all-accounts", help="Every account's, with an admin key.")
+    ] = False,
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Submitted from then on.")
     ] = None,
@@ -51,10 +64,13 @@ def audit(
         "policy": policy,
         "reason": reason,
         "account": account,
+        "all_accounts": "true" if all_accounts else None,
         "from": since,
         "to": until,
     }
     asked = {name: value for name, value in filters.items() if value is not None}
+    if account is not None and all_accounts:
+        raise UsageError("--account NAME or --all-accounts, not both")
     if as_csv and as_json:
         raise UsageError("--csv or --json, not both")
     if job is not None and (asked or as_csv):
@@ -85,23 +101,27 @@ def audit(
         writer.writeheader()
         writer.writerows(found)
     else:
-        _show(found)
+        _show(found, accounts=all_accounts)
 
 
-def _show(found: list[JSON], *, of_one_job: bool = False) -> None:
+def _show(found: list[JSON], *, of_one_job: bool = False, accounts: bool = False) -> None:
     from tierline.cli.output import Col, print_table, when
 
     print_table(
         [
             Col("AT", wrap=False),
-            *(() if of_one_job else (Col("JOB", wrap=False), Col("FEATURE"))),
+            *(() if of_one_job else (Col("JOB", wrap=False),)),
+            *((Col("ACCOUNT"),) if accounts else ()),
+            *(() if of_one_job else (Col("FEATURE"),)),
             *(Col("TIER"), Col("POLICY"), Col("REASON"), Col("VERDICT")),
             *(Col("CONFIDENCE", "right"), Col("OUTCOME")),
         ],
         [
             (
                 when(one["at"]),
-                *(() if of_one_job else (one["job_id"], one["feature"])),
+                *(() if of_one_job else (one["job_id"],)),
+                *((one["account"],) if accounts else ()),
+                *(() if of_one_job else (one["feature"],)),
                 *(one["choice"], one["policy"], _reason(one), one["verdict"]),
                 *(one["confidence"], (one["outcome"] or "open").replace("_", " ")),
             )

@@ -51,12 +51,14 @@ def route_of(connection: Connection[Any], account_id: int, job_id: UUID) -> dict
 
 def decisions_page(
     connection: Connection[Any],
-    account_id: int,
+    account_id: int | None,
     filters: decisions.Filters,
     before: int | None,
     jobs: int,
 ) -> tuple[list[dict[str, JSON]], int | None]:
-    """The decisions of up to `jobs` jobs, the newest first, and the `seq` to go on before."""
+    """The decisions of up to `jobs` jobs of one account or of all, the newest first, and the `seq`
+    to go on before.
+    """
     rows = decisions.page(connection, account_id, filters, before, jobs + 1)
     each = [list(group) for _, group in groupby(rows, key=lambda row: row["seq"])]
     shown = each[:jobs]
@@ -71,6 +73,7 @@ def decision_json(row: Row, outcome: str | None) -> dict[str, JSON]:
     routing = row["routing"] or {}
     return {
         "job_id": str(row["job_id"]),
+        "account": row["account"],
         "feature": row["feature"],
         "feature_version": row["feature_version"],
         "attempt": row["number"],
@@ -95,6 +98,7 @@ def _waiting(job_id: UUID, began: Row, first: Mapping[str, JSON]) -> dict[str, J
     """The decision about a job that no worker has taken yet."""
     row = {
         "job_id": job_id,
+        "account": began["account"],
         "feature": began["feature"],
         "feature_version": began["feature_version"],
         "number": None,

@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 _COLUMNS = """
-    j.seq, j.id AS job_id, v.name AS feature, v.version AS feature_version, j.status AS job_status,
+    j.seq, j.id AS job_id, account.name AS account, v.name AS feature, v.version AS feature_version, j.status AS job_status,
     j.tier_index, j.answer_attempt, j.unverified, j.attempts AS last_attempt,
     a.number, a.tier, a.routing, a.started_at, a.verdict, a.reason, a.confidence, a.model,
     o.signals AS confidence_signals, o.calibration_id, c.threshold AS confidence_threshold
@@ -28,19 +28,25 @@ _MATCHES = """
     AND (%(reason)s::text IS NULL OR strpos(lower(a.routing ->> 'reason'), lower(%(reason)s)) > 0)
 """
 
-# A page is of jobs, each with all of its decisions that match: none is cut in two.
+# A page is of jobs, each with all of its decisions that match: none is cut in two. Each account's
+# newest are found by its own index, and merged where all are asked for.
 PAGE = f"""
 WITH page AS (
-    SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
-    WHERE j.account_id = %(account_id)s AND j.shadow_of IS NULL
-        AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
-        AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
-        AND (%(since)s::timestamptz IS NULL OR j.created_at >= %(since)s)
-        AND (%(until)s::timestamptz IS NULL OR j.created_at < %(until)s)
-        AND EXISTS (SELECT FROM attempts a WHERE {_MATCHES})
-    ORDER BY j.seq DESC LIMIT %(limit)s
+    SELECT own.* FROM accounts account CROSS JOIN LATERAL (
+        SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
+        WHERE j.account_id = account.id AND j.shadow_of IS NULL
+            AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
+            AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
+            AND (%(since)s::timestamptz IS NULL OR j.created_at >= %(since)s)
+            AND (%(until)s::timestamptz IS NULL OR j.created_at < %(until)s)
+            AND EXISTS (SELECT FROM attempts a WHERE {_MATCHES})
+        ORDER BY j.seq DESC LIMIT %(limit)s
+    ) own
+    WHERE %(account_id)s::bigint IS NULL OR account.id = %(account_id)s
+    ORDER BY own.seq DESC LIMIT %(limit)s
 )
 SELECT {_COLUMNS} FROM page j
+JOIN accounts account ON account.id = j.account_id
 JOIN feature_versions v ON v.id = j.feature_version_id
 JOIN attempts a ON {_MATCHES}
 {_WEIGHED}
@@ -49,6 +55,7 @@ ORDER BY j.seq DESC, a.number
 
 OF_JOB = f"""
 SELECT {_COLUMNS} FROM jobs j
+JOIN accounts account ON account.id = j.account_id
 JOIN feature_versions v ON v.id = j.feature_version_id
 JOIN attempts a ON a.job_id = j.id
 {_WEIGHED}
@@ -56,9 +63,11 @@ WHERE j.id = %s ORDER BY a.number
 """
 
 BEGINNING = """
-SELECT v.name AS feature, v.version AS feature_version, v.document, j.status, j.created_at,
+SELECT account.name AS account, v.name AS feature, v.version AS feature_version, v.document,
+    j.status, j.created_at,
     j.tier, j.attempts, r.decision, length(r.input::text) AS characters
 FROM jobs j
+JOIN accounts account ON account.id = j.account_id
 JOIN feature_versions v ON v.id = j.feature_version_id
 JOIN job_requests r ON r.job_id = j.id
 WHERE j.id = %s AND j.account_id = %s
@@ -78,9 +87,15 @@ class Filters:
 
 
 def page(
-    connection: Connection[Any], account_id: int, filters: Filters, before: int | None, limit: int
+    connection: Connection[Any],
+    account_id: int | None,
+    filters: Filters,
+    before: int | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
-    """The decisions of up to `limit` jobs with `seq` below `before`, the newest jobs first."""
+    """The decisions of up to `limit` jobs with `seq` below `before`, the newest jobs first; of one
+    account's, or of all.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             PAGE, {**vars(filters), "account_id": account_id, "before": before, "limit": limit}

@@ -29,7 +29,7 @@ def test_decisions_as_table_csv_and_json(tierline: Tierline, job: str) -> None:
     assert tierline("audit").out == "no decision yet\n"  # none of these jobs was taken
     rows = list(csv.reader(io.StringIO(tierline("audit", "--csv").out)))
     assert rows == [rows[0]]
-    assert rows[0][:3] == ["at", "job_id", "feature"]
+    assert rows[0][:4] == ["at", "job_id", "account", "feature"]
     assert json.loads(tierline("audit", "--json").out) == {"data": [], "next_cursor": None}
 
 
@@ -39,6 +39,7 @@ def test_decisions_as_table_csv_and_json(tierline: Tierline, job: str) -> None:
         (("--csv", "--json"), 2, "--csv or --json, not both"),
         (("some-job", "--feature", "x"), 2, "takes no filters"),
         (("no-such-job",), 1, "there is no job"),
+        (("--account", "nobody", "--all-accounts"), 2, "not both"),
         (("--account", "nobody"), 1, "there is no account 'nobody'"),
         (("--from", "yesterday"), 2, "must be a time such as"),
     ],
@@ -57,6 +58,10 @@ def test_another_accounts_decisions_are_for_administrators(tierline: Tierline) -
     made = tierline("keys", "create", "--account", "shop", "--scope", "read", "--json")
     key = json.loads(made.out)["key"]
     assert tierline("audit", "--account", "shop").code == 0
+    assert tierline("audit", "--all-accounts").code == 0
+    refused = tierline("audit", "--all-accounts", key=key)
+    assert refused.code != 0
+    assert "need the scope admin" in refused.err
     refused = tierline("audit", "--account", "default", key=key)
     assert refused.code == 1
     assert "need the scope admin" in refused.err

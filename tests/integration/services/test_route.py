@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
+from tests.support.rows import add_account, add_job
 from tierline.errors import NotFound
 from tierline.features import Feature
 from tierline.routing.decide import by_signals
@@ -149,3 +150,28 @@ def test_nobody_reads_the_route_of_another_account(bench: Bench) -> None:
             route_of(connection, bench.account + 1_000, job)
         with pytest.raises(NotFound):
             route_of(connection, bench.account, uuid4())
+
+
+def test_all_accounts_decisions_come_in_one_order_and_each_says_whose_it_is(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    version, feature = bench.apply()
+    with bench.pool.connection() as connection:
+        other = add_account(connection, "umbrella")
+        jobs = [
+            add_job(connection, account, version, input={"text": "it costs 1"})
+            for account in (bench.account, other, bench.account, other)
+        ]
+    for job in jobs:
+        bench.run(job)
+    found: list[Any] = []
+    before: int | None = None
+    while True:
+        with bench.pool.connection() as connection:
+            made, before = decisions_page(
+                connection, None, Filters(feature=feature.name), before, 3
+            )
+        found += made
+        if before is None:
+            break
+    assert [one["job_id"] for one in found] == [str(job) for job in reversed(jobs)]
+    assert [one["account"] for one in found] == ["umbrella", "acme", "umbrella", "acme"]
