@@ -163,7 +163,7 @@ def test_all_accounts_decisions_come_in_one_order_and_each_says_whose_it_is(benc
         ]
     for job in jobs:
         bench.run(job)
-    found: list[Any] = []
+    found: list[dict[str, object]] = []
     before: int | None = None
     while True:
         with bench.pool.connection() as connection:
