@@ -12,18 +12,9 @@ from tierline.json_text import JSON
 
 PAGE = 200  # jobs, as many as the API gives at once
 FIELDS = (
-    *(
-        "at",
-        "job_id",
-        "account",
-        "feature",
-        "feature_version",
-        "attempt",
-        "policy",
-        "choice",
-        "reason",
-    ),
-    *("threshold", "confidence", "model", "verdict", "verdict_reason", "outcome"),
+    *("at", "job_id", "account", "feature", "feature_version", "attempt", "policy"),
+    *("choice", "reason", "threshold", "confidence", "model"),
+    *("verdict", "verdict_reason", "outcome"),
 )
 
 

@@ -11,7 +11,8 @@ from psycopg.rows import dict_row
 
 _COLUMNS = """
     j.seq, j.id AS job_id, account.name AS account, v.name AS feature,
-    v.version AS feature_version, j.status AS job_status, j.tier_index, j.answer_attempt, j.unverified, j.attempts AS last_attempt,
+    v.version AS feature_version, j.status AS job_status, j.tier_index, j.answer_attempt,
+    j.unverified, j.attempts AS last_attempt,
     a.number, a.tier, a.routing, a.started_at, a.verdict, a.reason, a.confidence, a.model,
     o.signals AS confidence_signals, o.calibration_id, c.threshold AS confidence_threshold
 """
