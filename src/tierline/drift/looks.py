@@ -1,0 +1,230 @@
+"""One look at a day's inputs: how they compare with those that a feature's evidence was made on.
+
+The reference is cut in two: a new input is held against the one half exactly as the inputs of the
+other half are, so that while nothing changed it ranks among those as any of them does.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tierline.drift.wealth import Bounds, Wealth, alarms, combined
+from tierline.routing.bounds import interval
+from tierline.vectors import Vectors
+
+NEAREST = 5  # neighbours whose likeness counts
+RARE = 0.02  # of known inputs, how many are taken for novel, or for crowding
+SURE = 0.995  # of each bound: where a mean lies, as far as the reference can tell
+SURE_OF_RARE = 0.95  # … where other inputs are looked at each time, so that errors average out
+BETS_LATER = 0.5  # a bound for a figure that has no values yet, so that its bets are made
+FEWEST = 100  # inputs of a reference
+MOST_LIVE = (
+    200  # earlier inputs that are kept to see new ones crowd: of more, a new kind is a smaller part
+)
+AT_ONCE = 25  # inputs of a day that are held against those before them
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Some inputs, and what became of them; all in the same order."""
+
+    vectors: Vectors  # a row each, of length 1
+    lengths: Sequence[int]  # characters
+    labels: Sequence[str | None] = ()  # what was served; None: of no closed set. Empty: none known
+    wrong: Sequence[bool] = ()  # audited answers, of whichever inputs: whether they differ
+
+    def part(self, which: slice, *, wrong: bool) -> "Seen":
+        """Some of the inputs; with the audited answers or without."""
+        return Seen(
+            self.vectors[which],
+            self.lengths[which],
+            self.labels[which],
+            self.wrong if wrong else (),
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What nothing changed from."""
+
+    known: Vectors  # the half that inputs are held against
+    others: Vectors  # the half that they are held like
+    lengths: tuple[int, ...]  # sorted
+    labels: Mapping[str, int]
+    errors: tuple[int, int] | None = None  # wrong and audited; None: nothing was
+
+
+@dataclass(frozen=True)
+class State:
+    """What is carried from look to look."""
+
+    looks: int = 0  # of this term
+    wealth: Mapping[str, Wealth] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found."""
+
+    state: State
+    money: float  # of all figures together; 20 is an alarm
+    alarm: bool
+    by: Mapping[str, float]  # figure: its own money
+    means: Mapping[str, tuple[float, float, float]]  # figure: that day's mean, and its bounds
+    novel: tuple[int, ...]  # places of the inputs that are of a new kind, the clearest first
+
+
+def reference_of(seen: Seen, errors: tuple[int, int] | None = None) -> Reference | None:
+    """None: it is too small to tell anything by."""
+    if len(seen.vectors) < FEWEST:
+        return None
+    return Reference(
+        seen.vectors[0::2],
+        seen.vectors[1::2],
+        tuple(sorted(seen.lengths)),
+        Counter(label for label in seen.labels if label is not None),
+        errors,
+    )
+
+
+def look(reference: Reference, state: State, earlier: Vectors, seen: Seen) -> Look:
+    """Take a day's inputs in, in the order they came. `earlier`: the live inputs of the days
+    before, the newest last.
+    """
+    import numpy as np
+
+    wealth = dict(state.wealth)
+    values: dict[str, list[float]] = {}
+    bounds: dict[str, Bounds] = {}
+    shares: dict[str, tuple[str, ...]] = {}
+    for start in range(0, max(1, len(seen.vectors)), AT_ONCE):
+        some = seen.part(slice(start, start + AT_ONCE), wrong=start == 0)
+        for name, parts in _figures(reference, earlier, some).items():
+            shares[name] = tuple(parts)
+            for key, part in parts.items():
+                before = wealth.get(key, Wealth())
+                wealth[key] = before.after(part.values, part.bounds, begins=start == 0)
+                values.setdefault(key, []).extend(part.values)
+                bounds[key] = part.bounds
+        earlier = np.concatenate([earlier, some.vectors])[-MOST_LIVE:]
+    by = {name: combined({key: wealth[key] for key in keys}) for name, keys in shares.items()}
+    money = sum(by.values()) / len(by)
+    means = {
+        key: (sum(given) / len(given), bounds[key].low, bounds[key].high)
+        for key, given in values.items()
+        if given
+    }
+    after = State(state.looks + 1, wealth)
+    return Look(after, money, alarms(money), by, means, _novel(reference, seen))
+
+
+@dataclass(frozen=True)
+class _Part:
+    values: Sequence[float]
+    bounds: Bounds
+
+
+def _figures(reference: Reference, earlier: Vectors, seen: Seen) -> dict[str, dict[str, _Part]]:
+    """By figure, its parts. The parts of one share what it may stake; which there are goes by the
+    reference alone, so that nothing is bet on with hindsight.
+    """
+    found = {
+        "novelty": {"novelty": _rare(_novelty(reference, seen.vectors))},
+        "crowding": {"crowding": _rare(_crowding(reference, earlier, seen.vectors))},
+        "length": {"length": _length(reference, seen.lengths)},
+    }
+    if reference.labels:
+        found["labels"] = {
+            f"label {label}": _label(reference, label, seen.labels) for label in reference.labels
+        }
+    if reference.errors is not None:
+        high = interval(*reference.errors, 2 * SURE - 1)[1]
+        values = [float(wrong) for wrong in seen.wrong]
+        found["errors"] = {"errors": _Part(values, Bounds(0.0, high))}
+    return found
+
+
+def _rare(halves: Sequence[tuple[Any, Any]]) -> _Part:
+    """How many of the live inputs are stranger than all but RARE of the known ones: the mean of
+    being so by either half.
+    """
+    import numpy as np
+
+    values, strange, known_ones = [], 0, 0
+    for live, known in halves:
+        limit = float(np.sort(known)[::-1][int(RARE * len(known))])
+        strange += int((known > limit).sum())
+        known_ones += len(known)
+        values.append((live > limit).astype(float))
+    if not values:
+        return _Part((), Bounds(0.0, BETS_LATER))
+    high = interval(strange, known_ones, 2 * SURE_OF_RARE - 1)[1]
+    return _Part(np.mean(values, axis=0).tolist(), Bounds(0.0, high))
+
+
+def _novelty(reference: Reference, vectors: Vectors) -> list[tuple[Any, Any]]:
+    """By half, how unlike it the live inputs are, and how unlike it those of the other half."""
+    return [
+        (-_likeness(vectors, half), -_likeness(other, half))
+        for half, other in _halves(reference)
+        if len(vectors)
+    ]
+
+
+def _crowding(reference: Reference, earlier: Vectors, vectors: Vectors) -> list[tuple[Any, Any]]:
+    """How much more like earlier live inputs than like known ones they are: a new kind that comes
+    again and again is like itself.
+    """
+    if len(earlier) < NEAREST or not len(vectors):
+        return []
+
+    def of(asked: Vectors, half: Vectors) -> Any:
+        return _likeness(asked, earlier) - _likeness(asked, half)
+
+    return [(of(vectors, half), of(other, half)) for half, other in _halves(reference)]
+
+
+def _halves(reference: Reference) -> tuple[tuple[Vectors, Vectors], tuple[Vectors, Vectors]]:
+    one, other = reference.known, reference.others
+    return (one, other), (other, one)
+
+
+def _likeness(vectors: Vectors, examples: Vectors) -> Any:
+    import numpy as np
+
+    cosines = vectors @ examples.T
+    count = min(NEAREST, cosines.shape[1])
+    return np.partition(cosines, -count, axis=1)[:, -count:].mean(axis=1)
+
+
+def _length(reference: Reference, lengths: Sequence[int]) -> _Part:
+    """Where each stands among the known lengths, 0 to 1; 1/2 on average while nothing changed."""
+    known = reference.lengths
+    ranks = [
+        (bisect_left(known, one) + bisect_right(known, one)) / 2.0 / len(known) for one in lengths
+    ]
+    # The mean of n ranks has a standard deviation of 1 / sqrt(12 n): so far may the known ones be
+    # from what they were drawn from.
+    slack = 2.6 / math.sqrt(12.0 * len(known))
+    return _Part(ranks, Bounds(0.5 - slack, 0.5 + slack))
+
+
+def _label(reference: Reference, label: str, labels: Sequence[str | None]) -> _Part:
+    count, total = reference.labels[label], sum(reference.labels.values())
+    low, high = interval(count, total, 2 * SURE - 1)
+    values = [float(one == label) for one in labels if one is not None]
+    return _Part(values, Bounds(low, high))
+
+
+def _novel(reference: Reference, seen: Seen) -> tuple[int, ...]:
+    import numpy as np
+
+    if not len(seen.vectors):
+        return ()
+    live, known = _novelty(reference, seen.vectors)[0]
+    limit = float(np.sort(known)[::-1][int(RARE * len(known))])
+    order = np.argsort(-live)
+    return tuple(int(place) for place in order if live[place] > limit)
