@@ -369,6 +369,32 @@ COMPONENTS: Mapping[str, Schema] = {
         said_by=_nullable("string", description="the model that said so; null: a person"),
         representative={"type": "boolean", "description": "drawn whatever it says"},
     ),
+    "Drift": _object(
+        feature=_TEXT,
+        evidence=_nullable("string", description="what it goes by now; null: nothing was found"),
+        evidence_at=_WHEN,
+        refresh_days=_INT,
+        refresh_due={"type": "boolean", "description": "the evidence is older than that"},
+        reference=_nullable("object", description="what traffic is held against; null: nothing"),
+        drifted=_BOOL,
+        moved={"type": "array", "items": _TEXT},
+        figures={
+            "type": "array",
+            "items": _object(name=_TEXT, mean=_NUMBER, least=_NUMBER, most=_NUMBER),
+            "description": "of the newest look: means, and between what they lie unchanged",
+        },
+        looks={
+            "type": "array",
+            "items": _object(
+                number=_INT,
+                at=_TIME,
+                inputs=_INT,
+                money={"type": "number", "description": "won against no change; 20 is an alarm"},
+                alarm=_BOOL,
+            ),
+        },
+        examples={"type": "array", "items": ref("OutcomeToLabel")},
+    ),
     "Report": _object(
         feature=_TEXT,
         from_=_TIME,

@@ -16,6 +16,7 @@ import structlog
 from celery import signals
 
 from tierline import lean_start, providers
+from tierline.services.drift import Drift
 from tierline.services.execute import Executor
 from tierline.services.judge import Judges
 from tierline.services.recover import release
@@ -48,6 +49,7 @@ class Worker:
             wake_ups=self.notifier,
             stopping=self._leaving.is_set,
         )
+        self.drift = Drift(self.pool)
         self.judges = Judges(self.pool, self.executor.admission)
 
     def start(self) -> None:

@@ -55,4 +55,4 @@ def deliver_webhook(delivery_id: str) -> None:
 def maintenance_sweep() -> None:
     """Clear away what has served its time."""
     here = worker()
-    sweep(here.pool, here.judges)
+    sweep(here.pool, here.judges, here.drift)

@@ -1,11 +1,10 @@
 """The cost-quality curve as a picture: in a terminal, and as a PNG."""
 
-import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from tierline.errors import TierlineError, UsageError
+from tierline.cli.png import new_figure, write_png
 from tierline.routing.curves import Point
 from tierline.routing.replay import Replay
 
@@ -46,12 +45,7 @@ def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
 
 def save_png(found: Replay, path: Path) -> None:
     """The same with every policy, as a PNG. Raises UsageError where it cannot be written."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise TierlineError("a PNG needs the extra `routing`: run 'make setup'") from None
-    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    figure = new_figure()
     axes = figure.add_subplot()
     for policy in found.policies:
         if policy.name in _FIXED:
@@ -79,13 +73,7 @@ def save_png(found: Replay, path: Path) -> None:
     )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=9)
-    drawing = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(drawing, format="png")
-    try:
-        path.write_bytes(drawing.getvalue())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    write_png(figure, path)
 
 
 def _scaled(points: Sequence[Point]) -> tuple[list[float], list[float]]:

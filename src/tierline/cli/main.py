@@ -70,6 +70,9 @@ _ENTRIES = {
         "app",
         "Train, list and withdraw the classifier of a micro tier.",
     ),
+    "drift": _Entry(
+        "tierline.cli.drift", "drift", "Whether a feature's traffic still is what it was."
+    ),
     "report": _Entry(
         "tierline.cli.report", "report", "What a feature's routing saved, and what it kept."
     ),

@@ -32,6 +32,7 @@ DEEPER_LABEL = "running deeper analysis…"  # what a caller is shown while a la
 MICRO = "micro"  # in a provider's place: a classifier of the feature's own, inside the worker
 MICRO_MODEL = "all-MiniLM-L6-v2"  # whose embeddings it reads
 CALIBRATED = "calibrated"  # in a threshold's place: the one that a calibration found
+REFRESH_DAYS = 90
 SAMPLE_TEMPERATURE = 0.7  # samples at 0 would be one answer repeated
 
 
@@ -216,6 +217,7 @@ class Feature:
     shadow: Shadow | None = None
     complexity: Complexity | None = None
     latency_target_ms: int | None = None  # from submission; no slower tier is escalated to
+    refresh_days: int = REFRESH_DAYS  # after so many, what was found out about it is old
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
     cases: tuple[Case, ...] = ()  # what a version is tested by
@@ -332,6 +334,8 @@ class Feature:
             found["canary"] = self.canary.to_dict()
         if self.latency_target_ms is not None:
             found["latency_target_ms"] = self.latency_target_ms
+        if self.refresh_days != REFRESH_DAYS:
+            found["refresh_days"] = self.refresh_days
         if self.complexity is not None:
             found["complexity"] = self.complexity.to_dict()
         if self.shadow is not None:
@@ -371,6 +375,7 @@ class Feature:
             shadow=Shadow(**data["shadow"]) if "shadow" in data else None,
             complexity=Complexity(**data["complexity"]) if "complexity" in data else None,
             latency_target_ms=data.get("latency_target_ms"),
+            refresh_days=data.get("refresh_days", REFRESH_DAYS),
             status_labels={
                 name: label or None for name, label in data.get("status_label", {}).items()
             },

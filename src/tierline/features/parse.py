@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tierline.errors import FeatureError, Problem
 from tierline.features.cases import Case
-from tierline.features.model import Feature, OnBlocked
+from tierline.features.model import REFRESH_DAYS, Feature, OnBlocked
 from tierline.features.parse_cases import read_cases
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.parse_comparison import read_comparison
@@ -34,6 +34,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MAX_DESCRIPTION = 2_000  # characters
 MAX_REGIONS = 20
 MOST_LATENCY_TARGET_MS = 86_400_000
+MOST_REFRESH_DAYS = 3_650
 _REGION = re.compile(r"[a-z][a-z0-9-]{1,19}")
 MAX_INSTRUCTIONS = 50_000  # characters; no prompt of a narrow task comes near
 
@@ -41,7 +42,7 @@ _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
     *("routing", "pinned", "canary", "status_label", "on_blocked", "retention", "residency"),
-    *("cases", "comparison", "shadow", "complexity", "latency_target_ms"),
+    *("cases", "comparison", "shadow", "complexity", "latency_target_ms", "refresh_days"),
 )
 
 _BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
@@ -128,6 +129,9 @@ def _read(
             )
             if "latency_target_ms" in top
             else None
+        ),
+        refresh_days=reading.integer(
+            top.get("refresh_days", REFRESH_DAYS), ("refresh_days",), 1, MOST_REFRESH_DAYS
         ),
         comparison=(
             read_comparison(reading, top["comparison"], output_schema, known_providers)

@@ -3,6 +3,7 @@
 The body is built here, once, from the rows as that transaction sees them; sending is `deliver`'s.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
@@ -86,6 +87,21 @@ def announce_budget(connection: Connection[Any], crossed: Crossed, percent: int)
     deliveries.insert(
         connection, [_delivery(listener, BUDGET_ALERT, body) for listener in listeners]
     )
+    return len(listeners)
+
+
+def announce_feature(
+    connection: Connection[Any], event: str, account_ids: Iterable[int], body: bytes
+) -> int:
+    """Write the deliveries of something that happened to a feature, to accounts that use it, in the
+    transaction that notes that it is told.
+    """
+    listeners = [
+        listener
+        for account_id in account_ids
+        for listener in announcements.account_listeners(connection, event, account_id)
+    ]
+    deliveries.insert(connection, [_delivery(listener, event, body) for listener in listeners])
     return len(listeners)
 
 

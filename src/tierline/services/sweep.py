@@ -9,6 +9,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.services.budgets import settle_lost
+from tierline.services.drift import Drift
 from tierline.services.judge import Judges
 from tierline.services.references import keep_references
 from tierline.services.retention import remove_due
@@ -24,7 +25,7 @@ LOST_AFTER_S = 600.0  # until then a call whose attempt has ended may come back 
 MOST_S = 30.0  # of one round: the next comes in a minute and goes on
 
 
-def sweep(pool: ConnectionPool[Any], judges: Judges) -> None:
+def sweep(pool: ConnectionPool[Any], judges: Judges, drift: Drift) -> None:
     """One round, in small statements that hold nobody up."""
     forgotten = 0
     with pool.connection() as connection:
@@ -40,6 +41,7 @@ def sweep(pool: ConnectionPool[Any], judges: Judges) -> None:
     # Before anything is removed that could still be compared.
     judges.judge_due(time.monotonic() + MOST_S / 3)
     keep_references(pool, time.monotonic() + MOST_S / 2)
+    drift.look_due(time.monotonic() + MOST_S)
     removed = remove_due(pool, time.monotonic() + MOST_S)
     if forgotten or removed:
         log.info("swept", idempotency_keys=forgotten, contents=removed)

@@ -585,6 +585,40 @@ micro_models = Table(
     comment="append-only; the newest of a feature and recipe counts",
 )
 
+drift_references = Table(
+    "drift_references",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("feature", Text, nullable=False),
+    Column("evidence", Text, nullable=False, comment="what it stands beside, by name"),
+    Column("evidence_at", DateTime(timezone=True), nullable=False),
+    Column("inputs", Integer, nullable=False),
+    Column("vectors", LargeBinary, nullable=False, comment="embeddings, half floats"),
+    Column("document", JSON, nullable=False, comment="lengths, labels, errors"),
+    _when("created_at", required=True),
+    _when("alarm_told_at"),
+    _when("refresh_told_at"),
+    UniqueConstraint("feature", "evidence"),
+    comment="one for each calibration or micro model that came into force",
+)
+
+drift_looks = Table(
+    "drift_looks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("reference_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False, comment="from 1, of its reference"),
+    Column("inputs", Integer, nullable=False),
+    Column("money", Double, nullable=False, comment="that was won; 20 is an alarm"),
+    Column("alarm", Boolean, nullable=False),
+    Column("document", JSON, nullable=False, comment="figures, state, novel jobs"),
+    Column("vectors", LargeBinary, comment="of the newest inputs"),
+    Column("up_to", DateTime(timezone=True), nullable=False, comment="jobs that ended"),
+    _when("looked_at", required=True),
+    UniqueConstraint("reference_id", "number"),
+    comment="once a day; the newest of a reference holds its state",
+)
+
 feedback = Table(
     "feedback",
     metadata,

@@ -5,7 +5,7 @@ escalation may quote the caller's input, so they are sent only to an endpoint th
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +17,8 @@ from tierline.views import usd, when
 ESCALATED = "job.escalated"
 BATCH_COMPLETED = "batch.completed"
 BUDGET_ALERT = "budget.alert"
+DRIFT = "feature.drift"
+REFRESH_DUE = "feature.refresh_due"
 EVENTS = (
     ESCALATED,
     "job.completed",
@@ -25,6 +27,8 @@ EVENTS = (
     "job.expired",
     BATCH_COMPLETED,
     BUDGET_ALERT,
+    DRIFT,
+    REFRESH_DUE,
 )
 TEST = "endpoint.test"  # sent when its owner asks for it; every endpoint gets it
 INCLUDES = ("output",)  # what an endpoint may ask for beyond the thin body
@@ -149,6 +153,28 @@ def budget_body(at: datetime, budget: BudgetFacts) -> bytes:
         "resets_at": when(budget.resets_at),
     }
     return _body(BUDGET_ALERT, at, data)
+
+
+def drift_body(at: datetime, feature: str, evidence: str, moved: Sequence[str]) -> bytes:
+    """The bytes of feature.drift. What moved is named; no input is quoted."""
+    data: dict[str, JSON] = {
+        "feature": feature,
+        "evidence": evidence,
+        "moved": list(moved),
+        "url": f"/v1/features/{feature}/drift",
+    }
+    return _body(DRIFT, at, data)
+
+
+def refresh_body(at: datetime, feature: str, evidence: str, evidence_at: datetime) -> bytes:
+    """The bytes of feature.refresh_due."""
+    data: dict[str, JSON] = {
+        "feature": feature,
+        "evidence": evidence,
+        "evidence_at": when(evidence_at),
+        "url": f"/v1/features/{feature}/drift",
+    }
+    return _body(REFRESH_DUE, at, data)
 
 
 def test_body(at: datetime, endpoint_id: UUID) -> bytes:

@@ -95,6 +95,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/features/{name}/routers"): Row(ALL, READ),
     ("post", "/v1/features/{name}/routers"): Row(ALL, ADMIN, ROUTER),
     ("post", "/v1/features/{name}/routers/{router_id}/withdraw"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/drift"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/labels"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/micro-models"): Row(ALL, READ),
     ("post", "/v1/features/{name}/micro-models"): Row(ALL, ADMIN, MICRO_MODEL),

@@ -16,6 +16,7 @@ from tierline.features import Retention
 from tierline.ids import new_id
 from tierline.services import retention
 from tierline.services.admission import Admission
+from tierline.services.drift import Drift
 from tierline.services.judge import Judges
 from tierline.services.retention import remove_due
 from tierline.services.sweep import sweep as clear_away
@@ -304,5 +305,5 @@ def test_what_was_said_of_rows_that_never_became_jobs_goes_with_the_inputs(kept:
 def test_the_sweep_of_the_maintenance_queue_removes_content(kept: Kept) -> None:
     kept.keep_for(1, 1)
     job = kept.ended_job(days=2)
-    clear_away(kept.pool, Judges(kept.pool, Admission(kept.pool, settings())))
+    clear_away(kept.pool, Judges(kept.pool, Admission(kept.pool, settings())), Drift(kept.pool))
     assert kept.holding(job) == set()

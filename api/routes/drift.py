@@ -1,0 +1,32 @@
+"""/v1/features/{name}/drift: whether a feature's traffic still is what its evidence was made on."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from api import schemas as shapes
+from api.auth import Admin, readable
+from api.bodies import answer
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.services.drift import drift_of
+
+router = APIRouter(tags=["routing"])
+
+
+@router.get(
+    "/v1/features/{name}/drift",
+    summary="Get how a feature's traffic stands against its evidence",
+    responses={
+        200: shapes.documented("What moved, with examples", "Drift"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_drift(
+    name: Annotated[str, Path(max_length=63)], caller: Admin, state: Shared, connection: Database
+) -> Response:
+    """The daily looks since its last calibration or router, the figures of the newest one, and
+    inputs of a new kind: of the caller's account's jobs, or of all where the installation lets
+    administrators read all.
+    """
+    return answer(drift_of(connection, name, readable(state, caller)))
