@@ -27,6 +27,7 @@ NAMES = (
     "decision",
     "embedding",
     "micro",
+    "drift",
     "confidence",
     "ready",
 )

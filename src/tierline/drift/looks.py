@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierline.drift.wealth import Bounds, Wealth, alarms, combined
+from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
+from tierline.json_text import JSON
 from tierline.routing.bounds import interval
 from tierline.vectors import Vectors
 
@@ -21,9 +22,8 @@ SURE = 0.995  # of each bound: where a mean lies, as far as the reference can te
 SURE_OF_RARE = 0.95  # … where other inputs are looked at each time, so that errors average out
 BETS_LATER = 0.5  # a bound for a figure that has no values yet, so that its bets are made
 FEWEST = 100  # inputs of a reference
-MOST_LIVE = (
-    200  # earlier inputs that are kept to see new ones crowd: of more, a new kind is a smaller part
-)
+MOST_LIVE = 200
+"""Earlier inputs that are kept to see new ones crowd: of more, a new kind is a smaller part."""
 AT_ONCE = 25  # inputs of a day that are held against those before them
 
 
@@ -63,6 +63,18 @@ class State:
 
     looks: int = 0  # of this term
     wealth: Mapping[str, Wealth] = field(default_factory=dict)
+    alarmed: bool = False  # in this term
+
+    def to_dict(self) -> dict[str, JSON]:
+        """As JSON."""
+        kept = {name: wealth.to_list() for name, wealth in self.wealth.items()}
+        return {"looks": self.looks, "wealth": kept, "alarmed": self.alarmed}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, JSON]) -> "State":
+        """What `to_dict` gave."""
+        wealth = {name: Wealth.from_list(bets) for name, bets in kept["wealth"].items()}
+        return cls(kept["looks"], wealth, kept["alarmed"])
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,7 @@ class Look:
     state: State
     money: float  # of all figures together; 20 is an alarm
     alarm: bool
+    news: bool  # it is the first alarm of its term
     by: Mapping[str, float]  # figure: its own money
     means: Mapping[str, tuple[float, float, float]]  # figure: that day's mean, and its bounds
     novel: tuple[int, ...]  # places of the inputs that are of a new kind, the clearest first
@@ -92,10 +105,12 @@ def reference_of(seen: Seen, errors: tuple[int, int] | None = None) -> Reference
 
 def look(reference: Reference, state: State, earlier: Vectors, seen: Seen) -> Look:
     """Take a day's inputs in, in the order they came. `earlier`: the live inputs of the days
-    before, the newest last.
+    before, the newest last. After LOOKS looks a new term begins, with nothing won.
     """
     import numpy as np
 
+    if state.looks >= LOOKS:
+        state = State()
     wealth = dict(state.wealth)
     values: dict[str, list[float]] = {}
     bounds: dict[str, Bounds] = {}
@@ -117,8 +132,10 @@ def look(reference: Reference, state: State, earlier: Vectors, seen: Seen) -> Lo
         for key, given in values.items()
         if given
     }
-    after = State(state.looks + 1, wealth)
-    return Look(after, money, alarms(money), by, means, _novel(reference, seen))
+    alarm = alarms(money)
+    after = State(state.looks + 1, wealth, state.alarmed or alarm)
+    news = alarm and not state.alarmed
+    return Look(after, money, alarm, news, by, means, _novel(reference, seen))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,84 @@
+"""`python -m benchmarks.drift`: how often drift is found where there is none, and how soon a new
+kind of input is.
+
+Texts of BANKING77 and SNIPS are the traffic. A run draws a reference and days of other texts, one
+look a day. Where nothing changes it goes on for a quarter of looks, and any alarm is a false one.
+Where a kind of input comes anew, which the reference has none of, it is a tenth of the traffic from
+the sixth day on: how many inputs later is the alarm? Kinds take turns, all runs have seeds of their
+own. Among BANKING77's 77 kinds a new one lies close to the others: the hard case.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.command import read_arguments
+from benchmarks.drift.traffic import A_DAY, BANK, SNIPS, WITHIN, Traffic, bank, commands, run
+from benchmarks.figures import Figure, hand_over, progress
+from tierline.drift.wealth import LOOKS
+from tierline.embeddings import Embedder
+
+DAYS = 25  # five of them quiet
+FIRST_SEED = 10_000  # the tests' are others
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
+    parser.add_argument("--runs", type=int, default=200, help="of each kind of traffic")
+    parser.add_argument("--known", type=int, default=1_500, help="inputs of the reference")
+    arguments = read_arguments(parser, {"runs": 4})
+    for path in (BANK, SNIPS):
+        if not path.exists():
+            progress(f"there is no {path}: nothing is measured")
+            return hand_over([], as_json=arguments.json)
+    embedder = Embedder(threads=2)
+    progress("embedding the texts")
+    customers, spoken = bank(embedder, 4_000 if arguments.short else 10_003), commands(embedder)
+    all_texts = customers.joined(spoken)
+    runs, known = arguments.runs, arguments.known
+    figures = []
+    for name, traffic in (("BANKING77", customers), ("BANKING77 and SNIPS", all_texts)):
+        progress(f"{runs} quarters of {name}, nothing changes")
+        alarms = [_run(traffic, seed, known, LOOKS) for seed in range(runs)]
+        share = _percent([one is not None for one in alarms])
+        figures.append(Figure(f"{name}: quarters with a false alarm", share, "%", 5.0, True))
+    for name, traffic, kinds in (
+        ("a 77th intent of BANKING77", customers, customers.kinds(40 if arguments.short else 100)),
+        ("a SNIPS intent among the others and BANKING77", all_texts, sorted(set(spoken.labels))),
+    ):
+        progress(f"{runs} times {name}, in turn: {len(kinds)}")
+        found = [_run(traffic, seed, known, DAYS, kinds[seed % len(kinds)]) for seed in range(runs)]
+        figures += _found(name, found)
+    return hand_over(figures, as_json=arguments.json)
+
+
+def _run(traffic: Traffic, seed: int, known: int, days: int, new: str | None = None) -> int | None:
+    return run(traffic, FIRST_SEED + seed, known, days, new)[0]
+
+
+def _percent(hits: Sequence[bool]) -> float:
+    return 100.0 * sum(hits) / len(hits)
+
+
+def _found(what: str, after: Sequence[int | None]) -> list[Figure]:
+    """Of runs that found nothing at all the whole time counts."""
+    seen = sorted(one or DAYS * A_DAY for one in after)
+    return [
+        Figure(
+            f"{what}: found within {WITHIN} inputs",
+            _percent([one is not None and one <= WITHIN for one in after]),
+            "%",
+            90.0,
+        ),
+        Figure(
+            "  inputs until it was, median",
+            seen[len(seen) // 2],
+            low=seen[0],
+            high=seen[-1],
+            unit="",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Traffic to look for drift in: customers of a bank (BANKING77) and spoken commands (SNIPS)."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tierline.drift.looks import MOST_LIVE, Look, Seen, State, look, reference_of
+from tierline.embeddings import Embedder
+from tierline.vectors import Vectors
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+BANK = DATA / "banking77" / "train.csv"
+SNIPS = DATA / "snips"
+QUIET_DAYS = 5  # before the new kind comes
+A_DAY = 50  # inputs
+SHARE = 0.1  # of the traffic, the new kind's
+WITHIN = 500  # inputs
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Inputs, embedded, with what they are labelled."""
+
+    vectors: Vectors
+    lengths: list[int]
+    labels: list[str]
+
+    def take(self, places: np.ndarray) -> Seen:
+        """Some of them, as a look takes them."""
+        return Seen(
+            self.vectors[places],
+            [self.lengths[place] for place in places],
+            [self.labels[place] for place in places],
+        )
+
+    def of(self, label: str) -> "Traffic":
+        """What is of one kind."""
+        places = [place for place, one in enumerate(self.labels) if one == label]
+        return Traffic(
+            self.vectors[places], [self.lengths[place] for place in places], [label] * len(places)
+        )
+
+    def joined(self, other: "Traffic") -> "Traffic":
+        """These and others."""
+        return Traffic(
+            np.concatenate([self.vectors, other.vectors]),
+            self.lengths + other.lengths,
+            self.labels + other.labels,
+        )
+
+    def kinds(self, least: int) -> list[str]:
+        """The labels that so many inputs have, in their order."""
+        return sorted({label for label in self.labels if self.labels.count(label) >= least})
+
+
+def bank(embedder: Embedder, most: int) -> Traffic:
+    """So many of BANKING77's training texts, drawn at random."""
+    with BANK.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kept = np.random.default_rng(0).permutation(len(rows))[:most]
+    return _embedded(embedder, [rows[i]["text"] for i in kept], [rows[i]["category"] for i in kept])
+
+
+def commands(embedder: Embedder) -> Traffic:
+    """What SNIPS has of each of its seven intents."""
+    texts, labels = [], []
+    for file in sorted(SNIPS.glob("*.json")):
+        for intent, items in json.loads(file.read_text(encoding="utf-8")).items():
+            texts += ["".join(chunk["text"] for chunk in item["data"]) for item in items]
+            labels += [intent] * len(items)
+    return _embedded(embedder, texts, labels)
+
+
+def run(
+    traffic: Traffic,
+    seed: int,
+    known: int,
+    days: int,
+    new: str | None = None,
+) -> tuple[int | None, Look]:
+    """Days of traffic, against a reference of `known` inputs of it; of the kind `new` there are
+    none at first, and so many from the sixth day on. After how many inputs since then it was seen
+    (None: not at all), and the last look.
+
+    The model calls what it never saw one of the labels that it knows.
+    """
+    draw = np.random.default_rng(seed)
+    labels = np.array(traffic.labels)
+    old = draw.permutation(np.flatnonzero(labels != new))
+    strange = draw.permutation(np.flatnonzero(labels == new))
+    reference = reference_of(traffic.take(old[:known]))
+    assert reference is not None, "there are too few known inputs"
+    rest, used, state, since = np.resize(old[known:], days * A_DAY), 0, State(), 0
+    known_labels = sorted(set(traffic.labels) - {new})
+    earlier: Vectors = np.zeros((0, traffic.vectors.shape[1]), dtype=np.float32)
+    new_used = 0
+    found = None
+    for day in range(days):
+        places = rest[used : used + A_DAY].copy()
+        used += A_DAY
+        if new is not None and day >= QUIET_DAYS:
+            for place in np.flatnonzero(draw.random(A_DAY) < SHARE):
+                places[place] = strange[new_used % len(strange)]
+                new_used += 1
+            since += A_DAY
+        seen = traffic.take(places)
+        told = [label if label != new else str(draw.choice(known_labels)) for label in seen.labels]
+        found = look(reference, state, earlier, Seen(seen.vectors, seen.lengths, told))
+        state = found.state
+        earlier = np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
+        if found.alarm:
+            return since, found
+    assert found is not None, "there are no days"
+    return None, found
+
+
+def _embedded(embedder: Embedder, texts: list[str], labels: list[str]) -> Traffic:
+    return Traffic(embedder.embed(texts), [len(text) for text in texts], labels)
