@@ -376,12 +376,14 @@ COMPONENTS: Mapping[str, Schema] = {
         refresh_days=_INT,
         refresh_due={"type": "boolean", "description": "the evidence is older than that"},
         reference=_nullable("object", description="what traffic is held against; null: nothing"),
+        waits_for=_nullable("string", description="why there is no look yet; null: there is one"),
         drifted=_BOOL,
         moved={"type": "array", "items": _TEXT},
         figures={
             "type": "array",
             "items": _object(name=_TEXT, mean=_NUMBER, least=_NUMBER, most=_NUMBER),
-            "description": "of the newest look: means, and between what they lie unchanged",
+            "description": "of the newest look, or the last with an alarm: the mean, and between "
+            "what it lies unchanged",
         },
         looks={
             "type": "array",

@@ -6,6 +6,7 @@ text is embedded: a process that embeds nothing pays nothing.
 
 import hashlib
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ BATCH_TOKENS = 4096  # in one run of the model, padding included
 
 class EmbeddingMissing(TierlineError):
     """The model or what runs it is not on this machine."""
+
+
+def here() -> bool:
+    """Whether this process could embed a text, as far as is seen without loading anything."""
+    return all(find_spec(name) for name in ("numpy", "onnxruntime", "tokenizers")) and all(
+        (path := wheel_file(WHEEL, ending)) is not None and path.is_file() for ending in FILES
+    )
 
 
 class Embedder:

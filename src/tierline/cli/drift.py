@@ -50,13 +50,14 @@ def _show(found: JSON) -> None:
             ("evidence", _evidence(found)),
             (
                 "held against",
-                "nothing yet: the workers look once a day"
+                "nothing yet"
                 if reference is None
                 else f"{reference['inputs']:,} inputs of before {reference['evidence']}",
             ),
             ("looks", len(looks)),
             ("newest", None if not looks else when(looks[0]["at"])),
             ("verdict", _verdict(found)),
+            *([("waits for", found["waits_for"])] if found["waits_for"] else []),
         ]
     )
     if not looks:

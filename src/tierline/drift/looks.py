@@ -63,18 +63,17 @@ class State:
 
     looks: int = 0  # of this term
     wealth: Mapping[str, Wealth] = field(default_factory=dict)
-    alarmed: bool = False  # in this term
 
     def to_dict(self) -> dict[str, JSON]:
         """As JSON."""
         kept = {name: wealth.to_list() for name, wealth in self.wealth.items()}
-        return {"looks": self.looks, "wealth": kept, "alarmed": self.alarmed}
+        return {"looks": self.looks, "wealth": kept}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, JSON]) -> "State":
         """What `to_dict` gave."""
         wealth = {name: Wealth.from_list(bets) for name, bets in kept["wealth"].items()}
-        return cls(kept["looks"], wealth, kept["alarmed"])
+        return cls(kept["looks"], wealth)
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,6 @@ class Look:
     state: State
     money: float  # of all figures together; 20 is an alarm
     alarm: bool
-    news: bool  # it is the first alarm of its term
     by: Mapping[str, float]  # figure: its own money
     means: Mapping[str, tuple[float, float, float]]  # figure: that day's mean, and its bounds
     novel: tuple[int, ...]  # places of the inputs that are of a new kind, the clearest first
@@ -132,10 +130,8 @@ def look(reference: Reference, state: State, earlier: Vectors, seen: Seen) -> Lo
         for key, given in values.items()
         if given
     }
-    alarm = alarms(money)
-    after = State(state.looks + 1, wealth, state.alarmed or alarm)
-    news = alarm and not state.alarmed
-    return Look(after, money, alarm, news, by, means, _novel(reference, seen))
+    after = State(state.looks + 1, wealth)
+    return Look(after, money, alarms(money), by, means, _novel(reference, seen))
 
 
 @dataclass(frozen=True)

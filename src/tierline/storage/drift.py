@@ -10,35 +10,66 @@ from psycopg.rows import dict_row
 
 from tierline.json_text import JSON
 
-# The newest thing that a promise or a route goes by: with it a new reference begins.
+# What promises come from goes before what routes do, and of several the oldest: whatever changed
+# since then changed for it, and a newer one would hide that. `since`: from when its outcomes are.
+# Of people's labels no later audit is the like, so their errors are not compared.
 EVIDENCE = """
-SELECT evidence, made_at, served, errors FROM (
-    SELECT 'calibration ' || id AS evidence, created_at AS made_at, served, errors FROM (
+SELECT evidence, calibration_id, made_at, since, served, errors FROM (
+    SELECT 'calibration ' || newest.id AS evidence, newest.id AS calibration_id,
+        newest.created_at AS made_at, 0 AS place,
+        CASE WHEN reference = 'model' THEN served END AS served, errors,
+        (SELECT o.created_at FROM outcomes o
+         WHERE o.recipe = newest.recipe AND o.drawn
+            AND o.seq BETWEEN newest.first_seq AND newest.last_seq
+         ORDER BY o.seq LIMIT 1) AS since
+    FROM (
         SELECT DISTINCT ON (fingerprint) * FROM calibrations
         WHERE feature = %(feature)s AND recipe = ANY(%(recipes)s)
         ORDER BY fingerprint, id DESC
     ) newest WHERE threshold IS NOT NULL AND withdrawn_at IS NULL
     UNION ALL
-    SELECT 'router ' || id, trained_at, NULL, NULL FROM routers
-    WHERE feature = %(feature)s AND recipe = ANY(%(recipes)s) AND withdrawn_at IS NULL
-) known ORDER BY made_at DESC LIMIT 1
+    SELECT * FROM (
+        SELECT DISTINCT ON (recipe) 'router ' || id, NULL::bigint, trained_at, 1,
+            NULL::integer, NULL::integer, NULL::timestamptz
+        FROM routers
+        WHERE feature = %(feature)s AND recipe = ANY(%(recipes)s) AND withdrawn_at IS NULL
+        ORDER BY recipe, id DESC
+    ) routers
+) known ORDER BY place, made_at, evidence LIMIT 1
 """
 
+# Drawn along the index that retention walks, whatever the traffic, so that every hour of the time
+# has its share. Equal inputs are drawn as often as they come: to take each once would make a small
+# sample unlike a large one. What is kept for its label past its days is left out: it stands for
+# nothing.
 SAMPLE = """
-SELECT j.id, j.account_id, j.completed_at, r.input, w.output
-FROM jobs j JOIN job_requests r ON r.job_id = j.id
-LEFT JOIN answers w ON w.job_id = j.id AND w.attempt = j.answer_attempt
-WHERE j.feature_version_id = ANY(%(versions)s) AND j.input_removed_at IS NULL
-    AND j.shadow_of IS NULL AND r.input IS NOT NULL
-    AND j.completed_at > %(after)s AND j.completed_at <= %(until)s
-ORDER BY j.completed_at DESC, j.id DESC LIMIT %(most)s
+WITH drawn AS (
+    SELECT id FROM jobs
+    WHERE feature_version_id = ANY(%(versions)s) AND completed_at IS NOT NULL
+        AND input_removed_at IS NULL AND NOT passed_by
+        AND completed_at > %(after)s AND completed_at <= %(until)s
+    ORDER BY uuid_hash_extended(id, 7) LIMIT 3 * %(most)s
+), asked AS (
+    SELECT j.id, j.account_id, j.completed_at, r.input, w.output
+    FROM drawn JOIN jobs j ON j.id = drawn.id AND j.shadow_of IS NULL
+    JOIN job_requests r ON r.job_id = j.id AND r.input IS NOT NULL
+    LEFT JOIN answers w ON w.job_id = j.id AND w.attempt = j.answer_attempt
+    ORDER BY uuid_hash_extended(j.id, 7) LIMIT %(most)s
+)
+SELECT * FROM asked ORDER BY completed_at, id
 """
 
 AUDITED = """
 SELECT o.differs FROM outcomes o
-WHERE o.feature = %s AND o.drawn AND o.served AND o.differs IS NOT NULL AND NOT o.repeated
+WHERE o.calibration_id = %s AND o.drawn AND o.served AND o.differs IS NOT NULL AND NOT o.repeated
     AND o.noted_at > %s AND o.noted_at <= %s
 ORDER BY o.seq LIMIT 5000
+"""
+
+ADMINISTRATORS = """
+SELECT DISTINCT account_id FROM api_keys
+WHERE 'admin' = ANY(scopes) AND revoked_at IS NULL
+    AND (expires_at IS NULL OR expires_at > clock_timestamp())
 """
 
 
@@ -53,9 +84,13 @@ def evidence(
 
 
 def version_ids(connection: Connection[Any], feature: str) -> list[int]:
-    """Of the feature's versions that were applied."""
+    """Of the feature's versions that ask for the same and answer with the same as it does now."""
     rows = connection.execute(
-        "SELECT id FROM feature_versions WHERE name = %s AND version > 0", (feature,)
+        "SELECT v.id FROM features f JOIN feature_versions now ON now.id = f.version_id"
+        " JOIN feature_versions v ON v.name = f.name AND v.version > 0"
+        " AND v.document -> 'input' = now.document -> 'input'"
+        " AND v.document -> 'output' = now.document -> 'output' WHERE f.name = %s",
+        (feature,),
     )
     return [id for (id,) in rows]
 
@@ -67,7 +102,9 @@ def sample(
     until: datetime,
     most: int,
 ) -> list[dict[str, Any]]:
-    """The newest jobs that ended in (after, until] and still have their input."""
+    """Jobs drawn by their ids from those that ended in (after, until] and still have their input,
+    in the order that they ended.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             SAMPLE, {"versions": list(versions), "after": after, "until": until, "most": most}
@@ -75,10 +112,16 @@ def sample(
 
 
 def audited(
-    connection: Connection[Any], feature: str, after: datetime, until: datetime
+    connection: Connection[Any], calibration_id: int, after: datetime, until: datetime
 ) -> list[bool]:
-    """Of what was served, whether the audited answers of that time differ."""
-    return [differs for (differs,) in connection.execute(AUDITED, (feature, after, until))]
+    """Of what a calibration served, whether the audited answers of that time differ."""
+    rows = connection.execute(AUDITED, (calibration_id, after, until))
+    return [differs for (differs,) in rows]
+
+
+def administrators(connection: Connection[Any]) -> set[int]:
+    """The accounts that have an administrator's key."""
+    return {id for (id,) in connection.execute(ADMINISTRATORS)}
 
 
 def reference(connection: Connection[Any], feature: str, evidence: str) -> dict[str, Any] | None:
@@ -100,11 +143,14 @@ def newest_reference(connection: Connection[Any], feature: str) -> dict[str, Any
 
 
 def add_reference(connection: Connection[Any], values: Mapping[str, Any]) -> None:
-    """Keep it, unless another was quicker."""
+    """Keep it, in place of an empty one, unless another was quicker."""
     connection.execute(
-        "INSERT INTO drift_references (feature, evidence, evidence_at, inputs, vectors, document)"
+        "INSERT INTO drift_references AS kept"
+        " (feature, evidence, evidence_at, inputs, vectors, document)"
         " VALUES (%(feature)s, %(evidence)s, %(evidence_at)s, %(inputs)s, %(vectors)s,"
-        " %(document)s::json) ON CONFLICT DO NOTHING",
+        " %(document)s::json) ON CONFLICT (feature, evidence) DO UPDATE"
+        " SET inputs = excluded.inputs, vectors = excluded.vectors, document = excluded.document,"
+        " created_at = clock_timestamp() WHERE kept.inputs = 0 AND excluded.inputs > 0",
         {**values, "document": json.dumps(values["document"])},
     )
 

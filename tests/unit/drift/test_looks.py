@@ -126,15 +126,14 @@ def test_too_few_known_inputs_are_no_reference(commands: Traffic) -> None:
     assert 0 < RARE < 0.05
 
 
-def test_a_term_begins_with_nothing_won_and_may_alarm_again(commands: Traffic) -> None:
+def test_a_term_begins_with_nothing_won(commands: Traffic) -> None:
     known, nothing = reference(commands), np.zeros((0, 384), np.float32)
-    rich = {"length": Wealth((9.0,) * 6)}
-    seen = Seen(nothing, [], [])
-    late = look(known, State(LOOKS - 1, rich, alarmed=True), nothing, seen)
-    assert (late.alarm, late.news, late.state.looks) == (True, False, LOOKS)
-    anew = look(known, late.state, nothing, seen)
-    assert (anew.alarm, anew.state.alarmed, anew.state.looks) == (False, False, 1)
-    assert look(known, State(1, rich), nothing, seen).news
+    rich = State(LOOKS - 1, {"length": Wealth((9.0,) * 6)})
+    late = look(known, rich, nothing, Seen(nothing, [], []))
+    assert (late.alarm, late.state.looks) == (True, LOOKS)
+    anew = look(known, late.state, nothing, Seen(nothing, [], []))
+    assert (anew.alarm, anew.state.looks) == (False, 1)
+    assert anew.money <= 1.0
 
 
 def test_a_state_survives_being_kept(commands: Traffic) -> None:
