@@ -22,7 +22,7 @@ from tierline.settings import Settings
 log = structlog.get_logger(__name__)
 
 PARTS = "/v1/batches/"  # whose bodies are parts of many rows
-MICRO_MODELS = "/micro-models"  # … and here thousands of embeddings
+LARGE = ("/micro-models", "/datasets")  # … and here thousands of embeddings, or of rows
 
 
 PRIVATE = (b"cache-control", b"no-store")  # answers are an account's own, refusals too
@@ -85,7 +85,7 @@ class Front:
 
     def _limit(self, path: str) -> int:
         config = self._settings
-        large = path.startswith(PARTS) or path.endswith(MICRO_MODELS)
+        large = path.startswith(PARTS) or path.endswith(LARGE)
         return config.max_part_bytes if large else config.max_body_bytes
 
 

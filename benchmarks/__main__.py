@@ -27,6 +27,7 @@ NAMES = (
     "decision",
     "embedding",
     "micro",
+    "near_duplicates",
     "drift",
     "confidence",
     "ready",

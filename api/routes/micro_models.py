@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -78,17 +78,23 @@ class NewMicroModel(BaseModel):
 
 @router.get(
     "/v1/features/{name}/labels",
-    summary="List a feature's inputs whose label is known",
+    summary="List a feature's inputs whose right output is known",
     responses={
         200: shapes.documented("The newest first, at most 10,000", "LabelList"),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
-def get_labels(name: Name, caller: Admin, state: Shared, connection: Database) -> Response:
+def get_labels(
+    name: Name,
+    caller: Admin,
+    state: Shared,
+    connection: Database,
+    for_micro: Annotated[bool, Query(description="refuse a feature without a micro tier")] = False,
+) -> Response:
     """What people said is right, else what the last tier answered; of the caller's account's jobs,
     or of all where the installation lets administrators read all.
     """
-    found = services.labels_of(connection, name, readable(state, caller))
+    found = services.labels_of(connection, name, readable(state, caller), for_micro=for_micro)
     return answer({"data": found, "next_cursor": None})
 
 

@@ -174,3 +174,23 @@ def add_micro_model(connection: Connection, feature: str) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def add_dataset(connection: Connection, feature: str) -> int:
+    """A dataset of a feature, without rows; its version."""
+    row = connection.execute(
+        "INSERT INTO datasets (feature, version, task, rows, sha256, document)"
+        " SELECT %(feature)s, coalesce(max(version), 0) + 1, '', 0, '', %(document)s FROM datasets"
+        " WHERE feature = %(feature)s RETURNING version",
+        {
+            "feature": feature,
+            "document": json.dumps(
+                {
+                    **{"by_side": {}, "by_source": {}, "said_by": {}, "by_label": {}},
+                    **{"representative_rows": 0, "near_duplicates": 0},
+                }
+            ),
+        },
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -70,6 +70,9 @@ _ENTRIES = {
         "app",
         "Train, list and withdraw the classifier of a micro tier.",
     ),
+    "dataset": _Entry(
+        "tierline.cli.dataset", "app", "Build a feature's datasets, and look through them."
+    ),
     "drift": _Entry(
         "tierline.cli.drift", "drift", "Whether a feature's traffic still is what it was."
     ),

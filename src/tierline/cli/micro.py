@@ -53,7 +53,7 @@ def train(
     within("--confidence", confidence, 0.5, 0.9999)
     within("--strangers", strangers, 0.0, 0.9)
     with connect(home) as api:
-        rows = api.get(f"/v1/features/{feature}/labels")["data"]
+        rows = api.get(f"/v1/features/{feature}/labels", params={"for_micro": "true"})["data"]
         if not rows:
             raise TierlineError(
                 f"not enough data: no input of {feature} has a label; people give them by "

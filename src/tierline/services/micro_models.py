@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.checks.labels import LabelSet, closed_set
+from tierline.checks.schema import schema_check
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature, Tier
 from tierline.json_text import JSON, canonical_json
@@ -56,26 +57,36 @@ class Sought:
 
 
 def labels_of(
-    connection: Connection[Any], name: str, account_id: int | None = None
+    connection: Connection[Any],
+    name: str,
+    account_id: int | None = None,
+    *,
+    for_micro: bool = False,
 ) -> list[dict[str, JSON]]:
-    """The feature's inputs whose label is known, each once, of one account's jobs or of all;
-    `representative` are those that were drawn whatever they say. Raises NotFound, Conflict.
+    """The feature's inputs whose right output is known, each once, of one account's jobs or of all;
+    `representative` are those that were drawn whatever they say, `label` is that of a closed set.
+    Raises NotFound, and with `for_micro` Conflict for a feature without a micro tier.
     """
-    feature, _, allowed = _micro(connection, name)
+    feature = _feature(connection, name)
+    if for_micro:
+        _micro(connection, name)
+    allowed = closed_set(feature.output_schema)
+    fits = schema_check(feature.output_schema).fits
     rows = labels(connection, name, feature.allowed_tiers()[-1].name, account_id)
     stand_for_all = representative(rows)
     found: list[dict[str, JSON]] = []
     asked: set[str] = set()
     for row in rows:
-        label = _label(allowed, row["expected"])
+        label = None if allowed is None else _label(allowed, row["expected"])
         input = canonical_json(row["input"])
-        if label is None or input in asked:
+        if input in asked or not fits(row["expected"]) or (allowed is not None and label is None):
             continue  # of a version whose labels were others, or asked again later
         asked.add(input)
         found.append(
             {
                 "job_id": str(row["job_id"]),
                 "input": row["input"],
+                "expected": row["expected"],
                 "label": label,
                 "said_by": row["said_by"],
                 "representative": row["job_id"] in stand_for_all,

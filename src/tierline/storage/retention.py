@@ -116,6 +116,12 @@ UPDATE jobs SET input_removed_at = clock_timestamp(), output_removed_at = clock_
 WHERE id IN (SELECT id FROM shadow)
 """
 
+# A row without one half teaches nothing: both go.
+DATASETS = """
+UPDATE dataset_rows SET input = NULL, expected = NULL
+WHERE job_id = ANY(%(ids)s) AND input IS NOT NULL
+"""
+
 FORGOTTEN_PROBLEM = '[{"path": "", "message": "removed"}]'
 
 
@@ -230,6 +236,7 @@ def remove(
             "UPDATE outcomes SET input_digest = NULL, vector = NULL WHERE job_id = ANY(%(ids)s)",
             asked,
         )
+        connection.execute(DATASETS, asked)
     if not what.outputs:
         # What was said to a draft's models has the input in it.
         connection.execute(
@@ -240,6 +247,7 @@ def remove(
         return
     connection.execute("DELETE FROM answers WHERE job_id = ANY(%(ids)s)", asked)
     connection.execute(SHADOWS, asked)
+    connection.execute(DATASETS, asked)
     connection.execute(DELIVERIES, asked)
     if not keep_feedback:
         connection.execute(

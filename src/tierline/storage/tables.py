@@ -619,6 +619,38 @@ drift_looks = Table(
     comment="once a day; the newest of a reference holds its state",
 )
 
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("feature", Text, nullable=False),
+    Column("version", Integer, nullable=False, comment="from 1, of its feature"),
+    Column("task", Text, nullable=False, comment="what its labels mean"),
+    Column("rows", Integer, nullable=False),
+    Column("sha256", Text, nullable=False, comment="of its rows"),
+    Column("document", JSON, nullable=False, comment="counts, and what is odd"),
+    _when("created_at", required=True),
+    UniqueConstraint("feature", "version"),
+    comment="append-only",
+)
+
+dataset_rows = Table(
+    "dataset_rows",
+    metadata,
+    Column("dataset_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False, comment="from 0"),
+    Column("input", JSON, comment="null: removed with its job's"),
+    Column("expected", JSON, comment="null: removed with its job's"),
+    Column("digest", Text, nullable=False, comment="of its input"),
+    Column("alike", Integer, nullable=False, comment="the first row that it is like"),
+    Column("side", Text, nullable=False, comment="train, calibration or test"),
+    Column("source", Text, nullable=False, comment="human, model or file"),
+    Column("said_by", Text, comment="the exact model whose answer it is"),
+    Column("representative", Boolean, nullable=False),
+    Column("job_id", Uuid, index=True, comment="null: it came in a file"),
+    PrimaryKeyConstraint("dataset_id", "number"),
+)
+
 feedback = Table(
     "feedback",
     metadata,

@@ -21,7 +21,7 @@ import api.routes
 from api.app import create_routes
 from api.metrics import Metrics
 from tests.support.api import Api
-from tests.support.rows import add_calibration, add_micro_model, add_router
+from tests.support.rows import add_calibration, add_dataset, add_micro_model, add_router
 from tierline.services.accounts import create_key, revoke_key
 from tierline.settings import settings
 
@@ -95,6 +95,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/features/{name}/routers"): Row(ALL, READ),
     ("post", "/v1/features/{name}/routers"): Row(ALL, ADMIN, ROUTER),
     ("post", "/v1/features/{name}/routers/{router_id}/withdraw"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/datasets"): Row(ALL, READ),
+    ("post", "/v1/features/{name}/datasets"): Row(ALL, ADMIN, {"jobs": False}),
+    ("get", "/v1/features/{name}/datasets/{version}"): Row(ALL, READ),
+    ("get", "/v1/features/{name}/datasets/{version}/rows"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/drift"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/labels"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/micro-models"): Row(ALL, READ),
@@ -198,6 +202,7 @@ class Things:
                 "/v1/drafts", content=YAML, headers={"Content-Type": "application/yaml"}
             ).json()["id"],
             "number": lambda: 1,
+            "version": lambda: add_dataset(self._rows, "echo"),
             "router_id": lambda: add_router(self._rows, "echo"),
             "model_id": lambda: add_micro_model(self._rows, "echo"),
             "budget_id": lambda: self._api.post(

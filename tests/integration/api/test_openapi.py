@@ -47,6 +47,7 @@ def address(path: str, job: str = NOBODY) -> str:
         "{budget_id}": "999999999",
         "{router_id}": "999999999",
         "{model_id}": "999999999",
+        "{version}": "999999999",
     }.items():
         filled = filled.replace(name, value)
     while "{" in filled:
@@ -135,6 +136,7 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
             **{"rows": 1, "right_rows": 1, "data_sha256": "0" * 64, "quality": {}},
             "document": {"intercept": 0, "terms": {}},
         },
+        "/v1/features/{name}/datasets": {},
         "/v1/features/{name}/micro-models": {
             **{"rows": 1, "right_rows": 1, "data_sha256": "0" * 64, "quality": {}},
             **{"document": {}, "vectors": "UEsDBA=="},
@@ -173,7 +175,7 @@ def test_bodies_of_another_type_form_or_size_are_refused_as_documented(
         if "400" in told:
             assert status(b"\xff", "application/json") == 400, (method, path)
         if "413" in told:
-            most = 8 if path.endswith("/micro-models") else 1  # MiB
+            most = 8 if path.endswith(("/micro-models", "/datasets")) else 1  # MiB
             assert status(b" " * (most * 1_100_000), "application/json") == 413, (method, path)
         if "422" in told:
             # A list is the body of none of them.

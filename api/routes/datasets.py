@@ -1,0 +1,118 @@
+"""/v1/features/{name}/datasets: labelled inputs, in versions that do not change."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Admin, Read, readable
+from api.bodies import answer, body_of, read_json, read_model
+from api.cursors import read_cursor, write_cursor
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.json_text import JSON
+from tierline.services import datasets as services
+from tierline.services.datasets import MOST_ROWS, Given
+
+router = APIRouter(tags=["datasets"])
+
+Name = Annotated[str, Path(max_length=63)]
+Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+class LabelledInput(BaseModel):
+    """A row of a file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: Any
+    expected: Any = Field(description="the right output, or a bare label of a closed set")
+
+
+class NewDataset(BaseModel):
+    """What it is made of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rows: list[LabelledInput] = Field(default=[], max_length=MOST_ROWS)
+    jobs: bool = Field(default=True, description="with what is known of the feature's own jobs")
+
+
+@router.post(
+    "/v1/features/{name}/datasets",
+    status_code=201,
+    summary="Build a feature's next dataset",
+    responses={
+        201: shapes.documented("It is whole, and does not change", "Dataset"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewDataset, {"jobs": True}),
+)
+async def post_dataset(name: Name, request: Request, caller: Admin, state: Shared) -> Response:
+    """Of rows that are given, and of the caller's account's jobs whose right output is known, or of
+    all jobs where the installation lets administrators read all.
+    """
+    given = read_model(NewDataset, await read_json(request, state.settings.max_json_depth))
+    rows = [Given(row.input, row.expected) for row in given.rows]
+
+    def work(connection: Any) -> dict[str, JSON]:
+        return services.build(
+            connection, name, rows, jobs=given.jobs, account_id=readable(state, caller)
+        )
+
+    return answer(await run_in_threadpool(state.with_connection, work), 201)
+
+
+@router.get(
+    "/v1/features/{name}/datasets",
+    summary="List a feature's datasets",
+    responses={
+        200: shapes.documented("The newest first", "DatasetList"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_datasets(name: Name, _: Read, connection: Database) -> Response:
+    """With what they are made of."""
+    return answer({"data": services.datasets_of(connection, name), "next_cursor": None})
+
+
+@router.get(
+    "/v1/features/{name}/datasets/{version}",
+    summary="Get a dataset",
+    responses={
+        200: shapes.documented("What it is made of", "Dataset"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_dataset(name: Name, version: Version, _: Read, connection: Database) -> Response:
+    """Its rows are at /rows."""
+    return answer(services.dataset_of(connection, name, version))
+
+
+@router.get(
+    "/v1/features/{name}/datasets/{version}/rows",
+    summary="List a dataset's rows",
+    responses={
+        200: shapes.documented("In order", "DatasetRowPage"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_rows(
+    name: Name,
+    version: Version,
+    caller: Admin,
+    state: Shared,
+    connection: Database,
+    limit: Annotated[int, Query(ge=1, le=2_000)] = 500,
+    cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
+) -> Response:
+    """Inputs and labels of files and of the caller's account's jobs, or of all where the
+    installation lets administrators read all; `shown` is false for the others.
+    """
+    after = read_cursor(cursor)
+    made, rest = services.rows_page(
+        connection, name, version, -1 if after is None else after, limit, readable(state, caller)
+    )
+    return answer({"data": made, "next_cursor": None if rest is None else write_cursor(rest)})

@@ -1,0 +1,1 @@
+"""How long it takes to find what is alike in a dataset."""

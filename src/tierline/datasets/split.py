@@ -1,0 +1,31 @@
+"""Which rows train, which calibrate and which test: by a draw of their group's own.
+
+Rows that are alike stand on one side, so that nothing is tested on what it was trained on.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from tierline.routing.decide import share_of
+
+Side = Literal["train", "calibration", "test"]
+SIDES: tuple[Side, ...] = get_args(Side)
+SHARES = (0.6, 0.2)  # of train and of calibration; the rest tests
+
+
+def sides(keys: Sequence[str], groups: Sequence[int]) -> list[Side]:
+    """By row. `keys`: each row's own, such as its input's digest; `groups`: see `alike.groups`.
+
+    The draw is the smallest key's of the group, so that a row keeps its side from version to
+    version as long as no row with a smaller key joins its group.
+    """
+    smallest: dict[int, str] = {}
+    for key, group in zip(keys, groups, strict=True):
+        smallest[group] = min(key, smallest.get(group, key))
+    return [_side(share_of("dataset", smallest[group])) for group in groups]
+
+
+def _side(drawn: float) -> Side:
+    if drawn < SHARES[0]:
+        return "train"
+    return "calibration" if drawn < SHARES[0] + SHARES[1] else "test"

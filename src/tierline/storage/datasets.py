@@ -1,0 +1,106 @@
+"""Datasets and their rows: written once, read in order, and emptied where a job's content goes."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+ROW = ("number", "input", "expected", "digest", "alike", "side", "source", "said_by")
+COLUMNS = "id, feature, version, task, rows, sha256, document, created_at"
+
+
+def add_dataset(
+    connection: Connection[Any], values: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The feature's next version, whole or not at all; in a transaction of the caller's. Of several
+    at once each gets a number of its own.
+    """
+    connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 4))", (values["feature"],)
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        made = cursor.execute(
+            f"""
+            INSERT INTO datasets (feature, version, task, rows, sha256, document)
+            SELECT %(feature)s, coalesce(max(version), 0) + 1, %(task)s, %(rows)s, %(sha256)s,
+                %(document)s::json
+            FROM datasets WHERE feature = %(feature)s
+            RETURNING {COLUMNS}
+            """,
+            {**values, "document": json.dumps(values["document"])},
+        ).fetchone()
+    assert made is not None
+    columns = (*ROW, "representative", "job_id")
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY dataset_rows (dataset_id, {', '.join(columns)}) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            given = {
+                **row,
+                "input": json.dumps(row["input"]),
+                "expected": json.dumps(row["expected"]),
+            }
+            copy.write_row((made["id"], *(given[name] for name in columns)))
+    return made
+
+
+def list_datasets(connection: Connection[Any], feature: str) -> list[dict[str, Any]]:
+    """A feature's, the newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM datasets WHERE feature = %s ORDER BY version DESC LIMIT 200",
+            (feature,),
+        ).fetchall()
+
+
+def dataset(
+    connection: Connection[Any], feature: str, version: int | None
+) -> dict[str, Any] | None:
+    """That version, or the newest; None: there is none."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM datasets WHERE feature = %s"
+            " AND (%s::int IS NULL OR version = %s) ORDER BY version DESC LIMIT 1",
+            (feature, version, version),
+        ).fetchone()
+
+
+def rows_of(
+    connection: Connection[Any],
+    dataset_id: int,
+    after: int,
+    most: int,
+    account_id: int | None,
+) -> list[dict[str, Any]]:
+    """Rows with a number above `after`, in order. Of rows that are another account's jobs input and
+    label are left out, unless all may be read; `removed` says whether they were removed.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT r.number, r.digest, r.alike, r.side, r.source, r.said_by, r.representative,
+                r.job_id, r.input IS NULL AS removed, shown.may AS shown,
+                CASE WHEN shown.may THEN r.input END AS input,
+                CASE WHEN shown.may THEN r.expected END AS expected
+            FROM dataset_rows r
+            LEFT JOIN jobs j ON j.id = r.job_id
+            CROSS JOIN LATERAL (SELECT r.job_id IS NULL OR %(account)s::bigint IS NULL
+                OR j.account_id = %(account)s AS may) shown
+            WHERE r.dataset_id = %(id)s AND r.number > %(after)s
+            ORDER BY r.number LIMIT %(most)s
+            """,
+            {"id": dataset_id, "after": after, "most": most, "account": account_id},
+        ).fetchall()
+
+
+def removed_rows(connection: Connection[Any], ids: Sequence[int]) -> dict[int, int]:
+    """By dataset, how many rows lost their content with their job's."""
+    rows = connection.execute(
+        "SELECT dataset_id, count(*) FROM dataset_rows"
+        " WHERE dataset_id = ANY(%s) AND input IS NULL GROUP BY dataset_id",
+        (list(ids),),
+    )
+    return dict(rows.fetchall())

@@ -1,0 +1,49 @@
+"""What is odd of a dataset: contradictions, rare labels, labels that look wrong."""
+
+import numpy as np
+
+from tests.unit.routing.test_micro import LABELS, texts
+from tierline.datasets.doubts import (
+    FEWEST_A_LABEL,
+    contradictions,
+    counted,
+    label_errors,
+    rare_labels,
+)
+
+
+def test_alike_rows_that_say_different_things_are_one_doubt() -> None:
+    (found,) = contradictions([0, 0, 2, 0, 4], ["a", "b", "c", "a", "c"])
+    assert (found.kind, found.rows) == ("contradiction", (0, 1, 3))
+    assert found.message == "alike, and labelled a (2), b (1)"
+
+
+def test_labels_with_few_rows_or_none_are_named() -> None:
+    labels = ["a"] * FEWEST_A_LABEL + ["b"] * 3
+    found = rare_labels(labels, ["a", "b", "c"])
+    assert [(one.message.split(" has ")[0], len(one.rows)) for one in found] == [("b", 3), ("c", 0)]
+    assert counted(found) == {"rare_label": 2}
+
+
+def test_swapped_labels_are_found_and_right_ones_mostly_left_alone() -> None:
+    vectors, labels = texts(LABELS, 60, seed=1)
+    draw = np.random.default_rng(3)
+    swapped = set(draw.choice(len(labels), 36, replace=False).tolist())
+    said = [
+        LABELS[(LABELS.index(label) + 1) % len(LABELS)] if place in swapped else label
+        for place, label in enumerate(labels)
+    ]
+    found = label_errors(vectors, said)
+    places = [one.rows[0] for one in found]
+    assert len(swapped & set(places)) >= 0.8 * len(swapped)
+    assert len(set(places) - swapped) <= 0.02 * len(labels)
+    assert set(places[:20]) <= swapped  # the surest first
+    named = next(one for one in found if one.rows[0] in swapped)
+    assert f"and {labels[named.rows[0]]} at a chance of" in named.message
+
+
+def test_nothing_is_said_where_folds_cannot_be_fitted() -> None:
+    vectors, labels = texts(LABELS[:2], 5, seed=1)
+    assert label_errors(vectors, ["a"] * len(labels)) == []
+    assert label_errors(vectors, ["a"] * (len(labels) - 1) + ["b"]) == []
+    assert label_errors(vectors[:0], []) == []
