@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tierline.drift.looks import MOST_LIVE, Look, Seen, State, look, reference_of
 from tierline.embeddings import Embedder
@@ -87,6 +88,13 @@ def run(
 
     The model calls what it never saw one of the labels that it knows.
     """
+    with threadpool_limits(limits=1):  # of two threads one would mostly wait, and spin
+        return _run(traffic, seed, known, days, new)
+
+
+def _run(
+    traffic: Traffic, seed: int, known: int, days: int, new: str | None
+) -> tuple[int | None, Look]:
     draw = np.random.default_rng(seed)
     labels = np.array(traffic.labels)
     old = draw.permutation(np.flatnonzero(labels != new))

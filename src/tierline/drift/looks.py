@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
@@ -55,6 +56,22 @@ class Reference:
     lengths: tuple[int, ...]  # sorted
     labels: Mapping[str, int]
     errors: tuple[int, int] | None = None  # wrong and audited; None: nothing was
+
+    @cached_property
+    def halves(self) -> tuple["_Half", "_Half"]:
+        """Both, each with what it is to the other."""
+        one, other = self.known, self.others
+        return (
+            _Half(one, other, _likeness(other, one)),
+            _Half(other, one, _likeness(one, other)),
+        )
+
+
+@dataclass(frozen=True)
+class _Half:
+    vectors: Vectors  # that inputs are held against
+    other: Vectors
+    likeness: Any  # of the other half's inputs to this one
 
 
 @dataclass(frozen=True)
@@ -180,11 +197,9 @@ def _rare(halves: Sequence[tuple[Any, Any]]) -> _Part:
 
 def _novelty(reference: Reference, vectors: Vectors) -> list[tuple[Any, Any]]:
     """By half, how unlike it the live inputs are, and how unlike it those of the other half."""
-    return [
-        (-_likeness(vectors, half), -_likeness(other, half))
-        for half, other in _halves(reference)
-        if len(vectors)
-    ]
+    if not len(vectors):
+        return []
+    return [(-_likeness(vectors, half.vectors), -half.likeness) for half in reference.halves]
 
 
 def _crowding(reference: Reference, earlier: Vectors, vectors: Vectors) -> list[tuple[Any, Any]]:
@@ -193,16 +208,14 @@ def _crowding(reference: Reference, earlier: Vectors, vectors: Vectors) -> list[
     """
     if len(earlier) < NEAREST or not len(vectors):
         return []
-
-    def of(asked: Vectors, half: Vectors) -> Any:
-        return _likeness(asked, earlier) - _likeness(asked, half)
-
-    return [(of(vectors, half), of(other, half)) for half, other in _halves(reference)]
-
-
-def _halves(reference: Reference) -> tuple[tuple[Vectors, Vectors], tuple[Vectors, Vectors]]:
-    one, other = reference.known, reference.others
-    return (one, other), (other, one)
+    new = _likeness(vectors, earlier)
+    return [
+        (
+            new - _likeness(vectors, half.vectors),
+            _likeness(half.other, earlier) - half.likeness,
+        )
+        for half in reference.halves
+    ]
 
 
 def _likeness(vectors: Vectors, examples: Vectors) -> Any:
