@@ -109,7 +109,7 @@ def show(
     from tierline.cli.output import line, print_json, when
 
     with connect(home) as api:
-        found = _find(api, feature, version)
+        found = find(api, feature, version)
     if as_json:
         print_json(found)
         return
@@ -136,8 +136,8 @@ def review(
     if out is not None and out.exists():
         raise UsageError(f"{out} exists: name another file")
     with connect(home) as api:
-        found = _find(api, feature, version)
-        rows = _rows(api, feature, found["version"])
+        found = find(api, feature, version)
+        rows = rows_of(api, feature, found["version"])
     rows = [row for row in rows if row["input"] is not None]
     if not rows:
         raise TierlineError(f"dataset {found['version']} of {feature} has no row that is yours")
@@ -179,7 +179,8 @@ def _placed(given: Sequence["Example"], problem: Problem) -> Problem:
     return replace(problem, message=message, path="", source=one.file, line=one.line)
 
 
-def _find(api: "Client", feature: str, version: int | None) -> JSON:
+def find(api: "Client", feature: str, version: int | None) -> JSON:
+    """That dataset, or the newest. Raises TierlineError where there is none."""
     if version is not None:
         return api.get(f"/v1/features/{feature}/datasets/{version}")
     found = api.get(f"/v1/features/{feature}/datasets")["data"]
@@ -188,7 +189,8 @@ def _find(api: "Client", feature: str, version: int | None) -> JSON:
     return found[0]
 
 
-def _rows(api: "Client", feature: str, version: int) -> list[JSON]:
+def rows_of(api: "Client", feature: str, version: int) -> list[JSON]:
+    """All rows of a dataset, in order."""
     found: list[JSON] = []
     cursor: str | None = None
     while True:
@@ -205,7 +207,7 @@ def _doubts(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Do
     from tierline.datasets.doubts import contradictions, label_errors, rare_labels
     from tierline.prompts import input_text
 
-    labels = [_label(row["expected"]) for row in rows]
+    labels = [label_of(row["expected"]) for row in rows]
     found = contradictions([row["alike"] for row in rows], labels)
     if not known:
         return found  # of free outputs no label is rare or looks wrong
@@ -222,7 +224,7 @@ def _doubts(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Do
     return found
 
 
-def _label(expected: JSON) -> str:
+def label_of(expected: JSON) -> str:
     """A closed set's label, bare or in its one field; any other output as JSON."""
     if isinstance(expected, dict) and len(expected) == 1:
         (expected,) = expected.values()

@@ -73,6 +73,7 @@ _ENTRIES = {
     "dataset": _Entry(
         "tierline.cli.dataset", "app", "Build a feature's datasets, and look through them."
     ),
+    "distil": _Entry("tierline.cli.distil", "distil", "Train a feature's micro tier on a dataset."),
     "drift": _Entry(
         "tierline.cli.drift", "drift", "Whether a feature's traffic still is what it was."
     ),

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,28 +12,32 @@ from tierline.errors import TierlineError
 from tierline.json_text import JSON, canonical_json
 
 if TYPE_CHECKING:
+    from tierline.cli.client import Client
     from tierline.routing.micro_training import Lesson
 
 app = command_group("Train, list and withdraw the classifier that answers in a micro tier.")
 
 STRANGERS = 0.05  # of the traffic: what a promise survives unless said
 
+MaxError = Annotated[
+    float | None,
+    typer.Option(help="Of what it serves, the share that may be wrong: 0.03. Else none."),
+]
+ConfidenceOf = Annotated[float, typer.Option(help="With which that is promised.")]
+Strangers = Annotated[
+    float,
+    typer.Option(help="Of the traffic, the share of unseen kinds that the promise survives."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how well it would answer.")]
+
 
 @app.command()
 def train(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
-    max_error: Annotated[
-        float | None,
-        typer.Option(help="Of what it serves, the share that may be wrong: 0.03. Else none."),
-    ] = None,
-    confidence: Annotated[float, typer.Option(help="With which that is promised.")] = 0.95,
-    strangers: Annotated[
-        float,
-        typer.Option(help="Of the traffic, the share of unseen kinds that the promise survives."),
-    ] = STRANGERS,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how well it would answer.")
-    ] = False,
+    max_error: MaxError = None,
+    confidence: ConfidenceOf = 0.95,
+    strangers: Strangers = STRANGERS,
+    dry_run: DryRun = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -40,18 +45,11 @@ def train(
 
     Without --max-error nothing is promised: all that it says escalates until it is calibrated.
     """
-    from tierline.cli.calibrate import within
     from tierline.cli.client import connect
-    from tierline.cli.output import print_json
-    from tierline.cli.replay import embedded
-    from tierline.prompts import input_text
-    from tierline.routing.combination import CannotLearn
-    from tierline.routing.micro_training import is_held_out, learn
+    from tierline.routing.micro_training import is_held_out
 
-    if max_error is not None:
-        within("--max-error", max_error, 0.0001, 1.0)
-    within("--confidence", confidence, 0.5, 0.9999)
-    within("--strangers", strangers, 0.0, 0.9)
+    wanted = Wanted(max_error, confidence, strangers, dry_run=dry_run)
+    wanted.refuse_bad()
     with connect(home) as api:
         rows = api.get(f"/v1/features/{feature}/labels", params={"for_micro": "true"})["data"]
         if not rows:
@@ -60,21 +58,63 @@ def train(
                 "'tierline feedback', the last tier by answering"
             )
         held = [is_held_out(_key(row), representative=row["representative"]) for row in rows]
-        try:
-            vectors = embedded([input_text(row["input"]) for row in rows])
-            lesson = learn(vectors, [row["label"] for row in rows], held, strangers)
-        except ImportError as missing:
-            raise TierlineError(
-                f"training needs the extra `routing` ({missing.name} is missing): run 'make setup'"
-            ) from None
-        except CannotLearn as error:
-            raise TierlineError(f"not enough data: {error}") from None
-        quality = _quality(lesson)
-        made: JSON = None
-        if not dry_run:
-            promise = None if max_error is None else _promise(lesson, rows, max_error, confidence)
-            body = _body(lesson, rows, quality, promise)
-            made = api.post(f"/v1/features/{feature}/micro-models", json=body)
+        teach(api, feature, rows, held, wanted, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a micro model."""
+
+    max_error: float | None  # of what it serves; None: nothing is to be promised
+    confidence: float
+    strangers: float
+    dry_run: bool
+
+    def refuse_bad(self) -> None:
+        """Raises UsageError for a share outside its range."""
+        from tierline.cli.calibrate import within
+
+        if self.max_error is not None:
+            within("--max-error", self.max_error, 0.0001, 1.0)
+        within("--confidence", self.confidence, 0.5, 0.9999)
+        within("--strangers", self.strangers, 0.0, 0.9)
+
+
+def teach(
+    api: "Client",
+    feature: str,
+    rows: list[JSON],
+    held: list[bool],
+    wanted: Wanted,
+    *,
+    as_json: bool,
+) -> None:
+    """Train on the rows that are not held out, test a promise on the others, send both, and say how
+    it went. Each row: `input`, `label`, `said_by`. Raises TierlineError where there are too few.
+    """
+    from tierline.cli.output import print_json
+    from tierline.cli.replay import embedded
+    from tierline.prompts import input_text
+    from tierline.routing.combination import CannotLearn
+    from tierline.routing.micro_training import learn
+
+    try:
+        vectors = embedded([input_text(row["input"]) for row in rows])
+        lesson = learn(vectors, [row["label"] for row in rows], held, wanted.strangers)
+    except ImportError as missing:
+        raise TierlineError(
+            f"training needs the extra `routing` ({missing.name} is missing): run 'make setup'"
+        ) from None
+    except CannotLearn as error:
+        raise TierlineError(f"not enough data: {error}") from None
+    quality = _quality(lesson)
+    made: JSON = None
+    if not wanted.dry_run:
+        promise = None
+        if wanted.max_error is not None:
+            promise = _promise(lesson, rows, wanted.max_error, wanted.confidence)
+        body = _body(lesson, rows, quality, promise)
+        made = api.post(f"/v1/features/{feature}/micro-models", json=body)
     if as_json:
         print_json({"micro_model": made, "quality": quality, "rows": lesson.rows})
         return

@@ -167,3 +167,39 @@ def test_what_is_removed_from_a_job_is_removed_from_its_datasets(
         tierline("dataset", "show", "tickets", "--version", made["version"], "--json").out
     )
     assert (after["rows"], after["removed_rows"]) == (made["rows"], 1)
+
+
+def test_a_dataset_becomes_a_micro_model_and_its_test_rows_stay_unseen(
+    tierline: Tierline, tickets: Path, tmp_path: Path
+) -> None:
+    again = tickets.with_name("again.yaml")  # another test made its first version's last tier alone
+    again.write_text(TICKETS.replace("share: 0.02", "share: 0.03"))
+    assert tierline("features", "apply", again).code == 0
+    file = written(tmp_path / "many.csv", labelled(120))
+    built = json.loads(
+        tierline("dataset", "build", "tickets", "--no-jobs", "--from", file, "--json").out
+    )
+    ran = tierline("distil", "tickets", "--max-error", "0.1", "--json")
+    assert ran.code == 0, ran.err
+    made = json.loads(ran.out)
+    assert made["rows"] == built["by_side"]["train"]
+    seen = made["quality"]["held_out"] + made["quality"]["novel"]
+    assert seen == built["by_side"]["calibration"]
+    calibration = made["micro_model"]["calibration"]
+    assert (calibration["state"], calibration["reference"]) == ("in_force", "human")
+    told = tierline("distil", "tickets", "--dataset", built["version"], "--dry-run")
+    assert "not kept" in told.out
+    assert "no dataset 999" in tierline("distil", "tickets", "--dataset", 999).err
+
+
+def test_a_dataset_of_another_task_is_refused(
+    tierline: Tierline, tickets: Path, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "before.csv", labelled(10))
+    assert tierline("dataset", "build", "tickets", "--no-jobs", "--from", file).code == 0
+    changed = tickets.with_name("changed.yaml")
+    changed.write_text(TICKETS.replace("Name the kind", "Name the department"))
+    assert tierline("features", "apply", changed).code == 0
+    ran = tierline("distil", "tickets")
+    assert ran.code == 1
+    assert "is of another task" in ran.err
