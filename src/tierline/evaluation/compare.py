@@ -1,0 +1,174 @@
+"""Two tiers' scores of the same examples: how good each is, their ratio, and who is better.
+
+The ratio is that of the mean scores, small to large. Its interval is a paired bootstrap's (bias-
+corrected and accelerated: Efron 1987), and Fieller's (1954) where the bootstrap has nothing to go
+by; a test holds the two to agree where both apply. Where hardly any pair differs neither can tell
+how rare differences are: there the bounds of Clopper and Pearson on the pairs that differ decide.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tierline.routing.bounds import lower_bound, upper_bound
+
+CONFIDENCE = 0.95
+RESAMPLES = 2_000
+FEW = 10  # pairs that differ: with fewer an interval from their spread means little
+SEED = 20
+
+Method = Literal["bootstrap", "fieller", "exact"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Two bounds that hold together at `confidence`."""
+
+    low: float
+    high: float
+    confidence: float = CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What n examples show of a small tier beside a large one."""
+
+    examples: int
+    small: float  # mean scores, 0..1
+    large: float
+    small_interval: Interval
+    large_interval: Interval
+    ratio: float | None  # small / large; None: the large one is never right
+    interval: Interval | None
+    method: Method | None
+    only_small: int  # examples on which the small one does better
+    only_large: int
+    mcnemar_p: float  # that such a difference, or a larger one, comes by luck (exact, two-sided)
+
+
+def compare(
+    small: Sequence[float], large: Sequence[float], confidence: float = CONFIDENCE
+) -> Compared:
+    """Scores 0..1 of the same examples in the same order. Raises ValueError for none, for lists of
+    different lengths and for scores outside 0..1.
+    """
+    if not small or len(small) != len(large):
+        raise ValueError(f"scores come in pairs, not {len(small)} and {len(large)}")
+    if any(not 0.0 <= score <= 1.0 for score in (*small, *large)):
+        raise ValueError("a score lies between 0 and 1")
+    import numpy as np
+    from scipy.stats import binomtest
+
+    a, b = np.asarray(small, dtype=float), np.asarray(large, dtype=float)
+    better, worse = int((a > b).sum()), int((a < b).sum())
+    p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+    ratio = interval = method = None
+    if b.mean() > 0:
+        ratio = float(a.mean() / b.mean())
+        interval, method = _ratio_interval(a, b, better, worse, confidence)
+    return Compared(
+        len(a),
+        float(a.mean()),
+        float(b.mean()),
+        mean_interval(small, confidence),
+        mean_interval(large, confidence),
+        ratio,
+        interval,
+        method,
+        better,
+        worse,
+        p,
+    )
+
+
+def mean_interval(scores: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Of a mean score: exact where scores are 0 or 1, else by Student's t, within 0..1."""
+    each = 1.0 - (1.0 - confidence) / 2.0
+    n = len(scores)
+    if all(score in (0.0, 1.0) for score in scores):
+        right = int(sum(scores))
+        return Interval(lower_bound(right, n, each), upper_bound(right, n, each), confidence)
+    from scipy.stats import t
+
+    mean = sum(scores) / n
+    spread = math.sqrt(sum((score - mean) ** 2 for score in scores) / max(n - 1, 1) / n)
+    off = float(t.ppf(each, max(n - 1, 1))) * spread
+    return Interval(max(0.0, mean - off), min(1.0, mean + off), confidence)
+
+
+def fieller(a: Any, b: Any, confidence: float = CONFIDENCE) -> Interval | None:
+    """Of the ratio of two paired means, by Fieller's theorem; None where the second mean is not
+    surely above 0, so that the ratio has no bounds.
+    """
+    import numpy as np
+    from scipy.stats import t
+
+    n = len(a)
+    if n < 3:
+        return None
+    z2 = float(t.ppf(1.0 - (1.0 - confidence) / 2.0, n - 1)) ** 2
+    cov = np.cov(a, b) / n
+    # The ratios r with (mean(a) - r mean(b))^2 <= z^2 (v_a - 2 r c + r^2 v_b).
+    square = b.mean() ** 2 - z2 * cov[1, 1]
+    half = a.mean() * b.mean() - z2 * cov[0, 1]
+    rest = a.mean() ** 2 - z2 * cov[0, 0]
+    inside = half**2 - square * rest
+    if square <= 0 or inside < 0:
+        return None
+    root = math.sqrt(inside)
+    return Interval(float((half - root) / square), float((half + root) / square), confidence)
+
+
+def bootstrap(a: Any, b: Any, confidence: float = CONFIDENCE) -> Interval | None:
+    """Of the ratio of two paired means, by resampling the pairs (BCa); None where that has nothing
+    to go by. The draw is fixed, so that the same scores give the same bounds.
+    """
+    import numpy as np
+    from scipy.stats import bootstrap as resampled
+
+    def ratio(x: Any, y: Any, axis: int = -1) -> Any:
+        return x.mean(axis=axis) / y.mean(axis=axis)
+
+    with np.errstate(all="ignore"):
+        found = resampled(
+            (a, b),
+            ratio,
+            paired=True,
+            vectorized=True,
+            n_resamples=RESAMPLES,
+            batch=max(1, 2_000_000 // len(a)),
+            confidence_level=confidence,
+            method="BCa",
+            rng=np.random.default_rng(SEED),
+        ).confidence_interval
+    low, high = float(found.low), float(found.high)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return Interval(low, high, confidence)
+
+
+def _ratio_interval(
+    a: Any, b: Any, better: int, worse: int, confidence: float
+) -> tuple[Interval | None, Method | None]:
+    if better + worse < FEW:
+        return _by_pairs_that_differ(len(a), float(b.mean()), better, worse, confidence), "exact"
+    found = bootstrap(a, b, confidence)
+    if found is not None:
+        return found, "bootstrap"
+    found = fieller(a, b, confidence)
+    return found, None if found is None else "fieller"
+
+
+def _by_pairs_that_differ(
+    n: int, large: float, better: int, worse: int, confidence: float
+) -> Interval:
+    """A pair that differs moves the small tier's mean by 1/n at the most, up or down."""
+    each = 1.0 - (1.0 - confidence) / 4.0
+    most_up, most_down = upper_bound(better, n, each), upper_bound(worse, n, each)
+    least_up, least_down = lower_bound(better, n, each), lower_bound(worse, n, each)
+    return Interval(
+        max(0.0, 1.0 - (most_down - least_up) / large),
+        1.0 + max(0.0, most_up - least_down) / large,
+        confidence,
+    )

@@ -1,0 +1,75 @@
+"""What follows from a comparison: whether the small tier may ship, by the bound, never the point.
+
+A small model that keeps 90% of the large one's quality may ship, with escalation; at 95% it becomes
+the default, and only failed checks escalate. Where the interval decides neither, how many examples
+would is worked out.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tierline.evaluation.compare import CONFIDENCE, Compared
+from tierline.routing.bounds import upper_bound
+
+SHIP, DEFAULT = 0.90, 0.95  # of the large tier's quality
+HOPED = 0.97  # the true ratio that a plan is made for
+POWER = 0.95  # with which a plan finds it
+UNSURE = 0.9  # how surely a first look bounds how often pairs differ
+
+Rung = Literal["default", "ship", "open", "investigate"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be done, and why."""
+
+    rung: Rung
+    reason: str
+    more: int | None = None  # examples that would settle an open question; None: it is not open
+
+
+def verdict(found: Compared, hoped: float = HOPED) -> Verdict:
+    """By the interval of the ratio. `hoped`: the ratio at which an open question is planned."""
+    if found.ratio is None or found.interval is None:
+        return Verdict("investigate", "the large tier is right on none of the examples")
+    low, high = found.interval.low, found.interval.high
+    told = f"it keeps {found.ratio:.1%} ({low:.1%}-{high:.1%}) of the large tier's quality"
+    if low >= DEFAULT:
+        return Verdict("default", f"{told}: at least {DEFAULT:.0%}")
+    if low >= SHIP:
+        return Verdict("ship", f"{told}: at least {SHIP:.0%}")
+    if high < SHIP:
+        return Verdict("investigate", f"{told}: less than {SHIP:.0%}")
+    more = max(1, examples_needed(found, SHIP, hoped) - found.examples)
+    return Verdict("open", f"{told}: that settles nothing", more)
+
+
+def examples_needed(found: Compared, floor: float, hoped: float = HOPED) -> int:
+    """How many examples show a ratio above `floor` with a chance of POWER if it is `hoped`, the
+    pairs differing as often as what was found allows at most (normal approximation of the paired
+    difference, as in Lachin 1981). Raises ValueError for a hope that is not above the floor.
+    """
+    if not floor < hoped:
+        raise ValueError(f"a ratio of {hoped:g} is not above {floor:g}")
+    from scipy.stats import norm
+
+    differ = upper_bound(found.only_small + found.only_large, found.examples, UNSURE)
+    large = max(found.large, 1e-6)
+    # The variance of small - floor * large, pair by pair: what differs, and what both miss.
+    variance = differ + (1.0 - floor) ** 2 * large * (1.0 - large)
+    z = float(norm.ppf(1.0 - (1.0 - CONFIDENCE) / 2.0) + norm.ppf(POWER))
+    return math.ceil((z / ((hoped - floor) * large)) ** 2 * variance)
+
+
+def stale(made_at: datetime, now: datetime, refresh_days: int) -> bool:
+    """Whether evidence of that time is too old to act on."""
+    return now - made_at > timedelta(days=refresh_days)
+
+
+def differing(small: Sequence[float], large: Sequence[float]) -> list[int]:
+    """The places where the tiers differ, the small one's largest losses first."""
+    places = [place for place, one in enumerate(small) if one != large[place]]
+    return sorted(places, key=lambda place: small[place] - large[place])

@@ -1,0 +1,149 @@
+"""Two tiers on the same examples: intervals that cover, and what may be done by them."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from tierline.evaluation.compare import bootstrap, compare, fieller, mean_interval
+from tierline.evaluation.verdict import (
+    SHIP,
+    differing,
+    examples_needed,
+    stale,
+    verdict,
+)
+
+
+def pairs(
+    draw: np.random.Generator, n: int, ratio: float, large: float = 0.92, extra: float = 0.02
+) -> tuple[list[float], list[float]]:
+    """Right or wrong of both; `extra`: how often the small one alone is right."""
+    right = draw.random(n) < large
+    lost = 1.0 - ratio + extra / large  # of what the large one has right
+    small = np.where(right, draw.random(n) >= lost, draw.random(n) < extra / (1.0 - large))
+    return small.astype(float).tolist(), right.astype(float).tolist()
+
+
+@pytest.mark.parametrize(
+    ("n", "ratio", "extra"),
+    [(150, 0.90, 0.02), (400, 0.95, 0.03), (400, 0.85, 0.0), (80, 0.97, 0.01)],
+)
+def test_the_interval_covers_the_true_ratio_as_often_as_it_says(
+    n: int, ratio: float, extra: float
+) -> None:
+    draw = np.random.default_rng(1)
+    covered = 0
+    for _ in range(200):
+        found = compare(*pairs(draw, n, ratio, extra=extra)).interval
+        assert found is not None
+        covered += found.low <= ratio <= found.high
+    assert covered / 200 >= 0.925  # 0.95, and the luck of 200 runs
+
+
+def test_the_bootstrap_and_fieller_agree_where_both_apply() -> None:
+    draw = np.random.default_rng(2)
+    for ratio in (0.85, 0.92, 0.97):
+        small, large = (np.array(one) for one in pairs(draw, 800, ratio))
+        resampled, exact = bootstrap(small, large), fieller(small, large)
+        assert resampled is not None
+        assert exact is not None
+        assert resampled.low == pytest.approx(exact.low, abs=0.006)
+        assert resampled.high == pytest.approx(exact.high, abs=0.006)
+
+
+def test_scores_between_right_and_wrong_are_compared_too() -> None:
+    draw = np.random.default_rng(3)
+    large = draw.beta(8, 2, 500)
+    small = np.clip(large * 0.93 + draw.normal(0, 0.05, 500), 0, 1)
+    found = compare(small.tolist(), large.tolist())
+    assert found.interval is not None
+    assert found.interval.low < 0.93 < found.interval.high
+    assert found.interval.high - found.interval.low < 0.02
+
+
+def test_a_model_that_keeps_89_percent_ships_in_one_of_twenty_runs_at_most() -> None:
+    draw = np.random.default_rng(4)
+    shipped = sum(
+        verdict(compare(*pairs(draw, 600, 0.89))).rung in ("ship", "default") for _ in range(200)
+    )
+    assert shipped / 200 <= 0.05
+
+
+def test_one_that_keeps_97_percent_is_found_with_the_examples_that_are_asked_for() -> None:
+    draw = np.random.default_rng(5)
+    found = asked = 0
+    for _ in range(100):
+        first = verdict(compare(*pairs(draw, 60, 0.97)))
+        if first.rung in ("ship", "default"):
+            found += 1
+            continue
+        if first.more is None:
+            continue
+        asked = max(asked, first.more)
+        assert first.more < 2_000
+        found += verdict(compare(*pairs(draw, 60 + first.more, 0.97))).rung in ("ship", "default")
+    assert found / 100 >= 0.9
+    assert asked > 100
+
+
+def test_where_no_pair_differs_the_interval_still_has_a_width() -> None:
+    found = compare([1.0] * 50, [1.0] * 50)
+    assert found.interval is not None
+    assert (found.ratio, found.method, found.mcnemar_p) == (1.0, "exact", 1.0)
+    assert 0.9 < found.interval.low < 0.95
+    assert verdict(compare([1.0] * 500, [1.0] * 500)).rung == "default"
+
+
+def test_clear_cases_are_decided_and_the_others_say_what_would_do() -> None:
+    draw = np.random.default_rng(6)
+    assert verdict(compare(*pairs(draw, 3_000, 0.99, extra=0.005))).rung == "default"
+    assert verdict(compare(*pairs(draw, 3_000, 0.93))).rung == "ship"
+    assert verdict(compare(*pairs(draw, 3_000, 0.80))).rung == "investigate"
+    open_one = verdict(compare(*pairs(draw, 100, 0.93)))
+    assert open_one.rung == "open"
+    assert open_one.more is not None
+    assert "settles nothing" in open_one.reason
+    assert verdict(compare([0.0] * 20, [0.0] * 20)).rung == "investigate"
+
+
+def test_mcnemar_is_the_exact_binomial_of_the_pairs_that_differ() -> None:
+    small = [1.0] * 2 + [0.0] * 9 + [1.0] * 89
+    large = [0.0] * 2 + [1.0] * 9 + [1.0] * 89
+    found = compare(small, large)
+    assert (found.only_small, found.only_large) == (2, 9)
+    assert found.mcnemar_p == pytest.approx(0.0654296875)  # 2 * sum C(11, k) / 2^11, k <= 2
+
+
+def test_a_mean_of_rights_and_wrongs_is_bounded_exactly() -> None:
+    found = mean_interval([1.0] * 90 + [0.0] * 10)
+    assert (round(found.low, 4), round(found.high, 4)) == (0.8238, 0.9510)  # Clopper-Pearson
+    assert mean_interval([0.5, 0.6, 0.7]).low >= 0.0
+
+
+def test_more_is_needed_the_nearer_the_hope_is_to_the_floor() -> None:
+    found = compare(*pairs(np.random.default_rng(7), 200, 0.95))
+    assert examples_needed(found, SHIP, 0.93) > examples_needed(found, SHIP, 0.97) > 0
+    with pytest.raises(ValueError, match="is not above"):
+        examples_needed(found, SHIP, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "said"),
+    [([], [], "in pairs"), ([1.0], [1.0, 0.0], "in pairs"), ([1.2], [1.0], "between 0 and 1")],
+)
+def test_what_are_no_pairs_of_scores_is_refused(
+    small: list[float], large: list[float], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        compare(small, large)
+
+
+def test_examples_on_which_they_differ_come_with_the_losses_first() -> None:
+    assert differing([1.0, 0.0, 1.0, 0.5], [1.0, 1.0, 0.0, 1.0]) == [1, 3, 2]
+
+
+def test_old_evidence_is_stale() -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    assert stale(now - timedelta(days=91), now, 90)
+    assert not stale(now - timedelta(days=89), now, 90)
