@@ -24,7 +24,7 @@ FIRST_SEED = 10_000  # the tests' are others
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
-    parser.add_argument("--runs", type=int, default=200, help="of each kind of traffic")
+    parser.add_argument("--runs", type=int, default=100, help="of each kind of traffic")
     parser.add_argument("--known", type=int, default=1_500, help="inputs of the reference")
     arguments = read_arguments(parser, {"runs": 4})
     for path in (BANK, SNIPS):

@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
+from tierline.drift.likeness import Beside, Half, crowding, mixture, novelty
 from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
 from tierline.json_text import JSON
 from tierline.routing.bounds import interval
 from tierline.vectors import Vectors
 
-NEAREST = 5  # neighbours whose likeness counts
 RARE = 0.02  # of known inputs, how many are taken for novel, or for crowding
 SURE = 0.995  # of each bound: where a mean lies, as far as the reference can tell
 SURE_OF_RARE = 0.95  # … where other inputs are looked at each time, so that errors average out
@@ -58,20 +57,9 @@ class Reference:
     errors: tuple[int, int] | None = None  # wrong and audited; None: nothing was
 
     @cached_property
-    def halves(self) -> tuple["_Half", "_Half"]:
-        """Both, each with what it is to the other."""
-        one, other = self.known, self.others
-        return (
-            _Half(one, other, _likeness(other, one)),
-            _Half(other, one, _likeness(one, other)),
-        )
-
-
-@dataclass(frozen=True)
-class _Half:
-    vectors: Vectors  # that inputs are held against
-    other: Vectors
-    likeness: Any  # of the other half's inputs to this one
+    def halves(self) -> tuple[Half, Half]:
+        """Both, each to be held against."""
+        return Half(self.known, self.others), Half(self.others, self.known)
 
 
 @dataclass(frozen=True)
@@ -161,9 +149,11 @@ def _figures(reference: Reference, earlier: Vectors, seen: Seen) -> dict[str, di
     """By figure, its parts. The parts of one share what it may stake; which there are goes by the
     reference alone, so that nothing is bet on with hindsight.
     """
+    halves, fewest = reference.halves, len(reference.others)
     found = {
-        "novelty": {"novelty": _rare(_novelty(reference, seen.vectors))},
-        "crowding": {"crowding": _rare(_crowding(reference, earlier, seen.vectors))},
+        "novelty": {"novelty": _rare(novelty(halves, seen.vectors))},
+        "crowding": {"crowding": _rare(crowding(halves, earlier, seen.vectors))},
+        "mixture": {"mixture": _ranks(mixture(halves, earlier, seen.vectors), fewest)},
         "length": {"length": _length(reference, seen.lengths)},
     }
     if reference.labels:
@@ -177,7 +167,7 @@ def _figures(reference: Reference, earlier: Vectors, seen: Seen) -> dict[str, di
     return found
 
 
-def _rare(halves: Sequence[tuple[Any, Any]]) -> _Part:
+def _rare(halves: Beside) -> _Part:
     """How many of the live inputs are stranger than all but RARE of the known ones: the mean of
     being so by either half.
     """
@@ -195,35 +185,15 @@ def _rare(halves: Sequence[tuple[Any, Any]]) -> _Part:
     return _Part(np.mean(values, axis=0).tolist(), Bounds(0.0, high))
 
 
-def _novelty(reference: Reference, vectors: Vectors) -> list[tuple[Any, Any]]:
-    """By half, how unlike it the live inputs are, and how unlike it those of the other half."""
-    if not len(vectors):
-        return []
-    return [(-_likeness(vectors, half.vectors), -half.likeness) for half in reference.halves]
-
-
-def _crowding(reference: Reference, earlier: Vectors, vectors: Vectors) -> list[tuple[Any, Any]]:
-    """How much more like earlier live inputs than like known ones they are: a new kind that comes
-    again and again is like itself.
-    """
-    if len(earlier) < NEAREST or not len(vectors):
-        return []
-    new = _likeness(vectors, earlier)
-    return [
-        (
-            new - _likeness(vectors, half.vectors),
-            _likeness(half.other, earlier) - half.likeness,
-        )
-        for half in reference.halves
-    ]
-
-
-def _likeness(vectors: Vectors, examples: Vectors) -> Any:
+def _ranks(halves: Beside, fewest: int) -> _Part:
+    """Where the live inputs stand among the known ones, 0 to 1: the mean by either half."""
     import numpy as np
 
-    cosines = vectors @ examples.T
-    count = min(NEAREST, cosines.shape[1])
-    return np.partition(cosines, -count, axis=1)[:, -count:].mean(axis=1)
+    bounds = Bounds(0.0, 0.5 + _slack(fewest))
+    if not halves:
+        return _Part((), bounds)
+    values = [np.searchsorted(np.sort(known), live) / len(known) for live, known in halves]
+    return _Part(np.mean(values, axis=0).tolist(), bounds)
 
 
 def _length(reference: Reference, lengths: Sequence[int]) -> _Part:
@@ -232,10 +202,15 @@ def _length(reference: Reference, lengths: Sequence[int]) -> _Part:
     ranks = [
         (bisect_left(known, one) + bisect_right(known, one)) / 2.0 / len(known) for one in lengths
     ]
-    # The mean of n ranks has a standard deviation of 1 / sqrt(12 n): so far may the known ones be
-    # from what they were drawn from.
-    slack = 2.6 / math.sqrt(12.0 * len(known))
+    slack = _slack(len(known))
     return _Part(ranks, Bounds(0.5 - slack, 0.5 + slack))
+
+
+def _slack(known: int) -> float:
+    """How far a mean rank among so many may lie from 1/2, since they are no more than a draw: the
+    mean of n ranks has a standard deviation of 1 / sqrt(12 n).
+    """
+    return 2.6 / math.sqrt(12.0 * known)
 
 
 def _label(reference: Reference, label: str, labels: Sequence[str | None]) -> _Part:
@@ -250,7 +225,7 @@ def _novel(reference: Reference, seen: Seen) -> tuple[int, ...]:
 
     if not len(seen.vectors):
         return ()
-    live, known = _novelty(reference, seen.vectors)[0]
+    live, known = novelty(reference.halves, seen.vectors)[0]
     limit = float(np.sort(known)[::-1][int(RARE * len(known))])
     order = np.argsort(-live)
     return tuple(int(place) for place in order if live[place] > limit)

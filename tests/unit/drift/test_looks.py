@@ -1,6 +1,7 @@
 """Drift on real traffic: spoken commands, and customers of a bank, a kind of which comes anew."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from benchmarks.drift.traffic import bank as bank_of
 from benchmarks.drift.traffic import commands as commands_of
 from tierline.drift.looks import (
     FEWEST,
+    MOST_LIVE,
     RARE,
     Reference,
     Seen,
@@ -65,6 +67,28 @@ def test_a_quarter_of_daily_looks_alarms_falsely_in_one_of_twenty_at_most(bank: 
     """Each run has a reference of its own, and traffic without a change."""
     runs = [run(bank, 100 + seed, 500, LOOKS)[0] for seed in range(20)]
     assert sum(after is not None for after in runs) <= 1, runs
+
+
+def test_known_kinds_that_come_otherwise_mixed_are_seen_without_any_label(bank: Traffic) -> None:
+    """Nothing is new: half of the kinds come nine times as often as the others."""
+    labels = np.array(bank.labels)
+    found = []
+    for seed in range(5):
+        draw = np.random.default_rng(seed)
+        often = draw.choice(sorted(set(bank.labels)), 38, replace=False)
+        places = draw.permutation(len(labels))
+        known, rest = reference_of(bank.take(places[:1_500])), places[1_500:]
+        assert known is not None
+        weights = np.where(np.isin(labels[rest], often), 9.0, 1.0)
+        state, earlier = State(), bank.vectors[:0]
+        for _ in range(20):
+            seen = bank.take(draw.choice(rest, 50, p=weights / weights.sum()))
+            ended = look(
+                replace(known, labels={}), state, earlier, Seen(seen.vectors, seen.lengths)
+            )
+            state, earlier = ended.state, np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
+        found.append(ended.alarm and ended.by["mixture"] > 20.0)
+    assert sum(found) >= 4, found
 
 
 def test_the_inputs_of_the_new_kind_are_named(bank: Traffic, commands: Traffic) -> None:
