@@ -1,0 +1,123 @@
+"""Asking a draft many inputs as jobs on the queues, a few at a time, to the end of each."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tierline.cli.client import Client
+from tierline.cli.drafts import TERMINAL, submit
+from tierline.errors import LimitReached, TierlineError
+from tierline.json_text import JSON
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+AT_ONCE = 16  # jobs in the queues: enough for their threads, few enough to cancel
+POLL_S = 0.3
+FULL_S = 1.0  # where the account's backlog is full and nothing says for how long
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One input's job as it was last seen."""
+
+    job: JSON
+    took_s: float
+    ended: bool  # else it took too long, and was cancelled
+
+
+def ask_all(
+    api: Client,
+    draft: JSON,
+    inputs: Sequence[JSON],
+    within_s: float,
+    title: str,
+    wrong: Callable[[int, JSON], bool],
+) -> list[Asked]:
+    """Ask each input, in order, with a bar while that takes; what has not ended after `within_s` is
+    cancelled. `wrong` is told of each ended job, by the place of its input, and counts.
+    """
+    waiting = list(enumerate(inputs))
+    running: dict[int, tuple[JSON, float]] = {}
+    ended: dict[int, Asked] = {}
+    give_up = time.monotonic() + within_s
+    bad = 0
+    try:
+        with _Bar(len(waiting), title) as bar:
+            while waiting or running:
+                _submit_some(api, draft, waiting, running)
+                for place, (job, since) in list(running.items()):
+                    now = api.get(f"/v1/jobs/{job['id']}")
+                    if now["status"] in TERMINAL:
+                        del running[place]
+                        ended[place] = Asked(now, time.monotonic() - since, ended=True)
+                        bad += wrong(place, now)
+                        bar.show(len(ended), bad)
+                if time.monotonic() > give_up:
+                    break
+                if running:
+                    time.sleep(POLL_S)
+    finally:
+        _cancel(api, [job for job, _ in running.values()])
+    for place, (job, since) in running.items():
+        now = api.get(f"/v1/jobs/{job['id']}")
+        ended[place] = Asked(now, time.monotonic() - since, ended=False)
+    return [ended[place] for place in sorted(ended)]
+
+
+def _submit_some(
+    api: Client,
+    draft: JSON,
+    waiting: list[tuple[int, JSON]],
+    running: dict[int, tuple[JSON, float]],
+) -> None:
+    """Fill up to AT_ONCE, as far as the account's backlog has room."""
+    while waiting and len(running) < AT_ONCE:
+        place, input = waiting[0]
+        try:
+            running[place] = (submit(api, draft, input), time.monotonic())
+        except LimitReached as full:
+            if not running:
+                time.sleep(full.retry_after_s or FULL_S)
+            return
+        del waiting[0]
+
+
+def _cancel(api: Client, jobs: Sequence[JSON]) -> None:
+    """What is asked no more costs no more; whatever keeps it from that is not the news."""
+    for job in jobs:
+        with suppress(TierlineError):
+            api.post(f"/v1/jobs/{job['id']}/cancel")
+
+
+class _Bar:
+    """How far it is, on a terminal's stderr; elsewhere nothing."""
+
+    def __init__(self, total: int, title: str) -> None:
+        self._total = total
+        self._title = title
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "_Bar":
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+            self._progress = Progress(console=console, transient=True)
+            self._progress.start()
+            self._task = self._progress.add_task(self._title, total=self._total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, done: int, failed: int) -> None:
+        if self._progress is not None and self._task is not None:
+            told = f"{self._title}: {failed} failed" if failed else self._title
+            self._progress.update(self._task, completed=done, description=told)
