@@ -74,6 +74,9 @@ _ENTRIES = {
         "tierline.cli.dataset", "app", "Build a feature's datasets, and look through them."
     ),
     "distil": _Entry("tierline.cli.distil", "distil", "Train a feature's micro tier on a dataset."),
+    "eval": _Entry(
+        "tierline.cli.evaluate", "evaluate", "Compare a feature's tiers on a dataset's examples."
+    ),
     "drift": _Entry(
         "tierline.cli.drift", "drift", "Whether a feature's traffic still is what it was."
     ),

@@ -5,19 +5,28 @@ No worker runs: what these tests ask is answered by the API alone.
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
+import structlog
 
+from tests.integration.services.conftest import NoLeases, WakeUps
+from tests.support.model_server import ModelServer
 from tests.support.up import environment as clean_environment
 from tests.support.waiting import wait_until
+from tierline import providers
 from tierline.cli import main, output
 from tierline.cli.feature_file import new_feature
 from tierline.services.accounts import ensure_first_admin
+from tierline.services.execute import Executor
+from tierline.settings import settings
 from tierline.stack.ports import free_port
+from tierline.storage.engine import create_pool
 
 
 @dataclass
@@ -91,3 +100,48 @@ def feature(tierline: Tierline, tmp_path: Path) -> str:
     path.write_text(new_feature("order-number", str(path)))
     assert tierline("features", "apply", path).code == 0
     return "order-number"
+
+
+@pytest.fixture(scope="module")
+def models(api: dict[str, str], database_url: str, redis_url: str) -> Iterator[ModelServer]:
+    """The model server, with a worker that asks it for whatever is queued."""
+    with (
+        ModelServer() as server,
+        pytest.MonkeyPatch.context() as patch,
+        structlog.testing.capture_logs(),  # stdout is the commands'
+    ):
+        patch.setenv("DATABASE_URL", database_url)
+        patch.setenv("REDIS_URL", redis_url)
+        patch.setenv("OPENAI_BASE_URL", server.url)
+        patch.delenv("OPENAI_API_KEY", raising=False)
+        settings.cache_clear()
+        providers.close()
+        over = threading.Event()
+        with create_pool(database_url, "test", 4) as pool:
+            queues = ("slm", "deeper-analysis")
+            executor = Executor(
+                pool=pool,
+                settings=settings(),
+                queues=queues,
+                worker="test",
+                leases=NoLeases(),
+                wake_ups=WakeUps(),
+                stopping=lambda: False,
+            )
+
+            def work() -> None:
+                with psycopg.connect(database_url, autocommit=True) as connection:
+                    while not over.wait(0.02):
+                        rows = connection.execute("SELECT id FROM jobs WHERE status = 'queued'")
+                        for (job_id,) in rows.fetchall():
+                            executor.run(job_id)
+
+            thread = threading.Thread(target=work, name="worker")
+            thread.start()
+            try:
+                yield server
+            finally:
+                over.set()
+                thread.join(30)
+        providers.close()
+    settings.cache_clear()

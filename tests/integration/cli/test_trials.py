@@ -2,22 +2,13 @@
 model at the network's far end."""
 
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-import structlog
 
 from tests.integration.cli.conftest import Tierline
-from tests.integration.services.conftest import NoLeases, WakeUps
 from tests.support.model_server import ModelServer, Reply
-from tierline import providers
-from tierline.services.execute import Executor
-from tierline.settings import settings
-from tierline.storage.engine import create_pool
 
 FILE = """\
 feature: amount
@@ -58,51 +49,6 @@ def right(body: Any) -> str:
     if "Copy the words" in body["messages"][0]["content"]:
         return "12.50 EUR"
     return json.dumps({"amount": 12.5 if "12.50 EUR\n" in asked else 7})
-
-
-@pytest.fixture(scope="module")
-def models(api: dict[str, str], database_url: str, redis_url: str) -> Iterator[ModelServer]:
-    """The model server, with a worker that asks it for whatever is queued."""
-    with (
-        ModelServer(right) as server,
-        pytest.MonkeyPatch.context() as patch,
-        structlog.testing.capture_logs(),  # stdout is the commands'
-    ):
-        patch.setenv("DATABASE_URL", database_url)
-        patch.setenv("REDIS_URL", redis_url)
-        patch.setenv("OPENAI_BASE_URL", server.url)
-        patch.delenv("OPENAI_API_KEY", raising=False)
-        settings.cache_clear()
-        providers.close()
-        over = threading.Event()
-        with create_pool(database_url, "test", 4) as pool:
-            queues = ("slm", "deeper-analysis")
-            executor = Executor(
-                pool=pool,
-                settings=settings(),
-                queues=queues,
-                worker="test",
-                leases=NoLeases(),
-                wake_ups=WakeUps(),
-                stopping=lambda: False,
-            )
-
-            def work() -> None:
-                with psycopg.connect(database_url, autocommit=True) as connection:
-                    while not over.wait(0.02):
-                        rows = connection.execute("SELECT id FROM jobs WHERE status = 'queued'")
-                        for (job_id,) in rows.fetchall():
-                            executor.run(job_id)
-
-            thread = threading.Thread(target=work, name="worker")
-            thread.start()
-            try:
-                yield server
-            finally:
-                over.set()
-                thread.join(30)
-        providers.close()
-    settings.cache_clear()
 
 
 @pytest.fixture
