@@ -23,10 +23,10 @@ from tierline.routing.judging import Terms, Trusted, labels_needed, terms
 from tierline.routing.novelty import packed, unpacked
 from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
 from tierline.routing.sampling import equally_drawn
+from tierline.services.find_feature import current_feature, current_version
 from tierline.services.recipes import recipe_of
 from tierline.services.references import AT_ONCE, compare_open
 from tierline.storage import calibrations
-from tierline.storage.features import stored_version
 from tierline.storage.judgements import people_said
 from tierline.storage.references import watched
 from tierline.views import when
@@ -181,10 +181,7 @@ def draw_for_labels(
 
 def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
     """All of a feature's calibrations, the newest first. Raises NotFound."""
-    version = stored_version(connection, name)
-    if version is None:
-        raise NotFound(f"there is no feature {name[:80]!r}")
-    feature = Feature.from_dict(version.document)
+    feature = current_feature(connection, name)
     now = {tier.name: recipe_of(connection, feature, tier) for tier in feature.allowed_tiers()}
     return [
         calibration_json(row, state_of(row, now.get(row["tier"])), watched(connection, row["id"]))
@@ -253,9 +250,7 @@ def need_libraries() -> None:
 def _calibrated_tier(
     connection: Connection[Any], name: str, wanted: str | None
 ) -> tuple[Feature, Tier]:
-    version = None if "\x00" in name else stored_version(connection, name)
-    if version is None:
-        raise NotFound(f"there is no feature {name[:80]!r}")
+    version = current_version(connection, name)
     feature = Feature.from_dict(version.document)
     tiers = _calibrated_tiers(feature)
     if not tiers:

@@ -17,9 +17,9 @@ from tierline.features import Feature
 from tierline.json_text import JSON, canonical_json
 from tierline.prompts import input_text
 from tierline.routing.fingerprint import task
+from tierline.services.find_feature import current_feature
 from tierline.services.micro_models import labels_of
 from tierline.storage import datasets
-from tierline.storage.features import stored_version
 from tierline.views import when
 
 Row = Mapping[str, Any]
@@ -51,7 +51,7 @@ def build(
     the split. Kept whole or not at all. Raises NotFound, Conflict for too little, and InvalidInput
     that names each row of `given` which breaks the feature's schemas.
     """
-    feature = _feature(connection, name)
+    feature = current_feature(connection, name)
     labels = closed_set(feature.output_schema)
     rows = [*_from_file(feature, labels, given)]
     if jobs:
@@ -94,7 +94,7 @@ def build(
 
 def datasets_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
     """A feature's, the newest first. Raises NotFound."""
-    now = task(_feature(connection, name))
+    now = task(current_feature(connection, name))
     rows = datasets.list_datasets(connection, name)
     removed = datasets.removed_rows(connection, [row["id"] for row in rows])
     return [dataset_json(row, removed.get(row["id"], 0), now) for row in rows]
@@ -102,7 +102,7 @@ def datasets_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]
 
 def dataset_of(connection: Connection[Any], name: str, version: int | None) -> dict[str, JSON]:
     """That version, or the newest. Raises NotFound."""
-    feature = _feature(connection, name)
+    feature = current_feature(connection, name)
     row = _dataset(connection, name, version)
     removed = datasets.removed_rows(connection, [row["id"]])
     return dataset_json(row, removed.get(row["id"], 0), task(feature))
@@ -119,7 +119,7 @@ def rows_page(
     """Rows in order, and the number to go on after; inputs and labels of the account's own jobs and
     of files, of all jobs where no account is named. Raises NotFound.
     """
-    _feature(connection, name)
+    current_feature(connection, name)
     row = _dataset(connection, name, version)
     found = datasets.rows_of(connection, row["id"], after, most + 1, account_id)
     shown = found[:most]
@@ -230,10 +230,3 @@ def _dataset(connection: Connection[Any], name: str, version: int | None) -> Row
         which = "no dataset" if version is None else f"no dataset {version}"
         raise NotFound(f"the feature {name[:80]!r} has {which}: build one")
     return row
-
-
-def _feature(connection: Connection[Any], name: str) -> Feature:
-    version = None if "\x00" in name else stored_version(connection, name)
-    if version is None:
-        raise NotFound(f"there is no feature {name[:80]!r}")
-    return Feature.from_dict(version.document)

@@ -8,12 +8,10 @@ from psycopg import Connection
 
 from tierline import embeddings
 from tierline.drift.looks import FEWEST
-from tierline.errors import NotFound
-from tierline.features import Feature
 from tierline.json_text import JSON
 from tierline.services.drift import FEWEST_A_LOOK, evidence_of, known_inputs
+from tierline.services.find_feature import current_feature
 from tierline.storage import drift
-from tierline.storage.features import stored_version
 from tierline.views import when
 
 Row = Mapping[str, Any]
@@ -25,10 +23,7 @@ def drift_of(
     """How a feature's inputs and answers stand against its evidence, with examples of a new kind of
     input from the account's own jobs, or from all where none is named. Raises NotFound.
     """
-    version = None if "\x00" in name else stored_version(connection, name)
-    if version is None:
-        raise NotFound(f"there is no feature {name[:80]!r}")
-    feature = Feature.from_dict(version.document)
+    feature = current_feature(connection, name)
     known = evidence_of(connection, feature)
     if known is None:  # an alarm ended it, or there never was any
         kept = drift.newest_reference(connection, name)

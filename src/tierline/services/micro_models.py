@@ -25,11 +25,11 @@ from tierline.services.calibrate import (
     share_of_risk,
     state_of,
 )
+from tierline.services.find_feature import current_feature
 from tierline.services.micro import name_of
 from tierline.services.recipes import recipe_of
 from tierline.storage import calibrations
 from tierline.storage.artefacts import add_artefact, list_artefacts, withdraw_artefact
-from tierline.storage.features import stored_version
 from tierline.storage.labels import labels
 from tierline.views import when
 
@@ -67,7 +67,7 @@ def labels_of(
     `representative` are those that were drawn whatever they say, `label` is that of a closed set.
     Raises NotFound, and with `for_micro` Conflict for a feature without a micro tier.
     """
-    feature = _feature(connection, name)
+    feature = current_feature(connection, name)
     if for_micro:
         _micro(connection, name)
     allowed = closed_set(feature.output_schema)
@@ -148,7 +148,7 @@ def add_micro_model(
 
 def micro_models_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
     """A feature's micro models, the newest first. Raises NotFound."""
-    _feature(connection, name)
+    current_feature(connection, name)
     return [micro_json(row) for row in list_artefacts(connection, "micro_models", name)]
 
 
@@ -247,15 +247,8 @@ def _label(allowed: LabelSet, output: JSON) -> str | None:
     return label if label in allowed.labels else None
 
 
-def _feature(connection: Connection[Any], name: str) -> Feature:
-    version = None if "\x00" in name else stored_version(connection, name)
-    if version is None:
-        raise NotFound(f"there is no feature {name[:80]!r}")
-    return Feature.from_dict(version.document)
-
-
 def _micro(connection: Connection[Any], name: str) -> tuple[Feature, Tier, LabelSet]:
-    feature = _feature(connection, name)
+    feature = current_feature(connection, name)
     tier = feature.allowed_tiers()[0]
     allowed = closed_set(feature.output_schema)
     if not tier.is_micro or allowed is None:

@@ -7,12 +7,12 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.errors import InvalidInput, NotFound, Problem
+from tierline.errors import InvalidInput, Problem
 from tierline.features import Feature
 from tierline.json_text import JSON
 from tierline.routing.sampling import equally_drawn
+from tierline.services.find_feature import current_feature
 from tierline.storage import reports
-from tierline.storage.features import stored_version
 from tierline.storage.reports import Window
 from tierline.views import usd, when
 
@@ -27,7 +27,7 @@ def report(
     """Costs, escalations by reason and the quality that is kept, of jobs submitted in [since,
     until). What nobody knows is null. Raises NotFound, InvalidInput.
     """
-    feature = _feature(connection, name)
+    feature = current_feature(connection, name)
     window = _window(name, since, until)
     statuses = reports.statuses(connection, window)
     by_tier = reports.tiers(connection, window)
@@ -75,7 +75,7 @@ def outcomes_page(
     """Compared outcomes, the newest first, and the `seq` to go on before; with the inputs of the
     account's own jobs, of all where none is named. Raises NotFound.
     """
-    _feature(connection, name)
+    current_feature(connection, name)
     rows = reports.compared(connection, _window(name, since, until), before, limit + 1, account_id)
     shown = rows[:limit]
     made = [
@@ -95,13 +95,6 @@ def outcomes_page(
         for row in shown
     ]
     return made, shown[-1]["seq"] if len(rows) > limit else None
-
-
-def _feature(connection: Connection[Any], name: str) -> Feature:
-    version = None if "\x00" in name else stored_version(connection, name)
-    if version is None:
-        raise NotFound(f"there is no feature {name[:80]!r}")
-    return Feature.from_dict(version.document)
 
 
 def _window(name: str, since: datetime, until: datetime) -> Window:

@@ -16,8 +16,8 @@ from tierline.routing.fingerprint import Recipes, recipe
 from tierline.routing.trained import Prediction, by_rules, from_parts, predict
 from tierline.services.artefacts import Artefacts
 from tierline.services.embedding import Embedding
+from tierline.services.find_feature import current_feature
 from tierline.storage.artefacts import add_artefact, list_artefacts, withdraw_artefact
-from tierline.storage.features import stored_version
 from tierline.storage.labelled_log import labelled
 from tierline.views import when
 
@@ -121,7 +121,7 @@ def add_router(
 
 def routers_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
     """A feature's routers, the newest first. Raises NotFound."""
-    _feature(connection, name)
+    current_feature(connection, name)
     return [router_json(row) for row in list_artefacts(connection, "routers", name)]
 
 
@@ -148,15 +148,8 @@ def router_json(row: Row) -> dict[str, JSON]:
     }
 
 
-def _feature(connection: Connection[Any], name: str) -> Feature:
-    version = None if "\x00" in name else stored_version(connection, name)
-    if version is None:
-        raise NotFound(f"there is no feature {name[:80]!r}")
-    return Feature.from_dict(version.document)
-
-
 def _routed(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
-    feature = _feature(connection, name)
+    feature = current_feature(connection, name)
     tier = feature.allowed_tiers()[0]
     if not routes(feature, tier):
         raise Conflict(
