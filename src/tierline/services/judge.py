@@ -8,6 +8,7 @@ same if it says so both times. What it cannot tell widens what its word can prom
 import json
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +32,7 @@ from tierline.storage.features import load_version
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 5  # outcomes that a process takes, so that they are judged before others may take them
+AT_ONCE = 8  # outcomes that a process takes and judges side by side, before others may take them
 TIMEOUT_S = 60.0
 MAX_TOKENS = 50
 MOST_FEATURES = 100
@@ -94,8 +95,8 @@ class Judges:
         while time.monotonic() < until_s:
             with self.pool.connection() as connection:
                 rows = judgements.take_due(connection, AT_ONCE)
-            for row in rows:
-                self._judge(row)
+            with ThreadPoolExecutor(AT_ONCE) as threads:
+                list(threads.map(self._judge, rows))  # raises what any of them raised
             count += len(rows)
             if len(rows) < AT_ONCE:
                 break
