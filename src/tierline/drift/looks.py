@@ -19,7 +19,9 @@ from tierline.vectors import Vectors
 
 RARE = 0.02  # of known inputs, how many are taken for novel, or for crowding
 SURE = 0.995  # of each bound: where a mean lies, as far as the reference can tell
-SURE_OF_RARE = 0.95  # … where other inputs are looked at each time, so that errors average out
+SURE_OF_RARE = 0.99
+"""The same where other inputs are looked at each time, so that errors average out. At 0.95 a
+reference of 200 inputs gave false alarms in 7 of 100 simulated quarters, at 0.99 in 2."""
 BETS_LATER = 0.5  # a bound for a figure that has no values yet, so that its bets are made
 FEWEST = 100  # inputs of a reference
 MOST_LIVE = 200
