@@ -142,6 +142,7 @@ def review(
     if not rows:
         raise TierlineError(f"dataset {found['version']} of {feature} has no row that is yours")
     doubts = _doubts(rows, list(found["by_label"]), embeddings=embeddings)
+    not_looked_at = _not_looked_at(rows, list(found["by_label"])) if embeddings else []
     if out is not None:
         with out.open("w", newline="", encoding="utf-8") as sink:
             _write(sink, rows, doubts)
@@ -153,11 +154,21 @@ def review(
                 "rows": len(rows),
                 "counts": dict(counted(doubts)),
                 "doubts": [_json(rows, one) for one in doubts],
+                "not_looked_at": not_looked_at,
+                "left_out_jobs": found["left_out_jobs"],
             }
         )
         return
     line(f"dataset {found['version']} of {feature}: {len(rows):,} rows, {len(doubts):,} doubts")
     _show_doubts(rows, doubts)
+    if not_looked_at:
+        line()
+        line(f"not looked at for wrong labels, too few inputs: {', '.join(not_looked_at)}")
+    if found["left_out"]:
+        line()
+        line(f"{found['left_out']:,} jobs are left out: their input breaks the schema by now")
+        for job_id in found["left_out_jobs"][:SHOWN]:
+            line(f"  {job_id}")
 
 
 def _build(api: "Client", feature: str, given: Sequence["Example"], *, jobs: bool) -> JSON:
@@ -208,20 +219,30 @@ def _doubts(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Do
     from tierline.prompts import input_text
 
     labels = [label_of(row["expected"]) for row in rows]
-    found = contradictions([row["alike"] for row in rows], labels)
+    groups = [row["alike"] for row in rows]
+    found = contradictions(groups, labels, [row["disagreeing"] for row in rows])
     if not known:
         return found  # of free outputs no label is rare or looks wrong
     found += rare_labels(labels, known)
     if embeddings:
         try:
             vectors = embedded([input_text(row["input"]) for row in rows])
-            found += label_errors(vectors, labels)
+            found += label_errors(vectors, labels, groups)
         except ImportError as missing:
             raise TierlineError(
                 f"this needs the extra `routing` ({missing.name} is missing): run 'make setup', "
                 "or give --no-embeddings"
             ) from None
     return found
+
+
+def _not_looked_at(rows: list[JSON], known: list[str]) -> list[str]:
+    """Labels of which nobody can say whether they are wrong."""
+    from tierline.datasets.doubts import too_rare
+
+    if not known:
+        return []
+    return too_rare([label_of(row["expected"]) for row in rows], [row["alike"] for row in rows])
 
 
 def label_of(expected: JSON) -> str:
@@ -265,6 +286,7 @@ def _show(found: JSON) -> None:
             ("stand for all", f"{found['representative_rows']:,} rows"),
             ("near duplicates", f"{found['near_duplicates']:,} rows are like an earlier one"),
             ("labels", len(found["by_label"]) or None),
+            ("left out", f"{found['left_out']:,} jobs" if found["left_out"] else None),
             ("removed", f"{found['removed_rows']:,} rows" if found["removed_rows"] else None),
             ("task", None if found["of_this_task"] else "another: the feature was changed since"),
         ]

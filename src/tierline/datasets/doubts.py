@@ -22,17 +22,26 @@ class Doubt:
     message: str
 
 
-def contradictions(groups: Sequence[int], labels: Sequence[str]) -> list[Doubt]:
-    """Rows that are alike and say different things."""
+def contradictions(
+    groups: Sequence[int], labels: Sequence[str], disagreeing: Sequence[int]
+) -> list[Doubt]:
+    """Rows that are alike and say different things, and rows whose very input was labelled
+    otherwise too; `disagreeing`: how often, by row.
+    """
     of_group: defaultdict[int, list[int]] = defaultdict(list)
     for place, group in enumerate(groups):
         of_group[group].append(place)
     found = []
     for places in of_group.values():
         said = Counter(labels[place] for place in places)
-        if len(said) > 1:
-            told = ", ".join(f"{label} ({count})" for label, count in said.most_common())
-            found.append(Doubt("contradiction", tuple(places), f"alike, and labelled {told}"))
+        lost = sum(disagreeing[place] for place in places)
+        if len(said) == 1 and not lost:
+            continue
+        told = ", ".join(f"{label} ({count})" for label, count in said.most_common())
+        if lost:
+            told += f"; {lost} more labels of the same input say something else"
+        what = "alike, and labelled" if len(places) > 1 else "labelled"
+        found.append(Doubt("contradiction", tuple(places), f"{what} {told}"))
     return found
 
 
@@ -50,44 +59,77 @@ def rare_labels(labels: Sequence[str], known: Sequence[str]) -> list[Doubt]:
     ]
 
 
-def label_errors(vectors: Vectors, labels: Sequence[str]) -> list[Doubt]:
-    """Rows whose label a classifier that was not fitted on them holds to be another, the surest
-    first: confident learning (Northcutt, Jiang and Chuang 2021). A row is doubted when its chance
-    of another label is at least what rows of that label have on average, and no other label beats
-    it. Empty where there are too few labels or rows to fit folds.
+def too_rare(labels: Sequence[str], groups: Sequence[int]) -> list[str]:
+    """Labels that stand on one group of rows alone: whether they are wrong there cannot be told."""
+    of_label: defaultdict[str, set[int]] = defaultdict(set)
+    for label, group in zip(labels, groups, strict=True):
+        of_label[label].add(group)
+    return sorted(label for label, found in of_label.items() if len(found) < 2)
+
+
+def label_errors(vectors: Vectors, labels: Sequence[str], groups: Sequence[int]) -> list[Doubt]:
+    """Rows whose label a classifier that was not fitted on them, nor on rows that are like them,
+    holds to be another, the surest first: confident learning (Northcutt, Jiang and Chuang 2021). A
+    row is doubted when its chance of another label is at least what rows of that label have on
+    average, and no other label beats it. Rows of labels that are `too_rare` are left out; with
+    fewer than two others nothing can be said.
     """
     import numpy as np
 
-    names = sorted(set(labels))
-    numbers = np.array([names.index(label) for label in labels])
-    fewest = int(np.bincount(numbers, minlength=len(names)).min()) if names else 0
-    if len(names) < 2 or fewest < 2:
+    left_out = set(too_rare(labels, groups))
+    places = [place for place, label in enumerate(labels) if label not in left_out]
+    names = sorted({labels[place] for place in places})
+    if len(names) < 2:
         return []
-    chances = _cross_fitted(vectors, numbers, min(FOLDS, fewest))
-    own = [float(chances[numbers == label, label].mean()) for label in range(len(names))]
+    numbers = np.array([names.index(labels[place]) for place in places])
+    chances, known = _cross_fitted(
+        vectors[places], numbers, np.array([groups[place] for place in places])
+    )
+    own = [
+        float(of_label.mean()) if len(of_label) else 1.0
+        for label in range(len(names))
+        for of_label in (chances[(numbers == label) & known[:, label], label],)
+    ]
     found: list[tuple[float, Doubt]] = []
-    for place, row in enumerate(chances):
+    for at, row in enumerate(chances):
+        number = numbers[at]
         sure = [label for label in range(len(names)) if row[label] >= own[label]]
-        if not sure:
+        if not sure or not known[at, number]:
             continue
         best = max(sure, key=lambda label: row[label])
-        if best != numbers[place]:
-            gap = float(row[best] - row[numbers[place]])
+        if best != number:
             message = (
-                f"labelled {names[numbers[place]]}, and {names[best]} at a chance of "
-                f"{row[best]:.2f} against {row[numbers[place]]:.2f}"
+                f"labelled {names[number]}, and {names[best]} at a chance of {row[best]:.2f} "
+                f"against {row[number]:.2f}"
             )
-            found.append((gap, Doubt("label_error", (place,), message)))
+            doubt = Doubt("label_error", (places[at],), message)
+            found.append((float(row[best] - row[number]), doubt))
     return [doubt for _, doubt in sorted(found, key=lambda one: -one[0])]
 
 
-def _cross_fitted(vectors: Vectors, numbers: Any, folds: int) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+def _cross_fitted(vectors: Vectors, numbers: Any, groups: Any) -> tuple[Any, Any]:
+    """By row and label its chance, and whether the fold that gave it knew the label at all."""
+    import warnings
 
-    model = LogisticRegression(C=10.0, max_iter=300)
-    cut = StratifiedKFold(folds, shuffle=True, random_state=0)
-    return cross_val_predict(model, vectors, numbers, cv=cut, method="predict_proba")
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    count = int(numbers.max()) + 1
+    chances = np.zeros((len(numbers), count))
+    known = np.zeros((len(numbers), count), dtype=bool)
+    folds = min(FOLDS, int(np.bincount(numbers).max()), len(set(groups.tolist())))
+    cut = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds
+        for fitted, asked in cut.split(vectors, numbers, groups):
+            if len(set(numbers[fitted].tolist())) < 2:
+                continue
+            model = LogisticRegression(C=10.0, max_iter=300).fit(vectors[fitted], numbers[fitted])
+            at = np.ix_(asked, model.classes_)
+            chances[at] = model.predict_proba(vectors[asked])
+            known[at] = True
+    return chances, known
 
 
 def counted(doubts: Sequence[Doubt]) -> Mapping[str, int]:

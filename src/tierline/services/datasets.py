@@ -11,6 +11,7 @@ from psycopg import Connection
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.checks.schema import schema_check, told
 from tierline.datasets.alike import groups
+from tierline.datasets.once import each_once
 from tierline.datasets.split import sides
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature
@@ -18,7 +19,7 @@ from tierline.json_text import JSON, canonical_json
 from tierline.prompts import input_text
 from tierline.routing.fingerprint import task
 from tierline.services.find_feature import current_feature
-from tierline.services.micro_models import labels_of
+from tierline.services.known_labels import known_labels
 from tierline.storage import datasets
 from tierline.views import when
 
@@ -26,8 +27,7 @@ Row = Mapping[str, Any]
 
 MOST_ROWS = 50_000
 MOST_PROBLEMS = 20
-_RANK = {"human": 0, "file": 1, "model": 2}
-"""Whose word counts where one input has several: a person's about this very job before all."""
+MOST_LEFT_OUT = 200  # jobs that are named
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,15 @@ def build(
     feature = current_feature(connection, name)
     labels = closed_set(feature.output_schema)
     rows = [*_from_file(feature, labels, given)]
+    left_out: list[str] = []
     if jobs:
-        rows += _from_jobs(labels_of(connection, name, account_id))
-    rows = _each_once(rows)
+        fits = schema_check(feature.input_schema).fits
+        for row in _from_jobs(known_labels(connection, feature, account_id)):
+            if fits(row["input"]):
+                rows.append(row)
+            else:
+                left_out.append(row["job_id"])
+    rows = each_once(rows)
     if not rows:
         raise Conflict(f"a dataset of {name} would be empty: no input has a label yet")
     if len(rows) > MOST_ROWS:
@@ -85,11 +91,16 @@ def build(
                 "task": task(feature),
                 "rows": len(whole),
                 "sha256": _sha256(whole),
-                "document": _counts(labels, whole),
+                "document": {
+                    **_counts(labels, whole),
+                    "left_out": len(left_out),
+                    "left_out_jobs": sorted(left_out)[:MOST_LEFT_OUT],
+                },
             },
             whole,
         )
-    return dataset_json(made, 0, task(feature))
+        removed = datasets.remove_what_is_gone(connection, made["id"])
+    return dataset_json(made, removed, task(feature))
 
 
 def datasets_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
@@ -140,6 +151,8 @@ def dataset_json(row: Row, removed: int, now: str) -> dict[str, JSON]:
         "rows": row["rows"],
         "removed_rows": removed,
         "sha256": row["sha256"],
+        "left_out": 0,
+        "left_out_jobs": [],
         **row["document"],
         "created_at": when(row["created_at"]),
     }
@@ -190,18 +203,6 @@ def _row(input: JSON, expected: JSON, source: str) -> dict[str, Any]:
         "representative": source == "file",  # as its owner drew it
         "job_id": None,
     }
-
-
-def _each_once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of equal inputs the one whose label counts most; in an order that goes by the inputs alone,
-    so that the same rows make the same dataset.
-    """
-    best: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        known = best.get(row["digest"])
-        if known is None or _RANK[row["source"]] < _RANK[known["source"]]:
-            best[row["digest"]] = row
-    return sorted(best.values(), key=lambda row: row["digest"])
 
 
 def _sha256(rows: Sequence[Row]) -> str:

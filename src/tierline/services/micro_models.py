@@ -7,7 +7,6 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.checks.labels import LabelSet, closed_set
-from tierline.checks.schema import schema_check
 from tierline.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.features import Feature, Tier
 from tierline.json_text import JSON, canonical_json
@@ -16,7 +15,6 @@ from tierline.routing.fingerprint import answerer, fingerprint, models_told, tas
 from tierline.routing.micro import Micro
 from tierline.routing.micro_parts import from_parts
 from tierline.routing.promise import OfLabel, Promise
-from tierline.routing.sampling import representative
 from tierline.services.calibrate import (
     NotEnoughData,
     calibration_json,
@@ -26,11 +24,11 @@ from tierline.services.calibrate import (
     state_of,
 )
 from tierline.services.find_feature import current_feature
+from tierline.services.known_labels import known_labels
 from tierline.services.micro import name_of
 from tierline.services.recipes import recipe_of
 from tierline.storage import calibrations
 from tierline.storage.artefacts import add_artefact, list_artefacts, withdraw_artefact
-from tierline.storage.labels import labels
 from tierline.views import when
 
 Row = Mapping[str, Any]
@@ -70,29 +68,10 @@ def labels_of(
     feature = current_feature(connection, name)
     if for_micro:
         _micro(connection, name)
-    allowed = closed_set(feature.output_schema)
-    fits = schema_check(feature.output_schema).fits
-    rows = labels(connection, name, feature.allowed_tiers()[-1].name, account_id)
-    stand_for_all = representative(rows)
-    found: list[dict[str, JSON]] = []
-    asked: set[str] = set()
-    for row in rows:
-        label = None if allowed is None else _label(allowed, row["expected"])
-        input = canonical_json(row["input"])
-        if input in asked or not fits(row["expected"]) or (allowed is not None and label is None):
-            continue  # of a version whose labels were others, or asked again later
-        asked.add(input)
-        found.append(
-            {
-                "job_id": str(row["job_id"]),
-                "input": row["input"],
-                "expected": row["expected"],
-                "label": label,
-                "said_by": row["said_by"],
-                "representative": row["job_id"] in stand_for_all,
-            }
-        )
-    return found
+    found: dict[str, dict[str, JSON]] = {}
+    for row in known_labels(connection, feature, account_id):
+        found.setdefault(canonical_json(row["input"]), row)  # the newest
+    return list(found.values())
 
 
 def add_micro_model(
@@ -237,14 +216,6 @@ def _by_label(judged: Sequence[Judged], threshold: float | None) -> dict[str, Of
         served = [one for one in alike if threshold is not None and one.score >= threshold]
         found[label] = OfLabel(len(alike), len(served), sum(one.wrong for one in served))
     return found
-
-
-def _label(allowed: LabelSet, output: JSON) -> str | None:
-    try:
-        label = allowed.unwrap(output)
-    except (KeyError, TypeError):
-        return None
-    return label if label in allowed.labels else None
 
 
 def _micro(connection: Connection[Any], name: str) -> tuple[Feature, Tier, LabelSet]:

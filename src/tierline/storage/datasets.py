@@ -8,6 +8,22 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 ROW = ("number", "input", "expected", "digest", "alike", "side", "source", "said_by")
+# Shared by builds, and against whoever removes content, who locks the same rows.
+HOLD = """
+SELECT j.id FROM jobs j WHERE j.id IN (SELECT job_id FROM dataset_rows WHERE dataset_id = %(id)s)
+ORDER BY j.id FOR SHARE
+"""
+
+GONE = """
+UPDATE dataset_rows d SET input = NULL, expected = NULL
+FROM jobs j JOIN job_requests r ON r.job_id = j.id
+WHERE d.dataset_id = %(id)s AND j.id = d.job_id AND (
+    r.input IS NULL
+    OR d.source = 'model' AND j.output_removed_at IS NOT NULL
+    OR d.source = 'human' AND NOT EXISTS (
+        SELECT FROM feedback f WHERE f.job_id = j.id AND f.expected IS NOT NULL))
+"""
+
 COLUMNS = "id, feature, version, task, rows, sha256, document, created_at"
 
 
@@ -32,7 +48,7 @@ def add_dataset(
             {**values, "document": json.dumps(values["document"])},
         ).fetchone()
     assert made is not None
-    columns = (*ROW, "representative", "job_id")
+    columns = (*ROW, "representative", "disagreeing", "job_id")
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY dataset_rows (dataset_id, {', '.join(columns)}) FROM STDIN") as copy,
@@ -45,6 +61,14 @@ def add_dataset(
             }
             copy.write_row((made["id"], *(given[name] for name in columns)))
     return made
+
+
+def remove_what_is_gone(connection: Connection[Any], dataset_id: int) -> int:
+    """Empty the rows whose job lost its content since it was read; how many. In the transaction
+    that adds them: what is removed later finds the rows, and waits for this.
+    """
+    connection.execute(HOLD, {"id": dataset_id})
+    return connection.execute(GONE, {"id": dataset_id}).rowcount
 
 
 def list_datasets(connection: Connection[Any], feature: str) -> list[dict[str, Any]]:
@@ -82,7 +106,7 @@ def rows_of(
         return cursor.execute(
             """
             SELECT r.number, r.digest, r.alike, r.side, r.source, r.said_by, r.representative,
-                r.job_id, r.input IS NULL AS removed, shown.may AS shown,
+                r.disagreeing, r.job_id, r.input IS NULL AS removed, shown.may AS shown,
                 CASE WHEN shown.may THEN r.input END AS input,
                 CASE WHEN shown.may THEN r.expected END AS expected
             FROM dataset_rows r

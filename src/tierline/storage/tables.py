@@ -647,6 +647,13 @@ dataset_rows = Table(
     Column("source", Text, nullable=False, comment="human, model or file"),
     Column("said_by", Text, comment="the exact model whose answer it is"),
     Column("representative", Boolean, nullable=False),
+    Column(
+        "disagreeing",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="labels of the same input that say something else",
+    ),
     Column("job_id", Uuid, index=True, comment="null: it came in a file"),
     PrimaryKeyConstraint("dataset_id", "number"),
 )

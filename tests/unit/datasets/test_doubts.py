@@ -9,13 +9,20 @@ from tierline.datasets.doubts import (
     counted,
     label_errors,
     rare_labels,
+    too_rare,
 )
 
 
 def test_alike_rows_that_say_different_things_are_one_doubt() -> None:
-    (found,) = contradictions([0, 0, 2, 0, 4], ["a", "b", "c", "a", "c"])
+    (found,) = contradictions([0, 0, 2, 0, 4], ["a", "b", "c", "a", "c"], [0] * 5)
     assert (found.kind, found.rows) == ("contradiction", (0, 1, 3))
     assert found.message == "alike, and labelled a (2), b (1)"
+
+
+def test_an_input_that_was_labelled_otherwise_too_is_a_doubt_by_itself() -> None:
+    (found,) = contradictions([0, 1], ["a", "b"], [0, 2])
+    assert found.rows == (1,)
+    assert found.message == "labelled b (1); 2 more labels of the same input say something else"
 
 
 def test_labels_with_few_rows_or_none_are_named() -> None:
@@ -33,7 +40,7 @@ def test_swapped_labels_are_found_and_right_ones_mostly_left_alone() -> None:
         LABELS[(LABELS.index(label) + 1) % len(LABELS)] if place in swapped else label
         for place, label in enumerate(labels)
     ]
-    found = label_errors(vectors, said)
+    found = label_errors(vectors, said, range(len(said)))
     places = [one.rows[0] for one in found]
     assert len(swapped & set(places)) >= 0.8 * len(swapped)
     assert len(set(places) - swapped) <= 0.02 * len(labels)
@@ -42,8 +49,27 @@ def test_swapped_labels_are_found_and_right_ones_mostly_left_alone() -> None:
     assert f"and {labels[named.rows[0]]} at a chance of" in named.message
 
 
-def test_nothing_is_said_where_folds_cannot_be_fitted() -> None:
+def test_a_row_is_not_judged_by_a_classifier_that_saw_its_like() -> None:
+    vectors, labels = texts(LABELS, 30, seed=1)
+    wrong = LABELS[(LABELS.index(labels[0]) + 1) % len(LABELS)]
+    copies = np.vstack([vectors, *([vectors[:1]] * 12)])
+    said = [wrong, *labels[1:], *([wrong] * 12)]
+    alone = [*range(len(labels)), *([0] * 12)]
+    found = {one.rows[0] for one in label_errors(copies, said, alone)}
+    assert {0, *range(len(labels), len(said))} <= found
+
+
+def test_a_label_of_one_row_is_left_out_and_the_others_are_looked_at() -> None:
+    vectors, labels = texts(LABELS, 30, seed=1)
+    said = ["alone", *labels[1:]]
+    said[5] = LABELS[(LABELS.index(labels[5]) + 1) % len(LABELS)]
+    assert too_rare(said, range(len(said))) == ["alone"]
+    assert next(one.rows for one in label_errors(vectors, said, range(len(said)))) == (5,)
+
+
+def test_nothing_is_said_of_one_label_or_of_none() -> None:
     vectors, labels = texts(LABELS[:2], 5, seed=1)
-    assert label_errors(vectors, ["a"] * len(labels)) == []
-    assert label_errors(vectors, ["a"] * (len(labels) - 1) + ["b"]) == []
-    assert label_errors(vectors[:0], []) == []
+    places = range(len(labels))
+    assert label_errors(vectors, ["a"] * len(labels), places) == []
+    assert label_errors(vectors, ["a"] * (len(labels) - 1) + ["b"], places) == []
+    assert label_errors(vectors[:0], [], []) == []
