@@ -59,7 +59,10 @@ def test_a_tier_alone_is_pinned_to_nothing() -> None:
         ("canary: {tier: frontier, share: -0.1}", "must be 0.0001 to 0.9999, not -0.1"),
         ("canary: {tier: frontier, share: 5%}", "must be a number, not text"),
         ("canary: {tier: frontier, shares: 0.1}", 'unknown key "shares"'),
-        ("routing: slm_frist", 'must be slm_first or slm_only or frontier_only, not "slm_frist"'),
+        (
+            "routing: slm_frist",
+            'must be slm_first or slm_only or frontier_first or frontier_only, not "slm_frist"',
+        ),
     ],
 )
 def test_a_mistake_is_told_on_its_line(written: str, said: str) -> None:

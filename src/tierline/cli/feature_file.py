@@ -56,7 +56,7 @@ cases:
 # For an answer that is one of a fixed list (an enum), the label's own probability:
 # confidence: {{signal: label_logprob, threshold: 0.6}}
 
-routing: slm_first                      # or slm_only, frontier_only
+routing: slm_first                      # or slm_only, frontier_first, frontier_only
 
 # How long inputs and outputs are kept, in days from a job's end; for good unless said:
 # retention: {{inputs_days: 30, outputs_days: 90, keep_labelled: true}}

@@ -18,7 +18,7 @@ from tierline.features.task import Check, Example, Step, is_plain_text
 from tierline.json_text import JSON, canonical_json
 from tierline.pricing import Price
 
-Routing = Literal["slm_first", "slm_only", "frontier_only"]
+Routing = Literal["slm_first", "slm_only", "frontier_first", "frontier_only"]
 OnBlocked = Literal["fail", "return_unverified"]
 Signal = Literal["label_logprob", "agreement", "micro"]
 
@@ -258,6 +258,10 @@ class Feature:
         """
         micro = sum(tier.is_micro for tier in self.tiers[:tier_index])
         return tier_index - micro
+
+    def first_tier(self) -> Tier:
+        """The tier that a job begins on unless something about it says otherwise."""
+        return self.allowed_tiers()[-1 if self.routing == "frontier_first" else 0]
 
     def next_tier(self, name: str) -> Tier | None:
         """The tier to escalate to from `name`, or None when it is the last allowed one."""

@@ -7,7 +7,7 @@ from tierline.features.reading import Reading, near
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
 
-_ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_only")
+_ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_first", "frontier_only")
 MOST_PINS = 1_000
 MOST_ACCOUNT = 63  # characters of an account's name
 LEAST_SHARE, MOST_SHARE = 0.0001, 0.9999

@@ -51,10 +51,11 @@ def varies(feature: Feature) -> bool:
 
 def first_tier(feature: Feature) -> Decision:
     """The tier that a job of `feature` waits for unless something about the job says otherwise."""
-    index = feature.tiers.index(feature.allowed_tiers()[0])
+    index = feature.tiers.index(feature.first_tier())
     reason = {
         "slm_first": "the feature's first tier",
         "slm_only": "the only tier that the feature allows",
+        "frontier_first": "the feature begins on its last tier",
         "frontier_only": "the feature skips every tier but its last",
     }[feature.routing]
     return Decision(feature.routing, feature.tiers[index].name, index, reason)

@@ -13,7 +13,7 @@ _FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(CHECK_FAILURES - {Verdi
 
 # A person's label goes before the last tier's answer; an earlier tier's own answer is never one.
 # `inclusion` is the probability with which the job's input got its label whatever it says: that of
-# its first outcome, if that was drawn, or 1 where the last tier answers all. A job whose first
+# its first outcome, if that was drawn, or 1 where the last tier is asked first. A job whose first
 # answer failed a check has no outcome and always a label; `failed` says so. Null: nobody drew it.
 LABELS = f"""
 WITH jobs_of AS (
@@ -27,8 +27,10 @@ WITH jobs_of AS (
 SELECT j.id AS job_id, j.feature_version_id, r.input,
     CASE WHEN said.expected IS NOT NULL THEN said.expected ELSE last.output END AS expected,
     CASE WHEN said.expected IS NULL THEN last.model END AS said_by,
-    CASE WHEN o.drawn THEN o.inclusion WHEN j.routing = 'frontier_only' THEN 1.0 END AS inclusion,
-    o.drawn IS NULL AND j.routing <> 'frontier_only' AND first.verdict IN ({_FAILED}) AS failed
+    CASE WHEN o.drawn THEN o.inclusion
+        WHEN j.routing LIKE 'frontier_%%' AND first.tier = %(last)s THEN 1.0 END AS inclusion,
+    coalesce(o.drawn IS NULL AND first.tier <> %(last)s AND first.verdict IN ({_FAILED}), false)
+        AS failed
 FROM jobs_of j
 JOIN job_requests r ON r.job_id = j.id AND r.input IS NOT NULL
 LEFT JOIN attempts first ON first.job_id = j.id AND first.number = 1

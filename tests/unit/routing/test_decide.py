@@ -22,7 +22,12 @@ CANARY = "canary: {tier: frontier, share: 0.2}\n"
 
 @pytest.mark.parametrize(
     ("routing", "choice", "index"),
-    [("slm_first", "slm", 0), ("slm_only", "slm", 0), ("frontier_only", "frontier", 1)],
+    [
+        ("slm_first", "slm", 0),
+        ("slm_only", "slm", 0),
+        ("frontier_first", "frontier", 1),
+        ("frontier_only", "frontier", 1),
+    ],
 )
 def test_a_feature_alone_decides(routing: str, choice: str, index: int) -> None:
     plain = feature(f"routing: {routing}\n")
@@ -54,6 +59,16 @@ def test_a_canary_takes_its_share_and_the_same_callers_each_time() -> None:
     for one in first:
         assert one.threshold == 0.2
         assert (one.choice == "frontier") is (one.signals["drawn"] < 0.2)
+
+
+def test_a_canary_of_the_small_tier_grows_out_of_a_feature_that_begins_on_the_last() -> None:
+    some = feature("routing: frontier_first\ncanary: {tier: slm, share: 0.2}\n")
+    found = [decide(some, Facts("a", f"user-{number}")) for number in range(500)]
+    assert {(one.policy, one.choice) for one in found} == {
+        ("frontier_first", "frontier"),
+        ("canary", "slm"),
+    }
+    assert [tier.name for tier in some.allowed_tiers()] == ["slm", "frontier"]
 
 
 def test_a_wider_canary_keeps_those_that_it_had() -> None:

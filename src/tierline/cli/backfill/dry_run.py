@@ -56,7 +56,8 @@ def count(feature: JSON, asked: Asked, limit: int | None, progress: Progress) ->
         progress.count("read", found.rows)
         found.characters += len(json.dumps(row.input, ensure_ascii=False))
     model = Feature.from_dict(feature["document"])
-    found.tiers = estimates(model, feature["prices"], found.rows, found.characters)
+    every = estimates(model, feature["prices"], found.rows, found.characters)
+    found.tiers = every[model.allowed_tiers().index(model.first_tier()) :]  # from where jobs begin
     return found
 
 
