@@ -71,6 +71,12 @@ class NewMicroModel(BaseModel):
         pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
         description="base64 of its weights and examples",
     )
+    inputs: str | None = Field(
+        default=None,
+        pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        description="base64 of 8 bytes of the SHA-256 of each input that it has seen; null: it "
+        "does not say, and cannot be evaluated",
+    )
     promise: SoughtPromise | None = Field(
         default=None, description="null: all that it says escalates, and becomes outcomes"
     )
@@ -127,11 +133,17 @@ async def post_micro_model(name: Name, request: Request, _: Admin, state: Shared
         vectors = base64.b64decode(given.vectors, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidInput([Problem("is not base64", "/vectors")]) from None
-    fields = given.model_dump(exclude={"vectors", "promise"})
+    inputs = None if given.inputs is None else base64.b64decode(given.inputs)
+    fields = given.model_dump(exclude={"vectors", "inputs", "promise"})
 
     def work(connection: Any) -> dict[str, JSON]:
         return services.add_micro_model(
-            connection, name, **fields, vectors=vectors, sought=_sought(given.promise)
+            connection,
+            name,
+            **fields,
+            vectors=vectors,
+            inputs=inputs,
+            sought=_sought(given.promise),
         )
 
     return answer(await run_in_threadpool(state.with_connection, work), 201)

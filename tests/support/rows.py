@@ -194,3 +194,28 @@ def add_dataset(connection: Connection, feature: str) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def add_evaluation(connection: Connection, feature: str) -> int:
+    """A completed evaluation of a feature that compared nothing with anything; its id."""
+    add_dataset(connection, feature)
+    found = {
+        "examples": 10,
+        "tiers": [],
+        "compared": [{"tier": "slm", "with": "frontier", "rows": []}],
+        "fields": [],
+        "slices": [],
+    }
+    row = connection.execute(
+        "INSERT INTO evaluations"
+        " (feature, dataset_id, account_id, status, plan, document, ended_at)"
+        " SELECT feature, id, 1, 'completed', %s, %s, clock_timestamp() FROM datasets"
+        " WHERE feature = %s ORDER BY id DESC LIMIT 1 RETURNING id",
+        (
+            json.dumps({"tiers": [], "limit": None, "numbers": [], "left_out": {}}),
+            json.dumps(found),
+            feature,
+        ),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,19 +1,15 @@
 """Asking a draft many inputs as jobs on the queues, a few at a time, to the end of each."""
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from tierline.cli.bar import Bar
 from tierline.cli.client import Client
 from tierline.cli.drafts import TERMINAL, submit
 from tierline.errors import LimitReached, TierlineError
 from tierline.json_text import JSON
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 AT_ONCE = 16  # jobs in the queues: enough for their threads, few enough to cancel
 POLL_S = 0.3
@@ -46,7 +42,7 @@ def ask_all(
     give_up = time.monotonic() + within_s
     bad = 0
     try:
-        with _Bar(len(waiting), title) as bar:
+        with Bar(len(waiting), title) as bar:
             while waiting or running:
                 _submit_some(api, draft, waiting, running)
                 for place, (job, since) in list(running.items()):
@@ -91,33 +87,3 @@ def _cancel(api: Client, jobs: Sequence[JSON]) -> None:
     for job in jobs:
         with suppress(TierlineError):
             api.post(f"/v1/jobs/{job['id']}/cancel")
-
-
-class _Bar:
-    """How far it is, on a terminal's stderr; elsewhere nothing."""
-
-    def __init__(self, total: int, title: str) -> None:
-        self._total = total
-        self._title = title
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> "_Bar":
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-            self._progress = Progress(console=console, transient=True)
-            self._progress.start()
-            self._task = self._progress.add_task(self._title, total=self._total)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def show(self, done: int, failed: int) -> None:
-        if self._progress is not None and self._task is not None:
-            told = f"{self._title}: {failed} failed" if failed else self._title
-            self._progress.update(self._task, completed=done, description=told)

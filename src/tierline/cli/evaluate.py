@@ -1,54 +1,27 @@
 """`tierline eval`: a feature's tiers on the same examples of a dataset, compared pair by pair."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tierline.cli.options import Home, Json
-from tierline.errors import TierlineError, UsageError
-from tierline.json_text import JSON, canonical_json
+from tierline.errors import LimitReached, TierlineError, UsageError
+from tierline.json_text import JSON
 
 if TYPE_CHECKING:
     from tierline.cli.client import Client
-    from tierline.evaluation.compare import Compared
-    from tierline.evaluation.verdict import Verdict
-    from tierline.features import Feature
 
 FEWEST = 10  # examples
 SHOWN = 5  # examples on which two tiers differ
-HOUR_S = 3_600.0
+POLL_S = 0.2
 NOT_REACHED = 1
-
-
-@dataclass(frozen=True)
-class OfTier:
-    """One tier's answers to all examples, in their order."""
-
-    name: str
-    scores: tuple[float, ...]  # 1: it says what is expected
-    outputs: tuple[JSON, ...]
-    cost_usd: Decimal  # of the calls whose cost is known
-    unknown_cost_calls: int
-    latencies_s: tuple[float, ...]  # of the attempts that were served
-
-
-@dataclass(frozen=True)
-class Beside:
-    """One tier held against the last one."""
-
-    tier: OfTier
-    compared: "Compared"
-    verdict: "Verdict"
 
 
 def evaluate(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
-    version: Annotated[
+    dataset: Annotated[
         int | None, typer.Option("--dataset", min=1, help="Its version; the newest unless said.")
     ] = None,
     tiers: Annotated[
@@ -58,6 +31,9 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(min=FEWEST, help="Only so many examples, always the same.")
     ] = None,
+    max_usd: Annotated[
+        str | None, typer.Option(metavar="USD", help="What it may cost; go on later with more.")
+    ] = None,
     fail_under: Annotated[
         float | None,
         typer.Option(metavar="RATIO", help="Exit 1 unless every tier surely keeps so much: 0.9."),
@@ -65,292 +41,162 @@ def evaluate(
     junit: Annotated[
         Path | None, typer.Option(metavar="XML", help="Write JUnit XML there, for CI.")
     ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw what each tier keeps there.")
+    ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="S", min=1, help="Of one tier's answers together.")
-    ] = HOUR_S,
+        float | None, typer.Option(metavar="S", min=1, help="Stop waiting then; it goes on later.")
+    ] = None,
+    show: Annotated[
+        int | None, typer.Option("--show", metavar="ID", min=1, help="One that was made before.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Those that were made.")] = False,
+    cancel: Annotated[
+        int | None, typer.Option("--cancel", metavar="ID", min=1, help="End one that runs.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Ask each tier the test examples of a dataset, on the queues, and say which is good enough.
 
-    Never asks what stands in a prompt. Costs what its calls cost; needs a key with the scope
-    admin, whose account pays.
+    What was asked is kept: the same command goes on after an interruption. Never asks what stands
+    in a prompt or in training. Costs what its calls cost; needs a key with the scope admin, whose
+    account pays.
     """
     from tierline.cli.calibrate import within
     from tierline.cli.client import connect
-    from tierline.cli.dataset import find, rows_of
-    from tierline.cli.output import print_json
-    from tierline.features import Feature
+    from tierline.cli.output import line, print_json
 
     if fail_under is not None:
         within("--fail-under", fail_under, 0.01, 1.0)
+    if sum(one is not None and one is not False for one in (show, cancel, list_)) > 1:
+        raise UsageError("--show, --list and --cancel are three commands: give one")
     with connect(home) as api:
-        shown = api.get(f"/v1/features/{feature}")
-        parsed = Feature.from_dict(shown["document"])
-        names = _names(parsed, tiers)
-        found = find(api, feature, version)
-        if not found["of_this_task"]:
-            raise TierlineError(
-                f"dataset {found['version']} is of another task: {feature} was changed since it "
-                "was built"
-            )
-        rows = _examples(parsed, rows_of(api, feature, found["version"]), limit)
-        asked = [_ask(api, shown["source"], parsed, name, rows, timeout) for name in names]
-    beside = _compared(asked)
+        place = f"/v1/features/{feature}/evaluations"
+        if list_:
+            _list(api.get(place), as_json=as_json)
+            return
+        if cancel is not None:
+            api.post(f"{place}/{cancel}/cancel")
+            line(f"evaluation {cancel} of {feature} has ended")
+            return
+        if show is not None:
+            made = api.get(f"{place}/{show}")
+        else:
+            wanted = {
+                "dataset": dataset,
+                "tiers": None if tiers is None else [name.strip() for name in tiers.split(",")],
+                "limit": limit,
+                "max_usd": None if max_usd is None else _amount(max_usd),
+            }
+            given = {name: value for name, value in wanted.items() if value is not None}
+            made = _follow(api, place, api.post(place, json=given), timeout)
+        _refuse_unfinished(made)
+        differing = {
+            one["tier"]: api.get(f"{place}/{made['id']}/differing", {"tier": one["tier"]})["data"]
+            for one in made["found"]["compared"]
+        }
     if junit is not None:
-        _write_junit(junit, feature, beside, fail_under)
+        from tierline.cli.evaluation_junit import write_junit
+
+        write_junit(junit, made, fail_under)
+    if png is not None:
+        from tierline.cli.evaluation_plot import save_png
+
+        save_png(made, png)
     if as_json:
-        print_json(_json(feature, found["version"], rows, asked, beside))
+        print_json(made | {"differing": differing})
     else:
-        _show(feature, found["version"], rows, asked, beside)
-    if fail_under is not None and any(_low(one) < fail_under for one in beside):
-        raise typer.Exit(NOT_REACHED)
+        from tierline.cli.evaluation_view import print_evaluation
+
+        print_evaluation(made, {tier: rows[:SHOWN] for tier, rows in differing.items()})
+    if fail_under is not None:
+        from tierline.evaluation.summary import low_of
+
+        if any(low_of(one) < fail_under for one in made["found"]["compared"]):
+            raise typer.Exit(NOT_REACHED)
 
 
-def _names(feature: "Feature", wanted: str | None) -> list[str]:
-    """The tiers to ask, the one to be held to last. Raises UsageError."""
-    known = [tier.name for tier in feature.tiers]
-    names = known if wanted is None else [name.strip() for name in wanted.split(",")]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"{feature.name} has no tier {name!r}; its tiers: {', '.join(known)}")
-    if len(set(names)) < 2:
-        raise UsageError("two tiers are compared: name them by --tiers slm,frontier")
-    if feature.compared_by.kind == "judge":
-        raise UsageError(
-            f"{feature.name} is compared by a judge, which 'eval' does not ask: its outcomes are "
-            "judged as they come, see 'tierline report'"
-        )
-    return sorted(set(names), key=known.index)
+def _amount(text: str) -> str:
+    from decimal import Decimal, InvalidOperation
 
-
-def _examples(feature: "Feature", rows: list[JSON], limit: int | None) -> list[JSON]:
-    """The rows that test, without those that a prompt shows. Raises TierlineError for too few."""
-    shown = {
-        canonical_json(example.input)
-        for examples in (feature.examples, *(tier.examples or () for tier in feature.tiers))
-        for example in examples
-    }
-    found = [
-        row
-        for row in rows
-        if row["side"] == "test"
-        and row["input"] is not None
-        and canonical_json(row["input"]) not in shown
-    ][:limit]
-    if len(found) < FEWEST:
-        raise TierlineError(
-            f"not enough data: {len(found)} examples of the dataset test, are yours to read and "
-            f"stand in no prompt; {FEWEST} are the least"
-        )
-    return found
-
-
-def _ask(
-    api: "Client",
-    source: str,
-    feature: "Feature",
-    tier: str,
-    rows: list[JSON],
-    within_s: float,
-) -> OfTier:
-    from tierline.cli.draft_jobs import ask_all
-    from tierline.cli.drafts import keep_draft
-
-    draft = keep_draft(api, Path(feature.name), source, tier)
-    same = feature.compared_by.same
-
-    def right(place: int, job: JSON) -> bool:
-        served = job["status"] == "completed" and job["output"] is not None
-        return served and same(job["output"], rows[place]["expected"])
-
-    asked = ask_all(
-        api,
-        draft,
-        [row["input"] for row in rows],
-        within_s,
-        f"{feature.name}, {tier}",
-        lambda place, job: not right(place, job),
-    )
-    late = sum(not one.ended for one in asked)
-    if late or len(asked) < len(rows):
-        raise TierlineError(
-            f"{tier} had not answered {len(rows) - len(asked) + late} of {len(rows)} examples "
-            f"after {within_s:g} s: give it longer by --timeout, or fewer by --limit"
-        )
-    attempts = [api.get(f"/v1/jobs/{one.job['id']}/attempts")["data"] for one in asked]
-    return OfTier(
-        tier,
-        tuple(float(right(place, one.job)) for place, one in enumerate(asked)),
-        tuple(one.job["output"] for one in asked),
-        sum((Decimal(one.job["cost_usd"] or 0) for one in asked), Decimal(0)),
-        sum(one.job["unknown_cost_calls"] for one in asked),
-        tuple(
-            each[-1]["latency_s"] for each in attempts if each and each[-1]["latency_s"] is not None
-        ),
-    )
-
-
-def _compared(asked: Sequence[OfTier]) -> list[Beside]:
-    """Every tier but the last beside that one. Raises TierlineError without the extra."""
     try:
-        from tierline.evaluation.compare import compare
-        from tierline.evaluation.verdict import verdict
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise UsageError(f"--max-usd is {text!r}: give an amount, such as 2.50") from None
+    if not amount.is_finite() or amount <= 0:
+        raise UsageError(f"--max-usd is {text}: it is above 0")
+    return text
 
-        last = asked[-1]
-        found = [(one, compare(one.scores, last.scores)) for one in asked[:-1]]
-        return [Beside(one, compared, verdict(compared)) for one, compared in found]
-    except ImportError as missing:
+
+def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> JSON:
+    """Drive it to its end. Raises TierlineError where its budget is spent or the time is over."""
+    from tierline.cli.bar import Bar
+    from tierline.cli.output import note
+
+    again = f"the same command goes on with evaluation {made['id']}"
+    give_up = None if timeout_s is None else time.monotonic() + timeout_s
+    before: JSON = None
+    try:
+        with Bar(made["progress"]["of"], f"{made['feature']}, evaluation {made['id']}") as bar:
+            while True:
+                try:
+                    made = api.post(f"{place}/{made['id']}/step")
+                except LimitReached as full:
+                    time.sleep(full.retry_after_s or POLL_S)
+                    continue
+                so_far = made["progress"]
+                if so_far is None:
+                    return made
+                bar.show(so_far["ended"])
+                if so_far["asked"] == so_far["ended"] < so_far["of"] and so_far == before:
+                    raise TierlineError(
+                        f"of {made['max_usd']} USD {so_far['cost_usd']} are spent on "
+                        f"{so_far['ended']:,} of {so_far['of']:,} answers, and one more might cost "
+                        f"more than is left: {again} with a higher --max-usd"
+                    )
+                if give_up is not None and time.monotonic() > give_up:
+                    raise TierlineError(
+                        f"{so_far['ended']:,} of {so_far['of']:,} answers had come after "
+                        f"{timeout_s:g} s: {again}"
+                    )
+                before = so_far
+                time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        note(f"interrupted: {again}")
+        raise
+
+
+def _refuse_unfinished(made: JSON) -> None:
+    if made["found"] is None:
         raise TierlineError(
-            f"comparing needs the extra `routing` ({missing.name} is missing): run 'make setup'"
-        ) from None
-
-
-def _low(one: Beside) -> float:
-    return 0.0 if one.compared.interval is None else one.compared.interval.low
-
-
-def _json(
-    feature: str, version: int, rows: list[JSON], asked: Sequence[OfTier], beside: Sequence[Beside]
-) -> JSON:
-    from tierline.views import usd
-
-    return {
-        "feature": feature,
-        "dataset": version,
-        "examples": len(rows),
-        "tiers": [
-            {
-                "tier": one.name,
-                "right": int(sum(one.scores)),
-                "quality": sum(one.scores) / len(rows),
-                "cost_usd": usd(one.cost_usd),
-                "unknown_cost_calls": one.unknown_cost_calls,
-                "latency_p50_s": _median(one.latencies_s),
-            }
-            for one in asked
-        ],
-        "compared": [
-            {
-                "tier": one.tier.name,
-                "with": asked[-1].name,
-                "ratio": one.compared.ratio,
-                "interval": None
-                if one.compared.interval is None
-                else [one.compared.interval.low, one.compared.interval.high],
-                "method": one.compared.method,
-                "only_this": one.compared.only_small,
-                "only_the_other": one.compared.only_large,
-                "mcnemar_p": one.compared.mcnemar_p,
-                "verdict": one.verdict.rung,
-                "reason": one.verdict.reason,
-                "more_examples": one.verdict.more,
-                "differ": [
-                    {
-                        "row": rows[place]["number"],
-                        "expected": rows[place]["expected"],
-                        "output": one.tier.outputs[place],
-                        "other_output": asked[-1].outputs[place],
-                    }
-                    for place in _differing(one.tier, asked[-1])
-                ],
-            }
-            for one in beside
-        ],
-    }
-
-
-def _show(
-    feature: str, version: int, rows: list[JSON], asked: Sequence[OfTier], beside: Sequence[Beside]
-) -> None:
-    from tierline.cli.output import Col, line, one_line, print_table, usd
-    from tierline.evaluation.compare import mean_interval
-    from tierline.views import usd as exact
-
-    line(f"{feature}: {len(rows):,} test examples of dataset {version}")
-    line()
-    table = []
-    for each in asked:
-        bounds = mean_interval(each.scores)
-        p50 = _median(each.latencies_s)
-        table.append(
-            (
-                each.name,
-                f"{sum(each.scores) / len(rows):.1%}",
-                f"{bounds.low:.1%}-{bounds.high:.1%}",
-                usd(exact(each.cost_usd)) + (" + ?" if each.unknown_cost_calls else ""),
-                "" if p50 is None else f"{p50:.3f} s",
-            )
+            f"evaluation {made['id']} of {made['feature']} found nothing: it is {made['status']}"
         )
+
+
+def _list(found: JSON, *, as_json: bool) -> None:
+    from tierline.cli.output import Col, print_json, print_table, when
+
+    if as_json:
+        print_json(found)
+        return
     print_table(
         [
-            Col("TIER", wrap=False),
-            *(Col(title, "right") for title in ("RIGHT", "95%", "COST", "P50")),
+            Col("ID", "right"),
+            Col("BEGUN", wrap=False),
+            *(Col(title, "right") for title in ("DATASET", "EXAMPLES")),
+            *(Col("STATUS"), Col("FOUND")),
         ],
-        table,
-        empty="",
+        [
+            (
+                *(one["id"], when(one["created_at"]), one["dataset"], f"{one['planned']:,}"),
+                one["status"] + (f", stale: {one['stale']}" if one["stale"] else ""),
+                "; ".join(
+                    f"{each['tier']}: {each['verdict']}"
+                    for each in (one["found"] or {}).get("compared", [])
+                ),
+            )
+            for one in found["data"]
+        ],
+        empty="no evaluation yet",
     )
-    last = asked[-1]
-    for one in beside:
-        found = one.compared
-        line()
-        line(f"{one.tier.name} beside {last.name}: {one.verdict.rung}; {one.verdict.reason}.")
-        line(
-            f"  {found.only_small} only {one.tier.name} has right, {found.only_large} only "
-            f"{last.name}; by luck with p = {found.mcnemar_p:.3g} (McNemar, exact)."
-        )
-        if one.verdict.more is not None:
-            line(
-                f"  About {one.verdict.more:,} more examples would settle it if it truly keeps 97%."
-            )
-        for place in _differing(one.tier, last)[:SHOWN]:
-            asked_for = one_line(json.dumps(rows[place]["input"], ensure_ascii=False), 60)
-            line(f"  {asked_for}")
-            line(
-                f"    expected {_brief(rows[place]['expected'])}; {one.tier.name} "
-                f"{_brief(one.tier.outputs[place])}; {last.name} {_brief(last.outputs[place])}"
-            )
-
-
-def _write_junit(
-    path: Path, feature: str, beside: Sequence[Beside], fail_under: float | None
-) -> None:
-    """A suite with a case for each tier, which fails where the verdict, or the bound, does."""
-    from xml.etree import ElementTree
-
-    suite = ElementTree.Element("testsuite", name=f"tierline eval {feature}")
-    failures = 0
-    for one in beside:
-        case = ElementTree.SubElement(suite, "testcase", classname=feature, name=one.tier.name)
-        under = _low(one) < fail_under if fail_under is not None else one.verdict.rung not in _GOOD
-        if under:
-            failures += 1
-            failure = ElementTree.SubElement(case, "failure", message=one.verdict.reason)
-            failure.text = f"{one.verdict.rung}: {one.verdict.reason}"
-    suite.set("tests", str(len(beside)))
-    suite.set("failures", str(failures))
-    try:
-        path.write_bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
-
-
-_GOOD = ("ship", "default")
-
-
-def _differing(one: OfTier, other: OfTier) -> list[int]:
-    from tierline.evaluation.verdict import differing
-
-    return differing(one.scores, other.scores)
-
-
-def _median(values: Sequence[float]) -> float | None:
-    from statistics import median
-
-    return median(values) if values else None
-
-
-def _brief(output: JSON) -> str:
-    from tierline.cli.output import one_line
-
-    return "nothing" if output is None else one_line(json.dumps(output, ensure_ascii=False), 40)

@@ -214,6 +214,9 @@ def _body(lesson: "Lesson", rows: list[JSON], quality: JSON, promise: JSON) -> d
         "quality": quality,
         "document": document,
         "vectors": base64.b64encode(packed).decode(),
+        "inputs": base64.b64encode(
+            b"".join(sorted(bytes.fromhex(_key(row))[:8] for row in rows))
+        ).decode(),
         "promise": promise,
     }
 

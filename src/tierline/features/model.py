@@ -271,14 +271,15 @@ class Feature:
                 return after
         return None
 
-    def only(self, name: str) -> "Feature":
+    def only(self, name: str, *, sure: bool = True) -> "Feature":
         """The feature with one of its tiers alone, bound by what binds it now. Raises KeyError.
 
-        A calibration's threshold is there to decide about escalating and binds nothing here.
+        A calibration's threshold is there to decide about escalating and binds nothing here;
+        without `sure` no threshold does: whatever the tier says is served if it passes its checks.
         """
         tier = self.tier(name)
         bound = self.confidence_of(tier)
-        if bound is not None and bound.calibrated:
+        if bound is not None and (bound.calibrated or not sure):
             bound = replace(bound, threshold=0.0)  # of a micro tier too: then it says what it holds
         return replace(
             self,

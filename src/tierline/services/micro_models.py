@@ -28,7 +28,12 @@ from tierline.services.known_labels import known_labels
 from tierline.services.micro import name_of
 from tierline.services.recipes import recipe_of
 from tierline.storage import calibrations
-from tierline.storage.artefacts import add_artefact, list_artefacts, withdraw_artefact
+from tierline.storage.artefacts import (
+    add_artefact,
+    list_artefacts,
+    note_inputs,
+    withdraw_artefact,
+)
 from tierline.views import when
 
 Row = Mapping[str, Any]
@@ -84,10 +89,12 @@ def add_micro_model(
     quality: JSON,
     document: JSON,
     vectors: bytes,
+    inputs: bytes | None,
     sought: Sought | None,
 ) -> dict[str, JSON]:
     """Keep a trained micro model, which answers within seconds, and the promise that is sought for
-    it: both or neither. Without one all that it says escalates, and becomes outcomes.
+    it: both or neither. Without one all that it says escalates, and becomes outcomes. `inputs`: 8
+    bytes of the digest of each input that it has seen, which it is not evaluated on.
 
     Every calibration of the feature's micro tier counts as one more attempt at its promise, since
     all of them may have been tested on the same inputs. Raises NotFound, Conflict, NotEnoughData,
@@ -119,6 +126,8 @@ def add_micro_model(
             },
             vectors,
         )
+        if inputs is not None:
+            note_inputs(connection, made["id"], inputs)
         calibration = None
         if sought is not None:
             calibration = _promised(connection, feature, tier, made, micro, sought)

@@ -10,6 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.services.budgets import settle_lost
 from tierline.services.drift import Drift
+from tierline.services.evaluations import forget_left_over
 from tierline.services.judge import Judges
 from tierline.services.references import keep_references
 from tierline.services.retention import remove_due
@@ -42,6 +43,8 @@ def sweep(pool: ConnectionPool[Any], judges: Judges, drift: Drift) -> None:
     judges.judge_due(time.monotonic() + MOST_S / 3)
     keep_references(pool, time.monotonic() + MOST_S / 2)
     drift.look_due(time.monotonic() + MOST_S)
+    with pool.connection() as connection:
+        forget_left_over(connection)
     removed = remove_due(pool, time.monotonic() + MOST_S)
     if forgotten or removed:
         log.info("swept", idempotency_keys=forgotten, contents=removed)

@@ -42,6 +42,13 @@ def add_artefact(
     return row
 
 
+def note_inputs(connection: Connection[Any], micro_model_id: int, inputs: bytes) -> None:
+    """Keep what a micro model has seen: 8 bytes of each input's digest."""
+    connection.execute(
+        "UPDATE micro_models SET inputs = %s WHERE id = %s", (inputs, micro_model_id)
+    )
+
+
 def list_artefacts(
     connection: Connection[Any], table: Table, feature: str, most: int = 100
 ) -> list[dict[str, Any]]:

@@ -120,6 +120,44 @@ def rows_of(
         ).fetchall()
 
 
+def some_rows(
+    connection: Connection[Any], dataset_id: int, numbers: Sequence[int], account_id: int | None
+) -> list[dict[str, Any]]:
+    """Number, input and label of rows of files and of one account's jobs, or of all jobs."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT r.number, r.input, r.expected FROM dataset_rows r"
+            " LEFT JOIN jobs j ON j.id = r.job_id"
+            " WHERE r.dataset_id = %(id)s AND r.number = ANY(%(numbers)s) AND (r.job_id IS NULL"
+            " OR %(account)s::bigint IS NULL OR j.account_id = %(account)s)",
+            {"id": dataset_id, "numbers": list(numbers), "account": account_id},
+        ).fetchall()
+
+
+def test_rows(
+    connection: Connection[Any], dataset_id: int, account_id: int | None
+) -> list[tuple[int, str]]:
+    """Number and digest of the rows that test and may be read, as `some_rows`, in order."""
+    return connection.execute(
+        "SELECT r.number, r.digest FROM dataset_rows r LEFT JOIN jobs j ON j.id = r.job_id"
+        " WHERE r.dataset_id = %(id)s AND r.side = 'test' AND r.input IS NOT NULL"
+        " AND (r.job_id IS NULL OR %(account)s::bigint IS NULL OR j.account_id = %(account)s)"
+        " ORDER BY r.number",
+        {"id": dataset_id, "account": account_id},
+    ).fetchall()
+
+
+def longest_input(connection: Connection[Any], dataset_id: int) -> int:
+    """Characters of the longest input that tests."""
+    row = connection.execute(
+        "SELECT coalesce(max(length(input::text)), 0) FROM dataset_rows"
+        " WHERE dataset_id = %s AND side = 'test'",
+        (dataset_id,),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def removed_rows(connection: Connection[Any], ids: Sequence[int]) -> dict[int, int]:
     """By dataset, how many rows lost their content with their job's."""
     rows = connection.execute(

@@ -5,7 +5,7 @@ of webhooks. Whoever removes holds the locks of the jobs' rows, and jobs that ha
 never touched. Several may remove at once: each takes jobs that no other holds.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -122,6 +122,17 @@ UPDATE dataset_rows SET input = NULL, expected = NULL
 WHERE job_id = ANY(%(ids)s) AND input IS NOT NULL
 """
 
+# An example that was evaluated stands in jobs of its own. Those that have not ended yet are left to
+# whoever comes by again: see storage.evaluations.left_over.
+EVALUATED = """
+SELECT j.id FROM dataset_rows d
+JOIN evaluations e ON e.dataset_id = d.dataset_id
+JOIN evaluation_answers a ON a.evaluation_id = e.id AND a.number = d.number
+JOIN jobs j ON j.id = a.job_id
+WHERE d.job_id = ANY(%(ids)s) AND j.completed_at IS NOT NULL AND j.input_removed_at IS NULL
+FOR NO KEY UPDATE OF j SKIP LOCKED
+"""
+
 FORGOTTEN_PROBLEM = '[{"path": "", "message": "removed"}]'
 
 
@@ -236,7 +247,7 @@ def remove(
             "UPDATE outcomes SET input_digest = NULL, vector = NULL WHERE job_id = ANY(%(ids)s)",
             asked,
         )
-        connection.execute(DATASETS, asked)
+        _remove_examples(connection, asked)
     if not what.outputs:
         # What was said to a draft's models has the input in it.
         connection.execute(
@@ -247,12 +258,20 @@ def remove(
         return
     connection.execute("DELETE FROM answers WHERE job_id = ANY(%(ids)s)", asked)
     connection.execute(SHADOWS, asked)
-    connection.execute(DATASETS, asked)
+    _remove_examples(connection, asked)
     connection.execute(DELIVERIES, asked)
     if not keep_feedback:
         connection.execute(
             "UPDATE feedback SET expected = NULL, comment = NULL WHERE job_id = ANY(%(ids)s)", asked
         )
+
+
+def _remove_examples(connection: Connection[Any], asked: Mapping[str, Any]) -> None:
+    """What became of jobs in datasets, and in evaluations of those."""
+    connection.execute(DATASETS, asked)
+    copies = [id for (id,) in connection.execute(EVALUATED, asked)]
+    if copies:
+        remove(connection, copies, What(inputs=True, outputs=True), keep_feedback=False)
 
 
 def drop_bodies(connection: Connection[Any], most: int) -> int:

@@ -580,6 +580,7 @@ micro_models = Table(
     Column("quality", JSON, nullable=False, comment="cross-validated"),
     Column("document", JSON, nullable=False, comment="labels, and how far to trust it"),
     Column("vectors", LargeBinary, nullable=False, comment="weights and examples"),
+    Column("inputs", LargeBinary, comment="that it has seen, 8 bytes of each digest"),
     _when("trained_at", required=True),
     _when("withdrawn_at"),
     comment="append-only; the newest of a feature and recipe counts",
@@ -656,6 +657,38 @@ dataset_rows = Table(
     ),
     Column("job_id", Uuid, index=True, comment="null: it came in a file"),
     PrimaryKeyConstraint("dataset_id", "number"),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("feature", Text, nullable=False, index=True),
+    Column("dataset_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False, comment="who pays"),
+    Column("status", Text, nullable=False, comment="running, completed, cancelled"),
+    Column("plan", JSON, nullable=False, comment="tiers, drafts, recipes, rows"),
+    Column("max_usd", Numeric, comment="null: any"),
+    Column("document", JSON, comment="what was found; null: it is not completed"),
+    _when("created_at", required=True),
+    _when("ended_at"),
+    Index(
+        "evaluations_running_key",
+        "feature",
+        unique=True,
+        postgresql_where=text("status = 'running'"),
+    ),
+)
+
+evaluation_answers = Table(
+    "evaluation_answers",
+    metadata,
+    Column("evaluation_id", BigInteger, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("number", Integer, nullable=False, comment="of the dataset's row"),
+    Column("job_id", Uuid, nullable=False, index=True),
+    Column("score", Double, comment="0 to 1; null: not completed, or removed"),
+    PrimaryKeyConstraint("evaluation_id", "tier", "number"),
 )
 
 feedback = Table(

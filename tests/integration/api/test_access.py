@@ -21,7 +21,13 @@ import api.routes
 from api.app import create_routes
 from api.metrics import Metrics
 from tests.support.api import Api
-from tests.support.rows import add_calibration, add_dataset, add_micro_model, add_router
+from tests.support.rows import (
+    add_calibration,
+    add_dataset,
+    add_evaluation,
+    add_micro_model,
+    add_router,
+)
 from tierline.services.accounts import create_key, revoke_key
 from tierline.settings import settings
 
@@ -99,6 +105,14 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/features/{name}/datasets"): Row(ALL, ADMIN, {"jobs": False}),
     ("get", "/v1/features/{name}/datasets/{version}"): Row(ALL, READ),
     ("get", "/v1/features/{name}/datasets/{version}/rows"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/evaluations"): Row(ALL, READ),
+    ("post", "/v1/features/{name}/evaluations"): Row(ALL, ADMIN, {}),
+    ("get", "/v1/features/{name}/evaluations/{evaluation_id}"): Row(ALL, READ),
+    ("post", "/v1/features/{name}/evaluations/{evaluation_id}/step"): Row(ALL, ADMIN),
+    ("post", "/v1/features/{name}/evaluations/{evaluation_id}/cancel"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/evaluations/{evaluation_id}/differing"): Row(
+        ALL, ADMIN, query={"tier": "slm"}
+    ),
     ("get", "/v1/features/{name}/drift"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/labels"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/micro-models"): Row(ALL, READ),
@@ -208,6 +222,7 @@ class Things:
             "budget_id": lambda: self._api.post(
                 "/v1/budgets", json={"account": "default", "period": "day", "limit_usd": "1000000"}
             ).json()["id"],
+            "evaluation_id": lambda: add_evaluation(self._rows, "echo"),
             "calibration_id": lambda: add_calibration(self._rows, "echo"),
             "name": lambda: "default",  # an account's, and below a feature's
         }

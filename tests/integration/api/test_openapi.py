@@ -43,6 +43,7 @@ def address(path: str, job: str = NOBODY) -> str:
         "{key_id}": "999999999",
         "{name}": "nothing-of-the-kind",
         "{number}": "1",
+        "{evaluation_id}": "999999999",
         "{calibration_id}": "999999999",
         "{budget_id}": "999999999",
         "{router_id}": "999999999",
@@ -137,6 +138,7 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
             "document": {"intercept": 0, "terms": {}},
         },
         "/v1/features/{name}/datasets": {},
+        "/v1/features/{name}/evaluations": {},
         "/v1/features/{name}/micro-models": {
             **{"rows": 1, "right_rows": 1, "data_sha256": "0" * 64, "quality": {}},
             **{"document": {}, "vectors": "UEsDBA=="},

@@ -22,6 +22,7 @@ from tests.support.waiting import wait_until
 from tierline import providers
 from tierline.cli import main, output
 from tierline.cli.feature_file import new_feature
+from tierline.queues import POOLS
 from tierline.services.accounts import ensure_first_admin
 from tierline.services.execute import Executor
 from tierline.settings import settings
@@ -118,7 +119,7 @@ def models(api: dict[str, str], database_url: str, redis_url: str) -> Iterator[M
         providers.close()
         over = threading.Event()
         with create_pool(database_url, "test", 4) as pool:
-            queues = ("slm", "deeper-analysis")
+            queues = (*POOLS["slm"], *POOLS["deeper-analysis"])
             executor = Executor(
                 pool=pool,
                 settings=settings(),

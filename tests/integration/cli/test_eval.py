@@ -18,10 +18,12 @@ output: {type: object, required: [amount], properties: {amount: {type: number}}}
 tiers:
   - name: slm
     models: [openai:small]
+    max_tokens: 20
     prices:
       openai:small: {input_usd_per_mtok: 0.1, output_usd_per_mtok: 0.4}
   - name: frontier
     models: [openai:large]
+    max_tokens: 20
     prices:
       openai:large: {input_usd_per_mtok: 10, output_usd_per_mtok: 40}
 """
@@ -60,14 +62,18 @@ def built(tierline: Tierline, amounts: Path, models: ModelServer) -> None:
 
 
 def test_a_tier_that_answers_alike_is_compared_with_its_cost(tierline: Tierline) -> None:
-    found = json.loads(tierline("eval", "amounts", "--json").out)
+    made = json.loads(tierline("eval", "amounts", "--json").out)
+    found = made["found"]
     small, large = found["tiers"]
     assert found["examples"] == small["right"] == large["right"] >= 20
     assert small["cost_usd"] != large["cost_usd"]
     assert small["latency_p50_s"] is not None
+    assert (small["models"], large["models"]) == (["small-2026"], ["large-2026"])
     (compared,) = found["compared"]
     assert (compared["ratio"], compared["verdict"]) == (1.0, "open")  # so few show so little
     assert compared["more_examples"] > 0
+    assert [one["field"] for one in found["fields"]] == ["amount"]
+    assert {one["by"] for one in found["slices"]} == {"length"}
     shown = tierline("eval", "amounts", "--limit", 10)
     assert "10 test examples" in shown.out
     assert "more examples would settle it" in shown.out
@@ -79,9 +85,9 @@ def test_a_tier_that_is_wrong_is_shown_where_and_fails_what_ci_asks(
     tmp_path: Path,
 ) -> None:
     models.answer = answering(lambda number: number % 2 == 0)
-    junit = tmp_path / "eval.xml"
-    ran = tierline("eval", "amounts", "--fail-under", "0.9", "--junit", junit)
-    assert ran.code == 1
+    junit, png = tmp_path / "eval.xml", tmp_path / "eval.png"
+    ran = tierline("eval", "amounts", "--fail-under", "0.9", "--junit", junit, "--png", png)
+    assert ran.code == 1, ran.err
     assert "slm beside frontier: investigate" in ran.out
     assert 'expected {"amount"' in ran.out
     suite = ElementTree.parse(junit).getroot()
@@ -89,19 +95,93 @@ def test_a_tier_that_is_wrong_is_shown_where_and_fails_what_ci_asks(
     case = suite.find("testcase")
     assert case is not None
     assert case.find("failure") is not None
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_was_found_is_kept_and_says_when_it_is_stale(
+    tierline: Tierline, amounts: Path, tmp_path: Path
+) -> None:
+    made = json.loads(tierline("eval", "amounts", "--json").out)
+    again = json.loads(tierline("eval", "amounts", "--show", made["id"], "--json").out)
+    assert (again["found"], again["stale"]) == (made["found"], None)
+    file = tmp_path / "changed.yaml"
+    file.write_text(
+        AMOUNT.replace("models: [openai:small]", "temperature: 0.5\n    models: [openai:small]")
+    )
+    assert tierline("features", "apply", file).code == 0
+    again = json.loads(tierline("eval", "amounts", "--show", made["id"], "--json").out)
+    assert again["stale"] == "what makes the answers of slm was changed since"
+    assert "stale: what makes the answers" in tierline("eval", "amounts", "--list").out
+
+
+def test_an_interrupted_one_is_gone_on_with_and_nothing_is_asked_twice(
+    tierline: Tierline, models: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.calls.clear()
+    interrupted = iter([False, False, True])
+
+    def sleep(_: float) -> None:
+        if next(interrupted, False):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tierline.cli.evaluate.time.sleep", sleep)
+    ran = tierline("eval", "amounts")
+    assert ran.code == 130
+    assert "the same command goes on with evaluation" in ran.err
+    assert "running" in tierline("eval", "amounts", "--list").out
+    monkeypatch.undo()
+    other = tierline("eval", "amounts", "--limit", 10)
+    assert (other.code, "runs, and it is another one" in other.err) == (1, True)
+    made = json.loads(tierline("eval", "amounts", "--json").out)
+    assert made["status"] == "completed"
+    asked = [(call.body["model"], call.last_message) for call in models.calls]
+    assert len(asked) == len(set(asked)) == 2 * made["planned"]
+
+
+def test_a_spent_budget_stops_it_and_more_lets_it_go_on(
+    tierline: Tierline, models: ModelServer
+) -> None:
+    ran = tierline("eval", "amounts", "--max-usd", "0.01")
+    assert ran.code == 1
+    assert "with a higher --max-usd" in ran.err
+    running = json.loads(tierline("eval", "amounts", "--list", "--json").out)["data"][0]
+    assert 0 < running["progress"]["ended"] < running["progress"]["of"]
+    assert float(running["progress"]["cost_usd"]) <= 0.01
+    made = json.loads(tierline("eval", "amounts", "--max-usd", "100", "--json").out)
+    assert (made["id"], made["status"]) == (running["id"], "completed")
+
+
+def test_one_that_runs_may_be_cancelled(tierline: Tierline, models: ModelServer) -> None:
+    assert tierline("eval", "amounts", "--max-usd", "0.005").code == 1
+    running = json.loads(tierline("eval", "amounts", "--list", "--json").out)["data"][0]
+    assert tierline("eval", "amounts", "--cancel", running["id"]).code == 0
+    ran = tierline("eval", "amounts", "--show", running["id"])
+    assert (ran.code, "it is cancelled" in ran.err) == (1, True)
+
+
+def test_no_budget_is_kept_where_a_price_is_unknown(
+    tierline: Tierline, amounts: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "unpriced.yaml"
+    file.write_text(AMOUNT.replace("[openai:small]", "[openai:small, openai:other]"))
+    assert tierline("features", "apply", file).code == 0
+    ran = tierline("eval", "amounts", "--max-usd", "1")
+    assert ran.code == 1
+    assert "tier slm: openai:other has no price" in ran.err
 
 
 def test_what_stands_in_a_prompt_is_not_asked(
     tierline: Tierline, amounts: Path, tmp_path: Path
 ) -> None:
-    before = json.loads(tierline("eval", "amounts", "--json").out)["examples"]
+    before = json.loads(tierline("eval", "amounts", "--json").out)["planned"]
     rows = [json.loads(line) for line in (amounts / "rows.jsonl").read_text().splitlines()]
     shown = [{"input": {"text": row["input"]}, "output": row["expected"]} for row in rows[:50]]
     file = tmp_path / "shown.yaml"
     file.write_text(AMOUNT.replace("tiers:", f"examples: {json.dumps(shown)}\ntiers:"))
     assert tierline("features", "apply", file).code == 0
-    after = json.loads(tierline("eval", "amounts", "--json").out)["examples"]
-    assert 0 < after < before
+    after = json.loads(tierline("eval", "amounts", "--json").out)
+    assert 0 < after["planned"] < before
+    assert after["left_out"] == {"in_prompt": before - after["planned"], "in_training": 0}
 
 
 @pytest.mark.parametrize(
@@ -110,8 +190,12 @@ def test_what_stands_in_a_prompt_is_not_asked(
         (("--tiers", "slm"), 2, "two tiers are compared"),
         (("--tiers", "slm,mid"), 2, "has no tier 'mid'"),
         (("--fail-under", "2"), 2, "--fail-under is 2"),
+        (("--max-usd", "0"), 2, "--max-usd is 0"),
+        (("--max-usd", "much"), 2, "give an amount"),
         (("--dataset", "999"), 1, "no dataset 999"),
-        (("--timeout", "1", "--limit", "5"), 2, "--limit"),
+        (("--show", "999999"), 1, "no evaluation 999999"),
+        (("--list", "--show", "1"), 2, "give one"),
+        (("--limit", "5"), 2, "--limit"),
     ],
 )
 def test_what_cannot_be_asked(

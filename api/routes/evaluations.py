@@ -1,0 +1,151 @@
+"""/v1/features/{name}/evaluations: how good each tier is on the test examples of a dataset."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Admin, Read, readable
+from api.bodies import Whole, answer, body_of, read_json, read_model
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.evaluation.summary import FEWEST
+from tierline.json_text import JSON
+from tierline.services import evaluations as services
+from tierline.services.evaluations import MOST_EXAMPLES, Wanted
+
+router = APIRouter(tags=["evaluations"])
+
+Name = Annotated[str, Path(max_length=63)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
+TierName = Annotated[str, Field(max_length=63)]
+
+
+class NewEvaluation(BaseModel):
+    """What is to be evaluated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: Whole | None = Field(
+        default=None, ge=1, le=2**31 - 1, description="its version; null: the newest"
+    )
+    tiers: list[TierName] | None = Field(
+        default=None, max_length=20, description="each is held to the last of them; null: all"
+    )
+    limit: Whole | None = Field(
+        default=None, ge=FEWEST, le=MOST_EXAMPLES, description="examples; null: all that test"
+    )
+    max_usd: Decimal | None = Field(
+        default=None, gt=0, le=1_000_000, description="what it may cost; null: any"
+    )
+
+
+@router.post(
+    "/v1/features/{name}/evaluations",
+    status_code=201,
+    summary="Begin an evaluation, or go on with the one of the same plan",
+    responses={
+        200: shapes.documented("It ran already, and may cost what is said now", "Evaluation"),
+        201: shapes.documented("It runs; ask for its steps", "Evaluation"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewEvaluation, {"tiers": ["slm", "frontier"], "max_usd": "2.50"}),
+)
+async def post_evaluation(name: Name, request: Request, caller: Admin, state: Shared) -> Response:
+    """Of the rows that test, of files and of the caller's account's jobs, or of all jobs where the
+    installation lets administrators read all; the caller's account pays.
+    """
+    given = read_model(NewEvaluation, await read_json(request, state.settings.max_json_depth))
+    wanted = Wanted(given.dataset, given.tiers, given.limit, given.max_usd)
+
+    def work(connection: Any) -> tuple[dict[str, JSON], bool]:
+        return services.start(connection, name, wanted, caller.account_id, readable(state, caller))
+
+    made, new = await run_in_threadpool(state.with_connection, work)
+    return answer(made, 201 if new else 200)
+
+
+@router.get(
+    "/v1/features/{name}/evaluations",
+    summary="List a feature's evaluations",
+    responses={
+        200: shapes.documented("The newest first", "EvaluationList"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_evaluations(name: Name, _: Read, connection: Database) -> Response:
+    """With what each found, and whether it still says something."""
+    return answer({"data": services.evaluations_of(connection, name), "next_cursor": None})
+
+
+@router.get(
+    "/v1/features/{name}/evaluations/{evaluation_id}",
+    summary="Get an evaluation",
+    responses={
+        200: shapes.documented("How it stands", "Evaluation"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database) -> Response:
+    """What it found, once it is completed."""
+    return answer(services.evaluation_of(connection, name, evaluation_id))
+
+
+@router.post(
+    "/v1/features/{name}/evaluations/{evaluation_id}/step",
+    summary="Ask a few examples more",
+    responses={
+        200: shapes.documented("How it stands", "Evaluation"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+async def step_evaluation(name: Name, evaluation_id: Id, _: Admin, state: Shared) -> Response:
+    """As far as its budget reaches, and at most 32 at a time; the last step completes it. What was
+    asked goes on without further steps.
+    """
+
+    def work(connection: Any) -> dict[str, JSON]:
+        return services.step(connection, name, evaluation_id)
+
+    made = await run_in_threadpool(state.with_connection, work)
+    state.ready.ready()
+    return answer(made)
+
+
+@router.post(
+    "/v1/features/{name}/evaluations/{evaluation_id}/cancel",
+    summary="End an evaluation without a finding",
+    responses={
+        200: shapes.documented("It has ended", "Evaluation"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def cancel_evaluation(name: Name, evaluation_id: Id, _: Admin, connection: Database) -> Response:
+    """Its jobs are cancelled. One that has ended stays as it is."""
+    return answer(services.stop(connection, name, evaluation_id))
+
+
+@router.get(
+    "/v1/features/{name}/evaluations/{evaluation_id}/differing",
+    summary="List the examples on which a tier differs from the last one",
+    responses={
+        200: shapes.documented("Its largest losses first", "DifferingList"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_differing(
+    name: Name,
+    evaluation_id: Id,
+    caller: Admin,
+    state: Shared,
+    connection: Database,
+    tier: Annotated[str, Query(max_length=63)],
+) -> Response:
+    """At most 200, of files and of the caller's account's jobs, or of all jobs where the
+    installation lets administrators read all.
+    """
+    found = services.side_by_side(connection, name, evaluation_id, tier, readable(state, caller))
+    return answer({"data": found, "next_cursor": None})

@@ -1,0 +1,159 @@
+"""What an evaluation found, from each tier's answers to the same examples."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from tierline.evaluation.compare import Interval, compare, mean_interval
+from tierline.evaluation.verdict import differing, verdict
+from tierline.json_text import JSON, canonical_json
+from tierline.routing.bounds import upper_bound
+from tierline.views import usd
+
+FEWEST = 10  # examples
+MOST_DIFFERING = 200  # examples that are named
+DIFFER_SURE = 0.95  # how surely the share of differing answers is bounded
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tier made of one example."""
+
+    score: float  # 0 to 1; 1: it says what is expected
+    output: JSON  # None: it gave none that may be served
+    model: str | None  # the exact one that answered
+    unanswered: bool  # for no fault of the model's: its provider failed, or it was cancelled
+    cost_usd: Decimal  # as far as it is known
+    unknown_cost_calls: int
+    latency_s: float | None  # of the attempt that was served
+    fields: Mapping[str, bool] = field(default_factory=dict)  # by field whether it is as expected
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example: where it stands, and in which slices of the data."""
+
+    number: int  # of the dataset's row
+    slices: Mapping[str, str]  # by kind of slice its value: {"label": "refund", "length": "short"}
+
+
+def summary(
+    examples: Sequence[Example], answers: Mapping[str, Sequence[Answer]]
+) -> dict[str, JSON]:
+    """As it is kept. `answers`: of each tier, in the examples' order; each is held to the last one.
+    Raises ValueError for fewer than FEWEST examples.
+    """
+    if len(examples) < FEWEST:
+        raise ValueError(f"{FEWEST} examples are the least, not {len(examples)}")
+    names = list(answers)
+    last = names[-1]
+    return {
+        "examples": len(examples),
+        "tiers": [_of_tier(name, answers[name]) for name in names],
+        "compared": [
+            _beside(name, answers[name], last, answers[last], examples) for name in names[:-1]
+        ],
+        "fields": _fields(answers),
+        "slices": _slices(examples, answers),
+    }
+
+
+def _of_tier(name: str, answers: Sequence[Answer]) -> dict[str, JSON]:
+    scores = [one.score for one in answers]
+    waited = sorted(one.latency_s for one in answers if one.latency_s is not None)
+    bounds = mean_interval(scores)
+    return {
+        "tier": name,
+        "models": sorted({one.model for one in answers if one.model is not None}),
+        "right": sum(score == 1.0 for score in scores),
+        "quality": statistics.fmean(scores),
+        "interval": [bounds.low, bounds.high],
+        "unanswered": sum(one.unanswered for one in answers),
+        "cost_usd": usd(sum((one.cost_usd for one in answers), Decimal(0))),
+        "unknown_cost_calls": sum(one.unknown_cost_calls for one in answers),
+        "latency_p50_s": waited[len(waited) // 2] if waited else None,
+        "latency_p95_s": waited[int(len(waited) * 0.95)] if waited else None,
+    }
+
+
+def _beside(
+    name: str,
+    small: Sequence[Answer],
+    last: str,
+    large: Sequence[Answer],
+    examples: Sequence[Example],
+) -> dict[str, JSON]:
+    a, b = [one.score for one in small], [one.score for one in large]
+    found = compare(a, b)
+    said = verdict(found)
+    differ = sum(
+        canonical_json(one.output) != canonical_json(other.output)
+        for one, other in zip(small, large, strict=True)
+    )
+    return {
+        "tier": name,
+        "with": last,
+        "ratio": found.ratio,
+        "interval": None if found.interval is None else _pair(found.interval),
+        "method": found.method,
+        "only_this": found.only_small,
+        "only_the_other": found.only_large,
+        "mcnemar_p": found.mcnemar_p,
+        "differ": differ,
+        "differ_at_most": upper_bound(differ, len(a), DIFFER_SURE),
+        "verdict": said.rung,
+        "reason": said.reason,
+        "more_examples": said.more,
+        "rows": [examples[place].number for place in differing(a, b)[:MOST_DIFFERING]],
+    }
+
+
+def _fields(answers: Mapping[str, Sequence[Answer]]) -> list[dict[str, JSON]]:
+    """Of each field of the output the share that each tier has right, where it was expected."""
+    names = sorted({name for of_tier in answers.values() for one in of_tier for name in one.fields})
+    found = []
+    for name in names:
+        of_field = {
+            tier: [one.fields[name] for one in of_tier if name in one.fields]
+            for tier, of_tier in answers.items()
+        }
+        found.append(
+            {
+                "field": name,
+                "examples": max(len(right) for right in of_field.values()),
+                "quality": {tier: statistics.fmean(right) for tier, right in of_field.items()},
+            }
+        )
+    return found
+
+
+def _slices(
+    examples: Sequence[Example], answers: Mapping[str, Sequence[Answer]]
+) -> list[dict[str, JSON]]:
+    """How each tier did on each slice, those where the first loses most to the last first."""
+    found = []
+    for kind in sorted({kind for example in examples for kind in example.slices}):
+        for value in sorted({one.slices[kind] for one in examples if kind in one.slices}):
+            places = [place for place, one in enumerate(examples) if one.slices.get(kind) == value]
+            quality = {
+                name: statistics.fmean(of_tier[place].score for place in places)
+                for name, of_tier in answers.items()
+            }
+            found.append({"by": kind, "value": value, "examples": len(places), "quality": quality})
+    names = list(answers)
+
+    def lost(one: dict[str, JSON]) -> float:
+        lead = one["quality"][names[-1]] - one["quality"][names[0]]
+        return -float(lead * one["examples"])
+
+    return sorted(found, key=lost)
+
+
+def _pair(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
+
+
+def low_of(compared: Mapping[str, JSON]) -> float:
+    """The lower bound of the ratio in a kept comparison; 0 where there is none."""
+    return 0.0 if compared["interval"] is None else float(compared["interval"][0])

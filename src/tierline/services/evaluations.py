@@ -1,0 +1,386 @@
+"""Evaluations: asking a feature's tiers the test examples of a dataset, to the end.
+
+One of a feature runs at a time. `step` drives it: it queues a few examples more, and completes the
+evaluation once all have ended, so that whoever drives it may stop at any point and go on later.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.estimates import estimates, prices_of
+from tierline.evaluation.summary import FEWEST
+from tierline.features import Feature
+from tierline.ids import new_id
+from tierline.json_text import JSON, canonical_json
+from tierline.queues import lane
+from tierline.routing.fingerprint import task
+from tierline.services.cancel import cancel
+from tierline.services.evaluation_findings import findings
+from tierline.services.evidence import recipe_alone, why_not_valid
+from tierline.services.find_feature import current_feature, current_version
+from tierline.storage import datasets, evaluations, features, retention
+from tierline.storage.prices import own_prices
+from tierline.views import usd, when
+
+AT_ONCE = 32  # jobs of an evaluation that are out
+MOST_EXAMPLES = 10_000
+DIGEST_BYTES = 8  # of a seen input's digest: two of 10,000 share them once in 10^11
+MOST_SHOWN = 200  # examples side by side
+AT_ONCE_LEFT_OVER = 200
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be evaluated."""
+
+    dataset: int | None = None  # its version; None: the newest
+    tiers: Sequence[str] | None = None  # by name; None: all. Each is held to the last of them
+    limit: int | None = None  # examples; None: all that test
+    max_usd: Decimal | None = None  # None: any
+
+
+def start(
+    connection: Connection[Any],
+    name: str,
+    wanted: Wanted,
+    account_id: int,
+    readable: int | None,
+) -> tuple[dict[str, JSON], bool]:
+    """An evaluation that runs, and whether it is new: one of the same plan is gone on with, and may
+    cost what is said now. `account_id` pays; `readable`: whose jobs' inputs may be asked, None for
+    all. Raises NotFound, InvalidInput, and Conflict for what cannot be evaluated.
+    """
+    feature = current_feature(connection, name)
+    tiers = _tiers(feature, wanted.tiers)
+    dataset = datasets.dataset(connection, name, wanted.dataset)
+    if dataset is None:
+        which = "no dataset" if wanted.dataset is None else f"no dataset {wanted.dataset}"
+        raise NotFound(f"the feature {name[:80]!r} has {which}: build one")
+    if dataset["task"] != task(feature):
+        raise Conflict(
+            f"dataset {dataset['version']} is of another task: {name} was changed since it was "
+            "built"
+        )
+    if wanted.max_usd is not None:
+        _refuse_unpriced(connection, feature, tiers)
+    numbers, left_out = _examples(connection, feature, tiers, dataset, readable, wanted.limit)
+    plan = {
+        "tiers": [_planned(connection, feature, tier) for tier in tiers],
+        "limit": wanted.limit,
+        "numbers": numbers,
+        "left_out": left_out,
+    }
+    with connection.transaction():
+        id = evaluations.add_evaluation(
+            connection,
+            {
+                "feature": name,
+                "dataset_id": dataset["id"],
+                "account_id": account_id,
+                "plan": plan,
+                "max_usd": wanted.max_usd,
+            },
+        )
+        if id is None:
+            row = evaluations.running(connection, name)
+            if row is None:
+                raise Conflict("another evaluation of the feature has just ended: ask again")
+            same = all(row["plan"][part] == plan[part] for part in ("tiers", "limit"))
+            if not same or row["dataset_id"] != dataset["id"]:
+                raise Conflict(
+                    f"evaluation {row['id']} of {name} runs, and it is another one: go on with it "
+                    "by its own options, or end it by --cancel"
+                )
+            evaluations.allow(connection, row["id"], wanted.max_usd)
+            return _seen(connection, name, row["id"]), False
+    return _seen(connection, name, id), True
+
+
+def step(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+    """Ask a few examples more, as far as its budget reaches, or complete it when all have ended;
+    how it stands then. Any number may do so at once. Raises NotFound.
+    """
+    feature = current_feature(connection, name)
+    with connection.transaction():
+        row = evaluations.evaluation(connection, name, id, lock=True)
+        if row is None:
+            raise _none(name, id)
+        if row["status"] == "running":
+            _drive(connection, feature, row)
+    forget_left_over(connection)
+    return _seen(connection, name, id)
+
+
+def stop(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+    """End one that runs, without a finding: its jobs are cancelled. Raises NotFound."""
+    with connection.transaction():
+        row = evaluations.evaluation(connection, name, id, lock=True)
+        if row is None:
+            raise _none(name, id)
+        jobs = evaluations.cancel(connection, id) if row["status"] == "running" else []
+    for account_id, job_id in jobs:
+        cancel(connection, account_id, job_id)
+    return _seen(connection, name, id)
+
+
+def evaluation_of(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+    """How one stands. Raises NotFound."""
+    return _seen(connection, name, id)
+
+
+def evaluations_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+    """A feature's, the newest first. Raises NotFound."""
+    feature = current_feature(connection, name)
+    return [
+        _json(connection, feature, row) for row in evaluations.list_evaluations(connection, name)
+    ]
+
+
+def side_by_side(
+    connection: Connection[Any], name: str, id: int, tier: str, readable: int | None
+) -> list[dict[str, JSON]]:
+    """The examples on which a tier and the one that it is held to differ, its largest losses first:
+    input, what is expected, what both said; without those that may not be read. Raises NotFound.
+    """
+    row = evaluations.evaluation(connection, name, id)
+    if row is None or row["document"] is None:
+        raise _none(name, id)
+    found = next((one for one in row["document"]["compared"] if one["tier"] == tier), None)
+    if found is None:
+        raise NotFound(f"evaluation {id} compares no tier {tier[:63]!r}")
+    numbers = found["rows"][:MOST_SHOWN]
+    shown = {
+        one["number"]: one
+        for one in datasets.some_rows(connection, row["dataset_id"], numbers, readable)
+        if one["input"] is not None
+    }
+    said: dict[int, dict[str, Row]] = {}
+    for answer in evaluations.answers(connection, id, numbers):
+        said.setdefault(answer["number"], {})[answer["tier"]] = answer
+    return [
+        {
+            "row": number,
+            "input": shown[number]["input"],
+            "expected": shown[number]["expected"],
+            "output": said[number][tier]["output"],
+            "job_id": str(said[number][tier]["job_id"]),
+            "other_output": said[number][found["with"]]["output"],
+            "other_job_id": str(said[number][found["with"]]["job_id"]),
+        }
+        for number in numbers
+        if number in shown
+    ]
+
+
+def forget_left_over(connection: Connection[Any]) -> int:
+    """Remove what ended jobs hold of examples that were removed after they had been asked; of how
+    many. The next round goes on.
+    """
+    with connection.transaction():
+        jobs = evaluations.left_over(connection, AT_ONCE_LEFT_OVER)
+        if jobs:
+            everything = retention.What(inputs=True, outputs=True)
+            retention.remove(connection, jobs, everything, keep_feedback=False)
+    return len(jobs)
+
+
+def _tiers(feature: Feature, wanted: Sequence[str] | None) -> list[str]:
+    """The tiers to ask, the one to be held to last."""
+    known = [tier.name for tier in feature.tiers]
+    names = known if wanted is None else list(wanted)
+    for name in names:
+        if name not in known:
+            message = f"{feature.name} has no tier {name[:63]!r}; its tiers: {', '.join(known)}"
+            raise InvalidInput([Problem(message, "/tiers")])
+    if len(set(names)) < 2:
+        raise InvalidInput([Problem("two tiers are compared: name two of them", "/tiers")])
+    if feature.compared_by.kind == "judge":
+        raise Conflict(
+            f"{feature.name} is compared by a judge, which an evaluation does not ask: its "
+            "outcomes are judged as they come, see 'tierline report'"
+        )
+    return sorted(set(names), key=known.index)
+
+
+def _planned(connection: Connection[Any], feature: Feature, tier: str) -> dict[str, JSON]:
+    """A draft of the tier alone, which says whatever it holds, and what makes its answers."""
+    source = current_version(connection, feature.name).source
+    alone = replace(feature.only(tier, sure=False), cases=())
+    draft = features.add_draft(connection, alone, source)
+    return {"tier": tier, "draft_id": draft.id, "recipe": recipe_alone(feature, tier)}
+
+
+def _refuse_unpriced(connection: Connection[Any], feature: Feature, tiers: Sequence[str]) -> None:
+    prices = prices_of(feature, own_prices(connection), datetime.now(UTC))
+    for name in tiers:
+        tier = feature.tier(name)
+        for model in tier.models:
+            if not tier.is_micro and prices[name][str(model)] is None:
+                raise Conflict(
+                    f"tier {name}: {model} has no price, so that no budget can be kept: give one "
+                    "by 'tierline prices set', or leave the budget out"
+                )
+
+
+def _examples(
+    connection: Connection[Any],
+    feature: Feature,
+    tiers: Sequence[str],
+    dataset: Row,
+    readable: int | None,
+    limit: int | None,
+) -> tuple[list[int], dict[str, int]]:
+    """Numbers of the rows that test and that no tier has seen, and how many were left out."""
+    in_prompt = {
+        hashlib.sha256(canonical_json(example.input).encode()).hexdigest()
+        for shown in (feature.examples, *(tier.examples or () for tier in feature.tiers))
+        for example in shown
+    }
+    seen = _in_training(connection, feature, tiers)
+    rows = datasets.test_rows(connection, dataset["id"], readable)
+    left_out = {"in_prompt": 0, "in_training": 0}
+    numbers = []
+    for number, digest in rows:
+        if digest in in_prompt:
+            left_out["in_prompt"] += 1
+        elif bytes.fromhex(digest)[:DIGEST_BYTES] in seen:
+            left_out["in_training"] += 1
+        else:
+            numbers.append(number)
+    if len(numbers) < FEWEST:
+        raise Conflict(
+            f"not enough data: {len(numbers)} examples of dataset {dataset['version']} test, may "
+            f"be read, stand in no prompt and trained no tier; {FEWEST} are the least"
+        )
+    return numbers[: min(limit or MOST_EXAMPLES, MOST_EXAMPLES)], left_out
+
+
+def _in_training(
+    connection: Connection[Any], feature: Feature, tiers: Sequence[str]
+) -> frozenset[bytes]:
+    """The beginnings of the digests of what the micro model that answers now has seen."""
+    if not any(feature.tier(name).is_micro for name in tiers):
+        return frozenset()
+    packed = evaluations.seen_by_micro_model(connection, feature.name, task(feature))
+    if packed is None:
+        raise Conflict(
+            f"no micro model of {feature.name} says what it has seen: train it, by 'tierline "
+            f"distil {feature.name}'"
+        )
+    return frozenset(packed[at : at + DIGEST_BYTES] for at in range(0, len(packed), DIGEST_BYTES))
+
+
+def _drive(connection: Connection[Any], feature: Feature, row: Row) -> None:
+    plan = row["plan"]
+    so_far = evaluations.progress(connection, row["id"])
+    out = sum(one["asked"] - one["ended"] for one in so_far.values())
+    asked = evaluations.asked_numbers(connection, row["id"])
+    there = {number for number, _ in datasets.test_rows(connection, row["dataset_id"], None)}
+    # Example by example rather than tier by tier: what a spent budget leaves is comparable.
+    waiting = [
+        (planned, number)
+        for number in plan["numbers"]
+        if number in there
+        for planned in plan["tiers"]
+        if (planned["tier"], number) not in asked
+    ]
+    if not waiting and not out:
+        _complete(connection, feature, row)
+        return
+    room = AT_ONCE - out
+    if row["max_usd"] is not None:
+        room = min(room, _affordable(connection, feature, row, so_far))
+    for planned in plan["tiers"]:
+        numbers = [number for one, number in waiting[: max(0, room)] if one is planned]
+        if numbers:
+            evaluations.ask(
+                connection,
+                row,
+                tier=planned["tier"],
+                draft_id=planned["draft_id"],
+                queue=lane(0, backfill=True),
+                jobs={number: new_id() for number in numbers},
+            )
+
+
+def _complete(connection: Connection[Any], feature: Feature, row: Row) -> None:
+    found = findings(connection, feature, row)
+    if found is None:  # too much was removed meanwhile
+        evaluations.cancel(connection, row["id"])
+        return
+    evaluations.complete(connection, row["id"], found.document, found.scores)
+
+
+def _affordable(
+    connection: Connection[Any], feature: Feature, row: Row, so_far: Mapping[str, Row]
+) -> int:
+    """How many answers more the budget holds, each at what the dearest may cost."""
+    every = replace(feature, routing="slm_first")  # whichever tiers its jobs may use
+    prices = prices_of(feature, own_prices(connection), datetime.now(UTC))
+    longest = datasets.longest_input(connection, row["dataset_id"])
+    at_most = {one.tier: one.cost_usd for one in estimates(every, prices, 1, longest)}
+    dearest = Decimal(0)
+    out = 0
+    for planned in row["plan"]["tiers"]:
+        known = so_far.get(planned["tier"])
+        out += 0 if known is None else known["asked"] - known["ended"]
+        if known is not None and known["ended"] and known["most_usd"]:
+            dearest = max(dearest, known["most_usd"])
+        else:
+            dearest = max(dearest, at_most.get(planned["tier"]) or Decimal(0))
+    spent = sum((one["cost_usd"] for one in so_far.values()), Decimal(0))
+    if not dearest:
+        return AT_ONCE
+    return int((row["max_usd"] - spent) / dearest) - out
+
+
+def _seen(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+    feature = current_feature(connection, name)
+    row = evaluations.evaluation(connection, name, id)
+    if row is None:
+        raise _none(name, id)
+    return _json(connection, feature, row)
+
+
+def _none(name: str, id: int) -> NotFound:
+    return NotFound(f"the feature {name[:80]!r} has no evaluation {id}")
+
+
+def _json(connection: Connection[Any], feature: Feature, row: Row) -> dict[str, JSON]:
+    plan = row["plan"]
+    found: dict[str, JSON] = {
+        "id": str(row["id"]),
+        "feature": row["feature"],
+        "dataset": row["dataset"],
+        "status": row["status"],
+        "tiers": [planned["tier"] for planned in plan["tiers"]],
+        "planned": len(plan["numbers"]),
+        "left_out": plan["left_out"],
+        "max_usd": None if row["max_usd"] is None else usd(row["max_usd"]),
+        "created_at": when(row["created_at"]),
+        "ended_at": when(row["ended_at"]),
+        "found": row["document"],
+        "stale": None,
+        "progress": None,
+    }
+    if row["status"] == "running":
+        so_far = evaluations.progress(connection, row["id"])
+        found["progress"] = {
+            "asked": sum(one["asked"] for one in so_far.values()),
+            "ended": sum(one["ended"] for one in so_far.values()),
+            "of": len(plan["numbers"]) * len(plan["tiers"]),
+            "cost_usd": usd(sum((one["cost_usd"] for one in so_far.values()), Decimal(0))),
+            "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in so_far.values()),
+        }
+    elif row["status"] == "completed":
+        found["stale"] = why_not_valid(feature, row, datetime.now(UTC))
+    return found
