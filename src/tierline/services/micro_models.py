@@ -89,8 +89,8 @@ def add_micro_model(
     quality: JSON,
     document: JSON,
     vectors: bytes,
-    inputs: bytes | None,
     sought: Sought | None,
+    inputs: bytes | None = None,
 ) -> dict[str, JSON]:
     """Keep a trained micro model, which answers within seconds, and the promise that is sought for
     it: both or neither. Without one all that it says escalates, and becomes outcomes. `inputs`: 8
