@@ -53,6 +53,26 @@ _STATUS: Schema = {
 }
 _UNKNOWN: Schema = {"type": "integer", "description": "calls whose cost nobody knows"}
 
+_RUNG: Schema = {"type": "string", "enum": ["ship", "default"]}
+_PROMOTION: Mapping[str, Schema] = {
+    "id": _TEXT,
+    "feature": _TEXT,
+    "tier": _TEXT,
+    "evaluation": _TEXT,
+    "rung": _RUNG,
+    "share": {"type": "number", "description": "of the jobs that begin on the tier"},
+    "feature_version": {"type": "integer", "description": "that it made"},
+    "most_differing": {
+        "type": "number",
+        "description": "share of its answers that may differ from the last tier's",
+    },
+    "created_at": _TIME,
+    "ended_at": _WHEN,
+    "ended_reason": _nullable("string"),
+    "demoted_to": _nullable("integer", description="the version that took it back"),
+    "compared": _nullable("integer", description="answers, since then; null: it has ended"),
+    "differing": _nullable("integer", description="of those"),
+}
 _MICRO_MODEL: Mapping[str, Schema] = {
     "id": _TEXT,
     "model": {"type": "string", "description": "as attempts name it"},
@@ -437,6 +457,34 @@ COMPONENTS: Mapping[str, Schema] = {
         other_job_id=_TEXT,
     ),
     "DifferingList": _list("Differing"),
+    "Promotion": _object(None, **_PROMOTION),
+    "PromotionList": _list("Promotion"),
+    "MadePromotion": _object(
+        feature=_TEXT,
+        tier=_TEXT,
+        rung=_RUNG,
+        reason={"type": "string", "description": "what the evaluation showed"},
+        evaluation=_TEXT,
+        share={"type": "number", "description": "of the jobs; below 1 it is a canary"},
+        changes={
+            "type": "array",
+            "items": _object(key=_TEXT, value=_ANY),
+            "description": "of the feature's file; null: without that key",
+        },
+        source={"type": "string", "description": "the feature's file with them"},
+        watched={"type": "boolean", "description": "the feature has shadows to watch it by"},
+        only_checks_escalate={"type": "boolean", "description": "no doubt does"},
+        feature_version=_nullable("integer", description="null: a dry run"),
+        promotion={
+            "anyOf": [ref("Promotion"), {"type": "null"}],
+            "description": "null: a dry run",
+        },
+    ),
+    "Demotion": _object(
+        feature=_TEXT,
+        feature_version={"type": "integer", "description": "that begins on the last tier"},
+        reason=_TEXT,
+    ),
     "Drift": _object(
         feature=_TEXT,
         evidence=_nullable("string", description="what it goes by now; null: nothing was found"),

@@ -142,7 +142,9 @@ def list_differing(
     caller: Admin,
     state: Shared,
     connection: Database,
-    tier: Annotated[str, Query(max_length=63)],
+    tier: Annotated[
+        str | None, Query(max_length=63, description="the first that is compared unless said")
+    ] = None,
 ) -> Response:
     """At most 200, of files and of the caller's account's jobs, or of all jobs where the
     installation lets administrators read all.

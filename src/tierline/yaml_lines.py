@@ -67,7 +67,7 @@ def read_yaml(text: str, source: str) -> Document:
     """The one document of `text`. Raises FeatureError with every problem found."""
     if len(text) > MAX_CHARS:
         raise FeatureError([Problem(f"longer than {MAX_CHARS:,} characters", source=source)])
-    root = _compose(text, source)
+    root = compose_yaml(text, source)
     reading = _Reading(source, lines={(): line_of(root)})
     try:
         value = _value(root, (), reading)
@@ -88,7 +88,8 @@ def line_of(node: Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _compose(text: str, source: str) -> Node:
+def compose_yaml(text: str, source: str) -> Node:
+    """The nodes of the one document of `text`, with their marks. Raises FeatureError."""
     yaml = YAML(typ="safe", pure=True)
     try:
         root = yaml.compose(text)

@@ -75,10 +75,11 @@ def add_feature(connection: Connection, feature: Feature, version: int = 1) -> i
     """A feature's version, current from now on; its id."""
     row = connection.execute(
         "INSERT INTO feature_versions (name, version, document, source, fingerprint, first_calls)"
-        " VALUES (%s, %s, %s, '', %s, %s) RETURNING id",
+        " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
         (
             feature.name,
             version,
+            json.dumps(feature.to_dict()),
             json.dumps(feature.to_dict()),
             feature.fingerprint(),
             json.dumps(first_calls(feature)),

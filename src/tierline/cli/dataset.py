@@ -141,7 +141,7 @@ def review(
     rows = [row for row in rows if row["input"] is not None]
     if not rows:
         raise TierlineError(f"dataset {found['version']} of {feature} has no row that is yours")
-    doubts = _doubts(rows, list(found["by_label"]), embeddings=embeddings)
+    doubts = doubts_of(rows, list(found["by_label"]), embeddings=embeddings)
     not_looked_at = _not_looked_at(rows, list(found["by_label"])) if embeddings else []
     if out is not None:
         with out.open("w", newline="", encoding="utf-8") as sink:
@@ -213,7 +213,8 @@ def rows_of(api: "Client", feature: str, version: int) -> list[JSON]:
             return found
 
 
-def _doubts(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Doubt"]:
+def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Doubt"]:
+    """What is odd of rows that can be read; `known`: the labels of a closed set, or none."""
     from tierline.cli.replay import embedded
     from tierline.datasets.doubts import contradictions, label_errors, rare_labels
     from tierline.prompts import input_text

@@ -77,6 +77,12 @@ _ENTRIES = {
     "eval": _Entry(
         "tierline.cli.evaluate", "evaluate", "Compare a feature's tiers on a dataset's examples."
     ),
+    "promote": _Entry(
+        "tierline.cli.promote", "promote", "Let a small tier answer by what an evaluation showed."
+    ),
+    "demote": _Entry(
+        "tierline.cli.promote", "demote", "Let a feature's last tier answer all again."
+    ),
     "drift": _Entry(
         "tierline.cli.drift", "drift", "Whether a feature's traffic still is what it was."
     ),

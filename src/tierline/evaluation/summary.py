@@ -1,18 +1,19 @@
 """What an evaluation found, from each tier's answers to the same examples."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tierline.evaluation.compare import Interval, compare, mean_interval
 from tierline.evaluation.verdict import differing, verdict
-from tierline.json_text import JSON, canonical_json
+from tierline.json_text import JSON
 from tierline.routing.bounds import upper_bound
 from tierline.views import usd
 
 FEWEST = 10  # examples
 MOST_DIFFERING = 200  # examples that are named
+Same = Callable[[JSON, JSON], bool]
 DIFFER_SURE = 0.95  # how surely the share of differing answers is bounded
 
 
@@ -39,10 +40,10 @@ class Example:
 
 
 def summary(
-    examples: Sequence[Example], answers: Mapping[str, Sequence[Answer]]
+    examples: Sequence[Example], answers: Mapping[str, Sequence[Answer]], same: Same
 ) -> dict[str, JSON]:
     """As it is kept. `answers`: of each tier, in the examples' order; each is held to the last one.
-    Raises ValueError for fewer than FEWEST examples.
+    `same`: whether two outputs say the same. Raises ValueError for fewer than FEWEST examples.
     """
     if len(examples) < FEWEST:
         raise ValueError(f"{FEWEST} examples are the least, not {len(examples)}")
@@ -52,7 +53,7 @@ def summary(
         "examples": len(examples),
         "tiers": [_of_tier(name, answers[name]) for name in names],
         "compared": [
-            _beside(name, answers[name], last, answers[last], examples) for name in names[:-1]
+            _beside(name, answers[name], last, answers[last], examples, same) for name in names[:-1]
         ],
         "fields": _fields(answers),
         "slices": _slices(examples, answers),
@@ -83,13 +84,13 @@ def _beside(
     last: str,
     large: Sequence[Answer],
     examples: Sequence[Example],
+    same: Same,
 ) -> dict[str, JSON]:
     a, b = [one.score for one in small], [one.score for one in large]
     found = compare(a, b)
     said = verdict(found)
     differ = sum(
-        canonical_json(one.output) != canonical_json(other.output)
-        for one, other in zip(small, large, strict=True)
+        not same(one.output, other.output) for one, other in zip(small, large, strict=True)
     )
     return {
         "tier": name,

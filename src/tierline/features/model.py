@@ -279,7 +279,9 @@ class Feature:
         """
         tier = self.tier(name)
         bound = self.confidence_of(tier)
-        if bound is not None and (bound.calibrated or not sure):
+        if bound is not None and not sure:
+            bound = replace(bound, threshold=0.0, verify=False)
+        elif bound is not None and bound.calibrated:
             bound = replace(bound, threshold=0.0)  # of a micro tier too: then it says what it holds
         return replace(
             self,

@@ -22,6 +22,7 @@ from tierline.json_text import JSON
 from tierline.prompts import input_text
 from tierline.routing.novelty import packed, unpacked
 from tierline.services.announce import announce_feature
+from tierline.services.promotions import demote_promoted
 from tierline.services.recipes import recipe_of
 from tierline.storage import drift
 from tierline.storage.features import current_versions
@@ -294,6 +295,7 @@ def _alarm(
     moved = _moved(found)
     reason = f"what it was made on has changed: {', '.join(moved)}"
     ended = drift.withdraw_all(connection, feature.name, _recipes(connection, feature), reason)
+    demote_promoted(connection, feature.name, reason)
     body = drift_body(at, feature.name, kept["evidence"], moved)
     announce_feature(connection, DRIFT, _told(connection, rows), body)
     log.warning("feature_drift", feature=feature.name, moved=moved, calibrations_ended=ended)

@@ -45,7 +45,7 @@ def findings(connection: Connection[Any], feature: Feature, row: Row) -> Finding
         for name in names
     }
     return Findings(
-        summary(examples, answers),
+        summary(examples, answers, feature.compared_by.same),
         [
             (name, example.number, answer.score)
             for name in names

@@ -146,7 +146,7 @@ def evaluations_of(connection: Connection[Any], name: str) -> list[dict[str, JSO
 
 
 def side_by_side(
-    connection: Connection[Any], name: str, id: int, tier: str, readable: int | None
+    connection: Connection[Any], name: str, id: int, tier: str | None, readable: int | None
 ) -> list[dict[str, JSON]]:
     """The examples on which a tier and the one that it is held to differ, its largest losses first:
     input, what is expected, what both said; without those that may not be read. Raises NotFound.
@@ -154,9 +154,10 @@ def side_by_side(
     row = evaluations.evaluation(connection, name, id)
     if row is None or row["document"] is None:
         raise _none(name, id)
-    found = next((one for one in row["document"]["compared"] if one["tier"] == tier), None)
+    found = next((one for one in row["document"]["compared"] if tier in (None, one["tier"])), None)
     if found is None:
-        raise NotFound(f"evaluation {id} compares no tier {tier[:63]!r}")
+        raise NotFound(f"evaluation {id} compares no tier {tier and tier[:63]!r}")
+    tier = found["tier"]
     numbers = found["rows"][:MOST_SHOWN]
     shown = {
         one["number"]: one
@@ -216,7 +217,12 @@ def _planned(connection: Connection[Any], feature: Feature, tier: str) -> dict[s
     source = current_version(connection, feature.name).source
     alone = replace(feature.only(tier, sure=False), cases=())
     draft = features.add_draft(connection, alone, source)
-    return {"tier": tier, "draft_id": draft.id, "recipe": recipe_alone(feature, tier)}
+    return {
+        "tier": tier,
+        "draft_id": draft.id,
+        "recipe": recipe_alone(feature, tier),
+        "models": [str(model) for model in feature.tier(tier).models],
+    }
 
 
 def _refuse_unpriced(connection: Connection[Any], feature: Feature, tiers: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from tierline.services.budgets import settle_lost
 from tierline.services.drift import Drift
 from tierline.services.evaluations import forget_left_over
 from tierline.services.judge import Judges
+from tierline.services.promotions import watch
 from tierline.services.references import keep_references
 from tierline.services.retention import remove_due
 from tierline.settings import settings
@@ -42,6 +43,7 @@ def sweep(pool: ConnectionPool[Any], judges: Judges, drift: Drift) -> None:
     # Before anything is removed that could still be compared.
     judges.judge_due(time.monotonic() + MOST_S / 3)
     keep_references(pool, time.monotonic() + MOST_S / 2)
+    watch(pool)
     drift.look_due(time.monotonic() + MOST_S)
     with pool.connection() as connection:
         forget_left_over(connection)

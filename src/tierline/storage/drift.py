@@ -10,7 +10,8 @@ from psycopg.rows import dict_row
 
 from tierline.json_text import JSON
 
-# What promises come from goes before what routes do, and of several the oldest: whatever changed
+# What promises come from goes before what routes do, and that before what a promotion goes by; of
+# several the oldest: whatever changed
 # since then changed for it, and a newer one would hide that. `since`: from when its outcomes are.
 # Of people's labels no later audit is the like, so their errors are not compared.
 EVIDENCE = """
@@ -35,6 +36,10 @@ SELECT evidence, calibration_id, made_at, since, served, errors FROM (
         WHERE feature = %(feature)s AND recipe = ANY(%(recipes)s) AND withdrawn_at IS NULL
         ORDER BY recipe, id DESC
     ) routers
+    UNION ALL
+    SELECT 'evaluation ' || e.id, NULL, e.ended_at, 2, NULL, NULL, NULL
+    FROM promotions p JOIN evaluations e ON e.id = p.evaluation_id
+    WHERE p.feature = %(feature)s AND p.ended_at IS NULL
 ) known ORDER BY place, made_at, evidence LIMIT 1
 """
 

@@ -127,6 +127,11 @@ def stored_version(
     return found[0] if found else None
 
 
+def hold_applications(connection: Connection[Any]) -> None:
+    """Let nobody else apply a version for the rest of this transaction."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (APPLY_LOCK,))
+
+
 def add_version(
     connection: Connection[Any], feature: Feature, source: str
 ) -> tuple[StoredVersion, bool]:
@@ -136,7 +141,7 @@ def add_version(
     two at once become two versions in some order.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (APPLY_LOCK,))
+        hold_applications(connection)
         present = stored_version(connection, feature.name)
         if present is not None and present.fingerprint == feature.fingerprint():
             return present, False
@@ -169,7 +174,7 @@ def add_draft(connection: Connection[Any], feature: Feature, source: str) -> Sto
     Its number counts down from -1. Its time is that of the last call here.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (APPLY_LOCK,))
+        hold_applications(connection)
         parameters = {
             "name": feature.name,
             "document": json.dumps(feature.to_dict()),

@@ -691,6 +691,34 @@ evaluation_answers = Table(
     PrimaryKeyConstraint("evaluation_id", "tier", "number"),
 )
 
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("feature", Text, nullable=False, index=True),
+    Column("tier", Text, nullable=False, comment="that answers first"),
+    Column("evaluation_id", BigInteger, nullable=False),
+    Column("rung", Text, nullable=False, comment="ship, default"),
+    Column("share", Double, nullable=False, comment="of the jobs; 1: all"),
+    Column("version", Integer, nullable=False, comment="of the feature, that it made"),
+    Column(
+        "most_differing",
+        Double,
+        nullable=False,
+        comment="of its answers, compared with the last tier's; more ends it",
+    ),
+    _when("created_at", required=True),
+    _when("ended_at"),
+    Column("ended_reason", Text),
+    Column("demoted_to", Integer, comment="the version that took it back; null: none"),
+    Index(
+        "promotions_in_force_key",
+        "feature",
+        unique=True,
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
 feedback = Table(
     "feedback",
     metadata,

@@ -19,6 +19,7 @@ BATCH_COMPLETED = "batch.completed"
 BUDGET_ALERT = "budget.alert"
 DRIFT = "feature.drift"
 REFRESH_DUE = "feature.refresh_due"
+DEMOTED = "feature.demoted"
 EVENTS = (
     ESCALATED,
     "job.completed",
@@ -29,6 +30,7 @@ EVENTS = (
     BUDGET_ALERT,
     DRIFT,
     REFRESH_DUE,
+    DEMOTED,
 )
 TEST = "endpoint.test"  # sent when its owner asks for it; every endpoint gets it
 INCLUDES = ("output",)  # what an endpoint may ask for beyond the thin body
@@ -175,6 +177,18 @@ def refresh_body(at: datetime, feature: str, evidence: str, evidence_at: datetim
         "url": f"/v1/features/{feature}/drift",
     }
     return _body(REFRESH_DUE, at, data)
+
+
+def demoted_body(at: datetime, feature: str, tier: str, version: int, reason: str) -> bytes:
+    """The bytes of feature.demoted. The reason quotes no content."""
+    data: dict[str, JSON] = {
+        "feature": feature,
+        "tier": tier,
+        "feature_version": version,
+        "reason": reason,
+        "url": f"/v1/features/{feature}/promotions",
+    }
+    return _body(DEMOTED, at, data)
 
 
 def test_body(at: datetime, endpoint_id: UUID) -> bytes:

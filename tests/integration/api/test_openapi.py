@@ -139,6 +139,8 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
         },
         "/v1/features/{name}/datasets": {},
         "/v1/features/{name}/evaluations": {},
+        "/v1/features/{name}/promotions": {},
+        "/v1/features/{name}/demote": {"reason": "x"},
         "/v1/features/{name}/micro-models": {
             **{"rows": 1, "right_rows": 1, "data_sha256": "0" * 64, "quality": {}},
             **{"document": {}, "vectors": "UEsDBA=="},

@@ -1,6 +1,7 @@
 """What an evaluation found: by tier, field and slice, and what is named."""
 
 from decimal import Decimal
+from operator import eq
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ EXAMPLES = [Example(number, {"label": "x" if number % 2 else "y"}) for number in
 def test_each_tier_is_told_with_its_interval_cost_and_models() -> None:
     small = [said(1.0)] * 30 + [said(0.0, model="m-2", latency_s=2.0)] * 9
     small.append(said(0.0, unanswered=True, model=None, latency_s=None, unknown_cost_calls=1))
-    found = summary(EXAMPLES, {"slm": small, "frontier": [said(1.0)] * 40})
+    found = summary(EXAMPLES, {"slm": small, "frontier": [said(1.0)] * 40}, eq)
     one, other = found["tiers"]
     assert (one["right"], one["quality"], one["unanswered"]) == (30, 0.75, 1)
     assert one["interval"][0] < 0.75 < one["interval"][1]
@@ -49,7 +50,7 @@ def test_the_slice_with_most_to_lose_comes_first_and_fields_are_told_apart() -> 
         for one in EXAMPLES
     ]
     large = [said(1.0, fields={"a": True, "b": True})] * 40
-    found = summary(EXAMPLES, {"slm": small, "frontier": large})
+    found = summary(EXAMPLES, {"slm": small, "frontier": large}, eq)
     first, second = found["slices"]
     assert (first["value"], first["quality"]) == ("x", {"slm": 0.0, "frontier": 1.0})
     assert (second["value"], second["examples"]) == ("y", 20)
@@ -60,11 +61,11 @@ def test_the_slice_with_most_to_lose_comes_first_and_fields_are_told_apart() -> 
 
 
 def test_a_last_tier_that_is_never_right_bounds_nothing() -> None:
-    found = summary(EXAMPLES, {"slm": [said(1.0)] * 40, "frontier": [said(0.0)] * 40})
+    found = summary(EXAMPLES, {"slm": [said(1.0)] * 40, "frontier": [said(0.0)] * 40}, eq)
     (compared,) = found["compared"]
     assert (compared["ratio"], compared["interval"], low_of(compared)) == (None, None, 0.0)
 
 
 def test_too_few_examples_show_nothing() -> None:
     with pytest.raises(ValueError, match="10 examples are the least"):
-        summary(EXAMPLES[:9], {"slm": [said(1.0)] * 9, "frontier": [said(1.0)] * 9})
+        summary(EXAMPLES[:9], {"slm": [said(1.0)] * 9, "frontier": [said(1.0)] * 9}, eq)

@@ -1,0 +1,103 @@
+"""/v1/features/{name}/promotions: letting a small tier answer by its evidence, or no more."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api import schemas as shapes
+from api.auth import Admin, Read
+from api.bodies import Whole, answer, body_of, read_json, read_model
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.json_text import JSON
+from tierline.services import promotions as services
+from tierline.services.promotions import Wanted
+
+router = APIRouter(tags=["evaluations"])
+
+Name = Annotated[str, Path(max_length=63)]
+
+
+class NewPromotion(BaseModel):
+    """How the feature's first tier is to be promoted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    share: float = Field(
+        default=1.0, ge=0.0001, le=1.0, description="of the jobs; below 1 it is a canary"
+    )
+    evaluation: Whole | None = Field(
+        default=None, ge=1, le=2**63 - 1, description="null: the newest that says something"
+    )
+    keep_confidence: bool = Field(
+        default=False, description="doubts escalate even where 95% are kept"
+    )
+    dry_run: bool = Field(default=False, description="only say what it would change")
+
+
+class NewDemotion(BaseModel):
+    """Why the last tier is to answer again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=500, pattern="^[^\\x00]*$")
+
+
+@router.post(
+    "/v1/features/{name}/promotions",
+    status_code=201,
+    summary="Promote a feature's first tier",
+    responses={
+        200: shapes.documented("What it would change: a dry run", "MadePromotion"),
+        201: shapes.documented("New jobs get the version that it made", "MadePromotion"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewPromotion, {"share": 0.1}),
+)
+async def post_promotion(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+    """As far as the lower bound of what it keeps of the last tier's quality reaches, never by the
+    point; a larger share needs 50 answers of the canary before it to be compared.
+    """
+    given = read_model(NewPromotion, await read_json(request, state.settings.max_json_depth))
+    wanted = Wanted(**given.model_dump())
+
+    def work(connection: Any) -> dict[str, JSON]:
+        return services.promote(connection, name, wanted)
+
+    made = await run_in_threadpool(state.with_connection, work)
+    return answer(made, 200 if given.dry_run else 201)
+
+
+@router.get(
+    "/v1/features/{name}/promotions",
+    summary="List a feature's promotions",
+    responses={
+        200: shapes.documented("The newest first", "PromotionList"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_promotions(name: Name, _: Read, connection: Database) -> Response:
+    """What became of each, and how the one in force does."""
+    return answer({"data": services.promotions_of(connection, name), "next_cursor": None})
+
+
+@router.post(
+    "/v1/features/{name}/demote",
+    status_code=201,
+    summary="Let a feature's last tier answer all again",
+    responses={
+        201: shapes.documented("New jobs get the version that it made", "Demotion"),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(NewDemotion, {"reason": "a partner's new form"}),
+)
+async def post_demotion(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+    """The other tiers stay in the file; a promotion in force ends."""
+    given = read_model(NewDemotion, await read_json(request, state.settings.max_json_depth))
+
+    def work(connection: Any) -> dict[str, JSON]:
+        return services.demote(connection, name, given.reason)
+
+    return answer(await run_in_threadpool(state.with_connection, work), 201)

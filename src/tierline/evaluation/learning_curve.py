@@ -1,0 +1,110 @@
+"""Would more labelled data help? Errors at growing shares of it, and the curve through them.
+
+Errors fall with the amount of data n as a power law, a + b n^-c, until they meet the floor a that
+no amount gets below (Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tierline.vectors import Vectors
+
+SHARES = (0.1, 0.2, 0.4, 0.6, 0.8)  # of the rows that train
+DRAWS = 6  # of each share: how far they lie apart is what the interval comes from
+RESAMPLES = 200
+CONFIDENCE = 0.9
+MOST_ROWS = 3_000  # that train: beyond, the fits take minutes
+WORTH = 0.005  # of the answers: fewer errors by less than that are not worth labelling for
+SEED = 11
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the errors of a classifier on the feature's embeddings say of more data."""
+
+    rows: tuple[int, ...]  # that it was trained on
+    errors: tuple[float, ...]  # mean of the draws, by `rows`
+    all_rows: int
+    now: float  # with all rows, as the fit has it
+    doubled: float  # with twice as many
+    fewer: tuple[float, float]  # how much lower `doubled` is than `now`, at CONFIDENCE
+    floor: float  # with any number of rows
+
+    @property
+    def helps(self) -> bool:
+        """Whether twice the rows surely make fewer errors, by what is worth it."""
+        return self.fewer[0] >= WORTH
+
+
+def learning_curve(
+    vectors: Vectors, labels: Sequence[str], asked: Vectors, asked_labels: Sequence[str]
+) -> Curve | None:
+    """Trained on shares of the rows, and asked the others; None where there are too few for it."""
+    import numpy as np
+
+    draw = np.random.default_rng(SEED)
+    given = np.asarray(labels)
+    right = np.asarray(asked_labels)
+    count = min(len(given), MOST_ROWS)
+    rows = [round(share * count) for share in SHARES]
+    if len(set(labels)) < 2 or rows[0] < 2 * len(set(labels)) or not len(right):
+        return None
+    errors = np.zeros((DRAWS, len(rows)))
+    for number in range(DRAWS):
+        order = draw.permutation(len(given))
+        for place, size in enumerate(rows):
+            some = order[:size]
+            if len(set(given[some].tolist())) < 2:
+                return None
+            errors[number, place] = _error(vectors[some], given[some], asked, right)
+    means = errors.mean(axis=0)
+    now, doubled, floor = _extended(rows, count, means)
+    gains = []
+    for _ in range(RESAMPLES):
+        again = _extended(rows, count, errors[draw.integers(0, DRAWS, DRAWS)].mean(axis=0))
+        gains.append(again[0] - again[1])
+    tail = (1.0 - CONFIDENCE) / 2.0
+    return Curve(
+        tuple(rows),
+        tuple(float(one) for one in means),
+        count,
+        now,
+        doubled,
+        (float(np.quantile(gains, tail)), float(np.quantile(gains, 1.0 - tail))),
+        floor,
+    )
+
+
+def _error(vectors: Any, labels: Any, asked: Any, right: Any) -> float:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=10.0, max_iter=200, tol=1e-3).fit(vectors, labels)
+    return float((model.predict(asked) != right).mean())
+
+
+def _extended(rows: Sequence[int], count: int, errors: Any) -> tuple[float, float, float]:
+    """The error at `count` rows and at twice as many, and the floor, by the power law that fits
+    best (least squares).
+    """
+    import numpy as np
+    from scipy.optimize import curve_fit
+
+    n = np.asarray(rows, dtype=float) / count
+
+    def law(n: Any, floor: float, scale: float, power: float) -> Any:
+        return floor + scale * n**-power
+
+    half = float(errors[-1]) / 2.0
+    try:
+        (floor, scale, power), _ = curve_fit(
+            law,
+            n,
+            errors,
+            p0=(half, half + 1e-3, 0.5),
+            bounds=([0.0, 0.0, 0.0], [1.0, 1.0, 2.0]),
+            maxfev=5_000,
+        )
+    except RuntimeError:  # it does not converge: as if more rows changed nothing
+        return float(errors[-1]), float(errors[-1]), float(errors[-1])
+    return float(floor + scale), float(law(2.0, floor, scale, power)), float(floor)

@@ -1,0 +1,130 @@
+"""Changing keys in a feature file's text, so that the rest stays as its author wrote it.
+
+Comments, order and spelling of everything else are kept. A file whose top is written in braces, or
+where a key cannot be changed by its text, is written anew as a whole, without its comments.
+"""
+
+import io
+import json
+import re
+from collections.abc import Mapping
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from tierline.json_text import JSON
+from tierline.yaml_lines import Path, compose_yaml, read_yaml
+
+SOURCE = "feature"
+_WORD = re.compile(r"(?!(true|false|null)$)[a-z][a-z_-]*")
+
+
+def edited(source: str, changes: Mapping[Path, JSON]) -> str:
+    """The text with other values at these paths; None: without that key. A path is that of a key
+    at the top, or of a scalar that is there. Raises FeatureError for what is no YAML, KeyError for
+    a path below the top that is not there.
+    """
+    wanted = read_yaml(source, SOURCE).value
+    for path, value in changes.items():
+        _put(wanted, path, value)
+    text = source
+    for path, value in changes.items():
+        changed = _changed(text, path, value)
+        if changed is None:
+            return _anew(wanted)
+        text = changed
+    return text if read_yaml(text, SOURCE).value == wanted else _anew(wanted)
+
+
+def _put(document: JSON, path: Path, value: JSON) -> None:
+    *above, last = path
+    for part in above:
+        document = document[part]
+    if value is None:
+        document.pop(last, None)
+    elif above and last not in document:
+        raise KeyError(last)
+    else:
+        document[last] = value
+
+
+def _changed(text: str, path: Path, value: JSON) -> str | None:
+    """The text with one change; None where that cannot be made by its text."""
+    root = compose_yaml(text, SOURCE)
+    if not isinstance(root, MappingNode) or root.flow_style:
+        return None
+    node = _at(root, path)
+    if node is None:
+        if value is None:
+            return text
+        return _added(text, root, path, value) if len(path) == 1 else None
+    if value is not None and _in_one_piece(node):
+        return text[: node.start_mark.index] + _written(value) + text[node.end_mark.index :]
+    if len(path) != 1:
+        return None
+    without = _removed(text, root, path)
+    return without if value is None else _changed(without, path, value)
+
+
+def _added(text: str, root: MappingNode, path: Path, value: JSON) -> str:
+    """A line of its own before the tiers, where routing stands by custom; else at the end."""
+    made = f"{path[0]}: {_written(value)}\n"
+    before = next((key for key, _ in root.value if key.value == "tiers"), None)
+    if before is None:
+        return text + ("" if text.endswith("\n") else "\n") + made
+    at = before.start_mark.index
+    return text[:at] + made + text[at:]
+
+
+def _removed(text: str, root: MappingNode, path: Path) -> str:
+    key, value = next((key, value) for key, value in root.value if key.value == path[0])
+    end = text.find("\n", max(_end(value) - 1, key.end_mark.index))
+    return text[: key.start_mark.index] + ("" if end < 0 else text[end + 1 :])
+
+
+def _end(node: Node) -> int:
+    """Where what is written of it ends; a block's own mark stands where the next thing begins."""
+    if _in_one_piece(node) or not node.value:
+        return int(node.end_mark.index)
+    last = node.value[-1]
+    return _end(last[1] if isinstance(node, MappingNode) else last)
+
+
+def _in_one_piece(node: Node) -> bool:
+    """Whether its marks hold all that is written of it."""
+    if isinstance(node, MappingNode | SequenceNode):
+        return bool(node.flow_style)
+    return True
+
+
+def _written(value: JSON) -> str:
+    """In one line; words that cannot be taken for anything else without quotes."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, str) and _WORD.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _at(root: Node, path: Path) -> Node | None:
+    node: Node = root
+    for part in path:
+        if isinstance(node, MappingNode):
+            found = next((value for key, value in node.value if key.value == part), None)
+        elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = node.value[part]
+        else:
+            found = None
+        if found is None:
+            return None
+        node = found
+    return node
+
+
+def _anew(document: JSON) -> str:
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 100
+    sink = io.StringIO()
+    yaml.dump(document, sink)
+    return sink.getvalue()
