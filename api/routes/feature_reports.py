@@ -12,6 +12,7 @@ from api.cursors import read_cursor, write_cursor
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.services.report import outcomes_page, report
+from tierline.services.status import status_of
 
 router = APIRouter(tags=["routing"])
 
@@ -42,6 +43,21 @@ def get_report(
     """
     begin, end = _window(since, until)
     return answer(report(connection, name, begin, end))
+
+
+@router.get(
+    "/v1/features/{name}/status",
+    summary="Where a feature is on its road, and what comes next",
+    responses={
+        200: shapes.documented("Its stage, of every account's jobs", "FeatureStatus"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_status(name: Name, _: Admin, connection: Database) -> Response:
+    """From a prototype on the frontier to a proven small model, with what it cost and saved this
+    month (UTC).
+    """
+    return answer(status_of(connection, name))
 
 
 @router.get(

@@ -38,6 +38,13 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True)),
         sa.Column("ended_reason", sa.Text()),
         sa.Column("demoted_to", sa.Integer(), comment="the version that took it back; null: none"),
+        sa.Column(
+            "refuted",
+            sa.Boolean(),
+            nullable=False,
+            server_default="false",
+            comment="its evaluation no longer holds, whatever is decided next",
+        ),
         sa.PrimaryKeyConstraint("id", name="promotions_pkey"),
     )
     op.create_index("promotions_feature_idx", "promotions", ["feature"])

@@ -83,6 +83,9 @@ _ENTRIES = {
     "demote": _Entry(
         "tierline.cli.promote", "demote", "Let a feature's last tier answer all again."
     ),
+    "status": _Entry(
+        "tierline.cli.status", "status", "Where a feature is on its road, and what comes next."
+    ),
     "drift": _Entry(
         "tierline.cli.drift", "drift", "Whether a feature's traffic still is what it was."
     ),

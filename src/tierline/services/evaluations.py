@@ -23,7 +23,7 @@ from tierline.queues import lane
 from tierline.routing.fingerprint import task
 from tierline.services.cancel import cancel
 from tierline.services.evaluation_findings import findings
-from tierline.services.evidence import recipe_alone, why_not_valid
+from tierline.services.evidence import recipe_alone, stale_now
 from tierline.services.find_feature import current_feature, current_version
 from tierline.storage import datasets, evaluations, features, retention
 from tierline.storage.prices import own_prices
@@ -388,5 +388,5 @@ def _json(connection: Connection[Any], feature: Feature, row: Row) -> dict[str, 
             "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in so_far.values()),
         }
     elif row["status"] == "completed":
-        found["stale"] = why_not_valid(feature, row, datetime.now(UTC))
+        found["stale"] = stale_now(connection, feature, row)
     return found

@@ -10,7 +10,7 @@ from psycopg import Connection
 from tierline.errors import Conflict, NotFound
 from tierline.features import Feature
 from tierline.routing.fingerprint import recipe, task
-from tierline.storage import evaluations
+from tierline.storage import drift, evaluations, promotions
 
 MOST_UNANSWERED = 0.02  # of the examples: a provider that failed says nothing of its model
 
@@ -37,6 +37,16 @@ def why_not_valid(feature: Feature, row: Mapping[str, Any], now: datetime) -> st
     return None
 
 
+class NoEvidence(Conflict):
+    """Nothing says how good the first tier is now; `why` the newest evaluation does not, or None
+    where there is none.
+    """
+
+    def __init__(self, message: str, why: str | None) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What an evaluation says of a feature's first tier beside its last."""
@@ -51,7 +61,7 @@ def newest_evidence(
     connection: Connection[Any], feature: Feature, id: int | None = None
 ) -> Evidence:
     """Of the newest completed evaluation that says something about the feature as it is now, or of
-    that one. Raises NotFound where there is none of that id, Conflict for what says nothing.
+    that one. Raises NotFound where there is none of that id, NoEvidence for what says nothing.
     """
     first, last = feature.tiers[0].name, feature.tiers[-1].name
     if id is not None:
@@ -61,38 +71,50 @@ def newest_evidence(
         rows = [row]
     else:
         rows = evaluations.list_evaluations(connection, feature.name)
-    why = "there is none"
-    now = datetime.now(UTC)
+    why = None
     for row in rows:
-        told = _evidence_of(feature, row, first, last, now)
-        if isinstance(told, Evidence):
-            return told
-        if why == "there is none":
-            why = f"evaluation {row['id']}: {told}"
-    raise Conflict(
-        f"no evaluation says how {first} of {feature.name} does beside {last} ({why}): make one by "
-        f"'tierline eval {feature.name}'"
+        stale = _says_nothing(row, first, last) or stale_now(connection, feature, row)
+        if stale is None:
+            return _evidence_of(row, first, last)
+        why = why or f"evaluation {row['id']}: {stale}"
+    raise NoEvidence(
+        f"no evaluation says how {first} of {feature.name} does beside {last} "
+        f"({why or 'there is none'}): make one by 'tierline eval {feature.name}'",
+        why,
     )
 
 
-def _evidence_of(
-    feature: Feature, row: Mapping[str, Any], first: str, last: str, now: datetime
-) -> Evidence | str:
-    """It, or why it says nothing."""
+def stale_now(connection: Connection[Any], feature: Feature, row: Mapping[str, Any]) -> str | None:
+    """Why a completed evaluation says nothing about the feature and its traffic as they are now;
+    None: it does.
+    """
+    why = why_not_valid(feature, row, datetime.now(UTC))
+    if why is not None:
+        return why
+    alarm = drift.last_alarm(connection, feature.name)
+    if alarm is not None and alarm > row["dataset_at"]:
+        return "the traffic has changed since its dataset was built"
+    refuted = promotions.refuted_since(connection, feature.name, row["ended_at"])
+    return None if refuted is None else f"it was refuted since: {refuted}"
+
+
+def _says_nothing(row: Mapping[str, Any], first: str, last: str) -> str | None:
+    """Why it says nothing of the two tiers, whatever has changed; None: it does."""
     found = row["document"]
     if found is None:
         return f"it is {row['status']}"
-    stale = why_not_valid(feature, row, now)
-    if stale is not None:
-        return stale
-    tiers = {one["tier"]: one for one in found["tiers"]}
-    compared = next(
-        (one for one in found["compared"] if (one["tier"], one["with"]) == (first, last)), None
-    )
-    if compared is None:
+    if not any((one["tier"], one["with"]) == (first, last) for one in found["compared"]):
         return f"it does not compare {first} with {last}"
-    for name in (first, last):
-        unanswered = tiers[name]["unanswered"]
-        if unanswered > MOST_UNANSWERED * found["examples"]:
-            return f"{name} left {unanswered} of {found['examples']} examples unanswered"
+    for one in found["tiers"]:
+        if one["unanswered"] > MOST_UNANSWERED * found["examples"]:
+            return (
+                f"{one['tier']} left {one['unanswered']} of {found['examples']} examples unanswered"
+            )
+    return None
+
+
+def _evidence_of(row: Mapping[str, Any], first: str, last: str) -> Evidence:
+    found = row["document"]
+    tiers = {one["tier"]: one for one in found["tiers"]}
+    compared = next(one for one in found["compared"] if (one["tier"], one["with"]) == (first, last))
     return Evidence(row, compared, tiers[first], tiers[last])

@@ -121,10 +121,12 @@ def demote(connection: Connection[Any], name: str, reason: str) -> dict[str, JSO
 
 
 def demote_promoted(connection: Connection[Any], name: str, reason: str) -> bool:
-    """Demote a feature that was promoted and still is; in a transaction of the caller's."""
+    """Demote a feature that was promoted and still is, since its evaluation no longer holds; in a
+    transaction of the caller's.
+    """
     if promotions.in_force(connection, name) is None:
         return False
-    if _demote(connection, name, reason) is None:
+    if _demote(connection, name, reason, refuted=True) is None:
         return False
     connection.execute(f"NOTIFY {FEATURES}")
     return True
@@ -217,7 +219,9 @@ def _compared(connection: Connection[Any], feature: Feature, row: Row) -> tuple[
     return promotions.compared_since(connection, feature.name, recipe, row["created_at"])
 
 
-def _demote(connection: Connection[Any], name: str, reason: str) -> StoredVersion | None:
+def _demote(
+    connection: Connection[Any], name: str, reason: str, *, refuted: bool = False
+) -> StoredVersion | None:
     """The version that follows, and who is told of it; None: jobs begin on the last tier already.
     In a transaction of the caller's.
     """
@@ -231,7 +235,7 @@ def _demote(connection: Connection[Any], name: str, reason: str) -> StoredVersio
     made, _ = features.add_version(connection, after, text)
     row = promotions.in_force(connection, name)
     if row is not None:
-        promotions.end_promotion(connection, row["id"], reason, made.version)
+        promotions.end_promotion(connection, row["id"], reason, made.version, refuted=refuted)
     told = promotions.users(connection, name) | administrators(connection)
     tier = feature.tiers[0].name
     body = demoted_body(datetime.now(UTC), name, tier, made.version, reason)

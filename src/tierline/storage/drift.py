@@ -198,6 +198,16 @@ def tell_once(connection: Connection[Any], reference_id: int, column: str) -> da
     return None if row is None else row[0]
 
 
+def last_alarm(connection: Connection[Any], feature: str) -> datetime | None:
+    """When its traffic was last found to have changed; None: never."""
+    row = connection.execute(
+        "SELECT max(alarm_told_at) FROM drift_references WHERE feature = %s", (feature,)
+    ).fetchone()
+    assert row is not None
+    found: datetime | None = row[0]
+    return found
+
+
 def inputs_of(
     connection: Connection[Any], job_ids: Sequence[str], account_id: int | None
 ) -> list[tuple[str, JSON]]:

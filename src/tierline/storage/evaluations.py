@@ -18,7 +18,7 @@ from tierline.json_text import JSON
 from tierline.storage.job_reads import UNKNOWN_COST
 
 COLUMNS = """e.id, e.feature, e.dataset_id, e.account_id, e.status, e.plan, e.max_usd, e.document,
-    e.created_at, e.ended_at, d.version AS dataset, d.task"""
+    e.created_at, e.ended_at, d.version AS dataset, d.task, d.created_at AS dataset_at"""
 FROM = "FROM evaluations e JOIN datasets d ON d.id = e.dataset_id"
 
 # The row's lock is shared with whoever empties it, so that what is removed is never asked.

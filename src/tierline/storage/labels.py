@@ -53,6 +53,18 @@ ORDER BY j.id DESC
 """
 
 
+def count_labels(connection: Connection[Any], feature: str, last_tier: str) -> int:
+    """How many of the newest jobs' inputs have a label, of all accounts; an input counts as often
+    as it was asked.
+    """
+    row = connection.execute(
+        f"SELECT count(*) FROM ({LABELS}) known",
+        {"feature": feature, "last": last_tier, "account": None, "most": MOST_ROWS},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def labels(
     connection: Connection[Any], feature: str, last_tier: str, account_id: int | None
 ) -> list[dict[str, Any]]:

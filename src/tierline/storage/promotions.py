@@ -85,16 +85,32 @@ def list_promotions(
 
 
 def end_promotion(
-    connection: Connection[Any], id: int, reason: str, demoted_to: int | None = None
+    connection: Connection[Any],
+    id: int,
+    reason: str,
+    demoted_to: int | None = None,
+    *,
+    refuted: bool = False,
 ) -> dict[str, Any] | None:
-    """End it; None when another was quicker."""
+    """End it; None when another was quicker. `refuted`: its evaluation holds no more."""
     found = _rows(
         connection,
         "UPDATE promotions SET ended_at = clock_timestamp(), ended_reason = %(reason)s,"
-        " demoted_to = %(version)s WHERE id = %(id)s AND ended_at IS NULL RETURNING *",
-        {"id": id, "reason": reason, "version": demoted_to},
+        " demoted_to = %(version)s, refuted = %(refuted)s"
+        " WHERE id = %(id)s AND ended_at IS NULL RETURNING *",
+        {"id": id, "reason": reason, "version": demoted_to, "refuted": refuted},
     )
     return found[0] if found else None
+
+
+def refuted_since(connection: Connection[Any], feature: str, since: datetime) -> str | None:
+    """What refuted, since then, what a promotion of the feature went by; None: nothing did."""
+    row = connection.execute(
+        "SELECT ended_reason FROM promotions WHERE feature = %s AND refuted AND ended_at > %s"
+        " ORDER BY id DESC LIMIT 1",
+        (feature, since),
+    ).fetchone()
+    return None if row is None else row[0]
 
 
 def compared_since(

@@ -711,6 +711,13 @@ promotions = Table(
     _when("ended_at"),
     Column("ended_reason", Text),
     Column("demoted_to", Integer, comment="the version that took it back; null: none"),
+    Column(
+        "refuted",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="its evaluation no longer holds, whatever is decided next",
+    ),
     Index(
         "promotions_in_force_key",
         "feature",

@@ -113,6 +113,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/features/{name}/evaluations/{evaluation_id}/differing"): Row(
         ALL, ADMIN, query={"tier": "slm"}
     ),
+    ("get", "/v1/features/{name}/status"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/promotions"): Row(ALL, READ),
     ("post", "/v1/features/{name}/promotions"): Row(ALL, ADMIN, {}),
     ("post", "/v1/features/{name}/demote"): Row(ALL, ADMIN, {"reason": "whose?"}),

@@ -40,10 +40,13 @@ def built(tierline: Tierline, amounts: Path, models: ModelServer) -> None:
 def test_from_the_frontier_alone_to_a_small_model_as_the_default_and_back(
     tierline: Tierline, amounts: Path
 ) -> None:
+    assert "[candidate]" in tierline("status", "amounts").out
     refused = tierline("promote", "amounts")
     assert (refused.code, "tierline eval amounts" in refused.err) == (1, True)
     ran = tierline("eval", "amounts")
     assert "slm beside frontier: default" in ran.out, ran.err
+    status = json.loads(tierline("status", "amounts", "--json").out)
+    assert (status["stage"], status["next"]) == ("evaluated", "tierline promote amounts")
     tried = tierline("promote", "amounts", "--dry-run")
     assert "would answer first" in tried.out
     ran = tierline("promote", "amounts")
@@ -55,6 +58,9 @@ def test_from_the_frontier_alone_to_a_small_model_as_the_default_and_back(
     assert "+routing: slm_first   # to begin with" in ran.out
     listed = json.loads(tierline("promote", "amounts", "--list", "--json").out)["data"]
     assert [(one["tier"], one["ended_at"]) for one in listed] == [("slm", None)]
+    shown = tierline("status", "amounts").out
+    assert "[default]" in shown
+    assert "tierline drift amounts" in shown
     back = tierline("demote", "amounts", "--reason", "a new shop")
     assert back.out == "version 3 of amounts begins on its last tier\n"
     assert "a new shop" in tierline("promote", "amounts", "--list").out

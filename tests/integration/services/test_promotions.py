@@ -54,7 +54,7 @@ def evidence(
     low: float = 0.92,
     differ_at_most: float = 0.05,
     unanswered: int = 0,
-    age_days: int = 0,
+    age_days: float = 0.0001,
 ) -> int:
     """A completed evaluation of the feature as it is now."""
     feature = current_feature(db, "kinds")
@@ -96,7 +96,7 @@ def evidence(
         " RETURNING id) INSERT INTO evaluations"
         " (feature, dataset_id, account_id, status, plan, document, ended_at)"
         " SELECT 'kinds', id, 1, 'completed', %s, %s,"
-        " clock_timestamp() - make_interval(days => %s) FROM made RETURNING id",
+        " clock_timestamp() - make_interval(secs => 86400 * %s) FROM made RETURNING id",
         (task(feature), json.dumps(plan), json.dumps(found), age_days),
     ).fetchone()
     assert row is not None
@@ -253,6 +253,8 @@ def test_what_live_answers_refute_is_demoted_and_told_once(
     told = db.execute("SELECT event, convert_from(body, 'UTF8') FROM deliveries").fetchall()
     assert [event for event, _ in told] == ["feature.demoted"]
     assert "22 of 100" in told[0][1]
+    with pytest.raises(Conflict, match="it was refuted since: 22 of 100"):
+        promote(db, "kinds", Wanted())
 
 
 def test_another_model_under_the_same_name_is_demoted(

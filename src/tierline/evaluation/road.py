@@ -1,0 +1,169 @@
+"""Where a feature is on the road from a prototype on the frontier to a proven small model.
+
+prototype → collecting → candidate → evaluated → shipped → default
+                                                    └─ refresh due: from candidate on again
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+FEWEST_LABELS = 500  # labelled inputs: with fewer a split leaves too little to train or to test on
+
+Stage = Literal[
+    "prototype", "collecting", "candidate", "evaluated", "shipped", "default", "refresh due"
+]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a feature."""
+
+    name: str
+    tiers: tuple[str, ...]  # in order
+    micro: bool  # the first of them is a micro tier
+    micro_trained: bool  # … that has a model which says what it has seen
+    begins_on_last: bool
+    jobs: int  # lately
+    labels: int  # inputs whose right output is known, of jobs
+    dataset_rows: int  # of the newest dataset of this task; 0: there is none
+    verdict: str | None  # of the newest evaluation that still says something
+    more_examples: int | None  # that would settle an open one
+    stale: str | None  # why the newest evaluation says nothing any more; None: it does
+    rung: str | None  # of the promotion in force
+    share: float | None  # of the jobs that it takes
+    drifted: bool  # an alarm was raised since the evidence
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A stage, what that means here, and what to do next."""
+
+    stage: Stage
+    told: str
+    next: str  # a command
+    why: str  # what it is for
+
+
+def standing(facts: Facts) -> Standing:
+    """The stage that these facts lead to."""
+    if len(facts.tiers) < 2:
+        return Standing(
+            "prototype",
+            f"it has the tier {facts.tiers[0]} alone",
+            f"tierline advise {facts.name}",
+            "whether a small model is worth trying; then name one before it, in its file",
+        )
+    if not facts.begins_on_last or facts.share is not None:
+        return _in_use(facts)
+    if facts.verdict is not None:
+        return _evaluated(facts)
+    if facts.dataset_rows >= FEWEST_LABELS:
+        return _candidate(facts)
+    return _collecting(facts)
+
+
+def _in_use(facts: Facts) -> Standing:
+    name, first = facts.name, facts.tiers[0]
+    if facts.rung is None:
+        return Standing(
+            "shipped",
+            f"{first} answers first, and no evaluation stands behind that",
+            *_evaluate(facts),
+        )
+    if facts.stale is not None or facts.drifted:
+        why = "its traffic has changed" if facts.drifted else facts.stale
+        return Standing(
+            "refresh due",
+            f"{first} answers first by old evidence: {why}",
+            f"tierline dataset build {name}",
+            "new labels; then evaluate it anew",
+        )
+    if facts.share is not None and facts.share < 1.0:
+        wider = min(1.0, facts.share * 5)
+        onwards = f" --canary {wider:g}" if wider < 1.0 else ""
+        return Standing(
+            "shipped",
+            f"{first} answers {facts.share:.2%} of the jobs first, as a canary",
+            f"tierline promote {name}{onwards}",
+            "a larger share, once enough of its answers were compared",
+        )
+    if facts.rung == "default":
+        return Standing(
+            "default",
+            f"{first} answers first, and only failed checks escalate",
+            f"tierline drift {name}",
+            "whether the traffic still is what that was found out on",
+        )
+    return Standing(
+        "shipped",
+        f"{first} answers first, with escalation",
+        f"tierline report {name}",
+        "what that saves and keeps; more examples may show that it can be the default",
+    )
+
+
+def _evaluated(facts: Facts) -> Standing:
+    name, first = facts.name, facts.tiers[0]
+    told = f"the newest evaluation of {first} says {facts.verdict}"
+    if facts.verdict == "investigate":
+        return Standing(
+            "evaluated",
+            told,
+            f"tierline promote {name} --investigate",
+            "what to look at before the model is blamed",
+        )
+    if facts.verdict == "open":
+        return Standing(
+            "evaluated",
+            f"{told}: about {facts.more_examples or 0:,} more examples would settle it",
+            f"tierline dataset build {name}",
+            "more labelled examples; then evaluate it again",
+        )
+    return Standing(
+        "evaluated", told, f"tierline promote {name}", "let it answer first; --canary for a share"
+    )
+
+
+def _candidate(facts: Facts) -> Standing:
+    told = f"{facts.dataset_rows:,} labelled inputs stand in its dataset"
+    if facts.stale is not None:
+        told += f", and its newest evaluation is stale: {facts.stale}"
+    return Standing("candidate", told, *_evaluate(facts))
+
+
+def _collecting(facts: Facts) -> Standing:
+    known = max(facts.labels, facts.dataset_rows)
+    name, last = facts.name, facts.tiers[-1]
+    if known >= FEWEST_LABELS:
+        return Standing(
+            "candidate",
+            f"{known:,} inputs have a label",
+            f"tierline dataset build {name}",
+            "keep them, split, for training and for testing",
+        )
+    if not known and not facts.jobs:
+        return Standing(
+            "prototype",
+            f"{last} would answer, and nobody asked yet",
+            f"tierline jobs submit {name} --input …",
+            "traffic: what the last tier answers becomes its first labels",
+        )
+    return Standing(
+        "collecting",
+        f"{known:,} of {FEWEST_LABELS} inputs have a label, as {last} goes on answering",
+        f"tierline feedback sample {name}",
+        "labels of people, who know better than a model; or wait for more traffic",
+    )
+
+
+def _evaluate(facts: Facts) -> tuple[str, str]:
+    """The command that comes before a verdict, and why."""
+    if not facts.dataset_rows:
+        return f"tierline dataset build {facts.name}", "labelled inputs to evaluate it on"
+    if facts.micro and not facts.micro_trained:
+        return f"tierline distil {facts.name}", "train its micro tier, in seconds"
+    return (
+        f"tierline eval {facts.name}",
+        "whether it is good enough, on unseen examples",
+    )

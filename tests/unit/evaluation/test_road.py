@@ -1,0 +1,74 @@
+"""Where a feature is on its road, and which command comes next."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tierline.evaluation.road import FEWEST_LABELS, STAGES, Facts, standing
+
+NEW = Facts(
+    name="kinds",
+    tiers=("slm", "frontier"),
+    micro=False,
+    micro_trained=False,
+    begins_on_last=True,
+    jobs=0,
+    labels=0,
+    dataset_rows=0,
+    verdict=None,
+    more_examples=None,
+    stale=None,
+    rung=None,
+    share=None,
+    drifted=False,
+)
+SHIPPED: dict[str, Any] = {"begins_on_last": False, "rung": "ship", "share": 1.0, "verdict": "ship"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "stage", "command"),
+    [
+        ({"tiers": ("frontier",)}, "prototype", "tierline advise kinds"),
+        ({}, "prototype", "tierline jobs submit kinds --input …"),
+        ({"jobs": 40, "labels": 40}, "collecting", "tierline feedback sample kinds"),
+        ({"dataset_rows": 200}, "collecting", "tierline feedback sample kinds"),
+        ({"labels": FEWEST_LABELS}, "candidate", "tierline dataset build kinds"),
+        ({"dataset_rows": FEWEST_LABELS}, "candidate", "tierline eval kinds"),
+        ({"dataset_rows": 900, "micro": True}, "candidate", "tierline distil kinds"),
+        (
+            {"dataset_rows": 900, "micro": True, "micro_trained": True},
+            "candidate",
+            "tierline eval kinds",
+        ),
+        ({"dataset_rows": 900, "stale": "old"}, "candidate", "tierline eval kinds"),
+        ({"verdict": "ship"}, "evaluated", "tierline promote kinds"),
+        ({"verdict": "default"}, "evaluated", "tierline promote kinds"),
+        ({"verdict": "open", "more_examples": 80}, "evaluated", "tierline dataset build kinds"),
+        ({"verdict": "investigate"}, "evaluated", "tierline promote kinds --investigate"),
+        ({"begins_on_last": False}, "shipped", "tierline dataset build kinds"),
+        ({**SHIPPED, "begins_on_last": True, "share": 0.1}, "shipped", "--canary 0.5"),
+        (SHIPPED, "shipped", "tierline report kinds"),
+        ({**SHIPPED, "rung": "default"}, "default", "tierline drift kinds"),
+        ({**SHIPPED, "stale": "older than 90 days"}, "refresh due", "tierline dataset build kinds"),
+        ({**SHIPPED, "drifted": True}, "refresh due", "tierline dataset build kinds"),
+    ],
+)
+def test_each_fact_leads_to_its_stage_and_command(
+    facts: dict[str, Any], stage: str, command: str
+) -> None:
+    found = standing(replace(NEW, **facts))
+    assert found.stage == stage
+    assert found.stage in STAGES
+    assert found.next.endswith(command) or command in found.next
+    assert found.told
+    assert found.why
+
+
+def test_how_many_labels_are_there_of_how_many_is_said() -> None:
+    assert "40 of 500 inputs have a label" in standing(replace(NEW, jobs=40, labels=40)).told
+
+
+def test_how_many_examples_would_settle_it_is_said() -> None:
+    open_one = replace(NEW, verdict="open", more_examples=1_200)
+    assert "about 1,200 more examples" in standing(open_one).told
