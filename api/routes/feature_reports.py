@@ -11,6 +11,7 @@ from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.problems import documented
 from api.state import Database, Shared
+from tierline.services.economics import economics_of
 from tierline.services.report import outcomes_page, report
 from tierline.services.status import status_of
 
@@ -43,6 +44,22 @@ def get_report(
     """
     begin, end = _window(since, until)
     return answer(report(connection, name, begin, end))
+
+
+@router.get(
+    "/v1/features/{name}/economics",
+    summary="What a feature's jobs use and cost, to reckon with",
+    responses={
+        200: shapes.documented("Of jobs submitted in the window, of every account", "Economics"),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_economics(
+    name: Name, _: Admin, connection: Database, since: Since = None, until: Until = None
+) -> Response:
+    """Means and standard deviations by tier and by job, and how many escalated."""
+    begin, end = _window(since, until)
+    return answer(economics_of(connection, name, begin, end))
 
 
 @router.get(

@@ -83,6 +83,9 @@ _ENTRIES = {
     "demote": _Entry(
         "tierline.cli.promote", "demote", "Let a feature's last tier answer all again."
     ),
+    "economics": _Entry(
+        "tierline.cli.economics", "economics", "What a feature costs at a volume, way by way."
+    ),
     "status": _Entry(
         "tierline.cli.status", "status", "Where a feature is on its road, and what comes next."
     ),

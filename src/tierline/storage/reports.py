@@ -15,7 +15,7 @@ CLOCKS_APART = timedelta(hours=1)  # at most, between who made a job's id and th
 
 # The feature's jobs that were submitted in the window. Ids grow with time, so that their index
 # finds it; shadows are told apart by `shadow_of`.
-_JOBS = """
+JOBS = """
 asked AS (
     SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
     WHERE v.name = %(feature)s AND v.version > 0 AND j.id >= %(floor)s
@@ -24,14 +24,14 @@ asked AS (
 """
 
 STATUSES = f"""
-WITH {_JOBS}
+WITH {JOBS}
 SELECT status, unverified, count(*) AS jobs FROM asked WHERE shadow_of IS NULL
 GROUP BY status, unverified
 """
 
 # A tier's cost is that of all attempts there, its own and those of shadows apart.
 TIERS = f"""
-WITH {_JOBS}, made AS (
+WITH {JOBS}, made AS (
     SELECT a.tier, j.shadow_of IS NOT NULL AS shadow, j.id, a.number, a.latency_s,
         a.number = j.answer_attempt AS served, s.cost_usd, s.unknown_cost_calls
     FROM asked j JOIN attempts a ON a.job_id = j.id
@@ -49,7 +49,7 @@ FROM made GROUP BY tier, shadow
 """
 
 ESCALATIONS = f"""
-WITH {_JOBS}
+WITH {JOBS}
 SELECT split_part(escalation_reason, ':', 1) AS verdict, count(*) AS jobs
 FROM asked WHERE escalation_reason IS NOT NULL AND shadow_of IS NULL GROUP BY 1 ORDER BY 2 DESC, 1
 """

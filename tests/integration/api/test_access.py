@@ -114,6 +114,7 @@ ROWS: dict[tuple[str, str], Row] = {
         ALL, ADMIN, query={"tier": "slm"}
     ),
     ("get", "/v1/features/{name}/status"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/economics"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/promotions"): Row(ALL, READ),
     ("post", "/v1/features/{name}/promotions"): Row(ALL, ADMIN, {}),
     ("post", "/v1/features/{name}/demote"): Row(ALL, ADMIN, {"reason": "whose?"}),

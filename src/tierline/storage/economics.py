@@ -1,0 +1,59 @@
+"""What a feature's jobs used and cost, by tier and by job. Reads only."""
+
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.storage.reports import JOBS, Window
+
+# An attempt's cost is the sum of its calls'; one with a call of unknown cost counts apart.
+BY_TIER = f"""
+WITH {JOBS}, made AS (
+    SELECT a.tier, j.shadow_of IS NOT NULL AS shadow, a.job_id, a.number,
+        sum(c.cost_usd) AS cost_usd, bool_or(c.cost_usd IS NULL) AS unknown,
+        sum(c.input_tokens) AS input_tokens, sum(c.cached_input_tokens) AS cached_input_tokens,
+        sum(coalesce(c.output_tokens, 0) + coalesce(c.reasoning_tokens, 0)) AS output_tokens
+    FROM asked j JOIN attempts a ON a.job_id = j.id
+    JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
+    WHERE a.ended_at IS NOT NULL
+    GROUP BY 1, 2, 3, 4
+)
+SELECT tier, count(*) FILTER (WHERE NOT shadow) AS attempts,
+    count(*) FILTER (WHERE NOT unknown) AS known,
+    count(*) FILTER (WHERE unknown) AS unknown,
+    avg(cost_usd) FILTER (WHERE NOT unknown) AS cost_usd,
+    stddev_samp(cost_usd) FILTER (WHERE NOT unknown) AS cost_deviation_usd,
+    avg(input_tokens) AS input_tokens, avg(cached_input_tokens) AS cached_input_tokens,
+    avg(output_tokens) AS output_tokens
+FROM made GROUP BY tier
+"""
+
+BY_JOB = f"""
+WITH {JOBS}, made AS (
+    SELECT j.id, j.escalation_reason IS NOT NULL AS escalated, sum(c.cost_usd) AS cost_usd,
+        bool_or(c.cost_usd IS NULL AND c.job_id IS NOT NULL) AS unknown
+    FROM asked j LEFT JOIN calls c ON c.job_id = j.id
+    WHERE j.shadow_of IS NULL AND j.completed_at IS NOT NULL
+    GROUP BY 1, 2
+)
+SELECT count(*) AS jobs, count(*) FILTER (WHERE escalated) AS escalated,
+    count(*) FILTER (WHERE NOT unknown) AS known,
+    avg(coalesce(cost_usd, 0)) FILTER (WHERE NOT unknown) AS cost_usd,
+    stddev_samp(coalesce(cost_usd, 0)) FILTER (WHERE NOT unknown) AS cost_deviation_usd
+FROM made
+"""
+
+
+def by_tier(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:
+    """A row each tier: attempts with a call, shadows' too but for their number."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(BY_TIER, window.parameters()).fetchall()
+
+
+def by_job(connection: Connection[Any], window: Window) -> dict[str, Any]:
+    """Of ended jobs how many escalated, and what one costs."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(BY_JOB, window.parameters()).fetchone()
+    assert row is not None
+    return row
