@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALL := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools demo test lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools demo lifecycle test lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
 
@@ -34,6 +34,10 @@ $(VENV)/.tools: $(VENV)/.routing requirements/dev.lock
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m examples.demo --frontier "$(FRONTIER)" --larger "$(LARGER)"
+
+# From the frontier alone to a classifier of its own, and back: offline, about ten minutes.
+lifecycle: $(VENV)/.routing
+	@$(BIN)/python -m examples.lifecycle $(if $(PICTURES),--pictures "$(PICTURES)")
 
 test: tools
 	@$(BIN)/pytest

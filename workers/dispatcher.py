@@ -34,7 +34,6 @@ from workers.hints import BROKER_AWAY, Lists, publish
 log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0  # between two looks at leases and hints
-SWEEP_S = 60.0
 GATHER_S = 0.01
 """Between a choice that found something and the next: a choice for each job that comes would cost
 more than the jobs do."""
@@ -311,7 +310,7 @@ class Watcher:
             return set()
 
     def _sweep(self, now_s: float) -> None:
-        if now_s - self._swept_s >= SWEEP_S:
+        if now_s - self._swept_s >= self._settings.sweep_s:
             self._swept_s = now_s
             self._dispatcher.sweep()
 

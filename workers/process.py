@@ -8,6 +8,7 @@ or the end of the grace time, gives the held jobs back and leaves at once.
 import os
 import signal
 import threading
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -49,7 +50,7 @@ class Worker:
             wake_ups=self.notifier,
             stopping=self._leaving.is_set,
         )
-        self.drift = Drift(self.pool)
+        self.drift = Drift(self.pool, timedelta(seconds=config.drift_look_s))
         self.judges = Judges(self.pool, self.executor.admission)
 
     def start(self) -> None:

@@ -67,6 +67,10 @@ class Settings(ProviderSettings):
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = ()
     webhook_timeout_s: float = 15.0  # one try, from the look-up to the last byte
 
+    # What is done now and then
+    sweep_s: Annotated[float, Field(ge=1, le=3600)] = 60.0  # between rounds: comparing, watching
+    drift_look_s: Annotated[float, Field(ge=1)] = 86_400.0  # between a feature's looks at drift
+
     # Processes
     worker_threads: int = 16  # model calls that one worker process keeps in flight
     pool_size: int = 8  # database connections of one process

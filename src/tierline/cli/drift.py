@@ -87,7 +87,7 @@ def _evidence(found: JSON) -> str:
     from tierline.cli.output import when
 
     if found["evidence"] is None:
-        return "none in force: calibrate, or train a router"
+        return "none in force: calibrate, promote, or train a router"
     due = f", older than {found['refresh_days']} days: refresh it" if found["refresh_due"] else ""
     return f"{found['evidence']}, of {when(found['evidence_at'])}{due}"
 

@@ -55,7 +55,7 @@ def reckon(
             measured["known_jobs"],
         )
         ways.append(Way("as routed now", mean))
-        notes.append(f"measured: {measured['known_jobs']:,} jobs of the last 30 days")
+        notes.append(f"measured: {measured['known_jobs']:,} jobs of the present version")
     if small is not None and escalated is not None:
         begins_there = feature.first_tier() is not feature.tiers[-1]
         if not begins_there or measured["known_jobs"] < FEWEST:
@@ -155,9 +155,11 @@ def _escalated(
         notes.append(f"assumed: {assumed.escalation_rate:.1%} escalate")
         return Estimate.exact(assumed.escalation_rate)
     begins_there = feature.first_tier() is not feature.tiers[-1]
-    if begins_there and measured["jobs"] >= FEWEST:
-        notes.append(f"measured: {measured['escalated']:,} of {measured['jobs']:,} jobs escalated")
-        return Estimate.of_share(measured["escalated"], measured["jobs"])
+    began = measured["began_before_last"]
+    if begins_there and began >= FEWEST:
+        escalated = min(measured["escalated"], began)
+        notes.append(f"measured: {escalated:,} of {began:,} jobs escalated")
+        return Estimate.of_share(escalated, began)
     if len(feature.tiers) > 1:
         notes.append("how many would escalate is unknown: --escalation-rate says what to assume")
     return None

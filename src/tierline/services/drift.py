@@ -31,7 +31,6 @@ from tierline.webhooks.events import DRIFT, REFRESH_DUE, drift_body, refresh_bod
 
 log = structlog.get_logger(__name__)
 
-EVERY = timedelta(days=1)
 CHECK_S = 600.0  # how often a process looks whether a look is due
 MOST_KNOWN = 1_500  # inputs of a reference
 MOST_A_LOOK = 200  # inputs
@@ -47,6 +46,7 @@ class Drift:
     """Takes the looks, in a process that sweeps."""
 
     pool: ConnectionPool[Any]
+    every: timedelta = timedelta(days=1)  # between a feature's looks
     _checked_s: float | None = field(default=None)
 
     def look_due(self, until_s: float) -> int:
@@ -55,7 +55,9 @@ class Drift:
         can be made.
         """
         now_s = time.monotonic()
-        if self._checked_s is not None and now_s - self._checked_s < CHECK_S:
+        if self._checked_s is not None and now_s - self._checked_s < min(
+            CHECK_S, self.every.total_seconds()
+        ):
             return 0
         self._checked_s = now_s
         texts = _Texts()
@@ -71,7 +73,7 @@ class Drift:
                 if state is None:
                     continue
                 _remind(connection, feature, state)
-            if texts.missing or not state.due:
+            if texts.missing or not state.due(self.every):
                 continue
             try:
                 count += self._look(feature, state, texts)
@@ -163,13 +165,12 @@ class _Standing:
     versions: list[int]
     now: datetime
 
-    @property
-    def due(self) -> bool:
-        """Whether a look is."""
+    def due(self, every: timedelta) -> bool:
+        """Whether a look is, so long after the last one."""
         if self.reference is None:
             return True
         last = self.reference["created_at"] if self.newest is None else self.newest["looked_at"]
-        return bool(self.now - last >= EVERY)
+        return bool(self.now - last >= every)
 
 
 class _Texts:

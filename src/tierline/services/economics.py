@@ -11,7 +11,7 @@ from tierline.features import Feature, Tier
 from tierline.json_text import JSON
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.prompts import answer_messages
-from tierline.services.find_feature import current_feature
+from tierline.services.find_feature import current_version
 from tierline.storage import economics
 from tierline.storage.prices import own_prices
 from tierline.storage.reports import Window
@@ -23,21 +23,23 @@ FLEX = "flex"  # the service tier that is slower and cheaper, where a seller has
 def economics_of(
     connection: Connection[Any], name: str, since: datetime, until: datetime
 ) -> dict[str, JSON]:
-    """Means and standard deviations by tier and by job, of those submitted in [since, until). What
-    nobody knows is null. Raises NotFound, InvalidInput.
+    """Means and standard deviations by tier, of all versions, and by job, of the present one; of
+    those submitted in [since, until). What nobody knows is null. Raises NotFound, InvalidInput.
     """
     if since >= until:
         raise InvalidInput([Problem("from is not before to", "/from")])
-    feature = current_feature(connection, name)
+    version = current_version(connection, name)
+    feature = Feature.from_dict(version.document)
     window = Window(name, since, until)
     rows = {row["tier"]: row for row in economics.by_tier(connection, window)}
-    jobs = economics.by_job(connection, window)
+    jobs = economics.by_job(connection, window, version.id, feature.tiers[-1].name)
     own = own_prices(connection)
     return {
         "feature": name,
         "from": when(since),
         "to": when(until),
         "jobs": jobs["jobs"],
+        "began_before_last": jobs["began_before_last"],
         "escalated": jobs["escalated"],
         "known_jobs": jobs["known"],
         "cost_usd": _usd(jobs["cost_usd"]),

@@ -32,12 +32,16 @@ FROM made GROUP BY tier
 BY_JOB = f"""
 WITH {JOBS}, made AS (
     SELECT j.id, j.escalation_reason IS NOT NULL AS escalated, sum(c.cost_usd) AS cost_usd,
-        bool_or(c.cost_usd IS NULL AND c.job_id IS NOT NULL) AS unknown
+        bool_or(c.cost_usd IS NULL AND c.job_id IS NOT NULL) AS unknown,
+        bool_or(c.attempt = 1 AND a.tier <> %(last)s) AS began_before
     FROM asked j LEFT JOIN calls c ON c.job_id = j.id
+    LEFT JOIN attempts a ON a.job_id = c.job_id AND a.number = c.attempt AND c.attempt = 1
     WHERE j.shadow_of IS NULL AND j.completed_at IS NOT NULL
+        AND j.feature_version_id = %(version_id)s
     GROUP BY 1, 2
 )
-SELECT count(*) AS jobs, count(*) FILTER (WHERE escalated) AS escalated,
+SELECT count(*) AS jobs, count(*) FILTER (WHERE began_before) AS began_before_last,
+    count(*) FILTER (WHERE escalated) AS escalated,
     count(*) FILTER (WHERE NOT unknown) AS known,
     avg(coalesce(cost_usd, 0)) FILTER (WHERE NOT unknown) AS cost_usd,
     stddev_samp(coalesce(cost_usd, 0)) FILTER (WHERE NOT unknown) AS cost_deviation_usd
@@ -51,9 +55,15 @@ def by_tier(connection: Connection[Any], window: Window) -> list[dict[str, Any]]
         return cursor.execute(BY_TIER, window.parameters()).fetchall()
 
 
-def by_job(connection: Connection[Any], window: Window) -> dict[str, Any]:
-    """Of ended jobs how many escalated, and what one costs."""
+def by_job(
+    connection: Connection[Any], window: Window, version_id: int, last: str
+) -> dict[str, Any]:
+    """Of a version's ended jobs how many began before the last tier and escalated, and what one
+    costs.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(BY_JOB, window.parameters()).fetchone()
+        row = cursor.execute(
+            BY_JOB, {**window.parameters(), "version_id": version_id, "last": last}
+        ).fetchone()
     assert row is not None
     return row

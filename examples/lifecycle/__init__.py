@@ -1,0 +1,1 @@
+"""The life of a feature: from the frontier alone to a classifier of its own, and back."""
