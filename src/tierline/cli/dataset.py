@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tierline.cli.dataset_export import export
 from tierline.cli.options import Home, Json, command_group
 from tierline.errors import InvalidInput, Problem, TierlineError, UsageError
 from tierline.json_text import JSON
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tierline.datasets.doubts import Doubt
 
 app = command_group("Build a feature's datasets, and look through them.")
+app.command("export")(export)
 
 PAGE = 2_000
 SHOWN = 20  # doubts of a kind, in the terminal
@@ -215,7 +217,7 @@ def rows_of(api: "Client", feature: str, version: int) -> list[JSON]:
 
 def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Doubt"]:
     """What is odd of rows that can be read; `known`: the labels of a closed set, or none."""
-    from tierline.cli.replay import embedded
+    from tierline.cli.embedding import embedded
     from tierline.datasets.doubts import contradictions, label_errors, rare_labels
     from tierline.prompts import input_text
 

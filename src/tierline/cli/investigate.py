@@ -134,7 +134,7 @@ def _more_data(rows: list[JSON], known: list[str]) -> list[Found]:
 
 def _curve(rows: list[JSON]) -> "Curve | None":
     from tierline.cli.dataset import label_of
-    from tierline.cli.replay import embedded
+    from tierline.cli.embedding import embedded
     from tierline.evaluation.learning_curve import learning_curve
     from tierline.prompts import input_text
 

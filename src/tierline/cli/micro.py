@@ -92,8 +92,8 @@ def teach(
     """Train on the rows that are not held out, test a promise on the others, send both, and say how
     it went. Each row: `input`, `label`, `said_by`. Raises TierlineError where there are too few.
     """
+    from tierline.cli.embedding import embedded
     from tierline.cli.output import print_json
-    from tierline.cli.replay import embedded
     from tierline.prompts import input_text
     from tierline.routing.combination import CannotLearn
     from tierline.routing.micro_training import learn

@@ -1,7 +1,7 @@
 """`tierline replay`: recorded outcomes through the routing, without any model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -60,6 +60,7 @@ def replay(
     if len(recorded) < FEWEST:
         raise UsageError(f"{file} has {len(recorded)} rows: at least {FEWEST} are needed")
     try:
+        from tierline.cli.embedding import embedded
         from tierline.routing.combination import CannotLearn
         from tierline.routing.replay import replay as run
 
@@ -97,23 +98,6 @@ def replay(
 def _between(name: str, value: float) -> None:
     if not 0.0 < value < 1.0:
         raise UsageError(f"{name} is {value:g}: it lies between 0 and 1")
-
-
-def embedded(prompts: list[str]) -> Any:
-    """One row a prompt, with a bar while it takes its time."""
-    import sys
-
-    import numpy as np
-    from rich.console import Console
-    from rich.progress import track
-
-    from tierline.embeddings import Embedder
-
-    embedder = Embedder(threads=2)
-    chunks = [prompts[start : start + 256] for start in range(0, len(prompts), 256)]
-    out = Console(stderr=True)
-    shown = track(chunks, "embedding prompts", console=out, disable=not sys.stderr.isatty())
-    return np.concatenate([embedder.embed(chunk) for chunk in shown])
 
 
 def show(found: "Replay", max_error: float, confidence: float) -> None:

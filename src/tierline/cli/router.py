@@ -34,8 +34,8 @@ def train(
 ) -> None:
     """Learn from what the first tier handled well or badly which inputs it would fail on."""
     from tierline.cli.client import connect
+    from tierline.cli.embedding import embedded
     from tierline.cli.output import print_json
-    from tierline.cli.replay import embedded
     from tierline.prompts import input_text
 
     with connect(home) as api:

@@ -6,7 +6,7 @@ uses the feature is told, once. Evidence that grows old is told as well.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,6 +93,8 @@ class Drift:
             return False
         before, number, earlier = _carried(state.newest)
         seen = _seen(feature, rows, texts, wrong)
+        if not _same_models(state.reference, rows):
+            seen = replace(seen, labels=[None] * len(rows))
         found = look(reference, before, earlier, seen)
         with self.pool.connection() as connection, connection.transaction():
             kept = drift.add_look(
@@ -124,6 +126,7 @@ class Drift:
             "lengths": list(seen.lengths),
             "labels": list(seen.labels),
             "errors": [known["errors"], served] if served else None,
+            "models": sorted(_models(rows)),
         }
         with self.pool.connection() as connection:
             _add_reference(connection, feature, known, len(rows), packed(seen.vectors), document)
@@ -228,6 +231,19 @@ def _add_reference(
             "document": document,
         },
     )
+
+
+def _models(rows: Sequence[Row]) -> set[str]:
+    """The exact models that answered."""
+    return {row["model"] for row in rows if row["model"] is not None}
+
+
+def _same_models(kept: Row, rows: Sequence[Row]) -> bool:
+    """Whether no other model answered than before: another one's labels are its own doing, and say
+    nothing of the traffic. A reference of an earlier release does not tell.
+    """
+    known = kept["document"].get("models")
+    return known is None or _models(rows) <= set(known)
 
 
 def _reference(kept: Row) -> Reference | None:

@@ -55,7 +55,7 @@ WITH drawn AS (
         AND completed_at > %(after)s AND completed_at <= %(until)s
     ORDER BY uuid_hash_extended(id, 7) LIMIT 3 * %(most)s
 ), asked AS (
-    SELECT j.id, j.account_id, j.completed_at, r.input, w.output
+    SELECT j.id, j.account_id, j.completed_at, j.model, r.input, w.output
     FROM drawn JOIN jobs j ON j.id = drawn.id AND j.shadow_of IS NULL
     JOIN job_requests r ON r.job_id = j.id AND r.input IS NOT NULL
     LEFT JOIN answers w ON w.job_id = j.id AND w.attempt = j.answer_attempt

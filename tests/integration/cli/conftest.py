@@ -74,9 +74,18 @@ def api(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         process.wait(30)
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In the place of this user's cache."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def tierline(
-    api: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api: dict[str, str],
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Tierline:
     """Run a command in this process, as the admin unless `key` says otherwise."""
 
@@ -84,6 +93,7 @@ def tierline(
         output.console.cache_clear()
         for name, value in api.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
         if key is not None:
             monkeypatch.setenv("TIERLINE_API_KEY", key)
         capsys.readouterr()

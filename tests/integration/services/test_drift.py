@@ -15,7 +15,7 @@ from tests.integration.services.conftest import Bench
 from tests.support.rows import add_account, add_calibration, add_feature, add_router
 from tierline.features import Feature
 from tierline.services.accounts import create_key
-from tierline.services.drift import Drift, evidence_of
+from tierline.services.drift import Drift, _same_models, evidence_of
 from tierline.services.drift_shown import drift_of
 from tierline.services.recipes import recipe_of
 from tierline.storage import drift
@@ -362,3 +362,10 @@ def test_few_inputs_wait_for_more(bench: Bench, draw: random.Random) -> None:
     assert look(bench) == 0
     jobs(bench, version, draw, 15)
     assert look(bench) == 1
+
+
+def test_labels_are_held_against_those_of_the_same_models_alone() -> None:
+    kept = {"document": {"models": ["large-1"]}}
+    assert _same_models(kept, [{"model": "large-1"}, {"model": None}])
+    assert not _same_models(kept, [{"model": "large-1"}, {"model": "micro-3"}])
+    assert _same_models({"document": {}}, [{"model": "micro-3"}])  # of an earlier release

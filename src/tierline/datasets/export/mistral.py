@@ -1,0 +1,34 @@
+"""Mistral's form for fine-tuning: `{"messages": [...]}` a line, of user and assistant turns alone
+(docs.mistral.ai, text fine-tuning). What the product says in a system turn stands at the head of
+the first user's.
+"""
+
+from collections.abc import Sequence
+
+from tierline.datasets.export.chat import keys_faults, last_is_assistant, turn_faults, turns
+from tierline.json_text import JSON
+from tierline.prompts import Message
+
+FEWEST = 1
+ROLES = ("user", "assistant")
+
+
+def row(prompt: Sequence[Message], answer: str) -> JSON:
+    """One example."""
+    said = "\n\n".join(message.content for message in prompt if message.role == "system")
+    spoken = turns([message for message in prompt if message.role != "system"])
+    if said:
+        spoken[0] = {**spoken[0], "content": f"{said}\n\n{spoken[0]['content']}"}
+    return {"messages": [*spoken, {"role": "assistant", "content": answer}]}
+
+
+def faults(given: JSON) -> list[str]:
+    """What is wrong with a row; empty: nothing."""
+    found = keys_faults(given, ("messages",))
+    if found:
+        return found
+    messages = given["messages"]
+    return [
+        *turn_faults(messages, "messages", ROLES),
+        *last_is_assistant(messages, "messages"),
+    ]

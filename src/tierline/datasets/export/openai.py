@@ -1,0 +1,29 @@
+"""OpenAI's chat form for supervised fine-tuning: `{"messages": [...]}` a line, the last turn being
+the assistant's (platform.openai.com/docs/guides/supervised-fine-tuning).
+"""
+
+from collections.abc import Sequence
+
+from tierline.datasets.export.chat import keys_faults, last_is_assistant, turn_faults, turns
+from tierline.json_text import JSON
+from tierline.prompts import Message
+
+FEWEST = 10
+ROLES = ("system", "user", "assistant")
+
+
+def row(prompt: Sequence[Message], answer: str) -> JSON:
+    """One example."""
+    return {"messages": [*turns(prompt), {"role": "assistant", "content": answer}]}
+
+
+def faults(given: JSON) -> list[str]:
+    """What is wrong with a row; empty: nothing."""
+    found = keys_faults(given, ("messages",))
+    if found:
+        return found
+    messages = given["messages"]
+    return [
+        *turn_faults(messages, "messages", ROLES),
+        *last_is_assistant(messages, "messages"),
+    ]

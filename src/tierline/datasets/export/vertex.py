@@ -1,0 +1,72 @@
+"""Gemini's form for supervised tuning on Vertex AI: a system instruction, and contents of user and
+model, each of parts with a text (cloud.google.com, prepare supervised fine-tuning data).
+"""
+
+from collections.abc import Sequence
+
+from tierline.datasets.export.chat import keys_faults
+from tierline.json_text import JSON, short
+from tierline.prompts import Message
+
+FEWEST = 1
+ROLES = ("user", "model")
+
+
+def row(prompt: Sequence[Message], answer: str) -> JSON:
+    """One example."""
+    contents = [
+        _content("model" if message.role == "assistant" else "user", message.content)
+        for message in prompt
+        if message.role != "system"
+    ]
+    said = "\n\n".join(message.content for message in prompt if message.role == "system")
+    found: dict[str, JSON] = {"contents": [*contents, _content("model", answer)]}
+    if said:
+        found = {"systemInstruction": _content("system", said), **found}
+    return found
+
+
+def faults(given: JSON) -> list[str]:
+    """What is wrong with a row; empty: nothing."""
+    keys = ("systemInstruction", "contents")
+    found = [
+        one
+        for one in keys_faults(given, keys)
+        if one != "systemInstruction is missing"  # it may be
+    ]
+    if found:
+        return found
+    contents = given["contents"]
+    if not isinstance(contents, list) or not contents:
+        return ["contents is no list of turns"]
+    if "systemInstruction" in given:
+        found += _content_faults(given["systemInstruction"], "systemInstruction", ("system",))
+    for number, content in enumerate(contents):
+        found += _content_faults(content, f"contents[{number}]", ROLES)
+    if not found:
+        spoken = [content["role"] for content in contents]
+        if any(one != ROLES[at % 2] for at, one in enumerate(spoken)):
+            found.append("contents: user and model alternate, and a user begins")
+        if spoken[-1] != "model":
+            found.append("contents: the last turn is the model's, which is learned")
+    return found
+
+
+def _content(role: str, text: str) -> JSON:
+    return {"role": role, "parts": [{"text": text}]}
+
+
+def _content_faults(given: JSON, place: str, roles: Sequence[str]) -> list[str]:
+    if not isinstance(given, dict) or set(given) != {"role", "parts"}:
+        return [f"{place} needs role and parts, and nothing else"]
+    found = []
+    if given["role"] not in roles:
+        found.append(f"{place} has the role {short(given['role'])}: it is {' or '.join(roles)}")
+    parts = given["parts"]
+    if not isinstance(parts, list) or not parts:
+        return [*found, f"{place} has no parts"]
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) and set(part) == {"text"} else None
+        if not isinstance(text, str) or not text.strip():
+            found.append(f"{place} has a part without a text")
+    return found
