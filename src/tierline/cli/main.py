@@ -83,6 +83,9 @@ _ENTRIES = {
     "demote": _Entry(
         "tierline.cli.promote", "demote", "Let a feature's last tier answer all again."
     ),
+    "advise": _Entry(
+        "tierline.cli.advise", "advise", "Whether a small model is worth trying, and what next."
+    ),
     "economics": _Entry(
         "tierline.cli.economics", "economics", "What a feature costs at a volume, way by way."
     ),

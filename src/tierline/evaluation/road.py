@@ -27,6 +27,7 @@ class Facts:
     jobs: int  # lately
     labels: int  # inputs whose right output is known, of jobs
     dataset_rows: int  # of the newest dataset of this task; 0: there is none
+    dataset_old: bool  # the traffic has changed since it was built
     verdict: str | None  # of the newest evaluation that still says something
     more_examples: int | None  # that would settle an open one
     stale: str | None  # why the newest evaluation says nothing any more; None: it does
@@ -129,6 +130,9 @@ def _candidate(facts: Facts) -> Standing:
     told = f"{facts.dataset_rows:,} labelled inputs stand in its dataset"
     if facts.stale is not None:
         told += f", and its newest evaluation is stale: {facts.stale}"
+    if facts.dataset_old:
+        why = "with what came since the traffic changed; then evaluate it anew"
+        return Standing("candidate", told, f"tierline dataset build {facts.name}", why)
     return Standing("candidate", told, *_evaluate(facts))
 
 

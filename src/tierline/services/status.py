@@ -13,7 +13,7 @@ from tierline.services.drift_shown import drift_of
 from tierline.services.evidence import Evidence, NoEvidence, newest_evidence
 from tierline.services.find_feature import current_version
 from tierline.services.report import report
-from tierline.storage import datasets, evaluations, labels, promotions, reports
+from tierline.storage import datasets, drift, evaluations, labels, promotions, reports
 from tierline.storage.reports import Window
 
 LATELY = timedelta(days=30)
@@ -57,6 +57,7 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Fact
     of_task = dataset is not None and dataset["task"] == task(feature)
     found = evidence.compared if isinstance(evidence, Evidence) else None
     last = feature.tiers[-1].name
+    alarm = drift.last_alarm(connection, name)
     lately = Window(name, now - LATELY, now)
     return Facts(
         name=name,
@@ -67,6 +68,7 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Fact
         jobs=sum(one["jobs"] for one in reports.statuses(connection, lately)),
         labels=labels.count_labels(connection, name, last),
         dataset_rows=dataset["rows"] if dataset is not None and of_task else 0,
+        dataset_old=dataset is not None and alarm is not None and alarm > dataset["created_at"],
         verdict=None if found is None else found["verdict"],
         more_examples=None if found is None else found["more_examples"],
         stale=evidence if isinstance(evidence, str) else None,
