@@ -74,6 +74,7 @@ _ENTRIES = {
         "tierline.cli.dataset", "app", "Build a feature's datasets, and look through them."
     ),
     "distil": _Entry("tierline.cli.distil", "distil", "Train a feature's micro tier on a dataset."),
+    "finetune": _Entry("tierline.cli.finetune", "app", "Fine-tune a model on an exported dataset."),
     "eval": _Entry(
         "tierline.cli.evaluate", "evaluate", "Compare a feature's tiers on a dataset's examples."
     ),
