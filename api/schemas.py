@@ -489,6 +489,7 @@ COMPONENTS: Mapping[str, Schema] = {
         feature=_TEXT,
         from_=_TIME,
         to=_TIME,
+        every={"type": "integer", "description": "of how many jobs one was looked at"},
         jobs={"type": "integer", "description": "of the present version, that ended"},
         began_before_last={"type": "integer", "description": "of those, before the last tier"},
         escalated=_INT,

@@ -44,6 +44,8 @@ def reckon(
         _use(feature, tier, rows[tier.name], shown["prices"], assumed, notes)
         for tier in feature.tiers
     ]
+    if measured["every"] > 1:
+        notes.append(f"of every {measured['every']}th job")
     last = uses[-1]
     small = _small(feature, uses)
     ways = [Way(f"{last.name} only", last.cost)]

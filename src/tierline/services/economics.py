@@ -24,20 +24,23 @@ def economics_of(
     connection: Connection[Any], name: str, since: datetime, until: datetime
 ) -> dict[str, JSON]:
     """Means and standard deviations by tier, of all versions, and by job, of the present one; of
-    those submitted in [since, until). What nobody knows is null. Raises NotFound, InvalidInput.
+    those submitted in [since, until); of a sample of them where they are many. What nobody knows is
+    null. Raises NotFound, InvalidInput.
     """
     if since >= until:
         raise InvalidInput([Problem("from is not before to", "/from")])
     version = current_version(connection, name)
     feature = Feature.from_dict(version.document)
     window = Window(name, since, until)
-    rows = {row["tier"]: row for row in economics.by_tier(connection, window)}
-    jobs = economics.by_job(connection, window, version.id, feature.tiers[-1].name)
+    every = economics.sampled(connection, window)
+    rows = {row["tier"]: row for row in economics.by_tier(connection, window, every)}
+    jobs = economics.by_job(connection, window, version.id, feature.tiers[-1].name, every)
     own = own_prices(connection)
     return {
         "feature": name,
         "from": when(since),
         "to": when(until),
+        "every": every,
         "jobs": jobs["jobs"],
         "began_before_last": jobs["began_before_last"],
         "escalated": jobs["escalated"],

@@ -1,5 +1,6 @@
 """What a feature's routing saved and kept: its real costs beside those of its last tier alone."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -30,14 +31,17 @@ def report(
     feature = current_feature(connection, name)
     window = _window(name, since, until)
     statuses = reports.statuses(connection, window)
-    by_tier = reports.tiers(connection, window)
-    own = [row for row in by_tier if not row["shadow"]]
     jobs = sum(row["jobs"] for row in statuses)
+    by_tier = reports.tiers(connection, window, jobs)
+    own = [row for row in by_tier if not row["shadow"]]
     cost = sum((row["cost_usd"] for row in own), Decimal(0))
     unknown = sum(row["unknown_cost_calls"] for row in own)
     last = feature.allowed_tiers()[-1].name
     alone = _last_tier_alone(by_tier, last, jobs)
-    left = reports.escalations(connection, window)
+    left: Counter[str] = Counter()
+    for row in statuses:
+        if row["verdict"]:
+            left[row["verdict"]] += row["jobs"]
     return {
         "feature": name,
         "from": when(since),
@@ -48,8 +52,8 @@ def report(
         "failed": sum(r["jobs"] for r in statuses if r["status"] == "failed"),
         "tiers": [_tier_json(row) for row in sorted(own, key=lambda row: _place(feature, row))],
         "escalations": [
-            {"verdict": row["verdict"], "jobs": row["jobs"], "share": row["jobs"] / jobs}
-            for row in left
+            {"verdict": verdict, "jobs": count, "share": count / jobs}
+            for verdict, count in sorted(left.items(), key=lambda one: (-one[1], one[0]))
         ],
         "cost_usd": usd(cost),
         "unknown_cost_calls": unknown,

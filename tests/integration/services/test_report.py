@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tests.support.model_server import Reply
 from tierline.errors import InvalidInput, NotFound
 from tierline.services.references import keep_references
 from tierline.services.report import outcomes_page, report
+from tierline.storage import reports
 
 # 100 tokens in and 10 out a call: 0.000014 USD on the small model, 0.0014 on the large one.
 PRICES = """    prices:
@@ -69,6 +71,30 @@ def test_costs_are_put_beside_those_of_the_last_tier_alone(
     assert Decimal(found["saved_usd"]) == 8 * LARGE - 8 * SMALL - 2 * LARGE
     assert found["escalations"] == [{"verdict": "malformed", "jobs": 2, "share": 0.25}]
     assert found["quality"]["compared"] == 0
+
+
+def test_a_job_that_asked_a_tier_again_counts_once_there(
+    bench: Bench, version: tuple[int, str]
+) -> None:
+    bench.server.answer = by_model(small=Reply(status=500), large=RIGHT)
+    job = bench.submit(version[0], "it costs 9")
+    bench.run(job)
+    bench.all("UPDATE jobs SET run_after = now() - interval '1 h' WHERE id = %s RETURNING id", job)
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    bench.run(job)
+    (slm,) = told(bench, version[1])["tiers"]
+    assert (slm["attempts"], slm["jobs"], slm["served"]) == (2, 1, 1)
+
+
+def test_many_jobs_are_summed_in_a_sweep_to_the_same(
+    bench: Bench, version: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    for number in range(3):
+        bench.run(bench.submit(version[0], f"it may cost {number}"), 2)
+    few = told(bench, version[1])
+    monkeypatch.setattr(reports, "MANY", 1)
+    assert told(bench, version[1])["tiers"] == few["tiers"]
 
 
 def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(
