@@ -32,7 +32,8 @@ def _written(value: object) -> object:
     return value
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
+    """A number, which pydantic then takes if it is whole. Raises ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a whole number")
     return value
@@ -49,7 +50,7 @@ def aware(time: datetime | None) -> datetime | None:
     return time.replace(tzinfo=UTC)
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(whole)]
 """An integer as JSON Schema has it: 5 and 5.0, not true and not "5"."""
 _JSON_TYPES = re.compile(
     r'application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE

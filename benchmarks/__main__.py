@@ -29,6 +29,7 @@ NAMES = (
     "embedding",
     "micro",
     "distil",
+    "bank",
     "near_duplicates",
     "drift",
     "confidence",

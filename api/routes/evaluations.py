@@ -4,13 +4,14 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
 from api.auth import Admin, Read, readable
-from api.bodies import Whole, answer, body_of, read_json, read_model
+from api.bodies import answer, body_of, read_json, read_model, whole
 from api.problems import documented
+from api.routes.budgets import AMOUNT
 from api.state import Database, Shared
 from tierline.evaluation.summary import FEWEST
 from tierline.json_text import JSON
@@ -22,6 +23,9 @@ router = APIRouter(tags=["evaluations"])
 Name = Annotated[str, Path(max_length=63)]
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 TierName = Annotated[str, Field(max_length=63)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(whole)]
+Limit = Annotated[int, Field(ge=FEWEST, le=MOST_EXAMPLES), BeforeValidator(whole)]
+Amount = Annotated[str, Field(pattern=AMOUNT)]
 
 
 class NewEvaluation(BaseModel):
@@ -29,18 +33,12 @@ class NewEvaluation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    dataset: Whole | None = Field(
-        default=None, ge=1, le=2**31 - 1, description="its version; null: the newest"
-    )
+    dataset: Version | None = Field(default=None, description="its version; null: the newest")
     tiers: list[TierName] | None = Field(
         default=None, max_length=20, description="each is held to the last of them; null: all"
     )
-    limit: Whole | None = Field(
-        default=None, ge=FEWEST, le=MOST_EXAMPLES, description="examples; null: all that test"
-    )
-    max_usd: Decimal | None = Field(
-        default=None, gt=0, le=1_000_000, description="what it may cost; null: any"
-    )
+    limit: Limit | None = Field(default=None, description="examples; null: all that test")
+    max_usd: Amount | None = Field(default=None, description="what it may cost; null: any")
 
 
 @router.post(
@@ -59,7 +57,8 @@ async def post_evaluation(name: Name, request: Request, caller: Admin, state: Sh
     installation lets administrators read all; the caller's account pays.
     """
     given = read_model(NewEvaluation, await read_json(request, state.settings.max_json_depth))
-    wanted = Wanted(given.dataset, given.tiers, given.limit, given.max_usd)
+    most = None if given.max_usd is None else Decimal(given.max_usd)
+    wanted = Wanted(given.dataset, given.tiers, given.limit, most)
 
     def work(connection: Any) -> tuple[dict[str, JSON], bool]:
         return services.start(connection, name, wanted, caller.account_id, readable(state, caller))

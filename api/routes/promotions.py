@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
 from api.auth import Admin, Read
-from api.bodies import Whole, answer, body_of, read_json, read_model
+from api.bodies import answer, body_of, read_json, read_model, whole
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
@@ -18,6 +18,7 @@ from tierline.services.promotions import Wanted
 router = APIRouter(tags=["evaluations"])
 
 Name = Annotated[str, Path(max_length=63)]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(whole)]
 
 
 class NewPromotion(BaseModel):
@@ -28,9 +29,7 @@ class NewPromotion(BaseModel):
     share: float = Field(
         default=1.0, ge=0.0001, le=1.0, description="of the jobs; below 1 it is a canary"
     )
-    evaluation: Whole | None = Field(
-        default=None, ge=1, le=2**63 - 1, description="null: the newest that says something"
-    )
+    evaluation: Id | None = Field(default=None, description="null: the newest that says something")
     keep_confidence: bool = Field(
         default=False, description="doubts escalate even where 95% are kept"
     )

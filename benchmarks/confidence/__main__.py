@@ -10,21 +10,17 @@ fit. 0.5 tells nothing, 1.0 everything; prompt length is what any of them has to
 import argparse
 import csv
 import json
-import os
 import random
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
-from tests.support.waiting import wait_until
+from benchmarks.local_model import local_model
 from tierline import providers
 from tierline.checks.labels import LabelSet, closed_set, score, scoring_messages
 from tierline.checks.signals import signals_of
@@ -35,8 +31,6 @@ from tierline.prompts import Message
 from tierline.providers.types import CompletionRequest, TokenLogprob
 from tierline.routing import rankers
 from tierline.routing.replay import cross_fitted
-from tierline.settings import settings
-from tierline.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BANKING = ROOT.parent / "shared" / "data" / "banking77" / "test.csv"
@@ -45,7 +39,6 @@ INTENTS = (
     *("passcode_forgotten", "request_refund", "top_up_failed", "verify_my_identity"),
 )
 MODEL = ModelRef("local", "smollm2-135m")
-KEY = "a-benchmark's"
 
 
 @dataclass(frozen=True)
@@ -55,39 +48,6 @@ class Judged:
     signals: Mapping[str, float]
     right: bool
     length: int
-
-
-@contextmanager
-def model() -> Iterator[None]:
-    """The embedded model as `local:` answers to it."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/v1"
-    environment = {**os.environ, "TIERLINE_LOCAL_API_KEY": KEY}
-    command = [sys.executable, "-m", "tierline.stack.llama_server", "--alias", MODEL.model]
-    child = subprocess.Popen(
-        [*command, "--port", str(port), "--slots", "1", "--context", "2048"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def answers() -> bool:
-        try:
-            headers = {"Authorization": f"Bearer {KEY}"}
-            return httpx.get(f"{url}/models", headers=headers, timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    os.environ |= {"TIERLINE_LOCAL_URL": url, "TIERLINE_LOCAL_API_KEY": KEY}
-    settings.cache_clear()
-    providers.close()
-    try:
-        wait_until(answers, 120, "the model server", 0.1)
-        yield
-    finally:
-        providers.close()
-        child.terminate()
-        child.wait(30)
 
 
 def tickets() -> tuple[Feature, list[tuple[str, str]]]:
@@ -190,7 +150,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.confidence", description=__doc__)
     arguments = read_arguments(parser, {})
     found = []
-    with model():
+    with local_model(MODEL.model):
         for name, (feature, rows) in (("tickets", tickets()), ("BANKING77", banking())):
             some = random.Random(0).sample(rows, min(len(rows), 40 if arguments.short else 400))
             found += figures(name, judge(feature, some))

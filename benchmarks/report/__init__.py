@@ -1,0 +1,1 @@
+"""How long a report on a million calls takes."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.errors import Conflict, NotFound
 from tierline.estimates import estimates, prices_of
 from tierline.evaluation.summary import FEWEST
 from tierline.features import Feature
@@ -57,7 +57,7 @@ def start(
 ) -> tuple[dict[str, JSON], bool]:
     """An evaluation that runs, and whether it is new: one of the same plan is gone on with, and may
     cost what is said now. `account_id` pays; `readable`: whose jobs' inputs may be asked, None for
-    all. Raises NotFound, InvalidInput, and Conflict for what cannot be evaluated.
+    all. Raises NotFound, and Conflict for what cannot be evaluated.
     """
     feature = current_feature(connection, name)
     tiers = _tiers(feature, wanted.tiers)
@@ -200,10 +200,13 @@ def _tiers(feature: Feature, wanted: Sequence[str] | None) -> list[str]:
     names = known if wanted is None else list(wanted)
     for name in names:
         if name not in known:
-            message = f"{feature.name} has no tier {name[:63]!r}; its tiers: {', '.join(known)}"
-            raise InvalidInput([Problem(message, "/tiers")])
+            raise Conflict(
+                f"{feature.name} has no tier {name[:63]!r}; its tiers: {', '.join(known)}"
+            )
     if len(set(names)) < 2:
-        raise InvalidInput([Problem("two tiers are compared: name two of them", "/tiers")])
+        raise Conflict(
+            f"two tiers are compared: name two of {feature.name}'s, which are {', '.join(known)}"
+        )
     if feature.compared_by.kind == "judge":
         raise Conflict(
             f"{feature.name} is compared by a judge, which an evaluation does not ask: its "

@@ -69,7 +69,7 @@ def test_where_nothing_was_found_out_it_says_what_it_waits_for(
     picture = tmp_path / "none.png"
     ran = tierline("drift", feature, "--png", picture)
     assert ran.code == 0, ran.err
-    assert "none in force: calibrate, or train a router" in ran.out
+    assert "none in force: calibrate, promote, or train a router" in ran.out
     assert "waits for" in ran.out
     assert picture.read_bytes().startswith(b"\x89PNG")
 

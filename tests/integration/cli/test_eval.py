@@ -187,8 +187,8 @@ def test_what_stands_in_a_prompt_is_not_asked(
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("--tiers", "slm"), 2, "two tiers are compared"),
-        (("--tiers", "slm,mid"), 2, "has no tier 'mid'"),
+        (("--tiers", "slm"), 1, "two tiers are compared"),
+        (("--tiers", "slm,mid"), 1, "has no tier 'mid'"),
         (("--fail-under", "2"), 2, "--fail-under is 2"),
         (("--max-usd", "0"), 2, "--max-usd is 0"),
         (("--max-usd", "much"), 2, "give an amount"),

@@ -1,0 +1,1 @@
+"""BANKING77: a distilled micro tier beside local models that were told the labels alone."""
