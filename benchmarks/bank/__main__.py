@@ -27,7 +27,7 @@ from tierline.features import Feature, ModelRef
 from tierline.features.parse import parse_feature
 from tierline.prompts import answer_messages
 from tierline.providers.types import CallFailed, CompletionRequest
-from tierline.routing.micro import train
+from tierline.routing.micro import Micro, train
 from tierline.stack.models import QWEN, SMOLLM2, available
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"
@@ -86,11 +86,13 @@ def by_model(model: str, labels: list[str], rows: list[Row]) -> Asked:
     return Asked(right, len(rows), median(took))
 
 
-def by_micro(training: list[Row], rows: list[Row]) -> Asked:
-    embedder = Embedder(threads=1)
+def distilled(embedder: Embedder, training: list[Row]) -> Micro:
     progress(f"embedding {len(training):,} texts, and training")
     vectors = embedder.embed([text for text, _ in training])
-    micro = train(vectors, [label for _, label in training]).micro
+    return train(vectors, [label for _, label in training]).micro
+
+
+def by_micro(embedder: Embedder, micro: Micro, rows: list[Row]) -> Asked:
     right, took = 0, []
     for text, label in rows:
         began = time.perf_counter()
@@ -110,10 +112,14 @@ def main() -> int:
         training = random.Random(2).sample(training, 3_000)
     labels = sorted({label for _, label in training})
     sample = random.Random(3).sample(test, arguments.texts)
-    found = {"micro tier": by_micro(training, sample)}
-    found["micro tier, every test text"] = by_micro(
-        training, test[: 300 if arguments.short else None]
-    )
+    embedder = Embedder(threads=1)
+    micro = distilled(embedder, training)
+    found = {
+        "micro tier": by_micro(embedder, micro, sample),
+        "micro tier, every test text": by_micro(
+            embedder, micro, test[: 300 if arguments.short else None]
+        ),
+    }
     for model in (SMOLLM2, QWEN):
         if available(model):
             found[f"{model.name}, zero-shot"] = by_model(model.name, labels, sample)

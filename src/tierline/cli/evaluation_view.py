@@ -20,6 +20,9 @@ def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> Non
     for where, count in made["left_out"].items():
         if count:
             line(f"{count:,} more were left out: a tier has seen them {where.replace('_', ' ')}")
+    own = found.get("labelled_by_model", 0)
+    if own:
+        line(f"{own:,} labels are the last tier's own answers, with which it agrees by itself")
     if made["stale"]:
         line(f"It says nothing any more: {made['stale']}.")
     line()

@@ -44,8 +44,9 @@ def findings(connection: Connection[Any], feature: Feature, row: Row) -> Finding
         name: [_answer(feature, whole[example.number][name]) for example in examples]
         for name in names
     }
+    own = sum(whole[example.number][names[-1]]["source"] == "model" for example in examples)
     return Findings(
-        summary(examples, answers, feature.compared_by.same),
+        {**summary(examples, answers, feature.compared_by.same), "labelled_by_model": own},
         [
             (name, example.number, answer.score)
             for name in names

@@ -54,7 +54,7 @@ WHERE a.evaluation_id = %s GROUP BY a.tier
 
 ANSWERS = f"""
 SELECT a.tier, a.number, a.job_id, a.score, j.status, j.error_code, j.model, o.output,
-    o.job_id IS NOT NULL AS has_output, t.latency_s, d.input, d.expected,
+    o.job_id IS NOT NULL AS has_output, t.latency_s, d.input, d.expected, d.source,
     d.input IS NULL AS removed, c.cost_usd, c.unknown_cost_calls
 FROM evaluation_answers a
 JOIN evaluations e ON e.id = a.evaluation_id

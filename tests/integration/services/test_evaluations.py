@@ -147,6 +147,7 @@ def test_what_was_removed_is_not_asked_and_what_was_asked_of_it_is_removed(
     remove_content(db, account(db), asked[1][0])  # once they have ended
     found = to_its_end(db, made)
     assert found["found"]["examples"] == made["planned"] - 3
+    assert found["found"]["labelled_by_model"] == made["planned"] - 3
     for source in (asked[0][0], asked[1][0]):
         left = db.execute(
             "SELECT r.input, (SELECT count(*) FROM answers w WHERE w.job_id = j.id)"
