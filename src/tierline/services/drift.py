@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool
 from tierline.checks.labels import closed_set
 from tierline.drift.looks import FEWEST, MOST_LIVE, Look, Reference, Seen, State, look, reference_of
 from tierline.embeddings import DIMENSIONS, EmbeddingMissing
+from tierline.errors import TierlineError
 from tierline.features import Feature
 from tierline.json_text import JSON
 from tierline.prompts import input_text
@@ -312,7 +313,10 @@ def _alarm(
     moved = _moved(found)
     reason = f"what it was made on has changed: {', '.join(moved)}"
     ended = drift.withdraw_all(connection, feature.name, _recipes(connection, feature), reason)
-    demote_promoted(connection, feature.name, reason)
+    try:
+        demote_promoted(connection, feature.name, reason)
+    except TierlineError as error:  # its file cannot be applied now: the alarm is told all the same
+        log.warning("feature_not_demoted", feature=feature.name, reason=error.message)
     body = drift_body(at, feature.name, kept["evidence"], moved)
     announce_feature(connection, DRIFT, _told(connection, rows), body)
     log.warning("feature_drift", feature=feature.name, moved=moved, calibrations_ended=ended)
