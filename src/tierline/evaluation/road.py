@@ -92,7 +92,8 @@ def _in_use(facts: Facts) -> Standing:
     if facts.rung == "default":
         return Standing(
             "default",
-            f"{first} answers first, and only failed checks escalate",
+            f"{first} answers first, "
+            + ("within its promise" if facts.micro else "and only failed checks escalate"),
             f"tierline drift {name}",
             "whether the traffic still is what that was found out on",
         )
