@@ -51,6 +51,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("evaluation_id", "tier", "number", name="evaluation_answers_pkey"),
     )
     op.create_index("evaluation_answers_job_id_idx", "evaluation_answers", ["job_id"])
+    op.create_table(
+        "evaluation_judgements",
+        sa.Column("evaluation_id", sa.BigInteger(), nullable=False),
+        sa.Column("tier", sa.Text(), nullable=False, comment="whose answer is judged"),
+        sa.Column("number", sa.Integer(), nullable=False, comment="of the dataset's row"),
+        sa.Column("swapped", sa.Boolean(), nullable=False, comment="what is expected stood first"),
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "evaluation_id", "tier", "number", "swapped", name="evaluation_judgements_pkey"
+        ),
+    )
+    op.create_index("evaluation_judgements_job_id_idx", "evaluation_judgements", ["job_id"])
     op.add_column(
         "micro_models",
         sa.Column("inputs", sa.LargeBinary(), comment="that it has seen, 8 bytes of each digest"),

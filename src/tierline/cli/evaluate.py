@@ -149,7 +149,7 @@ def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> J
                 if so_far is None:
                     return made
                 bar.show(so_far["ended"])
-                if so_far["asked"] == so_far["ended"] < so_far["of"] and so_far == before:
+                if so_far["asked"] == so_far["ended"] and so_far == before:
                     raise TierlineError(
                         f"of {made['max_usd']} USD {so_far['cost_usd']} are spent on "
                         f"{so_far['ended']:,} of {so_far['of']:,} answers, and one more might cost "

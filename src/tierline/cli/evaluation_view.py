@@ -20,6 +20,10 @@ def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> Non
     for where, count in made["left_out"].items():
         if count:
             line(f"{count:,} more were left out: a tier has seen them {where.replace('_', ' ')}")
+    judge = found.get("judge")
+    if judge:
+        unread = f", which said nothing readable of {judge['unread']}" if judge["unread"] else ""
+        line(f"By the word of {judge['model']} on {judge['judged']:,} answers{unread}")
     own = found.get("labelled_by_model", 0)
     if own:
         line(f"{own:,} labels are the last tier's own answers, with which it agrees by itself")

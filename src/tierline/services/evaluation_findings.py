@@ -14,6 +14,7 @@ from tierline.features.comparison import Comparison
 from tierline.jobs import Status
 from tierline.json_text import JSON
 from tierline.prompts import input_text
+from tierline.services.evaluation_judge import held_same
 from tierline.storage import evaluations
 
 Row = Mapping[str, Any]
@@ -40,13 +41,25 @@ def findings(connection: Connection[Any], feature: Feature, row: Row) -> Finding
     if len(whole) < FEWEST:
         return None
     examples = _sliced(feature, whole)
+    said = evaluations.judged(connection, row["id"])
     answers = {
-        name: [_answer(feature, whole[example.number][name]) for example in examples]
+        name: [
+            _answer(
+                feature,
+                whole[example.number][name],
+                same=held_same(said, name, example.number),
+            )
+            for example in examples
+        ]
         for name in names
     }
     own = sum(whole[example.number][names[-1]]["source"] == "model" for example in examples)
     return Findings(
-        {**summary(examples, answers, feature.compared_by.same), "labelled_by_model": own},
+        {
+            **summary(examples, answers, feature.compared_by.same),
+            "labelled_by_model": own,
+            "judge": _judge(feature, said),
+        },
         [
             (name, example.number, answer.score)
             for name in names
@@ -55,12 +68,25 @@ def findings(connection: Connection[Any], feature: Feature, row: Row) -> Finding
     )
 
 
-def _answer(feature: Feature, row: Row) -> Answer:
+def _judge(feature: Feature, said: Mapping[Any, Row]) -> dict[str, JSON] | None:
+    """Whose word it was; null: nobody's, answers were compared."""
+    if feature.compared_by.kind != "judge":
+        return None
+    first = [one for (_, _, swapped), one in said.items() if not swapped]
+    return {
+        "model": feature.compared_by.model,
+        "judged": len(first),
+        "unread": sum(one["same"] is None for one in first),
+    }
+
+
+def _answer(feature: Feature, row: Row, *, same: bool) -> Answer:
+    """`same`: a judge held it to say what is expected."""
     served = row["status"] == Status.COMPLETED and row["has_output"]
     output = row["output"] if served else None
     how = feature.compared_by
     return Answer(
-        score=float(served and how.same(output, row["expected"])),
+        score=float(served and (same or how.same(output, row["expected"]))),
         output=output,
         model=row["model"],
         unanswered=not served and row["error_code"] != "checks_failed",

@@ -23,6 +23,7 @@ from tierline.queues import lane
 from tierline.routing.fingerprint import task
 from tierline.services.cancel import cancel
 from tierline.services.evaluation_findings import findings
+from tierline.services.evaluation_judge import ask_judge, keep_judge, to_judge
 from tierline.services.evidence import recipe_alone, stale_now
 from tierline.services.find_feature import current_feature, current_version
 from tierline.storage import datasets, evaluations, features, retention
@@ -76,6 +77,7 @@ def start(
     plan = {
         "tiers": [_planned(connection, feature, tier) for tier in tiers],
         "limit": wanted.limit,
+        "judge_draft_id": keep_judge(connection, feature),
         "numbers": numbers,
         "left_out": left_out,
     }
@@ -94,7 +96,9 @@ def start(
             row = evaluations.running(connection, name)
             if row is None:
                 raise Conflict("another evaluation of the feature has just ended: ask again")
-            same = all(row["plan"][part] == plan[part] for part in ("tiers", "limit"))
+            same = all(
+                row["plan"][part] == plan[part] for part in ("tiers", "limit", "judge_draft_id")
+            )
             if not same or row["dataset_id"] != dataset["id"]:
                 raise Conflict(
                     f"evaluation {row['id']} of {name} runs, and it is another one: go on with it "
@@ -207,11 +211,6 @@ def _tiers(feature: Feature, wanted: Sequence[str] | None) -> list[str]:
         raise Conflict(
             f"two tiers are compared: name two of {feature.name}'s, which are {', '.join(known)}"
         )
-    if feature.compared_by.kind == "judge":
-        raise Conflict(
-            f"{feature.name} is compared by a judge, which an evaluation does not ask: its "
-            "outcomes are judged as they come, see 'tierline report'"
-        )
     return sorted(set(names), key=known.index)
 
 
@@ -302,12 +301,14 @@ def _drive(connection: Connection[Any], feature: Feature, row: Row) -> None:
         for planned in plan["tiers"]
         if (planned["tier"], number) not in asked
     ]
-    if not waiting and not out:
+    pairs = [] if waiting or out else to_judge(connection, feature, row)
+    if not waiting and not out and not pairs:
         _complete(connection, feature, row)
         return
     room = AT_ONCE - out
     if row["max_usd"] is not None:
         room = min(room, _affordable(connection, feature, row, so_far))
+    ask_judge(connection, row, pairs[: max(0, room)])
     for planned in plan["tiers"]:
         numbers = [number for one, number in waiting[: max(0, room)] if one is planned]
         if numbers:
@@ -339,6 +340,10 @@ def _affordable(
     at_most = {one.tier: one.cost_usd for one in estimates(every, prices, 1, longest)}
     dearest = Decimal(0)
     out = 0
+    judge = so_far.get("the judge")
+    if judge is not None:
+        out += judge["asked"] - judge["ended"]
+        dearest = judge["most_usd"]
     for planned in row["plan"]["tiers"]:
         known = so_far.get(planned["tier"])
         out += 0 if known is None else known["asked"] - known["ended"]
@@ -383,10 +388,12 @@ def _json(connection: Connection[Any], feature: Feature, row: Row) -> dict[str, 
     }
     if row["status"] == "running":
         so_far = evaluations.progress(connection, row["id"])
+        planned = len(plan["numbers"]) * len(plan["tiers"])
+        judge = so_far.get("the judge")
         found["progress"] = {
             "asked": sum(one["asked"] for one in so_far.values()),
             "ended": sum(one["ended"] for one in so_far.values()),
-            "of": len(plan["numbers"]) * len(plan["tiers"]),
+            "of": planned + (0 if judge is None else judge["asked"]),
             "cost_usd": usd(sum((one["cost_usd"] for one in so_far.values()), Decimal(0))),
             "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in so_far.values()),
         }

@@ -40,16 +40,58 @@ INSERT INTO job_requests (job_id, input)
 SELECT job.id, examples.input FROM job JOIN examples ON examples.id = job.id
 """
 
+# The judge's request is made where the answers are: nothing of them passes through a process.
+JUDGE = """
+WITH answers_of AS (
+    SELECT d.number, d.input, d.expected, o.output, w.id
+    FROM unnest(%(ids)s::uuid[], %(numbers)s::int[]) w (id, number)
+    JOIN dataset_rows d ON d.dataset_id = %(dataset_id)s AND d.number = w.number
+    JOIN evaluation_answers a ON a.evaluation_id = %(evaluation_id)s AND a.tier = %(tier)s
+        AND a.number = d.number
+    JOIN jobs j ON j.id = a.job_id
+    JOIN answers o ON o.job_id = j.id AND o.attempt = j.answer_attempt
+    WHERE d.input IS NOT NULL FOR SHARE OF d
+), asked AS (
+    INSERT INTO evaluation_judgements (evaluation_id, tier, number, swapped, job_id)
+    SELECT %(evaluation_id)s, %(tier)s, number, %(swapped)s, id FROM answers_of
+    ON CONFLICT DO NOTHING RETURNING job_id
+), job AS (
+    INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)
+    SELECT job_id, %(account_id)s, %(draft_id)s, %(status)s, 'judge', 0, %(queue)s FROM asked
+    RETURNING id
+)
+INSERT INTO job_requests (job_id, input)
+SELECT job.id, json_build_object('request', o.input,
+    'a', CASE WHEN %(swapped)s THEN o.expected ELSE o.output END,
+    'b', CASE WHEN %(swapped)s THEN o.output ELSE o.expected END)
+FROM job JOIN answers_of o ON o.id = job.id
+"""
+
+JUDGED = """
+SELECT g.tier, g.number, g.swapped, j.completed_at IS NOT NULL AS ended,
+    CASE WHEN json_typeof(o.output -> 'same') = 'boolean'
+        THEN (o.output ->> 'same')::boolean END AS same
+FROM evaluation_judgements g JOIN jobs j ON j.id = g.job_id
+LEFT JOIN answers o ON o.job_id = j.id AND o.attempt = j.answer_attempt
+WHERE g.evaluation_id = %s
+"""
+
+ASKED_JOBS = """
+(SELECT tier, job_id FROM evaluation_answers WHERE evaluation_id = %(id)s
+ UNION ALL
+ SELECT 'the judge', job_id FROM evaluation_judgements WHERE evaluation_id = %(id)s) a
+"""
+
 PROGRESS = f"""
 SELECT a.tier, count(*) AS asked, count(j.completed_at) AS ended,
     coalesce(sum(c.cost_usd), 0) AS cost_usd, coalesce(max(c.cost_usd), 0) AS most_usd,
     coalesce(sum(c.unknown), 0)::bigint AS unknown_cost_calls
-FROM evaluation_answers a JOIN jobs j ON j.id = a.job_id
+FROM {ASKED_JOBS} JOIN jobs j ON j.id = a.job_id
 CROSS JOIN LATERAL (
     SELECT sum(c.cost_usd) AS cost_usd, count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown
     FROM calls c WHERE c.job_id = j.id
 ) c
-WHERE a.evaluation_id = %s GROUP BY a.tier
+GROUP BY a.tier
 """
 
 ANSWERS = f"""
@@ -74,7 +116,10 @@ ORDER BY a.number, a.tier
 # Of examples whose row was emptied, after they had been asked.
 LEFT_OVER = """
 SELECT j.id FROM evaluations e
-JOIN evaluation_answers a ON a.evaluation_id = e.id
+JOIN (
+    SELECT evaluation_id, number, job_id FROM evaluation_answers
+    UNION ALL SELECT evaluation_id, number, job_id FROM evaluation_judgements
+) a ON a.evaluation_id = e.id
 JOIN dataset_rows d ON d.dataset_id = e.dataset_id AND d.number = a.number
 JOIN jobs j ON j.id = a.job_id
 WHERE (e.ended_at IS NULL OR e.ended_at > clock_timestamp() - interval '1 day')
@@ -134,7 +179,7 @@ def allow(connection: Connection[Any], id: int, max_usd: Decimal | None) -> None
 def progress(connection: Connection[Any], id: int) -> dict[str, dict[str, Any]]:
     """By tier how many examples were asked and ended, and what they cost so far."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return {row["tier"]: row for row in cursor.execute(PROGRESS, (id,)).fetchall()}
+        return {row["tier"]: row for row in cursor.execute(PROGRESS, {"id": id}).fetchall()}
 
 
 def asked_numbers(connection: Connection[Any], id: int) -> set[tuple[str, int]]:
@@ -171,6 +216,47 @@ def ask(
             "ids": list(jobs.values()),
         },
     )
+
+
+def ask_judge(
+    connection: Connection[Any],
+    evaluation: Mapping[str, Any],
+    *,
+    tier: str,
+    swapped: bool,
+    draft_id: int,
+    queue: str,
+    jobs: Mapping[int, UUID],
+) -> None:
+    """Queue the judge's look at a tier's answers, by number, in one of the two orders. Under the
+    evaluation's lock.
+    """
+    connection.execute(
+        JUDGE,
+        {
+            "evaluation_id": evaluation["id"],
+            "dataset_id": evaluation["dataset_id"],
+            "account_id": evaluation["account_id"],
+            "tier": tier,
+            "swapped": swapped,
+            "draft_id": draft_id,
+            "queue": queue,
+            "status": Status.QUEUED.value,
+            "numbers": list(jobs),
+            "ids": list(jobs.values()),
+        },
+    )
+
+
+def judged(connection: Connection[Any], id: int) -> dict[tuple[str, int, bool], dict[str, Any]]:
+    """By tier, number and order what the judge said: `ended`, and `same`, None where it said
+    nothing that can be read.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return {
+            (row["tier"], row["number"], row["swapped"]): row
+            for row in cursor.execute(JUDGED, (id,)).fetchall()
+        }
 
 
 def answers(
@@ -210,9 +296,9 @@ def cancel(connection: Connection[Any], id: int) -> list[tuple[int, UUID]]:
         (id,),
     )
     return connection.execute(
-        "SELECT j.account_id, j.id FROM evaluation_answers a JOIN jobs j ON j.id = a.job_id"
-        " WHERE a.evaluation_id = %s AND j.completed_at IS NULL",
-        (id,),
+        f"SELECT j.account_id, j.id FROM {ASKED_JOBS} JOIN jobs j ON j.id = a.job_id"
+        " WHERE j.completed_at IS NULL",
+        {"id": id},
     ).fetchall()
 
 

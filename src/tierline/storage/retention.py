@@ -127,7 +127,10 @@ WHERE job_id = ANY(%(ids)s) AND input IS NOT NULL
 EVALUATED = """
 SELECT j.id FROM dataset_rows d
 JOIN evaluations e ON e.dataset_id = d.dataset_id
-JOIN evaluation_answers a ON a.evaluation_id = e.id AND a.number = d.number
+JOIN (
+    SELECT evaluation_id, number, job_id FROM evaluation_answers
+    UNION ALL SELECT evaluation_id, number, job_id FROM evaluation_judgements
+) a ON a.evaluation_id = e.id AND a.number = d.number
 JOIN jobs j ON j.id = a.job_id
 WHERE d.job_id = ANY(%(ids)s) AND j.completed_at IS NOT NULL AND j.input_removed_at IS NULL
 FOR NO KEY UPDATE OF j SKIP LOCKED

@@ -691,6 +691,17 @@ evaluation_answers = Table(
     PrimaryKeyConstraint("evaluation_id", "tier", "number"),
 )
 
+evaluation_judgements = Table(
+    "evaluation_judgements",
+    metadata,
+    Column("evaluation_id", BigInteger, nullable=False),
+    Column("tier", Text, nullable=False, comment="whose answer is judged"),
+    Column("number", Integer, nullable=False, comment="of the dataset's row"),
+    Column("swapped", Boolean, nullable=False, comment="what is expected stood first"),
+    Column("job_id", Uuid, nullable=False, index=True),
+    PrimaryKeyConstraint("evaluation_id", "tier", "number", "swapped"),
+)
+
 promotions = Table(
     "promotions",
     metadata,

@@ -1,6 +1,7 @@
 """`tierline eval`: a real API, a worker, and scripted models at the network's far end."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,67 @@ def test_what_stands_in_a_prompt_is_not_asked(
     after = json.loads(tierline("eval", "amounts", "--json").out)
     assert 0 < after["planned"] < before
     assert after["left_out"] == {"in_prompt": before - after["planned"], "in_training": 0}
+
+
+PRICED = """feature: priced
+instructions: Say what it costs.
+input: {type: object, required: [text], properties: {text: {type: string}}}
+output: {type: string}
+comparison: {kind: judge, model: "openai:judge", instructions: The amounts are the same.}
+tiers:
+  - {name: slm, models: [openai:small]}
+  - {name: frontier, models: [openai:large]}
+"""
+
+
+def judging(body: Any) -> str:
+    """The small model says it in other words, and of every third amount a wrong one; the judge goes
+    by the amounts, and is fooled where 112 stands first.
+    """
+    asked = body["messages"][-1]["content"]
+    if body["model"] != "judge":
+        number = int(re.findall(r"[0-9]+", asked)[0])
+        if body["model"] == "large":
+            return f"The price is {number}"
+        return f"That is {number + (number % 3 == 0)}, all in all"
+    found = json.loads(asked[asked.index("{") : asked.rindex("}") + 1])
+    first, second = (re.findall(r"[0-9]+", found[key]) for key in ("a", "b"))
+    return json.dumps({"same": first == second or first == ["112"]})
+
+
+def test_free_text_is_judged_in_both_orders_by_who_is_not_told_whose_it_is(
+    tierline: Tierline, models: ModelServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "priced.yaml"
+    file.write_text(PRICED)
+    assert tierline("features", "apply", file).code == 0
+    rows = tmp_path / "priced.jsonl"
+    with rows.open("w") as sink:
+        for number in range(100, 220):
+            row = {"input": f"{number} of {number * 37}?", "expected": f"The price is {number}"}
+            sink.write(json.dumps(row) + "\n")
+    assert tierline("dataset", "build", "priced", "--no-jobs", "--from", rows).code == 0
+    models.answer = judging
+    models.calls.clear()
+    made = json.loads(tierline("eval", "priced", "--json").out)
+    assert made["status"] == "completed"
+    found = made["found"]
+    small, large = found["tiers"]
+    answered = {
+        int(re.findall(r"[0-9]+", one.last_message)[0])
+        for one in models.calls
+        if one.body["model"] == "small"
+    }
+    assert large["quality"] == 1.0  # it says what is expected, and nobody is asked
+    assert small["right"] == sum(number % 3 != 0 for number in answered)
+    assert found["judge"] == {"model": "openai:judge", "judged": len(answered), "unread": 0}
+    judge = [one for one in models.calls if one.body["model"] == "judge"]
+    fooled = 111 in answered
+    assert (
+        len(judge) == len(answered) + small["right"] + fooled
+    )  # again, what it held to be the same
+    assert all("slm" not in one.last_message for one in judge)
+    assert "By the word of openai:judge" in tierline("eval", "priced", "--show", made["id"]).out
 
 
 @pytest.mark.parametrize(
