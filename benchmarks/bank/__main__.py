@@ -127,11 +127,11 @@ def main() -> int:
             progress(f"{model.name} is not here: tierline models fetch")
     figures = []
     for name, asked in found.items():
-        usd = asked.ms / 3_600_000 * arguments.usd_per_hour * 1_000
+        usd = asked.ms / 3_600_000 * arguments.usd_per_hour * 1_000_000
         figures += [
             Figure(f"{name}: right of {asked.count:,}", 100 * asked.right / asked.count, "%"),
             Figure("  an answer, the median", asked.ms, "ms"),
-            Figure("  1,000 answers", usd, "USD"),
+            Figure("  1,000,000 answers", usd, "USD"),
         ]
     return hand_over(figures, as_json=arguments.json)
 
