@@ -16,7 +16,7 @@ from api.state import Database, Shared
 from tierline.evaluation.summary import FEWEST
 from tierline.json_text import JSON
 from tierline.services import evaluations as services
-from tierline.services.evaluations import MOST_EXAMPLES, Wanted
+from tierline.services.evaluation_plan import MOST_EXAMPLES, Wanted
 
 router = APIRouter(tags=["evaluations"])
 

@@ -4,9 +4,8 @@ One of a feature runs at a time. `step` drives it: it queues a few examples more
 evaluation once all have ended, so that whoever drives it may stop at any point and go on later.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,38 +14,25 @@ from psycopg import Connection
 
 from tierline.errors import Conflict, NotFound
 from tierline.estimates import estimates, prices_of
-from tierline.evaluation.summary import FEWEST
 from tierline.features import Feature
 from tierline.ids import new_id
-from tierline.json_text import JSON, canonical_json
+from tierline.json_text import JSON
 from tierline.queues import lane
-from tierline.routing.fingerprint import task
 from tierline.services.cancel import cancel
 from tierline.services.evaluation_findings import findings
-from tierline.services.evaluation_judge import ask_judge, keep_judge, to_judge
-from tierline.services.evidence import recipe_alone, stale_now
-from tierline.services.find_feature import current_feature, current_version
-from tierline.storage import datasets, evaluations, features, retention
+from tierline.services.evaluation_judge import ask_judge, to_judge
+from tierline.services.evaluation_plan import Wanted, plan_of
+from tierline.services.evidence import stale_now
+from tierline.services.find_feature import current_feature
+from tierline.storage import datasets, evaluations, retention
 from tierline.storage.prices import own_prices
 from tierline.views import usd, when
 
 AT_ONCE = 32  # jobs of an evaluation that are out
-MOST_EXAMPLES = 10_000
-DIGEST_BYTES = 8  # of a seen input's digest: two of 10,000 share them once in 10^11
 MOST_SHOWN = 200  # examples side by side
 AT_ONCE_LEFT_OVER = 200
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be evaluated."""
-
-    dataset: int | None = None  # its version; None: the newest
-    tiers: Sequence[str] | None = None  # by name; None: all. Each is held to the last of them
-    limit: int | None = None  # examples; None: all that test
-    max_usd: Decimal | None = None  # None: any
 
 
 def start(
@@ -61,26 +47,7 @@ def start(
     all. Raises NotFound, and Conflict for what cannot be evaluated.
     """
     feature = current_feature(connection, name)
-    tiers = _tiers(feature, wanted.tiers)
-    dataset = datasets.dataset(connection, name, wanted.dataset)
-    if dataset is None:
-        which = "no dataset" if wanted.dataset is None else f"no dataset {wanted.dataset}"
-        raise NotFound(f"the feature {name[:80]!r} has {which}: build one")
-    if dataset["task"] != task(feature):
-        raise Conflict(
-            f"dataset {dataset['version']} is of another task: {name} was changed since it was "
-            "built"
-        )
-    if wanted.max_usd is not None:
-        _refuse_unpriced(connection, feature, tiers)
-    numbers, left_out = _examples(connection, feature, tiers, dataset, readable, wanted.limit)
-    plan = {
-        "tiers": [_planned(connection, feature, tier) for tier in tiers],
-        "limit": wanted.limit,
-        "judge_draft_id": keep_judge(connection, feature),
-        "numbers": numbers,
-        "left_out": left_out,
-    }
+    dataset, plan = plan_of(connection, feature, wanted, readable)
     with connection.transaction():
         id = evaluations.add_evaluation(
             connection,
@@ -196,95 +163,6 @@ def forget_left_over(connection: Connection[Any]) -> int:
             everything = retention.What(inputs=True, outputs=True)
             retention.remove(connection, jobs, everything, keep_feedback=False)
     return len(jobs)
-
-
-def _tiers(feature: Feature, wanted: Sequence[str] | None) -> list[str]:
-    """The tiers to ask, the one to be held to last."""
-    known = [tier.name for tier in feature.tiers]
-    names = known if wanted is None else list(wanted)
-    for name in names:
-        if name not in known:
-            raise Conflict(
-                f"{feature.name} has no tier {name[:63]!r}; its tiers: {', '.join(known)}"
-            )
-    if len(set(names)) < 2:
-        raise Conflict(
-            f"two tiers are compared: name two of {feature.name}'s, which are {', '.join(known)}"
-        )
-    return sorted(set(names), key=known.index)
-
-
-def _planned(connection: Connection[Any], feature: Feature, tier: str) -> dict[str, JSON]:
-    """A draft of the tier alone, which says whatever it holds, and what makes its answers."""
-    source = current_version(connection, feature.name).source
-    alone = replace(feature.only(tier, sure=False), cases=())
-    draft = features.add_draft(connection, alone, source)
-    return {
-        "tier": tier,
-        "draft_id": draft.id,
-        "recipe": recipe_alone(feature, tier),
-        "models": [str(model) for model in feature.tier(tier).models],
-    }
-
-
-def _refuse_unpriced(connection: Connection[Any], feature: Feature, tiers: Sequence[str]) -> None:
-    prices = prices_of(feature, own_prices(connection), datetime.now(UTC))
-    for name in tiers:
-        tier = feature.tier(name)
-        for model in tier.models:
-            if not tier.is_micro and prices[name][str(model)] is None:
-                raise Conflict(
-                    f"tier {name}: {model} has no price, so that no budget can be kept: give one "
-                    "by 'tierline prices set', or leave the budget out"
-                )
-
-
-def _examples(
-    connection: Connection[Any],
-    feature: Feature,
-    tiers: Sequence[str],
-    dataset: Row,
-    readable: int | None,
-    limit: int | None,
-) -> tuple[list[int], dict[str, int]]:
-    """Numbers of the rows that test and that no tier has seen, and how many were left out."""
-    in_prompt = {
-        hashlib.sha256(canonical_json(example.input).encode()).hexdigest()
-        for shown in (feature.examples, *(tier.examples or () for tier in feature.tiers))
-        for example in shown
-    }
-    seen = _in_training(connection, feature, tiers)
-    rows = datasets.test_rows(connection, dataset["id"], readable)
-    left_out = {"in_prompt": 0, "in_training": 0}
-    numbers = []
-    for number, digest in rows:
-        if digest in in_prompt:
-            left_out["in_prompt"] += 1
-        elif bytes.fromhex(digest)[:DIGEST_BYTES] in seen:
-            left_out["in_training"] += 1
-        else:
-            numbers.append(number)
-    if len(numbers) < FEWEST:
-        raise Conflict(
-            f"not enough data: {len(numbers)} examples of dataset {dataset['version']} test, may "
-            f"be read, stand in no prompt and trained no tier; {FEWEST} are the least"
-        )
-    return numbers[: min(limit or MOST_EXAMPLES, MOST_EXAMPLES)], left_out
-
-
-def _in_training(
-    connection: Connection[Any], feature: Feature, tiers: Sequence[str]
-) -> frozenset[bytes]:
-    """The beginnings of the digests of what the micro model that answers now has seen."""
-    if not any(feature.tier(name).is_micro for name in tiers):
-        return frozenset()
-    packed = evaluations.seen_by_micro_model(connection, feature.name, task(feature))
-    if packed is None:
-        raise Conflict(
-            f"no micro model of {feature.name} says what it has seen: train it, by 'tierline "
-            f"distil {feature.name}'"
-        )
-    return frozenset(packed[at : at + DIGEST_BYTES] for at in range(0, len(packed), DIGEST_BYTES))
 
 
 def _drive(connection: Connection[Any], feature: Feature, row: Row) -> None:

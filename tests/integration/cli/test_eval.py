@@ -225,6 +225,8 @@ def test_free_text_is_judged_in_both_orders_by_who_is_not_told_whose_it_is(
     assert tierline("dataset", "build", "priced", "--no-jobs", "--from", rows).code == 0
     models.answer = judging
     models.calls.clear()
+    bounded = tierline("eval", "priced", "--max-usd", "1")
+    assert (bounded.code, "has no price, so that no budget" in bounded.err) == (1, True)
     made = json.loads(tierline("eval", "priced", "--json").out)
     assert made["status"] == "completed"
     found = made["found"]

@@ -16,7 +16,8 @@ from tierline.json_text import JSON, canonical_json
 from tierline.services.accounts import create_account
 from tierline.services.apply_feature import apply_feature
 from tierline.services.datasets import Given, build
-from tierline.services.evaluations import AT_ONCE, Wanted, start, step, stop
+from tierline.services.evaluation_plan import Wanted
+from tierline.services.evaluations import AT_ONCE, start, step, stop
 from tierline.services.retention import remove_content
 
 TWO = ("slm", "frontier")
