@@ -1,7 +1,7 @@
 """`tierline economics`: what a feature costs at a volume, one way or another."""
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,13 +65,14 @@ def economics(
     """Frontier only, as routed now, the small model only, on a machine of your own: with intervals,
     from the last 30 days' tokens, escalations and prices.
     """
+    from tierline.cli.amounts import above_zero, share
     from tierline.cli.client import connect
     from tierline.cli.economics_reckoning import Assumed, reckon
     from tierline.cli.output import print_json
     from tierline.economics.scenarios import DAY_S, Machine, Volume
 
-    a_day = _amount("--requests-per-day", per_day)
-    volume = Volume(a_day, _amount("--peak", peak))
+    a_day = above_zero("--requests-per-day", per_day)
+    volume = Volume(a_day, above_zero("--peak", peak))
     if volume.peak_per_s * DAY_S < volume.per_day:
         raise UsageError(
             f"--peak is {peak} requests a second, and {per_day} a day are "
@@ -82,14 +83,14 @@ def economics(
     machine = None
     if gpu_hour is not None and gpu_rate is not None:
         machine = Machine(
-            _amount("--gpu-usd-per-hour", gpu_hour), _amount("--gpu-requests-per-s", gpu_rate)
+            above_zero("--gpu-usd-per-hour", gpu_hour), above_zero("--gpu-requests-per-s", gpu_rate)
         )
     assumed = Assumed(
-        None if input_tokens is None else _amount("--input-tokens", input_tokens),
-        None if output_tokens is None else _amount("--output-tokens", output_tokens),
-        None if escalation_rate is None else _share("--escalation-rate", escalation_rate),
+        None if input_tokens is None else above_zero("--input-tokens", input_tokens),
+        None if output_tokens is None else above_zero("--output-tokens", output_tokens),
+        None if escalation_rate is None else share("--escalation-rate", escalation_rate),
     )
-    earned = None if revenue is None else _amount("--revenue-per-month", revenue)
+    earned = None if revenue is None else above_zero("--revenue-per-month", revenue)
     with connect(home) as api:
         shown = api.get(f"/v1/features/{feature}")
         measured = api.get(f"/v1/features/{feature}/economics")
@@ -107,27 +108,6 @@ def economics(
         print_json(_json(found))
     else:
         _show(found)
-
-
-def _amount(option: str, text: str) -> Decimal:
-    """Above 0. Raises UsageError."""
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise UsageError(f"{option} is {text!r}: give a number") from None
-    if not amount.is_finite() or amount <= 0:
-        raise UsageError(f"{option} is {text}: it is above 0")
-    return amount
-
-
-def _share(option: str, text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise UsageError(f"{option} is {text!r}: give a share, such as 0.1") from None
-    if not amount.is_finite() or not 0 <= amount <= 1:
-        raise UsageError(f"{option} is {text}: it lies between 0 and 1")
-    return amount
 
 
 def _show(found: Found) -> None:

@@ -63,6 +63,7 @@ def evaluate(
     in a prompt or in training. Costs what its calls cost; needs a key with the scope admin, whose
     account pays.
     """
+    from tierline.cli.amounts import above_zero
     from tierline.cli.calibrate import within
     from tierline.cli.client import connect
     from tierline.cli.output import line, print_json
@@ -87,7 +88,7 @@ def evaluate(
                 "dataset": dataset,
                 "tiers": None if tiers is None else [name.strip() for name in tiers.split(",")],
                 "limit": limit,
-                "max_usd": None if max_usd is None else _amount(max_usd),
+                "max_usd": None if max_usd is None else str(above_zero("--max-usd", max_usd)),
             }
             given = {name: value for name, value in wanted.items() if value is not None}
             made = _follow(api, place, api.post(place, json=given), timeout)
@@ -115,18 +116,6 @@ def evaluate(
 
         if any(low_of(one) < fail_under for one in made["found"]["compared"]):
             raise typer.Exit(NOT_REACHED)
-
-
-def _amount(text: str) -> str:
-    from decimal import Decimal, InvalidOperation
-
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise UsageError(f"--max-usd is {text!r}: give an amount, such as 2.50") from None
-    if not amount.is_finite() or amount <= 0:
-        raise UsageError(f"--max-usd is {text}: it is above 0")
-    return text
 
 
 def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> JSON:

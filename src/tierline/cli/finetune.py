@@ -2,7 +2,7 @@
 
 import json
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +43,7 @@ def start(
 
     After an interruption the same command goes on: what was uploaded is not sent again.
     """
+    from tierline.cli.amounts import above_zero
     from tierline.cli.output import line, note, print_json
     from tierline.tuning.cost import estimate
 
@@ -56,7 +57,7 @@ def start(
     state = _state(folder)
     if state.get("job"):
         raise UsageError(f"{folder} was started: see 'tierline finetune status {folder}'")
-    rate = _amount("--usd-per-mtok", usd_per_mtok)
+    rate = None if usd_per_mtok is None else above_zero("--usd-per-mtok", usd_per_mtok)
     training = folder / "train.jsonl"
     characters = len(training.read_text(encoding="utf-8"))
     expected = estimate(characters, epochs, rate)
@@ -92,13 +93,14 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How it stands, what it cost, when it has paid back, and the tier that it becomes."""
+    from tierline.cli.amounts import above_zero
     from tierline.cli.output import line, print_json, print_pairs
     from tierline.tuning.cost import cost, payback_days
 
     state = _state(folder)
     if not state.get("job"):
         raise UsageError(f"{folder} was not started: tierline finetune start {folder} --model …")
-    saved = _amount("--saves-usd-per-day", saves)
+    saved = None if saves is None else above_zero("--saves-usd-per-day", saves)
     with _tuning() as at:
         job = at.job(state["job"])
     rate = None if state["usd_per_mtok"] is None else Decimal(state["usd_per_mtok"])
@@ -202,15 +204,3 @@ def _ask_first(*, yes: bool) -> None:
         raise UsageError("this costs money: give --yes where nobody can be asked")
     if not typer.confirm("Begin?", err=True):
         raise TierlineError("nothing was started")
-
-
-def _amount(option: str, text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise UsageError(f"{option} is {text!r}: give an amount, such as 25") from None
-    if not amount.is_finite() or amount <= 0:
-        raise UsageError(f"{option} is {text}: it is above 0")
-    return amount
