@@ -233,7 +233,7 @@ def _drift(story: _Story) -> None:
         (row, ticket) for row, ticket in zip(rows, asked, strict=True) if ticket.label == "other"
     ]
     served = sum(row["tier"] == "micro" for row, _ in late)
-    print(f"Of {len(late)} tickets without a label of their own the classifier served {served}.")
+    print(f"Of {len(late)} tickets that people would call other the classifier served {served}.")
     story.wait("the alarm", lambda: _alarm(story))
     story.run("drift", FEATURE, *story.picture("drift"), code=DRIFTED)
     story.say("What was promoted is taken back by itself")

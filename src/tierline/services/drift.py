@@ -298,10 +298,10 @@ def _document(found: Look, rows: Sequence[Row]) -> dict[str, JSON]:
 
 
 def _moved(found: Look) -> list[str]:
-    """The figures that won most, where there is an alarm."""
+    """The figures that won most, where there is an alarm; of one without a bet nothing is said."""
     if not found.alarm:
         return []
-    return sorted((name for name in found.by if found.by[name] >= 1.0), key=lambda n: -found.by[n])
+    return sorted((name for name in found.by if found.by[name] > 1.0), key=lambda n: -found.by[n])
 
 
 def _alarm(

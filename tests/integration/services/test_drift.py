@@ -13,9 +13,10 @@ import pytest
 
 from tests.integration.services.conftest import Bench
 from tests.support.rows import add_account, add_calibration, add_feature, add_router
+from tierline.drift.looks import Look, State
 from tierline.features import Feature
 from tierline.services.accounts import create_key
-from tierline.services.drift import Drift, _same_models, evidence_of
+from tierline.services.drift import Drift, _moved, _same_models, evidence_of
 from tierline.services.drift_shown import drift_of
 from tierline.services.recipes import recipe_of
 from tierline.storage import drift
@@ -369,3 +370,9 @@ def test_labels_are_held_against_those_of_the_same_models_alone() -> None:
     assert _same_models(kept, [{"model": "large-1"}, {"model": None}])
     assert not _same_models(kept, [{"model": "large-1"}, {"model": "micro-3"}])
     assert _same_models({"document": {}}, [{"model": "micro-3"}])  # of an earlier release
+
+
+def test_a_figure_that_nothing_was_bet_on_has_not_moved() -> None:
+    by = {"novelty": 40.0, "labels": 1.0, "length": 0.2}
+    assert _moved(Look(State(), 20.0, True, by, {}, ())) == ["novelty"]
+    assert _moved(Look(State(), 2.0, False, by, {}, ())) == []
