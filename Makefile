@@ -4,17 +4,24 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip
+# The system's certificates, as pip takes them: a company's proxy may sign with its own.
+INSTALL := UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip
+# Tests wait more than they reckon, so there are more workers than two cores would need. One worker
+# takes a whole file, whose tests share a database.
+WORKERS ?= 4
+SPREAD := --numprocesses $(WORKERS) --dist loadfile
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools demo lifecycle test lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools demo lifecycle test unit lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
+	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
 
 tools: $(VENV)/.tools
 
 $(VENV)/.ready: requirements/setup.lock requirements/run.lock requirements/model.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("tierline needs Python 3.11 or newer; this is %d.%d. Name another: make setup PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "setup 1/2: installing what tierline runs on into $(VENV) (190 MB the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.lock
 	@$(SYNC) requirements/setup.lock requirements/run.lock requirements/model.lock
@@ -23,11 +30,13 @@ $(VENV)/.ready: requirements/setup.lock requirements/run.lock requirements/model
 
 # A sync takes away what its locks do not name, so each of these follows the one above.
 $(VENV)/.routing: $(VENV)/.ready requirements/routing.lock requirements/embedding.lock
+	@echo "setup 2/2: installing what routing learns with (180 MB more the first time)"
 	@$(SYNC) requirements/setup.lock requirements/routing.lock requirements/model.lock requirements/embedding.lock
 	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.routing requirements/dev.lock
+	@echo "tools: installing what tierline is tested and measured with (50 MB more the first time)"
 	@$(SYNC) requirements/setup.lock requirements/dev.lock requirements/model.lock requirements/embedding.lock
 	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -39,8 +48,14 @@ demo: $(VENV)/.ready
 lifecycle: $(VENV)/.routing
 	@$(BIN)/python -m examples.lifecycle $(if $(PICTURES),--pictures "$(PICTURES)")
 
+# One test: make test ARGS=tests/unit/test_jobs.py::test_a_passed_answer_completes_the_job_and_is_served
+ARGS ?=
 test: tools
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(if $(ARGS),$(ARGS),$(SPREAD))
+
+# The tests that need no server.
+unit: tools
+	@$(BIN)/pytest $(SPREAD) tests/unit $(ARGS)
 
 # Breaks the running product in every way that tests/faults knows, and balances the books.
 SEED ?= 1
