@@ -199,9 +199,10 @@ class Dispatcher:
         return True
 
     def _choose_deliveries(self) -> list[UUID]:
-        room = self._threads.get(queues.WEBHOOKS, 0) + SPARE_DELIVERIES
+        threads = self._threads.get(queues.WEBHOOKS, 0)
+        most = self._settings.webhook_max_in_flight
         with self._pool.connection() as connection:
-            return deliveries.choose_due(connection, room)
+            return deliveries.choose_due(connection, threads, SPARE_DELIVERIES, most)
 
 
 class Watcher:

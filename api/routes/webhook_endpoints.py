@@ -22,7 +22,9 @@ from tierline.storage import delivery_reads, endpoints
 from tierline.storage.delivery_reads import DeliveryRow
 from tierline.storage.endpoints import Endpoint
 from tierline.views import when
+from tierline.webhooks.addresses import Reach
 from tierline.webhooks.events import EVENTS, INCLUDES, webhook_id
+from tierline.webhooks.shares import DEFAULT_IN_FLIGHT
 
 router = APIRouter(tags=["webhooks"])
 
@@ -70,6 +72,13 @@ class NewEndpoint(BaseModel):
         description="bodies are thin without output",
         json_schema_extra=_one_of(INCLUDES),
     )
+    max_in_flight: int = Field(
+        default=DEFAULT_IN_FLIGHT,
+        description="deliveries on their way to it at once, from 1 to the installation's most",
+    )
+    batch_rows: bool = Field(
+        default=False, description="true: also the job events of each row of a batch"
+    )
 
 
 class EndpointChange(BaseModel):
@@ -81,6 +90,8 @@ class EndpointChange(BaseModel):
     description: str | None = None
     events: list[str] | None = Field(default=None, json_schema_extra=_one_of_or_null(EVENTS))
     include: list[str] | None = Field(default=None, json_schema_extra=_one_of_or_null(INCLUDES))
+    max_in_flight: int | None = Field(default=None, description="deliveries on their way at once")
+    batch_rows: bool | None = Field(default=None, description="each row of a batch too")
     disabled: bool | None = Field(default=None, description="true fails what waits for it")
 
 
@@ -111,10 +122,15 @@ async def post_endpoint(request: Request, caller: Manage, state: Shared) -> Resp
         description=given.description,
         events=given.events,
         include=given.include,
-        allow=state.settings.webhook_allow,
+        max_in_flight=given.max_in_flight,
+        batch_rows=given.batch_rows,
+        most_in_flight=state.settings.webhook_max_in_flight,
+        reach=state.settings.webhook_reach,
     )
     headers = {**SECRET, "Location": f"/v1/webhook-endpoints/{made.id}"}
-    return answer(_endpoint_json(made) | {"secret": secret}, 201, headers)
+    return answer(
+        _endpoint_json(made, state.settings.webhook_reach) | {"secret": secret}, 201, headers
+    )
 
 
 @router.get(
@@ -126,12 +142,12 @@ async def post_endpoint(request: Request, caller: Manage, state: Shared) -> Resp
     },
 )
 def list_endpoints(
-    caller: Read, connection: Database, limit: Limit = 50, cursor: Cursor = None
+    caller: Read, connection: Database, state: Shared, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Only the caller's account's own."""
     rows = endpoints.page(connection, caller.account_id, limit + 1, read_cursor(cursor))
     more = len(rows) > limit
-    page = [_endpoint_json(row) for row in rows[:limit]]
+    page = [_endpoint_json(row, state.settings.webhook_reach) for row in rows[:limit]]
     return answer(
         {"data": page, "next_cursor": write_cursor(rows[limit - 1].seq) if more else None}
     )
@@ -145,10 +161,12 @@ def list_endpoints(
         **documented(401, 403, 404, 422, 503),
     },
 )
-def get_endpoint(endpoint_id: EndpointId, caller: Read, connection: Database) -> Response:
+def get_endpoint(
+    endpoint_id: EndpointId, caller: Read, connection: Database, state: Shared
+) -> Response:
     """Without its secret."""
     found = services.get_endpoint(connection, caller.account_id, _endpoint(endpoint_id))
-    return answer(_endpoint_json(found))
+    return answer(_endpoint_json(found, state.settings.webhook_reach))
 
 
 @router.patch(
@@ -174,10 +192,13 @@ async def patch_endpoint(
         description=given.description,
         events=given.events,
         include=given.include,
+        max_in_flight=given.max_in_flight,
+        batch_rows=given.batch_rows,
         disabled=given.disabled,
-        allow=state.settings.webhook_allow,
+        most_in_flight=state.settings.webhook_max_in_flight,
+        reach=state.settings.webhook_reach,
     )
-    return answer(_endpoint_json(changed))
+    return answer(_endpoint_json(changed, state.settings.webhook_reach))
 
 
 @router.delete(
@@ -217,7 +238,9 @@ async def rotate_secret(
         _endpoint(endpoint_id),
         given.overlap_hours,
     )
-    return answer(_endpoint_json(changed) | {"secret": secret}, 200, SECRET)
+    return answer(
+        _endpoint_json(changed, state.settings.webhook_reach) | {"secret": secret}, 200, SECRET
+    )
 
 
 @router.post(
@@ -304,13 +327,16 @@ def resend(
     return answer(_delivery_json(row), 202)
 
 
-def _endpoint_json(row: Endpoint) -> dict[str, JSON]:
+def _endpoint_json(row: Endpoint, reach: Reach) -> dict[str, JSON]:
     return {
         "id": str(row.id),
         "url": row.url,
         "description": row.description,
         "events": row.events,
         "include": row.include,
+        "max_in_flight": row.max_in_flight,
+        "batch_rows": row.batch_rows,
+        "warning": services.port_warning(row, reach),
         "disabled": row.disabled_at is not None,
         "disabled_at": when(row.disabled_at),
         "disabled_reason": row.disabled_reason,

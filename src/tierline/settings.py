@@ -17,8 +17,11 @@ from tierline.errors import UsageError
 from tierline.limits import Limits
 from tierline.provider_settings import ProviderSettings
 from tierline.rate_limits import RateLimit, parse_limits
+from tierline.webhooks.addresses import Reach
+from tierline.webhooks.shares import MOST_IN_FLIGHT
 
 Network = IPv4Network | IPv6Network
+Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(ProviderSettings):
@@ -65,6 +68,10 @@ class Settings(ProviderSettings):
     # Webhooks
     # Networks that webhooks may reach although they are not global, comma-separated
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = ()
+    # Ports that webhooks may use besides 80 and 443, comma-separated
+    webhook_ports: Annotated[tuple[Port, ...], NoDecode] = ()
+    # The most deliveries that one endpoint may ask to have on their way at once
+    webhook_max_in_flight: Annotated[int, Field(ge=2, le=1000)] = MOST_IN_FLIGHT
     webhook_timeout_s: float = 15.0  # one try, from the look-up to the last byte
 
     # What is done now and then
@@ -87,7 +94,7 @@ class Settings(ProviderSettings):
     def _limits(cls, value: object) -> object:
         return parse_limits(value) if isinstance(value, str) else value
 
-    @field_validator("webhook_allow", mode="before")
+    @field_validator("webhook_allow", "webhook_ports", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -103,6 +110,11 @@ class Settings(ProviderSettings):
             self.max_requests_per_s,
             self.max_body_bytes_per_s,
         )
+
+    @property
+    def webhook_reach(self) -> Reach:
+        """What webhooks may reach."""
+        return Reach(self.webhook_allow, self.webhook_ports)
 
     @property
     def database(self) -> str:

@@ -12,11 +12,12 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.ids import new_id
+from tierline.settings import settings
 from tierline.storage import announcements, deliveries
 from tierline.storage.announcements import Listener
 from tierline.storage.budgets import Crossed
 from tierline.views import status_label
-from tierline.webhooks.addresses import AddressRefused, read_url
+from tierline.webhooks.addresses import AddressRefused, other_port, read_url
 from tierline.webhooks.events import (
     BATCH_COMPLETED,
     BUDGET_ALERT,
@@ -117,10 +118,13 @@ def _delivery(
     job_id: UUID | None = None,
     batch_id: UUID | None = None,
 ) -> deliveries.NewDelivery:
+    any_port = False
     if listener.endpoint_id is not None:
         target = deliveries.endpoint_target(listener.endpoint_id)
     else:
         target = f"url:{_origin(listener.url)}"
+        # What would be refused today was accepted before ports were limited, and is owed.
+        any_port = other_port(listener.url, settings().webhook_reach) is not None
     return deliveries.NewDelivery(
         id=new_id(),
         account_id=listener.account_id,
@@ -131,6 +135,7 @@ def _delivery(
         batch_id=batch_id,
         event=event,
         body=body,
+        any_port=any_port,
     )
 
 

@@ -292,7 +292,7 @@ def _refuse_opening(opening: Opening) -> None:
         problems += _metadata_problems(opening.metadata)
     if opening.webhook_url is not None:
         try:
-            check_url(opening.webhook_url, settings().webhook_allow)
+            check_url(opening.webhook_url, settings().webhook_reach)
         except InvalidInput as refused:
             problems += refused.problems
     if problems:

@@ -1,6 +1,7 @@
 """Delivering: one try at one webhook, from the hint to the row that says how it went."""
 
 import time
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from tierline.services.execute import Leases
 from tierline.settings import Settings, settings
 from tierline.storage.deliveries import Delivery, claim, finish
 from tierline.storage.repeat import GaveUp, repeat
+from tierline.webhooks.addresses import OTHER_PORTS_END, Reach, other_port
 from tierline.webhooks.call import Resolve, post
 from tierline.webhooks.events import webhook_id
 from tierline.webhooks.schedule import Decision, DeliveryStatus, Met, after_try
@@ -20,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 CLAIM_PATIENCE_S = 10.0  # a hint that cannot be claimed for so long is left to the dispatcher
 SLACK_S = 60.0  # beyond the call: how long writing its end may take before the lease is given up
+
+MOST_WARNED = 10_000  # endpoints whose warning a process remembers to have given
 
 WITHDRAWN = Met(None, "its endpoint was disabled or deleted")
 
@@ -77,9 +81,21 @@ def deliver(
     )
 
 
+@lru_cache(maxsize=MOST_WARNED)
+def _warn_of_port(endpoint_id: UUID, url: str, reach: Reach) -> None:
+    """Once in a process for each endpoint: its port is called for one release more."""
+    port = other_port(url, reach)
+    if port is not None:
+        log.warning(
+            "webhook_port_ends", endpoint_id=str(endpoint_id), port=port, until=OTHER_PORTS_END
+        )
+
+
 def _try(taken: Delivery, limits: Settings, resolve: Resolve | None) -> tuple[Met, Decision]:
     if taken.withdrawn or taken.secret is None:
         return WITHDRAWN, Decision(DeliveryStatus.FAILED)
+    if taken.any_port and taken.endpoint_id is not None:
+        _warn_of_port(taken.endpoint_id, taken.url, limits.webhook_reach)
     headers = signed_headers(
         webhook_id(taken.id), taken.body, taken.at, taken.secret, taken.old_secret
     )
@@ -88,7 +104,8 @@ def _try(taken: Delivery, limits: Settings, resolve: Resolve | None) -> tuple[Me
         headers,
         taken.body,
         timeout_s=limits.webhook_timeout_s,
-        allow=limits.webhook_allow,
+        reach=limits.webhook_reach,
+        any_port=taken.any_port,
         resolve=resolve,
     )
     return met, after_try(taken.tries, met)

@@ -15,8 +15,15 @@ from tierline.storage import deliveries, delivery_reads, endpoints
 from tierline.storage.deliveries import NewDelivery
 from tierline.storage.delivery_reads import DeliveryRow
 from tierline.storage.endpoints import Endpoint
-from tierline.webhooks.addresses import Network, check_url
+from tierline.webhooks.addresses import (
+    NOTHING_MORE,
+    OTHER_PORTS_END,
+    Reach,
+    check_url,
+    other_port,
+)
 from tierline.webhooks.events import EVENTS, INCLUDES, TEST, test_body
+from tierline.webhooks.shares import DEFAULT_IN_FLIGHT, MOST_IN_FLIGHT
 from tierline.webhooks.sign import new_secret
 
 MOST_ENDPOINTS = 20  # of one account: each event is written once for each of them
@@ -32,13 +39,21 @@ def add_endpoint(
     description: str = "",
     events: Sequence[str] = (),
     include: Sequence[str] = (),
-    allow: Sequence[Network] = (),
+    max_in_flight: int = DEFAULT_IN_FLIGHT,
+    batch_rows: bool = False,
+    most_in_flight: int = MOST_IN_FLIGHT,
+    reach: Reach = NOTHING_MORE,
 ) -> tuple[Endpoint, str]:
     """A new endpoint and its secret, which is shown this once.
 
-    Raises InvalidInput naming each field that does not fit, Conflict when the account has too many.
+    `most_in_flight` is what the installation lets an endpoint ask for. Raises InvalidInput naming
+    each field that does not fit, Conflict when the account has too many.
     """
-    _check(url, description, events, include, allow)
+    _refuse(
+        _url_problems(url, reach)
+        + _problems(description, events, include)
+        + _in_flight_problems(max_in_flight, most_in_flight)
+    )
     secret = new_secret()
     with connection.transaction():
         if endpoints.count_for_adding(connection, account_id) >= MOST_ENDPOINTS:
@@ -51,6 +66,8 @@ def add_endpoint(
             description=description,
             events=events,
             include=include,
+            max_in_flight=max_in_flight,
+            batch_rows=batch_rows,
             secret=secret,
         )
     return made, secret
@@ -70,8 +87,11 @@ def change_endpoint(
     description: str | None = None,
     events: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
+    max_in_flight: int | None = None,
+    batch_rows: bool | None = None,
     disabled: bool | None = None,
-    allow: Sequence[Network] = (),
+    most_in_flight: int = MOST_IN_FLIGHT,
+    reach: Reach = NOTHING_MORE,
 ) -> Endpoint:
     """Change what is given. What waits for it goes to the new URL; disabling it fails what waits.
 
@@ -85,13 +105,14 @@ def change_endpoint(
             description=known.description if description is None else description,
             events=known.events if events is None else list(events),
             include=known.include if include is None else list(include),
+            max_in_flight=known.max_in_flight if max_in_flight is None else max_in_flight,
+            batch_rows=known.batch_rows if batch_rows is None else batch_rows,
+            any_port=known.any_port and url is None,
         )
-        _check(
-            None if url is None else changed.url,
-            changed.description,
-            changed.events,
-            changed.include,
-            allow,
+        _refuse(
+            ([] if url is None else _url_problems(url, reach))
+            + _problems(changed.description, changed.events, changed.include)
+            + ([] if max_in_flight is None else _in_flight_problems(max_in_flight, most_in_flight))
         )
         off = known.disabled_at is not None if disabled is None else disabled
         written = endpoints.write(connection, changed, disabled=off)
@@ -179,19 +200,19 @@ def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) 
         return get_delivery(connection, account_id, delivery_id)
 
 
-def _check(
-    url: str | None,
-    description: str,
-    events: Sequence[str],
-    include: Sequence[str],
-    allow: Sequence[Network],
-) -> None:
+def port_warning(endpoint: Endpoint, reach: Reach) -> str | None:
+    """What its owner is to know of its port; None: there is nothing."""
+    port = other_port(endpoint.url, reach) if endpoint.any_port else None
+    if port is None:
+        return None
+    return (
+        f"port {port} was given before ports were limited: from {OTHER_PORTS_END} on it is not"
+        " called. Use port 80 or 443, or have the operator list it in TIERLINE_WEBHOOK_PORTS"
+    )
+
+
+def _problems(description: str, events: Sequence[str], include: Sequence[str]) -> list[Problem]:
     problems: list[Problem] = []
-    if url is not None:
-        try:
-            check_url(url, allow, "/url")
-        except InvalidInput as refused:
-            problems.extend(refused.problems)
     if len(description) > MOST_DESCRIPTION or "\x00" in description:
         problems.append(
             Problem(f"at most {MOST_DESCRIPTION} characters, none of them NUL", "/description")
@@ -204,6 +225,28 @@ def _check(
         )
         if len(set(given)) != len(given):
             problems.append(Problem("holds a value twice", f"/{name}"))
+    return problems
+
+
+def _url_problems(url: str, reach: Reach) -> list[Problem]:
+    try:
+        check_url(url, reach, "/url")
+    except InvalidInput as refused:
+        return list(refused.problems)
+    return []
+
+
+def _in_flight_problems(asked: int, most: int) -> list[Problem]:
+    if 1 <= asked <= most:
+        return []
+    return [
+        Problem(
+            f"from 1 to {most} (TIERLINE_WEBHOOK_MAX_IN_FLIGHT, the operator's)", "/max_in_flight"
+        )
+    ]
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise InvalidInput(problems)
 

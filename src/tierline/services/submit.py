@@ -122,7 +122,7 @@ def _optional_problems(body: Mapping[str, JSON]) -> Iterable[Problem]:
             yield Problem("must be a URL", "/webhook_url")
         else:
             try:
-                check_url(url, settings().webhook_allow)
+                check_url(url, settings().webhook_reach)
             except InvalidInput as refused:
                 yield from refused.problems
     deadline_s = body.get("deadline_s")

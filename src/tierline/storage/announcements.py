@@ -25,6 +25,8 @@ JOB_LISTENERS = (
     # Whoever tries a draft looks at it; the account's receivers know nothing of such a feature.
     + " AND NOT EXISTS (SELECT FROM feature_versions v"
     " WHERE v.id = s.feature_version_id AND v.version < 0) AND s.shadow_of IS NULL"
+    # A batch of a million rows is told of once, unless an endpoint asks to hear of each.
+    " AND (e.batch_rows OR s.batch_id IS NULL)"
 )
 
 BATCH_LISTENERS = (
@@ -70,7 +72,8 @@ class Listener:
 
 
 def job_listeners(connection: Connection[Any], event: str, job_id: UUID) -> list[Listener]:
-    """The job's own URL and its account's enabled endpoints that want `event`."""
+    """The job's own URL and its account's enabled endpoints that want `event`; for a batch's row,
+    those that want rows."""
     return _listeners(connection, JOB_LISTENERS, event, job_id)
 
 

@@ -1,11 +1,12 @@
 """Deliveries: who wants to hear of an event, and the life of each webhook's row.
 
 A delivery is pending, delivered or failed. While it is pending it is free, hinted (`hint_no`: its
-message is in the broker) or in flight (`claim_token`: a worker calls the receiver). Lock order:
-endpoint, then delivery.
+message is in the broker) or in flight (`claim_token`: a worker calls the receiver). A free one that
+waits for a retry is `delayed`. Lock order: endpoint, then delivery.
 """
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,62 +18,96 @@ from psycopg.rows import class_row
 from tierline.queues import WEBHOOKS
 from tierline.storage.hints import lock_choice
 from tierline.webhooks.schedule import MOST_TRIES, Decision, DeliveryStatus, Met
+from tierline.webhooks.shares import DEFAULT_IN_FLIGHT, DueTarget, share_out
 
-MOST_IN_FLIGHT = 2  # hinted or called at once, for one target: a receiver that hangs holds so many
+MOST_UNDELAYED = 1000  # retries that one choice makes ready, so that it stays short
 
 # Whether anybody may want to hear of job j (with its job_requests r): in statements that decide
 # whether the deliveries' transaction is needed.
 HOOKED_SQL = """(r.webhook_url IS NOT NULL OR EXISTS (
     SELECT FROM webhook_endpoints hook
     WHERE hook.account_id = j.account_id AND j.shadow_of IS NULL AND hook.disabled_at IS NULL
+        AND (hook.batch_rows OR j.batch_id IS NULL)
         AND hook.events <> ARRAY['batch.completed']))"""
 
 _FREE = "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"
 _OUT = "status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)"
 
-# A recursive loose scan finds the targets that wait without reading their backlogs; LATERAL takes
-# the head of each, as many as may still be in flight. Accounts take turns, and an account's targets
-# do, so that whoever has hanging receivers is one among the others. The array at the end is for the
-# planner, which cannot know how few were chosen, and would read the whole table for a join. The
-# UPDATE does not ask once more whether they are free (the choice's lock keeps them so): on a table
-# without statistics it would look for them in the index of all that wait.
-CHOOSE = f"""
-WITH RECURSIVE targets (account_id, target) AS (
-    (SELECT account_id, target FROM deliveries
-     WHERE {_FREE} ORDER BY account_id, target LIMIT 1)
-    UNION ALL
-    SELECT next.account_id, next.target FROM targets CROSS JOIN LATERAL (
-        SELECT account_id, target FROM deliveries
-        WHERE {_FREE} AND (account_id, target) > (targets.account_id, targets.target)
-        ORDER BY account_id, target LIMIT 1
-    ) next
-), out AS (
-    SELECT account_id, target, count(*) AS held FROM deliveries
-    WHERE {_OUT} GROUP BY account_id, target
-), by_account AS (
-    SELECT account_id, sum(held) AS held FROM out GROUP BY account_id
-), due AS (
-    SELECT targets.account_id, head.id, head.next_try_at, coalesce(out.held, 0)
-        + row_number() OVER (PARTITION BY targets.account_id, targets.target
-            ORDER BY head.next_try_at, head.id) AS place
-    FROM targets LEFT JOIN out USING (account_id, target)
-    CROSS JOIN LATERAL (
-        SELECT id, next_try_at FROM deliveries
-        WHERE {_FREE} AND account_id = targets.account_id AND target = targets.target
-            AND next_try_at <= statement_timestamp()
-        ORDER BY next_try_at, id LIMIT greatest(0, %(most)s - coalesce(out.held, 0))
-    ) head
-), ranked AS (
-    SELECT due.id, due.next_try_at, coalesce(by_account.held, 0)
-        + row_number() OVER (PARTITION BY account_id
-            ORDER BY due.place, due.next_try_at, due.id) AS turn
-    FROM due LEFT JOIN by_account USING (account_id)
-), chosen AS (
-    SELECT id FROM ranked WHERE turn <= %(share)s ORDER BY turn, next_try_at, id
-    LIMIT greatest(0, %(room)s - (SELECT coalesce(sum(held), 0) FROM out))
+_READY = f"{_FREE} AND NOT delayed"
+
+# A retry stands aside (`delayed`) until its time, so that the targets' index holds those that have
+# something due and not all that wait for a retry in hours. This brings back those whose time has
+# come. `delayed` only says where to look: `next_try_at` decides, also for rows that the release
+# before wrote, which knows nothing of it. A row that somebody has locked comes the next time.
+UNDELAY = f"""
+UPDATE deliveries SET delayed = false
+WHERE delayed AND id = ANY(ARRAY(
+    SELECT id FROM deliveries
+    WHERE {_FREE} AND delayed AND next_try_at <= statement_timestamp()
+    ORDER BY next_try_at LIMIT %(some)s FOR UPDATE SKIP LOCKED
+))
+"""
+
+OUT = (
+    f"SELECT account_id, target, count(*) FROM deliveries WHERE {_OUT} GROUP BY account_id, target"
 )
+
+# A recursive loose scan finds the targets with something due, and since when, without reading their
+# backlogs: a probe of the index each, in whose order the first of a target is the one due longest.
+TARGETS = f"""
+WITH RECURSIVE targets (account_id, target, since) AS (
+    (SELECT account_id, target, next_try_at FROM deliveries
+     WHERE {_READY} ORDER BY account_id, target, next_try_at LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM targets CROSS JOIN LATERAL (
+        SELECT account_id, target, next_try_at FROM deliveries
+        WHERE {_READY} AND (account_id, target) > (targets.account_id, targets.target)
+        ORDER BY account_id, target, next_try_at LIMIT 1
+    ) following
+)
+SELECT account_id, target, since FROM targets WHERE since <= statement_timestamp()
+"""
+
+# The due deliveries of a target, from the one due longest. The target is compared by >= and <=: an
+# = would let the planner walk deliveries_due_idx, and read every target's.
+_HEAD = f"""
+    {_READY} AND account_id = asked.account_id AND target >= asked.target
+        AND (target, next_try_at) <= (asked.target, statement_timestamp())
+    ORDER BY target, next_try_at, id"""
+
+# What some targets may have out at once, and how many wait for it, counted as far as that matters.
+HEADS = f"""
+SELECT asked.account_id, asked.target, own.max_in_flight, heads.due, heads.since
+FROM unnest(%(accounts)s::bigint[], %(targets)s::text[], %(endpoints)s::uuid[])
+    AS asked (account_id, target, endpoint_id)
+CROSS JOIN LATERAL (
+    SELECT least(%(most)s, coalesce(
+        (SELECT e.max_in_flight FROM webhook_endpoints e WHERE e.id = asked.endpoint_id),
+        {DEFAULT_IN_FLIGHT})) AS max_in_flight
+) own
+CROSS JOIN LATERAL (
+    SELECT count(*) AS due, min(next_try_at) AS since FROM (
+        SELECT next_try_at FROM deliveries
+        WHERE {_HEAD} LIMIT least(own.max_in_flight, %(room)s)
+    ) head
+) heads
+WHERE heads.due > 0
+"""
+
+# The array is for the planner, which cannot know how few were chosen, and would read the whole
+# table for a join. The UPDATE does not ask once more whether they are free (the choice's lock keeps
+# them so): on a table without statistics it would look for them in the index of all that wait.
+MARK = f"""
 UPDATE deliveries SET hint_no = nextval('hint_numbers')
-WHERE id = ANY(ARRAY(SELECT id FROM chosen)) AND status = 'pending'
+WHERE status = 'pending' AND id = ANY(ARRAY(
+    SELECT head.id
+    FROM unnest(%(accounts)s::bigint[], %(targets)s::text[], %(counts)s::bigint[])
+        AS asked (account_id, target, count)
+    CROSS JOIN LATERAL (
+        SELECT id FROM deliveries
+        WHERE {_HEAD} LIMIT asked.count
+    ) head
+))
 RETURNING id
 """
 
@@ -88,7 +123,7 @@ WITH claimed AS (
 """
 _CLAIMED = """
 SELECT d.id, d.account_id, d.claim_token AS token, d.event, d.body, d.tries, d.job_id, d.batch_id,
-    d.endpoint_id, coalesce(e.url, d.url) AS url,
+    d.endpoint_id, coalesce(e.url, d.url) AS url, coalesce(e.any_port, d.any_port) AS any_port,
     CASE WHEN d.endpoint_id IS NULL THEN a.webhook_secret ELSE e.secret END AS secret,
     CASE WHEN d.endpoint_id IS NULL
         THEN CASE WHEN a.old_webhook_secret_until > clock_timestamp() THEN a.old_webhook_secret END
@@ -120,6 +155,7 @@ class NewDelivery:
     batch_id: UUID | None
     event: str
     body: bytes
+    any_port: bool = False  # its URL was given before ports were limited
 
 
 @dataclass(frozen=True)
@@ -136,6 +172,7 @@ class Delivery:
     batch_id: UUID | None
     endpoint_id: UUID | None
     url: str  # the endpoint's as it is now
+    any_port: bool  # … which was given before ports were limited
     secret: str | None  # None: the endpoint was deleted
     old_secret: str | None  # signs too, while an exchange of secrets overlaps
     withdrawn: bool  # its endpoint was disabled or deleted: not to be sent
@@ -147,18 +184,19 @@ def insert(connection: Connection[Any], deliveries: Iterable[NewDelivery]) -> No
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO deliveries"
-            " (id, account_id, endpoint_id, url, target, job_id, batch_id, event, body, status)"
+            " (id, account_id, endpoint_id, url, target, job_id, batch_id, event, body, any_port,"
+            " status)"
             " VALUES (%(id)s, %(account_id)s, %(endpoint_id)s, %(url)s, %(target)s, %(job_id)s,"
-            " %(batch_id)s, %(event)s, %(body)s, 'pending')",
+            " %(batch_id)s, %(event)s, %(body)s, %(any_port)s, 'pending')",
             [vars(one) for one in deliveries],
         )
 
 
-def choose_due(connection: Connection[Any], room: int) -> list[UUID]:
+def choose_due(connection: Connection[Any], threads: int, spare: int, most: int) -> list[UUID]:
     """Mark due deliveries as hinted, oldest first; the caller publishes after this returns.
 
-    At most `room` are out together, MOST_IN_FLIGHT of them for one target and half of `room` for
-    one account. One dispatcher chooses at a time; for another there is nothing to choose.
+    How many go where is `share_out`'s to say; no endpoint has more than `most` out, whatever it
+    asked for. One dispatcher chooses at a time; for another there is nothing to choose.
     """
     row = connection.execute(
         f"SELECT EXISTS (SELECT FROM deliveries WHERE {_FREE}"
@@ -169,8 +207,78 @@ def choose_due(connection: Connection[Any], room: int) -> list[UUID]:
     with connection.transaction():
         if not lock_choice(connection, WEBHOOKS):
             return []
-        limits = {"most": MOST_IN_FLIGHT, "room": room, "share": max(1, room // 2)}
-        return [chosen for (chosen,) in connection.execute(CHOOSE, limits)]
+        connection.execute(UNDELAY, {"some": MOST_UNDELAYED})
+        out = {(account, target): held for account, target, held in connection.execute(OUT)}
+        candidates = _candidates(connection, out, threads, spare)
+        shares = share_out(
+            _heads(connection, candidates, out, threads + spare, most),
+            _by_account(out),
+            threads,
+            spare,
+        )
+        if not shares:
+            return []
+        rows = connection.execute(
+            MARK,
+            {
+                "accounts": [one.account_id for one, _ in shares],
+                "targets": [one.target for one, _ in shares],
+                "counts": [count for _, count in shares],
+            },
+        )
+        return [chosen for (chosen,) in rows]
+
+
+_Out = Mapping[tuple[int, str], int]  # (account, target) to deliveries hinted or in flight
+
+
+def _by_account(out: _Out) -> Counter[int]:
+    held: Counter[int] = Counter()
+    for (account_id, _), count in out.items():
+        held[account_id] += count
+    return held
+
+
+def _candidates(
+    connection: Connection[Any], out: _Out, threads: int, spare: int
+) -> list[tuple[int, str]]:
+    """The targets with something due that can be chosen: those that have something out, and of the
+    others as many as there is room for, in the order of their turns. There may be thousands."""
+    if sum(out.values()) >= threads + spare:
+        return []
+    holding, others = [], []
+    for account_id, target, since in connection.execute(TARGETS):
+        if (account_id, target) in out:
+            holding.append((account_id, target))
+        else:
+            others.append(DueTarget(account_id, target, max_in_flight=1, due=1, since=since))
+    first = share_out(others, _by_account(out), threads, spare)
+    return holding + [(one.account_id, one.target) for one, _ in first]
+
+
+def _heads(
+    connection: Connection[Any],
+    candidates: Sequence[tuple[int, str]],
+    out: _Out,
+    room: int,
+    most: int,
+) -> list[DueTarget]:
+    if not candidates:
+        return []
+    rows = connection.execute(
+        HEADS,
+        {
+            "accounts": [account_id for account_id, _ in candidates],
+            "targets": [target for _, target in candidates],
+            "endpoints": [_endpoint_of(target) for _, target in candidates],
+            "most": most,
+            "room": room,
+        },
+    )
+    return [
+        DueTarget(account_id, target, limit, due, since, out.get((account_id, target), 0))
+        for account_id, target, limit, due, since in rows
+    ]
 
 
 def hinted(connection: Connection[Any]) -> list[tuple[UUID, int]]:
@@ -219,6 +327,7 @@ def finish(connection: Connection[Any], taken: Delivery, met: Met, decision: Dec
             UPDATE deliveries SET
                 status = %(status)s, claim_token = NULL, url = %(url)s,
                 next_try_at = clock_timestamp() + make_interval(secs => %(wait_s)s),
+                delayed = %(wait_s)s > 0,
                 ended_at = CASE WHEN %(status)s <> 'pending' THEN clock_timestamp() END,
                 last_status = %(last_status)s, last_error = %(last_error)s
             WHERE id = %(id)s AND claim_token = %(token)s AND status = 'pending'
@@ -255,7 +364,15 @@ def give_up_waiting(
 
 def endpoint_target(endpoint_id: UUID) -> str:
     """The target of a registered endpoint's deliveries."""
-    return f"endpoint:{endpoint_id}"
+    return f"{_ENDPOINT}{endpoint_id}"
+
+
+_ENDPOINT = "endpoint:"
+
+
+def _endpoint_of(target: str) -> UUID | None:
+    """The endpoint that a target is; None: it is the server of jobs' own URLs."""
+    return UUID(target.removeprefix(_ENDPOINT)) if target.startswith(_ENDPOINT) else None
 
 
 def in_flight_tokens(connection: Connection[Any]) -> list[UUID]:
@@ -275,8 +392,8 @@ def lost(connection: Connection[Any], token: UUID) -> tuple[UUID, UUID | None] |
     return connection.execute(
         """
         UPDATE deliveries SET
-            claim_token = NULL, next_try_at = clock_timestamp(), last_status = NULL,
-            last_error = 'the worker was lost during the try',
+            claim_token = NULL, next_try_at = clock_timestamp(), delayed = false,
+            last_status = NULL, last_error = 'the worker was lost during the try',
             status = CASE WHEN tries >= %(most)s THEN %(failed)s ELSE status END,
             ended_at = CASE WHEN tries >= %(most)s THEN clock_timestamp() END
         WHERE claim_token = %(token)s AND status = 'pending'
@@ -290,6 +407,6 @@ def make_due(connection: Connection[Any], delivery_id: UUID) -> None:
     """Send a delivery that is not in flight again, from the first try of its schedule on."""
     connection.execute(
         "UPDATE deliveries SET status = 'pending', tries = 0, ended_at = NULL, hint_no = NULL,"
-        " next_try_at = clock_timestamp() WHERE id = %s AND claim_token IS NULL",
+        " delayed = false, next_try_at = clock_timestamp() WHERE id = %s AND claim_token IS NULL",
         (delivery_id,),
     )

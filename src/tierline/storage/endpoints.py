@@ -23,13 +23,17 @@ class Endpoint:
     description: str
     events: list[str]  # empty: all
     include: list[str]
+    max_in_flight: int  # deliveries out at once
+    batch_rows: bool  # hears of the jobs of batches, one by one
+    any_port: bool  # its URL was given before ports were limited
     disabled_at: datetime | None
     disabled_reason: str | None
     old_secret_until: datetime | None  # the former secret signs too until then
     created_at: datetime
 
 
-_COLUMNS = """id, seq, url, description, events, include, disabled_at, disabled_reason,
+_COLUMNS = """id, seq, url, description, events, include, max_in_flight, batch_rows, any_port,
+    disabled_at, disabled_reason,
     CASE WHEN old_secret_until > clock_timestamp() THEN old_secret_until END AS old_secret_until,
     created_at"""
 
@@ -53,15 +57,31 @@ def add(
     description: str,
     events: Sequence[str],
     include: Sequence[str],
+    max_in_flight: int,
+    batch_rows: bool,
     secret: str,
 ) -> Endpoint:
     """A new endpoint."""
     with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
         row = cursor.execute(
-            "INSERT INTO webhook_endpoints"
-            " (id, account_id, url, description, events, include, secret)"
-            f" VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {_COLUMNS}",
-            (endpoint_id, account_id, url, description, list(events), list(include), secret),
+            f"""
+            INSERT INTO webhook_endpoints (id, account_id, url, description, events, include,
+                max_in_flight, batch_rows, any_port, secret)
+            VALUES (%(id)s, %(account)s, %(url)s, %(description)s, %(events)s, %(include)s,
+                %(max_in_flight)s, %(batch_rows)s, false, %(secret)s)
+            RETURNING {_COLUMNS}
+            """,
+            {
+                "id": endpoint_id,
+                "account": account_id,
+                "url": url,
+                "description": description,
+                "events": list(events),
+                "include": list(include),
+                "max_in_flight": max_in_flight,
+                "batch_rows": batch_rows,
+                "secret": secret,
+            },
         ).fetchone()
         assert row is not None
         return row
@@ -99,7 +119,8 @@ def write(connection: Connection[Any], changed: Endpoint, *, disabled: bool) -> 
             f"""
             UPDATE webhook_endpoints SET
                 url = %(url)s, description = %(description)s, events = %(events)s,
-                include = %(include)s,
+                include = %(include)s, max_in_flight = %(max_in_flight)s,
+                batch_rows = %(batch_rows)s, any_port = %(any_port)s,
                 disabled_at = CASE WHEN %(disabled)s
                     THEN coalesce(disabled_at, clock_timestamp()) END,
                 disabled_reason = CASE WHEN %(disabled)s

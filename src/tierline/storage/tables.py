@@ -759,6 +759,27 @@ webhook_endpoints = Table(
     Column("description", Text, nullable=False, server_default=""),
     Column("events", ARRAY(Text), nullable=False, comment="empty: all"),
     Column("include", ARRAY(Text), nullable=False, server_default="{}", comment="of: output"),
+    Column(
+        "max_in_flight",
+        SmallInteger,
+        nullable=False,
+        server_default="2",
+        comment="deliveries out at once",
+    ),
+    Column(
+        "batch_rows",
+        Boolean,
+        nullable=False,
+        server_default="true",
+        comment="hears of the jobs of batches, one by one",
+    ),
+    Column(
+        "any_port",
+        Boolean,
+        nullable=False,
+        server_default="true",
+        comment="its URL was given before ports were limited; until 0.2.0",
+    ),
     Column("secret", Text, nullable=False),
     Column("old_secret", Text),
     _when("old_secret_until"),
@@ -794,6 +815,20 @@ deliveries = Table(
     Column("status", Text, nullable=False, comment="pending, delivered, failed"),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     _when("next_try_at", required=True),
+    Column(
+        "delayed",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="stands aside for a retry; the dispatcher brings it back in time",
+    ),
+    Column(
+        "any_port",
+        Boolean,
+        nullable=False,
+        server_default="true",
+        comment="its webhook_url was given before ports were limited; until 0.2.0",
+    ),
     Column("hint_no", BigInteger),
     Column("claim_token", Uuid, comment="of the try in flight; null: none"),
     _when("created_at", required=True),
@@ -814,6 +849,23 @@ deliveries = Table(
         "next_try_at",
         "id",
         postgresql_where=text("status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"),
+    ),
+    Index(
+        "deliveries_ready_idx",
+        "account_id",
+        "target",
+        "next_try_at",
+        "id",
+        postgresql_where=text(
+            "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL AND NOT delayed"
+        ),
+    ),
+    Index(
+        "deliveries_delayed_idx",
+        "next_try_at",
+        postgresql_where=text(
+            "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL AND delayed"
+        ),
     ),
     Index("deliveries_job_id_idx", "job_id"),
     Index("deliveries_drop_body_idx", "id", postgresql_where=text("drop_body")),

@@ -5,6 +5,8 @@ and each address that its host has, when it is called. Only global unicast passe
 that the operator allows. One spelling of each address is taken: what another program might read
 otherwise (octal, hexadecimal, a bare number, a trailing dot, full-width digits) is refused rather
 than understood.
+
+Ports are limited too, so that nobody learns from a webhook's fate which ports of a host are open.
 """
 
 import re
@@ -108,6 +110,34 @@ class AddressRefused(TierlineError):
     """The address is not one that a webhook may reach."""
 
 
+class PortRefused(AddressRefused):
+    """The port is not one that a webhook may use there."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What the operator lets webhooks reach beyond ports 80 and 443 of global addresses."""
+
+    networks: Sequence[Network] = ()  # any port of their addresses
+    ports: Sequence[int] = ()  # … and these of all others
+
+    def takes_port(self, port: int, address: Address | None) -> bool:
+        """Whether a port may be used at an address; None: at one that is not known yet.
+
+        A name on another port can only be right if its addresses are in an allowed network, which
+        is seen when it is called.
+        """
+        if port in PORTS.values() or port in self.ports:
+            return True
+        if address is None:
+            return bool(self.networks)
+        return _is_in(address, self.networks)
+
+
+NOTHING_MORE = Reach()
+OTHER_PORTS_END = "0.2.0"  # the release from which URLs given before are not called on other ports
+
+
 @dataclass(frozen=True)
 class Target:
     """A URL that was read here, so that nobody reads it a second time and otherwise."""
@@ -136,15 +166,35 @@ class Target:
         return f"{self.scheme}://{self.authority}"
 
 
-def check_url(url: str, allow: Sequence[Network] = (), path: str = "/webhook_url") -> None:
+def check_url(url: str, reach: Reach = NOTHING_MORE, path: str = "/webhook_url") -> None:
     """Refuse a URL that no webhook can be sent to. Raises InvalidInput, naming the field `path`.
 
     Asks no name server: the addresses behind a name are looked at each time it is called.
     """
     try:
-        read_url(url, allow)
+        target = read_url(url, reach.networks)
+        check_port(target.port, target.address, reach)
     except AddressRefused as refused:
         raise InvalidInput([Problem(refused.message, path)]) from None
+
+
+def check_port(port: int, address: Address | None, reach: Reach) -> None:
+    """Refuse a port that is not one of webhooks' own, by `Reach.takes_port`. Raises PortRefused."""
+    if not reach.takes_port(port, address):
+        raise PortRefused(
+            f"port {port} is not one that webhooks use here: 80, 443, and what the operator lists"
+            " in TIERLINE_WEBHOOK_PORTS; networks in TIERLINE_WEBHOOK_ALLOW have any port"
+        )
+
+
+def other_port(url: str, reach: Reach) -> int | None:
+    """The port of a URL that may be used because it was given before ports were limited, and for
+    nothing else; None: the port is fit, or the URL is not."""
+    try:
+        target = read_url(url, reach.networks)
+    except AddressRefused:
+        return None
+    return None if reach.takes_port(target.port, target.address) else target.port
 
 
 def read_url(url: str, allow: Sequence[Network] = ()) -> Target:
@@ -180,7 +230,7 @@ def check_address(address: Address, allow: Sequence[Network] = ()) -> None:
     if inner is not None:
         # An allowed network means itself, not every way to write it.
         raise AddressRefused("the address is an IPv4 one inside an IPv6 one; use it as IPv4")
-    if any(address in network for network in allow if network.version == address.version):
+    if _is_in(address, allow):
         return
     if isinstance(address, IPv4Address):
         refused = any(address in network for network in _REFUSED_V4)
@@ -195,6 +245,10 @@ def check_address(address: Address, allow: Sequence[Network] = ()) -> None:
             "the address is not a global one; the operator can allow"
             " its network by TIERLINE_WEBHOOK_ALLOW"
         )
+
+
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def _host(host: str, allow: Sequence[Network]) -> str:

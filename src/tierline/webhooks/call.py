@@ -22,9 +22,10 @@ from tierline.retry_after import retry_after_s
 from tierline.webhooks.addresses import (
     Address,
     AddressRefused,
-    Network,
+    Reach,
     Target,
     check_address,
+    check_port,
     read_url,
 )
 from tierline.webhooks.schedule import Met
@@ -42,17 +43,19 @@ def post(
     body: bytes,
     *,
     timeout_s: float,
-    allow: Sequence[Network],
+    reach: Reach,
+    any_port: bool = False,
     resolve: Resolve | None = None,
 ) -> Met:
     """POST `body` once, in at most `timeout_s` seconds; what was met, whatever went wrong.
 
-    An answer's status counts as soon as it is there; its body is read and dropped.
+    `any_port` is for a URL that was given before ports were limited. An answer's status counts as
+    soon as it is there; its body is read and dropped.
     """
     ends_s = time.monotonic() + timeout_s
     try:
-        target = read_url(url, allow)
-        addresses = _addresses(target, timeout_s, allow, resolve or look_up)
+        target = read_url(url, reach.networks)
+        addresses = _addresses(target, timeout_s, reach, any_port, resolve or look_up)
         return _first_that_answers(target, addresses, headers, body, ends_s)
     except AddressRefused as refused:
         return Met(None, refused.message)
@@ -93,13 +96,15 @@ def look_up(name: str, port: int, within_s: float) -> Sequence[Address]:
 
 
 def _addresses(
-    target: Target, within_s: float, allow: Sequence[Network], resolve: Resolve
+    target: Target, within_s: float, reach: Reach, any_port: bool, resolve: Resolve
 ) -> Sequence[Address]:
     """The addresses to call. A name with one refused address among them is refused altogether."""
     literal = target.address
     found = [literal] if literal is not None else resolve(target.host, target.port, within_s)
     for address in found:
-        check_address(address, allow)
+        check_address(address, reach.networks)
+        if not any_port:
+            check_port(target.port, address, reach)
     if not found:
         raise OSError("the name has no address")
     return found[:MOST_ADDRESSES]

@@ -19,6 +19,7 @@ from tierline.services.endpoints import add_endpoint
 from tierline.settings import Settings
 from tierline.storage.deliveries import choose_due
 from tierline.storage.engine import create_pool
+from tierline.webhooks.addresses import Reach
 
 Db = Connection[Any]
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -102,11 +103,13 @@ class Scene:
 
     def add_endpoint(self, url: str, **options: Any) -> tuple[UUID, str]:
         """A registered endpoint: its id and secret."""
-        made, secret = add_endpoint(self.db, self.account, url=url, allow=LOOPBACK, **options)
+        made, secret = add_endpoint(
+            self.db, self.account, url=url, reach=Reach(LOOPBACK), **options
+        )
         return made.id, secret
 
     def choose(self, room: int = 100) -> list[UUID]:
-        return choose_due(self.db, room)
+        return choose_due(self.db, room, 0, self.config.webhook_max_in_flight)
 
     def deliver(self, delivery_id: UUID, **options: Any) -> None:
         deliver(self.pool, delivery_id, NoLeases(), self.config, **options)

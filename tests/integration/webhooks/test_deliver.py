@@ -204,7 +204,7 @@ def test_a_changed_url_gets_what_waited_for_the_old_one(scene: Scene, receiver: 
         scene.account,
         endpoint_id,
         url=receiver.url,
-        allow=scene.config.webhook_allow,
+        reach=scene.config.webhook_reach,
     )
 
     scene.deliver_due()

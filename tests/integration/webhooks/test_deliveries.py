@@ -11,6 +11,7 @@ from tierline.storage import deliveries
 from tierline.storage.deliveries import Delivery
 from tierline.storage.engine import PLANNED_ONCE, create_pool
 from tierline.webhooks.schedule import MOST_TRIES, Met, after_try
+from tierline.webhooks.shares import MOST_IN_FLIGHT
 
 ONE = "https://one.example.com/"
 TWO = "https://two.example.com/"
@@ -146,7 +147,11 @@ def test_two_dispatchers_never_choose_the_same(scene: Scene) -> None:
     def choose(_: int) -> list[UUID]:
         with scene.pool.connection() as connection:
             together.wait(timeout=10)
-            return [one for _ in range(10) for one in deliveries.choose_due(connection, 200)]
+            return [
+                one
+                for _ in range(10)
+                for one in deliveries.choose_due(connection, 200, 0, MOST_IN_FLIGHT)
+            ]
 
     with ThreadPoolExecutor(4) as threads:
         chosen = [one for some in threads.map(choose, range(4)) for one in some]
@@ -251,6 +256,6 @@ def test_thousands_that_wait_for_one_target_are_not_read_to_choose_the_next(
             return int(row[0])
 
         before = read()
-        chosen = [deliveries.choose_due(connection, 16) for _ in range(10)]
+        chosen = [deliveries.choose_due(connection, 16, 0, MOST_IN_FLIGHT) for _ in range(10)]
         assert len(chosen[0]) == 3
         assert read() - before < 2_000

@@ -28,7 +28,7 @@ from tests.support.webhook_receiver import (
 )
 from tierline.deadline_http import DeadlineTransport
 from tierline.webhooks import call
-from tierline.webhooks.addresses import Address
+from tierline.webhooks.addresses import Address, Reach
 from tierline.webhooks.schedule import Met
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -61,7 +61,9 @@ class Names:
 
 def post(url: str, resolve: call.Resolve | None = None, timeout_s: float = 30.0) -> Met:
     headers = {"webhook-id": "msg_1"}
-    return call.post(url, headers, BODY, timeout_s=timeout_s, allow=LOOPBACK, resolve=resolve)
+    return call.post(
+        url, headers, BODY, timeout_s=timeout_s, reach=Reach(LOOPBACK), resolve=resolve
+    )
 
 
 def test_the_exact_bytes_arrive_with_their_headers(receiver: Receiver) -> None:
@@ -106,7 +108,7 @@ def test_one_refused_address_among_good_ones_refuses_the_name(receiver: Receiver
 
 
 def test_loopback_is_refused_unless_its_network_is_allowed(receiver: Receiver) -> None:
-    met = call.post(receiver.url, {}, BODY, timeout_s=30.0, allow=())
+    met = call.post(receiver.url, {}, BODY, timeout_s=30.0, reach=Reach())
 
     assert met.status is None
     assert receiver.requests == []

@@ -1,0 +1,76 @@
+"""How many deliveries to each target may go out next: the dispatcher's decision, as values.
+
+A target is a registered endpoint, or one server that jobs name in `webhook_url`.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tierline.scheduling import account_limit
+
+DEFAULT_IN_FLIGHT = 2
+"""Deliveries out at once to one target, unless its endpoint asks for more."""
+MOST_IN_FLIGHT = 64
+"""What an endpoint may ask for, unless the installation says otherwise."""
+
+
+@dataclass(frozen=True)
+class DueTarget:
+    """A target with deliveries that are due."""
+
+    account_id: int
+    target: str
+    max_in_flight: int
+    due: int  # how many, counted up to what may go out at all
+    since: datetime  # when the first of them fell due
+    held: int = 0  # hinted or in flight now
+
+
+def share_out(
+    targets: Iterable[DueTarget], held_by_account: Mapping[int, int], threads: int, spare: int
+) -> Sequence[tuple[DueTarget, int]]:
+    """Each target that may send more now, with how many.
+
+    `threads` are those of the live webhooks workers; `spare` deliveries may wait in the broker
+    beyond them. Accounts take turns, and so do an account's targets: whoever holds least is next.
+    No target passes its `max_in_flight`, and no account half of all that is out.
+
+    What a target has beyond the default leaves the last eighth of the threads (at least 2) free:
+    receivers that hang fill the rest however much they asked for, and any other target's delivery
+    still starts at once.
+    """
+    total = sum(held_by_account.values())
+    room = threads + spare
+    most_of_account = max(1, room // 2)
+    most_with_extra = account_limit(threads)
+    known = list(targets)
+    held = Counter(held_by_account)
+    taken: Counter[int] = Counter()  # by place in `known`
+    waiting: dict[int, list[tuple[int, datetime, int]]] = {}  # by account: a heap of its targets
+    for place, one in enumerate(known):
+        if one.due > 0 and one.held < one.max_in_flight:
+            waiting.setdefault(one.account_id, []).append((one.held, one.since, place))
+    turns = []
+    for account_id, heap in waiting.items():
+        heapq.heapify(heap)
+        turns.append((held[account_id], heap[0][1], account_id))
+    heapq.heapify(turns)
+    while turns and total < room:
+        _, _, account_id = heapq.heappop(turns)
+        heap = waiting[account_id]
+        if held[account_id] >= most_of_account:
+            continue
+        of_target, since, place = heapq.heappop(heap)
+        if of_target < DEFAULT_IN_FLIGHT or total < most_with_extra:
+            one = known[place]
+            taken[place] += 1
+            held[account_id] += 1
+            total += 1
+            if taken[place] < one.due and of_target + 1 < one.max_in_flight:
+                heapq.heappush(heap, (of_target + 1, since, place))
+        if heap:
+            heapq.heappush(turns, (held[account_id], heap[0][1], account_id))
+    return [(known[place], count) for place, count in taken.items()]
