@@ -162,6 +162,27 @@ def test_an_upgrade_that_was_cut_in_an_index_is_done_by_the_next(
         assert status_of(connection, job) == "queued"
 
 
+ENDPOINT = """
+INSERT INTO webhook_endpoints (id, account_id, url, events, secret)
+VALUES (gen_random_uuid(), %s, 'https://hooks.example.com:8443/', '{}', 'whsec_x')
+RETURNING id
+"""
+
+
+def test_endpoints_of_the_release_before_go_on_as_they_did(empty_database_url: str) -> None:
+    """Those that were there, and those that its processes still add beside the new ones."""
+    upgrade_to(empty_database_url, BEFORE)
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        account = add_account(connection, "acme")
+        connection.execute(ENDPOINT, (account,))
+        migrate.upgrade(empty_database_url)
+        connection.execute(ENDPOINT, (account,))
+        found = connection.execute(
+            "SELECT max_in_flight, batch_rows, any_port FROM webhook_endpoints"
+        ).fetchall()
+    assert found == [(2, True, True)] * 2
+
+
 VERSIONS = Path(migrations.__file__).parent / "versions"
 BUILDING = [path.name[:4] for path in sorted(VERSIONS.glob("*.py")) if "build(" in path.read_text()]
 

@@ -138,6 +138,34 @@ def test_a_job_is_hooked_whenever_an_endpoint_wants_any_of_its_events(
     assert announce(scene.db, event, job_id) == 1
 
 
+@pytest.mark.parametrize("event", ["job.escalated", "job.completed", "job.failed"])
+def test_the_rows_of_a_batch_are_told_only_to_endpoints_that_ask(scene: Scene, event: str) -> None:
+    scene.add_endpoint("https://few.example.com/")
+    row = add_job(scene.db, scene.account, scene.version, batch_id=new_id(), batch_row=1)
+
+    assert announce(scene.db, event, row) == 0
+    assert not hooked(scene, row)
+
+    scene.add_endpoint("https://all.example.com/", batch_rows=True)
+    single = add_job(scene.db, scene.account, scene.version)
+
+    assert announce(scene.db, event, row) == 1
+    assert announce(scene.db, event, single) == 2
+    assert hooked(scene, row)
+    assert hooked(scene, single)
+    urls = scene.db.execute("SELECT url FROM deliveries WHERE job_id = %s", (row,)).fetchall()
+    assert urls == [("https://all.example.com/",)]
+
+
+def test_an_endpoint_may_begin_and_cease_to_hear_of_rows(scene: Scene) -> None:
+    endpoint_id, _ = scene.add_endpoint(URL)
+    row = add_job(scene.db, scene.account, scene.version, batch_id=new_id(), batch_row=1)
+    change_endpoint(scene.db, scene.account, endpoint_id, batch_rows=True)
+    assert announce(scene.db, "job.completed", row) == 1
+    change_endpoint(scene.db, scene.account, endpoint_id, batch_rows=False)
+    assert announce(scene.db, "job.completed", row) == 0
+
+
 def test_a_transaction_that_fails_leaves_no_delivery(scene: Scene) -> None:
     scene.add_endpoint(URL)
     job_id = add_job(scene.db, scene.account, scene.version)

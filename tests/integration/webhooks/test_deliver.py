@@ -11,12 +11,19 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.integration.webhooks.conftest import NoLeases, Scene
+from tests.support.rows import add_account
 from tests.support.waiting import wait_until
 from tests.support.webhook_receiver import Receiver, hang, receiving, status
 from tierline.services.deliver import deliver
-from tierline.services.endpoints import change_endpoint, remove_endpoint, rotate_secret
+from tierline.services.endpoints import (
+    add_endpoint,
+    change_endpoint,
+    remove_endpoint,
+    rotate_secret,
+)
 from tierline.settings import Settings
 from tierline.storage import deliveries
+from tierline.storage.deliveries import choose_due
 from tierline.webhooks.addresses import Address
 from tierline.webhooks.events import webhook_id
 from tierline.webhooks.schedule import MOST_TRIES
@@ -302,6 +309,40 @@ def test_a_receiver_that_hangs_holds_two_calls_and_nobody_else(
         receiver.released.set()
         for one in held:
             one.result(timeout=20)
+
+
+def test_a_slow_endpoint_that_takes_many_leaves_threads_to_the_others(
+    scene: Scene, receiver: Receiver
+) -> None:
+    """A webhooks worker of eight threads, and two endpoints that hang with 64 at once asked for."""
+    other, quiet = add_account(scene.db, "other"), add_account(scene.db, "quiet")
+    receiver.manner = hang
+    for account in (scene.account, other):
+        add_endpoint(
+            scene.db, account, url=receiver.url, max_in_flight=64, reach=scene.config.webhook_reach
+        )
+    for _ in range(10):
+        scene.end_job()
+        scene.end_job(account=other)
+    with receiving() as healthy, ThreadPoolExecutor(8) as threads:
+
+        def step() -> None:
+            for one in choose_due(scene.db, 8, 8, 64):
+                threads.submit(scene.deliver, one)
+
+        step()
+        step()
+        wait_until(lambda: receiver.held == 6, 10, "six threads to hang")
+        for _ in range(6):
+            scene.end_job(url=healthy.url, account=quiet)
+
+        def all_arrived() -> bool:
+            step()
+            return len(healthy.requests) == 6
+
+        wait_until(all_arrived, 8, "the healthy receiver to get its six")
+        assert receiver.most_held == 6
+        receiver.released.set()
 
 
 def test_a_try_is_held_by_a_lease_with_an_end(scene: Scene, receiver: Receiver) -> None:

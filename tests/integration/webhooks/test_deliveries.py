@@ -1,12 +1,17 @@
 """Choosing and claiming deliveries on a real Postgres, under real contention."""
 
+import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
+
+from psycopg import Connection
 
 from tests.integration.webhooks.conftest import Scene
 from tests.support.rows import add_account
+from tests.support.waiting import wait_until
 from tierline.storage import deliveries
 from tierline.storage.deliveries import Delivery
 from tierline.storage.engine import PLANNED_ONCE, create_pool
@@ -227,10 +232,137 @@ def test_a_repeated_end_is_written_once(scene: Scene) -> None:
     assert scene.row(delivery_id)["last_status"] == 500
 
 
+def test_dispatchers_and_workers_at_once_never_pass_what_an_endpoint_takes(scene: Scene) -> None:
+    scene.add_endpoint("https://many.example.com/", max_in_flight=5)
+    for _ in range(60):
+        scene.end_job()
+    todo: queue.SimpleQueue[UUID] = queue.SimpleQueue()
+    ended, seen = threading.Event(), []
+    most = scene.config.webhook_max_in_flight
+
+    def dispatch(_: int) -> None:
+        with scene.pool.connection() as connection:
+            while not ended.is_set():
+                for one in deliveries.choose_due(connection, 32, 8, most):
+                    todo.put(one)
+                    todo.put(one)  # the broker may repeat a hint
+
+    def work(_: int) -> None:
+        with scene.pool.connection() as connection:
+            while not ended.is_set():
+                try:
+                    taken = deliveries.claim(connection, todo.get(timeout=0.05), uuid4())
+                except queue.Empty:
+                    continue
+                if taken is not None:
+                    assert deliveries.finish(connection, taken, Met(200), after_try(1, Met(200)))
+
+    def look() -> bool:
+        row = scene.db.execute(
+            "SELECT count(*) FILTER (WHERE hint_no IS NOT NULL OR claim_token IS NOT NULL),"
+            " count(*) FROM deliveries WHERE status = 'pending'"
+        ).fetchone()
+        assert row is not None
+        seen.append(row[0])
+        return bool(row[1] == 0)
+
+    with ThreadPoolExecutor(9) as threads:
+        running = [threads.submit(dispatch, number) for number in range(3)]
+        running += [threads.submit(work, number) for number in range(6)]
+        try:
+            wait_until(look, 30, "all to be delivered", 0.0)
+        finally:
+            ended.set()
+        for one in running:
+            one.result(timeout=20)
+
+    assert 2 < max(seen) <= 5
+    tries = scene.db.execute("SELECT DISTINCT tries FROM deliveries").fetchall()
+    assert tries == [(1,)]
+
+
+def test_an_endpoint_has_no_more_out_than_the_installation_lets(scene: Scene) -> None:
+    scene.add_endpoint("https://many.example.com/", max_in_flight=50)
+    for _ in range(20):
+        scene.end_job()
+
+    assert len(deliveries.choose_due(scene.db, 100, 8, 7)) == 7
+
+
+def test_a_retry_stands_aside_until_its_time(scene: Scene) -> None:
+    scene.end_job(url=ONE)
+    (delivery_id,) = scene.choose()
+    taken = claim(scene, delivery_id)
+    assert taken is not None
+    met = Met(500, "the receiver answered 500")
+
+    deliveries.finish(scene.db, taken, met, after_try(1, met))
+
+    assert scene.row(delivery_id)["delayed"] is True
+    assert scene.choose() == []
+    scene.forward(6)
+    assert scene.choose() == [delivery_id]
+    assert scene.row(delivery_id)["delayed"] is False
+
+
+def test_what_the_release_before_wrote_is_chosen_by_its_time_alone(scene: Scene) -> None:
+    """Its processes know nothing of `delayed`: they neither set it nor take it away."""
+    scene.end_job(url=ONE)
+    scene.end_job(url=TWO)
+    put_off, made_due = [one for (one,) in scene.db.execute("SELECT id FROM deliveries")]
+    scene.db.execute(
+        "UPDATE deliveries SET next_try_at = clock_timestamp() + interval '1 h' WHERE id = %s",
+        (put_off,),
+    )
+    scene.db.execute("UPDATE deliveries SET delayed = true WHERE id = %s", (made_due,))
+
+    assert scene.choose() == [made_due]
+
+
+def test_a_retry_that_somebody_has_locked_holds_up_no_choice(scene: Scene) -> None:
+    scene.end_job(url=ONE)
+    scene.end_job(url=TWO)
+    scene.db.execute("UPDATE deliveries SET delayed = true")
+    locked, free = [one for (one,) in scene.db.execute("SELECT id FROM deliveries ORDER BY seq")]
+    with scene.pool.connection() as stranger, stranger.transaction():
+        stranger.execute("SELECT FROM deliveries WHERE id = %s FOR UPDATE", (locked,))
+        assert scene.choose() == [free]
+
+    assert scene.choose() == [locked]
+
+
 READ = """
 SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'deliveries')
     + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'deliveries')
 """
+
+
+def read(connection: Connection[Any]) -> int:
+    """How many rows and entries of indexes the server has read so far."""
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    row = connection.execute(READ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_targets_that_wait_for_a_retry_are_not_read_to_choose_those_that_are_due(
+    scene: Scene, fresh_database_url: str
+) -> None:
+    scene.end_job(url=ONE)
+    scene.db.execute(
+        "INSERT INTO deliveries (id, account_id, url, target, event, body, status, next_try_at,"
+        " delayed) SELECT gen_random_uuid(), account_id, url, 'url:' || n, event, body, 'pending',"
+        " clock_timestamp() + interval '1 h', true FROM deliveries, generate_series(1, 5000) n"
+    )
+    scene.db.execute("ANALYZE deliveries")
+    with (
+        create_pool(fresh_database_url, "plan", 1, PLANNED_ONCE) as pool,
+        pool.connection() as connection,
+    ):
+        before = read(connection)
+        chosen = [deliveries.choose_due(connection, 16, 0, MOST_IN_FLIGHT) for _ in range(10)]
+        assert len(chosen[0]) == 1
+        assert read(connection) - before < 100
 
 
 def test_thousands_that_wait_for_one_target_are_not_read_to_choose_the_next(
@@ -248,14 +380,7 @@ def test_thousands_that_wait_for_one_target_are_not_read_to_choose_the_next(
         create_pool(fresh_database_url, "plan", 1, PLANNED_ONCE) as pool,
         pool.connection() as connection,
     ):
-
-        def read() -> int:
-            connection.execute("SELECT pg_stat_force_next_flush()")
-            row = connection.execute(READ).fetchone()
-            assert row is not None
-            return int(row[0])
-
-        before = read()
+        before = read(connection)
         chosen = [deliveries.choose_due(connection, 16, 0, MOST_IN_FLIGHT) for _ in range(10)]
         assert len(chosen[0]) == 3
-        assert read() - before < 2_000
+        assert read(connection) - before < 2_000

@@ -107,6 +107,47 @@ def test_an_endpoint_can_be_changed_disabled_and_enabled_again(
     assert client.patch(place, json={"url": "http://10.0.0.1/"}, headers=own).status_code == 422
 
 
+def test_an_endpoint_says_how_much_it_takes_and_whether_it_hears_of_rows(
+    client: TestClient, own: Header
+) -> None:
+    usual = register(client, own)
+    assert (usual["max_in_flight"], usual["batch_rows"]) == (2, False)
+    made = register(client, own, max_in_flight=32, batch_rows=True)
+    assert (made["max_in_flight"], made["batch_rows"]) == (32, True)
+    place = f"{ENDPOINTS}/{made['id']}"
+
+    same = client.patch(place, json={"description": "x"}, headers=own).json()
+    assert (same["max_in_flight"], same["batch_rows"]) == (32, True)
+    changed = client.patch(place, json={"max_in_flight": 1, "batch_rows": False}, headers=own)
+    assert changed.status_code == 200
+    found = client.get(place, headers=own).json()
+    assert (found["max_in_flight"], found["batch_rows"]) == (1, False)
+
+
+@pytest.mark.parametrize("asked", [0, -1, 65, 10**12])
+def test_no_endpoint_takes_more_at_once_than_the_installation_lets(
+    client: TestClient, own: Header, asked: int
+) -> None:
+    place = f"{ENDPOINTS}/{register(client, own)['id']}"
+    answers = [
+        client.post(ENDPOINTS, json={"url": URL, "max_in_flight": asked}, headers=own),
+        client.patch(place, json={"max_in_flight": asked}, headers=own),
+    ]
+    for answer in answers:
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["path"] == "/max_in_flight"
+        assert "from 1 to 64 (TIERLINE_WEBHOOK_MAX_IN_FLIGHT" in error["message"]
+
+
+@pytest.mark.parametrize("asked", ["4", 4.5, True])
+def test_what_is_not_a_number_at_once_is_refused(
+    client: TestClient, own: Header, asked: object
+) -> None:
+    body = {"url": URL, "max_in_flight": asked}
+    assert client.post(ENDPOINTS, json=body, headers=own).status_code == 422
+
+
 def test_a_removed_endpoint_is_gone(client: TestClient, own: Header) -> None:
     place = f"{ENDPOINTS}/{register(client, own)['id']}"
 
