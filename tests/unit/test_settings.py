@@ -69,6 +69,16 @@ def test_a_bad_entry_of_several_is_told_by_its_number(monkeypatch: pytest.Monkey
 def test_a_number_that_is_none_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     refused(monkeypatch, "TIERLINE_LEASE_S", SECRET)
     refused(monkeypatch, "TIERLINE_WEBHOOK_ALLOW", f"10.0.0.0/8,{SECRET}")
+    refused(monkeypatch, "TIERLINE_WEBHOOK_PORTS", f"8443,{SECRET}")
+    refused(monkeypatch, "TIERLINE_WEBHOOK_PORTS", "8443,65536")
+    refused(monkeypatch, "TIERLINE_WEBHOOK_MAX_IN_FLIGHT", "1")
+
+
+def test_ports_are_read_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIERLINE_WEBHOOK_PORTS", "8443, 9443,")
+    assert Settings().webhook_reach.ports == (8443, 9443)
+    monkeypatch.setenv("TIERLINE_WEBHOOK_PORTS", "")
+    assert Settings().webhook_reach.ports == ()
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def post(
     ends_s = time.monotonic() + timeout_s
     try:
         target = read_url(url, reach.networks)
-        addresses = _addresses(target, timeout_s, reach, any_port, resolve or look_up)
+        addresses = checked_addresses(target, timeout_s, reach, any_port, resolve or look_up)
         return _first_that_answers(target, addresses, headers, body, ends_s)
     except AddressRefused as refused:
         return Met(None, refused.message)
@@ -95,10 +95,13 @@ def look_up(name: str, port: int, within_s: float) -> Sequence[Address]:
     return answer
 
 
-def _addresses(
+def checked_addresses(
     target: Target, within_s: float, reach: Reach, any_port: bool, resolve: Resolve
 ) -> Sequence[Address]:
-    """The addresses to call. A name with one refused address among them is refused altogether."""
+    """The addresses to call. A name with one refused address among them is refused altogether.
+
+    Raises AddressRefused, OSError when there is none.
+    """
     literal = target.address
     found = [literal] if literal is not None else resolve(target.host, target.port, within_s)
     for address in found:

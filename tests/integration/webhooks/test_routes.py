@@ -14,6 +14,7 @@ from tests.support.webhook_receiver import Receiver, status
 from tierline.services.accounts import create_key
 from tierline.services.endpoints import MOST_ENDPOINTS
 from tierline.settings import Settings
+from tierline.webhooks.addresses import OTHER_PORTS_END
 
 URL = "https://hooks.example.com/jobs"
 ENDPOINTS = "/v1/webhook-endpoints"
@@ -146,6 +147,65 @@ def test_what_is_not_a_number_at_once_is_refused(
 ) -> None:
     body = {"url": URL, "max_in_flight": asked}
     assert client.post(ENDPOINTS, json=body, headers=own).status_code == 422
+
+
+PUBLIC_PORT = "http://8.8.8.8:6379/"
+
+
+def test_an_endpoint_on_another_port_is_refused_and_the_setting_named(
+    client: TestClient, own: Header
+) -> None:
+    place = f"{ENDPOINTS}/{register(client, own)['id']}"
+    for answer in (
+        client.post(ENDPOINTS, json={"url": PUBLIC_PORT}, headers=own),
+        client.patch(place, json={"url": PUBLIC_PORT}, headers=own),
+    ):
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["path"] == "/url"
+        assert "TIERLINE_WEBHOOK_PORTS" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/v1/jobs", {"input": {"text": "hello"}}), ("/v1/batches", {})]
+)
+def test_a_webhook_url_on_another_port_is_refused_and_the_setting_named(
+    client: TestClient, own: Header, path: str, body: dict[str, Any]
+) -> None:
+    asked = {"feature": "echo", "webhook_url": "https://hooks.example.com:8443/?t=hunter2", **body}
+
+    answer = client.post(path, json=asked, headers=own)
+
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["path"] == "/webhook_url"
+    assert "TIERLINE_WEBHOOK_PORTS" in error["message"]
+    assert "hunter2" not in answer.text
+
+
+def test_an_endpoint_from_before_ports_were_limited_is_shown_with_a_warning(
+    client: TestClient, scene: Scene, own: Header
+) -> None:
+    made = register(client, own)
+    place = f"{ENDPOINTS}/{made['id']}"
+    assert made["warning"] is None
+    scene.db.execute(
+        "UPDATE webhook_endpoints SET url = %s, any_port = true", (PUBLIC_PORT + "?token=hunter2",)
+    )
+
+    warning = client.get(place, headers=own).json()["warning"]
+    assert "port 6379" in warning
+    assert OTHER_PORTS_END in warning
+    assert "hunter2" not in warning
+    (listed,) = client.get(ENDPOINTS, headers=own).json()["data"]
+    assert listed["warning"] == warning
+    kept = client.patch(place, json={"description": "as it was"}, headers=own).json()
+    assert kept["warning"] == warning
+
+    changed = client.patch(place, json={"url": URL}, headers=own).json()
+    assert changed["warning"] is None
+    scene.db.execute("UPDATE webhook_endpoints SET url = %s", (PUBLIC_PORT,))
+    assert scene.db.execute("SELECT any_port FROM webhook_endpoints").fetchall() == [(False,)]
 
 
 def test_a_removed_endpoint_is_gone(client: TestClient, own: Header) -> None:

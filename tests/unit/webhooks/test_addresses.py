@@ -7,9 +7,13 @@ import pytest
 from tierline.errors import InvalidInput
 from tierline.webhooks.addresses import (
     AddressRefused,
+    PortRefused,
+    Reach,
     Target,
     check_address,
+    check_port,
     check_url,
+    other_port,
     read_url,
 )
 
@@ -275,3 +279,48 @@ def test_inner_names_may_be_used_where_the_operator_allows_a_network() -> None:
 )
 def test_the_host_header_names_a_port_only_where_it_must(url: str, authority: str) -> None:
     assert read_url(url).authority == authority
+
+
+@pytest.mark.parametrize("port", [22, 25, 6379, 8080, 8443])
+@pytest.mark.parametrize("host", ["hooks.example.com", "8.8.8.8", "[2606:4700:4700::1111]"])
+def test_a_port_that_is_not_listed_is_refused_and_the_setting_named(host: str, port: int) -> None:
+    with pytest.raises(InvalidInput, match=r"TIERLINE_WEBHOOK_PORTS"):
+        check_url(f"https://{host}:{port}/")
+
+
+@pytest.mark.parametrize("port", [80, 443, 8443])
+def test_both_usual_ports_and_those_that_are_listed_may_be_used(port: int) -> None:
+    reach = Reach(ports=(8443,))
+    for scheme in ("http", "https"):
+        check_url(f"{scheme}://hooks.example.com:{port}/", reach)
+    check_port(port, ip_address("8.8.8.8"), reach)
+
+
+def test_an_allowed_network_has_every_port_and_the_rest_of_the_world_does_not() -> None:
+    check_url("http://127.0.0.1:6379/", Reach(LOOPBACK))
+    check_port(6379, ip_address("127.0.0.1"), Reach(LOOPBACK))
+    for address in ("8.8.8.8", "2606:4700:4700::1111"):
+        with pytest.raises(PortRefused):
+            check_port(6379, ip_address(address), Reach(LOOPBACK))
+    with pytest.raises(InvalidInput):
+        check_url("http://8.8.8.8:6379/", Reach(LOOPBACK))
+
+
+def test_a_name_on_another_port_is_decided_when_it_is_called_if_a_network_is_allowed() -> None:
+    check_url("http://receiver.example.com:9000/", Reach(LOOPBACK))
+    with pytest.raises(InvalidInput):
+        check_url("http://receiver.example.com:9000/", Reach(ports=(9001,)))
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("https://hooks.example.com:8443/", 8443),
+        ("https://hooks.example.com/", None),
+        ("https://hooks.example.com:9443/", None),  # listed
+        ("http://10.0.0.1:8443/", None),  # not fit for another reason
+        ("http://[broken", None),
+    ],
+)
+def test_a_url_that_only_its_age_excuses_is_told_by_its_port(url: str, port: int | None) -> None:
+    assert other_port(url, Reach(ports=(9443,))) == port

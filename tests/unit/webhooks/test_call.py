@@ -28,7 +28,7 @@ from tests.support.webhook_receiver import (
 )
 from tierline.deadline_http import DeadlineTransport
 from tierline.webhooks import call
-from tierline.webhooks.addresses import Address, Reach
+from tierline.webhooks.addresses import Address, AddressRefused, Reach, read_url
 from tierline.webhooks.schedule import Met
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -314,3 +314,29 @@ def test_tls_verifies_the_name_and_not_the_address(
 
     assert right == Met(204)
     assert other == Met(None, "the receiver's certificate could not be verified")
+
+
+@pytest.mark.parametrize("found", [["8.8.8.8"], ["127.0.0.1", "8.8.8.8"], ["2606:4700::1"]])
+def test_a_name_on_another_port_must_lie_in_an_allowed_network_altogether(
+    receiver: Receiver, found: list[str]
+) -> None:
+    """Refused before anything is dialled: nobody learns which ports of a host are open."""
+    met = post(f"http://hooks.example.com:{receiver.port}/", Names(found))
+
+    assert met.status is None
+    assert "TIERLINE_WEBHOOK_PORTS" in str(met.error)
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    ("reach", "any_port"), [(Reach(ports=(8443,)), False), (Reach(LOOPBACK), True)]
+)
+def test_a_listed_port_and_one_given_before_ports_were_limited_are_called(
+    reach: Reach, any_port: bool
+) -> None:
+    target = read_url("https://hooks.example.com:8443/")
+    names = Names(["8.8.8.8"])
+
+    assert call.checked_addresses(target, 1.0, reach, any_port, names) == [ip_address("8.8.8.8")]
+    with pytest.raises(AddressRefused):
+        call.checked_addresses(target, 1.0, Reach(LOOPBACK), False, names)
