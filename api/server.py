@@ -1,12 +1,15 @@
 """How the API listens: uvicorn, with the bounds on a request's head that it does not have itself.
 
 A head that never ends would hold a connection, and the memory of what came of it, for ever. Bodies
-are the front's business.
+are the front's business, but for what is left of one when it is answered: closing on unread bytes
+resets the connection, and a client that writes all before it reads would never see the answer
+(RFC 9112, section 9.6). So the rest is read and dropped, within bounds, as nginx's lingering_close
+does.
 """
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,6 +20,12 @@ KEEP_ALIVE_S = 75  # longer than the usual proxy's own, so that the proxy closes
 BACKLOG = 2048
 HEAD_S = 20.0  # from the first byte of a request, or the connection, to the end of its headers
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers; proxies allow 8 to 32 KiB
+LINGER_S = 30.0  # from the answer to the close, however the client goes on; nginx's lingering_time
+LINGER_IDLE_S = 5.0  # … or without a byte from it; nginx's lingering_timeout
+MAX_LINGER_BYTES = 64 * 1024 * 1024  # dropped of one connection: eight times the largest part
+MOST_LINGERING = 128
+"""Connections of a process that linger at once; beyond it they are closed as they are. They hold a
+descriptor and a timer each, and must not pile up."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -27,12 +36,20 @@ class BoundedHttp(HttpToolsProtocol):
     """
 
     head_s = HEAD_S
+    linger_s = LINGER_S
+    linger_idle_s = LINGER_IDLE_S
+    max_linger_bytes = MAX_LINGER_BYTES
+    most_lingering = MOST_LINGERING
+    lingering: ClassVar[set["BoundedHttp"]] = set()  # of this process
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._rest_bytes = 0  # that came after the answer
+        self._rest_timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -40,6 +57,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._no_timer()
+        self._no_rest()
+        self.lingering.discard(self)
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -51,14 +70,55 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._no_timer()
         super().on_headers_complete()
+        self.cycle.transport = _Closing(self)  # type: ignore[assignment]
+
+    def on_message_complete(self) -> None:
+        self._no_rest()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self in self.lingering:
+            self.server_state.total_requests += 1
+            return
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body:
+            # Kept alive, with the rest of the body still to come.
+            self._rest_timer = self.loop.call_later(self.linger_s, self._abort)
+
+    def close(self) -> None:
+        """Close after what was written; first read away what is left of the request, if any is."""
+        if self.transport.is_closing() or self in self.lingering:
+            return
+        unread = self._in_head or self.cycle.more_body
+        if not unread or len(self.lingering) >= self.most_lingering:
+            self.transport.close()
+            return
+        self.lingering.add(self)
+        self._no_timer()
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._rest_timer = self.loop.call_later(self.linger_s, self._abort)
+        self._idle_timer = self.loop.call_later(self.linger_idle_s, self._abort)
 
     def data_received(self, data: bytes) -> None:
+        if self._rest_timer is not None:
+            self._rest_bytes += len(data)
+            if self._rest_bytes > self.max_linger_bytes:
+                self._abort()
+                return
+        if self in self.lingering:
+            if self._idle_timer is not None:
+                self._idle_timer.cancel()
+            self._idle_timer = self.loop.call_later(self.linger_idle_s, self._abort)
+            return
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(b"431 Request Header Fields Too Large")
+            self.close()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(self.head_s, self._late)
 
@@ -66,18 +126,42 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self._refuse(b"408 Request Timeout")
+            self.transport.close()  # nothing is coming that would be left unread
 
     def _refuse(self, status: bytes) -> None:
+        """Say why the connection is closed next, unless an answer is under way."""
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(
                 b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             )
-        self.transport.close()
+
+    def _abort(self) -> None:
+        self._no_rest()
+        self.transport.abort()
+
+    def _no_rest(self) -> None:
+        for timer in (self._rest_timer, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+        self._rest_timer = self._idle_timer = None
+        self._rest_bytes = 0
 
     def _no_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+class _Closing:
+    """The transport as a request's cycle uses it, whose close() is the connection's."""
+
+    def __init__(self, connection: BoundedHttp) -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def configured(app: ASGIApp, host: str, port: int) -> uvicorn.Config:

@@ -155,7 +155,10 @@ class Scene:
                     secret = own.get("/v1/webhook-secret").raise_for_status().json()["secret"]
                     self.receipts.trust(name, secret)
         with self.client(self.keys[ACCOUNTS[-1]]) as own:
-            listens: dict[str, object] = {"url": self.receipts.url("endpoint"), "events": ["job.completed"]}
+            listens: dict[str, object] = {
+                "url": self.receipts.url("endpoint"),
+                "events": ["job.completed"],
+            }
             if self.release is None:  # the release before knows no other endpoint
                 listens["batch_rows"] = True
             made = own.post("/v1/webhook-endpoints", json=listens).raise_for_status().json()

@@ -10,6 +10,7 @@ import pytest
 
 from api.server import MAX_HEAD_BYTES, BoundedHttp
 from tests.support.api import Api, serving
+from tests.support.waiting import wait_until
 from tierline.services.accounts import make_run_key
 from tierline.settings import settings
 from tierline.storage import accounts
@@ -123,6 +124,103 @@ def test_a_head_beyond_its_size_closes_the_connection(api: Api, piece: bytes) ->
         raw.send(b"GET /healthz HTTP/1.1\r\nX-B: ")
         raw.send(piece * (2 * MAX_HEAD_BYTES // len(piece)))
         assert b" 431 " in raw.read_to_the_end()[:20]
+
+
+MEGABYTES = 20
+LARGE_BODIES = [
+    ("Content-Length", f"{MEGABYTES * 2**20}", [b" " * 2**20] * MEGABYTES),
+    (
+        "Transfer-Encoding",
+        "chunked",
+        [*[b"100000\r\n" + b" " * 2**20 + b"\r\n"] * MEGABYTES, b"0\r\n\r\n"],
+    ),
+]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/accounts"])
+@pytest.mark.parametrize(("header", "value", "pieces"), LARGE_BODIES, ids=["length", "chunked"])
+def test_a_client_that_writes_all_before_it_reads_is_told_that_it_is_too_much(
+    api: Api, path: str, header: str, value: str, pieces: list[bytes]
+) -> None:
+    with Raw(api) as raw:
+        raw.send(head(api, path, f"{header}: {value}"))
+        for piece in pieces:
+            raw.send(piece)
+        assert status_and_problem(raw.read_to_the_end()) == (413, "body-too-large")
+    wait_until(lambda: not BoundedHttp.lingering, ANSWER_S, "the connection to be let go")
+
+
+def test_a_client_that_asks_first_is_told_at_once_and_not_to_go_on(api: Api) -> None:
+    with Raw(api) as raw:
+        raw.send(head(api, "/v1/jobs", "Content-Length: 20000000", "Expect: 100-continue"))
+        answer = raw.read_to_the_end()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in answer
+
+
+def test_a_refused_key_with_a_large_body_is_told_too(api: Api) -> None:
+    wrong = head(api, "/v1/jobs", "Content-Length: 1000000").replace(b"Bearer tl_", b"Bearer xx_")
+    with Raw(api) as raw:
+        raw.send(wrong + b" " * 1_000_000 + b"GET /healthz HTTP/1.1\r\nHost: test\r\n")
+        raw.send(b"Connection: close\r\n\r\n")
+        answer = raw.read_to_the_end()
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"HTTP/1.1 200 " in answer
+
+
+def sends_until_it_is_cut(raw: Raw) -> None:
+    """Fails the test by the socket's own patience where nobody cuts it."""
+
+    def cut() -> bool:
+        try:
+            raw.send(b" " * 65_536)
+        except OSError as error:
+            return not isinstance(error, TimeoutError)
+        return False
+
+    wait_until(cut, ANSWER_S, "the connection to be cut", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"), [("linger_s", 0.3), ("max_linger_bytes", 2**20)], ids=["time", "bytes"]
+)
+@pytest.mark.parametrize("refused", ["too large", "wrong key"])
+def test_a_client_that_never_ends_is_cut(
+    api: Api, monkeypatch: pytest.MonkeyPatch, name: str, bound: float, refused: str
+) -> None:
+    monkeypatch.setattr(BoundedHttp, name, bound)
+    length = 10**12 if refused == "too large" else 10**6
+    request = head(api, "/v1/jobs", f"Content-Length: {length}")
+    if refused == "wrong key":
+        request = head(api, "/v1/jobs", "Transfer-Encoding: chunked")
+        request = request.replace(b"Bearer tl_", b"Bearer xx_") + b"fffffffff\r\n"
+    with Raw(api) as raw:
+        raw.send(request)
+        sends_until_it_is_cut(raw)
+    wait_until(lambda: not BoundedHttp.lingering, ANSWER_S, "the connection to be let go")
+
+
+def test_a_client_that_says_no_more_is_let_go(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedHttp, "linger_idle_s", 0.2)
+    with Raw(api) as raw:
+        raw.send(head(api, "/v1/jobs", "Content-Length: 20000000"))
+        assert raw.read_to_the_end().startswith(b"HTTP/1.1 413 ")
+        wait_until(lambda: not BoundedHttp.lingering, ANSWER_S, "the connection to be let go")
+        sends_until_it_is_cut(raw)
+
+
+def test_connections_that_linger_do_not_pile_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedHttp, "most_lingering", 1)
+    request = head(api, "/v1/jobs", "Content-Length: 20000000")
+    with Raw(api) as first, Raw(api) as second:
+        first.send(request)
+        assert first.read_to_the_end().startswith(b"HTTP/1.1 413 ")
+        (lingering,) = BoundedHttp.lingering
+        second.send(request)
+        assert second.read_to_the_end().startswith(b"HTTP/1.1 413 ")
+        sends_until_it_is_cut(second)
+        assert {lingering} == BoundedHttp.lingering
+        first.send(b" " * 65_536)
 
 
 def test_private_answers_and_refusals_are_never_kept_by_a_cache(api: Api) -> None:
