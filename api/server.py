@@ -117,8 +117,10 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
-            self.close()
+            if self._refuse(b"431 Request Header Fields Too Large"):
+                self.close()
+            else:
+                self.transport.close()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(self.head_s, self._late)
 
@@ -128,12 +130,15 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(b"408 Request Timeout")
             self.transport.close()  # nothing is coming that would be left unread
 
-    def _refuse(self, status: bytes) -> None:
-        """Say why the connection is closed next, unless an answer is under way."""
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(
-                b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
+    def _refuse(self, status: bytes) -> bool:
+        """Say why the connection is closed next; False: an answer to an earlier request is under
+        way, and nothing can be said."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        self.transport.write(
+            b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        )
+        return True
 
     def _abort(self) -> None:
         self._no_rest()

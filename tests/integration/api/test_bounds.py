@@ -18,6 +18,7 @@ from tierline.storage import accounts
 Connection = psycopg.Connection[tuple[object, ...]]
 SHORT_S = 0.4
 ANSWER_S = 30  # a connection that is not cut fails the test by this
+MEGABYTES = 20  # far more than the buffers of a connection hold
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,14 @@ def test_a_head_beyond_its_size_closes_the_connection(api: Api, piece: bytes) ->
         assert b" 431 " in raw.read_to_the_end()[:20]
 
 
-MEGABYTES = 20
+def test_a_client_that_writes_a_large_head_before_it_reads_is_told(api: Api) -> None:
+    with Raw(api) as raw:
+        raw.send(b"GET /healthz HTTP/1.1\r\nX-B: ")
+        for _ in range(MEGABYTES):
+            raw.send(b"a" * 2**20)
+        assert raw.read_to_the_end().startswith(b"HTTP/1.1 431 ")
+
+
 LARGE_BODIES = [
     ("Content-Length", f"{MEGABYTES * 2**20}", [b" " * 2**20] * MEGABYTES),
     (
