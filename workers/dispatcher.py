@@ -26,6 +26,7 @@ from tierline.services.finish_batches import complete_finished
 from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints
+from tierline.storage.delivery_choice import choose_due
 from tierline.storage.engine import PLANNED_ONCE, create_pool, psycopg_url
 from tierline.storage.notify import DONE, READY, listen
 from tierline.storage.repeat import PASSING
@@ -202,7 +203,7 @@ class Dispatcher:
         threads = self._threads.get(queues.WEBHOOKS, 0)
         most = self._settings.webhook_max_in_flight
         with self._pool.connection() as connection:
-            return deliveries.choose_due(connection, threads, SPARE_DELIVERIES, most)
+            return choose_due(connection, threads, SPARE_DELIVERIES, most)
 
 
 class Watcher:

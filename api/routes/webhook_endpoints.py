@@ -62,7 +62,9 @@ class NewEndpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    url: str = Field(description="http or https, at a global address")
+    url: str = Field(
+        description="http or https, at a global address, on port 80, 443 or one that is listed"
+    )
     description: str = ""
     events: list[str] = Field(
         default=[], description="empty: all", json_schema_extra=_one_of(EVENTS)

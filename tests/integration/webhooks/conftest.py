@@ -17,7 +17,7 @@ from tierline.services.announce import announce
 from tierline.services.deliver import deliver
 from tierline.services.endpoints import add_endpoint
 from tierline.settings import Settings
-from tierline.storage.deliveries import choose_due
+from tierline.storage.delivery_choice import choose_due
 from tierline.storage.engine import create_pool
 from tierline.webhooks.addresses import Reach
 

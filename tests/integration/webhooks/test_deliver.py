@@ -25,7 +25,7 @@ from tierline.services.endpoints import (
 )
 from tierline.settings import Settings
 from tierline.storage import deliveries
-from tierline.storage.deliveries import choose_due
+from tierline.storage.delivery_choice import choose_due
 from tierline.webhooks.addresses import Address
 from tierline.webhooks.events import webhook_id
 from tierline.webhooks.schedule import MOST_TRIES

@@ -14,6 +14,7 @@ from tests.support.rows import add_account
 from tests.support.waiting import wait_until
 from tierline.storage import deliveries
 from tierline.storage.deliveries import Delivery
+from tierline.storage.delivery_choice import choose_due
 from tierline.storage.engine import PLANNED_ONCE, create_pool
 from tierline.webhooks.schedule import MOST_TRIES, Met, after_try
 from tierline.webhooks.shares import MOST_IN_FLIGHT
@@ -153,9 +154,7 @@ def test_two_dispatchers_never_choose_the_same(scene: Scene) -> None:
         with scene.pool.connection() as connection:
             together.wait(timeout=10)
             return [
-                one
-                for _ in range(10)
-                for one in deliveries.choose_due(connection, 200, 0, MOST_IN_FLIGHT)
+                one for _ in range(10) for one in choose_due(connection, 200, 0, MOST_IN_FLIGHT)
             ]
 
     with ThreadPoolExecutor(4) as threads:
@@ -243,7 +242,7 @@ def test_dispatchers_and_workers_at_once_never_pass_what_an_endpoint_takes(scene
     def dispatch(_: int) -> None:
         with scene.pool.connection() as connection:
             while not ended.is_set():
-                for one in deliveries.choose_due(connection, 32, 8, most):
+                for one in choose_due(connection, 32, 8, most):
                     todo.put(one)
                     todo.put(one)  # the broker may repeat a hint
 
@@ -286,7 +285,7 @@ def test_an_endpoint_has_no_more_out_than_the_installation_lets(scene: Scene) ->
     for _ in range(20):
         scene.end_job()
 
-    assert len(deliveries.choose_due(scene.db, 100, 8, 7)) == 7
+    assert len(choose_due(scene.db, 100, 8, 7)) == 7
 
 
 def test_a_retry_stands_aside_until_its_time(scene: Scene) -> None:
@@ -360,7 +359,7 @@ def test_targets_that_wait_for_a_retry_are_not_read_to_choose_those_that_are_due
         pool.connection() as connection,
     ):
         before = read(connection)
-        chosen = [deliveries.choose_due(connection, 16, 0, MOST_IN_FLIGHT) for _ in range(10)]
+        chosen = [choose_due(connection, 16, 0, MOST_IN_FLIGHT) for _ in range(10)]
         assert len(chosen[0]) == 1
         assert read(connection) - before < 100
 
@@ -381,6 +380,6 @@ def test_thousands_that_wait_for_one_target_are_not_read_to_choose_the_next(
         pool.connection() as connection,
     ):
         before = read(connection)
-        chosen = [deliveries.choose_due(connection, 16, 0, MOST_IN_FLIGHT) for _ in range(10)]
+        chosen = [choose_due(connection, 16, 0, MOST_IN_FLIGHT) for _ in range(10)]
         assert len(chosen[0]) == 3
         assert read(connection) - before < 2_000
