@@ -22,6 +22,7 @@ from api.problems import Refused
 from api.state import State, state_of
 from tierline.errors import Unavailable
 from tierline.limits import Limits
+from tierline.roles import NEEDED, Scope, reach
 from tierline.services.accounts import KEY_MARK, digest_of
 from tierline.storage.accounts import LiveKey, live_key, note_used
 from tierline.storage.async_pool import again
@@ -54,8 +55,13 @@ class Caller:
     limits: Limits  # the account's own, and the settings' where it has none
     capped: bool  # the account has hard budgets
 
-    def may(self, scope: str) -> bool:
-        return scope in self.scopes or "admin" in self.scopes
+    def may(self, scope: Scope) -> bool:
+        return scope in reach(self.scopes)
+
+    @property
+    def confined_to(self) -> int | None:
+        """The account beyond which the key has no say; None: it is an operator's."""
+        return None if self.may("operator") else self.account_id
 
 
 class Keys:
@@ -151,7 +157,7 @@ def _remember(memory: dict[bytes, Remembered], digest: bytes, what: Remembered) 
 
 
 async def authorise(
-    state: State, request: MutableMapping[str, Any], authorization: str | None, scope: str
+    state: State, request: MutableMapping[str, Any], authorization: str | None, scope: Scope
 ) -> Caller:
     """The caller, if its key reaches to `scope`; `request` is the scope in ASGI's sense.
 
@@ -161,14 +167,17 @@ async def authorise(
     caller = await state.keys.caller(authorization)
     state.rates.admit(caller.account_id, caller.limits, request)
     if not caller.may(scope):
-        raise Refused(
-            "forbidden",
-            f"the key lacks the scope {scope!r}; it has {', '.join(sorted(caller.scopes))}",
-        )
+        raise needs(caller, scope)
     return caller
 
 
-def requires(scope: str) -> Callable[..., Awaitable[Caller]]:
+def needs(caller: Caller, scope: Scope, what: str = "this") -> Refused:
+    """The refusal (403) of a key that lacks `scope`; `what` is what it is needed for."""
+    has = ", ".join(sorted(caller.scopes))
+    return Refused("forbidden", f"{what} needs {NEEDED[scope]}; this key has: {has}")
+
+
+def requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """A dependency that lets callers with `scope` in, and gives the Caller."""
 
     async def dependency(
@@ -181,10 +190,12 @@ def requires(scope: str) -> Callable[..., Awaitable[Caller]]:
 
 
 def readable(state: State, caller: Caller) -> int | None:
-    """The account whose inputs an administrator may read; None: every account's."""
-    return None if state.settings.admins_read_all else caller.account_id
+    """The account whose jobs' content the caller may read; None: every account's, for an operator
+    of an installation that is set so."""
+    return caller.confined_to if state.settings.operators_read_all else caller.account_id
 
 
 Submit = Annotated[Caller, Depends(requires("submit"))]
 Read = Annotated[Caller, Depends(requires("read"))]
-Admin = Annotated[Caller, Depends(requires("admin"))]
+Admin = Annotated[Caller, Depends(requires("admin"))]  # of the key's own account
+Operator = Annotated[Caller, Depends(requires("operator"))]  # of the installation

@@ -66,7 +66,11 @@ _LINKS: tuple[tuple[Operation, tuple[str, ...], str, str, tuple[Operation, ...]]
         ("201",),
         _ID,
         "key_id",
-        (("post", "/v1/keys/{key_id}/rotate"), ("delete", "/v1/keys/{key_id}")),
+        (
+            ("post", "/v1/keys/{key_id}/rotate"),
+            ("post", "/v1/keys/{key_id}/demote"),
+            ("delete", "/v1/keys/{key_id}"),
+        ),
     ),
     (
         ("post", "/v1/accounts"),

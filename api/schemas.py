@@ -9,6 +9,7 @@ from typing import Any
 
 from api.problems import SCHEMA as PROBLEM
 from tierline.json_text import JSON
+from tierline.roles import SCOPES
 
 Schema = Mapping[str, Any]
 
@@ -101,7 +102,7 @@ _KEY = _object(
     account=_TEXT,
     name=_TEXT,
     prefix={"type": "string", "description": "the key's first characters"},
-    scopes={"type": "array", "items": {"type": "string", "enum": ["submit", "read", "admin"]}},
+    scopes={"type": "array", "items": {"type": "string", "enum": list(SCOPES)}},
     created_at=_TIME,
     expires_at=_WHEN,
     revoked_at=_WHEN,

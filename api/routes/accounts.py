@@ -1,25 +1,33 @@
-"""/v1/accounts, /v1/keys and /v1/webhook-secret: who may do what, for administrators."""
+"""/v1/accounts, /v1/keys and /v1/webhook-secret: who may do what.
+
+Accounts are the operator's. Keys are for an account's administrator, as far as they are of its own
+account and not an operator's, and all of them for an operator.
+"""
 
 from datetime import UTC
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin
+from api.auth import Admin, Operator, needs
 from api.bodies import Time, Whole, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
 from tierline.limits import LIMITS, Limits
+from tierline.roles import SCOPES, Scope
 from tierline.services import accounts as services
 from tierline.services.accounts import MAX_LIMIT, MAX_OVERLAP_HOURS, MAX_WEIGHT
 from tierline.storage import accounts
 from tierline.views import when
 
 router = APIRouter(tags=["accounts"])
+
+KeyId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Force = Annotated[bool, Query(description="also the last operator's key")]
 
 SECRET = {"Cache-Control": "no-store"}  # answers that hold a key or a secret
 
@@ -61,8 +69,11 @@ class NewKey(_Body):
 
     account: str | None = Field(default=None, description="the caller's own unless said")
     name: str = Field(default="", max_length=255, description="what it is for")
-    scopes: list[Literal["submit", "read", "admin"]] = Field(
-        default=["submit", "read"], min_length=1, max_length=3
+    scopes: list[Scope] = Field(
+        default=["submit", "read"],
+        min_length=1,
+        max_length=len(SCOPES),
+        description="operator: only by an operator's key, and with admin in the answer",
     )
     expires_at: Time | None = None
 
@@ -84,7 +95,7 @@ class Rotation(_Body):
     summary="List accounts",
     responses={200: shapes.documented("All of them", "AccountList"), **documented(401, 403, 503)},
 )
-def list_accounts(_: Admin, connection: Database) -> Response:
+def list_accounts(_: Operator, connection: Database) -> Response:
     """The oldest first."""
     found = [_account_json(row) for row in accounts.list_accounts(connection)]
     return answer({"data": found, "next_cursor": None})
@@ -100,7 +111,7 @@ def list_accounts(_: Admin, connection: Database) -> Response:
     },
     openapi_extra=body_of(NewAccount, {"name": "billing", "weight": 2}),
 )
-async def post_account(request: Request, _: Admin, state: Shared) -> Response:
+async def post_account(request: Request, _: Operator, state: Shared) -> Response:
     """It sees only its own jobs."""
     given = read_model(NewAccount, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(
@@ -123,7 +134,7 @@ async def post_account(request: Request, _: Admin, state: Shared) -> Response:
     openapi_extra=body_of(AccountChange, {"weight": 3, "max_queued_jobs": 5_000}),
 )
 async def patch_account(
-    request: Request, name: Annotated[str, Path(max_length=63)], _: Admin, state: Shared
+    request: Request, name: Annotated[str, Path(max_length=63)], _: Operator, state: Shared
 ) -> Response:
     """Weight and jobs in progress hold from the next choice on, the rest within a second."""
     given = read_model(AccountChange, await read_json(request, state.settings.max_json_depth))
@@ -142,11 +153,17 @@ async def patch_account(
     },
 )
 def list_keys(
-    _: Admin,
+    caller: Admin,
     connection: Database,
-    account: Annotated[str | None, Query(max_length=63)] = None,
+    account: Annotated[str | None, Query(max_length=63, description="only its")] = None,
 ) -> Response:
-    """By their first characters: no key can be read again."""
+    """The account's own, operators' keys in it too, or every account's for an operator. By their
+    first characters: no key can be read again.
+    """
+    if not caller.may("operator"):
+        if account not in (None, caller.account):
+            raise needs(caller, "operator", "another account's keys")
+        account = caller.account
     found = [_key_json(row) for row in accounts.list_keys(connection, account)]
     return answer({"data": found, "next_cursor": None})
 
@@ -162,7 +179,10 @@ def list_keys(
     openapi_extra=body_of(NewKey, {"account": "billing", "scopes": ["submit", "read"]}),
 )
 async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
-    """Only its hash is kept."""
+    """Of the caller's own account; an operator's key makes them of any, and operators' keys.
+
+    Only its hash is kept.
+    """
     given = read_model(NewKey, await read_json(request, state.settings.max_json_depth))
     expires_at = given.expires_at
     if expires_at is not None and expires_at.tzinfo is None:
@@ -171,7 +191,14 @@ async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
     def make() -> services.MadeKey:
         with state.cold_pool.connection() as connection:
             owner = given.account or accounts.account_name(connection, caller.account_id)
-            return services.create_key(connection, owner, given.scopes, given.name, expires_at)
+            return services.create_key(
+                connection,
+                owner,
+                given.scopes,
+                given.name,
+                expires_at,
+                within=caller.confined_to,
+            )
 
     made = await run_in_threadpool(make)
     return answer(_key_json(made.row) | {"key": made.key}, 201, SECRET)
@@ -182,14 +209,33 @@ async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
     summary="Revoke a key",
     responses={
         200: shapes.documented("It ends within a second, everywhere", "Key"),
-        **documented(401, 403, 404, 422, 503),
+        **documented(401, 403, 404, 409, 422, 503),
     },
 )
 def delete_key(
-    key_id: Annotated[int, Path(ge=1, le=2**63 - 1)], _: Admin, connection: Database, state: Shared
+    key_id: KeyId, caller: Admin, connection: Database, state: Shared, force: Force = False
 ) -> Response:
-    """Jobs that it submitted go on."""
-    row = services.revoke_key(connection, key_id)
+    """Jobs that it submitted go on. 409 for the last operator's key."""
+    row = services.revoke_key(connection, key_id, within=caller.confined_to, force=force)
+    state.keys.forget()
+    return answer(_key_json(row))
+
+
+@router.post(
+    "/v1/keys/{key_id}/demote",
+    summary="Make an operator's key an account administrator's",
+    responses={
+        200: shapes.documented("As it is now, within a second everywhere", "Key"),
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+def demote_key(
+    key_id: KeyId, _: Operator, connection: Database, state: Shared, force: Force = False
+) -> Response:
+    """It goes on as an administrator's of its own account. A key that is no operator's stays as it
+    is; 409 for the last operator's key.
+    """
+    row = services.demote_key(connection, key_id, force=force)
     state.keys.forget()
     return answer(_key_json(row))
 
@@ -206,15 +252,19 @@ def delete_key(
 )
 async def rotate_key(
     request: Request,
-    key_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
-    _: Admin,
+    key_id: KeyId,
+    caller: Admin,
     state: Shared,
 ) -> Response:
     """It has the old one's account, name, scopes and length of life. The old one ends with the
     overlap."""
     given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
     made = await run_in_threadpool(
-        state.with_connection, services.rotate_key, key_id, given.overlap_hours
+        state.with_connection,
+        services.rotate_key,
+        key_id,
+        given.overlap_hours,
+        within=caller.confined_to,
     )
     state.keys.forget()
     return answer(_key_json(made.row) | {"key": made.key}, 201, SECRET)

@@ -1,4 +1,7 @@
-"""/v1/budgets: what an account, its users and its sessions may spend, for administrators."""
+"""/v1/budgets: what an account, its users and its sessions may spend.
+
+Operators set budgets; an account's administrator sees those of its account.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin
+from api.auth import Admin, Operator, needs
 from api.bodies import answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
@@ -62,12 +65,20 @@ class NewBudget(BaseModel):
     },
 )
 def list_budgets(
-    _: Admin,
+    caller: Admin,
     connection: Database,
     account: Annotated[str | None, Query(max_length=63, description="only its")] = None,
 ) -> Response:
-    """Of a budget that each user or session has for itself, the one that has used most is told."""
-    account_id = None if account is None else _account(connection, account)
+    """The account's own, or every account's for an operator. Of a budget that each user or session
+    has for itself, the one that has used most is told.
+    """
+    account_id = caller.confined_to
+    if account is not None and account != caller.account:
+        if account_id is not None:
+            raise needs(caller, "operator", "another account's budgets")
+        account_id = _account(connection, account)
+    elif account is not None:
+        account_id = caller.account_id
     found = [_budget_json(row) for row in budgets.list_budgets(connection, account_id)]
     return answer({"data": found, "next_cursor": None})
 
@@ -81,7 +92,7 @@ def list_budgets(
     },
     openapi_extra=body_of(NewBudget, {"account": "default", "period": "month", "limit_usd": "50"}),
 )
-async def post_budget(request: Request, _: Admin, state: Shared) -> Response:
+async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
     """It holds for calls from now on; what was spent before it was made is not counted."""
     given = read_model(NewBudget, await read_json(request, state.settings.max_json_depth))
 
@@ -101,7 +112,7 @@ async def post_budget(request: Request, _: Admin, state: Shared) -> Response:
     },
 )
 def delete_budget(
-    budget_id: Annotated[int, Path(ge=1, le=2**63 - 1)], _: Admin, connection: Database
+    budget_id: Annotated[int, Path(ge=1, le=2**63 - 1)], _: Operator, connection: Database
 ) -> Response:
     """Calls that are out keep what they reserved of other budgets."""
     if not budgets.remove_budget(connection, budget_id):

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read, readable
+from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
@@ -76,7 +76,7 @@ class Withdrawal(BaseModel):
     },
     openapi_extra=body_of(NewCalibration, {"max_error": 0.03, "confidence": 0.95}),
 )
-async def post_calibration(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+async def post_calibration(name: Name, request: Request, _: Operator, state: Shared) -> Response:
     """The outcomes that it uses are used up, also when nothing can be promised. 409 where they are
     too few, with how many more are needed.
     """
@@ -100,9 +100,9 @@ async def post_calibration(name: Name, request: Request, _: Admin, state: Shared
     openapi_extra=body_of(LabelSample, {"count": 300}),
 )
 async def draw_label_sample(name: Name, request: Request, caller: Admin, state: Shared) -> Response:
-    """Their inputs, without what any tier answered; of the caller's account's jobs, or of all where
-    the installation lets administrators read all. Give what is right by POST /v1/feedback, for
-    all of them, and calibrate with `"reference": "human"`.
+    """Their inputs, without what any tier answered; of the caller's account's jobs, or of all for
+    an operator where the installation lets operators read all. Give what is right by
+    POST /v1/feedback, for all of them; an operator calibrates with `"reference": "human"`.
     """
     given = read_model(LabelSample, await read_json(request, state.settings.max_json_depth))
 
@@ -138,7 +138,7 @@ def list_calibrations(name: Name, _: Read, connection: Database) -> Response:
     openapi_extra=body_of(Withdrawal, {"reason": "the intake form changed"}),
 )
 async def withdraw_calibration(
-    name: Name, calibration_id: Id, request: Request, _: Admin, state: Shared
+    name: Name, calibration_id: Id, request: Request, _: Operator, state: Shared
 ) -> Response:
     """Within seconds, what it would have served escalates, until there is a new one."""
     given = read_model(Withdrawal, await read_json(request, state.settings.max_json_depth))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read, readable
+from api.auth import Operator, Read, readable
 from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.problems import documented
@@ -50,9 +50,9 @@ class NewDataset(BaseModel):
     },
     openapi_extra=body_of(NewDataset, {"jobs": True}),
 )
-async def post_dataset(name: Name, request: Request, caller: Admin, state: Shared) -> Response:
+async def post_dataset(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
     """Of rows that are given, and of the caller's account's jobs whose right output is known, or of
-    all jobs where the installation lets administrators read all.
+    all jobs where the installation lets operators read all.
     """
     given = read_model(NewDataset, await read_json(request, state.settings.max_json_depth))
     rows = [Given(row.input, row.expected) for row in given.rows]
@@ -102,14 +102,14 @@ def get_dataset(name: Name, version: Version, _: Read, connection: Database) -> 
 def list_rows(
     name: Name,
     version: Version,
-    caller: Admin,
+    caller: Operator,
     state: Shared,
     connection: Database,
     limit: Annotated[int, Query(ge=1, le=2_000)] = 500,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Inputs and labels of files and of the caller's account's jobs, or of all where the
-    installation lets administrators read all; `shown` is false for the others.
+    installation lets operators read all; `shown` is false for the others.
     """
     after = read_cursor(cursor)
     made, rest = services.rows_page(

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api import schemas as shapes
-from api.auth import Read
+from api.auth import Read, needs
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
-from api.problems import Refused, documented
+from api.problems import documented
 from api.routes.jobs import JobId, read_job_id
 from api.state import Database
 from tierline.errors import InvalidInput, NotFound, Problem
@@ -52,19 +52,19 @@ def list_decisions(
         str | None, Query(max_length=200, description="stands in the decision's reason")
     ] = None,
     account: Annotated[
-        str | None, Query(max_length=63, description="another account's, for administrators")
+        str | None, Query(max_length=63, description="another account's, for operators")
     ] = None,
-    all_accounts: Annotated[bool, Query(description="every account's, for administrators")] = False,
+    all_accounts: Annotated[bool, Query(description="every account's, for operators")] = False,
     since: Annotated[Time | None, Query(alias="from", description="of the submission")] = None,
     until: Annotated[Time | None, Query(alias="to", description="not included")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_JOBS, description="jobs a page")] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """Only the caller's account's own, unless an administrator names another, or asks for all."""
+    """Only the caller's account's own, unless an operator names another, or asks for all."""
     account_id: int | None = caller.account_id
     others = all_accounts or (account is not None and account != caller.account)
-    if others and not caller.may("admin"):
-        raise Refused("forbidden", "another account's decisions need the scope admin")
+    if others and not caller.may("operator"):
+        raise needs(caller, "operator", "what another account's jobs decided")
     if all_accounts:
         if account is not None:
             raise InvalidInput([Problem("name one account, or ask for all", "/account")])

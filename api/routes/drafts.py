@@ -1,4 +1,4 @@
-"""/v1/drafts: trying a feature file before it is applied. For administrators."""
+"""/v1/drafts: trying a feature file before it is applied. For operators."""
 
 import asyncio
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas as shapes
-from api.auth import Admin
+from api.auth import Operator
 from api.bodies import answer, read_json, read_model
 from api.problems import documented
 from api.routes.features import FILE_BODY, read_file, summary
@@ -42,7 +42,7 @@ class DraftJob(BaseModel):
 )
 async def post_draft(
     request: Request,
-    _: Admin,
+    _: Operator,
     state: Shared,
     tier: Annotated[
         str | None, Query(max_length=63, description="with this tier alone; every tier unless said")
@@ -76,7 +76,7 @@ async def post_draft(
 async def submit_draft_job(
     draft_id: Annotated[str, Path(description="the draft's id")],
     request: Request,
-    caller: Admin,
+    caller: Operator,
     state: Shared,
     prefer: Prefer = None,
 ) -> Response:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from api import schemas as shapes
-from api.auth import Admin, readable
+from api.auth import Operator, readable
 from api.bodies import answer
 from api.problems import documented
 from api.state import Database, Shared
@@ -23,7 +23,7 @@ router = APIRouter(tags=["routing"])
     },
 )
 def get_drift(
-    name: Annotated[str, Path(max_length=63)], caller: Admin, state: Shared, connection: Database
+    name: Annotated[str, Path(max_length=63)], caller: Operator, state: Shared, connection: Database
 ) -> Response:
     """The daily looks since its last calibration or router, the figures of the newest one, and
     inputs of a new kind: of the caller's account's jobs, or of all where the installation lets

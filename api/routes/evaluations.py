@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read, readable
+from api.auth import Operator, Read, readable
 from api.bodies import answer, body_of, read_json, read_model, whole
 from api.problems import documented
 from api.routes.budgets import AMOUNT
@@ -52,9 +52,11 @@ class NewEvaluation(BaseModel):
     },
     openapi_extra=body_of(NewEvaluation, {"tiers": ["slm", "frontier"], "max_usd": "2.50"}),
 )
-async def post_evaluation(name: Name, request: Request, caller: Admin, state: Shared) -> Response:
+async def post_evaluation(
+    name: Name, request: Request, caller: Operator, state: Shared
+) -> Response:
     """Of the rows that test, of files and of the caller's account's jobs, or of all jobs where the
-    installation lets administrators read all; the caller's account pays.
+    installation lets operators read all; the caller's account pays.
     """
     given = read_model(NewEvaluation, await read_json(request, state.settings.max_json_depth))
     most = None if given.max_usd is None else Decimal(given.max_usd)
@@ -101,7 +103,7 @@ def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database)
         **documented(401, 403, 404, 422, 503),
     },
 )
-async def step_evaluation(name: Name, evaluation_id: Id, _: Admin, state: Shared) -> Response:
+async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Shared) -> Response:
     """As far as its budget reaches, and at most 32 at a time; the last step completes it. What was
     asked goes on without further steps.
     """
@@ -122,7 +124,7 @@ async def step_evaluation(name: Name, evaluation_id: Id, _: Admin, state: Shared
         **documented(401, 403, 404, 422, 503),
     },
 )
-def cancel_evaluation(name: Name, evaluation_id: Id, _: Admin, connection: Database) -> Response:
+def cancel_evaluation(name: Name, evaluation_id: Id, _: Operator, connection: Database) -> Response:
     """Its jobs are cancelled. One that has ended stays as it is."""
     return answer(services.stop(connection, name, evaluation_id))
 
@@ -138,7 +140,7 @@ def cancel_evaluation(name: Name, evaluation_id: Id, _: Admin, connection: Datab
 def list_differing(
     name: Name,
     evaluation_id: Id,
-    caller: Admin,
+    caller: Operator,
     state: Shared,
     connection: Database,
     tier: Annotated[
@@ -146,7 +148,7 @@ def list_differing(
     ] = None,
 ) -> Response:
     """At most 200, of files and of the caller's account's jobs, or of all jobs where the
-    installation lets administrators read all.
+    installation lets operators read all.
     """
     found = services.side_by_side(connection, name, evaluation_id, tier, readable(state, caller))
     return answer({"data": found, "next_cursor": None})

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from api import schemas as shapes
-from api.auth import Admin, readable
+from api.auth import Operator, readable
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.problems import documented
@@ -37,7 +37,7 @@ Until = Annotated[Time | None, Query(alias="to", description="not included; now 
     },
 )
 def get_report(
-    name: Name, _: Admin, connection: Database, since: Since = None, until: Until = None
+    name: Name, _: Operator, connection: Database, since: Since = None, until: Until = None
 ) -> Response:
     """Real costs beside those of the last tier alone, escalations by reason, and how much of what
     was compared differs.
@@ -55,7 +55,7 @@ def get_report(
     },
 )
 def get_economics(
-    name: Name, _: Admin, connection: Database, since: Since = None, until: Until = None
+    name: Name, _: Operator, connection: Database, since: Since = None, until: Until = None
 ) -> Response:
     """Means and standard deviations by tier and by job, and how many escalated."""
     begin, end = _window(since, until)
@@ -70,7 +70,7 @@ def get_economics(
         **documented(401, 403, 404, 422, 503),
     },
 )
-def get_status(name: Name, _: Admin, connection: Database) -> Response:
+def get_status(name: Name, _: Operator, connection: Database) -> Response:
     """From a prototype on the frontier to a proven small model, with what it cost and saved this
     month (UTC).
     """
@@ -89,7 +89,7 @@ def get_status(name: Name, _: Admin, connection: Database) -> Response:
 )
 def list_outcomes(
     name: Name,
-    caller: Admin,
+    caller: Operator,
     state: Shared,
     connection: Database,
     since: Since = None,

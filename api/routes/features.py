@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api import schemas as shapes
-from api.auth import Admin, Read
+from api.auth import Operator, Read
 from api.bodies import answer
 from api.problems import Refused, documented
 from api.state import Database, Shared
@@ -71,7 +71,7 @@ def list_features(_: Read, connection: Database) -> Response:
 )
 async def post_feature(
     request: Request,
-    _: Admin,
+    _: Operator,
     state: Shared,
     dry_run: Annotated[bool, Query(description="only check it")] = False,
 ) -> Response:

@@ -53,10 +53,10 @@ class ManyFeedbacks(BaseModel):
 )
 async def post_many(request: Request, caller: Submit, state: Shared) -> Response:
     """All of it or nothing: what cannot be kept is told item by item. Of the caller's account's
-    jobs; for administrators of any, where the installation lets them read all.
+    jobs; for operators of any, where the installation lets them read all.
     """
     given = read_model(ManyFeedbacks, await read_json(request, state.settings.max_json_depth))
-    account_id = readable(state, caller) if caller.may("admin") else caller.account_id
+    account_id = readable(state, caller)
     items = [(one.job_id, Said(one.correct, one.expected, one.comment)) for one in given.items]
 
     def work(connection: Any) -> int:

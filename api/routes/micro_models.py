@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read, readable
+from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
@@ -98,7 +98,7 @@ def get_labels(
     for_micro: Annotated[bool, Query(description="refuse a feature without a micro tier")] = False,
 ) -> Response:
     """What people said is right, else what the last tier answered; of the caller's account's jobs,
-    or of all where the installation lets administrators read all.
+    or of all where the installation lets operators read all.
     """
     found = services.labels_of(connection, name, readable(state, caller), for_micro=for_micro)
     return answer({"data": found, "next_cursor": None})
@@ -124,7 +124,7 @@ def get_labels(
         },
     ),
 )
-async def post_micro_model(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+async def post_micro_model(name: Name, request: Request, _: Operator, state: Shared) -> Response:
     """What `tierline micro train` sends. With a promise both are kept or, where the answers are too
     few for it (409), neither.
     """
@@ -170,7 +170,7 @@ def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
         **documented(401, 403, 404, 422, 503),
     },
 )
-def withdraw_micro_model(name: Name, model_id: Id, _: Admin, connection: Database) -> Response:
+def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the one before it answers, or the next tier."""
     return answer(services.withdraw_micro_model(connection, name, model_id))
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin
+from api.auth import Operator
 from api.bodies import answer, body_of, read_json, read_model
 from api.problems import documented
 from api.routes.budgets import AMOUNT
@@ -56,7 +56,7 @@ class OnPlan(_Body):
     summary="List plans",
     responses={200: shapes.documented("By name", "PlanList"), **documented(401, 403, 503)},
 )
-def list_plans(_: Admin, connection: Database) -> Response:
+def list_plans(_: Operator, connection: Database) -> Response:
     """Each with how many accounts are on it."""
     found = [
         {**_plan_json(row), "accounts": row["accounts"]} for row in plans.list_plans(connection)
@@ -73,7 +73,7 @@ def list_plans(_: Admin, connection: Database) -> Response:
     },
     openapi_extra=body_of(NewPlan, {"name": "free", "first_tier_only": True, "budgets": []}),
 )
-async def post_plan(request: Request, _: Admin, state: Shared) -> Response:
+async def post_plan(request: Request, _: Operator, state: Shared) -> Response:
     """An account's own budget of the same scope and period goes before its plan's."""
     given = read_model(NewPlan, await read_json(request, state.settings.max_json_depth))
     fields = given.model_dump()
@@ -94,7 +94,7 @@ async def post_plan(request: Request, _: Admin, state: Shared) -> Response:
     openapi_extra=body_of(OnPlan, {"plan": None}),
 )
 async def put_plan(
-    name: Annotated[str, Path(max_length=63)], request: Request, _: Admin, state: Shared
+    name: Annotated[str, Path(max_length=63)], request: Request, _: Operator, state: Shared
 ) -> Response:
     """Its calls from now on are held to that plan; null takes it off any."""
     given = read_model(OnPlan, await read_json(request, state.settings.max_json_depth))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read
+from api.auth import Operator, Read
 from api.bodies import Time, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
@@ -121,7 +121,7 @@ def list_prices(
         },
     ),
 )
-async def post_price(request: Request, _: Admin, state: Shared) -> Response:
+async def post_price(request: Request, _: Operator, state: Shared) -> Response:
     """For exactly this model, whichever feature asks it; a feature's own price goes before it."""
     given = read_model(NewPrice, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(state.with_connection, _set, given)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read
+from api.auth import Operator, Read
 from api.bodies import answer, body_of, read_json, read_model, whole
 from api.problems import documented
 from api.state import Database, Shared
@@ -55,7 +55,7 @@ class NewDemotion(BaseModel):
     },
     openapi_extra=body_of(NewPromotion, {"share": 0.1}),
 )
-async def post_promotion(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+async def post_promotion(name: Name, request: Request, _: Operator, state: Shared) -> Response:
     """As far as the lower bound of what it keeps of the last tier's quality reaches, never by the
     point; a larger share needs 50 answers of the canary before it to be compared.
     """
@@ -92,7 +92,7 @@ def list_promotions(name: Name, _: Read, connection: Database) -> Response:
     },
     openapi_extra=body_of(NewDemotion, {"reason": "a partner's new form"}),
 )
-async def post_demotion(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+async def post_demotion(name: Name, request: Request, _: Operator, state: Shared) -> Response:
     """The other tiers stay in the file; a promotion in force ends."""
     given = read_model(NewDemotion, await read_json(request, state.settings.max_json_depth))
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Admin, Read, readable
+from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
@@ -50,7 +50,7 @@ class NewRouter(BaseModel):
 )
 def get_training_data(name: Name, caller: Admin, state: Shared, connection: Database) -> Response:
     """Answers that failed a check or differ from their reference, and those that agree with it; of
-    the caller's account's jobs, or of all where the installation lets administrators read all.
+    the caller's account's jobs, or of all where the installation lets operators read all.
     """
     found = services.training_data(connection, name, readable(state, caller))
     return answer({"data": found, "next_cursor": None})
@@ -78,7 +78,7 @@ def get_training_data(name: Name, caller: Admin, state: Shared, connection: Data
         },
     ),
 )
-async def post_router(name: Name, request: Request, _: Admin, state: Shared) -> Response:
+async def post_router(name: Name, request: Request, _: Operator, state: Shared) -> Response:
     """What `tierline router train` sends; for the prompt that the feature has now."""
     given = read_model(NewRouter, await read_json(request, state.settings.max_json_depth))
     fields = given.model_dump(exclude={"vectors"})
@@ -116,6 +116,6 @@ def list_routers(name: Name, _: Read, connection: Database) -> Response:
         **documented(401, 403, 404, 422, 503),
     },
 )
-def withdraw_router(name: Name, router_id: Id, _: Admin, connection: Database) -> Response:
+def withdraw_router(name: Name, router_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the one before it counts, or the rules of a cold start."""
     return answer(services.withdraw_router(connection, name, router_id))

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from tierline.errors import UsageError
@@ -55,9 +55,13 @@ class Settings(ProviderSettings):
     max_json_depth: int = 64
     max_wait_s: float = 30.0  # the longest Prefer: wait
 
-    # Whether an administrator reads and labels the inputs of every account's jobs, not of its own
-    # account's alone: for an installation whose accounts are all the operator's
-    admins_read_all: bool = False
+    # Whether an operator reads and labels the inputs of every account's jobs, not of its own
+    # account's alone: for an installation whose accounts are all the operator's. The second name is
+    # the one of 0.1.0
+    operators_read_all: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("TIERLINE_OPERATORS_READ_ALL", "TIERLINE_ADMINS_READ_ALL"),
+    )
 
     # Limits of one account, unless it has its own
     max_queued_jobs: PositiveInt = 100_000  # a flood beyond it is told to come back; an hour's work

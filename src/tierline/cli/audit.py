@@ -29,10 +29,10 @@ def audit(
         str | None, typer.Option(metavar="TEXT", help="That stands in the decision's reason.")
     ] = None,
     account: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another account's, with an admin key.")
+        str | None, typer.Option(metavar="NAME", help="Another account's, with an operator's key.")
     ] = None,
     all_accounts: Annotated[
-        bool, typer.Option("--all-accounts", help="Every account's, with an admin key.")
+        bool, typer.Option("--all-accounts", help="Every account's, with an operator's key.")
     ] = False,
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Submitted from then on.")

@@ -60,8 +60,8 @@ def evaluate(
     """Ask each tier the test examples of a dataset, on the queues, and say which is good enough.
 
     What was asked is kept: the same command goes on after an interruption. Never asks what stands
-    in a prompt or in training. Costs what its calls cost; needs a key with the scope admin, whose
-    account pays.
+    in a prompt or in training. Costs what its calls cost; needs a key with the scope operator,
+    whose account pays.
     """
     from tierline.cli.amounts import above_zero
     from tierline.cli.calibrate import within

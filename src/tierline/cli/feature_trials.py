@@ -33,7 +33,7 @@ def run(
 ) -> None:
     """Run the cases of feature files on the queues, without applying them.
 
-    Exit code 1 when a case fails. Needs a key with the scope admin, whose account pays.
+    Exit code 1 when a case fails. Needs a key with the scope operator, whose account pays.
     """
     from tierline.cli.client import connect
     from tierline.cli.output import print_json
@@ -66,7 +66,7 @@ def show(
     """Show what becomes of one input: each prompt, the raw answer, the checks and the cost.
 
     The file is not applied. Exit code 1 when no answer was served. Needs a key with the scope
-    admin, whose account pays.
+    operator, whose account pays.
     """
     from tierline.cli.case_runs import warn
     from tierline.cli.client import connect

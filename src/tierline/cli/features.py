@@ -114,7 +114,7 @@ def apply(
 ) -> None:
     """Make features known to the installation; new jobs run the new version at once.
 
-    All files are checked first: a problem in one applies none. Needs a key with the scope admin.
+    All files are checked first: a problem in one applies none. Needs a key with the scope operator.
     """
     from tierline.cli.client import connect
     from tierline.cli.output import line, note, print_json

@@ -1,4 +1,4 @@
-"""`tierline keys`: make, list, rotate and revoke the API keys of accounts."""
+"""`tierline keys`: make, list, rotate, demote and revoke the API keys of accounts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -8,9 +8,15 @@ import typer
 from tierline.cli.options import Home, Json, command_group
 from tierline.json_text import JSON
 
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Also the last operator's key; 'tierline db upgrade' makes the next one."
+    ),
+]
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as 'keys list' says.")]
 
-app = command_group("Create, list, rotate and revoke API keys.")
+app = command_group("Create, list, rotate, demote and revoke API keys.")
 
 
 @app.command()
@@ -22,7 +28,8 @@ def create(
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="submit, read or admin; repeat it for several. submit and read unless said."
+            help="submit, read, admin (of the account) or operator (of the installation); repeat "
+            "it for several. submit and read unless said."
         ),
     ] = None,
     days: Annotated[
@@ -31,7 +38,11 @@ def create(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key and print it. It is shown this once: only its hash is kept."""
+    """Make a key and print it. It is shown this once: only its hash is kept.
+
+    Needs a key with the scope admin; for another account, or for an operator's key, one with the
+    scope operator.
+    """
     from tierline.cli.client import connect
 
     body: dict[str, object] = {"name": name, "scopes": scope or ["submit", "read"]}
@@ -50,7 +61,10 @@ def list_(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """The keys, by the first characters of each; no key can be read again."""
+    """The keys of your account, or of all accounts with an operator's key.
+
+    By the first characters of each: no key can be read again.
+    """
     from tierline.cli.client import connect
     from tierline.cli.output import Col, print_json, print_table, when
 
@@ -104,8 +118,32 @@ def rotate(
 
 
 @app.command()
+def demote(
+    key_id: KeyId,
+    force: Force = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Make an operator's key an administrator's of its own account. Needs an operator's key."""
+    from urllib.parse import quote
+
+    from tierline.cli.client import connect
+    from tierline.cli.output import line, print_json
+
+    with connect(home) as api:
+        path = f"/v1/keys/{quote(key_id, safe='')}/demote"
+        answer = api.send("POST", path, params=_forced(force)).json()
+    if as_json:
+        print_json(answer)
+    else:
+        scopes = ", ".join(answer["scopes"])
+        line(f"key {answer['id']} of account {answer['account']} has the scopes {scopes}")
+
+
+@app.command()
 def revoke(
     key_id: KeyId,
+    force: Force = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -116,11 +154,16 @@ def revoke(
     from tierline.cli.output import line, print_json
 
     with connect(home) as api:
-        answer = api.delete(f"/v1/keys/{quote(key_id, safe='')}")
+        path = f"/v1/keys/{quote(key_id, safe='')}"
+        answer = api.send("DELETE", path, params=_forced(force)).json()
     if as_json:
-        print_json(answer or {"id": key_id, "revoked": True})
+        print_json(answer)
     else:
         line(f"key {key_id} is revoked")
+
+
+def _forced(force: bool) -> dict[str, str]:
+    return {"force": "true"} if force else {}
 
 
 def _show_new(made: JSON, as_json: bool) -> None:

@@ -1,5 +1,7 @@
 """Accounts and API keys: making, listing and ending them, and the keys that a start makes.
 
+Where a function takes `within`, that is the account beyond which whoever asks has no say; None: an
+operator asks. To an account's administrator the keys of other accounts are as if there were none.
 A key is shown once, when it is made; only its digest is kept. What scripts call at a start takes a
 database URL and opens a connection of its own.
 """
@@ -15,17 +17,18 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from tierline.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from tierline.limits import LIMITS
+from tierline.roles import OPERATOR, SCOPES, as_kept
 from tierline.storage import accounts
 from tierline.storage.engine import connect_args, psycopg_url
 from tierline.webhooks.sign import new_secret
 
 KEY_MARK = "tl_"  # so that a key is recognised where it should not be
 SHOWN = len(KEY_MARK) + 6  # of a key's characters, to recognise it by
-SCOPES = ("submit", "read", "admin")  # admin may do what the others may
 DEFAULT_ACCOUNT = "default"
 FIRST_KEY_NAME = "first admin key"
+OPERATORS_REVISION = "0027"  # the migration that tells operators from administrators
 MAX_WEIGHT = 1000
 MAX_LIMIT = 2**31 - 1
 MAX_OVERLAP_HOURS = 168.0
@@ -94,8 +97,14 @@ def create_key(
     scopes: Sequence[str] = ("submit", "read"),
     name: str = "",
     expires_at: datetime | None = None,
+    *,
+    within: int | None = None,
 ) -> MadeKey:
-    """A new key of an account, in clear this once. Raises NotFound, InvalidInput."""
+    """A new key of an account, in clear this once.
+
+    Raises InvalidInput; NotFound; Forbidden where an account's administrator asks for an operator's
+    key, or for one of another account, and is not told whether there is such an account.
+    """
     problems = [
         Problem(f"there is no scope {scope!r}: choose from {', '.join(SCOPES)}", f"/scopes/{index}")
         for index, scope in enumerate(scopes)
@@ -108,6 +117,11 @@ def create_key(
     if problems:
         raise InvalidInput(problems)
     owner = accounts.account_named(connection, account)
+    if within is not None:
+        if owner is None or owner["id"] != within:
+            raise Forbidden("only an operator may make a key of another account")
+        if OPERATOR in scopes:
+            raise Forbidden("only an operator may make an operator's key")
     if owner is None:
         raise NotFound(f"there is no account {account!r}")
     key = _new_key()
@@ -117,27 +131,76 @@ def create_key(
         name,
         key[:SHOWN],
         digest_of(key),
-        [scope for scope in SCOPES if scope in scopes],
+        as_kept(scopes),
         expires_at,
     )
     return MadeKey(key, row)
 
 
-def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any]:
-    """End a key; doing it twice changes nothing. Raises NotFound."""
-    row = accounts.revoke_key(connection, key_id)
-    if row is None:
+def revoke_key(
+    connection: Connection[Any], key_id: int, *, within: int | None = None, force: bool = False
+) -> dict[str, Any]:
+    """End a key; doing it twice changes nothing.
+
+    Raises NotFound; Forbidden for an operator's key that an administrator would end; and Conflict
+    for the last operator's key, unless `force`.
+    """
+    with connection.transaction():
+        accounts.lock_operators(connection)
+        key = _changeable(connection, key_id, within)
+        if not force:
+            _keep_an_operator(connection, key)
+        row = accounts.revoke_key(connection, key_id)
+        assert row is not None, "no key's row is ever removed"
+        return row
+
+
+def demote_key(connection: Connection[Any], key_id: int, *, force: bool = False) -> dict[str, Any]:
+    """Make an operator's key one of an administrator of its account; another one stays as it is.
+
+    Raises NotFound, and Conflict for the last operator's key, unless `force`.
+    """
+    with connection.transaction():
+        accounts.lock_operators(connection)
+        key = _changeable(connection, key_id, None)
+        if not force:
+            _keep_an_operator(connection, key)
+        row = accounts.demote_key(connection, key_id)
+        assert row is not None, "no key's row is ever removed"
+        return row
+
+
+def _changeable(connection: Connection[Any], key_id: int, within: int | None) -> dict[str, Any]:
+    """The key, if whoever asks may change it. Raises NotFound, Forbidden."""
+    key = accounts.key_by_id(connection, key_id)
+    if key is None or within not in (None, key["account_id"]):
         raise NotFound(f"there is no key {key_id}")
-    return row
+    if within is not None and OPERATOR in key["scopes"]:
+        raise Forbidden(f"key {key_id} is an operator's: only an operator may change it")
+    return key
 
 
-def rotate_key(connection: Connection[Any], key_id: int, overlap_hours: float) -> MadeKey:
+def _keep_an_operator(connection: Connection[Any], key: Mapping[str, Any]) -> None:
+    """Raises Conflict if the installation would be without an operator's key that lasts."""
+    if OPERATOR not in key["scopes"] or not key["live"] or key["replaced_by"] is not None:
+        return
+    if not accounts.has_other_operator(connection, key["id"]):
+        raise Conflict(
+            f"key {key['id']} is the last operator's key: make another one first, or say force;"
+            " then 'tierline db upgrade' makes the next one"
+        )
+
+
+def rotate_key(
+    connection: Connection[Any], key_id: int, overlap_hours: float, *, within: int | None = None
+) -> MadeKey:
     """A new key in the place of another, which goes on for the overlap so that callers can follow.
 
-    Raises InvalidInput for an unfit overlap, NotFound, and Conflict for a key that has ended or was
-    rotated before.
+    Raises InvalidInput for an unfit overlap, NotFound, Forbidden for an operator's key that an
+    administrator would rotate, and Conflict for a key that has ended or was rotated before.
     """
     _refuse_overlap(overlap_hours)
+    _changeable(connection, key_id, within)
     key = _new_key()
     row = accounts.rotate_key(
         connection, key_id, key[:SHOWN], digest_of(key), overlap_hours * 3600.0
@@ -163,22 +226,47 @@ def rotate_webhook_secret(
 
 
 def ensure_first_admin(database_url: str) -> str | None:
-    """The first admin key, of the account `default`, in clear; None when there is one already.
+    """The first admin key, an operator's of the account `default`, in clear; None when there is an
+    operator's key already.
 
-    Safe from several places at once: one of them gets it.
+    So it is also the way back to an installation whose operators' keys have all ended. Safe from
+    several places at once: one of them gets it.
     """
     with _connect(database_url) as connection, connection.transaction():
-        if not accounts.lock_first_key(connection):
+        accounts.lock_operators(connection)
+        if accounts.operator_keys(connection):
             return None
         _ensure_default(connection)
-        return create_key(connection, DEFAULT_ACCOUNT, ("admin",), FIRST_KEY_NAME).key
+        return create_key(connection, DEFAULT_ACCOUNT, (OPERATOR,), FIRST_KEY_NAME).key
 
 
 def make_run_key(database_url: str, name: str) -> str:
-    """An admin key for one run of `tierline up`, in clear; earlier ones of that name are ended."""
+    """An operator's key for one run of `tierline up`, in clear; ends earlier ones of that name."""
     with _connect(database_url) as connection, connection.transaction():
         accounts.revoke_keys_named(connection, _ensure_default(connection), name)
-        return create_key(connection, DEFAULT_ACCOUNT, ("admin",), name).key
+        return create_key(connection, DEFAULT_ACCOUNT, (OPERATOR,), name).key
+
+
+def became_operators(database_url: str, before: str | None) -> list[dict[str, Any]]:
+    """The keys that an upgrade from the revision `before` made operators' keys: those that were
+    admin keys. To be asked right after it, before a key is made.
+    """
+    if before is None or before >= OPERATORS_REVISION:  # they are numbers of four digits
+        return []
+    with _connect(database_url) as connection:
+        return accounts.operator_keys(connection)
+
+
+def said_of_operators(keys: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to say to a person of keys that an upgrade made operators' keys, line by line."""
+    if not keys:
+        return []
+    return [
+        "these admin keys are operators' keys now: each may change accounts, features, prices and"
+        " every account's keys",
+        *(f"  key {key['id']} of account {key['account']}: {key['name'] or '-'}" for key in keys),
+        "for one that is for its own account only: tierline keys demote ID",
+    ]
 
 
 def revoke_run_key(database_url: str, name: str) -> None:

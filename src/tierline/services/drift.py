@@ -342,8 +342,8 @@ def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> 
 
 
 def _told(connection: Connection[Any], rows: Sequence[Row]) -> list[int]:
-    """The accounts that hear of it: those whose jobs were seen, and the administrators'."""
-    return sorted({row["account_id"] for row in rows} | drift.administrators(connection))
+    """The accounts that hear of it: those whose jobs were seen, and the operators'."""
+    return sorted({row["account_id"] for row in rows} | drift.operators(connection))
 
 
 def _now(connection: Connection[Any]) -> datetime:

@@ -27,7 +27,7 @@ from tierline.services.evidence import Evidence, newest_evidence, recipe_alone
 from tierline.services.find_feature import current_feature, current_version
 from tierline.services.recipes import recipe_of
 from tierline.storage import evaluations, features, promotions
-from tierline.storage.drift import administrators
+from tierline.storage.drift import operators
 from tierline.storage.features import StoredVersion
 from tierline.storage.notify import FEATURES
 from tierline.views import when
@@ -236,7 +236,7 @@ def _demote(
     row = promotions.in_force(connection, name)
     if row is not None:
         promotions.end_promotion(connection, row["id"], reason, made.version, refuted=refuted)
-    told = promotions.users(connection, name) | administrators(connection)
+    told = promotions.users(connection, name) | operators(connection)
     tier = feature.tiers[0].name
     body = demoted_body(datetime.now(UTC), name, tier, made.version, reason)
     announce_feature(connection, DEMOTED, sorted(told), body)

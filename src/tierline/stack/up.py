@@ -119,9 +119,12 @@ class Up:
             for child in servers.children():
                 self._supervisor.keep(child, started=True)
             if revisions.current(database_url) != revisions.head():
+                from tierline.services.accounts import became_operators, said_of_operators
                 from tierline.storage import migrate
 
-                migrate.upgrade(database_url)
+                before, _ = migrate.upgrade(database_url)
+                for words in said_of_operators(became_operators(database_url, before)):
+                    self._say(words)
             self._supervisor.check()
             keys = RunKeys(database_url, home.tag).make()
             self.first_admin_key = keys.first_admin

@@ -10,13 +10,15 @@ from psycopg.rows import dict_row
 
 from tierline.limits import LIMITS, Limits
 
-FIRST_KEY_LOCK = 0x7E21_0004  # two first starts at once make one admin key
+OPERATORS_LOCK = 0x7E21_0004  # two first starts at once make one key; one operator stays
 
 _KEY_COLUMNS = """
 k.id, a.name AS account, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at,
 k.last_used_at, k.replaced_by
 """
 
+_LIVE = """k.revoked_at IS NULL
+    AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())"""
 _LIMITS = ", ".join(LIMITS)
 _ACCOUNT_COLUMNS = f"id, name, weight, {_LIMITS}, created_at"
 CHANGEABLE = ("weight", *LIMITS)
@@ -149,11 +151,10 @@ def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | Non
 
 
 def key_by_id(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
-    """A key as it is listed, and whether it is `live`; None when there is no such key."""
+    """A key as it is listed, its `account_id`, and whether it is `live`; None: there is none."""
     return _one(
         connection,
-        f"SELECT {_KEY_COLUMNS}, k.revoked_at IS NULL"
-        " AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()) AS live"
+        f"SELECT {_KEY_COLUMNS}, k.account_id, {_LIVE} AS live"
         " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.id = %s",
         (key_id,),
     )
@@ -203,12 +204,39 @@ def revoke_keys_named(connection: Connection[Any], account_id: int, name: str) -
     ).rowcount
 
 
-def lock_first_key(connection: Connection[Any]) -> bool:
-    """In a transaction: wait for others who make the first key; whether there is none yet."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (FIRST_KEY_LOCK,))
+def demote_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
+    """Take the operator's role from a key, which stays its account's administrator's; the row as it
+    is listed, None when there is no such key.
+    """
+    return _one(
+        connection,
+        "WITH k AS (UPDATE api_keys SET scopes = array_remove(scopes, 'operator')"
+        " WHERE id = %s RETURNING *)"
+        f" SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
+        (key_id,),
+    )
+
+
+def operator_keys(connection: Connection[Any]) -> list[dict[str, Any]]:
+    """The operators' keys that may be used now, the oldest first."""
+    return _all(
+        connection,
+        f"SELECT {_KEY_COLUMNS} FROM api_keys k JOIN accounts a ON a.id = k.account_id"
+        f" WHERE 'operator' = ANY(k.scopes) AND {_LIVE} ORDER BY k.id",
+    )
+
+
+def lock_operators(connection: Connection[Any]) -> None:
+    """In a transaction: wait for others who make the first operator's key or end one."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (OPERATORS_LOCK,))
+
+
+def has_other_operator(connection: Connection[Any], key_id: int) -> bool:
+    """Whether there is an operator's key beside this one that does not end with a rotation."""
     row = connection.execute(
-        "SELECT NOT EXISTS (SELECT FROM api_keys WHERE 'admin' = ANY(scopes)"
-        " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()))"
+        "SELECT EXISTS (SELECT FROM api_keys k WHERE k.id <> %s AND k.replaced_by IS NULL"
+        f" AND 'operator' = ANY(k.scopes) AND {_LIVE})",
+        (key_id,),
     ).fetchone()
     return row is not None and bool(row[0])
 

@@ -71,9 +71,9 @@ WHERE o.calibration_id = %s AND o.drawn AND o.served AND o.differs IS NOT NULL A
 ORDER BY o.seq LIMIT 5000
 """
 
-ADMINISTRATORS = """
+OPERATORS = """
 SELECT DISTINCT account_id FROM api_keys
-WHERE 'admin' = ANY(scopes) AND revoked_at IS NULL
+WHERE 'operator' = ANY(scopes) AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > clock_timestamp())
 """
 
@@ -124,9 +124,9 @@ def audited(
     return [differs for (differs,) in rows]
 
 
-def administrators(connection: Connection[Any]) -> set[int]:
-    """The accounts that have an administrator's key."""
-    return {id for (id,) in connection.execute(ADMINISTRATORS)}
+def operators(connection: Connection[Any]) -> set[int]:
+    """The accounts that have an operator's key."""
+    return {id for (id,) in connection.execute(OPERATORS)}
 
 
 def reference(connection: Connection[Any], feature: str, evidence: str) -> dict[str, Any] | None:

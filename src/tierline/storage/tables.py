@@ -107,7 +107,7 @@ api_keys = Table(
     Column("name", Text, nullable=False, server_default=""),
     Column("prefix", Text, nullable=False, comment="the first characters, to recognise it by"),
     Column("digest", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the key"),
-    Column("scopes", ARRAY(Text), nullable=False, comment="of submit, read, admin"),
+    Column("scopes", ARRAY(Text), nullable=False, comment="of submit, read, admin, operator"),
     _when("created_at", required=True),
     _when("expires_at"),
     _when("revoked_at"),

@@ -4,6 +4,7 @@ A route of the OpenAPI document without a row here fails, and so does a row with
 """
 
 import importlib
+import itertools
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from tests.support.rows import (
     add_micro_model,
     add_router,
 )
+from tests.support.waiting import wait_until
 from tierline.services.accounts import create_key, revoke_key
 from tierline.settings import settings
 
@@ -41,13 +43,15 @@ class Whose(Enum):
     ONE = "404, as for what does not exist, and nothing changes"
     LIST = "a list without what is not its own"
     OWN = "something of its own, which the first account does not see"
-    ALL = "the same for every account: features, queues, and what administrators share"
+    KEY = "404 as well, unless it is an operator's, who looks after every account's keys"
+    BY_ROLE = "its own account's; an operator's every account's"
+    ALL = "the same for every account: features, queues, and what is the operator's"
     PUBLIC = "no key is asked for"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One route. `opens`: the scopes that are enough together; admin always is."""
+    """One route. `opens`: the scopes that are enough together, and no fewer are."""
 
     whose: Whose
     opens: Scopes = ()
@@ -63,7 +67,7 @@ class Row:
         return found if self.body is None else {**found, "json": self.body}
 
 
-READ, SUBMIT, ADMIN = ("read",), ("submit",), ("admin",)
+READ, SUBMIT, ADMIN, OPERATOR = ("read",), ("submit",), ("admin",), ("operator",)
 MANAGE = ("submit", "read")
 JOB = {"feature": "echo", "input": {"text": "whose?"}}
 ENDPOINT = {"url": "https://hooks.example.com/x"}
@@ -85,6 +89,7 @@ ROUTER = {
 }
 MICRO_MODEL = {**ROUTER, "vectors": "UEsDBA=="}
 ONE, LIST, OWN, ALL = Whose.ONE, Whose.LIST, Whose.OWN, Whose.ALL
+KEY, BY_ROLE = Whose.KEY, Whose.BY_ROLE
 
 ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/jobs"): Row(OWN, SUBMIT, JOB),
@@ -99,36 +104,36 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/features/{name}/label-sample"): Row(ALL, ADMIN, {"count": 3}),
     ("get", "/v1/features/{name}/training-data"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/routers"): Row(ALL, READ),
-    ("post", "/v1/features/{name}/routers"): Row(ALL, ADMIN, ROUTER),
-    ("post", "/v1/features/{name}/routers/{router_id}/withdraw"): Row(ALL, ADMIN),
+    ("post", "/v1/features/{name}/routers"): Row(ALL, OPERATOR, ROUTER),
+    ("post", "/v1/features/{name}/routers/{router_id}/withdraw"): Row(ALL, OPERATOR),
     ("get", "/v1/features/{name}/datasets"): Row(ALL, READ),
-    ("post", "/v1/features/{name}/datasets"): Row(ALL, ADMIN, {"jobs": False}),
+    ("post", "/v1/features/{name}/datasets"): Row(ALL, OPERATOR, {"jobs": False}),
     ("get", "/v1/features/{name}/datasets/{version}"): Row(ALL, READ),
-    ("get", "/v1/features/{name}/datasets/{version}/rows"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/datasets/{version}/rows"): Row(ALL, OPERATOR),
     ("get", "/v1/features/{name}/evaluations"): Row(ALL, READ),
-    ("post", "/v1/features/{name}/evaluations"): Row(ALL, ADMIN, {}),
+    ("post", "/v1/features/{name}/evaluations"): Row(ALL, OPERATOR, {}),
     ("get", "/v1/features/{name}/evaluations/{evaluation_id}"): Row(ALL, READ),
-    ("post", "/v1/features/{name}/evaluations/{evaluation_id}/step"): Row(ALL, ADMIN),
-    ("post", "/v1/features/{name}/evaluations/{evaluation_id}/cancel"): Row(ALL, ADMIN),
+    ("post", "/v1/features/{name}/evaluations/{evaluation_id}/step"): Row(ALL, OPERATOR),
+    ("post", "/v1/features/{name}/evaluations/{evaluation_id}/cancel"): Row(ALL, OPERATOR),
     ("get", "/v1/features/{name}/evaluations/{evaluation_id}/differing"): Row(
-        ALL, ADMIN, query={"tier": "slm"}
+        ALL, OPERATOR, query={"tier": "slm"}
     ),
-    ("get", "/v1/features/{name}/status"): Row(ALL, ADMIN),
-    ("get", "/v1/features/{name}/economics"): Row(ALL, ADMIN),
+    ("get", "/v1/features/{name}/status"): Row(ALL, OPERATOR),
+    ("get", "/v1/features/{name}/economics"): Row(ALL, OPERATOR),
     ("get", "/v1/features/{name}/promotions"): Row(ALL, READ),
-    ("post", "/v1/features/{name}/promotions"): Row(ALL, ADMIN, {}),
-    ("post", "/v1/features/{name}/demote"): Row(ALL, ADMIN, {"reason": "whose?"}),
-    ("get", "/v1/features/{name}/drift"): Row(ALL, ADMIN),
+    ("post", "/v1/features/{name}/promotions"): Row(ALL, OPERATOR, {}),
+    ("post", "/v1/features/{name}/demote"): Row(ALL, OPERATOR, {"reason": "whose?"}),
+    ("get", "/v1/features/{name}/drift"): Row(ALL, OPERATOR),
     ("get", "/v1/features/{name}/labels"): Row(ALL, ADMIN),
     ("get", "/v1/features/{name}/micro-models"): Row(ALL, READ),
-    ("post", "/v1/features/{name}/micro-models"): Row(ALL, ADMIN, MICRO_MODEL),
-    ("post", "/v1/features/{name}/micro-models/{model_id}/withdraw"): Row(ALL, ADMIN),
-    ("get", "/v1/features/{name}/report"): Row(ALL, ADMIN),
-    ("get", "/v1/features/{name}/outcomes"): Row(ALL, ADMIN),
+    ("post", "/v1/features/{name}/micro-models"): Row(ALL, OPERATOR, MICRO_MODEL),
+    ("post", "/v1/features/{name}/micro-models/{model_id}/withdraw"): Row(ALL, OPERATOR),
+    ("get", "/v1/features/{name}/report"): Row(ALL, OPERATOR),
+    ("get", "/v1/features/{name}/outcomes"): Row(ALL, OPERATOR),
     ("post", "/v1/feedback"): Row(ALL, SUBMIT, {"items": []}),
-    ("post", "/v1/features/{name}/calibrations"): Row(ALL, ADMIN, {"max_error": 0.03}),
+    ("post", "/v1/features/{name}/calibrations"): Row(ALL, OPERATOR, {"max_error": 0.03}),
     ("post", "/v1/features/{name}/calibrations/{calibration_id}/withdraw"): Row(
-        ALL, ADMIN, {"reason": "whose?"}
+        ALL, OPERATOR, {"reason": "whose?"}
     ),
     ("post", "/v1/jobs/{job_id}/feedback"): Row(ONE, SUBMIT, {"correct": True}),
     ("delete", "/v1/jobs/{job_id}/content"): Row(ONE, SUBMIT),
@@ -143,13 +148,13 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/batches/{batch_id}/output"): Row(ONE, READ),
     ("get", "/v1/batches/{batch_id}/errors"): Row(ONE, READ),
     ("get", "/v1/features"): Row(ALL, READ),
-    ("post", "/v1/features"): Row(ALL, ADMIN, content=YAML, kind="application/yaml"),
+    ("post", "/v1/features"): Row(ALL, OPERATOR, content=YAML, kind="application/yaml"),
     ("get", "/v1/features/{name}"): Row(ALL, READ),
-    ("post", "/v1/drafts"): Row(ALL, ADMIN, content=YAML, kind="application/yaml"),
-    ("post", "/v1/drafts/{draft_id}/jobs"): Row(ALL, ADMIN, {"input": {"text": "whose?"}}),
+    ("post", "/v1/drafts"): Row(ALL, OPERATOR, content=YAML, kind="application/yaml"),
+    ("post", "/v1/drafts/{draft_id}/jobs"): Row(ALL, OPERATOR, {"input": {"text": "whose?"}}),
     ("get", "/v1/models"): Row(ALL, READ),
     ("get", "/v1/prices"): Row(ALL, READ),
-    ("post", "/v1/prices"): Row(ALL, ADMIN, PRICE),
+    ("post", "/v1/prices"): Row(ALL, OPERATOR, PRICE),
     ("get", "/v1/queues"): Row(ALL, READ),
     ("get", "/v1/circuits"): Row(ALL, READ),
     ("get", "/v1/usage"): Row(LIST, READ, query={"group_by": "feature"}),
@@ -163,22 +168,22 @@ ROWS: dict[tuple[str, str], Row] = {
     ("get", "/v1/webhook-deliveries"): Row(LIST, READ),
     ("get", "/v1/webhook-deliveries/{delivery_id}"): Row(ONE, READ),
     ("post", "/v1/webhook-deliveries/{delivery_id}/resend"): Row(ONE, MANAGE),
-    # Administrators look after the whole installation, whichever account their key is of.
-    ("get", "/v1/budgets"): Row(ALL, ADMIN),
+    ("get", "/v1/budgets"): Row(BY_ROLE, ADMIN),
     ("post", "/v1/budgets"): Row(
-        ALL, ADMIN, {"account": "default", "period": "month", "limit_usd": "1000000"}
+        ALL, OPERATOR, {"account": "default", "period": "month", "limit_usd": "1000000"}
     ),
-    ("get", "/v1/plans"): Row(ALL, ADMIN),
-    ("post", "/v1/plans"): Row(ALL, ADMIN, {"name": "whose"}),
-    ("put", "/v1/accounts/{name}/plan"): Row(ALL, ADMIN, {"plan": None}),
-    ("delete", "/v1/budgets/{budget_id}"): Row(ALL, ADMIN),
-    ("get", "/v1/accounts"): Row(ALL, ADMIN),
-    ("post", "/v1/accounts"): Row(ALL, ADMIN, {"name": "made by the walk"}),
-    ("patch", "/v1/accounts/{name}"): Row(ALL, ADMIN, {"weight": 1}),
-    ("get", "/v1/keys"): Row(ALL, ADMIN),
-    ("post", "/v1/keys"): Row(ALL, ADMIN, {}),
-    ("delete", "/v1/keys/{key_id}"): Row(ALL, ADMIN),
-    ("post", "/v1/keys/{key_id}/rotate"): Row(ALL, ADMIN, {}),
+    ("get", "/v1/plans"): Row(ALL, OPERATOR),
+    ("post", "/v1/plans"): Row(ALL, OPERATOR, {"name": "whose"}),
+    ("put", "/v1/accounts/{name}/plan"): Row(ALL, OPERATOR, {"plan": None}),
+    ("delete", "/v1/budgets/{budget_id}"): Row(ALL, OPERATOR),
+    ("get", "/v1/accounts"): Row(ALL, OPERATOR),
+    ("post", "/v1/accounts"): Row(ALL, OPERATOR, {"name": "made by the walk"}),
+    ("patch", "/v1/accounts/{name}"): Row(ALL, OPERATOR, {"weight": 1}),
+    ("get", "/v1/keys"): Row(BY_ROLE, ADMIN),
+    ("post", "/v1/keys"): Row(BY_ROLE, ADMIN, {}),
+    ("delete", "/v1/keys/{key_id}"): Row(KEY, ADMIN),
+    ("post", "/v1/keys/{key_id}/rotate"): Row(KEY, ADMIN, {}),
+    ("post", "/v1/keys/{key_id}/demote"): Row(ALL, OPERATOR),
     ("get", "/v1/webhook-secret"): Row(OWN, ADMIN),
     ("post", "/v1/webhook-secret/rotate"): Row(OWN, ADMIN, {}),
     ("get", "/healthz"): Row(Whose.PUBLIC),
@@ -187,6 +192,16 @@ ROWS: dict[tuple[str, str], Row] = {
 }
 # Not in the document: the document itself and the page that shows it, the same for everybody.
 UNLISTED = {"/", "/openapi.json", "/docs"}
+
+# Each role, and what it may do: told here once more than in the code.
+ROLES: dict[Scopes, set[str]] = {
+    SUBMIT: {"submit"},
+    READ: {"read"},
+    MANAGE: {"submit", "read"},
+    ADMIN: {"submit", "read", "admin"},
+    OPERATOR: {"submit", "read", "admin", "operator"},
+}
+STRANGERS = (MANAGE, ADMIN, OPERATOR)
 
 LOCKED = [route for route, row in ROWS.items() if row.whose is not Whose.PUBLIC]
 NAMES = {route: f"{route[0].upper()} {route[1]}" for route in ROWS}
@@ -272,14 +287,14 @@ def keyed(api: Api, rows: Connection, other: Api) -> Iterator[Callable[..., Api]
 @pytest.fixture(scope="module")
 def dead_keys(rows: Connection) -> dict[str, str]:
     """Keys that opened everything once, or never."""
-    revoked = create_key(rows, "default", ADMIN)
+    revoked = create_key(rows, "default", OPERATOR)
     revoke_key(rows, revoked.row["id"])
     soon = datetime.now(UTC) + timedelta(hours=1)
-    expired = create_key(rows, "default", ADMIN, expires_at=soon)
+    expired = create_key(rows, "default", OPERATOR, expires_at=soon)
     rows.execute(
         "UPDATE api_keys SET expires_at = clock_timestamp() WHERE id = %s", (expired.row["id"],)
     )
-    good = create_key(rows, "default", ADMIN).key
+    good = create_key(rows, "default", OPERATOR).key
     return {
         "wrong": "tl_" + "A" * 43,
         "revoked": revoked.key,
@@ -332,47 +347,53 @@ def test_no_dead_or_missing_key_opens_a_route(
 
 
 @pytest.mark.parametrize("route", LOCKED, ids=NAMES.get)
-def test_a_key_opens_a_route_with_all_its_scopes_and_with_none_less(
+def test_each_role_opens_the_routes_that_are_its_own_and_no_other(
     things: Things, keyed: Callable[..., Api], route: tuple[str, str]
 ) -> None:
-    opens = ROWS[route].opens
-    small: list[Scopes] = [
-        ("submit", "read") if opens == ADMIN else tuple({"submit", "read"} - {scope})
-        for scope in opens
-    ]
-    path = named(things, route)
-    for scopes in small:
-        answer = ask(keyed(scopes), route, path)
-        assert answer.status_code == 403, scopes
-        assert answer.json()["type"] == "urn:tierline:problem:forbidden"
-    answer = ask(keyed(opens), route, path)
-    assert answer.status_code < 300 or answer.status_code == 409, answer.text
+    needed = set(ROWS[route].opens)
+    for role, reached in ROLES.items():
+        answer = ask(keyed(role), route, named(things, route))
+        if needed <= reached:
+            assert answer.status_code < 300 or answer.status_code == 409, (role, answer.text)
+        else:
+            assert answer.status_code == 403, role
+            assert answer.json()["type"] == "urn:tierline:problem:forbidden"
+            assert any(f"'{scope}'" in answer.json()["detail"] for scope in needed - reached)
 
 
-@pytest.mark.parametrize("scopes", [("submit", "read"), ADMIN], ids=" and ".join)
-@pytest.mark.parametrize("route", routes_where(Whose.ONE), ids=NAMES.get)
+@pytest.mark.parametrize(
+    ("route", "scopes"),
+    [
+        *itertools.product(routes_where(Whose.ONE), STRANGERS),
+        *itertools.product(routes_where(Whose.KEY), [ADMIN]),
+    ],
+    ids=lambda value: NAMES.get(value) or " and ".join(value),
+)
 def test_what_is_anothers_is_to_a_good_key_what_does_not_exist(
-    api: Api, things: Things, keyed: Callable[..., Api], route: tuple[str, str], scopes: Scopes
+    things: Things,
+    rows: Connection,
+    keyed: Callable[..., Api],
+    route: tuple[str, str],
+    scopes: Scopes,
 ) -> None:
     stranger = keyed(scopes, "other")
     path = named(things, route)
-    root = "/".join(path.split("/")[:4])
-    mine = root.rpartition("/")[2]
-    before = api.get(root).json()
+    mine = path.split("/")[3]
+    before = as_it_is(rows, mine)
 
     answer = ask(stranger, route, path)
 
     assert answer.status_code == 404
-    nobodys = str(uuid4())
+    nobodys = str(uuid4()) if "-" in mine else str(2**60)
     nothing = ask(stranger, route, path.replace(mine, nobodys))
     assert answer.json() == {
         **nothing.json(),
         "detail": nothing.json()["detail"].replace(nobodys, mine),
     }
-    assert api.get(root).json() == before
+    assert as_it_is(rows, mine) == before
 
 
-@pytest.mark.parametrize("scopes", [("submit", "read"), ADMIN], ids=" and ".join)
+@pytest.mark.parametrize("scopes", STRANGERS, ids=" and ".join)
 @pytest.mark.parametrize("route", routes_where(Whose.LIST), ids=NAMES.get)
 def test_a_list_holds_nothing_of_another_account(
     things: Things,
@@ -403,3 +424,88 @@ def test_what_a_key_makes_is_its_own_accounts(
         assert made.json()["secret"] != api.get("/v1/webhook-secret").json()["secret"]
     else:
         assert api.get(f"{path}/{made.json()['id']}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/keys", "/v1/budgets"])
+def test_an_administrator_lists_its_own_accounts_and_an_operator_all(
+    things: Things, keyed: Callable[..., Api], path: str
+) -> None:
+    things.one("budget_id")
+    stranger, operator = keyed(ADMIN, "other"), keyed(OPERATOR, "other")
+    assert {row["account"] for row in stranger.get(path).json()["data"]} <= {"other"}
+    assert "default" in {row["account"] for row in operator.get(path).json()["data"]}
+    own = operator.get(path, params={"account": "default"}).json()["data"]
+    assert {row["account"] for row in own} == {"default"}
+    for named in ("default", "of nobody"):
+        refused = stranger.get(path, params={"account": named})
+        assert refused.status_code == 403
+        assert "'operator'" in refused.json()["detail"]
+    assert stranger.get(path, params={"account": "other"}).status_code == 200
+
+
+def test_an_administrator_makes_keys_of_its_own_account_and_no_operators(
+    keyed: Callable[..., Api],
+) -> None:
+    admin, operator = keyed(ADMIN, "other"), keyed(OPERATOR)
+    made = admin.post("/v1/keys", json={"scopes": ["admin"]})
+    assert made.status_code == 201
+    assert (made.json()["account"], made.json()["scopes"]) == ("other", ["admin"])
+    for asked in (
+        {"account": "default"},
+        {"account": "of nobody"},
+        {"scopes": ["operator"]},
+        {"account": "default", "scopes": ["read", "operator"]},
+    ):
+        refused = admin.post("/v1/keys", json=asked)
+        assert refused.status_code == 403, asked
+        assert "only an operator" in refused.json()["detail"]
+    made = operator.post("/v1/keys", json={"account": "other", "scopes": ["operator"]})
+    assert (made.json()["account"], made.json()["scopes"]) == ("other", ["admin", "operator"])
+
+
+def test_an_operators_key_is_listed_to_its_accounts_administrator_who_cannot_change_it(
+    api: Api, keyed: Callable[..., Api], rows: Connection
+) -> None:
+    kept = create_key(rows, "default", OPERATOR)
+    admin, path = keyed(ADMIN), f"/v1/keys/{kept.row['id']}"
+    assert kept.row["id"] in {row["id"] for row in admin.get("/v1/keys").json()["data"]}
+    for refused in (
+        admin.send("DELETE", path),
+        admin.send("DELETE", path, params={"force": "true"}),
+        admin.post(f"{path}/rotate", json={}),
+        admin.post(f"{path}/demote"),
+    ):
+        assert refused.status_code == 403
+        assert "operator" in refused.json()["detail"]
+    assert api.as_(kept.key).get("/v1/accounts").status_code == 200
+
+
+def test_a_rotation_keeps_the_role(keyed: Callable[..., Api], rows: Connection) -> None:
+    operator = keyed(OPERATOR)
+    for role, kept in ((OPERATOR, ["admin", "operator"]), (ADMIN, ["admin"])):
+        old = create_key(rows, "other", role).row["id"]
+        made = operator.post(f"/v1/keys/{old}/rotate", json={}).json()
+        assert (made["account"], made["scopes"]) == ("other", kept)
+
+
+def test_a_demoted_key_is_its_accounts_administrators(api: Api, rows: Connection) -> None:
+    made = create_key(rows, "other", OPERATOR)
+    client = api.as_(made.key)
+    assert client.get("/v1/accounts").status_code == 200
+    for _ in range(2):  # a repeat changes nothing
+        demoted = api.post(f"/v1/keys/{made.row['id']}/demote")
+        assert (demoted.status_code, demoted.json()["scopes"]) == (200, ["admin"])
+    wait_until(lambda: client.get("/v1/accounts").status_code == 403, 5, "the role to be gone")
+    assert client.get("/v1/keys").status_code == 200
+    plain = create_key(rows, "other", READ).row["id"]
+    assert api.post(f"/v1/keys/{plain}/demote").json()["scopes"] == ["read"]
+
+
+def as_it_is(rows: Connection, id: str) -> object:
+    """What the database holds of a job, batch, endpoint, delivery or key."""
+    if "-" not in id:
+        return rows.execute(
+            "SELECT scopes, revoked_at, expires_at, replaced_by FROM api_keys WHERE id = %s", (id,)
+        ).fetchall()
+    tables = ("jobs", "batches", "webhook_endpoints", "deliveries")
+    return [rows.execute(f"SELECT * FROM {one} WHERE id = %s", (id,)).fetchall() for one in tables]

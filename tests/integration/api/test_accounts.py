@@ -35,7 +35,7 @@ def test_without_a_good_key_it_is_401_with_a_challenge(api: Api, sent: str | Non
 def test_a_key_reaches_as_far_as_its_scopes(api: Api) -> None:
     made = {
         scope: api.as_(api.post("/v1/keys", json={"scopes": [scope]}).json()["key"])
-        for scope in ("submit", "read", "admin")
+        for scope in ("submit", "read", "admin", "operator")
     }
     body = {"feature": "echo", "input": {"text": "a"}}
     reached = {
@@ -43,13 +43,15 @@ def test_a_key_reaches_as_far_as_its_scopes(api: Api) -> None:
             client.post("/v1/jobs", json=body).status_code,
             client.get("/v1/jobs").status_code,
             client.get("/v1/keys").status_code,
+            client.get("/v1/accounts").status_code,
         )
         for scope, client in made.items()
     }
     assert reached == {
-        "submit": (202, 403, 403),
-        "read": (403, 200, 403),
-        "admin": (202, 200, 200),
+        "submit": (202, 403, 403, 403),
+        "read": (403, 200, 403, 403),
+        "admin": (202, 200, 200, 403),
+        "operator": (202, 200, 200, 200),
     }
     assert "'submit'" in made["read"].post("/v1/jobs", json=body).json()["detail"]
 

@@ -53,7 +53,7 @@ def test_what_cannot_be_asked(
     assert len(ran.err.splitlines()) == 1
 
 
-def test_another_accounts_decisions_are_for_administrators(tierline: Tierline) -> None:
+def test_another_accounts_decisions_are_for_operators(tierline: Tierline) -> None:
     assert tierline("accounts", "create", "shop").code == 0
     made = tierline("keys", "create", "--account", "shop", "--scope", "read", "--json")
     key = json.loads(made.out)["key"]
@@ -61,7 +61,7 @@ def test_another_accounts_decisions_are_for_administrators(tierline: Tierline) -
     assert tierline("audit", "--all-accounts").code == 0
     refused = tierline("audit", "--all-accounts", key=key)
     assert refused.code != 0
-    assert "need the scope admin" in refused.err
+    assert "(scope 'operator')" in refused.err
     refused = tierline("audit", "--account", "default", key=key)
     assert refused.code == 1
-    assert "need the scope admin" in refused.err
+    assert "(scope 'operator')" in refused.err

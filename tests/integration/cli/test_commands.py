@@ -169,6 +169,26 @@ def test_a_rotated_key_is_shown_once_and_the_old_one_ends_with_its_overlap(
     assert tierline("keys", "rotate", made["id"]).code == 1
 
 
+def test_an_operators_key_is_demoted_and_the_last_one_only_by_force(tierline: Tierline) -> None:
+    made = json.loads(tierline("keys", "create", "--scope", "operator", "--json").out)
+    assert made["scopes"] == ["admin", "operator"]
+    assert tierline("accounts", "list", key=made["key"]).code == 0
+    ran = tierline("keys", "demote", made["id"])
+    assert (ran.code, ran.out) == (0, f"key {made['id']} of account default has the scopes admin\n")
+    refused = tierline("accounts", "list", key=made["key"])
+    assert refused.code == 1
+    assert "operator" in refused.err
+    assert tierline("keys", "list", key=made["key"]).code == 0
+
+    keys = json.loads(tierline("keys", "list", "--json").out)["data"]
+    (last,) = (key for key in keys if "operator" in key["scopes"] and not key["revoked_at"])
+    for words in (("keys", "revoke", last["id"]), ("keys", "demote", last["id"])):
+        refused = tierline(*words)
+        assert refused.code == 1
+        assert "last operator's key" in refused.err
+        assert len(refused.err.splitlines()) == 1
+
+
 def test_a_key_that_nobody_knows_is_one_line_without_the_key(tierline: Tierline) -> None:
     ran = tierline("jobs", "list", key="tl_nonsense")
     assert ran.code == 1

@@ -218,7 +218,7 @@ def test_too_few_known_inputs_are_said(bench: Bench, draw: random.Random) -> Non
     )
 
 
-def test_administrators_hear_of_features_that_others_use(
+def test_operators_hear_of_features_that_others_use(
     bench: Bench, draw: random.Random, endpoint: UUID
 ) -> None:
     version, feature = applied(bench, "refresh_days: 1")
@@ -232,7 +232,7 @@ def test_administrators_hear_of_features_that_others_use(
     assert told(bench, endpoint) == []  # it is the user's account alone that asked
     name = bench.one("SELECT name FROM accounts WHERE id = %s", bench.account)
     with bench.pool.connection() as connection:
-        create_key(connection, name, ("admin",))
+        create_key(connection, name, ("operator",))
     bench.all("DELETE FROM drift_references RETURNING id")
     look(bench)
     assert told(bench, endpoint) == ["feature.refresh_due"]

@@ -238,7 +238,7 @@ def test_what_live_answers_refute_is_demoted_and_told_once(
     )
     db.execute(
         "INSERT INTO api_keys (account_id, prefix, digest, scopes)"
-        " SELECT id, 'x', 'x', '{admin}' FROM accounts"
+        " SELECT id, 'x', 'x', '{admin,operator}' FROM accounts"
     )
     evidence(db)
     promote(db, "kinds", Wanted())

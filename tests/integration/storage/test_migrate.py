@@ -1,6 +1,7 @@
 """Migrations on a real database: from empty, again, two at once, and to what the code describes."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 import migrations
 from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tests.support.waiting import wait_until
+from tierline.services.accounts import became_operators
 from tierline.storage import migrate, revisions
 from tierline.storage.tables import metadata
 
@@ -122,6 +124,49 @@ def test_an_index_that_a_cut_left_half_built_is_built_anew(empty_database_url: s
             "SELECT pg_get_indexdef('deliveries_failed_idx'::regclass)"
         ).fetchone() or ("",)
     assert "status = 'failed'" in definition
+
+
+def test_admin_keys_of_before_become_operators_keys_and_new_ones_do_not(
+    empty_database_url: str,
+) -> None:
+    upgrade_to(empty_database_url, "0025")
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        account = add_account(connection, "acme")
+
+        def key(name: str, scopes: list[str], **more: Any) -> int:
+            values = {"account_id": account, "name": name, "prefix": name, "scopes": scopes, **more}
+            values["digest"] = name.encode()
+            columns = ", ".join(values)
+            places = ", ".join(f"%({column})s" for column in values)
+            (made,) = connection.execute(
+                f"INSERT INTO api_keys ({columns}) VALUES ({places}) RETURNING id", values
+            ).fetchone() or (0,)
+            return int(made)
+
+        first, both = key("first", ["admin"]), key("both", ["read", "admin"])
+        key("reader", ["submit", "read"])
+        key("revoked", ["admin"], revoked_at=datetime.now(UTC))
+        key("expired", ["admin"], expires_at=datetime.now(UTC) - timedelta(days=1))
+
+        before, after = migrate.upgrade(empty_database_url)
+        told = became_operators(empty_database_url, before)
+        assert [(one["id"], one["name"], one["account"]) for one in told] == [
+            (first, "first", "acme"),
+            (both, "both", "acme"),
+        ]
+        assert became_operators(empty_database_url, after) == []
+        # A process of the release before makes an admin key: it is an account administrator's.
+        key("late", ["admin"])
+        migrate.upgrade(empty_database_url)
+        kept = dict(connection.execute("SELECT name, scopes FROM api_keys").fetchall())
+    assert kept == {
+        "first": ["admin", "operator"],  # the release before goes by `admin`
+        "both": ["read", "admin", "operator"],
+        "reader": ["submit", "read"],
+        "revoked": ["admin"],
+        "expired": ["admin"],
+        "late": ["admin"],
+    }
 
 
 @pytest.mark.parametrize(
