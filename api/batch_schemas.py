@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.schemas import documented, ref
+from tierline.batch_views import BATCH_CONTENT
 
 Schema = Mapping[str, Any]
 
@@ -31,38 +32,43 @@ def _page(item: str) -> Schema:
     )
 
 
+_BATCH: Mapping[str, Schema] = {
+    "id": _ID,
+    "feature": _TEXT,
+    "feature_version": _INT,
+    "status": {"type": "string", "enum": ["open", "sealed", "completed", "cancelled"]},
+    "metadata": {"type": ["object", "null"]},
+    "webhook_url": {"type": ["string", "null"]},
+    "parts": _INT,
+    "rows": {"type": "integer", "description": "taken in, bad ones included"},
+    "bad_rows": {"type": "integer", "description": "that did not fit: see errors_url"},
+    "created_at": {"type": "string", "format": "date-time"},
+    "sealed_at": _WHEN,
+    "completed_at": _WHEN,
+    "input_removed_at": {
+        **_WHEN,
+        "description": "what was said of its bad rows is kept no more, since then",
+    },
+    "output_url": _TEXT,
+    "errors_url": _TEXT,
+    "counts": {**_COUNTS, "description": "jobs by status"},
+    "tiers": {
+        "type": "object",
+        "description": "jobs by the tier where they are, or ended",
+        "additionalProperties": _COUNTS,
+    },
+    "cost_usd": _USD,
+    "unknown_cost_calls": _INT,
+}
+_COUNTED = ("counts", "tiers", "cost_usd", "unknown_cost_calls")
+
 COMPONENTS: Mapping[str, Schema] = {
-    "Batch": _object(
-        {
-            "id": _ID,
-            "feature": _TEXT,
-            "feature_version": _INT,
-            "status": {"type": "string", "enum": ["open", "sealed", "completed", "cancelled"]},
-            "metadata": {"type": ["object", "null"]},
-            "webhook_url": {"type": ["string", "null"]},
-            "parts": _INT,
-            "rows": {"type": "integer", "description": "taken in, bad ones included"},
-            "bad_rows": {"type": "integer", "description": "that did not fit: see errors_url"},
-            "created_at": {"type": "string", "format": "date-time"},
-            "sealed_at": _WHEN,
-            "completed_at": _WHEN,
-            "input_removed_at": {
-                **_WHEN,
-                "description": "what was said of its bad rows is kept no more, since then",
-            },
-            "output_url": _TEXT,
-            "errors_url": _TEXT,
-            "counts": {**_COUNTS, "description": "jobs by status"},
-            "tiers": {
-                "type": "object",
-                "description": "jobs by the tier where they are, or ended",
-                "additionalProperties": _COUNTS,
-            },
-            "cost_usd": _USD,
-            "unknown_cost_calls": _INT,
-        },
-        optional=("counts", "tiers", "cost_usd", "unknown_cost_calls"),
-    ),
+    "Batch": _object(_BATCH, optional=_COUNTED),
+    "BatchState": {
+        **_object(_BATCH, optional=(*_COUNTED, *BATCH_CONTENT)),
+        "description": "A batch. To a key without the scope read it is without "
+        f"{' and '.join(BATCH_CONTENT)}.",
+    },
     "BatchPage": _page("Batch"),
     "BatchPart": _object({"number": _INT, "sha256": _TEXT, "rows": _INT, "bad_rows": _INT}),
     "BatchPartPage": _page("BatchPart"),

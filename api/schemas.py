@@ -10,6 +10,7 @@ from typing import Any
 from api.problems import SCHEMA as PROBLEM
 from tierline.json_text import JSON
 from tierline.roles import SCOPES
+from tierline.views import JOB_CONTENT
 
 Schema = Mapping[str, Any]
 
@@ -110,6 +111,42 @@ _KEY = _object(
     replaced_by=_nullable("integer", description="the key that a rotation put in its place"),
 )
 
+_JOB: dict[str, Schema] = {
+    "id": {"type": "string", "format": "uuid"},
+    "feature": _TEXT,
+    "feature_version": _INT,
+    "status": _STATUS,
+    "status_label": _nullable(
+        "string",
+        description="the words to show a person while it goes on",
+        examples=["running deeper analysis…"],
+    ),
+    "tier": {"type": "string", "description": "where it is, or ended"},
+    "model": _nullable("string", description="the exact model whose answer is served"),
+    "output": {"description": "the answer; null until completed, and once it was removed"},
+    "unverified": {"type": "boolean", "description": "served although it failed a check"},
+    "blocked_reason": _nullable(
+        "string", description="why no later tier was asked; null: it was not so"
+    ),
+    "error": {"oneOf": [_object(code=_TEXT, message=_TEXT), {"type": "null"}]},
+    "cost_usd": _USD,
+    "unknown_cost_calls": _UNKNOWN,
+    "usage": _USAGE,
+    "metadata": _nullable("object"),
+    "user": _nullable("string"),
+    "session": _nullable("string"),
+    "batch_id": _nullable("string", format="uuid"),
+    "custom_id": _nullable("string"),
+    "created_at": _TIME,
+    "started_at": _WHEN,
+    "completed_at": _WHEN,
+    "input_removed_at": {**_WHEN, "description": "its input is kept no more, since then"},
+    "output_removed_at": {**_WHEN, "description": "its answers are kept no more, since then"},
+    "escalated": _BOOL,
+    "escalation_reason": _nullable("string"),
+    "attempts_url": _TEXT,
+}
+
 _FEATURE: Schema = {
     "name": _TEXT,
     "description": _TEXT,
@@ -172,41 +209,23 @@ COMPONENTS: Mapping[str, Schema] = {
         **_object(input={**ref("Json"), "description": "fits the draft's input schema"}),
         "additionalProperties": False,
     },
-    "Job": _object(
-        id={"type": "string", "format": "uuid"},
-        feature=_TEXT,
-        feature_version=_INT,
-        status=_STATUS,
-        status_label=_nullable(
-            "string",
-            description="the words to show a person while it goes on",
-            examples=["running deeper analysis…"],
+    "Job": _object(**_JOB),
+    "JobState": {
+        **_object(
+            tuple(name for name in _JOB if name not in JOB_CONTENT),
+            **{
+                **_JOB,
+                "error": {
+                    "oneOf": [
+                        _object(("code",), code=_TEXT, message=_TEXT),
+                        {"type": "null"},
+                    ]
+                },
+            },
         ),
-        tier={"type": "string", "description": "where it is, or ended"},
-        model=_nullable("string", description="the exact model whose answer is served"),
-        output={"description": "the answer; null until completed, and once it was removed"},
-        unverified={"type": "boolean", "description": "served although it failed a check"},
-        blocked_reason=_nullable(
-            "string", description="why no later tier was asked; null: it was not so"
-        ),
-        error={"oneOf": [_object(code=_TEXT, message=_TEXT), {"type": "null"}]},
-        cost_usd=_USD,
-        unknown_cost_calls=_UNKNOWN,
-        usage=_USAGE,
-        metadata=_nullable("object"),
-        user=_nullable("string"),
-        session=_nullable("string"),
-        batch_id=_nullable("string", format="uuid"),
-        custom_id=_nullable("string"),
-        created_at=_TIME,
-        started_at=_WHEN,
-        completed_at=_WHEN,
-        input_removed_at={**_WHEN, "description": "its input is kept no more, since then"},
-        output_removed_at={**_WHEN, "description": "its answers are kept no more, since then"},
-        escalated=_BOOL,
-        escalation_reason=_nullable("string"),
-        attempts_url=_TEXT,
-    ),
+        "description": "A job. To a key without the scope read it is without "
+        f"{', '.join(JOB_CONTENT)} and without the error's message.",
+    },
     "JobPage": _list("Job"),
     "Attempt": _object(
         number=_INT,

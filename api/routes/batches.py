@@ -18,8 +18,9 @@ from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.problems import Refused, documented
 from api.routes.jobs import IdempotencyKey, read_key
+from api.shown import batch_for
 from api.state import Database, Shared
-from tierline.batch_views import batch_json, part_json, row_json
+from tierline.batch_views import part_json, row_json
 from tierline.errors import NotFound, Unavailable
 from tierline.services import batch as service
 from tierline.services.batch import MAX_PARTS, Opening
@@ -66,8 +67,8 @@ class Seal(BaseModel):
     status_code=201,
     summary="Open a batch",
     responses={
-        200: shapes.documented("The Idempotency-Key was known: the earlier batch", "Batch"),
-        201: shapes.documented("Open for parts", "Batch"),
+        200: shapes.documented("The Idempotency-Key was known: the earlier batch", "BatchState"),
+        201: shapes.documented("Open for parts", "BatchState"),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewBatch, {"feature": "invoice-fields", "metadata": {"run": 7}}),
@@ -85,7 +86,7 @@ async def open_batch(
     headers = {"Location": f"/v1/batches/{row['id']}"}
     if known:
         headers["Idempotent-Replayed"] = "true"
-    return answer(batch_json(row), 200 if known else 201, headers)
+    return answer(batch_for(caller, row), 200 if known else 201, headers)
 
 
 @router.get(
@@ -112,7 +113,7 @@ def list_batches(
     more = len(rows) > limit
     return answer(
         {
-            "data": [batch_json(row) for row in page],
+            "data": [batch_for(caller, row) for row in page],
             "next_cursor": write_cursor(page[-1]["seq"]) if more else None,
         }
     )
@@ -129,7 +130,7 @@ def list_batches(
 def get_batch(batch_id: BatchId, caller: Read, connection: Database) -> Response:
     """Counts and cost are taken from its jobs and calls each time."""
     row = service.read(connection, caller.account_id, read_batch_id(batch_id))
-    return answer(batch_json(row, batch_reads.progress(connection, row["id"])))
+    return answer(batch_for(caller, row, batch_reads.progress(connection, row["id"])))
 
 
 @router.put(
@@ -214,7 +215,7 @@ def list_parts(
     "/{batch_id}/seal",
     summary="Close a batch to parts",
     responses={
-        200: shapes.documented("Sealed; it completes once its jobs have ended", "Batch"),
+        200: shapes.documented("Sealed; it completes once its jobs have ended", "BatchState"),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Seal, {"parts": 3}),
@@ -228,15 +229,15 @@ async def seal_batch(
     row = await asyncio.to_thread(
         state.with_connection, service.seal, caller.account_id, found, given.parts
     )
-    return answer(batch_json(row))
+    return answer(batch_for(caller, row))
 
 
 @router.post(
     "/{batch_id}/cancel",
     summary="Cancel a batch",
     responses={
-        200: shapes.documented("Nothing of it is left to end", "Batch"),
-        202: shapes.documented("Some of its jobs have still to end", "Batch"),
+        200: shapes.documented("Nothing of it is left to end", "BatchState"),
+        202: shapes.documented("Some of its jobs have still to end", "BatchState"),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -246,7 +247,7 @@ def cancel_batch(
     """Waiting jobs are cancelled, running ones cooperatively. A repeat changes nothing."""
     row = service.cancel(connection, caller.account_id, read_batch_id(batch_id))
     state.loop.call_soon_threadsafe(state.ready.ready)
-    body = batch_json(row, batch_reads.progress(connection, row["id"]))
+    body = batch_for(caller, row, batch_reads.progress(connection, row["id"]))
     ended = row["completed_at"] is not None
     return answer(body, 200 if ended else 202, None if ended else ask_again(row["created_at"]))
 

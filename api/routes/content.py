@@ -9,14 +9,13 @@ from api.bodies import answer
 from api.problems import documented
 from api.routes.batches import BatchId, read_batch_id
 from api.routes.jobs import JobId, read_job_id
+from api.shown import batch_for, job_for
 from api.state import Database
-from tierline.batch_views import batch_json
 from tierline.errors import NotFound
 from tierline.services import batch
 from tierline.services.batch_content import remove_batch_content
 from tierline.services.retention import remove_content
 from tierline.storage import job_reads
-from tierline.views import job_json
 
 router = APIRouter(prefix="/v1")
 
@@ -28,7 +27,7 @@ GO_ON_S = 1  # what was left is removed by the next request
     tags=["jobs"],
     summary="Remove a job's input and outputs",
     responses={
-        200: shapes.documented("The job, without them", "Job"),
+        200: shapes.documented("The job, without them", "JobState"),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -42,7 +41,7 @@ def delete_content(job_id: JobId, caller: Submit, connection: Database) -> Respo
     row = job_reads.job_row(connection, found)
     if row is None:
         raise NotFound(f"there is no job {job_id}")
-    return answer(job_json(row))
+    return answer(job_for(caller, row))
 
 
 @router.delete(
@@ -50,8 +49,8 @@ def delete_content(job_id: JobId, caller: Submit, connection: Database) -> Respo
     tags=["batches"],
     summary="Remove the inputs and outputs of a batch's jobs",
     responses={
-        200: batch_schemas.documented("The batch, with nothing of them left", "Batch"),
-        202: batch_schemas.documented("Some are left: send it again", "Batch"),
+        200: batch_schemas.documented("The batch, with nothing of them left", "BatchState"),
+        202: batch_schemas.documented("Some are left: send it again", "BatchState"),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -64,5 +63,5 @@ def delete_batch_content(batch_id: BatchId, caller: Submit, connection: Database
     done = remove_batch_content(connection, caller.account_id, found)
     row = batch.read(connection, caller.account_id, found)
     if done:
-        return answer(batch_json(row))
-    return answer(batch_json(row), 202, {"Retry-After": str(GO_ON_S)})
+        return answer(batch_for(caller, row))
+    return answer(batch_for(caller, row), 202, {"Retry-After": str(GO_ON_S)})

@@ -24,17 +24,18 @@ from api.bodies import (
 )
 from api.cursors import read_cursor, write_cursor
 from api.problems import Refused, documented
+from api.shown import job_for
 from api.state import Database, Shared, State, state_of
-from tierline.errors import NotFound
+from tierline.errors import InvalidInput, NotFound, Problem
 from tierline.jobs import TERMINAL
 from tierline.json_text import JSON
 from tierline.services.cancel import cancel
 from tierline.services.feedback import MAX_COMMENT, Said, give_feedback
-from tierline.services.submit import MAX_KEY, Row, Submitted, read_asked
+from tierline.services.submit import MAX_KEY, KeyReused, Row, Submitted, UnknownFeature, read_asked
 from tierline.storage import job_reads
 from tierline.storage.async_pool import again
 from tierline.storage.job_reads import Filters
-from tierline.views import attempt_json, call_json, job_json, when
+from tierline.views import attempt_json, call_json, when
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -66,8 +67,8 @@ _STATE_HEADERS = {
 }
 _RETRY_HEADER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 SUBMIT_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: shapes.documented("The job has ended", "Job", _STATE_HEADERS),
-    202: shapes.documented("The job is taken in", "Job", _STATE_HEADERS | _RETRY_HEADER),
+    200: shapes.documented("The job has ended", "JobState", _STATE_HEADERS),
+    202: shapes.documented("The job is taken in", "JobState", _STATE_HEADERS | _RETRY_HEADER),
 }
 
 
@@ -132,8 +133,8 @@ async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str 
     if row is None:
         raise NotFound(f"there is no job {submitted.job_id}")
     if row["status"] in TERMINAL:
-        return answer(job_json(row), 200, headers)
-    return answer(job_json(row), 202, headers | ask_again(row["created_at"]))
+        return answer(job_for(caller, row), 200, headers)
+    return answer(job_for(caller, row), 202, headers | ask_again(row["created_at"]))
 
 
 async def _wait(state: State, account_id: int, job_id: UUID, wait_s: float) -> Row | None:
@@ -187,7 +188,7 @@ def list_jobs(
     page = rows[:limit]
     return answer(
         {
-            "data": [job_json(row) for row in page],
+            "data": [job_for(caller, row) for row in page],
             "next_cursor": write_cursor(page[-1]["seq"]) if more else None,
         }
     )
@@ -212,7 +213,7 @@ async def get_job(
     row = await _row(state, caller.account_id, read_job_id(job_id))
     if row is None:
         raise NotFound(f"there is no job {job_id}")
-    body = encoded(job_json(row))
+    body = encoded(job_for(caller, row))
     etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if row["status"] not in TERMINAL:
@@ -226,10 +227,10 @@ async def get_job(
     "/{job_id}/cancel",
     summary="Cancel a job",
     responses={
-        200: shapes.documented("It has ended", "Job", _STATE_HEADERS),
+        200: shapes.documented("It has ended", "JobState", _STATE_HEADERS),
         202: shapes.documented(
             "It runs, and ends as cancelled unless its call's answer passes",
-            "Job",
+            "JobState",
             _STATE_HEADERS | _RETRY_HEADER,
         ),
         **documented(401, 403, 404, 422, 503),
@@ -245,8 +246,8 @@ def cancel_job(job_id: JobId, caller: Submit, connection: Database, state: Share
     headers = {"Location": f"/v1/jobs/{found}"}
     if status in TERMINAL:
         state.tell_ended(found)
-        return answer(job_json(row), 200, headers)
-    return answer(job_json(row), 202, headers | ask_again(row["created_at"]))
+        return answer(job_for(caller, row), 200, headers)
+    return answer(job_for(caller, row), 202, headers | ask_again(row["created_at"]))
 
 
 @router.post(
@@ -264,15 +265,27 @@ async def retry_job(
 ) -> Response:
     """Only of a job that failed, expired or was cancelled; it runs the present version."""
     key = read_key(idempotency_key)
-    submitted = await state.submitter.retry(
-        caller.account_id,
-        read_job_id(job_id),
-        key,
-        account=caller.account,
-        most_queued=caller.limits.max_queued_jobs,
-        capped=caller.capped,
-    )
+    try:
+        submitted = await state.submitter.retry(
+            caller.account_id,
+            read_job_id(job_id),
+            key,
+            account=caller.account,
+            most_queued=caller.limits.max_queued_jobs,
+            capped=caller.capped,
+        )
+    except InvalidInput as error:
+        raise _unquoted(caller, error) from None
     return await taken(state, caller, submitted, prefer)
+
+
+def _unquoted(caller: Caller, error: InvalidInput) -> InvalidInput:
+    """Why a kept input does not fit, without quoting it to a key that may not read it."""
+    if caller.may("read") or isinstance(error, KeyReused | UnknownFeature):
+        return error
+    return InvalidInput(
+        [Problem("does not fit the feature's present version; a key that may read is told where")]
+    )
 
 
 @router.get(

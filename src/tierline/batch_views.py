@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 INVALID = "invalid"  # the status of a row that never became a job
 
 
-def batch_json(row: Row, progress: "Progress | None" = None) -> dict[str, JSON]:
-    """A batch as callers see it; with counts and cost when they were taken."""
+BATCH_CONTENT = ("metadata", "webhook_url")
+"""The fields of a batch that hold what somebody wrote; a URL may have a token in it."""
+
+
+def batch_json(row: Row, progress: "Progress | None" = None, *, content: bool) -> dict[str, JSON]:
+    """A batch as callers see it; with counts and cost when they were taken.
+
+    `content`: whether whoever sees it may read; without it BATCH_CONTENT is left out.
+    """
     address = f"/v1/batches/{row['id']}"
     found: dict[str, JSON] = {
         "id": str(row["id"]),
@@ -36,6 +43,8 @@ def batch_json(row: Row, progress: "Progress | None" = None) -> dict[str, JSON]:
         "output_url": f"{address}/output",
         "errors_url": f"{address}/errors",
     }
+    if not content:
+        found = {name: value for name, value in found.items() if name not in BATCH_CONTENT}
     if progress is None:
         return found
     counts = dict.fromkeys((str(status) for status in Status), 0)

@@ -25,10 +25,20 @@ TOKENS = (
 """The buckets of a call's tokens; no token is in two of them."""
 
 
-def job_json(row: Row) -> dict[str, JSON]:
-    """A job as callers see it. `row` has the columns of `storage.job_reads.JOB_COLUMNS`."""
+JOB_CONTENT = ("output", "metadata", "user", "session", "custom_id", "escalation_reason")
+"""The fields of a job that hold, or may quote, what somebody wrote or a model answered. An error's
+message may as well.
+"""
+
+
+def job_json(row: Row, *, content: bool) -> dict[str, JSON]:
+    """A job as callers see it. `row` has the columns of `storage.job_reads.JOB_COLUMNS`.
+
+    `content`: whether whoever sees it may read; without it JOB_CONTENT and the error's message are
+    left out.
+    """
     code = row["error_code"]
-    return {
+    found: dict[str, JSON] = {
         "id": str(row["id"]),
         "feature": row["feature"],
         "feature_version": row["feature_version"],
@@ -57,6 +67,10 @@ def job_json(row: Row) -> dict[str, JSON]:
         "escalation_reason": row["escalation_reason"],
         "attempts_url": f"/v1/jobs/{row['id']}/attempts",
     }
+    if content:
+        return found
+    found["error"] = None if code is None else {"code": code}
+    return {name: value for name, value in found.items() if name not in JOB_CONTENT}
 
 
 def status_label(row: Row) -> str | None:

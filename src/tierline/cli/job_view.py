@@ -5,6 +5,8 @@ import json
 from tierline.cli.output import line, one_line, print_json, print_pairs, seconds, usd, when
 from tierline.json_text import JSON
 
+NOT_READABLE = "not shown: this needs a key that may read (scope 'read')"
+
 
 def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
     if as_json:
@@ -22,10 +24,10 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
             ("tier", job["tier"]),
             ("model", job.get("model")),
             ("escalated", job.get("escalation_reason")),
-            ("error", f"{error['code']}: {error['message']}" if error else None),
+            ("error", _error(error)),
             ("unverified", "the answer failed a check" if job.get("unverified") else None),
             ("held back", job.get("blocked_reason")),
-            ("output", _as_text(job.get("output"))),
+            ("output", _as_text(job["output"]) if readable(job) else NOT_READABLE),
             ("removed", _removed(job)),
             ("cost", cost),
             ("tokens", _tokens(job.get("usage"))),
@@ -36,6 +38,17 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
     if attempts is not None:
         line()
         _show_attempts(attempts)
+
+
+def readable(job: JSON) -> bool:
+    """Whether the key may read the job: to one that may only submit, its content is left out."""
+    return "output" in job
+
+
+def _error(error: JSON | None) -> str | None:
+    if error is None:
+        return None
+    return ": ".join(error[name] for name in ("code", "message") if error.get(name))
 
 
 def _show_attempts(attempts: JSON) -> None:

@@ -5,10 +5,11 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
 
 import typer
 
-from tierline.cli.job_view import cost_of, remark, show_job
+from tierline.cli.job_view import cost_of, readable, remark, show_job
 from tierline.cli.options import Home, Json, command_group
 from tierline.errors import UsageError
 from tierline.json_text import JSON, NotJson, parse_json
@@ -55,7 +56,9 @@ def submit(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Submit one job and print its id, or with --wait how it ended.
+    """Submit one job and print how it stands, or with --wait how it ended.
+
+    A key that may submit and not read is shown no output.
 
     Exit code 1 when it ended and not as completed.
     """
@@ -68,13 +71,16 @@ def submit(
         body["webhook_url"] = webhook_url
     if deadline is not None:
         body["deadline_s"] = deadline
+    until = time.monotonic() + wait
+    if wait and key is None:
+        key = str(uuid4())  # a key that may not read asks again by submitting again
     headers = {} if key is None else {"Idempotency-Key": key}
-    if wait:
-        headers["Prefer"] = f"wait={min(wait, LONGEST_WAIT_S):g}"
-    began = time.monotonic()
     with connect(home) as api:
-        job = api.post("/v1/jobs", json=body, headers=headers)
-        job = follow(api, job, wait - (time.monotonic() - began), as_json)
+        job = _submit(api, body, headers, until)
+        if readable(job):
+            job = follow(api, job, until - time.monotonic(), as_json)
+        else:
+            job = _submit_until_ended(api, job, body, headers, until)
     show_job(job, as_json)
     _end(job)
 
@@ -213,6 +219,26 @@ def remove_content(
         line(f"{found['id']}: its input and outputs are removed")
     else:
         line(f"batch {found['id']}: inputs and outputs of its jobs are removed")
+
+
+def _submit(api: "Client", body: JSON, headers: dict[str, str], until: float) -> JSON:
+    """The job, after as much of the wait as one request may last."""
+    left_s = until - time.monotonic()
+    if left_s > 0:
+        headers = {**headers, "Prefer": f"wait={min(left_s, LONGEST_WAIT_S):.3f}"}
+    return api.post("/v1/jobs", json=body, headers=headers)
+
+
+def _submit_until_ended(
+    api: "Client", job: JSON, body: JSON, headers: dict[str, str], until: float
+) -> JSON:
+    """As `follow`, for a key that may not read: the same submission tells of the same job."""
+    pause_s = 0.05
+    while job["status"] not in TERMINAL and time.monotonic() < until:
+        time.sleep(max(0.0, min(pause_s, until - time.monotonic())))
+        pause_s = min(pause_s * 1.5, 1.0)
+        job = _submit(api, body, headers, until)
+    return job
 
 
 def _path(found_id: str, kind: str = "jobs") -> str:

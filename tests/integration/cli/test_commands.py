@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import psycopg
+
 from tests.integration.cli.conftest import Tierline
 from tierline.cli.feature_file import new_feature
 
@@ -154,6 +156,33 @@ def test_a_key_is_shown_once_works_and_ends_when_revoked(tierline: Tierline, fea
     )
     assert tierline("keys", "revoke", key_id).code == 0
     assert "revoked" in tierline("keys", "list").out
+
+
+def test_a_key_that_may_only_submit_sees_how_its_job_stands_and_no_output(
+    tierline: Tierline, feature: str, database_url: str
+) -> None:
+    key = tierline("keys", "create", "--scope", "submit").out.strip()
+    words = ("jobs", "submit", feature, "--input", INPUT, "--key", "till-1")
+    ran = tierline(*words, "--wait", "0.3", key=key)
+    assert ran.code == 0, ran.err
+    assert "status     queued" in ran.out
+    assert "output     not shown" in ran.out
+    assert "'read'" in ran.out
+    job = json.loads(tierline(*words, "--json", key=key).out)
+    assert "output" not in job
+    with psycopg.connect(database_url, autocommit=True) as rows:
+        rows.execute(
+            "UPDATE jobs SET status = 'failed', error_code = 'checks_failed',"
+            " error_message = 'quotes the answer', completed_at = clock_timestamp() WHERE id = %s",
+            (job["id"],),
+        )
+    ended = tierline(*words, "--wait", "20", key=key)
+    assert ended.code == 1
+    assert "error      checks_failed\n" in ended.out
+    assert "quotes" not in ended.out
+    refused = tierline("jobs", "get", job["id"], key=key)
+    assert refused.code == 1
+    assert "a key that may read" in refused.err
 
 
 def test_a_rotated_key_is_shown_once_and_the_old_one_ends_with_its_overlap(

@@ -38,7 +38,7 @@ def shown(kept: Kept, job_id: UUID) -> dict[str, object]:
     with kept.pool.connection() as connection:
         row = job_reads.job_row(connection, job_id)
     assert row is not None
-    return job_json(row)
+    return job_json(row, content=True)
 
 
 def test_a_feature_that_sets_no_time_keeps_everything(kept: Kept) -> None:
