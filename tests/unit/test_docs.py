@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import AliasChoices
 
 from tests.support.docs import blocks
 from tierline.cli.main import _ENTRIES
@@ -19,7 +20,13 @@ ELSEWHERE = {  # read by the command line, the supervisor or an example, not by 
     *("TIERLINE_FLOWER_USER", "TIERLINE_FLOWER_PASSWORD", "TIERLINE_FLOWER_HOST"),
     *("TIERLINE_FLOWER_PREFIX", "TIERLINE_WEBHOOK_SECRET"),
 }
-SETTINGS = ELSEWHERE | {f"TIERLINE_{name.upper()}" for name in Settings.model_fields}
+FORMER = {  # names of the release before that go on working
+    str(name)
+    for field in Settings.model_fields.values()
+    if isinstance(field.validation_alias, AliasChoices)
+    for name in field.validation_alias.choices
+}
+SETTINGS = ELSEWHERE | FORMER | {f"TIERLINE_{name.upper()}" for name in Settings.model_fields}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

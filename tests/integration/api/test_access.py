@@ -6,10 +6,12 @@ A route of the OpenAPI document without a row here fails, and so does a row with
 import importlib
 import itertools
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -509,3 +511,15 @@ def as_it_is(rows: Connection, id: str) -> object:
         ).fetchall()
     tables = ("jobs", "batches", "webhook_endpoints", "deliveries")
     return [rows.execute(f"SELECT * FROM {one} WHERE id = %s", (id,)).fetchall() for one in tables]
+
+
+def test_the_page_on_security_tells_of_every_route_what_it_needs() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+    _, _, table = page.partition("| needs | routes |\n|---|---|\n")
+    told: dict[tuple[str, str], str] = {}
+    for line in table.partition("\n\n")[0].splitlines():
+        needs, routes = line.strip("| ").split(" | ")
+        for methods, path in re.findall(r"`([A-Z ]+) (/[^`]*)`", routes):
+            full = path if needs == "no key" else f"/v1{path}"
+            told |= {(method.lower(), full): needs for method in methods.split()}
+    assert told == {route: " and ".join(row.opens) or "no key" for route, row in ROWS.items()}
