@@ -51,7 +51,10 @@ def create(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Make an account; 'tierline keys create --account NAME' then makes a key for it."""
+    """Make an account; 'tierline keys create --account NAME' then makes a key for it.
+
+    Needs a key with the scope operator, as all of 'tierline accounts' does.
+    """
     from tierline.cli.client import connect
 
     body = _asked(

@@ -23,6 +23,7 @@ from starlette.routing import Route
 import api.routes
 from api.app import create_routes
 from api.metrics import Metrics
+from tests.integration.api.test_jobs import end
 from tests.support.api import Api
 from tests.support.rows import (
     add_calibration,
@@ -501,6 +502,24 @@ def test_a_demoted_key_is_its_accounts_administrators(api: Api, rows: Connection
     assert client.get("/v1/keys").status_code == 200
     plain = create_key(rows, "other", READ).row["id"]
     assert api.post(f"/v1/keys/{plain}/demote").json()["scopes"] == ["read"]
+
+
+LABELLED = "a text that somebody labelled"
+
+
+def test_labels_are_of_the_keys_own_account(
+    api: Api, rows: Connection, keyed: Callable[..., Api]
+) -> None:
+    path = "/v1/features/echo/labels"
+    job = api.submit(LABELLED)["id"]
+    end(rows, job)
+    label = {"correct": False, "expected": {"text": "right"}}
+    assert api.post(f"/v1/jobs/{job}/feedback", json=label).status_code == 201
+    assert LABELLED in keyed(ADMIN).get(path).text
+    for stranger in (ADMIN, OPERATOR):
+        answer = keyed(stranger, "other").get(path)
+        assert answer.status_code == 200
+        assert LABELLED not in answer.text
 
 
 def as_it_is(rows: Connection, id: str) -> object:
