@@ -4,10 +4,8 @@ import argparse
 import signal
 import sys
 
-import uvicorn
-
 from api.app import create_app
-from api.server import configured
+from api.server import Server, configured
 from tierline import lean_start, logs
 from tierline.errors import TierlineError
 from tierline.settings import settings
@@ -28,7 +26,7 @@ def main() -> int:
     except TierlineError as error:
         sys.stderr.write(f"api: {error.message}\n")
         return 2
-    server = uvicorn.Server(configured(app, arguments.host, arguments.port))
+    server = Server(configured(app, arguments.host, arguments.port), app.stop)
     lean_start.finish()
     # After its orderly stop uvicorn raises the signal again, for whoever had it before: nobody.
     signal.signal(signal.SIGTERM, lambda *_: None)

@@ -9,10 +9,10 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi_swagger import patch_fastapi
-from starlette.types import ASGIApp
 
 from api import batch_schemas, problems
 from api.auth import Keys
+from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Reports
 from api.front import Front
 from api.health import Health
 from api.links import add_links
@@ -48,7 +48,7 @@ from api.submission import Submission
 from tierline.services.submit import Submitter
 from tierline.settings import Settings, settings
 from tierline.storage.async_pool import create_async_pool
-from tierline.storage.engine import create_pool
+from tierline.storage.engine import create_pool, ended_after
 from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
 
 ROUTES = (
@@ -76,8 +76,6 @@ ROUTES = (
     *(webhook_endpoints, accounts, probes),
 )
 NAME = "api"
-COLD_CONNECTIONS = 4  # of routes that run in a thread
-COLD_WAIT_S = 2.0
 
 DESCRIPTION = """\
 Asynchronous language-model jobs. A small model answers first, every answer is checked, and what
@@ -87,13 +85,19 @@ Errors are problem details (RFC 9457); lists are pages with a cursor.
 """
 
 
-def create_app(config: Settings | None = None) -> ASGIApp:
+def create_app(config: Settings | None = None) -> Front:
     """The API over the database of `config`; the process's own settings unless given."""
     config = config or settings()
     metrics = Metrics()
     app = create_routes(config, metrics)
-    submission = Submission(lambda: cast(State, app.state.tierline))
-    return Front(app, submission, config, metrics.requests)
+
+    def state() -> State:
+        return cast(State, app.state.tierline)
+
+    def stop() -> None:
+        state().reports.stop()
+
+    return Front(app, Submission(state), config, metrics.requests, stop)
 
 
 def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
@@ -129,16 +133,34 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     """What the requests share, from its start to its orderly end."""
     url = config.database
     pool = create_async_pool(url, NAME, config.pool_size)
-    cold_pool = create_pool(url, f"{NAME}-cold", COLD_CONNECTIONS)
-    cold_pool.timeout = COLD_WAIT_S
+    cold_pool = create_pool(
+        url, f"{NAME}-cold", COLD_CONNECTIONS, ended_after(config.statement_timeout_s)
+    )
+    report_pool = create_pool(
+        url, f"{NAME}-reports", REPORT_CONNECTIONS, ended_after(config.report_timeout_s)
+    )
+    cold_pool.timeout = report_pool.timeout = COLD_WAIT_S
+    reports = Reports(report_pool, config.max_reports, config.report_timeout_s)
     keys = Keys(pool, config.limits)
     ready = ReadyNotifier(url, NAME)
     ended = EndedJobs(url, NAME)
     health = Health(pool, cold_pool, config)
     await pool.open()
     cold_pool.open()
-    submitter, rates = Submitter(pool), Rates()
-    state = State(config, pool, cold_pool, submitter, keys, rates, ready, ended, health, metrics)
+    report_pool.open()
+    state = State(
+        settings=config,
+        pool=pool,
+        cold_pool=cold_pool,
+        reports=reports,
+        submitter=Submitter(pool),
+        keys=keys,
+        rates=Rates(),
+        ready=ready,
+        ended=ended,
+        health=health,
+        metrics=metrics,
+    )
     # A database that is away does not keep the process from starting: /readyz says so.
     await health.look()
     tasks = [
@@ -154,6 +176,7 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
         await keys.note()
         await pool.close(timeout=2.0)
         await asyncio.to_thread(cold_pool.close, 2.0)
+        await asyncio.to_thread(report_pool.close, 2.0)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

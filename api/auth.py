@@ -18,6 +18,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from api.cold import CALLER
 from api.problems import Refused
 from api.state import State, state_of
 from tierline.errors import Unavailable
@@ -168,6 +169,7 @@ async def authorise(
     state.rates.admit(caller.account_id, caller.limits, request)
     if not caller.may(scope):
         raise needs(caller, scope)
+    request[CALLER] = caller
     return caller
 
 

@@ -7,7 +7,7 @@ line in the log, with frames and ids only.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 from prometheus_client import Counter
@@ -34,12 +34,18 @@ class Front:
     """Wraps the app. Give uvicorn this one."""
 
     def __init__(
-        self, app: ASGIApp, submission: ASGIApp, settings: Settings, requests: Counter
+        self,
+        app: ASGIApp,
+        submission: ASGIApp,
+        settings: Settings,
+        requests: Counter,
+        stop: Callable[[], None],
     ) -> None:
         self._app = app
         self._submission = submission
         self._settings = settings
         self._requests = requests
+        self.stop = stop  # what takes long and need not be finished; called when a stop begins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -53,10 +53,12 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "invalid-feature": (422, "The feature file cannot be applied"),
     "unknown-feature": (422, "There is no such feature"),
     "idempotency-key-reused": (422, "The Idempotency-Key stands for another payload"),
+    "caller-left": (499, "The caller hung up"),  # as nginx counts it; nobody reads this answer
     "budget-spent": (429, "A budget of the account is spent"),
     "limit-reached": (429, "A limit of the account is reached"),
     "internal": (500, "Something went wrong on our side"),
     "unavailable": (503, "A part of the service is away"),
+    "too-slow": (504, "It took longer than it may"),
 }
 """Slug → status and title; the slug stands in the problem's type."""
 
@@ -160,6 +162,12 @@ def of_error(error: Exception) -> Response:
             return unavailable("the database's disk is full; nothing was written")
         case psycopg.errors.ReadOnlySqlTransaction():
             return unavailable("the database takes no writes now; nothing was written")
+        case psycopg.errors.QueryCanceled():
+            return problem(
+                "too-slow",
+                "the database took longer than it may for one statement and was stopped: ask for"
+                " less at a time, or ask again when it is less busy",
+            )
         case psycopg.DataError():
             return problem("invalid", "a value cannot be stored: is there a NUL character in it?")
         case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
@@ -201,12 +209,14 @@ def _methods_at(request: Request) -> list[str]:
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems of a route, for its OpenAPI.
 
-    Where a key is asked for, its account's limits too; who reads a body (413) may wait for it in
-    vain.
+    Where a key is asked for, its account's limits and a statement's time too; who reads a body
+    (413) may wait for it in vain.
     """
     found = set(statuses)
     if HTTPStatus.UNAUTHORIZED in found:
         found.add(HTTPStatus.TOO_MANY_REQUESTS.value)
+        if HTTPStatus.SERVICE_UNAVAILABLE in found:
+            found.add(HTTPStatus.GATEWAY_TIMEOUT.value)
     if HTTPStatus.REQUEST_ENTITY_TOO_LARGE in found:
         found.add(HTTPStatus.REQUEST_TIMEOUT.value)
     return {status: _document(status) for status in sorted(found)}

@@ -8,7 +8,9 @@ does.
 """
 
 import asyncio
+import socket
 import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import uvicorn
@@ -167,6 +169,20 @@ class _Closing:
 
     def close(self) -> None:
         self._connection.close()
+
+
+class Server(uvicorn.Server):
+    """One that says when it begins to stop: `stop` ends what the requests under way need not wait
+    for. Uvicorn's own word to the app comes after they have ended.
+    """
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stop()
+        await super().shutdown(sockets)
 
 
 def configured(app: ASGIApp, host: str, port: int) -> uvicorn.Config:

@@ -1,7 +1,7 @@
 """What the requests of one API process share, and how a route gets at it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID
@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from psycopg import Connection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from api.cold import CALLER, Cold, Reports
 from api.last_hour import LastHour
 from tierline.services.submit import Submitter
 from tierline.settings import Settings
@@ -31,7 +32,8 @@ class State:
 
     settings: Settings
     pool: AsyncConnectionPool[Any]  # the hot routes'
-    cold_pool: ConnectionPool[Any]  # of routes that run in a thread
+    cold_pool: ConnectionPool[Any]  # of ordinary routes that run in a thread
+    reports: Reports
     submitter: Submitter
     keys: "Keys"
     rates: "Rates"
@@ -39,8 +41,12 @@ class State:
     ended: EndedJobs
     health: "Health"
     metrics: "Metrics"
+    cold: Cold = field(init=False)
     last_hour: LastHour = field(default_factory=LastHour)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+
+    def __post_init__(self) -> None:
+        self.cold = Cold(self.cold_pool)
 
     def with_connection(
         self,
@@ -63,12 +69,24 @@ def state_of(request: Request) -> State:
     return cast(State, request.app.state.tierline)
 
 
-def _connection(request: Request) -> Iterator[Connection[Any]]:
-    with state_of(request).cold_pool.connection() as connection:
+async def _connection(request: Request) -> AsyncIterator[Connection[Any]]:
+    account_id = request.scope[CALLER].account_id
+    async with state_of(request).cold.connection(account_id) as connection:
         yield connection
 
 
-Database = Annotated[Connection[Any], Depends(_connection)]
-"""An autocommit connection, for routes written as `def`: they run in a thread."""
+async def _report(request: Request) -> AsyncIterator[Connection[Any]]:
+    account_id = request.scope[CALLER].account_id
+    async with state_of(request).reports.connection(request, account_id) as connection:
+        yield connection
+
+
+# Given back before the answer is sent: who reads slowly holds no connection.
+Database = Annotated[Connection[Any], Depends(_connection, scope="function")]
+"""An autocommit connection, for routes written as `def`: they run in a thread. For what reads or
+writes a bounded number of rows; named after the caller in the route's parameters."""
+
+Report = Annotated[Connection[Any], Depends(_report, scope="function")]
+"""The same for what reads as much as there is; its statements end when the caller hangs up."""
 
 Shared = Annotated[State, Depends(state_of)]

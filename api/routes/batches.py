@@ -19,7 +19,7 @@ from api.cursors import read_cursor, write_cursor
 from api.problems import Refused, documented
 from api.routes.jobs import IdempotencyKey, read_key
 from api.shown import batch_for
-from api.state import Database, Shared
+from api.state import Database, Report, Shared
 from tierline.batch_views import part_json, row_json
 from tierline.errors import NotFound, Unavailable
 from tierline.services import batch as service
@@ -127,7 +127,7 @@ def list_batches(
         **documented(401, 403, 404, 422, 503),
     },
 )
-def get_batch(batch_id: BatchId, caller: Read, connection: Database) -> Response:
+def get_batch(batch_id: BatchId, caller: Read, connection: Report) -> Response:
     """Counts and cost are taken from its jobs and calls each time."""
     row = service.read(connection, caller.account_id, read_batch_id(batch_id))
     return answer(batch_for(caller, row, batch_reads.progress(connection, row["id"])))
@@ -247,7 +247,7 @@ def cancel_batch(
     """Waiting jobs are cancelled, running ones cooperatively. A repeat changes nothing."""
     row = service.cancel(connection, caller.account_id, read_batch_id(batch_id))
     state.loop.call_soon_threadsafe(state.ready.ready)
-    body = batch_for(caller, row, batch_reads.progress(connection, row["id"]))
+    body = batch_for(caller, row, batch_reads.progress_if_quick(connection, row["id"]))
     ended = row["completed_at"] is not None
     return answer(body, 200 if ended else 202, None if ended else ask_again(row["created_at"]))
 

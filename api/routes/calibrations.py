@@ -76,7 +76,7 @@ class Withdrawal(BaseModel):
     },
     openapi_extra=body_of(NewCalibration, {"max_error": 0.03, "confidence": 0.95}),
 )
-async def post_calibration(name: Name, request: Request, _: Operator, state: Shared) -> Response:
+async def post_calibration(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
     """The outcomes that it uses are used up, also when nothing can be promised. 409 where they are
     too few, with how many more are needed.
     """
@@ -86,7 +86,7 @@ async def post_calibration(name: Name, request: Request, _: Operator, state: Sha
         wanted = Wanted(**given.model_dump(exclude={"dry_run"}))
         return services.calibrate(connection, name, wanted, dry_run=given.dry_run)
 
-    made = await run_in_threadpool(state.with_connection, work)
+    made = await state.reports.work(request, caller.account_id, work)
     return answer(made, 200 if given.dry_run else 201)
 
 
@@ -111,7 +111,7 @@ async def draw_label_sample(name: Name, request: Request, caller: Admin, state: 
             connection, name, given.count, given.models, readable(state, caller), given.tier
         )
 
-    drawn = await run_in_threadpool(state.with_connection, work)
+    drawn = await state.reports.work(request, caller.account_id, work)
     return answer({"data": drawn, "next_cursor": None})
 
 

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
 from api.auth import Operator, Read, readable
@@ -62,7 +61,7 @@ async def post_dataset(name: Name, request: Request, caller: Operator, state: Sh
             connection, name, rows, jobs=given.jobs, account_id=readable(state, caller)
         )
 
-    return answer(await run_in_threadpool(state.with_connection, work), 201)
+    return answer(await state.reports.work(request, caller.account_id, work), 201)
 
 
 @router.get(

@@ -10,7 +10,7 @@ from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.problems import documented
 from api.routes.jobs import JobId, read_job_id
-from api.state import Database
+from api.state import Database, Report
 from tierline.errors import InvalidInput, NotFound, Problem
 from tierline.services.route import decisions_page, route_of
 from tierline.storage.accounts import account_named
@@ -44,7 +44,7 @@ def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
 )
 def list_decisions(
     caller: Read,
-    connection: Database,
+    connection: Report,
     feature: Annotated[str | None, Query(max_length=63)] = None,
     tier: Annotated[str | None, Query(max_length=63)] = None,
     policy: Annotated[str | None, Query(max_length=63)] = None,

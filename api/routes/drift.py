@@ -8,7 +8,7 @@ from api import schemas as shapes
 from api.auth import Operator, readable
 from api.bodies import answer
 from api.problems import documented
-from api.state import Database, Shared
+from api.state import Report, Shared
 from tierline.services.drift_shown import drift_of
 
 router = APIRouter(tags=["routing"])
@@ -23,7 +23,7 @@ router = APIRouter(tags=["routing"])
     },
 )
 def get_drift(
-    name: Annotated[str, Path(max_length=63)], caller: Operator, state: Shared, connection: Database
+    name: Annotated[str, Path(max_length=63)], caller: Operator, state: Shared, connection: Report
 ) -> Response:
     """The daily looks since its last calibration or router, the figures of the newest one, and
     inputs of a new kind: of the caller's account's jobs, or of all where the installation lets

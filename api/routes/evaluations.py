@@ -65,7 +65,7 @@ async def post_evaluation(
     def work(connection: Any) -> tuple[dict[str, JSON], bool]:
         return services.start(connection, name, wanted, caller.account_id, readable(state, caller))
 
-    made, new = await run_in_threadpool(state.with_connection, work)
+    made, new = await state.reports.work(request, caller.account_id, work)
     return answer(made, 201 if new else 200)
 
 

@@ -10,7 +10,7 @@ from api.auth import Operator, readable
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.problems import documented
-from api.state import Database, Shared
+from api.state import Report, Shared
 from tierline.services.economics import economics_of
 from tierline.services.report import outcomes_page, report
 from tierline.services.status import status_of
@@ -37,7 +37,7 @@ Until = Annotated[Time | None, Query(alias="to", description="not included; now 
     },
 )
 def get_report(
-    name: Name, _: Operator, connection: Database, since: Since = None, until: Until = None
+    name: Name, _: Operator, connection: Report, since: Since = None, until: Until = None
 ) -> Response:
     """Real costs beside those of the last tier alone, escalations by reason, and how much of what
     was compared differs.
@@ -55,7 +55,7 @@ def get_report(
     },
 )
 def get_economics(
-    name: Name, _: Operator, connection: Database, since: Since = None, until: Until = None
+    name: Name, _: Operator, connection: Report, since: Since = None, until: Until = None
 ) -> Response:
     """Means and standard deviations by tier and by job, and how many escalated."""
     begin, end = _window(since, until)
@@ -70,7 +70,7 @@ def get_economics(
         **documented(401, 403, 404, 422, 503),
     },
 )
-def get_status(name: Name, _: Operator, connection: Database) -> Response:
+def get_status(name: Name, _: Operator, connection: Report) -> Response:
     """From a prototype on the frontier to a proven small model, with what it cost and saved this
     month (UTC).
     """
@@ -91,7 +91,7 @@ def list_outcomes(
     name: Name,
     caller: Operator,
     state: Shared,
-    connection: Database,
+    connection: Report,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, Query(ge=1, le=MOST_OUTCOMES)] = 200,

@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
 from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.problems import documented
-from api.state import Database, Shared
+from api.state import Database, Report, Shared
 from tierline.errors import InvalidInput, Problem
 from tierline.json_text import JSON
 from tierline.services import micro_models as services
@@ -94,7 +93,7 @@ def get_labels(
     name: Name,
     caller: Admin,
     state: Shared,
-    connection: Database,
+    connection: Report,
     for_micro: Annotated[bool, Query(description="refuse a feature without a micro tier")] = False,
 ) -> Response:
     """What people said is right, else what the last tier answered; of the caller's account's jobs,
@@ -124,7 +123,7 @@ def get_labels(
         },
     ),
 )
-async def post_micro_model(name: Name, request: Request, _: Operator, state: Shared) -> Response:
+async def post_micro_model(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
     """What `tierline micro train` sends. With a promise both are kept or, where the answers are too
     few for it (409), neither.
     """
@@ -146,7 +145,7 @@ async def post_micro_model(name: Name, request: Request, _: Operator, state: Sha
             sought=_sought(given.promise),
         )
 
-    return answer(await run_in_threadpool(state.with_connection, work), 201)
+    return answer(await state.reports.work(request, caller.account_id, work), 201)
 
 
 @router.get(

@@ -5,11 +5,12 @@ None of them asks for a key: put them behind the network's own rules if their nu
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
 from api.bodies import answer
 from api.problems import documented, unavailable
-from api.state import Database, Shared
+from api.state import Shared
 
 router = APIRouter(tags=["probes"])
 
@@ -48,9 +49,11 @@ async def readyz(state: Shared) -> Response:
             "description": "Text exposition format",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
-        **documented(503),
+        **documented(503, 504),
     },
 )
-def metrics(connection: Database, state: Shared) -> Response:
+async def metrics(state: Shared) -> Response:
     """Queues, verdicts, costs, webhooks, the broker, and this process's requests."""
-    return Response(state.metrics.text(connection, state), media_type=CONTENT_TYPE_LATEST)
+    async with state.reports.metrics() as connection:
+        text = await run_in_threadpool(state.metrics.text, connection, state)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

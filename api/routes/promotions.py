@@ -55,7 +55,7 @@ class NewDemotion(BaseModel):
     },
     openapi_extra=body_of(NewPromotion, {"share": 0.1}),
 )
-async def post_promotion(name: Name, request: Request, _: Operator, state: Shared) -> Response:
+async def post_promotion(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
     """As far as the lower bound of what it keeps of the last tier's quality reaches, never by the
     point; a larger share needs 50 answers of the canary before it to be compared.
     """
@@ -65,7 +65,7 @@ async def post_promotion(name: Name, request: Request, _: Operator, state: Share
     def work(connection: Any) -> dict[str, JSON]:
         return services.promote(connection, name, wanted)
 
-    made = await run_in_threadpool(state.with_connection, work)
+    made = await state.reports.work(request, caller.account_id, work)
     return answer(made, 200 if given.dry_run else 201)
 
 

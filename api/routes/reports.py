@@ -9,7 +9,7 @@ from api import schemas as shapes
 from api.auth import Read
 from api.bodies import Time, answer, aware
 from api.problems import documented
-from api.state import Database, Shared
+from api.state import Database, Report, Shared
 from tierline import views
 from tierline.errors import InvalidInput, Problem
 from tierline.storage import circuits, queue_reads, usage
@@ -30,7 +30,7 @@ DEFAULT_DAYS = 30
         **documented(401, 403, 503),
     },
 )
-def get_queues(_: Read, connection: Database, state: Shared) -> Response:
+def get_queues(_: Read, connection: Report, state: Shared) -> Response:
     """Of the whole installation, in numbers only. The backlog is in Postgres, not in the broker."""
     threads = state.health.threads
     return answer(
@@ -83,7 +83,7 @@ def get_circuits(_: Read, connection: Database) -> Response:
 )
 def get_usage(
     caller: Read,
-    connection: Database,
+    connection: Report,
     since: Annotated[
         Time | None, Query(alias="from", description="30 days ago unless said")
     ] = None,

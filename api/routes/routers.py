@@ -12,7 +12,7 @@ from api import schemas as shapes
 from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.problems import documented
-from api.state import Database, Shared
+from api.state import Database, Report, Shared
 from tierline.errors import InvalidInput, Problem
 from tierline.json_text import JSON
 from tierline.services import routers as services
@@ -48,7 +48,7 @@ class NewRouter(BaseModel):
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
-def get_training_data(name: Name, caller: Admin, state: Shared, connection: Database) -> Response:
+def get_training_data(name: Name, caller: Admin, state: Shared, connection: Report) -> Response:
     """Answers that failed a check or differ from their reference, and those that agree with it; of
     the caller's account's jobs, or of all where the installation lets operators read all.
     """

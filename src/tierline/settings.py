@@ -55,6 +55,10 @@ class Settings(ProviderSettings):
     max_json_depth: int = 64
     max_wait_s: float = 30.0  # the longest Prefer: wait
 
+    # Time in Postgres of routes other than those that submit or read one job; what is over is ended
+    statement_timeout_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0  # one statement of a list
+    report_timeout_s: Annotated[float, Field(ge=0.1, le=3600)] = 15.0  # a report, as a whole
+
     # Whether an operator reads and labels the inputs of every account's jobs, not of its own
     # account's alone: for an installation whose accounts are all the operator's. The second name is
     # the one of 0.1.0
@@ -68,6 +72,7 @@ class Settings(ProviderSettings):
     max_jobs_in_progress: PositiveInt | None = None  # none: its fair share of the threads
     max_requests_per_s: PositiveInt = 500  # to each API process; about what one can answer
     max_body_bytes_per_s: PositiveInt = 32 * 1024 * 1024  # … of bodies, to each API process
+    max_reports: PositiveInt = 2  # at once, in each API process; it has connections for four
 
     # Webhooks
     # Networks that webhooks may reach although they are not global, comma-separated

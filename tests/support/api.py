@@ -8,17 +8,17 @@ from typing import Any
 
 import httpx
 import jsonschema_rs
-import uvicorn
 
 from api.app import create_app
-from api.server import configured
+from api.server import Server, configured
 from tests.support.waiting import wait_until
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
     """The address of an API on the settings of this process, for as long as the block lasts."""
-    server = uvicorn.Server(configured(create_app(), "127.0.0.1", 0))
+    app = create_app()
+    server = Server(configured(app, "127.0.0.1", 0), app.stop)
     thread = threading.Thread(target=server.run, name="api")
     thread.start()
     try:

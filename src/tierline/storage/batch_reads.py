@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
@@ -64,6 +65,14 @@ def progress(connection: Connection[Any], batch_id: UUID) -> Progress:
     spent = connection.execute(COST, (batch_id,)).fetchone()
     assert spent is not None, "a sum is one row"
     return Progress({(status, tier): count for status, tier, count in rows}, spent[0], spent[1])
+
+
+def progress_if_quick(connection: Connection[Any], batch_id: UUID) -> Progress | None:
+    """None where counting takes longer than the connection lets a statement take."""
+    try:
+        return progress(connection, batch_id)
+    except psycopg.errors.QueryCanceled:
+        return None
 
 
 def page(

@@ -29,6 +29,11 @@ PLANNED_ONCE = (
 )
 
 
+def ended_after(statement_s: float) -> str:
+    """SESSION for connections whose statements Postgres ends after `statement_s` seconds."""
+    return f"{SESSION} -c statement_timeout={max(1, round(statement_s * 1000))}"
+
+
 def connect_args(name: str, session: str = SESSION) -> Mapping[str, Any]:
     """What every connection asks for. `name` is shown in pg_stat_activity."""
     return {

@@ -13,7 +13,8 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
-from api.app import COLD_CONNECTIONS, create_app
+from api.app import create_app
+from api.cold import COLD_CONNECTIONS
 from tests.support.api import Api, serving
 from tests.support.waiting import wait_until
 from tierline.services.accounts import make_run_key

@@ -1,0 +1,225 @@
+"""The connections of routes that run in a thread, and what keeps one account from holding them all.
+
+Ordinary routes read a bounded page; reports read as much as there is, on a pool of their own. Each
+statement of either is ended by Postgres when its time is over. A report is also ended when nobody
+waits for it any more: its caller has hung up, or the process stops.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+import psycopg
+import structlog
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+from starlette.requests import Request
+
+from api.problems import Refused, limit_reached
+from tierline.errors import Unavailable
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+COLD_CONNECTIONS = 4  # of ordinary routes
+REPORT_CONNECTIONS = 5  # of reports; one of them is for /metrics alone
+COLD_WAIT_S = 2.0  # for a connection, or for one's turn
+CANCEL_S = 2.0  # what one try to end a statement may take
+CANCEL_AGAIN_S = 0.1  # a report of many statements is ended in whichever it is by then
+_BUSY = "as many reports run as may at once: ask again"
+_STOPPING = "the process is stopping: ask again"
+CALLER = "tierline.caller"
+"""Where a request's scope holds the Caller, once its key was found good."""
+
+
+class Cold:
+    """The ordinary routes' connections. An account leaves one of them to the others."""
+
+    def __init__(self, pool: ConnectionPool[Any]) -> None:
+        self._pool = pool
+        self._turns: dict[int, asyncio.Semaphore] = {}
+
+    @contextlib.asynccontextmanager
+    async def connection(self, account_id: int) -> AsyncIterator[Connection[Any]]:
+        """A connection, for as long as the block lasts. Raises Refused (429), PoolTimeout.
+
+        The wait for the account's other requests takes no thread.
+        """
+        most = COLD_CONNECTIONS - 1
+        busy = limit_reached(
+            f"{most} requests of the account are being answered, and take long: ask for less at a"
+            " time",
+            COLD_WAIT_S,
+        )
+        async with (
+            _turn(_of(self._turns, account_id, most), busy),
+            contextmanager_in_threadpool(self._pool.connection()) as connection,
+        ):
+            yield connection
+
+
+class Reports:
+    """The connections of reports, and what ends one. One per process.
+
+    `most`: how many an account may run at once. `within_s`: how long one may take.
+    """
+
+    def __init__(self, pool: ConnectionPool[Any], most: int, within_s: float) -> None:
+        self._pool = pool
+        self._most = most
+        self._within_s = within_s
+        self._turns: dict[int, asyncio.Semaphore] = {}
+        self._all = asyncio.Semaphore(REPORT_CONNECTIONS - 1)
+        self._metrics = asyncio.Semaphore(1)
+        self._stopping = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def connection(
+        self, request: Request, account_id: int, *, within_s: float | None = None
+    ) -> AsyncIterator[Connection[Any]]:
+        """A connection for a report, whose statements end when the caller hangs up.
+
+        For a request whose body was read. Raises Refused (429, 504) and Unavailable.
+        """
+        most = limit_reached(
+            f"the account may run {self._most} reports at once (TIERLINE_MAX_REPORTS)", COLD_WAIT_S
+        )
+        async with (
+            _turn(_of(self._turns, account_id, self._most), most),
+            _turn(self._all, Unavailable(_BUSY)),
+            self._watched(request, within_s or self._within_s) as connection,
+        ):
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def metrics(self) -> AsyncIterator[Connection[Any]]:
+        """The connection of /metrics, one scrape at a time.
+
+        It goes on when its caller has hung up: what it reads is remembered for the next scrape.
+        """
+        async with (
+            _turn(self._metrics, Unavailable(_BUSY)),
+            self._watched(None, self._within_s) as connection,
+        ):
+            yield connection
+
+    async def work(
+        self, request: Request, account_id: int, work: Callable[[Connection[Any]], Result]
+    ) -> Result:
+        """What `work` returns, called in a thread with a report's connection.
+
+        For what reads a history to write what it found: it also reckons, and only its statements
+        are held to the time of a report. Ended early, it has written nothing or all.
+        """
+        async with self.connection(request, account_id, within_s=float("inf")) as connection:
+            return await run_in_threadpool(work, connection)
+
+    def stop(self) -> None:
+        """End the reports that run, and begin none any more: the process stops."""
+        self._stopping.set()
+
+    @contextlib.asynccontextmanager
+    async def _watched(
+        self, request: Request | None, within_s: float
+    ) -> AsyncIterator[Connection[Any]]:
+        if self._stopping.is_set():
+            raise Unavailable(_STOPPING)
+        async with contextmanager_in_threadpool(self._pool.connection()) as connection:
+            ended = asyncio.Event()
+            watch = asyncio.create_task(self._watch(connection, request, within_s, ended))
+            try:
+                yield connection
+            except psycopg.errors.QueryCanceled:
+                ended.set()
+                raise (await watch or _too_slow(within_s, self._within_s)) from None
+            finally:
+                ended.set()
+                if await watch is not None:
+                    # Postgres may still be about to act on the cancelling: nobody else gets it.
+                    connection.close()
+
+    async def _watch(
+        self,
+        connection: Connection[Any],
+        request: Request | None,
+        within_s: float,
+        ended: asyncio.Event,
+    ) -> Exception | None:
+        """Wait until the report has `ended`, and end it when there is a reason to.
+
+        Returns the reason, as what its caller is to be answered.
+        """
+        left = asyncio.create_task(_hung_up(request))
+        stop = asyncio.create_task(self._stopping.wait())
+        end = asyncio.create_task(ended.wait())
+        try:
+            await asyncio.wait(
+                {left, stop, end},
+                timeout=None if within_s == float("inf") else within_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if end.done():
+                return None
+            reason: Exception
+            if left.done():
+                reason = Refused("caller-left", "the caller hung up")
+            elif stop.done():
+                reason = Unavailable(_STOPPING)
+            else:
+                reason = _too_slow(within_s, self._within_s)
+            log.info("report_ended_early", why=str(reason))
+            while not ended.is_set():
+                await _cancel(connection)
+                await asyncio.wait({end}, timeout=CANCEL_AGAIN_S)
+            return reason
+        finally:
+            for task in (left, stop, end):
+                task.cancel()
+
+
+def _of(turns: dict[int, asyncio.Semaphore], account_id: int, most: int) -> asyncio.Semaphore:
+    return turns.setdefault(account_id, asyncio.Semaphore(most))
+
+
+@contextlib.asynccontextmanager
+async def _turn(turns: asyncio.Semaphore, otherwise: Exception) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(COLD_WAIT_S):
+            await turns.acquire()
+    except TimeoutError:
+        raise otherwise from None
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+async def _hung_up(request: Request | None) -> None:
+    """Returns when the caller is gone; never without a request."""
+    while request is not None:
+        try:
+            message = await request.receive()
+        except Refused:  # a body that nobody asked for, and too large: whoever sent it waits
+            break
+        if message["type"] == "http.disconnect":
+            return
+    await asyncio.Event().wait()
+
+
+async def _cancel(connection: Connection[Any]) -> None:
+    # In a thread of asyncio's own: those of the routes may all be taken.
+    try:
+        await asyncio.to_thread(connection.cancel_safe, timeout=CANCEL_S)
+    except psycopg.Error as error:  # the next try may go through, and Postgres has its own limit
+        log.warning("report_not_cancelled", error=type(error).__name__)
+
+
+def _too_slow(within_s: float, statement_s: float) -> Refused:
+    return Refused(
+        "too-slow",
+        f"it took longer than {min(within_s, statement_s):g} s (TIERLINE_REPORT_TIMEOUT_S) and was"
+        " ended: ask for a shorter range, by `from` and `to` where the route takes them",
+    )
