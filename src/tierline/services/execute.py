@@ -262,7 +262,7 @@ class Executor:
         route = self._route(feature)
         if not isinstance(outcome, CheckFailed | ProviderFailed):
             return outcome, route
-        later = self._cascade.steps(feature, taken, self._keep_on)
+        later = self._cascade.steps(feature, taken)
         left_out = [step.left_out for _, step in later if step.left_out is not None]
         if not left_out:
             return outcome, route

@@ -1,5 +1,5 @@
-"""What is done once a minute: comparing outcomes with their references, and clearing away what has
-served its time, keys that may be used again and content past its days.
+"""What is done once a minute: rolling up how tiers fare, comparing outcomes with their references,
+and clearing away what has served its time, keys that may be used again and content past its days.
 """
 
 import time
@@ -15,6 +15,7 @@ from tierline.services.judge import Judges
 from tierline.services.promotions import watch
 from tierline.services.references import keep_references
 from tierline.services.retention import remove_due
+from tierline.services.see_tiers import see_tiers
 from tierline.settings import settings
 from tierline.storage.budgets import forget_reservations
 from tierline.storage.submissions import forget_idempotency_keys
@@ -24,11 +25,13 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 1000
 RESERVATIONS_KEPT_S = 86_400.0  # of calls that were settled: nobody asks for them again
 LOST_AFTER_S = 600.0  # until then a call whose attempt has ended may come back and tell its cost
+SEE_S = 5.0  # for how tiers fare
 MOST_S = 30.0  # of one round: the next comes in a minute and goes on
 
 
 def sweep(pool: ConnectionPool[Any], judges: Judges, drift: Drift) -> None:
     """One round, in small statements that hold nobody up."""
+    see_tiers(pool, time.monotonic() + SEE_S)
     forgotten = 0
     with pool.connection() as connection:
         while True:

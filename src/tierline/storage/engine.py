@@ -4,7 +4,8 @@ DATABASE_URL is written as libpq writes it (postgresql://…, postgres://…). C
 themselves in pg_stat_activity and never wait for a lock, or inside a transaction, without end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -32,6 +33,17 @@ PLANNED_ONCE = (
 def ended_after(statement_s: float) -> str:
     """SESSION for connections whose statements Postgres ends after `statement_s` seconds."""
     return f"{SESSION} -c statement_timeout={max(1, round(statement_s * 1000))}"
+
+
+@contextmanager
+def within(connection: psycopg.Connection[Any], statement_s: float) -> Iterator[None]:
+    """A transaction whose statements Postgres ends after `statement_s` seconds each."""
+    with connection.transaction():
+        connection.execute(
+            "SELECT set_config('statement_timeout', %s, true)",
+            (f"{max(1, round(statement_s * 1000))}ms",),
+        )
+        yield
 
 
 def connect_args(name: str, session: str = SESSION) -> Mapping[str, Any]:

@@ -981,3 +981,40 @@ reservations = Table(
     PrimaryKeyConstraint("job_id", "attempt", "number"),
     Index("reservations_open_idx", "job_id", postgresql_where=text("settled_usd IS NULL")),
 )
+
+rollup_cursors = Table(
+    "rollup_cursors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("up_to", DateTime(timezone=True), nullable=False, comment="read so far"),
+    comment="where what is rolled up in the background goes on",
+)
+
+tier_attempts = Table(
+    "tier_attempts",
+    metadata,
+    Column("job_id", Uuid, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("feature_version_id", BigInteger, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+    Column("passed", Boolean, comment="null: it has not been seen to end"),
+    Column("latency_s", Double),
+    Column("cost_usd", Numeric, comment="null: unknown"),
+    PrimaryKeyConstraint("job_id", "attempt"),
+    comment="the last attempts of each tier, where a feature version has a choice among tiers",
+)
+
+tiers_seen = Table(
+    "tiers_seen",
+    metadata,
+    Column("feature_version_id", BigInteger, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("passes", Double, comment="the share that was served"),
+    Column("cost_usd", Double, comment="of an attempt, on average; null: unknown"),
+    Column("latency_s", Double, comment="of an attempt, the median"),
+    _when("seen_at", required=True),
+    PrimaryKeyConstraint("feature_version_id", "tier"),
+    comment="the sums of tier_attempts, a row a tier",
+)

@@ -17,6 +17,7 @@ from tierline.services.calibrate import Wanted, calibrate, calibrations_of, with
 from tierline.services.calibrated import Calibrations
 from tierline.services.cascade import Cascade
 from tierline.services.references import keep_references
+from tierline.services.see_tiers import see_tiers
 
 THREE = """
 feature: {name}
@@ -194,7 +195,9 @@ def test_a_tier_that_doubts_only_for_want_of_a_calibration_is_not_left_out(
     """However dear it is: nothing was learned of it yet."""
     version, _ = applied(bench)
     jobs(bench, version, numbers, FEWEST // 3 + 1)
+    see_tiers(bench.pool, time.monotonic() + 30)
     bench.executor._cascade = Cascade(bench.pool)
+    bench.executor._cascade.read()
     (late,) = jobs(bench, version, numbers, 1)[-1:]
     rows = bench.all("SELECT tier FROM attempts WHERE job_id = %s ORDER BY number", late)
     assert [tier for (tier,) in rows] == ["slm", "mid", "frontier"]

@@ -1,5 +1,7 @@
 """More than two tiers: which of the later ones a job is sent to."""
 
+import time
+
 import pytest
 
 from tests.integration.services.conftest import RIGHT, Bench, by_model
@@ -7,6 +9,7 @@ from tests.support.rows import add_feature
 from tierline.features.parse import parse_feature
 from tierline.routing.cascade import FEWEST, Seen
 from tierline.services.cascade import Cascade
+from tierline.services.see_tiers import see_tiers
 
 THREE = """
 feature: {name}
@@ -40,12 +43,21 @@ def warm(bench: Bench, version: int, mid: str) -> None:
     bench.server.answer = by_model(small="no idea", mid=mid, large=RIGHT)
     for number in range(FEWEST):
         bench.run(bench.submit(version, f"it costs {number}"), 3)
+    see_tiers(bench.pool, time.monotonic() + 30)
     bench.executor._cascade = Cascade(bench.pool)
+    bench.executor._cascade.read()
 
 
 @pytest.fixture(autouse=True)
 def fresh(bench: Bench) -> None:
     bench.executor._cascade = Cascade(bench.pool)
+
+
+def known(bench: Bench, version: int, *seen: Seen) -> None:
+    """Let the process know this of the tiers, and read nothing else."""
+    cascade = bench.executor._cascade
+    cascade._known = {(version, one.name): one for one in seen}
+    cascade._due_s = float("inf")
 
 
 def tiers(bench: Bench, job: object) -> list[str]:
@@ -75,8 +87,8 @@ def test_a_tier_that_helps_is_asked(bench: Bench) -> None:
 def test_where_no_later_tier_is_fast_enough_the_job_ends_and_says_so(bench: Bench) -> None:
     version = apply(bench, "latency_target_ms: 1000")
     bench.server.answer = by_model(small="no idea", mid=RIGHT, large=RIGHT)
-    slow = [Seen(name, 100, 0.9, 0.001, 9.0) for name in ("slm", "mid", "frontier")]
-    bench.executor._cascade._known.keep(version, (float("inf"), slow))
+    names = ("slm", "mid", "frontier")
+    known(bench, version, *(Seen(name, 100, 0.9, 0.001, 9.0) for name in names))
     job = bench.submit(version, "it costs 12.50")
     bench.run(job, 3)
     found = bench.job(job)
@@ -88,12 +100,13 @@ def test_where_no_later_tier_is_fast_enough_the_job_ends_and_says_so(bench: Benc
 def test_a_fast_one_is_asked_in_the_place_of_a_slow_one(bench: Bench) -> None:
     version = apply(bench, "latency_target_ms: 5000")
     bench.server.answer = by_model(small="no idea", mid=RIGHT, large=RIGHT)
-    seen = [
+    known(
+        bench,
+        version,
         Seen("slm", 100, 0.9, 0.001, 1.0),
         Seen("mid", 100, 0.9, 0.001, 9.0),
         Seen("frontier", 100, 0.9, 0.01, 1.0),
-    ]
-    bench.executor._cascade._known.keep(version, (float("inf"), seen))
+    )
     job = bench.submit(version, "it costs 12.50")
     bench.run(job, 3)
     assert tiers(bench, job) == ["slm", "frontier"]
