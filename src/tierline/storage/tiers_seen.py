@@ -14,7 +14,7 @@ from tierline.routing.cascade import Seen
 from tierline.storage.engine import within
 
 LATELY = 300  # attempts of each tier, of the last day
-STATEMENT_S = 5.0  # what a step may take in the sweep
+STATEMENT_S = 8.0  # of the sweep: longer than the wait for a lock, which is no reason to pass over
 READ_S = 2.0
 
 NAME = "tiers_seen"  # of its cursor, and of its lock

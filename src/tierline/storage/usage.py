@@ -1,6 +1,7 @@
 """What an account used: sums of its calls, by any of day, feature, tier and model.
 
-Summed when asked, from the calls themselves, so that account = its jobs = their calls.
+Summed when asked, from the calls themselves, so that account = its jobs = their calls. Jobs and
+attempts are joined only where the groups need them: that is most of what a sum costs.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from tierline.storage.job_reads import SUMS, UNKNOWN_COST
+from tierline.storage.job_reads import SUMS
 
 GROUPS = {
     "day": "to_char(c.booked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
@@ -19,6 +20,19 @@ GROUPS = {
     "model": "c.model",
 }
 """What usage can be grouped by; `model` is the one that was asked, as the feature names it."""
+
+JOINS = {
+    "feature": "JOIN jobs j ON j.id = c.job_id"
+    " JOIN feature_versions v ON v.id = j.feature_version_id",
+    "tier": "JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt",
+}
+
+# job_reads.UNKNOWN_COST, whose job is looked up only for a call that is open.
+UNKNOWN_COST = """
+c.cost_usd IS NULL AND (c.settled_at IS NOT NULL OR (
+    SELECT own.status <> 'in_progress' OR c.attempt <> own.attempts
+    FROM jobs own WHERE own.id = c.job_id))
+"""
 
 
 def usage(
@@ -29,6 +43,7 @@ def usage(
     groups: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Sums of the calls booked in [since, until), a row for each group that has any."""
+    joins = " ".join(JOINS[name] for name in groups if name in JOINS)
     columns = "".join(f"{GROUPS[name]} AS {name}, " for name in groups)
     grouping = f"GROUP BY {', '.join(GROUPS[name] for name in groups)}" if groups else ""
     ordering = f"ORDER BY {', '.join(groups)}" if groups else ""
@@ -42,9 +57,7 @@ def usage(
                 {SUMS},
                 coalesce(sum(c.latency_s), 0) AS model_s
             FROM calls c
-            JOIN jobs j ON j.id = c.job_id
-            JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt
-            JOIN feature_versions v ON v.id = j.feature_version_id
+            {joins}
             WHERE c.account_id = %(account_id)s
                 AND c.booked_at >= %(since)s AND c.booked_at < %(until)s
             {grouping} {ordering}
