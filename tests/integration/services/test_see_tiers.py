@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,10 +20,14 @@ from tierline.ids import new_id
 from tierline.routing.cascade import Seen
 from tierline.services import see_tiers as service
 from tierline.services.cascade import Cascade
+from tierline.services.drift import Drift
+from tierline.services.judge import Judges
+from tierline.services.sweep import sweep
 from tierline.storage import tiers_seen as storage
 from tierline.storage.tiers_seen import tiers_seen
 from tierline.verdicts import Verdict
 
+DAY = timedelta(days=1)
 COST = Decimal("0.25")
 LATENCY_S = 2.0
 
@@ -225,3 +230,11 @@ def test_a_roll_up_that_is_held_up_ends_in_time_and_goes_on_later(
         service.see_tiers(bench.pool, time.monotonic() + 30)
         assert time.monotonic() - began < 5.0
     assert seen(bench, version).attempts == 1
+
+
+def test_the_sweep_rolls_up(bench: Bench) -> None:
+    version = apply(bench)
+    attempt(bench, version)
+    sweep(bench.pool, Judges(bench.pool, bench.executor.admission), Drift(bench.pool, DAY))
+    with bench.pool.connection() as connection:
+        assert tiers_seen(connection)[version, "slm"].attempts == 1
