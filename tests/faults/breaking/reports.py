@@ -25,22 +25,23 @@ WHERE application_name = 'tierline-api-reports' AND state = 'active'
 def ask_for_reports(scene: Scene) -> None:
     """They wait for a table that only reports read; meanwhile other accounts list their jobs."""
     until = time.monotonic() + ROUNDS * WAITED_S
-    with scene.database() as stranger, ThreadPoolExecutor(AT_ONCE) as callers:
-        with stranger.transaction():
-            stranger.execute("LOCK TABLE datasets IN ACCESS EXCLUSIVE MODE")
-            asked = [callers.submit(_ask, scene, until) for _ in range(AT_ONCE)]
-            wait_until(lambda: scene.rows(RUNNING), PATIENCE_S, "a report to run", ROWS_EVERY_S)
-            with scene.client(scene.keys[ACCOUNTS[0]]) as other:
-                while time.monotonic() < until:
-                    began = time.monotonic()
-                    other.get("/v1/jobs", params={"limit": 1}).raise_for_status()
-                    took_s = time.monotonic() - began
-                    assert took_s < LIST_S, f"a list took {took_s:.1f} s beside slow reports"
-            for one in asked:
-                one.result()
-            wait_until(
-                lambda: not scene.rows(RUNNING), LIST_S, "left reports to be gone", ROWS_EVERY_S
-            )
+    with (
+        scene.database() as stranger,
+        ThreadPoolExecutor(AT_ONCE) as callers,
+        stranger.transaction(),
+    ):
+        stranger.execute("LOCK TABLE datasets IN ACCESS EXCLUSIVE MODE")
+        asked = [callers.submit(_ask, scene, until) for _ in range(AT_ONCE)]
+        wait_until(lambda: scene.rows(RUNNING), PATIENCE_S, "a report to run", ROWS_EVERY_S)
+        with scene.client(scene.keys[ACCOUNTS[0]]) as other:
+            while time.monotonic() < until:
+                began = time.monotonic()
+                other.get("/v1/jobs", params={"limit": 1}).raise_for_status()
+                took_s = time.monotonic() - began
+                assert took_s < LIST_S, f"a list took {took_s:.1f} s beside slow reports"
+        for one in asked:
+            one.result()
+        wait_until(lambda: not scene.rows(RUNNING), LIST_S, "left reports to be gone", ROWS_EVERY_S)
 
 
 def _ask(scene: Scene, until: float) -> None:
