@@ -170,7 +170,8 @@ class Reports:
                 reason = Unavailable(_STOPPING)
             else:
                 reason = _too_slow(within_s, self._within_s)
-            log.info("report_ended_early", why=str(reason))
+            route = None if request is None else request.scope.get("route")
+            log.info("report_ended_early", why=str(reason), route=getattr(route, "path", None))
             while not ended.is_set():
                 await _cancel(connection)
                 await asyncio.wait({end}, timeout=CANCEL_AGAIN_S)

@@ -1,6 +1,6 @@
 """Reports that take long: whom they hold up (nobody else), and what ends them.
 
-They are made slow by a lock on `attempts`, which every report reads and no list of jobs does.
+They are made slow by a lock on `attempts`, which these reports read and no list of jobs does.
 """
 
 import contextlib
@@ -31,6 +31,7 @@ from tierline.stack.ports import free_port
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
+USAGE = "/v1/usage?group_by=tier"
 AT_ONCE_S = 1.0  # what a list may take on a busy machine; a slow report takes LOCKED_S
 LOCKED_S = 5.0  # what Postgres lets a statement wait for a lock
 
@@ -54,6 +55,18 @@ def running(rows: Connection) -> int:
     return int(str(found[0]))
 
 
+def raw(api: Api, asked: str, body: bytes = b"") -> socket.socket:
+    """A connection on which this was asked for, and nothing read."""
+    caller = socket.create_connection(("127.0.0.1", httpx.URL(api.url).port or 80))
+    caller.settimeout(30)
+    key = api._http.headers["authorization"]
+    head = f"{asked} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    caller.sendall(f"{head}\r\n".encode() + body)
+    return caller
+
+
 @contextlib.contextmanager
 def asking(times: int, api: Api, path: str) -> Iterator[list[httpx.Response]]:
     """So many requests at once, each in a thread; all have been answered after the block."""
@@ -71,7 +84,7 @@ def asking(times: int, api: Api, path: str) -> Iterator[list[httpx.Response]]:
 def test_four_reports_of_one_account_do_not_hold_up_anothers_list(
     api: Api, other: Api, rows: Connection, database_url: str
 ) -> None:
-    with locked(database_url, "attempts"), asking(4, api, "/v1/usage") as answers:
+    with locked(database_url, "attempts"), asking(4, api, USAGE) as answers:
         wait_until(lambda: running(rows) == 2, 10, "two reports to run")
         until = time.monotonic() + COLD_WAIT_S + 1
         while time.monotonic() < until:
@@ -91,9 +104,9 @@ def test_a_report_of_another_account_begins_beside_them(
     api: Api, other: Api, rows: Connection, database_url: str
 ) -> None:
     with contextlib.ExitStack() as asked, locked(database_url, "attempts"):
-        asked.enter_context(asking(2, api, "/v1/usage"))
+        asked.enter_context(asking(2, api, USAGE))
         wait_until(lambda: running(rows) == 2, 10, "two reports to run")
-        answers = asked.enter_context(asking(1, other, "/v1/usage"))
+        answers = asked.enter_context(asking(1, other, USAGE))
         wait_until(lambda: running(rows) == 3, AT_ONCE_S, "the third report to run")
     assert [answer.status_code for answer in answers] == [200]
 
@@ -105,8 +118,8 @@ def test_metrics_are_read_beside_as_many_reports_as_may_run(
     assert api.as_(None).get("/metrics").status_code == 200
     with contextlib.ExitStack() as asked:
         asked.enter_context(locked(database_url, "attempts"))
-        asked.enter_context(asking(2, api, "/v1/usage"))
-        asked.enter_context(asking(2, other, "/v1/usage"))
+        asked.enter_context(asking(2, api, USAGE))
+        asked.enter_context(asking(2, other, USAGE))
         wait_until(lambda: running(rows) == REPORT_CONNECTIONS - 1, 10, "all reports to run")
         assert api.as_(None).get("/metrics").status_code == 200
 
@@ -115,18 +128,25 @@ def test_a_report_whose_caller_has_hung_up_is_gone_from_postgres(
     api: Api, rows: Connection, database_url: str
 ) -> None:
     with locked(database_url, "attempts"):
-        caller = socket.create_connection(("127.0.0.1", httpx.URL(api.url).port or 80))
-        key = api._http.headers["authorization"]
-        caller.sendall(
-            f"GET /v1/usage HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode()
-        )
+        caller = raw(api, f"GET {USAGE}")
         wait_until(lambda: running(rows) == 1, 10, "the report to run")
         caller.close()
         wait_until(lambda: running(rows) == 0, LOCKED_S / 2, "its statement to be gone")
     # … and its turn is free, and so is its connection.
-    with asking(4, api, "/v1/usage") as answers:
+    with asking(4, api, USAGE) as answers:
         pass
     assert [answer.status_code for answer in answers] == [200] * 4
+
+
+def test_what_is_made_of_a_history_is_not_made_for_a_caller_who_has_hung_up(
+    api: Api, rows: Connection, database_url: str
+) -> None:
+    with locked(database_url, "outcomes"):
+        caller = raw(api, "POST /v1/features/echo/datasets", b"{}")
+        wait_until(lambda: running(rows) == 1, 10, "the labels to be read")
+        caller.close()
+        wait_until(lambda: running(rows) == 0, LOCKED_S / 2, "its statement to be gone")
+    assert api.get("/v1/features/echo/datasets").json()["data"] == []
 
 
 @pytest.fixture
@@ -143,7 +163,7 @@ def hasty(environment: None, rows: Connection, database_url: str) -> Iterator[Ap
     settings.cache_clear()
 
 
-@pytest.mark.parametrize("path", ["/v1/usage", "/v1/decisions", "/v1/features/echo/report"])
+@pytest.mark.parametrize("path", [USAGE, "/v1/decisions", "/v1/features/echo/report"])
 def test_a_report_that_takes_too_long_is_answered_with_what_to_do(
     hasty: Api, rows: Connection, database_url: str, path: str
 ) -> None:
@@ -194,21 +214,14 @@ def test_who_does_not_read_the_answer_holds_no_connection(
         " WHERE job_id IN (SELECT id FROM jobs WHERE account_id = %s)",
         (account["id"],),
     )
-    key = create_key(rows, "slow-reader", ("read",)).key
+    reader = api.as_(create_key(rows, "slow-reader", ("read",)).key)
     with contextlib.ExitStack() as held:
         for _ in range(2 * COLD_CONNECTIONS):
-            caller = held.enter_context(
-                socket.create_connection(("127.0.0.1", httpx.URL(api.url).port or 80))
-            )
-            caller.sendall(
-                b"GET /v1/jobs?limit=100 HTTP/1.1\r\nHost: x\r\n"
-                b"Authorization: Bearer " + key.encode() + b"\r\n\r\n"
-            )
-            caller.settimeout(30)
+            caller = held.enter_context(raw(reader, "GET /v1/jobs?limit=100"))
             assert caller.recv(12) == b"HTTP/1.1 200"
         assert other.get("/v1/jobs").status_code == 200
-        with api.as_(key)._http as again:
-            assert again.get("/v1/jobs?limit=1").status_code == 200
+        assert reader.get("/v1/jobs?limit=1").status_code == 200
+    reader.close()
 
 
 def test_each_statement_of_a_cold_connection_has_a_time_limit(api: Api) -> None:
@@ -246,7 +259,7 @@ def test_a_process_that_stops_does_not_wait_for_its_reports(
         wait_until(lambda: _answers(url), 30, "the process to answer")
         with locked(database_url, "attempts"), ThreadPoolExecutor(2) as pool:
             api = Api(url, key)
-            asked = [pool.submit(api.get, "/v1/usage") for _ in range(2)]
+            asked = [pool.submit(api.get, USAGE) for _ in range(2)]
             wait_until(lambda: running(rows) == 2, 10, "two reports to run")
             process.send_signal(signal.SIGTERM)
             answers = [one.result(LOCKED_S / 2) for one in asked]
