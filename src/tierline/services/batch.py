@@ -31,10 +31,12 @@ from tierline.storage.accounts import account_name
 from tierline.storage.backlogs import count_queued_alone
 from tierline.storage.batches import BadRow, GoodRow, Lane, NewBatch, StoredPart
 from tierline.storage.budgets import Holder, hard_ones
+from tierline.storage.engine import within
 from tierline.webhooks.addresses import check_url
 
 MAX_ROWS = 50_000  # of one part
 MAX_PARTS = 1_000_000
+PART_S = 60.0  # of one statement: to write so many rows takes seconds, on a busy machine tens
 MAX_CUSTOM_ID = 255  # characters
 ROW_FIELDS = frozenset({"custom_id", "input", "metadata", "line"})
 MAX_LINE = 2**53
@@ -125,7 +127,7 @@ def take_part(
         raise InvalidInput([Problem("the part has no rows")])
     part = StoredPart(number, sha256, len(good) + len(bad), len(bad))
     placed = _placed(connection, account_id, feature, good)
-    with connection.transaction():
+    with within(connection, PART_S):
         # Looked at before the status: a part that was taken in is so whatever happened since.
         status = batches.hold(connection, account_id, batch_id)
         if batches.claim_part(connection, batch_id, part):

@@ -2,10 +2,14 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psycopg
+import pytest
 
 from tests.integration.batches.conftest import Scene, ndjson
+from tests.support.waiting import wait_until
 
 
 def rows(count: int, start: int = 1) -> list[dict[str, object]]:
@@ -207,3 +211,27 @@ def test_a_row_whose_content_was_removed_says_so(scene: Scene) -> None:
         *("completed", "passed"),
         "0.25",
     )
+
+
+def test_a_part_may_take_longer_to_write_than_a_list_to_read(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, fresh_database_url: str
+) -> None:
+    monkeypatch.setenv("TIERLINE_STATEMENT_TIMEOUT_S", "0.3")
+    scene: Scene = request.getfixturevalue("scene")
+    batch = scene.open()["id"]
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(fresh_database_url) as one,
+    ):
+        one.execute("LOCK TABLE jobs IN SHARE MODE")
+        sent = pool.submit(scene.put, batch, 1, [{"input": {"text": "a"}}])
+        wait_until(
+            lambda: scene.connection.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE application_name = 'tierline-api-cold'"
+                " AND state = 'active' AND query_start < clock_timestamp() - interval '0.6 s'"
+            ).fetchone(),
+            10,
+            "the part to wait for longer than a list may",
+        )
+        one.rollback()
+        assert sent.result().status_code == 201
