@@ -12,7 +12,7 @@ from fastapi_swagger import patch_fastapi
 
 from api import batch_schemas, problems
 from api.auth import Keys
-from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Reports
+from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Cold, Reports
 from api.front import Front
 from api.health import Health
 from api.links import add_links
@@ -95,6 +95,7 @@ def create_app(config: Settings | None = None) -> Front:
         return cast(State, app.state.tierline)
 
     def stop() -> None:
+        state().cold.stop()
         state().reports.stop()
 
     return Front(app, Submission(state), config, metrics.requests, stop)
@@ -140,7 +141,7 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
         url, f"{NAME}-reports", REPORT_CONNECTIONS, ended_after(config.report_timeout_s)
     )
     cold_pool.timeout = report_pool.timeout = COLD_WAIT_S
-    reports = Reports(report_pool, config.max_reports, config.report_timeout_s)
+    reports = Reports(report_pool, config.report_timeout_s, config.max_reports)
     keys = Keys(pool, config.limits)
     ready = ReadyNotifier(url, NAME)
     ended = EndedJobs(url, NAME)
@@ -152,6 +153,7 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
         settings=config,
         pool=pool,
         cold_pool=cold_pool,
+        cold=Cold(cold_pool, config.statement_timeout_s),
         reports=reports,
         submitter=Submitter(pool),
         keys=keys,

@@ -1,8 +1,8 @@
 """The connections of routes that run in a thread, and what keeps one account from holding them all.
 
 Ordinary routes read a bounded page; reports read as much as there is, on a pool of their own. Each
-statement of either is ended by Postgres when its time is over. A report is also ended when nobody
-waits for it any more: its caller has hung up, or the process stops.
+statement of either is ended by Postgres when its time is over. What only reads is also ended when
+nobody waits for it any more: its caller has hung up, or the process stops.
 """
 
 import asyncio
@@ -35,18 +35,108 @@ CALLER = "tierline.caller"
 """Where a request's scope holds the Caller, once its key was found good."""
 
 
-class Cold:
+class _Connections:
+    """A pool whose statements Postgres ends after `within_s` seconds, and what ends them before."""
+
+    def __init__(self, pool: ConnectionPool[Any], within_s: float, too_slow: str) -> None:
+        self._pool = pool
+        self._within_s = within_s
+        self._told = too_slow
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End what is watched, and begin nothing any more: the process stops."""
+        self._stopping.set()
+
+    def _too_slow(self) -> Refused:
+        return Refused("too-slow", self._told)
+
+    @contextlib.asynccontextmanager
+    async def _plain(self) -> AsyncIterator[Connection[Any]]:
+        async with contextmanager_in_threadpool(self._pool.connection()) as connection:
+            try:
+                yield connection
+            except psycopg.errors.QueryCanceled:
+                raise self._too_slow() from None
+
+    @contextlib.asynccontextmanager
+    async def _watched(
+        self, request: Request | None, within_s: float | None
+    ) -> AsyncIterator[Connection[Any]]:
+        """A connection whose statements end when the caller of `request` hangs up, the process
+        stops, or `within_s` seconds have passed, whichever statement it is by then.
+        """
+        if self._stopping.is_set():
+            raise Unavailable(_STOPPING)
+        async with contextmanager_in_threadpool(self._pool.connection()) as connection:
+            ended = asyncio.Event()
+            watch = asyncio.create_task(self._watch(connection, request, within_s, ended))
+            try:
+                yield connection
+            except psycopg.errors.QueryCanceled:
+                ended.set()
+                raise (await watch or self._too_slow()) from None
+            finally:
+                ended.set()
+                if await watch is not None:
+                    # Postgres may still be about to act on the cancelling: nobody else gets it.
+                    connection.close()
+
+    async def _watch(
+        self,
+        connection: Connection[Any],
+        request: Request | None,
+        within_s: float | None,
+        ended: asyncio.Event,
+    ) -> Exception | None:
+        """Wait until the work has `ended`, and end it when there is a reason to.
+
+        Returns the reason, as what its caller is to be answered.
+        """
+        left = asyncio.create_task(_hung_up(request))
+        stop = asyncio.create_task(self._stopping.wait())
+        end = asyncio.create_task(ended.wait())
+        try:
+            await asyncio.wait(
+                {left, stop, end}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if end.done():
+                return None
+            reason: Exception = self._too_slow()
+            if left.done():
+                reason = Refused("caller-left", "the caller hung up")
+            elif stop.done():
+                reason = Unavailable(_STOPPING)
+            route = None if request is None else request.scope.get("route")
+            log.info("report_ended_early", why=str(reason), route=getattr(route, "path", None))
+            while not ended.is_set():
+                await _cancel(connection)
+                await asyncio.wait({end}, timeout=CANCEL_AGAIN_S)
+            return reason
+        finally:
+            for task in (left, stop, end):
+                task.cancel()
+
+
+class Cold(_Connections):
     """The ordinary routes' connections. An account leaves one of them to the others."""
 
-    def __init__(self, pool: ConnectionPool[Any]) -> None:
-        self._pool = pool
+    def __init__(self, pool: ConnectionPool[Any], within_s: float) -> None:
+        super().__init__(
+            pool,
+            within_s,
+            f"it took longer than {within_s:g} s (TIERLINE_STATEMENT_TIMEOUT_S) and was ended: ask"
+            " for less at a time, or again when the database is less busy",
+        )
         self._turns: dict[int, asyncio.Semaphore] = {}
 
     @contextlib.asynccontextmanager
-    async def connection(self, account_id: int) -> AsyncIterator[Connection[Any]]:
-        """A connection, for as long as the block lasts. Raises Refused (429), PoolTimeout.
+    async def connection(self, request: Request, account_id: int) -> AsyncIterator[Connection[Any]]:
+        """A connection, for as long as the block lasts. Raises Refused (429, 504), Unavailable and
+        PoolTimeout.
 
-        The wait for the account's other requests takes no thread.
+        What only reads ends when the caller hangs up. The wait for the account's other requests
+        takes no thread.
         """
         most = COLD_CONNECTIONS - 1
         busy = limit_reached(
@@ -54,35 +144,40 @@ class Cold:
             " time",
             COLD_WAIT_S,
         )
+        reads = request.method == "GET"
         async with (
             _turn(_of(self._turns, account_id, most), busy),
-            contextmanager_in_threadpool(self._pool.connection()) as connection,
+            self._watched(request, None) if reads else self._plain() as connection,
         ):
             yield connection
 
 
-class Reports:
-    """The connections of reports, and what ends one. One per process.
+class Reports(_Connections):
+    """The connections of reports. One per process.
 
     `most`: how many an account may run at once. `within_s`: how long one may take.
     """
 
-    def __init__(self, pool: ConnectionPool[Any], most: int, within_s: float) -> None:
-        self._pool = pool
+    def __init__(self, pool: ConnectionPool[Any], within_s: float, most: int) -> None:
+        super().__init__(
+            pool,
+            within_s,
+            f"it took longer than {within_s:g} s (TIERLINE_REPORT_TIMEOUT_S) and was ended: ask for"
+            " a shorter range, by `from` and `to` where the route takes them",
+        )
         self._most = most
-        self._within_s = within_s
         self._turns: dict[int, asyncio.Semaphore] = {}
         self._all = asyncio.Semaphore(REPORT_CONNECTIONS - 1)
         self._metrics = asyncio.Semaphore(1)
-        self._stopping = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def connection(
-        self, request: Request, account_id: int, *, within_s: float | None = None
+        self, request: Request, account_id: int, *, whole: bool = True
     ) -> AsyncIterator[Connection[Any]]:
         """A connection for a report, whose statements end when the caller hangs up.
 
-        For a request whose body was read. Raises Refused (429, 504) and Unavailable.
+        `whole`: its time is that of all statements together, and not of each. For a request whose
+        body was read. Raises Refused (429, 504), Unavailable and PoolTimeout.
         """
         most = limit_reached(
             f"the account may run {self._most} reports at once (TIERLINE_MAX_REPORTS)", COLD_WAIT_S
@@ -90,7 +185,7 @@ class Reports:
         async with (
             _turn(_of(self._turns, account_id, self._most), most),
             _turn(self._all, Unavailable(_BUSY)),
-            self._watched(request, within_s or self._within_s) as connection,
+            self._watched(request, self._within_s if whole else None) as connection,
         ):
             yield connection
 
@@ -114,71 +209,8 @@ class Reports:
         For what reads a history to write what it found: it also reckons, and only its statements
         are held to the time of a report. Ended early, it has written nothing or all.
         """
-        async with self.connection(request, account_id, within_s=float("inf")) as connection:
+        async with self.connection(request, account_id, whole=False) as connection:
             return await run_in_threadpool(work, connection)
-
-    def stop(self) -> None:
-        """End the reports that run, and begin none any more: the process stops."""
-        self._stopping.set()
-
-    @contextlib.asynccontextmanager
-    async def _watched(
-        self, request: Request | None, within_s: float
-    ) -> AsyncIterator[Connection[Any]]:
-        if self._stopping.is_set():
-            raise Unavailable(_STOPPING)
-        async with contextmanager_in_threadpool(self._pool.connection()) as connection:
-            ended = asyncio.Event()
-            watch = asyncio.create_task(self._watch(connection, request, within_s, ended))
-            try:
-                yield connection
-            except psycopg.errors.QueryCanceled:
-                ended.set()
-                raise (await watch or _too_slow(within_s, self._within_s)) from None
-            finally:
-                ended.set()
-                if await watch is not None:
-                    # Postgres may still be about to act on the cancelling: nobody else gets it.
-                    connection.close()
-
-    async def _watch(
-        self,
-        connection: Connection[Any],
-        request: Request | None,
-        within_s: float,
-        ended: asyncio.Event,
-    ) -> Exception | None:
-        """Wait until the report has `ended`, and end it when there is a reason to.
-
-        Returns the reason, as what its caller is to be answered.
-        """
-        left = asyncio.create_task(_hung_up(request))
-        stop = asyncio.create_task(self._stopping.wait())
-        end = asyncio.create_task(ended.wait())
-        try:
-            await asyncio.wait(
-                {left, stop, end},
-                timeout=None if within_s == float("inf") else within_s,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if end.done():
-                return None
-            reason: Exception
-            if left.done():
-                reason = Refused("caller-left", "the caller hung up")
-            elif stop.done():
-                reason = Unavailable(_STOPPING)
-            else:
-                reason = _too_slow(within_s, self._within_s)
-            route = None if request is None else request.scope.get("route")
-            log.info("report_ended_early", why=str(reason), route=getattr(route, "path", None))
-            while not ended.is_set():
-                await _cancel(connection)
-                await asyncio.wait({end}, timeout=CANCEL_AGAIN_S)
-            return reason
-        finally:
-            for task in (left, stop, end):
-                task.cancel()
 
 
 def _of(turns: dict[int, asyncio.Semaphore], account_id: int, most: int) -> asyncio.Semaphore:
@@ -216,11 +248,3 @@ async def _cancel(connection: Connection[Any]) -> None:
         await asyncio.to_thread(connection.cancel_safe, timeout=CANCEL_S)
     except psycopg.Error as error:  # the next try may go through, and Postgres has its own limit
         log.warning("report_not_cancelled", error=type(error).__name__)
-
-
-def _too_slow(within_s: float, statement_s: float) -> Refused:
-    return Refused(
-        "too-slow",
-        f"it took longer than {min(within_s, statement_s):g} s (TIERLINE_REPORT_TIMEOUT_S) and was"
-        " ended: ask for a shorter range, by `from` and `to` where the route takes them",
-    )

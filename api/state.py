@@ -33,6 +33,7 @@ class State:
     settings: Settings
     pool: AsyncConnectionPool[Any]  # the hot routes'
     cold_pool: ConnectionPool[Any]  # of ordinary routes that run in a thread
+    cold: Cold  # the same, for routes written as `def`
     reports: Reports
     submitter: Submitter
     keys: "Keys"
@@ -41,12 +42,8 @@ class State:
     ended: EndedJobs
     health: "Health"
     metrics: "Metrics"
-    cold: Cold = field(init=False)
     last_hour: LastHour = field(default_factory=LastHour)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
-
-    def __post_init__(self) -> None:
-        self.cold = Cold(self.cold_pool)
 
     def with_connection(
         self,
@@ -71,7 +68,7 @@ def state_of(request: Request) -> State:
 
 async def _connection(request: Request) -> AsyncIterator[Connection[Any]]:
     account_id = request.scope[CALLER].account_id
-    async with state_of(request).cold.connection(account_id) as connection:
+    async with state_of(request).cold.connection(request, account_id) as connection:
         yield connection
 
 

@@ -45,11 +45,12 @@ def locked(database_url: str, table: str) -> Iterator[None]:
         stranger.rollback()
 
 
-def running(rows: Connection) -> int:
-    """How many statements of reports run in Postgres."""
+def running(rows: Connection, whose: str = "reports") -> int:
+    """How many statements of reports, or of other routes (`cold`), run in Postgres."""
     found = rows.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'tierline-api-reports' AND state = 'active'"
+        " AND application_name = %s AND state = 'active'",
+        (f"tierline-api-{whose}",),
     ).fetchone()
     assert found is not None
     return int(str(found[0]))
@@ -136,6 +137,33 @@ def test_a_report_whose_caller_has_hung_up_is_gone_from_postgres(
     with asking(4, api, USAGE) as answers:
         pass
     assert [answer.status_code for answer in answers] == [200] * 4
+
+
+def test_a_list_whose_caller_has_hung_up_is_gone_from_postgres(
+    api: Api, rows: Connection, database_url: str
+) -> None:
+    with locked(database_url, "job_requests"):
+        caller = raw(api, "GET /v1/jobs")
+        wait_until(lambda: running(rows, "cold") == 1, 10, "the list to be read")
+        caller.close()
+        wait_until(lambda: running(rows, "cold") == 0, LOCKED_S / 2, "its statement to be gone")
+    assert api.get("/v1/jobs").status_code == 200
+
+
+def test_what_is_changed_is_changed_though_its_caller_has_hung_up(
+    api: Api, rows: Connection, database_url: str
+) -> None:
+    job = api.submit()
+    with locked(database_url, "job_requests"):
+        caller = raw(api, f"POST /v1/jobs/{job['id']}/cancel")
+        wait_until(lambda: running(rows, "cold") == 1, 10, "the cancelling to begin")
+        caller.close()
+        assert running(rows, "cold") == 1
+    wait_until(
+        lambda: api.get(f"/v1/jobs/{job['id']}").json()["status"] == "cancelled",
+        10,
+        "the job to be cancelled",
+    )
 
 
 def test_what_is_made_of_a_history_is_not_made_for_a_caller_who_has_hung_up(
