@@ -19,7 +19,6 @@ from api.broker_watch import BrokerWatch
 from api.problems import UNMIGRATED
 from tierline import queues
 from tierline.errors import Unavailable
-from tierline.features import Feature
 from tierline.services.apply_feature import missing_around
 from tierline.settings import Settings
 from tierline.storage import circuits, queue_reads, revisions
@@ -196,7 +195,7 @@ class Health:
         found = {}
         with self._cold_pool.connection() as connection:
             for version in current_versions(connection):
-                missing = missing_around(Feature.from_dict(version.document))
+                missing = missing_around(version.read())
                 if missing:
                     found[f"feature:{version.name}"] = "; ".join(missing)
         return found

@@ -120,9 +120,7 @@ def get_feature(
             "source": found.source,
             "document": dict(found.document),
             "fingerprint": found.fingerprint,
-            "prices": prices_of(
-                Feature.from_dict(found.document), prices.own_prices(connection), datetime.now(UTC)
-            ),
+            "prices": prices_of(found.read(), prices.own_prices(connection), datetime.now(UTC)),
         }
     )
 
@@ -141,7 +139,7 @@ def list_models(_: Read, connection: Database) -> Response:
 
 
 def _feature_json(version: StoredVersion) -> dict[str, JSON]:
-    return summary(Feature.from_dict(version.document)) | {
+    return summary(version.read()) | {
         "version": version.version,
         "applied_at": when(version.applied_at),
     }

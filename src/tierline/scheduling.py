@@ -9,7 +9,7 @@ the others share the rest. A model server that hangs so fills its own share and 
 """
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -46,6 +46,53 @@ class Turns:
 
     account_id: int = 0  # who has, or had, the turn
     left: int = 0  # jobs that are left of it
+
+
+@dataclass(frozen=True)
+class Group:
+    """What an account has waiting of one feature version on one tier."""
+
+    account_id: int
+    weight: int  # the account's
+    version_id: int
+    tier: str
+    asks: Hashable  # the same for groups whose jobs the same models can take
+    free: int  # how many more jobs its account may hold
+    idle: bool  # its account holds none
+
+
+def in_turn(account_id: int, turns: Turns) -> tuple[bool, int]:
+    """What to sort accounts by, so that the next one to be taken from is the first."""
+    return account_id < turns.account_id + (turns.left <= 0), account_id
+
+
+def worth_reading(groups: Iterable[Group], room: int, turns: Turns) -> list[tuple[Group, int]]:
+    """The groups that a choice of `room` jobs may take from, and how many jobs of each at most.
+
+    `choose` takes a job or more of each account that it comes to. So of the accounts whose jobs ask
+    the same models it comes to the first `room`, and to each of them once if there are so many:
+    for its weight. An account that holds jobs already may have nothing free of a model, so that it
+    may be passed over and does not count.
+    """
+    by_asked: dict[Hashable, list[Group]] = {}
+    for group in sorted(groups, key=lambda group: in_turn(group.account_id, turns)):
+        if group.free > 0:
+            by_asked.setdefault(group.asks, []).append(group)
+    found: list[tuple[Group, int]] = []
+    for alike in by_asked.values():
+        seen: set[int] = set()
+        near = []
+        for group in alike:
+            if len(seen) >= room and group.account_id not in seen:
+                break
+            near.append(group)
+            if group.idle:
+                seen.add(group.account_id)
+        once = len(seen) >= room
+        for group in near:
+            most = min(room, group.free)
+            found.append((group, min(most, group.weight) if once else most))
+    return found
 
 
 def room_for_hints(threads: int, running: int, hinted: int, spare: int) -> int:

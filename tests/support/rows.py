@@ -44,6 +44,14 @@ def two_tiers(name: str = "echo") -> Feature:
     return parse_feature(TWO_TIERS.format(name=name))
 
 
+def three_tiers(name: str = "three") -> Feature:
+    """A feature whose tiers slm, mid and frontier ask openai:small, openai:mid and openai:large."""
+    mid = "  - {name: mid, models: [openai:mid], max_tokens: 50, timeout_s: 5}\n"
+    return parse_feature(
+        TWO_TIERS.format(name=name).replace("  - name: frontier", f"{mid}  - name: frontier")
+    )
+
+
 ONE_TIER = """
 feature: {name}
 description: Echoes a text.

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from tierline.scheduling import (
     Candidate,
+    Group,
     Turns,
     Waiting,
     account_limit,
@@ -19,6 +21,7 @@ from tierline.scheduling import (
     limit_of_one_model,
     model_limits,
     room_for_hints,
+    worth_reading,
 )
 
 
@@ -210,3 +213,63 @@ def test_waits_double_up_to_their_most() -> None:
 
 def test_a_job_that_failed_thousands_of_times_waits_no_longer_than_the_most() -> None:
     assert backoff_s(5_000, 1.0, 60.0, draw=0.0) == 30.0
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An account: its backlog by model, in the order of its jobs, and what it may hold."""
+
+    weight: int
+    free: int
+    jobs: list[str]  # the model of each
+    free_of_model: dict[str, int]
+
+
+some_owner = st.builds(
+    Owner,
+    weight=st.integers(1, 4),
+    free=st.integers(0, 9),
+    jobs=st.lists(st.sampled_from("abc"), min_size=1, max_size=14),
+    free_of_model=st.dictionaries(st.sampled_from("abc"), st.integers(-1, 5), max_size=2),
+)
+
+
+@given(
+    owners=st.lists(some_owner, min_size=1, max_size=25),
+    room=st.integers(1, 12),
+    turns=st.builds(Turns, st.integers(0, 25), st.integers(0, 1)),
+    free_of_model=st.dictionaries(st.sampled_from("abc"), st.integers(-1, 12)),
+)
+def test_a_choice_of_what_is_worth_reading_is_the_choice_of_all(
+    owners: list[Owner], room: int, turns: Turns, free_of_model: dict[str, int]
+) -> None:
+    def waiting(read: Mapping[tuple[int, str], int]) -> list[Waiting]:
+        found = []
+        for account, owner in enumerate(owners):
+            left = {model: read.get((account, model), 0) for model in "abc"}
+            jobs = []
+            for number, model in enumerate(owner.jobs):
+                if left[model] > 0:
+                    left[model] -= 1
+                    jobs.append(Candidate(job(account, number), model))
+            found.append(Waiting(account, owner.weight, jobs, owner.free, owner.free_of_model))
+        return found
+
+    groups = [
+        Group(account, owner.weight, 1, model, model, owner.free, idle=not owner.free_of_model)
+        for account, owner in enumerate(owners)
+        for model in sorted(set(owner.jobs))
+    ]
+    everything = {(account, model): 99 for account in range(len(owners)) for model in "abc"}
+    worth = worth_reading(groups, room, turns)
+    read = {(group.account_id, group.tier): most for group, most in worth}
+    assert choose(waiting(read), room, turns, free_of_model) == choose(
+        waiting(everything), room, turns, free_of_model
+    )
+
+
+def test_of_many_accounts_no_more_is_read_than_a_choice_takes() -> None:
+    groups = [Group(n, 2, 1, "slm", "small", free=50, idle=True) for n in range(1_000)]
+    worth = worth_reading(groups, 60, Turns(900, 0))
+    assert [group.account_id for group, _ in worth] == [*range(901, 961)]
+    assert {most for _, most in worth} == {2}

@@ -44,7 +44,7 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
     """
     feature, doubts = read_usable(connection, text)
     present = features.stored_version(connection, feature.name)
-    before = None if present is None else Feature.from_dict(present.document)
+    before = None if present is None else present.read()
     warnings = (*doubts, *kept_shorter(before, feature))
     if dry_run:
         same = present is not None and present.fingerprint == feature.fingerprint()

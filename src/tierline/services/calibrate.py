@@ -251,7 +251,7 @@ def _calibrated_tier(
     connection: Connection[Any], name: str, wanted: str | None
 ) -> tuple[Feature, Tier]:
     version = current_version(connection, name)
-    feature = Feature.from_dict(version.document)
+    feature = version.read()
     tiers = _calibrated_tiers(feature)
     if not tiers:
         raise Conflict(

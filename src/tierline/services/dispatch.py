@@ -4,7 +4,7 @@ Commits what it chose; publishing is the caller's, after the commit.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
@@ -19,18 +19,22 @@ from tierline.queues import JOBS, POOLS
 from tierline.rate_limits import RateLimit
 from tierline.scheduling import (
     Candidate,
+    Group,
+    Turns,
     Waiting,
     choose,
     free_to_account,
     free_to_backfills,
+    in_turn,
     limit_of_one_model,
     model_limits,
     room_for_hints,
+    worth_reading,
 )
 from tierline.services.left_alone import LeftAlone
 from tierline.services.models_in_use import ModelsInUse
 from tierline.storage import hints
-from tierline.storage.hints import Due
+from tierline.storage.hints import Due, Head
 
 
 @dataclass
@@ -67,12 +71,14 @@ class _Held:
     def in_whole_lane(self, queue: str) -> int:
         return sum(count for (_, lane), count in self.in_lane.items() if lane == queue)
 
-    def add(self, account_id: int, queue: str, model: str, count: int = 1) -> None:
+    def add(self, account_id: int, queue: str, model: str | None, count: int = 1) -> None:
+        """`model` None: it cannot be told, because the version is of a later release."""
         self.by_account[account_id] += count
         self.in_all_pools[account_id] += count
-        self.by_model[model] += count
         self.in_lane[account_id, queue] += count
-        self.of_model_in_lane[account_id, queue, model] += count
+        if model is not None:
+            self.by_model[model] += count
+            self.of_model_in_lane[account_id, queue, model] += count
 
 
 class Dispatch:
@@ -116,16 +122,19 @@ class Dispatch:
                     most = min(room, free_to_backfills(threads, held.in_whole_lane(queue)))
                 if most <= 0:
                     continue
-                due = self._left_alone.without_held(
-                    connection, hints.waiting(connection, queue, most), self._models
+                turns = hints.read_turns(connection, queue)
+                heads = self._left_alone.may_go(
+                    connection, hints.heads(connection, queue), self._models
                 )
+                groups = self._groups(
+                    connection, name, queue, heads, held, threads, limited_too=chooses_limited
+                )
+                due = hints.due(connection, queue, worth_reading(groups, most, turns))
+                due = self._left_alone.without_held(connection, _sorted(due, turns), self._models)
                 if not due:
                     continue
-                waiting = self._waiting(
-                    connection, name, queue, due, held, threads, limited_too=chooses_limited
-                )
+                waiting = self._waiting(connection, groups, due)
                 waiting, free = self._share_models(connection, name, queue, waiting, held, threads)
-                turns = hints.read_turns(connection, queue)
                 jobs, after = choose(waiting, most, turns, free)
                 if not jobs:
                     continue
@@ -148,26 +157,32 @@ class Dispatch:
                 held.hinted += out.count
             else:
                 held.running += out.count
-            model = self._models.of_tier(connection, out.version_id, out.tier).models[0]
+            tier = self._models.of_tier(connection, out.version_id, out.tier)
+            model = None if tier is None else tier.models[0]
             held.add(out.account_id, out.queue, model, out.count)
         return held
 
-    def _waiting(
+    def _groups(
         self,
         connection: Connection[Any],
         name: str,
         queue: str,
-        due: Iterable[Due],
+        heads: Iterable[Head],
         held: _Held,
         threads: int,
         *,
         limited_too: bool,
-    ) -> list[Waiting]:
-        """By account what is due; without accounts that have a limit, unless `limited_too`."""
+    ) -> list[Group]:
+        """What waits and can be read; nothing is free to accounts that have a limit in all pools,
+        unless `limited_too`.
+        """
         found = []
-        for account_id, group in groupby(due, key=attrgetter("account_id")):
-            rows = list(group)
-            own = rows[0].max_jobs_in_progress or self._most_in_progress
+        for head in heads:
+            tier = self._models.of_tier(connection, head.version_id, head.tier)
+            if tier is None:
+                continue
+            account_id = head.account_id
+            own = head.max_jobs_in_progress or self._most_in_progress
             free = free_to_account(
                 threads,
                 held.by_account[account_id],
@@ -176,12 +191,33 @@ class Dispatch:
             )
             if own is not None:
                 free = min(free, own - held.in_all_pools[account_id]) if limited_too else 0
-            tiers = [self._models.of_tier(connection, row.version_id, row.tier) for row in rows]
-            jobs = [
-                Candidate(row.job_id, tier.models[0], tier.calls)
-                for row, tier in zip(rows, tiers, strict=True)
-            ]
-            found.append(Waiting(account_id, rows[0].weight, jobs, max(0, free)))
+            found.append(
+                Group(
+                    account_id,
+                    head.weight,
+                    head.version_id,
+                    head.tier,
+                    asks=(tier.models, tier.last),
+                    free=max(0, free),
+                    idle=not held.by_account[account_id],
+                )
+            )
+        return found
+
+    def _waiting(
+        self, connection: Connection[Any], groups: Iterable[Group], due: Iterable[Due]
+    ) -> list[Waiting]:
+        """What is due, by account."""
+        accounts = {group.account_id: group for group in groups}
+        found = []
+        for account_id, rows in groupby(due, key=attrgetter("account_id")):
+            jobs = []
+            for row in rows:
+                tier = self._models.of_tier(connection, row.version_id, row.tier)
+                if tier is not None:
+                    jobs.append(Candidate(row.job_id, tier.models[0], tier.calls))
+            account = accounts[account_id]
+            found.append(Waiting(account_id, account.weight, jobs, account.free))
         return found
 
     def _share_models(
@@ -214,6 +250,11 @@ class Dispatch:
             for each in waiting
         ]
         return shared, {model: limit - held.by_model[model] for model, limit in limits.items()}
+
+
+def _sorted(due: Iterable[Due], turns: Turns) -> Sequence[Due]:
+    """By account, whose turn is next first, and each account's in its order."""
+    return sorted(due, key=lambda job: (in_turn(job.account_id, turns), job.run_after, job.job_id))
 
 
 def _note(

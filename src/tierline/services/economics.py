@@ -30,7 +30,7 @@ def economics_of(
     if since >= until:
         raise InvalidInput([Problem("from is not before to", "/from")])
     version = current_version(connection, name)
-    feature = Feature.from_dict(version.document)
+    feature = version.read()
     window = Window(name, since, until)
     every = economics.sampled(connection, window)
     rows = {row["tier"]: row for row in economics.by_tier(connection, window, every)}

@@ -19,4 +19,4 @@ def current_version(connection: Connection[Any], name: str) -> StoredVersion:
 
 def current_feature(connection: Connection[Any], name: str) -> Feature:
     """The feature of that version. Raises NotFound."""
-    return Feature.from_dict(current_version(connection, name).document)
+    return current_version(connection, name).read()

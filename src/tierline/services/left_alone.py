@@ -6,9 +6,9 @@ holds exactly is the workers' to see to.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection
@@ -19,7 +19,7 @@ from tierline.scheduling import Candidate
 from tierline.services.models_in_use import ModelsInUse, TierInUse
 from tierline.storage import circuits, hints
 from tierline.storage.circuits import Circuit
-from tierline.storage.hints import Due
+from tierline.storage.hints import Due, Head
 
 LOOK_S = 0.25
 PROBE_EVERY_S = 2.0
@@ -42,32 +42,66 @@ class LeftAlone:
         self._read_s: float | None = None  # monotonic
         self._probed_s: dict[str, float] = {}
 
+    def may_go(
+        self, connection: Connection[Any], heads: Iterable[Head], models: ModelsInUse
+    ) -> list[Head]:
+        """Those of `heads` in whose groups there may be a job that needs a hint."""
+        now_s = self._look(connection)
+        if not self._standing and not self._limits:
+            return list(heads)
+        room = self._room(now_s)
+        found = []
+        for head in heads:
+            tier = models.of_tier(connection, head.version_id, head.tier)
+            if tier is not None and (
+                self._way(tier, room, now_s) is not None
+                or self._held_for_too_long(tier, head, now_s) is not None
+            ):
+                found.append(head)
+        return found
+
     def without_held(
         self, connection: Connection[Any], due: Iterable[Due], models: ModelsInUse
     ) -> list[Due]:
         """`due` without the jobs that need no hint, but for one to probe each model that is due."""
-        now_s = time.monotonic()
-        if self._read_s is None or now_s - self._read_s > LOOK_S:
-            self._standing = {one.model: one for one in circuits.standing(connection)}
-            self._read_s = now_s
+        now_s = self._look(connection)
         if not self._standing and not self._limits:
             return list(due)
-        room = {name: self._pace(name, now_s).room(now_s) for name in self._limits}
+        room = self._room(now_s)
         found = []
         waited_out: dict[UUID, datetime] = {}
         for job in due:
             tier = models.of_tier(connection, job.version_id, job.tier)
-            if self._holds(tier, room, now_s):
+            if tier is None:
+                continue
+            way = self._way(tier, room, now_s)
+            if way is None:
                 since = self._held_for_too_long(tier, job, now_s)
                 if since is None:
                     continue
                 waited_out[job.job_id] = since
+            else:
+                if way.probe:
+                    self._probed_s[way.model] = now_s
+                for name in way.limits:
+                    room[name] -= tier.calls
             found.append(job)
         if waited_out:
             hints.note_held(connection, waited_out)
         return found
 
-    def _held_for_too_long(self, tier: TierInUse, job: Due, now_s: float) -> datetime | None:
+    def _look(self, connection: Connection[Any]) -> float:
+        """Read the circuits where that was long ago. Returns the monotonic time."""
+        now_s = time.monotonic()
+        if self._read_s is None or now_s - self._read_s > LOOK_S:
+            self._standing = {one.model: one for one in circuits.standing(connection)}
+            self._read_s = now_s
+        return now_s
+
+    def _room(self, now_s: float) -> dict[str, int]:
+        return {name: self._pace(name, now_s).room(now_s) for name in self._limits}
+
+    def _held_for_too_long(self, tier: TierInUse, job: Due | Head, now_s: float) -> datetime | None:
         """Since when it was held back, if that is too long: as long as each of its models was
         left alone, and no longer than it was due."""
         standing = [self._standing.get(model) for model in tier.models]
@@ -91,7 +125,8 @@ class LeftAlone:
             pace = self._paces[name] = Bucket(self._limits[name].requests or 1, now_s)
         return pace
 
-    def _holds(self, tier: TierInUse, room: dict[str, int], now_s: float) -> bool:
+    def _way(self, tier: TierInUse, room: dict[str, int], now_s: float) -> "_Way | None":
+        """How a job of the tier could go out now; None: its models are all left alone."""
         ago_s = now_s - (self._read_s or now_s)
         for model in tier.models:
             limits = limits_of(model, self._limits)
@@ -99,15 +134,20 @@ class LeftAlone:
                 continue
             found = self._standing.get(model)
             if found is None:
-                for name in limits:
-                    room[name] -= tier.calls
-                return False
+                return _Way(model, limits)
             if found.paused_s > ago_s:
                 continue
             if not found.open or (found.cause not in WAITED_OUT and not tier.last):
-                return False
+                return _Way(model)
             due = (found.probe_in_s or 0.0) <= ago_s
             if due and now_s - self._probed_s.get(model, -PROBE_EVERY_S) >= PROBE_EVERY_S:
-                self._probed_s[model] = now_s
-                return False
-        return True
+                return _Way(model, probe=True)
+        return None
+
+
+class _Way(NamedTuple):
+    """The model that a job would ask."""
+
+    model: str
+    limits: Collection[str] = ()  # the providers' limits that it takes from
+    probe: bool = False  # its circuit is open, and this one looks whether it may be closed

@@ -13,7 +13,7 @@ from psycopg import Connection
 from tierline import providers
 from tierline.catalogue import Family, Sold, families, find, replacement
 from tierline.catalogue.families import sources
-from tierline.features import Feature, ModelRef, Price
+from tierline.features import ModelRef, Price
 from tierline.json_text import JSON
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.fit import SOON, region
@@ -60,7 +60,7 @@ def list_models(connection: Connection[Any]) -> list[dict[str, JSON]]:
 def _used(connection: Connection[Any]) -> dict[str, _Use]:
     found: dict[str, _Use] = {}
     for version in features.current_versions(connection):
-        feature = Feature.from_dict(version.document)
+        feature = version.read()
         for tier in feature.allowed_tiers():
             for model in tier.models:
                 use = found.setdefault(str(model), _Use(override=dict(tier.prices)))

@@ -6,16 +6,21 @@ Versions are immutable, so that what was read of one is kept.
 import time
 from typing import Any, NamedTuple
 
+import structlog
 from psycopg import Connection
 
 from tierline.features import Feature
+from tierline.features.stored import UnreadableFeature
 from tierline.queues import lane
 from tierline.recent import Recent
 from tierline.storage.features import current_version_ids, load_version
 
 MOST_FEATURES = 500
 MOST_TIERS = 5_000
+MOST_UNREADABLE = 500
 LOOK_S = 5.0  # how late a newly applied feature is seen
+
+log = structlog.get_logger(__name__)
 
 
 class TierInUse(NamedTuple):
@@ -31,15 +36,20 @@ class ModelsInUse:
 
     def __init__(self) -> None:
         self._features: Recent[int, Feature] = Recent(MOST_FEATURES)
+        self._unreadable: Recent[int, bool] = Recent(MOST_UNREADABLE)
         self._of_tier: Recent[tuple[int, str], TierInUse] = Recent(MOST_TIERS)
         self._by_pool: dict[str, set[str]] = {}
         self._looked_s: float | None = None
 
-    def of_tier(self, connection: Connection[Any], version_id: int, name: str) -> TierInUse:
-        """The tier of that name, as jobs of this version meet it."""
+    def of_tier(self, connection: Connection[Any], version_id: int, name: str) -> TierInUse | None:
+        """The tier of that name, as jobs of this version meet it; None: this release cannot read
+        the version, whose jobs are for a dispatcher that can.
+        """
         known = self._of_tier.get((version_id, name))
         if known is None:
             feature = self._feature(connection, version_id)
+            if feature is None:
+                return None
             tier = feature.tier(name)
             known = TierInUse(
                 models=tuple(str(model) for model in tier.models),
@@ -57,13 +67,19 @@ class ModelsInUse:
             self._by_pool = {}
             for version_id in current_version_ids(connection):
                 feature = self._feature(connection, version_id)
+                if feature is None:
+                    continue
                 for tier in feature.allowed_tiers():
                     queue = lane(feature.place(feature.tiers.index(tier)), backfill=False)
                     self._by_pool.setdefault(queue, set()).add(str(tier.models[0]))
         return self._by_pool.get(pool, set())
 
-    def _feature(self, connection: Connection[Any], version_id: int) -> Feature:
+    def _feature(self, connection: Connection[Any], version_id: int) -> Feature | None:
         known = self._features.get(version_id)
-        if known is None:
-            known = self._features.keep(version_id, load_version(connection, version_id))
+        if known is None and self._unreadable.get(version_id) is None:
+            try:
+                known = self._features.keep(version_id, load_version(connection, version_id))
+            except UnreadableFeature as error:
+                self._unreadable.keep(version_id, True)
+                log.error("feature_version_unreadable", version_id=version_id, reason=error.message)
         return known

@@ -58,7 +58,7 @@ def promote(connection: Connection[Any], name: str, wanted: Wanted) -> dict[str,
     with connection.transaction():
         features.hold_applications(connection)
         version = current_version(connection, name)
-        feature = Feature.from_dict(version.document)
+        feature = version.read()
         _refuse_single(feature)
         found = newest_evidence(connection, feature, wanted.evaluation)
         _refuse_unproven(feature, found)
@@ -227,7 +227,7 @@ def _demote(
     """
     features.hold_applications(connection)
     version = current_version(connection, name)
-    feature = Feature.from_dict(version.document)
+    feature = version.read()
     _refuse_single(feature)
     if feature.first_tier() is feature.tiers[-1] and feature.canary is None:
         return None

@@ -23,7 +23,7 @@ def status_of(connection: Connection[Any], name: str) -> dict[str, JSON]:
     """How it stands now. Raises NotFound."""
     now = datetime.now(UTC)
     version = current_version(connection, name)
-    feature = Feature.from_dict(version.document)
+    feature = version.read()
     facts = _facts(connection, feature, now)
     found = standing(facts)
     begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -20,7 +20,7 @@ SELECT (
         SELECT FROM jobs j
         WHERE j.queue = lane.queue AND j.account_id = %(account_id)s
             AND j.status = 'queued' AND j.hint_no IS NULL
-        ORDER BY j.feature_version_id, j.run_after LIMIT %(most)s
+        ORDER BY j.feature_version_id, j.tier, j.run_after LIMIT %(most)s
     ) waiting
 ) + (
     SELECT count(*) FROM jobs

@@ -14,12 +14,14 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import dict_row
 
 from tierline.features import Feature
+from tierline.features.stored import read_stored
 from tierline.json_text import JSON
 
 APPLY_LOCK = 0x7E21_0003  # one application at a time: version numbers have no gaps
 
 _CURRENT = """
-SELECT v.id, v.version, v.document FROM features f JOIN feature_versions v ON v.id = f.version_id
+SELECT v.id, v.name, v.version, v.document
+FROM features f JOIN feature_versions v ON v.id = f.version_id
 WHERE f.name = %s
 """
 
@@ -48,6 +50,10 @@ class StoredVersion:
     fingerprint: str
     applied_at: datetime
 
+    def read(self) -> Feature:
+        """Raises UnreadableFeature when it is of a later release."""
+        return read_stored(self.name, self.version, self.document)
+
 
 def first_calls(feature: Feature) -> dict[str, dict[str, str]]:
     """What a claim books as the first call of each tier: {tier: {"model", "purpose"}}."""
@@ -63,13 +69,15 @@ def first_calls(feature: Feature) -> dict[str, dict[str, str]]:
 
 
 def load_version(connection: Connection[Any], version_id: int) -> Feature:
-    """The feature of a version. Raises KeyError when there is none of that id."""
+    """The feature of a version. Raises KeyError when there is none of that id, UnreadableFeature
+    when it is of a later release.
+    """
     row = connection.execute(
-        "SELECT document FROM feature_versions WHERE id = %s", (version_id,)
+        "SELECT name, version, document FROM feature_versions WHERE id = %s", (version_id,)
     ).fetchone()
     if row is None:
         raise KeyError(version_id)
-    return Feature.from_dict(row[0])
+    return read_stored(*row)
 
 
 def current_version_ids(connection: Connection[Any]) -> list[int]:
@@ -80,7 +88,7 @@ def current_version_ids(connection: Connection[Any]) -> list[int]:
 def current_version(connection: Connection[Any], name: str) -> CurrentVersion | None:
     """The version that new jobs of `name` get; None when it was never applied."""
     row = connection.execute(_CURRENT, (name,)).fetchone()
-    return None if row is None else CurrentVersion(row[0], row[1], Feature.from_dict(row[2]))
+    return None if row is None else _current(row)
 
 
 async def current_version_async(
@@ -88,7 +96,7 @@ async def current_version_async(
 ) -> CurrentVersion | None:
     """`current_version`, for the API's hot path."""
     row = await (await connection.execute(_CURRENT, (name,))).fetchone()
-    return None if row is None else CurrentVersion(row[0], row[1], Feature.from_dict(row[2]))
+    return None if row is None else _current(row)
 
 
 def names(connection: Connection[Any]) -> list[str]:
@@ -208,11 +216,12 @@ async def draft_version_async(
     """A draft's version, for its jobs; None when there is none of that id."""
     row = await (
         await connection.execute(
-            "SELECT id, version, document FROM feature_versions WHERE id = %s AND version < 0",
+            "SELECT id, name, version, document FROM feature_versions"
+            " WHERE id = %s AND version < 0",
             (version_id,),
         )
     ).fetchone()
-    return None if row is None else CurrentVersion(row[0], row[1], Feature.from_dict(row[2]))
+    return None if row is None else _current(row)
 
 
 def draft_documents(connection: Connection[Any], within_s: float) -> list[Mapping[str, JSON]]:
@@ -223,6 +232,11 @@ def draft_documents(connection: Connection[Any], within_s: float) -> list[Mappin
         (within_s,),
     )
     return [document for (document,) in rows]
+
+
+def _current(row: tuple[int, str, int, Mapping[str, JSON]]) -> CurrentVersion:
+    id, name, version, document = row
+    return CurrentVersion(id, version, read_stored(name, version, document))
 
 
 def _stored(

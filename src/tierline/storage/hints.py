@@ -5,7 +5,7 @@ ends with its transaction. A hint is a mark in the row (`hint_no`); the message 
 after the commit, by somebody else.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,42 +15,50 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from tierline.queues import JOBS
-from tierline.scheduling import Turns
+from tierline.scheduling import Group, Turns
 
 CHOICE_LOCK = 0x7E21_0002  # the first half of the advisory lock's key; the second is the pool
 LIMITED = "limited accounts"  # … or this: who holds it chooses for accounts with a limit in all
 
-# A recursive loose scan finds the accounts that wait, and the feature versions of each, without
-# reading their backlogs; LATERAL takes the head of each. By version, because that tells the model:
-# behind any number of jobs whose model may take no more stand others that may go.
-# statement_timestamp(): stable, so that the index can serve the comparison. The version is compared
-# by >= and <=, because an = would let jobs_ready_idx serve the order, and read every version's.
-WAITING = """
-WITH RECURSIVE waiting (account_id, version_id) AS (
-    (SELECT account_id, feature_version_id FROM jobs
+# A recursive loose scan: one probe of the index finds the first job of each group, which is what
+# an account has waiting of one version on one tier. By tier, because that tells the models: jobs
+# whose models may take no more hide nobody's that may go, however many they are.
+# statement_timestamp(): stable, so that it is read once.
+HEADS = """
+WITH RECURSIVE head (account_id, version_id, tier, run_after) AS (
+    (SELECT account_id, feature_version_id, tier, run_after FROM jobs
      WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
-     ORDER BY account_id, feature_version_id LIMIT 1)
+     ORDER BY account_id, feature_version_id, tier, run_after LIMIT 1)
     UNION ALL
-    SELECT following.account_id, following.feature_version_id
-    FROM waiting CROSS JOIN LATERAL (
-        SELECT account_id, feature_version_id FROM jobs
+    SELECT following.account_id, following.feature_version_id, following.tier, following.run_after
+    FROM head CROSS JOIN LATERAL (
+        SELECT account_id, feature_version_id, tier, run_after FROM jobs
         WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
-            AND (account_id, feature_version_id) > (waiting.account_id, waiting.version_id)
-        ORDER BY account_id, feature_version_id LIMIT 1
+            AND (account_id, feature_version_id, tier)
+                > (head.account_id, head.version_id, head.tier)
+        ORDER BY account_id, feature_version_id, tier, run_after LIMIT 1
     ) following
 )
-SELECT a.id, a.weight, a.max_jobs_in_progress, head.id, waiting.version_id, head.tier,
-    head.run_after
-FROM waiting
-JOIN accounts a ON a.id = waiting.account_id
+SELECT a.id, a.weight, a.max_jobs_in_progress, head.version_id, head.tier, head.run_after
+FROM head JOIN accounts a ON a.id = head.account_id
+WHERE head.run_after <= statement_timestamp()
+"""
+
+# The version and the tier are compared by >= and <=, because an = would let another index serve the
+# order, and read every version's.
+DUE = """
+SELECT wanted.account_id, due.id, wanted.version_id, wanted.tier, due.run_after
+FROM unnest(%(accounts)s::bigint[], %(versions)s::bigint[], %(tiers)s::text[], %(most)s::int[])
+    AS wanted (account_id, version_id, tier, most)
 CROSS JOIN LATERAL (
-    SELECT id, tier, run_after FROM jobs
-    WHERE queue = %(queue)s AND account_id = waiting.account_id
-        AND feature_version_id >= waiting.version_id
-        AND (feature_version_id, run_after) <= (waiting.version_id, statement_timestamp())
+    SELECT id, run_after FROM jobs
+    WHERE queue = %(queue)s AND account_id = wanted.account_id
+        AND (feature_version_id, tier) >= (wanted.version_id, wanted.tier)
+        AND (feature_version_id, tier, run_after)
+            <= (wanted.version_id, wanted.tier, statement_timestamp())
         AND status = 'queued' AND hint_no IS NULL
-    ORDER BY feature_version_id, run_after, id LIMIT %(room)s
-) head
+    ORDER BY feature_version_id, tier, run_after, id LIMIT wanted.most
+) due
 """
 
 # A value, not EXISTS: that becomes a join, which reads the whole backlog; and in the index's order,
@@ -91,12 +99,21 @@ class Out:
     count: int
 
 
-class Due(NamedTuple):  # one a candidate in each choice: a dataclass costs several times as much
-    """One job at the head of a queue, and what is to be known of its account."""
+class Head(NamedTuple):  # one a group in each choice: a dataclass costs several times as much
+    """The first due job of what an account has waiting of one version on one tier."""
 
     account_id: int
     weight: int
     max_jobs_in_progress: int | None  # the account's own
+    version_id: int
+    tier: str
+    run_after: datetime
+
+
+class Due(NamedTuple):
+    """A job that is due."""
+
+    account_id: int
     job_id: UUID
     version_id: int
     tier: str
@@ -140,10 +157,24 @@ def with_jobs(connection: Connection[Any], queues: Collection[str]) -> set[str]:
     return {queue for (queue,) in connection.execute(WITH_JOBS, (list(queues),))}
 
 
-def waiting(connection: Connection[Any], queue: str, room: int) -> list[Due]:
-    """By account and in their order, the first `room` due jobs of each account's each version."""
-    rows = [Due(*row) for row in connection.execute(WAITING, {"queue": queue, "room": room})]
-    return sorted(rows, key=lambda due: (due.account_id, due.run_after, due.job_id))
+def heads(connection: Connection[Any], queue: str) -> list[Head]:
+    """The first due job of each group that waits in `queue`: a probe of an index each."""
+    return [Head(*row) for row in connection.execute(HEADS, {"queue": queue})]
+
+
+def due(connection: Connection[Any], queue: str, wanted: Iterable[tuple[Group, int]]) -> list[Due]:
+    """Of each group, in its order, so many due jobs."""
+    groups = list(wanted)
+    if not groups:
+        return []
+    parameters = {
+        "queue": queue,
+        "accounts": [group.account_id for group, _ in groups],
+        "versions": [group.version_id for group, _ in groups],
+        "tiers": [group.tier for group, _ in groups],
+        "most": [most for _, most in groups],
+    }
+    return [Due(*row) for row in connection.execute(DUE, parameters)]
 
 
 def read_turns(connection: Connection[Any], queue: str) -> Turns:

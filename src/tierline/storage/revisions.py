@@ -37,6 +37,11 @@ def head() -> str:
     return last
 
 
+def before(revision: str) -> str | None:
+    """The one that a revision comes after; None: it is the first."""
+    return _chain()[revision]
+
+
 def current(database_url: str) -> str | None:
     """The revision of the database; None when it was never migrated."""
     with psycopg.connect(

@@ -251,6 +251,7 @@ jobs = Table(
     Column("shadow_of", Uuid, comment="the job whose input it answers once more, unseen"),
     Column("blocked_reason", Text, comment="why no later tier was asked; null: it was not so"),
     Index("jobs_account_id_seq_key", "account_id", "seq", unique=True),
+    # What release 0.1.0 chooses by; it goes in the release after this one.
     Index(
         "jobs_ready_idx",
         "queue",
@@ -259,13 +260,14 @@ jobs = Table(
         "id",
         postgresql_where=text("status = 'queued' AND hint_no IS NULL"),
     ),
-    # What the choice walks: with the version, so that jobs whose model may take no more are stepped
-    # over, however many they are. jobs_ready_idx is the release before's, and goes with the next.
+    # What the choice walks: with the version and the tier, so that jobs whose model may take no
+    # more are stepped over, however many they are.
     Index(
-        "jobs_choice_idx",
+        "jobs_choice_by_tier_idx",
         "queue",
         "account_id",
         "feature_version_id",
+        "tier",
         "run_after",
         "id",
         postgresql_where=text("status = 'queued' AND hint_no IS NULL"),

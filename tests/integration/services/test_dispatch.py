@@ -10,9 +10,16 @@ from uuid import UUID
 import pytest
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import add_account, add_feature, add_job, one_tier, two_tiers
+from tests.support.rows import (
+    add_account,
+    add_feature,
+    add_job,
+    one_tier,
+    three_tiers,
+    two_tiers,
+)
 from tierline.services.dispatch import Choice, Dispatch, pools_with_jobs
-from tierline.storage import hints
+from tierline.storage import circuits, hints
 from tierline.storage.engine import PLANNED_ONCE, create_pool
 
 
@@ -224,6 +231,46 @@ def test_a_model_that_hangs_leaves_threads_however_many_accounts_ask_it(
     assert choose_until_full(pool, 16) == {slow: 14}
     submit(pool, account(pool, "umbrella"), quick, 9)
     assert versions(pool, choose_hints(pool, "slm", 16, 4).queue_of)[quick] >= 2
+
+
+MID: dict[str, Any] = {"tier": "mid", "tier_index": 1}
+FRONTIER: dict[str, Any] = {"tier": "frontier", "tier_index": 2}
+
+
+def refuse(pool: ConnectionPool[Any], model: str) -> None:
+    """Its key was refused, as a worker notes it; the next probe is far off."""
+    with pool.connection() as connection:
+        circuits.open_circuit(connection, model, "KEY", "the key was refused", 3600.0)
+
+
+@pytest.mark.parametrize("backfill", [False, True])
+def test_a_tier_whose_key_is_refused_hides_no_other_tier_of_its_version(
+    pool: ConnectionPool[Any], backfill: bool
+) -> None:
+    with pool.connection() as connection:
+        version = add_feature(connection, three_tiers())
+    owner = account(pool, "acme")
+    refuse(pool, "openai:mid")
+    submit(pool, owner, version, 100, backfill=backfill, **MID)
+    frontier = submit(pool, owner, version, 5, backfill=backfill, **FRONTIER)
+    chosen = choose_hints(pool, "deeper-analysis", 64, 4).queue_of
+    assert chosen.keys() == set(frontier)
+
+
+def test_a_tier_whose_model_hangs_hides_no_other_tier_of_its_version(
+    pool: ConnectionPool[Any],
+) -> None:
+    with pool.connection() as connection:
+        version = add_feature(connection, three_tiers())
+    owner = account(pool, "acme")
+    submit(pool, owner, version, 300, **MID)
+    dispatch, held = Dispatch(4), 0
+    while chosen := dispatch.choose(pool, "deeper-analysis", 64).queue_of:
+        take_up(pool, chosen)
+        held += len(chosen)
+    assert 0 < held < 64
+    frontier = submit(pool, owner, version, 5, **FRONTIER)
+    assert dispatch.choose(pool, "deeper-analysis", 64).queue_of.keys() == set(frontier)
 
 
 def test_models_that_both_have_a_backlog_share_the_threads(

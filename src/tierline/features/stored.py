@@ -1,0 +1,60 @@
+"""Features as the database keeps them, where a later release may have written them.
+
+A version that says what this release does not know is not read at all: without the part that it
+does not know it would be another feature, whose answers nobody asked for.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from tierline.errors import Unavailable
+from tierline.features.model import Feature
+from tierline.json_text import JSON
+
+ELSEWHERE = "its jobs wait for processes of the release that applied it"
+FEATURE_KEYS = frozenset(
+    {
+        *("feature", "description", "instructions", "input", "output", "examples", "checks"),
+        *("routing", "on_blocked", "tiers", "pinned", "canary", "latency_target_ms"),
+        *("refresh_days", "complexity", "shadow", "confidence", "status_label", "cases"),
+        *("retention", "residency", "comparison"),
+    }
+)
+TIER_KEYS = frozenset(
+    {
+        *("name", "models", "max_tokens", "timeout_s", "temperature", "reask", "instructions"),
+        *("reasoning_effort", "service_tier", "steps", "join_steps", "examples", "confidence"),
+        "prices",
+    }
+)
+CHECK_KEYS = frozenset({"grounded", "rule", "says"})
+MOST_NAMED = 3  # keys in one message, and so many characters of each:
+MOST_CHARACTERS = 40
+
+
+class UnreadableFeature(Unavailable):
+    """This process cannot read the version, and one of a later release may."""
+
+
+def read_stored(name: str, version: int, document: Mapping[str, JSON]) -> Feature:
+    """The feature of a version's document. Raises UnreadableFeature."""
+    which = f"version {version} of {name}"
+    try:
+        unknown = [f"/{key}" for key in document.keys() - FEATURE_KEYS]
+        unknown += _unknown("tiers", document["tiers"], TIER_KEYS)
+        unknown += _unknown("checks", document["checks"], CHECK_KEYS)
+        if not unknown:
+            return Feature.from_dict(document)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise UnreadableFeature(
+            f"this release cannot read {which} ({type(error).__name__}); {ELSEWHERE}"
+        ) from error
+    named = ", ".join(key[:MOST_CHARACTERS] for key in sorted(unknown)[:MOST_NAMED])
+    raise UnreadableFeature(
+        f"{which} has keys that this release does not know ({named}); {ELSEWHERE}"
+    )
+
+
+def _unknown(where: str, items: Iterable[Mapping[str, JSON]], known: frozenset[str]) -> list[str]:
+    return [
+        f"/{where}/{place}/{key}" for place, item in enumerate(items) for key in item.keys() - known
+    ]
