@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -23,7 +23,7 @@ from tierline.errors import TierlineError
 from tierline.leases import AliveWatch, HintWatch, LeaseWatch
 from tierline.services.dispatch import Dispatch, pools_with_jobs
 from tierline.services.finish_batches import complete_finished
-from tierline.services.recover import claims_in_sight, expire_overdue, recover_lost
+from tierline.services.recover import claims_in_sight, each, expire_overdue, recover_lost
 from tierline.settings import Settings, settings
 from tierline.storage import beats, deliveries, hints
 from tierline.storage.delivery_choice import choose_due
@@ -34,6 +34,9 @@ from workers.hints import BROKER_AWAY, Lists, publish
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
+IMPATIENT = f"{PLANNED_ONCE} -c lock_timeout=250"  # ms; the last one counts
 LOOK_S = 1.0  # between two looks at leases and hints
 GATHER_S = 0.01
 """Between a choice that found something and the next: a choice for each job that comes would cost
@@ -80,7 +83,8 @@ class Dispatcher:
 
     def _watch(self) -> None:
         try:
-            Watcher(self._settings, self).run()
+            with Watcher(self._settings, self) as watcher:
+                watcher.run()
         except Exception as error:
             self._fail("watching", error)
 
@@ -207,11 +211,17 @@ class Dispatcher:
 
 
 class Watcher:
-    """Looks once a second for what nobody else will end."""
+    """Looks once a second for what nobody else will end. To be used in a `with`.
+
+    Each step stands alone: one that fails is tried again at the next look, and keeps no other from
+    being done. Only leases whose beats or claims could not be read have their whole time again. Its
+    statements wait for no lock for long, because a look that takes too long sees nothing.
+    """
 
     def __init__(self, config: Settings, dispatcher: Dispatcher) -> None:
         self._settings = config
         self._dispatcher = dispatcher
+        self._pool = create_pool(config.database, "dispatcher-watch", 2, IMPATIENT)
         self._leases = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
         self._deliveries = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
         self._alive = AliveWatch(config.lease_s)
@@ -219,42 +229,73 @@ class Watcher:
         self._lists: Lists | None = None
         self._swept_s = time.monotonic()
 
-    def run(self) -> None:
-        """Until the dispatcher stops."""
-        while not self._dispatcher.stopping.wait(LOOK_S):
-            try:
-                self._look()
-            except PASSING as error:
-                self._leases.interrupted()
-                self._deliveries.interrupted()
-                log.warning("database_away", error=type(error).__name__)
+    def __enter__(self) -> Self:
+        self._pool.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
         if self._lists is not None:
             self._lists.close()
 
-    def _look(self) -> None:
-        pool = self._dispatcher.pool
-        with pool.connection() as connection:
-            rows = beats.read_beats(connection)
-            delivering = deliveries.in_flight_tokens(connection)
-        running = claims_in_sight(pool)
-        now_s = time.monotonic()
-        by_token = {token: (row.worker, row.beat) for row in rows for token in row.tokens}
-        lost = self._leases.look(now_s, running, by_token)
-        late = self._deliveries.look(now_s, delivering, by_token)
-        moved: list[UUID] = recover_lost(pool, lost) if lost else []
-        if late:
-            self._take_back_deliveries(late)
-        self._see_workers(now_s, rows)
-        expire_overdue(pool)
-        with pool.connection() as connection, connection.transaction():
-            complete_finished(connection)
-        if self._find_lost_hints(now_s) or moved or late:
-            self._dispatcher.choose_again()
-        self._sweep(now_s)
+    def run(self) -> None:
+        """Until the dispatcher stops."""
+        while not self._dispatcher.stopping.wait(LOOK_S):
+            self.look()
 
-    def _take_back_deliveries(self, tokens: Iterable[UUID]) -> None:
-        with self._dispatcher.pool.connection() as connection:
-            for token in tokens:
+    def look(self) -> None:
+        """One look, all its steps."""
+        now_s = time.monotonic()
+        rows = self._step("reading beats", self._read_beats)
+        if rows is None:
+            self._leases.interrupted()
+            self._deliveries.interrupted()
+        else:
+            by_token = {token: (row.worker, row.beat) for row in rows for token in row.tokens}
+            self._step("recovering lost jobs", lambda: self._recover(by_token))
+            self._step("taking back deliveries", lambda: self._take_back(by_token))
+            self._see_threads(now_s, rows)
+            self._step("removing workers", lambda: self._remove_workers(now_s, rows))
+        self._step("expiring jobs", lambda: expire_overdue(self._pool))
+        self._step("completing batches", self._complete_batches)
+        self._step("finding lost hints", self._find_lost_hints)
+        self._sweep(time.monotonic())
+
+    def _step(self, doing: str, do: Callable[[], T]) -> T | None:
+        """What the step returns; None where it failed, which is logged."""
+        try:
+            return do()
+        except PASSING as error:
+            log.warning("watch_step_failed", step=doing, error=type(error).__name__)
+            return None
+
+    def _read_beats(self) -> list[beats.WorkerBeat]:
+        with self._pool.connection() as connection:
+            return beats.read_beats(connection)
+
+    def _recover(self, by_token: Mapping[UUID, tuple[UUID, int]]) -> None:
+        try:
+            running = claims_in_sight(self._pool)
+        except PASSING:
+            self._leases.interrupted()
+            raise
+        lost = self._leases.look(time.monotonic(), running, by_token)
+        if lost and recover_lost(self._pool, lost):
+            self._dispatcher.choose_again()
+
+    def _take_back(self, by_token: Mapping[UUID, tuple[UUID, int]]) -> None:
+        try:
+            with self._pool.connection() as connection:
+                delivering = deliveries.in_flight_tokens(connection)
+        except PASSING:
+            self._deliveries.interrupted()
+            raise
+        late = self._deliveries.look(time.monotonic(), delivering, by_token)
+        if not late:
+            return
+        with self._pool.connection() as connection:
+
+            def take_back(token: UUID) -> None:
                 found = deliveries.lost(connection, token)
                 if found is not None:
                     delivery_id, job_id = found
@@ -264,43 +305,60 @@ class Watcher:
                         job_id=job_id and str(job_id),
                     )
 
-    def _see_workers(self, now_s: float, rows: list[beats.WorkerBeat]) -> None:
+            each(connection, late, "taking back deliveries", take_back)
+        self._dispatcher.choose_again()
+
+    def _complete_batches(self) -> None:
+        with self._pool.connection() as connection:
+            complete_finished(connection)
+
+    def _see_threads(self, now_s: float, rows: list[beats.WorkerBeat]) -> None:
         alive = self._alive.look(now_s, {row.worker: row.beat for row in rows})
         threads: dict[str, int] = {}
         for row in rows:
             if row.worker in alive:
                 for queue in row.queues:
                     threads[queue] = threads.get(queue, 0) + row.threads
-                continue
-            since_s = self._alive.still_since_s(row.worker)
-            if since_s is not None and now_s - since_s > GONE_LEASES * self._settings.lease_s:
-                with self._dispatcher.pool.connection() as connection:
-                    beats.remove_worker(connection, row.worker, row.beat)
         self._dispatcher.see_threads(threads)
 
-    def _find_lost_hints(self, now_s: float) -> bool:
-        pool = self._dispatcher.pool
-        with pool.connection() as connection:
+    def _remove_workers(self, now_s: float, rows: list[beats.WorkerBeat]) -> None:
+        gone = {}
+        for row in rows:
+            since_s = self._alive.still_since_s(row.worker)
+            if since_s is not None and now_s - since_s > GONE_LEASES * self._settings.lease_s:
+                gone[row.worker] = row.beat
+        if not gone:
+            return
+        with self._pool.connection() as connection:
+
+            def remove(worker: UUID) -> None:
+                beats.remove_worker(connection, worker, gone[worker])
+
+            each(connection, gone, "removing workers", remove)
+
+    def _find_lost_hints(self) -> None:
+        now_s = time.monotonic()
+        with self._pool.connection() as connection:
             jobs_out = {
                 number: (job_id, queue) for job_id, queue, number in hints.hints_out(connection)
             }
             deliveries_out = dict(deliveries.hinted(connection))
         if not jobs_out and not deliveries_out:
             self._hints.look(now_s, {}, ())
-            return False
+            return
         out = {number: queue for number, (_, queue) in jobs_out.items()}
         out |= dict.fromkeys(deliveries_out.values(), queues.WEBHOOKS)
         lost = set(self._hints.look(now_s, out, self._empty_queues()))
         if not lost:
-            return False
+            return
         named = [str(jobs_out[number][0]) for number in sorted(lost) if number in jobs_out]
         log.info("hints_lost", count=len(lost), job_ids=named[:MOST_NAMED])
-        with pool.connection() as connection:
+        self._dispatcher.choose_again()
+        with self._pool.connection() as connection:
             hints.unmark(connection, [jobs_out[n][0] for n in lost if n in jobs_out])
             deliveries.unhint(
                 connection, [one for one, number in deliveries_out.items() if number in lost]
             )
-        return True
 
     def _empty_queues(self) -> set[str]:
         """Which queues the broker has nothing for; none while it cannot be asked."""

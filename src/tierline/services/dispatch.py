@@ -3,6 +3,7 @@
 Commits what it chose; publishing is the caller's, after the commit.
 """
 
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,9 @@ from tierline.services.left_alone import LeftAlone
 from tierline.services.models_in_use import ModelsInUse
 from tierline.storage import hints
 from tierline.storage.hints import Due, Head
+
+LOCKED_S = 5.0  # how long a job is left that somebody else had locked
+MOST_LOCKED = 2_000  # that are left; they are told to each choice
 
 
 @dataclass
@@ -101,6 +105,7 @@ class Dispatch:
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
         self._left_alone = LeftAlone(rate_limits or {}, hold_s)
+        self._locked: dict[UUID, float] = {}  # jobs that were, and until when they are left
 
     def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
         """Mark the next jobs of pool `name`, whose live workers run `threads` at once, as hinted.
@@ -129,7 +134,8 @@ class Dispatch:
                 groups = self._groups(
                     connection, name, queue, heads, held, threads, limited_too=chooses_limited
                 )
-                due = hints.due(connection, queue, worth_reading(groups, most, turns))
+                worth = worth_reading(groups, most, turns)
+                due = hints.due(connection, queue, worth, self._left_locked())
                 due = self._left_alone.without_held(connection, _sorted(due, turns), self._models)
                 if not due:
                     continue
@@ -140,12 +146,26 @@ class Dispatch:
                     continue
                 if after != turns:
                     hints.write_turns(connection, queue, after)
-                choice.queue_of |= hints.mark(connection, [job.job_id for job in jobs])
+                marked = hints.mark(connection, [job.job_id for job in jobs])
+                choice.queue_of |= marked
+                self._leave_locked(job.job_id for job in jobs if job.job_id not in marked)
                 self._left_alone.went(jobs)
                 room -= len(jobs)
                 _note(held, queue, waiting, jobs)
             choice.full = room <= 0 and bool(choice.queue_of)
         return choice
+
+    def _left_locked(self) -> list[UUID]:
+        now_s = time.monotonic()
+        self._locked = {job: until_s for job, until_s in self._locked.items() if until_s > now_s}
+        return list(self._locked)
+
+    def _leave_locked(self, job_ids: Iterable[UUID]) -> None:
+        """They were chosen and are not there to be taken: those behind them go before."""
+        until_s = time.monotonic() + LOCKED_S
+        self._locked |= dict.fromkeys(job_ids, until_s)
+        if len(self._locked) > MOST_LOCKED:
+            self._locked = {}
 
     def _held(self, connection: Connection[Any], name: str) -> _Held:
         held = _Held()

@@ -7,7 +7,7 @@ from psycopg import Connection
 
 from tierline.jobs import TERMINAL, CancelAsked
 from tierline.services.announce import announce_batch
-from tierline.services.recover import move
+from tierline.services.recover import each, move
 from tierline.storage import batches
 from tierline.storage.recovery import lock_job
 
@@ -17,22 +17,31 @@ CANCEL_AT_ONCE = 200  # jobs of one transaction
 def complete_finished(connection: Connection[Any]) -> list[UUID]:
     """Complete the sealed batches whose jobs have all ended, and tell of it; which they were.
 
-    Also goes on with cancelled ones, a chunk at a time. To be called now and then, in a transaction
-    of its own.
+    Also goes on with cancelled ones, a chunk at a time. To be called now and then. Each batch is a
+    transaction of its own: one that somebody has locked is left until the next call.
     """
     left = CANCEL_AT_ONCE
-    for batch_id in batches.cancelled_and_unfinished(connection):
+    completed: list[UUID] = []
+
+    def cancel(batch_id: UUID) -> None:
+        nonlocal left
         left -= cancel_some(connection, batch_id, left)
-    completed = batches.complete_sealed(connection)
-    for batch_id in completed:
-        announce_batch(connection, batch_id)
+
+    def complete(batch_id: UUID) -> None:
+        if batches.complete_sealed(connection, batch_id):
+            announce_batch(connection, batch_id)
+            completed.append(batch_id)
+
+    each(connection, batches.cancelled_and_unfinished(connection), "cancelling batches", cancel)
+    each(connection, batches.sealed_and_ended(connection), "completing batches", complete)
     return completed
 
 
 def cancel_some(connection: Connection[Any], batch_id: UUID, most: int) -> int:
-    """Cancel at most `most` jobs of the batch; how many were looked at."""
-    # One order for everybody, so that two who cancel never wait for each other in a circle.
-    found = sorted(batches.uncancelled_jobs(connection, batch_id, most)) if most > 0 else []
+    """Cancel at most `most` jobs of the batch, in the caller's transaction; how many were looked
+    at. Those that somebody has locked are left.
+    """
+    found = batches.uncancelled_jobs(connection, batch_id, most) if most > 0 else []
     for job_id in found:
         locked = lock_job(connection, job_id)
         if locked is None or locked.state.status in TERMINAL or locked.state.cancel_requested:

@@ -1,9 +1,12 @@
 """Jobs that their workers will not end: lost leases, released claims, deadlines gone by."""
 
-from collections.abc import Iterable
+import random
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
@@ -20,6 +23,7 @@ from tierline.jobs import (
     Transition,
     next_state,
 )
+from tierline.logs import frames_of
 from tierline.services.announce import announce
 from tierline.storage.batches import withdrawn
 from tierline.storage.recovery import (
@@ -38,6 +42,12 @@ log = structlog.get_logger(__name__)
 
 NO_ROUTE = Route(tiers=())  # none of what happens here goes to another tier
 OVERDUE_AT_ONCE = 500
+MOST_S = 1.0
+"""How long one look takes over the jobs of one kind. The next goes on, in another order: what waits
+for a lock each time keeps the others from nothing."""
+LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+ODD = (ValueError, KeyError, TypeError, psycopg.DataError, psycopg.IntegrityError)
+"""What a single row may cause, which is no reason to leave the others."""
 
 
 def move(connection: Connection[Any], locked: LockedJob, outcome: Outcome) -> Transition:
@@ -52,65 +62,107 @@ def move(connection: Connection[Any], locked: LockedJob, outcome: Outcome) -> Tr
     return transition
 
 
+def each(
+    connection: Connection[Any], ids: Iterable[UUID], doing: str, do: Callable[[UUID], object]
+) -> None:
+    """`do` for each, in a transaction of its own, for about MOST_S seconds. One that is locked, or
+    odd, is left until the next look; that it was is logged.
+    """
+    until_s = time.monotonic() + MOST_S
+    shuffled = list(ids)
+    random.shuffle(shuffled)
+    for id in shuffled:
+        if time.monotonic() > until_s:
+            return
+        try:
+            with connection.transaction():
+                do(id)
+        except LOCKED as error:
+            log.warning("left_locked", doing=doing, id=str(id), error=type(error).__name__)
+        except ODD as error:
+            kind = type(error).__name__
+            log.error("left_odd", doing=doing, id=str(id), error=kind, at=frames_of(error))
+
+
 def recover_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
-    """Take the jobs of lost leases up again. Returns the jobs that moved."""
+    """Take the jobs of lost leases up again; those that are locked, at the next look.
+
+    Returns the jobs that moved.
+    """
+    lost, moved = set(tokens), list[UUID]()
     reason = "its worker's heartbeat stopped"
-    return _take_back(pool, tokens, LeaseLost(), Verdict.WORKER_LOST, reason)
+    with pool.connection() as connection:
+
+        def recover(job_id: UUID) -> None:
+            locked = lock_job(connection, job_id, wait=False)
+            if _take_back(connection, locked, lost, LeaseLost(), Verdict.WORKER_LOST, reason):
+                moved.append(job_id)
+
+        each(connection, release_claims(connection, lost), "recovering lost jobs", recover)
+    return moved
 
 
 def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
     """Give jobs back unfinished, because their worker stops at once. Returns those that moved."""
-    return _take_back(pool, tokens, Released(), Verdict.SUPERSEDED, "its worker was stopped")
-
-
-def _take_back(
-    pool: ConnectionPool[Any],
-    tokens: Iterable[UUID],
-    outcome: LeaseLost | Released,
-    verdict: Verdict,
-    reason: str,
-) -> list[UUID]:
-    lost = set(tokens)
-    moved = []
+    held, moved = set(tokens), list[UUID]()
+    reason = "its worker was stopped"
     with pool.connection() as connection:
-        for job_id in release_claims(connection, lost):
+        for job_id in release_claims(connection, held):
             with connection.transaction():
                 locked = lock_job(connection, job_id)
-                if (
-                    locked is None
-                    or locked.token not in lost
-                    or locked.state.status is not Status.IN_PROGRESS
-                ):
-                    continue  # its worker ended it after all
-                end_attempt(connection, locked, verdict, reason)
-                transition = move(connection, locked, outcome)
-            moved.append(job_id)
-            log.warning(
-                "claim_taken_back",
-                job_id=str(job_id),
-                attempt=locked.attempt,
-                verdict=str(verdict),
-                losses=transition.job.losses,
-                status=str(transition.job.status),
-            )
+                if _take_back(connection, locked, held, Released(), Verdict.SUPERSEDED, reason):
+                    moved.append(job_id)
     return moved
 
 
+def _take_back(
+    connection: Connection[Any],
+    locked: LockedJob | None,
+    tokens: set[UUID],
+    outcome: LeaseLost | Released,
+    verdict: Verdict,
+    reason: str,
+) -> bool:
+    """End the attempt that one of the tokens holds; False: its worker ended it after all."""
+    if (
+        locked is None
+        or locked.token not in tokens
+        or locked.state.status is not Status.IN_PROGRESS
+    ):
+        return False
+    end_attempt(connection, locked, verdict, reason)
+    transition = move(connection, locked, outcome)
+    log.warning(
+        "claim_taken_back",
+        job_id=str(locked.job_id),
+        attempt=locked.attempt,
+        verdict=str(verdict),
+        losses=transition.job.losses,
+        status=str(transition.job.status),
+    )
+    return True
+
+
 def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
-    """End queued jobs whose deadline has gone by. Returns them."""
-    expired = []
+    """End queued jobs whose deadline has gone by; those that are locked, at the next look.
+
+    Returns them.
+    """
+    expired: list[UUID] = []
     with pool.connection() as connection:
-        for job_id in overdue(connection, OVERDUE_AT_ONCE):
-            with connection.transaction():
-                locked = lock_job(connection, job_id)
-                if locked is None or not locked.state.deadline_passed:
-                    continue
-                try:
-                    move(connection, locked, DeadlinePassed())
-                except IllegalTransition:
-                    continue  # claimed meanwhile: its worker sees the deadline
+
+        def expire(job_id: UUID) -> None:
+            locked = lock_job(connection, job_id, wait=False)
+            if locked is None or not locked.state.deadline_passed:
+                return
+            try:
+                move(connection, locked, DeadlinePassed())
+            except IllegalTransition:
+                return  # claimed meanwhile: its worker sees the deadline
             expired.append(job_id)
             log.info("job_expired", job_id=str(job_id))
+
+        each(connection, overdue(connection, OVERDUE_AT_ONCE), "expiring jobs", expire)
     return expired
 
 

@@ -285,10 +285,12 @@ def cancelled_and_unfinished(connection: Connection[Any]) -> list[UUID]:
 
 
 def uncancelled_jobs(connection: Connection[Any], batch_id: UUID, most: int) -> list[UUID]:
-    """Jobs of the batch that have not ended and were not asked to."""
+    """Jobs of the batch that have not ended and were not asked to; locked in the caller's
+    transaction, and without those that somebody else has locked.
+    """
     rows = connection.execute(
         "SELECT id FROM jobs WHERE batch_id = %s AND completed_at IS NULL"
-        " AND cancel_requested_at IS NULL LIMIT %s",
+        " AND cancel_requested_at IS NULL LIMIT %s FOR UPDATE SKIP LOCKED",
         (batch_id, most),
     )
     return [job_id for (job_id,) in rows]
@@ -315,11 +317,21 @@ def note_cancelled(connection: Connection[Any], batch_id: UUID) -> bool:
     return done.rowcount == 1
 
 
-def complete_sealed(connection: Connection[Any]) -> list[UUID]:
-    """Make sealed batches without an unfinished job completed; each is returned to one caller."""
+def sealed_and_ended(connection: Connection[Any]) -> list[UUID]:
+    """Sealed batches without an unfinished job."""
     rows = connection.execute(
-        "UPDATE batches SET status = 'completed', completed_at = clock_timestamp()"
-        " WHERE status = 'sealed' AND NOT EXISTS ("
-        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL) RETURNING id"
+        "SELECT id FROM batches WHERE status = 'sealed' AND NOT EXISTS ("
+        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL)"
     )
     return [batch_id for (batch_id,) in rows]
+
+
+def complete_sealed(connection: Connection[Any], batch_id: UUID) -> bool:
+    """Make a sealed batch without an unfinished job completed. True for one caller."""
+    done = connection.execute(
+        "UPDATE batches SET status = 'completed', completed_at = clock_timestamp()"
+        " WHERE id = %s AND status = 'sealed' AND NOT EXISTS ("
+        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL)",
+        (batch_id,),
+    )
+    return done.rowcount == 1

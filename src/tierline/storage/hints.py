@@ -56,7 +56,7 @@ CROSS JOIN LATERAL (
         AND (feature_version_id, tier) >= (wanted.version_id, wanted.tier)
         AND (feature_version_id, tier, run_after)
             <= (wanted.version_id, wanted.tier, statement_timestamp())
-        AND status = 'queued' AND hint_no IS NULL
+        AND status = 'queued' AND hint_no IS NULL AND id <> ALL(%(without)s)
     ORDER BY feature_version_id, tier, run_after, id LIMIT wanted.most
 ) due
 """
@@ -78,12 +78,21 @@ SELECT account_id, feature_version_id, tier, queue, true, count(*) FROM jobs
 WHERE queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY 1, 2, 3, 4
 """
 
+# Rows that a stranger has locked are left out: a choice that waited for one would keep all accounts
+# waiting.
+#
 # Under the choice's lock nobody else hints them. Asking for `hint_no IS NULL` all the same would
 # let the planner look for them in the backlog's index, from end to end, instead of by their ids.
-MARK = """
-UPDATE jobs SET hint_no = nextval('hint_numbers')
-WHERE id = ANY(%s) AND status = 'queued'
+_FREE = "ARRAY(SELECT id FROM jobs WHERE id = ANY(%s) AND status = 'queued' FOR UPDATE SKIP LOCKED)"
+MARK = f"""
+UPDATE jobs SET hint_no = nextval('hint_numbers') WHERE id = ANY({_FREE}) AND status = 'queued'
 RETURNING id, queue
+"""
+UNMARK = f"UPDATE jobs SET hint_no = NULL WHERE id = ANY({_FREE}) AND status = 'queued'"
+NOTE_HELD = f"""
+UPDATE jobs j SET held_since = one.since
+FROM unnest(%s::uuid[], %s::timestamptz[]) AS one (id, since)
+WHERE j.id = one.id AND j.id = ANY({_FREE}) AND j.status = 'queued' AND j.held_since IS NULL
 """
 
 
@@ -162,8 +171,13 @@ def heads(connection: Connection[Any], queue: str) -> list[Head]:
     return [Head(*row) for row in connection.execute(HEADS, {"queue": queue})]
 
 
-def due(connection: Connection[Any], queue: str, wanted: Iterable[tuple[Group, int]]) -> list[Due]:
-    """Of each group, in its order, so many due jobs."""
+def due(
+    connection: Connection[Any],
+    queue: str,
+    wanted: Iterable[tuple[Group, int]],
+    without: Collection[UUID] = (),
+) -> list[Due]:
+    """Of each group, in its order, so many due jobs; none of `without`."""
     groups = list(wanted)
     if not groups:
         return []
@@ -173,6 +187,7 @@ def due(connection: Connection[Any], queue: str, wanted: Iterable[tuple[Group, i
         "versions": [group.version_id for group, _ in groups],
         "tiers": [group.tier for group, _ in groups],
         "most": [most for _, most in groups],
+        "without": list(without),
     }
     return [Due(*row) for row in connection.execute(DUE, parameters)]
 
@@ -193,26 +208,22 @@ def write_turns(connection: Connection[Any], queue: str, turns: Turns) -> None:
 
 
 def mark(connection: Connection[Any], job_ids: Sequence[UUID]) -> Mapping[UUID, str]:
-    """Mark jobs as hinted and tell the queue of each; those that moved meanwhile are left out."""
+    """Mark jobs as hinted and tell the queue of each; those that moved meanwhile are left out, and
+    those that somebody has locked.
+    """
     return dict(connection.execute(MARK, (list(job_ids),)).fetchall())
 
 
 def note_held(connection: Connection[Any], since: Mapping[UUID, datetime]) -> None:
     """These jobs were held back in their queue since then, for a model that is left alone."""
-    connection.execute(
-        "UPDATE jobs j SET held_since = one.since"
-        " FROM unnest(%s::uuid[], %s::timestamptz[]) AS one (id, since)"
-        " WHERE j.id = one.id AND j.status = 'queued' AND j.held_since IS NULL",
-        (list(since), list(since.values())),
-    )
+    connection.execute(NOTE_HELD, (list(since), list(since.values()), list(since)))
 
 
 def unmark(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
-    """Their hints did not go out, or are lost: they may be chosen again."""
-    connection.execute(
-        "UPDATE jobs SET hint_no = NULL WHERE id = ANY(%s) AND status = 'queued'",
-        (list(job_ids),),
-    )
+    """Their hints did not go out, or are lost: they may be chosen again. Those that somebody has
+    locked keep their hint, and are found lost once more.
+    """
+    connection.execute(UNMARK, (list(job_ids),))
 
 
 def hints_out(connection: Connection[Any]) -> list[tuple[UUID, str, int]]:

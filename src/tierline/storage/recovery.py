@@ -37,6 +37,7 @@ SELECT id AS job_id, account_id, tier, claim_token AS token, attempts AS attempt
     coalesce(deadline_at <= clock_timestamp(), false) AS deadline_passed
 FROM jobs WHERE id = %s FOR UPDATE
 """
+LOCK_FREE = f"{LOCK.rstrip()} SKIP LOCKED\n"
 
 WRITE = """
 UPDATE jobs SET
@@ -59,19 +60,24 @@ def running_claims(connection: Connection[Any]) -> list[tuple[UUID, UUID]]:
 
 
 def overdue(connection: Connection[Any], most: int) -> list[UUID]:
-    """Queued jobs whose deadline has gone by."""
+    """Queued jobs whose deadline has gone by, and that nobody has locked: however many are, they
+    hide none.
+    """
     rows = connection.execute(
         "SELECT id FROM jobs WHERE status = 'queued' AND deadline_at <= statement_timestamp()"
-        " LIMIT %s",
+        " LIMIT %s FOR UPDATE SKIP LOCKED",
         (most,),
     )
     return [job_id for (job_id,) in rows]
 
 
-def lock_job(connection: Connection[Any], job_id: UUID) -> LockedJob | None:
-    """The job as it is, and nobody else's to change until this transaction ends."""
+def lock_job(connection: Connection[Any], job_id: UUID, *, wait: bool = True) -> LockedJob | None:
+    """The job as it is, and nobody else's to change until this transaction ends.
+
+    None when there is none; without `wait` also when somebody else has locked it.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(LOCK, (job_id,)).fetchone()
+        row = cursor.execute(LOCK if wait else LOCK_FREE, (job_id,)).fetchone()
     if row is None:
         return None
     return LockedJob(

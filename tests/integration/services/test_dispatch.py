@@ -175,6 +175,21 @@ def test_hints_that_did_not_go_out_may_be_chosen_again(
     assert choose_hints(pool, "slm", threads=8, spare=4).queue_of.keys() == chosen.keys()
 
 
+def test_jobs_that_a_stranger_has_locked_keep_those_behind_them_from_nothing(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    owner = account(pool, "acme")
+    locked = submit(pool, owner, version, 30)
+    behind = submit(pool, owner, version, 3)
+    dispatch = Dispatch(4)
+    with pool.connection() as stranger, stranger.transaction():
+        stranger.execute("SELECT FROM jobs WHERE id = ANY(%s) FOR UPDATE", (locked,))
+        chosen = [
+            job for _ in range(10) for job in dispatch.choose(pool, "slm", threads=8).queue_of
+        ]
+        assert set(chosen) == set(behind)
+
+
 @pytest.fixture
 def two_models(pool: ConnectionPool[Any]) -> tuple[int, int]:
     """Versions of a feature on a model that may be slow, and of one on another."""

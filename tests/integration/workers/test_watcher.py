@@ -1,0 +1,144 @@
+"""The dispatcher's watcher: what somebody else has locked keeps nothing else from being looked at."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
+from tests.support.waiting import wait_until
+from tierline.settings import settings
+from tierline.storage import beats, claims
+
+PAST = "2020-01-01T00:00:00Z"
+LEASE_S = 2.0
+
+
+@pytest.fixture
+def watcher(environment: None, database_url: str) -> Iterator[Any]:
+    """The watcher of a dispatcher whose other thread does not run."""
+    from workers import dispatcher as module
+    from workers.app import create_app
+
+    config = settings().model_copy(update={"lease_s": LEASE_S})
+    one = module.Dispatcher(config, create_app())
+    with one.pool, module.Watcher(config, one) as made:
+        yield made
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database_url, autocommit=True) as opened:
+        opened.execute("DELETE FROM jobs")
+        opened.execute("DELETE FROM worker_beats")
+        yield opened
+
+
+@pytest.fixture
+def submit(connection: psycopg.Connection[Any]) -> Any:
+    """Adds a job of a feature with two tiers."""
+    account = add_account(connection, f"acme-{uuid4()}")
+    version = add_feature(connection, two_tiers(f"echo-{uuid4().hex[:8]}"))
+    return lambda **columns: add_job(connection, account, version, **columns)
+
+
+def lose(connection: psycopg.Connection[Any], job: UUID) -> None:
+    """Claim it as a worker that was killed."""
+    assert claims.claim(connection, job, uuid4(), ["slm"], "lost") is not None
+
+
+def look_until(watcher: Any, done: Any, what: str) -> None:
+    def looked() -> bool:
+        watcher.look()
+        return bool(done())
+
+    wait_until(looked, LEASE_S + 5.0, what)
+
+
+def test_a_strangers_lock_on_one_overdue_job_holds_up_nothing_else(
+    watcher: Any, connection: psycopg.Connection[Any], submit: Any, database_url: str
+) -> None:
+    locked, other = submit(deadline_at=PAST), submit(deadline_at=PAST)
+    lost = submit()
+    lose(connection, lost)
+    with psycopg.connect(database_url) as stranger:
+        stranger.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", (locked,))
+        look_until(watcher, lambda: status_of(connection, lost) == "queued", "the lost job")
+        assert status_of(connection, other) == "expired"
+        assert status_of(connection, locked) == "queued"
+    look_until(watcher, lambda: status_of(connection, locked) == "expired", "the locked job")
+
+
+def test_a_strangers_lock_on_one_lost_job_holds_up_no_other(
+    watcher: Any, connection: psycopg.Connection[Any], submit: Any, database_url: str
+) -> None:
+    jobs = [submit() for _ in range(3)]
+    for job in jobs:
+        lose(connection, job)
+    with psycopg.connect(database_url) as stranger:
+        stranger.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", (jobs[0],))
+        look_until(
+            watcher,
+            lambda: {status_of(connection, job) for job in jobs[1:]} == {"queued"},
+            "the other lost jobs",
+        )
+        assert status_of(connection, jobs[0]) == "in_progress"
+    look_until(watcher, lambda: status_of(connection, jobs[0]) == "queued", "the locked job")
+
+
+def test_more_locked_jobs_than_are_looked_at_at_once_hide_none_behind_them(
+    watcher: Any,
+    connection: psycopg.Connection[Any],
+    submit: Any,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tierline.services import recover
+
+    monkeypatch.setattr(recover, "OVERDUE_AT_ONCE", 2)
+    locked = [submit(deadline_at=PAST) for _ in range(5)]
+    behind = submit(deadline_at="2021-01-01T00:00:00Z")
+    with psycopg.connect(database_url) as stranger:
+        stranger.execute("SELECT FROM jobs WHERE id = ANY(%s) FOR UPDATE", (locked,))
+        look_until(watcher, lambda: status_of(connection, behind) == "expired", "the one behind")
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [("attempts", "its attempt"), ("deliveries", "deliveries"), ("batches", "batches")],
+)
+def test_a_table_that_a_stranger_locks_takes_nobodys_lease_and_keeps_none(
+    watcher: Any,
+    connection: psycopg.Connection[Any],
+    submit: Any,
+    database_url: str,
+    table: str,
+    what: str,
+) -> None:
+    overdue, lost = submit(deadline_at=PAST), submit()
+    lose(connection, lost)
+    with psycopg.connect(database_url) as stranger:
+        stranger.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        look_until(watcher, lambda: status_of(connection, overdue) == "expired", what)
+        if table != "attempts":
+            look_until(watcher, lambda: status_of(connection, lost) == "queued", what)
+    look_until(watcher, lambda: status_of(connection, lost) == "queued", what)
+
+
+def test_a_worker_row_that_is_locked_does_not_keep_a_lost_job(
+    watcher: Any, connection: psycopg.Connection[Any], submit: Any, database_url: str
+) -> None:
+    gone, kept = uuid4(), submit()
+    for worker in (gone, uuid4()):
+        beats.raise_beat(connection, worker, "gone", ["slm"], 4, 1, [])
+    lose(connection, kept)
+    with psycopg.connect(database_url) as stranger:
+        stranger.execute("SELECT FROM worker_beats WHERE worker = %s FOR UPDATE", (gone,))
+
+        def removed() -> bool:
+            rows = connection.execute("SELECT worker FROM worker_beats").fetchall()
+            return rows == [(gone,)] and status_of(connection, kept) == "queued"
+
+        wait_until(lambda: (watcher.look(), removed())[1], LEASE_S * 5 + 5.0, "the other row")
