@@ -19,10 +19,11 @@ from api.broker_watch import BrokerWatch
 from api.problems import UNMIGRATED
 from tierline import queues
 from tierline.errors import Unavailable
+from tierline.features.stored import UnreadableFeature
 from tierline.services.apply_feature import missing_around
 from tierline.settings import Settings
 from tierline.storage import circuits, queue_reads, revisions
-from tierline.storage.features import current_versions
+from tierline.storage.features import current_versions, load_version
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,7 @@ class Health:
         self._dispatchers = 1
         self._circuits: dict[str, str] = {}  # why those that are open are
         self._features: tuple[float, dict[str, str]] = (-FEATURES_EVERY_S, {})
+        self._readable: set[int] = set()  # versions that jobs wait for and this release can read
         self._reading: asyncio.Task[dict[str, str]] | None = None
         self._database: str | None = None
         self._answered_s = -SILENT_S  # monotonic; before the first answer it has been silent
@@ -192,10 +194,27 @@ class Health:
         return found
 
     def _missing(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         with self._cold_pool.connection() as connection:
-            for version in current_versions(connection):
-                missing = missing_around(version.read())
+            current = current_versions(connection)
+            for version in current:
+                try:
+                    missing = missing_around(version.read())
+                except UnreadableFeature as error:
+                    found |= _unreadable(error)
+                    continue
                 if missing:
                     found[f"feature:{version.name}"] = "; ".join(missing)
+            waiting = set(queue_reads.versions_waiting(connection))
+            for version_id in waiting - {one.id for one in current} - self._readable:
+                try:
+                    load_version(connection, version_id)
+                    self._readable.add(version_id)
+                except UnreadableFeature as error:
+                    found |= _unreadable(error)
+            self._readable &= waiting
         return found
+
+
+def _unreadable(error: UnreadableFeature) -> dict[str, str]:
+    return {f"feature:{error.name}:{error.version}": error.message}

@@ -1,6 +1,7 @@
 """/v1/features and /v1/models: what is applied, applying more, and which models it asks for."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from api.state import Database, Shared
 from tierline.errors import NotFound
 from tierline.estimates import prices_of
 from tierline.features import Feature
+from tierline.features.stored import UnreadableFeature
 from tierline.json_text import JSON
 from tierline.services import models
 from tierline.services.apply_feature import Applied, apply_feature
@@ -54,8 +56,13 @@ FILE_BODY: dict[str, Any] = {
     },
 )
 def list_features(_: Read, connection: Database) -> Response:
-    """Features are installation-wide: every account may run each of them."""
-    found = [_feature_json(version) for version in features.current_versions(connection)]
+    """Features are installation-wide: every account may run each of them. One that a later release
+    applied, and this one cannot read, is not listed; /readyz names it.
+    """
+    found = []
+    for version in features.current_versions(connection):
+        with suppress(UnreadableFeature):  # /readyz names it
+            found.append(_feature_json(version))
     return answer({"data": found, "next_cursor": None})
 
 

@@ -120,7 +120,9 @@ class LeaseLost:
 
 @dataclass(frozen=True)
 class Released:
-    """The worker gave the job back unfinished, because it had to stop."""
+    """The worker gave the job back unfinished: it had to stop, or could not read its feature."""
+
+    wait_s: float = 0.0  # until another may take it
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ def _after_failure(
     route: Route,
 ) -> Transition:
     match outcome:
-        case Released():
-            return Transition(queued)
+        case Released(wait_s):
+            return Transition(queued, wait_s=wait_s)
         case LeaseLost():
             if queued.quarantined:
                 lost = JobError("worker_lost", "its worker was lost each time, and alone as well")

@@ -102,6 +102,15 @@ def add_feature(connection: Connection, feature: Feature, version: int = 1) -> i
     return int(row[0])
 
 
+def of_a_later_release(connection: Connection, version_id: int) -> None:
+    """As if the version had been written by one: it says what this release does not know."""
+    connection.execute(
+        'UPDATE feature_versions SET document = document || \'{"guard": {"model": "a:b"}}\''
+        " WHERE id = %s",
+        (version_id,),
+    )
+
+
 def add_job(
     connection: Connection,
     account_id: int,

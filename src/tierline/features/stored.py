@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from tierline.errors import Unavailable
 from tierline.features.model import Feature
+from tierline.features.retention import Retention
 from tierline.json_text import JSON
 
 ELSEWHERE = "its jobs wait for processes of the release that applied it"
@@ -27,6 +28,7 @@ TIER_KEYS = frozenset(
     }
 )
 CHECK_KEYS = frozenset({"grounded", "rule", "says"})
+RETENTION_KEYS = frozenset({"inputs_days", "outputs_days", "keep_labelled"})
 MOST_NAMED = 3  # keys in one message, and so many characters of each:
 MOST_CHARACTERS = 40
 
@@ -34,10 +36,14 @@ MOST_CHARACTERS = 40
 class UnreadableFeature(Unavailable):
     """This process cannot read the version, and one of a later release may."""
 
+    def __init__(self, name: str, version: int, why: str) -> None:
+        super().__init__(f"version {version} of {name} {why}; {ELSEWHERE}")
+        self.name = name
+        self.version = version
+
 
 def read_stored(name: str, version: int, document: Mapping[str, JSON]) -> Feature:
     """The feature of a version's document. Raises UnreadableFeature."""
-    which = f"version {version} of {name}"
     try:
         unknown = [f"/{key}" for key in document.keys() - FEATURE_KEYS]
         unknown += _unknown("tiers", document["tiers"], TIER_KEYS)
@@ -45,13 +51,22 @@ def read_stored(name: str, version: int, document: Mapping[str, JSON]) -> Featur
         if not unknown:
             return Feature.from_dict(document)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise UnreadableFeature(
-            f"this release cannot read {which} ({type(error).__name__}); {ELSEWHERE}"
-        ) from error
+        why = f"is not one that this release can read ({type(error).__name__})"
+        raise UnreadableFeature(name, version, why) from error
     named = ", ".join(key[:MOST_CHARACTERS] for key in sorted(unknown)[:MOST_NAMED])
-    raise UnreadableFeature(
-        f"{which} has keys that this release does not know ({named}); {ELSEWHERE}"
-    )
+    raise UnreadableFeature(name, version, f"has keys that this release does not know ({named})")
+
+
+def read_retention(document: Mapping[str, JSON]) -> Retention | None:
+    """A version's retention; None: this release cannot read it."""
+    try:
+        found = Retention.from_dict(document)
+        days = [one for one in (found.inputs_days, found.outputs_days) if one is not None]
+        if document.keys() <= RETENTION_KEYS and all(float(one) >= 0 for one in days):
+            return found
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    return None
 
 
 def _unknown(where: str, items: Iterable[Mapping[str, JSON]], known: frozenset[str]) -> list[str]:

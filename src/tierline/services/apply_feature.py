@@ -5,6 +5,7 @@ right without it.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from tierline import providers
 from tierline.errors import FeatureError, Problem
 from tierline.features import Feature, Retention
 from tierline.features.parse import parse_feature
+from tierline.features.stored import UnreadableFeature
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.choose import Chosen, choose_models
 from tierline.services.fit import objections
@@ -44,7 +46,10 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
     """
     feature, doubts = read_usable(connection, text)
     present = features.stored_version(connection, feature.name)
-    before = None if present is None else present.read()
+    before = None
+    if present is not None:
+        with suppress(UnreadableFeature):  # of a later release, before this one was put back
+            before = present.read()
     warnings = (*doubts, *kept_shorter(before, feature))
     if dry_run:
         same = present is not None and present.fingerprint == feature.fingerprint()

@@ -26,7 +26,7 @@ from tierline.services.announce import announce_feature
 from tierline.services.promotions import demote_promoted
 from tierline.services.recipes import recipe_of
 from tierline.storage import drift
-from tierline.storage.features import current_versions
+from tierline.storage.features import current_versions, readable
 from tierline.vectors import Vectors
 from tierline.webhooks.events import DRIFT, REFRESH_DUE, drift_body, refresh_body
 
@@ -64,7 +64,7 @@ class Drift:
         texts = _Texts()
         count = 0
         with self.pool.connection() as connection:
-            features = [Feature.from_dict(one.document) for one in current_versions(connection)]
+            features = list(readable(current_versions(connection)))
         for feature in features:
             if time.monotonic() > until_s:
                 self._checked_s = None  # the next round goes on

@@ -13,6 +13,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.checks import RuleBroken
 from tierline.features import Feature, Tier
+from tierline.features.stored import UnreadableFeature
 from tierline.jobs import (
     Blocked,
     CheckFailed,
@@ -36,7 +37,7 @@ from tierline.services.cascade import Cascade
 from tierline.services.embedding import Embedding
 from tierline.services.micro import Micros, NotTrained
 from tierline.services.plans import no_later_tier
-from tierline.services.recover import cancel_withdrawn
+from tierline.services.recover import cancel_withdrawn, give_back
 from tierline.services.routers import Routers, routes
 from tierline.services.settle import settle
 from tierline.services.trace import Trace
@@ -50,6 +51,7 @@ from tierline.verdicts import Verdict
 log = structlog.get_logger(__name__)
 
 MOST_FEATURES = 500  # versions that a process remembers: each draft that is tried is one
+GIVEN_BACK_S = 10.0  # before a job is claimed again that this release cannot read the feature of
 CLAIM_PATIENCE_S = 10.0  # a hint that cannot be claimed for so long is left to the dispatcher
 UNDERSTOOD = frozenset(
     {Verdict.PASSED, Verdict.SCHEMA, Verdict.RULE, Verdict.UNGROUNDED, Verdict.LOW_CONFIDENCE}
@@ -88,6 +90,7 @@ class Executor:
     stopping: Callable[[], bool]  # true once the process may not wait any more
     _answering: Answering = field(default_factory=Answering)
     _features: Recent[int, Feature] = field(default_factory=lambda: Recent(MOST_FEATURES))
+    _unreadable: Recent[int, bool] = field(default_factory=lambda: Recent(MOST_FEATURES))
     admission: Admission = field(init=False)
     _calibrations: Calibrations = field(init=False)
     embedding: Embedding = field(default_factory=Embedding)
@@ -139,7 +142,11 @@ class Executor:
             return None
 
     def _attempt(self, taken: Claim, started: float) -> None:
-        feature = self._feature(taken.feature_version_id)
+        try:
+            feature = self._feature(taken.feature_version_id)
+        except UnreadableFeature as error:
+            self._give_back(taken, error)
+            return
         tier = feature.tiers[taken.tier_index]
         self.leases.until(taken.token, _most_s(feature, tier))
         trace = Trace() if taken.draft else None
@@ -173,6 +180,21 @@ class Executor:
             self.wake_ups.done(taken.job_id)
         else:
             self.wake_ups.ready()
+
+    def _give_back(self, taken: Claim, error: UnreadableFeature) -> None:
+        """Leave the job to a worker of the release that its feature version is of."""
+        version_id = taken.feature_version_id
+        if self._unreadable.get(version_id) is None:
+            self._unreadable.keep(version_id, True)
+            log.error("feature_version_unreadable", version_id=version_id, reason=error.message)
+        try:
+            repeat(
+                self.pool,
+                lambda connection: give_back(connection, taken.job_id, taken.token, GIVEN_BACK_S),
+                keep_on=self._keep_on,
+            )
+        except GaveUp:
+            log.warning("attempt_left", reason="the database stayed away until the stop")
 
     def _answer(
         self, book: CallBook, feature: Feature, tier: Tier, taken: Claim, started: float

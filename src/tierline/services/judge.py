@@ -19,6 +19,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline import providers
 from tierline.features import Feature, ModelRef
+from tierline.features.stored import UnreadableFeature
 from tierline.json_text import JSON
 from tierline.pricing import Asked, cost_usd, price_of
 from tierline.prompts import Message, as_answer, as_data
@@ -103,7 +104,11 @@ class Judges:
         return count
 
     def _judge(self, row: Row) -> None:
-        feature = self._feature(row["feature_version_id"])
+        try:
+            feature = self._feature(row["feature_version_id"])
+        except UnreadableFeature as error:
+            log.warning("outcome_not_judged", reason=error.message)
+            return  # it is taken again later, by whoever comes first
         if between(feature, row):
             with self.pool.connection() as connection:
                 references.wait_for_shadows(connection, [row])

@@ -59,8 +59,7 @@ def list_models(connection: Connection[Any]) -> list[dict[str, JSON]]:
 
 def _used(connection: Connection[Any]) -> dict[str, _Use]:
     found: dict[str, _Use] = {}
-    for version in features.current_versions(connection):
-        feature = version.read()
+    for feature in features.readable(features.current_versions(connection)):
         for tier in feature.allowed_tiers():
             for model in tier.models:
                 use = found.setdefault(str(model), _Use(override=dict(tier.prices)))

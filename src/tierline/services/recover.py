@@ -29,6 +29,7 @@ from tierline.storage.batches import withdrawn
 from tierline.storage.recovery import (
     LockedJob,
     end_attempt,
+    forget_attempt,
     lock_job,
     overdue,
     release_claims,
@@ -113,6 +114,19 @@ def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
                 if _take_back(connection, locked, held, Released(), Verdict.SUPERSEDED, reason):
                     moved.append(job_id)
     return moved
+
+
+def give_back(connection: Connection[Any], job_id: UUID, token: UUID, wait_s: float) -> bool:
+    """Give a job back that was claimed and of which nothing was sent, as if it had not been; nobody
+    takes it within `wait_s`. Whether the token held it. Safe to repeat.
+    """
+    with connection.transaction():
+        locked = lock_job(connection, job_id)
+        if locked is None or locked.token != token or locked.state.status is not Status.IN_PROGRESS:
+            return False
+        forget_attempt(connection, locked)
+        move(connection, locked, Released(wait_s))
+    return True
 
 
 def _take_back(

@@ -4,7 +4,7 @@ What is compared is watched: a calibration whose promise the later outcomes refu
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.estimates import estimates, prices_of
 from tierline.features import Feature
+from tierline.features.stored import UnreadableFeature
 from tierline.ids import new_id
 from tierline.jobs import Status
 from tierline.pricing import OwnPrices
@@ -48,7 +49,9 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
     """
     features = _Features(connection)
     with connection.transaction():
-        rows = references.open_outcomes(connection, AT_ONCE, recipe)
+        rows = features.readable(
+            lambda without: references.open_outcomes(connection, AT_ONCE, recipe, without)
+        )
         waiting = [row for row in rows if between(features.of(row), row)]
         references.wait_for_shadows(connection, waiting)
         references.note(
@@ -80,7 +83,9 @@ def shadow_due(connection: Connection[Any]) -> int:
     left: dict[str, Decimal | None] = {}
     made = 0
     features = _Features(connection)
-    for row in references.due_shadows(connection, AT_ONCE):
+    for row in features.readable(
+        lambda without: references.due_shadows(connection, AT_ONCE, without)
+    ):
         feature = features.of(row)
         if row["stale"] or row["characters"] is None or feature.shadow is None:
             references.draw_no_more(connection, row)
@@ -109,6 +114,25 @@ class _Features:
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._known: dict[int, Feature] = {}
+
+    def readable(self, read: Callable[[Collection[int]], Sequence[Row]]) -> Sequence[Row]:
+        """Rows whose features can all be read: `read` is told which versions are of a later
+        release, and is asked again without them. They are that release's to compare.
+        """
+        unreadable: set[int] = set()
+        while True:
+            rows = read(unreadable)
+            found = set[int]()
+            for row in rows:
+                try:
+                    self.of(row)
+                except UnreadableFeature as error:
+                    if row["feature_version_id"] not in found:
+                        log.warning("outcomes_not_compared", reason=error.message)
+                    found.add(row["feature_version_id"])
+            if not found:
+                return rows
+            unreadable |= found
 
     def of(self, row: Row) -> Feature:
         """Of the row's `feature_version_id`."""

@@ -8,6 +8,7 @@ a model's servers by TIERLINE_LOCAL_URL: a list `name=url,name=url`.
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,10 +114,9 @@ def named_by_features(database_url: str) -> set[str]:
             documents += features.draft_documents(connection, TRIED_S)
     except psycopg.Error:
         return set()
-    models_named = (
-        ModelRef.parse(name)
-        for document in documents
-        for tier in document["tiers"]
-        for name in tier["models"]
-    )
-    return {model.model for model in models_named if model.provider == "local"}
+    found: set[str] = set()
+    for document in documents:
+        with suppress(KeyError, TypeError, ValueError):  # of a later release
+            named = [ModelRef.parse(name) for tier in document["tiers"] for name in tier["models"]]
+            found |= {model.model for model in named if model.provider == "local"}
+    return found

@@ -322,9 +322,10 @@ def _claim(row: dict[str, Any]) -> Claim:
     told = ("attempt", "tier", "verdict", "reason", "text", "understood", "model")
     earlier = {name: row.pop(f"e_{name}") for name in told}
     verdict = earlier.pop("verdict")
+    first_call = row.pop("first_call")  # a later release's may say more
     return Claim(
         earlier=verdict and EarlierAnswer(verdict=Verdict(verdict), **earlier),
-        first_call=FirstCall(**row.pop("first_call")),
+        first_call=FirstCall(first_call["model"], first_call["purpose"]),
         **row,
     )
 

@@ -5,17 +5,20 @@ use.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import dict_row
 
 from tierline.features import Feature
-from tierline.features.stored import read_stored
+from tierline.features.stored import UnreadableFeature, read_stored
 from tierline.json_text import JSON
+
+log = structlog.get_logger(__name__)
 
 APPLY_LOCK = 0x7E21_0003  # one application at a time: version numbers have no gaps
 
@@ -133,6 +136,15 @@ def stored_version(
         {"name": name, "version": version},
     )
     return found[0] if found else None
+
+
+def readable(versions: Iterable[StoredVersion]) -> Iterator[Feature]:
+    """The features of those versions that this release can read; the others are logged."""
+    for version in versions:
+        try:
+            yield version.read()
+        except UnreadableFeature as error:
+            log.warning("feature_version_left_out", reason=error.message)
 
 
 def hold_applications(connection: Connection[Any]) -> None:

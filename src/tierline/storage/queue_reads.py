@@ -50,6 +50,25 @@ FROM (
 ) depth GROUP BY queue
 """
 
+# A recursive loose scan of the choice's index: a probe for each account and version that waits.
+VERSIONS_WAITING = """
+WITH RECURSIVE head (queue, account_id, version_id) AS (
+    (SELECT queue, account_id, feature_version_id FROM jobs
+     WHERE status = 'queued' AND hint_no IS NULL
+     ORDER BY queue, account_id, feature_version_id LIMIT 1)
+    UNION ALL
+    SELECT following.queue, following.account_id, following.feature_version_id
+    FROM head CROSS JOIN LATERAL (
+        SELECT queue, account_id, feature_version_id FROM jobs
+        WHERE status = 'queued' AND hint_no IS NULL
+            AND (queue, account_id, feature_version_id)
+                > (head.queue, head.account_id, head.version_id)
+        ORDER BY queue, account_id, feature_version_id LIMIT 1
+    ) following
+)
+SELECT DISTINCT version_id FROM head
+"""
+
 ENDED = """
 SELECT status, count(*) FROM jobs WHERE id >= %(since)s AND completed_at IS NOT NULL GROUP BY status
 """
@@ -73,6 +92,11 @@ def depths(connection: Connection[Any]) -> list[Depth]:
     with connection.cursor(row_factory=dict_row) as cursor:
         found = {row["queue"]: Depth(**row) for row in cursor.execute(DEPTHS)}
     return [found.get(queue, Depth(queue)) for queue in LANES]
+
+
+def versions_waiting(connection: Connection[Any]) -> list[int]:
+    """The feature versions that jobs wait for."""
+    return [version_id for (version_id,) in connection.execute(VERSIONS_WAITING)]
 
 
 def ended_lately(connection: Connection[Any]) -> dict[str, int]:

@@ -131,6 +131,22 @@ def end_attempt(
     )
 
 
+def forget_attempt(connection: Connection[Any], locked: LockedJob) -> None:
+    """Take away the running attempt of a locked job, of which nothing was sent, with the call that
+    its claim booked.
+    """
+    for table, number in (("calls", "attempt"), ("attempts", "number")):
+        connection.execute(
+            f"DELETE FROM {table} WHERE job_id = %s AND {number} = %s",
+            (locked.job_id, locked.attempt),
+        )
+    connection.execute(
+        "UPDATE jobs SET attempts = attempts - 1,"
+        " started_at = CASE WHEN attempts > 1 THEN started_at END WHERE id = %s",
+        (locked.job_id,),
+    )
+
+
 def release_claims(connection: Connection[Any], tokens: Collection[UUID]) -> list[UUID]:
     """The jobs that these tokens hold, for a worker that gives them back."""
     rows = connection.execute(

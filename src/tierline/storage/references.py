@@ -6,7 +6,7 @@ was compared.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -37,6 +37,7 @@ LEFT JOIN attempts a ON a.job_id = r.id AND a.number = r.answer_attempt
 WHERE o.drawn AND o.noted_at IS NULL AND NOT o.shadow_due AND r.completed_at IS NOT NULL
     AND (o.judge IS NULL OR o.judged_at IS NOT NULL)
     AND (%(recipe)s::text IS NULL OR o.recipe = %(recipe)s)
+    AND j.feature_version_id <> ALL(%(without)s)
 ORDER BY o.seq LIMIT %(most)s
 FOR UPDATE OF o SKIP LOCKED
 """
@@ -53,7 +54,7 @@ SELECT o.job_id, o.attempt, o.feature, j.feature_version_id, length(r.input::tex
 FROM outcomes o
 JOIN jobs j ON j.id = o.job_id
 JOIN job_requests r ON r.job_id = o.job_id
-WHERE o.shadow_due ORDER BY o.seq LIMIT %s
+WHERE o.shadow_due AND j.feature_version_id <> ALL(%(without)s) ORDER BY o.seq LIMIT %(most)s
 """
 
 # One shadow for all outcomes of a job that wait for one.
@@ -98,11 +99,17 @@ WHERE id IN (SELECT id FROM done) AND output_removed_at IS NULL
 
 
 def open_outcomes(
-    connection: Connection[Any], most: int, recipe: str | None = None
+    connection: Connection[Any],
+    most: int,
+    recipe: str | None = None,
+    without: Collection[int] = (),
 ) -> list[dict[str, Any]]:
-    """Up to `most` whose reference is there, or never will be; locked in the transaction."""
+    """Up to `most` whose reference is there, or never will be; locked in the transaction. None of
+    the feature versions `without`.
+    """
+    parameters = {"most": most, "recipe": recipe, "without": list(without)}
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(OPEN, {"most": most, "recipe": recipe}).fetchall()
+        return cursor.execute(OPEN, parameters).fetchall()
 
 
 def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -128,10 +135,14 @@ def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, An
         )
 
 
-def due_shadows(connection: Connection[Any], most: int) -> list[dict[str, Any]]:
-    """Served outcomes that were drawn and have no shadow yet, the oldest first."""
+def due_shadows(
+    connection: Connection[Any], most: int, without: Collection[int] = ()
+) -> list[dict[str, Any]]:
+    """Served outcomes that were drawn and have no shadow yet, the oldest first; none of the feature
+    versions `without`.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(DUE, (most,)).fetchall()
+        return cursor.execute(DUE, {"most": most, "without": list(without)}).fetchall()
 
 
 def spent_on_shadows(connection: Connection[Any], feature: str) -> Decimal:

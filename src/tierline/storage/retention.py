@@ -11,9 +11,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from psycopg import Connection
 
 from tierline.features import Retention
+from tierline.features.stored import read_retention
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,11 +144,17 @@ FORGOTTEN_PROBLEM = '[{"path": "", "message": "removed"}]'
 
 
 def policies(connection: Connection[Any]) -> list[Policy]:
-    """Of every feature whose current version sets one."""
-    return [
-        Policy(name, Retention.from_dict(document), tuple(version_ids))
-        for name, document, version_ids in connection.execute(POLICIES)
-    ]
+    """Of every feature whose current version sets one that this release can read: what a later
+    release means to keep is left to that one's sweep.
+    """
+    found = []
+    for name, document, version_ids in connection.execute(POLICIES):
+        retention = read_retention(document)
+        if retention is None:
+            log.error("retention_not_known", feature=name)
+        else:
+            found.append(Policy(name, retention, tuple(version_ids)))
+    return found
 
 
 def due(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg
 import pytest
 import redis
 from starlette.testclient import TestClient
@@ -16,6 +17,13 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.cold import COLD_CONNECTIONS
 from tests.support.api import Api, serving
+from tests.support.rows import (
+    add_account,
+    add_feature,
+    add_job,
+    of_a_later_release,
+    two_tiers,
+)
 from tests.support.waiting import wait_until
 from tierline.services.accounts import make_run_key
 from tierline.settings import settings
@@ -32,6 +40,39 @@ def test_a_ready_api_tells_what_is_missing_around_it(api: Api) -> None:
     assert body["degraded"]["queue:slm"]
     assert "OPENAI_API_KEY" in body["degraded"]["feature:echo"]
     assert "broker" not in body["degraded"]
+
+
+def test_a_feature_version_of_a_later_release_is_told_and_takes_nobody_out_of_service(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    settings.cache_clear()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        account = add_account(connection, "mixed")
+        before = add_feature(connection, two_tiers("mixed"), version=2)
+        of_a_later_release(connection, before)
+        add_job(connection, account, before)
+        of_a_later_release(connection, add_feature(connection, two_tiers("mixed"), version=3))
+        key = make_run_key(database_url, "mixed")
+    with serving() as url:
+        api = Api(url, key)
+        ready = api.get("/readyz")
+        assert ready.status_code == 200
+        for version in (2, 3):
+            told = ready.json()["degraded"][f"feature:mixed:{version}"]
+            assert f"version {version} of mixed has keys" in told
+        listed = api.get("/v1/features")
+        assert listed.status_code == 200
+        assert "mixed" not in [one["name"] for one in listed.json()["data"]]
+        assert api.get("/v1/models").status_code == 200
+        asked = api.post("/v1/jobs", json={"feature": "mixed", "input": {"text": "hello"}})
+        assert asked.status_code == 503
+        assert "processes of the release that applied it" in asked.json()["detail"]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM jobs WHERE feature_version_id = %s", (before,))
+        connection.execute("DELETE FROM features WHERE name = 'mixed'")
+    settings.cache_clear()
 
 
 def test_a_database_that_is_not_migrated_is_said_and_picked_up_once_it_is(

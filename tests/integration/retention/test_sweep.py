@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.integration.retention.conftest import SECRET, Kept
-from tests.support.rows import add_job
+from tests.support.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
 from tierline.features import Retention
 from tierline.ids import new_id
@@ -307,3 +307,18 @@ def test_the_sweep_of_the_maintenance_queue_removes_content(kept: Kept) -> None:
     job = kept.ended_job(days=2)
     clear_away(kept.pool, Judges(kept.pool, Admission(kept.pool, settings())), Drift(kept.pool))
     assert kept.holding(job) == set()
+
+
+def test_a_retention_of_a_later_release_stops_no_others(kept: Kept) -> None:
+    kept.keep_for(1, 1)
+    with kept.pool.connection() as connection:
+        other = add_feature(connection, two_tiers("a-later"))
+        connection.execute(
+            "UPDATE feature_versions SET document = document || "
+            '\'{"retention": {"inputs_hours": 1}}\' WHERE id = %s',
+            (other,),
+        )
+    late, job = kept.ended_job(days=2.0, version=other), kept.ended_job(days=2.0)
+    assert sweep(kept) == 1
+    assert kept.holding(job) == set()
+    assert kept.holding(late) == ALL

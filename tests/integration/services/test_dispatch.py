@@ -14,6 +14,7 @@ from tests.support.rows import (
     add_account,
     add_feature,
     add_job,
+    of_a_later_release,
     one_tier,
     three_tiers,
     two_tiers,
@@ -188,6 +189,30 @@ def test_jobs_that_a_stranger_has_locked_keep_those_behind_them_from_nothing(
             job for _ in range(10) for job in dispatch.choose(pool, "slm", threads=8).queue_of
         ]
         assert set(chosen) == set(behind)
+
+
+def test_a_version_of_a_later_release_is_left_out_of_the_choice_and_said_once(
+    pool: ConnectionPool[Any], version: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pool.connection() as connection:
+        later = add_feature(connection, two_tiers("later"), version=7)
+        of_a_later_release(connection, later)
+    submit(pool, account(pool, "first"), later, 100)
+    owner = account(pool, "acme")
+    submit(pool, owner, later, 100)
+    mine = submit(pool, owner, version, 3)
+    with pool.connection() as connection:  # a worker of that release has two of them
+        connection.execute(
+            "UPDATE jobs SET status = 'in_progress' WHERE id IN"
+            " (SELECT id FROM jobs WHERE feature_version_id = %s LIMIT 2)",
+            (later,),
+        )
+    dispatch = Dispatch(4)
+    assert dispatch.choose(pool, "slm", threads=16).queue_of.keys() == set(mine)
+    assert dispatch.choose(pool, "slm", threads=16).queue_of == {}
+    said = capsys.readouterr().out
+    assert said.count("feature_version_unreadable") == 1
+    assert "version 7 of later has keys that this release does not know (/guard)" in said
 
 
 @pytest.fixture

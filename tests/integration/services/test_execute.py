@@ -3,13 +3,17 @@
 import json
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
-from tests.support.rows import add_feature
+from tests.support.rows import add_feature, of_a_later_release
 from tierline.features.parse import parse_feature
+from tierline.services.cancel import cancel
+from tierline.services.recover import give_back
+from tierline.storage import claims
 
 
 def test_a_right_answer_is_served_from_the_first_tier(bench: Bench) -> None:
@@ -174,3 +178,52 @@ tiers:
     again = bench.submit(version, text="I am delighted too")
     bench.run(again)
     assert len(bench.calls(again)) == 1  # the content-free input is scored once a process
+
+
+def test_a_job_of_a_later_releases_feature_is_given_back_as_if_it_had_not_been_claimed(
+    bench: Bench,
+) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    version, _ = bench.apply()
+    with bench.pool.connection() as connection:
+        of_a_later_release(connection, version)
+    job = bench.submit(version)
+    bench.server.calls.clear()
+    bench.run(job)
+    found = bench.job(job)
+    assert (found["status"], found["attempts"], found["losses"]) == ("queued", 0, 0)
+    assert (bench.verdicts(job), bench.calls(job), bench.server.calls) == ([], [], [])
+    waits = "SELECT run_after > clock_timestamp() + '5 s', started_at FROM jobs WHERE id = %s"
+    assert bench.one(waits, job) == (True, None)
+    bench.run(job)  # it is not due
+    assert bench.job(job)["attempts"] == 0
+
+
+def test_a_worker_that_can_read_the_feature_answers_a_job_that_was_given_back(
+    bench: Bench,
+) -> None:
+    bench.server.answer = by_model(small=RIGHT)
+    version, _ = bench.apply()
+    with bench.pool.connection() as connection:
+        of_a_later_release(connection, version)
+    job = bench.submit(version)
+    bench.run(job)
+    bench.all(
+        "UPDATE feature_versions SET document = document - 'guard' WHERE id = %s RETURNING id",
+        version,
+    )
+    bench.all("UPDATE jobs SET run_after = created_at WHERE id = %s RETURNING id", job)
+    bench.run(job)
+    assert bench.job(job)["status"] == "completed"
+    assert bench.verdicts(job) == ["passed"]
+
+
+def test_a_job_that_is_cancelled_while_it_is_given_back_is_cancelled(bench: Bench) -> None:
+    version, _ = bench.apply()
+    job, token = bench.submit(version), uuid4()
+    with bench.pool.connection() as connection:
+        assert claims.claim(connection, job, token, ["slm"], "test") is not None
+        assert cancel(connection, bench.account, job) == "in_progress"
+        assert give_back(connection, job, token, 10.0)
+        assert not give_back(connection, job, token, 10.0)
+    assert bench.job(job)["status"] == "cancelled"

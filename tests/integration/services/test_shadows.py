@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
-from tests.support.rows import add_calibration
+from tests.support.rows import add_calibration, of_a_later_release
 from tierline.services.calibrate import NotEnoughData, Wanted, calibrate
 from tierline.services.references import compare_open, keep_references, shadow_due
 from tierline.services.retention import remove_content
@@ -340,3 +340,20 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
     assert (second["attempt"], second["state"]) == (2, "in_force")
     assert second["tested_at"] > first["tested_at"]
     assert second["samples"] + second["fitted"] == 60
+
+
+def test_outcomes_of_a_later_releases_feature_keep_no_others_from_being_compared(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tierline.services.references.AT_ONCE", 2)
+    later, _ = bench.apply(EACH)
+    version, _ = bench.apply(EACH)
+    late = [served(bench, later) for _ in range(3)]
+    job = served(bench, version)
+    with bench.pool.connection() as connection:
+        of_a_later_release(connection, later)
+    round_(bench)
+    run_shadows(bench)
+    round_(bench)
+    assert compared(bench, job) == (False, "large-2026")
+    assert {compared(bench, one) for one in late} == {(None, None)}

@@ -1,4 +1,4 @@
-"""The dispatcher's watcher: what somebody else has locked keeps nothing else from being looked at."""
+"""The dispatcher's watcher: what a stranger has locked keeps nothing else from being looked at."""
 
 from collections.abc import Iterator
 from typing import Any
