@@ -76,20 +76,31 @@ FROM (SELECT) one LEFT JOIN full_ones f ON true
 ORDER BY waits, f.ends_at DESC LIMIT 1
 """
 
+# A call that was given up, at its whole reservation, may still come back and tell its cost: then the
+# difference is taken back. Of two that settle a call at once the second sees what the first wrote,
+# because it waits for the reservation's lock.
 SETTLE = """
 WITH quick AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)
-), settled AS (
-    UPDATE reservations SET settled_usd = coalesce(%(cost)s::numeric, amount_usd)
+), found AS MATERIALIZED (
+    SELECT job_id, attempt, number, periods, amount_usd, settled_usd AS before_usd,
+        coalesce(%(cost)s::numeric, settled_usd, amount_usd) AS cost_usd
+    FROM reservations
     WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(number)s
-        AND settled_usd IS NULL
-    RETURNING periods, amount_usd, settled_usd
+    FOR UPDATE
+), settled AS (
+    UPDATE reservations r SET settled_usd = f.cost_usd FROM found f
+    WHERE r.job_id = f.job_id AND r.attempt = f.attempt AND r.number = f.number
+        AND (f.before_usd IS NULL
+            OR (f.before_usd = f.amount_usd AND f.cost_usd <> f.amount_usd))
+    RETURNING f.periods, f.cost_usd - coalesce(f.before_usd, 0) AS spent_usd,
+        CASE WHEN f.before_usd IS NULL THEN f.amount_usd ELSE 0 END AS free_usd
 ), locked AS (
-    SELECT p.id, s.amount_usd, s.settled_usd FROM budget_periods p, settled s
+    SELECT p.id, s.spent_usd, s.free_usd FROM budget_periods p, settled s
     WHERE p.id = ANY(s.periods) ORDER BY p.id FOR UPDATE OF p
 )
 UPDATE budget_periods p SET
-    reserved_usd = p.reserved_usd - l.amount_usd, spent_usd = p.spent_usd + l.settled_usd
+    reserved_usd = p.reserved_usd - l.free_usd, spent_usd = p.spent_usd + l.spent_usd
 FROM locked l, budgets b, quick WHERE p.id = l.id AND b.id = p.budget_id
 RETURNING p.id, CASE WHEN b.limit_usd > 0 THEN p.spent_usd / b.limit_usd ELSE 1 END, p.alerted
 """
@@ -201,9 +212,9 @@ def settle(
 ) -> list[tuple[int, int]] | None:
     """Put the call's true cost in the place of its reservation, once; None: nobody knows it.
 
-    A cost that nobody knows is the whole reservation. Returns (period, percent) of budgets whose
-    next threshold is reached and was not told of; None for a call without an open reservation,
-    which changes nothing.
+    A cost that nobody knows is the whole reservation, until somebody does. Returns (period,
+    percent) of budgets whose next threshold is reached and was not told of; None where nothing
+    changed: the call has no reservation, or it was settled so already.
     """
     found = []
     any_open = False
@@ -343,7 +354,7 @@ def remove_budget(connection: Connection[Any], id: int) -> bool:
 
 # The worker of such a call settles it no more: its attempt has ended, or is not its job's any more.
 LOST = """
-SELECT r.job_id, r.attempt, r.number FROM reservations r
+SELECT r.job_id, r.attempt, r.number, c.cost_usd FROM reservations r
 JOIN calls c USING (job_id, attempt, number)
 WHERE r.settled_usd IS NULL
     AND c.booked_at < statement_timestamp() - make_interval(secs => %s)
@@ -355,9 +366,14 @@ LIMIT %s
 """
 
 
-def lost_calls(connection: Connection[Any], older_than_s: float, most: int) -> list[CallId]:
-    """Calls booked so long ago that nobody will settle any more, at most `most`."""
-    return [CallId(*row) for row in connection.execute(LOST, (older_than_s, most))]
+def lost_calls(
+    connection: Connection[Any], older_than_s: float, most: int
+) -> list[tuple[CallId, Decimal | None]]:
+    """Calls booked so long ago that nobody will settle their reservations any more, at most `most`;
+    each with what its row says that it cost.
+    """
+    rows = connection.execute(LOST, (older_than_s, most))
+    return [(CallId(*call), cost) for *call, cost in rows]
 
 
 def forget_reservations(connection: Connection[Any], older_than_s: float, most: int) -> int:

@@ -1,5 +1,6 @@
 """Jobs under a budget, through real calls to a loopback server: what is asked, served and spent."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -221,11 +222,80 @@ def test_a_call_that_went_with_its_worker_is_settled_at_its_reservation(bench: B
         assert settle_lost(connection, 60.0, 10) == 0  # it may still come back
         assert settle_lost(connection, 0.0, 10) == 1
         assert settle_lost(connection, 0.0, 10) == 0
-        settle(connection, CallId(lost, 1, 1), Decimal(0))  # it came back too late
         bench.all(
             "UPDATE jobs SET status = 'failed' WHERE id = ANY(%s) RETURNING id", [lost, running]
         )
     assert spent(bench) == (SMALL_CALL, SMALL_CALL)
+
+
+WORST = Decimal("4.00")
+COST = Decimal("0.001")
+
+
+def lose_calls(bench: Bench, count: int) -> list[CallId]:
+    """Calls of lost workers, each with WORST reserved."""
+    version = priced(bench)
+    lost = [CallId(bench.submit(version), 1, 1) for _ in range(count)]
+    with bench.pool.connection() as connection:
+        for call in lost:
+            assert claims.claim(connection, call.job_id, uuid4(), ["slm"], "test") is not None
+            holder = Holder(bench.account)
+            assert reserve(connection, holder, call, WORST, first_tier=True) is None
+        connection.execute(
+            "UPDATE jobs SET status = 'failed' WHERE id = ANY(%s)", ([one.job_id for one in lost],)
+        )
+    return lost
+
+
+def test_a_lost_reservation_settles_at_its_calls_cost_where_that_is_known(bench: Bench) -> None:
+    """The call's row is committed before its answer counts; a server that crashes may forget only
+    that the reservation was settled."""
+    budget(bench, "1000")
+    known, unknown = lose_calls(bench, 2)
+    bench.all(
+        "UPDATE calls SET settled_at = clock_timestamp(), cost_usd = %s WHERE job_id = %s"
+        " RETURNING job_id",
+        *(COST, known.job_id),
+    )
+    bench.all(
+        "UPDATE calls SET settled_at = clock_timestamp() WHERE job_id = %s RETURNING job_id",
+        unknown.job_id,
+    )
+    with bench.pool.connection() as connection:
+        assert settle_lost(connection, 0.0, 10) == 2
+    assert spent(bench) == (Decimal(0), COST + WORST)
+
+
+def test_a_call_that_comes_back_after_it_was_given_up_costs_what_it_cost(bench: Bench) -> None:
+    budget(bench, "1000")
+    (call,) = lose_calls(bench, 1)
+    with bench.pool.connection() as connection:
+        assert settle_lost(connection, 0.0, 10) == 1
+        assert spent(bench) == (Decimal(0), WORST)
+        for cost in (COST, COST, None):  # whatever is repeated
+            settle(connection, call, cost)
+            assert spent(bench) == (Decimal(0), COST)
+
+
+def test_calls_that_are_settled_while_they_are_given_up_are_booked_once_at_their_cost(
+    bench: Bench,
+) -> None:
+    budget(bench, "1000")
+    lost = lose_calls(bench, 60)
+    start = threading.Barrier(8)
+
+    def race(number: int) -> None:
+        start.wait()
+        with bench.pool.connection() as connection:
+            if number % 2:
+                while settle_lost(connection, 0.0, 7):
+                    pass
+            for call in lost:
+                settle(connection, call, COST)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(race, range(8)))
+    assert spent(bench) == (Decimal(0), COST * len(lost))
 
 
 def test_a_job_does_not_wait_for_ever_for_what_others_have_out(bench: Bench) -> None:
