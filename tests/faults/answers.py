@@ -14,6 +14,7 @@ from tests.faults.orders import label_of, read_mark
 from tests.support.model_server import Reply
 
 POISON_S = 3600.0  # a poison job's call does not end: its worker is killed first
+REFUSED = "mid"  # a model whose key is refused
 BUSY = Reply(
     "come back later", status=429, headers={"Retry-After": "1"}
 )  # Retry-After in seconds, RFC 9110
@@ -30,6 +31,8 @@ def answer(body: dict[str, Any]) -> Reply:
     _calls[mark] += 1
     chance = crc32(f"{mark} {_calls[mark]}".encode())
     delay_s = 0.05 + (chance % 1000) / 1000 * 0.6
+    if body["model"] == REFUSED:
+        return Reply("this key is not good", status=401, note=mark)
     if plan == "poison":
         return Reply(delay_s=POISON_S, note=mark)
     if plan == "busy" and _calls[mark] == 1:

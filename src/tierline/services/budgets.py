@@ -135,8 +135,8 @@ def blocked(pool: ConnectionPool[Any], taken: Claim, keep_on: Callable[[], bool]
 
 
 def settle_lost(connection: Connection[Any], older_than_s: float, most: int) -> int:
-    """Settle reservations that nobody will settle any more at what their calls cost, or at the whole
-    of them where nobody knows that; how many there were.
+    """Settle reservations that nobody will settle any more at what their calls cost, or at the
+    whole of them where nobody knows that; how many there were.
 
     `older_than_s`: since a call was booked, for one that still comes back to tell its cost.
     """

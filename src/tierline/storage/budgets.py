@@ -76,9 +76,9 @@ FROM (SELECT) one LEFT JOIN full_ones f ON true
 ORDER BY waits, f.ends_at DESC LIMIT 1
 """
 
-# A call that was given up, at its whole reservation, may still come back and tell its cost: then the
-# difference is taken back. Of two that settle a call at once the second sees what the first wrote,
-# because it waits for the reservation's lock.
+# A call that was given up, at its whole reservation, may still come back and tell its cost: then
+# the difference is taken back. Of two that settle a call at once the second sees what the first
+# wrote, because it waits for the reservation's lock.
 SETTLE = """
 WITH quick AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)

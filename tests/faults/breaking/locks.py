@@ -1,7 +1,10 @@
 """Strangers in the database that hold locks for too long, or in another order than the product."""
 
 from tests.faults.breaking import fault
+from tests.faults.features import ECHO
+from tests.faults.orders import ACCOUNTS
 from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
+from tests.support.rows import add_job
 from tests.support.waiting import wait_until
 
 LONGER_THAN_LOCK_TIMEOUT_S = 6.5  # the product's statements wait 5 s for a lock
@@ -17,6 +20,41 @@ SELECT 1 FROM pg_stat_activity
 WHERE application_name LIKE 'tierline-%%' AND %s = ANY(pg_blocking_pids(pid)) LIMIT 1
 """
 COUNTED = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+HELD = """
+SELECT j.claim_token FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempts
+WHERE j.status = 'in_progress' AND a.worker = 'slm'
+"""
+STILL_HELD = "SELECT 1 FROM jobs WHERE status = 'in_progress' AND claim_token = ANY(%s)"
+OF_ACCOUNT = """
+SELECT a.id, f.version_id FROM accounts a CROSS JOIN features f WHERE a.name = %s AND f.name = %s
+"""
+RECOVERY_S = 10.0  # beyond a lease
+
+
+@fault("a stranger's lock on one overdue job", loses_workers=True)
+def lock_overdue(scene: Scene) -> None:
+    """A worker is killed meanwhile: its jobs are taken up as soon as without the lock."""
+    ((account, version),) = scene.rows(OF_ACCOUNT, ACCOUNTS[0], ECHO)
+    ((soon,),) = scene.rows("SELECT clock_timestamp() + interval '2 s'")  # once it is locked
+    with scene.database() as stranger:
+        overdue = add_job(stranger, account, version, run_after="2999-01-01Z", deadline_at=soon)
+        with stranger.transaction():
+            stranger.execute(LOCK_JOBS, ([overdue],))
+            scene.busy("slm")
+            held = [token for (token,) in scene.rows(HELD)]
+            scene.kill("slm")
+            wait_until(
+                lambda: not scene.rows(STILL_HELD, held),
+                scene.times.lease_s + RECOVERY_S,
+                "the killed worker's jobs to be taken up",
+                ROWS_EVERY_S,
+            )
+    wait_until(
+        lambda: scene.rows("SELECT 1 FROM jobs WHERE id = %s AND status = 'expired'", overdue),
+        PATIENCE_S,
+        "the overdue job to expire",
+        ROWS_EVERY_S,
+    )
 
 
 @fault("the jobs' table locked by a stranger", short=False)
