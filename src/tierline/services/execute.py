@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+import psycopg
 import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
@@ -139,6 +140,10 @@ class Executor:
             )
         except GaveUp:
             log.warning("claim_given_up", job_id=str(job_id))
+            return None
+        except psycopg.IntegrityError as error:
+            # A later release's version, of a tier whose first call it does not name as this one.
+            log.error("claim_refused", job_id=str(job_id), error=type(error).__name__)
             return None
 
     def _attempt(self, taken: Claim, started: float) -> None:

@@ -11,6 +11,7 @@ from psycopg import Connection
 from tierline.errors import NotFound
 from tierline.estimates import estimates, prices_of
 from tierline.features import Feature
+from tierline.features.stored import read_stored
 from tierline.jobs import TERMINAL
 from tierline.json_text import JSON
 from tierline.pricing import OwnPrices
@@ -31,7 +32,7 @@ def route_of(connection: Connection[Any], account_id: int, job_id: UUID) -> dict
     began = decisions.beginning(connection, account_id, job_id)
     if began is None:
         raise NotFound(f"there is no job {job_id}")
-    feature = Feature.from_dict(began["document"])
+    feature = read_stored(began["feature"], began["feature_version"], began["document"])
     rows = decisions.of_job(connection, job_id)
     made = [decision_json(row, outcome) for row, outcome in _with_outcomes(rows)]
     if not made:

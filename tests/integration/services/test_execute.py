@@ -218,6 +218,15 @@ def test_a_worker_that_can_read_the_feature_answers_a_job_that_was_given_back(
     assert bench.verdicts(job) == ["passed"]
 
 
+def test_a_job_whose_version_names_no_first_call_is_not_claimed(bench: Bench) -> None:
+    version, _ = bench.apply()
+    bench.all("UPDATE feature_versions SET first_calls = '{}' WHERE id = %s RETURNING id", version)
+    job = bench.submit(version)
+    bench.run(job)
+    found = bench.job(job)
+    assert (found["status"], found["attempts"], found["losses"]) == ("queued", 0, 0)
+
+
 def test_a_job_that_is_cancelled_while_it_is_given_back_is_cancelled(bench: Bench) -> None:
     version, _ = bench.apply()
     job, token = bench.submit(version), uuid4()
