@@ -186,7 +186,7 @@ class ProviderSettings(BaseSettings):
             try:
                 checked_key(_key_of(name))
             except ValueError as error:
-                raise ValueError(f"{_key_variable(name)} {error}") from None
+                raise ValueError(f"{key_variable(name)} {error}") from None
         return value
 
     def key_of(self, provider: str) -> SecretStr | None:
@@ -216,10 +216,11 @@ def checked_key(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-def _key_variable(name: str) -> str:
+def key_variable(name: str) -> str:
+    """The variable that holds the key of a server that the operator named."""
     return f"{name.upper().replace('-', '_')}_API_KEY"
 
 
 def _key_of(name: str) -> SecretStr | None:
-    found = os.environ.get(_key_variable(name))
+    found = os.environ.get(key_variable(name))
     return None if found is None else SecretStr(found)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tierline.errors import TierlineError
-from tierline.stack import identity
+from tierline.stack import environment, identity
 from tierline.stack.home import Home
 from tierline.stack.identity import ProcessId
 from tierline.stack.logs import BoundedLog, LogPump
@@ -50,7 +50,7 @@ class Program:
 
     name: str
     argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=dict)  # added to the supervisor's own
+    env: Mapping[str, str] = field(default_factory=environment.base)  # all that it gets
     cwd: Path | None = None
     stop_signal: int = signal.SIGTERM  # an orderly end
     death_signal: int = signal.SIGKILL  # sent by the kernel when the supervisor dies
@@ -95,7 +95,7 @@ class Child:
         try:
             self._popen = subprocess.Popen(
                 argv,
-                env={**os.environ, **self.program.env, HOME_MARK: self._home.tag},
+                env={**self.program.env, HOME_MARK: self._home.tag},
                 cwd=self.program.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=writing,

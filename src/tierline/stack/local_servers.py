@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tierline.features.model import ModelRef
+from tierline.stack import environment as environment_of
 from tierline.stack import models
 from tierline.stack.child import Program
 from tierline.stack.llama_server import KEY_VARIABLE, cores
@@ -52,7 +53,7 @@ class LocalServer:
                 *["--port", str(self.port)],
                 *["--slots", str(self.slots), "--threads", str(self.threads)],
             ],
-            env={KEY_VARIABLE: self.key},
+            env={**environment_of.base(), KEY_VARIABLE: self.key},
         )
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import psutil
 
 from tierline.errors import TierlineError
+from tierline.stack import environment
 from tierline.stack.child import HOME_MARK, Child, Program, guarded
 from tierline.stack.home import Home, write_private
 
@@ -152,7 +153,7 @@ def _initdb(home: Home, data: Path, password: Path) -> None:
     done = subprocess.run(
         guarded(argv, signal.SIGKILL, drop_root=True),
         stdin=subprocess.DEVNULL,
-        env={**os.environ, HOME_MARK: home.tag},
+        env={**environment.base(), HOME_MARK: home.tag},
         start_new_session=True,  # the terminal's Ctrl-C is the supervisor's to act on
         capture_output=True,
         text=True,

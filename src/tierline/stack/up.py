@@ -16,6 +16,7 @@ from tierline import queues
 from tierline.scheduling import KEPT_FREE_LEAST
 from tierline.stack import local_servers, postgres, procfile, ready, running, valkey
 from tierline.stack.child import Child, Program
+from tierline.stack.environment import of_process
 from tierline.stack.home import Home, HomeLock, open_home, write_private
 from tierline.stack.local_servers import LocalServer
 from tierline.stack.logs import LogPump
@@ -196,7 +197,7 @@ class Up:
             argv = entry.argv(words)
             if argv[0] in ("python", "python3"):
                 argv[0] = sys.executable
-            env = {**environment, **self._threads_of(entry)}
+            env = of_process(argv, {**words, **self._threads_of(entry)})
             program = Program(entry.name, argv, env=env, cwd=home.path)
             child = Child(program, home, pump)
             self._processes.append(child)

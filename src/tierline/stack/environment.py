@@ -1,0 +1,153 @@
+"""Which environment variables a child of `up` gets: what it reads, not all that `up` was given.
+
+A provider's key in the environment of a database, a web page or a model server is a key that a bug
+in any of them gives away. `base` is what every program gets, the embedded servers' whole
+environment; `of_process` adds what a process of the Procfile reads. A command that is none of the
+product's own, in a Procfile of the operator's, gets everything, as from any Procfile runner.
+docker-compose.yml gives each service the same variables; a test compares them.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+BASE = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"),
+        *("XDG_CACHE_HOME", "XDG_DATA_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"),
+    }
+)
+BASE_PREFIXES = ("LC_", "PYTHON", "MALLOC_", "OMP_", "OPENBLAS_", "MKL_")
+LIBPQ = ("PG",)  # PGSSLROOTCERT and the like, with a database of the operator's own
+OF_GOOGLE = frozenset({"K_SERVICE", "CLOUDSDK_CONFIG", "CLOUDSDK_CORE_PROJECT"})
+"""Read by Google's library to find credentials, beside its own prefixes."""
+GOOGLE_PREFIXES = ("GCE_METADATA_", "AWS_")  # AWS_: an identity that is federated from there
+FLOWER = frozenset(
+    {
+        *("FLOWER_PORT", "TIERLINE_FLOWER_USER", "TIERLINE_FLOWER_PASSWORD"),
+        *("TIERLINE_FLOWER_HOST", "TIERLINE_FLOWER_PREFIX"),
+    }
+)
+LOGS = "TIERLINE_LOG_FORMAT"
+BROKER = "REDIS_URL"
+PRESENT = (
+    "set"  # stands for a key of a provider in a process that only has to know that there is one
+)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one of the product's own processes reads."""
+
+    settings: bool = True  # the product's, and the database's
+    providers: bool = False  # where model servers are
+    keys: bool = False  # the providers' keys themselves; without them, whether there are any
+    flower: bool = False
+
+
+API = Needs(providers=True)  # tells which models can be asked, and asks none
+DISPATCHER = Needs()
+WORKER = Needs(providers=True, keys=True)
+DELIVERING = Needs()  # sends webhooks and calls no model
+FLOWER_ONLY = Needs(settings=False, flower=True)
+DELIVERY_QUEUES = frozenset({"webhooks"})  # `maintenance` is not among them: its judges ask models
+
+
+def needs_of(argv: Sequence[str]) -> Needs | None:
+    """What the process of that command reads; None for a command that is not the product's."""
+    words = list(argv)
+    if "-m" not in words[:-1]:
+        return None
+    module = words[words.index("-m") + 1]
+    if module == "workers":
+        named = re.search(r"--queues[ =](\S+)", " ".join(words))
+        queues = set(named[1].split(",")) if named else set()
+        return DELIVERING if queues and queues <= DELIVERY_QUEUES else WORKER
+    return {"api": API, "workers.dispatcher": DISPATCHER, "workers.flower": FLOWER_ONLY}.get(module)
+
+
+def base(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What every program gets: where things are, the language, the interpreter's own switches."""
+    found = os.environ if environ is None else environ
+    return {
+        name: value
+        for name, value in found.items()
+        if name in BASE or name.startswith(BASE_PREFIXES)
+    }
+
+
+def of_process(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of the process with that command, out of all that there is."""
+    needs = needs_of(argv)
+    if needs is None:
+        return dict(environ)
+    names = variables(needs, environ)
+    kept = base(environ) | {name: environ[name] for name in sorted(names) if name in environ}
+    if needs.settings:
+        kept |= _starting(environ, LIBPQ)
+    if needs.keys:
+        kept |= _starting(environ, GOOGLE_PREFIXES)
+    if needs.providers and not needs.keys:
+        kept |= {name: PRESENT for name in secret_variables(environ) if environ.get(name)}
+    return kept
+
+
+def variables(needs: Needs, environ: Mapping[str, str]) -> frozenset[str]:
+    """The names of the variables that a process reads as they are, beside the base.
+
+    `environ` is looked at for the servers that TIERLINE_OPENAI_COMPATIBLE names, whose keys are
+    called after them.
+    """
+    names = {BROKER, LOGS}
+    if needs.flower:
+        names |= FLOWER
+    if needs.settings:
+        names |= _own_settings()
+    if needs.providers:
+        names |= _provider_settings() - secret_variables(environ)
+        names |= OF_GOOGLE
+    if needs.keys:
+        names |= secret_variables(environ)
+    return frozenset(names)
+
+
+def secret_variables(environ: Mapping[str, str]) -> frozenset[str]:
+    """The variables that hold providers' keys, those of the operator's own servers too."""
+    from tierline.provider_settings import ProviderSettings, key_variable
+
+    own = re.findall(r"(?:^|,)\s*([^=,\s]+)\s*=", environ.get("TIERLINE_OPENAI_COMPATIBLE", ""))
+    return frozenset(
+        {
+            *(name for name, secret in _fields(ProviderSettings) if secret),
+            *(key_variable(name) for name in own),
+        }
+    )
+
+
+def _own_settings() -> set[str]:
+    from tierline.provider_settings import ProviderSettings
+    from tierline.settings import Settings
+
+    return {name for name, _ in _fields(Settings)} - {name for name, _ in _fields(ProviderSettings)}
+
+
+def _provider_settings() -> set[str]:
+    from tierline.provider_settings import ProviderSettings
+
+    return {name for name, _ in _fields(ProviderSettings)}
+
+
+def _fields(settings: type) -> Iterator[tuple[str, bool]]:
+    """The variable of each field of a settings class, and whether it holds a secret."""
+    from pydantic import SecretStr
+
+    for name, field in settings.model_fields.items():  # type: ignore[attr-defined]
+        variable = field.validation_alias or f"TIERLINE_{name.upper()}"
+        yield str(variable), SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def _starting(environ: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith(prefixes)}
