@@ -1,7 +1,9 @@
 """Flower, the web page on the queues' messages and tasks, as a process: `python -m workers.flower`.
 
-Loopback only, behind a password, read-only: revoking a message would cancel no job. It shows which
-task ran where and for how long; never what it was given, what came out or what went wrong in words.
+Loopback only, behind a password, read-only: revoking a message would cancel no job. Flower itself
+leaves /metrics and /healthcheck open; here they ask for the password too, and only the files of its
+pages do not. It shows which task ran where and for how long; never what it was given, what came out
+or what went wrong in words.
 The backlog is in Postgres and does not show here; `tierline queues` has it.
 """
 
@@ -13,11 +15,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import celery
+import tornado.web
+from flower import urls
 from flower.app import Flower
 from flower.events import Events
 from flower.inspector import Inspector
 from flower.options import options
 from flower.urls import settings as handler_settings
+from flower.views import monitor
 
 from tierline import lean_start
 
@@ -49,6 +54,25 @@ class QuietInspector(Inspector):  # type: ignore[misc]
         super()._on_update(workername, method, without(response, self.secret))
 
 
+class Metrics(monitor.Metrics):  # type: ignore[misc]
+    """Flower's numbers, which name every worker and task, behind the password."""
+
+    @tornado.web.authenticated
+    async def get(self) -> None:
+        await super().get()
+
+
+class Healthcheck(monitor.Healthcheck):  # type: ignore[misc]
+    """Whether Flower answers, behind the password."""
+
+    @tornado.web.authenticated
+    async def get(self) -> None:
+        await super().get()
+
+
+LOCKED = {monitor.Metrics: Metrics, monitor.Healthcheck: Healthcheck}
+
+
 def without(value: object, secret: str) -> Any:
     """The same value with every occurrence of the secret replaced."""
     if isinstance(value, str):
@@ -75,6 +99,7 @@ def build(app: celery.Celery, port: int, user: str, password: str, prefix: str =
         options.url_prefix = prefix.strip("/")
         for name in ("login_url", "static_url_prefix"):
             handler_settings[name] = f"/{options.url_prefix}{handler_settings[name]}"
+    urls.handlers[:] = [_locked(handler) for handler in urls.handlers]
     # The tasks' defaults are not needed to show events, and a debug page would show the settings.
     handler_settings["debug"] = False
     handler_settings["cookie_secret"] = options.cookie_secret
@@ -90,6 +115,13 @@ def build(app: celery.Celery, port: int, user: str, password: str, prefix: str =
     flower.inspector = QuietInspector(flower.io_loop, app, INSPECT_TIMEOUT_MS / 1000)
     flower.inspector.secret = unquote(broker.password or "")
     return flower
+
+
+def _locked(handler: Any) -> Any:
+    """A route of Flower's as it is, or with the handler that asks for the password."""
+    if isinstance(handler, tuple) and handler[1] in LOCKED:
+        return (handler[0], LOCKED[handler[1]], *handler[2:])
+    return handler
 
 
 def main() -> int:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from flower import urls
 
 from tests.support.flower import tasks
 from tests.support.waiting import wait_until
@@ -52,10 +54,30 @@ def states(client: httpx.Client) -> set[object]:
     return {task["state"] for task in tasks(client)}
 
 
+def routes() -> list[str]:
+    """A path of each of Flower's routes but its files and its farewell, which shows nothing."""
+    found = [one if isinstance(one, tuple) else (one.regex.pattern,) for one in urls.handlers]
+    patterns = [str(one[0]).removesuffix("$").removesuffix("/?") for one in found]
+    paths = [re.sub(r"\(\.[+*]\)", "x", one) for one in patterns if "static" not in one]
+    paths = [path if path.startswith("/") else "/no-such-page" for path in paths]
+    return sorted({*paths} - {"/logout"})
+
+
 def test_nothing_is_shown_without_the_password(flower: httpx.Client) -> None:
-    for path in ("/", "/workers", "/tasks", "/broker", "/api/tasks", "/api/workers"):
-        answer = httpx.get(f"{flower.base_url}{path}")
-        assert answer.status_code == 401, path
+    assert {"/", "/metrics", "/healthcheck", "/api/tasks", "/task/x"} <= set(routes())
+    for path in routes():
+        for auth in (None, (AUTH[0], "wrong")):
+            said = httpx.get(f"{flower.base_url}{path}", auth=auth)
+            # 405: Flower's control routes take POST only, which the last test here tries
+            assert said.status_code in (401, 404, 405), (path, said.status_code)
+            assert "slm@here" not in said.text, path
+    for path in ("/", "/workers", "/tasks", "/broker", "/metrics", "/healthcheck", "/api/tasks"):
+        assert httpx.get(f"{flower.base_url}{path}").status_code == 401, path
+
+
+def test_its_numbers_are_there_with_the_password(flower: httpx.Client) -> None:
+    assert "flower_events_total" in flower.get("/metrics").text
+    assert flower.get("/healthcheck").text == "OK"
 
 
 def test_the_broker_page_lists_the_queues(flower: httpx.Client) -> None:
