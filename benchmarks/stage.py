@@ -45,7 +45,7 @@ def stage() -> Iterator[Stage]:
         tempfile.TemporaryDirectory(prefix="tierline-bench-") as folder,
         running_servers(Path(folder)) as servers,
     ):
-        database_url = postgres.url(servers.home, "postgres")
+        database_url = postgres.url(servers.home)
         upgrade(database_url)
         yield Stage(servers, database_url, valkey.url(servers.home))
 

@@ -30,7 +30,7 @@ from tests.faults.small_disk import small_disk
 from tests.faults.states import answers, lives
 from tests.support.previous_release import python_path
 from tests.support.processes import ROOT, model_server, process
-from tests.support.up import RunningUp, environment, run_up
+from tests.support.up import RunningUp, environment, run_up, superuser_url
 from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
 from tierline.stack.home import open_home
@@ -171,12 +171,13 @@ class Scene:
         return httpx.Client(base_url=self.apis[0], headers=headers, timeout=15, trust_env=False)
 
     def database(self) -> psycopg.Connection[Any]:
-        """A connection of the tests' own, waited for while the database is away."""
+        """A connection of the tests' own, as the superuser: what is broken here takes one. Waited
+        for while the database is away."""
         return wait_until(self._connected, PATIENCE_S, "the database to answer", 0.1)
 
     def _connected(self) -> psycopg.Connection[Any] | None:
         try:
-            url = str(self.up.line["database_url"])
+            url = superuser_url(self.up.home)
             return psycopg.connect(url, autocommit=True, connect_timeout=5)
         except psycopg.OperationalError:
             return None

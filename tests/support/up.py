@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 
 from tests.support.waiting import wait_until
+from tierline.stack import postgres
+from tierline.stack.home import open_home
 
 # Never in a test, whatever the environment holds: keys of real providers, and the servers and homes
 # of whoever runs the tests.
@@ -60,6 +62,11 @@ class RunningUp:
         """Send one signal and wait for the end; the exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout_s)
+
+
+def superuser_url(home: Path) -> str:
+    """The URL of an embedded database's superuser, which the product itself does not log in as."""
+    return postgres.admin_url(open_home(home))
 
 
 def command(home: Path, options: Sequence[str] = ()) -> list[str]:

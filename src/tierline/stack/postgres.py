@@ -22,7 +22,9 @@ from tierline.stack import environment
 from tierline.stack.child import HOME_MARK, Child, Program, guarded
 from tierline.stack.home import Home, write_private
 
-USER = "tierline"
+ADMIN = "tierline"  # the superuser, whose name 0.1.0 chose; see database.py
+APP = "tierline_app"  # what the product logs in with
+ADMIN_SECRET, APP_SECRET = "postgres", "postgres_app"  # names of their passwords in the home
 DATABASE = "tierline"
 PORT = 5432  # only part of the socket's name
 READY_S = 60.0  # recovery of a large log after a crash may take this long
@@ -69,10 +71,18 @@ def binary(name: str) -> str:
 
 
 def url(home: Home, database: str = DATABASE) -> str:
-    """The libpq URL of a database of this home's server."""
+    """The libpq URL of a database of this home's server, as the product logs in."""
+    return _url(home, APP, home.secret(APP_SECRET), database)
+
+
+def admin_url(home: Home, database: str = DATABASE) -> str:
+    """The same for the server's superuser. Handed to no other process and never shown."""
+    return _url(home, ADMIN, home.secret(ADMIN_SECRET), database)
+
+
+def _url(home: Home, role: str, password: str, database: str) -> str:
     host = quote(str(home.sockets), safe="")
-    password = quote(home.secret("postgres"), safe="")
-    return f"postgresql://{USER}:{password}@/{database}?host={host}"
+    return f"postgresql://{role}:{quote(password, safe='')}@/{database}?host={host}"
 
 
 def prepared(home: Home) -> bool:
@@ -90,7 +100,7 @@ def prepare(home: Home) -> None:
     fresh = home.path / "postgres.new"
     shutil.rmtree(fresh, ignore_errors=True)
     password = home.run / "initdb.password"
-    write_private(password, home.secret("postgres") + "\n")
+    write_private(password, home.secret(ADMIN_SECRET) + "\n")
     try:
         _initdb(home, fresh, password)
     finally:
@@ -146,7 +156,7 @@ def end_left_over(home: Home) -> None:
 
 def _initdb(home: Home, data: Path, password: Path) -> None:
     argv = [
-        *[binary("initdb"), "-D", str(data), "-U", USER, f"--pwfile={password}"],
+        *[binary("initdb"), "-D", str(data), "-U", ADMIN, f"--pwfile={password}"],
         *["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
         *["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"],
     ]

@@ -47,6 +47,9 @@ class Servers:
                 alive()
                 self.postgres.start()
             postgres.wait_ready(self.home, self.postgres, alive)
+            # Slow to import: the server starts meanwhile.
+            from tierline.stack.database import make_database
+
             make_database(self.home)
         if self.valkey is not None:
             valkey.wait_ready(self.home, self.valkey, alive)
@@ -79,21 +82,6 @@ def running_servers(path: Path) -> Iterator[Servers]:
         pump.close()
         remove_sockets(home)
         lock.release()
-
-
-def make_database(home: Home) -> None:
-    """The product's own database, unless it is there."""
-    import psycopg
-    from psycopg import sql
-
-    with psycopg.connect(postgres.url(home, "postgres"), autocommit=True) as connection:
-        known = connection.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s", [postgres.DATABASE]
-        ).fetchone()
-        if known is None:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {}").format(sql.Identifier(postgres.DATABASE))
-            )
 
 
 def end_left_overs(home: Home) -> list[str]:

@@ -231,7 +231,7 @@ def test_the_process_starts_without_postgres_recovers_with_it_and_stops_in_order
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with running_servers(tmp_path / "home") as servers:
-        database_url = postgres.url(servers.home, "postgres")
+        database_url = postgres.url(servers.home)
         migrate.upgrade(database_url)
         key = make_run_key(database_url, "probe")
         environment = {

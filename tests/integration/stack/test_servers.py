@@ -26,7 +26,7 @@ def test_postgres_is_18_and_durable(stack: Servers) -> None:
 
 
 def test_postgres_refuses_a_wrong_password(stack: Servers) -> None:
-    address = postgres.url(stack.home).replace(stack.home.secret("postgres"), "wrong")
+    address = postgres.url(stack.home).replace(stack.home.secret("postgres_app"), "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(address)
 
@@ -99,8 +99,8 @@ def test_nothing_of_a_home_can_be_read_or_reached_by_others(stack: Servers) -> N
     secrets = home.path / "secrets.json"
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
     assert stat.S_IMODE((home.run / "valkey.conf").stat().st_mode) == 0o600
-    passwords = [home.secret(name) for name in ("postgres", "valkey")]
-    assert len(set(passwords)) == 2
+    passwords = [home.secret(name) for name in ("postgres", "postgres_app", "valkey")]
+    assert len(set(passwords)) == 3
     assert all(len(password) >= 32 for password in passwords)
     for child in stack.children():
         assert child.pid is not None
