@@ -1,6 +1,7 @@
 # One image for every process; docker-compose.yml names the command of each.
 # The database and the broker have images of their own.
-FROM python:3.12-slim-bookworm
+ARG PYTHON_IMAGE=python:3.12.13-slim-bookworm
+FROM ${PYTHON_IMAGE}
 
 RUN groupadd --system --gid 10001 tierline \
     && useradd --system --uid 10001 --gid tierline --create-home tierline

@@ -12,15 +12,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import redis
 from ruamel.yaml import YAML
 
+from tests.support.waiting import wait_until
+from tierline.stack import environment, valkey
+from tierline.stack.ports import free_port
 from tierline.stack.procfile import parse
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = {entry.name: entry for entry in parse((ROOT / "Procfile").read_text())}
 COMPOSE: dict[str, Any] = YAML(typ="safe").load((ROOT / "docker-compose.yml").read_text())
-OURS = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+IMAGE = re.compile(r"[a-z0-9/._-]+:\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?")  # a release, never a line
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+PASSWORD = "sentinel-of-a-password_1"
 PLACE = ("--host", "--port")
 
 
@@ -98,6 +107,111 @@ def test_each_command_of_the_compose_file_exists_and_starts(name: str) -> None:
         assert "is not set" in said or "PASSWORD" in said
 
 
+@pytest.mark.parametrize("name", sorted(PROCESSES))
+def test_a_service_gets_the_variables_that_its_process_reads_and_no_other(name: str) -> None:
+    service = SERVICES[name]
+    offered = {
+        variable: "x"
+        for each in SERVICES.values()
+        for variable in each.get("environment", {})
+        if variable != "TIERLINE_OPENAI_COMPATIBLE"
+    }
+    due = environment.of_process(service["command"], offered)
+    assert service["environment"].keys() == due.keys()
+    for variable in environment.secret_variables({}) & due.keys():
+        given = service["environment"][variable]
+        known_only = due[variable] == environment.PRESENT
+        wanted = f":+{environment.PRESENT}" if known_only else ":-"
+        assert given == f"${{{variable}{wanted}}}"
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - set(PROCESSES)))
+def test_no_other_service_gets_a_providers_key(name: str) -> None:
+    held = SERVICES[name].get("environment", {}).keys() & environment.secret_variables({})
+    assert held == ({"TIERLINE_LOCAL_API_KEY"} if name == "local-model" else set())
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_container_has_no_capability_and_cannot_write_its_files(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert "/tmp" in service["tmpfs"]
+    if name not in OURS:
+        assert service["user"] not in ("root", "0")
+
+
+def test_our_image_runs_as_no_root() -> None:
+    assert re.search(r"^USER tierline$", DOCKERFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_password_stands_on_a_command_line(name: str) -> None:
+    service = SERVICES[name]
+    words = [*service.get("command", []), *service.get("healthcheck", {}).get("test", [])]
+    for variable in re.findall(r"\$\{(\w+)", " ".join(words).replace("$$", "")):
+        raise AssertionError(f"{variable} stands in the arguments of {name}")
+
+
+def test_images_are_named_by_release_and_may_be_others() -> None:
+    named = re.search(
+        r"^ARG PYTHON_IMAGE=(\S+)\nFROM \$\{PYTHON_IMAGE\}$", DOCKERFILE, re.MULTILINE
+    )
+    assert named
+    images = [named[1]]
+    for name, service in SERVICES.items():
+        if name in OURS:
+            (given,) = service["build"]["args"].values()
+            assert given == f"${{PYTHON_IMAGE:-{named[1]}}}"
+            images.append(service["image"])
+        else:
+            match = re.fullmatch(r"\$\{[A-Z]+_IMAGE:-(\S+)\}", service["image"])
+            assert match, service["image"]
+            images.append(match[1])
+    for image in images:
+        assert IMAGE.fullmatch(image), image
+
+
+def test_the_brokers_command_asks_for_its_password_and_shows_it_nowhere(tmp_path: Path) -> None:
+    # Run as the container would run it, with the embedded server's binary and a port of its own.
+    port = free_port()
+    shell, option, script = SERVICES["valkey"]["command"]
+    assert (shell, option) == ("sh", "-c")
+    script = script.replace("$$", "$").replace(
+        "appendonly yes\n", f"appendonly yes\nport {port}\nbind 127.0.0.1\n"
+    )
+    server = subprocess.Popen(
+        [shell, option, script],
+        cwd=tmp_path,
+        env={"PATH": f"{Path(valkey.binary()).parent}:/usr/bin:/bin", "REDISCLI_AUTH": PASSWORD},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        with redis.Redis(port=port, password=PASSWORD, socket_timeout=5) as known:
+            wait_until(lambda: pings(known), 20, "the broker to answer")
+            assert known.config_get("appendonly") == {"appendonly": "yes"}
+        with (
+            redis.Redis(port=port, socket_timeout=5) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            stranger.ping()
+        words = psutil.Process(server.pid).cmdline()
+        assert "valkey-server" in words[0]
+        assert PASSWORD not in " ".join(words)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def pings(client: "redis.Redis") -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
 def test_no_secret_has_a_default() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     example = (ROOT / ".env.example").read_text()
@@ -111,12 +225,12 @@ def test_no_secret_has_a_default() -> None:
 def test_every_variable_of_the_compose_file_stands_in_the_example() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     example = (ROOT / ".env.example").read_text()
-    for name in set(re.findall(r"\$\{(\w+)", text)):
+    for name in set(re.findall(r"(?<!\$)\$\{(\w+)", text)):  # $${…} is the container's
         assert re.search(rf"^#?{name}=", example, re.MULTILINE), name
 
 
 def test_the_image_copies_what_there_is() -> None:
-    for line in (ROOT / "Dockerfile").read_text().splitlines():
+    for line in DOCKERFILE.splitlines():
         if line.startswith("COPY "):
             *sources, _ = line.split()[1:]
             for source in sources:
