@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from tierline.json_text import JSON
+from tierline.routing.arrays import read_arrays
 from tierline.routing.combination import Combination
 from tierline.routing.micro import Head, Micro
 
 DIMENSIONS = 384
 MOST_LABELS = 1_000
 MOST_BYTES = 6 * 1024 * 1024  # as a request's body has room for, in base64
+MOST_UNPACKED = (
+    16 * 1024 * 1024
+)  # bytes that they may become: 1,000 labels and 4,000 examples are 8 MB
+ARRAYS = ("weights", "biases", "examples", "example_labels")
 
 
 def to_parts(micro: Micro) -> tuple[dict[str, JSON], bytes]:
@@ -44,11 +49,11 @@ def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Micro:
         trust = Combination.from_dict(document["trust"])
         given = document.get("least_likeness")
         least = None if given is None else float(given)
-        with np.load(io.BytesIO(packed), allow_pickle=False) as found:
-            weights = found["weights"].astype(np.float32)
-            biases = found["biases"].astype(np.float32)
-            examples = found["examples"].astype(np.float32)
-            of_examples = tuple(int(one) for one in found["example_labels"])
+        found = read_arrays(packed, ARRAYS, MOST_UNPACKED)
+        weights = found["weights"].astype(np.float32)
+        biases = found["biases"].astype(np.float32)
+        examples = found["examples"].astype(np.float32)
+        of_examples = tuple(int(one) for one in found["example_labels"])
     except (KeyError, TypeError, OSError, ValueError, AttributeError, EOFError) as error:
         raise ValueError(f"not a micro model: {type(error).__name__}") from None
     count = len(labels)
