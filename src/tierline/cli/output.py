@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 NARROW = 60  # columns; below this a table of several columns becomes blocks of lines
 UNBOUNDED = 4_000  # columns where no person's terminal sets a width: nothing is wrapped or cut
 
-# C0 but for tab and newline, DEL, C1, and the characters that turn the direction of a line.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What drives a terminal or turns the direction of a line, beside C0: DEL, C1, the marks and
+# embeddings of bidirectional text (UAX #9), and Unicode's own line breaks.
+_BEYOND_C0 = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")  # but for tab and newline
+_IN_JSON = re.compile(f"[{_BEYOND_C0}]")  # C0 is written out in JSON already
 
 STYLES: Mapping[str, str] = {
     "completed": "green",
@@ -64,11 +67,14 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def print_json(value: JSON) -> None:
-    """The value on stdout, indented, for scripts and people alike."""
+    """The value on stdout, indented, for scripts and people alike.
+
+    Characters that drive a terminal are written as \\u escapes, which a program reads as the same
+    characters: one rule, whether a person or a program is at the other end.
+    """
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    sys.stdout.write(
-        json.dumps(value, indent=2, ensure_ascii=not encoding.startswith("utf"), default=str) + "\n"
-    )
+    text = json.dumps(value, indent=2, ensure_ascii=not encoding.startswith("utf"), default=str)
+    sys.stdout.write(_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n")
 
 
 def line(text: str = "") -> None:

@@ -5,7 +5,17 @@ import json
 import pytest
 
 from tierline.cli import output
-from tierline.cli.output import Col, brief, one_line, plain, print_json, print_table, seconds, usd
+from tierline.cli.output import (
+    Col,
+    brief,
+    one_line,
+    plain,
+    print_json,
+    print_pairs,
+    print_table,
+    seconds,
+    usd,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +29,28 @@ def test_control_characters_are_written_out() -> None:
 
 def test_a_line_that_turns_its_direction_is_made_visible() -> None:
     assert plain("x\u202ey") == "x\\u202ey"
+
+
+HOSTILE = "".join(chr(number) for number in (*range(0x20), *range(0x7F, 0xA0))) + (
+    "\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069 é 漢 \u05d0"
+)
+HARMFUL = set(HOSTILE) - set("\n\t é漢\u05d0")
+
+
+def test_json_drives_no_terminal_and_is_the_same_value(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({HOSTILE: [HOSTILE]})
+    said = capsys.readouterr().out
+    assert not set(said) & HARMFUL
+    assert json.loads(said) == {HOSTILE: [HOSTILE]}
+    assert "é 漢 \u05d0" in said
+
+
+def test_a_table_and_pairs_drive_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([Col("NAME")], [(f"{HOSTILE}[red]x[/red]",)], "none")
+    print_pairs([("name", HOSTILE)])
+    said = capsys.readouterr().out
+    assert not set(said) & HARMFUL
+    assert "[red]x[/red]" in said
 
 
 def test_newlines_and_tabs_stay() -> None:
