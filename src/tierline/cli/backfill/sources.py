@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from tierline.cli.backfill.csv_source import CsvSource
-from tierline.cli.backfill.folder_source import FolderSource, files_of
+from tierline.cli.backfill.folder_source import FolderSource, files_of, leads_out
 from tierline.cli.backfill.jsonl_source import JsonlSource
 from tierline.cli.backfill.lines import BOM
 from tierline.cli.backfill.rows import Record
@@ -79,9 +79,11 @@ def stamp_of(path: Path) -> str:
     if not path.is_dir():
         return _stamp(path.stat())
     total = hashlib.sha256()
+    root = path.resolve()
     for file in files_of(path):
         name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
-        total.update(name + f"\0{_stamp(file.stat())}\0".encode())
+        found = file.lstat() if leads_out(root, file) else file.stat()
+        total.update(name + f"\0{_stamp(found)}\0".encode())
     return total.hexdigest()
 
 
@@ -90,9 +92,12 @@ def print_of(path: Path) -> Print:
     before = stamp_of(path)
     total = hashlib.sha256()
     if path.is_dir():
+        root = path.resolve()
         for file in files_of(path):
             name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
-            total.update(name + b"\0" + _digest(file) + b"\0")
+            # what a link that leads out leads to is not read, here neither
+            content = b"" if leads_out(root, file) else _digest(file)
+            total.update(name + b"\0" + content + b"\0")
     else:
         total.update(_digest(path))
     if stamp_of(path) != before:

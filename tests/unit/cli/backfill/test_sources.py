@@ -138,6 +138,39 @@ def test_a_folder_gives_a_row_a_file_in_the_order_of_their_paths(tmp_path: Path)
     ]
 
 
+def test_a_link_out_of_the_folder_is_told_and_not_read(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_text("the secret")
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    (folder / "below" / "own.txt").write_text("own")
+    (folder / "a.txt").symlink_to(outside / "secret.txt")
+    (folder / "b.txt").symlink_to("below/own.txt")
+    (folder / "c").symlink_to(outside)
+    (folder / "d").symlink_to("below")
+    (folder / "below" / "e.txt").symlink_to("../../outside/secret.txt")
+    (folder / "f.txt").symlink_to("nowhere")
+    out = "a link that leads out of the folder: not read"
+    assert read(folder) == [
+        BadLine(None, "a.txt", out),
+        Row(None, "b.txt", {"text": "own"}),
+        BadLine(None, "below/e.txt", out),
+        Row(None, "below/own.txt", {"text": "own"}),
+        BadLine(None, "c", out),
+    ]
+    stamp, found = stamp_of(folder), print_of(folder)
+    (outside / "secret.txt").write_text("another secret, of another length")
+    assert (stamp_of(folder), print_of(folder)) == (stamp, found)
+
+
+def test_a_folder_that_is_named_by_a_link_is_read(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("own")
+    (tmp_path / "link").symlink_to("folder")
+    assert read(tmp_path / "link") == [Row(None, "a.txt", {"text": "own"})]
+
+
 def test_a_folders_text_fills_the_field_that_map_names(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     schema = {"properties": {"letter": {"type": "string"}, "name": {"type": "string"}}}
