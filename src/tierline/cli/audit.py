@@ -1,11 +1,11 @@
 """`tierline audit`: routing decisions, of one job or of many."""
 
-import csv
 import sys
 from typing import Annotated
 
 import typer
 
+from tierline.cli.csv_cells import RawCsv, Table
 from tierline.cli.options import Home, Json
 from tierline.errors import UsageError
 from tierline.json_text import JSON
@@ -42,6 +42,7 @@ def audit(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many jobs, the newest.")] = 50,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    raw_csv: RawCsv = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -64,6 +65,8 @@ def audit(
         raise UsageError("--account NAME or --all-accounts, not both")
     if as_csv and as_json:
         raise UsageError("--csv or --json, not both")
+    if raw_csv and not as_csv:
+        raise UsageError("--raw-csv goes with --csv")
     if job is not None and (asked or as_csv):
         raise UsageError("a job's own route takes no filters and no --csv")
     with connect(home) as api:
@@ -88,9 +91,10 @@ def audit(
     if as_json:
         print_json({"data": found, "next_cursor": cursor})
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, FIELDS, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
+        table = Table(sys.stdout, raw=raw_csv)
+        table.row(FIELDS)
+        for one in found:
+            table.row(one[name] for name in FIELDS)
     else:
         _show(found, accounts=all_accounts)
 

@@ -1,6 +1,5 @@
 """`tierline dataset`: a feature's labelled inputs, in versions that do not change."""
 
-import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tierline.cli.csv_cells import RawCsv, Table
 from tierline.cli.dataset_export import export
 from tierline.cli.options import Home, Json, command_group
+from tierline.cli.private_files import new_private
 from tierline.errors import InvalidInput, Problem, TierlineError, UsageError
 from tierline.json_text import JSON
 
@@ -124,6 +125,7 @@ def review(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     version: Version = None,
     out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write all doubts there.")] = None,
+    raw_csv: RawCsv = False,
     embeddings: Annotated[
         bool, typer.Option(help="Look for wrong labels by a classifier on embeddings.")
     ] = True,
@@ -146,8 +148,8 @@ def review(
     doubts = doubts_of(rows, list(found["by_label"]), embeddings=embeddings)
     not_looked_at = _not_looked_at(rows, list(found["by_label"])) if embeddings else []
     if out is not None:
-        with out.open("w", newline="", encoding="utf-8") as sink:
-            _write(sink, rows, doubts)
+        with new_private(out) as sink:
+            _write(Table(sink, raw=raw_csv), rows, doubts)
         note(f"{len(doubts):,} doubts in {out}")
     if as_json:
         print_json(
@@ -263,13 +265,12 @@ def _json(rows: list[JSON], doubt: "Doubt") -> JSON:
     }
 
 
-def _write(sink: object, rows: list[JSON], doubts: list["Doubt"]) -> None:
-    writer = csv.writer(sink, lineterminator="\n")  # type: ignore[arg-type]
-    writer.writerow(("kind", "doubt", "row", "job_id", "input", "expected"))
+def _write(table: Table, rows: list[JSON], doubts: list["Doubt"]) -> None:
+    table.row(("kind", "doubt", "row", "job_id", "input", "expected"))
     for doubt in doubts:
         for place in doubt.rows:
             row = rows[place]
-            writer.writerow(
+            table.row(
                 (
                     *(doubt.kind, doubt.message, row["number"], row["job_id"] or ""),
                     json.dumps(row["input"], ensure_ascii=False),

@@ -1,6 +1,5 @@
 """`tierline feedback`: labels, from a file to the jobs that they are about."""
 
-import csv
 import json
 import re
 import sys
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tierline.cli.csv_cells import RawCsv, Table
 from tierline.cli.options import Home, Json, command_group
+from tierline.cli.private_files import new_private
 from tierline.errors import InvalidInput, Problem, UsageError
 from tierline.json_text import JSON
 
@@ -76,6 +77,7 @@ def sample(
     out: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Write there instead of to the terminal.")
     ] = None,
+    raw_csv: RawCsv = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -102,10 +104,10 @@ def sample(
     names = ("job_id", "input", *(("answer",) if shown else ()), "expected")
     rows = [_to_label(one, shown=shown) for one in drawn]
     if out is None:
-        _write(sys.stdout, names, rows)
+        _write(Table(sys.stdout, raw=raw_csv), names, rows)
     else:
-        with out.open("w", newline="", encoding="utf-8") as sink:
-            _write(sink, names, rows)
+        with new_private(out) as sink:
+            _write(Table(sink, raw=raw_csv), names, rows)
     note(f"{len(rows):,} outcomes drawn")
 
 
@@ -114,10 +116,9 @@ def _to_label(one: JSON, *, shown: bool) -> tuple[str, ...]:
     return (one["job_id"], *(json.dumps(value, ensure_ascii=False) for value in values), "")
 
 
-def _write(sink: object, names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    writer = csv.writer(sink, lineterminator="\n")  # type: ignore[arg-type]
-    writer.writerow(names)
-    writer.writerows(rows)
+def _write(table: Table, names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    for row in (names, *rows):
+        table.row(row)
 
 
 def _chunks(count: int) -> list[range]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tierline.cli.csv_cells import RawCsv
 from tierline.cli.options import Home, Json
 from tierline.errors import Unavailable, UsageError
 from tierline.json_text import JSON
@@ -71,6 +72,7 @@ def backfill(
         bool,
         typer.Option("--restart", help="Cancel the earlier run and pay for every row again."),
     ] = False,
+    raw_csv: RawCsv = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -85,7 +87,7 @@ def backfill(
 
     OUT has of every row: id (its own, else its line), line, job_id, status, output, unverified,
     tier, verdict, cost (USD), unknown_cost_calls, error, blocked_reason (why no later tier was
-    asked). It is put in place whole, at the end.
+    asked). It is put in place whole, at the end, readable by its owner alone.
 
     Exit code 1 if a row failed or was not right, or the cost limit was reached.
     """
@@ -103,7 +105,7 @@ def backfill(
     asked = Asked(
         str(file.absolute()), feature, str(target.absolute()), _mapping(mapping or []), id_column
     )
-    wanted = Wanted(limit, _cap(max_cost_usd), retry_failed)
+    wanted = Wanted(limit, _cap(max_cost_usd), retry_failed, raw_csv)
     with Progress() as progress, Steady(home, progress.say) as api:
         if dry_run:
             counted = count(feature_named(api, feature), asked, limit, progress)
@@ -147,6 +149,7 @@ def _run(
     restart: bool,
 ) -> JSON:
     from tierline.cli.backfill.begin import anew, found_or_new, known_run, refuse_other
+    from tierline.cli.backfill.results import is_csv
     from tierline.cli.backfill.run import Run
 
     state = kept.read()
@@ -158,10 +161,14 @@ def _run(
     refuse_other(state, asked)
     done = state.done
     if done and done["limit"] == wanted.limit and not wanted.retry_failed:
-        if Path(asked.out).exists():
+        out = Path(asked.out)
+        if is_csv(out) and done.get("raw_csv", wanted.raw_csv) != wanted.raw_csv:
+            progress.say("this run is done: writing OUT again, with the other kind of cells")
+        elif out.exists():
             progress.say("this run is done; --retry-failed or --restart would do more")
             return done
-        progress.say("this run is done and OUT is gone: writing it again")
+        else:
+            progress.say("this run is done and OUT is gone: writing it again")
     return Run(api, kept, state, wanted, progress).go()
 
 

@@ -5,9 +5,9 @@ two are read side by side; lines that were never sent stand where they stood. No
 a page of rows. OUT appears whole: it is written beside and then put in place.
 """
 
-import csv
 import json
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +17,8 @@ from pathlib import Path
 from tierline.cli.backfill.rows import BadLine, Record, Row, id_of
 from tierline.cli.backfill.state import Batch
 from tierline.cli.backfill.steady import Steady
+from tierline.cli.csv_cells import Table
+from tierline.cli.private_files import new_private
 from tierline.errors import UsageError
 from tierline.json_text import JSON
 from tierline.views import usd
@@ -90,22 +92,32 @@ def results(records: Iterable[Record], sent: Iterator[JSON]) -> Iterator[dict[st
         yield _result(record, row)
 
 
-def write_out(out: Path, found: Iterable[dict[str, JSON]]) -> Tally:
-    """Write all results; OUT is there whole or as it was. Raises UsageError when it cannot be."""
+def is_csv(out: Path) -> bool:
+    return out.suffix.lower() == ".csv"
+
+
+def write_out(out: Path, found: Iterable[dict[str, JSON]], *, raw_csv: bool = False) -> Tally:
+    """Write all results; OUT is there whole or as it was. Raises UsageError when it cannot be.
+
+    A new OUT is its owner's alone (0600); one that is there keeps its mode.
+    """
     tally = Tally()
     beside = out.with_name(out.name + ".part")
     try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file) if out.suffix.lower() == ".csv" else None
+        mode = stat.S_IMODE(out.stat().st_mode) if out.is_file() else None
+        with new_private(beside) as file:
+            table = Table(file, raw=raw_csv, line_end="\r\n") if is_csv(out) else None
             if table is not None:
-                table.writerow(FIELDS)
+                table.row(FIELDS)
             for result in found:
                 tally.add(result)
                 if table is not None:
-                    table.writerow(_cell(result[name]) for name in FIELDS)
+                    table.row(_cell(result[name]) for name in FIELDS)
                 else:
                     file.write(json.dumps(result, ensure_ascii=False) + "\n")
             file.flush()
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         beside.replace(out)
     except OSError as error:

@@ -35,6 +35,7 @@ class Wanted:
     limit: int | None = None
     cap: Decimal | None = None  # USD, of the whole run with its retries
     retry_failed: bool = False
+    raw_csv: bool = False  # OUT's cells as they are, also those that a spreadsheet would run
 
 
 class Run:
@@ -65,7 +66,7 @@ class Run:
         self._run_first()
         if not self._stopped:
             self._run_retries()
-        tally = write_out(Path(self.state.asked.out), self._results())
+        tally = write_out(Path(self.state.asked.out), self._results(), raw_csv=self.wanted.raw_csv)
         summary = self._summary(tally)
         self.state.done = None if self._stopped else summary
         self.kept.write(self.state)
@@ -239,6 +240,7 @@ class Run:
             "cost_usd": usd(sum((Decimal(one["cost_usd"]) for one in found), Decimal(0))),
             "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in found),
             "limit": self.wanted.limit,
+            "raw_csv": self.wanted.raw_csv,
             "stopped": "max_cost" if self._stopped else None,
         }
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import stat
 from pathlib import Path
 from typing import Any, cast
 
@@ -128,3 +129,43 @@ def test_a_row_whose_output_was_removed_says_so() -> None:
     assert (found["status"], found["output"]) == ("completed", None)
     assert found["error"]["code"] == "output_removed"
     assert "2026-03-01" in found["error"]["message"]
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+def test_a_new_out_is_its_owners_alone_and_a_kept_one_keeps_its_mode(
+    tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / name
+    write_out(out, results([], iter([])))
+    assert mode_of(out) == 0o600
+    out.chmod(0o640)
+    write_out(out, results([], iter([])))
+    assert mode_of(out) == 0o640
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_nothing_is_written_through_a_link_that_stands_in_the_way(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("kept")
+    (tmp_path / "out.csv.part").symlink_to(other)
+    write_out(tmp_path / "out.csv", results([], iter([])))
+    assert other.read_text() == "kept"
+
+
+def test_cells_that_a_spreadsheet_would_run_are_quoted_unless_they_are_wanted_raw(
+    tmp_path: Path,
+) -> None:
+    records: list[Record] = [Row(1, "=1+1", {}), Row(2, "-7", {})]
+    answered = [job("completed", output="@SUM(A1)"), job("completed", output=-1.5)]
+    for raw, shown in ((False, ["'=1+1", "'@SUM(A1)"]), (True, ["=1+1", "@SUM(A1)"])):
+        out = tmp_path / "out.csv"
+        for _ in range(2):  # written again: nothing is quoted twice
+            write_out(out, results(records, iter(answered)), raw_csv=raw)
+            with out.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            assert [rows[0]["id"], rows[0]["output"]] == shown
+            assert [rows[1]["id"], rows[1]["output"]] == ["-7", "-1.5"]
