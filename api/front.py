@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.hosts import host_fault
 from api.problems import Refused, of_error
 from api.rates import BODY_BYTES, CHARGE
 from api.submission import METHOD, PATH
@@ -66,8 +67,11 @@ class Front:
         limit = self._limit(path)
         length, chunked = _announced(scope)
         scope[BODY_BYTES] = None if chunked else length or 0
+        wrong_host = host_fault(scope)
         try:
-            if length is not None and length > limit:
+            if wrong_host is not None:
+                await _refused("bad-request", wrong_host).response()(scope, receive, sending)
+            elif length is not None and length > limit:
                 await _too_large(limit).response()(scope, receive, sending)
             elif chunked or length:
                 bounded = _bounded(scope, receive, limit, self._settings.max_body_s)

@@ -231,6 +231,47 @@ def test_connections_that_linger_do_not_pile_up(api: Api, monkeypatch: pytest.Mo
         first.send(b" " * 65_536)
 
 
+ONE, OTHER = "Host: one.invalid", "Host: other.invalid"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/v1/accounts"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (),
+        (ONE, OTHER),
+        (ONE, ONE),
+        ("host: one.invalid", "HOST: one.invalid"),
+        ("Host: one two",),
+        ("Host: one/two",),
+        ("Host: user@one",),
+        ("Host: one:port",),
+    ],
+)
+def test_a_request_without_one_host_is_400_and_the_connection_closes(
+    api: Api, path: str, lines: tuple[str, ...]
+) -> None:
+    method = "POST" if path == "/v1/jobs" else "GET"
+    key = api._http.headers["authorization"]
+    words = [f"{method} {path} HTTP/1.1", *lines, f"Authorization: {key}", "Content-Length: 0"]
+    with Raw(api) as raw:
+        raw.send(("\r\n".join(words) + "\r\n\r\n").encode())
+        assert status_and_problem(raw.read_to_the_end()) == (400, "bad-request")
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        *(("1.1", f"Host: {host}\r\n") for host in ("a", "a.invalid:8000", "[::1]:80", "")),
+        ("1.0", ""),
+    ],
+)
+def test_one_host_or_none_of_http_1_0_is_served(api: Api, version: str, line: str) -> None:
+    with Raw(api) as raw:
+        raw.send(f"GET /healthz HTTP/{version}\r\n{line}Connection: close\r\n\r\n".encode())
+        assert b" 200 " in raw.read_to_the_end()[:20]
+
+
 def test_private_answers_and_refusals_are_never_kept_by_a_cache(api: Api) -> None:
     job = api.submit()
     answers = [
