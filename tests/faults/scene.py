@@ -171,13 +171,18 @@ class Scene:
         return httpx.Client(base_url=self.apis[0], headers=headers, timeout=15, trust_env=False)
 
     def database(self) -> psycopg.Connection[Any]:
-        """A connection of the tests' own, as the superuser: what is broken here takes one. Waited
-        for while the database is away."""
-        return wait_until(self._connected, PATIENCE_S, "the database to answer", 0.1)
+        """A connection of the tests' own, as the product's role; waited for while the database is
+        away."""
+        url = str(self.up.line["database_url"])
+        return wait_until(lambda: self._connected(url), PATIENCE_S, "the database to answer", 0.1)
 
-    def _connected(self) -> psycopg.Connection[Any] | None:
+    def superuser(self) -> psycopg.Connection[Any]:
+        """The same as the server's superuser, for what breaks the server."""
+        url = superuser_url(self.up.home)
+        return wait_until(lambda: self._connected(url), PATIENCE_S, "the database to answer", 0.1)
+
+    def _connected(self, url: str) -> psycopg.Connection[Any] | None:
         try:
-            url = superuser_url(self.up.home)
             return psycopg.connect(url, autocommit=True, connect_timeout=5)
         except psycopg.OperationalError:
             return None

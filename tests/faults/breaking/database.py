@@ -30,7 +30,7 @@ def restart(scene: Scene) -> None:
 @fault("Postgres away for longer than a lease")
 def away(scene: Scene) -> None:
     """Its socket is gone and every connection cut, as if it were stopped: no lease may be lost."""
-    with scene.database() as connection, moved(scene.postgres_socket):
+    with scene.superuser() as connection, moved(scene.postgres_socket):
         connection.execute(CUT_OTHERS)
         scene.last(scene.times.outage_s)
 
@@ -48,7 +48,7 @@ def frozen(scene: Scene) -> None:
 def crowded(scene: Scene) -> None:
     """Strangers hold every connection there is, those of the product too."""
     with contextlib.ExitStack() as stack:
-        first = stack.enter_context(scene.database())
+        first = stack.enter_context(scene.superuser())
         _fill(scene, stack)
         for (pid,) in first.execute(
             "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'tierline-%'"
@@ -70,7 +70,7 @@ def _fill(scene: Scene, stack: contextlib.ExitStack) -> None:
 @fault("Postgres read-only")
 def read_only(scene: Scene) -> None:
     """Every transaction that writes is refused, as on a primary that has become a replica."""
-    with scene.database() as connection:
+    with scene.superuser() as connection:
         connection.execute("SET default_transaction_read_only = off")
         connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         connection.execute("SELECT pg_reload_conf()")
