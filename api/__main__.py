@@ -7,6 +7,7 @@ import sys
 from api.app import create_app
 from api.server import Server, configured
 from tierline import lean_start, logs
+from tierline.digits import whole
 from tierline.errors import TierlineError
 from tierline.settings import settings
 from tierline.storage.engine import psycopg_url
@@ -16,7 +17,7 @@ def main() -> int:
     """Serve until told to stop. Exit code 0 after an orderly stop, 2 for what cannot start."""
     parser = argparse.ArgumentParser(prog="python -m api", description="Run the REST API.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    parser.add_argument("--port", type=whole, default=8000, help="0 takes a free one")
     arguments = parser.parse_args()
     try:
         logs.configure("api")

@@ -21,7 +21,7 @@ from tierline.services.submit import pointer
 Model = TypeVar("Model", bound=BaseModel)
 
 JSON_TYPE = "application/json"
-_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([Tt ].*)?")
+_WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?")
 
 
 def _written(value: object) -> object:

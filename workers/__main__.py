@@ -8,6 +8,7 @@ import warnings
 from celery.exceptions import SecurityWarning
 
 from tierline import logs, queues
+from tierline.digits import whole
 from tierline.errors import TierlineError
 from tierline.settings import settings
 from tierline.storage.engine import psycopg_url
@@ -22,7 +23,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m workers", description="Run a worker process.")
     parser.add_argument("--queues", required=True, help=f"comma-separated, of {queues.ALL}")
     parser.add_argument("--name", required=True, help="what Flower and the logs call it")
-    parser.add_argument("--threads", type=int, help="jobs at once; default TIERLINE_WORKER_THREADS")
+    parser.add_argument(
+        "--threads", type=whole, help="jobs at once; default TIERLINE_WORKER_THREADS"
+    )
     arguments = parser.parse_args()
     wanted = tuple(name.strip() for name in arguments.queues.split(","))
     for name in wanted:

@@ -134,7 +134,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    if not port.isdigit():
+    if not (port.isascii() and port.isdigit()):
         print(f"FLOWER_PORT={port} is not a port number", file=sys.stderr)
         return 2
 

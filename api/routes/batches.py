@@ -16,6 +16,7 @@ from api.ask_again import ask_again
 from api.auth import Read, Submit
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
+from api.numbers import AsciiInt
 from api.problems import Refused, documented
 from api.routes.jobs import IdempotencyKey, read_key
 from api.shown import batch_for
@@ -39,9 +40,10 @@ _room = threading.BoundedSemaphore(PARTS_AT_ONCE)
 
 BatchId = Annotated[str, Path(description="the batch's id", json_schema_extra={"format": "uuid"})]
 After = Annotated[
-    int, Query(ge=0, le=2**62, description="only rows after this one: the `row` of the last line")
+    AsciiInt,
+    Query(ge=0, le=2**62, description="only rows after this one: the `row` of the last line"),
 ]
-Most = Annotated[int | None, Query(ge=1, description="at most so many rows; all unless said")]
+Most = Annotated[AsciiInt | None, Query(ge=1, description="at most so many rows; all unless said")]
 
 
 class NewBatch(BaseModel):
@@ -103,7 +105,7 @@ def list_batches(
     idempotency_key: Annotated[
         str | None, Query(max_length=255, description="the one batch that it stands for")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[AsciiInt, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Only the caller's account's own."""
@@ -146,7 +148,7 @@ def get_batch(batch_id: BatchId, caller: Read, connection: Report) -> Response:
 async def put_part(
     request: Request,
     batch_id: BatchId,
-    number: Annotated[int, Path(ge=1, le=MAX_PARTS)],
+    number: Annotated[AsciiInt, Path(ge=1, le=MAX_PARTS)],
     caller: Submit,
     state: Shared,
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
@@ -195,7 +197,7 @@ def list_parts(
     batch_id: BatchId,
     caller: Read,
     connection: Database,
-    limit: Annotated[int, Query(ge=1, le=MAX_PART_PAGE)] = 200,
+    limit: Annotated[AsciiInt, Query(ge=1, le=MAX_PART_PAGE)] = 200,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """What a sender that lost its place goes on from."""

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Admin, Operator, needs
 from api.bodies import answer, body_of, read_json, read_model
+from api.numbers import AsciiInt
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.errors import NotFound
@@ -24,7 +25,7 @@ from tierline.views import usd, when
 router = APIRouter(tags=["accounts"])
 
 MOST_USD = 1_000_000_000
-AMOUNT = r"^\d{1,9}(\.\d{1,9})?$"
+AMOUNT = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
 
 
 class NewBudget(BaseModel):
@@ -112,7 +113,7 @@ async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
     },
 )
 def delete_budget(
-    budget_id: Annotated[int, Path(ge=1, le=2**63 - 1)], _: Operator, connection: Database
+    budget_id: Annotated[AsciiInt, Path(ge=1, le=2**63 - 1)], _: Operator, connection: Database
 ) -> Response:
     """Calls that are out keep what they reserved of other budgets."""
     if not budgets.remove_budget(connection, budget_id):

@@ -23,6 +23,7 @@ from api.bodies import (
     strict_json,
 )
 from api.cursors import read_cursor, write_cursor
+from api.numbers import AsciiInt
 from api.problems import Refused, documented
 from api.shown import job_for
 from api.state import Database, Shared, State, state_of
@@ -42,7 +43,9 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 POLL_S = 1.0  # of a waiting request, behind the wake-up
 MAX_PAGE = 200
 _KEY = re.compile(rf"[!-~]{{1,{MAX_KEY}}}")
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d+(?:\.\d+)?)\"?\s*(?=$|[,;])", re.IGNORECASE)
+_WAIT = re.compile(
+    r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9}(?:\.[0-9]{1,9})?)\"?\s*(?=$|[,;])", re.IGNORECASE
+)
 
 JobId = Annotated[str, Path(description="the job's id", json_schema_extra={"format": "uuid"})]
 IdempotencyKey = Annotated[
@@ -173,7 +176,7 @@ def list_jobs(
     ] = None,
     tier: Annotated[str | None, Query(max_length=63)] = None,
     batch_id: Annotated[UUID | None, Query()] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[AsciiInt, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Only the caller's account's own."""

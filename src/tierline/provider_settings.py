@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
+from typing import get_args
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
+from tierline import digits
 from tierline.model_urls import check_model_url, local_urls, named_urls
 
 KEYS = (
@@ -128,6 +130,16 @@ class ProviderSettings(BaseSettings):
     local_url: str | None = None  # TIERLINE_LOCAL_URL: the local llama.cpp server, up to /v1
     local_api_key: SecretStr | None = None  # TIERLINE_LOCAL_API_KEY
     max_answer_bytes: int = 4 * 1024 * 1024  # a longer answer of a model server is an error
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _ascii(cls, value: object, info: ValidationInfo) -> object:
+        """Numbers are ASCII digits: pydantic would read 1_000 and a number with spaces."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        kinds = {annotation, *get_args(annotation)} & {int, float}
+        if kinds and isinstance(value, str) and value:
+            return digits.number(value) if float in kinds else digits.whole(value)
+        return value
 
     @field_validator(*KEYS, mode="after")
     @classmethod

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 BURST = 0.05  # of a minute's limit, which may go out at once
-_ENTRY = re.compile(r"([a-z0-9][a-z0-9_.-]*(?::[^\s=,]+)?)=(\d{1,12}|-)(?:/(\d{1,12}|-))?")
+_ENTRY = re.compile(r"([a-z0-9][a-z0-9_.-]*(?::[^\s=,]+)?)=([0-9]{1,12}|-)(?:/([0-9]{1,12}|-))?")
 FORM = (
     "NAME=REQUESTS/TOKENS a minute, with commas between, '-' for no limit: openai:gpt-5=500/30000"
 )

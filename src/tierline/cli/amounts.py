@@ -1,7 +1,8 @@
 """Amounts and shares as options give them: exact decimals, in range."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
+from tierline.digits import decimal
 from tierline.errors import UsageError
 
 
@@ -23,8 +24,8 @@ def share(option: str, text: str) -> Decimal:
 
 def _number(option: str, text: str, what: str) -> Decimal:
     try:
-        found = Decimal(text)
-    except InvalidOperation:
+        found = decimal(text)
+    except ValueError:
         found = Decimal("nan")
     if not found.is_finite():
         raise UsageError(f"{option} is {text!r}: give {what}")

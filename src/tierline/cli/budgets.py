@@ -1,11 +1,12 @@
 """`tierline budgets`: what an account, its users and its sessions may spend."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated
 
 import typer
 
 from tierline.cli.options import Home, Json, command_group
+from tierline.digits import decimal
 from tierline.errors import UsageError
 
 app = command_group("List, set and remove budgets.")
@@ -115,8 +116,8 @@ def remove(budget: Annotated[int, typer.Argument(metavar="ID", min=1)], home: Ho
 def amount(value: str) -> str:
     """USD as a decimal. Raises UsageError for what is none."""
     try:
-        found = Decimal(value)
-    except InvalidOperation:
+        found = decimal(value)
+    except ValueError:
         found = Decimal("NaN")
     if not found.is_finite() or found < 0:
         raise UsageError(f"{value!r} is not an amount in USD, such as 2.50")

@@ -186,7 +186,7 @@ def _build(api: "Client", feature: str, given: Sequence["Example"], *, jobs: boo
 def _placed(given: Sequence["Example"], problem: Problem) -> Problem:
     """With the file and line of the row that it is about."""
     parts = (problem.path or "").split("/")
-    if len(parts) < 3 or parts[1] != "rows" or not parts[2].isdigit():
+    if len(parts) < 3 or parts[1] != "rows" or not parts[2].isascii() or not parts[2].isdigit():
         return problem
     one = given[int(parts[2])]
     what = "/".join(parts[3:])

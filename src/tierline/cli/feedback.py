@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = command_group("Say what is right: labels of jobs, from a file.")
 
 AT_ONCE = 1_000  # labels of one request
-_ITEM = re.compile(r"/items/(\d+)(/.*)?")
+_ITEM = re.compile(r"/items/([0-9]+)(/.*)?")
 
 
 @app.command("import")

@@ -8,6 +8,7 @@ traceback; TIERLINE_DEBUG=1 shows it. A subcommand's module is imported when it 
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from tierline.cli.options import command_group
+from tierline.digits import number, whole
 from tierline.errors import InvalidInput, TierlineError, UsageError
 
 
@@ -130,6 +132,7 @@ class _Lazy(TyperGroup):
             single.command(cmd_name)(found)
             found = single
         command = typer.main.get_command(found)
+        _read_ascii_digits(command)
         command.name = cmd_name
         return command
 
@@ -139,6 +142,27 @@ class _Lazy(TyperGroup):
             super().format_help(ctx, formatter)
         finally:
             self._listing = False
+
+
+def _read_ascii_digits(command: Any) -> None:
+    """Let every number of the command's options be ASCII digits: Typer reads `1_000` too."""
+    for inner in getattr(command, "commands", {}).values():
+        _read_ascii_digits(inner)
+    for parameter in command.params:
+        parameter.process_value = _in_ascii(parameter.process_value, parameter)
+
+
+def _in_ascii(read: Callable[[Any, Any], Any], parameter: Any) -> Callable[[Any, Any], Any]:
+    def process_value(ctx: Any, value: Any) -> Any:
+        found = read(ctx, value)
+        if isinstance(value, str) and isinstance(found, int | float) and type(found) is not bool:
+            try:
+                return whole(value) if isinstance(found, int) else number(value)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), ctx=ctx, param=parameter) from None
+        return found
+
+    return process_value
 
 
 app = command_group(

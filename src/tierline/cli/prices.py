@@ -1,11 +1,12 @@
 """`tierline prices`: the operator's own prices, which go before the public ones."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
 from tierline.cli.options import Home, Json, command_group
+from tierline.digits import decimal
 from tierline.errors import UsageError
 from tierline.json_text import JSON
 
@@ -168,8 +169,8 @@ def _said(rate: str | None) -> str:
 
 def _amount(value: str) -> str:
     try:
-        amount = Decimal(value)
-    except InvalidOperation:
+        amount = decimal(value)
+    except ValueError:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
         raise UsageError(f"{value!r} is not an amount in USD, such as 0.10")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tierline.digits import number
 from tierline.errors import InvalidInput, Problem, UsageError
 from tierline.features.comparison import Comparison
 from tierline.json_text import JSON, NotJson, parse_json
@@ -153,7 +154,7 @@ def _cost(row: Mapping[str, str], side: str, measure: Measure) -> float:
 
 def _number(name: str, cell: str) -> float:
     try:
-        value = float(cell)
+        value = number(cell.strip())
     except ValueError:
         raise ValueError(f"{name} is {cell[:40]!r}, not a number") from None
     if not math.isfinite(value):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
+from tierline import digits
 from tierline.json_text import JSON, canonical_json
 
 Kind = Literal["exact", "normalised", "numeric", "set", "fields", "judge"]
@@ -120,7 +121,9 @@ def _number(value: JSON) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     try:
-        found = float(value) if isinstance(value, int | float | str) else math.nan
+        if isinstance(value, str):
+            value = digits.number(value.strip())
+        found = float(value) if isinstance(value, int | float) else math.nan
     except ValueError:
         return None
     return found if math.isfinite(found) else None

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from tierline.catalogue import CLASSES
 from tierline.checks.labels import closed_set, indistinct
 from tierline.checks.schema import Schema
+from tierline.digits import decimal
 from tierline.features.model import (
     CALIBRATED,
     EFFORTS,
@@ -259,11 +260,11 @@ def _amount(reading: Reading, value: JSON, path: Path) -> Decimal:
     """USD, written as a number or, where every digit counts, as text."""
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise InvalidOperation
-        amount = Decimal(str(value))
-        if not (amount.is_finite() and 0 <= amount <= _MAX_PRICE):
-            raise InvalidOperation
-    except InvalidOperation:
+            raise ValueError
+        amount = decimal(str(value))
+        if not 0 <= amount <= _MAX_PRICE:
+            raise ValueError
+    except ValueError:
         reading.problem(path, f"must be USD, 0 to {_MAX_PRICE:,}")
         return Decimal(0)
     return amount

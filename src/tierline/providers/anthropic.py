@@ -37,7 +37,9 @@ LONG_PROMPT = 4096
 """Characters of a fixed part from which on it is marked for the cache. The provider caches from
 1,024 tokens on, or 4,096, by model, and passes over a mark on less; a mark costs nothing then."""
 
-_LINE = re.compile(r"claude-(?P<line>[a-z]+)-(?P<major>\d{1,2})(?:-(?P<minor>\d{1,2}))?(?:-|$)")
+_LINE = re.compile(
+    r"claude-(?P<line>[a-z]+)-(?P<major>[0-9]{1,2})(?:-(?P<minor>[0-9]{1,2}))?(?:-|$)"
+)
 _OLD = re.compile(r"claude-(?:[23]|instant)\b")
 HELD = (4, 5)  # since then a model is held to a schema
 THINKING = (5, 0)  # since then a model thinks unless it is told not to

@@ -45,8 +45,8 @@ TRAFFIC = {  # Vertex's words for what AI Studio calls the service tier
     "ON_DEMAND_FLEX": "flex",
 }
 
-_VERSION = re.compile(r"gemini-(?P<major>\d{1,2})(?:\.(?P<minor>\d{1,2}))?(?:-|$)")
-_WAIT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")  # protobuf's Duration as JSON
+_VERSION = re.compile(r"gemini-(?P<major>[0-9]{1,2})(?:\.(?P<minor>[0-9]{1,2}))?(?:-|$)")
+_WAIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")  # protobuf's Duration as JSON
 THINKING = (2, 5)  # since then a model thinks unless it is told not to
 LEVELS = ("low", "medium", "high")  # how long a model may be told to think
 WITH_LEVELS = (3, 0)  # since then; before, it is a number of tokens, which nothing here asks for

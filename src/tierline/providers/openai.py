@@ -23,7 +23,7 @@ AT_OPENAI = Dialect(
 )
 ELSEWHERE = Dialect()
 
-_LINE = re.compile(r"gpt-(?P<major>\d{1,2})(?:\.(?P<minor>\d{1,2}))?(?:-|$)")
+_LINE = re.compile(r"gpt-(?P<major>[0-9]{1,2})(?:\.(?P<minor>[0-9]{1,2}))?(?:-|$)")
 _USUAL = ("low", "medium", "high")
 
 

@@ -17,6 +17,7 @@ import httpx
 
 from tierline.causes import Cause
 from tierline.deadline_http import DeadlineTransport, tls_context, within
+from tierline.digits import number
 from tierline.providers.tokens import Tokens
 from tierline.providers.types import CallFailed
 from tierline.retry_after import retry_after_s
@@ -196,7 +197,7 @@ class Transport:
 def asked_wait_s(headers: Mapping[str, str]) -> float | None:
     """The wait that a provider asks for, OpenAI's retry-after-ms first; None: none."""
     try:
-        wait_s: float | None = float(headers["retry-after-ms"]) / 1000
+        wait_s: float | None = number(headers["retry-after-ms"]) / 1000
     except (KeyError, ValueError):
         wait_s = retry_after_s(headers.get("retry-after"))
     return None if wait_s is None else min(max(0.0, wait_s), MOST_RETRY_AFTER_S)

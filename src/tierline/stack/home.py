@@ -146,7 +146,7 @@ def lock_holder(home: Home) -> ProcessId | None:
         text = (home.path / "lock").read_text().strip()
     except OSError:
         return None
-    return ProcessId.of(int(text)) if text.isdigit() else None
+    return ProcessId.of(int(text)) if text.isascii() and text.isdigit() else None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -13,6 +13,7 @@ import threading
 from types import FrameType
 from typing import Any
 
+from tierline.digits import whole
 from tierline.stack.models import MODELS, SMOLLM2, ModelMissing, find
 
 KEY_VARIABLE = "TIERLINE_LOCAL_API_KEY"
@@ -30,10 +31,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--alias", required=True, help="the name that requests use")
     parser.add_argument("--model", help="the GGUF file; not needed for a model that tierline knows")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--slots", type=int, help="requests decoded at once")
-    parser.add_argument("--context", type=int, help="tokens a slot")
-    parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--port", type=whole, required=True)
+    parser.add_argument("--slots", type=whole, help="requests decoded at once")
+    parser.add_argument("--context", type=whole, help="tokens a slot")
+    parser.add_argument("--threads", type=whole, default=cores())
     options = parser.parse_args(argv)
     key = os.environ.get(KEY_VARIABLE, "")
     if not key:

@@ -66,7 +66,9 @@ def psycopg_url(url: str) -> str:
     found = f"postgresql{separator}{rest}" if scheme.startswith("postgres") else url
     try:
         parts = conninfo_to_dict(found)
-        readable = all(port.isdigit() for port in str(parts.get("port", 0)).split(","))
+        readable = all(
+            port.isascii() and port.isdigit() for port in str(parts.get("port", 0)).split(",")
+        )
     except psycopg.Error:
         readable = False
     if not readable:

@@ -1,6 +1,6 @@
 """`tierline backfill`: options, and what is told at the end. What a run does is in `run`."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +8,7 @@ import typer
 
 from tierline.cli.csv_cells import RawCsv
 from tierline.cli.options import Home, Json
+from tierline.digits import decimal
 from tierline.errors import Unavailable, UsageError
 from tierline.json_text import JSON
 
@@ -188,8 +189,8 @@ def _cap(text: str | None) -> Decimal | None:
     if text is None:
         return None
     try:
-        cap = Decimal(text.removeprefix("$"))
-    except InvalidOperation:
+        cap = decimal(text.removeprefix("$"))
+    except ValueError:
         cap = Decimal(-1)
     if not (cap.is_finite() and cap > 0):
         raise UsageError(f"--max-cost-usd takes an amount above 0, such as 2.50, not {text!r}")
