@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tierline.features.comparison import KINDS, Comparison, Kind
 from tierline.features.model import CLASS, MICRO, ModelRef
+from tierline.features.model_names import name_fault
 from tierline.features.reading import Reading, near
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
@@ -62,6 +63,8 @@ def _judge_model(
     elif known_providers is not None and ref.provider not in known_providers:
         hint = near(ref.provider, known_providers)
         reading.problem(path, f"unknown provider {short(ref.provider)}{hint}")
+    elif (wrong := name_fault(ref.model)) is not None:
+        reading.problem(path, wrong)
     return str(ref)
 
 

@@ -22,6 +22,7 @@ from tierline.features.model import (
     Signal,
     Tier,
 )
+from tierline.features.model_names import name_fault
 from tierline.features.parse_checks import Placed, read_examples
 from tierline.features.parse_steps import read_steps, refuse_unjoinable
 from tierline.features.reading import Reading, near
@@ -182,6 +183,8 @@ def _read_models(
         elif known_providers is not None and ref.provider not in known_providers:
             hint = near(ref.provider, known_providers)
             reading.problem(here, f"unknown provider {short(ref.provider)}{hint}")
+        elif (wrong := name_fault(ref.model)) is not None:
+            reading.problem(here, wrong)
         if ref in found:
             reading.problem(here, f"the model {short(text)} is given twice")
         found.append(ref)

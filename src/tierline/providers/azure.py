@@ -7,7 +7,6 @@ path with that api-version; without it to the v1 API, which has none. An Entra I
 """
 
 from dataclasses import replace
-from urllib.parse import quote
 
 from tierline.catalogue import find
 from tierline.providers.capabilities import known
@@ -15,6 +14,7 @@ from tierline.providers.chat_completions import Dialect, ask
 from tierline.providers.entra import Entra
 from tierline.providers.openai import by_name
 from tierline.providers.schemas import for_azure
+from tierline.providers.segments import segment
 from tierline.providers.tokens import Tokens
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
@@ -82,7 +82,7 @@ class Azure:
     def _path(self, deployment: str) -> str:
         if self._version is None:
             return "v1/chat/completions"
-        name = quote(deployment, safe="")  # a slash would lead elsewhere
+        name = segment(deployment)
         return f"deployments/{name}/chat/completions?api-version={self._version}"
 
 

@@ -4,9 +4,8 @@ There are no logprobs here: the fields are in the format, and AI Studio's curren
 them. Vertex has them.
 """
 
-from urllib.parse import quote
-
 from tierline.providers.generate_content import body_of, capabilities, read_completion
+from tierline.providers.segments import segment
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
     Capabilities,
@@ -38,7 +37,7 @@ class Gemini:
         model = request.model.model
         body = body_of(request, self.capabilities(model))
         body["store"] = False
-        path = f"v1/models/{quote(model, safe='')}:generateContent"
+        path = f"v1/models/{segment(model)}:generateContent"
         return read_completion(self._transport.post(path, body, request.timeout_s), model)
 
     def close(self) -> None:

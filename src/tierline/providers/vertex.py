@@ -5,8 +5,6 @@ GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it, goes b
 an hour and is not renewed. Vertex keeps no request, except for what its operator switches on.
 """
 
-from urllib.parse import quote
-
 from tierline.providers.generate_content import (
     body_of,
     capabilities,
@@ -14,6 +12,7 @@ from tierline.providers.generate_content import (
     tells_logprobs,
 )
 from tierline.providers.google_tokens import GoogleTokens, found
+from tierline.providers.segments import segment
 from tierline.providers.tokens import Tokens
 from tierline.providers.transport import Transport
 from tierline.providers.types import (
@@ -61,7 +60,7 @@ class Vertex:
         model = request.model.model
         path = (
             f"v1beta1/projects/{self._project}/locations/{self._location}"
-            f"/publishers/google/models/{quote(model, safe='')}:generateContent"
+            f"/publishers/google/models/{segment(model)}:generateContent"
         )
         body = body_of(request, self.capabilities(model))
         return read_completion(self._transport.post(path, body, request.timeout_s), model)

@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool
 from tierline import providers
 from tierline.errors import Conflict, InvalidInput, Problem
 from tierline.features import ModelRef
+from tierline.features.model_names import name_fault
 from tierline.pricing import OwnPrices, Price
 from tierline.storage import prices
 from tierline.storage.repeat import repeat
@@ -143,6 +144,8 @@ def _refuse_unfit(model: str, terms: str) -> None:
         if ref.provider not in providers.known_providers():
             known = ", ".join(providers.known_providers())
             problems.append(Problem(f"unknown provider {ref.provider!r}: one of {known}", "/model"))
+        elif (wrong := name_fault(ref.model)) is not None:
+            problems.append(Problem(wrong, "/model"))
     if terms and not _TERMS.fullmatch(terms):
         problems.append(
             Problem("a service tier is small letters, digits and - _ .", "/service_tier")

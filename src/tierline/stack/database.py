@@ -11,7 +11,7 @@ database: it may be cut anywhere and run again, and a home that an older release
 put right once more.
 """
 
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import Connection, sql
@@ -90,8 +90,8 @@ def _make_role(server: Connection[Any], password: str) -> None:
     )
 
 
-def _database(statement: str) -> sql.Composed:
-    return sql.SQL(statement).format(  # type: ignore[arg-type]
+def _database(statement: LiteralString) -> sql.Composed:
+    return sql.SQL(statement).format(
         sql.Identifier(postgres.DATABASE), sql.Identifier(postgres.APP)
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -84,7 +85,7 @@ class Tuning:
 
     def job(self, id: str) -> Job:
         """How a training stands. Raises a TierlineError."""
-        return _job(self._ask("GET", f"fine_tuning/jobs/{id}"))
+        return _job(self._ask("GET", f"fine_tuning/jobs/{quote(id, safe='')}"))
 
     def _ask(self, method: str, path: str, **body: Any) -> Any:
         try:
