@@ -4,8 +4,9 @@ Two texts are near duplicates when the sets of their runs of SHINGLE characters 
 ALIKE. Candidates come from the hashes; each is compared exactly, so that no pair is one by chance.
 """
 
-import unicodedata
 from collections.abc import Sequence
+
+from tierline.text import folded
 
 ALIKE = 0.8  # of the runs of either text, what both have (Jaccard)
 SHINGLE = 5  # characters
@@ -18,7 +19,7 @@ def groups(texts: Sequence[str]) -> list[int]:
     """By text, the number of its group: the place of the first text that it is like, over others
     too (a like b and b like c are one group). Raises ImportError without the extra `routing`.
     """
-    normal = [_normal(text) for text in texts]
+    normal = [" ".join(folded(text).split()) for text in texts]
     first: dict[str, int] = {}
     parents = [first.setdefault(text, place) for place, text in enumerate(normal)]
     distinct = sorted(first.values())
@@ -66,10 +67,6 @@ def _overlap(one: str, other: str) -> float:
 
 def _runs(text: str) -> set[str]:
     return {text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1))}
-
-
-def _normal(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _root(parents: list[int], place: int) -> int:

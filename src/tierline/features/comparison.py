@@ -5,13 +5,13 @@ What only a reader can tell is asked of a judge, a model: see services.judge.
 """
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
 from tierline import digits
 from tierline.json_text import JSON, canonical_json
+from tierline.text import folded
 
 Kind = Literal["exact", "normalised", "numeric", "set", "fields", "judge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -109,7 +109,7 @@ def _field(value: JSON, name: str) -> JSON:
 def _normal(value: JSON) -> JSON:
     """Text without case, width, accents of composition, and runs of blanks; in depth."""
     if isinstance(value, str):
-        return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+        return " ".join(folded(value).split())
     if isinstance(value, list):
         return [_normal(item) for item in value]
     if isinstance(value, dict):
