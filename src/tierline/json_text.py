@@ -59,6 +59,22 @@ def canonical_json(value: JSON) -> str:
     )
 
 
+def size_of(value: JSON) -> tuple[int, int]:
+    """How many values there are in one, itself included, and how deep they stand in each other."""
+    values, depth, level = 0, 0, [value]
+    while level:
+        values += len(level)
+        below: list[JSON] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+        depth += bool(below)
+        level = below
+    return values, depth
+
+
 def storable(text: str) -> str:
     """`text` without what Postgres's text or UTF-8 cannot hold: NUL, half of a surrogate pair."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

@@ -8,13 +8,16 @@ Unicode's Stream-Safe Text Format does it (UAX #15, section 13), and a long text
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 
 MOST_MARKS = 30  # in a run: more than any language writes (UAX #15: 30 non-starters)
 SLICE = 8 * 1024  # characters normalised in one call, which no other thread can interrupt
 _JOINER = "\u034f"  # combining grapheme joiner: a starter, shown as nothing, ends a run
-_ASTRAL = (0x10000, 0x1EFFF)  # holds every mark beyond the basic plane, and no emoji
-_BLOCKS = range(0x20000)  # where marks stand: the planes 0 and 1; a test looks at the others
+_ASTRAL = range(0x10000, 0x1F000)  # holds every mark beyond the basic plane, and no emoji
+BLOCKS = (range(0x3400), range(0xA000, 0xAC00), range(0xF900, 0x17000), range(0x1B000, 0x20000))
+"""Where characters stand that are marks, or that have parts; a test looks at all the others."""
 
 
 def folded(text: str) -> str:
@@ -25,7 +28,13 @@ def folded(text: str) -> str:
     """
     if text.isascii():
         return text.lower()  # what casefold and NFKC make of it
-    return "".join(_fold(part) for part in slices(text))
+    return "".join(folds(text))
+
+
+def folds(text: str) -> Iterator[str]:
+    """`folded`, part by part, for who counts what comes."""
+    for part in slices(text):
+        yield part.lower() if part.isascii() else _fold(part)
 
 
 def slices(text: str) -> list[str]:
@@ -54,63 +63,46 @@ class _Forms:
     """The patterns of this Python's version of Unicode."""
 
     def __init__(self) -> None:
-        marks = [number for number in _BLOCKS if only_marks(chr(number))]
-        later = [number for number in _BLOCKS if joins_before(chr(number))]
-        mark = f"[{_ranges(marks)}]"
+        marks: list[int] = []  # nothing but non-starters is left of them
+        later: list[int] = []  # may become one with the character before: no slice begins there
+        composed: list[int] = []
+        for number in chain(*BLOCKS):
+            if unicodedata.combining(chr(number)):
+                marks.append(number)
+            elif unicodedata.decomposition(chr(number)):
+                composed.append(number)
+        seconds = set(map(chr, (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))))  # Hangul's
+        for number in composed:
+            parts = unicodedata.decomposition(chr(number)).split()
+            if len(parts) == 2 and not parts[0].startswith("<"):
+                seconds.add(chr(int(parts[1], 16)))
+        for number in composed:
+            parts_of = unicodedata.normalize("NFKD", chr(number))
+            if all(map(unicodedata.combining, parts_of)):
+                marks.append(number)
+            elif unicodedata.combining(parts_of[0]) or parts_of[0] in seconds:
+                later.append(number)
+        mark = _class(marks)
         # Beyond the basic plane marks stand in a hundred places, and each that a class names takes
         # time for every character of an ordinary text: here they are one.
-        most = f"[{_ranges([number for number in marks if number < _ASTRAL[0]])}{_span(*_ASTRAL)}]"
+        most = _class([*(number for number in marks if number < _ASTRAL.start), *_ASTRAL])
         self.doubtful = re.compile(f"{most}{most}{{{MOST_MARKS}}}")
         self.too_many = re.compile(f"{mark}{mark}{{{MOST_MARKS}}}")
         self.full = re.compile(f"{mark}{{{MOST_MARKS}}}(?={mark})")
-        self.boundary = re.compile(f"[^{_ranges(sorted({*marks, *later}))}]")
+        self.boundary = re.compile(f"[^{_class([*marks, *later, *map(ord, seconds)])[1:]}")
 
 
 @lru_cache(maxsize=1)
 def _forms() -> _Forms:
-    return _Forms()  # 60 ms, for processes that meet more than ASCII
+    return _Forms()  # 20 ms, for processes that meet more than ASCII
 
 
-def only_marks(character: str) -> bool:
-    """Whether nothing but non-starters is left of it, so that it makes a run longer."""
-    if unicodedata.combining(character):
-        return True
-    if not unicodedata.decomposition(character):
-        return False
-    return all(map(unicodedata.combining, unicodedata.normalize("NFKD", character)))
-
-
-def joins_before(character: str) -> bool:
-    """Whether it may become one with the character before it, or move: no slice begins with it."""
-    first = character
-    if unicodedata.decomposition(character):
-        first = unicodedata.normalize("NFKD", character)[0]
-    return unicodedata.combining(first) != 0 or first in _seconds()
-
-
-@lru_cache(maxsize=1)
-def _seconds() -> frozenset[str]:
-    """Starters that are the second part of a composed character, Hangul's vowels and finals too."""
-    found = {chr(number) for number in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
-    for number in _BLOCKS:
-        parts = unicodedata.decomposition(chr(number)).split()
-        if len(parts) == 2 and not parts[0].startswith("<"):
-            second = chr(int(parts[1], 16))
-            if not unicodedata.combining(second):
-                found.add(second)
-    return frozenset(found)
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Sorted code points as the inside of a pattern's character class."""
+def _class(numbers: Iterable[int]) -> str:
+    """A pattern's class of these code points."""
     spans: list[list[int]] = []
-    for number in numbers:
-        if spans and spans[-1][1] == number - 1:
+    for number in sorted(numbers):
+        if spans and spans[-1][1] >= number - 1:
             spans[-1][1] = number
         else:
             spans.append([number, number])
-    return "".join(_span(first, last) for first, last in spans)
-
-
-def _span(first: int, last: int) -> str:
-    return rf"\U{first:08x}-\U{last:08x}"
+    return "[" + "".join(rf"\U{first:08x}-\U{last:08x}" for first, last in spans) + "]"

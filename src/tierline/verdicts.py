@@ -9,6 +9,7 @@ class Verdict(StrEnum):
     SCHEMA = "schema"  # JSON, but not what the output schema asks for
     RULE = "rule"  # a rule of the feature does not hold
     UNGROUNDED = "ungrounded"  # a value that does not stand in the input
+    UNCHECKED = "unchecked"  # there was too much to check: nobody knows whether it is right
     LOW_CONFIDENCE = "low_confidence"  # right in form, but the model is not sure enough
     REFUSED = "refused"  # the model declined, or a content filter did
     TRUNCATED = "truncated"  # the answer hit max_tokens
@@ -30,9 +31,13 @@ CHECK_FAILURES = frozenset(
         Verdict.SCHEMA,
         Verdict.RULE,
         Verdict.UNGROUNDED,
+        Verdict.UNCHECKED,
         Verdict.LOW_CONFIDENCE,
         Verdict.REFUSED,
         Verdict.TRUNCATED,
     }
 )
 """Verdicts on the answer, where another tier may do better; the others speak of the road."""
+
+WRONG = CHECK_FAILURES - {Verdict.LOW_CONFIDENCE, Verdict.UNCHECKED}
+"""Those that say that the answer is wrong; after the two others it may be right."""

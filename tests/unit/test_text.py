@@ -3,13 +3,14 @@
 import sys
 import time
 import unicodedata
+from itertools import chain
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierline import text as text_module
-from tierline.text import MOST_MARKS, folded, joins_before, only_marks, slices
+from tierline.text import BLOCKS, MOST_MARKS, folded, slices
 
 ACCENTS = "\u0301\u0327"  # in this order, so that normalising has to change them
 
@@ -64,10 +65,14 @@ def test_slices_change_nothing_in_what_unicode_says(text: str) -> None:
 
 def test_no_character_outside_the_blocks_is_a_mark_or_joins_what_is_before() -> None:
     """The patterns are made from two planes; a newer Unicode may need more."""
-    others = [
-        chr(number) for number in range(len(text_module._BLOCKS), sys.maxunicode + 1, 1)
-    ]
-    assert [one for one in others if only_marks(one) or joins_before(one)] == []
+    known = set(chain(*BLOCKS))
+    others = [chr(one) for one in range(sys.maxunicode + 1) if one not in known]
+    assert [one for one in others if unicodedata.combining(one)] == []
+    parted = {one for one in others if unicodedata.decomposition(one)}
+    # Ideographs of older lists: each is another ideograph, which nothing joins.
+    assert {unicodedata.normalize("NFKD", one)[0] for one in parted} <= set(
+        map(chr, (*range(0x3400, 0xA000), *range(0x20000, 0x30000)))
+    )
 
 
 def test_a_run_of_marks_is_cut_by_a_joiner_and_stays_different_from_a_shorter_one() -> None:

@@ -9,19 +9,20 @@ from tierline.checks.grounding import Ground, values_at
 from tierline.checks.json_repair import read_answer
 from tierline.checks.rules import RuleBroken, rule
 from tierline.checks.schema import Fault, Schema, schema_check, told
+from tierline.checks.work import TooMuch, Work
 from tierline.features.model import Feature
 from tierline.features.task import Check, Task
 from tierline.json_text import JSON, NotJson
 from tierline.verdicts import Verdict
 
-__all__ = ["Judgement", "RuleBroken", "input_faults", "judge", "marks"]
+__all__ = ["Judgement", "RuleBroken", "TooMuch", "input_faults", "judge", "marks"]
 
 
 @dataclass(frozen=True)
 class Judgement:
     """How an answer fared against its feature's checks."""
 
-    verdict: Verdict  # passed, malformed, schema, rule or ungrounded
+    verdict: Verdict  # passed, malformed, schema, rule, ungrounded or unchecked
     reason: str | None  # what was wrong, told to the next tier and the caller; None when passed
     output: JSON  # the value that was read; None when the answer is malformed
     repaired: bool  # text around the value had to be cut away
@@ -34,21 +35,31 @@ def judge(task: Task, input: JSON, text: str) -> Judgement:
         output, repaired = _read(task, text)
     except NotJson as error:
         return Judgement(Verdict.MALFORMED, error.message, None, False, (error.message,))
-    faults = schema_check(task.output_schema).faults(output)
+    work = Work()
+    try:
+        faults = schema_check(task.output_schema).faults(output, work)
+    except TooMuch as much:
+        return Judgement(Verdict.UNCHECKED, much.message, output, repaired, (much.message,))
     if faults:
         failures = tuple(str(fault) for fault in faults)
         return Judgement(Verdict.SCHEMA, told(faults), output, repaired, failures)
-    ground = Ground(input) if any(check.kind == "grounded" for check in task.checks) else None
     failed: list[tuple[Verdict, str]] = []
+    ground: Ground | None = None
     for check in task.checks:
-        if check.kind == "rule":
-            if not rule(check.rule).holds(input, output):
-                failed.append((Verdict.RULE, check.says or f"this does not hold: {check.rule}"))
-        elif ground is not None and (missing := _ungrounded(check, ground, output)):
-            failed.append((Verdict.UNGROUNDED, _said(check, missing)))
+        try:
+            if check.kind == "rule":
+                if not rule(check.rule).holds(input, output):
+                    failed.append((Verdict.RULE, check.says or f"this does not hold: {check.rule}"))
+                continue
+            ground = ground or Ground(input, work)
+            if missing := _ungrounded(check, ground, output):
+                failed.append((Verdict.UNGROUNDED, _said(check, missing)))
+        except TooMuch as much:
+            failed.append((Verdict.UNCHECKED, much.message))
     if not failed:
         return Judgement(Verdict.PASSED, None, output, repaired, ())
-    failures = tuple(message for _, message in failed)
+    failed.sort(key=lambda one: one[0] is Verdict.UNCHECKED)  # what is known to be wrong goes first
+    failures = tuple(dict.fromkeys(message for _, message in failed))
     reason = told([Fault((), message) for message in failures])
     return Judgement(failed[0][0], reason, output, repaired, failures)
 
@@ -65,19 +76,28 @@ def marks(task: Task, input: JSON, text: str) -> list[tuple[str, str | None]]:
     except NotJson as error:
         return [(form, error.message)]
     found: list[tuple[str, str | None]] = [(f"{form}, after a repair" if repaired else form, None)]
-    faults = schema_check(task.output_schema).faults(output)
+    work = Work()
+    try:
+        faults = schema_check(task.output_schema).faults(output, work)
+    except TooMuch as much:
+        return [*found, ("fits the schema", much.message)]
     found.append(("fits the schema", told(faults) if faults else None))
     if faults:
         return found
-    ground = Ground(input)
+    ground: Ground | None = None
     for check in task.checks:
-        if check.kind == "rule":
-            broken = not rule(check.rule).holds(input, output)
-            found.append((check.rule, (check.says or "does not hold") if broken else None))
-        else:
-            missing = _ungrounded(check, ground, output)
-            name = f"grounded: {', '.join(check.fields)}"
-            found.append((name, _said(check, missing) if missing else None))
+        grounded = check.kind == "grounded"
+        name = f"grounded: {', '.join(check.fields)}" if grounded else check.rule
+        try:
+            if grounded:
+                ground = ground or Ground(input, work)
+                missing = _ungrounded(check, ground, output)
+                found.append((name, _said(check, missing) if missing else None))
+            else:
+                broken = not rule(check.rule).holds(input, output)
+                found.append((name, (check.says or "does not hold") if broken else None))
+        except TooMuch as much:
+            found.append((name, much.message))
     return found
 
 

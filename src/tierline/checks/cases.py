@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from tierline.checks.rules import RuleBroken, rule
+from tierline.checks.work import TooMuch
 from tierline.features.cases import Case
 from tierline.json_text import JSON, canonical_json
 
@@ -30,7 +31,7 @@ def case_fault(case: Case, job: Mapping[str, JSON]) -> str | None:
         return f"{_told(job['output'])} is not {_told(case.expected)}"
     try:
         holds = rule(case.rule).holds(case.input, job["output"])
-    except RuleBroken as broken:
+    except (RuleBroken, TooMuch) as broken:
         return broken.message
     if holds:
         return None

@@ -25,19 +25,25 @@ _MONTHS = (
 _ORDINAL = r"(?:st|nd|rd|th|er|º|\.)?"
 
 
+LONGEST = 256  # characters that a day takes at most, as the patterns have it
+_BLANKS = 20  # or commas, or little words, between two parts of a day: bounded, so that a text that
+# is made of them is not read again from each of them
+
+
 @lru_cache(maxsize=4096)
 def date_pattern(year: int | None, month: int, day: int) -> re.Pattern[str]:
     """What finds that day in normalised (NFKC, casefolded) text; None: written without a year."""
     names = _MONTHS[month - 1].split()
     name = rf"(?:{'|'.join(sorted(map(re.escape, names), key=len, reverse=True))})\b\.?"
     d, m = f"0?{day}", f"0?{month}"
+    blank = rf"\s{{0,{_BLANKS}}}"
     if year is None:
         return re.compile(
-            rf"(?<!\d){d}{_ORDINAL}\s*(?:of |de |den )?{name}|{name}\s*{d}{_ORDINAL}(?!\d)"
+            rf"(?<!\d){d}{_ORDINAL}{blank}(?:of |de |den )?{name}|{name}{blank}{d}{_ORDINAL}(?!\d)"
             rf"|(?<![\d./-]){d}[./-]{m}[./]?(?![\d])|(?<![\d./-]){m}[./-]{d}(?!\d)"
         )
     y = rf"(?:{year}|'?{year % 100:02d})"
-    between = r"(?:\s|,|\.|-|de |del |of )*"
+    between = rf"(?:\s|,|\.|-|de |del |of ){{0,{_BLANKS}}}"
     return re.compile(
         rf"(?<!\d){year}\s?[-/.年]\s?{m}\s?[-/.月]\s?{d}(?!\d)"
         rf"|(?<!\d){year}{month:02d}{day:02d}(?!\d)"

@@ -8,15 +8,17 @@ there, what it lets through may still be wrong.
 
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
 
-from tierline.checks.dates import date_pattern
+from tierline.checks.dates import LONGEST, date_pattern
 from tierline.checks.numbers import numbers_in
+from tierline.checks.work import Work
 from tierline.json_text import JSON
+from tierline.text import folds
 
 _PATH = re.compile(r"[^.\[\]]+(\[\])*(\.[^.\[\]]+(\[\])*)*")
 _STEP = re.compile(r"[^.\[\]]+|\[\]")
@@ -24,9 +26,15 @@ _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ].*)?")
 _JOINS = "-/_"  # what holds the pieces of a code together
 _PIECE = 3  # letters: "INV-" belongs to the code behind it, "Order-" need not
 _NEAR = 64  # characters beside a match that are looked at for the rest of its code
-_MOST_PLACES = 10_000  # of one value in one text that are looked at: "aa" in a million a's ends
+_APART = "\x00\x00"  # between two texts of an input; no value holds it, and nothing spans it
+_A_STEP = 100  # characters that a plain search reads in one step of work
+_FIND = 1024 * 1024  # characters searched in one call, which no other thread can interrupt
+_DATE_SLICE = 64 * 1024  # … by a pattern of a day, which is slower
+_DATE_STEPS = 5_000  # of work: to make one day's pattern
 _LONGEST_AMOUNT = 80  # characters, with its currency and signs
+_AMOUNT = re.compile(r"[^\w]*+(?:[a-z]{1,3}[^\w]*+)?\d[\d.,'’ ]*+[^\w]*+(?:[a-z]{1,3}[^\w]*+)?")
 _SHORT = 4  # below this many letters and digits, spacing counts: "12" does not stand in "1 2"
+_CATEGORY = unicodedata.category
 
 
 def is_path(text: str) -> bool:
@@ -46,24 +54,28 @@ def values_at(value: JSON, path: str) -> Iterator[JSON]:
 
 
 class Ground:
-    """One input, prepared for looking up many values."""
+    """One input, prepared for looking up many values; each is looked up once."""
 
-    def __init__(self, input: JSON) -> None:
-        texts: list[str] = []
+    def __init__(self, input: JSON, work: Work | None = None) -> None:
+        """Raises TooMuch, as each look-up does, when `work` is used up."""
+        self._work = work or Work()
+        texts: dict[str, None] = {}
         self._given: set[Decimal] = set()
         rest = [input]
         while rest:
             item = rest.pop()
             if isinstance(item, str):
-                texts.append(item)
+                texts[item] = None
             elif isinstance(item, dict):
                 rest.extend(item.values())
             elif isinstance(item, list):
                 rest.extend(item)
             elif isinstance(item, int | float) and not isinstance(item, bool):
-                texts.append(str(item))
+                texts[str(item)] = None
                 self._given.add(Decimal(str(item)))
-        self._texts = [_Text(_normal(text)) for text in texts]
+        # One text for all: what a look-up takes must not grow with how many there are.
+        self._text = _Text(_APART.join(_normal(text, self._work) for text in texts), self._work)
+        self._known: dict[str | int | float, bool] = {}
 
     def holds(self, value: JSON) -> bool:
         """Whether the value, or everything inside it, stands in the input."""
@@ -71,27 +83,34 @@ class Ground:
             return all(self.holds(item) for item in value.values())
         if isinstance(value, list):
             return all(self.holds(item) for item in value)
-        if isinstance(value, str):
-            return self._holds_text(value)
         if value is None or isinstance(value, bool):
             return True
-        return self._holds_number(Decimal(str(value)))
+        self._work.spend(1)
+        known = self._known.get(value)
+        if known is None:
+            known = (
+                self._holds_text(value)
+                if isinstance(value, str)
+                else self._holds_number(Decimal(str(value)))
+            )
+            self._known[value] = known
+        return known
 
     def _holds_text(self, value: str) -> bool:
-        needle = _Text(_normal(value))
+        needle = _Text(_normal(value, self._work), self._work)
         if not needle.plain.strip():
             return True
-        if any(text.holds(needle) for text in self._texts):
+        if self._text.holds(needle, self._work):
             return True
         return self._holds_date(value) or self._holds_as_number(needle.plain)
 
     def _holds_as_number(self, plain: str) -> bool:
         """A text that is nothing but an amount, such as "1250.00 EUR", stands where it does."""
-        if len(plain) > _LONGEST_AMOUNT:
-            return False  # the pattern below takes time by the cube of what it reads
-        if not re.fullmatch(r"[^\w]*[a-z]{0,3}[^\w]*\d[\d.,'’ ]*[^\w]*[a-z]{0,3}[^\w]*", plain):
+        if len(plain) > _LONGEST_AMOUNT or not _AMOUNT.fullmatch(plain):
             return False
-        return any(self._holds_number(number) for number in numbers_in(plain) if number >= 0)
+        return any(
+            self._holds_number(number) for number in numbers_in(plain, self._work) if number >= 0
+        )
 
     def _holds_number(self, number: Decimal) -> bool:
         return number in self._numbers
@@ -105,86 +124,115 @@ class Ground:
             date(year, month, day)
         except ValueError:
             return False
-        if any(date_pattern(year, month, day).search(text.plain) for text in self._texts):
+        if f"{year % 100:02d}" in self._text.plain and self._holds_day(year, month, day):
             return True
-        return Decimal(year) in self._numbers and any(
-            date_pattern(None, month, day).search(text.plain) for text in self._texts
-        )
+        return Decimal(year) in self._numbers and self._holds_day(None, month, day)
+
+    def _holds_day(self, year: int | None, month: int, day: int) -> bool:
+        plain = self._text.plain
+        self._work.spend(_DATE_STEPS + len(plain) // 2)
+        pattern = date_pattern(year, month, day)
+        for start in range(0, len(plain), _DATE_SLICE):
+            end = min(len(plain), start + _DATE_SLICE + LONGEST)
+            found = pattern.search(plain, start, end)
+            # One that ends with the slice may go on behind it: it is met again in the next.
+            if found is not None and (found.end() < end or end == len(plain)):
+                return True
+        return False
 
     @cached_property
     def _numbers(self) -> set[Decimal]:
-        found = set(self._given)
-        for text in self._texts:
-            found.update(numbers_in(text.plain))
-        return found
+        return self._given | numbers_in(self._text.plain, self._work)
 
 
-@dataclass(frozen=True)
 class _Text:
     """A normalised text, as it is and as its letters and digits alone."""
 
-    plain: str
-    compact: str = field(init=False)
-    places: tuple[int, ...] = field(init=False)  # in plain, of each of those
-    starts: frozenset[int] = field(init=False)  # offsets in compact where a word begins
-    ends: frozenset[int] = field(init=False)  # and where one has just ended
-
-    def __post_init__(self) -> None:
+    def __init__(self, plain: str, work: Work) -> None:
+        work.spend(len(plain))
+        self.plain = plain
         letters: list[str] = []
-        places: list[int] = []
-        starts: set[int] = set()
-        ends: set[int] = set()
+        self._places = array("I")  # in plain, of each of those
+        self._starts = bytearray(len(plain) + 1)  # 1 by offset in compact where a word begins
+        self._ends = bytearray(len(plain) + 1)  # and where one has just ended
+        starts, ends, places, category_of = self._starts, self._ends, self._places, _CATEGORY
         inside = False
-        for place, character in enumerate(self.plain):
-            category = unicodedata.category(character)
+        for place, character in enumerate(plain):
+            category = category_of(character)
             word = category[0] in "LNM"
             alone = category == "Lo"  # scripts that do not part words by spaces
             if word:
                 if not inside or alone:
-                    starts.add(len(letters))
+                    starts[len(letters)] = 1
                 letters.append(character)
                 places.append(place)
                 if alone:
-                    ends.add(len(letters))
-            elif inside:
-                ends.add(len(letters))
+                    ends[len(letters)] = 1
+            else:
+                if inside:
+                    ends[len(letters)] = 1
+                if character == _APART[0]:  # a value may not lead from one text into the next
+                    letters.append(character)
+                    places.append(place)
             inside = word and not alone
-        ends.add(len(letters))
-        object.__setattr__(self, "compact", "".join(letters))
-        object.__setattr__(self, "places", tuple(places))
-        object.__setattr__(self, "starts", frozenset(starts))
-        object.__setattr__(self, "ends", frozenset(ends))
+        ends[len(letters)] = 1
+        self.compact = "".join(letters)
+        self._joined: dict[tuple[int, int], bool] = {}  # by place in plain, and way from there
 
-    def holds(self, needle: "_Text") -> bool:
+    def holds(self, needle: "_Text", work: Work) -> bool:
         """Whether the needle stands here as whole words."""
         if not needle.compact:
+            work.spend(len(self.plain) // _A_STEP)
             return needle.plain.strip() in self.plain
         size = len(needle.compact)
-        at = -1
-        for _ in range(_MOST_PLACES):
-            at = self.compact.find(needle.compact, at + 1)
-            if at < 0:
+        digits = any(character.isdigit() for character in needle.compact)
+        at = self._find(needle.compact, 0, work)
+        while at >= 0:
+            whole = self._starts[at] and self._ends[at + size]
+            if whole and self._same_gaps(at, needle):
+                if not digits:
+                    return True
+                work.spend(2)
+                if not self._of_a_longer_code(at, size, work):
+                    return True
+            following = self._starts.find(1, at + 1, len(self.compact))
+            if following < 0:
                 return False
-            whole = at in self.starts and at + size in self.ends
-            if whole and self._same_gaps(at, needle) and not self._of_a_longer_code(at, size):
-                return True
+            at = self._find(needle.compact, following, work)
         return False
+
+    def _find(self, sought: str, start: int, work: Work) -> int:
+        """The next place of `sought` in compact; -1 when there is none."""
+        while start < len(self.compact):
+            end = start + _FIND
+            at = self.compact.find(sought, start, end + len(sought))
+            work.spend(1 + ((at if at >= 0 else min(end, len(self.compact))) - start) // _A_STEP)
+            if at >= 0:
+                return at
+            start = end
+        return -1
 
     def _same_gaps(self, at: int, needle: "_Text") -> bool:
         size = len(needle.compact)
-        if size >= _SHORT:
-            return True
-        here = {step for step in range(size) if at + step in self.starts}
-        return here == needle.starts
+        return size >= _SHORT or self._starts[at : at + size] == needle._starts[:size]
 
-    def _of_a_longer_code(self, at: int, size: int) -> bool:
+    def _of_a_longer_code(self, at: int, size: int, work: Work) -> bool:
         """Whether what stands there is a piece of a code: 4417 of 4417-B, or of INV-4417."""
-        if not any(character.isdigit() for character in self.compact[at : at + size]):
-            return False
-        first, behind = self.places[at], self.places[at + size - 1] + 1
-        before = self.plain[max(0, first - _NEAR) : first]
-        after = self.plain[behind : behind + _NEAR]
-        return _joined(before[::-1]) or _joined(after)
+        first, behind = self._places[at], self._places[at + size - 1] + 1
+        return self._joins(first, -1, work) or self._joins(behind, 1, work)
+
+    def _joins(self, place: int, way: int, work: Work) -> bool:
+        """Whether a code goes on from `place`, back (-1) or on (1)."""
+        known = self._joined.get((place, way))
+        if known is None:
+            work.spend(4)
+            beside = (
+                self.plain[place : place + _NEAR]
+                if way > 0
+                else self.plain[max(0, place - _NEAR) : place][::-1]
+            )
+            known = self._joined[place, way] = _joined(beside)
+        return known
 
 
 def _joined(beside: str) -> bool:
@@ -197,5 +245,9 @@ def _joined(beside: str) -> bool:
     return bool(found) and (len(found) <= _PIECE or any(one.isdigit() for one in found))
 
 
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+def _normal(text: str, work: Work) -> str:
+    parts = []
+    for part in folds(text):
+        work.spend(len(part) // 4)
+        parts.append(part)
+    return "".join(parts)

@@ -5,7 +5,10 @@ amounts: a small model likes to take them for one, and grounding is there to not
 """
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
+
+from tierline.checks.work import Work
 
 _SPAN = re.compile(r"\d+(?:[.,'’_]\d+)*|(?<![\d.,])[.,]\d+")
 _DATE = re.compile(r"(?<![\d/-])\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![\d/-])")
@@ -14,19 +17,42 @@ _REFERENCE_AFTER = re.compile(r"[-/][^\W\d_]{1,2}(?!\w)")  # or behind them, as 
 _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)")
 _MINUS = re.compile(r"(?:[-−–(]|minus)\s*(?:[^\w\s]|[a-z]{3})?\s*$")
 _MINUS_AFTER = re.compile(r"\s?[-−–](?!\w)")
+_CUT = re.compile(r"\D\D")
+_SLICE = 256 * 1024  # characters; about 10 ms
+_STEPS = 12  # of work: what one number takes to read
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " "})
 _MAX_DIGITS = 60  # longer runs are no amounts, and int() of thousands of digits is slow
 
 
-def numbers_in(text: str) -> set[Decimal]:
-    """Every number that the text may be read to hold; an ambiguous one gives all its readings."""
-    text = _DATE.sub(_kept, text.translate(_SPACES))
+def numbers_in(text: str, work: Work | None = None) -> set[Decimal]:
+    """Every number that the text may be read to hold; an ambiguous one gives all its readings.
+
+    Raises TooMuch when there are more than `work` is left for.
+    """
+    work = work or Work()
+    work.spend(len(text) // 4)
+    text = "".join(
+        _DATE.sub(_kept, text[start:end]) for start, end in _slices(text.translate(_SPACES))
+    )
     found: set[Decimal] = set()
-    for match in _SPAN.finditer(text):
-        found |= _signed(text, match, _readings(match.group()))
-    for match in _SPACED.finditer(text):
-        found |= _signed(text, match, _readings(match.group().replace(" ", "")))
+    for start, end in _slices(text):
+        for pattern in (_SPAN, _SPACED):
+            for match in pattern.finditer(text, start, end):
+                work.spend(_STEPS)
+                found |= _signed(text, match, _readings(match.group().replace(" ", "")))
     return found
+
+
+def _slices(text: str) -> Iterator[tuple[int, int]]:
+    """The text in parts, none of which cuts a number: nothing of one has two characters beside each
+    other that are no digits. A search of a text without numbers holds the interpreter to its end.
+    """
+    start = 0
+    while start < len(text):
+        cut = _CUT.search(text, start + _SLICE)
+        end = len(text) if cut is None else cut.start() + 1
+        yield start, end
+        start = end
 
 
 def _kept(match: re.Match[str]) -> str:

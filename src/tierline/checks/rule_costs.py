@@ -1,18 +1,24 @@
 """What a rule may cost, by its text and the sizes of what it reads: macros walk, patterns compile.
 
-CEL's evaluator here runs inside the process, holds the interpreter, cannot be stopped, and compiles
-a pattern each time it is met. Costs are in steps of a macro over plain comparisons: about 0.35 µs
-on one core of 2026. They are estimates, high rather than low.
+CEL's evaluator here runs inside the process, holds the interpreter, cannot be stopped, compiles a
+pattern each time it is met, and copies: a list that a macro collects with each item that is added,
+and whatever is read out of an object, to its last leaf. Costs are in steps of a macro over plain
+comparisons: about 0.35 µs on one core of 2026. They are estimates, high rather than low.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Token = tuple[str, str]  # kind and text, as `rules` cuts a rule
 
 MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
-MAX_STEPS = 2_500_000  # about a second
+COLLECTS = frozenset({"map", "filter"})
+MAX_STEPS = 500_000  # under 0.2 s, for which no other thread of the process goes on
+TAKEN_IN = 10  # steps for each value that a rule's context holds
+COPIED = 0.35  # steps for each value inside what is read out of an object or a list
+COLLECTED = 0.15  # steps for each item that is there when one more is collected
+OPERATOR = 6.0  # words and marks of a macro's body that take a step
 MAX_PATTERN = 60_000  # steps to compile one pattern once: 20 ms
 STEP_US = 0.35
 TEXT_A_STEP = 1_000  # characters that a search reads in one step
@@ -29,37 +35,71 @@ _FOLDED = 8.0  # what letters in either case take more
 _REPEATED = re.compile(r"\{(\d*)(?:,(\d*))?\}")
 
 
+ELEMENT = "[]"
+NOTHING_READ: Mapping[str, int] = {}
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a rule's text shows of its cost."""
 
     by_depth: tuple[int, int]  # macros outside, and inside another
+    collects: tuple[int, int]  # those of them that make a list
+    bodies: tuple[int, int]  # words and marks inside macros, and of these inside another
+    reads: tuple[
+        tuple[int, str], ...
+    ]  # what is read out of a value: how many macros deep, its name
     joins: int  # plus signs: each may make a list or a text longer
     pattern_us: float  # to compile its dearest pattern once; 0 without one
     unfixed_pattern: bool  # a pattern that is not written out: what it costs is its writer's choice
 
-    def steps(self, items: int, characters: int) -> int:
-        """At most so many, over arrays and objects of `items` members and texts of `characters`."""
+    def steps(self, items: int, characters: int, sizes: Mapping[str, int] = NOTHING_READ) -> int:
+        """At most so many, over arrays and objects of `items` members and texts of `characters`.
+
+        `sizes`: by name, how many values the largest member of that name holds; ELEMENT for the
+        largest one that stands in a list, or under a name that only running tells.
+        """
         walked = items * (1 + self.joins)
         outside, inside = self.by_depth
+        once, twice = (max(1.0, body / OPERATOR) for body in self.bodies)
         times = 1 + outside * walked + inside * walked**2
-        each = 1.0 + characters / TEXT_A_STEP + self.joins * characters / JOINED_A_STEP
+        walks = 1 + outside * walked * once + inside * walked**2 * twice
+        collected, collected_inside = self.collects
+        copied = COLLECTED * (collected * walked**2 + collected_inside * walked**3)
+        copied += COPIED * sum(sizes.get(name, 0) * walked**deep for deep, name in self.reads)
+        each = characters / TEXT_A_STEP + self.joins * characters / JOINED_A_STEP
         if self.pattern_us:
             each += (_PREPARE_US + self.pattern_us) / STEP_US
-        return int(times * each)
+        return int(walks + times * each + copied)
 
 
 def cost_of(tokens: Sequence[Token]) -> Cost:
     """The cost of a rule cut into tokens, white space and comments left out."""
     outside = inside = 0
+    bodies = [0, 0]
+    collects = [0, 0]
+    reads: list[tuple[int, str]] = []
     patterns: list[float] = []
     unfixed = False
     stack: list[bool] = []  # for each open bracket, whether a macro opened it
     for index, (kind, lexeme) in enumerate(tokens):
+        deep = min(2, sum(stack))
+        bodies[0] += deep > 0
+        bodies[1] += deep > 1
+        if kind == "name" and index and tokens[index - 1] == ("mark", "."):
+            reads.append((deep, lexeme))
         if kind != "mark":
             continue
         if lexeme in "([{":
             macro = lexeme == "(" and opens_macro(tokens, index)
+            if macro and tokens[index - 1][1] in COLLECTS:
+                collects[any(stack)] += 1
+            if (
+                lexeme == "["
+                and index
+                and (tokens[index - 1][0] == "name" or _closed(tokens, index))
+            ):
+                reads.append((deep, ELEMENT))
             inside += macro and any(stack)
             outside += macro and not any(stack)
             stack.append(macro)
@@ -70,7 +110,19 @@ def cost_of(tokens: Sequence[Token]) -> Cost:
         elif lexeme in ")]}" and stack:
             stack.pop()
     joins = sum(token == ("mark", "+") for token in tokens)
-    return Cost((outside, inside), joins, max(patterns, default=0.0), unfixed)
+    return Cost(
+        (outside, inside),
+        (collects[0], collects[1]),
+        (bodies[0], bodies[1]),
+        tuple(reads),
+        joins,
+        max(patterns, default=0.0),
+        unfixed,
+    )
+
+
+def _closed(tokens: Sequence[Token], index: int) -> bool:
+    return tokens[index - 1] in (("mark", ")"), ("mark", "]"))
 
 
 def opens_macro(tokens: Sequence[Token], index: int) -> bool:

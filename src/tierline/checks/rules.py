@@ -13,14 +13,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tierline.checks.rule_costs import (
+    ELEMENT,
     MACROS,
     MAX_PATTERN,
     MAX_STEPS,
     STEP_US,
+    TAKEN_IN,
     Cost,
     cost_of,
     opens_macro,
 )
+from tierline.checks.work import TooMuch
 from tierline.errors import TierlineError
 from tierline.json_text import JSON
 
@@ -31,7 +34,7 @@ Path = tuple[str | int, ...]
 
 MAX_RULE = 1000  # characters
 MAX_NESTING = 16  # brackets inside each other; the parser recurses
-MAX_ITEMS = 1000  # of an array or object that a macro walks: 1000 x 1000 steps are about 0.5 s
+MAX_ITEMS = 1000  # of an array or object that a macro walks
 ROOTS = frozenset({"input", "output"})
 FUNCTIONS = MACROS | {
     *("has", "size", "contains", "startsWith", "endsWith", "matches"),
@@ -76,9 +79,13 @@ class Rule:
     program: "cel.Program"
 
     def holds(self, input: JSON, output: JSON) -> bool:
-        """Whether the rule is true. Raises RuleBroken when it errors or gives no boolean."""
-        context = {"input": as_doubles(input), "output": as_doubles(output)}
+        """Whether the rule is true. Raises RuleBroken when it errors or gives no boolean, TooMuch
+        when what it would read is too long for it.
+        """
+        given = {"input": input, "output": output}
+        context = {root: given[root] for root in sorted(self.shape.roots)}
         self._guard(context)
+        context = {root: as_doubles(value) for root, value in context.items()}
         try:
             result = self.program.execute(context)
         except Exception as error:
@@ -90,17 +97,26 @@ class Rule:
         return result
 
     def _guard(self, context: dict[str, JSON]) -> None:
-        items = characters = 0
-        for root in self.shape.roots:
-            root_items, root_characters = _longest(context[root])
+        items = characters = values = 0
+        sizes: dict[str, int] = {}
+        for root, value in context.items():
+            root_items, root_characters, root_values = _longest(value)
+            values += root_values
+            if values * TAKEN_IN > MAX_STEPS:
+                raise TooMuch(
+                    f"the rule {self.text!r} would take in more than "
+                    f"{MAX_STEPS // TAKEN_IN:,} values; bound arrays with maxItems"
+                )
             if self.shape.macros and root_items > MAX_ITEMS:
-                raise RuleBroken(
+                raise TooMuch(
                     f"the rule {self.text!r} would walk more than {MAX_ITEMS} items of {root}; "
                     "bound its arrays with maxItems"
                 )
             items, characters = max(items, root_items), max(characters, root_characters)
-        if self.shape.cost.steps(items, characters) > MAX_STEPS:
-            raise RuleBroken(
+            _count(value, sizes)
+        steps = values * TAKEN_IN + self.shape.cost.steps(items, characters, sizes)
+        if steps > MAX_STEPS:
+            raise TooMuch(
                 f"the rule {self.text!r} would take too long over {items} items and texts of "
                 f"{characters} characters; bound arrays with maxItems and texts with maxLength"
             )
@@ -219,17 +235,41 @@ def _shape(text: str) -> _Shape:
     return _Shape(deepest, macros, nested, frozenset(bound), frozenset(roots), cost_of(tokens))
 
 
-def _longest(value: JSON) -> tuple[int, int]:
-    """The members of the largest array or object, and the characters of the longest text."""
-    items, characters, rest = 0, 0, [value]
+def _longest(value: JSON) -> tuple[int, int, int]:
+    """The members of the largest array or object, the characters of the longest text, and how many
+    values there are in all.
+    """
+    items, characters, values, rest = 0, 0, 0, [value]
     while rest:
         item = rest.pop()
+        values += 1
         if isinstance(item, str):
             characters = max(characters, len(item))
         elif isinstance(item, dict | list):
             items = max(items, len(item))
             rest.extend(item.values() if isinstance(item, dict) else item)
-    return items, characters
+    return items, characters, values
+
+
+def _count(value: JSON, sizes: dict[str, int]) -> int:
+    """How many values there are in one, itself included; what `Cost.steps` asks goes to `sizes`.
+    JSON here is at most some hundred levels deep.
+    """
+    if isinstance(value, dict):
+        size = 1
+        for name, item in value.items():
+            inside = _count(item, sizes)
+            if inside > 1:
+                sizes[name] = max(sizes.get(name, 0), inside)
+            size += inside
+        return size
+    if isinstance(value, list):
+        counts = [_count(item, sizes) for item in value]
+        most = max(counts, default=0)
+        if most > 1:
+            sizes[ELEMENT] = max(sizes.get(ELEMENT, 0), most)
+        return 1 + sum(counts)
+    return 1
 
 
 def _why(error: Exception) -> str:

@@ -11,17 +11,27 @@ from functools import lru_cache
 
 import jsonschema_rs
 
+from tierline.checks.patterns import (
+    OPTIONS,
+    bounded_patterns,
+    counted,
+    pattern_names,
+    refuse_long_names,
+)
 from tierline.checks.schema_bounds import bounds_broken
-from tierline.json_text import JSON, canonical_json, name_told, short
+from tierline.checks.schema_unfolding import unfolding_of
+from tierline.checks.work import TooMuch, Work
+from tierline.json_text import JSON, canonical_json, name_told, short, size_of
 
 Path = tuple[str | int, ...]
 Schema = Mapping[str, JSON]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_FAULTS = 20  # of one value; more would not be read
+MOST_TOLD = 5_000  # values times the ways to fit, of which each fault is looked for
+MOST_TIMES = 1_000_000  # that a schema which refers to itself may come to one value: 0.1 s
 MAX_REASON = 500  # characters told to the next tier
 _MASK = "the value"
-_PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)  # about 10 ms at worst
 _META = jsonschema_rs.Draft202012Validator({"$ref": DIALECT}, offline=True)
 
 
@@ -48,25 +58,69 @@ class SchemaCheck:
 
     def __init__(self, schema: Schema, formats: bool = True) -> None:
         """Raises ValueError when the schema cannot be compiled; see `schema_faults`."""
+        keywords = bounded_patterns(schema)
         self._validator = jsonschema_rs.Draft202012Validator(
             dict(schema),
             validate_formats=formats,
             offline=True,
             mask=_MASK,
-            pattern_options=_PATTERNS,
+            pattern_options=OPTIONS,
+            keywords=keywords,
         )
+        self._counts = keywords is not None
+        self._unfolding = unfolding_of(schema)
+        self._long_names = pattern_names(schema)
 
-    def fits(self, value: JSON) -> bool:
-        return bool(self._validator.is_valid(value))
+    def fits(self, value: JSON, work: Work | None = None) -> bool:
+        """Raises TooMuch where finding out would take too long."""
+        if self._unfolding.branches > 1 or self._long_names:
+            self._refuse_too_much(value, work or Work())
+        if not self._counts:
+            return bool(self._validator.is_valid(value))
+        with counted(work or Work()):
+            return bool(self._validator.is_valid(value))
 
-    def faults(self, value: JSON) -> list[Fault]:
-        """What keeps `value` from fitting, at most MAX_FAULTS, in the order of the value."""
+    def faults(self, value: JSON, work: Work | None = None) -> list[Fault]:
+        """What keeps `value` from fitting, at most MAX_FAULTS, in the order of the value. In a
+        large value not each is looked for. Raises TooMuch as `fits` does.
+        """
+        work = work or Work()
+        if self.fits(value, work):
+            return []
+        values, depth = size_of(value)
+        if self._unfolding.told(values, depth) > MOST_TOLD:
+            return [self._one_fault(value, work)]
         found = []
-        for error in self._validator.iter_errors(value):
-            found.append(Fault(tuple(error.instance_path), _message(error)))
-            if len(found) == MAX_FAULTS:
-                break
+        with counted(work):
+            for error in self._validator.iter_errors(value):
+                found.append(Fault(tuple(error.instance_path), _message(error)))
+                if len(found) == MAX_FAULTS:
+                    break
         return sorted(found, key=lambda fault: [str(part) for part in fault.path])
+
+    def _one_fault(self, value: JSON, work: Work) -> Fault:
+        """The library looks for every fault, and says all of each, before it tells the first: of a
+        value of 1 MB that takes seconds, for which no other thread goes on.
+        """
+        if self._unfolding.choices:
+            return Fault((), "does not fit the schema, and is too large to say each place")
+        with counted(work):
+            try:
+                self._validator.validate(value)
+            except jsonschema_rs.ValidationError as error:
+                return Fault(tuple(error.instance_path), _message(error))
+        raise AssertionError("a value that does not fit has a fault")
+
+    def _refuse_too_much(self, value: JSON, work: Work) -> None:
+        if self._unfolding.branches > 1:
+            _, depth = size_of(value)
+            if self._unfolding.branches**depth > MOST_TIMES:
+                raise TooMuch(
+                    "too much to check: its schema refers to itself "
+                    f"{self._unfolding.branches} times for one value, and it is {depth} levels deep"
+                )
+        if self._long_names:
+            refuse_long_names(value, work)
 
 
 def schema_check(schema: Schema) -> SchemaCheck:
@@ -97,7 +151,7 @@ def schema_faults(schema: JSON) -> list[Fault]:
             validate_formats=True,
             ignore_unknown_formats=False,
             offline=True,
-            pattern_options=_PATTERNS,
+            pattern_options=OPTIONS,
         )
     except jsonschema_rs.ValidationError as error:
         found.append(Fault(tuple(error.instance_path), _cut(error.message)))

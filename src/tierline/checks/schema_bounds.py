@@ -63,7 +63,7 @@ class _Walk:
         if reference in followed:
             self._around(reference, path)
         else:
-            self.visit(_at(self.root, reference), path, times, (*followed, reference))
+            self.visit(at(self.root, reference), path, times, (*followed, reference))
 
     def _patterns(self, node: dict[str, JSON], path: Path, times: float) -> None:
         """Note the patterns that would be tried too often."""
@@ -93,7 +93,7 @@ class _Walk:
             if place in seen:
                 continue
             seen.add(place)
-            for node in _nodes(_at(self.root, place)):
+            for node in _nodes(at(self.root, place)):
                 self._patterns(node, path, float("inf"))
                 if isinstance(node.get("$ref"), str):
                     rest.append(node["$ref"])
@@ -139,6 +139,19 @@ def _bound(node: dict[str, JSON], name: str) -> float:
     return found if isinstance(found, int | float) else float("inf")
 
 
+def every_schema(root: JSON) -> Iterator[dict[str, JSON]]:
+    """Every schema in one, its definitions too, whether or not something refers to them."""
+    rest = [root]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            yield item
+            rest.extend(below for _, below in _schemas_in(item))
+            for name in ("$defs", "definitions"):
+                if isinstance(item.get(name), dict):
+                    rest.extend(item[name].values())
+
+
 def _nodes(schema: JSON) -> Iterator[dict[str, JSON]]:
     rest = [schema]
     while rest:
@@ -148,7 +161,7 @@ def _nodes(schema: JSON) -> Iterator[dict[str, JSON]]:
             rest.extend(below for _, below in _schemas_in(item))
 
 
-def _at(root: JSON, reference: str) -> JSON:
+def at(root: JSON, reference: str) -> JSON:
     """What a reference of the form #/a/b leads to; nothing for an anchor, which the walk leaves
     out."""
     found = root

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 
 from tierline.checks.grounding import Ground
+from tierline.checks.work import TooMuch
 from tierline.json_text import JSON, canonical_json
 
 MOST_VALUES = 50  # of an answer that are looked up in the input
@@ -25,8 +26,11 @@ def signals_of(input: JSON, output: JSON, *, repaired: bool) -> dict[str, float]
     }
     values = [value for _, value in zip(range(MOST_VALUES), _leaves(output), strict=False)]
     if values and len(asked) <= LONGEST_INPUT:
-        ground = Ground(input)
-        found["grounded"] = sum(ground.holds(value) for value in values) / len(values)
+        try:
+            ground = Ground(input)
+            found["grounded"] = sum(ground.holds(value) for value in values) / len(values)
+        except TooMuch:
+            pass  # a signal that is missing is what the score is trained to do without
     return found
 
 

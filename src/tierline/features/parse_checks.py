@@ -14,6 +14,7 @@ from tierline.checks.rules import (
     unbounded_arrays,
 )
 from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
+from tierline.checks.work import TooMuch
 from tierline.features.reading import Reading, near
 from tierline.features.task import Check, Example
 from tierline.json_text import JSON, short
@@ -162,7 +163,7 @@ def try_rule(
         try:
             if not rule.holds(example.input, example.output):
                 reading.problem(path, f"does not hold for the example on line {line}")
-        except RuleBroken as error:
+        except (RuleBroken, TooMuch) as error:
             reading.problem(path, f"{error.message} (for the example on line {line})")
             return
 

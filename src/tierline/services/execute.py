@@ -55,7 +55,14 @@ MOST_FEATURES = 500  # versions that a process remembers: each draft that is tri
 GIVEN_BACK_S = 10.0  # before a job is claimed again that this release cannot read the feature of
 CLAIM_PATIENCE_S = 10.0  # a hint that cannot be claimed for so long is left to the dispatcher
 UNDERSTOOD = frozenset(
-    {Verdict.PASSED, Verdict.SCHEMA, Verdict.RULE, Verdict.UNGROUNDED, Verdict.LOW_CONFIDENCE}
+    {
+        Verdict.PASSED,
+        Verdict.SCHEMA,
+        Verdict.RULE,
+        Verdict.UNGROUNDED,
+        Verdict.UNCHECKED,
+        Verdict.LOW_CONFIDENCE,
+    }
 )
 """The verdicts of answers that could be read, so that there is an output to keep."""
 SLACK_S = 30.0  # beyond its calls: what an attempt may take before its lease is given up

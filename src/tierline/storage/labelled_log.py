@@ -5,11 +5,11 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from tierline.verdicts import CHECK_FAILURES, Verdict
+from tierline.verdicts import WRONG
 
 MOST_ROWS = 5_000  # of a training: the newest
 
-_FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(CHECK_FAILURES - {Verdict.LOW_CONFIDENCE}))
+_FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
 
 # What the first tier handled badly: an answer that failed a check, or that differs from its
 # reference. What it handled well: one that was compared and agrees. What was served and never

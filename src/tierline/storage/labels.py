@@ -5,11 +5,11 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from tierline.verdicts import CHECK_FAILURES, Verdict
+from tierline.verdicts import WRONG
 
 MOST_ROWS = 10_000  # the newest
 
-_FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(CHECK_FAILURES - {Verdict.LOW_CONFIDENCE}))
+_FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
 
 # A person's label goes before the last tier's answer; an earlier tier's own answer is never one.
 # `inclusion` is the probability with which the job's input got its label whatever it says: that of

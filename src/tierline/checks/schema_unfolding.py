@@ -1,0 +1,123 @@
+"""How much more than the value's size there is to a check by a schema with choices, or by one that
+refers to itself.
+
+A schema that refers to itself once for each value below is a tree, and takes time by the value's
+size. One that does so twice for the same value below doubles its work with each level.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tierline.checks.schema_bounds import at, every_schema
+from tierline.json_text import JSON
+
+_VALUES = ("enum", "const", "default", "examples")
+_NAMED = ("properties", "patternProperties")
+_ANY_MEMBER = ("additionalProperties", "unevaluatedProperties", "propertyNames")
+_ANY_ITEM = ("items", "contains", "unevaluatedItems")
+_CHOICES = ("anyOf", "oneOf")
+_MOST_NODES = 20_000  # as `schema_bounds` lets a schema unfold to
+
+Place = tuple[str, str]  # below a value: one member or item of it; "*" for any
+_HERE: Place = ("", "")
+
+
+@dataclass(frozen=True)
+class Unfolding:
+    """What a schema multiplies a value's size by."""
+
+    choices: int  # schemas that stand beside each other in anyOf and oneOf
+    branches: int  # how often it comes back to itself for one value below; 1 or 0: no growth
+
+    def told(self, values: int, depth: int) -> int:
+        """What there is to say of a value that does not fit, at most: each choice says all."""
+        again = self.branches**depth if self.branches > 1 else 0
+        return int(values * (1 + self.choices)) + again
+
+
+def unfolding_of(schema: JSON) -> Unfolding:
+    """What `schema` multiplies by; its references must lead somewhere within it."""
+    choices = sum(
+        len(node[name])
+        for node in every_schema(schema)
+        for name in _CHOICES
+        if isinstance(node.get(name), list)
+    )
+    references = {
+        node["$ref"] for node in every_schema(schema) if isinstance(node.get("$ref"), str)
+    }
+    around = {one for one in references if _comes_back(schema, one)}
+    branches = 0
+    for reference in around:
+        found: Counter[Place] = Counter()
+        _below(schema, at(schema, reference), _HERE, (reference,), around, found, [0])
+        anywhere = {kind: found[kind, "*"] for kind in ("member", "item")}
+        for (kind, name), times in found.items():
+            branches = max(branches, times if name == "*" else times + anywhere[kind])
+    return Unfolding(choices, branches)
+
+
+def _below(
+    root: JSON,
+    node: JSON,
+    place: Place,
+    followed: tuple[str, ...],
+    around: set[str],
+    found: Counter[Place],
+    seen: list[int],
+) -> None:
+    """Count, for each place directly below a value, the references there that come back."""
+    seen[0] += 1
+    if not isinstance(node, dict) or seen[0] > _MOST_NODES:
+        return
+    reference = node.get("$ref")
+    if isinstance(reference, str):
+        if place != _HERE and reference in around:
+            found[place] += 1
+        elif reference not in followed:
+            _below(root, at(root, reference), place, (*followed, reference), around, found, seen)
+    for where, below in _parts(node):
+        if _HERE not in (where, place):
+            continue  # two levels below: the schema that stands there is looked at by itself
+        _below(root, below, where if place == _HERE else place, followed, around, found, seen)
+
+
+def _parts(node: dict[str, JSON]) -> Iterator[tuple[Place, JSON]]:
+    """The schemas inside one, each with what it is about: the value itself, or a part of it."""
+    for name, item in node.items():
+        if name in ("$defs", "definitions") or name in _VALUES:
+            continue
+        if name in _NAMED and isinstance(item, dict):
+            for key, below in item.items():
+                yield ("member", key if name == "properties" else "*"), below
+        elif name == "prefixItems" and isinstance(item, list):
+            for index, below in enumerate(item):
+                yield ("item", str(index)), below
+        elif name in _ANY_MEMBER:
+            yield ("member", "*"), item
+        elif name in _ANY_ITEM:
+            yield ("item", "*"), item
+        elif name == "dependentSchemas" and isinstance(item, dict):
+            for below in item.values():
+                yield _HERE, below
+        elif isinstance(item, list):
+            for below in item:
+                yield _HERE, below
+        elif isinstance(item, dict) and name != "dependentRequired":
+            yield _HERE, item
+
+
+def _comes_back(root: JSON, reference: str) -> bool:
+    seen: set[str] = set()
+    rest = [reference]
+    while rest:
+        place = rest.pop()
+        for node in every_schema(at(root, place)):
+            below = node.get("$ref")
+            if below == reference:
+                return True
+            if isinstance(below, str) and below not in seen:
+                seen.add(below)
+                rest.append(below)
+    return False
