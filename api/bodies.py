@@ -6,20 +6,23 @@ the front's business: it is looked at before a body is read.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from api.problems import Refused
-from tierline.errors import InvalidInput, Problem
+from tierline.errors import MOST_PROBLEMS, InvalidInput, Problem
 from tierline.json_text import JSON, NotJson, parse_json
 from tierline.services.submit import pointer
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MOST_WRITTEN = 1_000  # errors of one body that are written down
+MOST_LOOKED_AT = 20_000  # values among which the place of one that may not be is looked for
 JSON_TYPE = "application/json"
 _WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?")
 
@@ -95,9 +98,41 @@ def read_model(kind: type[Model], value: JSON) -> Model:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
+        found, left_out = _some_errors(kind, value, error)
         raise InvalidInput(
-            [Problem(_said(one), pointer(one["loc"])) for one in error.errors()]
+            [Problem(_said(one), pointer(one["loc"])) for one in found], left_out
         ) from None
+
+
+def _some_errors(
+    kind: type[BaseModel], value: JSON, error: ValidationError
+) -> tuple[Sequence[Mapping[str, Any]], int]:
+    """As many of a model's errors as are told, and how many more there are.
+
+    Of thousands pydantic writes each down before it gives the first (0.7 s for 1 MB): there the
+    errors are those of what stands first.
+    """
+    count = error.error_count()
+    if count > MOST_WRITTEN and isinstance(value, dict):
+        try:
+            kind.model_validate(_beginning(kind, value))
+        except ValidationError as fewer:
+            error = fewer
+        else:
+            return [{"type": "many", "loc": (), "msg": f"{count:,} values do not fit"}], 0
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return found[:MOST_PROBLEMS], max(count, len(found)) - min(len(found), MOST_PROBLEMS)
+
+
+def _beginning(kind: type[BaseModel], value: Mapping[str, JSON]) -> dict[str, JSON]:
+    names = {field.alias or name for name, field in kind.model_fields.items()}
+    known = {
+        name: item[:MOST_PROBLEMS] if isinstance(item, list) else item
+        for name, item in value.items()
+        if name in names
+    }
+    unknown = (name for name in value if name not in names)
+    return known | {name: value[name] for name in islice(unknown, MOST_PROBLEMS)}
 
 
 def answer(body: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -165,7 +200,11 @@ def _place(text: str, max_depth: int) -> str | None:
     except (ValueError, RecursionError):
         return None
     level: list[tuple[tuple[str | int, ...], JSON]] = [((), value)]
+    seen = 0
     for _ in range(max_depth + 1):
+        seen += len(level)
+        if seen > MOST_LOOKED_AT:
+            return None
         below: list[tuple[tuple[str | int, ...], JSON]] = []
         for path, item in level:
             if isinstance(item, str):

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from tierline.errors import (
+    MOST_PROBLEMS,
     Conflict,
     FeatureError,
     Forbidden,
@@ -27,6 +28,8 @@ from tierline.errors import (
     TierlineError,
     Unavailable,
     UsageError,
+    shortened,
+    some_of,
 )
 from tierline.services.budgets import BudgetSpent
 from tierline.services.calibrate import NotEnoughData
@@ -35,6 +38,8 @@ from tierline.services.submit import KeyReused, UnknownFeature
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:tierline:problem:"
 RETRY_S = 2  # what a caller is asked to wait when a part is away
+MOST_BYTES = 64 * 1024  # of an answer that says what is wrong
+MOST_DETAIL = 4_000  # characters
 UNMIGRATED = "the database is not migrated: run 'tierline db upgrade'"
 
 TITLES: Mapping[str, tuple[int, str]] = {
@@ -72,15 +77,17 @@ class Refused(Exception):
         detail: str,
         problems: Sequence[Problem] = (),
         headers: Mapping[str, str] | None = None,
+        left_out: int = 0,
     ) -> None:
         super().__init__(detail)
         self.slug = slug
         self.detail = detail
         self.problems = tuple(problems)
         self.headers = dict(headers or {})
+        self.left_out = left_out
 
     def response(self) -> Response:
-        return problem(self.slug, self.detail, self.problems, self.headers)
+        return problem(self.slug, self.detail, self.problems, self.headers, self.left_out)
 
 
 def problem(
@@ -88,14 +95,28 @@ def problem(
     detail: str,
     problems: Sequence[Problem] = (),
     headers: Mapping[str, str] | None = None,
+    left_out: int = 0,
 ) -> Response:
-    """One problem as a response."""
+    """One problem as a response, of at most MOST_BYTES whatever was sent.
+
+    `left_out`: how many problems there are beyond `problems`, of which 20 are told at most.
+    """
+    status, _ = TITLES[slug]
+    kept, more = some_of(problems)
+    while True:
+        content = _content(slug, detail, kept, left_out + more)
+        if len(content) <= MOST_BYTES or not kept:
+            return Response(content, status, dict(headers or {}), MEDIA_TYPE)
+        kept, more = kept[:-1], more + 1  # characters of six bytes each: as many as have room
+
+
+def _content(slug: str, detail: str, problems: Sequence[Problem], left_out: int) -> bytes:
     status, title = TITLES[slug]
     body: dict[str, Any] = {
         "type": PREFIX + slug,
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": shortened(detail, MOST_DETAIL),
     }
     if problems:
         body["errors"] = [
@@ -103,8 +124,9 @@ def problem(
             | ({} if one.line is None else {"line": one.line})
             for one in problems
         ]
-    content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-    return Response(content, status, dict(headers or {}), MEDIA_TYPE)
+    if left_out:
+        body["errors_left_out"] = left_out
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def limit_reached(detail: str, wait_s: float) -> Refused:
@@ -128,11 +150,11 @@ def of_error(error: Exception) -> Response:
         case KeyReused():
             return problem("idempotency-key-reused", error.message)
         case UnknownFeature():
-            return problem("unknown-feature", error.message, error.problems)
+            return problem("unknown-feature", **_told(error))
         case FeatureError():
-            return problem("invalid-feature", error.message, error.problems)
+            return problem("invalid-feature", **_told(error))
         case InvalidInput():
-            return problem("invalid", error.message, error.problems)
+            return problem("invalid", **_told(error))
         case NotFound():
             return problem("not-found", error.message)
         case NotEnoughData():
@@ -153,7 +175,7 @@ def of_error(error: Exception) -> Response:
             return problem("bad-request", error.message)
         case RequestValidationError():
             found = [_validation_problem(one) for one in error.errors()]
-            return problem("invalid", "; ".join(str(one) for one in found), found)
+            return problem("invalid", **_told(InvalidInput(found)))
         case HTTPException():
             return _of_http(error)
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
@@ -173,6 +195,10 @@ def of_error(error: Exception) -> Response:
         case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
             return unavailable("the database does not answer")
     return problem("internal", "the error is in the server's log")
+
+
+def _told(error: InvalidInput) -> dict[str, Any]:
+    return {"detail": error.message, "problems": error.problems, "left_out": error.left_out}
 
 
 def install(app: FastAPI) -> None:
@@ -250,19 +276,26 @@ SCHEMA: Mapping[str, Any] = {
         "detail": {"type": "string"},
         "errors": {
             "type": "array",
-            "description": "each field that does not fit",
+            "maxItems": MOST_PROBLEMS,
+            "description": "each field that does not fit, at most 20",
             "items": {
                 "type": "object",
                 "required": ["path", "message"],
                 "properties": {
                     "path": {
                         "type": "string",
-                        "description": "JSON pointer into the body; ?name of a query parameter",
+                        "description": "JSON pointer into the body; ?name of a query parameter; "
+                        "a long one is cut and ends with …",
                     },
                     "message": {"type": "string"},
                     "line": {"type": "integer", "description": "in a feature file"},
                 },
             },
+        },
+        "errors_left_out": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "how many more do not fit than `errors` names; not there when none",
         },
     },
 }

@@ -4,8 +4,12 @@ Doors translate them: the API into problem+json, the CLI into one line on stderr
 carries an input, an output or a key in its text.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+MOST_PROBLEMS = 20  # of one answer: nobody reads more, and a caller can make thousands
+MOST_PATH = 200  # characters of a problem's path, which may be a name that a caller made up
+MOST_MESSAGE = 500
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,29 @@ class Problem:
         place = ":".join(str(part) for part in (self.source, self.line) if part is not None)
         parts = [part for part in (place, self.path, self.message) if part]
         return ": ".join(parts)
+
+
+def some_of(problems: Iterable[Problem]) -> tuple[tuple[Problem, ...], int]:
+    """The first MOST_PROBLEMS, no longer than a person reads, and how many more there are."""
+    kept: list[Problem] = []
+    left_out = 0
+    for one in problems:
+        if len(kept) < MOST_PROBLEMS:
+            kept.append(
+                replace(
+                    one,
+                    message=shortened(one.message, MOST_MESSAGE),
+                    path=shortened(one.path, MOST_PATH),
+                )
+            )
+        else:
+            left_out += 1
+    return tuple(kept), left_out
+
+
+def shortened(text: str, most: int) -> str:
+    """`text`, or its beginning and …, in at most so many characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class TierlineError(Exception):
@@ -63,11 +90,16 @@ class LimitReached(Unavailable):
 
 
 class InvalidInput(TierlineError):
-    """What was sent does not fit; `problems` names each field."""
+    """What was sent does not fit; `problems` names fields, MOST_PROBLEMS of them at most, and
+    `left_out` says how many more there are.
+    """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(str(problem) for problem in self.problems))
+    def __init__(self, problems: Iterable[Problem], left_out: int = 0) -> None:
+        """`left_out`: those beyond `problems` that were not even written down."""
+        self.problems, more = some_of(problems)
+        self.left_out = left_out + more
+        told = "; ".join(str(problem) for problem in self.problems)
+        super().__init__(told + (f"; and {self.left_out:,} more" if self.left_out else ""))
 
 
 class FeatureError(InvalidInput):

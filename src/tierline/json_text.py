@@ -15,6 +15,9 @@ from tierline.errors import TierlineError
 JSON: TypeAlias = Any
 
 _PLAIN_NAME = re.compile(r"[\w.-]{1,40}")
+MAX_VALUES = 1_100_000  # as many as stand in 1 MB at most; beyond, reading holds the interpreter
+_ONE_MB = 1024 * 1024
+_NO_SPACE = re.compile(r"[^ \t\r\n]")
 MAX_DEPTH = 64  # arrays and objects inside each other; real inputs and answers stay below 10
 
 
@@ -32,6 +35,11 @@ def parse_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
 
 def parse_json_prefix(text: str, start: int, max_depth: int = MAX_DEPTH) -> tuple[JSON, int]:
     """The JSON value that begins exactly at `start`, and where it ends. Raises NotJson."""
+    if len(text) > _ONE_MB:
+        # Marks inside of texts count as well: to tell them apart would take as long as reading.
+        marks = sum(map(text.count, ",:[[{{"))
+        if marks > MAX_VALUES:
+            raise NotJson(f"holds more than {MAX_VALUES:,} values")
     try:
         value, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
@@ -82,9 +90,8 @@ def storable(text: str) -> str:
 
 def skip_space(text: str, start: int) -> int:
     """The first index from `start` on that is not JSON white space."""
-    while start < len(text) and text[start] in " \t\r\n":
-        start += 1
-    return start
+    found = _NO_SPACE.search(text, start)
+    return len(text) if found is None else found.start()
 
 
 def _plain_numbers(value: JSON) -> JSON:

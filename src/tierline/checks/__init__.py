@@ -37,7 +37,7 @@ def judge(task: Task, input: JSON, text: str) -> Judgement:
         return Judgement(Verdict.MALFORMED, error.message, None, False, (error.message,))
     work = Work()
     try:
-        faults = schema_check(task.output_schema).faults(output, work)
+        faults = schema_check(task.output_schema).faults_within(output, work)
     except TooMuch as much:
         return Judgement(Verdict.UNCHECKED, much.message, output, repaired, (much.message,))
     if faults:
@@ -78,7 +78,7 @@ def marks(task: Task, input: JSON, text: str) -> list[tuple[str, str | None]]:
     found: list[tuple[str, str | None]] = [(f"{form}, after a repair" if repaired else form, None)]
     work = Work()
     try:
-        faults = schema_check(task.output_schema).faults(output, work)
+        faults = schema_check(task.output_schema).faults_within(output, work)
     except TooMuch as much:
         return [*found, ("fits the schema", much.message)]
     found.append(("fits the schema", told(faults) if faults else None))

@@ -71,21 +71,25 @@ class SchemaCheck:
         self._unfolding = unfolding_of(schema)
         self._long_names = pattern_names(schema)
 
-    def fits(self, value: JSON, work: Work | None = None) -> bool:
-        """Raises TooMuch where finding out would take too long."""
-        if self._unfolding.branches > 1 or self._long_names:
-            self._refuse_too_much(value, work or Work())
-        if not self._counts:
-            return bool(self._validator.is_valid(value))
-        with counted(work or Work()):
-            return bool(self._validator.is_valid(value))
+    def fits(self, value: JSON) -> bool:
+        """Whether it fits; False where finding out would take too long."""
+        try:
+            return self._fits(value, Work())
+        except TooMuch:
+            return False
 
-    def faults(self, value: JSON, work: Work | None = None) -> list[Fault]:
+    def faults(self, value: JSON) -> list[Fault]:
         """What keeps `value` from fitting, at most MAX_FAULTS, in the order of the value. In a
-        large value not each is looked for. Raises TooMuch as `fits` does.
+        large value not each is looked for, and too much to check is one itself.
         """
-        work = work or Work()
-        if self.fits(value, work):
+        try:
+            return self.faults_within(value, Work())
+        except TooMuch as much:
+            return [Fault((), much.message)]
+
+    def faults_within(self, value: JSON, work: Work) -> list[Fault]:
+        """As `faults`. Raises TooMuch where finding out takes more than is left of `work`."""
+        if self._fits(value, work):
             return []
         values, depth = size_of(value)
         if self._unfolding.told(values, depth) > MOST_TOLD:
@@ -97,6 +101,14 @@ class SchemaCheck:
                 if len(found) == MAX_FAULTS:
                     break
         return sorted(found, key=lambda fault: [str(part) for part in fault.path])
+
+    def _fits(self, value: JSON, work: Work) -> bool:
+        if self._unfolding.branches > 1 or self._long_names:
+            self._refuse_too_much(value, work)
+        if not self._counts:
+            return bool(self._validator.is_valid(value))
+        with counted(work):
+            return bool(self._validator.is_valid(value))
 
     def _one_fault(self, value: JSON, work: Work) -> Fault:
         """The library looks for every fault, and says all of each, before it tells the first: of a

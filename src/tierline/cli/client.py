@@ -156,8 +156,9 @@ def problem_of(response: httpx.Response) -> TierlineError:
         body = response.json()
         detail = str(body.get("detail") or body.get("title") or "")
         errors = body.get("errors") or []
-    except (ValueError, AttributeError):
-        detail, errors = "", []
+        left_out = int(body.get("errors_left_out") or 0)
+    except (ValueError, AttributeError, TypeError):
+        detail, errors, left_out = "", [], 0
     detail = detail or f"HTTP {status}"
     if status == 401:
         return Forbidden(f"the API does not take this key: {detail}")
@@ -169,7 +170,7 @@ def problem_of(response: httpx.Response) -> TierlineError:
         return Conflict(detail)
     if status in (400, 413, 415, 422):
         problems = [_fault(one) for one in errors if isinstance(one, dict)]
-        return InvalidInput(problems or [Problem(detail)])
+        return InvalidInput(problems or [Problem(detail)], left_out)
     if status == 429:
         return LimitReached(detail, retry_after_s(response.headers.get("retry-after")))
     if status >= 500:

@@ -180,7 +180,8 @@ def _build(api: "Client", feature: str, given: Sequence["Example"], *, jobs: boo
     try:
         return api.post(f"/v1/features/{feature}/datasets", json={"rows": rows, "jobs": jobs})
     except InvalidInput as error:
-        raise InvalidInput([_placed(given, problem) for problem in error.problems]) from None
+        problems = [_placed(given, problem) for problem in error.problems]
+        raise InvalidInput(problems, error.left_out) from None
 
 
 def _placed(given: Sequence["Example"], problem: Problem) -> Problem:

@@ -20,7 +20,8 @@ def keep_draft(api: Client, path: Path, text: str, tier: str | None) -> JSON:
             headers={"Content-Type": "application/yaml"},
         )
     except InvalidInput as error:
-        raise FeatureError([replace(one, source=str(path)) for one in error.problems]) from None
+        problems = [replace(one, source=str(path)) for one in error.problems]
+        raise FeatureError(problems, error.left_out) from None
 
 
 def submit(api: Client, draft: JSON, input: JSON) -> JSON:

@@ -75,12 +75,14 @@ def validate(files: Files, as_json: Json = False) -> None:
 
     found: list[JSON] = []
     failed: list[Problem] = []
+    left_out = 0
     for path in files:
         item: dict[str, JSON] = {"file": str(path), "feature": None, "problems": [], "warnings": []}
         try:
             feature = read_feature(path)
         except FeatureError as error:
             failed.extend(error.problems)
+            left_out += error.left_out
             item["problems"] = [
                 {"line": one.line, "path": one.path, "message": one.message}
                 for one in error.problems
@@ -97,7 +99,7 @@ def validate(files: Files, as_json: Json = False) -> None:
         print_json({"data": found})
         raise typer.Exit(2 if failed else 0)
     if failed:
-        raise FeatureError(failed)
+        raise FeatureError(failed, left_out)
 
 
 @app.command()
@@ -120,13 +122,15 @@ def apply(
     from tierline.cli.output import line, note, print_json
 
     problems: list[Problem] = []
+    left_out = 0
     for path in files:
         try:
             read_feature(path)
         except FeatureError as error:
             problems.extend(error.problems)
+            left_out += error.left_out
     if problems:
-        raise FeatureError(problems)
+        raise FeatureError(problems, left_out)
     applied = []
     with connect(home) as api:
         if require_cases:
@@ -207,7 +211,7 @@ def _apply(api: "Client", path: Path) -> "JSON":
         )
     except InvalidInput as error:  # the server may know more than this machine does
         problems = [replace(one, source=str(path)) for one in error.problems]
-        raise FeatureError(problems) from None
+        raise FeatureError(problems, error.left_out) from None
 
 
 def missing_around(feature: "Feature") -> list[str]:

@@ -136,14 +136,16 @@ def _send(
 ) -> None:
     """Send them, or those of `only`. Raises InvalidInput with lines of the file."""
     problems: list[Problem] = []
+    left_out = 0
     for chunk in _chunks(len(items)) if only is None else [only]:
         body = {"items": [items[place] for place in chunk], "dry_run": dry_run}
         try:
             api.post("/v1/feedback", json=body)
         except InvalidInput as error:
             problems += [_placed(one, file, lines, chunk) for one in error.problems]
+            left_out += error.left_out
     if problems:
-        raise InvalidInput(problems)
+        raise InvalidInput(problems, left_out)
 
 
 def _placed(problem: Problem, file: Path, lines: list[int], chunk: range) -> Problem:

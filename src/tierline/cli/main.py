@@ -221,6 +221,8 @@ def _invoke(arguments: list[str] | None) -> int:
             raise
         for problem in error.problems:
             _say(str(problem) if problem.source else f"tierline: {problem}")
+        if error.left_out:
+            _say(f"… and {error.left_out:,} more")
         return 2
     except TierlineError as error:
         if os.environ.get("TIERLINE_DEBUG"):

@@ -18,7 +18,6 @@ from tierline.routing.curves import Outcome
 from tierline.routing.replay import Recorded
 
 SIGNAL = "signal_"  # what a signal's column begins with
-MOST_PROBLEMS = 20
 LARGEST = 1e12  # of a number; sums of squares of larger ones are no numbers any more
 _SIDES = ("weak", "strong")
 
@@ -67,11 +66,7 @@ def read_recorded(path: Path, measure: Measure) -> list[Recorded]:
             [Problem(f"not CSV: {error}", line=reader.line_num, source=str(path))]
         ) from None
     if problems:
-        more = len(problems) - MOST_PROBLEMS
-        shown = problems[:MOST_PROBLEMS]
-        if more > 0:
-            shown.append(Problem(f"and {more} more", source=str(path)))
-        raise InvalidInput(shown)
+        raise InvalidInput(problems)
     if not found:
         raise UsageError(f"{path} has no rows")
     return found

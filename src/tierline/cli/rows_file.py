@@ -8,7 +8,6 @@ from typing import TypeVar
 from tierline.errors import InvalidInput, Problem, UsageError
 from tierline.json_text import JSON, NotJson, parse_json
 
-MOST_PROBLEMS = 20
 MOST_DEPTH = 64
 MOST_CELL = 16 * 1024 * 1024  # characters
 
@@ -41,9 +40,7 @@ def read_rows(
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text") from None
     if problems:
-        more = len(problems) - MOST_PROBLEMS
-        told = [Problem(f"and {more} more", source=str(path))] if more > 0 else []
-        raise InvalidInput([*problems[:MOST_PROBLEMS], *told])
+        raise InvalidInput(problems)
     if not found:
         raise UsageError(f"{path} has no rows")
     return found

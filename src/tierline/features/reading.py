@@ -9,6 +9,10 @@ from tierline.errors import Problem
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Document, Path, pointer
 
+MOST_HINTS = 5  # in one file or request: to find a word like another takes time
+MOST_WORD = 64  # characters of a word that others are compared with, by the square of them
+MOST_KNOWN = 500  # words that it is compared with
+
 Word = TypeVar("Word", bound=str)
 
 
@@ -19,6 +23,7 @@ class Reading:
     document: Document
     source: str
     problems: list[Problem] = field(default_factory=list)
+    _hints: int = 0
 
     def problem(self, path: Path, message: str) -> None:
         line = self.document.line(path)
@@ -33,7 +38,9 @@ class Reading:
             return {}
         for key in value:
             if key not in known:
-                self.problem((*path, key), f"unknown key {short(key)}{near(key, known)}")
+                self._hints += 1
+                hint = near(key, known) if self._hints <= MOST_HINTS else ""
+                self.problem((*path, key), f"unknown key {short(key)}{hint}")
         for key in required:
             if key not in value:
                 self.problem(path, f"the key {short(key)} is missing")
@@ -97,10 +104,18 @@ class Reading:
 
 def near(word: str, known: Collection[str]) -> str:
     """What the writer may have meant, as the end of a message."""
-    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    close = close_to(word.lower(), known, most=1, cutoff=0.6)
     if close:
         return f"; did you mean {short(close[0])}?"
     return f"; known are {', '.join(sorted(known))}" if len(known) <= 12 else ""
+
+
+def close_to(word: str, known: Collection[str], most: int, cutoff: float) -> list[str]:
+    """Of the known words those that are like `word`, the likest first; none for a long word."""
+    if len(word) > MOST_WORD or len(known) > MOST_KNOWN:
+        return []
+    short_ones = [one for one in known if len(one) <= MOST_WORD]
+    return difflib.get_close_matches(word, short_ones, n=most, cutoff=cutoff)
 
 
 def _kind(value: JSON) -> str:

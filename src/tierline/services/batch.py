@@ -15,7 +15,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.checks.schema import schema_check
-from tierline.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.errors import Conflict, InvalidInput, NotFound, Problem, some_of
 from tierline.features import Feature
 from tierline.ids import new_id
 from tierline.json_text import JSON, NotJson, parse_json, short
@@ -24,7 +24,13 @@ from tierline.routing.decide import Facts, decide, first_tier, varies
 from tierline.services.backlog import full
 from tierline.services.budgets import refuse_spent
 from tierline.services.finish_batches import CANCEL_AT_ONCE, cancel_some
-from tierline.services.submit import MAX_METADATA_BYTES, KeyReused, UnknownFeature, pointer
+from tierline.services.submit import (
+    MAX_METADATA_BYTES,
+    KeyReused,
+    UnknownFeature,
+    pointer,
+    problems_of,
+)
 from tierline.settings import settings
 from tierline.storage import batches, features
 from tierline.storage.accounts import account_name
@@ -187,11 +193,8 @@ def read_rows(feature: Feature, body: bytes) -> tuple[list[GoodRow], list[BadRow
             bad.append(_bad(place, {}, Problem("a row is a JSON object")))
             continue
         problems = list(_row_problems(row))
-        if not problems and not check.fits(row["input"]):
-            problems = [
-                Problem(fault.message, pointer(("input", *fault.path)))
-                for fault in check.faults(row["input"])
-            ]
+        if not problems:
+            problems = problems_of(check, row["input"])
         if problems:
             bad.append(_bad(place, row, *problems))
             continue
@@ -280,11 +283,12 @@ def _is_line(value: JSON) -> bool:
 
 def _bad(place: int, row: Mapping[str, JSON], *problems: Problem) -> BadRow:
     line, custom_id = row.get("line"), row.get("custom_id")
+    kept, left_out = some_of(problems)
     return BadRow(
         place,
         line if _is_line(line) else None,
         custom_id if _is_custom_id(custom_id) else None,
-        problems,
+        (*kept, Problem(f"and {left_out:,} more")) if left_out else kept,
     )
 
 

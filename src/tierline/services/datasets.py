@@ -26,7 +26,6 @@ from tierline.views import when
 Row = Mapping[str, Any]
 
 MOST_ROWS = 50_000
-MOST_PROBLEMS = 20
 MOST_LEFT_OUT = 200  # jobs that are named
 
 
@@ -177,9 +176,7 @@ def _from_file(
                 problems.append(Problem(told(faults), f"/rows/{place}/{what}"))
         yield _row(one.input, expected, "file")
     if problems:
-        more = len(problems) - MOST_PROBLEMS
-        rest = [Problem(f"and {more:,} more", "/rows")] if more > 0 else []
-        raise InvalidInput([*problems[:MOST_PROBLEMS], *rest])
+        raise InvalidInput(problems)
 
 
 def _from_jobs(known: Sequence[Row]) -> Iterator[dict[str, Any]]:

@@ -86,6 +86,7 @@ def give_many(
     kept: it says whether all could be.
     """
     problems: list[Problem] = []
+    left_out = 0
     seen: dict[UUID, int] = {}
     with connection.transaction() as whole:
         for place, (job_id, said) in enumerate(given):
@@ -98,10 +99,11 @@ def give_many(
                 problems += [
                     replace(one, path=f"/items/{place}{one.path}") for one in error.problems
                 ]
+                left_out += error.left_out
             except TierlineError as error:
                 problems.append(Problem(error.message, f"/items/{place}/job_id"))
         if problems:
-            raise InvalidInput(problems)
+            raise InvalidInput(problems, left_out)
         if dry_run:
             raise Rollback(whole)
     return len(given)

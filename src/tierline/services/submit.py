@@ -3,13 +3,13 @@
 The door gives a parsed JSON value and gets a job back. Nothing is published: the row is the outbox.
 """
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from heapq import nsmallest
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +18,16 @@ from psycopg_pool import AsyncConnectionPool
 
 from tierline import views
 from tierline.checks.schema import Path, SchemaCheck, schema_check
-from tierline.errors import Conflict, InvalidInput, LimitReached, NotFound, Problem
+from tierline.errors import (
+    MOST_PROBLEMS,
+    Conflict,
+    InvalidInput,
+    LimitReached,
+    NotFound,
+    Problem,
+)
 from tierline.features import Feature
+from tierline.features.reading import MOST_HINTS, close_to
 from tierline.ids import new_id
 from tierline.jobs import TERMINAL, Status
 from tierline.json_text import JSON, short
@@ -83,16 +91,25 @@ def read_asked(body: JSON) -> Asked:
     if not isinstance(body, dict):
         raise InvalidInput([Problem("a job is a JSON object")])
     problems = []
-    for name in body.keys() - set(FIELDS):
-        problems.append(Problem(f"is not a field of a job{_near(name, FIELDS)}", pointer((name,))))
     for name in ("feature", "input"):
         if name not in body:
             problems.append(Problem("is required and missing", f"/{name}"))
     if "feature" in body and not isinstance(body["feature"], str):
         problems.append(Problem("must be the name of a feature", "/feature"))
     problems.extend(_optional_problems(body))
-    if problems:
-        raise InvalidInput(sorted(problems, key=lambda problem: problem.path))
+    unknown = body.keys() - set(FIELDS)
+    if problems or unknown:
+        # What is wrong with a job's own fields comes first: others may be thousands.
+        named = nsmallest(MOST_PROBLEMS - len(problems), unknown)
+        problems += [
+            Problem(
+                "is not a field of a job" + (_near(name, FIELDS) if place < MOST_HINTS else ""),
+                pointer((name,)),
+            )
+            for place, name in enumerate(named)
+        ]
+        problems.sort(key=lambda problem: problem.path)
+        raise InvalidInput(problems, left_out=len(unknown) - len(named))
     deadline_s = body.get("deadline_s")
     return Asked(
         feature=body["feature"],
@@ -138,12 +155,11 @@ def _optional_problems(body: Mapping[str, JSON]) -> Iterable[Problem]:
 
 def input_problems(feature: Feature, input: JSON) -> list[Problem]:
     """What keeps `input` from fitting the feature's input schema; paths begin with /input."""
-    return _problems(schema_check(feature.input_schema), input)
+    return problems_of(schema_check(feature.input_schema), input)
 
 
-def _problems(check: SchemaCheck, input: JSON) -> list[Problem]:
-    if check.fits(input):
-        return []
+def problems_of(check: SchemaCheck, input: JSON) -> list[Problem]:
+    """What keeps `input` from fitting; paths begin with /input."""
     return [
         Problem(fault.message, pointer(("input", *fault.path))) for fault in check.faults(input)
     ]
@@ -201,7 +217,7 @@ class Submitter:
         job_id = new_id()
         while True:
             current = await self._version(asked.feature)
-            problems = [] if current is None else _problems(current.check, asked.input)
+            problems = [] if current is None else problems_of(current.check, asked.input)
             if current is None or problems:
                 refused = await self._look_again(asked.feature, current)
                 if not refused:
@@ -245,7 +261,7 @@ class Submitter:
             raise NotFound(f"there is no draft {draft_id}")
         feature = version.feature
         known = _Known(version, schema_check(feature.input_schema), first_tier(feature))
-        problems = _problems(known.check, input)
+        problems = problems_of(known.check, input)
         if problems:
             raise InvalidInput(problems)
         asked = Asked(feature.name, input)
@@ -425,7 +441,7 @@ def _hash(asked: Asked) -> bytes:
 
 def _near(word: str, known: Iterable[str]) -> str:
     choices = sorted(known)
-    close = difflib.get_close_matches(word, choices, n=3, cutoff=0.5)
+    close = close_to(word, choices, most=3, cutoff=0.5)
     if close:
         return f"; did you mean {', '.join(close)}?"
     return f"; known are {', '.join(choices)}" if len(choices) <= 12 else ""
