@@ -23,6 +23,7 @@ FILES = {  # by the ending of their path, each with its sha256
     "tokenizer.json": "07805d116826679de90b4edeb2222269c4b8753bc0981be4399f732b2708e904",
 }
 MOST_TOKENS = 256  # what the model was trained to read; the rest of a longer text is not looked at
+MOST_CHARACTERS = 32_768  # that are cut into tokens: more than MOST_TOKENS of the longest words
 BATCH_TOKENS = 4096  # in one run of the model, padding included
 
 
@@ -68,7 +69,8 @@ class Embedder:
         """One row of DIMENSIONS a text, of length 1: a product of two is their cosine."""
         np = self._numpy
         found: Vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
-        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        begun = [text[:MOST_CHARACTERS] for text in texts]
+        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(begun)]
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index]))
         start = 0
         while start < len(order):

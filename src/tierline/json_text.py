@@ -27,6 +27,7 @@ class NotJson(TierlineError):
 
 def parse_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
     """The one JSON value that `text` holds, white space around it aside. Raises NotJson."""
+    refuse_too_many(text)
     value, end = parse_json_prefix(text, skip_space(text, 0), max_depth)
     if skip_space(text, end) != len(text):
         raise NotJson(f"there is more text after the JSON value, at character {end + 1}")
@@ -34,12 +35,9 @@ def parse_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
 
 
 def parse_json_prefix(text: str, start: int, max_depth: int = MAX_DEPTH) -> tuple[JSON, int]:
-    """The JSON value that begins exactly at `start`, and where it ends. Raises NotJson."""
-    if len(text) > _ONE_MB:
-        # Marks inside of texts count as well: to tell them apart would take as long as reading.
-        marks = sum(map(text.count, ",:[[{{"))
-        if marks > MAX_VALUES:
-            raise NotJson(f"holds more than {MAX_VALUES:,} values")
+    """The JSON value that begins exactly at `start`, and where it ends. Raises NotJson. Of a long
+    text `refuse_too_many` is asked before.
+    """
     try:
         value, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
@@ -51,6 +49,13 @@ def parse_json_prefix(text: str, start: int, max_depth: int = MAX_DEPTH) -> tupl
         raise NotJson("holds a number with too many digits") from None
     _refuse_unfit(value, max_depth)
     return value, end
+
+
+def refuse_too_many(text: str) -> None:
+    """Raises NotJson for a text over 1 MB that may hold more values than are read in one go."""
+    # Marks inside of texts count as well: to tell them apart would take as long as reading.
+    if len(text) > _ONE_MB and sum(map(text.count, ",:[[{{")) > MAX_VALUES:
+        raise NotJson(f"holds more than {MAX_VALUES:,} values")
 
 
 def canonical_json(value: JSON) -> str:

@@ -8,8 +8,10 @@ own tags, several documents. Aliases work and are counted, so that a small file 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -63,6 +65,26 @@ class _TooLarge(Exception):
     pass
 
 
+class _TooDeep(Exception):
+    def __init__(self, line: int) -> None:
+        self.line = line
+
+
+class _Composer(Composer):
+    """The library's, which goes into itself for each level: here no deeper than a value may be."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        if self.depth > MAX_DEPTH + 1:
+            raise _TooDeep(int(self.parser.peek_event().start_mark.line) + 1)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
 def read_yaml(text: str, source: str) -> Document:
     """The one document of `text`. Raises FeatureError with every problem found."""
     if len(text) > MAX_CHARS:
@@ -91,8 +113,12 @@ def line_of(node: Node) -> int:
 def compose_yaml(text: str, source: str) -> Node:
     """The nodes of the one document of `text`, with their marks. Raises FeatureError."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
     try:
         root = yaml.compose(text)
+    except _TooDeep as deep:
+        said = f"nested deeper than {MAX_DEPTH} levels"
+        raise FeatureError([Problem(said, line=deep.line, source=source)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = int(mark.line) + 1 if mark is not None else None

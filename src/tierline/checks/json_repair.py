@@ -7,7 +7,14 @@ that would make up a value, such as closing what a cut-off answer left open.
 import re
 from dataclasses import dataclass
 
-from tierline.json_text import JSON, NotJson, parse_json, parse_json_prefix, skip_space
+from tierline.json_text import (
+    JSON,
+    NotJson,
+    parse_json,
+    parse_json_prefix,
+    refuse_too_many,
+    skip_space,
+)
 
 _FENCE = "```"
 _FENCE_WORD = re.compile(r"[A-Za-z0-9]*")  # the language that a fence may name
@@ -27,6 +34,7 @@ def read_answer(text: str) -> Read:
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise NotJson("the answer is empty")
+    refuse_too_many(text)
     try:
         return Read(parse_json(text), repaired=False)
     except NotJson as error:

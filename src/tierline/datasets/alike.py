@@ -12,6 +12,7 @@ ALIKE = 0.8  # of the runs of either text, what both have (Jaccard)
 SHINGLE = 5  # characters
 PERMUTATIONS = 64  # hashes of a text; of pairs that are ALIKE about 99 in a hundred are found
 BANDS, ROWS = 16, 4  # cuts of the hashes: a pair that agrees in all of a band is a candidate
+LONGEST = 20_000  # characters of a text that are compared; what is behind them is the same or not
 AT_ONCE = 5_000  # texts whose shingles are held at a time
 
 
@@ -19,7 +20,7 @@ def groups(texts: Sequence[str]) -> list[int]:
     """By text, the number of its group: the place of the first text that it is like, over others
     too (a like b and b like c are one group). Raises ImportError without the extra `routing`.
     """
-    normal = [" ".join(folded(text).split()) for text in texts]
+    normal = [_normal(text) for text in texts]
     first: dict[str, int] = {}
     parents = [first.setdefault(text, place) for place, text in enumerate(normal)]
     distinct = sorted(first.values())
@@ -66,7 +67,12 @@ def _overlap(one: str, other: str) -> float:
 
 
 def _runs(text: str) -> set[str]:
+    text = text[:LONGEST]
     return {text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1))}
+
+
+def _normal(text: str) -> str:
+    return " ".join(folded(text[:LONGEST]).split()) + text[LONGEST:]
 
 
 def _root(parents: list[int], place: int) -> int:

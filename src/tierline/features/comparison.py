@@ -5,6 +5,7 @@ What only a reader can tell is asked of a judge, a model: see services.judge.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
@@ -66,10 +67,34 @@ class Comparison:
         """Each item of either has its like in the other; order and repeats do not count."""
         if not (isinstance(one, list) and isinstance(other, list)):
             return _equal(one, other)
-        how = Comparison(self.items, self.tolerance)
-        return all(any(how.same(a, b) for b in other) for a in one) and all(
-            any(how.same(a, b) for a in one) for b in other
-        )
+        if self.items == "exact":
+            return set(map(canonical_json, one)) == set(map(canonical_json, other))
+        if self.items == "normalised":
+            return _normals(one) == _normals(other)
+        return self._all_near(one, other) and self._all_near(other, one)
+
+    def _all_near(self, one: list[JSON], other: list[JSON]) -> bool:
+        """Whether each of `one` has a number near it in `other`, or its like. Looked up, not held
+        against each: two lists of 100,000 would take an hour.
+        """
+        numbers = sorted(number for item in other if (number := _number(item)) is not None)
+        words = _normals([item for item in other if _number(item) is None])
+        every: set[str] | None = None
+        for item in one:
+            number = _number(item)
+            if number is not None:
+                # What is nearest on either side: one that is farther is no nearer by its share.
+                at = bisect_left(numbers, number)
+                if any(self._near(number, near) for near in numbers[max(0, at - 1) : at + 1]):
+                    continue
+                if _normals([item]) <= words:
+                    continue
+                return False
+            if every is None:
+                every = _normals(other)
+            if not _normals([item]) <= every:
+                return False
+        return True
 
     def to_dict(self) -> dict[str, JSON]:
         found: dict[str, JSON] = {"kind": self.kind}
@@ -115,6 +140,10 @@ def _normal(value: JSON) -> JSON:
     if isinstance(value, dict):
         return {name: _normal(item) for name, item in value.items()}
     return value
+
+
+def _normals(items: list[JSON]) -> set[str]:
+    return {canonical_json(_normal(item)) for item in items}
 
 
 def _number(value: JSON) -> float | None:

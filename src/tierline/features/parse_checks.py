@@ -20,6 +20,7 @@ from tierline.features.task import Check, Example
 from tierline.json_text import JSON, short
 from tierline.yaml_lines import Path
 
+CHECK_KINDS = ("grounded", "rule")  # each has its rows in tests/support/hostile_texts.py
 MAX_EXAMPLES = 50
 MAX_CHECKS = 50
 MAX_SAYS = 500  # characters
@@ -80,7 +81,7 @@ def read_checks(
     found = []
     for index, item in enumerate(reading.items(value, path, 0, MAX_CHECKS)):
         here = (*path, index)
-        entry = reading.mapping(item, here, ("grounded", "rule", "says"))
+        entry = reading.mapping(item, here, (*CHECK_KINDS, "says"))
         says = None
         if "says" in entry:
             says = reading.text(entry["says"], (*here, "says"), MAX_SAYS)
