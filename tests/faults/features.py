@@ -7,6 +7,7 @@ from typing import Any
 ECHO = "parcel-mark"  # reads the mark out of the input; asks again before escalating
 AGREED = "parcel-agreed"  # … by two samples that agree
 SORTED = "parcel-shelf"  # a label by its score
+LETTER = "letter-mark"  # like the first, from texts as long as a body may be
 LABELS = ("attic", "cellar", "garage", "pantry")
 
 TIMEOUT_S = 60  # of a call: longer than any outage here, so that only a kill cuts calls
@@ -15,12 +16,14 @@ PRICES = {  # USD per million tokens in and out
     "large": (Decimal("7"), Decimal("31")),
 }
 
+LONGEST = {LETTER: 1_000_000}  # characters of an input's text
+USUAL = 200
 _INPUT = """\
 input:
   type: object
   additionalProperties: false
   required: [text]
-  properties: {text: {type: string, maxLength: 200}}
+  properties: {{text: {{type: string, maxLength: {most}}}}}
 """
 _MARK_OUTPUT = """\
 output:
@@ -54,11 +57,13 @@ def _tier(name: str, model: str, more: str = "") -> str:
 
 def _feature(name: str, body: str, small: str = "") -> str:
     tiers = _tier("slm", "small", small) + _tier("frontier", "large")
-    return f"feature: {name}\ninstructions: Read the parcel.\n{_INPUT}{body}tiers:\n{tiers}"
+    input = _INPUT.format(most=LONGEST.get(name, USUAL))
+    return f"feature: {name}\ninstructions: Read the parcel.\n{input}{body}tiers:\n{tiers}"
 
 
 DOCUMENTS = {
     ECHO: _feature(ECHO, _MARK_OUTPUT, "    reask: true\n"),
+    LETTER: _feature(LETTER, _MARK_OUTPUT),
     AGREED: _feature(
         AGREED,
         _MARK_OUTPUT + "confidence: {signal: agreement, samples: 2, threshold: 1.0}\n",

@@ -63,9 +63,12 @@ class Times:
     hint_lost_s: float = 5.0
     outage_s: float = 20.0  # of a database that is away; over a lease
     broker_outage_s: float = 20.0
+    siege_s: float = 15.0  # how long a hostile caller goes on
 
 
-SHORT = Times(lease_s=3.0, beat_s=0.5, hint_lost_s=2.0, outage_s=3.5, broker_outage_s=2.0)
+SHORT = Times(
+    lease_s=3.0, beat_s=0.5, hint_lost_s=2.0, outage_s=3.5, broker_outage_s=2.0, siege_s=1.0
+)
 
 
 class Scene:

@@ -5,7 +5,16 @@ from decimal import Decimal
 
 from tests.faults.rounds import Outcome
 
-HEADS = ("times", "jobs", "lost", "repeated", "USD apart", "calls again", "longest recovery")
+HEADS = (
+    "times",
+    "jobs",
+    "lost",
+    "repeated",
+    "USD apart",
+    "calls again",
+    "longest recovery",
+    "p95 beside/alone",
+)
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
@@ -28,6 +37,7 @@ def table(outcomes: Iterable[Outcome]) -> str:
 def _cells(outcomes: list[Outcome]) -> tuple[str, ...]:
     books = [outcome.balance for outcome in outcomes]
     recovery_s = [one.recovery_s for one in outcomes if one.recovery_s is not None]
+    ratios = [one.beside.ratio for one in outcomes if one.beside is not None]
     return (
         str(len(outcomes)),
         str(sum(one.jobs for one in books)),
@@ -36,4 +46,5 @@ def _cells(outcomes: list[Outcome]) -> tuple[str, ...]:
         f"{sum((one.apart_usd for one in books), Decimal(0)):.2f}",
         str(sum(one.calls_again for one in books)),
         f"{max(recovery_s):.1f} s" if recovery_s else "",
+        f"{max(ratios):.2f}" if ratios else "",
     )

@@ -21,7 +21,7 @@ WHERE application_name = 'tierline-api-reports' AND state = 'active'
 """
 
 
-@fault("four slow reports")
+@fault("reports that hang")
 def ask_for_reports(scene: Scene) -> None:
     """They wait for a table that only reports read; meanwhile other accounts list their jobs."""
     until = time.monotonic() + ROUNDS * WAITED_S
