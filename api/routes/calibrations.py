@@ -77,7 +77,9 @@ class Withdrawal(BaseModel):
     },
     openapi_extra=body_of(NewCalibration, {"max_error": 0.03, "confidence": 0.95}),
 )
-async def post_calibration(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
+async def post_calibration(
+    name: Name, request: Request, caller: Operator, state: Shared
+) -> Response:
     """The outcomes that it uses are used up, also when nothing can be promised. 409 where they are
     too few, with how many more are needed.
     """

@@ -124,7 +124,9 @@ def get_labels(
         },
     ),
 )
-async def post_micro_model(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
+async def post_micro_model(
+    name: Name, request: Request, caller: Operator, state: Shared
+) -> Response:
     """What `tierline micro train` sends. With a promise both are kept or, where the answers are too
     few for it (409), neither.
     """
