@@ -19,7 +19,7 @@ def _nullable(kind: str, **more: Any) -> Schema:
     return {"type": [kind, "null"], **more}
 
 
-def _object(required: tuple[str, ...] | None = None, **properties: Schema) -> Schema:
+def _object(required: tuple[str, ...] | None = None, /, **properties: Schema) -> Schema:
     """An object that has all of its properties, unless `required` names fewer."""
     named = {name.removesuffix("_"): schema for name, schema in properties.items()}
     return {
