@@ -209,7 +209,7 @@ COMPONENTS: Mapping[str, Schema] = {
         **_object(input={**ref("Json"), "description": "fits the draft's input schema"}),
         "additionalProperties": False,
     },
-    "Job": _object(**_JOB),
+    "Job": _object(tuple(_JOB), **_JOB),
     "JobState": {
         **_object(
             tuple(name for name in _JOB if name not in JOB_CONTENT),
