@@ -5,6 +5,8 @@ import json
 import psycopg
 import pytest
 
+from tests.integration.storage.test_migrate import upgrade_to
+from tests.support.rows import add_account
 from tierline.cli import main
 from tierline.settings import settings
 
@@ -28,24 +30,38 @@ def test_an_empty_database_is_migrated_and_gets_its_first_admin_key_once(
     assert "admin key" not in second
 
 
+@pytest.fixture
+def of_before(empty_database_url: str) -> int:
+    """The id of an admin key in a database as the release before left it."""
+    upgrade_to(empty_database_url, "0025")
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        account = add_account(connection, "default")
+        (key,) = connection.execute(
+            "INSERT INTO api_keys (account_id, name, prefix, digest, scopes)"
+            " VALUES (%s, 'of before', 'tl_', 'x', '{admin}') RETURNING id",
+            (account,),
+        ).fetchone() or (0,)
+    return int(key)
+
+
 def test_an_upgrade_lists_the_admin_keys_that_became_operators_keys(
-    empty_database_url: str, capsys: pytest.CaptureFixture[str]
+    of_before: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.run(["db", "upgrade"]) == 0
-    capsys.readouterr()
-    with psycopg.connect(empty_database_url, autocommit=True) as connection:
-        # As the release before left it.
-        connection.execute("UPDATE api_keys SET scopes = '{admin}', name = 'of before'")
-        connection.execute("UPDATE alembic_version SET version_num = '0025'")
-        (key,) = connection.execute("SELECT id FROM api_keys").fetchone() or (0,)
-        assert main.run(["db", "upgrade"]) == 0
-        told = capsys.readouterr().out
-        assert f"key {key} of account default: of before" in told
-        assert "tierline keys demote" in told
-        connection.execute("UPDATE alembic_version SET version_num = '0025'")
-        assert main.run(["db", "upgrade", "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
-    assert found["operator_keys"] == [{"id": key, "name": "of before", "account": "default"}]
+    told = capsys.readouterr().out
+    assert f"key {of_before} of account default: of before" in told
+    assert "tierline keys demote" in told
+    assert "first admin key" not in told
+    assert main.run(["db", "upgrade"]) == 0
+    assert "of before" not in capsys.readouterr().out
+
+
+def test_an_upgrade_lists_them_in_json_too(
+    of_before: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["db", "upgrade", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["operator_keys"] == [{"id": of_before, "name": "of before", "account": "default"}]
     assert found["admin_key"] is None
 
 
