@@ -11,6 +11,8 @@ import pytest
 
 from tests.integration.cli.conftest import Tierline
 
+NO_JOB = "01a20e54-18d6-7a38-8f75-084a3523c9e4"
+
 
 @pytest.fixture
 def rows(database_url: str) -> Iterator[psycopg.Connection[Any]]:
@@ -87,8 +89,8 @@ def test_bad_rows_are_told_by_line_and_none_is_kept(
         ("job_id,note\nx,y\n", "needs the columns job_id, and expected or correct"),
         ("job_id,expected\n", "has no rows"),
         ("job_id,expected\nno-id,x\n", ":2: job_id is not a job's id"),
-        (f"job_id,expected\n{uuid4()},\n", ":2: says neither"),
-        (f"job_id,correct\n{uuid4()},maybe\n", ":2: correct is true or false"),
+        (f"job_id,expected\n{NO_JOB},\n", ":2: says neither"),
+        (f"job_id,correct\n{NO_JOB},maybe\n", ":2: correct is true or false"),
         (
             "job_id,correct\n" + f"{'01a1f2b0-0000-7000-8000-000000000000'},yes\n" * 2,
             ":3: the job stands in line 2 already",
