@@ -141,12 +141,14 @@ def _provider_settings() -> set[str]:
 
 
 def _fields(settings: type) -> Iterator[tuple[str, bool]]:
-    """The variable of each field of a settings class, and whether it holds a secret."""
-    from pydantic import SecretStr
+    """The variables of each field of a settings class, and whether they hold a secret."""
+    from pydantic import AliasChoices, SecretStr
 
     for name, field in settings.model_fields.items():  # type: ignore[attr-defined]
-        variable = field.validation_alias or f"TIERLINE_{name.upper()}"
-        yield str(variable), SecretStr in (field.annotation, *get_args(field.annotation))
+        alias = field.validation_alias or f"TIERLINE_{name.upper()}"
+        secret = SecretStr in (field.annotation, *get_args(field.annotation))
+        for variable in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+            yield str(variable), secret
 
 
 def _starting(environ: Mapping[str, str], prefixes: tuple[str, ...]) -> dict[str, str]:

@@ -105,3 +105,8 @@ def test_an_embedded_server_gets_what_every_program_gets(monkeypatch: pytest.Mon
         assert "sentinel-key" not in program.env.values()
         assert not {"DATABASE_URL", "REDIS_URL", "PGDATA", "GITHUB_TOKEN"} & program.env.keys()
         assert program.env["PATH"] == "/bin"
+
+
+@pytest.mark.parametrize("name", ["TIERLINE_OPERATORS_READ_ALL", "TIERLINE_ADMINS_READ_ALL"])
+def test_a_setting_is_handed_on_under_its_former_name_too(name: str) -> None:
+    assert environment.of_process(COMMANDS["api"], {**EVERYTHING, name: "true"})[name] == "true"
