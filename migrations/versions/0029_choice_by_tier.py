@@ -1,13 +1,11 @@
 """The index by which the choice steps over a tier whose model may take no more.
 
-It takes the place of jobs_choice_idx, which no release has used: release 0.1.0, whose processes may
-still run, chooses by jobs_ready_idx, which stays.
+Release 0.1.0, whose processes may still run, chooses by jobs_choice_idx and looks for queues with
+jobs by jobs_ready_idx: without them it would read whole backlogs. They go in the next release.
 
 Revision ID: 0029
 Revises: 0028
 """
-
-from alembic import op
 
 from migrations.indexes import build
 
@@ -28,7 +26,3 @@ def upgrade() -> None:
             )
         ]
     )
-    with op.get_context().autocommit_block():
-        op.execute("SET lock_timeout = 0")
-        op.execute("DROP INDEX CONCURRENTLY IF EXISTS jobs_choice_idx")
-        op.execute("SET lock_timeout = '5s'")

@@ -62,12 +62,13 @@ CROSS JOIN LATERAL (
 """
 
 # A value, not EXISTS: that becomes a join, which reads the whole backlog; and in the index's order,
-# because an unordered LIMIT may begin at the table's start, where the finished jobs are.
+# because an unordered LIMIT may begin at the table's start, where the finished jobs are, and so may
+# one by account alone.
 WITH_JOBS = """
 SELECT queue FROM unnest(%s::text[]) queue
 WHERE (SELECT true FROM jobs j
        WHERE j.queue = queue.queue AND j.status = 'queued' AND j.hint_no IS NULL
-       ORDER BY j.account_id LIMIT 1)
+       ORDER BY j.account_id, j.feature_version_id, j.tier LIMIT 1)
 """
 
 OUT = """

@@ -251,11 +251,20 @@ jobs = Table(
     Column("shadow_of", Uuid, comment="the job whose input it answers once more, unseen"),
     Column("blocked_reason", Text, comment="why no later tier was asked; null: it was not so"),
     Index("jobs_account_id_seq_key", "account_id", "seq", unique=True),
-    # What release 0.1.0 chooses by; it goes in the release after this one.
+    # What release 0.1.0 finds its work by; both go in the release after 0.1.1.
     Index(
         "jobs_ready_idx",
         "queue",
         "account_id",
+        "run_after",
+        "id",
+        postgresql_where=text("status = 'queued' AND hint_no IS NULL"),
+    ),
+    Index(
+        "jobs_choice_idx",
+        "queue",
+        "account_id",
+        "feature_version_id",
         "run_after",
         "id",
         postgresql_where=text("status = 'queued' AND hint_no IS NULL"),
