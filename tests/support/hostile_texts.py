@@ -24,7 +24,7 @@ from tierline.checks.dates import date_pattern
 from tierline.checks.json_repair import read_answer
 from tierline.checks.labels import closed_set, indistinct, score
 from tierline.checks.numbers import numbers_in
-from tierline.checks.schema import SchemaCheck
+from tierline.checks.schema import SchemaCheck, schema_faults
 from tierline.checks.signals import signals_of
 from tierline.checks.work import Work
 from tierline.errors import TierlineError
@@ -253,7 +253,18 @@ def _features() -> dict[str, Row]:
         "marks": "a: a" + ACCENTS * (YAML // 4),
         "digits": "a: " + "1" * (YAML - 4),
     }
-    found: dict[str, Row] = {f"YAML: {n}": partial(read_yaml, t, "f") for n, t in files.items()}
+    schemas: dict[str, dict[str, Any]] = {
+        "faults": {"properties": {f"k{one}": 5 for one in range(8_000)}},
+        "kinds that are none": {"properties": {f"k{n}": {"type": "x"} for n in range(4_000)}},
+        "references": {"allOf": [{"$ref": "x"}] * 4_000},
+        "patterns": {"properties": {f"k{n}": {"pattern": f"(?!{n})a"} for n in range(2_000)}},
+        "groups": {"pattern": "(" * 5_000 + ")" * 5_000},
+        "repeats": {"pattern": "\\w{1,400}" * 100},
+    }
+    found: dict[str, Row] = {
+        f"schema's form: {n}": partial(schema_faults, s) for n, s in schemas.items()
+    }
+    found |= {f"YAML: {n}": partial(read_yaml, t, "f") for n, t in files.items()}
     for name in ("20,000 deep", "unknown keys", "a long key"):
         found[f"feature: {name}"] = partial(parse_feature, files[name])
     return found

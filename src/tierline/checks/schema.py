@@ -71,6 +71,11 @@ class SchemaCheck:
         self._unfolding = unfolding_of(schema)
         self._long_names = pattern_names(schema)
 
+    @property
+    def slow(self) -> bool:
+        """Whether a value may take long beyond its size, so that no event loop should wait."""
+        return self._counts or self._long_names or self._unfolding.branches > 1
+
     def fits(self, value: JSON) -> bool:
         """Whether it fits; False where finding out would take too long."""
         try:
@@ -103,7 +108,7 @@ class SchemaCheck:
         return sorted(found, key=lambda fault: [str(part) for part in fault.path])
 
     def _fits(self, value: JSON, work: Work) -> bool:
-        if self._unfolding.branches > 1 or self._long_names:
+        if self.slow:
             self._refuse_too_much(value, work)
         if not self._counts:
             return bool(self._validator.is_valid(value))
@@ -186,6 +191,14 @@ def told(faults: list[Fault]) -> str:
 
 
 def _meta_errors(schema: JSON) -> Iterator[jsonschema_rs.ValidationError]:
+    if _META.is_valid(schema):
+        return
+    if size_of(schema)[0] > MOST_TOLD // 5:  # see SchemaCheck._one_fault
+        try:
+            _META.validate(schema)
+        except jsonschema_rs.ValidationError as error:
+            yield error
+        return
     for count, error in enumerate(_META.iter_errors(schema)):
         if count == MAX_FAULTS:
             return

@@ -77,12 +77,14 @@ def validate(files: Files, as_json: Json = False) -> None:
     failed: list[Problem] = []
     left_out = 0
     for path in files:
-        item: dict[str, JSON] = {"file": str(path), "feature": None, "problems": [], "warnings": []}
+        item: dict[str, JSON] = {"file": str(path), "feature": None}
+        item |= {"problems": [], "problems_left_out": 0, "warnings": []}
         try:
             feature = read_feature(path)
         except FeatureError as error:
             failed.extend(error.problems)
             left_out += error.left_out
+            item["problems_left_out"] = error.left_out
             item["problems"] = [
                 {"line": one.line, "path": one.path, "message": one.message}
                 for one in error.problems

@@ -3,6 +3,7 @@
 The door gives a parsed JSON value and gets a job back. Nothing is published: the row is the outbox.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -165,6 +166,12 @@ def problems_of(check: SchemaCheck, input: JSON) -> list[Problem]:
     ]
 
 
+async def _looked_at(check: SchemaCheck, input: JSON) -> list[Problem]:
+    if check.slow:
+        return await asyncio.to_thread(problems_of, check, input)
+    return problems_of(check, input)
+
+
 def pointer(path: Path) -> str:
     """A path as a JSON pointer (RFC 6901)."""
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
@@ -217,7 +224,7 @@ class Submitter:
         job_id = new_id()
         while True:
             current = await self._version(asked.feature)
-            problems = [] if current is None else problems_of(current.check, asked.input)
+            problems = [] if current is None else await _looked_at(current.check, asked.input)
             if current is None or problems:
                 refused = await self._look_again(asked.feature, current)
                 if not refused:
@@ -261,7 +268,7 @@ class Submitter:
             raise NotFound(f"there is no draft {draft_id}")
         feature = version.feature
         known = _Known(version, schema_check(feature.input_schema), first_tier(feature))
-        problems = problems_of(known.check, input)
+        problems = await _looked_at(known.check, input)
         if problems:
             raise InvalidInput(problems)
         asked = Asked(feature.name, input)
