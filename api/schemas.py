@@ -10,6 +10,7 @@ from typing import Any
 from api.problems import SCHEMA as PROBLEM
 from tierline.json_text import JSON
 from tierline.roles import SCOPES
+from tierline.verdicts import Verdict
 from tierline.views import JOB_CONTENT
 
 Schema = Mapping[str, Any]
@@ -232,7 +233,10 @@ COMPONENTS: Mapping[str, Schema] = {
         tier=_TEXT,
         queue=_TEXT,
         model=_nullable("string"),
-        verdict=_nullable("string", description="null while it runs"),
+        verdict=_nullable(
+            "string",
+            description=f"null while it runs; one of {', '.join(Verdict)}, or a later release's",
+        ),
         reason=_nullable("string"),
         repaired=_nullable("boolean"),
         confidence=_nullable("number"),

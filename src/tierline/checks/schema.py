@@ -196,8 +196,8 @@ def _meta_errors(schema: JSON) -> Iterator[jsonschema_rs.ValidationError]:
     if size_of(schema)[0] > MOST_TOLD // 5:  # see SchemaCheck._one_fault
         try:
             _META.validate(schema)
-        except jsonschema_rs.ValidationError as error:
-            yield error
+        except jsonschema_rs.ValidationError as first:
+            yield first
         return
     for count, error in enumerate(_META.iter_errors(schema)):
         if count == MAX_FAULTS:

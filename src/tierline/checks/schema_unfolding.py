@@ -19,8 +19,8 @@ _ANY_ITEM = ("items", "contains", "unevaluatedItems")
 _CHOICES = ("anyOf", "oneOf")
 _MOST_NODES = 20_000  # as `schema_bounds` lets a schema unfold to
 
-Place = tuple[str, str]  # below a value: one member or item of it; "*" for any
-_HERE: Place = ("", "")
+Step = tuple[str, str]  # into a value: to one member or item of it; "*" for any
+Place = tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,28 @@ def unfolding_of(schema: JSON) -> Unfolding:
     branches = 0
     for reference in around:
         found: Counter[Place] = Counter()
-        _below(schema, at(schema, reference), _HERE, (reference,), around, found, [0])
-        anywhere = {kind: found[kind, "*"] for kind in ("member", "item")}
-        for (kind, name), times in found.items():
-            branches = max(branches, times if name == "*" else times + anywhere[kind])
+        _below(schema, at(schema, reference), (), (reference,), around, found, [0])
+        branches = max(branches, _most_together(found))
     return Unfolding(choices, branches)
+
+
+def _most_together(found: Counter[Place]) -> int:
+    """The most references that one place inside a value may meet."""
+    loose = {place: times for place, times in found.items() if any(n == "*" for _, n in place)}
+    return max(
+        (
+            found[place]
+            + sum(times for other, times in loose.items() if other != place and _meet(place, other))
+            for place in found
+        ),
+        default=0,
+    )
+
+
+def _meet(one: Place, other: Place) -> bool:
+    return len(one) == len(other) and all(
+        a == b or (a[0] == b[0] and "*" in (a[1], b[1])) for a, b in zip(one, other, strict=True)
+    )
 
 
 def _below(
@@ -67,24 +84,23 @@ def _below(
     found: Counter[Place],
     seen: list[int],
 ) -> None:
-    """Count, for each place directly below a value, the references there that come back."""
+    """Count, for each place inside a value, the references there that come back."""
     seen[0] += 1
     if not isinstance(node, dict) or seen[0] > _MOST_NODES:
         return
     reference = node.get("$ref")
     if isinstance(reference, str):
-        if place != _HERE and reference in around:
+        if place and reference in around:
             found[place] += 1
         elif reference not in followed:
             _below(root, at(root, reference), place, (*followed, reference), around, found, seen)
-    for where, below in _parts(node):
-        if _HERE not in (where, place):
-            continue  # two levels below: the schema that stands there is looked at by itself
-        _below(root, below, where if place == _HERE else place, followed, around, found, seen)
+    for step, below in _parts(node):
+        where = place if step is None else (*place, step)
+        _below(root, below, where, followed, around, found, seen)
 
 
-def _parts(node: dict[str, JSON]) -> Iterator[tuple[Place, JSON]]:
-    """The schemas inside one, each with what it is about: the value itself, or a part of it."""
+def _parts(node: dict[str, JSON]) -> Iterator[tuple[Step | None, JSON]]:
+    """The schemas inside one, each with what it is about: a part of the value, or (None) itself."""
     for name, item in node.items():
         if name in ("$defs", "definitions") or name in _VALUES:
             continue
@@ -100,12 +116,12 @@ def _parts(node: dict[str, JSON]) -> Iterator[tuple[Place, JSON]]:
             yield ("item", "*"), item
         elif name == "dependentSchemas" and isinstance(item, dict):
             for below in item.values():
-                yield _HERE, below
+                yield None, below
         elif isinstance(item, list):
             for below in item:
-                yield _HERE, below
+                yield None, below
         elif isinstance(item, dict) and name != "dependentRequired":
-            yield _HERE, item
+            yield None, item
 
 
 def _comes_back(root: JSON, reference: str) -> bool:
