@@ -1,8 +1,10 @@
 """Whether two answers say the same."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tierline.features.comparison import Comparison
+from tierline.features.comparison import Comparison, Kind
 from tierline.json_text import JSON
 
 
@@ -55,3 +57,23 @@ def test_fields_each_in_their_own_way() -> None:
 
 def test_it_is_kept_as_json() -> None:
     assert Comparison.from_dict(FIELDS.to_dict()) == FIELDS
+
+
+ITEMS = st.one_of(
+    st.integers(-3, 3),
+    st.floats(-2, 2, allow_nan=False),
+    st.sampled_from([1e15, 1e15 + 1, "1", "１", "①", "1.0", "a", "A", "nan", None, True, 1 + 1e-7]),
+    st.just(["a"]),
+)
+
+
+@given(st.sampled_from(["exact", "normalised", "numeric"]), st.lists(ITEMS), st.lists(ITEMS))
+def test_sets_compare_as_each_item_with_each(
+    kind: Kind, one: list[JSON], other: list[JSON]
+) -> None:
+    for tolerance in (None, 0.5) if kind == "numeric" else (None,):
+        how = Comparison(kind, tolerance)
+        each = all(any(how.same(a, b) for b in other) for a in one) and all(
+            any(how.same(a, b) for a in one) for b in other
+        )
+        assert Comparison("set", tolerance, items=kind).same(one, other) == each

@@ -120,3 +120,13 @@ def test_an_unknown_local_model_is_a_usage_error() -> None:
     ran = tierline("models", "fetch", "nonsense")
     assert ran.returncode == 2
     assert b"smollm2-135m" in ran.stderr
+
+
+def test_a_file_with_thousands_of_problems_is_told_twenty_and_how_many_more(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text("".join(f"k{place}: 1\n" for place in range(1_000)))
+    ran = tierline("features", "validate", str(path))
+    lines = ran.stderr.decode().splitlines()
+    assert ran.returncode == 2
+    assert len(lines) == 21
+    assert lines[-1] == "… and 985 more"  # five keys are missing as well
