@@ -1,9 +1,9 @@
-"""Numbers of paths, queries and bodies: text is one only in ASCII digits, as in `tierline.digits`.
+"""Whole numbers of paths and queries: ASCII digits, as `tierline.digits` reads them.
 
-Pydantic alone would read `1_000`, ` 12 ` and, as a number, `nan`.
+Pydantic alone would read `1_000` and ` 12 `. In a body, JSON's own numbers are asked for.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BeforeValidator
 
@@ -14,9 +14,5 @@ def _whole(value: Any) -> Any:
     return digits.whole(value) if isinstance(value, str) else value
 
 
-def _real(value: Any) -> Any:
-    return digits.number(value) if isinstance(value, str) else value
-
-
-AsciiInt = Annotated[int, BeforeValidator(_whole)]
-AsciiFloat = Annotated[float, BeforeValidator(_real)]
+ASCII_DIGITS = BeforeValidator(_whole)
+"""Stands last in an annotation: before its bounds, OpenAPI would not tell them."""

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Admin, Operator, needs
 from api.bodies import Time, Whole, answer, body_of, read_json, read_model
-from api.numbers import AsciiFloat, AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
@@ -27,7 +27,7 @@ from tierline.views import when
 
 router = APIRouter(tags=["accounts"])
 
-KeyId = Annotated[AsciiInt, Path(ge=1, le=2**63 - 1)]
+KeyId = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 Force = Annotated[bool, Query(description="also the last operator's key")]
 
 SECRET = {"Cache-Control": "no-store"}  # answers that hold a key or a secret
@@ -82,7 +82,7 @@ class NewKey(_Body):
 class Rotation(_Body):
     """How to change a key or a signing secret."""
 
-    overlap_hours: AsciiFloat = Field(
+    overlap_hours: float = Field(
         default=24.0,
         ge=0,
         le=MAX_OVERLAP_HOURS,

@@ -16,7 +16,7 @@ from api.ask_again import ask_again
 from api.auth import Read, Submit
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.routes.jobs import IdempotencyKey, read_key
 from api.shown import batch_for
@@ -40,10 +40,13 @@ _room = threading.BoundedSemaphore(PARTS_AT_ONCE)
 
 BatchId = Annotated[str, Path(description="the batch's id", json_schema_extra={"format": "uuid"})]
 After = Annotated[
-    AsciiInt,
+    int,
     Query(ge=0, le=2**62, description="only rows after this one: the `row` of the last line"),
+    ASCII_DIGITS,
 ]
-Most = Annotated[AsciiInt | None, Query(ge=1, description="at most so many rows; all unless said")]
+Most = Annotated[
+    int | None, Query(ge=1, description="at most so many rows; all unless said"), ASCII_DIGITS
+]
 
 
 class NewBatch(BaseModel):
@@ -105,7 +108,7 @@ def list_batches(
     idempotency_key: Annotated[
         str | None, Query(max_length=255, description="the one batch that it stands for")
     ] = None,
-    limit: Annotated[AsciiInt, Query(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE), ASCII_DIGITS] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Only the caller's account's own."""
@@ -148,7 +151,7 @@ def get_batch(batch_id: BatchId, caller: Read, connection: Report) -> Response:
 async def put_part(
     request: Request,
     batch_id: BatchId,
-    number: Annotated[AsciiInt, Path(ge=1, le=MAX_PARTS)],
+    number: Annotated[int, Path(ge=1, le=MAX_PARTS), ASCII_DIGITS],
     caller: Submit,
     state: Shared,
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
@@ -197,7 +200,7 @@ def list_parts(
     batch_id: BatchId,
     caller: Read,
     connection: Database,
-    limit: Annotated[AsciiInt, Query(ge=1, le=MAX_PART_PAGE)] = 200,
+    limit: Annotated[int, Query(ge=1, le=MAX_PART_PAGE), ASCII_DIGITS] = 200,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """What a sender that lost its place goes on from."""

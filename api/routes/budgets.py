@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Admin, Operator, needs
 from api.bodies import answer, body_of, read_json, read_model
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.errors import NotFound
@@ -113,7 +113,9 @@ async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
     },
 )
 def delete_budget(
-    budget_id: Annotated[AsciiInt, Path(ge=1, le=2**63 - 1)], _: Operator, connection: Database
+    budget_id: Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS],
+    _: Operator,
+    connection: Database,
 ) -> Response:
     """Calls that are out keep what they reserved of other budgets."""
     if not budgets.remove_budget(connection, budget_id):

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
-from api.numbers import AsciiFloat, AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
@@ -19,7 +19,7 @@ from tierline.services.calibrate import Wanted
 router = APIRouter(tags=["routing"])
 
 Name = Annotated[str, Path(max_length=63)]
-Id = Annotated[AsciiInt, Path(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 
 
 class NewCalibration(BaseModel):
@@ -27,10 +27,10 @@ class NewCalibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    max_error: AsciiFloat = Field(
-        gt=0.0001, lt=1, description="the share of what is served that may be wrong"
+    max_error: float = Field(
+        strict=True, gt=0.0001, lt=1, description="the share of what is served that may be wrong"
     )
-    confidence: AsciiFloat = Field(default=0.95, ge=0.5, le=0.9999)
+    confidence: float = Field(strict=True, default=0.95, ge=0.5, le=0.9999)
     models: str | None = Field(
         default=None,
         max_length=2_000,

@@ -9,7 +9,7 @@ from api import schemas as shapes
 from api.auth import Operator, Read, readable
 from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
@@ -19,7 +19,7 @@ from tierline.services.datasets import MOST_ROWS, Given
 router = APIRouter(tags=["datasets"])
 
 Name = Annotated[str, Path(max_length=63)]
-Version = Annotated[AsciiInt, Path(ge=1, le=2**31 - 1)]
+Version = Annotated[int, Path(ge=1, le=2**31 - 1), ASCII_DIGITS]
 
 
 class LabelledInput(BaseModel):
@@ -105,7 +105,7 @@ def list_rows(
     caller: Operator,
     state: Shared,
     connection: Database,
-    limit: Annotated[AsciiInt, Query(ge=1, le=2_000)] = 500,
+    limit: Annotated[int, Query(ge=1, le=2_000), ASCII_DIGITS] = 500,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Inputs and labels of files and of the caller's account's jobs, or of all where the

@@ -8,7 +8,7 @@ from api import schemas as shapes
 from api.auth import Read, needs
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.routes.jobs import JobId, read_job_id
 from api.state import Database, Report
@@ -58,7 +58,7 @@ def list_decisions(
     all_accounts: Annotated[bool, Query(description="every account's, for operators")] = False,
     since: Annotated[Time | None, Query(alias="from", description="of the submission")] = None,
     until: Annotated[Time | None, Query(alias="to", description="not included")] = None,
-    limit: Annotated[AsciiInt, Query(ge=1, le=MOST_JOBS, description="jobs a page")] = 50,
+    limit: Annotated[int, Query(ge=1, le=MOST_JOBS, description="jobs a page"), ASCII_DIGITS] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Only the caller's account's own, unless an operator names another, or asks for all."""

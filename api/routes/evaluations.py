@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Operator, Read, readable
 from api.bodies import answer, body_of, read_json, read_model, whole
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.routes.budgets import AMOUNT
 from api.state import Database, Shared
@@ -22,7 +22,7 @@ from tierline.services.evaluation_plan import MOST_EXAMPLES, Wanted
 router = APIRouter(tags=["evaluations"])
 
 Name = Annotated[str, Path(max_length=63)]
-Id = Annotated[AsciiInt, Path(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 TierName = Annotated[str, Field(max_length=63)]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(whole)]
 Limit = Annotated[int, Field(ge=FEWEST, le=MOST_EXAMPLES), BeforeValidator(whole)]

@@ -9,7 +9,7 @@ from api import schemas as shapes
 from api.auth import Operator, readable
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Report, Shared
 from tierline.services.economics import economics_of
@@ -95,7 +95,7 @@ def list_outcomes(
     connection: Report,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[AsciiInt, Query(ge=1, le=MOST_OUTCOMES)] = 200,
+    limit: Annotated[int, Query(ge=1, le=MOST_OUTCOMES), ASCII_DIGITS] = 200,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Signals, score and both answers' cost of each, and whether the answers differ."""

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from api import schemas as shapes
 from api.auth import Operator, Read
 from api.bodies import answer
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.state import Database, Shared
 from tierline.errors import NotFound
@@ -115,7 +115,7 @@ def get_feature(
     name: Annotated[str, Path()],
     _: Read,
     connection: Database,
-    version: Annotated[AsciiInt | None, Query(ge=1, le=2**31 - 1)] = None,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1), ASCII_DIGITS] = None,
 ) -> Response:
     """The current version, or the one that `version` names."""
     found = None if "\x00" in name else features.stored_version(connection, name, version)

@@ -23,7 +23,7 @@ from api.bodies import (
     strict_json,
 )
 from api.cursors import read_cursor, write_cursor
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.shown import job_for
 from api.state import Database, Shared, State, state_of
@@ -176,7 +176,7 @@ def list_jobs(
     ] = None,
     tier: Annotated[str | None, Query(max_length=63)] = None,
     batch_id: Annotated[UUID | None, Query()] = None,
-    limit: Annotated[AsciiInt, Query(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE), ASCII_DIGITS] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Only the caller's account's own."""

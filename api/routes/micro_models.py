@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api import schemas as shapes
 from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
-from api.numbers import AsciiFloat, AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Report, Shared
 from tierline.errors import InvalidInput, Problem
@@ -21,7 +21,7 @@ from tierline.services.micro_models import Judged, Sought
 router = APIRouter(tags=["routing"])
 
 Name = Annotated[str, Path(max_length=63)]
-Id = Annotated[AsciiInt, Path(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 
 MOST_JUDGED = 20_000
 
@@ -31,7 +31,7 @@ class JudgedAnswer(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    score: AsciiFloat = Field(ge=0, le=1, description="how sure it was")
+    score: float = Field(strict=True, ge=0, le=1, description="how sure it was")
     wrong: bool
     label: str | None = Field(
         default=None,
@@ -45,8 +45,8 @@ class SoughtPromise(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    max_error: AsciiFloat = Field(gt=0.0001, lt=1)
-    confidence: AsciiFloat = Field(default=0.95, ge=0.5, le=0.9999)
+    max_error: float = Field(strict=True, gt=0.0001, lt=1)
+    confidence: float = Field(strict=True, default=0.95, ge=0.5, le=0.9999)
     planned: list[JudgedAnswer] = Field(max_length=MOST_JUDGED, description="to plan by")
     held_out: list[JudgedAnswer] = Field(
         max_length=MOST_JUDGED, description="to test on: of inputs that stand for all traffic"

@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Operator, Read
 from api.bodies import Time, answer, body_of, read_json, read_model
-from api.numbers import AsciiFloat
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
@@ -58,11 +57,19 @@ class HourPrice(_Body):
     """A server that is paid by the hour."""
 
     usd_per_hour: Usd
-    tokens_per_s: AsciiFloat | None = Field(
-        default=None, gt=0, le=1e9, description="what it reads and writes when it is busy"
+    tokens_per_s: float | None = Field(
+        strict=True,
+        default=None,
+        gt=0,
+        le=1e9,
+        description="what it reads and writes when it is busy",
     )
-    measured_hours: AsciiFloat | None = Field(
-        default=None, gt=0, le=8_760, description="measure that from the calls of so many hours"
+    measured_hours: float | None = Field(
+        strict=True,
+        default=None,
+        gt=0,
+        le=8_760,
+        description="measure that from the calls of so many hours",
     )
 
     @model_validator(mode="after")

@@ -9,7 +9,6 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Operator, Read
 from api.bodies import answer, body_of, read_json, read_model, whole
-from api.numbers import AsciiFloat
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.json_text import JSON
@@ -27,8 +26,12 @@ class NewPromotion(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    share: AsciiFloat = Field(
-        default=1.0, ge=0.0001, le=1.0, description="of the jobs; below 1 it is a canary"
+    share: float = Field(
+        strict=True,
+        default=1.0,
+        ge=0.0001,
+        le=1.0,
+        description="of the jobs; below 1 it is a canary",
     )
     evaluation: Id | None = Field(default=None, description="null: the newest that says something")
     keep_confidence: bool = Field(

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Report, Shared
 from tierline.errors import InvalidInput, Problem
@@ -21,7 +21,7 @@ from tierline.services import routers as services
 router = APIRouter(tags=["routing"])
 
 Name = Annotated[str, Path(max_length=63)]
-Id = Annotated[AsciiInt, Path(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 
 
 class NewRouter(BaseModel):

@@ -12,7 +12,7 @@ from api import schemas as shapes
 from api.auth import Caller, Read, Submit
 from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
-from api.numbers import AsciiInt
+from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.routes.accounts import SECRET, Rotation
 from api.state import Database, Shared
@@ -33,7 +33,7 @@ MAX_PAGE = 200
 
 EndpointId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
 DeliveryId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
-Limit = Annotated[AsciiInt, Query(ge=1, le=MAX_PAGE)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE), ASCII_DIGITS]
 Cursor = Annotated[str | None, Query(description="next_cursor of the page before")]
 
 

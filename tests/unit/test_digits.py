@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from api.routes.jobs import _wait_s
 from tierline import digits
 from tierline.cli.main import run
 from tierline.errors import UsageError
@@ -78,3 +79,11 @@ def test_an_option_is_written_in_ascii_digits(
 def test_a_rate_limit_is_written_in_ascii_digits(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         parse_limits(text)
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [("wait=5", 5.0), ("wait=٥", None), ("wait=５", None), ("wait=1_0", None), ("wait=²", None)],
+)
+def test_a_wait_is_asked_for_in_ascii_digits(header: str, wait_s: float | None) -> None:
+    assert _wait_s(header, 30.0) == wait_s

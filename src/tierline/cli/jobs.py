@@ -13,6 +13,7 @@ from tierline.cli.job_view import cost_of, readable, remark, show_job
 from tierline.cli.options import Home, Json, command_group
 from tierline.errors import UsageError
 from tierline.json_text import JSON, NotJson, parse_json
+from tierline.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     from tierline.cli.client import Client
@@ -210,7 +211,7 @@ def remove_content(
     with connect(home) as api:
         answer = api.send("DELETE", f"{path}/content")
         while answer.status_code == GOES_ON:
-            time.sleep(float(answer.headers.get("Retry-After", 1)))
+            time.sleep(retry_after_s(answer.headers.get("Retry-After")) or 1.0)
             answer = api.send("DELETE", f"{path}/content")
     found = answer.json()
     if as_json:
