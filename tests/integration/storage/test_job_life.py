@@ -161,7 +161,7 @@ class Lives(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         with self.pool.connection() as connection:
-            connection.execute("TRUNCATE jobs, endings, idempotency_keys CASCADE")
+            connection.execute("TRUNCATE jobs, attempts, calls, endings, idempotency_keys CASCADE")
 
     @precondition(lambda self: len(self.lives) < MOST_JOBS)
     @rule(hooked=st.booleans(), times=st.integers(1, 3))
