@@ -23,7 +23,7 @@ def test_nothing_is_lost_in_an_upgrade_while_jobs_run(tmp_path: Path) -> None:
 
     def upgrade(scene: Scene) -> None:
         """Migrate beneath the old processes, let both take jobs, then let the new ones go on."""
-        assert migrate.upgrade(str(scene.up.line["database_url"])) == ("0001", revisions.head())
+        assert migrate.upgrade(str(scene.up.line["database_url"])) == ("0025", revisions.head())
         with ExitStack() as stack:
             beside(scene, stack, ROOT, "-new")
             ended_by(scene, "slm", "slm-new")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.processes import ROOT
 
-COMMIT = "7341612"  # release 0.1.0: its database is at revision 0001
+COMMIT = "3fc0ba9"  # the last of release 0.1.0: its database is at revision 0025
 
 
 def missing() -> str | None:
