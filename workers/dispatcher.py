@@ -56,7 +56,7 @@ class Dispatcher:
     def __init__(self, config: Settings, app: Celery) -> None:
         self._settings = config
         self._app = app
-        self._pool = create_pool(config.database, "dispatcher", 4, PLANNED_ONCE)
+        self._pool = create_pool(config.database, "dispatcher", 2, PLANNED_ONCE)
         self._dispatch = Dispatch(
             config.hints_out, config.max_jobs_in_progress, config.rate_limits, config.hold_s
         )
