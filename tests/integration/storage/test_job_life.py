@@ -8,6 +8,7 @@ once must come out as if it had been done in some order. LIFE_EXAMPLES asks for 
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ from psycopg_pool import ConnectionPool
 from tests.integration.storage import job_life
 from tests.integration.storage.job_life import ROUTE, Act, Attempt, Call, Life
 from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.waiting import wait_until
 from tierline import queues
 from tierline.ids import new_id
 from tierline.jobs import (
@@ -60,6 +62,8 @@ STEPS = 30
 MOST_JOBS = 4
 MOST_AT_ONCE = 3
 PATIENCE_S = 30.0
+HELD = "SELECT FROM jobs WHERE claim_token = %s AND status = 'in_progress'"
+OVERDUE = "SELECT FROM jobs WHERE status = 'queued' AND deadline_at <= clock_timestamp()"
 FEATURE = two_tiers()
 
 WORKERS = {
@@ -291,13 +295,26 @@ class Lives(RuleBasedStateMachine):
         if twice:
             self._once(job_id, act)
 
+    def _look(self, look: Callable[[], object], left: str, *parameters: object) -> None:
+        """As the watcher does, which leaves what is locked and looks again."""
+
+        def done() -> bool:
+            look()
+            with self.pool.connection() as connection:
+                return connection.execute(left, parameters).fetchone() is None
+
+        wait_until(done, PATIENCE_S, "what was locked to be free", 0.001)
+
     def _once(self, job_id: UUID, act: Act) -> None:
         match act:
-            case job_life.TakeBack(token=token, lost=lost):
-                (recover_lost if lost else release)(self.pool, [token])
+            case job_life.TakeBack(token=token, lost=True):
+                self._look(lambda: recover_lost(self.pool, [token]), HELD, token)
+                return
+            case job_life.TakeBack(token=token):
+                release(self.pool, [token])
                 return
             case job_life.Expire():
-                expire_overdue(self.pool)
+                self._look(lambda: expire_overdue(self.pool), OVERDUE)
                 return
             case job_life.Finish():
                 self._finish(act)
