@@ -26,7 +26,7 @@ PASSED_SINCE = (
 )
 
 
-@fault("a feature version of a later release")
+@fault("a feature version of a later release", others_unharmed=True)
 def later_version(scene: Scene) -> None:
     """Jobs of it wait, one process says so, and the jobs of others go on."""
     name = f"later-{uuid.uuid4().hex[:8]}"

@@ -1,5 +1,8 @@
 """Strangers in the database that hold locks for too long, or in another order than the product."""
 
+import contextlib
+from collections.abc import Iterator
+
 from tests.faults.breaking import fault
 from tests.faults.features import ECHO
 from tests.faults.orders import ACCOUNTS
@@ -31,24 +34,38 @@ SELECT a.id, f.version_id FROM accounts a CROSS JOIN features f WHERE a.name = %
 RECOVERY_S = 10.0  # beyond a lease
 
 
-@fault("a stranger's lock on one overdue job", loses_workers=True)
+@fault("a stranger's lock on one overdue job", others_unharmed=True)
 def lock_overdue(scene: Scene) -> None:
-    """A worker is killed meanwhile: its jobs are taken up as soon as without the lock."""
+    """It lasts longer than any statement of the product waits; nobody else is held up."""
+    with _overdue_locked(scene):
+        scene.last(max(scene.times.siege_s, LONGER_THAN_LOCK_TIMEOUT_S))
+
+
+@fault("kill -9 of a worker beside a stranger's lock", loses_workers=True)
+def kill_beside_lock(scene: Scene) -> None:
+    """One overdue job is locked; the worker's jobs are taken up as soon as without the lock."""
+    with _overdue_locked(scene):
+        scene.busy("slm")
+        held = [token for (token,) in scene.rows(HELD)]
+        scene.kill("slm")
+        wait_until(
+            lambda: not scene.rows(STILL_HELD, held),
+            scene.times.lease_s + RECOVERY_S,
+            "the killed worker's jobs to be taken up",
+            ROWS_EVERY_S,
+        )
+
+
+@contextlib.contextmanager
+def _overdue_locked(scene: Scene) -> Iterator[None]:
+    """A job becomes overdue inside the block, and a stranger holds its row; it expires after."""
     ((account, version),) = scene.rows(OF_ACCOUNT, ACCOUNTS[0], ECHO)
     ((soon,),) = scene.rows("SELECT clock_timestamp() + interval '2 s'")  # once it is locked
     with scene.database() as stranger:
         overdue = add_job(stranger, account, version, run_after="2999-01-01Z", deadline_at=soon)
         with stranger.transaction():
             stranger.execute(LOCK_JOBS, ([overdue],))
-            scene.busy("slm")
-            held = [token for (token,) in scene.rows(HELD)]
-            scene.kill("slm")
-            wait_until(
-                lambda: not scene.rows(STILL_HELD, held),
-                scene.times.lease_s + RECOVERY_S,
-                "the killed worker's jobs to be taken up",
-                ROWS_EVERY_S,
-            )
+            yield
     wait_until(
         lambda: scene.rows("SELECT 1 FROM jobs WHERE id = %s AND status = 'expired'", overdue),
         PATIENCE_S,

@@ -17,7 +17,7 @@ SELECT count(*) FROM attempts WHERE job_id = ANY(%s) AND tier = 'frontier' AND e
 OPEN_JOBS = "SELECT count(*) FROM jobs WHERE id = ANY(%s) AND completed_at IS NULL"
 
 
-@fault("a refused model in the middle of three tiers")
+@fault("a refused model in the middle of three tiers", others_unharmed=True)
 def refuse_middle(scene: Scene) -> None:
     """Its jobs wait; those of the last tier of the same version go on."""
     ((account,),) = scene.rows("SELECT id FROM accounts WHERE name = %s", ACCOUNTS[0])
@@ -39,6 +39,7 @@ def refuse_middle(scene: Scene) -> None:
         "the last tier's jobs to go on",
         ROWS_EVERY_S,
     )
+    scene.last(scene.times.siege_s)
     left = scene.rows(OPEN_JOBS, waiting)
     assert left == [(WAITING,)], f"of the refused model's jobs {left} wait"
     with scene.client(scene.keys[ACCOUNTS[0]]) as client:
