@@ -40,6 +40,7 @@ def run_round(scene: Scene, name: str, faults: Sequence[Fault], per_s: float = 6
     with Load(scene, name, per_s) as load:
         load.begin()
         for each in faults:
+            scene.wait_ready()
             if each.others_unharmed and len(faults) == 1:
                 neighbours = Neighbours(scene, name, load.accepted, odd)
                 beside = neighbours.timed(lambda each=each: each.do(scene))  # type: ignore[misc]

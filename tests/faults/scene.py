@@ -242,6 +242,10 @@ class Scene:
             ROWS_EVERY_S,
         )
 
+    def wait_ready(self) -> None:
+        """Return when the API says that it is ready."""
+        wait_until(lambda: answers(f"{self.apis[0]}/readyz"), PATIENCE_S, "the API to be ready")
+
     def failures(self) -> list[str]:
         """The processes that ended by themselves with an error, as the supervisor said it."""
         return re.findall(r"^(\w+ ended with exit code [1-9]\d*)", self.up.said(), re.M)

@@ -81,9 +81,11 @@ def _database(stack: Servers, template: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     _admin(stack, f"CREATE DATABASE {{}} TEMPLATE {template}", name)
     yield postgres.url(stack.home, name)
-    _admin(stack, "DROP DATABASE {} WITH (FORCE)", name)
+    # Autovacuum may be at work in it, which only the superuser can end.
+    _admin(stack, "DROP DATABASE {} WITH (FORCE)", name, postgres.admin_url(stack.home))
 
 
-def _admin(stack: Servers, statement: str, name: str) -> None:
-    with psycopg.connect(postgres.url(stack.home, "postgres"), autocommit=True) as connection:
+def _admin(stack: Servers, statement: str, name: str, url: str | None = None) -> None:
+    url = url or postgres.url(stack.home, "postgres")
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(sql.Identifier(name)))

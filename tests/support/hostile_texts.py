@@ -280,7 +280,7 @@ def _doors() -> dict[str, Row]:
         "job: a long field": partial(read_asked, asked | {"metadat" * (MB // 7): 1}),
         "job: a long address": partial(read_asked, asked | {"webhook_url": "https://" + "a." * MB}),
         "rows of a part": partial(read_rows, _feature(), lines.encode()),
-        "address": partial(check_url, "https://" + "é" * (MB // 2), ()),
+        "address": partial(check_url, "https://" + "é" * (MB // 2)),
     }
 
 
@@ -327,11 +327,13 @@ def _tried(row: Row) -> tuple[float, float]:
     ticking.start()
     ready.wait()
     begun = spent_s()
-    with suppress(TierlineError):  # a clear refusal; anything else ends the run
-        row()
-    took_s = spent_s() - begun
-    ended.set()
-    ticking.join()
+    try:
+        with suppress(TierlineError):  # a clear refusal; anything else ends the run
+            row()
+        took_s = spent_s() - begun
+    finally:
+        ended.set()
+        ticking.join()
     return max(holds), took_s
 
 

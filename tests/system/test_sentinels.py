@@ -324,7 +324,9 @@ def test_what_is_recognisable_went_where_it_belongs(scene: Scene, walked: dict[s
 
 
 def test_the_places_that_are_walked_are_not_empty(scene: Scene, walked: dict[str, bytes]) -> None:
-    job = scene.api.get("/v1/jobs", params={"limit": 1}).json()["data"][0]["id"].encode()
+    listed = scene.api.get("/v1/jobs", params={"limit": 1})
+    assert listed.is_success, listed.text
+    job = listed.json()["data"][0]["id"].encode()
     logs = b"".join(text for place, text in walked.items() if place.startswith("log/"))
     assert job in logs
     assert b"slm.answer" in walked["the broker's messages"]

@@ -52,4 +52,5 @@ def _ask(scene: Scene, until: float) -> None:
                 answer = caller.get(f"/v1/features/{ECHO}/status", timeout=WAITED_S)
             except httpx.TimeoutException:
                 continue
-            assert answer.status_code == 429, answer.text
+            # 503: as many reports run as may at once, or what broke before is not over yet
+            assert answer.status_code in {429, 503}, answer.text

@@ -121,7 +121,7 @@ def test_of_a_closed_set_the_learning_curve_is_part_of_it(
     [
         (("--canary", "0"), 2, "--canary is 0"),
         (("--canary", "1"), 2, "--canary is 1"),
-        (("--canary", "nan"), 2, "--canary is nan"),
+        (("--canary", "nan"), 2, "a number is written in the digits 0 to 9"),
         (("--evaluation", "999999"), 1, "no evaluation 999999"),
         (("--investigate", "--evaluation", "999999"), 1, "no evaluation 999999"),
     ],
