@@ -48,7 +48,7 @@ demo: $(VENV)/.ready
 lifecycle: $(VENV)/.routing
 	@$(BIN)/python -m examples.lifecycle $(if $(PICTURES),--pictures "$(PICTURES)")
 
-# One test: make test ARGS=tests/unit/test_jobs.py::test_a_passed_answer_completes_the_job_and_is_served
+# One test: make test ARGS=tests/unit/rules/test_jobs.py::test_a_passed_answer_completes_the_job_and_is_served
 ARGS ?=
 test: tools
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),$(SPREAD))

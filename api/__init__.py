@@ -3,6 +3,6 @@
 Nothing here builds a statement, and nothing of the product's logic stands here.
 """
 
-from tierline.lean_start import begin
+from tierline.base.lean_start import begin
 
 begin()

@@ -6,11 +6,11 @@ import sys
 
 from api.app import create_app
 from api.server import Server, configured
-from tierline import lean_start, logs
-from tierline.digits import whole
-from tierline.errors import TierlineError
-from tierline.settings import settings
-from tierline.storage.engine import psycopg_url
+from tierline.base import lean_start, logs
+from tierline.base.digits import whole
+from tierline.base.errors import TierlineError
+from tierline.base.settings import settings
+from tierline.storage.db.engine import psycopg_url
 
 
 def main() -> int:

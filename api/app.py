@@ -45,11 +45,11 @@ from api.routes import (
 from api.schemas import COMPONENTS
 from api.state import State
 from api.submission import Submission
-from tierline.services.submit import Submitter
-from tierline.settings import Settings, settings
-from tierline.storage.async_pool import create_async_pool
-from tierline.storage.engine import create_pool, ended_after
-from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
+from tierline.base.settings import Settings, settings
+from tierline.services.jobs.submit import Submitter
+from tierline.storage.db.async_pool import create_async_pool
+from tierline.storage.db.engine import create_pool, ended_after
+from tierline.storage.db.wake_ups import EndedJobs, ReadyNotifier
 
 ROUTES = (
     *(

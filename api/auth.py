@@ -21,12 +21,12 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from api.cold import CALLER
 from api.problems import Refused
 from api.state import State, state_of
-from tierline.errors import Unavailable
-from tierline.limits import Limits
-from tierline.roles import NEEDED, Scope, reach
-from tierline.services.accounts import KEY_MARK, digest_of
-from tierline.storage.accounts import LiveKey, live_key, note_used
-from tierline.storage.async_pool import again
+from tierline.base.errors import Unavailable
+from tierline.rules.limits import Limits
+from tierline.rules.roles import NEEDED, Scope, reach
+from tierline.services.accounts.accounts import KEY_MARK, digest_of
+from tierline.storage.accounts.accounts import LiveKey, live_key, note_used
+from tierline.storage.db.async_pool import again
 
 Remembered = TypeVar("Remembered")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.schemas import documented, ref
-from tierline.batch_views import BATCH_CONTENT
+from tierline.views.batches import BATCH_CONTENT
 
 Schema = Mapping[str, Any]
 

@@ -15,9 +15,9 @@ from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from api.problems import Refused
-from tierline.errors import MOST_PROBLEMS, InvalidInput, Problem
-from tierline.json_text import JSON, NotJson, parse_json
-from tierline.services.submit import pointer
+from tierline.base.errors import MOST_PROBLEMS, InvalidInput, Problem
+from tierline.base.json_text import JSON, NotJson, parse_json
+from tierline.services.jobs.submit import pointer
 
 Model = TypeVar("Model", bound=BaseModel)
 

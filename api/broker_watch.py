@@ -11,8 +11,8 @@ import redis.asyncio
 import redis.exceptions
 import structlog
 
-from tierline.errors import TierlineError
-from tierline.settings import Settings
+from tierline.base.errors import TierlineError
+from tierline.base.settings import Settings
 
 log = structlog.get_logger(__name__)
 

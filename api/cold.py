@@ -18,7 +18,7 @@ from psycopg_pool import ConnectionPool
 from starlette.requests import Request
 
 from api.problems import Refused, limit_reached
-from tierline.errors import Unavailable
+from tierline.base.errors import Unavailable
 
 Result = TypeVar("Result")
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-from tierline.errors import InvalidInput, Problem
+from tierline.base.errors import InvalidInput, Problem
 
 _MARK = "s"  # the form of a cursor, should there be another
 

@@ -17,8 +17,8 @@ from api.hosts import host_fault
 from api.problems import Refused, of_error
 from api.rates import BODY_BYTES, CHARGE
 from api.submission import METHOD, PATH
-from tierline.logs import frames_of
-from tierline.settings import Settings
+from tierline.base.logs import frames_of
+from tierline.base.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -17,13 +17,15 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from api.broker_watch import BrokerWatch
 from api.problems import UNMIGRATED
-from tierline import queues
-from tierline.errors import Unavailable
+from tierline.base.errors import Unavailable
+from tierline.base.settings import Settings
 from tierline.features.stored import UnreadableFeature
-from tierline.services.apply_feature import missing_around
-from tierline.settings import Settings
-from tierline.storage import circuits, queue_reads, revisions
-from tierline.storage.features import current_versions, load_version
+from tierline.rules import queues
+from tierline.services.features.apply_feature import missing_around
+from tierline.storage.calls import circuits
+from tierline.storage.db import revisions
+from tierline.storage.features.features import current_versions, load_version
+from tierline.storage.jobs import queue_reads
 
 log = structlog.get_logger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.storage import last_hour
-from tierline.storage.last_hour import Fared
-from tierline.verdicts import CHECK_FAILURES
+from tierline.rules.verdicts import CHECK_FAILURES
+from tierline.storage.reports import last_hour
+from tierline.storage.reports.last_hour import Fared
 
 EVERY_S = 3.0
 SHARE = 20  # … or as many times what asking took: at most a twentieth of a core goes into it

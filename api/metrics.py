@@ -16,8 +16,10 @@ from prometheus_client import (
 )
 from psycopg import Connection
 
-from tierline.storage import circuits, last_hour, queue_reads
-from tierline.verdicts import Verdict
+from tierline.rules.verdicts import Verdict
+from tierline.storage.calls import circuits
+from tierline.storage.jobs import queue_reads
+from tierline.storage.reports import last_hour
 
 if TYPE_CHECKING:
     from api.state import State

@@ -1,4 +1,4 @@
-"""Whole numbers of paths and queries: ASCII digits, as `tierline.digits` reads them.
+"""Whole numbers of paths and queries: ASCII digits, as `tierline.base.digits` reads them.
 
 Pydantic alone would read `1_000` and ` 12 `. In a body, JSON's own numbers are asked for.
 """
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BeforeValidator
 
-from tierline import digits
+from tierline.base import digits
 
 
 def _whole(value: Any) -> Any:

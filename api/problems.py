@@ -16,7 +16,7 @@ from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from tierline.errors import (
+from tierline.base.errors import (
     MOST_PROBLEMS,
     Conflict,
     FeatureError,
@@ -31,9 +31,9 @@ from tierline.errors import (
     shortened,
     some_of,
 )
-from tierline.services.budgets import BudgetSpent
-from tierline.services.calibrate import NotEnoughData
-from tierline.services.submit import KeyReused, UnknownFeature
+from tierline.services.evidence.calibrate import NotEnoughData
+from tierline.services.jobs.submit import KeyReused, UnknownFeature
+from tierline.services.money.budgets import BudgetSpent
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:tierline:problem:"

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from api.problems import limit_reached
-from tierline.limits import Limits, TokenBucket
+from tierline.rules.limits import Limits, TokenBucket
 
 BODY_BYTES = "tierline.body_bytes"
 """Where the front says in a request's scope how long its body is announced to be."""

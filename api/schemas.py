@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.problems import SCHEMA as PROBLEM
-from tierline.json_text import JSON
-from tierline.roles import SCOPES
-from tierline.verdicts import Verdict
-from tierline.views import JOB_CONTENT
+from tierline.base.json_text import JSON
+from tierline.rules.roles import SCOPES
+from tierline.rules.verdicts import Verdict
+from tierline.views.jobs import JOB_CONTENT
 
 Schema = Mapping[str, Any]
 

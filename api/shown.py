@@ -7,12 +7,13 @@ model answered: not by a wait, a repeated submission, a retry or a cancellation 
 from typing import TYPE_CHECKING
 
 from api.auth import Caller
-from tierline import batch_views, views
-from tierline.json_text import JSON
-from tierline.views import Row
+from tierline.base.json_text import JSON
+from tierline.views import batches as batch_views
+from tierline.views import jobs as views
+from tierline.views.jobs import Row
 
 if TYPE_CHECKING:
-    from tierline.storage.batch_reads import Progress
+    from tierline.storage.batches.batch_reads import Progress
 
 
 def job_for(caller: Caller, row: Row) -> dict[str, JSON]:

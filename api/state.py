@@ -12,9 +12,9 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from api.cold import CALLER, Cold, Reports
 from api.last_hour import LastHour
-from tierline.services.submit import Submitter
-from tierline.settings import Settings
-from tierline.storage.wake_ups import EndedJobs, ReadyNotifier
+from tierline.base.settings import Settings
+from tierline.services.jobs.submit import Submitter
+from tierline.storage.db.wake_ups import EndedJobs, ReadyNotifier
 
 if TYPE_CHECKING:
     from api.auth import Keys

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from tierline.ids import new_id
-from tierline.queues import lane
+from tierline.base.ids import new_id
+from tierline.rules.queues import lane
 
 EMPTY = "TRUNCATE jobs, job_requests, attempts, calls, answers"
 

@@ -10,7 +10,7 @@ import httpx
 
 from tests.support.waiting import wait_until
 from tierline import providers
-from tierline.settings import settings
+from tierline.base.settings import settings
 from tierline.stack.ports import free_port
 
 KEY = "a-benchmark's"

@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
 from tierline.stack.ports import free_port
 from tierline.stack.servers import Servers, running_servers
-from tierline.storage.migrate import upgrade
+from tierline.storage.db.migrate import upgrade
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the migrations on the connection that tierline.storage.migrate gives.
+"""Alembic's environment: runs the migrations on the connection that `storage/db/migrate.py` gives.
 
 `alembic` on the command line works as well, against DATABASE_URL.
 """
@@ -6,9 +6,9 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from tierline.settings import settings
-from tierline.storage.migrate import create_engine
-from tierline.storage.tables import metadata
+from tierline.base.settings import settings
+from tierline.storage.db.migrate import create_engine
+from tierline.storage.db.tables import metadata
 
 
 def _run(connection: Connection) -> None:

@@ -3,6 +3,6 @@
 Thin doors on tierline.services: what a job goes through stands there.
 """
 
-from tierline.lean_start import begin
+from tierline.base.lean_start import begin
 
 begin()

@@ -7,11 +7,12 @@ import warnings
 
 from celery.exceptions import SecurityWarning
 
-from tierline import logs, queues
-from tierline.digits import whole
-from tierline.errors import TierlineError
-from tierline.settings import settings
-from tierline.storage.engine import psycopg_url
+from tierline.base import logs
+from tierline.base.digits import whole
+from tierline.base.errors import TierlineError
+from tierline.base.settings import settings
+from tierline.rules import queues
+from tierline.storage.db.engine import psycopg_url
 
 SWITCH_S = 0.001
 """How long a thread keeps the interpreter before another gets it. With Python's 5 ms the consumer,

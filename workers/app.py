@@ -7,9 +7,9 @@ Postgres knows what is to be done, the dispatcher says it again.
 from celery import Celery
 from kombu import Queue
 
-from tierline import queues
-from tierline.broker_urls import kombu_url
-from tierline.settings import settings
+from tierline.base.broker_urls import kombu_url
+from tierline.base.settings import settings
+from tierline.rules import queues
 from workers.consumer import BatchedEvents
 
 # With no_ack there is never an unacknowledged message to put back; each look for one costs a

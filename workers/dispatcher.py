@@ -18,18 +18,20 @@ import structlog
 from celery import Celery
 from psycopg_pool import ConnectionPool
 
-from tierline import lean_start, logs, queues
-from tierline.errors import TierlineError
-from tierline.leases import AliveWatch, HintWatch, LeaseWatch
-from tierline.services.dispatch import Dispatch, pools_with_jobs
-from tierline.services.finish_batches import complete_finished
-from tierline.services.recover import claims_in_sight, each, expire_overdue, recover_lost
-from tierline.settings import Settings, settings
-from tierline.storage import beats, deliveries, hints
-from tierline.storage.delivery_choice import choose_due
-from tierline.storage.engine import PLANNED_ONCE, create_pool, psycopg_url
-from tierline.storage.notify import DONE, READY, listen
-from tierline.storage.repeat import PASSING
+from tierline.base import lean_start, logs
+from tierline.base.errors import TierlineError
+from tierline.base.settings import Settings, settings
+from tierline.rules import queues
+from tierline.rules.leases import AliveWatch, HintWatch, LeaseWatch
+from tierline.services.batches.finish_batches import complete_finished
+from tierline.services.jobs.dispatch import Dispatch, pools_with_jobs
+from tierline.services.jobs.recover import claims_in_sight, each, expire_overdue, recover_lost
+from tierline.storage.db.engine import PLANNED_ONCE, create_pool, psycopg_url
+from tierline.storage.db.notify import DONE, READY, listen
+from tierline.storage.db.repeat import PASSING
+from tierline.storage.jobs import beats, hints
+from tierline.storage.webhooks import deliveries
+from tierline.storage.webhooks.delivery_choice import choose_due
 from workers.hints import BROKER_AWAY, Lists, publish
 
 log = structlog.get_logger(__name__)

@@ -24,7 +24,7 @@ from flower.options import options
 from flower.urls import settings as handler_settings
 from flower.views import monitor
 
-from tierline import lean_start
+from tierline.base import lean_start
 
 COLUMNS = "name,uuid,state,routing_key,received,started,runtime,worker"
 MAX_TASKS = 5_000  # kept in memory, about 5 kB each

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import psycopg
 import structlog
 
-from tierline.storage.beats import raise_beat, remove_worker
-from tierline.storage.engine import connect_args, psycopg_url
+from tierline.storage.db.engine import connect_args, psycopg_url
+from tierline.storage.jobs.beats import raise_beat, remove_worker
 
 log = structlog.get_logger(__name__)
 

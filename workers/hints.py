@@ -16,8 +16,8 @@ from kombu.exceptions import (  # type: ignore[attr-defined]  # the stubs lack t
 )
 from kombu.utils.uuid import uuid
 
-from tierline import queues
-from tierline.settings import settings
+from tierline.base.settings import settings
+from tierline.rules import queues
 
 TASK_OF_QUEUE = {
     queues.SLM: "slm.answer",

@@ -16,14 +16,15 @@ import psycopg
 import structlog
 from celery import signals
 
-from tierline import lean_start, providers
-from tierline.services.drift import Drift
-from tierline.services.execute import Executor
-from tierline.services.judge import Judges
-from tierline.services.recover import release
-from tierline.settings import settings
-from tierline.storage.engine import create_pool
-from tierline.storage.notify import Notifier
+from tierline import providers
+from tierline.base import lean_start
+from tierline.base.settings import settings
+from tierline.services.evidence.drift import Drift
+from tierline.services.evidence.judge import Judges
+from tierline.services.jobs.execute import Executor
+from tierline.services.jobs.recover import release
+from tierline.storage.db.engine import create_pool
+from tierline.storage.db.notify import Notifier
 from workers.heartbeat import Heartbeat
 from workers.memory import keep_trimmed
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import structlog
 
-from tierline.services.deliver import deliver
-from tierline.services.sweep import sweep
+from tierline.services.upkeep.sweep import sweep
+from tierline.services.webhooks.deliver import deliver
 from workers.app import app
 from workers.process import worker
 

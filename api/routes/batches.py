@@ -21,11 +21,11 @@ from api.problems import Refused, documented
 from api.routes.jobs import IdempotencyKey, read_key
 from api.shown import batch_for
 from api.state import Database, Report, Shared
-from tierline.batch_views import part_json, row_json
-from tierline.errors import NotFound, Unavailable
-from tierline.services import batch as service
-from tierline.services.batch import MAX_PARTS, Opening
-from tierline.storage import batch_reads, batches
+from tierline.base.errors import NotFound, Unavailable
+from tierline.services.batches import batch as service
+from tierline.services.batches.batch import MAX_PARTS, Opening
+from tierline.storage.batches import batch_reads, batches
+from tierline.views.batches import part_json, row_json
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 

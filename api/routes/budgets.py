@@ -15,12 +15,12 @@ from api.bodies import answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.errors import NotFound
-from tierline.json_text import JSON
-from tierline.services import budgets as services
-from tierline.storage import budgets
-from tierline.storage.accounts import account_named
-from tierline.views import usd, when
+from tierline.base.errors import NotFound
+from tierline.base.json_text import JSON
+from tierline.services.money import budgets as services
+from tierline.storage.accounts.accounts import account_named
+from tierline.storage.money import budgets
+from tierline.views.jobs import usd, when
 
 router = APIRouter(tags=["accounts"])
 

@@ -12,9 +12,9 @@ from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.json_text import JSON
-from tierline.services import calibrate as services
-from tierline.services.calibrate import Wanted
+from tierline.base.json_text import JSON
+from tierline.services.evidence import calibrate as services
+from tierline.services.evidence.calibrate import Wanted
 
 router = APIRouter(tags=["routing"])
 

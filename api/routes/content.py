@@ -11,11 +11,11 @@ from api.routes.batches import BatchId, read_batch_id
 from api.routes.jobs import JobId, read_job_id
 from api.shown import batch_for, job_for
 from api.state import Database
-from tierline.errors import NotFound
-from tierline.services import batch
-from tierline.services.batch_content import remove_batch_content
-from tierline.services.retention import remove_content
-from tierline.storage import job_reads
+from tierline.base.errors import NotFound
+from tierline.services.batches import batch
+from tierline.services.batches.batch_content import remove_batch_content
+from tierline.services.upkeep.retention import remove_content
+from tierline.storage.jobs import job_reads
 
 router = APIRouter(prefix="/v1")
 

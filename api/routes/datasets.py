@@ -12,9 +12,9 @@ from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.json_text import JSON
-from tierline.services import datasets as services
-from tierline.services.datasets import MOST_ROWS, Given
+from tierline.base.json_text import JSON
+from tierline.services.evidence import datasets as services
+from tierline.services.evidence.datasets import MOST_ROWS, Given
 
 router = APIRouter(tags=["datasets"])
 

@@ -12,10 +12,10 @@ from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.routes.jobs import JobId, read_job_id
 from api.state import Database, Report
-from tierline.errors import InvalidInput, NotFound, Problem
-from tierline.services.route import decisions_page, route_of
-from tierline.storage.accounts import account_named
-from tierline.storage.decisions import Filters
+from tierline.base.errors import InvalidInput, NotFound, Problem
+from tierline.services.jobs.route import decisions_page, route_of
+from tierline.storage.accounts.accounts import account_named
+from tierline.storage.jobs.decisions import Filters
 
 router = APIRouter(tags=["routing"])
 

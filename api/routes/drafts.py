@@ -13,9 +13,9 @@ from api.problems import documented
 from api.routes.features import FILE_BODY, read_file, summary
 from api.routes.jobs import SUBMIT_ANSWERS, Prefer, taken
 from api.state import Shared
-from tierline.errors import NotFound
-from tierline.services.drafts import Draft, keep_draft
-from tierline.views import when
+from tierline.base.errors import NotFound
+from tierline.services.features.drafts import Draft, keep_draft
+from tierline.views.jobs import when
 
 router = APIRouter(prefix="/v1/drafts", tags=["features"])
 

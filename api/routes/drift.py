@@ -9,7 +9,7 @@ from api.auth import Operator, readable
 from api.bodies import answer
 from api.problems import documented
 from api.state import Report, Shared
-from tierline.services.drift_shown import drift_of
+from tierline.services.evidence.drift_shown import drift_of
 
 router = APIRouter(tags=["routing"])
 

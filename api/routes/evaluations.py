@@ -14,10 +14,10 @@ from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.routes.budgets import AMOUNT
 from api.state import Database, Shared
+from tierline.base.json_text import JSON
 from tierline.evaluation.summary import FEWEST
-from tierline.json_text import JSON
-from tierline.services import evaluations as services
-from tierline.services.evaluation_plan import MOST_EXAMPLES, Wanted
+from tierline.services.evidence import evaluations as services
+from tierline.services.evidence.evaluation_plan import MOST_EXAMPLES, Wanted
 
 router = APIRouter(tags=["evaluations"])
 

@@ -12,9 +12,9 @@ from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Report, Shared
-from tierline.services.economics import economics_of
-from tierline.services.report import outcomes_page, report
-from tierline.services.status import status_of
+from tierline.services.reports.economics import economics_of
+from tierline.services.reports.report import outcomes_page, report
+from tierline.services.reports.status import status_of
 
 router = APIRouter(tags=["routing"])
 

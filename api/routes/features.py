@@ -13,16 +13,17 @@ from api.bodies import answer
 from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.state import Database, Shared
-from tierline.errors import NotFound
-from tierline.estimates import prices_of
+from tierline.base.errors import NotFound
+from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.features.stored import UnreadableFeature
-from tierline.json_text import JSON
-from tierline.services import models
-from tierline.services.apply_feature import Applied, apply_feature
-from tierline.storage import features, prices
-from tierline.storage.features import StoredVersion
-from tierline.views import when
+from tierline.pricing.estimates import prices_of
+from tierline.services.features import models
+from tierline.services.features.apply_feature import Applied, apply_feature
+from tierline.storage.features import features
+from tierline.storage.features.features import StoredVersion
+from tierline.storage.money import prices
+from tierline.views.jobs import when
 
 router = APIRouter(tags=["features"])
 

@@ -13,7 +13,7 @@ from api.bodies import answer, body_of, read_json, read_model
 from api.problems import documented
 from api.routes.jobs import Feedback
 from api.state import Shared
-from tierline.services.feedback import Said, give_many
+from tierline.services.evidence.feedback import Said, give_many
 
 router = APIRouter(tags=["jobs"])
 

@@ -27,16 +27,23 @@ from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.shown import job_for
 from api.state import Database, Shared, State, state_of
-from tierline.errors import InvalidInput, NotFound, Problem
-from tierline.jobs import TERMINAL
-from tierline.json_text import JSON
-from tierline.services.cancel import cancel
-from tierline.services.feedback import MAX_COMMENT, Said, give_feedback
-from tierline.services.submit import MAX_KEY, KeyReused, Row, Submitted, UnknownFeature, read_asked
-from tierline.storage import job_reads
-from tierline.storage.async_pool import again
-from tierline.storage.job_reads import Filters
-from tierline.views import attempt_json, call_json, when
+from tierline.base.errors import InvalidInput, NotFound, Problem
+from tierline.base.json_text import JSON
+from tierline.rules.jobs import TERMINAL
+from tierline.services.evidence.feedback import MAX_COMMENT, Said, give_feedback
+from tierline.services.jobs.cancel import cancel
+from tierline.services.jobs.submit import (
+    MAX_KEY,
+    KeyReused,
+    Row,
+    Submitted,
+    UnknownFeature,
+    read_asked,
+)
+from tierline.storage.db.async_pool import again
+from tierline.storage.jobs import job_reads
+from tierline.storage.jobs.job_reads import Filters
+from tierline.views.jobs import attempt_json, call_json, when
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

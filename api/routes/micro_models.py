@@ -13,10 +13,10 @@ from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Report, Shared
-from tierline.errors import InvalidInput, Problem
-from tierline.json_text import JSON
-from tierline.services import micro_models as services
-from tierline.services.micro_models import Judged, Sought
+from tierline.base.errors import InvalidInput, Problem
+from tierline.base.json_text import JSON
+from tierline.services.evidence import micro_models as services
+from tierline.services.evidence.micro_models import Judged, Sought
 
 router = APIRouter(tags=["routing"])
 

@@ -11,9 +11,9 @@ from api.auth import Operator, Read
 from api.bodies import answer, body_of, read_json, read_model, whole
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.json_text import JSON
-from tierline.services import promotions as services
-from tierline.services.promotions import Wanted
+from tierline.base.json_text import JSON
+from tierline.services.evidence import promotions as services
+from tierline.services.evidence.promotions import Wanted
 
 router = APIRouter(tags=["evaluations"])
 

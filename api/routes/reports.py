@@ -10,9 +10,11 @@ from api.auth import Read
 from api.bodies import Time, answer, aware
 from api.problems import documented
 from api.state import Database, Report, Shared
-from tierline import views
-from tierline.errors import InvalidInput, Problem
-from tierline.storage import circuits, queue_reads, usage
+from tierline.base.errors import InvalidInput, Problem
+from tierline.storage.calls import circuits
+from tierline.storage.jobs import queue_reads
+from tierline.storage.reports import usage
+from tierline.views import jobs as views
 
 router = APIRouter(tags=["reports"])
 

@@ -14,9 +14,9 @@ from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Report, Shared
-from tierline.errors import InvalidInput, Problem
-from tierline.json_text import JSON
-from tierline.services import routers as services
+from tierline.base.errors import InvalidInput, Problem
+from tierline.base.json_text import JSON
+from tierline.services.steering import routers as services
 
 router = APIRouter(tags=["routing"])
 

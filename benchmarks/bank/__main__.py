@@ -21,11 +21,11 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.local_model import local_model
 from tierline import providers
+from tierline.base.embeddings import Embedder
 from tierline.checks import judge
-from tierline.embeddings import Embedder
 from tierline.features import Feature, ModelRef
 from tierline.features.parse import parse_feature
-from tierline.prompts import answer_messages
+from tierline.features.prompts import answer_messages
 from tierline.providers.types import CallFailed, CompletionRequest
 from tierline.routing.micro import Micro, train
 from tierline.stack.models import QWEN, SMOLLM2, available

@@ -23,8 +23,8 @@ from benchmarks.stage import Stage, model_server, process, stage
 from benchmarks.throughput.__main__ import PROCESSES, WARM
 from tests.support.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
-from tierline.ids import new_id
-from tierline.storage.budgets import CallId, Holder, reserve, set_budget, settle
+from tierline.base.ids import new_id
+from tierline.storage.money.budgets import CallId, Holder, reserve, set_budget, settle
 
 WANTED_MS = 2.0
 WANTED_KEPT = 0.8

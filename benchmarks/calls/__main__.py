@@ -24,14 +24,14 @@ from google.genai import types
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
+from tierline.base.settings import Settings
 from tierline.features import ModelRef
+from tierline.features.prompts import Message
 from tierline.pricing import Asked, cost_usd, price_of
-from tierline.prompts import Message
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.gemini import Gemini
 from tierline.providers.openai import OpenAI
 from tierline.providers.types import CompletionRequest, Provider
-from tierline.settings import Settings
 
 WANTED_MS = 1.0
 WANTED_SHARE = 0.5  # of the vendor's client's time

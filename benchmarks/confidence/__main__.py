@@ -27,7 +27,7 @@ from tierline.checks.signals import signals_of
 from tierline.checks.verifier import share_of_yes, verifier_messages
 from tierline.features import Feature, ModelRef
 from tierline.features.parse import parse_feature
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 from tierline.providers.types import CompletionRequest, TokenLogprob
 from tierline.routing import rankers
 from tierline.routing.replay import cross_fitted

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from benchmarks.command import read_arguments
 from benchmarks.drift.traffic import A_DAY, BANK, SNIPS, WITHIN, Traffic, bank, commands, run
 from benchmarks.figures import Figure, hand_over, progress
+from tierline.base.embeddings import Embedder
 from tierline.drift.wealth import LOOKS
-from tierline.embeddings import Embedder
 
 DAYS = 25  # five of them quiet
 FEW = 200  # known inputs: errors of so small a reference are what false alarms come from

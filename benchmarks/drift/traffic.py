@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from tierline.base.embeddings import Embedder
+from tierline.base.vectors import Vectors
 from tierline.drift.looks import MOST_LIVE, Look, Seen, State, look, reference_of
-from tierline.embeddings import Embedder
-from tierline.vectors import Vectors
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 BANK = DATA / "banking77" / "train.csv"

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
-from tierline.embeddings import Embedder
+from tierline.base.embeddings import Embedder
 
 WANTED_MS = 5.0  # of 16 tokens, p50
 LENGTHS = (16, 64, 128, 256)  # tokens, the two at the ends included

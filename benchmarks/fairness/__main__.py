@@ -31,7 +31,7 @@ from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.stage import Stage, api, model_server, process, stage
 from tests.support.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
-from tierline.services.accounts import create_account, create_key
+from tierline.services.accounts.accounts import create_account, create_key
 
 WANTED_P95 = 1.5  # times the p95 alone
 WANTED_KEPT = 0.85  # of the throughput without the rule

@@ -24,9 +24,9 @@ from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.ingest.send import body_of, rows, send_batch
 from benchmarks.stage import api, stage
 from tests.support.rows import add_account, add_feature, two_tiers
-from tierline.ids import new_id
-from tierline.services.accounts import make_run_key
-from tierline.storage.batches import PLACES
+from tierline.base.ids import new_id
+from tierline.services.accounts.accounts import make_run_key
+from tierline.storage.batches.batches import PLACES
 
 WANTED = 5_000.0
 Row = tuple[str, str]  # custom_id, input as JSON

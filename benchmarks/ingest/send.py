@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 
 TEXT = "Invoice A-17 of Nordwind GmbH\nTotal due: 12.50 EUR\n" * 6
 

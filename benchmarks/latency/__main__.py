@@ -31,7 +31,7 @@ from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.latency.yardstick import TIMES, by_hand
 from benchmarks.stage import Stage, api, model_server, process, stage
 from tests.support.rows import add_feature, two_tiers
-from tierline.services.accounts import make_run_key
+from tierline.services.accounts.accounts import make_run_key
 
 WANTED_P50_MS = 15.0
 WANTED_P99_MS = 40.0

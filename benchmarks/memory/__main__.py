@@ -27,7 +27,7 @@ from benchmarks.ingest.send import body_of, rows, send_batch
 from benchmarks.stage import api, model_server, process, stage
 from tests.support.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
-from tierline.services.accounts import make_run_key
+from tierline.services.accounts.accounts import make_run_key
 
 WANTED_GROWTH = 2.0  # percent
 PART = 5_000  # rows

@@ -21,10 +21,10 @@ import numpy as np
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
-from tierline.embeddings import Embedder
+from tierline.base.embeddings import Embedder
+from tierline.base.vectors import Vectors
 from tierline.routing.calibration import Scored, calibrate, grid
 from tierline.routing.micro import Micro, mixed, strangers, train
-from tierline.vectors import Vectors
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 PROMISES = (0.03, 0.01)

@@ -18,8 +18,8 @@ import psycopg
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.stage import api, stage
-from tierline.services.accounts import ensure_first_admin
-from tierline.services.apply_feature import apply_feature
+from tierline.services.accounts.accounts import ensure_first_admin
+from tierline.services.features.apply_feature import apply_feature
 
 FEATURE = """feature: kinds
 instructions: Name the kind.

@@ -18,7 +18,7 @@ from benchmarks.stage import answers, api, process, stage
 from benchmarks.submit.load import Round, load
 from tests.support.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
-from tierline.services.accounts import make_run_key
+from tierline.services.accounts.accounts import make_run_key
 from tierline.stack.ports import free_port
 
 WANTED = 0.8

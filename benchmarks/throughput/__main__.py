@@ -27,7 +27,7 @@ from benchmarks.throughput import yardstick_tables
 from benchmarks.throughput.cpu import between, seconds
 from tests.support.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
-from tierline.ids import new_id
+from tierline.base.ids import new_id
 
 WANTED = {"plain": 1.0, "strong": 0.85}
 PROCESSES = 2

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import psycopg
 
-from tierline.ids import new_id
+from tierline.base.ids import new_id
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS yard_jobs (

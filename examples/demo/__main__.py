@@ -30,7 +30,7 @@ from examples.demo.rows import Road, Row, read_rows
 from examples.demo.second_tier import LARGER, SMALL, SecondTier, feature_texts
 from examples.demo.submission import TERMINAL, Submission
 from examples.receiver import Event, Receiver
-from tierline.errors import TierlineError
+from tierline.base.errors import TierlineError
 from tierline.features import Feature, ModelRef
 from tierline.features.parse import parse_feature
 from tierline.providers import configured

@@ -6,8 +6,8 @@ from decimal import ROUND_UP, Decimal
 
 from examples.demo.rows import Row
 from tierline.features.model import Feature, ModelRef
+from tierline.features.prompts import answer_messages
 from tierline.pricing import Asked, price_of
-from tierline.prompts import answer_messages
 
 CHARACTERS_A_TOKEN = 3.0  # on the safe side: English has about 4, numbers and tables fewer
 REASONING = 800  # tokens that a reasoning model may think before a short answer; billed as output

@@ -10,8 +10,8 @@ from typing import Any
 
 from examples.demo.rows import Row
 from examples.scoring import is_right
+from tierline.base.json_text import NotJson
 from tierline.checks.json_repair import read_answer
-from tierline.json_text import NotJson
 
 MISSING = object()
 

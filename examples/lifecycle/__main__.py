@@ -15,7 +15,7 @@ from types import FrameType
 
 from examples.demo.product import ProductFailed
 from examples.lifecycle.story import LONG, SHORT, StoryFailed, tell
-from tierline.errors import TierlineError
+from tierline.base.errors import TierlineError
 
 
 def main(argv: list[str]) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.model_server import Call, ModelServer, Reply
 from tierline.features import ModelRef
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 from tierline.providers.types import CallFailed, Completion, CompletionRequest, Provider
 
 Found = TypeVar("Found")

@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
-from tierline.causes import Cause
-from tierline.prompts import Message as Turn
+from tierline.base.settings import Settings
+from tierline.features.prompts import Message as Turn
 from tierline.providers.anthropic import FINISHED, LONG_PROMPT, Anthropic
 from tierline.providers.schemas import for_anthropic
 from tierline.providers.types import Usage
-from tierline.settings import Settings
-from tierline.verdicts import Verdict
+from tierline.rules.causes import Cause
+from tierline.rules.verdicts import Verdict
 
 ANSWER: dict[str, Any] = {
     "id": "msg_1",

@@ -9,11 +9,11 @@ from mistralai.client.models import ChatCompletionRequest, ChatCompletionRespons
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
-from tierline.causes import Cause
+from tierline.base.settings import Settings
 from tierline.providers.mistral import Mistral
 from tierline.providers.types import TokenLogprob, Usage
-from tierline.settings import Settings
-from tierline.verdicts import Verdict
+from tierline.rules.causes import Cause
+from tierline.rules.verdicts import Verdict
 
 MODEL = "mistral-small-2506"
 LOGPROB: dict[str, Any] = {"token": "dog", "logprob": -0.25, "bytes": [100], "token_id": 7}

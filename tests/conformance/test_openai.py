@@ -10,11 +10,11 @@ from pydantic import TypeAdapter
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
-from tierline.causes import Cause
+from tierline.base.settings import Settings
 from tierline.providers.azure import Azure
 from tierline.providers.openai import AT_OPENAI, OpenAI
 from tierline.providers.types import TokenLogprob, Usage
-from tierline.settings import Settings
+from tierline.rules.causes import Cause
 
 LOGPROB = {"token": "dog", "logprob": -0.25, "bytes": [100, 111, 103]}
 ANSWER: dict[str, Any] = {

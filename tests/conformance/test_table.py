@@ -9,8 +9,8 @@ import pytest
 
 from tests.conformance.exchange import KEY, SCHEMA, answer, refused, request
 from tests.support.model_server import ModelServer, Reply
-from tierline.causes import Cause
-from tierline.provider_settings import ProviderSettings
+from tierline.base.provider_settings import ProviderSettings
+from tierline.base.settings import Settings
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
 from tierline.providers.gemini import Gemini
@@ -21,8 +21,8 @@ from tierline.providers.openai import OpenAI
 from tierline.providers.self_hosted import llama_cpp, named, vllm
 from tierline.providers.types import Completion, Provider, TokenLogprob
 from tierline.providers.vertex import Vertex
-from tierline.settings import Settings
-from tierline.verdicts import Verdict
+from tierline.rules.causes import Cause
+from tierline.rules.verdicts import Verdict
 
 Json = dict[str, Any]
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"

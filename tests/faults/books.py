@@ -11,8 +11,8 @@ from uuid import UUID
 from tests.faults.calls import balance_calls
 from tests.faults.orders import Order
 from tests.faults.snapshot import Balance, DeliveryRow, JobRow, OutFile, Snapshot
-from tierline.jobs import TERMINAL
-from tierline.verdicts import Verdict
+from tierline.rules.jobs import TERMINAL
+from tierline.rules.verdicts import Verdict
 
 LOSSES_TO_FAIL = 3  # leases that a job must have lost to fail as worker_lost
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tests.faults.features import cost_of
 from tests.faults.snapshot import AttemptRow, Balance, CallRow, JobRow, Snapshot
-from tierline.verdicts import Verdict
+from tierline.rules.verdicts import Verdict
 
 CUT = frozenset({Verdict.WORKER_LOST, Verdict.SUPERSEDED})
 """Verdicts of attempts that their worker did not end: their calls may be made again."""

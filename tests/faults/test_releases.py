@@ -11,7 +11,7 @@ from tests.faults.rounds import run_round
 from tests.faults.scene import SHORT, Scene
 from tests.support import previous_release
 from tests.support.processes import ROOT
-from tierline.storage import migrate, revisions
+from tierline.storage.db import migrate, revisions
 
 SEED = 20_261_125
 

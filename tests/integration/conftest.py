@@ -12,8 +12,8 @@ import pytest
 import redis
 from psycopg import sql
 
-from tierline.broker_urls import with_db
-from tierline.settings import settings
+from tierline.base.broker_urls import with_db
+from tierline.base.settings import settings
 from tierline.stack import postgres, valkey
 from tierline.stack.servers import Servers, running_servers
 
@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def migrated_template(stack: Servers) -> str:
     """A database with every migration applied and nothing in it, to be copied."""
-    from tierline.storage import migrate
+    from tierline.storage.db import migrate
 
     _admin(stack, "CREATE DATABASE {}", TEMPLATE)
     migrate.upgrade(postgres.url(stack.home, TEMPLATE))

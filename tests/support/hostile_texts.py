@@ -16,7 +16,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tests.unit.features_samples import INVOICE
+from tests.unit.features.features_samples import INVOICE
+from tierline.base.errors import TierlineError
+from tierline.base.json_text import canonical_json, parse_json
+from tierline.base.text import folded
+from tierline.base.yaml_lines import read_yaml
 from tierline.checks import judge, marks
 from tierline.checks.agreement import agreement
 from tierline.checks.cases import case_fault
@@ -27,21 +31,17 @@ from tierline.checks.numbers import numbers_in
 from tierline.checks.schema import SchemaCheck, schema_faults
 from tierline.checks.signals import signals_of
 from tierline.checks.work import Work
-from tierline.errors import TierlineError
 from tierline.features.cases import Case
 from tierline.features.comparison import Comparison
 from tierline.features.model import Feature
 from tierline.features.parse import parse_feature
+from tierline.features.prompts import as_data
 from tierline.features.task import Check
-from tierline.json_text import canonical_json, parse_json
-from tierline.prompts import as_data
 from tierline.providers.types import TokenLogprob
 from tierline.routing.complexity import text_signals
-from tierline.services.batch import read_rows
-from tierline.services.submit import read_asked
-from tierline.text import folded
+from tierline.services.batches.batch import read_rows
+from tierline.services.jobs.submit import read_asked
 from tierline.webhooks.addresses import check_url
-from tierline.yaml_lines import read_yaml
 
 MB = 1024 * 1024  # the largest body of a job
 PART = 8 * MB  # … of a part of a batch

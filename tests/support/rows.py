@@ -7,11 +7,11 @@ from uuid import UUID
 
 import psycopg
 
+from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
-from tierline.ids import new_id
-from tierline.queues import lane
-from tierline.storage.features import first_calls
+from tierline.rules.queues import lane
+from tierline.storage.features.features import first_calls
 
 TWO_TIERS = """
 feature: {name}

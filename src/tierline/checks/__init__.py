@@ -5,6 +5,7 @@ Pure: no model is asked here. How sure a model was is weighed in `labels` and `a
 
 from dataclasses import dataclass
 
+from tierline.base.json_text import JSON, NotJson
 from tierline.checks.grounding import Ground, values_at
 from tierline.checks.json_repair import read_answer
 from tierline.checks.rules import RuleBroken, rule
@@ -12,8 +13,7 @@ from tierline.checks.schema import Fault, Schema, schema_check, told
 from tierline.checks.work import TooMuch, Work
 from tierline.features.model import Feature
 from tierline.features.task import Check, Task
-from tierline.json_text import JSON, NotJson
-from tierline.verdicts import Verdict
+from tierline.rules.verdicts import Verdict
 
 __all__ = ["Judgement", "RuleBroken", "TooMuch", "input_faults", "judge", "marks"]
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tierline.json_text import JSON, canonical_json
+from tierline.base.json_text import JSON, canonical_json
 
 
 def agreement(outputs: Sequence[JSON]) -> tuple[int, float]:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 
+from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.rules import RuleBroken, rule
 from tierline.checks.work import TooMuch
 from tierline.features.cases import Case
-from tierline.json_text import JSON, canonical_json
 
 SHOWN = 200  # characters of a value in a message
 

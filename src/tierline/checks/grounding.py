@@ -14,11 +14,11 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property
 
+from tierline.base.json_text import JSON
+from tierline.base.text import folds
 from tierline.checks.dates import LONGEST, date_pattern
 from tierline.checks.numbers import numbers_in
 from tierline.checks.work import Work
-from tierline.json_text import JSON
-from tierline.text import folds
 
 _PATH = re.compile(r"[^.\[\]]+(\[\])*(\.[^.\[\]]+(\[\])*)*")
 _STEP = re.compile(r"[^.\[\]]+|\[\]")

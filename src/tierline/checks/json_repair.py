@@ -7,7 +7,7 @@ that would make up a value, such as closing what a cut-off answer left open.
 import re
 from dataclasses import dataclass
 
-from tierline.json_text import (
+from tierline.base.json_text import (
     JSON,
     NotJson,
     parse_json,

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tierline.base.json_text import JSON, short
 from tierline.features.model import Feature, Tier
-from tierline.json_text import JSON, short
-from tierline.prompts import (
+from tierline.features.prompts import (
     DATA_NOTE,
     NOTHING_FOUND,
     Message,

@@ -14,9 +14,9 @@ from typing import Any
 
 import jsonschema_rs
 
+from tierline.base.json_text import JSON
 from tierline.checks.schema_bounds import every_schema, goes_back
 from tierline.checks.work import TooMuch, Work
-from tierline.json_text import JSON
 
 OPTIONS = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)  # about 10 ms at worst
 MOST_CHARACTERS = 3_000  # of a text that such a pattern is tried on: about 30 ms

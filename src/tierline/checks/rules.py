@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tierline.base.errors import TierlineError
+from tierline.base.json_text import JSON
 from tierline.checks.rule_costs import (
     ELEMENT,
     MACROS,
@@ -24,8 +26,6 @@ from tierline.checks.rule_costs import (
     opens_macro,
 )
 from tierline.checks.work import TooMuch
-from tierline.errors import TierlineError
-from tierline.json_text import JSON
 
 if TYPE_CHECKING:
     import cel

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import jsonschema_rs
 
+from tierline.base.json_text import JSON, canonical_json, name_told, short, size_of
 from tierline.checks.patterns import (
     OPTIONS,
     bounded_patterns,
@@ -21,7 +22,6 @@ from tierline.checks.patterns import (
 from tierline.checks.schema_bounds import bounds_broken
 from tierline.checks.schema_unfolding import unfolding_of
 from tierline.checks.work import TooMuch, Work
-from tierline.json_text import JSON, canonical_json, name_told, short, size_of
 
 Path = tuple[str | int, ...]
 Schema = Mapping[str, JSON]

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import jsonschema_rs
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 
 Path = tuple[str | int, ...]
 Found = tuple[Path, str]

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tierline.base.json_text import JSON
 from tierline.checks.schema_bounds import at, every_schema
-from tierline.json_text import JSON
 
 _VALUES = ("enum", "const", "default", "examples")
 _NAMED = ("properties", "patternProperties")

@@ -6,9 +6,9 @@ Each by itself says little; `tierline.routing.combination` learns what they say 
 import math
 from collections.abc import Iterator
 
+from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.grounding import Ground
 from tierline.checks.work import TooMuch
-from tierline.json_text import JSON, canonical_json
 
 MOST_VALUES = 50  # of an answer that are looked up in the input
 LONGEST_INPUT = 100_000  # characters; in a longer input nothing is looked up

@@ -7,10 +7,10 @@ itself says yes nearly always, and how sure it is of that still tells answers ap
 import math
 from collections.abc import Sequence
 
+from tierline.base.json_text import JSON
 from tierline.checks.labels import TokenLogprob
 from tierline.features.model import Feature, Tier
-from tierline.json_text import JSON
-from tierline.prompts import Message, as_answer, as_data, instructions_of
+from tierline.features.prompts import Message, as_answer, as_data, instructions_of
 
 YES, NO = "yes", "no"
 _ASKED = (

@@ -3,7 +3,7 @@
 Counted and not timed, so that the same answer gets the same verdict on any machine, however busy.
 """
 
-from tierline.errors import TierlineError
+from tierline.base.errors import TierlineError
 
 MAX_WORK = 6_000_000
 """Steps of about 0.4 µs on one core of 2026, for all checks of one answer together: about 2.5 s,

@@ -15,9 +15,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tierline.cli.options import command_group
-from tierline.digits import number, whole
-from tierline.errors import InvalidInput, TierlineError, UsageError
+from tierline.base.digits import number, whole
+from tierline.base.errors import InvalidInput, TierlineError, UsageError
+from tierline.cli.shared.options import command_group
 
 
 @dataclass(frozen=True)
@@ -31,82 +31,108 @@ class _Entry:
 
 _ENTRIES = {
     "up": _Entry(
-        "tierline.cli.up", "up", "Start all that is missing on this machine, and stay until Ctrl-C."
+        "tierline.cli.operate.up",
+        "up",
+        "Start all that is missing on this machine, and stay until Ctrl-C.",
     ),
     "features": _Entry(
-        "tierline.cli.features", "app", "Write, check, apply and show feature files."
+        "tierline.cli.features.features", "app", "Write, check, apply and show feature files."
     ),
     "jobs": _Entry(
-        "tierline.cli.jobs",
+        "tierline.cli.run.jobs",
         "app",
         "Submit jobs, follow them, cancel or retry them, remove their content.",
     ),
     "backfill": _Entry(
-        "tierline.cli.backfill.command",
+        "tierline.cli.run.backfill.command",
         "backfill",
         "Run a feature over a CSV or JSONL file or a folder.",
     ),
-    "queues": _Entry("tierline.cli.queues", "queues", "What waits and runs in each queue, live."),
-    "keys": _Entry("tierline.cli.keys", "app", "Create, list and revoke API keys."),
-    "accounts": _Entry("tierline.cli.accounts", "app", "Create, change and list accounts."),
-    "budgets": _Entry("tierline.cli.budgets", "app", "List, set and remove budgets in USD."),
-    "plans": _Entry("tierline.cli.plans", "app", "List and set plans; put accounts on them."),
-    "models": _Entry(
-        "tierline.cli.models", "app", "Which models there are, and fetching local ones."
+    "queues": _Entry(
+        "tierline.cli.run.queues", "queues", "What waits and runs in each queue, live."
     ),
-    "prices": _Entry("tierline.cli.prices", "app", "List and set your own prices of models."),
-    "audit": _Entry("tierline.cli.audit", "audit", "Which tier was asked, and why, job by job."),
+    "keys": _Entry("tierline.cli.operate.keys", "app", "Create, list and revoke API keys."),
+    "accounts": _Entry("tierline.cli.operate.accounts", "app", "Create, change and list accounts."),
+    "budgets": _Entry(
+        "tierline.cli.operate.budgets", "app", "List, set and remove budgets in USD."
+    ),
+    "plans": _Entry(
+        "tierline.cli.operate.plans", "app", "List and set plans; put accounts on them."
+    ),
+    "models": _Entry(
+        "tierline.cli.operate.models", "app", "Which models there are, and fetching local ones."
+    ),
+    "prices": _Entry(
+        "tierline.cli.operate.prices", "app", "List and set your own prices of models."
+    ),
+    "audit": _Entry(
+        "tierline.cli.improve.audit", "audit", "Which tier was asked, and why, job by job."
+    ),
     "calibrate": _Entry(
-        "tierline.cli.calibrate",
+        "tierline.cli.improve.calibrate",
         "calibrate",
         "Find the threshold that keeps a promise, on a feature's own outcomes.",
     ),
     "feedback": _Entry(
-        "tierline.cli.feedback", "app", "Say what is right: labels of jobs, from a file."
+        "tierline.cli.improve.feedback", "app", "Say what is right: labels of jobs, from a file."
     ),
     "router": _Entry(
-        "tierline.cli.router", "app", "Train, list and withdraw routers by complexity."
+        "tierline.cli.improve.router", "app", "Train, list and withdraw routers by complexity."
     ),
     "micro": _Entry(
-        "tierline.cli.micro",
+        "tierline.cli.improve.micro",
         "app",
         "Train, list and withdraw the classifier of a micro tier.",
     ),
     "dataset": _Entry(
-        "tierline.cli.dataset", "app", "Build a feature's datasets, and look through them."
+        "tierline.cli.improve.dataset", "app", "Build a feature's datasets, and look through them."
     ),
-    "distil": _Entry("tierline.cli.distil", "distil", "Train a feature's micro tier on a dataset."),
-    "finetune": _Entry("tierline.cli.finetune", "app", "Fine-tune a model on an exported dataset."),
+    "distil": _Entry(
+        "tierline.cli.improve.distil", "distil", "Train a feature's micro tier on a dataset."
+    ),
+    "finetune": _Entry(
+        "tierline.cli.improve.finetune", "app", "Fine-tune a model on an exported dataset."
+    ),
     "eval": _Entry(
-        "tierline.cli.evaluate", "evaluate", "Compare a feature's tiers on a dataset's examples."
+        "tierline.cli.improve.evaluate",
+        "evaluate",
+        "Compare a feature's tiers on a dataset's examples.",
     ),
     "promote": _Entry(
-        "tierline.cli.promote", "promote", "Let a small tier answer by what an evaluation showed."
+        "tierline.cli.improve.promote",
+        "promote",
+        "Let a small tier answer by what an evaluation showed.",
     ),
     "demote": _Entry(
-        "tierline.cli.promote", "demote", "Let a feature's last tier answer all again."
+        "tierline.cli.improve.promote", "demote", "Let a feature's last tier answer all again."
     ),
     "advise": _Entry(
-        "tierline.cli.advise", "advise", "Whether a small model is worth trying, and what next."
+        "tierline.cli.improve.advise",
+        "advise",
+        "Whether a small model is worth trying, and what next.",
     ),
     "economics": _Entry(
-        "tierline.cli.economics", "economics", "What a feature costs at a volume, way by way."
+        "tierline.cli.improve.economics",
+        "economics",
+        "What a feature costs at a volume, way by way.",
     ),
     "status": _Entry(
-        "tierline.cli.status", "status", "Where a feature is on its road, and what comes next."
+        "tierline.cli.improve.status",
+        "status",
+        "Where a feature is on its road, and what comes next.",
     ),
     "drift": _Entry(
-        "tierline.cli.drift", "drift", "Whether a feature's traffic still is what it was."
+        "tierline.cli.improve.drift", "drift", "Whether a feature's traffic still is what it was."
     ),
     "report": _Entry(
-        "tierline.cli.report", "report", "What a feature's routing saved, and what it kept."
+        "tierline.cli.improve.report", "report", "What a feature's routing saved, and what it kept."
     ),
     "replay": _Entry(
-        "tierline.cli.replay",
+        "tierline.cli.improve.replay",
         "replay",
         "What routing would have cost and kept, on recorded outcomes.",
     ),
-    "db": _Entry("tierline.cli.db", "app", "Bring the database to this version."),
+    "db": _Entry("tierline.cli.operate.db", "app", "Bring the database to this version."),
 }
 
 
@@ -249,7 +275,7 @@ def _exit_code(end: SystemExit) -> int:
 
 
 def _say(line: str) -> None:
-    from tierline.cli.output import plain
+    from tierline.cli.shared.output import plain
 
     sys.stdout.flush()
     sys.stderr.write(plain(line) + "\n")

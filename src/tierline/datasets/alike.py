@@ -6,7 +6,7 @@ ALIKE. Candidates come from the hashes; each is compared exactly, so that no pai
 
 from collections.abc import Sequence
 
-from tierline.text import folded
+from tierline.base.text import folded
 
 ALIKE = 0.8  # of the runs of either text, what both have (Jaccard)
 SHINGLE = 5  # characters

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tierline.vectors import Vectors
+from tierline.base.vectors import Vectors
 
 FEWEST_A_LABEL = 10  # rows: of a label with fewer nothing is learned, and nothing tested
 FOLDS = 5

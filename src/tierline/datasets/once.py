@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tierline.json_text import canonical_json
+from tierline.base.json_text import canonical_json
 
 RANK = {"human": 0, "file": 1, "model": 2}
 """Whose word counts where one input has several: a person's about this very job before all."""

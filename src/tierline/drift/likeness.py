@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tierline.vectors import Vectors
+from tierline.base.vectors import Vectors
 
 NEAREST = 5  # neighbours whose likeness counts
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tierline.base.json_text import JSON
+from tierline.base.vectors import Vectors
 from tierline.drift.likeness import Beside, Half, crowding, mixture, novelty
 from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
-from tierline.json_text import JSON
 from tierline.routing.bounds import interval
-from tierline.vectors import Vectors
 
 RARE = 0.02  # of known inputs, how many are taken for novel, or for crowding
 SURE = 0.995  # of each bound: where a mean lies, as far as the reference can tell

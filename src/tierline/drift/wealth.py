@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 
 LOOKS = 90  # in a term, a day each: a quarter
 ALARM = 0.05  # the chance of a false alarm in a whole term

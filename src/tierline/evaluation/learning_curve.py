@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tierline.vectors import Vectors
+from tierline.base.vectors import Vectors
 
 SHARES = (0.1, 0.2, 0.4, 0.6, 0.8)  # of the rows that train
 DRAWS = 6  # of each share: how far they lie apart is what the interval comes from

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
-from tierline import digits
-from tierline.json_text import JSON, canonical_json
-from tierline.text import folded
+from tierline.base import digits
+from tierline.base.json_text import JSON, canonical_json
+from tierline.base.text import folded
 
 Kind = Literal["exact", "normalised", "numeric", "set", "fields", "judge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from tierline.json_text import JSON
-from tierline.yaml_lines import Path, compose_yaml, read_yaml
+from tierline.base.json_text import JSON
+from tierline.base.yaml_lines import Path, compose_yaml, read_yaml
 
 SOURCE = "feature"
 _WORD = re.compile(r"(?!(true|false|null)$)[a-z][a-z_-]*")

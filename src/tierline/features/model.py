@@ -11,11 +11,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, cast
 
+from tierline.base.json_text import JSON, canonical_json
 from tierline.features.cases import Case
 from tierline.features.comparison import Comparison
 from tierline.features.retention import Retention
 from tierline.features.task import Check, Example, Step, is_plain_text
-from tierline.json_text import JSON, canonical_json
 from tierline.pricing import Price
 
 Routing = Literal["slm_first", "slm_only", "frontier_first", "frontier_only"]

@@ -8,7 +8,9 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from tierline.errors import FeatureError, Problem
+from tierline.base.errors import FeatureError, Problem
+from tierline.base.json_text import JSON
+from tierline.base.yaml_lines import Document, read_yaml
 from tierline.features.cases import Case
 from tierline.features.model import REFRESH_DAYS, Feature, OnBlocked
 from tierline.features.parse_cases import read_cases
@@ -27,8 +29,6 @@ from tierline.features.parse_tiers import (
 )
 from tierline.features.reading import Reading
 from tierline.features.task import Check
-from tierline.json_text import JSON
-from tierline.yaml_lines import Document, read_yaml
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MAX_DESCRIPTION = 2_000  # characters

@@ -1,11 +1,11 @@
 """The part of a feature file that says what must come of some inputs."""
 
+from tierline.base.json_text import JSON, short
+from tierline.base.yaml_lines import Path
 from tierline.checks.schema import Schema, SchemaCheck
 from tierline.features.cases import Case
 from tierline.features.parse_checks import MAX_SAYS, try_rule
 from tierline.features.reading import Reading
-from tierline.json_text import JSON, short
-from tierline.yaml_lines import Path
 
 MAX_CASES = 200  # each is a job of its own; a larger set is a backfill and a comparison
 _KINDS = ("expected", "rule", "served")

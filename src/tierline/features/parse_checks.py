@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from tierline.base.json_text import JSON, short
+from tierline.base.yaml_lines import Path
 from tierline.checks.grounding import is_path
 from tierline.checks.rule_costs import MAX_STEPS
 from tierline.checks.rules import (
@@ -17,8 +19,6 @@ from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_pa
 from tierline.checks.work import TooMuch
 from tierline.features.reading import Reading, near
 from tierline.features.task import Check, Example
-from tierline.json_text import JSON, short
-from tierline.yaml_lines import Path
 
 CHECK_KINDS = ("grounded", "rule")  # each has its rows in tests/support/hostile_texts.py
 MAX_EXAMPLES = 50

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from tierline.base.json_text import JSON, short
+from tierline.base.yaml_lines import Path
 from tierline.features.comparison import KINDS, Comparison, Kind
 from tierline.features.model import CLASS, MICRO, ModelRef
 from tierline.features.model_names import name_fault
 from tierline.features.reading import Reading, near
-from tierline.json_text import JSON, short
-from tierline.yaml_lines import Path
 
 MOST_FIELDS = 100
 MOST_INSTRUCTIONS = 5_000  # characters

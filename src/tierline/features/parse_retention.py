@@ -1,8 +1,8 @@
 """Reading a feature file's key `retention`."""
 
+from tierline.base.json_text import JSON
 from tierline.features.reading import Reading
 from tierline.features.retention import Retention
-from tierline.json_text import JSON
 
 PATH = ("retention",)
 LEAST_DAYS = 0.01  # about 14 minutes: an answer must live for long enough to be fetched

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from itertools import combinations
 
+from tierline.base.json_text import JSON, short
+from tierline.base.yaml_lines import Path
 from tierline.checks.schema import Schema
 from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
 from tierline.features.reading import Reading
 from tierline.features.task import Check, Step
-from tierline.json_text import JSON, short
-from tierline.yaml_lines import Path
 
 MAX_STEPS = 10  # each is a call of every job
 MAX_INSTRUCTIONS = 50_000  # characters, as a feature's

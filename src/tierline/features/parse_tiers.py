@@ -5,10 +5,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from tierline.base.digits import decimal
+from tierline.base.json_text import JSON, short
+from tierline.base.yaml_lines import Path
 from tierline.catalogue import CLASSES
 from tierline.checks.labels import closed_set, indistinct
 from tierline.checks.schema import Schema
-from tierline.digits import decimal
 from tierline.features.model import (
     CALIBRATED,
     EFFORTS,
@@ -27,9 +29,7 @@ from tierline.features.parse_checks import Placed, read_examples
 from tierline.features.parse_steps import read_steps, refuse_unjoinable
 from tierline.features.reading import Reading, near
 from tierline.features.task import Step
-from tierline.json_text import JSON, short
 from tierline.pricing import Price
-from tierline.yaml_lines import Path
 
 MAX_TIERS = 10
 MAX_MODELS = 8  # fallbacks of one tier

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ does not know it would be another feature, whose answers nobody asked for.
 
 from collections.abc import Iterable, Mapping
 
-from tierline.errors import Unavailable
+from tierline.base.errors import Unavailable
+from tierline.base.json_text import JSON
 from tierline.features.model import Feature
 from tierline.features.retention import Retention
-from tierline.json_text import JSON
 
 ELSEWHERE = "its jobs wait for processes of the release that applied it"
 FEATURE_KEYS = frozenset(

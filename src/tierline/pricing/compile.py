@@ -15,8 +15,8 @@ from typing import Any
 
 from genai_prices import data, types
 
+from tierline.base.json_text import JSON
 from tierline.catalogue import sold_ids
-from tierline.json_text import JSON
 from tierline.pricing.listed import FILE, STANDARD
 from tierline.pricing.price import LongContext, Price
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tierline.base.settings import settings
 from tierline.pricing.listed import STANDARD, is_listed, listed
 from tierline.pricing.price import FREE, Price
-from tierline.settings import settings
 
 if TYPE_CHECKING:
     from tierline.features import ModelRef

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 
 if TYPE_CHECKING:
     from tierline.providers.types import Usage

@@ -6,7 +6,8 @@ A new one is a file here and a line in PROVIDERS.
 import threading
 from collections.abc import Callable, Mapping
 
-from tierline.errors import UsageError
+from tierline.base.errors import UsageError
+from tierline.base.settings import Settings, settings
 from tierline.features import ModelRef
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
@@ -19,7 +20,6 @@ from tierline.providers.openai import OpenAI
 from tierline.providers.self_hosted import llama_cpp, named, vllm
 from tierline.providers.types import Capabilities, Completion, CompletionRequest, Provider
 from tierline.providers.vertex import Vertex
-from tierline.settings import Settings, settings
 
 PROVIDERS: Mapping[str, Callable[[Settings], Provider]] = {
     "anthropic": Anthropic,

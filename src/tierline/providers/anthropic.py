@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tierline.prompts import Message
+from tierline.base.settings import Settings
+from tierline.features.prompts import Message
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
 from tierline.providers.schemas import for_anthropic
@@ -22,8 +23,7 @@ from tierline.providers.types import (
     Usage,
     require,
 )
-from tierline.settings import Settings
-from tierline.verdicts import Verdict
+from tierline.rules.verdicts import Verdict
 
 VERSION = "2026-10-21"
 FINISHED: Mapping[str, Verdict | None] = {

@@ -8,6 +8,7 @@ path with that api-version; without it to the v1 API, which has none. An Entra I
 
 from dataclasses import replace
 
+from tierline.base.settings import Settings
 from tierline.catalogue import find
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, ask
@@ -23,7 +24,6 @@ from tierline.providers.types import (
     CompletionRequest,
     require,
 )
-from tierline.settings import Settings
 
 PLAIN = Dialect(
     schema=for_azure, request_id="apim-request-id"

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tierline.causes import Cause
 from tierline.providers.transport import Reply, Transport
 from tierline.providers.types import CallFailed
+from tierline.rules.causes import Cause
 
 STAYS = 1
 """How many calls more than elsewhere may be under way where a thread asked before. That server

@@ -21,7 +21,7 @@ from tierline.providers.types import (
     TokenLogprob,
     Usage,
 )
-from tierline.verdicts import Verdict
+from tierline.rules.verdicts import Verdict
 
 FINISHED: Mapping[str, Verdict | None] = {
     "stop": None,

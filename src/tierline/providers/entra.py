@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import SecretStr
 
-from tierline.causes import Cause
 from tierline.providers import reading
 from tierline.providers.tokens import Token
 from tierline.providers.transport import Transport
 from tierline.providers.types import CallFailed
+from tierline.rules.causes import Cause
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
 MOST_BYTES = 64 * 1024

@@ -6,9 +6,9 @@ is. Words of a provider are looked at, never repeated: they may quote the input,
 
 import re
 
-from tierline.causes import Cause
 from tierline.providers.transport import Reply, asked_wait_s
 from tierline.providers.types import CallFailed
+from tierline.rules.causes import Cause
 
 ASKS_AGAIN = frozenset({409, 425, 503, 529})  # before anything was done for the request
 QUOTA_CODES = frozenset(

@@ -4,6 +4,7 @@ There are no logprobs here: the fields are in the format, and AI Studio's curren
 them. Vertex has them.
 """
 
+from tierline.base.settings import Settings
 from tierline.providers.generate_content import body_of, capabilities, read_completion
 from tierline.providers.segments import segment
 from tierline.providers.transport import Transport
@@ -13,7 +14,6 @@ from tierline.providers.types import (
     CompletionRequest,
     require,
 )
-from tierline.settings import Settings
 
 
 class Gemini:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tierline.causes import Cause
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
 from tierline.providers.schemas import for_gemini
@@ -22,7 +21,8 @@ from tierline.providers.types import (
     TokenLogprob,
     Usage,
 )
-from tierline.verdicts import Verdict
+from tierline.rules.causes import Cause
+from tierline.rules.verdicts import Verdict
 
 FINISHED: Mapping[str, Verdict | None] = {
     "STOP": None,

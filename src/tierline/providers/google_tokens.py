@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tierline.causes import Cause
 from tierline.providers.tokens import Token
 from tierline.providers.transport import Transport
 from tierline.providers.types import CallFailed
+from tierline.rules.causes import Cause
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

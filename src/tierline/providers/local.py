@@ -4,8 +4,8 @@ TIERLINE_LOCAL_URL names them: `model=url` pairs separated by commas, several fo
 several servers, or one URL for every model.
 """
 
-from tierline.causes import Cause
-from tierline.model_urls import ANY, local_urls
+from tierline.base.model_urls import ANY, local_urls
+from tierline.base.settings import Settings
 from tierline.providers.balanced import Balanced
 from tierline.providers.chat_completions import ask
 from tierline.providers.self_hosted import LLAMA_CPP, LLAMA_CPP_CAN
@@ -16,7 +16,7 @@ from tierline.providers.types import (
     Completion,
     CompletionRequest,
 )
-from tierline.settings import Settings
+from tierline.rules.causes import Cause
 
 
 class Local:

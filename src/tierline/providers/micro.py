@@ -6,9 +6,9 @@ what they can do, and that they cannot be asked a prompt.
 
 from importlib.util import find_spec
 
-from tierline.causes import Cause
+from tierline.base.settings import Settings
 from tierline.providers.types import CallFailed, Capabilities, Completion, CompletionRequest
-from tierline.settings import Settings
+from tierline.rules.causes import Cause
 
 LIBRARIES = ("numpy", "onnxruntime", "tokenizers")
 

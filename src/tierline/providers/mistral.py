@@ -4,6 +4,7 @@ Source of the format: the types of Mistral's client, 3.7.0: the seed is `random_
 may also end by `model_length` (the context is full) or `error`.
 """
 
+from tierline.base.settings import Settings
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import FINISHED, Dialect, ask
 from tierline.providers.transport import Transport
@@ -13,8 +14,7 @@ from tierline.providers.types import (
     CompletionRequest,
     require,
 )
-from tierline.settings import Settings
-from tierline.verdicts import Verdict
+from tierline.rules.verdicts import Verdict
 
 DIALECT = Dialect(
     seed="random_seed",

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tierline.base.settings import Settings
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
 from tierline.providers.transport import Reply, Transport
@@ -22,8 +23,7 @@ from tierline.providers.types import (
     Usage,
     require,
 )
-from tierline.settings import Settings
-from tierline.verdicts import Verdict
+from tierline.rules.verdicts import Verdict
 
 FINISHED: Mapping[str, Verdict | None] = {"stop": None, "length": Verdict.TRUNCATED}
 CAN = Capabilities(most_logprobs=20)

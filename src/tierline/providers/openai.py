@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
+from tierline.base.settings import Settings
 from tierline.features.model import SERVICE_TIERS
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, ask
@@ -13,7 +14,6 @@ from tierline.providers.types import (
     CompletionRequest,
     require,
 )
-from tierline.settings import Settings
 
 OPENAI_HOST = re.compile(r"(?:[a-z]{2}\.)?api\.openai\.com")  # eu.api.openai.com: of one region
 REASONS = re.compile(r"(gpt-[5-9](?!.*chat)|o[1-9])")  # models that think first: no temperature

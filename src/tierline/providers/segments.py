@@ -2,9 +2,9 @@
 
 from urllib.parse import quote
 
-from tierline.causes import Cause
 from tierline.features.model_names import name_fault
 from tierline.providers.types import CallFailed
+from tierline.rules.causes import Cause
 
 
 def segment(model: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
+from tierline.base.settings import Settings
 from tierline.features.model import EFFORTS, SERVICE_TIERS
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, ask
@@ -23,7 +24,6 @@ from tierline.providers.types import (
     Provider,
     require,
 )
-from tierline.settings import Settings
 
 VLLM = Dialect(schema=as_it_is)
 LLAMA_CPP = Dialect(schema=as_it_is)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from tierline.causes import Cause
 from tierline.providers.types import CallFailed
+from tierline.rules.causes import Cause
 
 log = structlog.get_logger(__name__)
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tierline.causes import Cause
-from tierline.errors import TierlineError
+from tierline.base.errors import TierlineError
 from tierline.features import ModelRef
-from tierline.prompts import Message
-from tierline.retries import Retry
-from tierline.verdicts import Verdict
+from tierline.features.prompts import Message
+from tierline.rules.causes import Cause
+from tierline.rules.retries import Retry
+from tierline.rules.verdicts import Verdict
 
 
 @dataclass(frozen=True)

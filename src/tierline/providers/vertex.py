@@ -5,6 +5,7 @@ GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it, goes b
 an hour and is not renewed. Vertex keeps no request, except for what its operator switches on.
 """
 
+from tierline.base.settings import Settings
 from tierline.providers.generate_content import (
     body_of,
     capabilities,
@@ -21,7 +22,6 @@ from tierline.providers.types import (
     CompletionRequest,
     require,
 )
-from tierline.settings import Settings
 
 HOST = "aiplatform.googleapis.com"
 MULTI_REGIONS = frozenset({"eu", "us"})

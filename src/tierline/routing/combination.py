@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 
 Signals = Mapping[str, float | None]  # by name; None: this answer has no such signal
 

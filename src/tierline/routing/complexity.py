@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tierline.base.vectors import Vectors
 from tierline.routing.combination import CannotLearn, Combination, Signals, fit
-from tierline.vectors import Vectors
 
 _PENALTIES = (0.3, 3.0, 30.0)  # inverse strengths, the best by cross-validation
 _FOLDS = 3

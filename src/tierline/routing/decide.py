@@ -1,15 +1,15 @@
 """Where a job begins: which tier of its feature is tried first, and why.
 
 Pure, and the same for the same facts, whenever it is asked: a decision that is kept can be made
-again from what is kept with it. What happens after the first answer is `tierline.jobs.next_state`.
+again from what is kept with it. What happens after the first answer is `rules.jobs.next_state`.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from tierline.base.json_text import JSON
 from tierline.features import Feature
-from tierline.json_text import JSON
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ was found out about the one says nothing about the other.
 import hashlib
 from collections.abc import Collection
 
+from tierline.base.json_text import canonical_json
+from tierline.base.recent import Recent
 from tierline.features import Feature, Tier
-from tierline.json_text import canonical_json
-from tierline.prompts import examples_of, instructions_of
-from tierline.recent import Recent
+from tierline.features.prompts import examples_of, instructions_of
 
 MOST_KEPT = 500
 

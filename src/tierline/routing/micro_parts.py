@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 from tierline.routing.arrays import read_arrays
 from tierline.routing.combination import Combination
 from tierline.routing.micro import Head, Micro

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tierline.base.vectors import Vectors
 from tierline.routing.calibration import Scored
 from tierline.routing.decide import share_of
 from tierline.routing.micro import Micro, mixed, strangers, train
-from tierline.vectors import Vectors
 
 HELD_OUT_SHARE = 0.5
 """Of the inputs that stand for all traffic, what is kept from training to test a promise on. Which

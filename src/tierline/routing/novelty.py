@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from tierline.vectors import Vectors
+from tierline.base.vectors import Vectors
 
 NEAREST = 5  # neighbours whose likeness counts
 NOVEL_SHARE = 0.01  # of known inputs, what is taken for novel

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 from tierline.routing.calibration import (
     Calibrated,
     Scored,

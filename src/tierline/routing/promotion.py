@@ -1,8 +1,8 @@
 """What a promotion and a demotion change in a feature file."""
 
+from tierline.base.json_text import JSON
+from tierline.base.yaml_lines import Path
 from tierline.features import Confidence, Feature
-from tierline.json_text import JSON
-from tierline.yaml_lines import Path
 
 Changes = dict[Path, JSON]
 """By the path of a key its new value; None: without it. See `features.edit`."""

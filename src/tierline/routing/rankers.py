@@ -6,9 +6,9 @@ index.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from tierline.base.vectors import Vectors
 from tierline.routing.combination import Signals, fit
 from tierline.routing.complexity import MOST_EXAMPLES, train
-from tierline.vectors import Vectors
 
 Scorer = Callable[[Sequence[int]], list[float]]
 """Scores, higher is surer, for the outcomes asked for."""

@@ -7,6 +7,7 @@ fitted on one half of the others and calibrated on the other half.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tierline.base.vectors import Vectors
 from tierline.routing import rankers
 from tierline.routing.bounds import interval
 from tierline.routing.calibration import Calibrated, Scored, calibrate, grid
@@ -14,7 +15,6 @@ from tierline.routing.combination import CannotLearn, Signals
 from tierline.routing.complexity import text_signals
 from tierline.routing.curves import Outcome, Point, area, curve, point
 from tierline.routing.rankers import Ranker, Scorer
-from tierline.vectors import Vectors
 
 FOLDS = 5
 

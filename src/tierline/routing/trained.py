@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 from tierline.routing.arrays import read_arrays
 from tierline.routing.combination import Combination
 from tierline.routing.complexity import Complexity, Meaning, text_signals

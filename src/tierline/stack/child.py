@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tierline.errors import TierlineError
+from tierline.base.errors import TierlineError
 from tierline.stack import environment, identity
 from tierline.stack.home import Home
 from tierline.stack.identity import ProcessId

@@ -116,7 +116,7 @@ def variables(needs: Needs, environ: Mapping[str, str]) -> frozenset[str]:
 
 def secret_variables(environ: Mapping[str, str]) -> frozenset[str]:
     """The variables that hold providers' keys, those of the operator's own servers too."""
-    from tierline.provider_settings import ProviderSettings, key_variable
+    from tierline.base.provider_settings import ProviderSettings, key_variable
 
     own = re.findall(r"(?:^|,)\s*([^=,\s]+)\s*=", environ.get("TIERLINE_OPENAI_COMPATIBLE", ""))
     return frozenset(
@@ -128,14 +128,14 @@ def secret_variables(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def _own_settings() -> set[str]:
-    from tierline.provider_settings import ProviderSettings
-    from tierline.settings import Settings
+    from tierline.base.provider_settings import ProviderSettings
+    from tierline.base.settings import Settings
 
     return {name for name, _ in _fields(Settings)} - {name for name, _ in _fields(ProviderSettings)}
 
 
 def _provider_settings() -> set[str]:
-    from tierline.provider_settings import ProviderSettings
+    from tierline.base.provider_settings import ProviderSettings
 
     return {name for name, _ in _fields(ProviderSettings)}
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tierline.errors import UsageError
+from tierline.base.errors import UsageError
 from tierline.stack.identity import ProcessId
 
 SOCKET_ROOT = Path("/tmp")  # noqa: S108 -- short on purpose, and what is made in it is checked

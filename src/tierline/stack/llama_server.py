@@ -13,7 +13,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from tierline.digits import whole
+from tierline.base.digits import whole
 from tierline.stack.models import MODELS, SMOLLM2, ModelMissing, find
 
 KEY_VARIABLE = "TIERLINE_LOCAL_API_KEY"

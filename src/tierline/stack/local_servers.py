@@ -105,8 +105,8 @@ def named_by_features(database_url: str) -> set[str]:
     """
     import psycopg
 
-    from tierline.storage import features
-    from tierline.storage.engine import connect_args, psycopg_url
+    from tierline.storage.db.engine import connect_args, psycopg_url
+    from tierline.storage.features import features
 
     parameters: dict[str, Any] = {**connect_args("up"), "autocommit": True}
     try:

@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tierline.errors import TierlineError
-from tierline.wheel_files import wheel_file
+from tierline.base.errors import TierlineError
+from tierline.base.wheel_files import wheel_file
 
 
 @dataclass(frozen=True)

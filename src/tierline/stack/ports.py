@@ -2,7 +2,7 @@
 
 import socket
 
-from tierline.errors import UsageError
+from tierline.base.errors import UsageError
 
 HOST = "127.0.0.1"
 

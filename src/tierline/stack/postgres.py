@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import psutil
 
-from tierline.errors import TierlineError
+from tierline.base.errors import TierlineError
 from tierline.stack import environment
 from tierline.stack.child import HOME_MARK, Child, Program, guarded
 from tierline.stack.home import Home, write_private

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tierline
-from tierline.errors import Problem, UsageError
+from tierline.base.errors import Problem, UsageError
 
 LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>.+)")
 VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))")

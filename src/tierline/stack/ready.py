@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tierline.errors import TierlineError
+from tierline.base.errors import TierlineError
 from tierline.stack.ports import HOST
 from tierline.stack.procfile import Entry
 

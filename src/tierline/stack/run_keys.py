@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tierline.errors import TierlineError
-from tierline.services import accounts
+from tierline.base.errors import TierlineError
+from tierline.services.accounts import accounts
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tierline import queues
-from tierline.scheduling import KEPT_FREE_LEAST
+from tierline.rules import queues
+from tierline.rules.scheduling import KEPT_FREE_LEAST
 from tierline.stack import local_servers, postgres, procfile, ready, running, valkey
 from tierline.stack.child import Child, Program
 from tierline.stack.environment import of_process
@@ -114,14 +114,14 @@ class Up:
             servers.begin()
             # Slow to import: the servers start meanwhile.
             from tierline.stack.run_keys import RunKeys
-            from tierline.storage import revisions
+            from tierline.storage.db import revisions
 
             servers.start(self._supervisor.check)
             for child in servers.children():
                 self._supervisor.keep(child, started=True)
             if revisions.current(database_url) != revisions.head():
-                from tierline.services.accounts import became_operators, said_of_operators
-                from tierline.storage import migrate
+                from tierline.services.accounts.accounts import became_operators, said_of_operators
+                from tierline.storage.db import migrate
 
                 before, _ = migrate.upgrade(database_url)
                 for words in said_of_operators(became_operators(database_url, before)):

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tierline.broker_urls import unix_url
-from tierline.errors import TierlineError
+from tierline.base.broker_urls import unix_url
+from tierline.base.errors import TierlineError
 from tierline.stack.child import Child, Program
 from tierline.stack.home import Home, write_private
 

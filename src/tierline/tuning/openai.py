@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
-from tierline.errors import Forbidden, TierlineError, Unavailable
+from tierline.base.errors import Forbidden, TierlineError, Unavailable
 
 CONNECT_S = 10.0
 ANSWER_S = 120.0

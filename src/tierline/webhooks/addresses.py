@@ -21,7 +21,7 @@ from ipaddress import (
     ip_network,
 )
 
-from tierline.errors import InvalidInput, Problem, TierlineError
+from tierline.base.errors import InvalidInput, Problem, TierlineError
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -17,8 +17,8 @@ from ipaddress import ip_address
 
 import httpx
 
-from tierline.deadline_http import DeadlineTransport, tls_context, within
-from tierline.retry_after import retry_after_s
+from tierline.base.deadline_http import DeadlineTransport, tls_context, within
+from tierline.base.retry_after import retry_after_s
 from tierline.webhooks.addresses import (
     Address,
     AddressRefused,

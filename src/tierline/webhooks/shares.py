@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tierline.scheduling import account_limit
+from tierline.rules.scheduling import account_limit
 
 DEFAULT_IN_FLIGHT = 2
 """Deliveries out at once to one target, unless its endpoint asks for more."""

@@ -7,8 +7,8 @@ from celery import Celery
 
 from tests.faults.breaking import fault
 from tests.faults.scene import Scene
-from tierline import queues
-from tierline.broker_urls import kombu_url
+from tierline.base.broker_urls import kombu_url
+from tierline.rules import queues
 from workers.hints import publish
 
 OPEN = "SELECT id, queue FROM jobs WHERE completed_at IS NULL"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.api import Api, serving
 from tests.support.rows import add_feature, two_tiers
-from tierline.services.accounts import create_account, create_key, make_run_key
+from tierline.services.accounts.accounts import create_account, create_key, make_run_key
 
 Connection = psycopg.Connection[tuple[object, ...]]
 

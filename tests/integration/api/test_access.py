@@ -33,8 +33,8 @@ from tests.support.rows import (
     add_router,
 )
 from tests.support.waiting import wait_until
-from tierline.services.accounts import create_key, revoke_key
-from tierline.settings import settings
+from tierline.base.settings import settings
+from tierline.services.accounts.accounts import create_key, revoke_key
 
 Connection = psycopg.Connection[Any]
 Scopes = tuple[str, ...]

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.api import Api, serving
 from tests.support.waiting import wait_until
-from tierline.services.accounts import (
+from tierline.services.accounts.accounts import (
     create_key,
     digest_of,
     ensure_first_admin,

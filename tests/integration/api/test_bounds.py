@@ -11,9 +11,9 @@ import pytest
 from api.server import MAX_HEAD_BYTES, BoundedHttp
 from tests.support.api import Api, serving
 from tests.support.waiting import wait_until
-from tierline.services.accounts import make_run_key
-from tierline.settings import settings
-from tierline.storage import accounts
+from tierline.base.settings import settings
+from tierline.services.accounts.accounts import make_run_key
+from tierline.storage.accounts import accounts
 
 Connection = psycopg.Connection[tuple[object, ...]]
 SHORT_S = 0.4

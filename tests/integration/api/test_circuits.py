@@ -6,7 +6,7 @@ import psycopg
 
 from tests.support.api import Api
 from tests.support.waiting import wait_until
-from tierline.storage import circuits
+from tierline.storage.calls import circuits
 
 
 def test_an_open_circuit_is_told_in_readyz_metrics_and_by_its_own_route(

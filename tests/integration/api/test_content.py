@@ -9,9 +9,9 @@ import pytest
 from tests.integration.api.test_jobs import end
 from tests.support.api import Api
 from tests.support.rows import two_tiers
+from tierline.base.ids import new_id
 from tierline.features import Retention
-from tierline.ids import new_id
-from tierline.storage.features import add_version
+from tierline.storage.features.features import add_version
 
 Connection = psycopg.Connection[Any]
 

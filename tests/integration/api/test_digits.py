@@ -9,7 +9,7 @@ import pytest
 from api.bodies import read_model
 from api.routes.calibrations import NewCalibration
 from tests.support.api import Api
-from tierline.errors import InvalidInput
+from tierline.base.errors import InvalidInput
 
 OTHERS = ["1_0", " 1", "1 ", "١", "１", "1.0", "²"]
 UUID = "00000000-0000-0000-0000-000000000000"

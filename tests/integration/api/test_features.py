@@ -6,7 +6,7 @@ import pytest
 from psycopg import Connection
 
 from tests.support.api import Api
-from tierline.storage import circuits
+from tierline.storage.calls import circuits
 
 YAML = {"Content-Type": "application/yaml"}
 FILE = """feature: greeting

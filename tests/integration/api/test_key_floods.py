@@ -14,10 +14,10 @@ from api.auth import STRANGERS_AT_ONCE, Keys
 from api.problems import Refused
 from tests.support.rows import add_account
 from tests.support.waiting import wait_until
-from tierline.errors import Unavailable
-from tierline.services.accounts import create_key
-from tierline.settings import settings
-from tierline.storage.async_pool import create_async_pool
+from tierline.base.errors import Unavailable
+from tierline.base.settings import settings
+from tierline.services.accounts.accounts import create_key
+from tierline.storage.db.async_pool import create_async_pool
 
 CONNECTIONS = 4
 WITHIN_S = 20.0

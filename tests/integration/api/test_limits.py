@@ -17,10 +17,15 @@ import pytest
 from tests.support.api import Api, serving
 from tests.support.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
-from tierline.ids import new_id
-from tierline.services import backlog
-from tierline.services.accounts import change_account, create_account, create_key, make_run_key
-from tierline.settings import settings
+from tierline.base.ids import new_id
+from tierline.base.settings import settings
+from tierline.services.accounts.accounts import (
+    change_account,
+    create_account,
+    create_key,
+    make_run_key,
+)
+from tierline.services.jobs import backlog
 
 Connection = psycopg.Connection[Any]
 ONE = {"feature": "echo", "input": {"text": "hello"}}

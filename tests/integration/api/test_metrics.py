@@ -11,7 +11,7 @@ import pytest
 from tests.integration.api.test_jobs import end
 from tests.support.api import Api
 from tests.support.waiting import wait_until
-from tierline.ids import new_id
+from tierline.base.ids import new_id
 
 Connection = psycopg.Connection[Any]
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.support.api import Api, serving
-from tierline.services.accounts import create_key
+from tierline.services.accounts.accounts import create_key
 
 Connection = psycopg.Connection[Any]
 Operation = tuple[str, str, dict[str, Any]]
@@ -193,7 +193,7 @@ def test_everything_but_health_is_503_without_a_migrated_database(
     monkeypatch: pytest.MonkeyPatch,
     operations: list[Operation],
 ) -> None:
-    from tierline.settings import settings
+    from tierline.base.settings import settings
 
     monkeypatch.setenv("DATABASE_URL", empty_database_url)
     monkeypatch.setenv("REDIS_URL", redis_url)

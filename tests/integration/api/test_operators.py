@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from tests.support.rows import add_account
-from tierline.errors import Conflict
-from tierline.services.accounts import (
+from tierline.base.errors import Conflict
+from tierline.services.accounts.accounts import (
     create_key,
     demote_key,
     ensure_first_admin,

@@ -25,12 +25,12 @@ from tests.support.rows import (
     two_tiers,
 )
 from tests.support.waiting import wait_until
-from tierline.services.accounts import make_run_key
-from tierline.settings import settings
+from tierline.base.settings import settings
+from tierline.services.accounts.accounts import make_run_key
 from tierline.stack import postgres, valkey
 from tierline.stack.ports import free_port
 from tierline.stack.servers import running_servers
-from tierline.storage import migrate
+from tierline.storage.db import migrate
 
 
 def test_a_ready_api_tells_what_is_missing_around_it(api: Api) -> None:

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from tests.support.api import Api
-from tierline.services.accounts import create_key
+from tierline.services.accounts.accounts import create_key
 
 EXAMPLES = int(os.environ.get("TIERLINE_EXAMPLES", "25"))  # requests an operation
 SEEDS = int(os.environ.get("TIERLINE_SEEDS", "3"))  # runs of sequences

@@ -25,8 +25,8 @@ from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS
 from tests.support.api import Api, serving
 from tests.support.rows import add_job
 from tests.support.waiting import wait_until
-from tierline.services.accounts import create_account, create_key, make_run_key
-from tierline.settings import settings
+from tierline.base.settings import settings
+from tierline.services.accounts.accounts import create_account, create_key, make_run_key
 from tierline.stack.ports import free_port
 
 Connection = psycopg.Connection[tuple[object, ...]]

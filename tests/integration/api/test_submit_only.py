@@ -17,9 +17,9 @@ from tests.integration.api.test_access import LOCKED, NAMES, ROWS
 from tests.integration.api.test_jobs import end
 from tests.support.api import Api
 from tests.support.rows import add_feature, two_tiers
-from tierline.batch_views import BATCH_CONTENT
-from tierline.services.accounts import create_key
-from tierline.views import JOB_CONTENT
+from tierline.services.accounts.accounts import create_key
+from tierline.views.batches import BATCH_CONTENT
+from tierline.views.jobs import JOB_CONTENT
 
 Connection = psycopg.Connection[Any]
 Route = tuple[str, str]

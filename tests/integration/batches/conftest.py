@@ -15,8 +15,8 @@ import uvicorn
 from api.app import create_app
 from tests.support.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
-from tierline.services.accounts import ensure_first_admin
-from tierline.services.finish_batches import complete_finished
+from tierline.services.accounts.accounts import ensure_first_admin
+from tierline.services.batches.finish_batches import complete_finished
 
 FEATURE = "echo"
 
@@ -119,7 +119,7 @@ def ndjson(rows: list[Any]) -> bytes:
 def scene(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setenv("DATABASE_URL", fresh_database_url)
     monkeypatch.setenv("TIERLINE_WEBHOOK_ALLOW", "127.0.0.0/8")
-    from tierline.settings import settings
+    from tierline.base.settings import settings
 
     settings.cache_clear()
     key = ensure_first_admin(fresh_database_url)

@@ -4,8 +4,8 @@ import pytest
 
 from tests.integration.batches.conftest import Scene
 from tests.integration.batches.test_rest import rows
-from tierline.services import batch_content
-from tierline.services.accounts import create_account, create_key
+from tierline.services.accounts.accounts import create_account, create_key
+from tierline.services.batches import batch_content
 
 
 def ended(scene: Scene, count: int) -> str:

@@ -20,14 +20,15 @@ from tests.support.model_server import ModelServer
 from tests.support.up import environment as clean_environment
 from tests.support.waiting import wait_until
 from tierline import providers
-from tierline.cli import main, output
-from tierline.cli.feature_file import new_feature
-from tierline.queues import POOLS
-from tierline.services.accounts import ensure_first_admin
-from tierline.services.execute import Executor
-from tierline.settings import settings
+from tierline.base.settings import settings
+from tierline.cli import main
+from tierline.cli.features.feature_file import new_feature
+from tierline.cli.shared import output
+from tierline.rules.queues import POOLS
+from tierline.services.accounts.accounts import ensure_first_admin
+from tierline.services.jobs.execute import Executor
 from tierline.stack.ports import free_port
-from tierline.storage.engine import create_pool
+from tierline.storage.db.engine import create_pool
 
 
 @dataclass

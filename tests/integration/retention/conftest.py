@@ -10,10 +10,10 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from tests.support.rows import add_account, add_feature, add_job, two_tiers
+from tierline.base.ids import new_id
 from tierline.features import Retention
-from tierline.ids import new_id
-from tierline.storage.engine import create_pool
-from tierline.storage.features import add_draft, add_version
+from tierline.storage.db.engine import create_pool
+from tierline.storage.features.features import add_draft, add_version
 
 SECRET = "ZK-4410 for Mrs Secret"  # in everything that may quote what was asked or answered
 

@@ -11,15 +11,16 @@ import pytest
 
 from tests.integration.retention.conftest import Kept
 from tests.support.rows import add_job
-from tierline.errors import Conflict
-from tierline.jobs import JobState, Passed, Route, Status, next_state
-from tierline.services import retention
-from tierline.services.feedback import Said, give_feedback
-from tierline.services.recover import recover_lost
-from tierline.services.retention import remove_content, remove_due
-from tierline.storage import claims, deliveries
-from tierline.storage.claims import Ended, Settlement, Standing
-from tierline.verdicts import Verdict
+from tierline.base.errors import Conflict
+from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
+from tierline.rules.verdicts import Verdict
+from tierline.services.evidence.feedback import Said, give_feedback
+from tierline.services.jobs.recover import recover_lost
+from tierline.services.upkeep import retention
+from tierline.services.upkeep.retention import remove_content, remove_due
+from tierline.storage.jobs import claims
+from tierline.storage.jobs.claims import Ended, Settlement, Standing
+from tierline.storage.webhooks import deliveries
 from tierline.webhooks.schedule import Decision, DeliveryStatus, Met
 
 JOBS = 60

@@ -12,19 +12,19 @@ import pytest
 from tests.integration.retention.conftest import SECRET, Kept
 from tests.support.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
+from tierline.base.ids import new_id
+from tierline.base.settings import settings
 from tierline.features import Retention
-from tierline.ids import new_id
-from tierline.services import retention
-from tierline.services.admission import Admission
-from tierline.services.drift import Drift
-from tierline.services.judge import Judges
-from tierline.services.retention import remove_due
-from tierline.services.sweep import sweep as clear_away
-from tierline.settings import settings
-from tierline.storage import job_reads
-from tierline.storage import retention as statements
-from tierline.storage.retention import Place, What
-from tierline.views import job_json
+from tierline.services.calls.admission import Admission
+from tierline.services.evidence.drift import Drift
+from tierline.services.evidence.judge import Judges
+from tierline.services.upkeep import retention
+from tierline.services.upkeep.retention import remove_due
+from tierline.services.upkeep.sweep import sweep as clear_away
+from tierline.storage.jobs import job_reads
+from tierline.storage.upkeep import retention as statements
+from tierline.storage.upkeep.retention import Place, What
+from tierline.views.jobs import job_json
 
 ALL = {"jobs", "job_requests", "attempts", "answers"}
 QUOTING = {"jobs", "attempts"}  # where a reason or an error's text may quote what was asked

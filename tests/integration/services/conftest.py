@@ -12,13 +12,13 @@ from psycopg_pool import ConnectionPool
 from tests.support.model_server import ModelServer, Reply
 from tests.support.rows import add_account, add_feature, add_job
 from tierline import providers
+from tierline.base.settings import settings
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
-from tierline.services.admission import Admission
-from tierline.services.embedding import Embedding
-from tierline.services.execute import Executor
-from tierline.settings import settings
-from tierline.storage.engine import create_pool
+from tierline.services.calls.admission import Admission
+from tierline.services.calls.embedding import Embedding
+from tierline.services.jobs.execute import Executor
+from tierline.storage.db.engine import create_pool
 
 FEATURE = """
 feature: {name}

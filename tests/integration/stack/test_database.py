@@ -12,7 +12,7 @@ from tierline.stack.child import Child
 from tierline.stack.home import Home, HomeLock, open_home
 from tierline.stack.logs import LogPump
 from tierline.stack.servers import Servers, end_left_overs, remove_sockets, running_servers
-from tierline.storage import migrate, revisions
+from tierline.storage.db import migrate, revisions
 
 OURS = "SELECT current_user, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"
 STRANGE = """

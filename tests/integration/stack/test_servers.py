@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from tests.support.waiting import wait_until
-from tierline.broker_urls import kombu_url
-from tierline.errors import UsageError
+from tierline.base.broker_urls import kombu_url
+from tierline.base.errors import UsageError
 from tierline.stack import postgres, valkey
 from tierline.stack.home import HomeBusy, HomeLock, open_home
 from tierline.stack.servers import Servers, running_servers

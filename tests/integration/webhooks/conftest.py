@@ -13,12 +13,12 @@ from psycopg_pool import ConnectionPool
 
 from tests.support.rows import add_account, add_feature, add_job, two_tiers
 from tests.support.webhook_receiver import Receiver, receiving
-from tierline.services.announce import announce
-from tierline.services.deliver import deliver
-from tierline.services.endpoints import add_endpoint
-from tierline.settings import Settings
-from tierline.storage.delivery_choice import choose_due
-from tierline.storage.engine import create_pool
+from tierline.base.settings import Settings
+from tierline.services.webhooks.announce import announce
+from tierline.services.webhooks.deliver import deliver
+from tierline.services.webhooks.endpoints import add_endpoint
+from tierline.storage.db.engine import create_pool
+from tierline.storage.webhooks.delivery_choice import choose_due
 from tierline.webhooks.addresses import Reach
 
 Db = Connection[Any]

@@ -8,10 +8,10 @@ from psycopg import sql
 
 from tests.integration.webhooks.conftest import Scene
 from tests.support.rows import add_account, add_job
-from tierline.ids import new_id
-from tierline.services.announce import announce, announce_batch
-from tierline.services.endpoints import change_endpoint
-from tierline.storage.deliveries import HOOKED_SQL
+from tierline.base.ids import new_id
+from tierline.services.webhooks.announce import announce, announce_batch
+from tierline.services.webhooks.endpoints import change_endpoint
+from tierline.storage.webhooks.deliveries import HOOKED_SQL
 from tierline.webhooks.events import EVENTS
 
 URL = "https://hooks.example.com/in"

@@ -15,17 +15,17 @@ from tests.integration.webhooks.conftest import NoLeases, Scene
 from tests.support.rows import add_account
 from tests.support.waiting import wait_until
 from tests.support.webhook_receiver import Receiver, hang, receiving, status
-from tierline.services import announce as announcing
-from tierline.services.deliver import deliver
-from tierline.services.endpoints import (
+from tierline.base.settings import Settings
+from tierline.services.webhooks import announce as announcing
+from tierline.services.webhooks.deliver import deliver
+from tierline.services.webhooks.endpoints import (
     add_endpoint,
     change_endpoint,
     remove_endpoint,
     rotate_secret,
 )
-from tierline.settings import Settings
-from tierline.storage import deliveries
-from tierline.storage.delivery_choice import choose_due
+from tierline.storage.webhooks import deliveries
+from tierline.storage.webhooks.delivery_choice import choose_due
 from tierline.webhooks.addresses import Address
 from tierline.webhooks.events import webhook_id
 from tierline.webhooks.schedule import MOST_TRIES

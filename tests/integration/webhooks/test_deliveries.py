@@ -12,10 +12,10 @@ from psycopg import Connection
 from tests.integration.webhooks.conftest import Scene
 from tests.support.rows import add_account
 from tests.support.waiting import wait_until
-from tierline.storage import deliveries
-from tierline.storage.deliveries import Delivery
-from tierline.storage.delivery_choice import choose_due
-from tierline.storage.engine import PLANNED_ONCE, create_pool
+from tierline.storage.db.engine import PLANNED_ONCE, create_pool
+from tierline.storage.webhooks import deliveries
+from tierline.storage.webhooks.deliveries import Delivery
+from tierline.storage.webhooks.delivery_choice import choose_due
 from tierline.webhooks.schedule import MOST_TRIES, Met, after_try
 from tierline.webhooks.shares import MOST_IN_FLIGHT
 

@@ -11,9 +11,9 @@ from api.app import create_app
 from tests.integration.webhooks.conftest import LOOPBACK, Scene
 from tests.support.rows import add_account
 from tests.support.webhook_receiver import Receiver, status
-from tierline.services.accounts import create_key
-from tierline.services.endpoints import MOST_ENDPOINTS
-from tierline.settings import Settings
+from tierline.base.settings import Settings
+from tierline.services.accounts.accounts import create_key
+from tierline.services.webhooks.endpoints import MOST_ENDPOINTS
 from tierline.webhooks.addresses import OTHER_PORTS_END
 
 URL = "https://hooks.example.com/jobs"

@@ -18,7 +18,7 @@ import pytest
 from tests.support.model_server import ModelServer, Reply
 from tests.support.rows import add_account, add_feature, add_job, one_tier, status_of
 from tests.support.waiting import wait_until
-from tierline.scheduling import limit_of_one_model
+from tierline.rules.scheduling import limit_of_one_model
 
 THREADS = 8
 

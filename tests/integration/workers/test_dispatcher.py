@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from tests.support.waiting import wait_until
-from tierline.ids import new_id
-from tierline.services.dispatch import Choice
-from tierline.settings import settings
+from tierline.base.ids import new_id
+from tierline.base.settings import settings
+from tierline.services.jobs.dispatch import Choice
 
 
 @pytest.fixture

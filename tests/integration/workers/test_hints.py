@@ -11,8 +11,8 @@ import redis
 from celery import Celery
 
 from tests.support.waiting import wait_until
-from tierline import queues
-from tierline.settings import settings
+from tierline.base.settings import settings
+from tierline.rules import queues
 from workers.hints import BROKER_AWAY, TASK_OF_QUEUE, publish
 
 OWN = ("id", "root_id", "correlation_id", "delivery_tag")  # different in every message

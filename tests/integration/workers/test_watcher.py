@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tests.support.waiting import wait_until
-from tierline.settings import settings
-from tierline.storage import beats, claims
+from tierline.base.settings import settings
+from tierline.storage.jobs import beats, claims
 
 PAST = "2020-01-01T00:00:00Z"
 LEASE_S = 2.0
@@ -95,7 +95,7 @@ def test_more_locked_jobs_than_are_looked_at_at_once_hide_none_behind_them(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tierline.services import recover
+    from tierline.services.jobs import recover
 
     monkeypatch.setattr(recover, "OVERDUE_AT_ONCE", 2)
     locked = [submit(deadline_at=PAST) for _ in range(5)]

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.support.waiting import wait_until
-from tierline.settings import settings
+from tierline.base.settings import settings
 
 
 @pytest.mark.usefixtures("environment")

@@ -7,8 +7,8 @@ import pytest
 
 from api.auth import Caller, needs, readable
 from api.state import State
-from tierline.limits import Limits
-from tierline.settings import Settings
+from tierline.base.settings import Settings
+from tierline.rules.limits import Limits
 
 
 def caller(*scopes: str) -> Caller:

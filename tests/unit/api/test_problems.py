@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.problems import MOST_BYTES, Refused, of_error, problem
-from tierline.errors import MOST_PROBLEMS, FeatureError, InvalidInput, Problem
+from tierline.base.errors import MOST_PROBLEMS, FeatureError, InvalidInput, Problem
 
 
 def told(error: Exception) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import api.routes
 from api import batch_schemas, schemas
 from api.auth import Caller
 from api.shown import batch_for, job_for
-from tierline.limits import Limits
+from tierline.rules.limits import Limits
 
 TOLD_OF_JOBS = {
     *("id", "feature", "feature_version", "status", "status_label", "tier", "model", "unverified"),

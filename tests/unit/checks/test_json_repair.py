@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tierline.base.json_text import NotJson
 from tierline.checks.json_repair import Read, read_answer
-from tierline.json_text import NotJson
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 VALUES = st.recursive(

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.unit.features_samples import INVOICE, SUMMARY, TRIAGE
+from tests.unit.features.features_samples import INVOICE, SUMMARY, TRIAGE
 from tierline.checks import RuleBroken, input_faults, judge
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
-from tierline.verdicts import Verdict
+from tierline.rules.verdicts import Verdict
 
 TEXT = {"text": "Invoice A-77, total 1.250,00 EUR"}
 GOOD = {"invoice_number": "A-77", "total": 1250.0, "currency": "EUR"}

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.unit.features_samples import TRIAGE
+from tests.unit.features.features_samples import TRIAGE
 from tierline.checks.labels import CONTENT_FREE, LabelSet, closed_set, indistinct, scoring_messages
 from tierline.checks.labels import score as score_labels
 from tierline.features.parse import parse_feature
-from tierline.prompts import PriorFailure
-from tierline.verdicts import Verdict
+from tierline.features.prompts import PriorFailure
+from tierline.rules.verdicts import Verdict
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.features_samples import INVOICE
+from tests.unit.features.features_samples import INVOICE
+from tierline.base.errors import FeatureError
 from tierline.checks.schema import schema_faults, spoken_path
-from tierline.errors import FeatureError
 from tierline.features.parse import parse_feature
 
 AROUND = "^(?=.*[0-9])[a-z0-9]+$"

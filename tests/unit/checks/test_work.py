@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.unit.features_samples import INVOICE
+from tests.unit.features.features_samples import INVOICE
 from tierline.checks import Judgement, judge, marks
 from tierline.checks.grounding import Ground
 from tierline.checks.work import MAX_WORK, TooMuch, Work
 from tierline.features.model import Feature
 from tierline.features.parse import parse_feature
 from tierline.features.task import Check
-from tierline.verdicts import CHECK_FAILURES, WRONG, Verdict
+from tierline.rules.verdicts import CHECK_FAILURES, WRONG, Verdict
 
 GROUNDED = Check("grounded", fields=("values[]",))
 VALUES = ["1" * size for size in range(1, 500)]

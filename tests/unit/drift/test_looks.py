@@ -9,6 +9,8 @@ import pytest
 from benchmarks.drift.traffic import BANK, SNIPS, WITHIN, Traffic, run
 from benchmarks.drift.traffic import bank as bank_of
 from benchmarks.drift.traffic import commands as commands_of
+from tierline.base.embeddings import Embedder
+from tierline.base.vectors import Vectors
 from tierline.drift.looks import (
     FEWEST,
     MOST_LIVE,
@@ -20,8 +22,6 @@ from tierline.drift.looks import (
     reference_of,
 )
 from tierline.drift.wealth import LOOKS, Wealth
-from tierline.embeddings import Embedder
-from tierline.vectors import Vectors
 
 MIXED = np.random.default_rng(2).permutation(700)  # of all kinds of commands
 

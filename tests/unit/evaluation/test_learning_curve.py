@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tierline.base.vectors import Vectors
 from tierline.evaluation.learning_curve import SHARES, learning_curve
-from tierline.vectors import Vectors
 
 DIMENSIONS = 60
 

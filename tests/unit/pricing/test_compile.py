@@ -27,7 +27,9 @@ def test_the_list_is_what_the_installed_library_says() -> None:
 
 
 def test_the_product_does_not_import_the_library() -> None:
-    modules = "tierline.pricing, tierline.services.calls, tierline.cli.main, workers.tasks, api.app"
+    modules = (
+        "tierline.pricing, tierline.services.calls.calls, tierline.cli.main, workers.tasks, api.app"
+    )
     code = f"import sys, {modules}; sys.exit('genai_prices' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, env=NOWHERE).returncode == 0
 

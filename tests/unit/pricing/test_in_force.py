@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from tierline.base.settings import settings
 from tierline.features import ModelRef
 from tierline.pricing import Asked, OwnPrices, Price, list_price, price_of
-from tierline.settings import settings
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ASKED = Asked(NOW)

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
-from tierline.causes import Cause
-from tierline.errors import UsageError
+from tierline.base.errors import UsageError
+from tierline.base.settings import Settings, settings
 from tierline.features import ModelRef
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 from tierline.providers import generate_content, ollama
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
@@ -33,7 +33,7 @@ from tierline.providers.types import (
     Usage,
 )
 from tierline.providers.vertex import Vertex
-from tierline.settings import Settings, settings
+from tierline.rules.causes import Cause
 
 KEY = "sk-never-to-be-seen"
 FORMATS: dict[str, tuple[Callable[[Settings], Provider], dict[str, str]]] = {

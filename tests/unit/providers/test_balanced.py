@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
-from tierline.causes import Cause
 from tierline.providers.balanced import Balanced
 from tierline.providers.transport import Transport
 from tierline.providers.types import CallFailed
+from tierline.rules.causes import Cause
 
 NOBODY = "http://127.0.0.1:1/v1"
 TIMEOUT_S = 10.0

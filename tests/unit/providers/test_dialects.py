@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.model_server import Call, ModelServer, Reply
 from tierline import providers
-from tierline.causes import Cause
+from tierline.base.settings import Settings, settings
 from tierline.features import ModelRef
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 from tierline.providers.azure import Azure
 from tierline.providers.mistral import Mistral
 from tierline.providers.ollama import Ollama
@@ -23,8 +23,8 @@ from tierline.providers.types import (
     TokenLogprob,
     Usage,
 )
-from tierline.settings import Settings, settings
-from tierline.verdicts import Verdict
+from tierline.rules.causes import Cause
+from tierline.rules.verdicts import Verdict
 
 KEY = "not-a-real-key"
 LABEL = {"type": "string", "enum": ["a", "b"]}

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
+from tierline.base.settings import Settings
 from tierline.features import ModelRef
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 from tierline.providers.local import Local
 from tierline.providers.types import CallFailed, CompletionRequest
-from tierline.retries import Retry
-from tierline.settings import Settings
+from tierline.rules.retries import Retry
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tests.support.model_server import ModelServer, Reply
-from tierline.causes import Cause
+from tierline.base.settings import Settings
 from tierline.features import ModelRef
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 from tierline.providers.openai import OpenAI
 from tierline.providers.types import CallFailed, CompletionRequest, TokenLogprob, Usage
-from tierline.settings import Settings
-from tierline.verdicts import Verdict
+from tierline.rules.causes import Cause
+from tierline.rules.verdicts import Verdict
 
 KEY = "sk-not-a-real-key"
 SCHEMA = {

@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import jwt
 
 from tests.support.model_server import ModelServer, Reply
-from tierline.causes import Cause
+from tierline.base.settings import Settings
 from tierline.features import ModelRef
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 from tierline.providers.azure import Azure
 from tierline.providers.tokens import Token, Tokens
 from tierline.providers.types import CallFailed, CompletionRequest
 from tierline.providers.vertex import Vertex
-from tierline.settings import Settings
+from tierline.rules.causes import Cause
 
 ANSWER = {"candidates": [{"content": {"parts": [{"text": "yes"}]}, "finishReason": "STOP"}]}
 

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
+from tierline.base.vectors import Vectors
 from tierline.routing.combination import CannotLearn
 from tierline.routing.complexity import text_signals, train
-from tierline.vectors import Vectors
 
 
 def requests(count: int, seed: int) -> tuple[list[dict[str, float]], list[bool], Vectors]:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from tierline.base.vectors import Vectors
 from tierline.routing.calibration import Scored, calibrate, grid
 from tierline.routing.combination import CannotLearn
 from tierline.routing.micro import mixed, strangers, train
-from tierline.vectors import Vectors
 
 LABELS = [f"label-{number}" for number in range(12)]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.unit.routing.test_micro import LABELS, texts
+from tierline.base.vectors import Vectors
 from tierline.routing.micro import Micro
 from tierline.routing.micro_parts import DIMENSIONS, from_parts, to_parts
 from tierline.routing.micro_training import HELD_OUT_SHARE, is_held_out, learn
-from tierline.vectors import Vectors
 
 
 def wide(vectors: Vectors) -> Vectors:

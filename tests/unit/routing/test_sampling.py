@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from tierline.ids import new_id
+from tierline.base.ids import new_id
 from tierline.routing.sampling import drawn_at, equally_drawn, representative
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tierline.provider_settings import KEYS, ProviderSettings
+from tierline.base.provider_settings import KEYS, ProviderSettings
 from tierline.stack import environment
 from tierline.stack.child import Program
 from tierline.stack.local_servers import LocalServer

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tierline.errors import InvalidInput
+from tierline.base.errors import InvalidInput
 from tierline.webhooks.addresses import (
     AddressRefused,
     PortRefused,

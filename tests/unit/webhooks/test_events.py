@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tierline.json_text import JSON
+from tierline.base.json_text import JSON
 from tierline.webhooks.events import (
     MAX_BODY_BYTES,
     BatchFacts,

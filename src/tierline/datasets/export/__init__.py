@@ -7,9 +7,9 @@ with a row that somebody wrote: a validator that does not go by what `row` does.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tierline.base.json_text import JSON
 from tierline.datasets.export import mistral, openai, together, trl, vertex
-from tierline.json_text import JSON
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from tierline.json_text import JSON, short
-from tierline.prompts import Message
+from tierline.base.json_text import JSON, short
+from tierline.features.prompts import Message
 
 
 def turns(messages: Sequence[Message]) -> list[JSON]:

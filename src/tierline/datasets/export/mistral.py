@@ -5,9 +5,9 @@ the first user's.
 
 from collections.abc import Sequence
 
+from tierline.base.json_text import JSON
 from tierline.datasets.export.chat import keys_faults, last_is_assistant, turn_faults, turns
-from tierline.json_text import JSON
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 
 FEWEST = 1
 ROLES = ("user", "assistant")

@@ -4,9 +4,9 @@ the assistant's (platform.openai.com/docs/guides/supervised-fine-tuning).
 
 from collections.abc import Sequence
 
+from tierline.base.json_text import JSON
 from tierline.datasets.export.chat import keys_faults, last_is_assistant, turn_faults, turns
-from tierline.json_text import JSON
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 
 FEWEST = 10
 ROLES = ("system", "user", "assistant")

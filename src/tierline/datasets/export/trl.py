@@ -4,9 +4,9 @@
 
 from collections.abc import Sequence
 
+from tierline.base.json_text import JSON
 from tierline.datasets.export.chat import keys_faults, turn_faults, turns
-from tierline.json_text import JSON
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 
 FEWEST = 1
 ROLES = ("system", "user", "assistant")

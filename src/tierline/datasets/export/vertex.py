@@ -4,9 +4,9 @@ model, each of parts with a text (cloud.google.com, prepare supervised fine-tuni
 
 from collections.abc import Sequence
 
+from tierline.base.json_text import JSON, short
 from tierline.datasets.export.chat import keys_faults
-from tierline.json_text import JSON, short
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 
 FEWEST = 1
 ROLES = ("user", "model")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tierline.datasets.export import FORMS
-from tierline.prompts import Message
+from tierline.features.prompts import Message
 
 PROMPT = [
     Message("system", "Name the kind."),

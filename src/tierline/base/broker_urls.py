@@ -1,0 +1,72 @@
+"""One broker, two spellings: what redis-py takes (REDIS_URL) and what kombu takes.
+
+REDIS_URL is the conventional one, in redis-py's words: redis://, rediss:// or unix://. Celery's
+transport wants a socket as redis+socket:// with the database as `virtual_host`, and refuses rediss://
+that does not say how certificates are checked. No connection is made here.
+"""
+
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from tierline.base.errors import UsageError
+
+SCHEMES = ("redis", "rediss", "unix")
+
+
+def unix_url(path: str, password: str, db: int = 0) -> str:
+    """redis-py's URL of a server on a Unix socket."""
+    return f"unix://:{quote(password, safe='')}@{quote(path)}?db={db}"
+
+
+def kombu_url(redis_url: str) -> str:
+    """The same broker as Celery's `broker_url`. Raises UsageError for an unknown scheme."""
+    parts = urlsplit(_checked(redis_url))
+    query = dict(parse_qsl(parts.query))
+    if parts.scheme == "unix":
+        # Flower reads this URL without unquoting its path: %20 there empties its broker page.
+        path = unquote(parts.path)
+        if quote(path) != path:
+            raise UsageError(
+                "REDIS_URL: the socket's path may hold only letters, digits and / - _ . ~"
+            )
+        db = query.pop("db", "0")
+        query["virtual_host"] = db
+        return f"redis+socket://{_credentials(redis_url)}{path}?{urlencode(query)}"
+    if parts.scheme == "rediss":
+        query.setdefault("ssl_cert_reqs", "required")
+    path = f"/{query.pop('db')}" if "db" in query else parts.path
+    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(query), ""))
+
+
+def with_db(redis_url: str, db: int) -> str:
+    """The same server, another of its numbered databases."""
+    parts = urlsplit(_checked(redis_url))
+    query = {key: value for key, value in parse_qsl(parts.query) if key != "db"}
+    path = parts.path
+    if parts.scheme == "unix":
+        query["db"] = str(db)
+    else:
+        path = f"/{db}"
+    # urlunsplit would drop the empty authority of unix:///path
+    text = f"{parts.scheme}://{parts.netloc}{path}"
+    return f"{text}?{urlencode(query)}" if query else text
+
+
+def without_password(redis_url: str) -> str:
+    """What may be shown and logged."""
+    parts = urlsplit(redis_url)
+    place = parts.netloc.rpartition("@")[2] + (parts.path if parts.scheme == "unix" else "")
+    return f"{parts.scheme}://{place}"
+
+
+def _checked(redis_url: str) -> str:
+    scheme = urlsplit(redis_url).scheme
+    if scheme not in SCHEMES:
+        raise UsageError(
+            f"REDIS_URL: {scheme or 'no scheme'!r} is not one of redis://, rediss://, unix://"
+        )
+    return redis_url
+
+
+def _credentials(url: str) -> str:
+    netloc = urlsplit(url).netloc
+    return f"{netloc.rpartition('@')[0]}@" if "@" in netloc else ""

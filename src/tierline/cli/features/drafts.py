@@ -1,0 +1,29 @@
+"""The command line's side of drafts: a file that is tried on the queues without being applied."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tierline.base.errors import FeatureError, InvalidInput
+from tierline.base.json_text import JSON
+from tierline.cli.shared.client import Client
+
+TERMINAL = frozenset({"completed", "failed", "cancelled", "expired"})
+
+
+def keep_draft(api: Client, path: Path, text: str, tier: str | None) -> JSON:
+    """The draft of a file's text. Raises FeatureError with what the server finds wrong."""
+    tail = "" if tier is None else f"?tier={tier}"
+    try:
+        return api.post(
+            f"/v1/drafts{tail}",
+            content=text.encode(),
+            headers={"Content-Type": "application/yaml"},
+        )
+    except InvalidInput as error:
+        problems = [replace(one, source=str(path)) for one in error.problems]
+        raise FeatureError(problems, error.left_out) from None
+
+
+def submit(api: Client, draft: JSON, input: JSON) -> JSON:
+    """A new job of the draft."""
+    return api.post(f"/v1/drafts/{draft['id']}/jobs", json={"input": input})

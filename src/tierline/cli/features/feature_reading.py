@@ -1,0 +1,35 @@
+"""Reading the feature files that a command names."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tierline.base.errors import FeatureError, Problem
+
+if TYPE_CHECKING:
+    from tierline.features import Feature
+
+MAX_FILE_BYTES = 1024 * 1024  # the parser has a smaller limit of its own, with a better message
+
+
+def read_text(path: Path) -> str:
+    """The file's text. Raises FeatureError when it cannot be read or is not UTF-8."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+        if len(raw) > MAX_FILE_BYTES:
+            raise FeatureError([Problem("longer than 1 MB", source=str(path))])
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise FeatureError([Problem(error.strerror or str(error), source=str(path))]) from None
+    except UnicodeDecodeError as error:
+        at = raw[: error.start].count(b"\n") + 1
+        problem = Problem("not UTF-8: save the file as UTF-8", line=at, source=str(path))
+        raise FeatureError([problem]) from None
+
+
+def read_feature(path: Path) -> "Feature":
+    """The feature of a file. Raises FeatureError with every problem and its line."""
+    from tierline.features.parse import parse_feature
+    from tierline.providers import known_providers
+
+    return parse_feature(read_text(path), str(path), known_providers())

@@ -1,0 +1,245 @@
+"""`tierline features`: write a feature file, check it, try it, apply it, and see what is applied.
+
+`init` and `validate` need no server; the others ask the API.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierline.base.errors import FeatureError, InvalidInput, Problem, TierlineError, UsageError
+from tierline.cli.features import feature_trials
+from tierline.cli.features.feature_reading import read_feature, read_text
+from tierline.cli.features.feature_trials import CASES_S, run_files
+from tierline.cli.shared.options import Files, Home, Json, command_group
+
+if TYPE_CHECKING:
+    from tierline.base.json_text import JSON
+    from tierline.cli.shared.client import Client
+    from tierline.features import Feature, ModelRef
+
+app = command_group("Write, check, apply and show feature files.")
+
+
+app.command("test")(feature_trials.run)
+app.command("try")(feature_trials.show)
+
+
+@app.command()
+def init(
+    name: Annotated[
+        str, typer.Argument(help="The feature's name: small letters, digits, hyphens.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where to write it; NAME.yaml here unless said; - for stdout."),
+    ] = None,
+) -> None:
+    """Write a commented feature file that runs as it is, to start from."""
+    from tierline.cli.features.feature_file import new_feature
+    from tierline.cli.shared.output import line
+    from tierline.features.parse import NAME
+
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no feature name: small letters, digits and hyphens, beginning with a "
+            "letter, at most 63"
+        )
+    path = out or Path(f"{name}.yaml")
+    if str(path) == "-":
+        typer.echo(new_feature(name, f"{name}.yaml"), nl=False)
+        return
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(new_feature(name, str(path)))
+    except FileExistsError:
+        raise UsageError(
+            f"{path} is there already: remove it, or name another with --out"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    line(f"wrote {path}")
+    line(f"check it: tierline features validate {path}")
+
+
+@app.command()
+def validate(files: Files, as_json: Json = False) -> None:
+    """Check feature files: every problem with its line. No server is needed.
+
+    Exit code 2 when a file has a problem. What is only missing around it, such as a key that is not
+    set, is a warning.
+    """
+    from tierline.cli.shared.output import line, note, print_json
+
+    found: list[JSON] = []
+    failed: list[Problem] = []
+    left_out = 0
+    for path in files:
+        item: dict[str, JSON] = {"file": str(path), "feature": None}
+        item |= {"problems": [], "problems_left_out": 0, "warnings": []}
+        try:
+            feature = read_feature(path)
+        except FeatureError as error:
+            failed.extend(error.problems)
+            left_out += error.left_out
+            item["problems_left_out"] = error.left_out
+            item["problems"] = [
+                {"line": one.line, "path": one.path, "message": one.message}
+                for one in error.problems
+            ]
+        else:
+            item["feature"] = feature.name
+            item["warnings"] = missing_around(feature)
+            if not as_json:
+                for warning in item["warnings"]:
+                    note(f"{path}: warning: {warning}")
+                line(f"{path}: {feature.name} is right")
+        found.append(item)
+    if as_json:
+        print_json({"data": found})
+        raise typer.Exit(2 if failed else 0)
+    if failed:
+        raise FeatureError(failed, left_out)
+
+
+@app.command()
+def apply(
+    files: Files,
+    require_cases: Annotated[
+        bool,
+        typer.Option(
+            "--require-cases", help="Run the cases first; a file whose cases fail applies none."
+        ),
+    ] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Make features known to the installation; new jobs run the new version at once.
+
+    All files are checked first: a problem in one applies none. Needs a key with the scope operator.
+    """
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, note, print_json
+
+    problems: list[Problem] = []
+    left_out = 0
+    for path in files:
+        try:
+            read_feature(path)
+        except FeatureError as error:
+            problems.extend(error.problems)
+            left_out += error.left_out
+    if problems:
+        raise FeatureError(problems, left_out)
+    applied = []
+    with connect(home) as api:
+        if require_cases:
+            failed = sum(run.failed for run in run_files(api, files, None, CASES_S, as_json))
+            if failed:
+                raise TierlineError(f"nothing was applied: {_counted(failed)} failed")
+        for path in files:
+            answer = _apply(api, path)
+            applied.append(answer)
+            for warning in answer.get("warnings") or []:
+                note(f"{path}: warning: {warning}")
+            if not as_json:
+                changed = "is now" if answer.get("changed") else "is unchanged at"
+                line(f"{path}: {answer['name']} {changed} version {answer['version']}")
+    if as_json:
+        print_json({"data": applied})
+
+
+@app.command("list")
+def list_(home: Home = None, as_json: Json = False) -> None:
+    """The features that are applied, and the version that new jobs get."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import Col, one_line, print_json, print_table, when
+
+    with connect(home) as api:
+        answer = api.get("/v1/features")
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        [Col("FEATURE", wrap=False), Col("VERSION", "right"), Col("APPLIED"), Col("DESCRIPTION")],
+        [
+            (
+                item["name"],
+                item["version"],
+                when(item.get("applied_at")),
+                one_line(item.get("description") or "", 100),
+            )
+            for item in answer["data"]
+        ],
+        empty="no feature is applied yet: tierline features init NAME, then features apply FILE",
+    )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The feature's name.")],
+    version: Annotated[
+        int | None, typer.Option(help="Another version than the present one.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """The feature's file as it was applied."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, note, print_json
+
+    with connect(home) as api:
+        params = {} if version is None else {"version": version}
+        answer = api.get(f"/v1/features/{name}", params=params)
+    if as_json:
+        print_json(answer)
+        return
+    note(f"# {answer['name']}, version {answer['version']}")
+    line(answer["source"].rstrip("\n"))
+
+
+def _counted(cases: int) -> str:
+    return "1 case" if cases == 1 else f"{cases} cases"
+
+
+def _apply(api: "Client", path: Path) -> "JSON":
+    try:
+        return api.post(
+            "/v1/features",
+            content=read_text(path).encode(),
+            headers={"Content-Type": "application/yaml"},
+        )
+    except InvalidInput as error:  # the server may know more than this machine does
+        problems = [replace(one, source=str(path)) for one in error.problems]
+        raise FeatureError(problems, error.left_out) from None
+
+
+def missing_around(feature: "Feature") -> list[str]:
+    """What the feature's models need and this machine does not have, a line each."""
+    lines = []
+    for tier in feature.allowed_tiers():
+        for model in tier.models:
+            missing = None if model.wanted_class else _missing(model)
+            if missing:
+                lines.append(f"tier {tier.name}: {model}: {missing}")
+    return lines
+
+
+def _missing(model: "ModelRef") -> str | None:
+    from tierline.base.settings import settings
+    from tierline.providers import configured
+    from tierline.stack import models
+
+    if model.provider != "local" or settings().local_url:
+        return configured(model.provider)
+    # 'tierline up' runs the local models that it has the files of.
+    known = models.MODELS.get(model.model)
+    if known is None:
+        return f"no local model has that name; known are {', '.join(models.MODELS)}"
+    try:
+        models.find(known)
+    except models.ModelMissing as error:
+        return error.message
+    return None

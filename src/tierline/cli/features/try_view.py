@@ -1,0 +1,90 @@
+"""What `tierline features try` shows: each call's prompt, what came, its checks, and its cost."""
+
+from collections.abc import Iterator
+
+from tierline.base.json_text import JSON
+from tierline.checks import RuleBroken, marks
+from tierline.cli.shared.output import line, seconds, usd
+from tierline.features import Feature
+from tierline.features.task import Task
+
+INDENT = "    "
+
+
+def show_attempts(feature: Feature, input: JSON, attempts: JSON) -> None:
+    """`feature`: what the job ran, for its checks; `attempts`: as the API gives them."""
+    for attempt in attempts:
+        verdict = attempt["verdict"] or "running"
+        sure = attempt["confidence"]
+        told = "" if sure is None else f" (confidence {sure:.3f})"
+        line(f"attempt {attempt['number']} on {attempt['tier']}: {verdict}{told}")
+        if attempt["reason"]:
+            line(f"{INDENT}because: {attempt['reason']}")
+        said = iter(attempt["trace"] or ())
+        tasks = _tasks(feature, attempt)
+        for call in attempt["calls"]:
+            _show_call(call)
+            if call["error"] is not None or call["settled_at"] is None:
+                continue
+            spoken = next(said, None)
+            task = next(tasks, None)
+            if spoken is not None:
+                _show_said(spoken, task, input)
+        by_label = any(call["purpose"] == "label_score" for call in attempt["calls"])
+        if by_label and attempt["answer"] is not None:
+            line()
+            _show_answer(attempt["answer"], feature, input)
+        line()
+
+
+def _show_call(call: JSON) -> None:
+    usage = call["usage"]
+    tokens = f"{usage['input_tokens']} tokens in, {usage['output_tokens']} out"
+    if usage["input_tokens"] is None:
+        tokens = "tokens unknown"
+    elif usage.get("cached_input_tokens"):
+        tokens = f"{usage['cached_input_tokens']} cached + {tokens}"
+    parts = (call["model"], tokens, seconds(call["latency_s"]), usd(call["cost_usd"]))
+    line()
+    line(f"  call {call['number']}, {call['purpose']}: {', '.join(part for part in parts if part)}")
+    if call["error"] is not None:
+        line(f"{INDENT}failed: {call['error']}")
+
+
+def _show_said(spoken: JSON, task: Task | None, input: JSON) -> None:
+    for message in spoken["messages"]:
+        _block(message["role"], message["content"])
+    if task is not None:  # else a label's score: the answer is made of the tokens' probabilities
+        _show_answer(spoken["text"], task, input)
+
+
+def _show_answer(text: str, task: Task, input: JSON) -> None:
+    _block("answer", text)
+    line(f"{INDENT}[checks]")
+    try:
+        for what, fault in marks(task, input, text):
+            line(f"{INDENT}{what}: {fault or 'passed'}")
+    except RuleBroken as broken:
+        line(f"{INDENT}{broken.message}")
+
+
+def _tasks(feature: Feature, attempt: JSON) -> Iterator[Task | None]:
+    """What each answered call of the attempt was judged by."""
+    steps = iter(feature.tier(attempt["tier"]).steps)
+    task: Task | None = feature
+    for call in attempt["calls"]:
+        if call["error"] is not None or call["settled_at"] is None:
+            continue
+        if call["purpose"] == "step":
+            task = next(steps, None)
+        elif call["purpose"] == "label_score":
+            task = None
+        elif call["purpose"] != "reask":
+            task = feature
+        yield task
+
+
+def _block(title: str, text: str) -> None:
+    line(f"{INDENT}[{title}]")
+    for part in text.split("\n"):
+        line(f"{INDENT}{part}" if part else "")

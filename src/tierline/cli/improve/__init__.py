@@ -1,0 +1,1 @@
+"""Commands that measure a feature and make it cheaper or better."""

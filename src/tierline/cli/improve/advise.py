@@ -1,0 +1,231 @@
+"""`tierline advise`: whether a small model is worth trying for a feature, signal by signal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Home, Json
+
+if TYPE_CHECKING:
+    from tierline.advice.recommend import Recommendation
+    from tierline.advice.signals import Facts, Signal
+    from tierline.cli.shared.client import Client
+    from tierline.features import Feature
+
+DAYS = 30.0  # of the report that the traffic is read from
+YesNo = bool | None
+_POINTS = {"small": "small", "frontier": "frontier", "neither": "", "unknown": "?"}
+
+
+def advise(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE|FILE")],
+    per_day: Annotated[
+        float | None, typer.Option("--requests-per-day", min=0, help="Else as it was lately.")
+    ] = None,
+    latency_ms: Annotated[
+        float | None, typer.Option(min=1, help="How soon an answer has to be there.")
+    ] = None,
+    high_stakes: Annotated[
+        YesNo, typer.Option("--high-stakes/--low-stakes", help="What a wrong answer costs.")
+    ] = None,
+    freeform: Annotated[
+        YesNo,
+        typer.Option(
+            "--freeform-is-the-product/--freeform-is-not", help="Free text that is what is sold."
+        ),
+    ] = None,
+    many_sources: Annotated[
+        YesNo, typer.Option("--many-sources/--one-source", help="Whether it draws on many.")
+    ] = None,
+    ambiguous: Annotated[
+        YesNo, typer.Option("--ambiguous/--clear", help="What the instructions leave open.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Go through what speaks for a small model and what for the frontier, and say what to do next.
+
+    Of a file that was never applied only what stands in it is known. What nobody measured is asked
+    for by an option and never guessed. Signals, not rules: an evaluation confirms them.
+    """
+    from tierline.advice.recommend import recommend
+    from tierline.advice.signals import SIGNALS
+    from tierline.cli.shared.output import print_json
+
+    said = {
+        "high_stakes": high_stakes,
+        "freeform_is_the_product": freeform,
+        "many_sources": many_sources,
+        "ambiguous": ambiguous,
+    }
+    if _is_file(feature):
+        parsed, applied = _from_file(Path(feature)), False
+        facts, rows = _facts(parsed, per_day, latency_ms, said), 0
+    else:
+        parsed, facts, rows = _measured(feature, home, per_day, latency_ms, said)
+        applied = True
+    signals = [signal(facts) for signal in SIGNALS]
+    found = recommend(signals)
+    next_ = _next(parsed, feature, facts, rows, applied=applied)
+    if as_json:
+        print_json(_json(parsed.name, signals, found, next_))
+    else:
+        _show(parsed.name, signals, found, next_)
+
+
+def _is_file(text: str) -> bool:
+    return text.endswith((".yaml", ".yml")) or "/" in text
+
+
+def _from_file(path: Path) -> "Feature":
+    from tierline.cli.features.feature_reading import read_text
+    from tierline.features.parse import parse_feature
+
+    return parse_feature(read_text(path), str(path))
+
+
+def _measured(
+    name: str,
+    home: Path | None,
+    per_day: float | None,
+    latency_ms: float | None,
+    said: dict[str, YesNo],
+) -> "tuple[Feature, Facts, int]":
+    """The applied feature, what is known of it, and how many rows its newest dataset has."""
+    from dataclasses import replace
+
+    from tierline.cli.shared.client import connect
+    from tierline.features import Feature
+
+    with connect(home) as api:
+        parsed = Feature.from_dict(api.get(f"/v1/features/{name}")["document"])
+        status = api.get(f"/v1/features/{name}/status")
+        if per_day is None:
+            per_day = api.get(f"/v1/features/{name}/report")["jobs"] / DAYS
+        facts = _facts(parsed, per_day, latency_ms, said)
+        labels = max(status["labels"], status["dataset_rows"])
+        likeness = _likeness(api, name, status["dataset_rows"])
+    return parsed, replace(facts, labels=labels, likeness=likeness), status["dataset_rows"]
+
+
+def _facts(
+    feature: "Feature",
+    per_day: float | None,
+    latency_ms: float | None,
+    said: dict[str, YesNo],
+) -> "Facts":
+    from tierline.advice.signals import Facts
+    from tierline.features.prompts import instructions_of
+
+    last = feature.tiers[-1]
+    return Facts(
+        output=_output(feature),
+        instructions=instructions_of(feature, last),
+        steps=len(last.steps),
+        temperature=last.temperature,
+        requests_per_day=per_day,
+        labels=None,
+        latency_ms=latency_ms if latency_ms is not None else feature.latency_target_ms,
+        likeness=None,
+        **said,
+    )
+
+
+def _output(feature: "Feature") -> Literal["labels", "fields", "text"]:
+    from tierline.checks.labels import closed_set
+
+    if closed_set(feature.output_schema) is not None:
+        return "labels"
+    return "text" if feature.plain_text else "fields"
+
+
+def _likeness(api: "Client", name: str, rows: int) -> float | None:
+    """The median likeness of SPREAD_OF inputs of the newest dataset to their nearest other; None
+    where so many cannot be read, or no embeddings can be made here.
+    """
+    from tierline.advice.signals import SPREAD_OF
+    from tierline.cli.improve.dataset import find, rows_of
+    from tierline.cli.improve.embedding import embedded
+    from tierline.features.prompts import input_text
+
+    if rows < SPREAD_OF:
+        return None
+    found = rows_of(api, name, find(api, name, None)["version"])
+    texts = [input_text(row["input"]) for row in found if row["input"] is not None][:SPREAD_OF]
+    if len(texts) < SPREAD_OF:
+        return None
+    try:
+        import numpy as np
+
+        vectors = embedded(texts)
+    except ImportError:
+        return None
+    near = vectors @ vectors.T
+    np.fill_diagonal(near, -1.0)
+    return float(np.median(near.max(axis=1)))
+
+
+def _next(
+    feature: "Feature", named: str, facts: "Facts", rows: int, *, applied: bool
+) -> tuple[str, str]:
+    """The next command, and what it is for."""
+    from tierline.advice.signals import LABELS
+
+    name = feature.name
+    if not applied:
+        return f"tierline features apply {named}", "then its traffic and labels can be measured"
+    if len(feature.tiers) < 2:
+        return f"tierline features show {name}", "name a small model before its last tier"
+    if rows >= LABELS:
+        return f"tierline eval {name}", "which would confirm it, or not"
+    if facts.labels is not None and facts.labels >= LABELS:
+        return f"tierline dataset build {name}", f"then 'tierline eval {name}' would confirm it"
+    return (
+        f"tierline status {name}",
+        f"{LABELS} labels first; then 'tierline eval {name}' would confirm it",
+    )
+
+
+def _show(
+    name: str, signals: "Sequence[Signal]", found: "Recommendation", next_: tuple[str, str]
+) -> None:
+    from tierline.advice.recommend import TOLD
+    from tierline.cli.shared.output import Col, line, print_table
+
+    print_table(
+        [Col("SIGNAL", wrap=False), Col("FOR", wrap=False), Col("EVIDENCE")],
+        [
+            (
+                one.name,
+                _POINTS[one.points],
+                one.evidence + (f": say it by {one.ask}" if one.ask else ""),
+            )
+            for one in signals
+        ],
+        empty="",
+    )
+    line()
+    line(f"{name}: {TOLD[found.tier]}.")
+    unknown = sum(one.points == "unknown" for one in signals)
+    line(
+        f"How sure: {found.sure:.0%}; {unknown} of {len(signals)} signals are unknown. "
+        "Signals, not rules."
+    )
+    line(f"Next: {next_[0]}  ({next_[1]})")
+
+
+def _json(
+    name: str, signals: "Sequence[Signal]", found: "Recommendation", next_: tuple[str, str]
+) -> JSON:
+    return {
+        "feature": name,
+        "signals": [vars(one) for one in signals],
+        "recommendation": found.tier,
+        "lean": found.lean,
+        "sure": found.sure,
+        "next": next_[0],
+        "why": next_[1],
+    }

@@ -1,0 +1,157 @@
+"""`tierline audit`: routing decisions, of one job or of many."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tierline.base.errors import UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.shared.csv_cells import RawCsv, Table
+from tierline.cli.shared.options import Home, Json
+
+PAGE = 200  # jobs, as many as the API gives at once
+FIELDS = (
+    *("at", "job_id", "account", "feature", "feature_version", "attempt", "policy"),
+    *("choice", "reason", "threshold", "confidence", "model"),
+    *("verdict", "verdict_reason", "outcome"),
+)
+
+
+def audit(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="Only this job, and what else there was.")
+    ] = None,
+    feature: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    tier: Annotated[str | None, typer.Option(metavar="NAME", help="That was asked.")] = None,
+    policy: Annotated[str | None, typer.Option(metavar="NAME", help="That decided.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="That stands in the decision's reason.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another account's, with an operator's key.")
+    ] = None,
+    all_accounts: Annotated[
+        bool, typer.Option("--all-accounts", help="Every account's, with an operator's key.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Submitted from then on.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Submitted before then.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many jobs, the newest.")] = 50,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    raw_csv: RawCsv = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Which tier was asked for each job, by which policy, for what reason, and what came of it."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import print_json
+
+    filters = {
+        "feature": feature,
+        "tier": tier,
+        "policy": policy,
+        "reason": reason,
+        "account": account,
+        "all_accounts": "true" if all_accounts else None,
+        "from": since,
+        "to": until,
+    }
+    asked = {name: value for name, value in filters.items() if value is not None}
+    if account is not None and all_accounts:
+        raise UsageError("--account NAME or --all-accounts, not both")
+    if as_csv and as_json:
+        raise UsageError("--csv or --json, not both")
+    if raw_csv and not as_csv:
+        raise UsageError("--raw-csv goes with --csv")
+    if job is not None and (asked or as_csv):
+        raise UsageError("a job's own route takes no filters and no --csv")
+    with connect(home) as api:
+        if job is not None:
+            route = api.get(f"/v1/jobs/{job}/route")
+            if as_json:
+                print_json(route)
+            else:
+                _show_route(route)
+            return
+        found: list[JSON] = []
+        cursor: str | None = None
+        left = limit
+        while left > 0:
+            page = {**asked, "limit": str(min(PAGE, left))}
+            answer = api.get("/v1/decisions", params=page | ({"cursor": cursor} if cursor else {}))
+            found += answer["data"]
+            left -= PAGE
+            cursor = answer["next_cursor"]
+            if cursor is None:
+                break
+    if as_json:
+        print_json({"data": found, "next_cursor": cursor})
+    elif as_csv:
+        table = Table(sys.stdout, raw=raw_csv)
+        table.row(FIELDS)
+        for one in found:
+            table.row(one[name] for name in FIELDS)
+    else:
+        _show(found, accounts=all_accounts)
+
+
+def _show(found: list[JSON], *, of_one_job: bool = False, accounts: bool = False) -> None:
+    from tierline.cli.shared.output import Col, print_table, when
+
+    print_table(
+        [
+            Col("AT", wrap=False),
+            *(() if of_one_job else (Col("JOB", wrap=False),)),
+            *((Col("ACCOUNT"),) if accounts else ()),
+            *(() if of_one_job else (Col("FEATURE"),)),
+            *(Col("TIER"), Col("POLICY"), Col("REASON"), Col("VERDICT")),
+            *(Col("CONFIDENCE", "right"), Col("OUTCOME")),
+        ],
+        [
+            (
+                when(one["at"]),
+                *(() if of_one_job else (one["job_id"],)),
+                *((one["account"],) if accounts else ()),
+                *(() if of_one_job else (one["feature"],)),
+                *(one["choice"], one["policy"], _reason(one), one["verdict"]),
+                *(one["confidence"], (one["outcome"] or "open").replace("_", " ")),
+            )
+            for one in found
+        ],
+        empty="no decision yet",
+    )
+
+
+def _reason(one: JSON) -> str:
+    from tierline.cli.shared.output import one_line
+
+    drawn = (one["signals"] or {}).get("drawn")
+    told = one_line(one["reason"] or "", 90)
+    return told if drawn is None else f"{told} (drew {drawn:.4f})"
+
+
+def _show_route(route: JSON) -> None:
+    from tierline.cli.shared.output import Col, line, print_pairs, print_table, usd
+
+    print_pairs(
+        [
+            ("job", route["job_id"]),
+            ("feature", f"{route['feature']} (version {route['feature_version']})"),
+            ("status", route["status"]),
+        ]
+    )
+    line()
+    _show(route["decisions"], of_one_job=True)
+    line()
+    print_table(
+        [Col("TIER"), Col("MODEL", wrap=False), Col("EXPECTED, AT MOST", "right")],
+        [
+            (one["tier"], one["model"], usd(one["expected_cost_usd"]))
+            for one in route["alternatives"]
+        ],
+        empty="the feature allows no tier",
+    )

@@ -1,0 +1,98 @@
+"""The cost-quality curve as a picture: in a terminal, and as a PNG."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from tierline.cli.shared.png import new_figure, write_png
+from tierline.routing.curves import Point
+from tierline.routing.replay import Replay
+
+_LINES = ("confidence", "complexity", "random", "oracle")  # in a terminal more would be a tangle
+_FIXED = ("weak only", "strong only")
+_MARKS = {"confidence": "*", "complexity": "+", "random": ".", "oracle": "o"}
+MOST_POINTS = 400  # of a line in the PNG
+
+
+def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
+    """Quality (up) against cost (to the right) on a grid of characters; legend below."""
+    shown = [policy for policy in found.policies if policy.name in _LINES]
+    low, high = found.weak_only.cost, found.strong_only.cost
+    qualities = [
+        quality
+        for policy in shown
+        for quality in (_at(policy.curve, low, found), _at(policy.curve, high, found))
+    ] + [one.quality for policy in shown for one in policy.curve if one.cost <= high]
+    bottom, top = min(qualities), max(qualities)
+    if top <= bottom:
+        top = bottom + 0.01
+    inner = max(20, width - 9)
+    cells = [[" "] * inner for _ in range(height)]
+    for policy in reversed(shown):  # the first named is drawn last, over the others
+        for column in range(inner):
+            cost = low + (high - low) * column / (inner - 1)
+            quality = _at(policy.curve, cost, found)
+            row = round((top - quality) / (top - bottom) * (height - 1))
+            cells[min(max(row, 0), height - 1)][column] = _MARKS[policy.name]
+    labels = {0: f"{top:7.1%}", height - 1: f"{bottom:7.1%}"}
+    lines = [f"{labels.get(row, ''):>7} |{''.join(cells[row]).rstrip()}" for row in range(height)]
+    left, right = "weak only", "strong only, cost →"
+    lines.append(" " * 8 + "+" + "-" * inner)
+    lines.append(" " * 9 + left + right.rjust(inner - len(left)))
+    lines.append(" " * 9 + "  ".join(f"{_MARKS[policy.name]} {policy.name}" for policy in shown))
+    return "\n".join(lines)
+
+
+def save_png(found: Replay, path: Path) -> None:
+    """The same with every policy, as a PNG. Raises UsageError where it cannot be written."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    for policy in found.policies:
+        if policy.name in _FIXED:
+            axes.plot(*_scaled([policy.at]), "ks", markersize=6)
+            axes.annotate(
+                policy.name,
+                (policy.at.cost * 1000, policy.at.quality),
+                textcoords="offset points",
+                xytext=(6, -12),
+            )
+            continue
+        ours = policy.promised is not None
+        (drawn,) = axes.plot(
+            *_scaled(_thinned(policy.curve)),
+            linewidth=2.2 if ours else 1.2,
+            linestyle="--" if policy.name in ("random", "oracle") else "-",
+            label=policy.name,
+        )
+        axes.plot(*_scaled([policy.at]), "o", color=drawn.get_color(), markersize=5)
+    axes.axvline(found.strong_only.cost * 1000, color="0.8", linewidth=0.8)
+    axes.set_xlabel("cost, USD per 1,000 requests")
+    axes.set_ylabel("quality")
+    axes.set_title(
+        f"{found.count:,} requests; dots: {found.escalated:.0%} go to the strong tier", fontsize=10
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=9)
+    write_png(figure, path)
+
+
+def _scaled(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [one.cost * 1000 for one in points], [one.quality for one in points]
+
+
+def _thinned(points: Sequence[Point]) -> list[Point]:
+    step = max(1, len(points) // MOST_POINTS)
+    return [*points[::step], points[-1]]
+
+
+def _at(points: Sequence[Point], cost: float, found: Replay) -> float:
+    """A curve's quality at a cost, mixing its two nearest settings."""
+    if cost <= points[0].cost:
+        return found.weak_only.quality if cost < points[0].cost else points[0].quality
+    for before, after in pairwise(points):
+        if after.cost >= cost:
+            if after.cost == before.cost:
+                return after.quality
+            share = (cost - before.cost) / (after.cost - before.cost)
+            return before.quality + share * (after.quality - before.quality)
+    return points[-1].quality

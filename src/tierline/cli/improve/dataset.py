@@ -1,0 +1,323 @@
+"""`tierline dataset`: a feature's labelled inputs, in versions that do not change."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierline.base.errors import InvalidInput, Problem, TierlineError, UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.improve.dataset_export import export
+from tierline.cli.shared.csv_cells import RawCsv, Table
+from tierline.cli.shared.options import Home, Json, command_group
+from tierline.cli.shared.private_files import new_private
+
+if TYPE_CHECKING:
+    from tierline.cli.improve.examples_file import Example
+    from tierline.cli.shared.client import Client
+    from tierline.datasets.doubts import Doubt
+
+app = command_group("Build a feature's datasets, and look through them.")
+app.command("export")(export)
+
+PAGE = 2_000
+SHOWN = 20  # doubts of a kind, in the terminal
+SIDES = ("train", "calibration", "test")
+
+Version = Annotated[
+    int | None, typer.Option("--version", min=1, help="Which; the newest unless said.")
+]
+
+
+@app.command()
+def build(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="FILE", help="CSV or JSONL: input, expected. Repeatable."),
+    ] = None,
+    jobs: Annotated[
+        bool, typer.Option(help="With what is known of the feature's own jobs.")
+    ] = True,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Keep what is known to be right: people's labels, the last tier's answers, and files'."""
+    from tierline.cli.improve.examples_file import read_examples, text_field
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    with connect(home) as api:
+        schema = api.get(f"/v1/features/{feature}")["document"]["input"]
+        field = text_field(schema)
+        given = [one for path in files or [] for one in read_examples(path, field)]
+        made = _build(api, feature, given, jobs=jobs)
+    if as_json:
+        print_json(made)
+        return
+    line(f"dataset {made['version']} of {feature}: {made['rows']:,} rows, sha256 {made['sha256']}")
+    _show(made)
+    line()
+    line(f"Look through it before a model learns from it: tierline dataset review {feature}")
+
+
+@app.command("list")
+def list_(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """A feature's datasets, the newest first."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import Col, print_json, print_table, when
+
+    with connect(home) as api:
+        found = api.get(f"/v1/features/{feature}/datasets")
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        [
+            Col("VERSION", "right"),
+            Col("BUILT", wrap=False),
+            *(Col(title, "right") for title in ("ROWS", *(side.upper() for side in SIDES))),
+            *(Col("SOURCES"), Col("")),
+        ],
+        [
+            (
+                *(one["version"], when(one["created_at"]), f"{one['rows']:,}"),
+                *(f"{one['by_side'].get(side, 0):,}" for side in SIDES),
+                ", ".join(f"{name} {count:,}" for name, count in one["by_source"].items()),
+                "" if one["of_this_task"] else "of another task",
+            )
+            for one in found["data"]
+        ],
+        empty="no dataset yet",
+    )
+
+
+@app.command()
+def show(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    version: Version = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """What a dataset is made of."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json, when
+
+    with connect(home) as api:
+        found = find(api, feature, version)
+    if as_json:
+        print_json(found)
+        return
+    line(f"dataset {found['version']} of {feature}, of {when(found['created_at'])}")
+    _show(found)
+
+
+@app.command()
+def review(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    version: Version = None,
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write all doubts there.")] = None,
+    raw_csv: RawCsv = False,
+    embeddings: Annotated[
+        bool, typer.Option(help="Look for wrong labels by a classifier on embeddings.")
+    ] = True,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """What a person should look at: contradictions, rare labels, labels that look wrong."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, note, print_json
+    from tierline.datasets.doubts import counted
+
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists: name another file")
+    with connect(home) as api:
+        found = find(api, feature, version)
+        rows = rows_of(api, feature, found["version"])
+    rows = [row for row in rows if row["input"] is not None]
+    if not rows:
+        raise TierlineError(f"dataset {found['version']} of {feature} has no row that is yours")
+    doubts = doubts_of(rows, list(found["by_label"]), embeddings=embeddings)
+    not_looked_at = _not_looked_at(rows, list(found["by_label"])) if embeddings else []
+    if out is not None:
+        with new_private(out) as sink:
+            _write(Table(sink, raw=raw_csv), rows, doubts)
+        note(f"{len(doubts):,} doubts in {out}")
+    if as_json:
+        print_json(
+            {
+                "version": found["version"],
+                "rows": len(rows),
+                "counts": dict(counted(doubts)),
+                "doubts": [_json(rows, one) for one in doubts],
+                "not_looked_at": not_looked_at,
+                "left_out_jobs": found["left_out_jobs"],
+            }
+        )
+        return
+    line(f"dataset {found['version']} of {feature}: {len(rows):,} rows, {len(doubts):,} doubts")
+    _show_doubts(rows, doubts)
+    if not_looked_at:
+        line()
+        line(f"not looked at for wrong labels, too few inputs: {', '.join(not_looked_at)}")
+    if found["left_out"]:
+        line()
+        line(f"{found['left_out']:,} jobs are left out: their input breaks the schema by now")
+        for job_id in found["left_out_jobs"][:SHOWN]:
+            line(f"  {job_id}")
+
+
+def _build(api: "Client", feature: str, given: Sequence["Example"], *, jobs: bool) -> JSON:
+    rows = [{"input": one.input, "expected": one.expected} for one in given]
+    try:
+        return api.post(f"/v1/features/{feature}/datasets", json={"rows": rows, "jobs": jobs})
+    except InvalidInput as error:
+        problems = [_placed(given, problem) for problem in error.problems]
+        raise InvalidInput(problems, error.left_out) from None
+
+
+def _placed(given: Sequence["Example"], problem: Problem) -> Problem:
+    """With the file and line of the row that it is about."""
+    parts = (problem.path or "").split("/")
+    if len(parts) < 3 or parts[1] != "rows" or not parts[2].isascii() or not parts[2].isdigit():
+        return problem
+    one = given[int(parts[2])]
+    what = "/".join(parts[3:])
+    message = f"{what}: {problem.message}"
+    return replace(problem, message=message, path="", source=one.file, line=one.line)
+
+
+def find(api: "Client", feature: str, version: int | None) -> JSON:
+    """That dataset, or the newest. Raises TierlineError where there is none."""
+    if version is not None:
+        return api.get(f"/v1/features/{feature}/datasets/{version}")
+    found = api.get(f"/v1/features/{feature}/datasets")["data"]
+    if not found:
+        raise TierlineError(f"{feature} has no dataset yet: tierline dataset build {feature}")
+    return found[0]
+
+
+def rows_of(api: "Client", feature: str, version: int) -> list[JSON]:
+    """All rows of a dataset, in order."""
+    found: list[JSON] = []
+    cursor: str | None = None
+    while True:
+        page = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+        answer = api.get(f"/v1/features/{feature}/datasets/{version}/rows", params=page)
+        found += answer["data"]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            return found
+
+
+def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Doubt"]:
+    """What is odd of rows that can be read; `known`: the labels of a closed set, or none."""
+    from tierline.cli.improve.embedding import embedded
+    from tierline.datasets.doubts import contradictions, label_errors, rare_labels
+    from tierline.features.prompts import input_text
+
+    labels = [label_of(row["expected"]) for row in rows]
+    groups = [row["alike"] for row in rows]
+    found = contradictions(groups, labels, [row["disagreeing"] for row in rows])
+    if not known:
+        return found  # of free outputs no label is rare or looks wrong
+    found += rare_labels(labels, known)
+    if embeddings:
+        try:
+            vectors = embedded([input_text(row["input"]) for row in rows])
+            found += label_errors(vectors, labels, groups)
+        except ImportError as missing:
+            raise TierlineError(
+                f"this needs the extra `routing` ({missing.name} is missing): run 'make setup', "
+                "or give --no-embeddings"
+            ) from None
+    return found
+
+
+def _not_looked_at(rows: list[JSON], known: list[str]) -> list[str]:
+    """Labels of which nobody can say whether they are wrong."""
+    from tierline.datasets.doubts import too_rare
+
+    if not known:
+        return []
+    return too_rare([label_of(row["expected"]) for row in rows], [row["alike"] for row in rows])
+
+
+def label_of(expected: JSON) -> str:
+    """A closed set's label, bare or in its one field; any other output as JSON."""
+    if isinstance(expected, dict) and len(expected) == 1:
+        (expected,) = expected.values()
+    return expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False)
+
+
+def _json(rows: list[JSON], doubt: "Doubt") -> JSON:
+    return {
+        "kind": doubt.kind,
+        "message": doubt.message,
+        "rows": [rows[place]["number"] for place in doubt.rows],
+    }
+
+
+def _write(table: Table, rows: list[JSON], doubts: list["Doubt"]) -> None:
+    table.row(("kind", "doubt", "row", "job_id", "input", "expected"))
+    for doubt in doubts:
+        for place in doubt.rows:
+            row = rows[place]
+            table.row(
+                (
+                    *(doubt.kind, doubt.message, row["number"], row["job_id"] or ""),
+                    json.dumps(row["input"], ensure_ascii=False),
+                    json.dumps(row["expected"], ensure_ascii=False),
+                )
+            )
+
+
+def _show(found: JSON) -> None:
+    from tierline.cli.shared.output import print_pairs
+
+    print_pairs(
+        [
+            ("sides", ", ".join(f"{side} {found['by_side'].get(side, 0):,}" for side in SIDES)),
+            ("sources", ", ".join(f"{name} {n:,}" for name, n in found["by_source"].items())),
+            ("said by", ", ".join(f"{name} {n:,}" for name, n in found["said_by"].items()) or None),
+            ("stand for all", f"{found['representative_rows']:,} rows"),
+            ("near duplicates", f"{found['near_duplicates']:,} rows are like an earlier one"),
+            ("labels", len(found["by_label"]) or None),
+            ("left out", f"{found['left_out']:,} jobs" if found["left_out"] else None),
+            ("removed", f"{found['removed_rows']:,} rows" if found["removed_rows"] else None),
+            ("task", None if found["of_this_task"] else "another: the feature was changed since"),
+        ]
+    )
+
+
+def _show_doubts(rows: list[JSON], doubts: list["Doubt"]) -> None:
+    from tierline.cli.shared.output import Col, line, one_line, print_table
+    from tierline.datasets.doubts import counted
+
+    for kind, count in counted(doubts).items():
+        alike = [one for one in doubts if one.kind == kind]
+        line()
+        print_table(
+            [Col(kind.replace("_", " ").upper()), Col("INPUT")],
+            [
+                (
+                    one.message,
+                    one_line(json.dumps(rows[one.rows[0]]["input"], ensure_ascii=False), 80)
+                    if one.rows
+                    else "",
+                )
+                for one in alike[:SHOWN]
+            ],
+            empty="none",
+        )
+        if count > SHOWN:
+            sys.stdout.flush()
+            line(f"and {count - SHOWN:,} more: --out CSV writes all")

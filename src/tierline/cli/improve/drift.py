@@ -1,0 +1,139 @@
+"""`tierline drift`: whether a feature's traffic still is what its evidence was made on."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Home, Json
+
+ALARM = 20.0  # money at which there is one: 1 / 5%
+
+
+def drift(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    png: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw the looks and the figures there.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """What moved since the feature's evidence was made, with examples of a new kind of input.
+
+    A look is taken once a day by the workers; exit code 3 when there is an alarm.
+    """
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import print_json
+
+    with connect(home) as api:
+        found = api.get(f"/v1/features/{feature}/drift")
+    if png is not None:
+        _draw(found, png)
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    if found["drifted"]:
+        raise typer.Exit(3)
+
+
+def _show(found: JSON) -> None:
+    from tierline.cli.shared.output import Col, line, one_line, print_pairs, print_table, when
+
+    looks = found["looks"]
+    reference = found["reference"]
+    print_pairs(
+        [
+            ("feature", found["feature"]),
+            ("evidence", _evidence(found)),
+            (
+                "held against",
+                "nothing yet"
+                if reference is None
+                else f"{reference['inputs']:,} inputs of before {reference['evidence']}",
+            ),
+            ("looks", len(looks)),
+            ("newest", None if not looks else when(looks[0]["at"])),
+            ("verdict", _verdict(found)),
+            *([("waits for", found["waits_for"])] if found["waits_for"] else []),
+        ]
+    )
+    if not looks:
+        return
+    line()
+    print_table(
+        [Col("FIGURE"), *(Col(title, "right") for title in ("MEAN", "UNCHANGED BETWEEN"))],
+        [
+            (
+                _mark(one) + one["name"],
+                f"{one['mean']:.3f}",
+                f"{one['least']:.3f}-{one['most']:.3f}",
+            )
+            for one in found["figures"]
+            if not one["name"].startswith("label ") or _outside(one)
+        ],
+        empty="no figure",
+    )
+    if found["examples"]:
+        line()
+        line("Inputs of the newest look that are unlike those of before, the clearest first:")
+        for one in found["examples"][:5]:
+            line(f"  {one['job_id']}  {one_line(json.dumps(one['input'], ensure_ascii=False), 90)}")
+
+
+def _evidence(found: JSON) -> str:
+    from tierline.cli.shared.output import when
+
+    if found["evidence"] is None:
+        return "none in force: calibrate, promote, or train a router"
+    due = f", older than {found['refresh_days']} days: refresh it" if found["refresh_due"] else ""
+    return f"{found['evidence']}, of {when(found['evidence_at'])}{due}"
+
+
+def _verdict(found: JSON) -> str | None:
+    if not found["looks"]:
+        return None
+    money = found["looks"][0]["money"]
+    if found["drifted"]:
+        return f"drifted: {', '.join(found['moved'])} ({money:.3g} won against no change)"
+    return f"no change seen ({money:.2g} won against it, {ALARM:.0f} is an alarm)"
+
+
+def _outside(figure: JSON) -> bool:
+    return not figure["least"] <= figure["mean"] <= figure["most"]
+
+
+def _mark(figure: JSON) -> str:
+    return "! " if _outside(figure) else "  "
+
+
+def _draw(found: JSON, path: Path) -> None:
+    from tierline.cli.shared.png import new_figure, write_png
+
+    figure = new_figure(9, 5)
+    money, means = figure.subplots(1, 2)
+    looks = found["looks"][::-1]
+    money.plot(
+        [one["number"] for one in looks],
+        [max(one["money"], 1e-3) for one in looks],
+        marker="o",
+        markersize=3,
+    )
+    money.axhline(ALARM, color="tab:red", linewidth=1, label="alarm")
+    money.set_yscale("log")
+    money.set_xlabel("look")
+    money.set_ylabel("won against no change")
+    money.legend(loc="upper left", fontsize=9)
+    money.grid(alpha=0.3)
+    shown = sorted(found["figures"], key=lambda one: (not _outside(one), one["name"]))[:20][::-1]
+    for place, one in enumerate(shown):
+        color = "tab:red" if _outside(one) else "tab:blue"
+        means.plot([one["least"], one["most"]], [place, place], color="0.6", linewidth=5, alpha=0.6)
+        means.plot([one["mean"]], [place], "o", color=color, markersize=6)
+    means.set_yticks(range(len(shown)), [one["name"] for one in shown], fontsize=8)
+    means.set_xlabel("mean of the newest look; grey: unchanged")
+    means.grid(alpha=0.3, axis="x")
+    figure.suptitle(f"{found['feature']}: {_verdict(found) or 'no look yet'}", fontsize=10)
+    write_png(figure, path)

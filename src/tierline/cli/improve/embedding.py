@@ -1,0 +1,131 @@
+"""Embedding many texts on the command line, each once: what was embedded before is kept by hash.
+
+The cache is one SQLite file of this user's, under XDG_CACHE_HOME. It holds vectors by SHA-256 of
+model and text, no text; what was not used for KEPT_DAYS goes. Without it the work is done anew.
+"""
+
+import hashlib
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+AT_ONCE = 256
+KEPT_DAYS = 30
+BUSY_S = 10.0
+DAY_S = 86_400
+_TABLE = """
+CREATE TABLE IF NOT EXISTS vectors (
+    digest BLOB PRIMARY KEY, vector BLOB NOT NULL, used_on INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+
+
+def cache_file() -> Path:
+    """Where the vectors are kept: $XDG_CACHE_HOME/tierline/embeddings.sqlite."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    return root / "tierline" / "embeddings.sqlite"
+
+
+def embedded(texts: Sequence[str]) -> Any:
+    """One row a text, with a bar while it takes its time. Raises EmbeddingMissing, and ImportError
+    without numpy.
+    """
+    import numpy as np
+
+    from tierline.base.embeddings import DIMENSIONS, FILES
+
+    model = "".join(sorted(FILES.values()))
+    digests = [hashlib.sha256(f"{model}\0{text}".encode()).digest() for text in texts]
+    found = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
+    with _cache() as cache:
+        known = _known(cache, digests)
+        for place, digest in enumerate(digests):
+            if digest in known:
+                found[place] = np.frombuffer(known[digest], dtype=np.float32)
+        missing = [place for place, digest in enumerate(digests) if digest not in known]
+        for places, vectors in _embed(texts, missing):
+            found[places] = vectors
+            _keep(cache, [(digests[p], v.tobytes()) for p, v in zip(places, vectors, strict=True)])
+    return found
+
+
+def _embed(texts: Sequence[str], places: Sequence[int]) -> Iterator[tuple[list[int], Any]]:
+    if not places:
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    from tierline.base.embeddings import Embedder
+
+    embedder = Embedder(threads=2)
+    chunks = [list(places[start : start + AT_ONCE]) for start in range(0, len(places), AT_ONCE)]
+    shown = track(
+        chunks,
+        "embedding texts",
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    for chunk in shown:
+        yield chunk, embedder.embed([texts[place] for place in chunk])
+
+
+@contextmanager
+def _cache() -> Iterator[sqlite3.Connection | None]:
+    """None where it cannot be had: a full disk, a home that may not be written to."""
+    path = cache_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        connection.execute(_TABLE)
+    except (OSError, sqlite3.Error):
+        yield None
+        return
+    with closing(connection):
+        yield connection
+
+
+def _known(cache: sqlite3.Connection | None, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+    if cache is None:
+        return {}
+    today = int(time.time() // DAY_S)
+    found: dict[bytes, bytes] = {}
+    try:
+        cache.execute("BEGIN IMMEDIATE")
+        cache.execute("DELETE FROM vectors WHERE used_on < ?", (today - KEPT_DAYS,))
+        for digest in digests:
+            row = cache.execute("SELECT vector FROM vectors WHERE digest = ?", (digest,)).fetchone()
+            if row is not None:
+                found[digest] = row[0]
+        used = [(today, digest) for digest in found]
+        cache.executemany("UPDATE vectors SET used_on = ? WHERE digest = ?", used)
+        cache.execute("COMMIT")
+    except sqlite3.Error:  # damaged, or busy for too long
+        _give_up(cache)
+        return {}
+    return found
+
+
+def _keep(cache: sqlite3.Connection | None, rows: Sequence[tuple[bytes, bytes]]) -> None:
+    if cache is None:
+        return
+    today = int(time.time() // DAY_S)
+    try:
+        cache.execute("BEGIN IMMEDIATE")
+        cache.executemany(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", [(*row, today) for row in rows]
+        )
+        cache.execute("COMMIT")
+    except sqlite3.Error:
+        _give_up(cache)
+
+
+def _give_up(cache: sqlite3.Connection) -> None:
+    if cache.in_transaction:
+        cache.execute("ROLLBACK")

@@ -1,0 +1,57 @@
+"""An evaluation as a picture: how good each tier is, and what it surely keeps of the last one."""
+
+from pathlib import Path
+
+from tierline.base.json_text import JSON
+from tierline.cli.shared.png import new_figure, write_png
+from tierline.evaluation.verdict import DEFAULT, SHIP
+
+
+def save_png(made: JSON, path: Path) -> None:
+    """Raises UsageError where it cannot be written, TierlineError without the extra."""
+    found = made["found"]
+    figure = new_figure(9, 1.6 + 0.5 * len(found["tiers"]))
+    left, right = figure.subplots(1, 2)
+    names = [one["tier"] for one in found["tiers"]]
+    for place, one in enumerate(found["tiers"]):
+        low, high = one["interval"]
+        left.plot([low, high], [place, place], color="tab:blue", linewidth=2.5)
+        left.plot(one["quality"], place, "o", color="tab:blue", markersize=7)
+    left.set_xlabel("right, with its 95% interval")
+    for one in found["compared"]:
+        if one["interval"] is None:
+            continue
+        place = names.index(one["tier"])
+        low, high = one["interval"]
+        right.plot([low, high], [place, place], color="tab:green", linewidth=2.5)
+        right.plot(one["ratio"], place, "o", color="tab:green", markersize=7)
+        right.annotate(
+            one["verdict"],
+            (one["ratio"], place),
+            textcoords="offset points",
+            xytext=(0, 8),
+            ha="center",
+            fontsize=9,
+        )
+    for at, what in ((SHIP, "ship"), (DEFAULT, "default")):
+        right.axvline(at, color="0.6", linestyle="--", linewidth=1)
+        right.annotate(
+            f"{what} from {at:.0%}",
+            (at, len(names) - 0.55),
+            rotation=90,
+            textcoords="offset points",
+            xytext=(-9, 0),
+            va="top",
+            fontsize=7,
+            color="0.4",
+        )
+    right.set_xlabel(f"kept of what {names[-1]} is worth: by its lower end")
+    for axes in (left, right):
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.grid(axis="x", alpha=0.3)
+    figure.suptitle(
+        f"{made['feature']}: {found['examples']:,} test examples of dataset {made['dataset']}",
+        fontsize=10,
+    )
+    write_png(figure, path)

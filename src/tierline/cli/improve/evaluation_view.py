@@ -1,0 +1,108 @@
+"""What an evaluation found, for people: tables of tiers, fields and slices, and examples."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from tierline.base.json_text import JSON
+from tierline.cli.shared.output import Col, line, one_line, print_table, seconds, usd
+
+SLICES = 8  # those where the first tier loses most
+
+
+def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> None:
+    """`differing`: by tier, the examples to show on which it differs from the last one."""
+    found = made["found"]
+    last = found["tiers"][-1]["tier"]
+    line(
+        f"evaluation {made['id']} of {made['feature']}: {found['examples']:,} test examples of "
+        f"dataset {made['dataset']}"
+    )
+    for where, count in made["left_out"].items():
+        if count:
+            line(f"{count:,} more were left out: a tier has seen them {where.replace('_', ' ')}")
+    judge = found.get("judge")
+    if judge:
+        unread = f", which said nothing readable of {judge['unread']}" if judge["unread"] else ""
+        line(f"By the word of {judge['model']} on {judge['judged']:,} answers{unread}")
+    own = found.get("labelled_by_model", 0)
+    if own:
+        line(f"{own:,} labels are the last tier's own answers, with which it agrees by itself")
+    if made["stale"]:
+        line(f"It says nothing any more: {made['stale']}.")
+    line()
+    print_table(
+        [
+            Col("TIER", wrap=False),
+            *(
+                Col(title, "right")
+                for title in ("RIGHT", "95%", "UNANSWERED", "COST", "P50", "P95")
+            ),
+            Col("ANSWERED BY"),
+        ],
+        [
+            (
+                *(one["tier"], f"{one['quality']:.1%}", _between(one["interval"])),
+                one["unanswered"] or "",
+                usd(one["cost_usd"]) + (" + ?" if one["unknown_cost_calls"] else ""),
+                *(seconds(one["latency_p50_s"]), seconds(one["latency_p95_s"])),
+                ", ".join(one["models"]),
+            )
+            for one in found["tiers"]
+        ],
+        empty="",
+    )
+    for one in found["compared"]:
+        line()
+        _print_compared(one, last, differing.get(one["tier"], ()))
+    names = [one["tier"] for one in found["tiers"]]
+    if found["fields"]:
+        line()
+        _print_qualities("FIELD", [(one["field"], one) for one in found["fields"]], names)
+    line()
+    shown = found["slices"][:SLICES]
+    _print_qualities("SLICE", [(f"{one['by']} {one['value']}", one) for one in shown], names)
+    if len(found["slices"]) > SLICES:
+        line(f"and {len(found['slices']) - SLICES:,} more slices, in --json")
+
+
+def _print_compared(one: JSON, last: str, rows: Sequence[JSON]) -> None:
+    tier = one["tier"]
+    line(f"{tier} beside {last}: {one['verdict']}; {one['reason']}.")
+    line(
+        f"  {one['only_this']} only {tier} has right, {one['only_the_other']} only {last}; by luck "
+        f"with p = {one['mcnemar_p']:.3g} (McNemar, exact)."
+    )
+    if one["more_examples"] is not None:
+        more = one["more_examples"]
+        line(f"  About {more:,} more examples would settle it if it truly keeps 97%.")
+    for row in rows:
+        line(f"  {one_line(json.dumps(row['input'], ensure_ascii=False), 76)}")
+        line(
+            f"    expected {_brief(row['expected'])}; {tier} {_brief(row['output'])}; {last} "
+            f"{_brief(row['other_output'])}"
+        )
+
+
+def _print_qualities(title: str, rows: Sequence[tuple[str, JSON]], names: Sequence[str]) -> None:
+    print_table(
+        [Col(title), Col("EXAMPLES", "right"), *(Col(name.upper(), "right") for name in names)],
+        [
+            (
+                *(what, f"{one['examples']:,}"),
+                *(
+                    f"{one['quality'][name]:.1%}" if name in one["quality"] else ""
+                    for name in names
+                ),
+            )
+            for what, one in rows
+        ],
+        empty="",
+    )
+
+
+def _between(interval: Sequence[float]) -> str:
+    return f"{interval[0]:.1%}-{interval[1]:.1%}"
+
+
+def _brief(output: JSON) -> str:
+    return "nothing" if output is None else one_line(json.dumps(output, ensure_ascii=False), 40)

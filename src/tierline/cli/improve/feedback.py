@@ -1,0 +1,156 @@
+"""`tierline feedback`: labels, from a file to the jobs that they are about."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierline.base.errors import InvalidInput, Problem, UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.shared.csv_cells import RawCsv, Table
+from tierline.cli.shared.options import Home, Json, command_group
+from tierline.cli.shared.private_files import new_private
+
+if TYPE_CHECKING:
+    from tierline.cli.shared.client import Client
+
+app = command_group("Say what is right: labels of jobs, from a file.")
+
+AT_ONCE = 1_000  # labels of one request
+_ITEM = re.compile(r"/items/([0-9]+)(/.*)?")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or JSONL, see docs/routing.md.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only check that all of it could be kept.")
+    ] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Give feedback on many jobs: job_id, and expected or correct, in each row.
+
+    Every row is checked before the first is kept.
+    """
+    from tierline.cli.improve.labels_file import read_labels
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, note, print_json
+
+    labels = read_labels(file)
+    lines = [number for number, _ in labels]
+    items = [item for _, item in labels]
+    with connect(home) as api:
+        _send(api, file, lines, items, dry_run=True)
+        if not dry_run:
+            done = 0
+            for chunk in _chunks(len(items)):
+                try:
+                    _send(api, file, lines, items, dry_run=False, only=chunk)
+                except BaseException:
+                    if done:
+                        note(f"the first {done:,} rows were kept: import all of it again")
+                    raise
+                done = chunk.stop
+    if as_json:
+        print_json({"kept": 0 if dry_run else len(items), "checked": len(items)})
+    else:
+        line(f"{len(items):,} labels {'could be' if dry_run else 'were'} kept")
+
+
+@app.command()
+def sample(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    count: Annotated[int, typer.Option(min=1, max=5_000, help="How many, at most.")] = 300,
+    models: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Who answered, as calibrate --dry-run says.")
+    ] = None,
+    tier: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose; the first calibrated tier's.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Write there instead of to the terminal.")
+    ] = None,
+    raw_csv: RawCsv = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Draw outcomes at random for people to label: a CSV to fill in and to import.
+
+    All of them have to be labelled before 'calibrate --reference human' can use any.
+    """
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import note, print_json
+
+    body: dict[str, JSON] = {"count": count}
+    if models is not None:
+        body["models"] = models
+    if tier is not None:
+        body["tier"] = tier
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists: name another file")
+    with connect(home) as api:
+        drawn = api.post(f"/v1/features/{feature}/label-sample", json=body)["data"]
+    if as_json:
+        print_json({"data": drawn, "next_cursor": None})
+        return
+    shown = any("answer" in one for one in drawn)
+    names = ("job_id", "input", *(("answer",) if shown else ()), "expected")
+    rows = [_to_label(one, shown=shown) for one in drawn]
+    if out is None:
+        _write(Table(sys.stdout, raw=raw_csv), names, rows)
+    else:
+        with new_private(out) as sink:
+            _write(Table(sink, raw=raw_csv), names, rows)
+    note(f"{len(rows):,} outcomes drawn")
+
+
+def _to_label(one: JSON, *, shown: bool) -> tuple[str, ...]:
+    values = [one["input"], *([one.get("answer")] if shown else [])]
+    return (one["job_id"], *(json.dumps(value, ensure_ascii=False) for value in values), "")
+
+
+def _write(table: Table, names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    for row in (names, *rows):
+        table.row(row)
+
+
+def _chunks(count: int) -> list[range]:
+    return [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
+
+
+def _send(
+    api: "Client",
+    file: Path,
+    lines: list[int],
+    items: list[JSON],
+    *,
+    dry_run: bool,
+    only: range | None = None,
+) -> None:
+    """Send them, or those of `only`. Raises InvalidInput with lines of the file."""
+    problems: list[Problem] = []
+    left_out = 0
+    for chunk in _chunks(len(items)) if only is None else [only]:
+        body = {"items": [items[place] for place in chunk], "dry_run": dry_run}
+        try:
+            api.post("/v1/feedback", json=body)
+        except InvalidInput as error:
+            problems += [_placed(one, file, lines, chunk) for one in error.problems]
+            left_out += error.left_out
+    if problems:
+        raise InvalidInput(problems, left_out)
+
+
+def _placed(problem: Problem, file: Path, lines: list[int], chunk: range) -> Problem:
+    found = _ITEM.fullmatch(problem.path)
+    if found is None:
+        return problem
+    line = lines[chunk[int(found[1])]]
+    return replace(problem, path=(found[2] or "").removeprefix("/"), line=line, source=str(file))

@@ -1,0 +1,206 @@
+"""`tierline finetune`: an exported dataset becomes a tuned model, which is a candidate tier."""
+
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierline.base.errors import Forbidden, TierlineError, UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Json, command_group
+
+if TYPE_CHECKING:
+    from tierline.tuning.openai import Job, Tuning
+
+app = command_group("Fine-tune a model on an exported dataset, at its provider.")
+
+STATE = "finetune.json"  # beside the files: what was uploaded and started, so that a repeat goes on
+EPOCHS = 3
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="As 'dataset export' wrote it.")]
+Rate = Annotated[
+    str | None,
+    typer.Option(metavar="USD", help="What a million trained tokens cost at the provider."),
+]
+
+
+@app.command()
+def start(
+    folder: Folder,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="The base: openai:gpt-…")],
+    epochs: Annotated[int, typer.Option(min=1, max=50)] = EPOCHS,
+    suffix: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Part of the tuned model's name.")
+    ] = None,
+    usd_per_mtok: Rate = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what it will cost, upload the files and begin. The rows that test stay here.
+
+    After an interruption the same command goes on: what was uploaded is not sent again.
+    """
+    from tierline.cli.shared.amounts import above_zero
+    from tierline.cli.shared.output import line, note, print_json
+    from tierline.tuning.cost import estimate
+
+    provider, _, base = model.partition(":")
+    if provider != "openai" or not base:
+        raise UsageError(
+            f"--model is {model!r}: openai:MODEL. Mistral's API for fine-tuning is deprecated; for "
+            "the other forms of export use the provider's console or a trainer"
+        )
+    card = _card(folder)
+    state = _state(folder)
+    if state.get("job"):
+        raise UsageError(f"{folder} was started: see 'tierline finetune status {folder}'")
+    rate = None if usd_per_mtok is None else above_zero("--usd-per-mtok", usd_per_mtok)
+    training = folder / "train.jsonl"
+    characters = len(training.read_text(encoding="utf-8"))
+    expected = estimate(characters, epochs, rate)
+    told = f"about {expected.tokens:,} tokens in {epochs} epochs"
+    price = (
+        "a price that nobody said (--usd-per-mtok)"
+        if expected.usd is None
+        else f"about ${expected.usd:,.2f}"
+    )
+    note(f"{card['files']['train.jsonl']['examples']:,} examples, {told}, at {price}")
+    _ask_first(yes=yes)
+    with _tuning() as at:
+        validation = _upload(at, folder, state, "validation.jsonl")
+        made = at.start(base, _uploaded(at, folder, state, training), validation, epochs, suffix)
+    state |= {"job": made.id, "model": model, "epochs": epochs}
+    state["usd_per_mtok"] = None if rate is None else str(rate)
+    _keep(folder, state)
+    if as_json:
+        print_json(state)
+        return
+    line(f"job {made.id} is {made.status}: see 'tierline finetune status {folder}'")
+
+
+@app.command()
+def status(
+    folder: Folder,
+    saves: Annotated[
+        str | None,
+        typer.Option(
+            "--saves-usd-per-day", metavar="USD", help="For the payback: see 'economics'."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How it stands, what it cost, when it has paid back, and the tier that it becomes."""
+    from tierline.cli.shared.amounts import above_zero
+    from tierline.cli.shared.output import line, print_json, print_pairs
+    from tierline.tuning.cost import cost, payback_days
+
+    state = _state(folder)
+    if not state.get("job"):
+        raise UsageError(f"{folder} was not started: tierline finetune start {folder} --model …")
+    saved = None if saves is None else above_zero("--saves-usd-per-day", saves)
+    with _tuning() as at:
+        job = at.job(state["job"])
+    rate = None if state["usd_per_mtok"] is None else Decimal(state["usd_per_mtok"])
+    spent = None if job.trained_tokens is None else cost(job.trained_tokens, rate)
+    days = None if spent is None or saved is None else payback_days(spent, saved)
+    if as_json:
+        print_json(
+            {
+                **vars(job),
+                "cost_usd": None if spent is None else str(spent),
+                "payback_days": None if days is None else float(days),
+            }
+        )
+    else:
+        print_pairs(
+            [
+                ("job", f"{job.id} on {state['model']}, {state['epochs']} epochs"),
+                ("status", job.status + (f": {job.error}" if job.error else "")),
+                ("trained on", f"{job.trained_tokens:,} tokens" if job.trained_tokens else None),
+                ("cost", f"${spent:,.2f}" if spent is not None else "unknown"),
+                ("pays back", f"in {days:,.1f} days" if days is not None else None),
+            ]
+        )
+        _show_tier(job, line)
+    if job.status in ("failed", "cancelled"):
+        raise typer.Exit(1)
+
+
+def _show_tier(job: "Job", line: Any) -> None:
+    if job.model is None:
+        return
+    line()
+    line("A tier of the feature's file, to be evaluated before it is promoted:")
+    line(f'  - {{name: tuned, models: ["openai:{job.model}"], prices: {{"openai:{job.model}":')
+    line("      {input_usd_per_mtok: …, output_usd_per_mtok: …}}}")
+
+
+def _card(folder: Path) -> JSON:
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        form = card["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(f"{folder} is no export: 'tierline dataset export' writes one") from None
+    if form != "openai":
+        raise UsageError(f"{folder} is in the form {form}: export it with --format openai")
+    if "train.jsonl" not in card["files"]:
+        raise UsageError(f"{folder} has no examples to train on")
+    return card
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"uploaded": {}}
+    except (OSError, ValueError):
+        raise UsageError(f"{folder / STATE} cannot be read: remove it to begin anew") from None
+    return found
+
+
+def _keep(folder: Path, state: dict[str, Any]) -> None:
+    """Whole, in one step."""
+    beside = folder / f".{STATE}"
+    beside.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+    beside.replace(folder / STATE)
+
+
+def _upload(at: "Tuning", folder: Path, state: dict[str, Any], name: str) -> str | None:
+    path = folder / name
+    return _uploaded(at, folder, state, path) if path.exists() else None
+
+
+def _uploaded(at: "Tuning", folder: Path, state: dict[str, Any], path: Path) -> str:
+    """The file's id there, which an earlier run may have been given."""
+    known = state["uploaded"].get(path.name)
+    if known is None:
+        known = state["uploaded"][path.name] = at.upload(path)
+        _keep(folder, state)
+    return str(known)
+
+
+def _tuning() -> "Tuning":
+    from tierline.base.settings import settings
+    from tierline.tuning.openai import Tuning
+
+    own = settings()
+    if own.openai_api_key is None:
+        raise Forbidden("OPENAI_API_KEY is not set: a fine-tuning is your account's")
+    return Tuning(
+        own.openai_base_url,
+        own.openai_api_key.get_secret_value(),
+        own.openai_org_id,
+        own.openai_project_id,
+    )
+
+
+def _ask_first(*, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("this costs money: give --yes where nobody can be asked")
+    if not typer.confirm("Begin?", err=True):
+        raise TierlineError("nothing was started")

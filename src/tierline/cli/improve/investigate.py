@@ -1,0 +1,183 @@
+"""What to look at, in order, where a small tier keeps too little: the data before the model."""
+
+from typing import TYPE_CHECKING
+
+from tierline.base.errors import TierlineError
+from tierline.base.json_text import JSON
+
+if TYPE_CHECKING:
+    from tierline.cli.shared.client import Client
+    from tierline.evaluation.learning_curve import Curve
+    from tierline.features import Feature
+
+WORST = 5  # slices
+Found = tuple[str, str]
+"""What was looked at, and what that says."""
+
+
+def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json: bool) -> None:
+    """Print it. Raises TierlineError where no evaluation was completed."""
+    from tierline.cli.improve.dataset import rows_of
+    from tierline.cli.shared.output import line, print_json
+    from tierline.features import Feature
+
+    shown = api.get(f"/v1/features/{feature}")
+    parsed = Feature.from_dict(shown["document"])
+    made = _evaluation(api, feature, evaluation)
+    rows = [row for row in rows_of(api, feature, made["dataset"]) if row["input"] is not None]
+    known = list(api.get(f"/v1/features/{feature}/datasets/{made['dataset']}")["by_label"])
+    found: list[Found] = [
+        *_labels(rows, known),
+        *_coverage(rows, known),
+        *_slices(made),
+        *_more_data(rows, known),
+        *_prompts(parsed),
+    ]
+    if as_json:
+        print_json(
+            {
+                "feature": feature,
+                "evaluation": made["id"],
+                "look_at": [{"at": what, "found": told} for what, told in found],
+            }
+        )
+        return
+    line(f"What to look at in {feature}, by evaluation {made['id']}, in this order:")
+    for number, (what, told) in enumerate(found, 1):
+        line(f"{number}. {what}: {told}")
+    line()
+    line(f"The rows themselves: tierline dataset review {feature} --version {made['dataset']}")
+
+
+def _evaluation(api: "Client", feature: str, id: int | None) -> JSON:
+    if id is not None:
+        made = api.get(f"/v1/features/{feature}/evaluations/{id}")
+        if made["found"] is None:
+            raise TierlineError(f"evaluation {id} of {feature} is {made['status']}")
+        return made
+    for one in api.get(f"/v1/features/{feature}/evaluations")["data"]:
+        if one["found"] is not None:
+            return one
+    raise TierlineError(f"{feature} has no evaluation yet: tierline eval {feature}")
+
+
+def _labels(rows: list[JSON], known: list[str]) -> list[Found]:
+    """Noise: rows that contradict each other, or that look wrong."""
+    from tierline.cli.improve.dataset import doubts_of
+    from tierline.datasets.doubts import counted
+
+    counts = counted(doubts_of(rows, known, embeddings=bool(known)))
+    parts = [
+        f"{counts.get('contradiction', 0):,} groups of equal or alike inputs are labelled "
+        "differently"
+    ]
+    if known:
+        parts.append(f"{counts.get('label_error', 0):,} labels look wrong")
+    return [("label noise", f"of {len(rows):,} rows " + ", ".join(parts))]
+
+
+def _coverage(rows: list[JSON], known: list[str]) -> list[Found]:
+    """Edge cases: labels, and kinds of input, with too few examples."""
+    from tierline.cli.improve.dataset import label_of
+    from tierline.datasets.doubts import FEWEST_A_LABEL, rare_labels
+
+    if known:
+        rare = rare_labels([label_of(row["expected"]) for row in rows], known)
+        told = "; ".join(one.message.split(";")[0] for one in rare[:WORST])
+        return [
+            (
+                "coverage of edge cases",
+                f"{len(rare):,} of {len(known):,} labels have fewer than {FEWEST_A_LABEL} rows"
+                + (f" ({told})" if rare else ""),
+            )
+        ]
+    alone = len(rows) - sum(row["alike"] != row["number"] for row in rows)
+    return [("coverage of edge cases", f"{alone:,} of {len(rows):,} rows are like no other")]
+
+
+def _slices(made: JSON) -> list[Found]:
+    """Where it loses most to the last tier."""
+    first, last = made["tiers"][0], made["tiers"][-1]
+    worst = [
+        f"{one['by']} {one['value']} ({one['quality'][first]:.0%} against "
+        f"{one['quality'][last]:.0%} of {one['examples']})"
+        for one in made["found"]["slices"]
+        if one["quality"][first] < one["quality"][last]
+    ]
+    if not worst:
+        return [("slices where it fails", "it does no worse than the last tier on any")]
+    return [("slices where it fails", "; ".join(worst[:WORST]))]
+
+
+def _more_data(rows: list[JSON], known: list[str]) -> list[Found]:
+    """The learning curve of a classifier on embeddings: of a closed set alone."""
+    what = "the learning curve"
+    if not known:
+        return [(what, "unknown: the output is no closed set of labels")]
+    curve = _curve(rows)
+    if curve is None:
+        return [(what, "unknown: too few rows for one")]
+    errors = ", ".join(
+        f"{size:,}: {error:.1%}" for size, error in zip(curve.rows, curve.errors, strict=True)
+    )
+    low, high = curve.fewer
+    verdict = "more data would help" if curve.helps else "whether more data helps is open"
+    return [
+        (
+            what,
+            f"a classifier trained on so many of these rows errs on {errors}; on twice all of them "
+            f"it would on {curve.doubled:.1%}, {low:.1%}-{high:.1%} fewer than now (90%), on any "
+            f"number {curve.floor:.1%}: {verdict}",
+        )
+    ]
+
+
+def _curve(rows: list[JSON]) -> "Curve | None":
+    from tierline.cli.improve.dataset import label_of
+    from tierline.cli.improve.embedding import embedded
+    from tierline.evaluation.learning_curve import learning_curve
+    from tierline.features.prompts import input_text
+
+    try:
+        vectors = embedded([input_text(row["input"]) for row in rows])
+    except ImportError as missing:
+        raise TierlineError(
+            f"this needs the extra `routing` ({missing.name} is missing): run 'make setup'"
+        ) from None
+    labels = [label_of(row["expected"]) for row in rows]
+    trains = [place for place, row in enumerate(rows) if row["side"] == "train"]
+    others = [place for place, row in enumerate(rows) if row["side"] != "train"]
+    return learning_curve(
+        vectors[trains],
+        [labels[place] for place in trains],
+        vectors[others],
+        [labels[place] for place in others],
+    )
+
+
+def _prompts(feature: "Feature") -> list[Found]:
+    """Whether the tiers are asked the same."""
+    from tierline.features.prompts import examples_of, instructions_of
+
+    first, last = feature.tiers[0], feature.tiers[-1]
+    if first.is_micro:
+        return [("prompts", f"{first.name} has none: it learned from labels")]
+    parts = []
+    if instructions_of(feature, first) != instructions_of(feature, last):
+        parts.append("other instructions")
+    if examples_of(feature, first) != examples_of(feature, last):
+        parts.append(
+            f"{len(examples_of(feature, first))} examples against {len(examples_of(feature, last))}"
+        )
+    if first.steps != last.steps:
+        parts.append("other steps")
+    if not parts:
+        shown = len(examples_of(feature, first))
+        return [
+            (
+                "prompts",
+                f"{first.name} and {last.name} are asked the same, with {shown} examples; a small "
+                "model often needs more of them, or steps",
+            )
+        ]
+    return [("prompts", f"{first.name} differs from {last.name}: {', '.join(parts)}")]

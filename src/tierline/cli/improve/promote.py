@@ -1,0 +1,141 @@
+"""`tierline promote` and `tierline demote`: a small tier answers by its evidence, or no more."""
+
+import difflib
+from typing import Annotated
+
+import typer
+
+from tierline.base.errors import UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Home, Json
+
+
+def promote(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    canary: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Only so much of the traffic: 0.1. Else all."),
+    ] = None,
+    evaluation: Annotated[
+        int | None,
+        typer.Option(metavar="ID", min=1, help="By that one; the newest that says something."),
+    ] = None,
+    keep_confidence: Annotated[
+        bool, typer.Option("--keep-confidence", help="Doubts escalate even where 95% are kept.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would change.")
+    ] = False,
+    investigate: Annotated[
+        bool, typer.Option("--investigate", help="What to look at where it keeps too little.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Those that were made.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Let the first tier answer as far as its newest evaluation shows that it is good enough.
+
+    At 90% of the last tier's quality, by the lower bound, it may ship: it answers first, with
+    escalation. At 95% it becomes the default, and only failed checks escalate.
+    """
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import print_json
+
+    if canary is not None and not 0.0001 <= canary < 1.0:
+        raise UsageError(f"--canary is {canary:g}: it lies above 0 and below 1")
+    with connect(home) as api:
+        if list_:
+            _list(api.get(f"/v1/features/{feature}/promotions"), as_json=as_json)
+            return
+        if investigate:
+            from tierline.cli.improve.investigate import investigate as look
+
+            look(api, feature, evaluation, as_json=as_json)
+            return
+        before = api.get(f"/v1/features/{feature}")["source"]
+        wanted = {
+            "share": canary or 1.0,
+            "evaluation": evaluation,
+            "keep_confidence": keep_confidence,
+            "dry_run": dry_run,
+        }
+        made = api.post(f"/v1/features/{feature}/promotions", json=wanted)
+    if as_json:
+        print_json(made)
+        return
+    _show(made, before)
+
+
+def demote(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="For those who ask later.")
+    ] = "by hand",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Let the last tier answer all again; the other tiers stay in the file."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    with connect(home) as api:
+        made = api.post(f"/v1/features/{feature}/demote", json={"reason": reason})
+    if as_json:
+        print_json(made)
+        return
+    line(f"version {made['feature_version']} of {feature} begins on its last tier")
+
+
+def _show(made: JSON, before: str) -> None:
+    from tierline.cli.shared.output import line
+
+    what = f"{made['tier']} of {made['feature']}"
+    share = "all jobs" if made["share"] == 1.0 else f"{made['share']:.2%} of the jobs"
+    done = (
+        "would answer first"
+        if made["feature_version"] is None
+        else f"answers first from version {made['feature_version']} on"
+    )
+    line(f"{what} {done}, for {share}: {made['rung']} by evaluation {made['evaluation']}.")
+    line(f"There {made['reason']}.")
+    if made["only_checks_escalate"]:
+        line("Only a failed check escalates.")
+    if not made["watched"]:
+        line(
+            "Nothing watches it: give the feature 'shadow: {share: 0.02}', so that it is demoted "
+            "by itself where it breaks what was shown."
+        )
+    line()
+    line("The feature's file, as it changed (keep your copy in step):")
+    lines = difflib.unified_diff(
+        before.splitlines(), made["source"].splitlines(), "before", "after", lineterm="", n=1
+    )
+    for one in list(lines)[2:]:
+        line(f"  {one}")
+
+
+def _list(found: JSON, *, as_json: bool) -> None:
+    from tierline.cli.shared.output import Col, print_json, print_table, when
+
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        [
+            *(Col("ID", "right"), Col("MADE", wrap=False), Col("TIER"), Col("RUNG")),
+            *(Col("SHARE", "right"), Col("EVALUATION", "right"), Col("DIFFER", "right")),
+            Col("ENDED"),
+        ],
+        [
+            (
+                *(one["id"], when(one["created_at"]), one["tier"], one["rung"]),
+                *(f"{one['share']:.2%}", one["evaluation"]),
+                f"{one['differing']} of {one['compared']}, {one['most_differing']:.1%} may"
+                if one["compared"] is not None
+                else "",
+                f"{when(one['ended_at'])}: {one['ended_reason']}" if one["ended_at"] else "",
+            )
+            for one in found["data"]
+        ],
+        empty="nothing was promoted yet",
+    )

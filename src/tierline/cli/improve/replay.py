@@ -1,0 +1,189 @@
+"""`tierline replay`: recorded outcomes through the routing, without any model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from tierline.base.errors import TierlineError, UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Json
+from tierline.features.comparison import Comparison, Kind
+
+if TYPE_CHECKING:
+    from tierline.routing.replay import Policy, Replay
+
+FEWEST = 50  # rows; fewer cannot be cut into halves of folds that hold both right and wrong
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, see docs/routing.md.")],
+    max_error: Annotated[
+        float, typer.Option(help="Of what the weak tier serves, the share that may be wrong.")
+    ] = 0.03,
+    confidence: Annotated[float, typer.Option(help="With which that is promised.")] = 0.95,
+    compare: Annotated[
+        str, typer.Option(help="How answers compare: exact, normalised, numeric or set.")
+    ] = "normalised",
+    tolerance: Annotated[
+        float | None, typer.Option(min=0, help="With --compare numeric: the largest difference.")
+    ] = None,
+    right_from: Annotated[
+        float, typer.Option(help="The lowest score of an answer that counts as right.")
+    ] = 1.0,
+    weak_usd_per_mtok: Annotated[
+        float | None, typer.Option(min=0, help="Where the file has tokens and no costs.")
+    ] = None,
+    strong_usd_per_mtok: Annotated[float | None, typer.Option(min=0)] = None,
+    embeddings: Annotated[
+        bool, typer.Option(help="Look at the meaning of prompts, not only at their words.")
+    ] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of how the rows are cut into folds.")] = 0,
+    png: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw the cost-quality curve there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What each way of routing would have cost and kept, on outcomes recorded of both tiers."""
+    _between("--max-error", max_error)
+    _between("--confidence", confidence)
+    if not 0.0 < right_from <= 1.0:
+        raise UsageError(f"--right-from is {right_from:g}: above 0 and at most 1")
+    if compare not in get_args(Kind) or compare == "fields":
+        raise UsageError(f"--compare is exact, normalised, numeric or set, not {compare!r}")
+    from tierline.cli.improve.recorded_outcomes import Measure, read_recorded
+    from tierline.cli.shared.output import console, line, print_json
+
+    prices = {"weak": weak_usd_per_mtok, "strong": strong_usd_per_mtok}
+    measure = Measure(Comparison(compare, tolerance), right_from, prices)  # type: ignore[arg-type]
+    recorded = read_recorded(file, measure)
+    if len(recorded) < FEWEST:
+        raise UsageError(f"{file} has {len(recorded)} rows: at least {FEWEST} are needed")
+    try:
+        from tierline.cli.improve.embedding import embedded
+        from tierline.routing.combination import CannotLearn
+        from tierline.routing.replay import replay as run
+
+        found = run(
+            recorded,
+            max_error=max_error,
+            confidence=confidence,
+            embeddings=embedded([one.prompt for one in recorded]) if embeddings else None,
+            seed=seed,
+        )
+    except ImportError as missing:
+        raise TierlineError(
+            f"replay needs the extra `routing` ({missing.name} is missing): run 'make setup'"
+        ) from None
+    except CannotLearn as error:
+        raise UsageError(f"{file}: {error}") from None
+    except ValueError as error:
+        raise UsageError(f"{file}: {error}") from None
+    if png is not None:
+        from tierline.cli.improve.curve_plot import save_png
+
+        save_png(found, png)
+    if as_json:
+        print_json(as_json_of(found, max_error, confidence))
+        return
+    show(found, max_error, confidence)
+    from tierline.cli.improve.curve_plot import terminal_curve
+
+    line()
+    line(terminal_curve(found, min(console().width, 100)))
+    if png is not None:
+        line(f"\nthe curve with every policy: {png}")
+
+
+def _between(name: str, value: float) -> None:
+    if not 0.0 < value < 1.0:
+        raise UsageError(f"{name} is {value:g}: it lies between 0 and 1")
+
+
+def show(found: "Replay", max_error: float, confidence: float) -> None:
+    """The table of policies, and what each of them can promise."""
+    from tierline.cli.shared.output import Col, line, print_table
+
+    by_name = {policy.name: policy for policy in found.policies}
+    full = by_name["strong only"].at.cost
+    span = by_name["oracle"].area - by_name["random"].area
+    line(f"{found.count:,} requests; weak served wherever {found.main} keeps the promise")
+    line()
+    print_table(
+        [
+            Col("POLICY", wrap=False),
+            *(
+                Col(title, "right")
+                for title in ("STRONG", "COST/1000", "OF FULL", "QUALITY", "95%", "AREA", "GAIN")
+            ),
+        ],
+        [
+            (
+                policy.name,
+                f"{policy.at.escalated:.1%}",
+                f"${policy.at.cost * 1000:.4g}",
+                f"{policy.at.cost / full:.0%}" if full else "",
+                f"{policy.at.quality:.1%}",
+                "{:.1%}-{:.1%}".format(*policy.quality_interval),
+                f"{policy.area:.4f}",
+                ""
+                if policy.name in ("weak only", "strong only") or span <= 0
+                else f"{(policy.area - by_name['random'].area) / span:.0%}",
+            )
+            for policy in found.policies
+        ],
+        empty="no policy",
+    )
+    line("STRONG: share sent to the strong tier, the same in each row but the first two. COST in")
+    line("USD, OF FULL against strong only. AREA: mean quality over all costs between the two")
+    line("tiers'. GAIN: of the way from random to oracle. Fitted and judged on different rows.")
+    line()
+    for policy in found.policies:
+        if policy.promised is not None:
+            line(_promise(policy, found, max_error, confidence))
+
+
+def _promise(policy: "Policy", found: "Replay", max_error: float, confidence: float) -> str:
+    promised = policy.promised
+    assert promised is not None
+    asked = f"{policy.name}: at most {max_error:.2%} wrong, at {confidence:.0%}"
+    bounds = promised.error_interval(confidence)
+    if bounds is None:
+        if promised.missing is not None:
+            return f"{asked}: not enough data, {promised.missing} more served answers are needed"
+        return f"{asked}: no threshold keeps it; all goes to the strong tier"
+    return (
+        f"{asked} → serves {promised.served / found.count:.1%}, "
+        f"found {promised.errors / promised.served:.2%} wrong of {promised.served:,} "
+        f"({bounds[0]:.2%}-{bounds[1]:.2%})"
+    )
+
+
+def as_json_of(found: "Replay", max_error: float, confidence: float) -> JSON:
+    """The same as JSON."""
+    return {
+        "requests": found.count,
+        "main": found.main,
+        "max_error": max_error,
+        "confidence": confidence,
+        "policies": [_policy_json(policy) for policy in found.policies],
+    }
+
+
+def _policy_json(policy: "Policy") -> JSON:
+    made: dict[str, JSON] = {
+        "policy": policy.name,
+        "escalated": policy.at.escalated,
+        "cost_usd": policy.at.cost,
+        "quality": policy.at.quality,
+        "quality_95": list(policy.quality_interval),
+        "area": policy.area,
+    }
+    if policy.promised is not None:
+        made["promised"] = {
+            "served": policy.promised.served,
+            "errors": policy.promised.errors,
+            "thresholds": list(policy.promised.thresholds),
+            "missing": policy.promised.missing,
+        }
+    return made

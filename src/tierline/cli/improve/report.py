@@ -1,0 +1,249 @@
+"""`tierline report`: what a feature's routing saved, and the quality that it kept."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierline.base.errors import TierlineError, UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Home, Json
+
+if TYPE_CHECKING:
+    from tierline.cli.shared.client import Client
+    from tierline.routing.replay import Replay
+
+PAGE = 1_000  # outcomes, as many as the API gives at once
+MOST = 20_000  # outcomes of one curve, the newest
+FEWEST = 50  # outcomes of a curve: fewer cannot be cut into folds that hold both kinds
+
+
+def report(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Submitted from then on; 30 days back."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Submitted before then.")
+    ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option("--baselines", help="Beside prompt length, TF-IDF, neighbours, the oracle."),
+    ] = False,
+    max_error: Annotated[
+        float, typer.Option(help="With --baselines: the promise at which they are compared.")
+    ] = 0.03,
+    confidence: Annotated[float, typer.Option(help="… and its confidence.")] = 0.95,
+    png: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="With --baselines: draw the cost-quality curve there."),
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Real costs beside those of the last tier alone, what escalated and why, what was kept."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import print_json
+
+    for name, value in (("--max-error", max_error), ("--confidence", confidence)):
+        if not 0.0 < value < 1.0:
+            raise UsageError(f"{name} is {value:g}: it lies between 0 and 1")
+    if png is not None and not baselines:
+        raise UsageError("--png draws the curves of --baselines: say both")
+    window = {k: v for k, v in (("from", since), ("to", until)) if v is not None}
+    with connect(home) as api:
+        made = api.get(f"/v1/features/{feature}/report", params=window)
+        rows = _outcomes(api, feature, window) if baselines else []
+    found = _replayed(rows, max_error, confidence) if baselines else None
+    if png is not None and found is not None:
+        from tierline.cli.improve.curve_plot import save_png
+
+        save_png(found, png)
+    if as_json:
+        from tierline.cli.improve.replay import as_json_of
+
+        more = {"baselines": as_json_of(found, max_error, confidence)} if found else {}
+        print_json(made | more)
+        return
+    _show(made)
+    if found is not None:
+        _show_curve(found, max_error, confidence, png)
+
+
+def _outcomes(api: "Client", feature: str, window: dict[str, str]) -> list[JSON]:
+    found: list[JSON] = []
+    cursor: str | None = None
+    while len(found) < MOST:
+        asked = {**window, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+        page = api.get(f"/v1/features/{feature}/outcomes", params=asked)
+        found += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return found
+
+
+def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay":
+    """The compared outcomes through the routing, as recorded ones are. Raises TierlineError."""
+    try:
+        from tierline.features.prompts import input_text
+        from tierline.routing.combination import CannotLearn
+        from tierline.routing.curves import Outcome
+        from tierline.routing.replay import Recorded, replay
+        from tierline.routing.sampling import equally_drawn
+
+        recorded = [
+            Recorded(
+                row["job_id"],
+                "" if row["input"] is None else input_text(row["input"]),
+                Outcome(
+                    0.0 if row["differs"] else 1.0,
+                    1.0,
+                    float(Decimal(row["first_usd"])),
+                    float(Decimal(row["later_usd"])),
+                ),
+                row["differs"],
+                row["signals"],
+            )
+            for row in equally_drawn(rows)
+            if row["first_usd"] is not None and row["later_usd"] is not None
+        ]
+        if len(recorded) < FEWEST:
+            raise TierlineError(
+                f"a curve needs {FEWEST} compared outcomes of known cost, and there are "
+                f"{len(recorded)}: outcomes come with 'threshold: calibrated' or 'shadow'"
+            )
+        return replay(recorded, max_error=max_error, confidence=confidence)
+    except ImportError as missing:
+        raise TierlineError(
+            f"--baselines needs the extra `routing` ({missing.name} is missing): run 'make setup'"
+        ) from None
+    except CannotLearn as error:
+        raise TierlineError(f"no curve can be drawn: {error}") from None
+    except ValueError as error:
+        raise TierlineError(f"no curve can be drawn: {error}") from None
+
+
+def _show(made: JSON) -> None:
+    from tierline.cli.shared.output import Col, line, print_pairs, print_table, seconds, usd, when
+
+    print_pairs(
+        [
+            ("feature", made["feature"]),
+            ("submitted", f"{when(made['from'])} to {when(made['to'])}"),
+            (
+                "jobs",
+                f"{made['jobs']:,}: {made['completed']:,} completed, {made['failed']:,} failed"
+                + (f", {made['unverified']:,} unverified" if made["unverified"] else ""),
+            ),
+            ("cost", _cost(made)),
+            (f"{made['last_tier']} alone", _alone(made)),
+            ("saved", _saved(made)),
+            ("shadows", f"{usd(made['shadow_cost_usd'])}, not counted above"),
+            ("kept", _kept(made)),
+        ]
+    )
+    line()
+    print_table(
+        [
+            Col("TIER"),
+            *(Col(title, "right") for title in ("ASKED", "SERVED", "COST", "UNKNOWN", "P50")),
+        ],
+        [
+            (
+                one["tier"],
+                f"{one['jobs']:,}",
+                f"{one['served']:,}",
+                usd(one["cost_usd"]),
+                one["unknown_cost_calls"] or "",
+                seconds(one["latency_p50_s"]),
+            )
+            for one in made["tiers"]
+        ],
+        empty="no job was tried",
+    )
+    if made["escalations"]:
+        line()
+        print_table(
+            [Col("ESCALATED FOR"), Col("JOBS", "right"), Col("SHARE", "right")],
+            [
+                (one["verdict"], f"{one['jobs']:,}", f"{one['share']:.1%}")
+                for one in made["escalations"]
+            ],
+            empty="nothing escalated",
+        )
+
+
+def _cost(made: JSON) -> str:
+    from tierline.cli.shared.output import usd
+
+    unknown = made["unknown_cost_calls"]
+    return usd(made["cost_usd"]) + (f", and {unknown:,} calls of unknown cost" if unknown else "")
+
+
+def _alone(made: JSON) -> str:
+    from tierline.cli.shared.output import usd
+
+    alone = made["last_tier_alone_usd"]
+    return "unknown: it was asked about no job at a known cost" if alone is None else usd(alone)
+
+
+def _saved(made: JSON) -> str:
+    from tierline.cli.shared.output import usd
+
+    if made["saved_share"] is None:
+        return "unknown"
+    return f"{made['saved_share']:.1%}, {usd(made['saved_usd'])}"
+
+
+def _kept(made: JSON) -> str:
+    """How much of what the first tier served its shadows dispute, with its interval."""
+    quality = made["quality"]
+    if not quality["served"]:
+        return "unknown: nothing that was served has a shadow to compare with"
+    differ, served = quality["served_differ"], quality["served"]
+    models = ", ".join(quality["reference_models"])
+    told = f"{differ:,} of {served:,} shadows of what was served differ ({differ / served:.1%}"
+    try:
+        from tierline.routing.bounds import interval
+
+        low, high = interval(differ, served)
+        told += _told_interval(low, high, quality["judge"])
+    except ImportError:
+        pass
+    return f"{told}), from {models}"
+
+
+def _told_interval(low: float, high: float, judge: JSON) -> str:
+    """A judge errs: what is known of that widens the interval; where nothing is, none is told."""
+    if judge is None:
+        return f"; 95%: {low:.1%}-{high:.1%}"
+    if judge["missed"] is None:
+        return f"; by the word of {judge['model']}, whose own error nobody measured yet"
+    from tierline.routing.judging import widened
+
+    most = widened(high, judge["missed"])
+    return (
+        f"; by the word of {judge['model']}, which misses up to {judge['missed']:.1%}: at most "
+        f"{most:.1%} are wrong"
+    )
+
+
+def _show_curve(found: "Replay", max_error: float, confidence: float, png: Path | None) -> None:
+    from tierline.cli.improve.curve_plot import terminal_curve
+    from tierline.cli.improve.replay import show
+    from tierline.cli.shared.output import console, line
+
+    line()
+    line(
+        "Outcomes that were compared, as if each way of routing had decided about them; quality is"
+    )
+    line("agreement with the later tier, which agrees with itself:")
+    line()
+    show(found, max_error, confidence)
+    line()
+    line(terminal_curve(found, min(console().width, 100)))
+    if png is not None:
+        line(f"\nthe curve with every policy: {png}")

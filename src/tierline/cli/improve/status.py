@@ -1,0 +1,56 @@
+"""`tierline status`: where a feature is on its road to a proven small model, and what is next."""
+
+from typing import Annotated
+
+import typer
+
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Home, Json
+
+
+def status(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Its stage, what it cost and saved this month, and the next command."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json, print_pairs
+
+    with connect(home) as api:
+        found = api.get(f"/v1/features/{feature}/status")
+    if as_json:
+        print_json(found)
+        return
+    line(_road(found))
+    line()
+    print_pairs(
+        [
+            ("feature", f"{found['feature']}, version {found['feature_version']}"),
+            ("stage", f"{found['stage']}: {found['told']}"),
+            ("this month", _month(found["month"])),
+            ("next", found["next"]),
+            ("", found["why"]),
+        ]
+    )
+
+
+def _road(found: JSON) -> str:
+    """The stages in a row, the present one in brackets."""
+    return " → ".join(
+        f"[{stage}]" if stage == found["stage"] else stage
+        for stage in found["stages"]
+        if stage != "refresh due" or found["stage"] == "refresh due"
+    )
+
+
+def _month(month: JSON) -> str:
+    from tierline.cli.shared.output import usd
+
+    unknown = month["unknown_cost_calls"]
+    told = f"{month['jobs']:,} jobs for {usd(month['cost_usd'])}"
+    if unknown:
+        told += f" and {unknown:,} calls of unknown cost"
+    if month["saved_usd"] is None:
+        return f"{told}; what was saved is unknown"
+    return f"{told}; {usd(month['saved_usd'])} saved beside the last tier alone"

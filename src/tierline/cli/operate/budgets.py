@@ -1,0 +1,124 @@
+"""`tierline budgets`: what an account, its users and its sessions may spend."""
+
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from tierline.base.digits import decimal
+from tierline.base.errors import UsageError
+from tierline.cli.shared.options import Home, Json, command_group
+
+app = command_group("List, set and remove budgets.")
+
+Account = Annotated[str, typer.Option(metavar="NAME", help="Whose.")]
+
+
+@app.command("list")
+def list_(
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one's.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Every budget, with what is spent and reserved of its present day or month."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import Col, print_json, print_table, usd, when
+
+    with connect(home) as api:
+        found = api.get("/v1/budgets", params={} if account is None else {"account": account})
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        [
+            Col("ID", "right"),
+            *(Col("ACCOUNT"), Col("OF"), Col("EACH", wrap=False)),
+            *(Col("LIMIT", "right"), Col("SPENT", "right"), Col("RESERVED", "right")),
+            Col("WHEN SPENT"),
+            Col("RESETS", wrap=False),
+        ],
+        [
+            (
+                *(one["id"], one["account"]),
+                one["scope"] if not one["key"] else f"{one['scope']} {one['key']}",
+                one["period"],
+                *(usd(one[name]) for name in ("limit_usd", "spent_usd", "reserved_usd")),
+                "refuses" if one["hard"] else "first tier only",
+                when(one["resets_at"]),
+            )
+            for one in found["data"]
+        ],
+        empty="no budget: an account may spend what it likes",
+    )
+
+
+@app.command("set")
+def set_(
+    limit: Annotated[str, typer.Argument(metavar="USD", help="Such as 50 or 2.50.")],
+    period: Annotated[str, typer.Option("--per", metavar="day|month", help="In UTC.")],
+    account: Account = "default",
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME|each", help="Of one user, or of each of them.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="NAME|each", help="Of one session, or of each.")
+    ] = None,
+    hard: Annotated[
+        bool,
+        typer.Option("--hard", help="Spent, it refuses jobs; else they stay on the first tier."),
+    ] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Set a budget, or change the one of the same account, user or session, and period."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json, usd, when
+
+    if user is not None and session is not None:
+        raise UsageError("--user or --session, not both")
+    if period not in ("day", "month"):
+        raise UsageError(f"--per is day or month, not {period!r}")
+    scope = "user" if user is not None else "session" if session is not None else "account"
+    named = user or session or ""
+    body = {
+        "account": account,
+        "scope": scope,
+        "key": "" if named == "each" else named,
+        "period": period,
+        "limit_usd": amount(limit),
+        "hard": hard,
+    }
+    with connect(home) as api:
+        made = api.post("/v1/budgets", json=body)
+    if as_json:
+        print_json(made)
+        return
+    whose = {"account": account, "user": f"{account}, user {named}"}.get(
+        scope, f"{account}, session {named}"
+    )
+    line(
+        f"budget {made['id']} of {whose}: {usd(made['limit_usd'])} a {period}, "
+        f"{usd(made['spent_usd'])} of it spent, resets {when(made['resets_at'])} UTC"
+    )
+
+
+@app.command()
+def remove(budget: Annotated[int, typer.Argument(metavar="ID", min=1)], home: Home = None) -> None:
+    """Remove a budget: from then on nothing is held back for it."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line
+
+    with connect(home) as api:
+        api.delete(f"/v1/budgets/{budget}")
+    line(f"budget {budget} is gone")
+
+
+def amount(value: str) -> str:
+    """USD as a decimal. Raises UsageError for what is none."""
+    try:
+        found = decimal(value)
+    except ValueError:
+        found = Decimal("NaN")
+    if not found.is_finite() or found < 0:
+        raise UsageError(f"{value!r} is not an amount in USD, such as 2.50")
+    return format(found, "f")

@@ -1,0 +1,179 @@
+"""`tierline models`: which models a feature may name, and fetching local ones."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tierline.base.errors import UsageError
+from tierline.catalogue import CLASSES
+from tierline.catalogue.families import MARKET
+from tierline.cli.shared.options import Home, Json, command_group
+
+app = command_group("Which models there are, and fetching local ones.")
+
+WIDE = 110  # columns from which there is room for more than what decides
+
+
+@app.command("list")
+def list_(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Only those whose id or family has this in it."),
+    ] = None,
+    class_: Annotated[
+        str | None, typer.Option("--class", help="Only micro, small, mid or frontier models.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="Only of this provider.")] = None,
+    used: Annotated[bool, typer.Option("--used", help="Only those that features name.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """The models that a feature may name: price, end, and whether they can be asked here.
+
+    First those that applied features use, then the catalogue by class. --json has every fact, with
+    its source.
+    """
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import note, print_json
+
+    if class_ is not None and class_ not in CLASSES:
+        raise UsageError(f"there is no class {class_!r}: one of {', '.join(CLASSES)}")
+    with connect(home) as api:
+        answer = api.get("/v1/models")
+    found = [
+        item
+        for item in answer["data"]
+        if (name is None or _has(item, name.lower()))
+        and (class_ is None or item["class"] == class_)
+        and (provider is None or (item["model"] or "").startswith(f"{provider}:"))
+        and (item["features"] or not used)
+    ]
+    if as_json:
+        print_json({"data": found})
+        return
+    _show(found)
+    if found:
+        bands = ", ".join(f"{one} {MARKET[one]}" for one in reversed(CLASSES))
+        note("USD per million tokens, at the standard rate; unpriced: nobody knows.")
+        note(f"Usual: {bands}. Real prices may leave that.")
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="A local model's name; the larger one unless said.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a local model's file into the cache, once; its sha256 decides whether it is right.
+
+    The cache is TIERLINE_MODEL_DIR, else ~/.cache/tierline. An interrupted fetch goes on.
+    """
+    from tierline.cli.shared.output import line, print_json
+    from tierline.stack.models import LARGER, MODELS
+
+    wanted = LARGER.name if name is None else name.removeprefix("local:")
+    if wanted not in MODELS:
+        raise UsageError(f"no local model is called {wanted!r}; known: {', '.join(MODELS)}")
+    from tierline.stack.fetch import fetch as fetch_model
+
+    model = MODELS[wanted]
+    path = fetch_model(model)
+    if as_json:
+        print_json({"model": f"local:{model.name}", "path": str(path), "sha256": model.sha256})
+        return
+    line(f"local:{model.name} is at {path}")
+    line(f"sha256 {model.sha256}, as its publisher gives it; licence {model.licence}")
+
+
+def _show(found: list[dict[str, Any]]) -> None:
+    from tierline.cli.shared.output import Col, console, print_table
+
+    wide = console().width >= WIDE
+    order = {one: number for number, one in enumerate(CLASSES)}
+    rows = sorted(
+        found,
+        key=lambda item: (not item["features"], order.get(item["class"], -1), _title(item)),
+    )
+    columns = [
+        Col("MODEL", wrap=not wide),
+        Col("CLASS"),
+        *(Col("IN", "right"), Col("OUT", "right")),
+        Col("ENDS"),
+        Col("KEY"),
+    ]
+    if wide:
+        columns += [Col("CONTEXT", "right"), Col("USED BY, OR WHAT TO KNOW")]
+    print_table(
+        columns,
+        [
+            (
+                _title(item),
+                item["class"] or "",
+                *_price(item),
+                _end(item),
+                _key(item),
+                *((_context(item), _known(item)) if wide else ()),
+            )
+            for item in rows
+        ],
+        empty="no model is so",
+    )
+
+
+def _has(item: dict[str, Any], part: str) -> bool:
+    names = (item["model"], item["family"], *item["aliases"])
+    return any(part in one.lower() for one in names if one)
+
+
+def _title(item: dict[str, Any]) -> str:
+    title: str = item["model"] or f"({item['family']})"
+    return title
+
+
+def _price(item: dict[str, Any]) -> tuple[str, str]:
+    price = item["price"]
+    if item["model"] is None:
+        return "", ""
+    if price is None:
+        return "unpriced", ""
+    if "usd_per_hour" in price:
+        return f"${price['usd_per_hour']}/h", ""
+    return str(price["input_usd_per_mtok"]), str(price["output_usd_per_mtok"])
+
+
+def _end(item: dict[str, Any]) -> str:
+    if item["lifecycle"] == "retired":
+        return f"ended {item['retires']}"
+    return item["retires"] or ""
+
+
+def _key(item: dict[str, Any]) -> str:
+    if item.get("left_alone"):
+        return "left alone"
+    if item["configured"] is None:
+        return ""
+    return "set" if item["configured"] else "no"
+
+
+def _context(item: dict[str, Any]) -> str:
+    tokens = item["context_tokens"]
+    return "" if tokens is None else f"{tokens:,}"
+
+
+def _known(item: dict[str, Any]) -> str:
+    if item["features"]:
+        said = [", ".join(item["features"])]
+    else:
+        said = [item["note"]] if item["note"] else []
+    if item["retires"] and item["successor"]:
+        said.append(f"then {item['successor']}")
+    if item["nearest"]:
+        said.append(f"nearest: {item['nearest']}")
+    if item["self_hosted"] and item["configured"] is None:
+        said += [f"{server}:{one}" for server, one in item["self_hosted"].items()]
+    if item["features"] and item["missing"]:
+        said.append(item["missing"])
+    if item.get("left_alone"):
+        said.insert(0, f"its circuit is open: {item['left_alone']}")
+    return "; ".join(said)

@@ -1,0 +1,81 @@
+"""`tierline up`: start all that is missing on this machine, run the product, and stay.
+
+Says where things answer, once, when they do; everything else goes to stderr or to DIR/log.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tierline.stack.running import Addresses
+
+
+def up(
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="TIERLINE_HOME",
+            help="Where its data, logs and keys are kept.  [default: ~/.local/share/tierline]",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="The API's port; 0 takes a free one.")] = 8000,
+    flower_port: Annotated[int, typer.Option(help="Flower's port; 0 takes a free one.")] = 5555,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Say where it is as one line of JSON on stdout.")
+    ] = False,
+    no_flower: Annotated[bool, typer.Option("--no-flower", help="Run without Flower.")] = False,
+    procfile: Annotated[
+        Path | None, typer.Option(hidden=True, help="Another list of processes.")
+    ] = None,
+) -> None:
+    """Start all that is missing on this machine, and stay until Ctrl-C.
+
+    PostgreSQL unless DATABASE_URL is set, the broker unless REDIS_URL is set, the local model, and
+    the product's processes; whatever dies is started again. The first Ctrl-C stops all of it in
+    order, a second one at once.
+    """
+    from tierline.base.settings import settings
+    from tierline.stack.home import default_home
+    from tierline.stack.procfile import default_path
+    from tierline.stack.up import Options, Up
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    options = Options(
+        home=home or default_home(),
+        port=port,
+        flower_port=flower_port,
+        with_flower=not no_flower,
+        procfile=procfile or default_path(),
+        grace_s=settings().grace_s,
+    )
+    run = Up(options, say)
+
+    def show(addresses: "Addresses") -> None:
+        if run.first_admin_key is not None:
+            words = "first admin key (shown only now; keep it):"
+            print(f"{words} {run.first_admin_key}", file=sys.stderr if as_json else sys.stdout)
+        print(addresses.to_json() if as_json else in_words(addresses, options.home), flush=True)
+
+    raise typer.Exit(run.run(show))
+
+
+def in_words(addresses: "Addresses", home: Path) -> str:
+    """The short list of addresses that a person sees."""
+    lines = ["tierline is up.", f"  API      {addresses.api}  (docs at {addresses.api}/docs)"]
+    if addresses.flower is not None:
+        lines.append(
+            f"  Flower   {addresses.flower}  "
+            f"(user {addresses.flower_user}, password {addresses.flower_password})"
+        )
+    lines += [
+        f"  key      {home / 'run' / 'api_key'}  (this run's; the tierline commands find it)",
+        f"  logs     {home / 'log'}",
+        "Ctrl-C stops all of it.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,68 @@
+"""Which run a command means: one to go on with, one that the API remembers, or a new one."""
+
+from itertools import count
+from pathlib import Path
+
+from tierline.base.errors import UsageError
+from tierline.cli.run.backfill.progress import Progress
+from tierline.cli.run.backfill.sources import print_of, stamp_of
+from tierline.cli.run.backfill.state import Asked, Batch, State
+from tierline.cli.run.backfill.steady import Steady
+
+
+def found_or_new(api: Steady, asked: Asked, progress: Progress) -> State:
+    """The run of a state that was lost, else a new one. Raises UsageError for somebody's OUT."""
+    new = State(asked, print_of(Path(asked.file)))
+    known = known_run(api, new)
+    if known is not None:
+        progress.say("the API knows this run: going on with it (--restart would begin anew)")
+        return known
+    if Path(asked.out).exists():
+        raise UsageError(f"{asked.out} is there and not of this run: name another with --out")
+    return new
+
+
+def anew(api: Steady, asked: Asked) -> State:
+    """A run that the API has never heard of."""
+    found = print_of(Path(asked.file))
+    restart = next(n for n in count() if api.batch_of_key(asked.key(found.sha256, n, 0)) is None)
+    return State(asked, found, restart)
+
+
+def refuse_other(state: State, asked: Asked) -> None:
+    """Raises UsageError when OUT is of another run, or FILE is no longer what it was."""
+    if state.asked != asked:
+        was = state.asked
+        raise UsageError(
+            f"{asked.out} is of another run: {was.file} with --feature {was.feature}, "
+            f"{dict(was.mapping) or 'no --map'}, --id-column {was.id_column or 'not set'}; "
+            "name another --out, or begin anew with --restart"
+        )
+    file = Path(asked.file)
+    if stamp_of(file) == state.source.stamp:
+        return
+    found = print_of(file)
+    if found.sha256 != state.source.sha256:
+        raise UsageError(
+            f"{file} has changed since this run began: put the old one back to go on, name another "
+            "--out, or begin anew with --restart (every row is then paid for again)"
+        )
+    state.source = found
+
+
+def known_run(api: Steady, state: State) -> State | None:
+    """The run whose state was lost, by its keys; None when it was never begun."""
+    found = None
+    for restart in count():
+        first = api.batch_of_key(state.asked.key(state.source.sha256, restart, 0))
+        if first is None:
+            break
+        found = State(state.asked, state.source, restart, [Batch(first["id"])])
+    if found is None:
+        return None
+    for retry in count(1):
+        batch = api.batch_of_key(state.asked.key(state.source.sha256, found.restart, retry))
+        if batch is None:
+            return found
+        found.batches.append(Batch(batch["id"], batch["metadata"]["covers"]))
+    return found

@@ -1,0 +1,226 @@
+"""`tierline backfill`: options, and what is told at the end. What a run does is in `run`."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierline.base.digits import decimal
+from tierline.base.errors import Unavailable, UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.shared.csv_cells import RawCsv
+from tierline.cli.shared.options import Home, Json
+
+if TYPE_CHECKING:
+    from tierline.cli.run.backfill.progress import Progress
+    from tierline.cli.run.backfill.run import Wanted
+    from tierline.cli.run.backfill.state import Asked, StateFile
+    from tierline.cli.run.backfill.steady import Steady
+
+
+def backfill(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .csv or .jsonl file, or a folder of texts.")
+    ],
+    feature: Annotated[str, typer.Option("--feature", metavar="NAME", help="The feature to run.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="OUT",
+            help="Where the results go: JSONL, or CSV if it ends in .csv. "
+            "FILE.out.jsonl unless said.",
+        ),
+    ] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FIELD=COLUMN",
+            help="Fill an input field from a column; repeat it for more. Columns of a field's "
+            "own name need none. A folder has the columns text and path.",
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="CSV: the column that names each row.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Only the first N rows; without it, later, go on with the rest.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only count rows, check them, and estimate the cost."),
+    ] = False,
+    max_cost_usd: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USD",
+            help="Send no more rows once this run has cost so much, its retries included; rows "
+            "that are out then still end. With a higher one it goes on.",
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Run rows that ended without an answer once more."),
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Cancel the earlier run and pay for every row again."),
+    ] = False,
+    raw_csv: RawCsv = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Run a feature over every row of a file and write the results in the same order.
+
+    CSV needs a header; a JSONL line is {"custom_id", "input", "metadata"} or the input itself; a
+    folder gives a row for each text file, named by its path. Interactive jobs go first.
+
+    After Ctrl-C or a crash the same command goes on where it stopped, and no row is submitted
+    twice. What the run is stands in OUT.state.json. A row that is not right is told with its line,
+    stands in OUT as invalid, and stops nothing.
+
+    OUT has of every row: id (its own, else its line), line, job_id, status, output, unverified,
+    tier, verdict, cost (USD), unknown_cost_calls, error, blocked_reason (why no later tier was
+    asked). It is put in place whole, at the end, readable by its owner alone.
+
+    Exit code 1 if a row failed or was not right, or the cost limit was reached.
+    """
+    from tierline.cli.run.backfill.dry_run import count, report
+    from tierline.cli.run.backfill.progress import Progress
+    from tierline.cli.run.backfill.run import Wanted, feature_named
+    from tierline.cli.run.backfill.sources import kind_of
+    from tierline.cli.run.backfill.state import Asked
+    from tierline.cli.run.backfill.steady import Steady
+
+    kind_of(file)
+    if file.name in ("", ".."):
+        file = file.resolve()
+    target = Path(out) if out is not None else file.with_name(file.name + ".out.jsonl")
+    asked = Asked(
+        str(file.absolute()), feature, str(target.absolute()), _mapping(mapping or []), id_column
+    )
+    wanted = Wanted(limit, _cap(max_cost_usd), retry_failed, raw_csv)
+    with Progress() as progress, Steady(home, progress.say) as api:
+        if dry_run:
+            counted = count(feature_named(api, feature), asked, limit, progress)
+        else:
+            summary = _held_run(api, asked, wanted, progress, restart)
+    if dry_run:
+        report(counted, as_json)
+        raise typer.Exit(1 if counted.bad else 0)
+    _tell(summary, as_json)
+    unanswered = summary["rows"] - summary["statuses"].get("completed", 0)
+    raise typer.Exit(1 if unanswered or summary["stopped"] else 0)
+
+
+def _held_run(
+    api: "Steady", asked: "Asked", wanted: "Wanted", progress: "Progress", restart: bool
+) -> JSON:
+    """The summary of a run during which nobody else writes OUT."""
+    from tierline.cli.run.backfill.state import StateFile
+
+    _refuse_out(Path(asked.out), Path(asked.file))
+    without = " without --restart" if restart else ""
+    go_on = f"stopped: the same command{without} goes on from here"
+    with StateFile(Path(asked.out)) as kept:
+        try:
+            return _run(api, kept, asked, wanted, progress, restart)
+        except KeyboardInterrupt:
+            progress.say(f"{go_on}; rows that were sent are answered meanwhile")
+            raise typer.Exit(130) from None
+        except Unavailable:
+            if kept.read() is not None:
+                progress.say(go_on)
+            raise
+
+
+def _run(
+    api: "Steady",
+    kept: "StateFile",
+    asked: "Asked",
+    wanted: "Wanted",
+    progress: "Progress",
+    restart: bool,
+) -> JSON:
+    from tierline.cli.run.backfill.begin import anew, found_or_new, known_run, refuse_other
+    from tierline.cli.run.backfill.results import is_csv
+    from tierline.cli.run.backfill.run import Run
+
+    state = kept.read()
+    if restart:
+        new = anew(api, asked)
+        return Run(api, kept, new, wanted, progress).go(state or known_run(api, new))
+    if state is None:
+        return Run(api, kept, found_or_new(api, asked, progress), wanted, progress).go()
+    refuse_other(state, asked)
+    done = state.done
+    if done and done["limit"] == wanted.limit and not wanted.retry_failed:
+        out = Path(asked.out)
+        if is_csv(out) and done.get("raw_csv", wanted.raw_csv) != wanted.raw_csv:
+            progress.say("this run is done: writing OUT again, with the other kind of cells")
+        elif out.exists():
+            progress.say("this run is done; --retry-failed or --restart would do more")
+            return done
+        else:
+            progress.say("this run is done and OUT is gone: writing it again")
+    return Run(api, kept, state, wanted, progress).go()
+
+
+def _mapping(given: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, column = text.partition("=")
+        if not (name and equals and column):
+            raise UsageError(f"--map takes FIELD=COLUMN, not {text!r}")
+        if name in found:
+            raise UsageError(f"--map names {name} twice")
+        found[name] = column
+    return found
+
+
+def _cap(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        cap = decimal(text.removeprefix("$"))
+    except ValueError:
+        cap = Decimal(-1)
+    if not (cap.is_finite() and cap > 0):
+        raise UsageError(f"--max-cost-usd takes an amount above 0, such as 2.50, not {text!r}")
+    return cap
+
+
+def _refuse_out(out: Path, file: Path) -> None:
+    if out.name == "-" or (out.exists() and not out.is_file()):
+        raise UsageError(f"--out: {out} is no file; OUT is put in place whole, at the end")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"--out: there is no folder {out.absolute().parent}")
+    if out.exists() and out.samefile(file):
+        raise UsageError("--out names FILE itself")
+    if file.is_dir() and out.resolve().is_relative_to(file.resolve()):
+        raise UsageError(f"--out: {out} would be a row of the folder; put it elsewhere")
+
+
+def _tell(summary: JSON, as_json: bool) -> None:
+    from tierline.cli.shared.output import line, note, print_json, usd
+
+    if as_json:
+        print_json(summary)
+        return
+    statuses = ", ".join(f"{number:,} {name}" for name, number in summary["statuses"].items())
+    line(f"{summary['rows']:,} rows: {statuses or 'none'}")
+    for name, number in summary["tiers"].items():
+        line(f"  {name} answered {number:,}")
+    unknown = summary["unknown_cost_calls"]
+    more = f", and {unknown:,} calls of unknown cost" if unknown else ""
+    line(f"cost {usd(summary['cost_usd'])}{more}")
+    line(f"wrote {summary['out']}")
+    if summary["stopped"]:
+        note("stopped at --max-cost-usd: the same command with a higher one goes on")

@@ -1,0 +1,108 @@
+"""`--dry-run`: read all of FILE, check every row against the input schema, send nothing."""
+
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from tierline.base.json_text import JSON
+from tierline.checks.schema import schema_check, told
+from tierline.cli.run.backfill.progress import Progress
+from tierline.cli.run.backfill.reading import Reading
+from tierline.cli.run.backfill.sources import open_source
+from tierline.cli.run.backfill.state import Asked
+from tierline.cli.shared.output import Col, line, print_json, print_table, usd
+from tierline.features import Feature
+from tierline.pricing.estimates import CHARACTERS_PER_TOKEN, TierEstimate, estimates
+from tierline.views.jobs import usd as exact
+
+FIRST_BAD = 10
+
+
+@dataclass
+class Counted:
+    """What a run would be."""
+
+    feature: str
+    version: int
+    rows: int = 0  # that can be sent
+    bad: int = 0
+    first_bad: list[JSON] = field(default_factory=list)
+    characters: int = 0
+    tiers: list[TierEstimate] = field(default_factory=list)
+
+    def note_bad(self, line: int | None, custom_id: str | None, message: str) -> None:
+        self.bad += 1
+        if len(self.first_bad) < FIRST_BAD:
+            self.first_bad.append({"line": line, "id": custom_id, "message": message})
+
+
+def count(feature: JSON, asked: Asked, limit: int | None, progress: Progress) -> Counted:
+    """Reads the source once. Raises UsageError when it cannot be read as the feature's inputs."""
+    schema = feature["document"]["input"]
+    source = open_source(Path(asked.file), schema, asked.mapping, asked.id_column)
+    check = schema_check(schema)
+    found = Counted(feature["name"], feature["version"])
+
+    def bad(line: int | None, custom_id: str | None, message: str) -> None:
+        found.note_bad(line, custom_id, message)
+        progress.bad(line, custom_id, message)
+
+    for row in Reading(source, limit).rows(bad, progress.bad):
+        if not check.fits(row.input):
+            bad(row.line, row.custom_id, told(check.faults(row.input)))
+            continue
+        found.rows += 1
+        progress.count("read", found.rows)
+        found.characters += len(json.dumps(row.input, ensure_ascii=False))
+    model = Feature.from_dict(feature["document"])
+    every = estimates(model, feature["prices"], found.rows, found.characters)
+    found.tiers = every[model.allowed_tiers().index(model.first_tier()) :]  # from where jobs begin
+    return found
+
+
+def report(counted: Counted, as_json: bool) -> None:
+    """What was counted, for a person or a script."""
+    first = counted.tiers[0].cost_usd
+    costs = [tier.cost_usd for tier in counted.tiers]
+    every = sum((cost for cost in costs if cost is not None), Decimal(0))
+    all_tiers = None if None in costs else every
+    if as_json:
+        print_json(
+            {
+                "dry_run": True,
+                "feature": counted.feature,
+                "feature_version": counted.version,
+                "rows": counted.rows + counted.bad,
+                "bad_rows": counted.bad,
+                "first_bad": counted.first_bad,
+                "tiers": [tier.to_dict() for tier in counted.tiers],
+                "cost_usd_first_tier": None if first is None else exact(first),
+                "cost_usd_all_tiers": None if all_tiers is None else exact(all_tiers),
+            }
+        )
+        return
+    line(f"{counted.rows + counted.bad:,} rows, {counted.bad:,} of them not right; nothing is sent")
+    print_table(
+        [
+            *(Col("TIER"), Col("MODEL"), Col("TOKENS IN", "right"), Col("TOKENS OUT", "right")),
+            Col("COST", "right"),
+        ],
+        [
+            (
+                tier.tier,
+                tier.model,
+                f"{tier.input_tokens:,}",
+                f"{tier.output_tokens:,}",
+                usd(tier.cost_usd),
+            )
+            for tier in counted.tiers
+        ],
+        empty="",
+    )
+    if len(counted.tiers) > 1:
+        line(f"estimate: {usd(first)} if the first tier answers all, {usd(all_tiers)} if none")
+    line(
+        f"({CHARACTERS_PER_TOKEN} characters of prompt and input to a token, answers as long as "
+        "each tier allows; no re-asks, no repeats, no higher rates of long prompts)"
+    )

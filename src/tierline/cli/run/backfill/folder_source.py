@@ -1,0 +1,99 @@
+"""Rows of a folder: a text file a row, in the order of their paths; a row's id is its path.
+
+A folder that came from elsewhere may hold links to any file of this machine, and a row's text goes
+to a provider: a link that leads out of the folder is not read, and is told as a row that is not
+right. Links within it are read as the files they lead to.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tierline.base.errors import UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.run.backfill.casting import CannotCast, fields_of, input_of
+from tierline.cli.run.backfill.lines import TOO_LONG
+from tierline.cli.run.backfill.rows import MAX_CUSTOM_ID, MAX_ROW_BYTES, BadLine, Record, Row
+
+COLUMNS = ("text", "path")  # what a file is, for --map: what stands in it, and where it lies
+
+
+class FolderSource:
+    """Every regular file below a folder, but hidden ones and those in hidden folders."""
+
+    def __init__(self, path: Path, schema: Mapping[str, JSON], mapping: Mapping[str, str]) -> None:
+        self.path = path
+        self._fields = fields_of(schema, COLUMNS, mapping or _only_text(schema), None)
+
+    def records(self) -> Iterator[Record]:
+        root = self.path.resolve()
+        for path in files_of(self.path):
+            yield self._record(root, path)
+
+    def _record(self, root: Path, path: Path) -> Record:
+        name = path.relative_to(self.path).as_posix()
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        if len(shown) > MAX_CUSTOM_ID:
+            return BadLine(None, shown[:MAX_CUSTOM_ID], "the path is too long to be an id")
+        try:
+            real = path.resolve()
+            if not real.is_relative_to(root):
+                return BadLine(None, shown, "a link that leads out of the folder: not read")
+            # The file that was looked at: a link that stands there by now is not followed.
+            with os.fdopen(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+                raw = file.read(MAX_ROW_BYTES + 1)
+        except OSError as error:
+            return BadLine(None, shown, error.strerror or str(error))
+        if len(raw) > MAX_ROW_BYTES:
+            return BadLine(None, shown, TOO_LONG)
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            return BadLine(None, shown, f"not UTF-8 at byte {error.start + 1}")
+        if "\x00" in text:
+            return BadLine(None, shown, "holds a NUL character: not a text file")
+        try:
+            return Row(None, shown, input_of(self._fields, (text, shown)))
+        except CannotCast as error:
+            return BadLine(None, shown, str(error))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """All files that are rows, and links that lead out of the folder, sorted: paths, not contents,
+    so a million cost some 200 MB."""
+    root = folder.resolve()
+    found: list[Path] = []
+    for below, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            path for name in folders if leads_out(root, path := Path(below, name))
+        ]  # they are not walked, as no link to a folder is
+        found += [
+            path
+            for name in names
+            if not name.startswith(".")
+            and ((path := Path(below, name)).is_file() or leads_out(root, path))
+        ]
+    return sorted(found)
+
+
+def leads_out(root: Path, path: Path) -> bool:
+    """Whether a path is a link to something outside of `root`, which is resolved already."""
+    if not path.is_symlink():
+        return False
+    return path.exists() and not path.resolve().is_relative_to(root)
+
+
+def _only_text(schema: Mapping[str, JSON]) -> Mapping[str, str]:
+    """The one field that a file's text fills when nobody said which. Raises UsageError."""
+    properties = schema.get("properties") or {}
+    required = [name for name in schema.get("required") or [] if name in properties]
+    fields = required or list(properties)
+    if len(fields) == 1:
+        return {fields[0]: "text"}
+    if "text" in fields:
+        return {"text": "text"}
+    raise UsageError(
+        "say which field of the input a file's text is, with --map FIELD=text; the input has: "
+        + ", ".join(properties)
+    )

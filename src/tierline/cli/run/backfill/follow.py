@@ -1,0 +1,108 @@
+"""Asking how far a batch is, no oftener than the answer is worth: counting a million rows takes
+the API seconds, so the pause grows with how long the last answer took."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from tierline.base.json_text import JSON
+from tierline.cli.run.backfill.progress import Picture, Progress
+from tierline.cli.run.backfill.send import room_under
+from tierline.cli.run.backfill.steady import Steady
+
+LEAST_PAUSE_S = 0.1
+USUAL_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+PAUSE_SHARE = 10  # pauses are so many times as long as answers take
+
+
+class Follower:
+    """One batch of a run, watched."""
+
+    def __init__(
+        self,
+        api: Steady,
+        batch_id: str,
+        progress: Progress,
+        tiers: Sequence[str] = (),
+        spent: Decimal = Decimal(0),
+        retry: int = 0,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = api
+        self._id = batch_id
+        self._progress = progress
+        self._tiers = tiers  # in the feature's order
+        self._spent = spent  # USD, on the run's other batches
+        self._pause = pause
+        self._began = time.monotonic()
+        self._took: deque[float] = deque(maxlen=3)  # seconds; one slow answer does not count
+        self._due = 0.0
+        self.picture = Picture(retry=retry, cost_usd=str(spent))
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """Of the whole run, as far as it was seen."""
+        return Decimal(self.picture.cost_usd)
+
+    @property
+    def unfinished(self) -> int:
+        return sum(self.picture.counts.get(status, 0) for status in ("queued", "in_progress"))
+
+    def note_sent(self, rows: int, bad: int) -> None:
+        """More rows became jobs, or are known to be bad; shown, with new counts when due."""
+        was = self.picture
+        self.picture = replace(was, sent=was.sent + rows, bad=was.bad + bad)
+        if time.monotonic() >= self._due:
+            self.look()
+
+    def look(self) -> None:
+        """Ask for the counts now."""
+        began = time.monotonic()
+        batch: JSON = self._api.batch(self._id)
+        now = time.monotonic()
+        usual_s = min(USUAL_PAUSE_S, max(LEAST_PAUSE_S, (now - self._began) / PAUSE_SHARE))
+        self._took.append(now - began)
+        pause_s = max(usual_s, PAUSE_SHARE * min(self._took))
+        self._due = now + min(pause_s, LONGEST_PAUSE_S)
+        self.picture = replace(
+            self.picture,
+            counts=batch["counts"],
+            tiers={name: batch["tiers"][name] for name in self._tiers if name in batch["tiers"]},
+            cost_usd=str(self._spent + Decimal(batch["cost_usd"])),
+            unknown_cost_calls=batch["unknown_cost_calls"],
+        )
+        self._progress.show(self.picture)
+
+    def wait(self) -> None:
+        """Until it is time to ask again; then ask."""
+        self._pause(max(0.0, self._due - time.monotonic()))
+        self.look()
+
+    def until_ended(self, all_sent: bool) -> None:
+        """Until no row of what was sent is unfinished."""
+        self.picture = replace(self.picture, all_sent=all_sent)
+        self.look()
+        while self.unfinished:
+            self.wait()
+
+    def room(self, cap: Decimal) -> int:
+        """How many rows may be sent under the cap: a Gate. Waits while there is no room."""
+        self.look()
+        while self._spent + self._charged() < cap:
+            room = room_under(
+                cap - self._spent, self._charged(), self.picture.ended, self.unfinished
+            )
+            if room:
+                return room
+            self.wait()
+        return 0
+
+    def _charged(self) -> Decimal:
+        """This batch's cost, each call of unknown cost taken to cost what a row does."""
+        own = self.cost_usd - self._spent
+        if not self.picture.ended:
+            return own
+        return own + self.picture.unknown_cost_calls * own / self.picture.ended

@@ -1,0 +1,212 @@
+"""What a person sees while a backfill runs: a live bar on a terminal, elsewhere a line at times.
+
+All of it goes to stderr. Nothing here asks the API.
+"""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from tierline.cli.run.backfill.rows import place_of
+from tierline.cli.shared.output import note, plain, seconds, usd
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+FIRST_LINE_S = 5.0  # where there is no terminal: the first line, and then one every
+LINE_EVERY_S = 30.0
+RATE_S = 30.0  # the rate is that of so many last seconds
+COUNT_EVERY = 5_000  # rows
+BAR = 30  # columns at most
+SHOWN_BAD = 10  # bad rows that are told one by one
+
+TERMINAL = ("completed", "failed", "cancelled", "expired")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How far it is."""
+
+    sent: int = 0  # rows that became jobs
+    bad: int = 0  # rows that did not
+    all_sent: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)  # by status
+    tiers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    cost_usd: str = "0"
+    unknown_cost_calls: int = 0
+    retry: int = 0
+
+    @property
+    def ended(self) -> int:
+        return sum(self.counts.get(status, 0) for status in TERMINAL)
+
+    @property
+    def unanswered(self) -> int:
+        return self.ended - self.counts.get("completed", 0)
+
+
+class Progress:
+    """Shows the pictures that it is given. Use it in a with statement."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live: Live | None = None
+        self._rate = Rate()
+        self._next_line = time.monotonic() + FIRST_LINE_S
+        self._said = ""
+        self._bad_told = 0
+
+    def __enter__(self) -> "Progress":
+        if self._terminal:
+            from rich.live import Live
+
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        if self._live is not None:
+            self._console.print(plain(text), soft_wrap=True)
+        else:
+            note(text)
+
+    def bad(self, line: int | None, custom_id: str | None, message: str) -> None:
+        """Tell of a row that is not right; after the first few only the count grows."""
+        self._bad_told += 1
+        if self._bad_told <= SHOWN_BAD:
+            self.say(f"{place_of(line, custom_id)}: {message}")
+        elif self._bad_told == SHOWN_BAD + 1:
+            self.say("more rows are not right; OUT names each with its line")
+
+    @property
+    def bad_left(self) -> int:
+        """How many bad rows will still be told one by one."""
+        return max(0, SHOWN_BAD - self._bad_told)
+
+    def show(self, picture: Picture) -> None:
+        rate = self._rate.of(picture.ended, time.monotonic())
+        if self._live is not None:
+            self._live.update(_picture(picture, rate, self._console.width), refresh=True)
+        else:
+            self._line(" · ".join(how_far(picture, rate) + what_came(picture)))
+
+    def count(self, what: str, rows: int) -> None:
+        """Show now and then how many rows were read or written, where no API is asked."""
+        if rows % COUNT_EVERY:
+            return
+        text = f"{what} {rows:,} rows"
+        if self._live is not None:
+            from rich.text import Text
+
+            self._live.update(Text(text), refresh=True)
+        else:
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        if time.monotonic() >= self._next_line and text != self._said:
+            self._next_line = time.monotonic() + LINE_EVERY_S
+            self._said = text
+            note(text)
+
+
+class Rate:
+    """Rows a second, over the last RATE_S seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def of(self, ended: int, now: float) -> float:
+        if self._seen and ended < self._seen[-1][1]:
+            self._seen.clear()  # another batch
+        self._seen.append((now, ended))
+        while len(self._seen) > 2 and now - self._seen[1][0] >= RATE_S:
+            self._seen.popleft()
+        then, before = self._seen[0]
+        return (ended - before) / (now - then) if now > then else 0.0
+
+
+def how_far(picture: Picture, rate: float) -> list[str]:
+    """How many rows, how fast, how long still."""
+    ended = f"{picture.ended:,}"
+    if picture.all_sent:
+        found = [f"{ended} of {max(picture.sent, picture.ended):,}"]
+    else:
+        found = [f"{ended} done, {picture.sent:,} sent so far"]
+    if picture.retry:
+        found[0] = f"retry {picture.retry}: {found[0]}"
+    if rate * 60 >= 1:
+        found.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:.0f}/min")
+        left = picture.sent - picture.ended
+        if picture.all_sent and left > 0:
+            found.append(f"{seconds(float(round(left / rate)))} left")
+    return found
+
+
+def what_came(picture: Picture) -> list[str]:
+    """What each tier answered, what failed, and the cost."""
+    found = []
+    for name, tier in picture.tiers.items():
+        waiting = f" + {tier['unfinished']:,} waiting" if tier["unfinished"] else ""
+        found.append(f"{name} {tier['completed']:,}{waiting}")
+    if picture.unanswered:
+        found.append(f"failed {picture.unanswered:,}")
+    if picture.bad:
+        found.append(f"bad {picture.bad:,}")
+    unknown = " + ?" if picture.unknown_cost_calls else ""
+    found.append(f"cost {usd(picture.cost_usd)}{unknown}")
+    return found
+
+
+def _picture(picture: Picture, rate: float, width: int) -> "RenderableType":
+    from rich.console import Group
+    from rich.text import Text
+
+    width -= 1  # a line as wide as the terminal wraps on some
+    length = min(BAR, width)
+    total = max(picture.sent, picture.ended)
+    full = length * picture.ended // total if picture.all_sent and total else 0
+    # Two characters, not two colours: NO_COLOR shows the bar as well.
+    bar = Text("━" * full, style="green") + Text("╌" * (length - full), style="bright_black")
+    head = " · ".join(how_far(picture, rate))
+    if length + 2 + len(head) <= width:
+        bar += Text("  " + head)
+        lines = []
+    else:
+        lines = wrapped(how_far(picture, rate), width)
+    return Group(bar, *(Text(line) for line in lines + wrapped(what_came(picture), width)))
+
+
+def wrapped(parts: list[str], width: int) -> list[str]:
+    """The parts joined into lines, none longer than `width` unless a part is."""
+    lines: list[str] = []
+    for part in parts:
+        joined = f"{lines[-1]} · {part}" if lines else part
+        if lines and len(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines

@@ -1,0 +1,43 @@
+"""What a source consists of: rows that can be sent, and lines that cannot be read as one."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tierline.base.json_text import JSON
+
+MAX_ROW_BYTES = 4 * 1024 * 1024  # of one row in its file; a part, 8 MiB at most, holds it escaped
+MAX_CUSTOM_ID = 255  # characters, as the API takes them
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as it goes to the API."""
+
+    line: int | None  # where it begins in FILE, from 1; None in a folder
+    custom_id: str | None
+    input: JSON
+    metadata: JSON = None
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A row that is never sent, and why."""
+
+    line: int | None
+    custom_id: str | None
+    message: str
+
+
+Record: TypeAlias = Row | BadLine
+
+
+def place_of(line: int | None, custom_id: str | None) -> str:
+    """Where a row stands, as a person is told."""
+    if line is not None:
+        return f"line {line}"
+    return custom_id or "a row"
+
+
+def id_of(line: int | None, custom_id: str | None) -> str | None:
+    """How OUT names a row: its own id, else its line number."""
+    return custom_id if custom_id is not None else None if line is None else str(line)

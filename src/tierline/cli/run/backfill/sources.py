@@ -1,0 +1,117 @@
+"""What FILE is: which kind of source, and by what it is known again at the next run."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from tierline.base.errors import UsageError
+from tierline.base.json_text import JSON
+from tierline.cli.run.backfill.csv_source import CsvSource
+from tierline.cli.run.backfill.folder_source import FolderSource, files_of, leads_out
+from tierline.cli.run.backfill.jsonl_source import JsonlSource
+from tierline.cli.run.backfill.lines import BOM
+from tierline.cli.run.backfill.rows import Record
+
+Kind = Literal["csv", "jsonl", "folder"]
+
+_CHUNK = 1024 * 1024  # bytes hashed at a time
+
+
+class Source(Protocol):
+    """Reads the same records in the same order as often as it is asked."""
+
+    def records(self) -> Iterator[Record]: ...
+
+
+@dataclass(frozen=True)
+class Print:
+    """What a source held: equal hashes, equal rows. `stamp` tells cheaply that nothing changed."""
+
+    sha256: str
+    stamp: str
+
+
+def kind_of(path: Path) -> Kind:
+    """Which kind of source a path is. Raises UsageError."""
+    if path.is_dir():
+        return "folder"
+    if not path.exists():
+        raise UsageError(f"{path} is not there")
+    if not path.is_file():
+        raise UsageError(f"{path} is no file: a run that goes on later reads it again")
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        return "csv"
+    if suffix in (".jsonl", ".ndjson"):
+        return "jsonl"
+    with path.open("rb") as file:
+        if file.read(64).removeprefix(BOM).lstrip().startswith(b"{"):
+            return "jsonl"
+    raise UsageError(
+        f"{path}: what is it? Give it a name that ends in .csv or .jsonl, or name a folder"
+    )
+
+
+def open_source(
+    path: Path,
+    schema: Mapping[str, JSON],
+    mapping: Mapping[str, str],
+    id_column: str | None,
+) -> Source:
+    """The source at a path, for inputs of `schema`. Raises UsageError."""
+    kind = kind_of(path)
+    if kind == "csv":
+        return CsvSource(path, schema, mapping, id_column)
+    if id_column is not None:
+        raise UsageError("--id-column is for CSV; JSONL has custom_id, a folder its paths")
+    if kind == "folder":
+        return FolderSource(path, schema, mapping)
+    if mapping:
+        raise UsageError("--map is for CSV and folders; a JSONL row is the input, or holds it")
+    return JsonlSource(path, schema)
+
+
+def stamp_of(path: Path) -> str:
+    """Sizes and times of change: equal as long as nobody wrote to the source."""
+    if not path.is_dir():
+        return _stamp(path.stat())
+    total = hashlib.sha256()
+    root = path.resolve()
+    for file in files_of(path):
+        name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
+        found = file.lstat() if leads_out(root, file) else file.stat()
+        total.update(name + f"\0{_stamp(found)}\0".encode())
+    return total.hexdigest()
+
+
+def print_of(path: Path) -> Print:
+    """Reads the source once, at the disk's speed. Raises UsageError when it changes meanwhile."""
+    before = stamp_of(path)
+    total = hashlib.sha256()
+    if path.is_dir():
+        root = path.resolve()
+        for file in files_of(path):
+            name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
+            # what a link that leads out leads to is not read, here neither
+            content = b"" if leads_out(root, file) else _digest(file)
+            total.update(name + b"\0" + content + b"\0")
+    else:
+        total.update(_digest(path))
+    if stamp_of(path) != before:
+        raise UsageError(f"{path} changes while it is read: run again when it is whole")
+    return Print(total.hexdigest(), before)
+
+
+def _stamp(found: os.stat_result) -> str:
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        total = hashlib.sha256()
+        while chunk := file.read(_CHUNK):
+            total.update(chunk)
+    return total.digest()

@@ -1,0 +1,117 @@
+"""What a run is, kept beside OUT from its first request on: which batches are its own.
+
+The file names no row and no result: those are the API's. When it is lost, the batches are found
+again by their Idempotency-Keys, which follow from FILE's content and the options.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tierline.base.errors import UsageError
+from tierline.base.json_text import JSON, canonical_json
+from tierline.cli.run.backfill.sources import Print
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What makes a run this run. How many rows and how much money may differ the next time."""
+
+    file: str  # absolute
+    feature: str
+    out: str  # absolute
+    mapping: Mapping[str, str]
+    id_column: str | None
+
+    def key(self, sha256: str, restart: int, retry: int) -> str:
+        """The Idempotency-Key of the run's batch, or of its retry with that number."""
+        said = canonical_json([VERSION, asdict(self), sha256, restart])
+        # A path need not be UTF-8.
+        digest = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
+        return f"backfill-{digest[:40]}-{retry}"
+
+
+@dataclass
+class Batch:
+    """One batch of a run: the first has FILE's rows, each later one retries rows of all before."""
+
+    id: str
+    covers: int | None = None  # a retry's: only the first so many rows sent were looked at
+
+
+@dataclass
+class State:
+    """A run, as far as it got."""
+
+    asked: Asked
+    source: Print
+    restart: int = 0  # how often it was begun anew
+    batches: list[Batch] = field(default_factory=list)
+    done: JSON = None  # the summary, once OUT was written for what was asked
+
+    def to_dict(self) -> dict[str, JSON]:
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, JSON]) -> "State":
+        return cls(
+            Asked(**data["asked"]),
+            Print(**data["source"]),
+            data["restart"],
+            [Batch(**one) for one in data["batches"]],
+            data["done"],
+        )
+
+
+def state_path(out: Path) -> Path:
+    return out.with_name(out.name + ".state.json")
+
+
+class StateFile:
+    """The state of one OUT, held by one process at a time. Use it in a with statement."""
+
+    def __init__(self, out: Path) -> None:
+        """Raises UsageError when OUT cannot be written beside, or another backfill holds it."""
+        self.path = state_path(out)
+        self._out = out
+        try:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UsageError(f"{self.path}: {error.strerror or error}") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise UsageError(f"another 'tierline backfill' writes {out} just now") from None
+
+    def __enter__(self) -> "StateFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if os.fstat(self._file).st_size == 0:  # nothing was begun: leave no trace
+                self.path.unlink(missing_ok=True)
+        finally:
+            os.close(self._file)
+
+    def read(self) -> State | None:
+        """None when there is none yet, or what is there cannot be read."""
+        size = os.fstat(self._file).st_size
+        try:
+            data = json.loads(os.pread(self._file, size, 0))
+            return State.from_dict(data) if data["version"] == VERSION else None
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, state: State) -> None:
+        """In place, as the lock is on this file; a torn one is as good as a lost one."""
+        text = json.dumps(state.to_dict(), indent=1).encode()
+        os.pwrite(self._file, text, 0)
+        os.ftruncate(self._file, len(text))
+        os.fsync(self._file)

@@ -1,0 +1,292 @@
+"""`tierline jobs`: submit one job, follow it, look at its attempts, cancel it, ask again, or remove
+what it was asked and answered."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
+
+import typer
+
+from tierline.base.errors import UsageError
+from tierline.base.json_text import JSON, NotJson, parse_json
+from tierline.base.retry_after import retry_after_s
+from tierline.cli.run.job_view import cost_of, readable, remark, show_job
+from tierline.cli.shared.options import Home, Json, command_group
+
+if TYPE_CHECKING:
+    from tierline.cli.shared.client import Client
+
+app = command_group("Submit jobs, follow them, cancel or retry them, remove their content.")
+
+TERMINAL = frozenset({"completed", "failed", "cancelled", "expired"})
+GOES_ON = 202  # some of a large batch's content is left: the same request goes on
+LONGEST_WAIT_S = 30.0  # of one request; a longer wait asks again
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
+
+
+@app.command()
+def submit(
+    feature: Annotated[str, typer.Argument(help="The feature to run.")],
+    input_: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            metavar="JSON|@FILE|-",
+            help="The input as JSON, from a file, or from stdin.",
+        ),
+    ],
+    wait: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Wait up to S seconds for the end.")
+    ] = 0.0,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Idempotency-Key: the same key and job is submitted once."),
+    ] = None,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Where to send the job's events, signed.")
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option(metavar="JSON|@FILE", help="An object to get back with the job.")
+    ] = None,
+    deadline: Annotated[
+        float | None, typer.Option(metavar="S", help="Not worth having after S seconds.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Submit one job and print how it stands, or with --wait how it ended.
+
+    A key that may submit and not read is shown no output.
+
+    Exit code 1 when it ended and not as completed.
+    """
+    from tierline.cli.shared.client import connect
+
+    body: dict[str, JSON] = {"feature": feature, "input": read_json_option(input_, "--input")}
+    if metadata is not None:
+        body["metadata"] = read_json_option(metadata, "--metadata")
+    if webhook_url is not None:
+        body["webhook_url"] = webhook_url
+    if deadline is not None:
+        body["deadline_s"] = deadline
+    until = time.monotonic() + wait
+    if wait and key is None:
+        key = str(uuid4())  # a key that may not read asks again by submitting again
+    headers = {} if key is None else {"Idempotency-Key": key}
+    with connect(home) as api:
+        job = _submit(api, body, headers, until)
+        if readable(job):
+            job = follow(api, job, until - time.monotonic(), as_json)
+        else:
+            job = _submit_until_ended(api, job, body, headers, until)
+    show_job(job, as_json)
+    _end(job)
+
+
+@app.command()
+def get(
+    job_id: JobId,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="With every attempt, its verdict and its calls.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Wait up to S seconds for the end.")
+    ] = 0.0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """One job: where it is, what came out, and what it cost."""
+    from tierline.cli.shared.client import connect
+
+    with connect(home) as api:
+        job = follow(api, api.get(_path(job_id)), wait, as_json)
+        tried = api.get(f"{_path(job_id)}/attempts")["data"] if attempts else None
+    show_job(job, as_json, tried)
+
+
+@app.command("list")
+def list_(
+    feature: Annotated[str | None, typer.Option(help="Only of this feature.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="queued, in_progress, completed, failed, cancelled or expired."),
+    ] = None,
+    batch: Annotated[str | None, typer.Option(help="Only of this batch.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Jobs in one page.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="The next page, as the last one said.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Jobs of your account, the newest first."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import Col, note, one_line, print_json, print_table, when
+
+    asked = {
+        "feature": feature,
+        "status": status,
+        "batch_id": batch,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    with connect(home) as api:
+        page = api.get("/v1/jobs", params={k: v for k, v in asked.items() if v is not None})
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        [
+            *(Col("ID", wrap=False), Col("FEATURE"), Col("STATUS"), Col("TIER")),
+            *(Col("COST", "right"), Col("SUBMITTED"), Col("NOTE")),
+        ],
+        [
+            (
+                job["id"],
+                job["feature"],
+                job["status"],
+                job["tier"],
+                cost_of(job) + (" + ?" if job.get("unknown_cost_calls") else ""),
+                when(job["created_at"]),
+                one_line(remark(job), 60),
+            )
+            for job in page["data"]
+        ],
+        empty="no jobs",
+    )
+    if page.get("next_cursor"):
+        note(f"more: --cursor {page['next_cursor']}")
+
+
+@app.command()
+def cancel(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
+    """Withdraw a job. One that runs is asked to stop, and says so until it has."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    with connect(home) as api:
+        job = api.post(f"{_path(job_id)}/cancel")
+    if as_json:
+        print_json(job)
+    elif job["status"] in TERMINAL:
+        line(f"{job['id']} is {job['status']}")
+    else:
+        line(f"{job['id']} is {job['status']}: asked to stop, see 'tierline jobs get'")
+
+
+@app.command()
+def retry(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
+    """Submit a job that ended without an answer once more, as a new job."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    with connect(home) as api:
+        job = api.post(f"{_path(job_id)}/retry")
+    if as_json:
+        print_json(job)
+    else:
+        line(f"{job['id']} is {job['status']}")
+
+
+@app.command("remove-content")
+def remove_content(
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The job's id.", show_default=False)
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Of all jobs of this batch, in place of one job."),
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Remove inputs and outputs of what has ended, for good. Verdicts and costs stay."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    if (job_id is None) == (batch is None):
+        raise UsageError("name one job, or all jobs of a batch by --batch ID")
+    path = _path(job_id) if job_id is not None else _path(batch or "", "batches")
+    with connect(home) as api:
+        answer = api.send("DELETE", f"{path}/content")
+        while answer.status_code == GOES_ON:
+            time.sleep(retry_after_s(answer.headers.get("Retry-After")) or 1.0)
+            answer = api.send("DELETE", f"{path}/content")
+    found = answer.json()
+    if as_json:
+        print_json(found)
+    elif job_id is not None:
+        line(f"{found['id']}: its input and outputs are removed")
+    else:
+        line(f"batch {found['id']}: inputs and outputs of its jobs are removed")
+
+
+def _submit(api: "Client", body: JSON, headers: dict[str, str], until: float) -> JSON:
+    """The job, after as much of the wait as one request may last."""
+    left_s = until - time.monotonic()
+    if left_s > 0:
+        headers = {**headers, "Prefer": f"wait={min(left_s, LONGEST_WAIT_S):.3f}"}
+    return api.post("/v1/jobs", json=body, headers=headers)
+
+
+def _submit_until_ended(
+    api: "Client", job: JSON, body: JSON, headers: dict[str, str], until: float
+) -> JSON:
+    """As `follow`, for a key that may not read: the same submission tells of the same job."""
+    pause_s = 0.05
+    while job["status"] not in TERMINAL and time.monotonic() < until:
+        time.sleep(max(0.0, min(pause_s, until - time.monotonic())))
+        pause_s = min(pause_s * 1.5, 1.0)
+        job = _submit(api, body, headers, until)
+    return job
+
+
+def _path(found_id: str, kind: str = "jobs") -> str:
+    from urllib.parse import quote
+
+    return f"/v1/{kind}/{quote(found_id, safe='')}"
+
+
+def follow(api: "Client", job: JSON, wait_s: float, quiet: bool) -> JSON:
+    """The job once it ended, or as it is after `wait_s` seconds; changes are told on stderr."""
+    from tierline.cli.shared.output import note
+
+    deadline = time.monotonic() + wait_s
+    said = None
+    pause_s = 0.05
+    while job["status"] not in TERMINAL and time.monotonic() < deadline:
+        words = job.get("status_label")
+        if words and words != said and not quiet and sys.stderr.isatty():
+            note(f"{words}")
+            said = words
+        time.sleep(max(0.0, min(pause_s, deadline - time.monotonic())))
+        pause_s = min(pause_s * 1.5, 1.0)
+        job = api.get(_path(job["id"]))
+    return job
+
+
+def _end(job: JSON) -> None:
+    if job["status"] in TERMINAL and job["status"] != "completed":
+        raise typer.Exit(1)
+
+
+def read_json_option(text: str, option: str) -> JSON:
+    """The JSON that an option holds or points to. Raises UsageError."""
+    if text == "-":
+        raw, source = sys.stdin.buffer.read(), "stdin"
+    elif text.startswith("@"):
+        source = text[1:]
+        try:
+            raw = Path(source).read_bytes()
+        except OSError as error:
+            raise UsageError(f"{option}: {source}: {error.strerror or error}") from None
+    else:
+        raw, source = text.encode("utf-8", "surrogatepass"), option
+    try:
+        return parse_json(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UsageError(f"{option}: {source} is not UTF-8") from None
+    except NotJson as error:
+        hint = "; @FILE reads a file" if source == option else f" ({source})"
+        raise UsageError(f"{option}: {error.message}{hint}") from None

@@ -1,0 +1,1 @@
+"""What commands share: the API's client, tables, options."""

@@ -1,0 +1,32 @@
+"""Amounts and shares as options give them: exact decimals, in range."""
+
+from decimal import Decimal
+
+from tierline.base.digits import decimal
+from tierline.base.errors import UsageError
+
+
+def above_zero(option: str, text: str) -> Decimal:
+    """Raises UsageError for what is no number above 0."""
+    amount = _number(option, text, "an amount, such as 2.50")
+    if amount <= 0:
+        raise UsageError(f"{option} is {text}: it is above 0")
+    return amount
+
+
+def share(option: str, text: str) -> Decimal:
+    """Raises UsageError for what does not lie from 0 to 1."""
+    found = _number(option, text, "a share, such as 0.1")
+    if not 0 <= found <= 1:
+        raise UsageError(f"{option} is {text}: it lies between 0 and 1")
+    return found
+
+
+def _number(option: str, text: str, what: str) -> Decimal:
+    try:
+        found = decimal(text)
+    except ValueError:
+        found = Decimal("nan")
+    if not found.is_finite():
+        raise UsageError(f"{option} is {text!r}: give {what}")
+    return found

@@ -1,0 +1,225 @@
+"""How the command line shows things: JSON for scripts, tables and short lines for people.
+
+Text that came from elsewhere (inputs, answers, names, messages) is never read as markup and its
+control characters are made visible: an answer must not be able to drive the terminal.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+from tierline.base.json_text import JSON
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+NARROW = 60  # columns; below this a table of several columns becomes blocks of lines
+UNBOUNDED = 4_000  # columns where no person's terminal sets a width: nothing is wrapped or cut
+
+# What drives a terminal or turns the direction of a line, beside C0: DEL, C1, the marks and
+# embeddings of bidirectional text (UAX #9), and Unicode's own line breaks.
+_BEYOND_C0 = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")  # but for tab and newline
+_IN_JSON = re.compile(f"[{_BEYOND_C0}]")  # C0 is written out in JSON already
+
+STYLES: Mapping[str, str] = {
+    "completed": "green",
+    "passed": "green",
+    "failed": "red",
+    "expired": "red",
+    "cancelled": "yellow",
+    "in_progress": "cyan",
+    "queued": "",
+}
+
+
+@dataclass(frozen=True)
+class Col:
+    """One column of a table."""
+
+    title: str
+    justify: Literal["left", "right"] = "left"
+    style: str = ""
+    wrap: bool = True
+
+
+def plain(text: str) -> str:
+    """`text` with control characters written out, so that it is only text."""
+    return _CONTROL.sub(_written_out, text.replace("\r\n", "\n"))
+
+
+def _written_out(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`text` on one line, cut to `limit` characters."""
+    joined = " ".join(plain(text).split())
+    return joined if len(joined) <= limit else joined[: limit - 1] + "…"
+
+
+def print_json(value: JSON) -> None:
+    """The value on stdout, indented, for scripts and people alike.
+
+    Characters that drive a terminal are written as \\u escapes, which a program reads as the same
+    characters: one rule, whether a person or a program is at the other end.
+    """
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    text = json.dumps(value, indent=2, ensure_ascii=not encoding.startswith("utf"), default=str)
+    sys.stdout.write(_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n")
+
+
+def line(text: str = "") -> None:
+    """One line on stdout."""
+    sys.stdout.write(plain(text) + "\n")
+
+
+def note(text: str) -> None:
+    """One line on stderr, for what is not the answer itself."""
+    sys.stdout.flush()
+    sys.stderr.write(plain(text) + "\n")
+
+
+@cache
+def console() -> "Console":
+    """The terminal; without colour where there is none, or NO_COLOR is set."""
+    from rich.console import Console
+
+    found = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not found.is_terminal:
+        found = Console(
+            highlight=False, markup=False, emoji=False, width=UNBOUNDED, color_system=None
+        )
+    return found
+
+
+def table(columns: Sequence[Col], rows: Sequence[Sequence[object]]) -> "Table":
+    """A rich table of plain text."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        made.add_column(
+            column.title,
+            justify=column.justify,
+            style=column.style or None,
+            no_wrap=not column.wrap,
+            overflow="fold",
+        )
+    for row in rows:
+        cells = [show(value) for value in row]
+        made.add_row(*(Text(plain(cell), style=STYLES.get(cell, "")) for cell in cells))
+    return made
+
+
+def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """The rows for a person; `empty` when there are none.
+
+    On a terminal too narrow for columns every row becomes a block of `title: value` lines.
+    """
+    if not rows:
+        line(empty)
+        return
+    out = console()
+    made = table(columns, rows)
+    if out.is_terminal and out.width < NARROW and _width(made) > out.width:
+        width = max(len(column.title) for column in columns)
+        for row in rows:
+            for column, value in zip(columns, row, strict=True):
+                if show(value):
+                    line(f"{column.title.ljust(width)}  {show(value)}")
+            line()
+        return
+    out.print(made)
+
+
+def _width(made: "Table") -> int:
+    """The columns that a table would take if it had all that it wants."""
+    from rich.measure import Measurement
+
+    out = console()
+    return Measurement.get(out, out.options.update(width=UNBOUNDED), made).maximum
+
+
+def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
+    """Named values, one a line, the names padded; a value that is None is left out."""
+    kept = [(name, show(value)) for name, value in pairs if value is not None]
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        indent = "\n" + " " * (width + 2)
+        line(f"{name.ljust(width)}  {value.replace(chr(10), indent)}")
+
+
+def show(value: object) -> str:
+    """A value as a cell: empty for None, yes and no for booleans."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def usd(value: object) -> str:
+    """A cost as the API gives it (a decimal string or null), in USD."""
+    if value is None:
+        return "unknown"
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return "unknown"
+    if amount == 0:
+        return "$0"
+    text = f"{amount:.6f}".rstrip("0") if abs(amount) < 1 else f"{amount:,.2f}"
+    return f"${text}" if Decimal(text.replace(",", "")) else "<$0.000001"
+
+
+def seconds(value: object) -> str:
+    """A duration in seconds as a person says it."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return ""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    if value < 120:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def count(value: object) -> str:
+    """A whole number with its thousands apart."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def when(value: object) -> str:
+    """A time as the API gives it, in this machine's zone, to the second."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def brief(value: JSON, limit: int = 80) -> str:
+    """A JSON value on one line, for a cell."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return one_line(text, limit)

@@ -1,0 +1,298 @@
+"""The life of a job: its states, and the one function that decides every transition.
+
+    queued ──claimed──► in_progress ──passed──────────────► completed
+      ▲  │                  │  │ └───last tier failed──────► failed
+      │  │                  │  └─────cancel asked before───► cancelled
+      │  └─cancel, expiry   └────────deadline went by──────► expired
+      └──── next tier, retry, lease lost ──┘
+
+Pure: nothing here reads a clock or a database. Whoever writes `status` writes what this says.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+from tierline.base.errors import Conflict
+from tierline.rules.retries import MOST_MAYBE_BILLED, Retry
+from tierline.rules.verdicts import CHECK_FAILURES, Verdict
+
+
+class Status(StrEnum):
+    QUEUED = "queued"  # waits for a worker, or for run_after
+    IN_PROGRESS = "in_progress"  # a worker holds it by a lease
+    COMPLETED = "completed"  # its answer is served
+    FAILED = "failed"  # no allowed tier gave an answer that may be served
+    CANCELLED = "cancelled"  # its caller withdrew it in time
+    EXPIRED = "expired"  # its deadline went by first
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+
+QUARANTINE_AFTER = 2
+"""Leases lost before a job runs alone: one loss is bad luck, two may be the job's own doing."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the feature and the settings allow a job to do; the same for all of its attempts."""
+
+    tiers: tuple[int, ...]  # indexes into the feature's tiers that it may use, in order
+    on_blocked: Literal["fail", "return_unverified"] = "fail"
+    retries: int = 3  # tries on one tier that a provider may fail before the job moves on
+    hold_s: float = 86_400.0  # how long a job that is held waits before it fails
+    outage_s: float = 60.0  # … for a provider that is down, before the next tier is asked
+
+    def after(self, tier_index: int) -> int | None:
+        """The next allowed tier; None behind the last."""
+        return next((index for index in self.tiers if index > tier_index), None)
+
+
+@dataclass(frozen=True)
+class JobState:
+    """As much of a job as a decision needs."""
+
+    status: Status
+    tier_index: int
+    failures: int = 0  # provider failures on this tier
+    losses: int = 0  # leases lost
+    maybe_billed: int = 0  # calls on this tier that gave no answer and may have been billed
+    held_s: float = 0.0  # for how long it has been held by now
+    cancel_requested: bool = False
+    deadline_passed: bool = False
+    earlier_answer: bool = False  # an earlier tier's, which failed a check and can be read
+
+    @property
+    def quarantined(self) -> bool:
+        return self.losses >= QUARANTINE_AFTER
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A worker took the job."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """The attempt's answer held every check."""
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Why no tier after the one that was asked may be."""
+
+    verdict: Verdict  # budget, plan, latency
+    reason: str
+
+
+@dataclass(frozen=True)
+class CheckFailed:
+    """There is an answer, and it failed a check."""
+
+    verdict: Verdict
+    reason: str
+    understood: bool = True  # whether it could be read: only then can it be served unverified
+    blocked: Blocked | None = None  # None: a later tier may be asked
+
+
+@dataclass(frozen=True)
+class ProviderFailed:
+    """There is no answer: the provider failed, timed out or asked to come back later."""
+
+    verdict: Verdict  # timeout, rate_limited, provider_error, budget, plan
+    reason: str
+    retry: Retry = Retry.AGAIN
+    maybe_billed: int = 0  # the attempt's calls that gave no answer and may have been billed
+    wait_s: float = 0.0  # before the next try: the provider's Retry-After, or our back-off
+
+
+@dataclass(frozen=True)
+class FeatureFailed:
+    """The feature itself is at fault, a rule that errors for one: no other tier can do better."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class LeaseLost:
+    """The worker's beat stopped."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """The worker gave the job back unfinished: it had to stop, or could not read its feature."""
+
+    wait_s: float = 0.0  # until another may take it
+
+
+@dataclass(frozen=True)
+class CancelAsked:
+    """The caller no longer wants it."""
+
+
+@dataclass(frozen=True)
+class DeadlinePassed:
+    """It waited past its deadline."""
+
+
+Outcome = (
+    Claimed
+    | Passed
+    | CheckFailed
+    | ProviderFailed
+    | FeatureFailed
+    | LeaseLost
+    | Released
+    | CancelAsked
+    | DeadlinePassed
+)
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed, as its caller is told."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The state after, and what is to be written with it."""
+
+    job: JobState
+    wait_s: float = 0.0  # until it may be claimed
+    held: bool = False  # … because it waits for others than itself
+    error: JobError | None = None
+    escalation_reason: str | None = None  # set when this transition goes to a later tier
+    serve_answer: bool = False  # the attempt's answer becomes the output
+    unverified: bool = False  # … although it failed a check, as the feature asked
+    serve_earlier: bool = False  # it is the earlier tier's: no later one may be asked
+    blocked: Blocked | None = None  # why no later tier was asked; None: it was not so
+
+    @property
+    def terminal(self) -> bool:
+        return self.job.status in TERMINAL
+
+
+class IllegalTransition(Conflict):
+    """A bug or a stale view: the outcome cannot happen to a job in this state."""
+
+
+def next_state(job: JobState, outcome: Outcome, route: Route) -> Transition:
+    """What becomes of `job`. Raises IllegalTransition where the outcome does not apply to it.
+
+    The order among those who would end a running job: an answer that passed wins, since it is there
+    and paid for; then a cancel, then the deadline, then whatever the outcome itself asks for.
+    """
+    match job.status, outcome:
+        case Status.QUEUED, Claimed():
+            return Transition(replace(job, status=Status.IN_PROGRESS))
+        case Status.QUEUED, CancelAsked():
+            return Transition(replace(job, status=Status.CANCELLED, cancel_requested=True))
+        case Status.QUEUED, DeadlinePassed():
+            return Transition(replace(job, status=Status.EXPIRED, deadline_passed=True))
+        case Status.IN_PROGRESS, CancelAsked():
+            return Transition(replace(job, cancel_requested=True))
+        case Status.IN_PROGRESS, Passed():
+            return Transition(replace(job, status=Status.COMPLETED), serve_answer=True)
+        case (
+            Status.IN_PROGRESS,
+            CheckFailed() | ProviderFailed() | FeatureFailed() | LeaseLost() | Released() as ended,
+        ):
+            if job.cancel_requested:
+                return Transition(replace(job, status=Status.CANCELLED))
+            if job.deadline_passed:
+                return Transition(replace(job, status=Status.EXPIRED))
+            return _after_failure(replace(job, status=Status.QUEUED), ended, route)
+    raise IllegalTransition(f"a job that is {job.status} cannot take {type(outcome).__name__}")
+
+
+def _after_failure(
+    queued: JobState,
+    outcome: CheckFailed | ProviderFailed | FeatureFailed | LeaseLost | Released,
+    route: Route,
+) -> Transition:
+    match outcome:
+        case Released(wait_s):
+            return Transition(queued, wait_s=wait_s)
+        case LeaseLost():
+            if queued.quarantined:
+                lost = JobError("worker_lost", "its worker was lost each time, and alone as well")
+                return Transition(replace(queued, status=Status.FAILED), error=lost)
+            return Transition(replace(queued, losses=queued.losses + 1))
+        case FeatureFailed(reason):
+            error = JobError("feature_error", reason)
+            return Transition(replace(queued, status=Status.FAILED), error=error)
+        case ProviderFailed() if outcome.maybe_billed and not _may_pay_again(queued, outcome):
+            return _next_tier(queued, outcome, route)
+        case ProviderFailed(retry=Retry.OUTAGE) if (
+            queued.held_s >= route.outage_s and route.after(queued.tier_index) is not None
+        ):
+            return _next_tier(queued, outcome, route)
+        case ProviderFailed(retry=Retry.HOLD | Retry.OUTAGE):
+            return _held(queued, outcome, route)
+        case ProviderFailed(retry=Retry.AGAIN | Retry.ONCE) if _may_try_again(
+            queued, outcome, route
+        ):
+            tried = replace(
+                queued,
+                failures=queued.failures + 1,
+                maybe_billed=queued.maybe_billed + outcome.maybe_billed,
+            )
+            return Transition(tried, wait_s=outcome.wait_s)
+        case ProviderFailed() | CheckFailed():
+            return _next_tier(queued, outcome, route)
+
+
+def _held(queued: JobState, outcome: ProviderFailed, route: Route) -> Transition:
+    """Being asked to come back later says nothing about the job: no try is used up."""
+    if queued.held_s < route.hold_s:
+        seen = replace(queued, maybe_billed=queued.maybe_billed + outcome.maybe_billed)
+        return Transition(seen, wait_s=outcome.wait_s, held=True)
+    waited = f"{outcome.verdict}: {outcome.reason}; it waited for {route.hold_s / 3600:g} h"
+    error = JobError(str(outcome.verdict), waited)
+    return Transition(replace(queued, status=Status.FAILED), error=error)
+
+
+def _may_try_again(queued: JobState, outcome: ProviderFailed, route: Route) -> bool:
+    return queued.failures + 1 < route.retries and _may_pay_again(queued, outcome)
+
+
+def _may_pay_again(queued: JobState, outcome: ProviderFailed) -> bool:
+    return queued.maybe_billed + outcome.maybe_billed <= MOST_MAYBE_BILLED
+
+
+def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: Route) -> Transition:
+    verdict, reason = outcome.verdict, outcome.reason
+    blocked = _blocked(outcome)
+    following = None if blocked is not None else route.after(queued.tier_index)
+    if following is not None:
+        return Transition(
+            replace(queued, tier_index=following, failures=0, maybe_billed=0),
+            escalation_reason=f"{verdict}: {reason}",
+        )
+    match outcome:
+        case CheckFailed(understood=True) if route.on_blocked == "return_unverified":
+            served = replace(queued, status=Status.COMPLETED)
+            return Transition(served, serve_answer=True, unverified=True, blocked=blocked)
+        case ProviderFailed(verdict=Verdict.BUDGET | Verdict.PLAN) if (
+            route.on_blocked == "return_unverified" and queued.earlier_answer
+        ):
+            served = replace(queued, status=Status.COMPLETED)
+            return Transition(served, unverified=True, serve_earlier=True, blocked=blocked)
+    code = "checks_failed" if verdict in CHECK_FAILURES else str(verdict)
+    error = JobError(code, f"{verdict}: {reason}")
+    if verdict in CHECK_FAILURES and blocked is not None:
+        message = f"{error.message}; not escalated: {blocked.reason}"
+        error = JobError(str(blocked.verdict), message)
+    return Transition(replace(queued, status=Status.FAILED), error=error, blocked=blocked)
+
+
+def _blocked(outcome: CheckFailed | ProviderFailed) -> Blocked | None:
+    """Who may not pay for this tier is not sent to a dearer one."""
+    if isinstance(outcome, CheckFailed):
+        return outcome.blocked
+    if outcome.verdict in (Verdict.BUDGET, Verdict.PLAN):
+        return Blocked(outcome.verdict, outcome.reason)
+    return None

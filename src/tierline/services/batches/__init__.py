@@ -1,0 +1,1 @@
+"""Batches: taken in by parts, finished, emptied."""

@@ -1,0 +1,343 @@
+"""Batches of many rows: open, take parts in, seal, cancel, and complete once all jobs have ended.
+
+A row that does not fit is kept with its problems and stops nothing. What runs a batch's jobs is
+what runs every job, on the backfill lanes.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem, some_of
+from tierline.base.ids import new_id
+from tierline.base.json_text import JSON, NotJson, parse_json, short
+from tierline.base.settings import settings
+from tierline.checks.schema import schema_check
+from tierline.features import Feature
+from tierline.routing.decide import Facts, decide, first_tier, varies
+from tierline.rules.queues import lane
+from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
+from tierline.services.jobs.backlog import full
+from tierline.services.jobs.submit import (
+    MAX_METADATA_BYTES,
+    KeyReused,
+    UnknownFeature,
+    pointer,
+    problems_of,
+)
+from tierline.services.money.budgets import refuse_spent
+from tierline.storage.accounts.accounts import account_name
+from tierline.storage.batches import batches
+from tierline.storage.batches.batches import BadRow, GoodRow, Lane, NewBatch, StoredPart
+from tierline.storage.db.engine import within
+from tierline.storage.features import features
+from tierline.storage.jobs.backlogs import count_queued_alone
+from tierline.storage.money.budgets import Holder, hard_ones
+from tierline.webhooks.addresses import check_url
+
+MAX_ROWS = 50_000  # of one part
+MAX_PARTS = 1_000_000
+PART_S = 60.0  # of one statement: to write so many rows takes seconds, on a busy machine tens
+MAX_CUSTOM_ID = 255  # characters
+ROW_FIELDS = frozenset({"custom_id", "input", "metadata", "line"})
+MAX_LINE = 2**53
+CANCEL_S = 2.0  # of one request
+MISSING_NAMED = 10
+FULL_S = 5.0  # what the sender of a part too many is asked to wait: its rows have to run
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a caller opens a batch with."""
+
+    feature: str
+    metadata: JSON | None = None
+    webhook_url: str | None = None
+
+
+@dataclass(frozen=True)
+class TakenPart:
+    """What became of a part."""
+
+    part: StoredPart
+    replayed: bool  # it was there already, with the same bytes
+
+
+def open_batch(
+    connection: Connection[Any], account_id: int, opening: Opening, key: str | None = None
+) -> tuple[Row, bool]:
+    """The new batch, or the one that `key` stands for; and whether it was there already.
+
+    The batch keeps the version of the feature that is current now. Raises UnknownFeature,
+    InvalidInput, and KeyReused for a key that was used with another opening.
+    """
+    _refuse_opening(opening)
+    while True:
+        if key is not None:
+            known = batches.batch_of_key(connection, account_id, key)
+            if known is not None:
+                if _opening_of(known) != opening:
+                    raise KeyReused([Problem("this Idempotency-Key was used with another payload")])
+                return known, True
+        current = features.current_version(connection, opening.feature)
+        if current is None:
+            message = f"there is no feature {short(opening.feature)}"
+            raise UnknownFeature([Problem(message, "/feature")])
+        new = NewBatch(new_id(), account_id, version_id=current.id, key=key, **vars(opening))
+        if batches.open_batch(connection, new):
+            return read(connection, account_id, new.batch_id), False
+
+
+def read(connection: Connection[Any], account_id: int, batch_id: UUID) -> Row:
+    """The batch. Raises NotFound for one that is not the account's."""
+    row = batches.batch_row(connection, account_id, batch_id)
+    if row is None:
+        raise _unknown(batch_id)
+    return row
+
+
+def take_part(
+    connection: Connection[Any],
+    account_id: int,
+    batch_id: UUID,
+    number: int,
+    body: bytes,
+    *,
+    most_queued: int | None = None,
+) -> TakenPart:
+    """Write the rows of one part, all in one transaction, and none of them twice.
+
+    Sent again with the same bytes it changes nothing; with others it raises Conflict, as it does
+    for a batch that is no longer open. Raises InvalidInput when the body as a whole does not fit,
+    and LimitReached when the account would have more than `most_queued` jobs queued, or has spent
+    a hard budget.
+    """
+    sha256 = hashlib.sha256(body).digest()
+    row = read(connection, account_id, batch_id)
+    there = batches.stored_part(connection, batch_id, number)
+    if there is not None:
+        return TakenPart(_same(there, sha256), replayed=True)
+    _refuse_closed(row["status"])
+    refuse_spent(hard_ones(connection, Holder(account_id)))
+    version_id = row["feature_version_id"]
+    feature = features.load_version(connection, version_id)
+    good, bad = read_rows(feature, body)
+    if not good and not bad:
+        raise InvalidInput([Problem("the part has no rows")])
+    part = StoredPart(number, sha256, len(good) + len(bad), len(bad))
+    placed = _placed(connection, account_id, feature, good)
+    with within(connection, PART_S):
+        # Looked at before the status: a part that was taken in is so whatever happened since.
+        status = batches.hold(connection, account_id, batch_id)
+        if batches.claim_part(connection, batch_id, part):
+            _refuse_closed(status)
+            _refuse_full(connection, account_id, len(good), most_queued)
+            for (tier, index), rows in placed.items():
+                queue = lane(feature.place(index), backfill=True)
+                where = Lane(account_id, version_id, tier, index, queue)
+                batches.add_jobs(connection, batch_id, number, where, rows)
+            batches.add_errors(connection, batch_id, number, bad)
+            return TakenPart(part, replayed=False)
+    there = batches.stored_part(connection, batch_id, number)
+    assert there is not None, "a part that could not be written is there"
+    return TakenPart(_same(there, sha256), replayed=True)
+
+
+def _placed(
+    connection: Connection[Any], account_id: int, feature: Feature, good: list[GoodRow]
+) -> dict[tuple[str, int], list[GoodRow]]:
+    """The rows by the tier that they begin on, its name and index."""
+    if not varies(feature):
+        first = first_tier(feature)
+        return {(first.choice, first.tier_index): good}
+    account = account_name(connection, account_id)
+    placed: dict[tuple[str, int], list[GoodRow]] = {}
+    for row in good:
+        decision = decide(feature, Facts(account, row.custom_id or str(row.job_id)))
+        kept = json.dumps(decision.to_dict(), ensure_ascii=False)
+        placed.setdefault((decision.choice, decision.tier_index), []).append(
+            replace(row, decision=kept)
+        )
+    return placed
+
+
+def read_rows(feature: Feature, body: bytes) -> tuple[list[GoodRow], list[BadRow]]:
+    """The rows of an NDJSON body; empty lines are skipped. Raises InvalidInput for too many."""
+    check = schema_check(feature.input_schema)
+    depth = settings().max_json_depth
+    good: list[GoodRow] = []
+    bad: list[BadRow] = []
+    place = 0
+    for raw in body.split(b"\n"):
+        if not raw or raw.isspace():
+            continue
+        place += 1
+        if place > MAX_ROWS:
+            raise InvalidInput([Problem(f"a part has at most {MAX_ROWS:,} rows")])
+        try:
+            row = parse_json(raw.decode("utf-8"), depth)
+        except UnicodeDecodeError as error:
+            bad.append(_bad(place, {}, Problem(f"not UTF-8 at byte {error.start + 1} of the row")))
+            continue
+        except NotJson as error:
+            bad.append(_bad(place, {}, Problem(error.message)))
+            continue
+        if not isinstance(row, dict):
+            bad.append(_bad(place, {}, Problem("a row is a JSON object")))
+            continue
+        problems = list(_row_problems(row))
+        if not problems:
+            problems = problems_of(check, row["input"])
+        if problems:
+            bad.append(_bad(place, row, *problems))
+            continue
+        metadata = row.get("metadata")
+        good.append(
+            GoodRow(
+                new_id(),
+                place,
+                row.get("custom_id"),
+                json.dumps(row["input"], ensure_ascii=False),
+                None if metadata is None else json.dumps(metadata, ensure_ascii=False),
+            )
+        )
+    return good, bad
+
+
+def seal(connection: Connection[Any], account_id: int, batch_id: UUID, parts: int) -> Row:
+    """Close the batch to parts: it has those numbered 1 to `parts`. A repeat changes nothing.
+
+    Raises Conflict naming parts that are missing, and when there are others than those.
+    """
+    with connection.transaction():
+        status = batches.hold(connection, account_id, batch_id, alone=True)
+        if status is None:
+            raise _unknown(batch_id)
+        if status == "cancelled":
+            raise Conflict("the batch is cancelled")
+        missing = batches.missing_parts(connection, batch_id, parts, MISSING_NAMED + 1)
+        if missing:
+            named = ", ".join(str(number) for number in missing[:MISSING_NAMED])
+            more = " and more" if len(missing) > MISSING_NAMED else ""
+            raise Conflict(f"these parts are missing: {named}{more}")
+        if batches.parts_after(connection, batch_id, parts, 1):
+            raise Conflict(f"the batch has parts above {parts}")
+        batches.seal(connection, batch_id)
+    return read(connection, account_id, batch_id)
+
+
+def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> Row:
+    """Ask that the batch and its unfinished jobs be cancelled. A repeat changes nothing.
+
+    Waiting jobs are cancelled here for as long as CANCEL_S, the rest by `complete_finished`;
+    running ones end as any cancelled job does. A completed batch stays as it is.
+    """
+    read(connection, account_id, batch_id)
+    batches.close_as_cancelled(connection, account_id, batch_id)
+    until = time.monotonic() + CANCEL_S
+    if read(connection, account_id, batch_id)["status"] == "cancelled":
+        while time.monotonic() < until:
+            with connection.transaction():
+                if not cancel_some(connection, batch_id, CANCEL_AT_ONCE):
+                    break
+    return read(connection, account_id, batch_id)
+
+
+def _row_problems(row: Mapping[str, JSON]) -> Iterator[Problem]:
+    for name in sorted(row.keys() - ROW_FIELDS):
+        yield Problem("is not a field of a row", pointer((name,)))
+    if "input" not in row:
+        yield Problem("is required and missing", "/input")
+    custom_id = row.get("custom_id")
+    if custom_id is not None and not _is_custom_id(custom_id):
+        yield Problem(f"must be a text of 1 to {MAX_CUSTOM_ID} characters", "/custom_id")
+    line = row.get("line")
+    if line is not None and not _is_line(line):
+        yield Problem("must be a whole number", "/line")
+    metadata = row.get("metadata")
+    if metadata is not None:
+        yield from _metadata_problems(metadata)
+
+
+def _metadata_problems(metadata: JSON) -> Iterator[Problem]:
+    if not isinstance(metadata, dict):
+        yield Problem("must be an object", "/metadata")
+    elif len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+        yield Problem(f"is larger than {MAX_METADATA_BYTES:,} bytes", "/metadata")
+
+
+def _is_custom_id(value: JSON) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_CUSTOM_ID
+
+
+def _is_line(value: JSON) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_LINE
+
+
+def _bad(place: int, row: Mapping[str, JSON], *problems: Problem) -> BadRow:
+    line, custom_id = row.get("line"), row.get("custom_id")
+    kept, left_out = some_of(problems)
+    return BadRow(
+        place,
+        line if _is_line(line) else None,
+        custom_id if _is_custom_id(custom_id) else None,
+        (*kept, Problem(f"and {left_out:,} more")) if left_out else kept,
+    )
+
+
+def _refuse_opening(opening: Opening) -> None:
+    problems: list[Problem] = []
+    if opening.metadata is not None:
+        problems += _metadata_problems(opening.metadata)
+    if opening.webhook_url is not None:
+        try:
+            check_url(opening.webhook_url, settings().webhook_reach)
+        except InvalidInput as refused:
+            problems += refused.problems
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _opening_of(row: Row) -> Opening:
+    return Opening(row["feature"], row["metadata"], row["webhook_url"])
+
+
+def _refuse_closed(status: str | None) -> None:
+    if status != "open":
+        raise Conflict(f"the batch is {status}: only an open one takes parts")
+
+
+def _refuse_full(
+    connection: Connection[Any], account_id: int, rows: int, most_queued: int | None
+) -> None:
+    if most_queued is None or not rows:
+        return
+    if rows > most_queued:
+        raise InvalidInput(
+            [
+                Problem(
+                    f"the part has {rows:,} rows, and the account may have {most_queued:,} jobs"
+                    " queued (max_queued_jobs): send smaller parts"
+                )
+            ]
+        )
+    if count_queued_alone(connection, account_id, most_queued) + rows > most_queued:
+        raise full(most_queued, FULL_S)
+
+
+def _same(there: StoredPart, sha256: bytes) -> StoredPart:
+    if there.sha256 != sha256:
+        raise Conflict(f"part {there.number} was sent before with other bytes")
+    return there
+
+
+def _unknown(batch_id: UUID) -> NotFound:
+    return NotFound(f"there is no batch {batch_id}")

@@ -1,0 +1,52 @@
+"""What becomes of batches: completed when the last job has ended, cancelled a chunk at a time."""
+
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.rules.jobs import TERMINAL, CancelAsked
+from tierline.services.jobs.recover import each, move
+from tierline.services.webhooks.announce import announce_batch
+from tierline.storage.batches import batches
+from tierline.storage.jobs.recovery import lock_job
+
+CANCEL_AT_ONCE = 200  # jobs of one transaction
+
+
+def complete_finished(connection: Connection[Any]) -> list[UUID]:
+    """Complete the sealed batches whose jobs have all ended, and tell of it; which they were.
+
+    Also goes on with cancelled ones, a chunk at a time. To be called now and then. Each batch is a
+    transaction of its own: one that somebody has locked is left until the next call.
+    """
+    left = CANCEL_AT_ONCE
+    completed: list[UUID] = []
+
+    def cancel(batch_id: UUID) -> None:
+        nonlocal left
+        left -= cancel_some(connection, batch_id, left)
+
+    def complete(batch_id: UUID) -> None:
+        if batches.complete_sealed(connection, batch_id):
+            announce_batch(connection, batch_id)
+            completed.append(batch_id)
+
+    each(connection, batches.cancelled_and_unfinished(connection), "cancelling batches", cancel)
+    each(connection, batches.sealed_and_ended(connection), "completing batches", complete)
+    return completed
+
+
+def cancel_some(connection: Connection[Any], batch_id: UUID, most: int) -> int:
+    """Cancel at most `most` jobs of the batch, in the caller's transaction; how many were looked
+    at. Those that somebody has locked are left.
+    """
+    found = batches.uncancelled_jobs(connection, batch_id, most) if most > 0 else []
+    for job_id in found:
+        locked = lock_job(connection, job_id)
+        if locked is None or locked.state.status in TERMINAL or locked.state.cancel_requested:
+            continue
+        move(connection, locked, CancelAsked())
+    if len(found) < most:
+        batches.note_cancelled(connection, batch_id)
+    return len(found)

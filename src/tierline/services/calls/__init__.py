@@ -1,0 +1,1 @@
+"""Calls to models: admitted, booked, made, settled."""

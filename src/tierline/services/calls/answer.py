@@ -1,0 +1,286 @@
+"""Getting one tier's answer and judging it: its steps, and the calls that its confidence asks for.
+
+Reads and writes nothing but through the attempt's CallBook.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tierline.base.json_text import storable
+from tierline.base.recent import Recent
+from tierline.checks import Judgement, judge
+from tierline.checks.agreement import agreement, decided
+from tierline.checks.labels import closed_set, score, scoring_messages
+from tierline.checks.verifier import share_of_yes, verifier_messages
+from tierline.features import Confidence, Feature, Tier
+from tierline.features.prompts import (
+    FAILED_STEP,
+    Message,
+    PriorFailure,
+    answer_messages,
+    reask_messages,
+    step_messages,
+)
+from tierline.features.task import Step, Task
+from tierline.providers.types import CallFailed, Completion, TokenLogprob
+from tierline.rules.causes import Cause
+from tierline.rules.verdicts import Verdict
+from tierline.services.calls.calls import CallBook
+
+REASKABLE = frozenset(
+    {Verdict.MALFORMED, Verdict.SCHEMA, Verdict.RULE, Verdict.UNGROUNDED, Verdict.TRUNCATED}
+)
+LABEL_LOGPROBS = 500  # as many as the local server gives; a provider with fewer gives what it has
+MOST_BASELINES = 500  # content-free scores that a process remembers, one for each tier and model
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One tier's answer and what the checks say of it."""
+
+    text: str
+    judgement: Judgement
+    model: str  # the exact model that answered
+    confidence: float | None = None  # 0 to 1, where the feature asks for it
+    signals: Mapping[str, float] = field(default_factory=dict)  # of a confidence that is calibrated
+    failed_step: str | None = None  # the text and verdict are this step's, not the answer's
+    novel: bool = False  # no promise is about such an input: the answer is no outcome
+
+
+class Answering:
+    """How answers are got. One per process: it remembers the scores of content-free inputs."""
+
+    def __init__(self) -> None:
+        self._baselines: Recent[tuple[str, str, str], list[TokenLogprob]] = Recent(MOST_BASELINES)
+
+    def answer(
+        self,
+        book: CallBook,
+        feature: Feature,
+        tier: Tier,
+        input: Any,
+        prior: PriorFailure | None,
+    ) -> Answered:
+        """Raises CallFailed when no model answers, RuleBroken when the feature's rule errors."""
+        found: dict[str, Any] = {}
+        for step in tier.steps:
+            messages = step_messages(step, input, found)
+            answered = _ask_well(book, "step", step, tier, input, messages, step.max_tokens)
+            if answered.judgement.verdict is not Verdict.PASSED:
+                return _failed_step(step, answered)
+            found[step.name] = answered.judgement.output
+        if tier.join_steps:
+            return _joined(feature, input, found, answered.model)
+        confidence = feature.confidence_of(tier)
+        if confidence is None:
+            messages = answer_messages(feature, tier, input, prior, found)
+            return _ask_well(book, "answer", feature, tier, input, messages)
+        if confidence.signal == "label_logprob":
+            answered = self._by_labels(book, feature, tier, input, prior, found, confidence)
+        else:
+            messages = answer_messages(feature, tier, input, prior, found)
+            answered = self._by_agreement(book, feature, input, messages, confidence)
+        if confidence.verify and answered.judgement.verdict is Verdict.PASSED:
+            return _verified(book, feature, tier, input, answered)
+        return answered
+
+    def _by_agreement(
+        self,
+        book: CallBook,
+        feature: Feature,
+        input: Any,
+        messages: list[Message],
+        wanted: Confidence,
+    ) -> Answered:
+        """The output that most samples give (self-consistency, Wang et al., 2022).
+
+        The confidence is its share of all samples that could be drawn: at least so many agree.
+        """
+        most = wanted.samples or 1
+        samples: list[Answered] = []
+        good: list[Answered] = []
+        while len(samples) < most:
+            sample = _ask(
+                book,
+                "sample" if samples else "answer",
+                feature,
+                input,
+                messages,
+                temperature=wanted.temperature,
+                seed=len(samples) + 1,
+            )
+            samples.append(sample)
+            if sample.judgement.verdict is Verdict.PASSED:
+                good.append(sample)
+            outputs = [one.judgement.output for one in good]
+            if wanted.threshold is None:
+                continue  # a signal that stopped early would say less the surer it is
+            if decided(outputs, most - len(samples), most, wanted.threshold):
+                break  # the rest would cost, and change nothing
+        if not good:
+            return replace(samples[0], confidence=0.0)
+        index, share = agreement(outputs)
+        agreed = round(share * len(good)) / most
+        answered = replace(
+            good[index],
+            confidence=agreed,
+            signals={"agreement": agreed, "passed": len(good) / most},
+        )
+        return _sure_enough(answered, wanted)
+
+    def _by_labels(
+        self,
+        book: CallBook,
+        feature: Feature,
+        tier: Tier,
+        input: Any,
+        prior: PriorFailure | None,
+        found: Mapping[str, Any],
+        wanted: Confidence,
+    ) -> Answered:
+        """The label whose score gains most over a content-free input's (Zhao et al., 2021)."""
+        labels = closed_set(feature.output_schema)
+        if labels is None:  # refused when a feature is applied
+            raise TypeError("label scores need a closed set of answers")
+        messages = scoring_messages(feature, tier, labels, input, prior, found)
+        completion = _score_call(book, messages)
+        scores = score(
+            labels, _first_token(completion), self._baseline(book, feature, tier, completion.model)
+        )
+        output = labels.wrap(scores.best)
+        judgement = judge(feature, input, labels.text(scores.best))
+        answered = Answered(
+            text=labels.text(scores.best),
+            judgement=replace(judgement, output=output),
+            model=completion.model,
+            confidence=scores.confidence,
+            signals={"label_logprob": scores.confidence, "label_margin": scores.margin},
+        )
+        return _sure_enough(answered, wanted)
+
+    def _baseline(
+        self, book: CallBook, feature: Feature, tier: Tier, model: str
+    ) -> list[TokenLogprob]:
+        key = (feature.fingerprint(), tier.name, model)
+        known = self._baselines.get(key)
+        if known is None:
+            labels = closed_set(feature.output_schema)
+            assert labels is not None
+            empty = _score_call(book, scoring_messages(feature, tier, labels, None))
+            known = self._baselines.keep(key, _first_token(empty))
+        return known
+
+
+def _verified(
+    book: CallBook, feature: Feature, tier: Tier, input: Any, answered: Answered
+) -> Answered:
+    """The answer with what its model says of it, as one more signal."""
+    messages = verifier_messages(feature, tier, input, answered.judgement.output)
+    completion = _score_call(book, messages, "verify")
+    share = share_of_yes(_first_token(completion))
+    if share is None:
+        return answered
+    return replace(answered, signals={**answered.signals, "verifier": share})
+
+
+def _ask_well(
+    book: CallBook,
+    purpose: str,
+    task: Task,
+    tier: Tier,
+    input: Any,
+    messages: list[Message],
+    max_tokens: int | None = None,
+) -> Answered:
+    """Ask, and once more where the tier asks for that and a correction may help."""
+    answered = _ask(book, purpose, task, input, messages, max_tokens)
+    verdict, reason = answered.judgement.verdict, answered.judgement.reason
+    if not tier.reask or verdict not in REASKABLE:
+        return answered
+    again = reask_messages(messages, answered.text, reason or str(verdict))
+    return _ask(book, "reask", task, input, again, max_tokens)
+
+
+def _failed_step(step: Step, answered: Answered) -> Answered:
+    """A step's failure as the tier's. What the step wrote is kept, but is no output."""
+    judgement = answered.judgement
+    reason = f"{FAILED_STEP}{step.name}: {judgement.reason or judgement.verdict}"
+    return replace(
+        answered, judgement=replace(judgement, reason=reason, output=None), failed_step=step.name
+    )
+
+
+def _joined(feature: Feature, input: Any, found: Mapping[str, Any], model: str) -> Answered:
+    """The steps' outputs, objects of fields of their own, as the answer."""
+    text = json.dumps({name: value for part in found.values() for name, value in part.items()})
+    return Answered(text=text, judgement=judge(feature, input, text), model=model)
+
+
+def _ask(
+    book: CallBook,
+    purpose: str,
+    task: Task,
+    input: Any,
+    messages: list[Message],
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    seed: int | None = None,
+) -> Answered:
+    schema: Mapping[str, Any] | None = None if task.plain_text else task.output_schema
+    completion = book.complete(
+        purpose,
+        messages,
+        max_tokens=max_tokens,
+        json_schema=schema,
+        temperature=temperature,
+        seed=seed,
+    )
+    text = storable(completion.text)  # a model may write what cannot be stored
+    if completion.finish is not None:
+        reason = (
+            "the answer was cut off at max_tokens"
+            if completion.finish is Verdict.TRUNCATED
+            else "the model declined to answer"
+        )
+        judgement = Judgement(completion.finish, reason, None, False, (reason,))
+    else:
+        judgement = judge(task, input, text)
+    return Answered(text=text, judgement=judgement, model=completion.model)
+
+
+def _score_call(
+    book: CallBook, messages: list[Message], purpose: str = "label_score"
+) -> Completion:
+    return book.complete(
+        purpose, messages, max_tokens=1, temperature=0.0, top_logprobs=LABEL_LOGPROBS
+    )
+
+
+def _first_token(completion: Completion) -> list[TokenLogprob]:
+    if not completion.top_logprobs:
+        raise CallFailed(
+            Cause.NO_ANSWER,
+            "the model gives no token probabilities, which the confidence needs",
+            latency_s=completion.latency_s,
+        )
+    return list(completion.top_logprobs[0])
+
+
+def _sure_enough(answered: Answered, wanted: Confidence) -> Answered:
+    judgement, confidence = answered.judgement, answered.confidence
+    if (
+        judgement.verdict is not Verdict.PASSED
+        or confidence is None
+        or wanted.threshold is None  # weighed by its calibration: services.calibrated
+        or confidence >= wanted.threshold
+    ):
+        return answered
+    reason = f"{wanted.signal} is {confidence:.3f}, under the threshold of {wanted.threshold:g}"
+    return replace(answered, judgement=doubted(judgement, reason))
+
+
+def doubted(judgement: Judgement, reason: str) -> Judgement:
+    """The judgement of an answer that held every check and is not sure enough."""
+    return replace(judgement, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,))

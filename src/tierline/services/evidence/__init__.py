@@ -1,0 +1,1 @@
+"""What is found out about tiers offline: labels, calibrations, evaluations, promotions, drift."""

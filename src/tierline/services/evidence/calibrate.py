@@ -1,0 +1,439 @@
+"""Calibrating a feature's tiers on their own outcomes, and what became of each calibration.
+
+In a cascade of several calibrated tiers each keeps the promised error among what it serves, so that
+all of them together keep it; the risk of the promise, 1 - confidence, is split among them evenly.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg import Connection
+
+from tierline.base.embeddings import DIMENSIONS
+from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.base.json_text import JSON
+from tierline.checks.labels import closed_set
+from tierline.features import Feature, Tier
+from tierline.routing.bounds import samples_needed
+from tierline.routing.calibration import confidence_of_attempt
+from tierline.routing.decide import share_of
+from tierline.routing.judging import Terms, Trusted, labels_needed, terms
+from tierline.routing.novelty import packed, unpacked
+from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
+from tierline.routing.sampling import equally_drawn
+from tierline.services.evidence.references import AT_ONCE, compare_open
+from tierline.services.features.find_feature import current_feature, current_version
+from tierline.services.steering.recipes import recipe_of
+from tierline.storage.evidence import calibrations
+from tierline.storage.evidence.judgements import people_said
+from tierline.storage.evidence.references import watched
+from tierline.views.jobs import when
+
+State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_another_version"]
+Row = Mapping[str, Any]
+
+EMBEDDED_SHARE = 0.9
+"""Of the outcomes, how many have to have an embedding, so that a promise is made with the novelty
+check: they lack one where a worker could make none."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be promised."""
+
+    max_error: float  # of what is served, 0 to 1
+    confidence: float  # 0 to 1
+    models: str | None = None  # who answered, as listed; None: who answered most
+    reference: Literal["model", "human"] = "model"  # who says what is wrong
+    tier: str | None = None  # None: the first that is calibrated
+
+
+class NotEnoughData(Conflict):
+    """Too few outcomes for such a promise; `missing` more, at least, make one possible."""
+
+    def __init__(self, feature: str, found: int, missing: int) -> None:
+        self.missing = missing
+        super().__init__(
+            f"not enough data: {found} new outcomes of {feature} have a reference, and at least "
+            f"{missing} more are needed before such a promise can be tested"
+        )
+
+
+class ExtraMissing(Conflict):
+    """The libraries that calibrating needs are not installed where this runs."""
+
+
+def calibrate(
+    connection: Connection[Any], name: str, wanted: Wanted, *, dry_run: bool = False
+) -> dict[str, JSON]:
+    """Look for the threshold that keeps the promise, and let it hold from now on.
+
+    The outcomes that it uses are used up: the next calibration needs new ones. So are they when
+    nothing can be promised, which then holds too: all escalates. With `dry_run` nothing is tested
+    and nothing is used up: it says what there is. Raises NotFound, InvalidInput, NotEnoughData,
+    Conflict.
+    """
+    need_libraries()
+    feature, tier = _calibrated_tier(connection, name, wanted.tier)
+    made_by = recipe_of(connection, feature, tier)
+    while compare_open(connection, made_by) == AT_ONCE:
+        pass
+    with connection.transaction():
+        calibrations.lock_recipe(connection, made_by)
+        group = _group(calibrations.counts(connection, made_by), wanted.models)
+        attempt = 1 if group is None else group["attempts"] + 1
+        rows = [] if group is None else _rows(connection, feature, made_by, group, wanted)
+        own_confidence = share_of_risk(feature, wanted.confidence)
+        judge = _judge(connection, feature, made_by, group, wanted)
+        shown = _shown(feature, judge, wanted.max_error, own_confidence, dry_run=dry_run)
+        missing = _least(shown.max_error, shown.confidence, attempt) - len(rows)
+        if dry_run:
+            return {
+                "feature": name,
+                "tier": tier.name,
+                "models": None if group is None else group["models"],
+                "reference": wanted.reference,
+                "outcomes": len(rows),
+                "missing": max(0, missing),
+                "reference_models": _reference_models(rows),
+                "attempt": attempt,
+                "judge": _judge_json(feature, judge, own_confidence),
+            }
+        if group is None or missing > 0:
+            raise NotEnoughData(name, len(rows), max(1, missing))
+        confidence = feature.confidence_of(tier)
+        assert confidence is not None, "the tier was chosen for it"
+        outcomes = _outcomes(feature, rows)
+        found = promise(
+            outcomes,
+            confidence.signal,
+            shown.max_error,
+            shown.confidence,
+            attempt,
+        )
+        if found.found.missing is not None:
+            more = max(1, math.ceil(found.found.missing / (1.0 - FIT_SHARE)))
+            raise NotEnoughData(name, len(rows), more)
+        row = calibrations.add_calibration(
+            connection,
+            {
+                "feature": name,
+                "tier": tier.name,
+                "recipe": made_by,
+                "fingerprint": group["fingerprint"],
+                "models": group["models"],
+                "attempt": attempt,
+                "reference": wanted.reference,
+                "reference_models": _reference_models(rows),
+                "max_error": wanted.max_error,
+                "confidence": wanted.confidence,
+                "first_seq": rows[0]["seq"],
+                "last_seq": rows[-1]["seq"],
+                **columns_of(found, judge=_judge_json(feature, judge, own_confidence)),
+            },
+        )
+        if wanted.reference == "human":
+            calibrations.use_labels(connection, rows, row["id"])
+    return calibration_json(row, "in_force" if row["threshold"] is not None else "nothing_promised")
+
+
+def draw_for_labels(
+    connection: Connection[Any],
+    name: str,
+    count: int,
+    models: str | None = None,
+    account_id: int | None = None,
+    tier_name: str | None = None,
+) -> list[dict[str, JSON]]:
+    """Draw up to `count` outcomes at random for people to say what is right, and note that; of one
+    account's jobs, or of all.
+
+    Each answers for as many others as any does, so that a bound may use their labels. What the tier
+    said is not shown, since it would lead whoever labels, but of free text, which nobody could
+    compare with theirs. Raises NotFound, Conflict, InvalidInput.
+    """
+    feature, tier = _calibrated_tier(connection, name, tier_name)
+    made_by = recipe_of(connection, feature, tier)
+    while compare_open(connection, made_by) == AT_ONCE:
+        pass
+    with connection.transaction():
+        calibrations.lock_recipe(connection, made_by)
+        group = _group(calibrations.counts(connection, made_by), models)
+        if group is None:
+            return []
+        rows = equally_drawn(
+            calibrations.to_label(connection, made_by, group["fingerprint"], account_id)
+        )
+        rows.sort(key=lambda row: share_of("label", str(row["job_id"])))
+        calibrations.ask_for_labels(connection, rows[:count])
+    judged = feature.compared_by.kind == "judge"
+    return [
+        {
+            "job_id": str(row["job_id"]),
+            "input": row["input"],
+            **({"answer": row["output"]} if judged else {}),
+        }
+        for row in rows[:count]
+    ]
+
+
+def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+    """All of a feature's calibrations, the newest first. Raises NotFound."""
+    feature = current_feature(connection, name)
+    now = {tier.name: recipe_of(connection, feature, tier) for tier in feature.allowed_tiers()}
+    return [
+        calibration_json(row, state_of(row, now.get(row["tier"])), watched(connection, row["id"]))
+        for row in calibrations.list_calibrations(connection, name)
+    ]
+
+
+def withdraw(connection: Connection[Any], name: str, id: int, reason: str) -> dict[str, JSON]:
+    """End a calibration: within seconds what it would serve escalates. Raises NotFound."""
+    row = calibrations.withdraw(connection, name, id, reason)
+    if row is None:
+        raise NotFound(f"the feature {name[:80]!r} has no calibration {id}")
+    return calibration_json(row, "withdrawn", watched(connection, id))
+
+
+def calibration_json(row: Row, state: State, watched: tuple[int, int] = (0, 0)) -> dict[str, JSON]:
+    """A calibration as the API tells it; `watched`: what its shadows showed since."""
+    document = row["document"]
+    served, samples = row["served"], row["samples"]
+    return {
+        "id": str(row["id"]),
+        "feature": row["feature"],
+        "tier": row["tier"],
+        "state": state,
+        "models": row["models"],
+        "attempt": row["attempt"],
+        "reference": row["reference"],
+        "reference_models": list(row["reference_models"]),
+        "max_error": row["max_error"],
+        "confidence": row["confidence"],
+        "tested_at": document["tested_at"],
+        "threshold": row["threshold"],
+        "samples": samples,
+        "served": served,
+        "errors": row["errors"],
+        "bound": row["bound"],
+        "coverage": 0.0 if served is None else served / samples,
+        "fitted": document["fitted"],
+        "signals": sorted(document["combination"]["terms"]) if document["learned"] else [],
+        "why_not_learned": document["why_not"],
+        "judge": document.get("judge"),
+        "least_likeness": document.get("least_likeness"),
+        "novel": document.get("novel", 0),
+        "tested": document["tested"],
+        "by_label": [{"label": name, **seen} for name, seen in document["by_label"].items()],
+        "shadow_samples": watched[0],
+        "shadow_errors": watched[1],
+        "created_at": when(row["created_at"]),
+        "withdrawn_at": when(row["withdrawn_at"]),
+        "withdrawn_reason": row["withdrawn_reason"],
+    }
+
+
+def need_libraries() -> None:
+    """Raises ExtraMissing where a calibration cannot be worked out."""
+    try:
+        import scipy.special  # noqa: F401
+        import sklearn.linear_model  # noqa: F401
+    except ImportError:
+        raise ExtraMissing(
+            "calibrating needs scipy and scikit-learn where the API runs: install the extra "
+            "'routing' ('make setup' brings it)"
+        ) from None
+
+
+def _calibrated_tier(
+    connection: Connection[Any], name: str, wanted: str | None
+) -> tuple[Feature, Tier]:
+    version = current_version(connection, name)
+    feature = version.read()
+    tiers = _calibrated_tiers(feature)
+    if not tiers:
+        raise Conflict(
+            f"version {version.version} of {name} has no calibrated confidence: give it "
+            "'confidence: {signal: …, threshold: calibrated}' and apply it; its jobs then escalate "
+            "and so become the outcomes to calibrate on"
+        )
+    if wanted is None:
+        return feature, tiers[0]
+    for tier in tiers:
+        if tier.name == wanted:
+            return feature, tier
+    known = ", ".join(tier.name for tier in tiers)
+    raise InvalidInput([Problem(f"is no calibrated tier of {name}; those are: {known}", "/tier")])
+
+
+def _calibrated_tiers(feature: Feature) -> list[Tier]:
+    return [
+        tier
+        for tier in feature.allowed_tiers()
+        if (confidence := feature.confidence_of(tier)) is not None and confidence.calibrated
+    ]
+
+
+def share_of_risk(feature: Feature, confidence: float) -> float:
+    """The confidence that each calibrated tier is tested at, so that all together keep it."""
+    return 1.0 - (1.0 - confidence) / len(_calibrated_tiers(feature))
+
+
+def _group(groups: Sequence[Row], models: str | None) -> Row | None:
+    """The outcomes of one fingerprint: of who is named, else of who gave most new ones."""
+    if models is None:
+        return groups[0] if groups else None
+    for group in groups:
+        if group["models"] == models:
+            return group
+    known = "; ".join(group["models"] for group in groups[:5]) or "nobody yet"
+    raise InvalidInput([Problem(f"no outcome was answered by that; known: {known}", "/models")])
+
+
+def _least(max_error: float, confidence: float, attempt: int) -> int:
+    """How many outcomes are needed if every one is served and right."""
+    tested = samples_needed(max_error, confidence_of_attempt(attempt, confidence))
+    assert tested is not None, "no errors always prove something"
+    return math.ceil(tested / (1.0 - FIT_SHARE))
+
+
+def _rows(
+    connection: Connection[Any], feature: Feature, made_by: str, group: Row, wanted: Wanted
+) -> list[Row]:
+    """What the reference says of each outcome, as `differs`. Raises Conflict while labels lack."""
+    print_ = group["fingerprint"]
+    if wanted.reference == "model":
+        return equally_drawn(calibrations.outcomes(connection, made_by, print_, group["last_seq"]))
+    said = calibrations.labelled(connection, made_by, print_)
+    rows: list[Row] = [
+        row | {"differs": _wrong(feature, row), "reference_by": None} for row in said
+    ]
+    _refuse_unlabelled([row["differs"] for row in rows])
+    return equally_drawn(rows)
+
+
+def _wrong(feature: Feature, row: Row) -> bool | None:
+    """What people said of the tier's answer; None: nobody said enough to tell."""
+    how = feature.compared_by
+    if row["has_expected"]:
+        return not how.same(row["output"], row["expected"])
+    if row["correct"] is None or not row["has_served_output"]:
+        return None
+    if how.same(row["output"], row["served_output"]):
+        return not row["correct"]
+    # It is another answer than the right one, which only in free text may be right as well; or
+    # another than a wrong one.
+    return True if row["correct"] and how.kind != "judge" else None
+
+
+def _judge(
+    connection: Connection[Any], feature: Feature, made_by: str, group: Row | None, wanted: Wanted
+) -> Trusted | None:
+    """What is known of the judge that says what differs; None: none is asked. Raises Conflict while
+    labels lack.
+    """
+    if wanted.reference == "human" or feature.compared_by.kind != "judge":
+        return None
+    if group is None:
+        return Trusted(0, 0)
+    rows = equally_drawn(people_said(connection, made_by, group["fingerprint"]))
+    wrong = [_wrong(feature, row) for row in rows]
+    _refuse_unlabelled(wrong)
+    return Trusted(len(wrong), sum(one is True for one in wrong))
+
+
+def _shown(
+    feature: Feature, judge: Trusted | None, max_error: float, confidence: float, *, dry_run: bool
+) -> Terms:
+    """What has to be shown of what is compared. Raises Conflict where the judge is not known well
+    enough for any such promise.
+    """
+    if judge is None:
+        return Terms(max_error, confidence)
+    found = terms(judge, max_error, confidence)
+    if found is None and not dry_run:
+        needed = labels_needed(max_error, confidence)
+        raise Conflict(
+            f"nothing can be promised by the word of {feature.compared_by.model}: of "
+            f"{judge.samples} answers of {feature.name} that it held to be the same and people "
+            f"labelled, {judge.wrong} were wrong. About {needed} such labels, all of them right, "
+            "would do: draw them with 'tierline feedback sample'"
+        )
+    return found or Terms(max_error, confidence)
+
+
+def _judge_json(feature: Feature, judge: Trusted | None, confidence: float) -> JSON:
+    if judge is None:
+        return None
+    return {
+        "model": feature.compared_by.model,
+        "samples": judge.samples,
+        "wrong": judge.wrong,
+        "missed": judge.missed(confidence),
+    }
+
+
+def _refuse_unlabelled(wrong: Sequence[bool | None]) -> None:
+    without = sum(one is None for one in wrong)
+    if without:
+        raise Conflict(
+            f"{without} of the {len(wrong)} outcomes that were drawn for a label have none yet: "
+            "label all of them, since those that are easy to label are no random sample"
+        )
+
+
+def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
+    """With their inputs' embeddings, if nearly all have one; those that have none are then left
+    out.
+    """
+    labels = closed_set(feature.output_schema)
+    embedded = [row for row in rows if row["vector"] is not None]
+    novelty = len(embedded) >= EMBEDDED_SHARE * len(rows)
+    return [
+        Outcome(
+            key=str(row["job_id"]),
+            signals=row["signals"],
+            wrong=row["differs"],
+            label=None if labels is None or row["output"] is None else labels.unwrap(row["output"]),
+            vector=unpacked(row["vector"], DIMENSIONS)[0] if novelty else None,
+        )
+        for row in (embedded if novelty else rows)
+    ]
+
+
+def _reference_models(rows: Sequence[Row]) -> list[str]:
+    return sorted({row["reference_by"] for row in rows if row["reference_by"] is not None})
+
+
+def columns_of(found: Promise, judge: JSON = None) -> dict[str, Any]:
+    """What its row keeps of a promise, and of the judge that it goes by."""
+    chosen = found.found.chosen
+    seen = (
+        dict.fromkeys(("threshold", "served", "errors", "bound"))
+        if chosen is None
+        else {
+            "threshold": chosen.threshold,
+            "served": chosen.served,
+            "errors": chosen.errors,
+            "bound": chosen.bound,
+        }
+    )
+    return {
+        **seen,
+        "samples": found.found.samples,
+        "document": found.to_dict() | {"judge": judge},
+        "vectors": None if found.known is None else packed(found.known.examples),
+    }
+
+
+def state_of(row: Row, made_by: str | None) -> State:
+    """What became of a calibration; `made_by`: its tier's recipe as it is now."""
+    if row["withdrawn_at"] is not None:
+        return "withdrawn"
+    if row["recipe"] != made_by:
+        return "of_another_version"
+    if not row["newest"]:
+        return "superseded"
+    return "in_force" if row["threshold"] is not None else "nothing_promised"

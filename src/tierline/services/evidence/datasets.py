@@ -1,0 +1,230 @@
+"""Building a feature's datasets from its labels and from files, and reading them back."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.base.json_text import JSON, canonical_json
+from tierline.checks.labels import LabelSet, closed_set
+from tierline.checks.schema import schema_check, told
+from tierline.datasets.alike import groups
+from tierline.datasets.once import each_once
+from tierline.datasets.split import sides
+from tierline.features import Feature
+from tierline.features.prompts import input_text
+from tierline.routing.fingerprint import task
+from tierline.services.evidence.known_labels import known_labels
+from tierline.services.features.find_feature import current_feature
+from tierline.storage.evidence import datasets
+from tierline.views.jobs import when
+
+Row = Mapping[str, Any]
+
+MOST_ROWS = 50_000
+MOST_LEFT_OUT = 200  # jobs that are named
+
+
+@dataclass(frozen=True)
+class Given:
+    """One labelled input of a file."""
+
+    input: JSON
+    expected: JSON
+
+
+def build(
+    connection: Connection[Any],
+    name: str,
+    given: Sequence[Given],
+    *,
+    jobs: bool = True,
+    account_id: int | None = None,
+) -> dict[str, JSON]:
+    """The feature's next dataset: of what is given, and with `jobs` of what is known of the inputs
+    of one account's jobs, or of all. Each input once; those that are alike stand on one side of
+    the split. Kept whole or not at all. Raises NotFound, Conflict for too little, and InvalidInput
+    that names each row of `given` which breaks the feature's schemas.
+    """
+    feature = current_feature(connection, name)
+    labels = closed_set(feature.output_schema)
+    rows = [*_from_file(feature, labels, given)]
+    left_out: list[str] = []
+    if jobs:
+        fits = schema_check(feature.input_schema).fits
+        for row in _from_jobs(known_labels(connection, feature, account_id)):
+            if fits(row["input"]):
+                rows.append(row)
+            else:
+                left_out.append(row["job_id"])
+    rows = each_once(rows)
+    if not rows:
+        raise Conflict(f"a dataset of {name} would be empty: no input has a label yet")
+    if len(rows) > MOST_ROWS:
+        raise Conflict(f"a dataset has at most {MOST_ROWS:,} rows, not {len(rows):,}")
+    if labels is not None and len({labels.unwrap(row["expected"]) for row in rows}) == 1:
+        only = labels.unwrap(rows[0]["expected"])
+        raise Conflict(f"all {len(rows):,} rows of {name} are labelled {only!r}: nothing to learn")
+    try:
+        alike = groups([input_text(row["input"]) for row in rows])
+    except ImportError:
+        raise Conflict(
+            "near duplicates are found by the extra 'routing' where the API runs: 'make setup' "
+            "brings it"
+        ) from None
+    whole = [
+        {**row, "number": number, "alike": group, "side": side}
+        for number, (row, group, side) in enumerate(
+            zip(rows, alike, sides([row["digest"] for row in rows], alike), strict=True)
+        )
+    ]
+    with connection.transaction():
+        made = datasets.add_dataset(
+            connection,
+            {
+                "feature": name,
+                "task": task(feature),
+                "rows": len(whole),
+                "sha256": _sha256(whole),
+                "document": {
+                    **_counts(labels, whole),
+                    "left_out": len(left_out),
+                    "left_out_jobs": sorted(left_out)[:MOST_LEFT_OUT],
+                },
+            },
+            whole,
+        )
+        removed = datasets.remove_what_is_gone(connection, made["id"])
+    return dataset_json(made, removed, task(feature))
+
+
+def datasets_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+    """A feature's, the newest first. Raises NotFound."""
+    now = task(current_feature(connection, name))
+    rows = datasets.list_datasets(connection, name)
+    removed = datasets.removed_rows(connection, [row["id"] for row in rows])
+    return [dataset_json(row, removed.get(row["id"], 0), now) for row in rows]
+
+
+def dataset_of(connection: Connection[Any], name: str, version: int | None) -> dict[str, JSON]:
+    """That version, or the newest. Raises NotFound."""
+    feature = current_feature(connection, name)
+    row = _dataset(connection, name, version)
+    removed = datasets.removed_rows(connection, [row["id"]])
+    return dataset_json(row, removed.get(row["id"], 0), task(feature))
+
+
+def rows_page(
+    connection: Connection[Any],
+    name: str,
+    version: int,
+    after: int,
+    most: int,
+    account_id: int | None,
+) -> tuple[list[dict[str, JSON]], int | None]:
+    """Rows in order, and the number to go on after; inputs and labels of the account's own jobs and
+    of files, of all jobs where no account is named. Raises NotFound.
+    """
+    current_feature(connection, name)
+    row = _dataset(connection, name, version)
+    found = datasets.rows_of(connection, row["id"], after, most + 1, account_id)
+    shown = found[:most]
+    return [
+        {**one, "job_id": None if one["job_id"] is None else str(one["job_id"])} for one in shown
+    ], shown[-1]["number"] if len(found) > most else None
+
+
+def dataset_json(row: Row, removed: int, now: str) -> dict[str, JSON]:
+    """A dataset as the API tells it; `removed`: rows that lost their content, `now`: what the
+    feature's labels mean now.
+    """
+    return {
+        "id": str(row["id"]),
+        "feature": row["feature"],
+        "version": row["version"],
+        "of_this_task": row["task"] == now,
+        "rows": row["rows"],
+        "removed_rows": removed,
+        "sha256": row["sha256"],
+        "left_out": 0,
+        "left_out_jobs": [],
+        **row["document"],
+        "created_at": when(row["created_at"]),
+    }
+
+
+def _from_file(
+    feature: Feature, labels: LabelSet | None, given: Sequence[Given]
+) -> Iterator[dict[str, Any]]:
+    fits_in = schema_check(feature.input_schema)
+    fits_out = schema_check(feature.output_schema)
+    problems: list[Problem] = []
+    for place, one in enumerate(given):
+        expected = one.expected
+        if labels is not None and isinstance(expected, str):
+            expected = labels.wrap(expected)  # a bare label of a closed set
+        for what, value, check in (
+            ("input", one.input, fits_in),
+            ("expected", expected, fits_out),
+        ):
+            faults = check.faults(value)
+            if faults:
+                problems.append(Problem(told(faults), f"/rows/{place}/{what}"))
+        yield _row(one.input, expected, "file")
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _from_jobs(known: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    for one in known:
+        source = "human" if one["said_by"] is None else "model"
+        yield {
+            **_row(one["input"], one["expected"], source),
+            "said_by": one["said_by"],
+            "representative": one["representative"],
+            "job_id": one["job_id"],
+        }
+
+
+def _row(input: JSON, expected: JSON, source: str) -> dict[str, Any]:
+    return {
+        "input": input,
+        "expected": expected,
+        "digest": hashlib.sha256(canonical_json(input).encode()).hexdigest(),
+        "source": source,
+        "said_by": None,
+        "representative": source == "file",  # as its owner drew it
+        "job_id": None,
+    }
+
+
+def _sha256(rows: Sequence[Row]) -> str:
+    told_rows = [[row["digest"], row["expected"], row["side"]] for row in rows]
+    return hashlib.sha256(canonical_json(told_rows).encode()).hexdigest()
+
+
+def _counts(labels: LabelSet | None, rows: Sequence[Row]) -> dict[str, JSON]:
+    said = Counter(row["said_by"] for row in rows if row["said_by"] is not None)
+    found: dict[str, JSON] = {
+        "by_side": Counter(row["side"] for row in rows),
+        "by_source": Counter(row["source"] for row in rows),
+        "said_by": dict(said),
+        "representative_rows": sum(row["representative"] for row in rows),
+        "near_duplicates": sum(row["alike"] != row["number"] for row in rows),
+        "by_label": {},
+    }
+    if labels is not None:
+        found["by_label"] = Counter(labels.unwrap(row["expected"]) for row in rows)
+    return found
+
+
+def _dataset(connection: Connection[Any], name: str, version: int | None) -> Row:
+    row = datasets.dataset(connection, name, version)
+    if row is None:
+        which = "no dataset" if version is None else f"no dataset {version}"
+        raise NotFound(f"the feature {name[:80]!r} has {which}: build one")
+    return row

@@ -1,0 +1,353 @@
+"""Daily looks at whether a feature's inputs and answers still are what its evidence was made on.
+
+When they are not, its calibrations end, since they promise nothing of such traffic, and whoever
+uses the feature is told, once. Evidence that grows old is told as well.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.base.embeddings import DIMENSIONS, EmbeddingMissing
+from tierline.base.errors import TierlineError
+from tierline.base.json_text import JSON
+from tierline.base.vectors import Vectors
+from tierline.checks.labels import closed_set
+from tierline.drift.looks import FEWEST, MOST_LIVE, Look, Reference, Seen, State, look, reference_of
+from tierline.features import Feature
+from tierline.features.prompts import input_text
+from tierline.routing.novelty import packed, unpacked
+from tierline.services.evidence.promotions import demote_promoted
+from tierline.services.steering.recipes import recipe_of
+from tierline.services.webhooks.announce import announce_feature
+from tierline.storage.evidence import drift
+from tierline.storage.features.features import current_versions, readable
+from tierline.webhooks.events import DRIFT, REFRESH_DUE, drift_body, refresh_body
+
+log = structlog.get_logger(__name__)
+
+CHECK_S = 600.0  # how often a process looks whether a look is due
+MOST_KNOWN = 1_500  # inputs of a reference
+MOST_A_LOOK = 200  # inputs
+FEWEST_A_LOOK = 20  # with fewer a look waits
+BEFORE = timedelta(days=90)  # evidence whose traffic that was, where it has no outcomes of its own
+MOST_NOVEL = 20  # inputs of a new kind that are named
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Drift:
+    """Takes the looks, in a process that sweeps."""
+
+    pool: ConnectionPool[Any]
+    every: timedelta = timedelta(days=1)  # between a feature's looks
+    _checked_s: float | None = field(default=None)
+
+    def look_due(self, until_s: float) -> int:
+        """Take the looks that are due, until the monotonic time `until_s`; how many. Safe beside
+        others that do the same: of two looks for one day one counts. Takes none where no embeddings
+        can be made.
+        """
+        now_s = time.monotonic()
+        if self._checked_s is not None and now_s - self._checked_s < min(
+            CHECK_S, self.every.total_seconds()
+        ):
+            return 0
+        self._checked_s = now_s
+        texts = _Texts()
+        count = 0
+        with self.pool.connection() as connection:
+            features = list(readable(current_versions(connection)))
+        for feature in features:
+            if time.monotonic() > until_s:
+                self._checked_s = None  # the next round goes on
+                break
+            with self.pool.connection() as connection:
+                state = _standing(connection, feature)
+                if state is None:
+                    continue
+                _remind(connection, feature, state)
+            if texts.missing or not state.due(self.every):
+                continue
+            try:
+                count += self._look(feature, state, texts)
+            except EmbeddingMissing as error:
+                texts.missing = True
+                log.warning("drift_not_looked_at", reason=error.message)
+        return count
+
+    def _look(self, feature: Feature, state: "_Standing", texts: "_Texts") -> bool:
+        """Take one, or begin with what later ones are held against; whether it was a look."""
+        if state.reference is None:
+            self._begin(feature, state, texts)
+            return False  # what comes from now on is looked at
+        rows, wrong = self._new_ones(state)
+        reference = _reference(state.reference)
+        if len(rows) < FEWEST_A_LOOK or reference is None:
+            return False
+        before, number, earlier = _carried(state.newest)
+        seen = _seen(feature, rows, texts, wrong)
+        if not _same_models(state.reference, rows):
+            seen = replace(seen, labels=[None] * len(rows))
+        found = look(reference, before, earlier, seen)
+        with self.pool.connection() as connection, connection.transaction():
+            kept = drift.add_look(
+                connection,
+                {
+                    "reference_id": state.reference["id"],
+                    "number": number,
+                    "inputs": len(rows),
+                    "money": found.money,
+                    "alarm": found.alarm,
+                    "document": _document(found, rows),
+                    "up_to": state.now.isoformat(),
+                },
+                packed(_latest(earlier, seen.vectors)),
+            )
+            if kept and found.alarm:
+                _alarm(connection, feature, state.reference, found, rows)
+        return kept
+
+    def _begin(self, feature: Feature, state: "_Standing", texts: "_Texts") -> None:
+        known = state.evidence
+        with self.pool.connection() as connection:
+            rows = known_inputs(connection, state.versions, known, MOST_KNOWN)
+        if len(rows) < FEWEST:
+            return  # so many no longer have their input
+        seen = _seen(feature, rows, texts, ())
+        served = known["served"]
+        document = {
+            "lengths": list(seen.lengths),
+            "labels": list(seen.labels),
+            "errors": [known["errors"], served] if served else None,
+            "models": sorted(_models(rows)),
+        }
+        with self.pool.connection() as connection:
+            _add_reference(connection, feature, known, len(rows), packed(seen.vectors), document)
+
+    def _new_ones(self, state: "_Standing") -> tuple[Sequence[Row], Sequence[bool]]:
+        """What came since the last look, and whether the audited answers of that time differ."""
+        assert state.reference is not None, "there is nothing to hold them against"
+        after = state.reference["created_at"] if state.newest is None else state.newest["up_to"]
+        calibration = state.evidence["calibration_id"]
+        with self.pool.connection() as connection:
+            rows = drift.sample(connection, state.versions, after, state.now, MOST_A_LOOK)
+            if calibration is None:
+                return rows, ()
+            return rows, drift.audited(connection, calibration, after, state.now)
+
+
+def evidence_of(connection: Connection[Any], feature: Feature) -> Row | None:
+    """What the feature goes by now; see `storage.drift.evidence`."""
+    recipes = _recipes(connection, feature)
+    return drift.evidence(connection, feature.name, recipes) if recipes else None
+
+
+def known_inputs(
+    connection: Connection[Any], versions: Sequence[int], known: Row, most: int
+) -> Sequence[Row]:
+    """Inputs of the time that the evidence comes from."""
+    since = known["since"] or known["made_at"] - BEFORE
+    return drift.sample(connection, versions, since, known["made_at"], most)
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What there is of a feature before a look."""
+
+    evidence: Row
+    reference: Row | None  # None: there is none yet, or it is empty
+    newest: Row | None  # look
+    refresh_told: bool
+    versions: list[int]
+    now: datetime
+
+    def due(self, every: timedelta) -> bool:
+        """Whether a look is, so long after the last one."""
+        if self.reference is None:
+            return True
+        last = self.reference["created_at"] if self.newest is None else self.newest["looked_at"]
+        return bool(self.now - last >= every)
+
+
+class _Texts:
+    """Embeds texts; its model is loaded with the first and gone after the round."""
+
+    def __init__(self) -> None:
+        self.missing = False  # what embeds is not here
+        self._embedder: Any = None
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Raises EmbeddingMissing."""
+        if self._embedder is None:
+            from tierline.base.embeddings import Embedder
+
+            self._embedder = Embedder()
+        vectors: Vectors = self._embedder.embed(texts)
+        return vectors
+
+
+def _standing(connection: Connection[Any], feature: Feature) -> _Standing | None:
+    known = evidence_of(connection, feature)
+    if known is None:
+        return None
+    kept = drift.reference(connection, feature.name, known["evidence"])
+    told = kept is not None and kept["refresh_told_at"] is not None
+    if kept is not None and not kept["inputs"]:
+        kept = None
+    newest = None if kept is None else next(iter(drift.looks(connection, kept["id"], 1)), None)
+    versions = drift.version_ids(connection, feature.name)
+    return _Standing(known, kept, newest, told, versions, _now(connection))
+
+
+def _recipes(connection: Connection[Any], feature: Feature) -> list[str]:
+    """Of the tiers that anything was found out about, as they stand now."""
+    allowed = feature.allowed_tiers()
+    return [recipe_of(connection, feature, tier) for tier in allowed[:-1]]
+
+
+def _add_reference(
+    connection: Connection[Any],
+    feature: Feature,
+    known: Row,
+    inputs: int,
+    vectors: bytes,
+    document: JSON,
+) -> None:
+    drift.add_reference(
+        connection,
+        {
+            "feature": feature.name,
+            "evidence": known["evidence"],
+            "evidence_at": known["made_at"],
+            "inputs": inputs,
+            "vectors": vectors,
+            "document": document,
+        },
+    )
+
+
+def _models(rows: Sequence[Row]) -> set[str]:
+    """The exact models that answered."""
+    return {row["model"] for row in rows if row["model"] is not None}
+
+
+def _same_models(kept: Row, rows: Sequence[Row]) -> bool:
+    """Whether no other model answered than before: another one's labels are its own doing, and say
+    nothing of the traffic. A reference of an earlier release does not tell.
+    """
+    known = kept["document"].get("models")
+    return known is None or _models(rows) <= set(known)
+
+
+def _reference(kept: Row) -> Reference | None:
+    document = kept["document"]
+    seen = Seen(unpacked(kept["vectors"], DIMENSIONS), document["lengths"], document["labels"])
+    errors = document["errors"]
+    return reference_of(seen, None if errors is None else (errors[0], errors[1]))
+
+
+def _carried(newest: Row | None) -> tuple[State, int, Vectors]:
+    """The state, the next look's number and the latest inputs."""
+    import numpy as np
+
+    nothing: Vectors = np.zeros((0, DIMENSIONS), dtype=np.float32)
+    if newest is None:
+        return State(), 1, nothing
+    earlier = nothing if newest["vectors"] is None else unpacked(newest["vectors"], DIMENSIONS)
+    return State.from_dict(newest["document"]["state"]), newest["number"] + 1, earlier
+
+
+def _latest(earlier: Vectors, new: Vectors) -> Vectors:
+    import numpy as np
+
+    found: Vectors = np.concatenate([earlier, new])[-MOST_LIVE:]
+    return found
+
+
+def _seen(feature: Feature, rows: Sequence[Row], texts: _Texts, wrong: Sequence[bool]) -> Seen:
+    inputs = [input_text(row["input"]) for row in rows]
+    lengths = [len(text) for text in inputs]
+    return Seen(texts.embed(inputs), lengths, list(_labels(feature, rows)), wrong)
+
+
+def _labels(feature: Feature, rows: Sequence[Row]) -> Iterator[str | None]:
+    labels = closed_set(feature.output_schema)
+    for row in rows:
+        try:
+            yield None if labels is None else labels.unwrap(row["output"])
+        except (KeyError, TypeError):
+            yield None  # it failed
+
+
+def _document(found: Look, rows: Sequence[Row]) -> dict[str, JSON]:
+    return {
+        "state": found.state.to_dict(),
+        "by": dict(found.by),
+        "means": {key: list(mean) for key, mean in found.means.items()},
+        "moved": _moved(found),
+        "novel_jobs": [str(rows[place]["id"]) for place in found.novel[:MOST_NOVEL]],
+    }
+
+
+def _moved(found: Look) -> list[str]:
+    """The figures that won most, where there is an alarm; of one without a bet nothing is said."""
+    if not found.alarm:
+        return []
+    return sorted((name for name in found.by if found.by[name] > 1.0), key=lambda n: -found.by[n])
+
+
+def _alarm(
+    connection: Connection[Any], feature: Feature, kept: Row, found: Look, rows: Sequence[Row]
+) -> None:
+    at = drift.tell_once(connection, kept["id"], "alarm_told_at")
+    if at is None:
+        return
+    moved = _moved(found)
+    reason = f"what it was made on has changed: {', '.join(moved)}"
+    ended = drift.withdraw_all(connection, feature.name, _recipes(connection, feature), reason)
+    try:
+        demote_promoted(connection, feature.name, reason)
+    except TierlineError as error:  # its file cannot be applied now: the alarm is told all the same
+        log.warning("feature_not_demoted", feature=feature.name, reason=error.message)
+    body = drift_body(at, feature.name, kept["evidence"], moved)
+    announce_feature(connection, DRIFT, _told(connection, rows), body)
+    log.warning("feature_drift", feature=feature.name, moved=moved, calibrations_ended=ended)
+
+
+def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> None:
+    """Say that the evidence is old, once; an empty reference notes it where there is none yet."""
+    known = state.evidence
+    after = timedelta(days=feature.refresh_days)
+    if state.refresh_told or state.now - known["made_at"] < after:
+        return
+    with connection.transaction():
+        _add_reference(connection, feature, known, 0, b"", {})
+        kept = drift.reference(connection, feature.name, known["evidence"])
+        assert kept is not None, "it was just added"
+        at = drift.tell_once(connection, kept["id"], "refresh_told_at")
+        if at is None:
+            return
+        users = drift.sample(connection, state.versions, state.now - after, state.now, MOST_A_LOOK)
+        body = refresh_body(at, feature.name, known["evidence"], known["made_at"])
+        announce_feature(connection, REFRESH_DUE, _told(connection, users), body)
+    log.info("feature_refresh_due", feature=feature.name, evidence=known["evidence"])
+
+
+def _told(connection: Connection[Any], rows: Sequence[Row]) -> list[int]:
+    """The accounts that hear of it: those whose jobs were seen, and the operators'."""
+    return sorted({row["account_id"] for row in rows} | drift.operators(connection))
+
+
+def _now(connection: Connection[Any]) -> datetime:
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    found: datetime = row[0]
+    return found

@@ -1,0 +1,103 @@
+"""What the daily looks at a feature found, as the API tells it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base import embeddings
+from tierline.base.json_text import JSON
+from tierline.drift.looks import FEWEST
+from tierline.services.evidence.drift import FEWEST_A_LOOK, evidence_of, known_inputs
+from tierline.services.features.find_feature import current_feature
+from tierline.storage.evidence import drift
+from tierline.views.jobs import when
+
+Row = Mapping[str, Any]
+
+
+def drift_of(
+    connection: Connection[Any], name: str, account_id: int | None = None
+) -> dict[str, JSON]:
+    """How a feature's inputs and answers stand against its evidence, with examples of a new kind of
+    input from the account's own jobs, or from all where none is named. Raises NotFound.
+    """
+    feature = current_feature(connection, name)
+    known = evidence_of(connection, feature)
+    if known is None:  # an alarm ended it, or there never was any
+        kept = drift.newest_reference(connection, name)
+    else:
+        kept = drift.reference(connection, name, known["evidence"])
+    if kept is not None and not kept["inputs"]:
+        kept = None
+    rows = [] if kept is None else drift.looks(connection, kept["id"])
+    drifted = kept is not None and kept["alarm_told_at"] is not None
+    telling = _telling(rows, drifted=drifted)
+    document = {} if telling is None else telling["document"]
+    made_at = None if known is None else known["made_at"]
+    stale = made_at is not None and (
+        datetime.now(UTC) - made_at > timedelta(days=feature.refresh_days)
+    )
+    examples = drift.inputs_of(connection, document.get("novel_jobs", ()), account_id)
+    return {
+        "feature": name,
+        "evidence": None if known is None else known["evidence"],
+        "evidence_at": when(made_at),
+        "refresh_days": feature.refresh_days,
+        "refresh_due": stale,
+        "reference": None
+        if kept is None
+        else {
+            "evidence": kept["evidence"],
+            "inputs": kept["inputs"],
+            "created_at": when(kept["created_at"]),
+        },
+        "waits_for": _waits_for(connection, name, known, kept, rows),
+        "drifted": drifted,
+        "moved": list(document.get("moved", ())),
+        "figures": [
+            {"name": key, "mean": mean, "least": low, "most": high}
+            for key, (mean, low, high) in document.get("means", {}).items()
+        ],
+        "looks": [
+            {
+                "number": row["number"],
+                "at": when(row["looked_at"]),
+                "inputs": row["inputs"],
+                "money": row["money"],
+                "alarm": row["alarm"],
+            }
+            for row in rows
+        ],
+        "examples": [{"job_id": id, "input": input} for id, input in examples],
+    }
+
+
+def _telling(rows: Sequence[Row], *, drifted: bool) -> Row | None:
+    """The look to be told of, of the newest first: once it drifted, the last that said so."""
+    if drifted:
+        return next((row for row in rows if row["alarm"]), rows[0] if rows else None)
+    return rows[0] if rows else None
+
+
+def _waits_for(
+    connection: Connection[Any], name: str, known: Row | None, kept: Row | None, rows: Sequence[Row]
+) -> str | None:
+    """Why there is no look yet; None: there is one."""
+    if rows:
+        return None
+    if known is None:
+        return "a calibration or a router in force: drift is measured from the traffic of its time"
+    if kept is not None:
+        return f"{FEWEST_A_LOOK} new inputs, and a day since what they are held against was kept"
+    versions = drift.version_ids(connection, name)
+    count = len(known_inputs(connection, versions, known, FEWEST))
+    if count < FEWEST:
+        return (
+            f"newer evidence: of the traffic that {known['evidence']} was made on {count} inputs "
+            f"are kept, and {FEWEST} are needed"
+        )
+    if not embeddings.here():
+        return "the extra `routing` where the worker of the queue maintenance runs: 'make setup'"
+    return "the workers, which keep what it is held against within minutes, and look once a day"

@@ -1,0 +1,120 @@
+"""What an evaluation is bound to, and whether it still says something about its feature."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base.errors import Conflict, NotFound
+from tierline.features import Feature
+from tierline.routing.fingerprint import recipe, task
+from tierline.storage.evidence import drift, evaluations, promotions
+
+MOST_UNANSWERED = 0.02  # of the examples: a provider that failed says nothing of its model
+
+
+def recipe_alone(feature: Feature, tier: str) -> str:
+    """What makes a tier's answers, whatever its threshold: what an evaluation of it is bound to."""
+    alone = feature.only(tier, sure=False)
+    return recipe(alone, alone.tiers[0])
+
+
+def why_not_valid(feature: Feature, row: Mapping[str, Any], now: datetime) -> str | None:
+    """Why a completed evaluation says nothing about the feature as it is now; None: it does."""
+    known = {tier.name for tier in feature.tiers}
+    for planned in row["plan"]["tiers"]:
+        tier = planned["tier"]
+        if tier not in known or recipe_alone(feature, tier) != planned["recipe"]:
+            return f"what makes the answers of {tier} was changed since"
+        if [str(model) for model in feature.tier(tier).models] != planned["models"]:
+            return f"the models of {tier} were changed since"
+    if row["task"] != task(feature):
+        return "the feature's task was changed since"
+    if now - row["ended_at"] > timedelta(days=feature.refresh_days):
+        return f"it is older than {feature.refresh_days} days"
+    return None
+
+
+class NoEvidence(Conflict):
+    """Nothing says how good the first tier is now; `why` the newest evaluation does not, or None
+    where there is none.
+    """
+
+    def __init__(self, message: str, why: str | None) -> None:
+        super().__init__(message)
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an evaluation says of a feature's first tier beside its last."""
+
+    evaluation: Mapping[str, Any]
+    compared: Mapping[str, Any]
+    small: Mapping[str, Any]  # how the first tier did
+    large: Mapping[str, Any]
+
+
+def newest_evidence(
+    connection: Connection[Any], feature: Feature, id: int | None = None
+) -> Evidence:
+    """Of the newest completed evaluation that says something about the feature as it is now, or of
+    that one. Raises NotFound where there is none of that id, NoEvidence for what says nothing.
+    """
+    first, last = feature.tiers[0].name, feature.tiers[-1].name
+    if id is not None:
+        row = evaluations.evaluation(connection, feature.name, id)
+        if row is None:
+            raise NotFound(f"the feature {feature.name!r} has no evaluation {id}")
+        rows = [row]
+    else:
+        rows = evaluations.list_evaluations(connection, feature.name)
+    why = None
+    for row in rows:
+        stale = _says_nothing(row, first, last) or stale_now(connection, feature, row)
+        if stale is None:
+            return _evidence_of(row, first, last)
+        why = why or f"evaluation {row['id']}: {stale}"
+    raise NoEvidence(
+        f"no evaluation says how {first} of {feature.name} does beside {last} "
+        f"({why or 'there is none'}): make one by 'tierline eval {feature.name}'",
+        why,
+    )
+
+
+def stale_now(connection: Connection[Any], feature: Feature, row: Mapping[str, Any]) -> str | None:
+    """Why a completed evaluation says nothing about the feature and its traffic as they are now;
+    None: it does.
+    """
+    why = why_not_valid(feature, row, datetime.now(UTC))
+    if why is not None:
+        return why
+    alarm = drift.last_alarm(connection, feature.name)
+    if alarm is not None and alarm > row["dataset_at"]:
+        return "the traffic has changed since its dataset was built"
+    refuted = promotions.refuted_since(connection, feature.name, row["ended_at"])
+    return None if refuted is None else f"it was refuted since: {refuted}"
+
+
+def _says_nothing(row: Mapping[str, Any], first: str, last: str) -> str | None:
+    """Why it says nothing of the two tiers, whatever has changed; None: it does."""
+    found = row["document"]
+    if found is None:
+        return f"it is {row['status']}"
+    if not any((one["tier"], one["with"]) == (first, last) for one in found["compared"]):
+        return f"it does not compare {first} with {last}"
+    for one in found["tiers"]:
+        if one["unanswered"] > MOST_UNANSWERED * found["examples"]:
+            return (
+                f"{one['tier']} left {one['unanswered']} of {found['examples']} examples unanswered"
+            )
+    return None
+
+
+def _evidence_of(row: Mapping[str, Any], first: str, last: str) -> Evidence:
+    found = row["document"]
+    tiers = {one["tier"]: one for one in found["tiers"]}
+    compared = next(one for one in found["compared"] if (one["tier"], one["with"]) == (first, last))
+    return Evidence(row, compared, tiers[first], tiers[last])

@@ -1,0 +1,113 @@
+"""Feedback: what somebody knows of a job's answer, kept as labels for everything that learns."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection, Rollback
+
+from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem, TierlineError
+from tierline.base.json_text import JSON
+from tierline.checks.labels import closed_set
+from tierline.checks.schema import schema_check
+from tierline.rules.jobs import TERMINAL
+from tierline.services.jobs.submit import pointer
+from tierline.storage.features.features import stored_version
+from tierline.storage.jobs import job_reads
+
+MAX_COMMENT = 4000
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was said of an answer; None: nothing of that."""
+
+    correct: bool | None = None
+    expected: JSON | None = None
+    comment: str | None = None
+
+
+def give_feedback(
+    connection: Connection[Any], account_id: int | None, job_id: UUID, said: Said
+) -> dict[str, Any]:
+    """Keep it. Raises NotFound; InvalidInput for what cannot be; Conflict while the job goes on and
+    once its output was removed. `account_id` None: of whichever account the job is.
+
+    `expected` has to fit the output schema of the version that the job ran: a label that no answer
+    could ever equal would only mislead. One of a fixed list of answers may be given bare.
+    """
+    row = job_reads.job_row(connection, job_id)
+    if row is None or account_id not in (None, row["account_id"]):
+        raise NotFound(f"there is no job {job_id}")
+    if row["status"] not in TERMINAL:
+        raise Conflict(f"the job is {row['status']}: feedback is about an answer")
+    if row["output_removed_at"] is not None:
+        raise _removed()
+    if said.correct is None and said.expected is None:
+        raise InvalidInput([Problem("say `correct`, `expected` or both")])
+    expected = said.expected
+    if expected is not None:
+        version = stored_version(connection, row["feature"], row["feature_version"])
+        assert version is not None, "versions are never removed"
+        output = version.document["output"]
+        labels = closed_set(output)
+        if labels is not None and isinstance(expected, str) and expected in labels.labels:
+            expected = labels.wrap(expected)
+        faults = schema_check(output).faults(expected)
+        if faults:
+            raise InvalidInput(
+                [Problem(fault.message, pointer(("expected", *fault.path))) for fault in faults]
+            )
+    kept = job_reads.add_feedback(
+        connection,
+        row["account_id"],
+        job_id,
+        said.correct,
+        None if expected is None else json.dumps(expected, ensure_ascii=False),
+        said.comment,
+    )
+    if kept is None:
+        raise _removed()  # since it was read above
+    return kept
+
+
+def give_many(
+    connection: Connection[Any],
+    account_id: int | None,
+    given: Sequence[tuple[UUID, Said]],
+    *,
+    dry_run: bool = False,
+) -> int:
+    """Keep what is said of many jobs, all of it or nothing; of how many.
+
+    Raises InvalidInput with every item that cannot be kept, by its place. With `dry_run` nothing is
+    kept: it says whether all could be.
+    """
+    problems: list[Problem] = []
+    left_out = 0
+    seen: dict[UUID, int] = {}
+    with connection.transaction() as whole:
+        for place, (job_id, said) in enumerate(given):
+            first = seen.setdefault(job_id, place)
+            try:
+                if first != place:
+                    raise Conflict(f"item {first} is about the same job")
+                give_feedback(connection, account_id, job_id, said)
+            except InvalidInput as error:
+                problems += [
+                    replace(one, path=f"/items/{place}{one.path}") for one in error.problems
+                ]
+                left_out += error.left_out
+            except TierlineError as error:
+                problems.append(Problem(error.message, f"/items/{place}/job_id"))
+        if problems:
+            raise InvalidInput(problems, left_out)
+        if dry_run:
+            raise Rollback(whole)
+    return len(given)
+
+
+def _removed() -> Conflict:
+    return Conflict("the job's output was removed: feedback is about an answer")

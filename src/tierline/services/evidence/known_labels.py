@@ -1,0 +1,51 @@
+"""What is known to be right of the inputs of a feature's jobs."""
+
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base.json_text import JSON
+from tierline.checks.labels import LabelSet, closed_set
+from tierline.checks.schema import schema_check
+from tierline.features import Feature
+from tierline.routing.sampling import representative
+from tierline.storage.evidence.labels import labels
+
+
+def known_labels(
+    connection: Connection[Any], feature: Feature, account_id: int | None
+) -> list[dict[str, JSON]]:
+    """Jobs' inputs with the output that people or the last tier hold to be right, the newest first;
+    of one account's jobs, or of all. The same input may come several times.
+
+    `representative` are those that were drawn whatever they say, `label` is that of a closed set.
+    Outputs that no longer fit, of a version whose labels were others, are left out.
+    """
+    allowed = closed_set(feature.output_schema)
+    fits = schema_check(feature.output_schema).fits
+    rows = labels(connection, feature.name, feature.allowed_tiers()[-1].name, account_id)
+    stand_for_all = representative(rows)
+    found = []
+    for row in rows:
+        label = None if allowed is None else _label(allowed, row["expected"])
+        if not fits(row["expected"]) or (allowed is not None and label is None):
+            continue
+        found.append(
+            {
+                "job_id": str(row["job_id"]),
+                "input": row["input"],
+                "expected": row["expected"],
+                "label": label,
+                "said_by": row["said_by"],
+                "representative": row["job_id"] in stand_for_all,
+            }
+        )
+    return found
+
+
+def _label(allowed: LabelSet, output: JSON) -> str | None:
+    try:
+        label = allowed.unwrap(output)
+    except (KeyError, TypeError):
+        return None
+    return label if label in allowed.labels else None

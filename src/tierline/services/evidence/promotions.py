@@ -1,0 +1,338 @@
+"""Promoting a feature's first tier by the evidence of an evaluation, and taking that back.
+
+The routing that follows is written into the feature's own file as a new version. What was promoted
+is watched: it is demoted when the live answers refute what the evaluation showed, when another
+model answers than was evaluated, and when the traffic is no longer what it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.base.errors import Conflict, InvalidInput, Problem, TierlineError
+from tierline.base.json_text import JSON
+from tierline.evaluation.summary import low_of
+from tierline.evaluation.watch import FEWEST, is_broken, most_differing
+from tierline.features import Feature
+from tierline.features.edit import edited
+from tierline.routing.promotion import Changes, demoted, promoted
+from tierline.services.evidence.evidence import Evidence, newest_evidence, recipe_alone
+from tierline.services.features.apply_feature import read_usable
+from tierline.services.features.find_feature import current_feature, current_version
+from tierline.services.steering.recipes import recipe_of
+from tierline.services.webhooks.announce import announce_feature
+from tierline.storage.db.notify import FEATURES
+from tierline.storage.evidence import evaluations, promotions
+from tierline.storage.evidence.drift import operators
+from tierline.storage.features import features
+from tierline.storage.features.features import StoredVersion
+from tierline.views.jobs import when
+from tierline.webhooks.events import DEMOTED, demoted_body
+
+log = structlog.get_logger(__name__)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a feature's first tier is to be promoted."""
+
+    share: float = 1.0  # of the jobs, above 0; below 1 it is a canary
+    evaluation: int | None = None  # None: the newest that says something
+    keep_confidence: bool = False  # at `default` too
+    dry_run: bool = False
+
+
+def promote(connection: Connection[Any], name: str, wanted: Wanted) -> dict[str, JSON]:
+    """Let the first tier answer, as far as its evidence reaches; with `dry_run` say what that
+    would change. Raises NotFound; InvalidInput for a share outside (0, 1]; Conflict where there is
+    no evidence, where it does not reach, and for a canary that may not grow yet.
+    """
+    if not 0.0001 <= wanted.share <= 1.0:
+        raise InvalidInput([Problem("lies above 0 and is at most 1", "/share")])
+    with connection.transaction():
+        features.hold_applications(connection)
+        version = current_version(connection, name)
+        feature = version.read()
+        _refuse_single(feature)
+        found = newest_evidence(connection, feature, wanted.evaluation)
+        _refuse_unproven(feature, found)
+        before = promotions.in_force(connection, name)
+        _refuse_unwatched(connection, feature, wanted.share, before)
+        rung = found.compared["verdict"]
+        doubts = rung != "default" or wanted.keep_confidence
+        changes = promoted(feature, share=wanted.share, doubts=doubts)
+        after, text = _edited(connection, version, feature, changes)
+        told = {
+            "feature": name,
+            "tier": feature.tiers[0].name,
+            "rung": rung,
+            "reason": found.compared["reason"],
+            "evaluation": str(found.evaluation["id"]),
+            "share": wanted.share,
+            "changes": _told(changes),
+            "source": text,
+            "watched": feature.shadow is not None,
+            "only_checks_escalate": _only_checks(after),
+        }
+        if wanted.dry_run:
+            return told | {"feature_version": None, "promotion": None}
+        made, _ = features.add_version(connection, after, text)
+        most = most_differing(
+            found.compared["differ_at_most"],
+            low_of(found.compared),
+            found.large["quality"],
+            "ship" if doubts else "default",
+        )
+        if before is not None:
+            promotions.end_promotion(connection, before["id"], "another promotion followed")
+        kept = promotions.add_promotion(
+            connection,
+            {
+                "feature": name,
+                "tier": feature.tiers[0].name,
+                "evaluation_id": found.evaluation["id"],
+                "rung": "ship" if doubts else "default",
+                "share": wanted.share,
+                "version": made.version,
+                "most_differing": most,
+            },
+        )
+    connection.execute(f"NOTIFY {FEATURES}")
+    return told | {
+        "feature_version": made.version,
+        "promotion": _json(connection, after, kept),
+    }
+
+
+def demote(connection: Connection[Any], name: str, reason: str) -> dict[str, JSON]:
+    """Let the last tier answer all again. Raises NotFound, and Conflict where it does already."""
+    with connection.transaction():
+        version = _demote(connection, name, reason)
+    if version is None:
+        raise Conflict(f"jobs of {name} begin on its last tier already")
+    connection.execute(f"NOTIFY {FEATURES}")
+    return {"feature": name, "feature_version": version.version, "reason": reason}
+
+
+def demote_promoted(connection: Connection[Any], name: str, reason: str) -> bool:
+    """Demote a feature that was promoted and still is, since its evaluation no longer holds; in a
+    transaction of the caller's.
+    """
+    if promotions.in_force(connection, name) is None:
+        return False
+    if _demote(connection, name, reason, refuted=True) is None:
+        return False
+    connection.execute(f"NOTIFY {FEATURES}")
+    return True
+
+
+def promotions_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+    """A feature's, the newest first. Raises NotFound."""
+    feature = current_feature(connection, name)
+    return [_json(connection, feature, row) for row in promotions.list_promotions(connection, name)]
+
+
+def watch(pool: ConnectionPool[Any]) -> int:
+    """Look at every promotion in force, and end what no longer holds; of how many. Safe beside
+    others that do the same.
+    """
+    ended = 0
+    with pool.connection() as connection:
+        for row in promotions.all_in_force(connection):
+            try:
+                ended += _watch(connection, row)
+            except TierlineError as error:
+                log.warning("promotion_not_watched", feature=row["feature"], reason=error.message)
+    return ended
+
+
+def _watch(connection: Connection[Any], row: Row) -> bool:
+    feature = current_feature(connection, row["feature"])
+    by_hand = _changed_by_hand(connection, feature, row)
+    if by_hand is not None:
+        with connection.transaction():
+            return promotions.end_promotion(connection, row["id"], by_hand) is not None
+    reason = _strange_model(connection, feature, row) or _refuted(connection, feature, row)
+    if reason is None:
+        return False
+    with connection.transaction():
+        return demote_promoted(connection, feature.name, reason)
+
+
+def _changed_by_hand(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
+    """What somebody applied since, so that the promotion is no longer what the feature does."""
+    if len(feature.tiers) < 2 or feature.tiers[0].name != row["tier"]:
+        return f"the feature's first tier is {feature.tiers[0].name} now"
+    share = 1.0 if feature.routing == "slm_first" else 0.0
+    if feature.canary is not None and feature.canary.tier == row["tier"]:
+        share = feature.canary.share
+    if share != row["share"]:
+        return "the feature's routing was changed by hand"
+    kept = evaluations.evaluation(connection, feature.name, row["evaluation_id"])
+    if kept is None:
+        return None
+    for planned in kept["plan"]["tiers"]:
+        if planned["tier"] == row["tier"] and planned["recipe"] != recipe_alone(
+            feature, row["tier"]
+        ):
+            return f"what makes the answers of {row['tier']} was changed by hand"
+    return None
+
+
+def _strange_model(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
+    """That another model answers where the first of the tier's is asked than was evaluated."""
+    kept = evaluations.evaluation(connection, feature.name, row["evaluation_id"])
+    if kept is None or kept["document"] is None:
+        return None
+    known = {
+        model
+        for one in kept["document"]["tiers"]
+        if one["tier"] == row["tier"]
+        for model in one["models"]
+    }
+    asked = str(feature.tier(row["tier"]).models[0])
+    now = promotions.answered_by(connection, feature.name, row["version"], asked, row["created_at"])
+    strange = sorted(now - known)
+    if not strange or not known:
+        return None
+    return f"{strange[0]} answers where {asked} is asked; {', '.join(sorted(known))} was evaluated"
+
+
+def _refuted(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
+    samples, differ = _compared(connection, feature, row)
+    if not is_broken(differ, samples, row["most_differing"]):
+        return None
+    return (
+        f"{differ} of {samples} answers differ from the last tier's, where evaluation "
+        f"{row['evaluation_id']} leaves room for {row['most_differing']:.1%}"
+    )
+
+
+def _compared(connection: Connection[Any], feature: Feature, row: Row) -> tuple[int, int]:
+    recipe = recipe_of(connection, feature, feature.tiers[0])
+    return promotions.compared_since(connection, feature.name, recipe, row["created_at"])
+
+
+def _demote(
+    connection: Connection[Any], name: str, reason: str, *, refuted: bool = False
+) -> StoredVersion | None:
+    """The version that follows, and who is told of it; None: jobs begin on the last tier already.
+    In a transaction of the caller's.
+    """
+    features.hold_applications(connection)
+    version = current_version(connection, name)
+    feature = version.read()
+    _refuse_single(feature)
+    if feature.first_tier() is feature.tiers[-1] and feature.canary is None:
+        return None
+    after, text = _edited(connection, version, feature, demoted())
+    made, _ = features.add_version(connection, after, text)
+    row = promotions.in_force(connection, name)
+    if row is not None:
+        promotions.end_promotion(connection, row["id"], reason, made.version, refuted=refuted)
+    told = promotions.users(connection, name) | operators(connection)
+    tier = feature.tiers[0].name
+    body = demoted_body(datetime.now(UTC), name, tier, made.version, reason)
+    announce_feature(connection, DEMOTED, sorted(told), body)
+    log.warning("feature_demoted", feature=name, tier=tier, reason=reason)
+    return made
+
+
+def _edited(
+    connection: Connection[Any], version: StoredVersion, feature: Feature, changes: Changes
+) -> tuple[Feature, str]:
+    """The feature with these changes in its file, and that file. Raises Conflict where a model that
+    the file names by its class would be another one now.
+    """
+    text = edited(version.source, changes)
+    after, _ = read_usable(connection, text)
+    for tier, before in zip(after.tiers, feature.tiers, strict=True):
+        if tier.models != before.models:
+            raise Conflict(
+                f"{feature.name} names a model of its tier {tier.name} by class, and that would be "
+                f"{tier.models[0]} now, not {before.models[0]}: name it by its id, or apply the "
+                "file and evaluate it anew"
+            )
+    return after, text
+
+
+def _refuse_single(feature: Feature) -> None:
+    if len(feature.tiers) < 2:
+        raise Conflict(f"{feature.name} has one tier alone: there is nothing to promote")
+
+
+def _refuse_unproven(feature: Feature, found: Evidence) -> None:
+    compared = found.compared
+    told = f"evaluation {found.evaluation['id']}: {compared['reason']}"
+    if compared["verdict"] == "investigate":
+        raise Conflict(
+            f"{told}; look at the data first: tierline promote {feature.name} --investigate"
+        )
+    if compared["verdict"] == "open":
+        raise Conflict(f"{told}; about {compared['more_examples']:,} more examples would settle it")
+
+
+def _refuse_unwatched(
+    connection: Connection[Any], feature: Feature, share: float, before: Row | None
+) -> None:
+    """A canary grows by what was compared since it began."""
+    if share < 1.0 and feature.shadow is None:
+        raise Conflict(
+            f"a canary is watched by shadows, and {feature.name} has none: give it 'shadow: "
+            "{share: 0.05}' and apply it"
+        )
+    if before is None or before["share"] >= share or before["tier"] != feature.tiers[0].name:
+        return
+    samples, differ = _compared(connection, feature, before)
+    if is_broken(differ, samples, before["most_differing"]):
+        raise Conflict(
+            f"{differ} of {samples} answers of the canary differ from the last tier's, where its "
+            f"evidence leaves room for {before['most_differing']:.1%}: it is about to be demoted"
+        )
+    if samples < FEWEST:
+        raise Conflict(
+            f"{samples} of {FEWEST} answers were compared since the canary takes "
+            f"{before['share']:.2%}: it grows once all of them were"
+        )
+
+
+def _only_checks(feature: Feature) -> bool:
+    """Whether nothing but a failed check escalates from the first tier."""
+    confidence = feature.confidence_of(feature.tiers[0])
+    return confidence is None or confidence.threshold == 0
+
+
+def _told(changes: Changes) -> list[dict[str, JSON]]:
+    return [
+        {"key": ".".join(str(part) for part in path), "value": value}
+        for path, value in changes.items()
+    ]
+
+
+def _json(connection: Connection[Any], feature: Feature, row: Row) -> dict[str, JSON]:
+    found: dict[str, JSON] = {
+        "id": str(row["id"]),
+        "feature": row["feature"],
+        "tier": row["tier"],
+        "evaluation": str(row["evaluation_id"]),
+        "rung": row["rung"],
+        "share": row["share"],
+        "feature_version": row["version"],
+        "most_differing": row["most_differing"],
+        "created_at": when(row["created_at"]),
+        "ended_at": when(row["ended_at"]),
+        "ended_reason": row["ended_reason"],
+        "demoted_to": row["demoted_to"],
+        "compared": None,
+        "differing": None,
+    }
+    if row["ended_at"] is None and feature.tiers[0].name == row["tier"]:
+        found["compared"], found["differing"] = _compared(connection, feature, row)
+    return found

@@ -1,0 +1,211 @@
+"""Giving outcomes their references: shadows for what was served, and comparing both answers.
+
+What is compared is watched: a calibration whose promise the later outcomes refute is withdrawn.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.base.ids import new_id
+from tierline.features import Feature
+from tierline.features.stored import UnreadableFeature
+from tierline.pricing import OwnPrices
+from tierline.pricing.estimates import estimates, prices_of
+from tierline.routing.monitoring import broken
+from tierline.rules.jobs import Status
+from tierline.rules.queues import lane
+from tierline.storage.evidence import calibrations, references
+from tierline.storage.features.features import load_version
+from tierline.storage.money.prices import own_prices
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 200
+
+Row = Mapping[str, Any]
+
+
+def keep_references(pool: ConnectionPool[Any], until_s: float) -> None:
+    """One round, in small transactions, until the monotonic time `until_s`; the next goes on."""
+    with pool.connection() as connection:
+        while time.monotonic() < until_s and compare_open(connection) == AT_ONCE:
+            pass
+        shadow_due(connection)
+
+
+def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
+    """Compare outcomes whose reference is there; of how many. Safe beside others that do the same.
+
+    Those of a job that failed differ: no tier gave what they could agree with, and to leave them
+    out would leave out what is hard. What is gone, given up by its caller, or
+    held back by a budget, a plan or its latency target, is not compared.
+    """
+    features = _Features(connection)
+    with connection.transaction():
+        rows = features.readable(
+            lambda without: references.open_outcomes(connection, AT_ONCE, recipe, without)
+        )
+        waiting = [row for row in rows if between(features.of(row), row)]
+        references.wait_for_shadows(connection, waiting)
+        references.note(
+            connection,
+            [
+                {
+                    "job_id": row["job_id"],
+                    "attempt": row["attempt"],
+                    "shadow_job_id": row["shadow_job_id"],
+                    "differs": _differs(features.of(row), row),
+                    "reference_by": row["reference_by"] if row["has_reference"] else None,
+                    "repeated": row["repeated"],
+                }
+                for row in rows
+                if row not in waiting
+            ],
+        )
+    for id in sorted({row["calibration_id"] for row in rows if row["served"]} - {None}):
+        _watch(connection, id)
+    return len(rows)
+
+
+def shadow_due(connection: Connection[Any]) -> int:
+    """Give shadows to served outcomes that were drawn, within what their features may spend on it.
+
+    What waited for a day is drawn no more. Returns how many shadows there are now more.
+    """
+    own = own_prices(connection)
+    left: dict[str, Decimal | None] = {}
+    made = 0
+    features = _Features(connection)
+    for row in features.readable(
+        lambda without: references.due_shadows(connection, AT_ONCE, without)
+    ):
+        feature = features.of(row)
+        if row["stale"] or row["characters"] is None or feature.shadow is None:
+            references.draw_no_more(connection, row)
+            continue
+        limit = feature.shadow.usd_per_day
+        if feature.name not in left:
+            left[feature.name] = (
+                None
+                if limit is None
+                else Decimal(str(limit)) - references.spent_on_shadows(connection, feature.name)
+            )
+        room = left[feature.name]
+        at_most = _at_most_usd(feature, own, row["characters"])
+        if room is not None and (at_most is None or at_most > room):
+            continue  # until the day is over, or its tier has a price
+        if _shadow(connection, feature, row, at_most):
+            made += 1
+            if room is not None and at_most is not None:
+                left[feature.name] = room - at_most
+    return made
+
+
+class _Features:
+    """The features of outcomes, each read once."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._known: dict[int, Feature] = {}
+
+    def readable(self, read: Callable[[Collection[int]], Sequence[Row]]) -> Sequence[Row]:
+        """Rows whose features can all be read: `read` is told which versions are of a later
+        release, and is asked again without them. They are that release's to compare.
+        """
+        unreadable: set[int] = set()
+        while True:
+            rows = read(unreadable)
+            found = set[int]()
+            for row in rows:
+                try:
+                    self.of(row)
+                except UnreadableFeature as error:
+                    if row["feature_version_id"] not in found:
+                        log.warning("outcomes_not_compared", reason=error.message)
+                    found.add(row["feature_version_id"])
+            if not found:
+                return rows
+            unreadable |= found
+
+    def of(self, row: Row) -> Feature:
+        """Of the row's `feature_version_id`."""
+        id = row["feature_version_id"]
+        if id not in self._known:
+            self._known[id] = load_version(self._connection, id)
+        return self._known[id]
+
+
+def between(feature: Feature, row: Row) -> bool:
+    """Whether its job was answered, but by a tier that is not the last: no answer to be held to."""
+    return (
+        row["shadow_job_id"] is None
+        and row["has_reference"]
+        and not row["blocked"]
+        and row["reference_tier"] != feature.allowed_tiers()[-1].name
+    )
+
+
+def _shadow(
+    connection: Connection[Any], feature: Feature, row: Row, at_most_usd: Decimal | None
+) -> bool:
+    tier = feature.allowed_tiers()[-1]
+    index = feature.tiers.index(tier)
+    assert feature.shadow is not None
+    return references.add_shadow(
+        connection,
+        row,
+        id=new_id(),
+        tier=tier.name,
+        tier_index=index,
+        queue=lane(feature.place(index), backfill=True),
+        decision={
+            "policy": "shadow",
+            "choice": tier.name,
+            "reason": "drawn at random, to compare what an earlier tier said with",
+            "signals": {"share": feature.shadow.share, "shadow_of": str(row["job_id"])},
+        },
+        at_most_usd=at_most_usd,
+    )
+
+
+def _at_most_usd(feature: Feature, own: OwnPrices, characters: int) -> Decimal | None:
+    """What a shadow may cost at most, as far as its length tells; None: its price is unknown."""
+    prices = prices_of(feature, own, datetime.now(UTC))
+    return estimates(feature, prices, 1, characters)[-1].cost_usd
+
+
+def _differs(feature: Feature, row: Row) -> bool | None:
+    if not row["has_output"] or row["status"] not in (Status.COMPLETED, Status.FAILED):
+        return None
+    if row["blocked"]:
+        return None  # no later tier was asked, whatever was answered
+    if not row["has_reference"]:
+        return True
+    if row["judge"] is not None:
+        return None if row["judged_same"] is None else not row["judged_same"]
+    return not feature.compared_by.same(row["output"], row["reference"])
+
+
+def _watch(connection: Connection[Any], id: int) -> None:
+    """End a calibration whose promise is refuted, however often one looks."""
+    kept = calibrations.calibration(connection, id)
+    if kept is None or kept["withdrawn_at"] is not None or kept["reference"] != "model":
+        return  # a promise about what people say is wrong is not refuted by another model
+    samples, errors = references.watched(connection, id)
+    judge = kept["document"].get("judge")
+    missed = 0.0 if judge is None else judge["missed"]  # of what does not differ, this is wrong too
+    most = (kept["max_error"] - missed) / (1.0 - missed)
+    if samples and broken(errors, samples, most, kept["confidence"]):
+        reason = (
+            f"{errors} of {samples} shadow samples of what it served differ, which refutes "
+            f"{kept['max_error']:.2%} at {kept['confidence']:.0%}"
+        )
+        calibrations.withdraw(connection, kept["feature"], id, reason)
+        log.warning("calibration_withdrawn", feature=kept["feature"], calibration=id, reason=reason)

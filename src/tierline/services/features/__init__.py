@@ -1,0 +1,1 @@
+"""Feature files: drafted, applied, and the models that they name."""

@@ -1,0 +1,159 @@
+"""Applying a feature file: from its text to the version that new jobs get.
+
+What is only missing around it (a key, a price) is a warning: it can change any day, and the file is
+right without it.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import Connection
+
+from tierline import providers
+from tierline.base.errors import FeatureError, Problem
+from tierline.base.yaml_lines import Path, pointer, read_yaml
+from tierline.features import Feature, Retention
+from tierline.features.parse import parse_feature
+from tierline.features.stored import UnreadableFeature
+from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.services.features.choose import Chosen, choose_models
+from tierline.services.features.fit import objections
+from tierline.storage.db.notify import FEATURES
+from tierline.storage.features import features
+from tierline.storage.features.features import StoredVersion
+from tierline.storage.money import prices
+
+MOST_REASONS = 8  # of what stands in the way of a class: enough to act on
+SOURCE = "feature"  # what problems call a text that came without a file name
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a feature file. `version` is None after a dry run of something new."""
+
+    feature: Feature
+    version: StoredVersion | None
+    changed: bool  # false: the same document was the current version already
+    warnings: tuple[str, ...]
+
+
+def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = False) -> Applied:
+    """Make the file's feature the version that new jobs get. Raises FeatureError with lines.
+
+    Running jobs keep the version that they began with.
+    """
+    feature, doubts = read_usable(connection, text)
+    present = features.stored_version(connection, feature.name)
+    before = None
+    if present is not None:
+        with suppress(UnreadableFeature):  # of a later release, before this one was put back
+            before = present.read()
+    warnings = (*doubts, *kept_shorter(before, feature))
+    if dry_run:
+        same = present is not None and present.fingerprint == feature.fingerprint()
+        return Applied(feature, present if same else None, not same, warnings)
+    version, changed = features.add_version(connection, feature, text)
+    if changed:
+        connection.execute(f"NOTIFY {FEATURES}")
+    return Applied(feature, version, changed, warnings)
+
+
+def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[str]]:
+    """The file's feature with its models chosen, and what speaks against running it as it is.
+
+    Raises FeatureError with lines.
+    """
+    feature = parse_feature(text, SOURCE, providers.known_providers())
+    now = datetime.now(UTC)
+    own = prices.own_prices(connection)
+    feature, chosen = choose_models(feature, own, now)
+    doubts = refuse_unfit(feature, chosen, text, now)
+    return feature, [
+        *(_said(one) for one in chosen),
+        *doubts,
+        *missing_around(feature),
+        *unpriced(feature, own),
+    ]
+
+
+def refuse_unfit(feature: Feature, chosen: Sequence[Chosen], text: str, now: datetime) -> list[str]:
+    """What speaks against the feature's models without making them useless, a line each.
+
+    Raises FeatureError, with lines of the file, for a class that no model stands for and for models
+    that cannot do what the feature asks.
+    """
+    document = read_yaml(text, SOURCE)
+    refused: list[Problem] = []
+    doubts: list[str] = []
+
+    def refuse(path: Path, message: str) -> None:
+        refused.append(Problem(message, pointer(path), document.line(path), SOURCE))
+
+    for one in chosen:
+        if one.model is None:
+            why = "; ".join(one.why_not[:MOST_REASONS]) or "the catalogue has none"
+            refuse(one.path, f"no model of the class {one.wanted} can be used here: {why}")
+    for number, tier in enumerate(feature.tiers):
+        for place, model in enumerate(tier.models):
+            if model.wanted_class is not None:
+                continue
+            for objection in objections(feature, tier, model, now.date()):
+                if objection.refused:
+                    refuse(("tiers", number, "models", place), objection.message)
+                else:
+                    doubts.append(f"tier {tier.name}: {objection.message}")
+    if refused:
+        raise FeatureError(refused)
+    return doubts
+
+
+def _said(one: Chosen) -> str:
+    assert one.price is not None, "a class that no model stands for is refused"
+    paid, made = one.price.input_usd_per_mtok, one.price.output_usd_per_mtok
+    return (
+        f"class:{one.wanted} is {one.model} in this version, at ${paid} in and ${made} out per "
+        "million tokens"
+    )
+
+
+def missing_around(feature: Feature) -> list[str]:
+    """What the feature's models need and this process does not have, a line each."""
+    lines = []
+    for tier in feature.allowed_tiers():
+        for model in tier.models:
+            missing = providers.configured(model.provider)
+            if missing:
+                lines.append(f"tier {tier.name}: {model}: {missing}")
+    return lines
+
+
+def unpriced(feature: Feature, own: OwnPrices) -> list[str]:
+    """The feature's models whose price nobody knows, a line each."""
+    now = datetime.now(UTC)
+    return [
+        f"tier {tier.name}: {model}: its price is unknown, and so is what its calls will cost; "
+        "give one with 'tierline prices set', or under the tier's prices"
+        for tier in feature.allowed_tiers()
+        for model in tier.models
+        if price_of(model, Asked(now, tier.service_tier), tier.prices, own) is None
+    ]
+
+
+def kept_shorter(before: Feature | None, feature: Feature) -> list[str]:
+    """What a new version's retention removes that the one before it keeps, a line each."""
+    if before is None or feature.retention is None:
+        return []
+    kept = before.retention or Retention()
+    times = (
+        ("inputs", kept.inputs_days, feature.retention.inputs_days),
+        ("outputs", kept.outputs_days, feature.retention.outputs_days),
+    )
+    return [
+        f"retention: {what} of jobs that ended more than {days:g} days ago, of every version of "
+        "this feature, are removed from now on"
+        for what, earlier, days in times
+        if days is not None and (earlier is None or days < earlier)
+    ]

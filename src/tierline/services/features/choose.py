@@ -1,0 +1,112 @@
+"""Putting an exact model in the place of `class:small`, once, when a feature is applied."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from tierline import providers
+from tierline.base.model_urls import ANY, local_urls
+from tierline.base.settings import settings
+from tierline.base.yaml_lines import Path
+from tierline.catalogue import families
+from tierline.catalogue.families import Sold
+from tierline.features import Feature, ModelRef, Tier
+from tierline.pricing import Asked, OwnPrices, Price, price_of
+from tierline.services.features.fit import SOON, allowed, objections
+
+INPUT_SHARE = 3  # parts of input to one of output: what narrow tasks look like
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which model stands for a class, and why none does where `model` is None."""
+
+    path: Path
+    wanted: str
+    model: ModelRef | None
+    price: Price | None
+    why_not: tuple[str, ...]  # what would have to change, a line each
+
+
+def choose_models(feature: Feature, own: OwnPrices, now: datetime) -> tuple[Feature, list[Chosen]]:
+    """The feature with an exact model for every class that it names, and what was chosen."""
+    chosen: list[Chosen] = []
+    tiers = []
+    for number, tier in enumerate(feature.tiers):
+        models = [model for model in tier.models if model.wanted_class is None]
+        named: list[ModelRef] = []
+        for place, model in enumerate(tier.models):
+            if model.wanted_class is None:
+                named.append(model)
+                continue
+            found = _choose(feature, tier, model.wanted_class, own, now, taken=[*models, *named])
+            chosen.append(replace(found, path=("tiers", number, "models", place)))
+            named.append(found.model or model)
+        tiers.append(replace(tier, models=tuple(named)))
+    return replace(feature, tiers=tuple(tiers)), chosen
+
+
+def _choose(
+    feature: Feature,
+    tier: Tier,
+    wanted: str,
+    own: OwnPrices,
+    now: datetime,
+    *,
+    taken: list[ModelRef],
+) -> Chosen:
+    why_not: dict[str, None] = {}
+    able: list[tuple[Decimal, int, str, ModelRef, Price]] = []
+    for sold in _of_class(wanted):
+        model = ModelRef(sold.provider, sold.id)
+        if model in taken:
+            continue
+        price = price_of(model, Asked(now, tier.service_tier), None, own)
+        reason = _why_not(feature, tier, sold, model, now)
+        if reason is None and price is None:
+            reason = f"{model}: its price is unknown"
+        if reason is not None or price is None:
+            why_not[reason or ""] = None
+            continue
+        newest = 0 if sold.released is None else -sold.released.toordinal()
+        able.append((_weighed(price), newest, str(model), model, price))
+    if not able:
+        return Chosen((), wanted, None, None, tuple(why_not))
+    *_, model, price = min(able, key=lambda one: one[:3])
+    return Chosen((), wanted, model, price, tuple(why_not))
+
+
+def _of_class(wanted: str) -> Iterator[Sold]:
+    for family in families():
+        if family.model_class == wanted:
+            yield from family.sold
+
+
+def _why_not(
+    feature: Feature, tier: Tier, sold: Sold, model: ModelRef, now: datetime
+) -> str | None:
+    if model.provider not in providers.known_providers():
+        return f"{model.provider} is no provider of this version"
+    if not allowed(feature, model.provider):
+        return f"{model.provider} runs outside of {', '.join(feature.residency)}"
+    missing = providers.configured(model.provider)
+    if missing is not None:
+        return f"{model.provider}: {missing}"
+    if model.provider == "local":
+        served = local_urls(settings().local_url)
+        if model.model not in served and ANY not in served:
+            return f"{model} is not served here"
+    today = now.date()
+    if sold.retires is not None and sold.retires - today <= SOON:
+        return f"{model} retires on {sold.retires}"
+    if sold.successor is not None:
+        return f"{model} is superseded by {sold.successor}"
+    if not feature.plain_text and sold.structured_output is not True:
+        return f"{model} is not known to hold answers to a JSON Schema"
+    refused = [one for one in objections(feature, tier, model, today) if one.refused]
+    return refused[0].message if refused else None
+
+
+def _weighed(price: Price) -> Decimal:
+    return INPUT_SHARE * price.input_usd_per_mtok + price.output_usd_per_mtok

@@ -1,0 +1,199 @@
+"""Whether a feature's models can do what it asks, as far as is known: said when it is applied.
+
+Facts bind only where they are the seller's: what another server behind the same setting serves
+under an id is its own business. What is not known is no objection.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from tierline.catalogue import find, region_of, replacement
+from tierline.catalogue.families import Sold
+from tierline.checks.labels import closed_set
+from tierline.features import Feature, ModelRef, Tier
+from tierline.features.model import SAMPLE_TEMPERATURE
+from tierline.features.prompts import answer_messages
+from tierline.pricing import at_sellers, host_of
+from tierline.providers import capabilities
+
+SOON = timedelta(days=90)
+CHARACTERS_PER_TOKEN = 4  # an estimate, as that of `tierline backfill --dry-run`
+OF_ONES_OWN = frozenset({"local", "llamacpp", "ollama", "vllm"})
+
+
+@dataclass(frozen=True)
+class Objection:
+    """What is wrong with one model of one tier."""
+
+    message: str
+    refused: bool  # it would fail every call, or break the feature's own terms; else a warning
+
+
+def objections(feature: Feature, tier: Tier, model: ModelRef, today: date) -> Iterator[Objection]:
+    """Everything that is known against this model for this tier."""
+    if feature.residency:
+        yield from _residency(feature, model)
+    yield from _asked_in_vain(feature, tier, model)
+    sold = facts_of(model)
+    if sold is None:
+        return
+    yield from _lifecycle(sold, model, today)
+    if sold.retired(today):
+        return
+    yield from _limits(feature, tier, model, sold)
+    if sold.structured_output is False and not feature.plain_text:
+        yield Objection(
+            f"{model} cannot be held to a JSON Schema: the prompt asks, and the check decides"
+            f"{_instead(sold, today)}",
+            refused=False,
+        )
+
+
+def facts_of(model: ModelRef) -> Sold | None:
+    """What is known of the model as it is asked here; None when nothing binds."""
+    if model.provider != "local" and not _asked_at_seller(model.provider):
+        return None
+    found = find(model.provider, model.model)
+    return None if found is None else found[1]
+
+
+def region(provider: str) -> str | None:
+    """Where the provider runs what it is asked, by the address that is asked; None: anywhere."""
+    host = host_of(provider)
+    if host is None:
+        return None
+    if provider == "vertex":
+        location = host.partition("-")[0]
+        return {"europe": "eu", "eu": "eu", "us": "us"}.get(location)
+    return region_of(host)
+
+
+def allowed(feature: Feature, provider: str) -> bool:
+    """Whether the feature's models may run where this provider runs them.
+
+    A server of one's own runs where its owner put it, and is always allowed. One that is only
+    reached under a name of one's choice may be anybody's.
+    """
+    if not feature.residency or provider in OF_ONES_OWN:
+        return True
+    return region(provider) in feature.residency
+
+
+def scores_labels(feature: Feature, tier: Tier) -> bool:
+    """Whether the tier asks for the log-probabilities of labels."""
+    confidence = feature.confidence_of(tier)
+    return (
+        confidence is not None
+        and confidence.signal == "label_logprob"
+        and closed_set(feature.output_schema) is not None
+    )
+
+
+def _asked_at_seller(provider: str) -> bool:
+    host = host_of(provider)
+    return at_sellers(provider) or (host is not None and region_of(host) is not None)
+
+
+def _residency(feature: Feature, model: ModelRef) -> Iterator[Objection]:
+    if allowed(feature, model.provider):
+        return
+    where = region(model.provider)
+    regions = ", ".join(feature.residency)
+    runs = "may run anywhere" if where is None else f"runs in {where}"
+    yield Objection(
+        f"{model} {runs}, as its address is set, and this feature allows {regions} only: "
+        "set a regional address, or take a model of your own server",
+        refused=True,
+    )
+
+
+def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Objection]:
+    """Parameters and signals that the model has not: unsent, they would change nothing unseen."""
+    can = capabilities(model)
+    for key, wanted, taken in (
+        ("reasoning_effort", tier.reasoning_effort, can.efforts),
+        ("service_tier", tier.service_tier, can.service_tiers),
+    ):
+        if wanted is not None and wanted not in taken:
+            which = f"only {', '.join(taken)}" if taken else "none that is known"
+            yield Objection(
+                f"{model} does not take the {key} {wanted}, {which}: leave the key out, or take "
+                "another model",
+                refused=True,
+            )
+    if scores_labels(feature, tier) and not can.most_logprobs:
+        yield Objection(
+            f"{model} tells no probabilities of tokens, which label_logprob needs: take "
+            "'signal: agreement', or another model",
+            refused=True,
+        )
+    confidence = feature.confidence_of(tier)
+    if confidence is not None and confidence.verify and not can.most_logprobs:
+        yield Objection(
+            f"{model} tells no probabilities of tokens, which verify needs: leave the key out, or "
+            "take another model",
+            refused=True,
+        )
+    if can.temperature:
+        return
+    own = None if confidence is None else confidence.temperature
+    if tier.temperature or own not in (None, SAMPLE_TEMPERATURE):
+        yield Objection(
+            f"{model} takes no temperature but its own: leave the key out, or take another model",
+            refused=True,
+        )
+
+
+def _lifecycle(sold: Sold, model: ModelRef, today: date) -> Iterator[Objection]:
+    if sold.retires is None:
+        return
+    if sold.retired(today):
+        message = f"{model} was retired on {sold.retires}{_instead(sold, today)}"
+        yield Objection(message, refused=True)
+    elif sold.retires - today <= SOON:
+        days = (sold.retires - today).days
+        message = f"{model} retires on {sold.retires}, in {days} days{_instead(sold, today)}"
+        yield Objection(message, refused=False)
+
+
+def _limits(feature: Feature, tier: Tier, model: ModelRef, sold: Sold) -> Iterator[Objection]:
+    if sold.output_tokens is not None and tier.max_tokens > sold.output_tokens:
+        yield Objection(
+            f"{model} answers with at most {sold.output_tokens:,} tokens, and max_tokens is "
+            f"{tier.max_tokens:,}",
+            refused=True,
+        )
+    if sold.context_tokens is None:
+        return
+    prompt = sum(len(message.content) for message in answer_messages(feature, tier, ""))
+    needed = prompt // CHARACTERS_PER_TOKEN + tier.max_tokens
+    if needed > sold.context_tokens:
+        yield Objection(
+            f"{model} has {sold.context_tokens:,} tokens of context; the prompt without an input "
+            f"and the answer take about {needed:,}",
+            refused=True,
+        )
+        return
+    longest = _longest_input(feature)
+    with_input = needed + longest // CHARACTERS_PER_TOKEN
+    if with_input > sold.context_tokens:
+        yield Objection(
+            f"{model} has {sold.context_tokens:,} tokens of context; the longest input that the "
+            f"schema allows would take about {with_input:,} with prompt and answer",
+            refused=False,
+        )
+
+
+def _longest_input(feature: Feature) -> int:
+    """Characters of the input's texts, as far as its schema bounds them."""
+    properties = feature.input_schema.get("properties")
+    if not isinstance(properties, dict):
+        return 0
+    lengths = [one.get("maxLength") for one in properties.values() if isinstance(one, dict)]
+    return sum(length for length in lengths if isinstance(length, int))
+
+
+def _instead(sold: Sold, today: date) -> str:
+    following = replacement(sold.ref, today)
+    return "" if following is None else f"; in its place: {following}"

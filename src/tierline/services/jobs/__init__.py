@@ -1,0 +1,1 @@
+"""The road of a job: submitted, chosen, run, settled, recovered."""

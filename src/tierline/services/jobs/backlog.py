@@ -1,0 +1,91 @@
+"""Holding an account to its most queued jobs, over any number of API processes, by the rows alone.
+
+Up to EXACT_UP_TO the limit is exact: who submits counts and writes as the only one of the account.
+Above it that would cost more than the job does, so a process counts once and then takes in as many
+as there was room for, for TRUST_S: the limit may be passed by what the other processes take in
+meanwhile. A part of a batch, which brings thousands of rows, is always counted exactly.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from tierline.base.errors import LimitReached
+from tierline.storage.db.async_pool import again
+from tierline.storage.jobs import submissions
+from tierline.storage.jobs.backlogs import count_queued
+from tierline.storage.jobs.submissions import NewJob, Taken
+
+EXACT_UP_TO = 1_000  # so many entries of an index are counted in less time than a job is written in
+TRUST_S = 1.0  # how long a count is worked with
+TRUST_FACTOR = 20.0  # … or so many times what it took: counting costs a twentieth of a core at most
+FULL_S = 1.0  # what a caller is asked to wait
+
+
+@dataclass
+class _Room:
+    limit: int
+    left: int  # jobs that may be taken in before the next count
+    until_s: float
+
+
+class Backlogs:
+    """Writes jobs within their accounts' limits. One per API process."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+        self._rooms: dict[int, _Room] = {}
+        # One at a time of each account, so that those who wait hold no connection.
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def insert(self, new: NewJob, limit: int | None) -> Taken:
+        """Write the job, unless the account has `limit` jobs queued: raises LimitReached."""
+        if limit is not None and limit <= EXACT_UP_TO:
+            return await self._insert_counted(new, limit)
+        if limit is not None:
+            await self._take_room(new.account_id, limit)
+        return await again(self._pool, lambda c: submissions.insert_job(c, new))
+
+    async def _insert_counted(self, new: NewJob, limit: int) -> Taken:
+        async with self._turns[new.account_id]:
+            taken = await again(self._pool, lambda c: submissions.insert_job_within(c, new, limit))
+        if taken is None:
+            raise full(limit, FULL_S)
+        return taken
+
+    async def _take_room(self, account_id: int, limit: int) -> None:
+        room = self._rooms.get(account_id)
+        if not _stands(room, limit):
+            async with self._turns[account_id]:
+                room = self._rooms.get(account_id)
+                if not _stands(room, limit):
+                    room = await self._count(account_id, limit)
+        assert room is not None, "one that stands, or a new one"
+        if room.left <= 0:
+            raise full(limit, room.until_s - time.monotonic())
+        room.left -= 1
+
+    async def _count(self, account_id: int, limit: int) -> _Room:
+        started_s = time.monotonic()
+        queued = await again(self._pool, lambda c: count_queued(c, account_id, limit))
+        now_s = time.monotonic()
+        trust_s = max(TRUST_S, TRUST_FACTOR * (now_s - started_s))
+        room = self._rooms[account_id] = _Room(limit, limit - queued, now_s + trust_s)
+        return room
+
+
+def full(limit: int, wait_s: float) -> LimitReached:
+    """The error for an account that has its most jobs queued."""
+    return LimitReached(
+        f"the account has as many jobs queued as it may, {limit:,} (max_queued_jobs): send again"
+        " when some have run",
+        wait_s,
+    )
+
+
+def _stands(room: _Room | None, limit: int) -> bool:
+    return room is not None and room.limit == limit and time.monotonic() < room.until_s

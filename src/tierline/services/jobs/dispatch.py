@@ -1,0 +1,295 @@
+"""Choosing which jobs go out next, for one pool of queues at a time.
+
+Commits what it chose; publishing is the caller's, after the commit.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.rules.jobs import Route
+from tierline.rules.queues import JOBS, POOLS
+from tierline.rules.rate_limits import RateLimit
+from tierline.rules.scheduling import (
+    Candidate,
+    Group,
+    Turns,
+    Waiting,
+    choose,
+    free_to_account,
+    free_to_backfills,
+    in_turn,
+    limit_of_one_model,
+    model_limits,
+    room_for_hints,
+    worth_reading,
+)
+from tierline.services.jobs.left_alone import LeftAlone
+from tierline.services.jobs.models_in_use import ModelsInUse
+from tierline.storage.jobs import hints
+from tierline.storage.jobs.hints import Due, Head
+
+LOCKED_S = 5.0  # how long a job is left that somebody else had locked
+MOST_LOCKED = 2_000  # that are left; they are told to each choice
+
+
+@dataclass
+class Choice:
+    """What one choice marked."""
+
+    queue_of: dict[UUID, str] = field(default_factory=dict)  # by job, where its hint goes
+    full: bool = False  # it took all the room there was: more may be waiting
+
+
+def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
+    """The pools that a choice may find a job in, by one look at all of them.
+
+    The others need no choice, which takes six round trips to find nothing.
+    """
+    with pool.connection() as connection:
+        found = hints.with_jobs(connection, JOBS)
+    return [name for name, queues in POOLS.items() if not found.isdisjoint(queues)]
+
+
+@dataclass
+class _Held:
+    """What is running and hinted, and by whom, as it grows during a choice."""
+
+    running: int = 0
+    hinted: int = 0
+    by_account: Counter[int] = field(default_factory=Counter)
+    in_all_pools: Counter[int] = field(default_factory=Counter)  # by account
+    by_model: Counter[str] = field(default_factory=Counter)
+    in_lane: Counter[tuple[int, str]] = field(default_factory=Counter)  # by account and queue
+    of_model_in_lane: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)  # by model: waiting in lanes before
+
+    def in_whole_lane(self, queue: str) -> int:
+        return sum(count for (_, lane), count in self.in_lane.items() if lane == queue)
+
+    def add(self, account_id: int, queue: str, model: str | None, count: int = 1) -> None:
+        """`model` None: it cannot be told, because the version is of a later release."""
+        self.by_account[account_id] += count
+        self.in_all_pools[account_id] += count
+        self.in_lane[account_id, queue] += count
+        if model is not None:
+            self.by_model[model] += count
+            self.of_model_in_lane[account_id, queue, model] += count
+
+
+class Dispatch:
+    """Makes a dispatcher's choices. One per process: it remembers features.
+
+    `spare` is how many hints may wait in the broker beyond a pool's threads, `most_in_progress` the
+    limit of accounts that have none of their own; None: their share of the threads alone.
+    `rate_limits` are the providers', by which hints are paced; `hold_s` is how long a job waits for
+    a model that is left alone.
+    """
+
+    def __init__(
+        self,
+        spare: int,
+        most_in_progress: int | None = None,
+        rate_limits: Mapping[str, RateLimit] | None = None,
+        hold_s: float = Route.hold_s,
+    ) -> None:
+        self._spare = spare
+        self._most_in_progress = most_in_progress
+        self._models = ModelsInUse()
+        self._left_alone = LeftAlone(rate_limits or {}, hold_s)
+        self._locked: dict[UUID, float] = {}  # jobs that were, and until when they are left
+
+    def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
+        """Mark the next jobs of pool `name`, whose live workers run `threads` at once, as hinted.
+
+        Empty when nothing is due, there is no room, or another dispatcher chooses.
+        """
+        choice = Choice()
+        with pool.connection() as connection, connection.transaction():
+            chooses, chooses_limited = hints.lock_choice_in_all(connection, name)
+            if not chooses:
+                return choice
+            held = self._held(connection, name)
+            room = room_for_hints(threads, held.running, held.hinted, self._spare)
+            for queue in POOLS[name]:  # the interactive lane first
+                if room <= 0:
+                    break
+                most = room
+                if queue != POOLS[name][0]:
+                    most = min(room, free_to_backfills(threads, held.in_whole_lane(queue)))
+                if most <= 0:
+                    continue
+                turns = hints.read_turns(connection, queue)
+                heads = self._left_alone.may_go(
+                    connection, hints.heads(connection, queue), self._models
+                )
+                groups = self._groups(
+                    connection, name, queue, heads, held, threads, limited_too=chooses_limited
+                )
+                worth = worth_reading(groups, most, turns)
+                due = hints.due(connection, queue, worth, self._left_locked())
+                due = self._left_alone.without_held(connection, _sorted(due, turns), self._models)
+                if not due:
+                    continue
+                waiting = self._waiting(connection, groups, due)
+                waiting, free = self._share_models(connection, name, queue, waiting, held, threads)
+                jobs, after = choose(waiting, most, turns, free)
+                if not jobs:
+                    continue
+                if after != turns:
+                    hints.write_turns(connection, queue, after)
+                marked = hints.mark(connection, [job.job_id for job in jobs])
+                choice.queue_of |= marked
+                self._leave_locked(job.job_id for job in jobs if job.job_id not in marked)
+                self._left_alone.went(jobs)
+                room -= len(jobs)
+                _note(held, queue, waiting, jobs)
+            choice.full = room <= 0 and bool(choice.queue_of)
+        return choice
+
+    def _left_locked(self) -> list[UUID]:
+        now_s = time.monotonic()
+        self._locked = {job: until_s for job, until_s in self._locked.items() if until_s > now_s}
+        return list(self._locked)
+
+    def _leave_locked(self, job_ids: Iterable[UUID]) -> None:
+        """They were chosen and are not there to be taken: those behind them go before."""
+        until_s = time.monotonic() + LOCKED_S
+        self._locked |= dict.fromkeys(job_ids, until_s)
+        if len(self._locked) > MOST_LOCKED:
+            self._locked = {}
+
+    def _held(self, connection: Connection[Any], name: str) -> _Held:
+        held = _Held()
+        for out in hints.out(connection):
+            if out.queue not in POOLS[name]:
+                held.in_all_pools[out.account_id] += out.count
+                continue
+            if out.hinted:
+                held.hinted += out.count
+            else:
+                held.running += out.count
+            tier = self._models.of_tier(connection, out.version_id, out.tier)
+            model = None if tier is None else tier.models[0]
+            held.add(out.account_id, out.queue, model, out.count)
+        return held
+
+    def _groups(
+        self,
+        connection: Connection[Any],
+        name: str,
+        queue: str,
+        heads: Iterable[Head],
+        held: _Held,
+        threads: int,
+        *,
+        limited_too: bool,
+    ) -> list[Group]:
+        """What waits and can be read; nothing is free to accounts that have a limit in all pools,
+        unless `limited_too`.
+        """
+        found = []
+        for head in heads:
+            tier = self._models.of_tier(connection, head.version_id, head.tier)
+            if tier is None:
+                continue
+            account_id = head.account_id
+            own = head.max_jobs_in_progress or self._most_in_progress
+            free = free_to_account(
+                threads,
+                held.by_account[account_id],
+                held.in_lane[account_id, queue],
+                interactive=queue == POOLS[name][0],
+            )
+            if own is not None:
+                free = min(free, own - held.in_all_pools[account_id]) if limited_too else 0
+            found.append(
+                Group(
+                    account_id,
+                    head.weight,
+                    head.version_id,
+                    head.tier,
+                    asks=(tier.models, tier.last),
+                    free=max(0, free),
+                    idle=not held.by_account[account_id],
+                )
+            )
+        return found
+
+    def _waiting(
+        self, connection: Connection[Any], groups: Iterable[Group], due: Iterable[Due]
+    ) -> list[Waiting]:
+        """What is due, by account."""
+        accounts = {group.account_id: group for group in groups}
+        found = []
+        for account_id, rows in groupby(due, key=attrgetter("account_id")):
+            jobs = []
+            for row in rows:
+                tier = self._models.of_tier(connection, row.version_id, row.tier)
+                if tier is not None:
+                    jobs.append(Candidate(row.job_id, tier.models[0], tier.calls))
+            account = accounts[account_id]
+            found.append(Waiting(account_id, account.weight, jobs, account.free))
+        return found
+
+    def _share_models(
+        self,
+        connection: Connection[Any],
+        name: str,
+        queue: str,
+        waiting: list[Waiting],
+        held: _Held,
+        threads: int,
+    ) -> tuple[list[Waiting], Mapping[str, int]]:
+        """What waits, with what is free of each model to its account; and to all together."""
+        wanted = held.by_model + held.left
+        for each in waiting:
+            wanted += _could_go(each)
+        limits = model_limits(wanted, self._models.of_pool(connection, name), threads, self._spare)
+        if not limits:
+            return waiting, {}
+        most = limit_of_one_model(threads)
+        lanes = [queue] if queue == POOLS[name][0] else POOLS[name]
+
+        def free(account_id: int, model: str) -> int:
+            return most - sum(held.of_model_in_lane[account_id, lane, model] for lane in lanes)
+
+        shared = [
+            replace(
+                each,
+                free_of_model={job.model: free(each.account_id, job.model) for job in each.jobs},
+            )
+            for each in waiting
+        ]
+        return shared, {model: limit - held.by_model[model] for model, limit in limits.items()}
+
+
+def _sorted(due: Iterable[Due], turns: Turns) -> Sequence[Due]:
+    """By account, whose turn is next first, and each account's in its order."""
+    return sorted(due, key=lambda job: (in_turn(job.account_id, turns), job.run_after, job.job_id))
+
+
+def _note(
+    held: _Held, queue: str, waiting: Iterable[Waiting], taken: Collection[Candidate]
+) -> None:
+    """Count the jobs taken as held, and others that could go as left to the lanes behind."""
+    chosen = {job.job_id for job in taken}
+    for each in waiting:
+        went = Counter(job.model for job in each.jobs if job.job_id in chosen)
+        for model, count in went.items():
+            held.add(each.account_id, queue, model, count)
+        held.left += _could_go(each) - went
+
+
+def _could_go(waiting: Waiting) -> Counter[str]:
+    """How many jobs of each model the account could have taken; what it may not have wants none."""
+    jobs = Counter(job.model for job in waiting.jobs)
+    return Counter({model: min(count, waiting.free) for model, count in jobs.items()})

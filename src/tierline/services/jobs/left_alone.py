@@ -1,0 +1,154 @@
+"""Which waiting jobs need no hint yet: those that could only find their models left alone.
+
+A job that waits in the queue costs nothing; one that is claimed to find that it cannot be answered
+costs an attempt. So hints go out no faster than the requests that are allowed in a minute; what
+holds exactly is the workers' to see to.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.rules.circuits import OPERATORS
+from tierline.rules.rate_limits import Bucket, RateLimit, limits_of
+from tierline.rules.scheduling import Candidate
+from tierline.services.jobs.models_in_use import ModelsInUse, TierInUse
+from tierline.storage.calls import circuits
+from tierline.storage.calls.circuits import Circuit
+from tierline.storage.jobs import hints
+from tierline.storage.jobs.hints import Due, Head
+
+LOOK_S = 0.25
+PROBE_EVERY_S = 2.0
+"""Between two jobs let through to probe one model: the first may still be in the broker."""
+WAITED_OUT = frozenset(cause.name for cause in OPERATORS)
+"""What every job waits for. In an outage, one with another tier left goes on to it in time."""
+
+
+class LeftAlone:
+    """The circuits as a dispatcher sees them; one per process.
+
+    A job that was held back for `hold_s` seconds goes out all the same, for a worker to fail it.
+    """
+
+    def __init__(self, limits: Mapping[str, RateLimit], hold_s: float) -> None:
+        self._hold_s = hold_s
+        self._limits = {name: limit for name, limit in limits.items() if limit.requests}
+        self._paces: dict[str, Bucket] = {}
+        self._standing: dict[str, Circuit] = {}
+        self._read_s: float | None = None  # monotonic
+        self._probed_s: dict[str, float] = {}
+
+    def may_go(
+        self, connection: Connection[Any], heads: Iterable[Head], models: ModelsInUse
+    ) -> list[Head]:
+        """Those of `heads` in whose groups there may be a job that needs a hint."""
+        now_s = self._look(connection)
+        if not self._standing and not self._limits:
+            return list(heads)
+        room = self._room(now_s)
+        found = []
+        for head in heads:
+            tier = models.of_tier(connection, head.version_id, head.tier)
+            if tier is not None and (
+                self._way(tier, room, now_s) is not None
+                or self._held_for_too_long(tier, head, now_s) is not None
+            ):
+                found.append(head)
+        return found
+
+    def without_held(
+        self, connection: Connection[Any], due: Iterable[Due], models: ModelsInUse
+    ) -> list[Due]:
+        """`due` without the jobs that need no hint, but for one to probe each model that is due."""
+        now_s = self._look(connection)
+        if not self._standing and not self._limits:
+            return list(due)
+        room = self._room(now_s)
+        found = []
+        waited_out: dict[UUID, datetime] = {}
+        for job in due:
+            tier = models.of_tier(connection, job.version_id, job.tier)
+            if tier is None:
+                continue
+            way = self._way(tier, room, now_s)
+            if way is None:
+                since = self._held_for_too_long(tier, job, now_s)
+                if since is None:
+                    continue
+                waited_out[job.job_id] = since
+            else:
+                if way.probe:
+                    self._probed_s[way.model] = now_s
+                for name in way.limits:
+                    room[name] -= tier.calls
+            found.append(job)
+        if waited_out:
+            hints.note_held(connection, waited_out)
+        return found
+
+    def _look(self, connection: Connection[Any]) -> float:
+        """Read the circuits where that was long ago. Returns the monotonic time."""
+        now_s = time.monotonic()
+        if self._read_s is None or now_s - self._read_s > LOOK_S:
+            self._standing = {one.model: one for one in circuits.standing(connection)}
+            self._read_s = now_s
+        return now_s
+
+    def _room(self, now_s: float) -> dict[str, int]:
+        return {name: self._pace(name, now_s).room(now_s) for name in self._limits}
+
+    def _held_for_too_long(self, tier: TierInUse, job: Due | Head, now_s: float) -> datetime | None:
+        """Since when it was held back, if that is too long: as long as each of its models was
+        left alone, and no longer than it was due."""
+        standing = [self._standing.get(model) for model in tier.models]
+        opened = [one.opened_at for one in standing if one is not None and one.opened_at]
+        if len(opened) < len(tier.models):
+            return None
+        since = max(*opened, job.run_after)
+        read = next(one for one in standing if one is not None)
+        held_s = (read.read_at - since).total_seconds() + now_s - (self._read_s or now_s)
+        return since if held_s > self._hold_s else None
+
+    def went(self, jobs: Iterable[Candidate]) -> None:
+        """These were chosen."""
+        for job in jobs:
+            for name in limits_of(job.model, self._limits):
+                self._pace(name, time.monotonic()).take(job.calls)
+
+    def _pace(self, name: str, now_s: float) -> Bucket:
+        pace = self._paces.get(name)
+        if pace is None:
+            pace = self._paces[name] = Bucket(self._limits[name].requests or 1, now_s)
+        return pace
+
+    def _way(self, tier: TierInUse, room: dict[str, int], now_s: float) -> "_Way | None":
+        """How a job of the tier could go out now; None: its models are all left alone."""
+        ago_s = now_s - (self._read_s or now_s)
+        for model in tier.models:
+            limits = limits_of(model, self._limits)
+            if any(room[name] <= 0 for name in limits):
+                continue
+            found = self._standing.get(model)
+            if found is None:
+                return _Way(model, limits)
+            if found.paused_s > ago_s:
+                continue
+            if not found.open or (found.cause not in WAITED_OUT and not tier.last):
+                return _Way(model)
+            due = (found.probe_in_s or 0.0) <= ago_s
+            if due and now_s - self._probed_s.get(model, -PROBE_EVERY_S) >= PROBE_EVERY_S:
+                return _Way(model, probe=True)
+        return None
+
+
+class _Way(NamedTuple):
+    """The model that a job would ask."""
+
+    model: str
+    limits: Collection[str] = ()  # the providers' limits that it takes from
+    probe: bool = False  # its circuit is open, and this one looks whether it may be closed

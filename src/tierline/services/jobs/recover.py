@@ -1,0 +1,205 @@
+"""Jobs that their workers will not end: lost leases, released claims, deadlines gone by."""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.base.logs import frames_of
+from tierline.rules.jobs import (
+    CancelAsked,
+    DeadlinePassed,
+    IllegalTransition,
+    LeaseLost,
+    Outcome,
+    Released,
+    Route,
+    Status,
+    Transition,
+    next_state,
+)
+from tierline.rules.verdicts import Verdict
+from tierline.services.webhooks.announce import announce
+from tierline.storage.batches.batches import withdrawn
+from tierline.storage.db.repeat import PASSING
+from tierline.storage.jobs.recovery import (
+    LockedJob,
+    end_attempt,
+    forget_attempt,
+    lock_job,
+    overdue,
+    release_claims,
+    running_claims,
+    write_transition,
+)
+
+log = structlog.get_logger(__name__)
+
+NO_ROUTE = Route(tiers=())  # none of what happens here goes to another tier
+OVERDUE_AT_ONCE = 500
+MOST_S = 1.0
+"""How long one look takes over the jobs of one kind. The next goes on, in another order: what waits
+for a lock each time keeps the others from nothing."""
+LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+ODD = (ValueError, KeyError, TypeError, psycopg.DataError, psycopg.IntegrityError)
+"""What a single row may cause, which is no reason to leave the others."""
+
+
+def move(connection: Connection[Any], locked: LockedJob, outcome: Outcome) -> Transition:
+    """Decide and write, in the caller's transaction, which holds the job's lock.
+
+    Raises IllegalTransition when the outcome cannot happen to the job as it is.
+    """
+    transition = next_state(locked.state, outcome, NO_ROUTE)
+    write_transition(connection, locked, transition)
+    if transition.terminal:
+        announce(connection, f"job.{transition.job.status}", locked.job_id)
+    return transition
+
+
+def each(
+    connection: Connection[Any], ids: Iterable[UUID], doing: str, do: Callable[[UUID], object]
+) -> None:
+    """`do` for each, in a transaction of its own, for about MOST_S seconds. One that is locked, or
+    odd, is left until the next look; that it was is logged.
+    """
+    until_s = time.monotonic() + MOST_S
+    shuffled = list(ids)
+    random.shuffle(shuffled)
+    for id in shuffled:
+        if time.monotonic() > until_s:
+            return
+        try:
+            with connection.transaction():
+                do(id)
+        except LOCKED as error:
+            log.warning("left_locked", doing=doing, id=str(id), error=type(error).__name__)
+        except ODD as error:
+            kind = type(error).__name__
+            log.error("left_odd", doing=doing, id=str(id), error=kind, at=frames_of(error))
+
+
+def recover_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
+    """Take the jobs of lost leases up again; those that are locked, at the next look.
+
+    Returns the jobs that moved.
+    """
+    lost, moved = set(tokens), list[UUID]()
+    reason = "its worker's heartbeat stopped"
+    with pool.connection() as connection:
+
+        def recover(job_id: UUID) -> None:
+            locked = lock_job(connection, job_id, wait=False)
+            if _take_back(connection, locked, lost, LeaseLost(), Verdict.WORKER_LOST, reason):
+                moved.append(job_id)
+
+        each(connection, release_claims(connection, lost), "recovering lost jobs", recover)
+    return moved
+
+
+def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
+    """Give jobs back unfinished, because their worker stops at once. Returns those that moved."""
+    held, moved = set(tokens), list[UUID]()
+    reason = "its worker was stopped"
+    with pool.connection() as connection:
+        for job_id in release_claims(connection, held):
+            with connection.transaction():
+                locked = lock_job(connection, job_id)
+                if _take_back(connection, locked, held, Released(), Verdict.SUPERSEDED, reason):
+                    moved.append(job_id)
+    return moved
+
+
+def give_back(connection: Connection[Any], job_id: UUID, token: UUID, wait_s: float) -> bool:
+    """Give a job back that was claimed and of which nothing was sent, as if it had not been; nobody
+    takes it within `wait_s`. Whether the token held it. Safe to repeat.
+    """
+    with connection.transaction():
+        locked = lock_job(connection, job_id)
+        if locked is None or locked.token != token or locked.state.status is not Status.IN_PROGRESS:
+            return False
+        forget_attempt(connection, locked)
+        move(connection, locked, Released(wait_s))
+    return True
+
+
+def _take_back(
+    connection: Connection[Any],
+    locked: LockedJob | None,
+    tokens: set[UUID],
+    outcome: LeaseLost | Released,
+    verdict: Verdict,
+    reason: str,
+) -> bool:
+    """End the attempt that one of the tokens holds; False: its worker ended it after all."""
+    if (
+        locked is None
+        or locked.token not in tokens
+        or locked.state.status is not Status.IN_PROGRESS
+    ):
+        return False
+    end_attempt(connection, locked, verdict, reason)
+    transition = move(connection, locked, outcome)
+    log.warning(
+        "claim_taken_back",
+        job_id=str(locked.job_id),
+        attempt=locked.attempt,
+        verdict=str(verdict),
+        losses=transition.job.losses,
+        status=str(transition.job.status),
+    )
+    return True
+
+
+def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
+    """End queued jobs whose deadline has gone by; those that are locked, at the next look.
+
+    Returns them.
+    """
+    expired: list[UUID] = []
+    with pool.connection() as connection:
+
+        def expire(job_id: UUID) -> None:
+            locked = lock_job(connection, job_id, wait=False)
+            if locked is None or not locked.state.deadline_passed:
+                return
+            try:
+                move(connection, locked, DeadlinePassed())
+            except IllegalTransition:
+                return  # claimed meanwhile: its worker sees the deadline
+            expired.append(job_id)
+            log.info("job_expired", job_id=str(job_id))
+
+        each(connection, overdue(connection, OVERDUE_AT_ONCE), "expiring jobs", expire)
+    return expired
+
+
+def cancel_withdrawn(pool: ConnectionPool[Any], job_id: UUID) -> bool:
+    """End a queued job of a cancelled batch, which no worker may claim. Whether it was one.
+
+    Its hint would otherwise be taken for lost and given again until the cancel comes to it.
+    """
+    try:
+        with pool.connection() as connection, connection.transaction():
+            if not withdrawn(connection, job_id):
+                return False
+            locked = lock_job(connection, job_id)
+            if locked is None or locked.state.status is not Status.QUEUED:
+                return False
+            move(connection, locked, CancelAsked())
+    except PASSING as error:
+        log.warning("withdrawn_job_left", job_id=str(job_id), error=type(error).__name__)
+        return False
+    return True
+
+
+def claims_in_sight(pool: ConnectionPool[Any]) -> list[UUID]:
+    """The tokens of every job in progress."""
+    with pool.connection() as connection:
+        return [token for _, token in running_claims(connection)]

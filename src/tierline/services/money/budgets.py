@@ -1,0 +1,200 @@
+"""Budgets: setting them, refusing jobs under a hard one that is spent, keeping calls within them.
+
+A call reserves its worst case before it is sent, and settles what it cost.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.base.errors import InvalidInput, LimitReached, NotFound, Problem
+from tierline.pricing import Price
+from tierline.pricing.worst_case import most_input_tokens, worst_case_usd
+from tierline.providers import capabilities
+from tierline.providers.capabilities import output_limit
+from tierline.providers.types import CallFailed, CompletionRequest
+from tierline.rules.causes import Cause
+from tierline.rules.jobs import Blocked
+from tierline.rules.verdicts import Verdict
+from tierline.services.webhooks.announce import announce_budget
+from tierline.storage.accounts.accounts import account_named
+from tierline.storage.db.repeat import repeat
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.money import budgets
+from tierline.storage.money.budgets import CallId, Full, Holder
+from tierline.views.jobs import usd, when
+
+WAIT_S = 1.0  # for calls of others, whose reservations stand in the way, to end
+MOST_WAIT_S = 60.0
+"""How long a job waits for others' reservations in all: what they really cost is mostly less."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Purse:
+    """The budgets that an attempt's calls are paid from; of an account that has none, nothing."""
+
+    pool: ConnectionPool[Any]
+    taken: Claim
+    keep_on: Callable[[], bool]
+    _reserved: dict[int, Decimal] = field(default_factory=dict)  # USD, by the calls' numbers
+
+    def reserve(
+        self, number: int, request: CompletionRequest, price: Price | None, *, answered: bool
+    ) -> None:
+        """Set the call's worst case aside. Raises CallFailed where a budget does not hold it, or
+        where nobody knows what it may cost. `answered`: calls of the attempt were, which giving the
+        job back would repeat.
+        """
+        holder = _holder(self.taken)
+        if price is None:
+            self._refuse_unpriced(request, holder)
+            return
+        can = capabilities(request.model)
+        schema = "" if request.json_schema is None else json.dumps(request.json_schema)
+        sent = sum(len(one.content.encode()) for one in request.messages) + len(schema.encode())
+        amount = worst_case_usd(
+            price,
+            most_input_tokens(sent),
+            output_limit(request.max_tokens, can, request.reasoning_effort),
+            request.timeout_s,
+        )
+        if not amount:
+            return
+        full = repeat(
+            self.pool,
+            lambda connection: budgets.reserve(
+                connection,
+                holder,
+                self._call(number),
+                amount,
+                first_tier=self.taken.tier_index == 0,
+            ),
+            keep_on=self.keep_on,
+        )
+        if full is None:
+            self._reserved[number] = amount
+        elif full.waits and not answered and self.taken.held_s < MOST_WAIT_S:
+            raise CallFailed(Cause.BUDGET_IN_USE, told(full), retry_after_s=WAIT_S)
+        else:
+            raise CallFailed(Cause.BUDGET_SPENT, told(full))
+
+    def settle(self, number: int, cost: Decimal | None) -> None:
+        """Put what the call cost in its reservation's place; None, unknown: the whole of that."""
+        if number not in self._reserved:
+            return
+        call, amount = self._call(number), self._reserved[number]
+
+        def settled(connection: Connection[Any]) -> list[tuple[int, int]]:
+            found = budgets.settle(connection, call, cost)
+            if found is None:
+                holder = _holder(self.taken)
+                found = budgets.settle_anew(connection, holder, call, amount, cost)
+            return found
+
+        reached = repeat(self.pool, settled, keep_on=self.keep_on)
+        for period, percent in reached:
+            repeat(
+                self.pool,
+                lambda connection, period=period, percent=percent: alert(  # type: ignore[misc]
+                    connection, period, percent
+                ),
+                keep_on=self.keep_on,
+            )
+
+    def _refuse_unpriced(self, request: CompletionRequest, holder: Holder) -> None:
+        if repeat(
+            self.pool,
+            lambda connection: budgets.any_applies(connection, holder),
+            keep_on=self.keep_on,
+        ):
+            raise CallFailed(
+                Cause.UNPRICED,
+                f"{request.model} has no price, and what has none cannot be kept within a budget",
+            )
+
+    def _call(self, number: int) -> CallId:
+        return CallId(self.taken.job_id, self.taken.attempt, number)
+
+
+def blocked(pool: ConnectionPool[Any], taken: Claim, keep_on: Callable[[], bool]) -> Blocked | None:
+    """A spent budget, under which the job may not go to a later tier; None: there is none."""
+    if not taken.budgeted:
+        return None
+    holder = _holder(taken)
+    full = repeat(pool, lambda connection: budgets.blocking(connection, holder), keep_on=keep_on)
+    return None if full is None else Blocked(Verdict.BUDGET, told(full))
+
+
+def settle_lost(connection: Connection[Any], older_than_s: float, most: int) -> int:
+    """Settle reservations that nobody will settle any more at what their calls cost, or at the
+    whole of them where nobody knows that; how many there were.
+
+    `older_than_s`: since a call was booked, for one that still comes back to tell its cost.
+    """
+    lost = budgets.lost_calls(connection, older_than_s, most)
+    for call, cost in lost:
+        for period, percent in budgets.settle(connection, call, cost) or ():
+            alert(connection, period, percent)
+    return len(lost)
+
+
+def _holder(taken: Claim) -> Holder:
+    return Holder(taken.account_id, taken.user_key, taken.session_key)
+
+
+def told(full: Full) -> str:
+    """What stands in the way, in words."""
+    whose = "the account's budget" if full.scope == "account" else f"the {full.scope}'s budget"
+    state = "is in use by other calls" if full.waits else "is spent"
+    resets = when(full.ends_at)
+    return f"{whose} of {usd(full.limit_usd)} USD a {full.period} {state}; it resets at {resets}"
+
+
+def alert(connection: Connection[Any], period: int, percent: int) -> None:
+    """Tell the account's endpoints that so much of a budget is spent, once."""
+    with connection.transaction():
+        crossed = budgets.cross(connection, period, percent)
+        if crossed is not None:
+            announce_budget(connection, crossed, percent)
+            log.warning("budget_alert", account_id=crossed.account_id, percent=percent)
+
+
+class BudgetSpent(LimitReached):
+    """A hard budget has nothing left: no job is taken until it resets."""
+
+
+def refuse_spent(full: Full | None) -> None:
+    """Raises BudgetSpent, with the time until it resets or calls that are out have ended."""
+    if full is not None:
+        left_s = (full.ends_at - datetime.now(UTC)).total_seconds()
+        raise BudgetSpent(told(full), WAIT_S if full.waits else max(1.0, left_s))
+
+
+def set_budget(
+    connection: Connection[Any],
+    *,
+    account: str,
+    scope: str,
+    key: str,
+    period: str,
+    limit_usd: str,
+    hard: bool,
+) -> dict[str, Any]:
+    """Set one. Raises NotFound for the account, InvalidInput for what does not fit."""
+    if scope == "account" and key:
+        raise InvalidInput([Problem("is for the scopes user and session", "/key")])
+    found = None if "\x00" in account else account_named(connection, account)
+    if found is None:
+        raise NotFound(f"there is no account {account[:80]!r}")
+    return budgets.set_budget(
+        connection, found["id"], scope, key, period, Decimal(limit_usd), hard=hard
+    )

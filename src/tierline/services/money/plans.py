@@ -1,0 +1,48 @@
+"""Plans: setting one, and putting accounts on it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base.errors import InvalidInput, NotFound, Problem
+from tierline.base.json_text import JSON
+from tierline.storage.accounts.accounts import account_named
+from tierline.storage.money import plans
+
+
+def set_plan(
+    connection: Connection[Any], name: str, *, first_tier_only: bool, budgets: Sequence[JSON]
+) -> dict[str, Any]:
+    """Make or change a plan. Raises InvalidInput for two budgets of one scope and period."""
+    seen: set[tuple[str, str]] = set()
+    for place, one in enumerate(budgets):
+        if (one["scope"], one["period"]) in seen:
+            raise InvalidInput(
+                [
+                    Problem(
+                        f"the plan has another budget of the {one['scope']} a {one['period']}",
+                        f"/budgets/{place}",
+                    )
+                ]
+            )
+        seen.add((one["scope"], one["period"]))
+    return plans.set_plan(connection, name, first_tier_only=first_tier_only, budgets=budgets)
+
+
+def put_on(connection: Connection[Any], account: str, plan: str | None) -> dict[str, JSON]:
+    """Put an account on a plan, or on none. Raises NotFound, InvalidInput."""
+    found = None if "\x00" in account else account_named(connection, account)
+    if found is None:
+        raise NotFound(f"there is no account {account[:80]!r}")
+    if not plans.put_on(connection, found["id"], plan):
+        known = ", ".join(row["name"] for row in plans.list_plans(connection)[:20]) or "none yet"
+        raise InvalidInput(
+            [Problem(f"there is no plan {str(plan)[:63]!r}; known: {known}", "/plan")]
+        )
+    return {"account": account, "plan": plan}
+
+
+def no_later_tier(plan: str) -> str:
+    """Why no later tier is asked for an account on that plan, in words."""
+    return f"the account's plan {plan} has no tier but the first"

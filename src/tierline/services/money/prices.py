@@ -1,0 +1,154 @@
+"""The operator's own prices: setting one, and knowing them where calls are paid for."""
+
+import re
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline import providers
+from tierline.base.errors import Conflict, InvalidInput, Problem
+from tierline.features import ModelRef
+from tierline.features.model_names import name_fault
+from tierline.pricing import OwnPrices, Price
+from tierline.storage.db.repeat import repeat
+from tierline.storage.money import prices
+
+LOOK_S = 5.0  # how old what a process knows of the prices may be
+LEAD_S = 2 * LOOK_S  # a price holds from so long after it is set: by then every process knows it
+MEASURED_LEAST_S = 10.0  # a server busy for less has not shown what it can do
+MOST_PER_MTOK = Decimal(1_000_000)  # USD, as of a price that is written
+SMALLEST = Decimal("0.000001")  # USD per million tokens: what a measured price is rounded to
+_TERMS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Hour:
+    """A server that is paid by the hour, and how many tokens it does in a second."""
+
+    usd: Decimal
+    tokens_per_s: float | None = None
+    measured_hours: float | None = None  # measure it from the calls of so many hours
+
+
+def set_price(
+    connection: Connection[Any],
+    model: str,
+    price: Price | Hour | None,
+    *,
+    terms: str = "",
+    since: datetime | None = None,
+    note: str = "",
+) -> Mapping[str, Any]:
+    """Make a price hold for exactly this model from `since` on, or LEAD_S from now.
+
+    None withdraws it, so that the list holds again. What calls have cost already does not change.
+    Raises InvalidInput for what does not fit, Conflict for a moment that is past or taken.
+    """
+    _refuse_unfit(model, terms)
+    if isinstance(price, Hour):
+        price, told = by_the_hour(connection, model, price)
+        note = f"{note}; {told}" if note else told
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    row = prices.add_price(connection, model, terms, since or LEAD_S, price, note)
+    if row is None:
+        raise Conflict(
+            f"a price of {model} cannot begin then: choose a moment that is to come and that none "
+            "of its prices has; what calls have cost already does not change"
+        )
+    return row
+
+
+def by_the_hour(connection: Connection[Any], model: str, hour: Hour) -> tuple[Price, str]:
+    """A server's hour as a price, and how it came about.
+
+    With a throughput it is a price per token; without one each call costs the time that it took,
+    which is too much where calls share the server.
+    """
+    rate = hour.tokens_per_s
+    if hour.measured_hours is not None:
+        tokens, busy_s = prices.throughput(connection, model, hour.measured_hours)
+        if busy_s < MEASURED_LEAST_S:
+            raise Conflict(
+                f"{model} was busy for {busy_s:.1f} s in the last {hour.measured_hours:g} hours: "
+                f"too little to measure; {MEASURED_LEAST_S:g} s are needed"
+            )
+        rate = tokens / busy_s
+    if rate is None:
+        zero = Decimal(0)
+        hourly = Price(zero, zero, zero, zero, zero, usd_per_hour=hour.usd)
+        return hourly, f"{hour.usd} USD an hour, by the time of each call"
+    exact = hour.usd / 3600 / Decimal(repr(rate)) * 1_000_000
+    if exact > MOST_PER_MTOK:
+        raise InvalidInput(
+            [
+                Problem(
+                    f"{hour.usd} USD an hour at {rate:g} tokens/s is more than "
+                    f"{MOST_PER_MTOK:,} USD per million tokens: is the throughput right?",
+                    "/price/tokens_per_s",
+                )
+            ]
+        )
+    per_mtok = exact.quantize(SMALLEST)
+    return (
+        Price(per_mtok, per_mtok, per_mtok, per_mtok, per_mtok),
+        f"{hour.usd} USD an hour at {rate:.1f} tokens/s",
+    )
+
+
+class PriceBook:
+    """What this process knows of the operator's prices, looked up again when it is LOOK_S old."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: weakref.WeakKeyDictionary[ConnectionPool[Any], tuple[float, OwnPrices]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def own(self, pool: ConnectionPool[Any], keep_on: Callable[[], bool]) -> OwnPrices:
+        """The prices in that database. Waits while it is away, as long as `keep_on()` says so;
+        raises GaveUp after that.
+        """
+        known = self._known.get(pool)
+        if known is None or time.monotonic() - known[0] > LOOK_S:
+            found = repeat(pool, prices.own_prices, keep_on=keep_on)
+            with self._lock:
+                self._known[pool] = known = (time.monotonic(), found)
+        return known[1]
+
+    def forget(self) -> None:
+        """Look again at the next call."""
+        with self._lock:
+            self._known.clear()
+
+
+BOOK = PriceBook()
+"""This process's."""
+
+
+def _refuse_unfit(model: str, terms: str) -> None:
+    problems = []
+    try:
+        ref = ModelRef.parse(model)
+    except ValueError as error:
+        problems.append(Problem(str(error), "/model"))
+    else:
+        if ref.provider not in providers.known_providers():
+            known = ", ".join(providers.known_providers())
+            problems.append(Problem(f"unknown provider {ref.provider!r}: one of {known}", "/model"))
+        elif (wrong := name_fault(ref.model)) is not None:
+            problems.append(Problem(wrong, "/model"))
+    if terms and not _TERMS.fullmatch(terms):
+        problems.append(
+            Problem("a service tier is small letters, digits and - _ .", "/service_tier")
+        )
+    if problems:
+        raise InvalidInput(problems)

@@ -1,0 +1,163 @@
+"""What a feature's routing saved and kept: its real costs beside those of its last tier alone."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base.errors import InvalidInput, Problem
+from tierline.base.json_text import JSON
+from tierline.features import Feature
+from tierline.routing.sampling import equally_drawn
+from tierline.services.features.find_feature import current_feature
+from tierline.storage.reports import reports
+from tierline.storage.reports.reports import Window
+from tierline.views.jobs import usd, when
+
+MOST_OUTCOMES = 20_000  # of one report's quality, the newest
+
+Row = Mapping[str, Any]
+
+
+def report(
+    connection: Connection[Any], name: str, since: datetime, until: datetime
+) -> dict[str, JSON]:
+    """Costs, escalations by reason and the quality that is kept, of jobs submitted in [since,
+    until). What nobody knows is null. Raises NotFound, InvalidInput.
+    """
+    feature = current_feature(connection, name)
+    window = _window(name, since, until)
+    statuses = reports.statuses(connection, window)
+    jobs = sum(row["jobs"] for row in statuses)
+    by_tier = reports.tiers(connection, window, jobs)
+    own = [row for row in by_tier if not row["shadow"]]
+    cost = sum((row["cost_usd"] for row in own), Decimal(0))
+    unknown = sum(row["unknown_cost_calls"] for row in own)
+    last = feature.allowed_tiers()[-1].name
+    alone = _last_tier_alone(by_tier, last, jobs)
+    left: Counter[str] = Counter()
+    for row in statuses:
+        if row["verdict"]:
+            left[row["verdict"]] += row["jobs"]
+    return {
+        "feature": name,
+        "from": when(since),
+        "to": when(until),
+        "jobs": jobs,
+        "completed": sum(r["jobs"] for r in statuses if r["status"] == "completed"),
+        "unverified": sum(r["jobs"] for r in statuses if r["unverified"]),
+        "failed": sum(r["jobs"] for r in statuses if r["status"] == "failed"),
+        "tiers": [_tier_json(row) for row in sorted(own, key=lambda row: _place(feature, row))],
+        "escalations": [
+            {"verdict": verdict, "jobs": count, "share": count / jobs}
+            for verdict, count in sorted(left.items(), key=lambda one: (-one[1], one[0]))
+        ],
+        "cost_usd": usd(cost),
+        "unknown_cost_calls": unknown,
+        "shadow_cost_usd": usd(sum((r["cost_usd"] for r in by_tier if r["shadow"]), Decimal(0))),
+        "last_tier": last,
+        "last_tier_alone_usd": None if alone is None else usd(alone),
+        "saved_usd": None if alone is None or unknown else usd(alone - cost),
+        "saved_share": None if not alone or unknown else float(1 - cost / alone),
+        "quality": _quality(reports.compared(connection, window, None, MOST_OUTCOMES))
+        | {"judge": _judge(connection, feature)},
+    }
+
+
+def outcomes_page(
+    connection: Connection[Any],
+    name: str,
+    since: datetime,
+    until: datetime,
+    before: int | None,
+    limit: int,
+    account_id: int | None = None,
+) -> tuple[list[dict[str, JSON]], int | None]:
+    """Compared outcomes, the newest first, and the `seq` to go on before; with the inputs of the
+    account's own jobs, of all where none is named. Raises NotFound.
+    """
+    current_feature(connection, name)
+    rows = reports.compared(connection, _window(name, since, until), before, limit + 1, account_id)
+    shown = rows[:limit]
+    made = [
+        {
+            "job_id": str(row["job_id"]),
+            "input": row["input"],
+            "models": row["models"],
+            "reference_by": row["reference_by"],
+            "served": row["served"],
+            "differs": row["differs"],
+            "score": row["score"],
+            "signals": row["signals"],
+            "inclusion": row["inclusion"],
+            "first_usd": None if row["first_usd"] is None else usd(row["first_usd"]),
+            "later_usd": None if row["later_usd"] is None else usd(row["later_usd"]),
+        }
+        for row in shown
+    ]
+    return made, shown[-1]["seq"] if len(rows) > limit else None
+
+
+def _window(name: str, since: datetime, until: datetime) -> Window:
+    if since >= until:
+        raise InvalidInput([Problem("from is not before to", "/from")])
+    return Window(name, since, until)
+
+
+def _judge(connection: Connection[Any], feature: Feature) -> JSON:
+    """Whose word it is that answers differ, and how much of what does not may be wrong as well, as
+    its newest calibration found; null where that is not known, or no judge is asked.
+    """
+    if feature.compared_by.kind != "judge":
+        return None
+    found = reports.newest_judge(connection, feature.name)
+    missed = None if found is None else found["missed"]
+    return {"model": feature.compared_by.model, "missed": missed}
+
+
+def _last_tier_alone(by_tier: Sequence[Row], last: str, jobs: int) -> Decimal | None:
+    """What the last tier would have cost for all jobs, at what it cost for those that it was asked
+    about, shadows included; None where it was asked about none, or a cost is unknown.
+    """
+    there = [row for row in by_tier if row["tier"] == last]
+    asked = sum(row["jobs"] for row in there)
+    if not asked or any(row["unknown_cost_calls"] for row in there):
+        return None
+    total = sum((row["cost_usd"] for row in there), Decimal(0))
+    return Decimal(total / asked * jobs)
+
+
+def _tier_json(row: Row) -> dict[str, JSON]:
+    return {
+        "tier": row["tier"],
+        "attempts": row["attempts"],
+        "jobs": row["jobs"],
+        "served": row["served"],
+        "cost_usd": usd(row["cost_usd"]),
+        "unknown_cost_calls": row["unknown_cost_calls"],
+        "latency_p50_s": row["latency_p50_s"],
+    }
+
+
+def _place(feature: Feature, row: Row) -> int:
+    names = [tier.name for tier in feature.tiers]
+    return names.index(row["tier"]) if row["tier"] in names else len(names)
+
+
+def _quality(rows: Sequence[Row]) -> dict[str, JSON]:
+    """Of what the first tier served and what it did not, how much differs from its reference.
+
+    Of outcomes drawn with one probability, so that they stand for all.
+    """
+    drawn = equally_drawn(rows)
+    served = [row for row in drawn if row["served"]]
+    return {
+        "compared": len(drawn),
+        "reference_models": sorted({r["reference_by"] for r in drawn if r["reference_by"]}),
+        "served": len(served),
+        "served_differ": sum(row["differs"] for row in served),
+        "escalated_differ": sum(row["differs"] for row in drawn if not row["served"]),
+    }

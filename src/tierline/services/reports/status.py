@@ -1,0 +1,91 @@
+"""Where a feature is on its road, what it cost and saved this month, and what comes next."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base.json_text import JSON
+from tierline.evaluation.road import FEWEST_LABELS, STAGES, Facts, standing
+from tierline.features import Feature
+from tierline.routing.fingerprint import task
+from tierline.services.evidence.drift_shown import drift_of
+from tierline.services.evidence.evidence import Evidence, NoEvidence, newest_evidence
+from tierline.services.features.find_feature import current_version
+from tierline.services.reports.report import report
+from tierline.storage.evidence import datasets, drift, evaluations, labels, promotions
+from tierline.storage.reports import reports
+from tierline.storage.reports.reports import Window
+
+LATELY = timedelta(days=30)
+
+
+def status_of(connection: Connection[Any], name: str) -> dict[str, JSON]:
+    """How it stands now. Raises NotFound."""
+    now = datetime.now(UTC)
+    version = current_version(connection, name)
+    feature = version.read()
+    facts = _facts(connection, feature, now)
+    found = standing(facts)
+    begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    month = report(connection, name, begin, now)
+    told = ("jobs", "cost_usd", "unknown_cost_calls", "last_tier_alone_usd", "saved_usd")
+    return {
+        "feature": name,
+        "feature_version": version.version,
+        "stages": list(STAGES),
+        "stage": found.stage,
+        "told": found.told,
+        "labels": facts.labels,
+        "labels_wanted": FEWEST_LABELS,
+        "dataset_rows": facts.dataset_rows,
+        "verdict": facts.verdict,
+        "stale": facts.stale,
+        "rung": facts.rung,
+        "share": facts.share,
+        "drifted": facts.drifted,
+        "month": {"from": month["from"], **{key: month[key] for key in told}},
+        "next": found.next,
+        "why": found.why,
+    }
+
+
+def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Facts:
+    name = feature.name
+    evidence = _evidence(connection, feature)
+    promotion = promotions.in_force(connection, name)
+    dataset = datasets.dataset(connection, name, None)
+    of_task = dataset is not None and dataset["task"] == task(feature)
+    found = evidence.compared if isinstance(evidence, Evidence) else None
+    last = feature.tiers[-1].name
+    alarm = drift.last_alarm(connection, name)
+    lately = Window(name, now - LATELY, now)
+    return Facts(
+        name=name,
+        tiers=tuple(tier.name for tier in feature.tiers),
+        micro=feature.tiers[0].is_micro,
+        micro_trained=evaluations.seen_by_micro_model(connection, name, task(feature)) is not None,
+        begins_on_last=feature.first_tier() is feature.tiers[-1],
+        jobs=sum(one["jobs"] for one in reports.statuses(connection, lately)),
+        labels=labels.count_labels(connection, name, last),
+        dataset_rows=dataset["rows"] if dataset is not None and of_task else 0,
+        dataset_old=dataset is not None and alarm is not None and alarm > dataset["created_at"],
+        verdict=None if found is None else found["verdict"],
+        more_examples=None if found is None else found["more_examples"],
+        stale=evidence if isinstance(evidence, str) else None,
+        rung=None if promotion is None else promotion["rung"],
+        share=None if promotion is None else promotion["share"],
+        drifted=drift_of(connection, name)["drifted"],
+    )
+
+
+def _evidence(connection: Connection[Any], feature: Feature) -> Evidence | str | None:
+    """The newest evaluation that says something; else why the newest says nothing; None: there is
+    none.
+    """
+    if len(feature.tiers) < 2:
+        return None
+    try:
+        return newest_evidence(connection, feature)
+    except NoEvidence as nothing:
+        return nothing.why

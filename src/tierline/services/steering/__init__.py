@@ -1,0 +1,1 @@
+"""What decides before and after a call: confidence, routers, micro models, later tiers."""

@@ -1,0 +1,29 @@
+"""The recipe of a tier as it stands in its cascade: what its outcomes and calibrations go by."""
+
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base.json_text import canonical_json
+from tierline.features import Feature, Tier
+from tierline.routing.fingerprint import behind, recipe
+from tierline.storage.evidence.calibrations import deciding
+
+
+def recipe_of(connection: Connection[Any], feature: Feature, tier: Tier) -> str:
+    """The first tier's is its own; a later one's also says what leaves jobs over for it, as that
+    is now: the tiers before it, their models, their calibrations and routers in force.
+    """
+    before: list[str] = []
+    asked_by: list[str] = []
+    for one in feature.allowed_tiers():
+        own = recipe(feature, one)
+        if before:
+            own = behind(own, [*before, *asked_by], deciding(connection, before))
+        if one is tier:
+            return own
+        before.append(own)
+        asked_by.append(", ".join(str(model) for model in one.models))
+        if feature.complexity is not None and len(before) == 1:
+            asked_by.append(canonical_json(feature.complexity.to_dict()))
+    raise KeyError(tier.name)

@@ -1,0 +1,46 @@
+"""Rolling up how the tiers of features lately fared, once a minute, for the choice among them."""
+
+import time
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tierline.storage.db.repeat import PASSING
+from tierline.storage.steering import tiers_seen
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 5_000  # first calls that a step reads
+
+
+def see_tiers(pool: ConnectionPool[Any], until_s: float) -> int:
+    """Take in the attempts that began and ended since the last time; how many calls were read.
+
+    Stops at `until_s`, of the monotonic clock, and goes on the next time. What fails is logged: the
+    choice among tiers goes by what was known before.
+    """
+    seen = 0
+    try:
+        while time.monotonic() < until_s:
+            with pool.connection() as connection:
+                count = _step(connection)
+            seen += count
+            if count < AT_ONCE:
+                break
+    except PASSING as error:
+        log.warning("tiers_not_seen", error=type(error).__name__)
+    return seen
+
+
+def _step(connection: Connection[Any]) -> int:
+    try:
+        count = tiers_seen.note_begun(connection, AT_ONCE)
+    except psycopg.errors.QueryCanceled:  # it would be the next time, too
+        log.warning("tiers_passed_over")
+        tiers_seen.pass_over(connection)
+        return 0
+    tiers_seen.sum_up(connection)
+    return count

@@ -1,0 +1,1 @@
+"""What is done once a minute, and what is cleared away."""

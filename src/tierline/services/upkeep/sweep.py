@@ -1,0 +1,55 @@
+"""What is done once a minute: rolling up how tiers fare, comparing outcomes with their references,
+and clearing away what has served its time, keys that may be used again and content past its days.
+"""
+
+import time
+from typing import Any
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from tierline.base.settings import settings
+from tierline.services.evidence.drift import Drift
+from tierline.services.evidence.evaluations import forget_left_over
+from tierline.services.evidence.judge import Judges
+from tierline.services.evidence.promotions import watch
+from tierline.services.evidence.references import keep_references
+from tierline.services.money.budgets import settle_lost
+from tierline.services.steering.see_tiers import see_tiers
+from tierline.services.upkeep.retention import remove_due
+from tierline.storage.jobs.submissions import forget_idempotency_keys
+from tierline.storage.money.budgets import forget_reservations
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 1000
+RESERVATIONS_KEPT_S = 86_400.0  # of calls that were settled: nobody asks for them again
+LOST_AFTER_S = 600.0  # until then a call whose attempt has ended may come back and tell its cost
+SEE_S = 5.0  # for how tiers fare
+MOST_S = 30.0  # of one round: the next comes in a minute and goes on
+
+
+def sweep(pool: ConnectionPool[Any], judges: Judges, drift: Drift) -> None:
+    """One round, in small statements that hold nobody up."""
+    see_tiers(pool, time.monotonic() + SEE_S)
+    forgotten = 0
+    with pool.connection() as connection:
+        while True:
+            count = forget_idempotency_keys(connection, settings().idempotency_s, AT_ONCE)
+            forgotten += count
+            if count < AT_ONCE:
+                break
+        while settle_lost(connection, LOST_AFTER_S, AT_ONCE) == AT_ONCE:
+            pass
+        while forget_reservations(connection, RESERVATIONS_KEPT_S, AT_ONCE) == AT_ONCE:
+            pass
+    # Before anything is removed that could still be compared.
+    judges.judge_due(time.monotonic() + MOST_S / 3)
+    keep_references(pool, time.monotonic() + MOST_S / 2)
+    watch(pool)
+    drift.look_due(time.monotonic() + MOST_S)
+    with pool.connection() as connection:
+        forget_left_over(connection)
+    removed = remove_due(pool, time.monotonic() + MOST_S)
+    if forgotten or removed:
+        log.info("swept", idempotency_keys=forgotten, contents=removed)

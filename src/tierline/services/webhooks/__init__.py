@@ -1,0 +1,1 @@
+"""Webhooks: announced, delivered, and who listens."""

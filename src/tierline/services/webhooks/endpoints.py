@@ -1,0 +1,267 @@
+"""Registering webhook endpoints, changing and removing them, and sending a delivery again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.base.ids import new_id
+from tierline.services.accounts.accounts import MAX_OVERLAP_HOURS
+from tierline.storage.webhooks import deliveries, delivery_reads, endpoints
+from tierline.storage.webhooks.deliveries import NewDelivery
+from tierline.storage.webhooks.delivery_reads import DeliveryRow
+from tierline.storage.webhooks.endpoints import Endpoint
+from tierline.webhooks.addresses import (
+    NOTHING_MORE,
+    OTHER_PORTS_END,
+    Reach,
+    check_url,
+    other_port,
+)
+from tierline.webhooks.events import EVENTS, INCLUDES, TEST, test_body
+from tierline.webhooks.shares import DEFAULT_IN_FLIGHT, MOST_IN_FLIGHT
+from tierline.webhooks.sign import new_secret
+
+MOST_ENDPOINTS = 20  # of one account: each event is written once for each of them
+MOST_DESCRIPTION = 500  # characters
+OVERLAP_HOURS = 24.0  # how long a former secret signs too, unless the caller says otherwise
+
+
+def add_endpoint(
+    connection: Connection[Any],
+    account_id: int,
+    *,
+    url: str,
+    description: str = "",
+    events: Sequence[str] = (),
+    include: Sequence[str] = (),
+    max_in_flight: int = DEFAULT_IN_FLIGHT,
+    batch_rows: bool = False,
+    most_in_flight: int = MOST_IN_FLIGHT,
+    reach: Reach = NOTHING_MORE,
+) -> tuple[Endpoint, str]:
+    """A new endpoint and its secret, which is shown this once.
+
+    `most_in_flight` is what the installation lets an endpoint ask for. Raises InvalidInput naming
+    each field that does not fit, Conflict when the account has too many.
+    """
+    _refuse(
+        _url_problems(url, reach)
+        + _problems(description, events, include)
+        + _in_flight_problems(max_in_flight, most_in_flight)
+    )
+    secret = new_secret()
+    with connection.transaction():
+        if endpoints.count_for_adding(connection, account_id) >= MOST_ENDPOINTS:
+            raise Conflict(f"an account has at most {MOST_ENDPOINTS} webhook endpoints")
+        made = endpoints.add(
+            connection,
+            account_id,
+            new_id(),
+            url=url,
+            description=description,
+            events=events,
+            include=include,
+            max_in_flight=max_in_flight,
+            batch_rows=batch_rows,
+            secret=secret,
+        )
+    return made, secret
+
+
+def get_endpoint(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> Endpoint:
+    """One endpoint. Raises NotFound."""
+    return _found(endpoints.get(connection, account_id, endpoint_id), endpoint_id)
+
+
+def change_endpoint(
+    connection: Connection[Any],
+    account_id: int,
+    endpoint_id: UUID,
+    *,
+    url: str | None = None,
+    description: str | None = None,
+    events: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
+    max_in_flight: int | None = None,
+    batch_rows: bool | None = None,
+    disabled: bool | None = None,
+    most_in_flight: int = MOST_IN_FLIGHT,
+    reach: Reach = NOTHING_MORE,
+) -> Endpoint:
+    """Change what is given. What waits for it goes to the new URL; disabling it fails what waits.
+
+    Raises NotFound, InvalidInput.
+    """
+    with connection.transaction():
+        known = _locked(connection, account_id, endpoint_id)
+        changed = replace(
+            known,
+            url=known.url if url is None else url,
+            description=known.description if description is None else description,
+            events=known.events if events is None else list(events),
+            include=known.include if include is None else list(include),
+            max_in_flight=known.max_in_flight if max_in_flight is None else max_in_flight,
+            batch_rows=known.batch_rows if batch_rows is None else batch_rows,
+            any_port=known.any_port and url is None,
+        )
+        _refuse(
+            ([] if url is None else _url_problems(url, reach))
+            + _problems(changed.description, changed.events, changed.include)
+            + ([] if max_in_flight is None else _in_flight_problems(max_in_flight, most_in_flight))
+        )
+        off = known.disabled_at is not None if disabled is None else disabled
+        written = endpoints.write(connection, changed, disabled=off)
+        if off:
+            deliveries.give_up_waiting(
+                connection, account_id, endpoint_id, "its endpoint was disabled"
+            )
+    return written
+
+
+def remove_endpoint(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> None:
+    """Take an endpoint away; what waits for it fails and stays listed. Raises NotFound."""
+    with connection.transaction():
+        _locked(connection, account_id, endpoint_id)
+        deliveries.give_up_waiting(connection, account_id, endpoint_id, "its endpoint was deleted")
+        endpoints.remove(connection, endpoint_id)
+
+
+def rotate_secret(
+    connection: Connection[Any],
+    account_id: int,
+    endpoint_id: UUID,
+    overlap_hours: float = OVERLAP_HOURS,
+) -> tuple[Endpoint, str]:
+    """A new secret, shown this once. For `overlap_hours` the former one signs too.
+
+    Raises NotFound, InvalidInput.
+    """
+    if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
+        raise InvalidInput([Problem(f"from 0 to {MAX_OVERLAP_HOURS}", "/overlap_hours")])
+    secret = new_secret()
+    with connection.transaction():
+        _locked(connection, account_id, endpoint_id)
+        overlap_s = overlap_hours * 3600
+        return endpoints.rotate_secret(connection, endpoint_id, secret, overlap_s), secret
+
+
+def send_test(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> DeliveryRow:
+    """Send an endpoint an event that says nothing. Raises NotFound, Conflict when disabled."""
+    delivery_id = new_id()
+    with connection.transaction():
+        endpoint = _locked(connection, account_id, endpoint_id)
+        if endpoint.disabled_at is not None:
+            raise Conflict("the endpoint is disabled")
+        test = NewDelivery(
+            id=delivery_id,
+            account_id=account_id,
+            endpoint_id=endpoint_id,
+            url=endpoint.url,
+            target=deliveries.endpoint_target(endpoint_id),
+            job_id=None,
+            batch_id=None,
+            event=TEST,
+            body=test_body(datetime.now(UTC), endpoint_id),
+        )
+        deliveries.insert(connection, [test])
+        return get_delivery(connection, account_id, delivery_id)
+
+
+def get_delivery(connection: Connection[Any], account_id: int, delivery_id: UUID) -> DeliveryRow:
+    """One delivery. Raises NotFound."""
+    return _known(delivery_reads.row(connection, account_id, delivery_id), delivery_id)
+
+
+def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) -> DeliveryRow:
+    """Make a delivery due at once, under the webhook-id and with the bytes that it has.
+
+    One that waits for its next try need not wait. Raises NotFound, and Conflict while it is being
+    tried, when its endpoint takes no more, and when its bytes were removed with its job's output.
+    """
+    with connection.transaction():
+        seen = get_delivery(connection, account_id, delivery_id)
+        if seen.endpoint_id is not None:
+            endpoint = endpoints.get(connection, account_id, seen.endpoint_id, lock=True)
+            if endpoint is None or endpoint.disabled_at is not None:
+                raise Conflict("its endpoint was disabled or deleted")
+        known = _known(
+            delivery_reads.row(connection, account_id, delivery_id, lock=True), delivery_id
+        )
+        if known.in_flight:
+            raise Conflict("it is being tried at this moment")
+        if known.body_removed:
+            raise Conflict("what it said was removed with the output of its job")
+        deliveries.make_due(connection, delivery_id)
+        return get_delivery(connection, account_id, delivery_id)
+
+
+def port_warning(endpoint: Endpoint, reach: Reach) -> str | None:
+    """What its owner is to know of its port; None: there is nothing."""
+    port = other_port(endpoint.url, reach) if endpoint.any_port else None
+    if port is None:
+        return None
+    return (
+        f"port {port} was given before ports were limited: from {OTHER_PORTS_END} on it is not"
+        " called. Use port 80 or 443, or have the operator list it in TIERLINE_WEBHOOK_PORTS"
+    )
+
+
+def _problems(description: str, events: Sequence[str], include: Sequence[str]) -> list[Problem]:
+    problems: list[Problem] = []
+    if len(description) > MOST_DESCRIPTION or "\x00" in description:
+        problems.append(
+            Problem(f"at most {MOST_DESCRIPTION} characters, none of them NUL", "/description")
+        )
+    for name, given, known in (("events", events, EVENTS), ("include", include, INCLUDES)):
+        problems.extend(
+            Problem(f"not one of {', '.join(known)}", f"/{name}/{place}")
+            for place, value in enumerate(given)
+            if value not in known
+        )
+        if len(set(given)) != len(given):
+            problems.append(Problem("holds a value twice", f"/{name}"))
+    return problems
+
+
+def _url_problems(url: str, reach: Reach) -> list[Problem]:
+    try:
+        check_url(url, reach, "/url")
+    except InvalidInput as refused:
+        return list(refused.problems)
+    return []
+
+
+def _in_flight_problems(asked: int, most: int) -> list[Problem]:
+    if 1 <= asked <= most:
+        return []
+    return [
+        Problem(
+            f"from 1 to {most} (TIERLINE_WEBHOOK_MAX_IN_FLIGHT, the operator's)", "/max_in_flight"
+        )
+    ]
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _locked(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> Endpoint:
+    return _found(endpoints.get(connection, account_id, endpoint_id, lock=True), endpoint_id)
+
+
+def _found(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:
+    if endpoint is None:
+        raise NotFound(f"there is no webhook endpoint {endpoint_id}")
+    return endpoint
+
+
+def _known(row: DeliveryRow | None, delivery_id: UUID) -> DeliveryRow:
+    if row is None:
+        raise NotFound(f"there is no webhook delivery {delivery_id}")
+    return row

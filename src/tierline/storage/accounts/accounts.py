@@ -1,0 +1,285 @@
+"""Accounts and their API keys. A key is kept as its SHA-256 digest and its first characters."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection, Connection, sql
+from psycopg.rows import dict_row
+
+from tierline.rules.limits import LIMITS, Limits
+
+OPERATORS_LOCK = 0x7E21_0004  # two first starts at once make one key; one operator stays
+
+_KEY_COLUMNS = """
+k.id, a.name AS account, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at,
+k.last_used_at, k.replaced_by
+"""
+
+_LIVE = """k.revoked_at IS NULL
+    AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())"""
+_LIMITS = ", ".join(LIMITS)
+_ACCOUNT_COLUMNS = f"id, name, weight, {_LIMITS}, created_at"
+CHANGEABLE = ("weight", *LIMITS)
+
+
+@dataclass(frozen=True)
+class LiveKey:
+    """A key that may be used now, as the API remembers it for a moment."""
+
+    id: int
+    account_id: int
+    account: str  # its name
+    scopes: frozenset[str]
+    limits: Limits  # the account's own
+    capped: bool  # it has hard budgets, which a submission asks about
+
+
+async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey | None:
+    """The key of that digest, unless it is unknown, revoked or expired."""
+    row = await (
+        await connection.execute(
+            "SELECT k.id, k.account_id, a.name, k.scopes,"
+            f" EXISTS (SELECT FROM budgets b WHERE b.account_id = a.id AND b.hard), {_LIMITS}"
+            " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.digest = %s AND"
+            " k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())",
+            (digest,),
+        )
+    ).fetchone()
+    if row is None:
+        return None
+    key_id, account_id, account, scopes, capped, *limits = row
+    return LiveKey(key_id, account_id, account, frozenset(scopes), Limits(*limits), capped)
+
+
+async def note_used(connection: AsyncConnection[Any], key_ids: Collection[int]) -> None:
+    """Keep that these keys were used, to the minute."""
+    await connection.execute(
+        "UPDATE api_keys SET last_used_at = date_trunc('minute', clock_timestamp())"
+        " WHERE id = ANY(%s) AND (last_used_at IS NULL"
+        " OR last_used_at < date_trunc('minute', clock_timestamp()))",
+        (list(key_ids),),
+    )
+
+
+def add_account(
+    connection: Connection[Any], name: str, weight: int, webhook_secret: str
+) -> Mapping[str, Any] | None:
+    """A new account; None when the name is taken."""
+    return _one(
+        connection,
+        "INSERT INTO accounts (name, weight, webhook_secret) VALUES (%s, %s, %s)"
+        f" ON CONFLICT (name) DO NOTHING RETURNING {_ACCOUNT_COLUMNS}",
+        (name, weight, webhook_secret),
+    )
+
+
+def change_account(
+    connection: Connection[Any], name: str, changes: Mapping[str, int | None]
+) -> Mapping[str, Any] | None:
+    """Change columns of an account, of those in CHANGEABLE; None when there is no such account."""
+    assert changes.keys() <= set(CHANGEABLE), "the caller has read them by these names"
+    columns = [
+        sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder(column))
+        for column in changes
+    ]
+    statement = sql.SQL("UPDATE accounts SET {} WHERE name = {} RETURNING {}").format(
+        sql.SQL(", ").join(columns), sql.Placeholder("_name"), sql.SQL(_ACCOUNT_COLUMNS)
+    )
+    return _one(connection, statement, {**changes, "_name": name})
+
+
+def list_accounts(connection: Connection[Any]) -> list[dict[str, Any]]:
+    """All accounts, the oldest first."""
+    return _all(connection, f"SELECT {_ACCOUNT_COLUMNS} FROM accounts ORDER BY id")
+
+
+def account_named(connection: Connection[Any], name: str) -> Mapping[str, Any] | None:
+    """An account by its name."""
+    return _one(connection, f"SELECT {_ACCOUNT_COLUMNS} FROM accounts WHERE name = %s", (name,))
+
+
+def account_name(connection: Connection[Any], account_id: int) -> str:
+    """An account's name by its id. Raises KeyError."""
+    row = connection.execute("SELECT name FROM accounts WHERE id = %s", (account_id,)).fetchone()
+    if row is None:
+        raise KeyError(account_id)
+    return str(row[0])
+
+
+def add_key(
+    connection: Connection[Any],
+    account_id: int,
+    name: str,
+    prefix: str,
+    digest: bytes,
+    scopes: Sequence[str],
+    expires_at: datetime | None,
+) -> dict[str, Any]:
+    """Keep a new key; the row as it is listed."""
+    row = _one(
+        connection,
+        "WITH k AS (INSERT INTO api_keys (account_id, name, prefix, digest, scopes, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s) RETURNING *)"
+        f" SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
+        (account_id, name, prefix, digest, list(scopes), expires_at),
+    )
+    assert row is not None, "an INSERT that did not fail returns its row"
+    return row
+
+
+def list_keys(connection: Connection[Any], account: str | None = None) -> list[dict[str, Any]]:
+    """The keys, of one account or of all; the newest first, the revoked ones too."""
+    return _all(
+        connection,
+        f"SELECT {_KEY_COLUMNS} FROM api_keys k JOIN accounts a ON a.id = k.account_id"
+        " WHERE %(account)s::text IS NULL OR a.name = %(account)s ORDER BY k.id DESC LIMIT 1000",
+        {"account": account},
+    )
+
+
+def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
+    """End a key, once; the row as it is listed, None when there is no such key."""
+    return _one(
+        connection,
+        "WITH k AS (UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())"
+        " WHERE id = %s RETURNING *)"
+        f" SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
+        (key_id,),
+    )
+
+
+def key_by_id(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
+    """A key as it is listed, its `account_id`, and whether it is `live`; None: there is none."""
+    return _one(
+        connection,
+        f"SELECT {_KEY_COLUMNS}, k.account_id, {_LIVE} AS live"
+        " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.id = %s",
+        (key_id,),
+    )
+
+
+def rotate_key(
+    connection: Connection[Any], key_id: int, prefix: str, digest: bytes, overlap_s: float
+) -> dict[str, Any] | None:
+    """Put a new key in the place of a live one that was not rotated yet; the new row as it is
+    listed, None when there is no such key to rotate.
+
+    The new one has the old one's account, name, scopes and length of life; the old one ends in
+    `overlap_s` seconds, or when it would have. Of two at once, one gets it.
+    """
+    return _one(
+        connection,
+        """
+        WITH old AS (
+            SELECT * FROM api_keys
+            WHERE id = %(id)s AND revoked_at IS NULL AND replaced_by IS NULL
+                AND (expires_at IS NULL OR expires_at > clock_timestamp())
+            FOR UPDATE
+        ), k AS (
+            INSERT INTO api_keys (account_id, name, prefix, digest, scopes, expires_at)
+            SELECT account_id, name, %(prefix)s, %(digest)s, scopes,
+                clock_timestamp() + (expires_at - created_at)
+            FROM old
+            RETURNING *
+        ), ended AS (
+            UPDATE api_keys o SET replaced_by = k.id, expires_at = least(
+                o.expires_at, clock_timestamp() + make_interval(secs => %(overlap_s)s)
+            )
+            FROM k WHERE o.id = %(id)s
+        )
+        """
+        f"SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
+        {"id": key_id, "prefix": prefix, "digest": digest, "overlap_s": overlap_s},
+    )
+
+
+def revoke_keys_named(connection: Connection[Any], account_id: int, name: str) -> int:
+    """End every live key of that name; how many there were."""
+    return connection.execute(
+        "UPDATE api_keys SET revoked_at = clock_timestamp()"
+        " WHERE account_id = %s AND name = %s AND revoked_at IS NULL",
+        (account_id, name),
+    ).rowcount
+
+
+def demote_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
+    """Take the operator's role from a key, which stays its account's administrator's; the row as it
+    is listed, None when there is no such key.
+    """
+    return _one(
+        connection,
+        "WITH k AS (UPDATE api_keys SET scopes = array_remove(scopes, 'operator')"
+        " WHERE id = %s RETURNING *)"
+        f" SELECT {_KEY_COLUMNS} FROM k JOIN accounts a ON a.id = k.account_id",
+        (key_id,),
+    )
+
+
+def operator_keys(connection: Connection[Any]) -> list[dict[str, Any]]:
+    """The operators' keys that may be used now, the oldest first."""
+    return _all(
+        connection,
+        f"SELECT {_KEY_COLUMNS} FROM api_keys k JOIN accounts a ON a.id = k.account_id"
+        f" WHERE 'operator' = ANY(k.scopes) AND {_LIVE} ORDER BY k.id",
+    )
+
+
+def lock_operators(connection: Connection[Any]) -> None:
+    """In a transaction: wait for others who make the first operator's key or end one."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (OPERATORS_LOCK,))
+
+
+def has_other_operator(connection: Connection[Any], key_id: int) -> bool:
+    """Whether there is an operator's key beside this one that does not end with a rotation."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM api_keys k WHERE k.id <> %s AND k.replaced_by IS NULL"
+        f" AND 'operator' = ANY(k.scopes) AND {_LIVE})",
+        (key_id,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def webhook_secret(connection: Connection[Any], account_id: int) -> dict[str, Any]:
+    """What signs the webhooks of an account's jobs. Raises KeyError."""
+    row = _one(
+        connection,
+        "SELECT webhook_secret AS secret, CASE WHEN old_webhook_secret_until > clock_timestamp()"
+        " THEN old_webhook_secret_until END AS old_until FROM accounts WHERE id = %s",
+        (account_id,),
+    )
+    if row is None:
+        raise KeyError(account_id)
+    return row
+
+
+def rotate_webhook_secret(
+    connection: Connection[Any], account_id: int, secret: str, overlap_s: float
+) -> dict[str, Any]:
+    """Sign with `secret` from now on, and with the one before as well for `overlap_s` seconds."""
+    row = _one(
+        connection,
+        "UPDATE accounts SET old_webhook_secret = webhook_secret, webhook_secret = %(secret)s,"
+        " old_webhook_secret_until = clock_timestamp() + make_interval(secs => %(overlap_s)s)"
+        " WHERE id = %(id)s"
+        " RETURNING webhook_secret AS secret, old_webhook_secret_until AS old_until",
+        {"secret": secret, "overlap_s": overlap_s, "id": account_id},
+    )
+    if row is None:
+        raise KeyError(account_id)
+    return row
+
+
+def _one(
+    connection: Connection[Any], statement: str | sql.Composed, parameters: Any = None
+) -> dict[str, Any] | None:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchone()
+
+
+def _all(
+    connection: Connection[Any], statement: str, parameters: Any = None
+) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchall()

@@ -1,0 +1,96 @@
+"""Reading batches as callers are shown them: counts, cost, and rows in the order of the input.
+
+Nothing is locked. Rows are read in keyset pages, so that a batch of any size streams.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.storage.jobs.job_reads import UNKNOWN_COST
+
+COUNTS = "SELECT status, tier, count(*) FROM jobs WHERE batch_id = %s GROUP BY status, tier"
+
+COST = f"""
+SELECT coalesce(sum(c.cost_usd), 0), count(*) FILTER (WHERE {UNKNOWN_COST})
+FROM jobs j JOIN calls c ON c.job_id = j.id WHERE j.batch_id = %s
+"""
+
+_JOBS = f"""
+SELECT j.batch_row, j.custom_id, j.id, j.status, j.tier, j.model, a.output, j.output_removed_at,
+    j.unverified, j.blocked_reason,
+    j.error_code, j.error_message, t.verdict, coalesce(s.cost_usd, 0) AS cost_usd,
+    s.unknown_cost_calls, j.escalation_reason, NULL::bigint AS line, NULL::json AS problems
+FROM (
+    SELECT * FROM jobs j
+    WHERE batch_id = %(batch_id)s AND batch_row > %(after)s {{filter}}
+    ORDER BY batch_row LIMIT %(limit)s
+) j
+LEFT JOIN answers a ON a.job_id = j.id AND a.attempt = j.answer_attempt
+LEFT JOIN attempts t ON t.job_id = j.id AND t.number = j.attempts
+CROSS JOIN LATERAL (
+    SELECT sum(c.cost_usd) AS cost_usd, count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls
+    FROM calls c WHERE c.job_id = j.id
+) s
+ORDER BY j.batch_row
+"""
+
+JOBS = _JOBS.format(filter="")
+UNANSWERED_JOBS = _JOBS.format(filter="AND status IN ('failed', 'expired', 'cancelled')")
+
+BAD_ROWS = """
+SELECT batch_row, custom_id, line, problems FROM batch_errors
+WHERE batch_id = %(batch_id)s AND batch_row > %(after)s
+ORDER BY batch_row LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a batch is, and what it cost so far."""
+
+    jobs: dict[tuple[str, str], int]  # (status, tier) → how many
+    cost_usd: Decimal
+    unknown_cost_calls: int
+
+
+def progress(connection: Connection[Any], batch_id: UUID) -> Progress:
+    """Counted anew each time: for a million jobs that takes seconds."""
+    rows = connection.execute(COUNTS, (batch_id,)).fetchall()
+    spent = connection.execute(COST, (batch_id,)).fetchone()
+    assert spent is not None, "a sum is one row"
+    return Progress({(status, tier): count for status, tier, count in rows}, spent[0], spent[1])
+
+
+def progress_if_quick(connection: Connection[Any], batch_id: UUID) -> Progress | None:
+    """None where counting takes longer than the connection lets a statement take."""
+    try:
+        return progress(connection, batch_id)
+    except psycopg.errors.QueryCanceled:
+        return None
+
+
+def page(
+    connection: Connection[Any],
+    batch_id: UUID,
+    after: int,
+    limit: int,
+    *,
+    unanswered_only: bool = False,
+) -> list[dict[str, Any]]:
+    """At most `limit` rows with batch_row above `after`, in order: jobs and bad rows alike.
+
+    A bad row has `problems` and no `id`. `unanswered_only` leaves out jobs that are completed or
+    have not ended.
+    """
+    asked = {"batch_id": batch_id, "after": after, "limit": limit}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(UNANSWERED_JOBS if unanswered_only else JOBS, asked).fetchall()
+        found += cursor.execute(BAD_ROWS, asked).fetchall()
+    found.sort(key=lambda row: row["batch_row"])
+    return found[:limit]

@@ -1,0 +1,337 @@
+"""Batches: opened, filled in numbered parts, sealed, and completed once none of their jobs is left.
+
+A part is written whole or not at all; its row's primary key is the lock among those who send the
+same part at once. Where a row stands in its batch is one number: part × 100,000 + place.
+"""
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.base.errors import Problem
+from tierline.base.json_text import JSON
+from tierline.rules.jobs import Status
+
+PLACES = 100_000  # batch_row = part × PLACES + place, both from 1
+
+
+@dataclass(frozen=True)
+class NewBatch:
+    """What opening a batch writes."""
+
+    batch_id: UUID
+    account_id: int
+    feature: str
+    version_id: int
+    metadata: JSON | None = None
+    webhook_url: str | None = None
+    key: str | None = None  # Idempotency-Key
+
+
+@dataclass(frozen=True)
+class GoodRow:
+    """A row that becomes a job. `input` and `metadata` are JSON text."""
+
+    job_id: UUID
+    place: int
+    custom_id: str | None
+    input: str
+    metadata: str | None
+    decision: str | None = None  # JSON text: why it begins on its tier; None: its feature says it
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that never becomes a job."""
+
+    place: int
+    line: int | None  # in the caller's file, when the caller told it
+    custom_id: str | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What jobs of a batch that wait in one place begin with."""
+
+    account_id: int
+    version_id: int
+    tier: str
+    tier_index: int
+    queue: str
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    number: int
+    sha256: bytes
+    rows: int  # bad ones included
+    bad_rows: int
+
+
+def open_batch(connection: Connection[Any], new: NewBatch) -> bool:
+    """Write the batch; False when its key stands for one already, or the version is not current.
+
+    Of several with the same key at once, one writes and the others wait for it.
+    """
+    done = connection.execute(
+        "INSERT INTO batches"
+        " (id, account_id, feature_version_id, status, idempotency_key, metadata, webhook_url)"
+        " SELECT %(batch_id)s, %(account_id)s, version_id, 'open', %(key)s, %(metadata)s::json,"
+        " %(webhook_url)s FROM features WHERE name = %(feature)s AND version_id = %(version_id)s"
+        " ON CONFLICT (account_id, idempotency_key) DO NOTHING",
+        {**vars(new), "metadata": None if new.metadata is None else json.dumps(new.metadata)},
+    )
+    return done.rowcount == 1
+
+
+BATCH = """
+SELECT b.id, b.seq, v.name AS feature, v.version AS feature_version, b.feature_version_id, b.status,
+    b.idempotency_key, b.metadata, b.webhook_url, b.created_at, b.sealed_at, b.completed_at,
+    b.input_removed_at,
+    p.parts, p.rows, p.bad_rows
+FROM batches b
+JOIN feature_versions v ON v.id = b.feature_version_id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS parts, coalesce(sum(rows), 0)::bigint AS rows,
+        coalesce(sum(bad_rows), 0)::bigint AS bad_rows
+    FROM batch_parts WHERE batch_id = b.id
+) p
+WHERE b.account_id = %(account_id)s
+"""
+
+
+def batch_row(
+    connection: Connection[Any], account_id: int, batch_id: UUID
+) -> dict[str, Any] | None:
+    """One batch of the account; None when there is none."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"{BATCH} AND b.id = %(id)s", {"account_id": account_id, "id": batch_id}
+        ).fetchone()
+
+
+def batch_of_key(connection: Connection[Any], account_id: int, key: str) -> dict[str, Any] | None:
+    """The batch that an Idempotency-Key stands for."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"{BATCH} AND b.idempotency_key = %(key)s", {"account_id": account_id, "key": key}
+        ).fetchone()
+
+
+def list_batches(
+    connection: Connection[Any],
+    account_id: int,
+    before: int | None,
+    limit: int,
+    key: str | None = None,
+) -> list[dict[str, Any]]:
+    """An account's batches with `seq` below `before`, the newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"{BATCH} AND (%(before)s::bigint IS NULL OR b.seq < %(before)s)"
+            " AND (%(key)s::text IS NULL OR b.idempotency_key = %(key)s)"
+            " ORDER BY b.seq DESC LIMIT %(limit)s",
+            {"account_id": account_id, "before": before, "key": key, "limit": limit},
+        ).fetchall()
+
+
+def hold(
+    connection: Connection[Any], account_id: int, batch_id: UUID, *, alone: bool = False
+) -> str | None:
+    """The batch's status, which nobody changes before this transaction ends; None: no such batch.
+
+    Parts hold it beside each other; who means to change it holds it `alone`, and waits for them.
+    """
+    strength = "NO KEY UPDATE" if alone else "SHARE"
+    row = connection.execute(
+        f"SELECT status FROM batches WHERE id = %s AND account_id = %s FOR {strength}",
+        (batch_id, account_id),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def stored_part(connection: Connection[Any], batch_id: UUID, number: int) -> StoredPart | None:
+    found = _parts(connection, batch_id, number - 1, 1)
+    return found[0] if found and found[0].number == number else None
+
+
+def parts_after(
+    connection: Connection[Any], batch_id: UUID, after: int, limit: int
+) -> list[StoredPart]:
+    """The batch's parts with a number above `after`, in order."""
+    return _parts(connection, batch_id, after, limit)
+
+
+def _parts(connection: Connection[Any], batch_id: UUID, after: int, limit: int) -> list[StoredPart]:
+    rows = connection.execute(
+        "SELECT number, sha256, rows, bad_rows FROM batch_parts"
+        " WHERE batch_id = %s AND number > %s ORDER BY number LIMIT %s",
+        (batch_id, after, limit),
+    )
+    return [StoredPart(*row) for row in rows]
+
+
+def missing_parts(connection: Connection[Any], batch_id: UUID, parts: int, most: int) -> list[int]:
+    """Numbers from 1 to `parts` that were not sent, at most `most`."""
+    rows = connection.execute(
+        "SELECT n FROM generate_series(1, %s) n WHERE NOT EXISTS ("
+        "SELECT FROM batch_parts WHERE batch_id = %s AND number = n) LIMIT %s",
+        (parts, batch_id, most),
+    )
+    return [number for (number,) in rows]
+
+
+def claim_part(connection: Connection[Any], batch_id: UUID, part: StoredPart) -> bool:
+    """Write the part's own row; False when it is there already.
+
+    Whoever sends the same part meanwhile waits here until this transaction has ended.
+    """
+    done = connection.execute(
+        "INSERT INTO batch_parts (batch_id, number, sha256, rows, bad_rows)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (batch_id, part.number, part.sha256, part.rows, part.bad_rows),
+    )
+    return done.rowcount == 1
+
+
+def add_jobs(
+    connection: Connection[Any], batch_id: UUID, number: int, lane: Lane, good: Sequence[GoodRow]
+) -> None:
+    """Write the jobs of part `number` that begin in `lane`, in the transaction that claimed it."""
+    first = number * PLACES
+    with connection.cursor() as cursor:
+        alike = (
+            f"{lane.account_id}\t{lane.version_id}\t{Status.QUEUED}\t{_escaped(lane.tier)}"
+            f"\t{lane.tier_index}\t{lane.queue}\t{batch_id}"
+        )
+        text = io.StringIO()
+        for row in good:
+            custom_id = "\\N" if row.custom_id is None else _escaped(row.custom_id)
+            text.write(f"{row.job_id}\t{alike}\t{first + row.place}\t{custom_id}\n")
+        with cursor.copy(
+            "COPY jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,"
+            " batch_id, batch_row, custom_id) FROM STDIN"
+        ) as copy:
+            copy.write(text.getvalue())
+        text = io.StringIO()
+        for row in good:
+            metadata = "\\N" if row.metadata is None else _escaped(row.metadata)
+            decision = "\\N" if row.decision is None else _escaped(row.decision)
+            text.write(f"{row.job_id}\t{_escaped(row.input)}\t{metadata}\t{decision}\n")
+        with cursor.copy(
+            "COPY job_requests (job_id, input, metadata, decision) FROM STDIN"
+        ) as copy:
+            copy.write(text.getvalue())
+
+
+def add_errors(
+    connection: Connection[Any], batch_id: UUID, number: int, bad: Iterable[BadRow]
+) -> None:
+    """Write the rows of part `number` that never become jobs, in the same transaction."""
+    first = number * PLACES
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY batch_errors (batch_id, batch_row, line, custom_id, problems) FROM STDIN"
+        ) as copy,
+    ):
+        for one in bad:
+            problems = [{"path": p.path, "message": p.message} for p in one.problems]
+            copy.write_row(
+                (batch_id, first + one.place, one.line, one.custom_id, json.dumps(problems))
+            )
+
+
+def _escaped(text: str) -> str:
+    """As COPY's text format takes it."""
+    text = text.replace("\\", "\\\\")
+    if text.isprintable():
+        return text
+    return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def seal(connection: Connection[Any], batch_id: UUID) -> None:
+    """No part is taken any more; in a transaction that holds the batch alone."""
+    connection.execute(
+        "UPDATE batches SET status = 'sealed', sealed_at = clock_timestamp()"
+        " WHERE id = %s AND status = 'open'",
+        (batch_id,),
+    )
+
+
+def close_as_cancelled(connection: Connection[Any], account_id: int, batch_id: UUID) -> bool:
+    """Make an open or sealed batch cancelled; its jobs follow. Whether anything changed."""
+    done = connection.execute(
+        "UPDATE batches SET status = 'cancelled'"
+        " WHERE id = %s AND account_id = %s AND status IN ('open', 'sealed')",
+        (batch_id, account_id),
+    )
+    return done.rowcount == 1
+
+
+def cancelled_and_unfinished(connection: Connection[Any]) -> list[UUID]:
+    """Cancelled batches whose jobs have not all ended, as far as was noted."""
+    rows = connection.execute(
+        "SELECT id FROM batches WHERE status = 'cancelled' AND completed_at IS NULL"
+    )
+    return [batch_id for (batch_id,) in rows]
+
+
+def uncancelled_jobs(connection: Connection[Any], batch_id: UUID, most: int) -> list[UUID]:
+    """Jobs of the batch that have not ended and were not asked to; locked in the caller's
+    transaction, and without those that somebody else has locked.
+    """
+    rows = connection.execute(
+        "SELECT id FROM jobs WHERE batch_id = %s AND completed_at IS NULL"
+        " AND cancel_requested_at IS NULL LIMIT %s FOR UPDATE SKIP LOCKED",
+        (batch_id, most),
+    )
+    return [job_id for (job_id,) in rows]
+
+
+def withdrawn(connection: Connection[Any], job_id: UUID) -> bool:
+    """Whether the job is one of a cancelled batch's that nobody has cancelled yet."""
+    row = connection.execute(
+        "SELECT FROM jobs j JOIN batches b ON b.id = j.batch_id"
+        " WHERE j.id = %s AND j.completed_at IS NULL AND b.status = 'cancelled'",
+        (job_id,),
+    ).fetchone()
+    return row is not None
+
+
+def note_cancelled(connection: Connection[Any], batch_id: UUID) -> bool:
+    """Note that a cancelled batch has no unfinished job left, if it is so."""
+    done = connection.execute(
+        "UPDATE batches SET completed_at = clock_timestamp()"
+        " WHERE id = %s AND status = 'cancelled' AND completed_at IS NULL AND NOT EXISTS ("
+        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL)",
+        (batch_id,),
+    )
+    return done.rowcount == 1
+
+
+def sealed_and_ended(connection: Connection[Any]) -> list[UUID]:
+    """Sealed batches without an unfinished job."""
+    rows = connection.execute(
+        "SELECT id FROM batches WHERE status = 'sealed' AND NOT EXISTS ("
+        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL)"
+    )
+    return [batch_id for (batch_id,) in rows]
+
+
+def complete_sealed(connection: Connection[Any], batch_id: UUID) -> bool:
+    """Make a sealed batch without an unfinished job completed. True for one caller."""
+    done = connection.execute(
+        "UPDATE batches SET status = 'completed', completed_at = clock_timestamp()"
+        " WHERE id = %s AND status = 'sealed' AND NOT EXISTS ("
+        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL)",
+        (batch_id,),
+    )
+    return done.rowcount == 1

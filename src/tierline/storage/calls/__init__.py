@@ -1,0 +1,1 @@
+"""Statements on the circuits of models."""

@@ -1,0 +1,1 @@
+"""How a process reaches Postgres: pools, retries, migrations, the tables."""

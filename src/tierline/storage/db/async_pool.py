@@ -1,0 +1,64 @@
+"""The API's pool of asyncio connections, and doing a statement again after an outage."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from tierline.base.settings import settings
+from tierline.storage.db.engine import connect_args, psycopg_url
+from tierline.storage.db.repeat import PASSING
+
+Result = TypeVar("Result")
+
+WAIT_S = 2.0  # for a free connection; then the caller is told to come back
+RECONNECT_S = 2.0  # of the pool's own tries; after it each request tries at once
+PATIENCE_S = 3.0  # how long a request goes on through a cut or a restart of the database
+FIRST_PAUSE_S = 0.05
+
+
+def create_async_pool(url: str, name: str, size: int | None = None) -> AsyncConnectionPool[Any]:
+    """A pool of autocommit connections; opened by its user."""
+    size = size or settings().pool_size
+    return AsyncConnectionPool(
+        psycopg_url(url),
+        kwargs={**connect_args(name), "autocommit": True},
+        min_size=size,
+        max_size=size,
+        open=False,
+        timeout=WAIT_S,
+        reconnect_timeout=RECONNECT_S,
+        name=name,
+    )
+
+
+async def again(
+    pool: AsyncConnectionPool[Any],
+    statement: Callable[[AsyncConnection[Any]], Awaitable[Result]],
+    patience_s: float = PATIENCE_S,
+) -> Result:
+    """`statement` on a connection of the pool, again after each passing failure.
+
+    Only for statements that may be repeated. After `patience_s` seconds the failure is raised;
+    a full disk and a pool that gives no connection are raised at once.
+    """
+    give_up: float | None = None
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            async with pool.connection() as connection:
+                return await statement(connection)
+        except (PoolTimeout, psycopg.errors.DiskFull):
+            raise
+        except PASSING:
+            now = time.monotonic()
+            give_up = now + patience_s if give_up is None else give_up
+            if now + pause_s > give_up:
+                raise
+        await pool.check()  # the other idle connections were most likely cut as well
+        await asyncio.sleep(pause_s)
+        pause_s *= 2

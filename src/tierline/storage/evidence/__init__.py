@@ -1,0 +1,1 @@
+"""Statements on labels, outcomes, calibrations, evaluations, promotions and drift."""

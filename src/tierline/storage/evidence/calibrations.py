@@ -1,0 +1,282 @@
+"""Calibrations and the outcomes that they are made from.
+
+An outcome is written by the statement that ends its attempt (`claims.FINISH`) and compared later
+(`storage.references`). A calibration is a row that is added; the newest of a fingerprint counts,
+and may be withdrawn.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.base.json_text import JSON
+
+MOST_OUTCOMES = 50_000  # of one calibration, the newest: more would change nothing
+
+COLUMNS = """id, feature, tier, recipe, fingerprint, models, attempt, reference, reference_models,
+    max_error, confidence, threshold, samples, served, errors, bound, first_seq, last_seq,
+    document, created_at, withdrawn_at, withdrawn_reason"""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What is kept of an answer under a calibrated confidence, for its row in `outcomes`."""
+
+    feature: str
+    recipe: str
+    fingerprint: str
+    models: str
+    signals: Mapping[str, float]
+    served: bool  # its arm: served, or escalated
+    inclusion: float  # the probability with which it is drawn
+    drawn: bool  # for a reference: the later tier's answer, which an escalated one gets anyway
+    input_digest: bytes
+    calibration_id: int | None = None  # None: there was none, and it escalated
+    score: float | None = None
+    judge: str | None = None  # the model that compares it, where no rule can
+    vector: bytes | None = None  # its input's embedding, if it is drawn and can be made here
+
+
+def in_force(
+    connection: Connection[Any], fingerprint: str, known: int | None
+) -> Mapping[str, Any] | None:
+    """What the newest calibration says; None when there is none, it is withdrawn, or it found that
+    nothing can be promised. Its embeddings are not read again where it is the `known` one.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            """
+            SELECT id, threshold, withdrawn_at, document -> 'combination' AS combination,
+                document -> 'least_likeness' AS least_likeness,
+                CASE WHEN id IS DISTINCT FROM %s THEN vectors END AS vectors
+            FROM calibrations WHERE fingerprint = %s ORDER BY id DESC LIMIT 1
+            """,
+            (known, fingerprint),
+        ).fetchone()
+    if row is None or row["threshold"] is None or row["withdrawn_at"] is not None:
+        return None
+    return row
+
+
+def deciding(connection: Connection[Any], recipes: Sequence[str]) -> list[str]:
+    """By name, the calibrations in force of these recipes and the routers before them."""
+    rows = connection.execute(
+        """
+        SELECT 'calibration ' || id FROM (
+            SELECT DISTINCT ON (fingerprint) id, threshold, withdrawn_at FROM calibrations
+            WHERE recipe = ANY(%(recipes)s) ORDER BY fingerprint, id DESC
+        ) newest WHERE threshold IS NOT NULL AND withdrawn_at IS NULL
+        UNION ALL
+        SELECT 'router ' || max(id) FROM routers
+        WHERE recipe = ANY(%(recipes)s) AND withdrawn_at IS NULL GROUP BY recipe
+        """,
+        {"recipes": list(recipes)},
+    ).fetchall()
+    return sorted(name for (name,) in rows)
+
+
+def lock_recipe(connection: Connection[Any], recipe: str) -> None:
+    """One calibration of a recipe at a time, to the end of the transaction."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 3))", (recipe,))
+
+
+def count_of_recipe(connection: Connection[Any], recipe: str) -> int:
+    """How many calibrations of the recipe there are, whoever answered."""
+    row = connection.execute(
+        "SELECT count(*) FROM calibrations WHERE recipe = %s", (recipe,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def counts(connection: Connection[Any], recipe: str) -> list[dict[str, Any]]:
+    """By fingerprint, the one with most new outcomes first: how many were drawn, how many of them
+    no calibration has used, and how many calibrations there are.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT o.fingerprint, o.models, count(*) AS drawn,
+                count(*) FILTER (WHERE o.seq > used.last_seq) AS fresh, used.attempts, used.last_seq
+            FROM outcomes o CROSS JOIN LATERAL (
+                SELECT coalesce(max(c.last_seq) FILTER (WHERE c.reference = 'model'), 0)
+                    AS last_seq, count(*) AS attempts
+                FROM calibrations c WHERE c.fingerprint = o.fingerprint
+            ) used
+            WHERE o.recipe = %s AND o.drawn
+            GROUP BY o.fingerprint, o.models, used.attempts, used.last_seq
+            ORDER BY fresh DESC, max(o.seq) DESC
+            """,
+            (recipe,),
+        ).fetchall()
+
+
+def outcomes(
+    connection: Connection[Any], recipe: str, fingerprint: str, after: int
+) -> list[dict[str, Any]]:
+    """The outcomes with `seq` above `after` that were compared, the oldest first.
+
+    Of jobs with the same input only the first ever counts. `output` is what the tier said; null
+    where it was removed since.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT o.seq, o.job_id, o.signals, o.inclusion, o.served, o.differs, o.reference_by,
+                o.vector, a.output
+            FROM outcomes o
+            LEFT JOIN answers a ON a.job_id = o.job_id AND a.attempt = o.attempt
+            WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
+                AND o.differs IS NOT NULL AND NOT o.repeated AND o.seq > %(after)s
+            ORDER BY o.seq DESC LIMIT %(most)s
+            """,
+            {
+                "recipe": recipe,
+                "fingerprint": fingerprint,
+                "after": after,
+                "most": MOST_OUTCOMES,
+            },
+        ).fetchall()[::-1]
+
+
+def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list[dict[str, Any]]:
+    """The outcomes that were drawn for a label and not used yet, the oldest first.
+
+    `expected` and `correct` are the last that anybody said of the job, `served_output` what its
+    caller got: `correct` is about that. `has_label` is false where nobody said anything.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.vector,
+                own.output, said.expected, said.expected IS NOT NULL AS has_expected, said.correct,
+                later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
+            FROM outcomes o
+            JOIN jobs j ON j.id = o.job_id
+            JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+            LEFT JOIN answers later ON later.job_id = j.id AND later.attempt = j.answer_attempt
+            LEFT JOIN LATERAL (
+                SELECT f.expected, f.correct FROM feedback f WHERE f.job_id = o.job_id
+                ORDER BY f.id DESC LIMIT 1
+            ) said ON true
+            WHERE o.recipe = %s AND o.fingerprint = %s AND o.label_asked_at IS NOT NULL
+                AND o.label_used_by IS NULL AND o.drawn
+            ORDER BY o.seq
+            """,
+            (recipe, fingerprint),
+        ).fetchall()
+
+
+def to_label(
+    connection: Connection[Any], recipe: str, fingerprint: str, account_id: int | None
+) -> list[dict[str, Any]]:
+    """The drawn outcomes that may still be drawn for a label, with their inputs; of one account's
+    jobs, or of all.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """
+            SELECT o.job_id, o.attempt, o.inclusion, r.input, own.output
+            FROM outcomes o
+            JOIN job_requests r ON r.job_id = o.job_id
+            JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+            JOIN jobs j ON j.id = o.job_id AND j.completed_at IS NOT NULL
+            WHERE o.recipe = %(recipe)s AND o.fingerprint = %(fingerprint)s AND o.drawn
+                AND o.label_asked_at IS NULL AND o.repeated IS NOT TRUE AND r.input IS NOT NULL
+                AND j.output_removed_at IS NULL
+                AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
+            ORDER BY o.seq DESC LIMIT %(most)s
+            """,
+            {
+                "recipe": recipe,
+                "fingerprint": fingerprint,
+                "account": account_id,
+                "most": MOST_OUTCOMES,
+            },
+        ).fetchall()
+
+
+def ask_for_labels(connection: Connection[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note that they were drawn for a label. Drawn already, they stay as they were."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE outcomes SET label_asked_at = coalesce(label_asked_at, clock_timestamp())"
+            " WHERE job_id = %s AND attempt = %s",
+            [(row["job_id"], row["attempt"]) for row in rows],
+        )
+
+
+def use_labels(
+    connection: Connection[Any], rows: Sequence[Mapping[str, Any]], calibration_id: int
+) -> None:
+    """Note that a calibration used their labels up."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE outcomes SET label_used_by = %s WHERE job_id = %s AND attempt = %s",
+            [(calibration_id, row["job_id"], row["attempt"]) for row in rows],
+        )
+
+
+def add_calibration(connection: Connection[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The new row."""
+    names = list(values)
+    given = {
+        name: json.dumps(value) if name == "document" else value for name, value in values.items()
+    }
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            f"""
+            INSERT INTO calibrations ({", ".join(names)})
+            VALUES ({", ".join(f"%({name})s" for name in names)}) RETURNING {COLUMNS}
+            """,
+            given,
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def list_calibrations(
+    connection: Connection[Any], feature: str, most: int = 200
+) -> list[dict[str, Any]]:
+    """A feature's, the newest first. `newest` is true of what counts for its fingerprint."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"""
+            SELECT {COLUMNS}, id = max(id) OVER (PARTITION BY fingerprint) AS newest
+            FROM calibrations WHERE feature = %s ORDER BY id DESC LIMIT %s
+            """,
+            (feature, most),
+        ).fetchall()
+
+
+def calibration(connection: Connection[Any], id: int) -> Mapping[str, Any] | None:
+    """One of them, whatever became of it."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(f"SELECT {COLUMNS} FROM calibrations WHERE id = %s", (id,)).fetchone()
+
+
+def withdraw(
+    connection: Connection[Any], feature: str, id: int, reason: str
+) -> Mapping[str, Any] | None:
+    """End it; None when the feature has no such one. One that ended stays as it ended."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"""
+            UPDATE calibrations SET withdrawn_at = coalesce(withdrawn_at, clock_timestamp()),
+                withdrawn_reason = coalesce(withdrawn_reason, %s)
+            WHERE feature = %s AND id = %s RETURNING {COLUMNS}
+            """,
+            (reason, feature, id),
+        ).fetchone()
+
+
+def parameters_of(weighed: Weighed | None) -> dict[str, JSON]:
+    """For `claims.FINISH`; nothing where there is no outcome."""
+    if weighed is None:
+        return {}
+    found = {f"o_{name}": value for name, value in vars(weighed).items()}
+    return {**found, "o_signals": json.dumps(dict(weighed.signals))}

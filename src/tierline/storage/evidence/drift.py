@@ -1,0 +1,235 @@
+"""References and looks of drift, and the inputs that they are made from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.base.json_text import JSON
+
+# What promises come from goes before what routes do, and that before what a promotion goes by; of
+# several the oldest: whatever changed
+# since then changed for it, and a newer one would hide that. `since`: from when its outcomes are.
+# Of people's labels no later audit is the like, so their errors are not compared.
+EVIDENCE = """
+SELECT evidence, calibration_id, made_at, since, served, errors FROM (
+    SELECT 'calibration ' || newest.id AS evidence, newest.id AS calibration_id,
+        newest.created_at AS made_at, 0 AS place,
+        CASE WHEN reference = 'model' THEN served END AS served, errors,
+        (SELECT o.created_at FROM outcomes o
+         WHERE o.recipe = newest.recipe AND o.drawn
+            AND o.seq BETWEEN newest.first_seq AND newest.last_seq
+         ORDER BY o.seq LIMIT 1) AS since
+    FROM (
+        SELECT DISTINCT ON (fingerprint) * FROM calibrations
+        WHERE feature = %(feature)s AND recipe = ANY(%(recipes)s)
+        ORDER BY fingerprint, id DESC
+    ) newest WHERE threshold IS NOT NULL AND withdrawn_at IS NULL
+    UNION ALL
+    SELECT * FROM (
+        SELECT DISTINCT ON (recipe) 'router ' || id, NULL::bigint, trained_at, 1,
+            NULL::integer, NULL::integer, NULL::timestamptz
+        FROM routers
+        WHERE feature = %(feature)s AND recipe = ANY(%(recipes)s) AND withdrawn_at IS NULL
+        ORDER BY recipe, id DESC
+    ) routers
+    UNION ALL
+    SELECT 'evaluation ' || e.id, NULL, e.ended_at, 2, NULL, NULL, NULL
+    FROM promotions p JOIN evaluations e ON e.id = p.evaluation_id
+    WHERE p.feature = %(feature)s AND p.ended_at IS NULL
+) known ORDER BY place, made_at, evidence LIMIT 1
+"""
+
+# Drawn along the index that retention walks, whatever the traffic, so that every hour of the time
+# has its share. Equal inputs are drawn as often as they come: to take each once would make a small
+# sample unlike a large one. What is kept for its label past its days is left out: it stands for
+# nothing.
+SAMPLE = """
+WITH drawn AS (
+    SELECT id FROM jobs
+    WHERE feature_version_id = ANY(%(versions)s) AND completed_at IS NOT NULL
+        AND input_removed_at IS NULL AND NOT passed_by
+        AND completed_at > %(after)s AND completed_at <= %(until)s
+    ORDER BY uuid_hash_extended(id, 7) LIMIT 3 * %(most)s
+), asked AS (
+    SELECT j.id, j.account_id, j.completed_at, j.model, r.input, w.output
+    FROM drawn JOIN jobs j ON j.id = drawn.id AND j.shadow_of IS NULL
+    JOIN job_requests r ON r.job_id = j.id AND r.input IS NOT NULL
+    LEFT JOIN answers w ON w.job_id = j.id AND w.attempt = j.answer_attempt
+    ORDER BY uuid_hash_extended(j.id, 7) LIMIT %(most)s
+)
+SELECT * FROM asked ORDER BY completed_at, id
+"""
+
+AUDITED = """
+SELECT o.differs FROM outcomes o
+WHERE o.calibration_id = %s AND o.drawn AND o.served AND o.differs IS NOT NULL AND NOT o.repeated
+    AND o.noted_at > %s AND o.noted_at <= %s
+ORDER BY o.seq LIMIT 5000
+"""
+
+OPERATORS = """
+SELECT DISTINCT account_id FROM api_keys
+WHERE 'operator' = ANY(scopes) AND revoked_at IS NULL
+    AND (expires_at IS NULL OR expires_at > clock_timestamp())
+"""
+
+
+def evidence(
+    connection: Connection[Any], feature: str, recipes: Sequence[str]
+) -> dict[str, Any] | None:
+    """What a feature goes by now: `evidence`, `made_at`, and of how many it `served` how many were
+    `errors`; None: nothing was found out about it.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(EVIDENCE, {"feature": feature, "recipes": list(recipes)}).fetchone()
+
+
+def version_ids(connection: Connection[Any], feature: str) -> list[int]:
+    """Of the feature's versions that ask for the same and answer with the same as it does now."""
+    rows = connection.execute(
+        "SELECT v.id FROM features f JOIN feature_versions now ON now.id = f.version_id"
+        " JOIN feature_versions v ON v.name = f.name AND v.version > 0"
+        " AND v.document -> 'input' = now.document -> 'input'"
+        " AND v.document -> 'output' = now.document -> 'output' WHERE f.name = %s",
+        (feature,),
+    )
+    return [id for (id,) in rows]
+
+
+def sample(
+    connection: Connection[Any],
+    versions: Sequence[int],
+    after: datetime,
+    until: datetime,
+    most: int,
+) -> list[dict[str, Any]]:
+    """Jobs drawn by their ids from those that ended in (after, until] and still have their input,
+    in the order that they ended.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            SAMPLE, {"versions": list(versions), "after": after, "until": until, "most": most}
+        ).fetchall()
+
+
+def audited(
+    connection: Connection[Any], calibration_id: int, after: datetime, until: datetime
+) -> list[bool]:
+    """Of what a calibration served, whether the audited answers of that time differ."""
+    rows = connection.execute(AUDITED, (calibration_id, after, until))
+    return [differs for (differs,) in rows]
+
+
+def operators(connection: Connection[Any]) -> set[int]:
+    """The accounts that have an operator's key."""
+    return {id for (id,) in connection.execute(OPERATORS)}
+
+
+def reference(connection: Connection[Any], feature: str, evidence: str) -> dict[str, Any] | None:
+    """The one beside that evidence."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT * FROM drift_references WHERE feature = %s AND evidence = %s",
+            (feature, evidence),
+        ).fetchone()
+
+
+def newest_reference(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
+    """The feature's last one."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT * FROM drift_references WHERE feature = %s ORDER BY id DESC LIMIT 1",
+            (feature,),
+        ).fetchone()
+
+
+def add_reference(connection: Connection[Any], values: Mapping[str, Any]) -> None:
+    """Keep it, in place of an empty one, unless another was quicker."""
+    connection.execute(
+        "INSERT INTO drift_references AS kept"
+        " (feature, evidence, evidence_at, inputs, vectors, document)"
+        " VALUES (%(feature)s, %(evidence)s, %(evidence_at)s, %(inputs)s, %(vectors)s,"
+        " %(document)s::json) ON CONFLICT (feature, evidence) DO UPDATE"
+        " SET inputs = excluded.inputs, vectors = excluded.vectors, document = excluded.document,"
+        " created_at = clock_timestamp() WHERE kept.inputs = 0 AND excluded.inputs > 0",
+        {**values, "document": json.dumps(values["document"])},
+    )
+
+
+def looks(connection: Connection[Any], reference_id: int, most: int = 90) -> list[dict[str, Any]]:
+    """A reference's, the newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "SELECT * FROM drift_looks WHERE reference_id = %s ORDER BY number DESC LIMIT %s",
+            (reference_id, most),
+        ).fetchall()
+
+
+def add_look(connection: Connection[Any], values: Mapping[str, JSON], vectors: bytes) -> bool:
+    """Keep a look, which takes the vectors over from those before it; False when another was
+    quicker: then this one never was.
+    """
+    made = connection.execute(
+        "INSERT INTO drift_looks (reference_id, number, inputs, money, alarm, document, vectors,"
+        " up_to) VALUES (%(reference_id)s, %(number)s, %(inputs)s, %(money)s, %(alarm)s,"
+        " %(document)s::json, %(vectors)s, %(up_to)s) ON CONFLICT DO NOTHING",
+        {**values, "document": json.dumps(values["document"]), "vectors": vectors},
+    )
+    if made.rowcount == 1:
+        connection.execute(
+            "UPDATE drift_looks SET vectors = NULL WHERE reference_id = %s AND number < %s",
+            (values["reference_id"], values["number"]),
+        )
+    return made.rowcount == 1
+
+
+def tell_once(connection: Connection[Any], reference_id: int, column: str) -> datetime | None:
+    """Note that it is told, in this transaction; the time, or None when it was told before."""
+    assert column in ("alarm_told_at", "refresh_told_at")
+    row = connection.execute(
+        f"UPDATE drift_references SET {column} = clock_timestamp()"
+        f" WHERE id = %s AND {column} IS NULL RETURNING {column}",
+        (reference_id,),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def last_alarm(connection: Connection[Any], feature: str) -> datetime | None:
+    """When its traffic was last found to have changed; None: never."""
+    row = connection.execute(
+        "SELECT max(alarm_told_at) FROM drift_references WHERE feature = %s", (feature,)
+    ).fetchone()
+    assert row is not None
+    found: datetime | None = row[0]
+    return found
+
+
+def inputs_of(
+    connection: Connection[Any], job_ids: Sequence[str], account_id: int | None
+) -> list[tuple[str, JSON]]:
+    """Of those jobs that are one account's, or of all, what was asked; what was removed is not."""
+    rows = connection.execute(
+        "SELECT j.id, r.input FROM unnest(%s::uuid[]) WITH ORDINALITY wanted (id, place)"
+        " JOIN jobs j ON j.id = wanted.id JOIN job_requests r ON r.job_id = j.id"
+        " WHERE r.input IS NOT NULL AND (%s::bigint IS NULL OR j.account_id = %s)"
+        " ORDER BY wanted.place",
+        (list(job_ids), account_id, account_id),
+    )
+    return [(str(id), input) for id, input in rows]
+
+
+def withdraw_all(
+    connection: Connection[Any], feature: str, recipes: Sequence[str], reason: str
+) -> list[int]:
+    """End the feature's calibrations of these recipes that are in force; their ids."""
+    rows = connection.execute(
+        "UPDATE calibrations SET withdrawn_at = clock_timestamp(), withdrawn_reason = %s"
+        " WHERE feature = %s AND recipe = ANY(%s) AND withdrawn_at IS NULL"
+        " AND threshold IS NOT NULL RETURNING id",
+        (reason, feature, list(recipes)),
+    )
+    return sorted(id for (id,) in rows)

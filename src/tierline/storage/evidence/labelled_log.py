@@ -1,0 +1,45 @@
+"""The labelled log that routers are trained from."""
+
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.rules.verdicts import WRONG
+
+MOST_ROWS = 5_000  # of a training: the newest
+
+_FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
+
+# What the first tier handled badly: an answer that failed a check, or that differs from its
+# reference. What it handled well: one that was compared and agrees. What was served and never
+# compared says nothing. Of equal inputs the newest counts.
+LABELLED = f"""
+WITH known AS (
+    SELECT a.job_id, r.input, NOT a.verdict IN ({_FAILED}) AND NOT coalesce(o.differs, false)
+            AS is_right,
+        a.started_at,
+        row_number() OVER (PARTITION BY md5(r.input::text) ORDER BY a.started_at DESC) AS place
+    FROM attempts a
+    JOIN jobs j ON j.id = a.job_id
+    JOIN feature_versions v ON v.id = j.feature_version_id
+    JOIN job_requests r ON r.job_id = a.job_id
+    LEFT JOIN outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
+    WHERE v.name = %(feature)s AND v.version > 0 AND a.tier = %(tier)s AND r.input IS NOT NULL
+        AND j.shadow_of IS NULL
+        AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
+        AND (a.verdict IN ({_FAILED}) OR (o.drawn AND o.differs IS NOT NULL))
+)
+SELECT job_id, input, is_right FROM known WHERE place = 1
+ORDER BY started_at DESC, job_id LIMIT %(most)s
+"""
+
+
+def labelled(
+    connection: Connection[Any], feature: str, tier: str, account_id: int | None = None
+) -> list[dict[str, Any]]:
+    """Inputs with whether the tier handled them well, the newest first; of one account or all."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            LABELLED, {"feature": feature, "tier": tier, "account": account_id, "most": MOST_ROWS}
+        ).fetchall()

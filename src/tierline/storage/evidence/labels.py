@@ -1,0 +1,81 @@
+"""What the labels of a feature's inputs are known to be: from people, or from its last tier."""
+
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.rules.verdicts import WRONG
+
+MOST_ROWS = 10_000  # the newest
+
+_FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
+
+# A person's label goes before the last tier's answer; an earlier tier's own answer is never one.
+# `inclusion` is the probability with which the job's input got its label whatever it says: that of
+# its first outcome, if that was drawn, or 1 where the last tier is asked first. A job whose first
+# answer failed a check has no outcome and always a label; `failed` says so. Null: nobody drew it.
+LABELS = f"""
+WITH jobs_of AS (
+    SELECT j.id, j.feature_version_id, v.document ->> 'routing' AS routing
+    FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
+    WHERE v.name = %(feature)s AND v.version > 0 AND j.shadow_of IS NULL
+        AND j.completed_at IS NOT NULL AND j.input_removed_at IS NULL
+        AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
+    ORDER BY j.seq DESC LIMIT %(most)s
+)
+SELECT j.id AS job_id, j.feature_version_id, r.input,
+    CASE WHEN said.expected IS NOT NULL THEN said.expected ELSE last.output END AS expected,
+    CASE WHEN said.expected IS NULL THEN last.model END AS said_by,
+    CASE WHEN o.drawn THEN o.inclusion
+        WHEN j.routing LIKE 'frontier_%%' AND first.tier = %(last)s THEN 1.0 END AS inclusion,
+    coalesce(o.drawn IS NULL AND first.tier <> %(last)s AND first.verdict IN ({_FAILED}), false)
+        AS failed
+FROM jobs_of j
+JOIN job_requests r ON r.job_id = j.id AND r.input IS NOT NULL
+LEFT JOIN attempts first ON first.job_id = j.id AND first.number = 1
+LEFT JOIN LATERAL (
+    SELECT o.drawn, o.inclusion, o.shadow_job_id FROM outcomes o WHERE o.job_id = j.id
+    ORDER BY o.attempt LIMIT 1
+) o ON true
+LEFT JOIN LATERAL (
+    SELECT f.expected FROM feedback f WHERE f.job_id = j.id AND f.expected IS NOT NULL
+    ORDER BY f.id DESC LIMIT 1
+) said ON true
+LEFT JOIN LATERAL (
+    SELECT w.output, a.model FROM attempts a
+    JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
+    WHERE a.job_id IN (j.id, o.shadow_job_id) AND a.tier = %(last)s AND a.verdict = 'passed'
+    ORDER BY a.started_at DESC LIMIT 1
+) last ON true
+WHERE said.expected IS NOT NULL OR last.model IS NOT NULL
+ORDER BY j.id DESC
+"""
+
+
+def count_labels(connection: Connection[Any], feature: str, last_tier: str) -> int:
+    """How many of the newest jobs' inputs have a label, of all accounts; an input counts as often
+    as it was asked.
+    """
+    row = connection.execute(
+        f"SELECT count(*) FROM ({LABELS}) known",
+        {"feature": feature, "last": last_tier, "account": None, "most": MOST_ROWS},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def labels(
+    connection: Connection[Any], feature: str, last_tier: str, account_id: int | None
+) -> list[dict[str, Any]]:
+    """Inputs of the newest jobs with their labels, the newest first; of one account or of all."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            LABELS,
+            {
+                "feature": feature,
+                "last": last_tier,
+                "account": account_id,
+                "most": MOST_ROWS,
+            },
+        ).fetchall()

@@ -1,0 +1,157 @@
+"""Promotions of a feature: which evaluation its routing goes by, and what ended that.
+
+Written under the lock of applications (`features.hold_applications`), in the transaction that
+writes the version; at most one of a feature is in force.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.base.ids import first_id_of
+
+# What the promoted tier said and the last one as well, since then.
+COMPARED = """
+SELECT count(*), count(*) FILTER (WHERE o.differs)
+FROM outcomes o
+WHERE o.feature = %(feature)s AND o.recipe = %(recipe)s AND o.created_at >= %(since)s
+    AND o.drawn AND o.differs IS NOT NULL AND NOT o.repeated
+"""
+
+# Who answered lately where that model was asked. By the jobs' ids, whose index keeps it short.
+ANSWERED = """
+SELECT DISTINCT model FROM (
+    SELECT c.answered_model AS model
+    FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
+    JOIN calls c ON c.job_id = j.id
+    WHERE v.name = %(feature)s AND v.version >= %(version)s AND j.id >= %(floor)s
+        AND c.booked_at >= %(since)s AND c.model = %(asked)s AND c.answered_model IS NOT NULL
+    ORDER BY j.id DESC LIMIT 50
+) lately
+"""
+
+# Who used the feature lately, by the same index.
+USERS = """
+SELECT DISTINCT account_id FROM (
+    SELECT j.account_id FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
+    WHERE v.name = %(feature)s AND v.version > 0 AND j.id >= %(floor)s
+    ORDER BY j.id DESC LIMIT 1000
+) lately
+"""
+
+LATELY = timedelta(hours=1)
+
+
+def add_promotion(connection: Connection[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """In force from now on; the one before it has to be ended first."""
+    row = _rows(
+        connection,
+        "INSERT INTO promotions"
+        " (feature, tier, evaluation_id, rung, share, version, most_differing)"
+        " VALUES (%(feature)s, %(tier)s, %(evaluation_id)s, %(rung)s, %(share)s, %(version)s,"
+        " %(most_differing)s) RETURNING *",
+        values,
+    )
+    return row[0]
+
+
+def in_force(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
+    """The feature's; None: its routing goes by no evaluation."""
+    found = _rows(
+        connection,
+        "SELECT * FROM promotions WHERE feature = %(feature)s AND ended_at IS NULL",
+        {"feature": feature},
+    )
+    return found[0] if found else None
+
+
+def all_in_force(connection: Connection[Any]) -> list[dict[str, Any]]:
+    """Every feature's."""
+    return _rows(connection, "SELECT * FROM promotions WHERE ended_at IS NULL ORDER BY id", {})
+
+
+def list_promotions(
+    connection: Connection[Any], feature: str, most: int = 100
+) -> list[dict[str, Any]]:
+    """A feature's, the newest first."""
+    return _rows(
+        connection,
+        "SELECT * FROM promotions WHERE feature = %(feature)s ORDER BY id DESC LIMIT %(most)s",
+        {"feature": feature, "most": most},
+    )
+
+
+def end_promotion(
+    connection: Connection[Any],
+    id: int,
+    reason: str,
+    demoted_to: int | None = None,
+    *,
+    refuted: bool = False,
+) -> dict[str, Any] | None:
+    """End it; None when another was quicker. `refuted`: its evaluation holds no more."""
+    found = _rows(
+        connection,
+        "UPDATE promotions SET ended_at = clock_timestamp(), ended_reason = %(reason)s,"
+        " demoted_to = %(version)s, refuted = %(refuted)s"
+        " WHERE id = %(id)s AND ended_at IS NULL RETURNING *",
+        {"id": id, "reason": reason, "version": demoted_to, "refuted": refuted},
+    )
+    return found[0] if found else None
+
+
+def refuted_since(connection: Connection[Any], feature: str, since: datetime) -> str | None:
+    """What refuted, since then, what a promotion of the feature went by; None: nothing did."""
+    row = connection.execute(
+        "SELECT ended_reason FROM promotions WHERE feature = %s AND refuted AND ended_at > %s"
+        " ORDER BY id DESC LIMIT 1",
+        (feature, since),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def compared_since(
+    connection: Connection[Any], feature: str, recipe: str, since: datetime
+) -> tuple[int, int]:
+    """(samples, how many differ) among what its first tier said and the last one too."""
+    row = connection.execute(
+        COMPARED, {"feature": feature, "recipe": recipe, "since": since}
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def answered_by(
+    connection: Connection[Any], feature: str, version: int, asked: str, since: datetime
+) -> set[str]:
+    """The exact models that lately answered where `asked`, a provider:model, was asked by that
+    version or a later one.
+    """
+    floor = first_id_of(datetime.now(UTC), LATELY)
+    rows = connection.execute(
+        ANSWERED,
+        {
+            "feature": feature,
+            "version": version,
+            "asked": asked,
+            "since": since,
+            "floor": floor,
+        },
+    )
+    return {model for (model,) in rows}
+
+
+def users(connection: Connection[Any], feature: str) -> set[int]:
+    """The accounts that lately used the feature."""
+    floor = first_id_of(datetime.now(UTC), LATELY)
+    return {id for (id,) in connection.execute(USERS, {"feature": feature, "floor": floor})}
+
+
+def _rows(
+    connection: Connection[Any], statement: str, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchall()

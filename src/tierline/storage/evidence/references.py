@@ -1,0 +1,227 @@
+"""What outcomes are compared with: the later tier's answer, their own job's or their shadow's.
+
+A shadow is a job of its own, in the backfill lane, that answers the same input on the last tier. It
+is not its caller's: no list shows it, nobody is told of it, and what it answered is removed once it
+was compared.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.base.json_text import JSON
+from tierline.rules.jobs import Status
+
+# Two that compare at once take different ones. A served one waits for its shadow, an escalated one
+# for its own job, and for a shadow if a tier before the last one answered that. What a job that was
+# cancelled or ran out of time would have said nobody knows.
+OPEN = """
+SELECT o.job_id, o.attempt, o.calibration_id, o.served, o.shadow_job_id, r.status,
+    j.feature_version_id, own.output, own.job_id IS NOT NULL AS has_output,
+    a.tier AS reference_tier, o.judge, o.judged_same,
+    later.output AS reference, later.job_id IS NOT NULL AND NOT r.unverified AS has_reference,
+    a.model AS reference_by, r.blocked_reason IS NOT NULL AS blocked,
+    EXISTS (SELECT FROM outcomes earlier WHERE earlier.fingerprint = o.fingerprint
+        AND earlier.input_digest = o.input_digest AND earlier.seq < o.seq) AS repeated
+FROM outcomes o
+JOIN jobs r ON r.id = coalesce(o.shadow_job_id, CASE WHEN NOT o.served THEN o.job_id END)
+JOIN jobs j ON j.id = o.job_id
+LEFT JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+LEFT JOIN answers later ON later.job_id = r.id AND later.attempt = r.answer_attempt
+LEFT JOIN attempts a ON a.job_id = r.id AND a.number = r.answer_attempt
+WHERE o.drawn AND o.noted_at IS NULL AND NOT o.shadow_due AND r.completed_at IS NOT NULL
+    AND (o.judge IS NULL OR o.judged_at IS NOT NULL)
+    AND (%(recipe)s::text IS NULL OR o.recipe = %(recipe)s)
+    AND j.feature_version_id <> ALL(%(without)s)
+ORDER BY o.seq LIMIT %(most)s
+FOR UPDATE OF o SKIP LOCKED
+"""
+
+NOTE = """
+UPDATE outcomes SET noted_at = clock_timestamp(), differs = %(differs)s,
+    reference_by = %(reference_by)s, repeated = %(repeated)s
+WHERE job_id = %(job_id)s AND attempt = %(attempt)s
+"""
+
+DUE = """
+SELECT o.job_id, o.attempt, o.feature, j.feature_version_id, length(r.input::text) AS characters,
+    o.created_at < clock_timestamp() - interval '1 day' AS stale
+FROM outcomes o
+JOIN jobs j ON j.id = o.job_id
+JOIN job_requests r ON r.job_id = o.job_id
+WHERE o.shadow_due AND j.feature_version_id <> ALL(%(without)s) ORDER BY o.seq LIMIT %(most)s
+"""
+
+# One shadow for all outcomes of a job that wait for one.
+SHADOW = """
+WITH waiting AS (
+    UPDATE outcomes SET shadow_due = false, shadow_job_id = %(id)s,
+        shadowed_at = clock_timestamp(), shadow_at_most_usd = %(at_most_usd)s
+    WHERE job_id = %(job_id)s AND shadow_due
+    RETURNING job_id
+), due AS (
+    SELECT DISTINCT job_id FROM waiting
+), job AS (
+    INSERT INTO jobs
+        (id, account_id, feature_version_id, status, tier, tier_index, queue, shadow_of)
+    SELECT %(id)s, j.account_id, j.feature_version_id, %(status)s, %(tier)s, %(tier_index)s,
+        %(queue)s, j.id
+    FROM due JOIN jobs j ON j.id = due.job_id
+    RETURNING id
+)
+INSERT INTO job_requests (job_id, decision) SELECT id, %(decision)s::json FROM job
+"""
+
+
+# Another outcome of the job may have a shadow by now, which does for this one too.
+WAIT = """
+UPDATE outcomes o SET shadow_job_id = other.id, shadow_due = other.id IS NULL,
+    judge_tries = 0, judge_due_at = NULL
+FROM (SELECT max(shadow_job_id::text)::uuid AS id FROM outcomes WHERE job_id = %(job_id)s) other
+WHERE o.job_id = %(job_id)s AND o.attempt = %(attempt)s
+"""
+
+FORGET = """
+WITH done AS (
+    SELECT s.id FROM jobs s JOIN jobs j ON j.id = s.shadow_of
+    WHERE s.id = ANY(%s) AND j.output_removed_at IS NOT NULL
+), removed AS (
+    DELETE FROM answers WHERE job_id IN (SELECT id FROM done)
+)
+UPDATE jobs SET input_removed_at = clock_timestamp(), output_removed_at = clock_timestamp()
+WHERE id IN (SELECT id FROM done) AND output_removed_at IS NULL
+"""
+
+
+def open_outcomes(
+    connection: Connection[Any],
+    most: int,
+    recipe: str | None = None,
+    without: Collection[int] = (),
+) -> list[dict[str, Any]]:
+    """Up to `most` whose reference is there, or never will be; locked in the transaction. None of
+    the feature versions `without`.
+    """
+    parameters = {"most": most, "recipe": recipe, "without": list(without)}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(OPEN, parameters).fetchall()
+
+
+def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Keep how each of them compared.
+
+    What a shadow answered is kept as long as the job's own answers are: it is removed with them,
+    and here where they were removed before it came.
+    """
+    noted = list(rows)
+    with connection.cursor() as cursor:
+        cursor.executemany(NOTE, noted)
+    shadows = [row["shadow_job_id"] for row in noted if row["shadow_job_id"] is not None]
+    connection.execute(FORGET, (shadows,))
+
+
+def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Let outcomes have a shadow's answer as their reference, since the last tier did not answer
+    their job. Under their locks, which `open_outcomes` took, or whoever took them to be judged.
+    """
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            WAIT, [{"job_id": row["job_id"], "attempt": row["attempt"]} for row in rows]
+        )
+
+
+def due_shadows(
+    connection: Connection[Any], most: int, without: Collection[int] = ()
+) -> list[dict[str, Any]]:
+    """Served outcomes that were drawn and have no shadow yet, the oldest first; none of the feature
+    versions `without`.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(DUE, {"most": most, "without": list(without)}).fetchall()
+
+
+def spent_on_shadows(connection: Connection[Any], feature: str) -> Decimal:
+    """USD that a feature's shadows and judges of this day in UTC cost, or may still cost.
+
+    Known costs count as they are; a shadow that runs, or one of whose calls has an unknown cost, at
+    what it was to cost at most.
+    """
+    rows = connection.execute(
+        """
+        SELECT coalesce(sum(CASE WHEN j.completed_at IS NULL OR c.unknown
+            THEN greatest(o.shadow_at_most_usd, c.cost_usd) ELSE c.cost_usd END), 0)
+        FROM (
+            SELECT DISTINCT ON (shadow_job_id) * FROM outcomes
+            WHERE feature = %(feature)s AND shadow_job_id IS NOT NULL
+                AND shadowed_at >= date_trunc('day', clock_timestamp(), 'UTC')
+            ORDER BY shadow_job_id, shadowed_at
+        ) o JOIN jobs j ON j.id = o.shadow_job_id
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(cost_usd), 0) AS cost_usd,
+                coalesce(bool_or(cost_usd IS NULL), false) AS unknown
+            FROM calls WHERE job_id = o.shadow_job_id
+        ) c
+        UNION ALL
+        SELECT coalesce(sum(cost_usd), 0) FROM judge_calls
+        WHERE feature = %(feature)s AND asked_at >= date_trunc('day', clock_timestamp(), 'UTC')
+        """,
+        {"feature": feature},
+    ).fetchall()
+    return sum((amount for (amount,) in rows), Decimal(0))
+
+
+def add_shadow(
+    connection: Connection[Any],
+    outcome: Mapping[str, Any],
+    *,
+    id: UUID,
+    tier: str,
+    tier_index: int,
+    queue: str,
+    decision: JSON,
+    at_most_usd: Decimal | None,
+) -> bool:
+    """Give the job's outcomes that wait for one a shadow; False when none does any more.
+
+    Of any number at once, one writes.
+    """
+    made = connection.execute(
+        SHADOW,
+        {
+            "job_id": outcome["job_id"],
+            "attempt": outcome["attempt"],
+            "id": id,
+            "status": Status.QUEUED,
+            "tier": tier,
+            "tier_index": tier_index,
+            "queue": queue,
+            "decision": json.dumps(decision),
+            "at_most_usd": at_most_usd,
+        },
+    )
+    return made.rowcount == 1
+
+
+def draw_no_more(connection: Connection[Any], outcome: Mapping[str, Any]) -> None:
+    """It will have no shadow: it stands for none."""
+    connection.execute(
+        "UPDATE outcomes SET shadow_due = false, drawn = false"
+        " WHERE job_id = %s AND attempt = %s AND shadow_due",
+        (outcome["job_id"], outcome["attempt"]),
+    )
+
+
+def watched(connection: Connection[Any], calibration_id: int) -> tuple[int, int]:
+    """(samples, errors) among what the calibration served and a shadow answered as well."""
+    row = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE differs) FROM outcomes"
+        " WHERE calibration_id = %s AND drawn AND served AND differs IS NOT NULL AND NOT repeated",
+        (calibration_id,),
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]

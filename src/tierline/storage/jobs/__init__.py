@@ -1,0 +1,1 @@
+"""Statements on jobs, attempts, hints, leases and queues."""

@@ -1,0 +1,435 @@
+"""Taking a job, booking its calls and ending an attempt: the statements a worker lives by.
+
+Each is one statement in its own transaction, names the claim token it acts for, and may be repeated
+after a cut connection: a repeat finds what the first one did. Nothing is locked between them, so no
+transaction is open while a model answers.
+"""
+
+import json
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.rules.jobs import Status, Transition
+from tierline.rules.verdicts import CHECK_FAILURES, Verdict
+from tierline.storage.evidence.calibrations import Weighed, parameters_of
+from tierline.storage.webhooks.deliveries import HOOKED_SQL
+
+
+@dataclass(frozen=True)
+class FirstCall:
+    """The call that the claim has booked already, as number 1."""
+
+    model: str  # provider:model
+    purpose: str
+
+
+@dataclass(frozen=True)
+class EarlierAnswer:
+    """The last answer that failed a check, for the tier that comes after it."""
+
+    attempt: int
+    tier: str
+    verdict: Verdict
+    reason: str
+    text: str | None
+    understood: bool  # whether it could be served, unverified
+    model: str | None  # the exact one
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job in a worker's hands: what it needs to run one attempt."""
+
+    job_id: UUID
+    token: UUID
+    account_id: int
+    feature_version_id: int
+    attempt: int  # this attempt's number, from 1
+    tier_index: int
+    queue: str
+    failures: int
+    losses: int
+    maybe_billed: int
+    held_s: float  # when claimed; 0: it is not held
+    backfill: bool
+    cancel_requested: bool
+    remaining_s: float | None  # to the job's deadline, when claimed; None: it has none
+    input: Any
+    earlier: EarlierAnswer | None
+    first_call: FirstCall
+    hooked: bool  # somebody is to be told how it ends
+    draft: bool  # of a version that is tried, not applied
+    age_s: float = field(compare=False)  # since the job was submitted, when it was read
+    budgeted: bool  # its account has budgets; a shadow has its feature's own
+    first_tier_plan: str | None  # the account's plan, where it reaches to no later tier
+    user_key: str | None  # whose budget within the account's
+    session_key: str | None
+    shadow: bool  # answers once more what another job was asked; its input is that one's
+    # … on this process's clock
+    read_at_s: float = field(default_factory=time.monotonic, compare=False)
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """How one call ended, for its row."""
+
+    number: int
+    purpose: str
+    model: str  # provider:model that was asked
+    latency_s: float
+    answered_model: str | None = None
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    error: str | None = None
+    provider_request_id: str | None = None
+    service_tier: str | None = None  # as the provider told it
+
+    def parameters(self) -> dict[str, object]:
+        return {f"c_{name}": value for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt ended, for its row and for the job's."""
+
+    verdict: Verdict
+    reason: str | None
+    latency_s: float
+    model: str | None = None  # the exact model that answered
+    text: str | None = None  # the answer as given; None: there was none
+    output: Any = None  # … as understood
+    understood: bool = False  # whether `output` means anything
+    repaired: bool | None = None
+    confidence: float | None = None
+    trace: Any = None  # JSON, of a draft's job: its calls' messages and texts
+    routing: Any = None  # JSON, in place of the claim's: a decision made before any call
+    weighed: Weighed | None = None  # where the tier's confidence is calibrated
+
+
+@dataclass(frozen=True)
+class _Served:
+    """Whose answer becomes the output."""
+
+    attempt: int
+    model: str | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a finish found when it did not apply: the row as it is now."""
+
+    status: Status
+    token: UUID | None
+    cancel_requested: bool
+    deadline_passed: bool
+    hooked: bool
+    verdict: Verdict | None  # of the attempt that asked
+
+
+_CHECKED = ", ".join(f"'{verdict}'" for verdict in sorted(CHECK_FAILURES))
+
+# What a claim needs of the job's feature version, which is looked up once.
+_OF_VERSION = """f.first_calls -> jobs.tier AS first_call, f.version < 0 AS draft,
+        f.document ->> 'routing' AS policy"""
+
+# Two of a job's round trips are this and FINISH; the claim, its attempt and its first call stand or
+# fall together.
+CLAIM = f"""
+WITH claimed AS (
+    UPDATE jobs SET
+        status = %(in_progress)s, claim_token = %(token)s, attempts = attempts + 1,
+        hint_no = NULL, started_at = coalesce(started_at, clock_timestamp())
+    FROM feature_versions f
+    WHERE jobs.id = %(job_id)s AND f.id = jobs.feature_version_id
+        AND status = 'queued' AND queue = ANY(%(queues)s)
+        AND run_after <= clock_timestamp()
+        AND (deadline_at IS NULL OR deadline_at > clock_timestamp())
+        AND NOT EXISTS (SELECT FROM batches WHERE id = jobs.batch_id AND status = 'cancelled')
+    RETURNING jobs.*, {_OF_VERSION}
+), attempt AS (
+    INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, routing)
+    SELECT j.id, j.attempts, j.claim_token, j.tier, j.queue, %(worker)s,
+        CASE WHEN j.escalation_reason IS NULL AND r.decision IS NOT NULL THEN r.decision
+        ELSE json_build_object(
+            'policy', j.policy, 'choice', j.tier,
+            'reason', coalesce('escalated: ' || j.escalation_reason, 'first allowed tier'),
+            'signals', json_build_object('failures', j.failures, 'leases_lost', j.losses)) END
+    FROM claimed j JOIN job_requests r ON r.job_id = j.id
+), booked AS (
+    INSERT INTO calls (job_id, attempt, number, account_id, model, purpose)
+    SELECT j.id, j.attempts, 1, j.account_id, j.first_call ->> 'model', j.first_call ->> 'purpose'
+    FROM claimed j
+)
+"""
+
+_CLAIM_COLUMNS = f"""
+SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_id,
+    j.attempts AS attempt, j.tier_index, j.queue, j.failures, j.losses, j.maybe_billed,
+    coalesce(extract(epoch FROM clock_timestamp() - j.held_since), 0)::float8 AS held_s,
+    j.batch_id IS NOT NULL OR j.shadow_of IS NOT NULL AS backfill,
+    j.shadow_of IS NOT NULL AS shadow,
+    j.cancel_requested_at IS NOT NULL AS cancel_requested,
+    extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
+    extract(epoch FROM clock_timestamp() - j.created_at)::float8 AS age_s,
+    CASE WHEN j.shadow_of IS NULL THEN r.input
+        ELSE (SELECT input FROM job_requests WHERE job_id = j.shadow_of) END AS input,
+    {HOOKED_SQL} AS hooked, j.draft, j.first_call, r.user_key, r.session_key,
+    j.shadow_of IS NULL AND EXISTS (SELECT FROM budgets b WHERE b.account_id = j.account_id)
+        AS budgeted,
+    (SELECT p.name FROM accounts o JOIN plans p ON p.name = o.plan
+        WHERE o.id = j.account_id AND p.first_tier_only) AS first_tier_plan,
+    e.number AS e_attempt, e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason,
+    e.text AS e_text, e.understood AS e_understood, e.model AS e_model
+FROM {{source}} j
+JOIN job_requests r ON r.job_id = j.id
+LEFT JOIN LATERAL (
+    SELECT a.number, a.tier, a.verdict, a.reason, a.model, w.text,
+        w.output IS NOT NULL AS understood
+    FROM attempts a LEFT JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
+    WHERE a.job_id = j.id AND a.verdict IN ({_CHECKED}) AND j.attempts > 1 AND a.tier <> j.tier
+    ORDER BY a.number DESC LIMIT 1
+) e ON true
+"""
+
+CLAIM_AND_READ = CLAIM + _CLAIM_COLUMNS.format(source="claimed")
+READ_CLAIM = _CLAIM_COLUMNS.format(
+    source=f"""(
+    SELECT jobs.*, {_OF_VERSION} FROM jobs JOIN feature_versions f ON f.id = feature_version_id
+    WHERE jobs.id = %(job_id)s AND claim_token = %(token)s AND status = 'in_progress'
+)"""
+)
+
+_SETTLE = """
+    UPDATE calls SET
+        settled_at = clock_timestamp(), purpose = %(c_purpose)s, model = %(c_model)s,
+        latency_s = %(c_latency_s)s, answered_model = %(c_answered_model)s,
+        input_tokens = %(c_input_tokens)s, cached_input_tokens = %(c_cached_input_tokens)s,
+        cache_write_5m_tokens = %(c_cache_write_5m_tokens)s,
+        cache_write_1h_tokens = %(c_cache_write_1h_tokens)s,
+        output_tokens = %(c_output_tokens)s, reasoning_tokens = %(c_reasoning_tokens)s,
+        cost_usd = %(c_cost_usd)s, error = %(c_error)s,
+        provider_request_id = %(c_provider_request_id)s, service_tier = %(c_service_tier)s
+    WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(c_number)s
+        AND settled_at IS NULL
+"""
+
+_BOOK = """
+    INSERT INTO calls (job_id, attempt, number, account_id, model, purpose)
+    VALUES (%(job_id)s, %(attempt)s, %(next)s, %(account_id)s, %(next_model)s, %(next_purpose)s)
+    ON CONFLICT (job_id, attempt, number) DO NOTHING
+"""
+
+SETTLE_AND_BOOK = f"WITH settled AS ({_SETTLE}) {_BOOK}"
+
+# The settlement stands outside the fence: a call that was made is paid for, whoever holds the job.
+_FINISH = f"""
+WITH done AS (
+    UPDATE jobs j SET
+        status = %(status)s, tier_index = %(tier_index)s, tier = %(tier)s, queue = %(queue)s,
+        run_after = clock_timestamp() + make_interval(secs => %(wait_s)s),
+        failures = %(failures)s, losses = %(losses)s, maybe_billed = %(maybe_billed)s,
+        held_since = CASE WHEN %(held)s THEN coalesce(held_since, clock_timestamp()) END,
+        completed_at = CASE WHEN %(terminal)s THEN clock_timestamp() END,
+        model = %(model)s, answer_attempt = %(answer_attempt)s, unverified = %(unverified)s,
+        error_code = %(error_code)s, error_message = %(error_message)s,
+        blocked_reason = %(blocked_reason)s,
+        escalation_reason = coalesce(%(escalation_reason)s, escalation_reason)
+    FROM job_requests r
+    WHERE j.id = %(job_id)s AND r.job_id = j.id
+        AND j.status = 'in_progress' AND j.claim_token = %(token)s
+        AND (%(unconditional)s OR (
+            (j.cancel_requested_at IS NOT NULL) = %(cancel_requested)s
+            AND coalesce(j.deadline_at <= clock_timestamp(), false) = %(deadline_passed)s))
+        AND (%(announced)s OR NOT ({HOOKED_SQL}))
+    RETURNING j.id
+), ended AS (
+    UPDATE attempts a SET
+        ended_at = clock_timestamp(), latency_s = %(latency_s)s, verdict = %(verdict)s,
+        reason = %(reason)s, model = %(answered_by)s, repaired = %(repaired)s,
+        confidence = %(confidence)s, routing = coalesce(%(routing)s::json, a.routing)
+    FROM done WHERE a.job_id = done.id AND a.number = %(attempt)s
+), answered AS (
+    INSERT INTO answers (job_id, attempt, text, output, trace)
+    SELECT done.id, %(attempt)s, %(text)s, %(output)s::json, %(trace)s::json FROM done
+    WHERE %(text)s::text IS NOT NULL
+), settled AS ({_SETTLE})
+"""
+
+_WEIGHED = """, weighed AS (
+    INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals, score,
+        calibration_id, served, inclusion, drawn, shadow_due, input_digest, vector, judge)
+    SELECT done.id, %(attempt)s, %(o_feature)s, %(o_recipe)s, %(o_fingerprint)s, %(o_models)s,
+        %(o_signals)s::json, %(o_score)s, %(o_calibration_id)s, %(o_served)s, %(o_inclusion)s,
+        %(o_drawn)s, %(o_served)s AND %(o_drawn)s, %(o_input_digest)s,
+        %(o_vector)s, %(o_judge)s
+    FROM done
+)
+"""
+_APPLIED = "SELECT count(*) FROM done"
+
+FINISH = _FINISH + _APPLIED
+FINISH_WEIGHED = _FINISH + _WEIGHED + _APPLIED
+
+STANDING = f"""
+SELECT j.status, j.claim_token, j.cancel_requested_at IS NOT NULL AS cancel_requested,
+    coalesce(j.deadline_at <= clock_timestamp(), false) AS deadline_passed,
+    {HOOKED_SQL} AS hooked, a.verdict
+FROM jobs j JOIN job_requests r ON r.job_id = j.id
+LEFT JOIN attempts a ON a.job_id = j.id AND a.number = %(attempt)s
+WHERE j.id = %(job_id)s
+"""
+
+
+def claim(
+    connection: Connection[Any], job_id: UUID, token: UUID, queues: list[str], worker: str
+) -> Claim | None:
+    """Take the job if it waits in one of `queues` and is due; None when there is nothing to take.
+
+    Of any number of claims at once, one gets it. Repeated with the same token after a cut
+    connection, it returns the claim that the first one made.
+    """
+    parameters = {
+        "job_id": job_id,
+        "token": token,
+        "queues": queues,
+        "worker": worker,
+        "in_progress": Status.IN_PROGRESS,
+    }
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(CLAIM_AND_READ, parameters).fetchone()
+        return None if row is None else _claim(row)
+
+
+def claimed(connection: Connection[Any], job_id: UUID, token: UUID) -> Claim | None:
+    """The claim that `token` made, if it stands: for after a cut connection."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(READ_CLAIM, {"job_id": job_id, "token": token}).fetchone()
+        return None if row is None else _claim(row)
+
+
+def _claim(row: dict[str, Any]) -> Claim:
+    told = ("attempt", "tier", "verdict", "reason", "text", "understood", "model")
+    earlier = {name: row.pop(f"e_{name}") for name in told}
+    verdict = earlier.pop("verdict")
+    first_call = row.pop("first_call")  # a later release's may say more
+    return Claim(
+        earlier=verdict and EarlierAnswer(verdict=Verdict(verdict), **earlier),
+        first_call=FirstCall(first_call["model"], first_call["purpose"]),
+        **row,
+    )
+
+
+def settle_and_book(
+    connection: Connection[Any], taken: Claim, settled: Settlement, purpose: str, model: str
+) -> None:
+    """Settle one call and book the next, committed before it is sent. May be repeated."""
+    connection.execute(
+        SETTLE_AND_BOOK,
+        {
+            "job_id": taken.job_id,
+            "attempt": taken.attempt,
+            "account_id": taken.account_id,
+            "next": settled.number + 1,
+            "next_purpose": purpose,
+            "next_model": model,
+            **settled.parameters(),
+        },
+    )
+
+
+def finish(
+    connection: Connection[Any],
+    taken: Claim,
+    *,
+    tier: str,
+    queue: str,
+    transition: Transition,
+    assumed: Standing,
+    ended: Ended,
+    settled: Settlement,
+    announced: bool,
+) -> bool:
+    """End the attempt and move its job, if the job is as `assumed` and the token still holds it.
+
+    False when it is not: read `standing` and decide anew. `announced` says that the caller writes
+    the deliveries in the same transaction; without it a job that somebody listens to is left alone.
+    The call's cost is settled in any case.
+    """
+    after = transition.job
+    served: _Served | None = None
+    if transition.serve_earlier:
+        assert taken.earlier is not None, "there is an earlier answer to serve"
+        served = _Served(taken.earlier.attempt, taken.earlier.model)
+    elif transition.serve_answer:
+        served = _Served(taken.attempt, ended.model)
+    row = connection.execute(
+        FINISH if ended.weighed is None else FINISH_WEIGHED,
+        {
+            "job_id": taken.job_id,
+            "token": taken.token,
+            "attempt": taken.attempt,
+            "status": after.status,
+            "tier": tier,
+            "tier_index": after.tier_index,
+            "queue": queue,
+            "wait_s": transition.wait_s,
+            "failures": after.failures,
+            "losses": after.losses,
+            "maybe_billed": after.maybe_billed,
+            "held": transition.held,
+            "terminal": transition.terminal,
+            "model": served and served.model,
+            "answer_attempt": served and served.attempt,
+            "unverified": transition.unverified,
+            "blocked_reason": transition.blocked and transition.blocked.reason,
+            "error_code": transition.error and transition.error.code,
+            "error_message": transition.error and transition.error.message,
+            "escalation_reason": transition.escalation_reason,
+            "unconditional": after.status is Status.COMPLETED and not transition.unverified,
+            "cancel_requested": assumed.cancel_requested,
+            "deadline_passed": assumed.deadline_passed,
+            "announced": announced,
+            "latency_s": ended.latency_s,
+            "verdict": ended.verdict,
+            "reason": ended.reason,
+            "answered_by": ended.model,
+            "repaired": ended.repaired,
+            "confidence": ended.confidence,
+            "routing": None if ended.routing is None else json.dumps(ended.routing),
+            "text": ended.text,
+            "output": json.dumps(ended.output) if ended.understood else None,
+            "trace": None if ended.trace is None else json.dumps(ended.trace),
+            **settled.parameters(),
+            **parameters_of(ended.weighed),
+        },
+    ).fetchone()
+    return row is not None and row[0] == 1
+
+
+def standing(connection: Connection[Any], taken: Claim) -> Standing | None:
+    """The job as it is now; None when it was removed."""
+    row = connection.execute(
+        STANDING, {"job_id": taken.job_id, "attempt": taken.attempt}
+    ).fetchone()
+    if row is None:
+        return None
+    status, token, cancel_requested, deadline_passed, hooked, verdict = row
+    return Standing(
+        Status(status),
+        token,
+        cancel_requested,
+        deadline_passed,
+        hooked,
+        Verdict(verdict) if verdict is not None else None,
+    )

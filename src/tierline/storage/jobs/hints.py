@@ -1,0 +1,234 @@
+"""Which jobs have a hint out: the statements of the dispatcher's choice.
+
+The choice for a pool of queues is made by one dispatcher at a time, under an advisory lock that
+ends with its transaction. A hint is a mark in the row (`hint_no`); the message itself goes out
+after the commit, by somebody else.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.types.json import Jsonb
+
+from tierline.rules.queues import JOBS
+from tierline.rules.scheduling import Group, Turns
+
+CHOICE_LOCK = 0x7E21_0002  # the first half of the advisory lock's key; the second is the pool
+LIMITED = "limited accounts"  # … or this: who holds it chooses for accounts with a limit in all
+
+# A recursive loose scan: one probe of the index finds the first job of each group, which is what
+# an account has waiting of one version on one tier. By tier, because that tells the models: jobs
+# whose models may take no more hide nobody's that may go, however many they are.
+# statement_timestamp(): stable, so that it is read once.
+HEADS = """
+WITH RECURSIVE head (account_id, version_id, tier, run_after) AS (
+    (SELECT account_id, feature_version_id, tier, run_after FROM jobs
+     WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
+     ORDER BY account_id, feature_version_id, tier, run_after LIMIT 1)
+    UNION ALL
+    SELECT following.account_id, following.feature_version_id, following.tier, following.run_after
+    FROM head CROSS JOIN LATERAL (
+        SELECT account_id, feature_version_id, tier, run_after FROM jobs
+        WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
+            AND (account_id, feature_version_id, tier)
+                > (head.account_id, head.version_id, head.tier)
+        ORDER BY account_id, feature_version_id, tier, run_after LIMIT 1
+    ) following
+)
+SELECT a.id, a.weight, a.max_jobs_in_progress, head.version_id, head.tier, head.run_after
+FROM head JOIN accounts a ON a.id = head.account_id
+WHERE head.run_after <= statement_timestamp()
+"""
+
+# The version and the tier are compared by >= and <=, because an = would let another index serve the
+# order, and read every version's.
+DUE = """
+SELECT wanted.account_id, due.id, wanted.version_id, wanted.tier, due.run_after
+FROM unnest(%(accounts)s::bigint[], %(versions)s::bigint[], %(tiers)s::text[], %(most)s::int[])
+    AS wanted (account_id, version_id, tier, most)
+CROSS JOIN LATERAL (
+    SELECT id, run_after FROM jobs
+    WHERE queue = %(queue)s AND account_id = wanted.account_id
+        AND (feature_version_id, tier) >= (wanted.version_id, wanted.tier)
+        AND (feature_version_id, tier, run_after)
+            <= (wanted.version_id, wanted.tier, statement_timestamp())
+        AND status = 'queued' AND hint_no IS NULL AND id <> ALL(%(without)s)
+    ORDER BY feature_version_id, tier, run_after, id LIMIT wanted.most
+) due
+"""
+
+# A value, not EXISTS: that becomes a join, which reads the whole backlog; and in the index's order,
+# because an unordered LIMIT may begin at the table's start, where the finished jobs are, and so may
+# one by account alone.
+WITH_JOBS = """
+SELECT queue FROM unnest(%s::text[]) queue
+WHERE (SELECT true FROM jobs j
+       WHERE j.queue = queue.queue AND j.status = 'queued' AND j.hint_no IS NULL
+       ORDER BY j.account_id, j.feature_version_id, j.tier LIMIT 1)
+"""
+
+OUT = """
+SELECT account_id, feature_version_id, tier, queue, false, count(*) FROM jobs
+WHERE queue = ANY(%(queues)s) AND status = 'in_progress' GROUP BY 1, 2, 3, 4
+UNION ALL
+SELECT account_id, feature_version_id, tier, queue, true, count(*) FROM jobs
+WHERE queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY 1, 2, 3, 4
+"""
+
+# Rows that a stranger has locked are left out: a choice that waited for one would keep all accounts
+# waiting.
+#
+# Under the choice's lock nobody else hints them. Asking for `hint_no IS NULL` all the same would
+# let the planner look for them in the backlog's index, from end to end, instead of by their ids.
+_FREE = "ARRAY(SELECT id FROM jobs WHERE id = ANY(%s) AND status = 'queued' FOR UPDATE SKIP LOCKED)"
+MARK = f"""
+UPDATE jobs SET hint_no = nextval('hint_numbers') WHERE id = ANY({_FREE}) AND status = 'queued'
+RETURNING id, queue
+"""
+UNMARK = f"UPDATE jobs SET hint_no = NULL WHERE id = ANY({_FREE}) AND status = 'queued'"
+NOTE_HELD = f"""
+UPDATE jobs j SET held_since = one.since
+FROM unnest(%s::uuid[], %s::timestamptz[]) AS one (id, since)
+WHERE j.id = one.id AND j.id = ANY({_FREE}) AND j.status = 'queued' AND j.held_since IS NULL
+"""
+
+
+@dataclass(frozen=True)
+class Out:
+    """Jobs alike that are running, or that have a hint out."""
+
+    account_id: int
+    version_id: int
+    tier: str
+    queue: str
+    hinted: bool
+    count: int
+
+
+class Head(NamedTuple):  # one a group in each choice: a dataclass costs several times as much
+    """The first due job of what an account has waiting of one version on one tier."""
+
+    account_id: int
+    weight: int
+    max_jobs_in_progress: int | None  # the account's own
+    version_id: int
+    tier: str
+    run_after: datetime
+
+
+class Due(NamedTuple):
+    """A job that is due."""
+
+    account_id: int
+    job_id: UUID
+    version_id: int
+    tier: str
+    run_after: datetime
+
+
+def lock_choice(connection: Connection[Any], pool: str) -> bool:
+    """Become the one that chooses for `pool` until this transaction ends; False: another is.
+
+    A statement of its own: the snapshot of the next one is then taken under the lock.
+    """
+    return _lock(connection, pool)[0]
+
+
+def lock_choice_in_all(connection: Connection[Any], pool: str) -> tuple[bool, bool]:
+    """`lock_choice`; and whether this one also chooses for accounts that have a limit in all pools.
+
+    Of these there is one at a time, whichever pool it chooses for.
+    """
+    chooses, in_all = _lock(connection, pool, LIMITED)
+    return chooses, in_all
+
+
+def _lock(connection: Connection[Any], *names: str) -> list[bool]:
+    rows = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(%s, hashtext(name))"
+        " FROM unnest(%s::text[]) WITH ORDINALITY named (name, place) ORDER BY place",
+        (CHOICE_LOCK, list(names)),
+    )
+    return [got for (got,) in rows]
+
+
+def out(connection: Connection[Any]) -> list[Out]:
+    """What is running and hinted, in every queue of jobs."""
+    rows = connection.execute(OUT, {"queues": list(JOBS)})
+    return [Out(*row) for row in rows]
+
+
+def with_jobs(connection: Connection[Any], queues: Collection[str]) -> set[str]:
+    """Those of `queues` with a job that could be hinted, due or not: a probe of an index each."""
+    return {queue for (queue,) in connection.execute(WITH_JOBS, (list(queues),))}
+
+
+def heads(connection: Connection[Any], queue: str) -> list[Head]:
+    """The first due job of each group that waits in `queue`: a probe of an index each."""
+    return [Head(*row) for row in connection.execute(HEADS, {"queue": queue})]
+
+
+def due(
+    connection: Connection[Any],
+    queue: str,
+    wanted: Iterable[tuple[Group, int]],
+    without: Collection[UUID] = (),
+) -> list[Due]:
+    """Of each group, in its order, so many due jobs; none of `without`."""
+    groups = list(wanted)
+    if not groups:
+        return []
+    parameters = {
+        "queue": queue,
+        "accounts": [group.account_id for group, _ in groups],
+        "versions": [group.version_id for group, _ in groups],
+        "tiers": [group.tier for group, _ in groups],
+        "most": [most for _, most in groups],
+        "without": list(without),
+    }
+    return [Due(*row) for row in connection.execute(DUE, parameters)]
+
+
+def read_turns(connection: Connection[Any], queue: str) -> Turns:
+    """Whose turn it is in `queue`."""
+    row = connection.execute("SELECT state FROM queue_turns WHERE queue = %s", (queue,)).fetchone()
+    return Turns() if row is None else Turns(**row[0])
+
+
+def write_turns(connection: Connection[Any], queue: str, turns: Turns) -> None:
+    """Keep whose turn it is; in the transaction of the choice."""
+    connection.execute(
+        "INSERT INTO queue_turns (queue, state) VALUES (%s, %s)"
+        " ON CONFLICT (queue) DO UPDATE SET state = excluded.state",
+        (queue, Jsonb({"account_id": turns.account_id, "left": turns.left})),
+    )
+
+
+def mark(connection: Connection[Any], job_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """Mark jobs as hinted and tell the queue of each; those that moved meanwhile are left out, and
+    those that somebody has locked.
+    """
+    return dict(connection.execute(MARK, (list(job_ids),)).fetchall())
+
+
+def note_held(connection: Connection[Any], since: Mapping[UUID, datetime]) -> None:
+    """These jobs were held back in their queue since then, for a model that is left alone."""
+    connection.execute(NOTE_HELD, (list(since), list(since.values()), list(since)))
+
+
+def unmark(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
+    """Their hints did not go out, or are lost: they may be chosen again. Those that somebody has
+    locked keep their hint, and are found lost once more.
+    """
+    connection.execute(UNMARK, (list(job_ids),))
+
+
+def hints_out(connection: Connection[Any]) -> list[tuple[UUID, str, int]]:
+    """Every job with a hint out: id, queue, hint number. Few, by design."""
+    return connection.execute(
+        "SELECT id, queue, hint_no FROM jobs WHERE status = 'queued' AND hint_no IS NOT NULL"
+    ).fetchall()

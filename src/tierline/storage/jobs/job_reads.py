@@ -1,0 +1,197 @@
+"""Reading jobs, their attempts and their calls, as callers are shown them. Nothing is locked.
+
+Money is summed here, from the calls, each time: a job may gain the cost of a late call after its
+end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import dict_row
+
+from tierline.views.jobs import TOKENS
+
+# A call of unknown cost counts once nobody can settle it with its attempt any more, or it has been
+# settled without a cost. `c`: the call, `j`: its job.
+UNKNOWN_COST = """
+c.cost_usd IS NULL
+    AND (c.settled_at IS NOT NULL OR j.status <> 'in_progress' OR c.attempt <> j.attempts)
+"""
+
+SUMS = ", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)
+"""Of the tokens of calls c, bucket by bucket."""
+
+JOB_COLUMNS = f"""
+j.id, j.seq, j.account_id, v.name AS feature, v.version AS feature_version, j.status, j.tier,
+j.tier_index, v.document -> 'status_label' ->> j.tier AS own_label, j.model, a.output, j.unverified,
+j.error_code, j.error_message, j.blocked_reason, j.escalation_reason, r.metadata, r.user_key,
+r.session_key, j.batch_id, j.batch_row, j.custom_id, j.created_at, j.started_at, j.completed_at,
+j.input_removed_at, j.output_removed_at,
+coalesce(s.cost_usd, 0) AS cost_usd, s.unknown_cost_calls,
+{", ".join(f"s.{name}" for name in TOKENS)}
+"""
+
+# `{jobs}`: jobs as j, or something like it that has its columns.
+JOB_FROM = f"""
+FROM {{jobs}}
+JOIN job_requests r ON r.job_id = j.id
+JOIN feature_versions v ON v.id = j.feature_version_id
+LEFT JOIN answers a ON a.job_id = j.id AND a.attempt = j.answer_attempt
+CROSS JOIN LATERAL (
+    SELECT sum(c.cost_usd) AS cost_usd,
+        count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
+        {SUMS}
+    FROM calls c WHERE c.job_id = j.id
+) s
+"""
+
+JOB = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs='jobs j')} WHERE j.id = %s"
+
+_PAGE = """
+(SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
+ WHERE j.account_id = %(account_id)s AND j.shadow_of IS NULL
+    AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
+    AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
+    AND (%(status)s::text IS NULL OR j.status = %(status)s)
+    AND (%(tier)s::text IS NULL OR j.tier = %(tier)s)
+    AND (%(batch_id)s::uuid IS NULL OR j.batch_id = %(batch_id)s)
+ ORDER BY j.seq DESC LIMIT %(limit)s) j
+"""
+
+LIST = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs=_PAGE)} ORDER BY j.seq DESC"
+
+ATTEMPTS = """
+SELECT a.number, a.tier, a.queue, a.worker, a.routing, a.started_at, a.ended_at, a.latency_s,
+    a.verdict, a.reason, a.model, a.repaired, a.confidence, w.text AS answer, w.output, w.trace,
+    j.output_removed_at,
+    j.status = 'in_progress' AND j.attempts = a.number AS running
+FROM attempts a
+JOIN jobs j ON j.id = a.job_id
+LEFT JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
+WHERE a.job_id = %s ORDER BY a.number
+"""
+
+CALLS = f"""
+SELECT attempt, number, purpose, model, answered_model, booked_at, settled_at, latency_s,
+    {", ".join(TOKENS)}, cost_usd, error,
+    service_tier, provider_request_id
+FROM calls WHERE job_id = %s ORDER BY attempt, number
+"""
+
+REQUEST = """
+SELECT v.name AS feature, v.version < 0 AS draft, j.status, j.input_removed_at, r.input, r.metadata,
+    r.webhook_url, r.user_key, r.session_key,
+    extract(epoch FROM j.deadline_at - j.created_at)::float8 AS deadline_s
+FROM jobs j JOIN job_requests r ON r.job_id = j.id
+JOIN feature_versions v ON v.id = j.feature_version_id
+WHERE j.id = %s AND j.account_id = %s
+"""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which of an account's jobs to list; None: any."""
+
+    feature: str | None = None
+    status: str | None = None
+    tier: str | None = None
+    batch_id: UUID | None = None
+
+
+def job_row(connection: Connection[Any], job_id: UUID) -> Mapping[str, Any] | None:
+    """A job's row for `views.job_json`, whoever's it is; None when there is none."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(JOB, (job_id,)).fetchone()
+
+
+async def job_row_async(
+    connection: AsyncConnection[Any], account_id: int, job_id: UUID
+) -> Mapping[str, Any] | None:
+    """An account's job; None when there is none or it is another's."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        row = await (
+            await cursor.execute(f"{JOB} AND j.account_id = %s", (job_id, account_id))
+        ).fetchone()
+    return row
+
+
+async def request_of(
+    connection: AsyncConnection[Any], account_id: int, job_id: UUID
+) -> Mapping[str, Any] | None:
+    """What was asked, to be asked again; None when there is no such job of the account."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        return await (await cursor.execute(REQUEST, (job_id, account_id))).fetchone()
+
+
+async def ended_among(connection: AsyncConnection[Any], job_ids: list[UUID]) -> list[UUID]:
+    """Which of these jobs have ended."""
+    rows = await connection.execute(
+        "SELECT id FROM jobs WHERE id = ANY(%s) AND completed_at IS NOT NULL", (job_ids,)
+    )
+    return [job_id for (job_id,) in await rows.fetchall()]
+
+
+def list_jobs(
+    connection: Connection[Any],
+    account_id: int,
+    filters: Filters,
+    before: int | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """An account's jobs with `seq` below `before`, the newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        parameters = {"account_id": account_id, "before": before, "limit": limit, **vars(filters)}
+        return cursor.execute(LIST, parameters).fetchall()
+
+
+def belongs(connection: Connection[Any], account_id: int, job_id: UUID) -> bool:
+    """Whether the account has such a job."""
+    found = connection.execute(
+        "SELECT 1 FROM jobs WHERE id = %s AND account_id = %s", (job_id, account_id)
+    )
+    return found.fetchone() is not None
+
+
+def attempt_rows(connection: Connection[Any], job_id: UUID) -> list[dict[str, Any]]:
+    """A job's attempts in order, with the answers that they got."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(ATTEMPTS, (job_id,)).fetchall()
+
+
+def call_rows(connection: Connection[Any], job_id: UUID) -> list[dict[str, Any]]:
+    """A job's calls in order."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(CALLS, (job_id,)).fetchall()
+
+
+def add_feedback(
+    connection: Connection[Any],
+    account_id: int,
+    job_id: UUID,
+    correct: bool | None,
+    expected: str | None,
+    comment: str | None,
+) -> dict[str, Any] | None:
+    """Keep what somebody says of a job's answer; None when the job is not the account's, or its
+    output was removed.
+
+    `expected` is JSON text. Several may be kept of one job; the last one counts. The job's row is
+    held, so that nobody removes what is labelled at this moment.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "INSERT INTO feedback (job_id, account_id, correct, expected, comment)"
+            " SELECT id, account_id, %(correct)s, %(expected)s::json, %(comment)s FROM jobs"
+            " WHERE id = %(job_id)s AND account_id = %(account_id)s AND output_removed_at IS NULL"
+            " FOR SHARE RETURNING id, job_id, correct, expected, comment, created_at",
+            {
+                "job_id": job_id,
+                "account_id": account_id,
+                "correct": correct,
+                "expected": expected,
+                "comment": comment,
+            },
+        ).fetchone()

@@ -1,0 +1,151 @@
+"""Taking a job in: one statement writes the job, its request and its idempotency key.
+
+The row is the outbox: nothing else has to happen for the job to run. The statement refuses a
+feature version that is no longer the current one, so that whoever validated against it must look
+again, and writes nothing for a key that is taken.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, Connection
+
+from tierline.base.json_text import JSON
+from tierline.rules.jobs import Status
+from tierline.storage.jobs.backlogs import count_queued, lock_backlog
+
+_CURRENT = """
+current AS (
+    SELECT 1 FROM features WHERE name = %(feature)s AND version_id = %(version_id)s
+)"""
+
+_DRAFT = """
+current AS (
+    SELECT 1 FROM feature_versions WHERE id = %(version_id)s AND version < 0
+)"""
+
+_KEY = """
+key AS (
+    INSERT INTO idempotency_keys (account_id, key, job_id, payload_hash)
+    SELECT %(account_id)s, %(key)s, %(job_id)s, %(payload_hash)s FROM current
+    ON CONFLICT (account_id, key) DO NOTHING
+    RETURNING 1
+)"""
+
+_JOB = """
+job AS (
+    INSERT INTO jobs
+        (id, account_id, feature_version_id, status, tier, tier_index, queue, deadline_at)
+    SELECT %(job_id)s, %(account_id)s, %(version_id)s, %(status)s, %(tier)s, %(tier_index)s,
+        %(queue)s, clock_timestamp() + make_interval(secs => %(deadline_s)s::float8)
+    FROM {source}
+    RETURNING id, created_at
+), request AS (
+    INSERT INTO job_requests
+        (job_id, input, metadata, webhook_url, user_key, session_key, decision)
+    SELECT id, %(input)s::json, %(metadata)s::json, %(webhook_url)s, %(user)s, %(session)s,
+        %(decision)s::json
+    FROM job
+)
+SELECT EXISTS (SELECT FROM current), (SELECT created_at FROM job)
+"""
+
+SUBMIT = f"WITH {_CURRENT}, {_JOB.format(source='current')}"
+SUBMIT_DRAFT = f"WITH {_DRAFT}, {_JOB.format(source='current')}"
+SUBMIT_WITH_KEY = f"WITH {_CURRENT}, {_KEY}, {_JOB.format(source='key')}"
+
+KEY_HOLDER = "SELECT job_id, payload_hash FROM idempotency_keys WHERE account_id = %s AND key = %s"
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What a submission writes; `job_id` is made before, so that the statement may be repeated."""
+
+    job_id: UUID
+    account_id: int
+    feature: str
+    version_id: int
+    tier: str
+    tier_index: int
+    queue: str
+    input: JSON
+    metadata: JSON | None = None
+    webhook_url: str | None = None
+    user: str | None = None
+    session: str | None = None
+    deadline_s: float | None = None  # from the insert on
+    key: str | None = None  # Idempotency-Key
+    payload_hash: bytes | None = None  # of what was asked; set with `key`
+    draft: bool = False  # its version is one; without a key
+    decision: JSON | None = None  # why it begins on that tier; None: the feature says it
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How a submission fared. Neither: the key is taken, by this job or an earlier one."""
+
+    stale: bool  # another version of the feature is current by now; nothing was written
+    created_at: datetime | None  # None: nothing was written
+
+
+async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
+    """Take the job in, in one round trip.
+
+    Of several with the same key at once, one writes; the others wait for it and write nothing.
+    Repeated after a cut connection, it finds its own key, or raises UniqueViolation for its id:
+    both mean that the first one was committed.
+    """
+    parameters = {
+        **vars(new),
+        "status": Status.QUEUED.value,
+        "input": json.dumps(new.input, ensure_ascii=False),
+        "metadata": None if new.metadata is None else json.dumps(new.metadata, ensure_ascii=False),
+        "decision": None if new.decision is None else json.dumps(new.decision, ensure_ascii=False),
+    }
+    statement = SUBMIT if new.key is None else SUBMIT_WITH_KEY
+    if new.draft:
+        statement = SUBMIT_DRAFT
+    row = await (await connection.execute(statement, parameters)).fetchone()
+    assert row is not None, "a SELECT of two expressions gives one row"
+    return Taken(stale=not row[0], created_at=row[1])
+
+
+async def insert_job_within(
+    connection: AsyncConnection[Any], new: NewJob, most: int
+) -> Taken | None:
+    """`insert_job`, unless `most` jobs of the account are queued: then None.
+
+    Of any number at once, none takes the account past `most`. May be repeated as `insert_job` may.
+    """
+    async with connection.transaction():
+        await lock_backlog(connection, new.account_id)
+        queued = await count_queued(connection, new.account_id, most)
+        if queued >= most and not await _is_written(connection, new.job_id):
+            return None
+        return await insert_job(connection, new)
+
+
+async def _is_written(connection: AsyncConnection[Any], job_id: UUID) -> bool:
+    """Whether the try before was committed and only its answer was lost."""
+    found = await connection.execute("SELECT FROM jobs WHERE id = %s", (job_id,))
+    return await found.fetchone() is not None
+
+
+async def key_holder(
+    connection: AsyncConnection[Any], account_id: int, key: str
+) -> tuple[UUID, bytes] | None:
+    """The job that a key stands for and the hash of what was asked; None: the key is free."""
+    return await (await connection.execute(KEY_HOLDER, (account_id, key))).fetchone()
+
+
+def forget_idempotency_keys(connection: Connection[Any], older_than_s: float, most: int) -> int:
+    """Remove keys that were remembered for long enough, `most` at once; how many there were."""
+    return connection.execute(
+        "DELETE FROM idempotency_keys WHERE (account_id, key) IN ("
+        "SELECT account_id, key FROM idempotency_keys"
+        " WHERE created_at < clock_timestamp() - make_interval(secs => %s) LIMIT %s)",
+        (older_than_s, most),
+    ).rowcount

@@ -1,0 +1,1 @@
+"""Statements that only read: usage, costs, the last hour."""

@@ -1,0 +1,83 @@
+"""What a feature's jobs used and cost, by tier and by job. Reads only."""
+
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.storage.reports.reports import JOBS, Window, one_in
+
+SAMPLED = 50_000  # jobs: their means and deviations say as much as a million's, with their interval
+
+# An attempt's cost is the sum of its calls'; one with a call of unknown cost counts apart.
+BY_TIER = f"""
+WITH {JOBS}, made AS (
+    SELECT a.tier, j.shadow_of IS NOT NULL AS shadow, a.job_id, a.number,
+        sum(c.cost_usd) AS cost_usd, bool_or(c.cost_usd IS NULL) AS unknown,
+        sum(c.input_tokens) AS input_tokens, sum(c.cached_input_tokens) AS cached_input_tokens,
+        sum(coalesce(c.output_tokens, 0) + coalesce(c.reasoning_tokens, 0)) AS output_tokens
+    FROM asked j JOIN attempts a ON a.job_id = j.id
+    JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
+    WHERE a.ended_at IS NOT NULL AND abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
+    GROUP BY 1, 2, 3, 4
+)
+SELECT tier, count(*) FILTER (WHERE NOT shadow) AS attempts,
+    count(*) FILTER (WHERE NOT unknown) AS known,
+    count(*) FILTER (WHERE unknown) AS unknown,
+    avg(cost_usd) FILTER (WHERE NOT unknown) AS cost_usd,
+    stddev_samp(cost_usd) FILTER (WHERE NOT unknown) AS cost_deviation_usd,
+    avg(input_tokens) AS input_tokens, avg(cached_input_tokens) AS cached_input_tokens,
+    avg(output_tokens) AS output_tokens
+FROM made GROUP BY tier
+"""
+
+BY_JOB = f"""
+WITH {JOBS}, made AS (
+    SELECT j.id, j.escalation_reason IS NOT NULL AS escalated, sum(c.cost_usd) AS cost_usd,
+        bool_or(c.cost_usd IS NULL AND c.job_id IS NOT NULL) AS unknown,
+        bool_or(c.attempt = 1 AND a.tier <> %(last)s) AS began_before
+    FROM asked j LEFT JOIN calls c ON c.job_id = j.id
+    LEFT JOIN attempts a ON a.job_id = c.job_id AND a.number = c.attempt AND c.attempt = 1
+    WHERE j.shadow_of IS NULL AND j.completed_at IS NOT NULL
+        AND j.feature_version_id = %(version_id)s
+        AND abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
+    GROUP BY 1, 2
+)
+SELECT count(*) AS jobs, count(*) FILTER (WHERE began_before) AS began_before_last,
+    count(*) FILTER (WHERE escalated) AS escalated,
+    count(*) FILTER (WHERE NOT unknown) AS known,
+    avg(coalesce(cost_usd, 0)) FILTER (WHERE NOT unknown) AS cost_usd,
+    stddev_samp(coalesce(cost_usd, 0)) FILTER (WHERE NOT unknown) AS cost_deviation_usd
+FROM made
+"""
+
+
+COUNT = f"WITH {JOBS} SELECT count(*) FROM asked"
+
+
+def sampled(connection: Connection[Any], window: Window) -> int:
+    """Every how-many-th of the jobs to look at, by their ids, so that they are about SAMPLED."""
+    row = connection.execute(COUNT, window.parameters()).fetchone()
+    assert row is not None
+    return one_in(row[0], SAMPLED)
+
+
+def by_tier(connection: Connection[Any], window: Window, every: int) -> list[dict[str, Any]]:
+    """A row each tier: attempts with a call, shadows' too but for their number; of every so-many-th
+    job.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(BY_TIER, {**window.parameters(), "one_in": every}).fetchall()
+
+
+def by_job(
+    connection: Connection[Any], window: Window, version_id: int, last: str, every: int
+) -> dict[str, Any]:
+    """Of a version's ended jobs how many began before the last tier and escalated, and what one
+    costs; of every so-many-th.
+    """
+    given = {**window.parameters(), "version_id": version_id, "last": last, "one_in": every}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(BY_JOB, given).fetchone()
+    assert row is not None
+    return row

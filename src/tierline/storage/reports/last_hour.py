@@ -1,0 +1,74 @@
+"""How the attempts and webhooks of the last hour went, and what the calls cost. Reads only.
+
+Read anew each time, so that a late call is counted; whoever asks often remembers the answer for a
+while, since it grows with an hour's calls.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from tierline.storage.jobs.job_reads import UNKNOWN_COST
+
+# By account, because the calls' index by time is an account's. A first call is booked with its
+# attempt, so that the attempts begun in the hour are those whose first call was booked in it.
+FARED = f"""
+SELECT v.name AS feature, t.tier, c.model, t.verdict,
+    count(*) FILTER (WHERE c.number = 1) AS attempts, count(*) AS calls,
+    coalesce(sum(c.cost_usd), 0) AS cost_usd,
+    count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls
+FROM accounts
+CROSS JOIN LATERAL (
+    SELECT job_id, attempt, number, model, cost_usd, settled_at FROM calls
+    WHERE account_id = accounts.id AND booked_at >= statement_timestamp() - interval '1 hour'
+) c
+JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt
+JOIN jobs j ON j.id = c.job_id
+JOIN feature_versions v ON v.id = j.feature_version_id
+GROUP BY v.name, t.tier, c.model, t.verdict ORDER BY v.name, t.tier, c.model, t.verdict
+"""
+
+WEBHOOKS = """
+SELECT
+    (SELECT count(*) FROM deliveries
+     WHERE status = 'failed' AND ended_at >= statement_timestamp() - interval '1 hour'),
+    (SELECT count(*) FROM webhook_endpoints WHERE disabled_at IS NOT NULL)
+"""
+
+
+@dataclass(frozen=True)
+class Fared:
+    """The last hour's calls to one model for one tier, of attempts that ended with one verdict."""
+
+    feature: str
+    tier: str
+    model: str  # provider:model that was asked
+    verdict: str | None  # None: it runs
+    attempts: int  # that asked this model first
+    calls: int
+    cost_usd: Decimal  # known so far
+    unknown_cost_calls: int
+
+
+@dataclass(frozen=True)
+class Webhooks:
+    """How webhooks fare."""
+
+    failed: int  # given up in the last hour
+    disabled_endpoints: int  # now
+
+
+def fared(connection: Connection[Any]) -> list[Fared]:
+    """Of every account together."""
+    with connection.cursor(row_factory=class_row(Fared)) as cursor:
+        return cursor.execute(FARED).fetchall()
+
+
+def webhooks(connection: Connection[Any]) -> Webhooks:
+    """Of every account together."""
+    row = connection.execute(WEBHOOKS).fetchone()
+    assert row is not None, "a SELECT of two expressions gives one row"
+    return Webhooks(*row)

@@ -1,0 +1,200 @@
+"""What a feature's jobs cost and how they were routed. Reads only; sums are made when asked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.base.ids import first_id_of
+from tierline.rules.verdicts import CHECK_FAILURES, Verdict
+from tierline.storage.jobs.job_reads import UNKNOWN_COST
+
+CLOCKS_APART = timedelta(hours=1)  # at most, between who made a job's id and the database
+
+MANY = 50_000  # jobs from which on they are read in one sweep, with more memory and two processes
+SAMPLED = 100_000  # of more jobs a median is that of so many, drawn by their ids
+
+# The feature's jobs that were submitted in the window. Ids grow with time, so that their index
+# finds it; shadows are told apart by `shadow_of`.
+JOBS = """
+asked AS (
+    SELECT j.* FROM jobs j
+    WHERE j.feature_version_id = ANY(ARRAY(
+            SELECT id FROM feature_versions WHERE name = %(feature)s AND version > 0))
+        AND j.id >= %(floor)s AND j.created_at >= %(since)s AND j.created_at < %(until)s
+)
+"""
+
+# `verdict`: for which one left a tier last.
+STATUSES = f"""
+WITH {JOBS}
+SELECT status, unverified, split_part(escalation_reason, ':', 1) AS verdict, count(*) AS jobs
+FROM asked WHERE shadow_of IS NULL GROUP BY 1, 2, 3
+"""
+
+# A tier's cost is that of all attempts there, its own and those of shadows apart. An attempt is
+# counted at its first call, so that the joins need no step between.
+TIERS = f"""
+WITH {JOBS}
+SELECT a.tier, j.shadow_of IS NOT NULL AS shadow,
+    count(*) FILTER (WHERE coalesce(c.number, 1) = 1) AS attempts,
+    count(*) FILTER (WHERE a.number = j.answer_attempt AND coalesce(c.number, 1) = 1) AS served,
+    coalesce(sum(c.cost_usd), 0) AS cost_usd,
+    count(*) FILTER (WHERE c.job_id IS NOT NULL AND {UNKNOWN_COST}) AS unknown_cost_calls
+FROM asked j JOIN attempts a ON a.job_id = j.id
+LEFT JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
+GROUP BY 1, 2
+"""
+
+# A tier that is asked again is asked in the very next attempt; what passed, or failed a check,
+# never leads to that.
+AGAIN = f"""
+WITH {JOBS}
+SELECT a.tier, j.shadow_of IS NOT NULL AS shadow, count(*) AS attempts
+FROM asked j JOIN attempts a ON a.job_id = j.id
+JOIN attempts b ON b.job_id = a.job_id AND b.number = a.number + 1 AND b.tier = a.tier
+WHERE a.number < j.attempts AND (a.verdict IS NULL OR NOT a.verdict = ANY(%(final)s))
+GROUP BY 1, 2
+"""
+
+MEDIANS = f"""
+WITH {JOBS}
+SELECT a.tier, j.shadow_of IS NOT NULL AS shadow,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY a.latency_s) AS latency_p50_s
+FROM asked j JOIN attempts a ON a.job_id = j.id
+WHERE abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
+GROUP BY 1, 2
+"""
+
+# Outcomes that were compared, each with what both answers cost. `later_usd` is null where a call's
+# cost is unknown.
+OUTCOMES = """
+WITH compared AS (
+    SELECT o.* FROM outcomes o
+    WHERE o.feature = %(feature)s AND o.drawn AND o.differs IS NOT NULL AND NOT o.repeated
+        AND o.job_id >= %(floor)s AND o.created_at >= %(since)s AND o.created_at < %(until)s
+        AND (%(before)s::bigint IS NULL OR o.seq < %(before)s)
+    ORDER BY o.seq DESC LIMIT %(limit)s
+)
+SELECT CASE WHEN %(account)s::bigint IS NULL OR j.account_id = %(account)s THEN r.input END
+        AS input,
+    o.seq, o.job_id, o.served, o.inclusion, o.signals, o.score, o.differs, o.reference_by,
+    o.models, weak.cost_usd AS first_usd, strong.cost_usd AS later_usd
+FROM compared o JOIN job_requests r ON r.job_id = o.job_id JOIN jobs j ON j.id = o.job_id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN bool_and(c.cost_usd IS NOT NULL) THEN sum(c.cost_usd) END AS cost_usd
+    FROM calls c WHERE c.job_id = o.job_id AND c.attempt = o.attempt
+) weak
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN bool_and(c.cost_usd IS NOT NULL) THEN sum(c.cost_usd) END AS cost_usd
+    FROM calls c
+    WHERE c.job_id = coalesce(o.shadow_job_id, o.job_id)
+        AND (o.shadow_job_id IS NOT NULL OR c.attempt > o.attempt)
+) strong
+ORDER BY o.seq DESC
+"""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which of a feature's jobs are meant: those submitted in [since, until)."""
+
+    feature: str
+    since: datetime
+    until: datetime
+
+    def parameters(self) -> dict[str, Any]:
+        return {**vars(self), "floor": first_id_of(self.since, CLOCKS_APART)}
+
+
+def statuses(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:
+    """How many jobs are in which status; `unverified`, and by which verdict they left a tier last,
+    apart.
+    """
+    return _rows(connection, STATUSES, window.parameters())
+
+
+def tiers(connection: Connection[Any], window: Window, jobs: int) -> list[dict[str, Any]]:
+    """A row each tier and kind of job: its attempts, the jobs it served, their cost in USD; `jobs`:
+    about how many there are, all kinds. The median latency is of a sample where they are many.
+    """
+    final = sorted({Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
+    given = {
+        **window.parameters(),
+        "final": [str(verdict) for verdict in final],
+        "one_in": one_in(jobs, SAMPLED),
+    }
+    with sweeping(connection, jobs):
+        found = _rows(connection, TIERS, given)
+        again = _by_tier(_rows(connection, AGAIN, given))
+        medians = _by_tier(_rows(connection, MEDIANS, given))
+    for row in found:
+        key = row["tier"], row["shadow"]
+        row["jobs"] = row["attempts"] - (again[key]["attempts"] if key in again else 0)
+        row["latency_p50_s"] = medians[key]["latency_p50_s"] if key in medians else None
+    return found
+
+
+def one_in(jobs: int, most: int) -> int:
+    """Every how-many-th of them makes about so many."""
+    return max(1, -(-jobs // most))
+
+
+@contextmanager
+def sweeping(connection: Connection[Any], jobs: int) -> Iterator[None]:
+    """Let statements join whole tables at once where the jobs are many: a look-up for each of a
+    million costs several times as much.
+    """
+    with connection.transaction():
+        if jobs > MANY:
+            connection.execute("SET LOCAL work_mem = '128MB'")
+            connection.execute("SET LOCAL max_parallel_workers_per_gather = 2")
+            connection.execute("SET LOCAL enable_nestloop = off")
+        yield
+
+
+def _by_tier(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, bool], Mapping[str, Any]]:
+    return {(row["tier"], row["shadow"]): row for row in rows}
+
+
+def compared(
+    connection: Connection[Any],
+    window: Window,
+    before: int | None,
+    limit: int,
+    account_id: int | None = None,
+) -> list[dict[str, Any]]:
+    """Compared outcomes with `seq` below `before`, the newest first; `input` is null of those that
+    are not the account's, where one is named.
+    """
+    return _rows(
+        connection,
+        OUTCOMES,
+        {
+            **window.parameters(),
+            "before": before,
+            "limit": limit,
+            "account": account_id,
+        },
+    )
+
+
+def _rows(
+    connection: Connection[Any], statement: str, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
+
+
+def newest_judge(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
+    """What the feature's newest calibration knew of its judge; None: there is none."""
+    row = connection.execute(
+        "SELECT document -> 'judge' FROM calibrations WHERE feature = %s"
+        " AND document -> 'judge' ->> 'missed' IS NOT NULL ORDER BY id DESC LIMIT 1",
+        (feature,),
+    ).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,66 @@
+"""What an account used: sums of its calls, by any of day, feature, tier and model.
+
+Summed when asked, from the calls themselves, so that account = its jobs = their calls. Jobs and
+attempts are joined only where the groups need them: that is most of what a sum costs.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.storage.jobs.job_reads import SUMS
+
+GROUPS = {
+    "day": "to_char(c.booked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+    "feature": "v.name",
+    "tier": "t.tier",
+    "model": "c.model",
+}
+"""What usage can be grouped by; `model` is the one that was asked, as the feature names it."""
+
+JOINS = {
+    "feature": "JOIN jobs j ON j.id = c.job_id"
+    " JOIN feature_versions v ON v.id = j.feature_version_id",
+    "tier": "JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt",
+}
+
+# job_reads.UNKNOWN_COST, whose job is looked up only for a call that is open.
+UNKNOWN_COST = """
+c.cost_usd IS NULL AND (c.settled_at IS NOT NULL OR (
+    SELECT own.status <> 'in_progress' OR c.attempt <> own.attempts
+    FROM jobs own WHERE own.id = c.job_id))
+"""
+
+
+def usage(
+    connection: Connection[Any],
+    account_id: int,
+    since: datetime,
+    until: datetime,
+    groups: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Sums of the calls booked in [since, until), a row for each group that has any."""
+    joins = " ".join(JOINS[name] for name in groups if name in JOINS)
+    columns = "".join(f"{GROUPS[name]} AS {name}, " for name in groups)
+    grouping = f"GROUP BY {', '.join(GROUPS[name] for name in groups)}" if groups else ""
+    ordering = f"ORDER BY {', '.join(groups)}" if groups else ""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"""
+            SELECT {columns}
+                count(DISTINCT c.job_id) AS jobs, count(*) AS calls,
+                coalesce(sum(c.cost_usd), 0) AS cost_usd,
+                count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
+                {SUMS},
+                coalesce(sum(c.latency_s), 0) AS model_s
+            FROM calls c
+            {joins}
+            WHERE c.account_id = %(account_id)s
+                AND c.booked_at >= %(since)s AND c.booked_at < %(until)s
+            {grouping} {ordering}
+            """,
+            {"account_id": account_id, "since": since, "until": until},
+        ).fetchall()

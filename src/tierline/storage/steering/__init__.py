@@ -1,0 +1,1 @@
+"""Statements on trained artefacts and on how tiers fared."""

@@ -1,0 +1,88 @@
+"""What is trained from a feature's labels and kept: routers and micro models, a table each.
+
+Rows are added, and may be withdrawn; the newest of its key that was not withdrawn counts.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.base.json_text import JSON
+
+Table = Literal["routers", "micro_models"]
+
+COLUMNS = """id, feature, recipe, rows, right_rows, data_sha256, quality, trained_at,
+    vectors IS NOT NULL AS with_embeddings, withdrawn_at"""
+
+
+def add_artefact(
+    connection: Connection[Any], table: Table, values: Mapping[str, JSON], vectors: bytes | None
+) -> dict[str, Any]:
+    """The new row, which counts from now on."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            f"""
+            INSERT INTO {table}
+                (feature, recipe, rows, right_rows, data_sha256, quality, document, vectors)
+            VALUES (%(feature)s, %(recipe)s, %(rows)s, %(right_rows)s, %(data_sha256)s,
+                %(quality)s::json, %(document)s::json, %(vectors)s)
+            RETURNING {COLUMNS}
+            """,
+            {
+                **values,
+                "quality": json.dumps(values["quality"]),
+                "document": json.dumps(values["document"]),
+                "vectors": vectors,
+            },
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def note_inputs(connection: Connection[Any], micro_model_id: int, inputs: bytes) -> None:
+    """Keep what a micro model has seen: 8 bytes of each input's digest."""
+    connection.execute(
+        "UPDATE micro_models SET inputs = %s WHERE id = %s", (inputs, micro_model_id)
+    )
+
+
+def list_artefacts(
+    connection: Connection[Any], table: Table, feature: str, most: int = 100
+) -> list[dict[str, Any]]:
+    """A feature's, the newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM {table} WHERE feature = %s ORDER BY id DESC LIMIT %s",
+            (feature, most),
+        ).fetchall()
+
+
+def withdraw_artefact(
+    connection: Connection[Any], table: Table, feature: str, id: int
+) -> dict[str, Any] | None:
+    """End it, so that the one before it counts; None when the feature has no such one."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"UPDATE {table} SET withdrawn_at = coalesce(withdrawn_at, clock_timestamp())"
+            f" WHERE feature = %s AND id = %s RETURNING {COLUMNS}",
+            (feature, id),
+        ).fetchone()
+
+
+def artefact_in_force(
+    connection: Connection[Any], table: Table, feature: str, recipe: str, known: int | None
+) -> tuple[int, Any, bytes | None] | None:
+    """The newest of this recipe that was not withdrawn: its id, document and embeddings; without
+    these two where it is the `known` one. None: there is none.
+    """
+    row = connection.execute(
+        "SELECT id, CASE WHEN id IS DISTINCT FROM %(known)s THEN document END,"
+        " CASE WHEN id IS DISTINCT FROM %(known)s THEN vectors END"
+        f" FROM {table} WHERE feature = %(feature)s AND recipe = %(recipe)s"
+        " AND withdrawn_at IS NULL ORDER BY id DESC LIMIT 1",
+        {"feature": feature, "recipe": recipe, "known": known},
+    ).fetchone()
+    return None if row is None else (row[0], row[1], row[2])

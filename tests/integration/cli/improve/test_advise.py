@@ -1,0 +1,71 @@
+"""`tierline advise`, of an applied feature and of a file that was never applied."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.conftest import Tierline
+from tests.integration.cli.improve.test_dataset import labelled, written
+from tests.integration.cli.improve.test_micro import TICKETS
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> Path:
+    file = tmp_path / "tickets.yaml"
+    file.write_text(TICKETS)
+    return file
+
+
+def test_of_a_file_only_what_stands_in_it_is_known(tierline: Tierline, tickets: Path) -> None:
+    ran = tierline("advise", tickets)
+    assert ran.code == 0, ran.err
+    assert "the output is one of a closed set of labels" in ran.out
+    assert "say it by --high-stakes" in ran.out
+    assert f"tierline features apply {tickets}" in ran.out.replace("\n", "")
+    made = json.loads(tierline("advise", tickets, "--json").out)
+    assert made["recommendation"] in ("small first", "open")
+    surer = json.loads(
+        tierline(
+            *("advise", tickets, "--requests-per-day", 200_000, "--latency-ms", 300),
+            *("--low-stakes", "--clear", "--one-source", "--json"),
+        ).out
+    )
+    assert surer["sure"] > made["sure"]
+
+
+def test_of_a_feature_traffic_labels_and_inputs_are_measured(
+    tierline: Tierline, tickets: Path, tmp_path: Path
+) -> None:
+    assert tierline("features", "apply", tickets).code == 0
+    before = json.loads(tierline("advise", "tickets", "--json").out)
+    told = {one["name"]: one for one in before["signals"]}
+    assert told["traffic"]["evidence"].startswith("0 requests a day")
+    assert told["labelled examples"]["points"] == "frontier"
+    assert before["next"] == "tierline status tickets"
+    rows = written(tmp_path / "rows.csv", labelled(150))
+    assert tierline("dataset", "build", "tickets", "--no-jobs", "--from", rows).code == 0
+    after = json.loads(tierline("advise", "tickets", "--json").out)
+    told = {one["name"]: one for one in after["signals"]}
+    assert told["labelled examples"]["points"] == "small"
+    assert told["narrow and predictable input"]["points"] == "small"
+    assert after["next"] == "tierline eval tickets"
+    assert after["lean"] > before["lean"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("nothing-such",), 1, "there is no feature 'nothing-such'"),
+        (("no-such-file.yaml",), 2, "No such file"),
+        (("tickets", "--requests-per-day", "-1"), 2, "--requests-per-day"),
+        (("tickets", "--latency-ms", "0"), 2, "--latency-ms"),
+    ],
+)
+def test_what_cannot_be_advised_about(
+    tierline: Tierline, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    ran = tierline("advise", *arguments)
+    assert ran.code == code, ran.err
+    assert told in ran.err
+    assert "Traceback" not in ran.err

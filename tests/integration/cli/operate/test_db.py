@@ -1,0 +1,73 @@
+"""`tierline db upgrade` on a real, empty database."""
+
+import json
+
+import psycopg
+import pytest
+
+from tests.integration.storage.db.test_migrate import upgrade_to
+from tests.support.rows import add_account
+from tierline.base.settings import settings
+from tierline.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _database(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    settings.cache_clear()
+
+
+def test_an_empty_database_is_migrated_and_gets_its_first_admin_key_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main.run(["db", "upgrade"]) == 0
+    first = capsys.readouterr().out
+    assert "migrated from an empty database to revision" in first
+    assert "first admin key, shown this once: " in first
+    assert main.run(["db", "upgrade"]) == 0
+    second = capsys.readouterr().out
+    assert "already" in second
+    assert "admin key" not in second
+
+
+@pytest.fixture
+def of_before(empty_database_url: str) -> int:
+    """The id of an admin key in a database as the release before left it."""
+    upgrade_to(empty_database_url, "0025")
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        account = add_account(connection, "default")
+        (key,) = connection.execute(
+            "INSERT INTO api_keys (account_id, name, prefix, digest, scopes)"
+            " VALUES (%s, 'of before', 'tl_', 'x', '{admin}') RETURNING id",
+            (account,),
+        ).fetchone() or (0,)
+    return int(key)
+
+
+def test_an_upgrade_lists_the_admin_keys_that_became_operators_keys(
+    of_before: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["db", "upgrade"]) == 0
+    told = capsys.readouterr().out
+    assert f"key {of_before} of account default: of before" in told
+    assert "tierline keys demote" in told
+    assert "first admin key" not in told
+    assert main.run(["db", "upgrade"]) == 0
+    assert "of before" not in capsys.readouterr().out
+
+
+def test_an_upgrade_lists_them_in_json_too(
+    of_before: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["db", "upgrade", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["operator_keys"] == [{"id": of_before, "name": "of before", "account": "default"}]
+    assert found["admin_key"] is None
+
+
+def test_in_json_the_revisions_and_the_key_are_values(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["db", "upgrade", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["before"] is None
+    assert found["after"]
+    assert found["admin_key"]

@@ -1,0 +1,110 @@
+"""People's labels: drawn at random, given all or not at all, and what a promise makes of them."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tierline.base.errors import Conflict, InvalidInput
+from tierline.features import Feature
+from tierline.services.evidence.calibrate import Wanted, calibrate, draw_for_labels
+from tierline.services.evidence.feedback import Said, give_many
+from tierline.services.steering.calibrated import Calibrations
+
+CALIBRATED = "confidence: {signal: agreement, samples: 2, threshold: calibrated}"
+THIRTY = Wanted(max_error=0.3, confidence=0.95, reference="human")
+
+
+@pytest.fixture
+def drawn(bench: Bench) -> tuple[Feature, list[UUID]]:
+    """A feature with 60 outcomes of which 40 were drawn; both tiers say the same."""
+    bench.executor._calibrations = Calibrations(bench.pool, bench.executor.embedding)
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    version, feature = bench.apply(CALIBRATED)
+    for number in range(60):
+        bench.run(bench.submit(version, f"{number}: it costs 12.50"), 2)
+    with bench.pool.connection() as connection:
+        rows = draw_for_labels(connection, feature.name, 40)
+    return feature, [UUID(row["job_id"]) for row in rows]
+
+
+def give(bench: Bench, jobs: list[UUID], said: Said, **options: bool) -> int:
+    with bench.pool.connection() as connection:
+        return give_many(connection, bench.account, [(job, said) for job in jobs], **options)
+
+
+def test_what_is_drawn_is_drawn_once_and_shows_inputs_alone(
+    bench: Bench, drawn: tuple[Feature, list[UUID]]
+) -> None:
+    feature, jobs = drawn
+    assert len(set(jobs)) == 40
+    with bench.pool.connection() as connection:
+        rest = draw_for_labels(connection, feature.name, 300)
+    assert len(rest) == 20
+    assert not {UUID(row["job_id"]) for row in rest} & set(jobs)
+    assert set(rest[0]) == {"job_id", "input"}
+
+
+def test_a_promise_about_what_people_say_is_wrong(
+    bench: Bench, drawn: tuple[Feature, list[UUID]]
+) -> None:
+    feature, jobs = drawn
+    give(bench, jobs, Said(expected={"amount": 12.5}))
+    with bench.pool.connection() as connection:
+        made = calibrate(connection, feature.name, THIRTY)
+    assert (made["state"], made["reference"]) == ("in_force", "human")
+    assert made["samples"] + made["fitted"] == 40
+    with bench.pool.connection() as connection, pytest.raises(Conflict, match="not enough data"):
+        calibrate(connection, feature.name, THIRTY)
+
+
+def test_both_models_may_agree_and_be_wrong(
+    bench: Bench, drawn: tuple[Feature, list[UUID]]
+) -> None:
+    feature, jobs = drawn
+    give(bench, jobs, Said(correct=False))  # of what was served, the later tier's same answer
+    with bench.pool.connection() as connection:
+        made = calibrate(connection, feature.name, THIRTY)
+    assert made["state"] == "nothing_promised"
+
+
+def test_while_some_that_were_drawn_have_no_label_none_is_used(
+    bench: Bench, drawn: tuple[Feature, list[UUID]]
+) -> None:
+    feature, jobs = drawn
+    give(bench, jobs[:-3], Said(expected={"amount": 12.5}))
+    with bench.pool.connection() as connection, pytest.raises(Conflict, match="3 of the 40"):
+        calibrate(connection, feature.name, THIRTY)
+    give(bench, jobs[-3:], Said(expected={"amount": 12.5}))
+    with bench.pool.connection() as connection:
+        assert calibrate(connection, feature.name, THIRTY)["state"] == "in_force"
+
+
+def test_labels_are_given_all_or_not_at_all(
+    bench: Bench, drawn: tuple[Feature, list[UUID]]
+) -> None:
+    _, jobs = drawn
+    given = [
+        (jobs[0], Said(expected={"amount": 1})),
+        (uuid4(), Said(correct=True)),
+        (jobs[1], Said(expected={"amount": "a lot"})),
+        (jobs[0], Said(correct=True)),
+    ]
+    with bench.pool.connection() as connection, pytest.raises(InvalidInput) as refused:
+        give_many(connection, bench.account, given)
+    assert [problem.path for problem in refused.value.problems] == [
+        "/items/1/job_id",
+        "/items/2/expected/amount",
+        "/items/3/job_id",
+    ]
+    assert give(bench, jobs[:5], Said(correct=True), dry_run=True) == 5
+    assert bench.all("SELECT FROM feedback WHERE job_id = ANY(%s)", jobs) == []
+
+
+def test_a_sample_may_be_of_one_account_alone(
+    bench: Bench, drawn: tuple[Feature, list[UUID]]
+) -> None:
+    feature, _ = drawn
+    with bench.pool.connection() as connection:
+        assert draw_for_labels(connection, feature.name, 5, account_id=bench.account + 1) == []
+        assert len(draw_for_labels(connection, feature.name, 5, account_id=bench.account)) == 5

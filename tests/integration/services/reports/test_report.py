@@ -1,0 +1,176 @@
+"""What a feature's routing saved and kept, against sums that were worked out by hand."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tests.support.model_server import Reply
+from tierline.base.errors import InvalidInput, NotFound
+from tierline.services.evidence.references import keep_references
+from tierline.services.reports.report import outcomes_page, report
+from tierline.storage.reports import reports
+
+# 100 tokens in and 10 out a call: 0.000014 USD on the small model, 0.0014 on the large one.
+PRICES = """    prices:
+      openai:small: {input_usd_per_mtok: 0.1, output_usd_per_mtok: 0.4}
+"""
+SMALL, LARGE = Decimal("0.000014"), Decimal("0.0014")
+
+
+@pytest.fixture
+def version(bench: Bench) -> tuple[int, str]:
+    """A feature that shadows all, both of whose tiers have a price."""
+    bench.all("UPDATE outcomes SET shadow_due = false, drawn = false RETURNING seq")
+    bench.executor.queues = (*bench.executor.queues, "deeper-analysis-backfill")
+    number, feature = bench.apply("shadow: {share: 1}", slm=PRICES)
+    bench.all(
+        "UPDATE feature_versions SET document = jsonb_set(document::jsonb, '{tiers,1,prices}',"
+        """ '{"openai:large": {"input_usd_per_mtok": "10", "output_usd_per_mtok": "40"}}')::json"""
+        " WHERE id = %s RETURNING id",
+        number,
+    )
+    return number, feature.name
+
+
+def told(bench: Bench, name: str) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    with bench.pool.connection() as connection:
+        return report(connection, name, now - timedelta(hours=1), now + timedelta(hours=1))
+
+
+def run_shadows(bench: Bench) -> None:
+    keep_references(bench.pool, time.monotonic() + 30)
+    for (job,) in bench.all(
+        "SELECT id FROM jobs WHERE shadow_of IS NOT NULL AND status = 'queued'"
+    ):
+        bench.run(job)
+    keep_references(bench.pool, time.monotonic() + 30)
+
+
+def test_costs_are_put_beside_those_of_the_last_tier_alone(
+    bench: Bench, version: tuple[int, str]
+) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    for number in range(6):
+        bench.run(bench.submit(version[0], f"it costs {number}"))
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    for number in range(2):
+        bench.run(bench.submit(version[0], f"it may cost {number}"), 2)
+    found = told(bench, version[1])
+    assert (found["jobs"], found["completed"], found["failed"]) == (8, 8, 0)
+    assert [(one["tier"], one["jobs"], one["served"]) for one in found["tiers"]] == [
+        ("slm", 8, 6),
+        ("frontier", 2, 2),
+    ]
+    assert Decimal(found["cost_usd"]) == 8 * SMALL + 2 * LARGE
+    assert Decimal(found["last_tier_alone_usd"]) == 8 * LARGE
+    assert Decimal(found["saved_usd"]) == 8 * LARGE - 8 * SMALL - 2 * LARGE
+    assert found["escalations"] == [{"verdict": "malformed", "jobs": 2, "share": 0.25}]
+    assert found["quality"]["compared"] == 0
+
+
+def test_a_job_that_asked_a_tier_again_counts_once_there(
+    bench: Bench, version: tuple[int, str]
+) -> None:
+    bench.server.answer = by_model(small=Reply(status=500), large=RIGHT)
+    job = bench.submit(version[0], "it costs 9")
+    bench.run(job)
+    bench.all("UPDATE jobs SET run_after = now() - interval '1 h' WHERE id = %s RETURNING id", job)
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    bench.run(job)
+    (slm,) = told(bench, version[1])["tiers"]
+    assert (slm["attempts"], slm["jobs"], slm["served"]) == (2, 1, 1)
+
+
+def test_many_jobs_are_summed_in_a_sweep_to_the_same(
+    bench: Bench, version: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    for number in range(3):
+        bench.run(bench.submit(version[0], f"it may cost {number}"), 2)
+    few = told(bench, version[1])
+    monkeypatch.setattr(reports, "MANY", 1)
+    assert told(bench, version[1])["tiers"] == few["tiers"]
+
+
+def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(
+    bench: Bench, version: tuple[int, str]
+) -> None:
+    bench.server.answer = lambda body: (
+        '{"amount": 2}'
+        if body["model"] == "large" and "odd" in body["messages"][-1]["content"]
+        else RIGHT
+    )
+    for number in range(8):
+        bench.run(bench.submit(version[0], f"{'odd' if number < 2 else 'even'}: {number} EUR"))
+    run_shadows(bench)
+    found = told(bench, version[1])
+    assert Decimal(found["cost_usd"]) == 8 * SMALL
+    assert Decimal(found["shadow_cost_usd"]) == 8 * LARGE
+    assert found["quality"] == {
+        "compared": 8,
+        "reference_models": ["large-2026"],
+        "served": 8,
+        "served_differ": 2,
+        "escalated_differ": 0,
+        "judge": None,
+    }
+    now = datetime.now(UTC)
+    with bench.pool.connection() as connection:
+        rows, before = outcomes_page(
+            connection, version[1], now - timedelta(hours=1), now + timedelta(hours=1), None, 5
+        )
+        rest, end = outcomes_page(
+            connection, version[1], now - timedelta(hours=1), now + timedelta(hours=1), before, 5
+        )
+    assert (len(rows), len(rest), end) == (5, 3, None)
+    assert sum(row["differs"] for row in rows + rest) == 2
+    assert {(row["first_usd"], row["later_usd"]) for row in rows} == {("0.000014", "0.0014")}
+    assert all(row["input"] for row in rows)
+    with bench.pool.connection() as connection:
+        others, _ = outcomes_page(
+            connection,
+            version[1],
+            now - timedelta(hours=1),
+            now + timedelta(hours=1),
+            None,
+            5,
+            account_id=bench.account + 1,
+        )
+    assert [row["input"] for row in others] == [None] * 5
+
+
+def test_what_nobody_knows_is_null(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    version, feature = bench.apply()
+    bench.run(bench.submit(version))
+    found = told(bench, feature.name)
+    assert found["unknown_cost_calls"] == 1
+    assert found["last_tier_alone_usd"] is None
+    assert found["saved_usd"] is None
+    assert found["saved_share"] is None
+
+
+def test_what_cannot_be_asked(bench: Bench) -> None:
+    now = datetime.now(UTC)
+    _, feature = bench.apply()
+    with bench.pool.connection() as connection:
+        with pytest.raises(NotFound):
+            report(connection, "nothing-of-the-kind", now - timedelta(hours=1), now)
+        with pytest.raises(InvalidInput, match="from is not before to"):
+            report(connection, feature.name, now, now - timedelta(hours=1))
+        empty = report(connection, feature.name, now - timedelta(hours=2), now - timedelta(hours=1))
+    assert (empty["jobs"], empty["tiers"], empty["cost_usd"]) == (0, [], "0")
+
+
+@pytest.mark.parametrize("year", [1, 1969])
+def test_a_window_may_begin_before_there_were_jobs(bench: Bench, year: int) -> None:
+    _, feature = bench.apply()
+    since = datetime(year, 1, 1, tzinfo=UTC)
+    with bench.pool.connection() as connection:
+        found = report(connection, feature.name, since, datetime.now(UTC))
+    assert found["jobs"] == 0

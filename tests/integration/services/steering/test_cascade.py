@@ -1,0 +1,112 @@
+"""More than two tiers: which of the later ones a job is sent to."""
+
+import time
+
+import pytest
+
+from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tests.support.rows import add_feature
+from tierline.features.parse import parse_feature
+from tierline.routing.cascade import FEWEST, Seen
+from tierline.services.steering.cascade import Cascade
+from tierline.services.steering.see_tiers import see_tiers
+
+THREE = """
+feature: {name}
+instructions: Give the amount.
+input: {{type: object, required: [text], properties: {{text: {{type: string}}}}}}
+output: {{type: object, required: [amount], properties: {{amount: {{type: number}}}}}}
+{more}
+tiers:
+  - {{name: slm, models: [openai:small], max_tokens: 50, timeout_s: 5}}
+  - name: mid
+    models: [openai:mid]
+    max_tokens: 50
+    timeout_s: 5
+    prices: {{"openai:mid": {{input_usd_per_mtok: 5, output_usd_per_mtok: 20}}}}
+  - name: frontier
+    models: [openai:large]
+    max_tokens: 50
+    timeout_s: 5
+    prices: {{"openai:large": {{input_usd_per_mtok: 10, output_usd_per_mtok: 40}}}}
+"""
+
+
+def apply(bench: Bench, more: str = "") -> int:
+    feature = parse_feature(THREE.format(name=f"three-{next(bench.numbers)}", more=more))
+    with bench.pool.connection() as connection:
+        return add_feature(connection, feature)
+
+
+def warm(bench: Bench, version: int, mid: str) -> None:
+    """So many jobs that something is concluded from how the tiers fare."""
+    bench.server.answer = by_model(small="no idea", mid=mid, large=RIGHT)
+    for number in range(FEWEST):
+        bench.run(bench.submit(version, f"it costs {number}"), 3)
+    see_tiers(bench.pool, time.monotonic() + 30)
+    bench.executor._cascade = Cascade(bench.pool)
+    bench.executor._cascade.read()
+
+
+@pytest.fixture(autouse=True)
+def fresh(bench: Bench) -> None:
+    bench.executor._cascade = Cascade(bench.pool)
+
+
+def known(bench: Bench, version: int, *seen: Seen) -> None:
+    """Let the process know this of the tiers, and read nothing else."""
+    cascade = bench.executor._cascade
+    cascade._known = {(version, one.name): one for one in seen}
+    cascade._due_s = float("inf")
+
+
+def tiers(bench: Bench, job: object) -> list[str]:
+    rows = bench.all("SELECT tier FROM attempts WHERE job_id = %s ORDER BY number", job)
+    return [tier for (tier,) in rows]
+
+
+def test_a_tier_that_never_helps_is_left_out_once_that_is_known(bench: Bench) -> None:
+    version = apply(bench)
+    warm(bench, version, mid="no idea either")
+    job = bench.submit(version, "it costs 12.50")
+    bench.run(job, 3)
+    assert tiers(bench, job) == ["slm", "frontier"]
+    assert bench.job(job)["status"] == "completed"
+    assert "left out: mid costs" in bench.job(job)["escalation_reason"]
+
+
+def test_a_tier_that_helps_is_asked(bench: Bench) -> None:
+    version = apply(bench)
+    warm(bench, version, mid=RIGHT)
+    bench.server.answer = by_model(small="no idea", mid=RIGHT, large=RIGHT)
+    job = bench.submit(version, "it costs 12.50")
+    bench.run(job, 3)
+    assert tiers(bench, job) == ["slm", "mid"]
+
+
+def test_where_no_later_tier_is_fast_enough_the_job_ends_and_says_so(bench: Bench) -> None:
+    version = apply(bench, "latency_target_ms: 1000")
+    bench.server.answer = by_model(small="no idea", mid=RIGHT, large=RIGHT)
+    names = ("slm", "mid", "frontier")
+    known(bench, version, *(Seen(name, 100, 0.9, 0.001, 9.0) for name in names))
+    job = bench.submit(version, "it costs 12.50")
+    bench.run(job, 3)
+    found = bench.job(job)
+    assert tiers(bench, job) == ["slm"]
+    assert (found["status"], found["error_code"]) == ("failed", "latency")
+    assert "of the latency target" in found["error_message"]
+
+
+def test_a_fast_one_is_asked_in_the_place_of_a_slow_one(bench: Bench) -> None:
+    version = apply(bench, "latency_target_ms: 5000")
+    bench.server.answer = by_model(small="no idea", mid=RIGHT, large=RIGHT)
+    known(
+        bench,
+        version,
+        Seen("slm", 100, 0.9, 0.001, 1.0),
+        Seen("mid", 100, 0.9, 0.001, 9.0),
+        Seen("frontier", 100, 0.9, 0.01, 1.0),
+    )
+    job = bench.submit(version, "it costs 12.50")
+    bench.run(job, 3)
+    assert tiers(bench, job) == ["slm", "frontier"]

@@ -1,0 +1,107 @@
+"""A calibration is about inputs like those that it was made on: others escalate."""
+
+import random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.integration.services.conftest import Bench, NoEmbedding
+from tierline.features import Feature
+from tierline.services.calls.embedding import Embedding
+from tierline.services.evidence.calibrate import Wanted, calibrate, calibrations_of
+from tierline.services.steering.calibrated import Calibrations
+from tierline.services.upkeep.retention import remove_content
+
+CALIBRATED = (
+    "confidence: {signal: agreement, samples: 2, threshold: calibrated}\nshadow: {share: 1}"
+)
+SORTS = ("invoice of {n} euros", "please pay {n} dollars", "the bill says {n} pounds")
+
+
+@pytest.fixture(autouse=True)
+def embedding(bench: Bench) -> None:
+    bench.server.answer = lambda _: '{"amount": 1}'
+    if isinstance(bench.executor.embedding, NoEmbedding):
+        bench.executor.embedding = Embedding()
+    look_again(bench)
+
+
+def look_again(bench: Bench, embedding: Embedding | None = None) -> None:
+    bench.executor._calibrations = Calibrations(bench.pool, embedding or bench.executor.embedding)
+
+
+def jobs(bench: Bench, version: int, count: int) -> list[UUID]:
+    draw = random.Random(1)
+    made = []
+    for number in range(count):
+        text = SORTS[number % len(SORTS)].format(n=draw.randrange(1_000_000))
+        made.append(bench.submit(version, text))
+        bench.run(made[-1], 2)
+    return made
+
+
+def calibrated(bench: Bench, feature: Feature) -> dict[str, Any]:
+    with bench.pool.connection() as connection:
+        made = calibrate(connection, feature.name, Wanted(0.2, 0.95))
+    look_again(bench)
+    return made
+
+
+def test_an_input_of_another_kind_escalates_and_becomes_no_outcome(bench: Bench) -> None:
+    version, feature = bench.apply(CALIBRATED)
+    jobs(bench, version, 200)
+    made = calibrated(bench, feature)
+    assert made["state"] == "in_force"
+    assert made["least_likeness"] is not None
+    alike = bench.submit(version, "invoice of 4711 euros")
+    bench.run(alike)
+    assert bench.job(alike)["status"] == "completed"
+    strange = bench.submit(version, "a haiku about whales, and the sea at night, with no rhyme")
+    bench.run(strange, 2)
+    assert bench.verdicts(strange) == ["low_confidence", "passed"]
+    reason = bench.job(strange)["escalation_reason"]
+    assert f"unlike those that calibration {made['id']} was made on" in reason
+    assert bench.all("SELECT FROM outcomes WHERE job_id = %s", strange) == []
+
+
+def test_a_worker_that_cannot_tell_serves_nothing_of_such_a_calibration(bench: Bench) -> None:
+    version, feature = bench.apply(CALIBRATED)
+    jobs(bench, version, 200)
+    calibrated(bench, feature)
+    look_again(bench, NoEmbedding())
+    job = bench.submit(version, "invoice of 4711 euros")
+    bench.run(job)
+    assert bench.job(job)["tier"] == "frontier"
+    assert "cannot be told here" in bench.job(job)["escalation_reason"]
+
+
+def test_without_embeddings_a_calibration_is_about_any_input_and_says_so(bench: Bench) -> None:
+    version, feature = bench.apply(CALIBRATED)
+    look_again(bench, NoEmbedding())
+    jobs(bench, version, 120)
+    made = calibrated(bench, feature)
+    assert (made["state"], made["least_likeness"], made["novel"]) == ("in_force", None, 0)
+    strange = bench.submit(version, "a haiku about whales, and the sea at night, with no rhyme")
+    bench.run(strange)
+    assert bench.job(strange)["status"] == "completed"
+
+
+def test_an_embedding_is_removed_with_its_input(bench: Bench) -> None:
+    version, _ = bench.apply(CALIBRATED)
+    (job,) = jobs(bench, version, 1)
+    kept = "SELECT vector IS NOT NULL FROM outcomes WHERE job_id = %s"
+    assert bench.one(kept, job)
+    with bench.pool.connection() as connection:
+        remove_content(connection, bench.account, job)
+    assert not bench.one(kept, job)
+
+
+def test_a_listed_calibration_says_what_it_is_about(bench: Bench) -> None:
+    version, feature = bench.apply(CALIBRATED)
+    jobs(bench, version, 200)
+    calibrated(bench, feature)
+    with bench.pool.connection() as connection:
+        (listed,) = calibrations_of(connection, feature.name)
+    assert 0.0 < listed["least_likeness"] < 1.0
+    assert listed["samples"] + listed["fitted"] + listed["novel"] == 200

@@ -1,0 +1,125 @@
+"""Routing by complexity: before the first tier is asked, by rules and by a trained router."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tierline.base.errors import Conflict, InvalidInput
+from tierline.routing.combination import Combination
+from tierline.routing.trained import again
+from tierline.services.jobs.route import route_of
+from tierline.services.steering.routers import (
+    Routers,
+    add_router,
+    routers_of,
+    training_data,
+    withdraw_router,
+)
+
+COMPLEX = "complexity: {max_risk: 0.5, longest: 200}"
+# Long texts are expected to fail: log odds of being right fall with the logarithm of the length.
+SHORT_IS_RIGHT = {
+    "intercept": 0.0,
+    "terms": {"log_length": {"mean": 4.0, "scale": 0.5, "weight": -3.0}},
+}
+LONG = "and so on, " * 12  # 132 characters: a router's business, not the rule's
+
+
+def kept(bench: Bench, name: str, document: dict[str, Any] = SHORT_IS_RIGHT) -> dict[str, Any]:
+    with bench.pool.connection() as connection:
+        made = add_router(
+            connection,
+            name,
+            rows=100,
+            right_rows=50,
+            data_sha256="0" * 64,
+            quality={"auroc": 0.8},
+            document=document,
+            vectors=None,
+        )
+    bench.executor._routers = Routers(bench.pool, bench.executor.embedding)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def answers(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    bench.executor._routers = Routers(bench.pool, bench.executor.embedding)
+
+
+def asked(bench: Bench, job: Any) -> list[str]:
+    """The models that were really called for a job."""
+    rows = bench.all(
+        "SELECT model FROM calls WHERE job_id = %s AND error IS NULL ORDER BY attempt, number", job
+    )
+    return [model for (model,) in rows]
+
+
+def test_a_cold_start_goes_by_the_rule_of_length(bench: Bench) -> None:
+    version, _ = bench.apply(COMPLEX)
+    short, long = bench.submit(version, "it costs 12.50"), bench.submit(version, "x" * 300)
+    bench.run(short)
+    bench.run(long, 2)
+    assert asked(bench, short) == ["openai:small"]
+    assert asked(bench, long) == ["openai:large"]
+    assert bench.verdicts(long) == ["too_complex", "passed"]
+    assert bench.calls(long)[0] == ("answer", "openai:small", 0)
+    with bench.pool.connection() as connection:
+        first, second = route_of(connection, bench.account, long)["decisions"]
+    assert (first["policy"], first["threshold"]) == ("complexity", 0.5)
+    assert first["signals"]["by"] == "rules"
+    assert second["reason"].startswith("escalated: too_complex: the rules expect it to fail")
+
+
+def test_a_trained_router_sends_what_would_fail_to_the_next_tier(bench: Bench) -> None:
+    version, feature = bench.apply(COMPLEX)
+    made = kept(bench, feature.name)
+    short, long = bench.submit(version, "it costs 12.50"), bench.submit(version, LONG)
+    bench.run(short)
+    bench.run(long, 2)
+    assert asked(bench, short) == ["openai:small"]
+    assert asked(bench, long) == ["openai:large"]
+    with bench.pool.connection() as connection:
+        first = route_of(connection, bench.account, long)["decisions"][0]
+    assert first["signals"]["by"] == f"router {made['id']}"
+    risk = again(Combination.from_dict(SHORT_IS_RIGHT), first["signals"])
+    assert risk == first["signals"]["risk"] > first["threshold"]
+
+
+def test_a_withdrawn_router_leaves_the_rules(bench: Bench) -> None:
+    version, feature = bench.apply(COMPLEX)
+    made = kept(bench, feature.name)
+    with bench.pool.connection() as connection:
+        withdraw_router(connection, feature.name, int(made["id"]))
+        (listed,) = routers_of(connection, feature.name)
+    assert listed["withdrawn_at"] is not None
+    bench.executor._routers = Routers(bench.pool, bench.executor.embedding)
+    job = bench.submit(version, LONG)
+    bench.run(job)
+    assert asked(bench, job) == ["openai:small"]
+
+
+def test_the_labelled_log_is_of_what_is_known(bench: Bench) -> None:
+    """Failed checks are bad; what was served and never compared says nothing."""
+    version, feature = bench.apply(COMPLEX)
+    bench.run(bench.submit(version, "it costs 1"))
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    bad = bench.submit(version, "it costs 2")
+    bench.run(bad, 2)
+    with bench.pool.connection() as connection:
+        rows = training_data(connection, feature.name)
+        others = training_data(connection, feature.name, bench.account + 1)
+    assert rows == [{"job_id": str(bad), "input": {"text": "it costs 2"}, "right": False}]
+    assert others == []
+
+
+def test_a_router_that_is_none_is_refused_and_so_is_a_feature_that_asks_for_none(
+    bench: Bench,
+) -> None:
+    _, feature = bench.apply(COMPLEX)
+    with pytest.raises(InvalidInput, match="not a router"):
+        kept(bench, feature.name, {"terms": {}})
+    _, plain = bench.apply()
+    with pytest.raises(Conflict, match="does not route by complexity"):
+        kept(bench, plain.name)

@@ -1,0 +1,237 @@
+"""Feature files: what is taken, and that what is refused is refused with its line."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.features.features_samples import INVOICE, SUMMARY, TRIAGE
+from tierline.base.errors import FeatureError
+from tierline.features import Confidence, Feature, ModelRef, Price, Tier
+from tierline.features.model import DEEPER_LABEL
+from tierline.features.parse import parse_feature
+
+
+def problems(text: str, **options: object) -> list[tuple[int | None, str]]:
+    with pytest.raises(FeatureError) as caught:
+        parse_feature(text, "f.yaml", **options)  # type: ignore[arg-type]
+    return [(problem.line, problem.message) for problem in caught.value.problems]
+
+
+def with_line(text: str, old: str, new: str) -> str:
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
+def test_the_documented_file_is_taken_as_written() -> None:
+    feature = parse_feature(INVOICE)
+    assert feature.name == "invoice-fields"
+    assert feature.tier("slm") == Tier(
+        "slm", (ModelRef("local", "smollm2-135m"),), max_tokens=200, timeout_s=20.0
+    )
+    assert feature.tier("frontier").instructions == "Read the invoice and return its fields.\n"
+    assert feature.confidence == Confidence("agreement", 1.0, 2, 0.7)
+    assert [check.kind for check in feature.checks] == ["grounded", "rule"]
+    assert not feature.plain_text
+
+
+@pytest.mark.parametrize("text", [INVOICE, TRIAGE, SUMMARY])
+def test_a_feature_survives_its_json(text: str) -> None:
+    feature = parse_feature(text)
+    again = Feature.from_dict(feature.to_dict())
+    assert again == feature
+    assert again.fingerprint() == feature.fingerprint()
+
+
+def test_another_word_in_the_instructions_is_another_fingerprint() -> None:
+    other = parse_feature(INVOICE.replace("Extract the", "Extract all the"))
+    assert other.fingerprint() != parse_feature(INVOICE).fingerprint()
+
+
+def test_an_unknown_key_is_named_with_its_line_and_what_was_meant() -> None:
+    text = with_line(INVOICE, "routing: slm_first", "ruoting: slm_first")
+    [(line, message)] = problems(text)
+    assert line == 1 + text[: text.index("ruoting")].count("\n")
+    assert 'unknown key "ruoting"; did you mean "routing"?' in message
+
+
+def test_all_problems_are_told_at_once_in_the_files_order() -> None:
+    text = INVOICE.replace("slm_first  ", "slm_frist  ").replace("tokens: 200", "tokens: 0")
+    text = text.replace("feature: invoice-fields", "feature: Invoice Fields")
+    found = problems(text)
+    assert [line for line, _ in found] == sorted(line or 0 for line, _ in found)
+    assert [line for line, _ in found] == [1, 24, 28]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("models: [local:smollm2-135m]", "models: []", "1 to 8 items"),
+        ("models: [local:smollm2-135m]", "models: [smollm2]", "provider:model"),
+        ("models: [local:smollm2-135m]", "models: [loca:x]", 'did you mean "local"?'),
+        ("name: frontier", "name: slm", "given twice"),
+        ("timeout_s: 20", "timeout_s: -1", "seconds"),
+        ("max_tokens: 200 ", "max_tokens: yes ", "a whole number, not text"),
+        ("samples: 2, ", "samples: 1, ", "2 to 20"),
+        ("samples: 2, ", "", "samples"),
+        ("samples: 2, ", "samples: 2, temperature: 0, ", "repeated"),
+        ("threshold: 1.0", "threshold: 1.5", "0 to 1"),
+        ("signal: agreement, samples: 2", "signal: label_logprob", "closed set"),
+        ("total: {type: number}", "total: {type: numbre}", "numbre"),
+        ("total: {type: number}", "total: {$ref: 'http://example.com/x'}", "within the schema"),
+        ("total: {type: number}", "total: {type: string, format: dat}", "ormat"),
+        ("total: 12.5", "total: twelve", "does not fit the output schema"),
+        ("output.total >= 0", "output.total >= ", "not a CEL expression"),
+        ("output.total >= 0", "output.total < 0", "does not hold for the example on line 17"),
+        ("output.total >= 0", "output.total + 1 >= 0.0", "cannot be evaluated"),
+        ("output.total >= 0", "outptu.total >= 0", "reads outptu"),
+        ("output.total >= 0", "sum(output.total) >= 0", "calls sum"),
+        ("grounded: [invoice_number, total]", "grounded: [totl]", 'did you mean "total"?'),
+        ("routing: slm_first ", "on_blocked: ignore ", "fail or return_unverified"),
+        ("routing: slm_first ", "status_label: {fronteir: x} ", 'did you mean "frontier"?'),
+    ],
+)
+def test_a_mistake_is_told_on_its_own_line(old: str, new: str, said: str) -> None:
+    text = with_line(INVOICE, old, new)
+    line = 1 + INVOICE[: INVOICE.index(old)].count("\n")
+    found = problems(text, known_providers=("local", "openai"))
+    assert any(at == line and said in message for at, message in found), found
+
+
+def test_yaml_words_are_read_by_the_rules_of_1_2() -> None:
+    feature = parse_feature(TRIAGE.replace("[billing, bug, shipping]", "[yes, no, bug]"))
+    assert feature.output_schema["properties"]["category"]["enum"] == ["yes", "no", "bug"]
+
+
+def test_a_key_given_twice_is_refused_with_both_lines() -> None:
+    [(line, message)] = problems("feature: a\nfeature: b\n")
+    assert (line, message) == (2, 'the key "feature" is already given on line 1')
+
+
+def test_a_missing_key_is_named() -> None:
+    assert [message for _, message in problems("feature: a\ninstructions: b\n")] == [
+        'the key "input" is missing',
+        'the key "output" is missing',
+        'the key "tiers" is missing',
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "a: [1", "\x00", "- 1", "just words", "[" * 5000])
+def test_what_is_no_feature_file_is_one_clear_problem(text: str) -> None:
+    assert len(problems(text)) >= 1
+
+
+def test_a_macro_over_an_unbounded_array_is_refused() -> None:
+    text = SUMMARY.replace("output: {type: string}", "output: {type: array, items: {}}")
+    text = text.replace("size(output) <= 40", "output.all(item, item > 0)")
+    assert any("maxItems" in message for _, message in problems(text))
+
+
+def test_a_rule_that_could_take_too_long_is_refused_on_its_line() -> None:
+    text = SUMMARY.replace("output: {type: string}", "output: {type: array, maxItems: 1000}")
+    text = text.replace(
+        "size(output) <= 40", "output.all(a, output.all(b, a + b > 0.0 || 'x'.matches('^x$')))"
+    )
+    line = 1 + text[: text.index("rule:")].count("\n")
+    assert [(at, "too long over arrays of 1000" in said) for at, said in problems(text)] == [
+        (line, True)
+    ]
+
+
+def test_a_macro_over_a_bounded_array_is_taken() -> None:
+    text = SUMMARY.replace("output: {type: string}", "output: {type: array, maxItems: 9}")
+    parse_feature(text.replace("size(output) <= 40", "output.all(item, item > 0)"))
+
+
+def test_more_labels_that_begin_alike_than_letters_are_refused() -> None:
+    labels = ", ".join(f"card-{number}" for number in range(27))
+    found = problems(TRIAGE.replace("[billing, bug, shipping]", f"[bug, {labels}]"))
+    assert any("begin alike" in message for _, message in found)
+
+
+def test_a_price_is_kept_to_the_last_digit() -> None:
+    text = TRIAGE.replace(
+        "timeout_s: 5",
+        'timeout_s: 5, prices: {"local:smollm2-135m": '
+        '{input_usd_per_mtok: "0.10", output_usd_per_mtok: 0.4}}',
+    )
+    tier = parse_feature(text).tiers[0]
+    assert tier.prices == {
+        "local:smollm2-135m": Price(Decimal("0.10"), Decimal("0.4"), Decimal("0.10"))
+    }
+
+
+def test_a_price_of_a_model_that_the_tier_does_not_have_is_refused() -> None:
+    text = TRIAGE.replace("timeout_s: 5", 'timeout_s: 5, prices: {"openai:x": {}}')
+    assert any('unknown key "openai:x"' in message for _, message in problems(text))
+
+
+def test_routing_says_which_tiers_may_answer() -> None:
+    def names(routing: str) -> list[str]:
+        text = INVOICE.replace("routing: slm_first", f"routing: {routing}")
+        return [tier.name for tier in parse_feature(text).allowed_tiers()]
+
+    assert names("slm_first") == ["slm", "frontier"]
+    assert names("slm_only") == ["slm"]
+    assert names("frontier_only") == ["frontier"]
+
+
+def test_a_later_tier_says_that_it_runs_deeper_analysis() -> None:
+    feature = parse_feature(INVOICE)
+    assert feature.status_label("slm") is None
+    assert feature.status_label("frontier") == DEEPER_LABEL
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("a closer look", "a closer look"), ('""', None), ("{frontier: wait}", "wait")],
+)
+def test_a_feature_may_say_other_words_or_none(given: str, shown: str | None) -> None:
+    feature = parse_feature(f"{INVOICE}status_label: {given}\n")
+    assert feature.status_label("frontier") == shown
+    assert Feature.from_dict(feature.to_dict()).status_label("frontier") == shown
+
+
+def test_the_features_confidence_does_not_bind_the_last_of_several_tiers() -> None:
+    feature = parse_feature(INVOICE)
+    assert feature.confidence_of(feature.tier("slm")) == feature.confidence
+    assert feature.confidence_of(feature.tier("frontier")) is None
+
+
+def test_a_tiers_own_confidence_binds_it_wherever_it_stands() -> None:
+    own = "    confidence: {signal: agreement, samples: 5, threshold: 0.6}\n"
+    feature = parse_feature(INVOICE + own)
+    last = feature.tier("frontier")
+    assert feature.confidence_of(last) == Confidence("agreement", 0.6, 5, 0.7)
+
+
+def test_an_only_tier_is_bound_by_the_features_confidence() -> None:
+    feature = parse_feature(TRIAGE)
+    assert feature.confidence_of(feature.tiers[0]) == feature.confidence
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_feature_or_a_list_of_problems(text: str) -> None:
+    try:
+        parse_feature(text)
+    except FeatureError as error:
+        assert error.problems  # noqa: PT017
+
+
+@pytest.mark.parametrize("text", ["local", ":x", "local:", " local:x", ""])
+def test_a_model_is_named_with_its_provider(text: str) -> None:
+    with pytest.raises(ValueError, match="provider:model"):
+        ModelRef.parse(text)
+
+
+def test_a_models_own_name_may_hold_colons() -> None:
+    assert ModelRef.parse("openai:ft:gpt:x").model == "ft:gpt:x"
+
+
+def test_a_tiers_own_examples_are_checked_as_the_features_are() -> None:
+    text = INVOICE.replace("invoice_number: C-3, total: 7", "invoice_number: C-3, total: -7")
+    line = 1 + text[: text.index('{text: "Invoice C-3')].count("\n")
+    [(at, message)] = problems(text)
+    assert "output.total >= 0" in text.splitlines()[at - 1]
+    assert message.endswith(f"does not hold for the example on line {line}")
