@@ -52,6 +52,24 @@ def three_tiers(name: str = "three") -> Feature:
     )
 
 
+MICRO_FIRST = """
+feature: {name}
+instructions: Name the kind.
+input: {{type: object}}
+output: {{type: string, enum: [billing, login]}}
+tiers:
+  - {{name: micro, models: [micro:all-MiniLM-L6-v2]}}
+  - {{name: slm, models: [openai:small]}}
+  - {{name: frontier, models: [openai:large]}}
+shadow: {{share: 0.02}}
+"""
+
+
+def micro_first(name: str = "kinds") -> Feature:
+    """A feature whose tiers are micro, slm and frontier."""
+    return parse_feature(MICRO_FIRST.format(name=name))
+
+
 ONE_TIER = """
 feature: {name}
 description: Echoes a text.

@@ -297,17 +297,6 @@ class Feature:
             },
         )
 
-    def status_label(self, tier: str) -> str | None:
-        """The words to show a person while that tier has the job; None shows nothing.
-
-        Unless the feature says otherwise, every tier but its first says DEEPER_LABEL; a micro tier
-        takes no time, so that the one after it is first.
-        """
-        if tier in self.status_labels:
-            return self.status_labels[tier]
-        index = next(index for index, one in enumerate(self.tiers) if one.name == tier)
-        return None if self.place(index) == 0 else DEEPER_LABEL
-
     def confidence_of(self, tier: Tier) -> Confidence | None:
         """The confidence that `tier` must show: its own, else the feature's.
 

@@ -77,13 +77,14 @@ def status_label(row: Row) -> str | None:
     """The words to show a person while the job goes on; None when there is nothing to say.
 
     `own_label` is the feature's own for this tier: None when it has none, "" when it hides it.
+    `place` is the tier's among those that call a model: the one behind a micro tier is the first.
     """
     if row["status"] in TERMINAL:
         return None
     own: str | None = row["own_label"]
     if own is not None:
         return own or None
-    return DEEPER_LABEL if row["tier_index"] > 0 else None
+    return DEEPER_LABEL if row["place"] > 0 else None
 
 
 def attempt_json(row: Row, calls: list[dict[str, JSON]], *, running: bool) -> dict[str, JSON]:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.support.api import Api
-from tests.support.rows import add_feature, two_tiers
+from tests.support.rows import add_feature, add_job, micro_first, two_tiers
 
 Connection = psycopg.Connection[Any]
 
@@ -236,6 +236,18 @@ def test_a_later_tier_says_that_it_runs_deeper_analysis(api: Api, rows: Connecti
     assert (job["escalated"], job["escalation_reason"]) == (True, "rule: no")
     end(rows, job_id)
     assert api.get(f"/v1/jobs/{job_id}").json()["status_label"] is None
+
+
+def test_the_tier_behind_a_micro_tier_is_no_deeper_analysis(api: Api, rows: Connection) -> None:
+    version = add_feature(rows, micro_first())
+    submitted = api.submit()["id"]
+    found = rows.execute("SELECT account_id FROM jobs WHERE id = %s", (submitted,)).fetchone()
+    assert found is not None
+    labels = []
+    for index, tier in enumerate(("micro", "slm", "frontier")):
+        job_id = add_job(rows, found[0], version, tier=tier, tier_index=index)
+        labels.append(api.get(f"/v1/jobs/{job_id}").json()["status_label"])
+    assert labels == [None, None, "running deeper analysis…"]
 
 
 def test_another_accounts_job_cannot_be_told_from_none(api: Api, other: Api) -> None:

@@ -33,8 +33,6 @@ def test_it_is_always_calibrated_and_calls_no_model() -> None:
 def test_the_tier_behind_it_is_the_first_that_a_caller_waits_for() -> None:
     feature = parse_feature(SHADOWED)
     assert [feature.place(index) for index in range(3)] == [0, 0, 1]
-    assert [feature.status_label(tier.name) for tier in feature.tiers][:2] == [None, None]
-    assert feature.status_label("frontier") is not None
 
 
 def test_a_tier_alone_says_what_it_holds_likely() -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.unit.features.features_samples import INVOICE, SUMMARY, TRIAGE
 from tierline.base.errors import FeatureError
 from tierline.features import Confidence, Feature, ModelRef, Price, Tier
-from tierline.features.model import DEEPER_LABEL
 from tierline.features.parse import parse_feature
 
 
@@ -177,20 +176,14 @@ def test_routing_says_which_tiers_may_answer() -> None:
     assert names("frontier_only") == ["frontier"]
 
 
-def test_a_later_tier_says_that_it_runs_deeper_analysis() -> None:
-    feature = parse_feature(INVOICE)
-    assert feature.status_label("slm") is None
-    assert feature.status_label("frontier") == DEEPER_LABEL
-
-
 @pytest.mark.parametrize(
     ("given", "shown"),
     [("a closer look", "a closer look"), ('""', None), ("{frontier: wait}", "wait")],
 )
 def test_a_feature_may_say_other_words_or_none(given: str, shown: str | None) -> None:
     feature = parse_feature(f"{INVOICE}status_label: {given}\n")
-    assert feature.status_label("frontier") == shown
-    assert Feature.from_dict(feature.to_dict()).status_label("frontier") == shown
+    assert feature.status_labels["frontier"] == shown
+    assert Feature.from_dict(feature.to_dict()) == feature
 
 
 def test_the_features_confidence_does_not_bind_the_last_of_several_tiers() -> None:

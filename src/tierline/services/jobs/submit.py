@@ -406,7 +406,7 @@ def _fresh_row(new: NewJob, current: CurrentVersion, created_at: datetime) -> Ro
         "feature_version": current.version,
         "status": Status.QUEUED,
         "tier": new.tier,
-        "tier_index": new.tier_index,
+        "place": current.feature.place(new.tier_index),
         "own_label": _own_label(current.feature, new.tier),
         "metadata": new.metadata,
         "user_key": new.user,

@@ -24,9 +24,17 @@ c.cost_usd IS NULL
 SUMS = ", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)
 """Of the tokens of calls c, bucket by bucket."""
 
+PLACE = """
+j.tier_index
+    - (coalesce({version}.document #>> '{{tiers,0,models,0}}', '') LIKE 'micro:%%')::int
+"""
+# Where the job's tier stands among those that call a model (`Feature.place`). A micro tier has -1;
+# only the first may be one. `{version}`: the job's feature version.
+
 JOB_COLUMNS = f"""
 j.id, j.seq, j.account_id, v.name AS feature, v.version AS feature_version, j.status, j.tier,
-j.tier_index, v.document -> 'status_label' ->> j.tier AS own_label, j.model, a.output, j.unverified,
+{PLACE.format(version="v")} AS place, v.document -> 'status_label' ->> j.tier AS own_label,
+j.model, a.output, j.unverified,
 j.error_code, j.error_message, j.blocked_reason, j.escalation_reason, r.metadata, r.user_key,
 r.session_key, j.batch_id, j.batch_row, j.custom_id, j.created_at, j.started_at, j.completed_at,
 j.input_removed_at, j.output_removed_at,

@@ -10,6 +10,8 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from tierline.storage.jobs.job_reads import PLACE
+
 _ENDPOINTS = """
     SELECT e.account_id, e.id, e.url, e.include FROM webhook_endpoints e
     JOIN {source} s ON s.account_id = e.account_id
@@ -36,8 +38,9 @@ BATCH_LISTENERS = (
 
 ACCOUNT_LISTENERS = _ENDPOINTS.format(source="(SELECT id, id AS account_id FROM accounts)")
 
-JOB_ROW = """
-SELECT j.id, f.name AS feature, f.version AS feature_version, j.status, j.tier, j.tier_index,
+JOB_ROW = f"""
+SELECT j.id, f.name AS feature, f.version AS feature_version, j.status, j.tier,
+    {PLACE.format(version="f")} AS place,
     f.document -> 'status_label' ->> j.tier AS own_label,
     j.unverified, j.blocked_reason, j.escalation_reason, j.batch_id, j.custom_id, r.metadata,
     j.created_at, j.completed_at, w.output, j.error_code, j.error_message, clock_timestamp() AS at
