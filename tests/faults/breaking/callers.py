@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -93,7 +94,8 @@ def unknown_keys(scene: Scene) -> None:
 def slow_reports(scene: Scene) -> None:
     """Sums over hundreds of thousands of calls, four at a time, most of whose callers hang up."""
     with _stranger(scene) as key, scene.client(key) as client, scene.database() as connection:
-        made = client.post("/v1/jobs", json={"feature": LETTER, "input": {"text": "[old plain]"}})
+        old = {"feature": LETTER, "input": {"text": "[old plain]"}}
+        made = _answered(client, "POST", "/v1/jobs", json=old)
         job_id = made.raise_for_status().json()["id"]
         wait_until(lambda: _ended(client, job_id), PATIENCE_S, "the stranger's first job to end")
         ((account_id,),) = scene.rows("SELECT account_id FROM jobs WHERE id = %s", job_id)
@@ -123,12 +125,22 @@ def slow_reports(scene: Scene) -> None:
 def _stranger(scene: Scene) -> Iterator[str]:
     """A key of the account that means harm, for as long as the block lasts."""
     with scene.client(str(scene.up.line["api_key"])) as operator:
-        made = operator.post("/v1/accounts", json={"name": ACCOUNT})
+        made = _answered(operator, "POST", "/v1/accounts", json={"name": ACCOUNT})
         assert made.is_success or made.status_code == httpx.codes.CONFLICT, made.text
         asked = {"account": ACCOUNT, "scopes": ["submit", "read"]}
-        key = operator.post("/v1/keys", json=asked).raise_for_status().json()
+        key = _answered(operator, "POST", "/v1/keys", json=asked).raise_for_status().json()
         yield str(key["key"])
-        operator.delete(f"/v1/keys/{key['id']}").raise_for_status()
+        _answered(operator, "DELETE", f"/v1/keys/{key['id']}").raise_for_status()
+
+
+def _answered(client: httpx.Client, method: str, path: str, **more: Any) -> httpx.Response:
+    """The answer, once it is none of those while something that broke before is not over yet."""
+
+    def ask() -> httpx.Response | None:
+        answer = client.request(method, path, **more)
+        return None if answer.status_code in AWAY else answer
+
+    return wait_until(ask, PATIENCE_S, f"{method} {path} to be answered", 0.1)
 
 
 def _again_and_again(
@@ -157,5 +169,5 @@ def _again_and_again(
 
 def _ended(client: httpx.Client, job_id: str) -> str:
     """How the job ended; empty while it has not."""
-    job = client.get(f"/v1/jobs/{job_id}").raise_for_status().json()
+    job = _answered(client, "GET", f"/v1/jobs/{job_id}").raise_for_status().json()
     return str(job["status"]) if job["status"] not in {"queued", "in_progress"} else ""

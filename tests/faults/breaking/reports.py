@@ -34,9 +34,12 @@ def ask_for_reports(scene: Scene) -> None:
         asked = [callers.submit(_ask, scene, until) for _ in range(AT_ONCE)]
         wait_until(lambda: scene.rows(RUNNING), PATIENCE_S, "a report to run", ROWS_EVERY_S)
         with scene.client(scene.keys[ACCOUNTS[0]]) as other:
+            # A connection that broke before this is told of once.
+            wait_until(lambda: other.get("/v1/jobs").is_success, LIST_S, "lists to be answered")
             while time.monotonic() < until:
                 began = time.monotonic()
-                other.get("/v1/jobs", params={"limit": 1}).raise_for_status()
+                listed = other.get("/v1/jobs", params={"limit": 1})
+                assert listed.is_success, listed.text
                 took_s = time.monotonic() - began
                 assert took_s < LIST_S, f"a list took {took_s:.1f} s beside slow reports"
         for one in asked:

@@ -25,7 +25,7 @@ def test_only_a_process_that_python_m_starts_is_changed(package: str) -> None:
 
 def test_all_is_there_again_once_it_works_and_what_was_imported_is_left_alone() -> None:
     seen = run(
-        "import gc, sys; sys.argv[0] = '-m'; import workers; from tierline import lean_start;"
+        "import gc, sys; sys.argv[0] = '-m'; import workers; from tierline.base import lean_start;"
         "lean_start.finish(); import rich.console, cel;"
         "print(gc.isenabled(), gc.get_freeze_count() > 1000)"
     )
