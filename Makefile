@@ -60,8 +60,9 @@ unit: tools
 # Breaks the running product in every way that tests/faults knows, and balances the books.
 SEED ?= 1
 MINUTES ?= 15
+ONLY ?=
 faults: tools
-	@$(BIN)/python -m tests.faults --seed "$(SEED)" --minutes "$(MINUTES)"
+	@$(BIN)/python -m tests.faults --seed "$(SEED)" --minutes "$(MINUTES)" --only "$(ONLY)"
 
 # Minutes each: one process of the demo is killed, and every job must still end once.
 faults-demo: tools

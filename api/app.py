@@ -135,10 +135,18 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     url = config.database
     pool = create_async_pool(url, NAME, config.pool_size)
     cold_pool = create_pool(
-        url, f"{NAME}-cold", COLD_CONNECTIONS, ended_after(config.statement_timeout_s)
+        url,
+        f"{NAME}-cold",
+        COLD_CONNECTIONS,
+        ended_after(config.statement_timeout_s),
+        checked=True,
     )
     report_pool = create_pool(
-        url, f"{NAME}-reports", REPORT_CONNECTIONS, ended_after(config.report_timeout_s)
+        url,
+        f"{NAME}-reports",
+        REPORT_CONNECTIONS,
+        ended_after(config.report_timeout_s),
+        checked=True,
     )
     cold_pool.timeout = report_pool.timeout = COLD_WAIT_S
     reports = Reports(report_pool, config.report_timeout_s, config.max_reports)

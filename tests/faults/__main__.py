@@ -74,6 +74,11 @@ def said(number: int, outcome: Outcome) -> str:
         f"{number:3}  {' + '.join(outcome.faults)}: {books.jobs} jobs, "
         f"{'clean' if books.clean else 'NOT CLEAN'}"
     ]
+    if outcome.beside is not None:
+        lines[0] += (
+            f", p95 of the others {outcome.beside.beside_s:.2f} s beside it,"
+            f" {outcome.beside.alone_s:.2f} s alone"
+        )
     return "\n".join(lines + [f"       {problem}" for problem in books.problems])
 
 

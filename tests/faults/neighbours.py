@@ -18,7 +18,7 @@ from tests.faults.load import Accepted
 from tests.faults.orders import ACCOUNTS, Order
 from tests.faults.scene import Scene
 
-CALLERS = 4
+CALLERS = 8
 TURN_S = 30.0  # more than this is an answer that did not come
 LEAST_TURNS = 40  # fewer say nothing about a 95th percentile
 ALONE_S = 12.0

@@ -63,8 +63,9 @@ def hostile_text(scene: Scene) -> None:
             if made.status_code in AWAY:
                 return
             made.raise_for_status()
-            job_ids.append(made.json()["id"])
-            wait_until(lambda: _ended(client, job_ids[-1]), PATIENCE_S, "its job to end", 0.1)
+            job_id = made.json()["id"]
+            job_ids.append(job_id)
+            wait_until(lambda: _ended(client, job_id), PATIENCE_S, "its job to end", 0.1)
 
         _again_and_again(scene, key, submit, at_once=2)
         with scene.client(key) as client:

@@ -80,9 +80,18 @@ def psycopg_url(url: str) -> str:
 
 
 def create_pool(
-    url: str, name: str, size: int | None = None, session: str = SESSION
+    url: str,
+    name: str,
+    size: int | None = None,
+    session: str = SESSION,
+    *,
+    checked: bool = False,
 ) -> ConnectionPool:
-    """A pool of autocommit connections for the hot statements; opened by its user."""
+    """A pool of autocommit connections; opened by its user.
+
+    `checked`: each connection is tried before it is given out, one round trip more. For callers
+    that do not make a statement again: one that broke with Postgres would fail their request.
+    """
     most = size or settings().pool_size
     return ConnectionPool(
         psycopg_url(url),
@@ -90,6 +99,7 @@ def create_pool(
         min_size=1,
         max_size=most,
         open=False,
+        check=ConnectionPool.check_connection if checked else None,
         timeout=10.0,
         reconnect_timeout=3.0,  # the pool's own back-off grows to a minute; after it, users' tries
         max_idle=120.0,
