@@ -90,7 +90,7 @@ def worth_reading(groups: Iterable[Group], room: int, turns: Turns) -> list[tupl
                 seen.add(group.account_id)
         once = len(seen) >= room
         for group in near:
-            most = min(room, group.free)
+            most = min(room + 1, group.free)  # one more shows whether the account keeps its turn
             found.append((group, min(most, group.weight) if once else most))
     return found
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tierline.rules.scheduling import (
@@ -240,6 +240,7 @@ some_owner = st.builds(
     turns=st.builds(Turns, st.integers(0, 25), st.integers(0, 1)),
     free_of_model=st.dictionaries(st.sampled_from("abc"), st.integers(-1, 12)),
 )
+@example(owners=[Owner(2, 2, ["a", "a"], {})], room=1, turns=Turns(0, 0), free_of_model={})
 def test_a_choice_of_what_is_worth_reading_is_the_choice_of_all(
     owners: list[Owner], room: int, turns: Turns, free_of_model: dict[str, int]
 ) -> None:
