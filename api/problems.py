@@ -31,7 +31,7 @@ from tierline.base.errors import (
     shortened,
     some_of,
 )
-from tierline.services.evidence.calibrate import NotEnoughData
+from tierline.services.evidence.calibrations import NotEnoughData
 from tierline.services.jobs.submit import KeyReused, UnknownFeature
 from tierline.services.money.budgets import BudgetSpent
 

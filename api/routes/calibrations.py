@@ -13,8 +13,8 @@ from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
-from tierline.services.evidence import calibrate as services
-from tierline.services.evidence.calibrate import Wanted
+from tierline.services.evidence import calibrations as services
+from tierline.services.evidence.calibrations import CalibrationRequest
 
 router = APIRouter(tags=["routing"])
 
@@ -86,7 +86,7 @@ async def post_calibration(
     given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> dict[str, JSON]:
-        wanted = Wanted(**given.model_dump(exclude={"dry_run"}))
+        wanted = CalibrationRequest(**given.model_dump(exclude={"dry_run"}))
         return services.calibrate(connection, name, wanted, dry_run=given.dry_run)
 
     made = await state.reports.work(request, caller.account_id, work)

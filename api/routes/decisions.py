@@ -13,7 +13,7 @@ from api.problems import documented
 from api.routes.jobs import JobId, read_job_id
 from api.state import Database, Report
 from tierline.base.errors import InvalidInput, NotFound, Problem
-from tierline.services.jobs.route import decisions_page, route_of
+from tierline.services.jobs.decision_log import decisions_of, decisions_page
 from tierline.storage.accounts.accounts import account_named
 from tierline.storage.jobs.decisions import Filters
 
@@ -32,7 +32,7 @@ MOST_JOBS = 200  # of a page
 )
 def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
     """Policy, signals, threshold and reason of each, what came of it, and what else there was."""
-    return answer(route_of(connection, caller.account_id, read_job_id(job_id)))
+    return answer(decisions_of(connection, caller.account_id, read_job_id(job_id)))
 
 
 @router.get(

@@ -17,7 +17,7 @@ from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.evaluation.summary import FEWEST
 from tierline.services.evidence import evaluations as services
-from tierline.services.evidence.evaluation_plan import MOST_EXAMPLES, Wanted
+from tierline.services.evidence.evaluation_plan import MOST_EXAMPLES, EvaluationRequest
 
 router = APIRouter(tags=["evaluations"])
 
@@ -61,7 +61,7 @@ async def post_evaluation(
     """
     given = read_model(NewEvaluation, await read_json(request, state.settings.max_json_depth))
     most = None if given.max_usd is None else Decimal(given.max_usd)
-    wanted = Wanted(given.dataset, given.tiers, given.limit, most)
+    wanted = EvaluationRequest(given.dataset, given.tiers, given.limit, most)
 
     def work(connection: Any) -> tuple[dict[str, JSON], bool]:
         return services.start(connection, name, wanted, caller.account_id, readable(state, caller))

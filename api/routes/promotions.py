@@ -13,7 +13,7 @@ from api.problems import documented
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.services.evidence import promotions as services
-from tierline.services.evidence.promotions import Wanted
+from tierline.services.evidence.promotions import PromotionRequest
 
 router = APIRouter(tags=["evaluations"])
 
@@ -64,7 +64,7 @@ async def post_promotion(name: Name, request: Request, caller: Operator, state: 
     point; a larger share needs 50 answers of the canary before it to be compared.
     """
     given = read_model(NewPromotion, await read_json(request, state.settings.max_json_depth))
-    wanted = Wanted(**given.model_dump())
+    wanted = PromotionRequest(**given.model_dump())
 
     def work(connection: Any) -> dict[str, JSON]:
         return services.promote(connection, name, wanted)

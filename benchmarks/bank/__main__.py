@@ -22,7 +22,7 @@ from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.local_model import local_model
 from tierline import providers
 from tierline.base.embeddings import Embedder
-from tierline.checks import judge
+from tierline.checks import check
 from tierline.features import Feature, ModelRef
 from tierline.features.parse import parse_feature
 from tierline.features.prompts import answer_messages
@@ -82,7 +82,7 @@ def by_model(model: str, labels: list[str], rows: list[Row]) -> Asked:
                 continue
             finally:
                 took.append((time.perf_counter() - began) * 1e3)
-            right += judge(feature, {"text": text}, said).output == label
+            right += check(feature, {"text": text}, said).output == label
     return Asked(right, len(rows), median(took))
 
 

@@ -20,7 +20,7 @@ from tierline.checks.signals import signals_of
 from tierline.features import Feature
 from tierline.features.model import Canary
 from tierline.routing.combination import Combination, Term
-from tierline.routing.decide import Facts, decide
+from tierline.routing.first_tier import JobOrigin, first_tier
 
 WANTED_MS = 1.0
 INPUT = {"text": "The parcel with order ZK-4410 came twice, and one of them was open. " * 8}
@@ -67,7 +67,9 @@ def main() -> int:
     times = 2_000 if arguments.short else 50_000
     routed = feature()
     progress("decisions")
-    begins = milliseconds(lambda n: decide(routed, Facts(f"account-{n}", f"user-{n}")), times)
+    begins = milliseconds(
+        lambda n: first_tier(routed, JobOrigin(f"account-{n}", f"user-{n}")), times
+    )
     judged = milliseconds(sure, times)
     yardstick = milliseconds(digest, times)
     figures = [

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from tierline.base.embeddings import Embedder
 from tierline.base.vectors import Vectors
-from tierline.drift.looks import MOST_LIVE, Look, Seen, State, look, reference_of
+from tierline.drift.looks import MOST_LIVE, DriftState, Look, Seen, look, reference_of
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 BANK = DATA / "banking77" / "train.csv"
@@ -101,7 +101,7 @@ def _run(
     strange = draw.permutation(np.flatnonzero(labels == new))
     reference = reference_of(traffic.take(old[:known]))
     assert reference is not None, "there are too few known inputs"
-    rest, used, state, since = np.resize(old[known:], days * A_DAY), 0, State(), 0
+    rest, used, state, since = np.resize(old[known:], days * A_DAY), 0, DriftState(), 0
     known_labels = sorted(set(traffic.labels) - {new})
     earlier: Vectors = np.zeros((0, traffic.vectors.shape[1]), dtype=np.float32)
     new_used = 0

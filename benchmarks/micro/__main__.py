@@ -23,8 +23,8 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from tierline.base.embeddings import Embedder
 from tierline.base.vectors import Vectors
-from tierline.routing.calibration import Scored, calibrate, grid
 from tierline.routing.micro import Micro, mixed, strangers, train
+from tierline.routing.threshold_search import Scored, grid, search_threshold
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 PROMISES = (0.03, 0.01)
@@ -94,7 +94,7 @@ def promises(
     found = {}
     for promise in PROMISES:
         thresholds = grid([one.score for one in plan])
-        chosen = calibrate(scored, thresholds, promise, CONFIDENCE, planned_on=plan).chosen
+        chosen = search_threshold(scored, thresholds, promise, CONFIDENCE, planned_on=plan).chosen
         served = [
             one
             for one, novel in zip(seen, unlike, strict=True)

@@ -21,7 +21,7 @@ from tierline.base.errors import TierlineError
 from tierline.base.json_text import canonical_json, parse_json
 from tierline.base.text import folded
 from tierline.base.yaml_lines import read_yaml
-from tierline.checks import judge, marks
+from tierline.checks import check, marks
 from tierline.checks.agreement import agreement
 from tierline.checks.cases import case_fault
 from tierline.checks.dates import date_pattern
@@ -60,7 +60,7 @@ def main() -> None:
     """Print, by the row's name, the longest hold and the time in all, in seconds."""
     folded("é")  # patterns and libraries that are made once
     parse_feature(INVOICE)
-    judge(_feature(rule="output.total >= 0.0"), {"text": "1"}, '{"total": 1}')
+    check(_feature(rule="output.total >= 0.0"), {"text": "1"}, '{"total": 1}')
     table = rows()
     gc.freeze()  # or the collector would look at the whole table in the middle of a row
     json.dump({name: _measured(row) for name, row in table.items()}, sys.stdout)
@@ -132,7 +132,7 @@ def _checks() -> dict[str, Row]:
         found[f"grounded: {name}"] = partial(_judged, _feature("values[]"), text, values)
     many = {"texts": [f"{one:x}" for one in range(MB // 8)]}
     found["grounded: many short texts"] = partial(
-        judge, _feature("values[]"), many, json.dumps({"values": ["zz", 5] * 5_000})
+        check, _feature("values[]"), many, json.dumps({"values": ["zz", 5] * 5_000})
     )
     found["grounded: the values of a long answer"] = partial(
         _judged, _feature("values[]"), "a", [f"{one:x}" for one in range(MB // 9)]
@@ -152,11 +152,11 @@ def _checks() -> dict[str, Row]:
     for name, text in rules.items():
         for size in (100, 300, 1_000):
             answer = json.dumps({"values": list(range(size))})
-            found[f"rule: {name}, {size}"] = partial(judge, _feature(rule=text), given, answer)
+            found[f"rule: {name}, {size}"] = partial(check, _feature(rule=text), given, answer)
     small = {"text": "a", "o": {str(one): [one] for one in range(1_000)}}
     text = rules["an object read again"]
     answer = json.dumps({"values": list(range(500))})
-    found["rule: a small object read again"] = partial(judge, _feature(rule=text), small, answer)
+    found["rule: a small object read again"] = partial(check, _feature(rule=text), small, answer)
     found |= _schemas()
     found["numbers"] = partial(numbers_in, "1-" * (MB // 8), Work(10**9))
     found["numbers: none"] = partial(numbers_in, "a- " * (PART // 12), Work(10**9))
@@ -295,7 +295,7 @@ def _feature(field: str | None = None, rule: str | None = None) -> Feature:
 
 
 def _judged(feature: Feature, text: str, values: list[str]) -> object:
-    return judge(feature, {"text": text}, json.dumps({"values": values}))
+    return check(feature, {"text": text}, json.dumps({"values": values}))
 
 
 def _measured(row: Row) -> tuple[float, float]:

@@ -22,7 +22,7 @@ _CONDITION = re.compile(r"\b(if|unless|except|when|where|otherwise|but not|only)
 
 
 @dataclass(frozen=True)
-class Facts:
+class UseCase:
     """What is known of a feature; None: it is not."""
 
     output: Literal["labels", "fields", "text"]  # a closed set; bounded fields; or free text
@@ -50,7 +50,7 @@ class Signal:
     ask: str | None = None  # the option that says it, where it is unknown
 
 
-def structured_output(facts: Facts) -> Signal:
+def structured_output(facts: UseCase) -> Signal:
     """A closed set, or fields that a schema bounds, is what small models do well."""
     name, weight = "structured output", 3
     match facts.output:
@@ -61,7 +61,7 @@ def structured_output(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, "the output is free text")
 
 
-def freeform(facts: Facts) -> Signal:
+def freeform(facts: UseCase) -> Signal:
     """Free text whose quality is what is sold."""
     name, weight = "freeform where quality is the product", 3
     if facts.output != "text":
@@ -74,7 +74,7 @@ def freeform(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, "the output is free text, and not the product")
 
 
-def narrow_input(facts: Facts) -> Signal:
+def narrow_input(facts: UseCase) -> Signal:
     """Inputs that are like each other."""
     name, weight = "narrow and predictable input", 2
     if facts.likeness is None:
@@ -89,7 +89,7 @@ def narrow_input(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, told)
 
 
-def traffic(facts: Facts) -> Signal:
+def traffic(facts: UseCase) -> Signal:
     """How many requests a small model would earn its keep on."""
     name, weight = "traffic", 2
     a_day = facts.requests_per_day
@@ -104,7 +104,7 @@ def traffic(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, told)
 
 
-def labelled(facts: Facts) -> Signal:
+def labelled(facts: UseCase) -> Signal:
     """Whether there is anything to hold a small model to."""
     name, weight = "labelled examples", 2
     if facts.labels is None:
@@ -116,7 +116,7 @@ def labelled(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, f"{facts.labels:,} of {LABELS}")
 
 
-def latency(facts: Facts) -> Signal:
+def latency(facts: UseCase) -> Signal:
     """Whether an answer has to be there sooner than large models give it."""
     name, weight = "latency", 1
     if facts.latency_ms is None:
@@ -128,7 +128,7 @@ def latency(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, told)
 
 
-def repeatable(facts: Facts) -> Signal:
+def repeatable(facts: UseCase) -> Signal:
     """Whether the same input is to give the same answer."""
     name, weight = "repeatable", 1
     if facts.temperature == 0:
@@ -137,7 +137,7 @@ def repeatable(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, told)
 
 
-def hard_instructions(facts: Facts) -> Signal:
+def hard_instructions(facts: UseCase) -> Signal:
     """Instructions with much in them, or that leave much open."""
     name, weight = "complex or ambiguous instructions", 2
     conditions = len(_CONDITION.findall(facts.instructions))
@@ -153,7 +153,7 @@ def hard_instructions(facts: Facts) -> Signal:
     return Signal(name, "small", weight, f"{told}, and clear, as you say")
 
 
-def many_sources(facts: Facts) -> Signal:
+def many_sources(facts: UseCase) -> Signal:
     """Putting together what stands in many places."""
     name, weight = "synthesis over many sources", 2
     if facts.many_sources is None:
@@ -163,7 +163,7 @@ def many_sources(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, "it does not, as you say")
 
 
-def high_stakes(facts: Facts) -> Signal:
+def high_stakes(facts: UseCase) -> Signal:
     """What a wrong answer costs."""
     name, weight = "high stakes", 3
     if facts.high_stakes is None:
@@ -173,7 +173,7 @@ def high_stakes(facts: Facts) -> Signal:
     return Signal(name, "neither", weight, "a wrong answer costs little, as you say")
 
 
-SIGNALS: tuple[Callable[[Facts], Signal], ...] = (
+SIGNALS: tuple[Callable[[UseCase], Signal], ...] = (
     structured_output,
     narrow_input,
     traffic,

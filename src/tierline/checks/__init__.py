@@ -15,11 +15,11 @@ from tierline.features.model import Feature
 from tierline.features.task import Check, Task
 from tierline.rules.verdicts import Verdict
 
-__all__ = ["Judgement", "RuleBroken", "TooMuch", "input_faults", "judge", "marks"]
+__all__ = ["Checked", "RuleBroken", "TooMuch", "check", "input_faults", "marks"]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Checked:
     """How an answer fared against its feature's checks."""
 
     verdict: Verdict  # passed, malformed, schema, rule, ungrounded or unchecked
@@ -29,20 +29,20 @@ class Judgement:
     failures: tuple[str, ...]  # each thing wrong by itself
 
 
-def judge(task: Task, input: JSON, text: str) -> Judgement:
+def check(task: Task, input: JSON, text: str) -> Checked:
     """Check a model's text. Raises RuleBroken when a rule errors: the feature's fault."""
     try:
         output, repaired = _read(task, text)
     except NotJson as error:
-        return Judgement(Verdict.MALFORMED, error.message, None, False, (error.message,))
+        return Checked(Verdict.MALFORMED, error.message, None, False, (error.message,))
     work = Work()
     try:
         faults = schema_check(task.output_schema).faults_within(output, work)
     except TooMuch as much:
-        return Judgement(Verdict.UNCHECKED, much.message, output, repaired, (much.message,))
+        return Checked(Verdict.UNCHECKED, much.message, output, repaired, (much.message,))
     if faults:
         failures = tuple(str(fault) for fault in faults)
-        return Judgement(Verdict.SCHEMA, told(faults), output, repaired, failures)
+        return Checked(Verdict.SCHEMA, told(faults), output, repaired, failures)
     failed: list[tuple[Verdict, str]] = []
     ground: Ground | None = None
     for check in task.checks:
@@ -57,11 +57,11 @@ def judge(task: Task, input: JSON, text: str) -> Judgement:
         except TooMuch as much:
             failed.append((Verdict.UNCHECKED, much.message))
     if not failed:
-        return Judgement(Verdict.PASSED, None, output, repaired, ())
+        return Checked(Verdict.PASSED, None, output, repaired, ())
     failed.sort(key=lambda one: one[0] is Verdict.UNCHECKED)  # what is known to be wrong goes first
     failures = tuple(dict.fromkeys(message for _, message in failed))
     reason = told([Fault((), message) for message in failures])
-    return Judgement(failed[0][0], reason, output, repaired, failures)
+    return Checked(failed[0][0], reason, output, repaired, failures)
 
 
 def marks(task: Task, input: JSON, text: str) -> list[tuple[str, str | None]]:

@@ -6,7 +6,7 @@ Rows that are alike stand on one side, so that nothing is tested on what it was 
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from tierline.routing.decide import share_of
+from tierline.routing.first_tier import share_of
 
 Side = Literal["train", "calibration", "test"]
 SIDES: tuple[Side, ...] = get_args(Side)

@@ -65,7 +65,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class State:
+class DriftState:
     """What is carried from look to look."""
 
     looks: int = 0  # of this term
@@ -77,7 +77,7 @@ class State:
         return {"looks": self.looks, "wealth": kept}
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, JSON]) -> "State":
+    def from_dict(cls, kept: Mapping[str, JSON]) -> "DriftState":
         """What `to_dict` gave."""
         wealth = {name: Wealth.from_list(bets) for name, bets in kept["wealth"].items()}
         return cls(kept["looks"], wealth)
@@ -87,7 +87,7 @@ class State:
 class Look:
     """What one look found."""
 
-    state: State
+    state: DriftState
     money: float  # of all figures together; 20 is an alarm
     alarm: bool
     by: Mapping[str, float]  # figure: its own money
@@ -108,14 +108,14 @@ def reference_of(seen: Seen, errors: tuple[int, int] | None = None) -> Reference
     )
 
 
-def look(reference: Reference, state: State, earlier: Vectors, seen: Seen) -> Look:
+def look(reference: Reference, state: DriftState, earlier: Vectors, seen: Seen) -> Look:
     """Take a day's inputs in, in the order they came. `earlier`: the live inputs of the days
     before, the newest last. After LOOKS looks a new term begins, with nothing won.
     """
     import numpy as np
 
     if state.looks >= LOOKS:
-        state = State()
+        state = DriftState()
     wealth = dict(state.wealth)
     values: dict[str, list[float]] = {}
     bounds: dict[str, Bounds] = {}
@@ -137,7 +137,7 @@ def look(reference: Reference, state: State, earlier: Vectors, seen: Seen) -> Lo
         for key, given in values.items()
         if given
     }
-    after = State(state.looks + 1, wealth)
+    after = DriftState(state.looks + 1, wealth)
     return Look(after, money, alarms(money), by, means, _novel(reference, seen))
 
 

@@ -23,7 +23,7 @@ Rung = Literal["default", "ship", "open", "investigate"]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Recommendation:
     """What may be done, and why."""
 
     rung: Rung
@@ -31,20 +31,20 @@ class Verdict:
     more: int | None = None  # examples that would settle an open question; None: it is not open
 
 
-def verdict(found: Compared, hoped: float = HOPED) -> Verdict:
+def recommendation(found: Compared, hoped: float = HOPED) -> Recommendation:
     """By the interval of the ratio. `hoped`: the ratio at which an open question is planned."""
     if found.ratio is None or found.interval is None:
-        return Verdict("investigate", "the large tier is right on none of the examples")
+        return Recommendation("investigate", "the large tier is right on none of the examples")
     low, high = found.interval.low, found.interval.high
     told = f"it keeps {found.ratio:.1%} ({low:.1%}-{high:.1%}) of the large tier's quality"
     if low >= DEFAULT:
-        return Verdict("default", f"{told}: at least {DEFAULT:.0%}")
+        return Recommendation("default", f"{told}: at least {DEFAULT:.0%}")
     if low >= SHIP:
-        return Verdict("ship", f"{told}: at least {SHIP:.0%}")
+        return Recommendation("ship", f"{told}: at least {SHIP:.0%}")
     if high < SHIP:
-        return Verdict("investigate", f"{told}: less than {SHIP:.0%}")
+        return Recommendation("investigate", f"{told}: less than {SHIP:.0%}")
     more = max(1, examples_needed(found, SHIP, hoped) - found.examples)
-    return Verdict("open", f"{told}: that settles nothing", more)
+    return Recommendation("open", f"{told}: that settles nothing", more)
 
 
 def examples_needed(found: Compared, floor: float, hoped: float = HOPED) -> int:

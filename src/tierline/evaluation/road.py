@@ -16,7 +16,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 @dataclass(frozen=True)
-class Facts:
+class FeatureState:
     """What is known of a feature."""
 
     name: str
@@ -46,7 +46,7 @@ class Standing:
     why: str  # what it is for
 
 
-def standing(facts: Facts) -> Standing:
+def standing(facts: FeatureState) -> Standing:
     """The stage that these facts lead to."""
     if len(facts.tiers) < 2:
         return Standing(
@@ -64,7 +64,7 @@ def standing(facts: Facts) -> Standing:
     return _collecting(facts)
 
 
-def _in_use(facts: Facts) -> Standing:
+def _in_use(facts: FeatureState) -> Standing:
     name, first = facts.name, facts.tiers[0]
     if facts.rung is None:
         return Standing(
@@ -105,7 +105,7 @@ def _in_use(facts: Facts) -> Standing:
     )
 
 
-def _evaluated(facts: Facts) -> Standing:
+def _evaluated(facts: FeatureState) -> Standing:
     name, first = facts.name, facts.tiers[0]
     told = f"the newest evaluation of {first} says {facts.verdict}"
     if facts.verdict == "investigate":
@@ -127,7 +127,7 @@ def _evaluated(facts: Facts) -> Standing:
     )
 
 
-def _candidate(facts: Facts) -> Standing:
+def _candidate(facts: FeatureState) -> Standing:
     told = f"{facts.dataset_rows:,} labelled inputs stand in its dataset"
     if facts.stale is not None:
         told += f", and its newest evaluation is stale: {facts.stale}"
@@ -137,7 +137,7 @@ def _candidate(facts: Facts) -> Standing:
     return Standing("candidate", told, *_evaluate(facts))
 
 
-def _collecting(facts: Facts) -> Standing:
+def _collecting(facts: FeatureState) -> Standing:
     known = max(facts.labels, facts.dataset_rows)
     name, last = facts.name, facts.tiers[-1]
     if known >= FEWEST_LABELS:
@@ -162,7 +162,7 @@ def _collecting(facts: Facts) -> Standing:
     )
 
 
-def _evaluate(facts: Facts) -> tuple[str, str]:
+def _evaluate(facts: FeatureState) -> tuple[str, str]:
     """The command that comes before a verdict, and why."""
     if not facts.dataset_rows:
         return f"tierline dataset build {facts.name}", "labelled inputs to evaluate it on"

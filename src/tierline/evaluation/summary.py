@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from tierline.base.json_text import JSON
 from tierline.evaluation.compare import Interval, compare, mean_interval
-from tierline.evaluation.verdict import differing, verdict
+from tierline.evaluation.recommendation import differing, recommendation
 from tierline.routing.bounds import upper_bound
 from tierline.views.jobs import usd
 
@@ -32,7 +32,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Example:
+class EvaluatedExample:
     """One example: where it stands, and in which slices of the data."""
 
     number: int  # of the dataset's row
@@ -40,7 +40,7 @@ class Example:
 
 
 def summary(
-    examples: Sequence[Example], answers: Mapping[str, Sequence[Answer]], same: Same
+    examples: Sequence[EvaluatedExample], answers: Mapping[str, Sequence[Answer]], same: Same
 ) -> dict[str, JSON]:
     """As it is kept. `answers`: of each tier, in the examples' order; each is held to the last one.
     `same`: whether two outputs say the same. Raises ValueError for fewer than FEWEST examples.
@@ -83,12 +83,12 @@ def _beside(
     small: Sequence[Answer],
     last: str,
     large: Sequence[Answer],
-    examples: Sequence[Example],
+    examples: Sequence[EvaluatedExample],
     same: Same,
 ) -> dict[str, JSON]:
     a, b = [one.score for one in small], [one.score for one in large]
     found = compare(a, b)
-    said = verdict(found)
+    said = recommendation(found)
     differ = sum(
         not same(one.output, other.output) for one, other in zip(small, large, strict=True)
     )
@@ -130,7 +130,7 @@ def _fields(answers: Mapping[str, Sequence[Answer]]) -> list[dict[str, JSON]]:
 
 
 def _slices(
-    examples: Sequence[Example], answers: Mapping[str, Sequence[Answer]]
+    examples: Sequence[EvaluatedExample], answers: Mapping[str, Sequence[Answer]]
 ) -> list[dict[str, JSON]]:
     """How each tier did on each slice, those where the first loses most to the last first."""
     found = []

@@ -1,6 +1,6 @@
 """Watching what was promoted: how often it may differ from the last tier before that breaks."""
 
-from tierline.evaluation.verdict import DEFAULT, SHIP, Rung
+from tierline.evaluation.recommendation import DEFAULT, SHIP, Rung
 from tierline.routing.monitoring import broken
 
 CONFIDENCE = 0.95  # with which a promotion is taken back wrongly in at most one of 20

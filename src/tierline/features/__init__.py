@@ -11,17 +11,17 @@ from tierline.features.model import (
     Tier,
 )
 from tierline.features.retention import Retention
-from tierline.features.task import Check, Example, Step
+from tierline.features.task import Check, Step, WorkedExample
 from tierline.pricing import Price
 
 __all__ = [
     "Check",
     "Confidence",
-    "Example",
     "Feature",
     "ModelRef",
     "Price",
     "Retention",
     "Step",
     "Tier",
+    "WorkedExample",
 ]

@@ -15,7 +15,7 @@ from tierline.base.json_text import JSON, canonical_json
 from tierline.features.cases import Case
 from tierline.features.comparison import Comparison
 from tierline.features.retention import Retention
-from tierline.features.task import Check, Example, Step, is_plain_text
+from tierline.features.task import Check, Step, WorkedExample, is_plain_text
 from tierline.pricing import Price
 
 Routing = Literal["slm_first", "slm_only", "frontier_first", "frontier_only"]
@@ -139,7 +139,7 @@ class Tier:
     timeout_s: float  # total deadline of one call
     temperature: float = 0.0  # of the answer; samples have their own
     instructions: str | None = None  # in place of the feature's
-    examples: tuple[Example, ...] | None = None  # in place of the feature's; () shows none
+    examples: tuple[WorkedExample, ...] | None = None  # in place of the feature's; () shows none
     steps: tuple[Step, ...] = ()  # asked in order before the answer, each told what those found
     join_steps: bool = False  # the steps' outputs together are the answer; none is asked for
     reask: bool = False  # one corrective re-ask on this tier before escalating
@@ -208,7 +208,7 @@ class Feature:
     input_schema: Mapping[str, JSON]  # JSON Schema 2020-12
     output_schema: Mapping[str, JSON]
     tiers: tuple[Tier, ...]  # never empty; the first is the small model's
-    examples: tuple[Example, ...] = ()
+    examples: tuple[WorkedExample, ...] = ()
     checks: tuple[Check, ...] = ()  # run in this order, after the schema
     confidence: Confidence | None = None
     routing: Routing = "slm_first"
@@ -400,8 +400,8 @@ class Feature:
         return hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()
 
 
-def _examples(data: JSON) -> tuple[Example, ...]:
-    return tuple(Example.from_dict(item) for item in data)
+def _examples(data: JSON) -> tuple[WorkedExample, ...]:
+    return tuple(WorkedExample.from_dict(item) for item in data)
 
 
 def _confidence(data: Mapping[str, Any] | None) -> Confidence | None:

@@ -18,14 +18,14 @@ from tierline.checks.rules import (
 from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
 from tierline.checks.work import TooMuch
 from tierline.features.reading import Reading, near
-from tierline.features.task import Check, Example
+from tierline.features.task import Check, WorkedExample
 
 CHECK_KINDS = ("grounded", "rule")  # each has its rows in tests/support/hostile_texts.py
 MAX_EXAMPLES = 50
 MAX_CHECKS = 50
 MAX_SAYS = 500  # characters
 
-Placed = tuple[Path, Example]
+Placed = tuple[Path, WorkedExample]
 """An example and where it stands in the file."""
 
 _STEP = re.compile(r"([^.\[\]]+)((?:\[\])*)")
@@ -65,7 +65,7 @@ def read_examples(
                 reading.problem(
                     (*here, name, *fault.path), f"does not fit the {name} schema: {fault.message}"
                 )
-        found.append((here, Example(entry["input"], entry["output"])))
+        found.append((here, WorkedExample(entry["input"], entry["output"])))
     return tuple(found)
 
 

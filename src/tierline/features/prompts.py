@@ -20,7 +20,7 @@ from typing import Literal
 from tierline.base.json_text import JSON
 from tierline.base.shapes import shape_of
 from tierline.features.model import Feature, Tier
-from tierline.features.task import Example, Step, Task
+from tierline.features.task import Step, Task, WorkedExample
 from tierline.rules.verdicts import Verdict
 
 NOTHING_FOUND: Mapping[str, JSON] = MappingProxyType({})
@@ -85,7 +85,7 @@ def _first_turn(instructions: str, task: Task) -> Message:
     return Message("system", f"{instructions}\n\n{form}\n{DATA_NOTE}", fixed=True)
 
 
-def _shown(examples: tuple[Example, ...]) -> Iterator[Message]:
+def _shown(examples: tuple[WorkedExample, ...]) -> Iterator[Message]:
     for example in examples:
         yield Message("user", as_data(example.input), fixed=True)
         yield Message("assistant", as_answer(example.output), fixed=True)
@@ -109,7 +109,7 @@ def instructions_of(feature: Feature, tier: Tier) -> str:
     return (tier.instructions or feature.instructions).strip()
 
 
-def examples_of(feature: Feature, tier: Tier) -> tuple[Example, ...]:
+def examples_of(feature: Feature, tier: Tier) -> tuple[WorkedExample, ...]:
     """The tier's own examples, else the feature's."""
     return feature.examples if tier.examples is None else tier.examples
 

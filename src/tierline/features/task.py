@@ -33,7 +33,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Example:
+class WorkedExample:
     """One worked example, shown to the model as a turn of the conversation."""
 
     input: JSON
@@ -43,7 +43,7 @@ class Example:
         return {"input": self.input, "output": self.output}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, JSON]) -> "Example":
+    def from_dict(cls, data: Mapping[str, JSON]) -> "WorkedExample":
         return cls(data["input"], data["output"])
 
 
@@ -66,7 +66,7 @@ class Step:
     instructions: str
     output_schema: Mapping[str, JSON]  # JSON Schema 2020-12
     max_tokens: int  # visible output
-    examples: tuple[Example, ...] = ()  # of the feature's input and the step's output
+    examples: tuple[WorkedExample, ...] = ()  # of the feature's input and the step's output
     checks: tuple[Check, ...] = ()  # over the job's input and the step's output
 
     @property
@@ -91,7 +91,7 @@ class Step:
             instructions=data["instructions"],
             output_schema=data["output"],
             max_tokens=data["max_tokens"],
-            examples=tuple(Example.from_dict(item) for item in data["examples"]),
+            examples=tuple(WorkedExample.from_dict(item) for item in data["examples"]),
             checks=tuple(Check.from_dict(item) for item in data["checks"]),
         )
 

@@ -13,7 +13,7 @@ from tierline.features import Feature
 
 
 @dataclass(frozen=True)
-class Facts:
+class JobOrigin:
     """What is known of a job when it is taken in."""
 
     account: str  # its name
@@ -49,7 +49,7 @@ def varies(feature: Feature) -> bool:
     return bool(feature.pinned) or feature.canary is not None
 
 
-def first_tier(feature: Feature) -> Decision:
+def default_tier(feature: Feature) -> Decision:
     """The tier that a job of `feature` waits for unless something about the job says otherwise."""
     index = feature.tiers.index(feature.first_tier())
     reason = {
@@ -61,7 +61,7 @@ def first_tier(feature: Feature) -> Decision:
     return Decision(feature.routing, feature.tiers[index].name, index, reason)
 
 
-def decide(feature: Feature, facts: Facts) -> Decision:
+def first_tier(feature: Feature, facts: JobOrigin) -> Decision:
     """The tier that this job waits for: its account's pin, then the canary, then the first tier."""
     signals: dict[str, JSON] = {}
     if feature.pinned:
@@ -77,7 +77,7 @@ def by_signals(feature: Feature, signals: Mapping[str, JSON]) -> Decision:
     if pin is not None:
         index = _index(feature, pin)
         return Decision("pinned", pin, index, f"the account is pinned to {pin}", signals)
-    default = first_tier(feature)
+    default = default_tier(feature)
     canary = feature.canary
     if canary is None:
         return replace(default, signals=signals)

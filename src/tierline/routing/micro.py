@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tierline.base.vectors import Vectors
-from tierline.routing.calibration import Scored
 from tierline.routing.combination import CannotLearn, Combination, Term, fit
 from tierline.routing.novelty import NEAREST, least_of
+from tierline.routing.threshold_search import Scored
 
 PENALTY = 20.0  # inverse strength, for unit vectors of a sentence model; by cross-validation
 TOLERANCE = 3e-4  # of a fit's gradient: as accurate as a third of it, in three quarters of the time

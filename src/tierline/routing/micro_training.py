@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tierline.base.vectors import Vectors
-from tierline.routing.calibration import Scored
-from tierline.routing.decide import share_of
+from tierline.routing.first_tier import share_of
 from tierline.routing.micro import Micro, mixed, strangers, train
+from tierline.routing.threshold_search import Scored
 
 HELD_OUT_SHARE = 0.5
 """Of the inputs that stand for all traffic, what is kept from training to test a promise on. Which

@@ -14,7 +14,7 @@ _STAKES = tuple(
 )  # of the wealth; the best one is about how far off the promise is
 
 
-def evidence(errors: int, samples: int, max_error: float) -> float:
+def wealth(errors: int, samples: int, max_error: float) -> float:
     """The gambler's wealth, from 1: how many times over the counts speak against the promise."""
     if not 0 <= errors <= samples:
         raise ValueError(f"{errors} errors among {samples} samples cannot be")
@@ -27,7 +27,7 @@ def evidence(errors: int, samples: int, max_error: float) -> float:
 
 def broken(errors: int, samples: int, max_error: float, confidence: float) -> bool:
     """Whether the promise is refuted at `confidence`, however often it was looked at before."""
-    return evidence(errors, samples, max_error) >= 1.0 / (1.0 - confidence)
+    return wealth(errors, samples, max_error) >= 1.0 / (1.0 - confidence)
 
 
 def anytime_lower_bound(errors: int, samples: int, confidence: float) -> float:

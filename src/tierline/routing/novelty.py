@@ -36,7 +36,7 @@ def least_of(likenesses: Sequence[float]) -> float | None:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownInputs:
     """Inputs that a promise was made from, and how far from them is too far."""
 
     examples: Vectors  # a row each, of length 1
@@ -47,7 +47,7 @@ class Known:
         return [float(one) for one in likeness(vectors, self.examples)]
 
 
-def known_from(vectors: Vectors) -> Known | None:
+def known_from(vectors: Vectors) -> KnownInputs | None:
     """From what is known: how near each lies to the others says what is far. None where there are
     too few to say.
     """
@@ -59,7 +59,7 @@ def known_from(vectors: Vectors) -> Known | None:
     cosines = examples @ examples.T
     np.fill_diagonal(cosines, -1.0)  # nobody is like others for being like itself
     least = least_of(np.sort(cosines, axis=1)[:, -NEAREST:].mean(axis=1))
-    return None if least is None else Known(examples, least)
+    return None if least is None else KnownInputs(examples, least)
 
 
 def packed(vectors: Vectors) -> bytes:

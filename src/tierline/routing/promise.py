@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierline.base.json_text import JSON
-from tierline.routing.calibration import (
+from tierline.routing.combination import CannotLearn, Combination, Signals, Term, fit
+from tierline.routing.first_tier import share_of
+from tierline.routing.novelty import KnownInputs, known_from
+from tierline.routing.threshold_search import (
     Calibrated,
     Scored,
-    calibrate,
     confidence_of_attempt,
     grid,
+    search_threshold,
 )
-from tierline.routing.combination import CannotLearn, Combination, Signals, Term, fit
-from tierline.routing.decide import share_of
-from tierline.routing.novelty import Known, known_from
 
 FIT_SHARE = 0.4
 """Of the outcomes, what the scores are fitted on: a handful of coefficients need fewer than the
@@ -57,7 +57,7 @@ class Promise:
     tested_at: float  # the confidence of the test, which earlier attempts left
     found: Calibrated
     by_label: Mapping[str, OfLabel]
-    known: Known | None = None  # whose likes it is about; None: it is about any input
+    known: KnownInputs | None = None  # whose likes it is about; None: it is about any input
     novel: int = 0  # outcomes that were left out of its test, since it is not about them
 
     def to_dict(self) -> dict[str, JSON]:
@@ -98,7 +98,7 @@ def promise(
     combination, why_not = _score(made_from, signal)
     planned = _scored(combination, made_from)
     tested_at = confidence_of_attempt(attempt, confidence)
-    found = calibrate(
+    found = search_threshold(
         _scored(combination, tested),
         grid([one.score for one in planned]),
         max_error,
@@ -118,7 +118,7 @@ def promise(
     )
 
 
-def _known(outcomes: Sequence[Outcome]) -> Known | None:
+def _known(outcomes: Sequence[Outcome]) -> KnownInputs | None:
     if not outcomes:
         return None
     import numpy as np
@@ -126,7 +126,7 @@ def _known(outcomes: Sequence[Outcome]) -> Known | None:
     return known_from(np.stack([one.vector for one in outcomes]))
 
 
-def _alike(known: Known, outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _alike(known: KnownInputs, outcomes: Sequence[Outcome]) -> list[Outcome]:
     if not outcomes:
         return []
     import numpy as np

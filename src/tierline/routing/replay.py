@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from tierline.base.vectors import Vectors
 from tierline.routing import rankers
 from tierline.routing.bounds import interval
-from tierline.routing.calibration import Calibrated, Scored, calibrate, grid
 from tierline.routing.combination import CannotLearn, Signals
 from tierline.routing.complexity import text_signals
 from tierline.routing.curves import Outcome, Point, area, curve, point
 from tierline.routing.rankers import Ranker, Scorer
+from tierline.routing.threshold_search import Calibrated, Scored, grid, search_threshold
 
 FOLDS = 5
 
@@ -202,7 +202,7 @@ def _calibrate_on(
         for index, score in zip(calibrating, fitted(calibrating), strict=True)
     ]
     thresholds = grid([one.score for one in planned])
-    found = calibrate(tested, thresholds, max_error, confidence, planned_on=planned)
+    found = search_threshold(tested, thresholds, max_error, confidence, planned_on=planned)
     return found, fitted
 
 

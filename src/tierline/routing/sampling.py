@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tierline.routing.decide import share_of
+from tierline.routing.first_tier import share_of
 
 Row = Mapping[str, Any]
 

@@ -81,7 +81,7 @@ def grid(scores: Sequence[float], steps: int = 50) -> list[float]:
     return [*sorted(found - {0.0}, reverse=True), 0.0]
 
 
-def calibrate(
+def search_threshold(
     scored: Sequence[Scored],
     thresholds: Sequence[float],
     max_error: float,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierline.advice.recommend import TIERS, recommend
-from tierline.advice.signals import SIGNALS, Facts, Points, Signal
+from tierline.advice.signals import SIGNALS, Points, Signal, UseCase
 
-NOTHING = Facts(
+NOTHING = UseCase(
     output="fields",
     instructions="Name the amount.",
     steps=0,

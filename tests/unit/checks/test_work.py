@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.features.features_samples import INVOICE
-from tierline.checks import Judgement, judge, marks
+from tierline.checks import Checked, check, marks
 from tierline.checks.grounding import Ground
 from tierline.checks.work import MAX_WORK, TooMuch, Work
 from tierline.features.model import Feature
@@ -26,8 +26,8 @@ def feature(*checks: Check, schema: dict[str, Any] | None = None) -> Feature:
     return replace(sample, output_schema=schema or {"type": "object"}, checks=checks)
 
 
-def judged(task: Feature, input: Any, values: list[Any]) -> Judgement:
-    return judge(task, input, json.dumps({"values": values}))
+def judged(task: Feature, input: Any, values: list[Any]) -> Checked:
+    return check(task, input, json.dumps({"values": values}))
 
 
 def test_one_value_500_times_is_looked_up_once() -> None:

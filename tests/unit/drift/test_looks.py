@@ -15,9 +15,9 @@ from tierline.drift.looks import (
     FEWEST,
     MOST_LIVE,
     RARE,
+    DriftState,
     Reference,
     Seen,
-    State,
     look,
     reference_of,
 )
@@ -80,7 +80,7 @@ def test_known_kinds_that_come_otherwise_mixed_are_seen_without_any_label(bank: 
         known, rest = reference_of(bank.take(places[:1_500])), places[1_500:]
         assert known is not None
         weights = np.where(np.isin(labels[rest], often), 9.0, 1.0)
-        state, earlier = State(), bank.vectors[:0]
+        state, earlier = DriftState(), bank.vectors[:0]
         for _ in range(20):
             seen = bank.take(draw.choice(rest, 50, p=weights / weights.sum()))
             ended = look(
@@ -101,7 +101,7 @@ def test_the_inputs_of_the_new_kind_are_named(bank: Traffic, commands: Traffic) 
         [*live.lengths, *strange.lengths[:10]],
         [*live.labels, *([None] * 10)],
     )
-    found = look(known, State(), np.zeros((0, 384), np.float32), seen)
+    found = look(known, DriftState(), np.zeros((0, 384), np.float32), seen)
     assert set(range(90, 100)) <= set(found.novel[:12])
 
 
@@ -116,7 +116,7 @@ def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
 ) -> None:
     """Of inputs that mean the same as ever."""
     known = reference(commands, (10, 500))
-    state = State()
+    state = DriftState()
     earlier: Vectors = np.zeros((0, 384), np.float32)
     label = commands.labels[0]
     for _ in range(6):
@@ -139,7 +139,7 @@ def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
 
 def test_a_day_without_inputs_changes_nothing_but_the_stake(commands: Traffic) -> None:
     nothing: Vectors = np.zeros((0, 384), np.float32)
-    found = look(reference(commands), State(), nothing, Seen(nothing, [], []))
+    found = look(reference(commands), DriftState(), nothing, Seen(nothing, [], []))
     assert not found.alarm
     assert found.state.looks == 1
     assert found.novel == ()
@@ -152,7 +152,7 @@ def test_too_few_known_inputs_are_no_reference(commands: Traffic) -> None:
 
 def test_a_term_begins_with_nothing_won(commands: Traffic) -> None:
     known, nothing = reference(commands), np.zeros((0, 384), np.float32)
-    rich = State(LOOKS - 1, {"length": Wealth((9.0,) * 6)})
+    rich = DriftState(LOOKS - 1, {"length": Wealth((9.0,) * 6)})
     late = look(known, rich, nothing, Seen(nothing, [], []))
     assert (late.alarm, late.state.looks) == (True, LOOKS)
     anew = look(known, late.state, nothing, Seen(nothing, [], []))
@@ -161,5 +161,7 @@ def test_a_term_begins_with_nothing_won(commands: Traffic) -> None:
 
 
 def test_a_state_survives_being_kept(commands: Traffic) -> None:
-    found = look(reference(commands), State(), commands.vectors[:5], commands.take(MIXED[400:420]))
-    assert State.from_dict(json.loads(json.dumps(found.state.to_dict()))) == found.state
+    found = look(
+        reference(commands), DriftState(), commands.vectors[:5], commands.take(MIXED[400:420])
+    )
+    assert DriftState.from_dict(json.loads(json.dumps(found.state.to_dict()))) == found.state

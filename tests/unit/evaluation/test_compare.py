@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tierline.evaluation.compare import bootstrap, compare, fieller, mean_interval
-from tierline.evaluation.verdict import (
+from tierline.evaluation.recommendation import (
     SHIP,
     differing,
     examples_needed,
+    recommendation,
     stale,
-    verdict,
 )
 
 
@@ -65,7 +65,8 @@ def test_scores_between_right_and_wrong_are_compared_too() -> None:
 def test_a_model_that_keeps_89_percent_ships_in_one_of_twenty_runs_at_most() -> None:
     draw = np.random.default_rng(4)
     shipped = sum(
-        verdict(compare(*pairs(draw, 600, 0.89))).rung in ("ship", "default") for _ in range(200)
+        recommendation(compare(*pairs(draw, 600, 0.89))).rung in ("ship", "default")
+        for _ in range(200)
     )
     assert shipped / 200 <= 0.05
 
@@ -74,7 +75,7 @@ def test_one_that_keeps_97_percent_is_found_with_the_examples_that_are_asked_for
     draw = np.random.default_rng(5)
     found = asked = 0
     for _ in range(100):
-        first = verdict(compare(*pairs(draw, 60, 0.97)))
+        first = recommendation(compare(*pairs(draw, 60, 0.97)))
         if first.rung in ("ship", "default"):
             found += 1
             continue
@@ -82,7 +83,10 @@ def test_one_that_keeps_97_percent_is_found_with_the_examples_that_are_asked_for
             continue
         asked = max(asked, first.more)
         assert first.more < 2_000
-        found += verdict(compare(*pairs(draw, 60 + first.more, 0.97))).rung in ("ship", "default")
+        found += recommendation(compare(*pairs(draw, 60 + first.more, 0.97))).rung in (
+            "ship",
+            "default",
+        )
     assert found / 100 >= 0.9
     assert asked > 100
 
@@ -92,19 +96,19 @@ def test_where_no_pair_differs_the_interval_still_has_a_width() -> None:
     assert found.interval is not None
     assert (found.ratio, found.method, found.mcnemar_p) == (1.0, "exact", 1.0)
     assert 0.9 < found.interval.low < 0.95
-    assert verdict(compare([1.0] * 500, [1.0] * 500)).rung == "default"
+    assert recommendation(compare([1.0] * 500, [1.0] * 500)).rung == "default"
 
 
 def test_clear_cases_are_decided_and_the_others_say_what_would_do() -> None:
     draw = np.random.default_rng(6)
-    assert verdict(compare(*pairs(draw, 3_000, 0.99, extra=0.005))).rung == "default"
-    assert verdict(compare(*pairs(draw, 3_000, 0.93))).rung == "ship"
-    assert verdict(compare(*pairs(draw, 3_000, 0.80))).rung == "investigate"
-    open_one = verdict(compare(*pairs(draw, 100, 0.93)))
+    assert recommendation(compare(*pairs(draw, 3_000, 0.99, extra=0.005))).rung == "default"
+    assert recommendation(compare(*pairs(draw, 3_000, 0.93))).rung == "ship"
+    assert recommendation(compare(*pairs(draw, 3_000, 0.80))).rung == "investigate"
+    open_one = recommendation(compare(*pairs(draw, 100, 0.93)))
     assert open_one.rung == "open"
     assert open_one.more is not None
     assert "settles nothing" in open_one.reason
-    assert verdict(compare([0.0] * 20, [0.0] * 20)).rung == "investigate"
+    assert recommendation(compare([0.0] * 20, [0.0] * 20)).rung == "investigate"
 
 
 def test_mcnemar_is_the_exact_binomial_of_the_pairs_that_differ() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tierline.evaluation.road import FEWEST_LABELS, STAGES, Facts, standing
+from tierline.evaluation.road import FEWEST_LABELS, STAGES, FeatureState, standing
 
-NEW = Facts(
+NEW = FeatureState(
     name="kinds",
     tiers=("slm", "frontier"),
     micro=False,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tierline.evaluation.summary import Answer, Example, low_of, summary
+from tierline.evaluation.summary import Answer, EvaluatedExample, low_of, summary
 
 
 def said(score: float, **more: Any) -> Answer:
@@ -22,7 +22,7 @@ def said(score: float, **more: Any) -> Answer:
     return Answer(score, **given)
 
 
-EXAMPLES = [Example(number, {"label": "x" if number % 2 else "y"}) for number in range(40)]
+EXAMPLES = [EvaluatedExample(number, {"label": "x" if number % 2 else "y"}) for number in range(40)]
 
 
 def test_each_tier_is_told_with_its_interval_cost_and_models() -> None:

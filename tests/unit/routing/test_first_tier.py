@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from tests.support.rows import TWO_TIERS
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
-from tierline.routing.decide import Facts, by_signals, decide, first_tier, share_of, varies
+from tierline.routing.first_tier import (
+    JobOrigin,
+    by_signals,
+    default_tier,
+    first_tier,
+    share_of,
+    varies,
+)
 
 
 def feature(more: str = "", name: str = "echo") -> Feature:
@@ -31,9 +38,9 @@ CANARY = "canary: {tier: frontier, share: 0.2}\n"
 )
 def test_a_feature_alone_decides(routing: str, choice: str, index: int) -> None:
     plain = feature(f"routing: {routing}\n")
-    found = decide(plain, Facts("acme", "k"))
+    found = first_tier(plain, JobOrigin("acme", "k"))
     assert (found.policy, found.choice, found.tier_index) == (routing, choice, index)
-    assert found == first_tier(plain)
+    assert found == default_tier(plain)
     assert not varies(plain)
 
 
@@ -41,9 +48,9 @@ def test_a_pin_goes_before_all_else_and_holds_for_its_account() -> None:
     both = feature(PINNED + CANARY)
     assert varies(both)
     for number in range(50):
-        found = decide(both, Facts("acme", f"k{number}"))
+        found = first_tier(both, JobOrigin("acme", f"k{number}"))
         assert (found.policy, found.choice, found.tier_index) == ("pinned", "frontier", 1)
-    assert {decide(both, Facts("other", f"k{n}")).policy for n in range(50)} == {
+    assert {first_tier(both, JobOrigin("other", f"k{n}")).policy for n in range(50)} == {
         "canary",
         "slm_first",
     }
@@ -51,8 +58,8 @@ def test_a_pin_goes_before_all_else_and_holds_for_its_account() -> None:
 
 def test_a_canary_takes_its_share_and_the_same_callers_each_time() -> None:
     some = feature(CANARY)
-    first = [decide(some, Facts("a", f"user-{number}")) for number in range(4_000)]
-    again = [decide(some, Facts("b", f"user-{number}")) for number in range(4_000)]
+    first = [first_tier(some, JobOrigin("a", f"user-{number}")) for number in range(4_000)]
+    again = [first_tier(some, JobOrigin("b", f"user-{number}")) for number in range(4_000)]
     assert first == again
     share = sum(one.choice == "frontier" for one in first) / 4_000
     assert share == pytest.approx(0.2, abs=0.02)
@@ -63,7 +70,7 @@ def test_a_canary_takes_its_share_and_the_same_callers_each_time() -> None:
 
 def test_a_canary_of_the_small_tier_grows_out_of_a_feature_that_begins_on_the_last() -> None:
     some = feature("routing: frontier_first\ncanary: {tier: slm, share: 0.2}\n")
-    found = [decide(some, Facts("a", f"user-{number}")) for number in range(500)]
+    found = [first_tier(some, JobOrigin("a", f"user-{number}")) for number in range(500)]
     assert {(one.policy, one.choice) for one in found} == {
         ("frontier_first", "frontier"),
         ("canary", "slm"),
@@ -74,9 +81,9 @@ def test_a_canary_of_the_small_tier_grows_out_of_a_feature_that_begins_on_the_la
 def test_a_wider_canary_keeps_those_that_it_had() -> None:
     narrow, wide = feature(CANARY), feature(CANARY.replace("0.2", "0.5"))
     for number in range(500):
-        facts = Facts("a", f"user-{number}")
-        if decide(narrow, facts).choice == "frontier":
-            assert decide(wide, facts).choice == "frontier"
+        facts = JobOrigin("a", f"user-{number}")
+        if first_tier(narrow, facts).choice == "frontier":
+            assert first_tier(wide, facts).choice == "frontier"
 
 
 def test_canaries_of_two_features_are_not_the_same_callers() -> None:
@@ -90,6 +97,6 @@ def test_what_is_kept_leads_to_the_same_decision(
     account: str, key: str, pinned: bool, canary: bool
 ) -> None:
     one = feature((PINNED if pinned else "") + (CANARY if canary else ""))
-    made = decide(one, Facts(account, key))
+    made = first_tier(one, JobOrigin(account, key))
     kept = json.loads(json.dumps(made.to_dict()))
     assert by_signals(one, kept["signals"]).to_dict() == kept

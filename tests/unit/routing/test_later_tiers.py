@@ -1,6 +1,6 @@
 """Which later tiers are worth asking."""
 
-from tierline.routing.cascade import FEWEST, Seen, Step, steps
+from tierline.routing.later_tiers import FEWEST, Seen, Step, steps
 
 FRONTIER = Seen("frontier", 100, 0.95, 0.01, 3.0)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tierline.base.vectors import Vectors
-from tierline.routing.calibration import Scored, calibrate, grid
 from tierline.routing.combination import CannotLearn
 from tierline.routing.micro import mixed, strangers, train
+from tierline.routing.threshold_search import Scored, grid, search_threshold
 
 LABELS = [f"label-{number}" for number in range(12)]
 
@@ -46,7 +46,7 @@ def test_a_promise_survives_kinds_that_were_never_seen() -> None:
         for answer, label in zip(trained.micro.answer(calibrating[0]), calibrating[1], strict=True)
     ]
     plan = mixed(trained.planned, strange, 0.2)
-    found = calibrate(
+    found = search_threshold(
         mixed(scored, strange, 0.2), grid([one.score for one in plan]), 0.05, 0.95, planned_on=plan
     )
     assert found.chosen is not None

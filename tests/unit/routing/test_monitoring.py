@@ -4,22 +4,22 @@ import random
 
 import pytest
 
-from tierline.routing.monitoring import anytime_lower_bound, broken, evidence
+from tierline.routing.monitoring import anytime_lower_bound, broken, wealth
 
 MAX_ERROR, CONFIDENCE = 0.03, 0.95
 
 
 def test_nothing_seen_says_nothing() -> None:
-    assert evidence(0, 0, MAX_ERROR) == pytest.approx(1.0)
+    assert wealth(0, 0, MAX_ERROR) == pytest.approx(1.0)
 
 
 def test_a_bet_at_the_promised_rate_gains_nothing_on_average() -> None:
-    """The property that makes it valid: expected evidence after each answer is that before."""
+    """The property that makes it valid: expected wealth after each answer is that before."""
     for errors, samples in ((0, 0), (2, 10), (9, 100)):
-        after = MAX_ERROR * evidence(errors + 1, samples + 1, MAX_ERROR) + (
-            1 - MAX_ERROR
-        ) * evidence(errors, samples + 1, MAX_ERROR)
-        assert after == pytest.approx(evidence(errors, samples, MAX_ERROR))
+        after = MAX_ERROR * wealth(errors + 1, samples + 1, MAX_ERROR) + (1 - MAX_ERROR) * wealth(
+            errors, samples + 1, MAX_ERROR
+        )
+        assert after == pytest.approx(wealth(errors, samples, MAX_ERROR))
 
 
 def test_a_kept_promise_is_seldom_called_broken_however_often_one_looks() -> None:
@@ -59,4 +59,4 @@ def test_the_bound_is_where_the_evidence_turns() -> None:
 @pytest.mark.parametrize(("errors", "samples"), [(-1, 3), (4, 3)])
 def test_counts_that_cannot_be_are_refused(errors: int, samples: int) -> None:
     with pytest.raises(ValueError, match="cannot be"):
-        evidence(errors, samples, MAX_ERROR)
+        wealth(errors, samples, MAX_ERROR)

@@ -5,13 +5,13 @@ import random
 import pytest
 
 from tierline.routing.bounds import holds
-from tierline.routing.calibration import (
+from tierline.routing.monitoring import broken
+from tierline.routing.threshold_search import (
     Scored,
-    calibrate,
     confidence_of_attempt,
     grid,
+    search_threshold,
 )
-from tierline.routing.monitoring import broken
 
 MAX_ERROR, CONFIDENCE = 0.03, 0.95
 
@@ -21,14 +21,14 @@ def all_right(count: int, score: float = 0.9) -> list[Scored]:
 
 
 def test_enough_right_answers_are_served() -> None:
-    found = calibrate(all_right(99), [0.9], MAX_ERROR, CONFIDENCE)
+    found = search_threshold(all_right(99), [0.9], MAX_ERROR, CONFIDENCE)
     assert found.chosen is not None
     assert (found.chosen.threshold, found.chosen.served, found.chosen.errors) == (0.9, 99, 0)
     assert found.coverage == 1.0
 
 
 def test_too_few_say_how_many_are_missing() -> None:
-    found = calibrate(all_right(60), [0.9], MAX_ERROR, CONFIDENCE)
+    found = search_threshold(all_right(60), [0.9], MAX_ERROR, CONFIDENCE)
     assert found.chosen is None
     assert found.missing == 39
     assert found.tested == ()
@@ -36,7 +36,7 @@ def test_too_few_say_how_many_are_missing() -> None:
 
 def test_ties_are_served_together() -> None:
     scored = [*all_right(150, 0.8), Scored(0.8, wrong=True), *all_right(10, 0.7)]
-    found = calibrate(scored, [0.8], MAX_ERROR, CONFIDENCE)
+    found = search_threshold(scored, [0.8], MAX_ERROR, CONFIDENCE)
     assert found.tested[0].served == 151
     assert found.tested[0].errors == 1
 
@@ -47,7 +47,7 @@ def test_the_search_ends_at_the_first_failure_whatever_comes_after() -> None:
         *[Scored(0.8, wrong=True)] * 20,
         *all_right(5_000, 0.7),  # would hold, taken alone
     ]
-    found = calibrate(scored, [0.9, 0.8, 0.7], MAX_ERROR, CONFIDENCE)
+    found = search_threshold(scored, [0.9, 0.8, 0.7], MAX_ERROR, CONFIDENCE)
     assert [one.threshold for one in found.tested] == [0.9, 0.8]
     assert found.chosen is not None
     assert found.chosen.threshold == 0.9
@@ -57,8 +57,8 @@ def test_the_search_ends_at_the_first_failure_whatever_comes_after() -> None:
 def test_it_begins_where_the_plan_expects_to_pass() -> None:
     planned = [*all_right(300, 0.9), Scored(0.9, wrong=True), *all_right(300, 0.8)]
     scored = [*all_right(120, 0.9), *all_right(400, 0.8)]
-    assert calibrate(scored, [0.9, 0.8], MAX_ERROR, CONFIDENCE).tested[0].threshold == 0.9
-    found = calibrate(scored, [0.9, 0.8], MAX_ERROR, CONFIDENCE, planned_on=planned)
+    assert search_threshold(scored, [0.9, 0.8], MAX_ERROR, CONFIDENCE).tested[0].threshold == 0.9
+    found = search_threshold(scored, [0.9, 0.8], MAX_ERROR, CONFIDENCE, planned_on=planned)
     assert found.tested[0].threshold == 0.8
 
 
@@ -77,7 +77,7 @@ def test_all_calibrations_of_a_promise_stay_within_its_risk() -> None:
 @pytest.mark.parametrize("thresholds", [[1.1], [-0.1], [0.5, 0.6], [0.5, 0.5]])
 def test_thresholds_that_cannot_be_tested_are_refused(thresholds: list[float]) -> None:
     with pytest.raises(ValueError, match="threshold"):
-        calibrate(all_right(99), thresholds, MAX_ERROR, CONFIDENCE)
+        search_threshold(all_right(99), thresholds, MAX_ERROR, CONFIDENCE)
 
 
 DATA_SETS = 1_000
@@ -97,7 +97,7 @@ def test_promises_hold_with_an_honest_signal_and_with_re_checks() -> None:
         in_force = None
         for attempt in (1, 2):
             planned, scored = _outcomes(draw, 300), _outcomes(draw, 1_200)
-            found = calibrate(
+            found = search_threshold(
                 scored,
                 grid([one.score for one in planned], 30),
                 MAX_ERROR,
@@ -131,7 +131,7 @@ def test_a_signal_that_says_nothing_fools_a_search_and_not_the_sequence() -> Non
     for _ in range(DATA_SETS):
         scored = [Scored(draw.random(), draw.random() < 0.031) for _ in range(1_500)]
         thresholds = grid([draw.random() for _ in range(500)])
-        ours += calibrate(scored, thresholds, MAX_ERROR, CONFIDENCE).chosen is not None
+        ours += search_threshold(scored, thresholds, MAX_ERROR, CONFIDENCE).chosen is not None
         uncorrected += _any_holds(scored, thresholds)
     assert ours / DATA_SETS <= 0.05 + SLACK
     assert uncorrected / DATA_SETS > 0.10

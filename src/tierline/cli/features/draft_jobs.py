@@ -17,7 +17,7 @@ FULL_S = 1.0  # where the account's backlog is full and nothing says for how lon
 
 
 @dataclass(frozen=True)
-class Asked:
+class DraftJob:
     """One input's job as it was last seen."""
 
     job: JSON
@@ -32,13 +32,13 @@ def ask_all(
     within_s: float,
     title: str,
     wrong: Callable[[int, JSON], bool],
-) -> list[Asked]:
+) -> list[DraftJob]:
     """Ask each input, in order, with a bar while that takes; what has not ended after `within_s` is
     cancelled. `wrong` is told of each ended job, by the place of its input, and counts.
     """
     waiting = list(enumerate(inputs))
     running: dict[int, tuple[JSON, float]] = {}
-    ended: dict[int, Asked] = {}
+    ended: dict[int, DraftJob] = {}
     give_up = time.monotonic() + within_s
     bad = 0
     try:
@@ -49,7 +49,7 @@ def ask_all(
                     now = api.get(f"/v1/jobs/{job['id']}")
                     if now["status"] in TERMINAL:
                         del running[place]
-                        ended[place] = Asked(now, time.monotonic() - since, ended=True)
+                        ended[place] = DraftJob(now, time.monotonic() - since, ended=True)
                         bad += wrong(place, now)
                         bar.show(len(ended), bad)
                 if time.monotonic() > give_up:
@@ -60,7 +60,7 @@ def ask_all(
         _cancel(api, [job for job, _ in running.values()])
     for place, (job, since) in running.items():
         now = api.get(f"/v1/jobs/{job['id']}")
-        ended[place] = Asked(now, time.monotonic() - since, ended=False)
+        ended[place] = DraftJob(now, time.monotonic() - since, ended=False)
     return [ended[place] for place in sorted(ended)]
 
 

@@ -11,7 +11,7 @@ from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:
     from tierline.advice.recommend import Recommendation
-    from tierline.advice.signals import Facts, Signal
+    from tierline.advice.signals import Signal, UseCase
     from tierline.cli.shared.client import Client
     from tierline.features import Feature
 
@@ -93,7 +93,7 @@ def _measured(
     per_day: float | None,
     latency_ms: float | None,
     said: dict[str, YesNo],
-) -> "tuple[Feature, Facts, int]":
+) -> "tuple[Feature, UseCase, int]":
     """The applied feature, what is known of it, and how many rows its newest dataset has."""
     from dataclasses import replace
 
@@ -116,12 +116,12 @@ def _facts(
     per_day: float | None,
     latency_ms: float | None,
     said: dict[str, YesNo],
-) -> "Facts":
-    from tierline.advice.signals import Facts
+) -> "UseCase":
+    from tierline.advice.signals import UseCase
     from tierline.features.prompts import instructions_of
 
     last = feature.tiers[-1]
-    return Facts(
+    return UseCase(
         output=_output(feature),
         instructions=instructions_of(feature, last),
         steps=len(last.steps),
@@ -169,7 +169,7 @@ def _likeness(api: "Client", name: str, rows: int) -> float | None:
 
 
 def _next(
-    feature: "Feature", named: str, facts: "Facts", rows: int, *, applied: bool
+    feature: "Feature", named: str, facts: "UseCase", rows: int, *, applied: bool
 ) -> tuple[str, str]:
     """The next command, and what it is for."""
     from tierline.advice.signals import LABELS

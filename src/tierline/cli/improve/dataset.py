@@ -17,7 +17,7 @@ from tierline.cli.shared.options import Home, Json, command_group
 from tierline.cli.shared.private_files import new_private
 
 if TYPE_CHECKING:
-    from tierline.cli.improve.examples_file import Example
+    from tierline.cli.improve.examples_file import LabelledExample
     from tierline.cli.shared.client import Client
     from tierline.datasets.doubts import Doubt
 
@@ -175,7 +175,7 @@ def review(
             line(f"  {job_id}")
 
 
-def _build(api: "Client", feature: str, given: Sequence["Example"], *, jobs: bool) -> JSON:
+def _build(api: "Client", feature: str, given: Sequence["LabelledExample"], *, jobs: bool) -> JSON:
     rows = [{"input": one.input, "expected": one.expected} for one in given]
     try:
         return api.post(f"/v1/features/{feature}/datasets", json={"rows": rows, "jobs": jobs})
@@ -184,7 +184,7 @@ def _build(api: "Client", feature: str, given: Sequence["Example"], *, jobs: boo
         raise InvalidInput(problems, error.left_out) from None
 
 
-def _placed(given: Sequence["Example"], problem: Problem) -> Problem:
+def _placed(given: Sequence["LabelledExample"], problem: Problem) -> Problem:
     """With the file and line of the row that it is about."""
     parts = (problem.path or "").split("/")
     if len(parts) < 3 or parts[1] != "rows" or not parts[2].isascii() or not parts[2].isdigit():

@@ -27,10 +27,10 @@ def distil(
     """
     from tierline.base.errors import TierlineError
     from tierline.cli.improve.dataset import find, label_of, rows_of
-    from tierline.cli.improve.micro import Wanted, teach
+    from tierline.cli.improve.micro import TrainingOptions, teach
     from tierline.cli.shared.client import connect
 
-    wanted = Wanted(max_error, confidence, strangers, dry_run=dry_run)
+    wanted = TrainingOptions(max_error, confidence, strangers, dry_run=dry_run)
     wanted.refuse_bad()
     with connect(home) as api:
         found = find(api, feature, version)

@@ -19,7 +19,7 @@ FEWEST = 30  # attempts, or jobs: with fewer nothing is taken for measured
 
 
 @dataclass(frozen=True)
-class Found:
+class EconomicsResult:
     """All that is shown."""
 
     feature: str
@@ -110,7 +110,7 @@ def economics(
         _show(found)
 
 
-def _show(found: Found) -> None:
+def _show(found: EconomicsResult) -> None:
     from tierline.cli.shared.output import Col, line, print_table, usd
     from tierline.economics.scenarios import MOST_OF_REVENUE
 
@@ -177,7 +177,7 @@ def _of_revenue(one: "Scenario") -> str:
     return ("! " if one.too_dear else "") + f"{one.of_revenue.value:.1%}"
 
 
-def _json(found: Found) -> JSON:
+def _json(found: EconomicsResult) -> JSON:
     from tierline.views.jobs import usd
 
     def told(estimate: object) -> JSON:

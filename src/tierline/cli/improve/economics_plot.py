@@ -3,7 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
-from tierline.cli.improve.economics import Found
+from tierline.cli.improve.economics import EconomicsResult
 from tierline.cli.shared.png import new_figure, write_png
 from tierline.economics.scenarios import scenario
 
@@ -11,7 +11,7 @@ SPAN = 2.0  # powers of ten to either side of the volume
 POINTS = 400
 
 
-def save_png(found: Found, path: Path) -> None:
+def save_png(found: EconomicsResult, path: Path) -> None:
     """Raises UsageError where it cannot be written, TierlineError without the extra."""
     figure = new_figure(8, 5)
     axes = figure.add_subplot()

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
-from tierline.cli.improve.economics import FEWEST, Found
+from tierline.cli.improve.economics import FEWEST, EconomicsResult
 from tierline.economics.estimates import Estimate
 from tierline.economics.levers import TierUse, levers
 from tierline.economics.scenarios import Machine, Volume, Way, break_evens, scenario
@@ -33,7 +33,7 @@ def reckon(
     volume: Volume,
     machine: Machine | None,
     revenue: Decimal | None,
-) -> Found:
+) -> EconomicsResult:
     """`shown`, `measured`: the feature and its economics, as the API tells them. Raises UsageError
     for what has to be assumed, and TierlineError for a tier without a price.
     """
@@ -68,7 +68,7 @@ def reckon(
     if machine is not None:
         name = last.name if small is None else small.name
         ways.append(Way(f"{name} on a machine of your own", NOTHING, machine))
-    return Found(
+    return EconomicsResult(
         feature.name,
         volume,
         ways,

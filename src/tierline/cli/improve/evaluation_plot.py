@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tierline.base.json_text import JSON
 from tierline.cli.shared.png import new_figure, write_png
-from tierline.evaluation.verdict import DEFAULT, SHIP
+from tierline.evaluation.recommendation import DEFAULT, SHIP
 
 
 def save_png(made: JSON, path: Path) -> None:

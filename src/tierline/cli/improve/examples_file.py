@@ -11,7 +11,7 @@ COLUMNS = ("input", "expected")
 
 
 @dataclass(frozen=True)
-class Example:
+class LabelledExample:
     """One labelled input, and where it stands."""
 
     file: str
@@ -20,19 +20,19 @@ class Example:
     expected: JSON
 
 
-def read_examples(path: Path, field: str | None) -> list[Example]:
+def read_examples(path: Path, field: str | None) -> list[LabelledExample]:
     """Every row. `field`: the one text of an input, which a bare text of the file is then put into.
     Raises UsageError, or InvalidInput with every bad row's line.
     """
 
-    def parse(line: int, row: Row) -> Example:
+    def parse(line: int, row: Row) -> LabelledExample:
         for name in COLUMNS:
             if row.get(name) is None:
                 raise ValueError(f"has no {name}")
         input = row["input"]
         if field is not None and isinstance(input, str):
             input = {field: input}
-        return Example(str(path), line, input, row["expected"])
+        return LabelledExample(str(path), line, input, row["expected"])
 
     return read_rows(path, _refuse_columns, _cells, parse)
 

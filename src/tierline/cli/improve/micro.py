@@ -48,7 +48,7 @@ def train(
     from tierline.cli.shared.client import connect
     from tierline.routing.micro_training import is_held_out
 
-    wanted = Wanted(max_error, confidence, strangers, dry_run=dry_run)
+    wanted = TrainingOptions(max_error, confidence, strangers, dry_run=dry_run)
     wanted.refuse_bad()
     with connect(home) as api:
         rows = api.get(f"/v1/features/{feature}/labels", params={"for_micro": "true"})["data"]
@@ -62,7 +62,7 @@ def train(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TrainingOptions:
     """What is asked of a micro model."""
 
     max_error: float | None  # of what it serves; None: nothing is to be promised
@@ -85,7 +85,7 @@ def teach(
     feature: str,
     rows: list[JSON],
     held: list[bool],
-    wanted: Wanted,
+    wanted: TrainingOptions,
     *,
     as_json: bool,
 ) -> None:

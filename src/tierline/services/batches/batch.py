@@ -20,7 +20,7 @@ from tierline.base.json_text import JSON, NotJson, parse_json, short
 from tierline.base.settings import settings
 from tierline.checks.schema import schema_check
 from tierline.features import Feature
-from tierline.routing.decide import Facts, decide, first_tier, varies
+from tierline.routing.first_tier import JobOrigin, default_tier, first_tier, varies
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.jobs.backlog import full
@@ -156,12 +156,12 @@ def _placed(
 ) -> dict[tuple[str, int], list[GoodRow]]:
     """The rows by the tier that they begin on, its name and index."""
     if not varies(feature):
-        first = first_tier(feature)
+        first = default_tier(feature)
         return {(first.choice, first.tier_index): good}
     account = account_name(connection, account_id)
     placed: dict[tuple[str, int], list[GoodRow]] = {}
     for row in good:
-        decision = decide(feature, Facts(account, row.custom_id or str(row.job_id)))
+        decision = first_tier(feature, JobOrigin(account, row.custom_id or str(row.job_id)))
         kept = json.dumps(decision.to_dict(), ensure_ascii=False)
         placed.setdefault((decision.choice, decision.tier_index), []).append(
             replace(row, decision=kept)

@@ -16,7 +16,7 @@ from tierline.rules.causes import Cause
 from tierline.rules.retries import Retry
 from tierline.services.calls.circuits import Circuits, Entry
 from tierline.services.calls.rate_limits import RateLimits, Taken
-from tierline.services.features.fit import facts_of
+from tierline.services.features.model_objections import sold_model
 
 BYTES_PER_TOKEN = 4  # of a prompt, about
 MOST_BYTES_PER_TOKEN = 8
@@ -60,7 +60,7 @@ class Admission:
 
     def _refuse_too_long(self, request: CompletionRequest) -> None:
         if request.model not in self._contexts:
-            sold = facts_of(request.model)
+            sold = sold_model(request.model)
             self._contexts[request.model] = None if sold is None else sold.context_tokens
         context = self._contexts[request.model]
         if context is not None and _size(request) // MOST_BYTES_PER_TOKEN > context:

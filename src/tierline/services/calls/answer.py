@@ -10,7 +10,7 @@ from typing import Any
 
 from tierline.base.json_text import storable
 from tierline.base.recent import Recent
-from tierline.checks import Judgement, judge
+from tierline.checks import Checked, check
 from tierline.checks.agreement import agreement, decided
 from tierline.checks.labels import closed_set, score, scoring_messages
 from tierline.checks.verifier import share_of_yes, verifier_messages
@@ -41,7 +41,7 @@ class Answered:
     """One tier's answer and what the checks say of it."""
 
     text: str
-    judgement: Judgement
+    checked: Checked
     model: str  # the exact model that answered
     confidence: float | None = None  # 0 to 1, where the feature asks for it
     signals: Mapping[str, float] = field(default_factory=dict)  # of a confidence that is calibrated
@@ -68,9 +68,9 @@ class Answering:
         for step in tier.steps:
             messages = step_messages(step, input, found)
             answered = _ask_well(book, "step", step, tier, input, messages, step.max_tokens)
-            if answered.judgement.verdict is not Verdict.PASSED:
+            if answered.checked.verdict is not Verdict.PASSED:
                 return _failed_step(step, answered)
-            found[step.name] = answered.judgement.output
+            found[step.name] = answered.checked.output
         if tier.join_steps:
             return _joined(feature, input, found, answered.model)
         confidence = feature.confidence_of(tier)
@@ -82,7 +82,7 @@ class Answering:
         else:
             messages = answer_messages(feature, tier, input, prior, found)
             answered = self._by_agreement(book, feature, input, messages, confidence)
-        if confidence.verify and answered.judgement.verdict is Verdict.PASSED:
+        if confidence.verify and answered.checked.verdict is Verdict.PASSED:
             return _verified(book, feature, tier, input, answered)
         return answered
 
@@ -112,9 +112,9 @@ class Answering:
                 seed=len(samples) + 1,
             )
             samples.append(sample)
-            if sample.judgement.verdict is Verdict.PASSED:
+            if sample.checked.verdict is Verdict.PASSED:
                 good.append(sample)
-            outputs = [one.judgement.output for one in good]
+            outputs = [one.checked.output for one in good]
             if wanted.threshold is None:
                 continue  # a signal that stopped early would say less the surer it is
             if decided(outputs, most - len(samples), most, wanted.threshold):
@@ -150,10 +150,10 @@ class Answering:
             labels, _first_token(completion), self._baseline(book, feature, tier, completion.model)
         )
         output = labels.wrap(scores.best)
-        judgement = judge(feature, input, labels.text(scores.best))
+        checked = check(feature, input, labels.text(scores.best))
         answered = Answered(
             text=labels.text(scores.best),
-            judgement=replace(judgement, output=output),
+            checked=replace(checked, output=output),
             model=completion.model,
             confidence=scores.confidence,
             signals={"label_logprob": scores.confidence, "label_margin": scores.margin},
@@ -177,7 +177,7 @@ def _verified(
     book: CallBook, feature: Feature, tier: Tier, input: Any, answered: Answered
 ) -> Answered:
     """The answer with what its model says of it, as one more signal."""
-    messages = verifier_messages(feature, tier, input, answered.judgement.output)
+    messages = verifier_messages(feature, tier, input, answered.checked.output)
     completion = _score_call(book, messages, "verify")
     share = share_of_yes(_first_token(completion))
     if share is None:
@@ -196,7 +196,7 @@ def _ask_well(
 ) -> Answered:
     """Ask, and once more where the tier asks for that and a correction may help."""
     answered = _ask(book, purpose, task, input, messages, max_tokens)
-    verdict, reason = answered.judgement.verdict, answered.judgement.reason
+    verdict, reason = answered.checked.verdict, answered.checked.reason
     if not tier.reask or verdict not in REASKABLE:
         return answered
     again = reask_messages(messages, answered.text, reason or str(verdict))
@@ -205,17 +205,17 @@ def _ask_well(
 
 def _failed_step(step: Step, answered: Answered) -> Answered:
     """A step's failure as the tier's. What the step wrote is kept, but is no output."""
-    judgement = answered.judgement
-    reason = f"{FAILED_STEP}{step.name}: {judgement.reason or judgement.verdict}"
+    checked = answered.checked
+    reason = f"{FAILED_STEP}{step.name}: {checked.reason or checked.verdict}"
     return replace(
-        answered, judgement=replace(judgement, reason=reason, output=None), failed_step=step.name
+        answered, checked=replace(checked, reason=reason, output=None), failed_step=step.name
     )
 
 
 def _joined(feature: Feature, input: Any, found: Mapping[str, Any], model: str) -> Answered:
     """The steps' outputs, objects of fields of their own, as the answer."""
     text = json.dumps({name: value for part in found.values() for name, value in part.items()})
-    return Answered(text=text, judgement=judge(feature, input, text), model=model)
+    return Answered(text=text, checked=check(feature, input, text), model=model)
 
 
 def _ask(
@@ -244,10 +244,10 @@ def _ask(
             if completion.finish is Verdict.TRUNCATED
             else "the model declined to answer"
         )
-        judgement = Judgement(completion.finish, reason, None, False, (reason,))
+        checked = Checked(completion.finish, reason, None, False, (reason,))
     else:
-        judgement = judge(task, input, text)
-    return Answered(text=text, judgement=judgement, model=completion.model)
+        checked = check(task, input, text)
+    return Answered(text=text, checked=checked, model=completion.model)
 
 
 def _score_call(
@@ -269,18 +269,18 @@ def _first_token(completion: Completion) -> list[TokenLogprob]:
 
 
 def _sure_enough(answered: Answered, wanted: Confidence) -> Answered:
-    judgement, confidence = answered.judgement, answered.confidence
+    checked, confidence = answered.checked, answered.confidence
     if (
-        judgement.verdict is not Verdict.PASSED
+        checked.verdict is not Verdict.PASSED
         or confidence is None
         or wanted.threshold is None  # weighed by its calibration: services.calibrated
         or confidence >= wanted.threshold
     ):
         return answered
     reason = f"{wanted.signal} is {confidence:.3f}, under the threshold of {wanted.threshold:g}"
-    return replace(answered, judgement=doubted(judgement, reason))
+    return replace(answered, checked=doubted(checked, reason))
 
 
-def doubted(judgement: Judgement, reason: str) -> Judgement:
-    """The judgement of an answer that held every check and is not sure enough."""
-    return replace(judgement, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,))
+def doubted(checked: Checked, reason: str) -> Checked:
+    """The checked of an answer that held every check and is not sure enough."""
+    return replace(checked, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,))

@@ -17,18 +17,18 @@ from tierline.base.json_text import JSON
 from tierline.checks.labels import closed_set
 from tierline.features import Feature, Tier
 from tierline.routing.bounds import samples_needed
-from tierline.routing.calibration import confidence_of_attempt
-from tierline.routing.decide import share_of
+from tierline.routing.first_tier import share_of
 from tierline.routing.judging import Terms, Trusted, labels_needed, terms
 from tierline.routing.novelty import packed, unpacked
 from tierline.routing.promise import FIT_SHARE, Outcome, Promise, promise
 from tierline.routing.sampling import equally_drawn
-from tierline.services.evidence.references import AT_ONCE, compare_open
+from tierline.routing.threshold_search import confidence_of_attempt
+from tierline.services.evidence.shadows import AT_ONCE, compare_open
 from tierline.services.features.find_feature import current_feature, current_version
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations
 from tierline.storage.evidence.judgements import people_said
-from tierline.storage.evidence.references import watched
+from tierline.storage.evidence.shadows import watched
 from tierline.views.jobs import when
 
 State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_another_version"]
@@ -40,7 +40,7 @@ check: they lack one where a worker could make none."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CalibrationRequest:
     """What is to be promised."""
 
     max_error: float  # of what is served, 0 to 1
@@ -66,7 +66,7 @@ class ExtraMissing(Conflict):
 
 
 def calibrate(
-    connection: Connection[Any], name: str, wanted: Wanted, *, dry_run: bool = False
+    connection: Connection[Any], name: str, wanted: CalibrationRequest, *, dry_run: bool = False
 ) -> dict[str, JSON]:
     """Look for the threshold that keeps the promise, and let it hold from now on.
 
@@ -300,7 +300,11 @@ def _least(max_error: float, confidence: float, attempt: int) -> int:
 
 
 def _rows(
-    connection: Connection[Any], feature: Feature, made_by: str, group: Row, wanted: Wanted
+    connection: Connection[Any],
+    feature: Feature,
+    made_by: str,
+    group: Row,
+    wanted: CalibrationRequest,
 ) -> list[Row]:
     """What the reference says of each outcome, as `differs`. Raises Conflict while labels lack."""
     print_ = group["fingerprint"]
@@ -329,7 +333,11 @@ def _wrong(feature: Feature, row: Row) -> bool | None:
 
 
 def _judge(
-    connection: Connection[Any], feature: Feature, made_by: str, group: Row | None, wanted: Wanted
+    connection: Connection[Any],
+    feature: Feature,
+    made_by: str,
+    group: Row | None,
+    wanted: CalibrationRequest,
 ) -> Trusted | None:
     """What is known of the judge that says what differs; None: none is asked. Raises Conflict while
     labels lack.

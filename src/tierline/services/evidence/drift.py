@@ -19,7 +19,16 @@ from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
 from tierline.base.vectors import Vectors
 from tierline.checks.labels import closed_set
-from tierline.drift.looks import FEWEST, MOST_LIVE, Look, Reference, Seen, State, look, reference_of
+from tierline.drift.looks import (
+    FEWEST,
+    MOST_LIVE,
+    DriftState,
+    Look,
+    Reference,
+    Seen,
+    look,
+    reference_of,
+)
 from tierline.features import Feature
 from tierline.features.prompts import input_text
 from tierline.routing.novelty import packed, unpacked
@@ -254,15 +263,15 @@ def _reference(kept: Row) -> Reference | None:
     return reference_of(seen, None if errors is None else (errors[0], errors[1]))
 
 
-def _carried(newest: Row | None) -> tuple[State, int, Vectors]:
+def _carried(newest: Row | None) -> tuple[DriftState, int, Vectors]:
     """The state, the next look's number and the latest inputs."""
     import numpy as np
 
     nothing: Vectors = np.zeros((0, DIMENSIONS), dtype=np.float32)
     if newest is None:
-        return State(), 1, nothing
+        return DriftState(), 1, nothing
     earlier = nothing if newest["vectors"] is None else unpacked(newest["vectors"], DIMENSIONS)
-    return State.from_dict(newest["document"]["state"]), newest["number"] + 1, earlier
+    return DriftState.from_dict(newest["document"]["state"]), newest["number"] + 1, earlier
 
 
 def _latest(earlier: Vectors, new: Vectors) -> Vectors:

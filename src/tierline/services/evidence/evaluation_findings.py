@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from tierline.base.json_text import JSON
 from tierline.checks.labels import closed_set
-from tierline.evaluation.summary import FEWEST, Answer, Example, summary
+from tierline.evaluation.summary import FEWEST, Answer, EvaluatedExample, summary
 from tierline.features import Feature
 from tierline.features.comparison import Comparison
 from tierline.features.prompts import input_text
@@ -111,7 +111,7 @@ def _fields(feature: Feature, output: JSON, expected: JSON) -> dict[str, bool]:
     }
 
 
-def _sliced(feature: Feature, whole: Mapping[int, Mapping[str, Row]]) -> list[Example]:
+def _sliced(feature: Feature, whole: Mapping[int, Mapping[str, Row]]) -> list[EvaluatedExample]:
     """Each example with its label, where the output is one of a closed set, and its length."""
     labels = closed_set(feature.output_schema)
     lengths = {
@@ -126,5 +126,5 @@ def _sliced(feature: Feature, whole: Mapping[int, Mapping[str, Row]]) -> list[Ex
         if labels is not None:
             expected = next(iter(whole[number].values()))["expected"]
             slices["label"] = labels.unwrap(expected)
-        examples.append(Example(number, slices))
+        examples.append(EvaluatedExample(number, slices))
     return examples

@@ -17,7 +17,7 @@ from tierline.pricing import Asked, price_of
 from tierline.pricing.estimates import prices_of
 from tierline.routing.fingerprint import task
 from tierline.services.evidence.evaluation_judge import keep_judge
-from tierline.services.evidence.evidence import recipe_alone
+from tierline.services.evidence.evaluation_validity import recipe_alone
 from tierline.services.features.find_feature import current_version
 from tierline.storage.evidence import datasets, evaluations
 from tierline.storage.features import features
@@ -30,7 +30,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EvaluationRequest:
     """What is to be evaluated."""
 
     dataset: int | None = None  # its version; None: the newest
@@ -40,7 +40,7 @@ class Wanted:
 
 
 def plan_of(
-    connection: Connection[Any], feature: Feature, wanted: Wanted, readable: int | None
+    connection: Connection[Any], feature: Feature, wanted: EvaluationRequest, readable: int | None
 ) -> tuple[Row, dict[str, JSON]]:
     """The dataset, and the plan as it is kept. `readable`: whose jobs' inputs may be asked, None
     for all. Raises NotFound, and Conflict for what cannot be evaluated.

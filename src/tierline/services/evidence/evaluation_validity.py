@@ -37,7 +37,7 @@ def why_not_valid(feature: Feature, row: Mapping[str, Any], now: datetime) -> st
     return None
 
 
-class NoEvidence(Conflict):
+class NoValidEvaluation(Conflict):
     """Nothing says how good the first tier is now; `why` the newest evaluation does not, or None
     where there is none.
     """
@@ -48,7 +48,7 @@ class NoEvidence(Conflict):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ValidEvaluation:
     """What an evaluation says of a feature's first tier beside its last."""
 
     evaluation: Mapping[str, Any]
@@ -57,11 +57,11 @@ class Evidence:
     large: Mapping[str, Any]
 
 
-def newest_evidence(
+def newest_valid_evaluation(
     connection: Connection[Any], feature: Feature, id: int | None = None
-) -> Evidence:
+) -> ValidEvaluation:
     """Of the newest completed evaluation that says something about the feature as it is now, or of
-    that one. Raises NotFound where there is none of that id, NoEvidence for what says nothing.
+    that one. Raises NotFound where there is none of that id, NoValidEvaluation otherwise.
     """
     first, last = feature.tiers[0].name, feature.tiers[-1].name
     if id is not None:
@@ -77,7 +77,7 @@ def newest_evidence(
         if stale is None:
             return _evidence_of(row, first, last)
         why = why or f"evaluation {row['id']}: {stale}"
-    raise NoEvidence(
+    raise NoValidEvaluation(
         f"no evaluation says how {first} of {feature.name} does beside {last} "
         f"({why or 'there is none'}): make one by 'tierline eval {feature.name}'",
         why,
@@ -113,8 +113,8 @@ def _says_nothing(row: Mapping[str, Any], first: str, last: str) -> str | None:
     return None
 
 
-def _evidence_of(row: Mapping[str, Any], first: str, last: str) -> Evidence:
+def _evidence_of(row: Mapping[str, Any], first: str, last: str) -> ValidEvaluation:
     found = row["document"]
     tiers = {one["tier"]: one for one in found["tiers"]}
     compared = next(one for one in found["compared"] if (one["tier"], one["with"]) == (first, last))
-    return Evidence(row, compared, tiers[first], tiers[last])
+    return ValidEvaluation(row, compared, tiers[first], tiers[last])

@@ -20,8 +20,8 @@ from tierline.pricing.estimates import estimates, prices_of
 from tierline.rules.queues import lane
 from tierline.services.evidence.evaluation_findings import findings
 from tierline.services.evidence.evaluation_judge import ask_judge, to_judge
-from tierline.services.evidence.evaluation_plan import Wanted, plan_of
-from tierline.services.evidence.evidence import stale_now
+from tierline.services.evidence.evaluation_plan import EvaluationRequest, plan_of
+from tierline.services.evidence.evaluation_validity import stale_now
 from tierline.services.features.find_feature import current_feature
 from tierline.services.jobs.cancel import cancel
 from tierline.storage.evidence import datasets, evaluations
@@ -39,7 +39,7 @@ Row = Mapping[str, Any]
 def start(
     connection: Connection[Any],
     name: str,
-    wanted: Wanted,
+    wanted: EvaluationRequest,
     account_id: int,
     readable: int | None,
 ) -> tuple[dict[str, JSON], bool]:

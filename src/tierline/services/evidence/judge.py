@@ -26,9 +26,9 @@ from tierline.features.stored import UnreadableFeature
 from tierline.pricing import Asked, cost_usd, price_of
 from tierline.providers.types import CallFailed, Completion, CompletionRequest
 from tierline.services.calls.admission import Admission
-from tierline.services.evidence.references import between
+from tierline.services.evidence.shadows import between
 from tierline.services.money.prices import BOOK
-from tierline.storage.evidence import judgements, references
+from tierline.storage.evidence import judgements, shadows
 from tierline.storage.features.features import load_version
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ class Judges:
             return  # it is taken again later, by whoever comes first
         if between(feature, row):
             with self.pool.connection() as connection:
-                references.wait_for_shadows(connection, [row])
+                shadows.wait_for_shadows(connection, [row])
             return
         if not row["has_output"] or not row["has_reference"] or row["input"] is None:
             self._note(row, None)

@@ -10,12 +10,12 @@ from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.features import Feature, Tier
-from tierline.routing.calibration import Scored, calibrate, confidence_of_attempt, grid
 from tierline.routing.fingerprint import answerer, fingerprint, models_told, task
 from tierline.routing.micro import Micro
 from tierline.routing.micro_parts import from_parts
 from tierline.routing.promise import OfLabel, Promise
-from tierline.services.evidence.calibrate import (
+from tierline.routing.threshold_search import Scored, confidence_of_attempt, grid, search_threshold
+from tierline.services.evidence.calibrations import (
     NotEnoughData,
     calibration_json,
     columns_of,
@@ -177,7 +177,7 @@ def _promised(
     confidence = share_of_risk(feature, sought.confidence)
     tested_at = confidence_of_attempt(attempt, confidence)
     planned = [Scored(one.score, one.wrong) for one in sought.planned]
-    found = calibrate(
+    found = search_threshold(
         [Scored(one.score, one.wrong) for one in sought.held_out],
         grid([one.score for one in planned]),
         sought.max_error,

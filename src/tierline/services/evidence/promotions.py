@@ -21,7 +21,11 @@ from tierline.evaluation.watch import FEWEST, is_broken, most_differing
 from tierline.features import Feature
 from tierline.features.edit import edited
 from tierline.routing.promotion import Changes, demoted, promoted
-from tierline.services.evidence.evidence import Evidence, newest_evidence, recipe_alone
+from tierline.services.evidence.evaluation_validity import (
+    ValidEvaluation,
+    newest_valid_evaluation,
+    recipe_alone,
+)
 from tierline.services.features.apply_feature import read_usable
 from tierline.services.features.find_feature import current_feature, current_version
 from tierline.services.steering.recipes import recipe_of
@@ -40,7 +44,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PromotionRequest:
     """How a feature's first tier is to be promoted."""
 
     share: float = 1.0  # of the jobs, above 0; below 1 it is a canary
@@ -49,7 +53,7 @@ class Wanted:
     dry_run: bool = False
 
 
-def promote(connection: Connection[Any], name: str, wanted: Wanted) -> dict[str, JSON]:
+def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) -> dict[str, JSON]:
     """Let the first tier answer, as far as its evidence reaches; with `dry_run` say what that
     would change. Raises NotFound; InvalidInput for a share outside (0, 1]; Conflict where there is
     no evidence, where it does not reach, and for a canary that may not grow yet.
@@ -61,7 +65,7 @@ def promote(connection: Connection[Any], name: str, wanted: Wanted) -> dict[str,
         version = current_version(connection, name)
         feature = version.read()
         _refuse_single(feature)
-        found = newest_evidence(connection, feature, wanted.evaluation)
+        found = newest_valid_evaluation(connection, feature, wanted.evaluation)
         _refuse_unproven(feature, found)
         before = promotions.in_force(connection, name)
         _refuse_unwatched(connection, feature, wanted.share, before)
@@ -268,7 +272,7 @@ def _refuse_single(feature: Feature) -> None:
         raise Conflict(f"{feature.name} has one tier alone: there is nothing to promote")
 
 
-def _refuse_unproven(feature: Feature, found: Evidence) -> None:
+def _refuse_unproven(feature: Feature, found: ValidEvaluation) -> None:
     compared = found.compared
     told = f"evaluation {found.evaluation['id']}: {compared['reason']}"
     if compared["verdict"] == "investigate":

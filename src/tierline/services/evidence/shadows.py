@@ -21,7 +21,7 @@ from tierline.pricing.estimates import estimates, prices_of
 from tierline.routing.monitoring import broken
 from tierline.rules.jobs import Status
 from tierline.rules.queues import lane
-from tierline.storage.evidence import calibrations, references
+from tierline.storage.evidence import calibrations, shadows
 from tierline.storage.features.features import load_version
 from tierline.storage.money.prices import own_prices
 
@@ -50,11 +50,11 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
     features = _Features(connection)
     with connection.transaction():
         rows = features.readable(
-            lambda without: references.open_outcomes(connection, AT_ONCE, recipe, without)
+            lambda without: shadows.open_outcomes(connection, AT_ONCE, recipe, without)
         )
         waiting = [row for row in rows if between(features.of(row), row)]
-        references.wait_for_shadows(connection, waiting)
-        references.note(
+        shadows.wait_for_shadows(connection, waiting)
+        shadows.note(
             connection,
             [
                 {
@@ -83,19 +83,17 @@ def shadow_due(connection: Connection[Any]) -> int:
     left: dict[str, Decimal | None] = {}
     made = 0
     features = _Features(connection)
-    for row in features.readable(
-        lambda without: references.due_shadows(connection, AT_ONCE, without)
-    ):
+    for row in features.readable(lambda without: shadows.due_shadows(connection, AT_ONCE, without)):
         feature = features.of(row)
         if row["stale"] or row["characters"] is None or feature.shadow is None:
-            references.draw_no_more(connection, row)
+            shadows.draw_no_more(connection, row)
             continue
         limit = feature.shadow.usd_per_day
         if feature.name not in left:
             left[feature.name] = (
                 None
                 if limit is None
-                else Decimal(str(limit)) - references.spent_on_shadows(connection, feature.name)
+                else Decimal(str(limit)) - shadows.spent_on_shadows(connection, feature.name)
             )
         room = left[feature.name]
         at_most = _at_most_usd(feature, own, row["characters"])
@@ -158,7 +156,7 @@ def _shadow(
     tier = feature.allowed_tiers()[-1]
     index = feature.tiers.index(tier)
     assert feature.shadow is not None
-    return references.add_shadow(
+    return shadows.add_shadow(
         connection,
         row,
         id=new_id(),
@@ -198,7 +196,7 @@ def _watch(connection: Connection[Any], id: int) -> None:
     kept = calibrations.calibration(connection, id)
     if kept is None or kept["withdrawn_at"] is not None or kept["reference"] != "model":
         return  # a promise about what people say is wrong is not refuted by another model
-    samples, errors = references.watched(connection, id)
+    samples, errors = shadows.watched(connection, id)
     judge = kept["document"].get("judge")
     missed = 0.0 if judge is None else judge["missed"]  # of what does not differ, this is wrong too
     most = (kept["max_error"] - missed) / (1.0 - missed)

@@ -19,8 +19,8 @@ from tierline.features import Feature, Retention
 from tierline.features.parse import parse_feature
 from tierline.features.stored import UnreadableFeature
 from tierline.pricing import Asked, OwnPrices, price_of
-from tierline.services.features.choose import Chosen, choose_models
-from tierline.services.features.fit import objections
+from tierline.services.features.model_objections import objections
+from tierline.services.features.resolve_class import ResolvedClass, resolve_classes
 from tierline.storage.db.notify import FEATURES
 from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
@@ -69,7 +69,7 @@ def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[s
     feature = parse_feature(text, SOURCE, providers.known_providers())
     now = datetime.now(UTC)
     own = prices.own_prices(connection)
-    feature, chosen = choose_models(feature, own, now)
+    feature, chosen = resolve_classes(feature, own, now)
     doubts = refuse_unfit(feature, chosen, text, now)
     return feature, [
         *(_said(one) for one in chosen),
@@ -79,7 +79,9 @@ def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[s
     ]
 
 
-def refuse_unfit(feature: Feature, chosen: Sequence[Chosen], text: str, now: datetime) -> list[str]:
+def refuse_unfit(
+    feature: Feature, chosen: Sequence[ResolvedClass], text: str, now: datetime
+) -> list[str]:
     """What speaks against the feature's models without making them useless, a line each.
 
     Raises FeatureError, with lines of the file, for a class that no model stands for and for models
@@ -110,7 +112,7 @@ def refuse_unfit(feature: Feature, chosen: Sequence[Chosen], text: str, now: dat
     return doubts
 
 
-def _said(one: Chosen) -> str:
+def _said(one: ResolvedClass) -> str:
     assert one.price is not None, "a class that no model stands for is refused"
     paid, made = one.price.input_usd_per_mtok, one.price.output_usd_per_mtok
     return (

@@ -35,7 +35,7 @@ def objections(feature: Feature, tier: Tier, model: ModelRef, today: date) -> It
     if feature.residency:
         yield from _residency(feature, model)
     yield from _asked_in_vain(feature, tier, model)
-    sold = facts_of(model)
+    sold = sold_model(model)
     if sold is None:
         return
     yield from _lifecycle(sold, model, today)
@@ -50,7 +50,7 @@ def objections(feature: Feature, tier: Tier, model: ModelRef, today: date) -> It
         )
 
 
-def facts_of(model: ModelRef) -> Sold | None:
+def sold_model(model: ModelRef) -> Sold | None:
     """What is known of the model as it is asked here; None when nothing binds."""
     if model.provider != "local" and not _asked_at_seller(model.provider):
         return None

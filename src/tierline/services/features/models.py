@@ -16,7 +16,7 @@ from tierline.catalogue import Family, Sold, families, find, replacement
 from tierline.catalogue.families import sources
 from tierline.features import ModelRef, Price
 from tierline.pricing import Asked, OwnPrices, price_of
-from tierline.services.features.fit import SOON, region
+from tierline.services.features.model_objections import SOON, region
 from tierline.storage.calls import circuits
 from tierline.storage.features import features
 from tierline.storage.money import prices

@@ -13,13 +13,13 @@ from tierline.catalogue import families
 from tierline.catalogue.families import Sold
 from tierline.features import Feature, ModelRef, Tier
 from tierline.pricing import Asked, OwnPrices, Price, price_of
-from tierline.services.features.fit import SOON, allowed, objections
+from tierline.services.features.model_objections import SOON, allowed, objections
 
 INPUT_SHARE = 3  # parts of input to one of output: what narrow tasks look like
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ResolvedClass:
     """Which model stands for a class, and why none does where `model` is None."""
 
     path: Path
@@ -29,9 +29,11 @@ class Chosen:
     why_not: tuple[str, ...]  # what would have to change, a line each
 
 
-def choose_models(feature: Feature, own: OwnPrices, now: datetime) -> tuple[Feature, list[Chosen]]:
+def resolve_classes(
+    feature: Feature, own: OwnPrices, now: datetime
+) -> tuple[Feature, list[ResolvedClass]]:
     """The feature with an exact model for every class that it names, and what was chosen."""
-    chosen: list[Chosen] = []
+    chosen: list[ResolvedClass] = []
     tiers = []
     for number, tier in enumerate(feature.tiers):
         models = [model for model in tier.models if model.wanted_class is None]
@@ -55,7 +57,7 @@ def _choose(
     now: datetime,
     *,
     taken: list[ModelRef],
-) -> Chosen:
+) -> ResolvedClass:
     why_not: dict[str, None] = {}
     able: list[tuple[Decimal, int, str, ModelRef, Price]] = []
     for sold in _of_class(wanted):
@@ -72,9 +74,9 @@ def _choose(
         newest = 0 if sold.released is None else -sold.released.toordinal()
         able.append((_weighed(price), newest, str(model), model, price))
     if not able:
-        return Chosen((), wanted, None, None, tuple(why_not))
+        return ResolvedClass((), wanted, None, None, tuple(why_not))
     *_, model, price = min(able, key=lambda one: one[:3])
-    return Chosen((), wanted, model, price, tuple(why_not))
+    return ResolvedClass((), wanted, model, price, tuple(why_not))
 
 
 def _of_class(wanted: str) -> Iterator[Sold]:

@@ -14,7 +14,7 @@ from tierline.features import Feature
 from tierline.features.stored import read_stored
 from tierline.pricing import OwnPrices
 from tierline.pricing.estimates import estimates, prices_of
-from tierline.routing.decide import first_tier
+from tierline.routing.first_tier import default_tier
 from tierline.rules.jobs import TERMINAL
 from tierline.storage.jobs import decisions
 from tierline.storage.money.prices import own_prices
@@ -23,7 +23,7 @@ from tierline.views.jobs import when
 Row = Mapping[str, Any]
 
 
-def route_of(connection: Connection[Any], account_id: int, job_id: UUID) -> dict[str, JSON]:
+def decisions_of(connection: Connection[Any], account_id: int, job_id: UUID) -> dict[str, JSON]:
     """The whole route, in order. Raises NotFound for a job that is not the account's.
 
     What each tier was expected to cost is worked out from what is kept: the feature's version, the
@@ -36,7 +36,7 @@ def route_of(connection: Connection[Any], account_id: int, job_id: UUID) -> dict
     rows = decisions.of_job(connection, job_id)
     made = [decision_json(row, outcome) for row, outcome in _with_outcomes(rows)]
     if not made:
-        first = began["decision"] or first_tier(feature).to_dict()
+        first = began["decision"] or default_tier(feature).to_dict()
         made = [_waiting(job_id, began, first)]
     return {
         "job_id": str(job_id),

@@ -32,7 +32,7 @@ from tierline.rules.scheduling import (
     room_for_hints,
     worth_reading,
 )
-from tierline.services.jobs.left_alone import LeftAlone
+from tierline.services.jobs.held import HeldJobs
 from tierline.services.jobs.models_in_use import ModelsInUse
 from tierline.storage.jobs import hints
 from tierline.storage.jobs.hints import Due, Head
@@ -104,7 +104,7 @@ class Dispatch:
         self._spare = spare
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
-        self._left_alone = LeftAlone(rate_limits or {}, hold_s)
+        self._left_alone = HeldJobs(rate_limits or {}, hold_s)
         self._locked: dict[UUID, float] = {}  # jobs that were, and until when they are left
 
     def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:

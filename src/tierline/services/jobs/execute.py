@@ -40,8 +40,8 @@ from tierline.services.jobs.settle import settle
 from tierline.services.jobs.trace import Trace
 from tierline.services.money import budgets
 from tierline.services.money.plans import no_later_tier
-from tierline.services.steering.calibrated import Calibrations, weighs
-from tierline.services.steering.cascade import Cascade
+from tierline.services.steering.confidence_gate import ConfidenceGate, weighs
+from tierline.services.steering.later_tiers import LaterTiers
 from tierline.services.steering.micro import Micros, NotTrained
 from tierline.services.steering.routers import Routers, routes
 from tierline.storage.db.repeat import GaveUp, repeat
@@ -100,18 +100,18 @@ class Executor:
     _features: Recent[int, Feature] = field(default_factory=lambda: Recent(MOST_FEATURES))
     _unreadable: Recent[int, bool] = field(default_factory=lambda: Recent(MOST_FEATURES))
     admission: Admission = field(init=False)
-    _calibrations: Calibrations = field(init=False)
+    _calibrations: ConfidenceGate = field(init=False)
     embedding: Embedding = field(default_factory=Embedding)
     _routers: Routers = field(init=False)
     _micros: Micros = field(init=False)
-    _cascade: Cascade = field(init=False)
+    _cascade: LaterTiers = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
-        self._calibrations = Calibrations(self.pool, self.embedding)
+        self._calibrations = ConfidenceGate(self.pool, self.embedding)
         self._routers = Routers(self.pool, self.embedding)
         self._micros = Micros(self.pool, self.embedding)
-        self._cascade = Cascade(self.pool)
+        self._cascade = LaterTiers(self.pool)
 
     def run(self, job_id: UUID) -> None:
         """Run one attempt at the job, if it is there to be taken; a hint too many does nothing."""
@@ -272,24 +272,24 @@ class Executor:
                 ),
                 Ended(Verdict.PROVIDER_ERROR, reason, time.monotonic() - started),
             )
-        judgement = answered.judgement
+        checked = answered.checked
         ended = Ended(
-            verdict=judgement.verdict,
-            reason=judgement.reason,
+            verdict=checked.verdict,
+            reason=checked.reason,
             latency_s=time.monotonic() - started,
             model=answered.model,
             text=answered.text,
-            output=judgement.output,
-            understood=judgement.verdict in UNDERSTOOD and answered.failed_step is None,
-            repaired=judgement.repaired,
+            output=checked.output,
+            understood=checked.verdict in UNDERSTOOD and answered.failed_step is None,
+            repaired=checked.repaired,
             confidence=answered.confidence,
             weighed=None if taken.draft else weighed,
         )
-        if judgement.verdict is Verdict.PASSED:
+        if checked.verdict is Verdict.PASSED:
             return Passed(), ended
         blocked = self._blocked(feature, taken)
-        reason = judgement.reason or ""
-        return CheckFailed(judgement.verdict, reason, ended.understood, blocked), ended
+        reason = checked.reason or ""
+        return CheckFailed(checked.verdict, reason, ended.understood, blocked), ended
 
     def _led(self, feature: Feature, taken: Claim, outcome: Outcome) -> tuple[Outcome, Route]:
         """The outcome of an attempt with the later tiers that are worth asking after it."""

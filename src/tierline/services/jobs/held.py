@@ -29,7 +29,7 @@ WAITED_OUT = frozenset(cause.name for cause in OPERATORS)
 """What every job waits for. In an outage, one with another tier left goes on to it in time."""
 
 
-class LeftAlone:
+class HeldJobs:
     """The circuits as a dispatcher sees them; one per process.
 
     A job that was held back for `hold_s` seconds goes out all the same, for a worker to fail it.

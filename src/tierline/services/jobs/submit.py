@@ -31,7 +31,7 @@ from tierline.base.settings import settings
 from tierline.checks.schema import Path, SchemaCheck, schema_check
 from tierline.features import Feature
 from tierline.features.reading import MOST_HINTS, close_to
-from tierline.routing.decide import Decision, Facts, decide, first_tier, varies
+from tierline.routing.first_tier import Decision, JobOrigin, default_tier, first_tier, varies
 from tierline.rules.jobs import TERMINAL, Status
 from tierline.rules.queues import lane
 from tierline.services.jobs.backlog import Backlogs
@@ -55,7 +55,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Submission:
     """What a caller asked for, read and found fit in form; the input is not yet checked."""
 
     feature: str
@@ -88,7 +88,7 @@ class KeyReused(InvalidInput):
     """The Idempotency-Key stands for another payload."""
 
 
-def read_asked(body: JSON) -> Asked:
+def read_asked(body: JSON) -> Submission:
     """What `body` asks for. Raises InvalidInput with every problem of form."""
     if not isinstance(body, dict):
         raise InvalidInput([Problem("a job is a JSON object")])
@@ -113,7 +113,7 @@ def read_asked(body: JSON) -> Asked:
         problems.sort(key=lambda problem: problem.path)
         raise InvalidInput(problems, left_out=len(unknown) - len(named))
     deadline_s = body.get("deadline_s")
-    return Asked(
+    return Submission(
         feature=body["feature"],
         input=body["input"],
         metadata=body.get("metadata"),
@@ -206,7 +206,7 @@ class Submitter:
     async def submit(
         self,
         account_id: int,
-        asked: Asked,
+        asked: Submission,
         key: str | None = None,
         *,
         account: str = "",
@@ -268,11 +268,11 @@ class Submitter:
         if version is None:
             raise NotFound(f"there is no draft {draft_id}")
         feature = version.feature
-        known = _Known(version, schema_check(feature.input_schema), first_tier(feature))
+        known = _Known(version, schema_check(feature.input_schema), default_tier(feature))
         problems = await _looked_at(known.check, input)
         if problems:
             raise InvalidInput(problems)
-        asked = Asked(feature.name, input)
+        asked = Submission(feature.name, input)
         new = replace(_new_job(new_id(), account_id, "", asked, known, None, None), draft=True)
         created_at = await self._write(new, most_queued)
         return Submitted(new.job_id, _fresh_row(new, version, created_at))
@@ -303,7 +303,7 @@ class Submitter:
             raise Conflict("the job tried a draft: try it again")
         if row["input_removed_at"] is not None:
             raise Conflict("the job's input was removed: submit it anew")
-        asked = Asked(
+        asked = Submission(
             feature=row["feature"],
             input=row["input"],
             metadata=row["metadata"],
@@ -327,7 +327,7 @@ class Submitter:
         if version is None:
             return None
         feature = version.feature
-        known = _Known(version, schema_check(feature.input_schema), first_tier(feature))
+        known = _Known(version, schema_check(feature.input_schema), default_tier(feature))
         self._current[name] = known
         return known
 
@@ -375,7 +375,7 @@ def _new_job(
     job_id: UUID,
     account_id: int,
     account: str,
-    asked: Asked,
+    asked: Submission,
     current: _Known,
     key: str | None,
     payload_hash: bytes | None,
@@ -383,7 +383,7 @@ def _new_job(
     feature, decision = current.version.feature, current.decision
     if varies(feature):
         sticky = asked.session or asked.user or str(job_id)
-        decision = decide(feature, Facts(account, sticky))
+        decision = first_tier(feature, JobOrigin(account, sticky))
     return NewJob(
         job_id=job_id,
         account_id=account_id,
@@ -441,7 +441,7 @@ def _own_label(feature: Feature, tier: str) -> str | None:
     return (labels[tier] or "") if tier in labels else None
 
 
-def _hash(asked: Asked) -> bytes:
+def _hash(asked: Submission) -> bytes:
     """The same for the same payload, however its objects are ordered."""
     text = json.dumps(vars(asked), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()

@@ -6,11 +6,15 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.json_text import JSON
-from tierline.evaluation.road import FEWEST_LABELS, STAGES, Facts, standing
+from tierline.evaluation.road import FEWEST_LABELS, STAGES, FeatureState, standing
 from tierline.features import Feature
 from tierline.routing.fingerprint import task
 from tierline.services.evidence.drift_shown import drift_of
-from tierline.services.evidence.evidence import Evidence, NoEvidence, newest_evidence
+from tierline.services.evidence.evaluation_validity import (
+    NoValidEvaluation,
+    ValidEvaluation,
+    newest_valid_evaluation,
+)
 from tierline.services.features.find_feature import current_version
 from tierline.services.reports.report import report
 from tierline.storage.evidence import datasets, drift, evaluations, labels, promotions
@@ -50,17 +54,17 @@ def status_of(connection: Connection[Any], name: str) -> dict[str, JSON]:
     }
 
 
-def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Facts:
+def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> FeatureState:
     name = feature.name
     evidence = _evidence(connection, feature)
     promotion = promotions.in_force(connection, name)
     dataset = datasets.dataset(connection, name, None)
     of_task = dataset is not None and dataset["task"] == task(feature)
-    found = evidence.compared if isinstance(evidence, Evidence) else None
+    found = evidence.compared if isinstance(evidence, ValidEvaluation) else None
     last = feature.tiers[-1].name
     alarm = drift.last_alarm(connection, name)
     lately = Window(name, now - LATELY, now)
-    return Facts(
+    return FeatureState(
         name=name,
         tiers=tuple(tier.name for tier in feature.tiers),
         micro=feature.tiers[0].is_micro,
@@ -79,13 +83,13 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Fact
     )
 
 
-def _evidence(connection: Connection[Any], feature: Feature) -> Evidence | str | None:
+def _evidence(connection: Connection[Any], feature: Feature) -> ValidEvaluation | str | None:
     """The newest evaluation that says something; else why the newest says nothing; None: there is
     none.
     """
     if len(feature.tiers) < 2:
         return None
     try:
-        return newest_evidence(connection, feature)
-    except NoEvidence as nothing:
+        return newest_valid_evaluation(connection, feature)
+    except NoValidEvaluation as nothing:
         return nothing.why

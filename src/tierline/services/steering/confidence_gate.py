@@ -18,7 +18,7 @@ from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
 from tierline.routing.combination import Combination
 from tierline.routing.fingerprint import Recipes, fingerprint, models_told
-from tierline.routing.novelty import Known, packed, unpacked
+from tierline.routing.novelty import KnownInputs, packed, unpacked
 from tierline.routing.sampling import drawn_at
 from tierline.rules.verdicts import Verdict
 from tierline.services.calls.answer import Answered, doubted
@@ -45,7 +45,7 @@ def weighs(feature: Feature, tier: Tier, answered: Answered) -> bool:
     return (
         answered.failed_step is None
         and not answered.novel
-        and answered.judgement.verdict
+        and answered.checked.verdict
         in (
             Verdict.PASSED,
             Verdict.LOW_CONFIDENCE,
@@ -61,11 +61,11 @@ class InForce:
     combination: Combination
     threshold: float
     least_likeness: float | None  # of an input that it is about; None: it is about any
-    known: Known | None  # … to these; None: it is about any, or that cannot be told here
+    known: KnownInputs | None  # … to these; None: it is about any, or that cannot be told here
 
 
 @dataclass
-class Calibrations:
+class ConfidenceGate:
     """What this process knows of them. May be shared by threads."""
 
     pool: ConnectionPool[Any]
@@ -101,10 +101,10 @@ class Calibrations:
         calibrated = confidence is not None and confidence.calibrated
         made_by = self._recipe(feature, tier, keep_on)
         print_ = fingerprint(made_by, answerers)
-        judgement = answered.judgement
+        checked = answered.checked
         signals = {
             **answered.signals,
-            **signals_of(input, judgement.output, repaired=judgement.repaired),
+            **signals_of(input, checked.output, repaired=checked.repaired),
         }
         held = self._in_force(print_, keep_on) if calibrated else None
         inclusion = 0.0 if feature.shadow is None else feature.shadow.share
@@ -121,14 +121,14 @@ class Calibrations:
         if held is not None and held.least_likeness is not None:
             reason = _unlike(held, vector)
             if reason is not None:
-                return replace(answered, judgement=doubted(judgement, reason), novel=True), None
+                return replace(answered, checked=doubted(checked, reason), novel=True), None
         weighed = Weighed(
             feature=feature.name,
             recipe=made_by,
             fingerprint=print_,
             models=models_told(answerers),
             signals=signals,
-            served=judgement.verdict is Verdict.PASSED,
+            served=checked.verdict is Verdict.PASSED,
             inclusion=inclusion,
             drawn=drawn,
             judge=feature.compared_by.model,
@@ -140,7 +140,7 @@ class Calibrations:
         if held is None:
             weighed = replace(weighed, served=False)
             reason = "there is no calibration for this prompt, these checks and this model"
-            return replace(answered, judgement=doubted(judgement, reason)), weighed
+            return replace(answered, checked=doubted(checked, reason)), weighed
         score = held.combination.score(signals)
         weighed = replace(
             weighed, calibration_id=held.id, score=score, served=score >= held.threshold
@@ -152,7 +152,7 @@ class Calibrations:
             f"the score is {score:.3f}, under the threshold {held.threshold:.3f} of calibration "
             f"{held.id}"
         )
-        return replace(answered, judgement=doubted(judgement, reason)), weighed
+        return replace(answered, checked=doubted(checked, reason)), weighed
 
     def _recipe(self, feature: Feature, tier: Tier, keep_on: Callable[[], bool]) -> str:
         if tier is feature.allowed_tiers()[0]:
@@ -190,7 +190,7 @@ def _in_force(row: Mapping[str, Any], before: InForce | None) -> InForce:
     known, least = None, row["least_likeness"]
     if least is not None:
         try:
-            known = Known(unpacked(row["vectors"], DIMENSIONS), least)
+            known = KnownInputs(unpacked(row["vectors"], DIMENSIONS), least)
         except ImportError:
             log.warning("novelty_not_told", calibration=row["id"])
     combination = Combination.from_dict(row["combination"])

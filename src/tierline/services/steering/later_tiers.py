@@ -11,7 +11,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.features import Feature
-from tierline.routing.cascade import Seen, Step, steps
+from tierline.routing.later_tiers import Seen, Step, steps
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.steering.tiers_seen import tiers_seen
 
@@ -22,7 +22,7 @@ CONNECTION_S = 1.0  # for a connection of the pool that the attempts share
 
 
 @dataclass
-class Cascade:
+class LaterTiers:
     """What this process knows of how tiers fare. May be shared by threads.
 
     One thread reads it anew, aside from any attempt: none waits for that or fails by it. Before the

@@ -9,7 +9,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.json_text import JSON
 from tierline.base.recent import Recent
-from tierline.checks import judge
+from tierline.checks import check
 from tierline.checks.labels import closed_set
 from tierline.features import Feature
 from tierline.features.prompts import input_text
@@ -67,13 +67,13 @@ class Micros:
         model = name_of(found.id)
         book.answered_here(model, time.monotonic() - started)
         text = labels.text(said.label)
-        judgement = judge(feature, input, text)
-        if said.novel and judgement.verdict is Verdict.PASSED:
+        checked = check(feature, input, text)
+        if said.novel and checked.verdict is Verdict.PASSED:
             reason = f"its input is unlike those that {model} was trained on"
-            judgement = doubted(judgement, reason)
+            checked = doubted(checked, reason)
         return Answered(
             text=text,
-            judgement=judgement,
+            checked=checked,
             model=model,
             confidence=said.score,
             signals=said.signals,

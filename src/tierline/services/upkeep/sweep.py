@@ -13,7 +13,7 @@ from tierline.services.evidence.drift import Drift
 from tierline.services.evidence.evaluations import forget_left_over
 from tierline.services.evidence.judge import Judges
 from tierline.services.evidence.promotions import watch
-from tierline.services.evidence.references import keep_references
+from tierline.services.evidence.shadows import keep_references
 from tierline.services.money.budgets import settle_lost
 from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.upkeep.retention import remove_due

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from tierline.routing.cascade import Seen
+from tierline.routing.later_tiers import Seen
 from tierline.storage.db.engine import within
 
 LATELY = 300  # attempts of each tier, of the last day

@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.services.conftest import Bench
 from tests.support.rows import add_account, add_calibration, add_feature, add_router
-from tierline.drift.looks import Look, State
+from tierline.drift.looks import DriftState, Look
 from tierline.features import Feature
 from tierline.services.accounts.accounts import create_key
 from tierline.services.evidence.drift import Drift, _moved, _same_models, evidence_of
@@ -374,5 +374,5 @@ def test_labels_are_held_against_those_of_the_same_models_alone() -> None:
 
 def test_a_figure_that_nothing_was_bet_on_has_not_moved() -> None:
     by = {"novelty": 40.0, "labels": 1.0, "length": 0.2}
-    assert _moved(Look(State(), 20.0, True, by, {}, ())) == ["novelty"]
-    assert _moved(Look(State(), 2.0, False, by, {}, ())) == []
+    assert _moved(Look(DriftState(), 20.0, True, by, {}, ())) == ["novelty"]
+    assert _moved(Look(DriftState(), 2.0, False, by, {}, ())) == []

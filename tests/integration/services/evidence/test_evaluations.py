@@ -15,7 +15,7 @@ from tierline.base.errors import Conflict
 from tierline.base.json_text import JSON, canonical_json
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.datasets import Given, build
-from tierline.services.evidence.evaluation_plan import Wanted
+from tierline.services.evidence.evaluation_plan import EvaluationRequest
 from tierline.services.evidence.evaluations import AT_ONCE, start, step, stop
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.upkeep.retention import remove_content
@@ -46,7 +46,7 @@ def given(count: int) -> list[Given]:
 
 
 def begun(db: Connection[Any], **wanted: Any) -> dict[str, JSON]:
-    made, new = start(db, "tickets", Wanted(tiers=TWO, **wanted), account(db), None)
+    made, new = start(db, "tickets", EvaluationRequest(tiers=TWO, **wanted), account(db), None)
     assert new
     return made
 
@@ -116,7 +116,7 @@ def test_of_several_that_begin_at_once_one_runs_and_the_others_join_it(
 
     def begin() -> None:
         with psycopg.connect(fresh_database_url, autocommit=True) as connection:
-            made.append(start(connection, "tickets", Wanted(tiers=TWO), payer, None))
+            made.append(start(connection, "tickets", EvaluationRequest(tiers=TWO), payer, None))
 
     threads = [threading.Thread(target=begin) for _ in range(6)]
     for thread in threads:
@@ -173,7 +173,7 @@ def test_one_that_is_ended_leaves_no_job_waiting(db: Connection[Any]) -> None:
 def test_a_micro_model_is_not_asked_what_it_has_seen(db: Connection[Any]) -> None:
     rows = given(100)
     build(db, "tickets", rows, jobs=False)
-    wanted = Wanted(tiers=("micro", "frontier"))
+    wanted = EvaluationRequest(tiers=("micro", "frontier"))
     with pytest.raises(Conflict, match="says what it has seen"):
         start(db, "tickets", wanted, account(db), None)
     digests = [

@@ -18,12 +18,12 @@ from tierline.base.settings import settings
 from tierline.features import Feature
 from tierline.features.parse import FeatureError, parse_feature
 from tierline.services.calls.admission import Admission
-from tierline.services.evidence.calibrate import Wanted, calibrate, draw_for_labels
+from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, draw_for_labels
 from tierline.services.evidence.judge import Judges, said_same
-from tierline.services.evidence.references import keep_references
+from tierline.services.evidence.shadows import keep_references
 from tierline.services.money.prices import BOOK
-from tierline.services.steering.calibrated import Calibrations
-from tierline.storage.evidence import references
+from tierline.services.steering.confidence_gate import ConfidenceGate
+from tierline.storage.evidence import shadows
 
 SUMMARY = """
 feature: {name}
@@ -63,7 +63,7 @@ def fresh(bench: Bench) -> None:
 
 
 def look_again(bench: Bench) -> None:
-    bench.executor._calibrations = Calibrations(bench.pool, bench.executor.embedding)
+    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_what_it_costs_counts_as_its_features_shadows_do(
     BOOK.forget()
     judge(bench)
     with bench.pool.connection() as connection:
-        spent = references.spent_on_shadows(connection, feature.name)
+        spent = shadows.spent_on_shadows(connection, feature.name)
     assert spent == Decimal(2) * (100 * Decimal(10) + 10 * Decimal(40)) / 1_000_000
 
 
@@ -220,7 +220,7 @@ def test_without_labels_of_people_its_word_promises_nothing(
     jobs(bench, version, numbers, 60)
     judge(bench)
     with bench.pool.connection() as connection, pytest.raises(Conflict) as refused:
-        calibrate(connection, feature.name, Wanted(0.3, 0.95))
+        calibrate(connection, feature.name, CalibrationRequest(0.3, 0.95))
     assert "nothing can be promised by the word of openai:judge" in str(refused.value)
     assert "feedback sample" in str(refused.value)
 
@@ -233,7 +233,7 @@ def test_with_labels_its_own_error_is_part_of_the_promise(
     judge(bench)
     labelled(bench, feature)
     with bench.pool.connection() as connection:
-        made = calibrate(connection, feature.name, Wanted(0.2, 0.95))
+        made = calibrate(connection, feature.name, CalibrationRequest(0.2, 0.95))
     assert made["state"] == "in_force"
     assert made["judge"]["model"] == "openai:judge"
     assert (made["judge"]["samples"], made["judge"]["wrong"]) == (120, 0)
@@ -249,7 +249,7 @@ def test_a_judge_that_people_find_wrong_too_often_promises_nothing(
     judge(bench)
     labelled(bench, feature, lies=60)
     with bench.pool.connection() as connection, pytest.raises(Conflict, match="were wrong"):
-        calibrate(connection, feature.name, Wanted(0.2, 0.95))
+        calibrate(connection, feature.name, CalibrationRequest(0.2, 0.95))
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,18 @@ import pytest
 from tests.integration.services.conftest import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.features import Feature
-from tierline.services.evidence.calibrate import Wanted, calibrate, draw_for_labels
+from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, draw_for_labels
 from tierline.services.evidence.feedback import Said, give_many
-from tierline.services.steering.calibrated import Calibrations
+from tierline.services.steering.confidence_gate import ConfidenceGate
 
 CALIBRATED = "confidence: {signal: agreement, samples: 2, threshold: calibrated}"
-THIRTY = Wanted(max_error=0.3, confidence=0.95, reference="human")
+THIRTY = CalibrationRequest(max_error=0.3, confidence=0.95, reference="human")
 
 
 @pytest.fixture
 def drawn(bench: Bench) -> tuple[Feature, list[UUID]]:
     """A feature with 60 outcomes of which 40 were drawn; both tiers say the same."""
-    bench.executor._calibrations = Calibrations(bench.pool, bench.executor.embedding)
+    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
     bench.server.answer = by_model(small=RIGHT, large=RIGHT)
     version, feature = bench.apply(CALIBRATED)
     for number in range(60):

@@ -14,8 +14,14 @@ from tests.support.rows import add_job
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.routing.fingerprint import recipe, task
 from tierline.services.accounts.accounts import create_account
-from tierline.services.evidence.evidence import recipe_alone
-from tierline.services.evidence.promotions import Wanted, demote, promote, promotions_of, watch
+from tierline.services.evidence.evaluation_validity import recipe_alone
+from tierline.services.evidence.promotions import (
+    PromotionRequest,
+    demote,
+    promote,
+    promotions_of,
+    watch,
+)
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.features.find_feature import current_feature, current_version
 from tierline.storage.db.engine import create_pool
@@ -124,7 +130,7 @@ def compared(db: Connection[Any], count: int, differing: int) -> None:
 
 def test_without_evidence_nothing_is_promoted(db: Connection[Any]) -> None:
     with pytest.raises(Conflict, match=r"there is none.*tierline eval kinds"):
-        promote(db, "kinds", Wanted())
+        promote(db, "kinds", PromotionRequest())
     assert routed(db) == ("frontier_first", None)
 
 
@@ -142,15 +148,15 @@ def test_evidence_that_does_not_reach_promotes_nothing(
 ) -> None:
     evidence(db, verdict, **more)
     with pytest.raises(Conflict, match=told):
-        promote(db, "kinds", Wanted())
+        promote(db, "kinds", PromotionRequest())
     assert promotions_of(db, "kinds") == []
 
 
 def test_at_90_percent_it_ships_and_doubts_still_escalate(db: Connection[Any]) -> None:
     id = evidence(db, "ship")
-    tried = promote(db, "kinds", Wanted(dry_run=True))
+    tried = promote(db, "kinds", PromotionRequest(dry_run=True))
     assert (tried["feature_version"], routed(db)) == (None, ("frontier_first", None))
-    made = promote(db, "kinds", Wanted())
+    made = promote(db, "kinds", PromotionRequest())
     assert (made["rung"], made["feature_version"], made["evaluation"]) == ("ship", 2, str(id))
     assert routed(db) == ("slm_first", None)
     assert not made["only_checks_escalate"]
@@ -165,13 +171,13 @@ def test_at_95_percent_only_checks_escalate_and_the_evidence_still_holds(
     db: Connection[Any], pool: ConnectionPool[Any]
 ) -> None:
     evidence(db, "default", low=0.96)
-    made = promote(db, "kinds", Wanted())
+    made = promote(db, "kinds", PromotionRequest())
     assert made["only_checks_escalate"]
     confidence = current_feature(db, "kinds").confidence
     assert confidence is not None
     assert confidence.threshold == 0
     assert watch(pool) == 0
-    again = promote(db, "kinds", Wanted(keep_confidence=True))
+    again = promote(db, "kinds", PromotionRequest(keep_confidence=True))
     assert again["rung"] == "default"
 
 
@@ -185,23 +191,23 @@ def test_other_prompts_schemas_and_models_make_evidence_stale(db: Connection[Any
         evidence(db)
         apply_feature(db, FEATURE.replace(before, after))
         with pytest.raises(Conflict, match="changed since"):
-            promote(db, "kinds", Wanted())
+            promote(db, "kinds", PromotionRequest())
 
 
 def test_a_canary_grows_by_what_was_compared_since_it_began(db: Connection[Any]) -> None:
     evidence(db)
-    promote(db, "kinds", Wanted(share=0.1))
+    promote(db, "kinds", PromotionRequest(share=0.1))
     assert routed(db) == ("frontier_first", 0.1)
     with pytest.raises(Conflict, match="0 of 50 answers were compared"):
-        promote(db, "kinds", Wanted(share=0.5))
+        promote(db, "kinds", PromotionRequest(share=0.5))
     compared(db, 50, 3)
-    promote(db, "kinds", Wanted(share=0.5))
+    promote(db, "kinds", PromotionRequest(share=0.5))
     assert routed(db) == ("frontier_first", 0.5)
     with pytest.raises(Conflict, match="0 of 50"):
-        promote(db, "kinds", Wanted())
+        promote(db, "kinds", PromotionRequest())
     compared(db, 60, 40)
     with pytest.raises(Conflict, match="about to be demoted"):
-        promote(db, "kinds", Wanted())
+        promote(db, "kinds", PromotionRequest())
     states = [(one["share"], one["ended_reason"]) for one in promotions_of(db, "kinds")]
     assert states == [(0.5, None), (0.1, "another promotion followed")]
 
@@ -210,16 +216,16 @@ def test_a_canary_without_shadows_is_refused(db: Connection[Any]) -> None:
     apply_feature(db, FEATURE.replace("shadow: {share: 0.5}\n", ""))
     evidence(db)
     with pytest.raises(Conflict, match="give it 'shadow"):
-        promote(db, "kinds", Wanted(share=0.1))
-    assert not promote(db, "kinds", Wanted())["watched"]
+        promote(db, "kinds", PromotionRequest(share=0.1))
+    assert not promote(db, "kinds", PromotionRequest())["watched"]
     for share in (0.0, 1.5, float("nan")):
         with pytest.raises(InvalidInput):
-            promote(db, "kinds", Wanted(share=share))
+            promote(db, "kinds", PromotionRequest(share=share))
 
 
 def test_by_hand_it_is_taken_back_once(db: Connection[Any]) -> None:
     evidence(db)
-    promote(db, "kinds", Wanted())
+    promote(db, "kinds", PromotionRequest())
     made = demote(db, "kinds", "a new form")
     assert (made["feature_version"], routed(db)) == (3, ("frontier_first", None))
     (kept,) = promotions_of(db, "kinds")
@@ -241,7 +247,7 @@ def test_what_live_answers_refute_is_demoted_and_told_once(
         " SELECT id, 'x', 'x', '{admin,operator}' FROM accounts"
     )
     evidence(db)
-    promote(db, "kinds", Wanted())
+    promote(db, "kinds", PromotionRequest())
     compared(db, 40, 2)
     assert watch(pool) == 0
     compared(db, 60, 20)
@@ -254,14 +260,14 @@ def test_what_live_answers_refute_is_demoted_and_told_once(
     assert [event for event, _ in told] == ["feature.demoted"]
     assert "22 of 100" in told[0][1]
     with pytest.raises(Conflict, match="it was refuted since: 22 of 100"):
-        promote(db, "kinds", Wanted())
+        promote(db, "kinds", PromotionRequest())
 
 
 def test_another_model_under_the_same_name_is_demoted(
     db: Connection[Any], pool: ConnectionPool[Any]
 ) -> None:
     evidence(db)
-    promote(db, "kinds", Wanted())
+    promote(db, "kinds", PromotionRequest())
     row = db.execute(
         "SELECT f.version_id, a.id FROM features f, accounts a WHERE f.name = 'kinds'"
     ).fetchone()
@@ -284,7 +290,7 @@ def test_what_somebody_applies_by_hand_ends_it_and_changes_nothing(
     db: Connection[Any], pool: ConnectionPool[Any]
 ) -> None:
     evidence(db)
-    promote(db, "kinds", Wanted())
+    promote(db, "kinds", PromotionRequest())
     apply_feature(db, FEATURE.replace("Name", "Tell").replace("frontier_first", "slm_first"))
     assert watch(pool) == 0 or routed(db) == ("slm_first", None)
     (kept,) = promotions_of(db, "kinds")
@@ -304,7 +310,7 @@ def test_of_promotions_and_demotions_at_once_each_stands_by_itself(
                 for _ in range(6):
                     try:
                         if up:
-                            promote(connection, "kinds", Wanted())
+                            promote(connection, "kinds", PromotionRequest())
                         else:
                             demote(connection, "kinds", "in turn")
                     except Conflict:

@@ -12,10 +12,10 @@ import pytest
 from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tests.support.rows import add_calibration, of_a_later_release
-from tierline.services.evidence.calibrate import NotEnoughData, Wanted, calibrate
-from tierline.services.evidence.references import compare_open, keep_references, shadow_due
+from tierline.services.evidence.calibrations import CalibrationRequest, NotEnoughData, calibrate
+from tierline.services.evidence.shadows import compare_open, keep_references, shadow_due
 from tierline.services.upkeep.retention import remove_content
-from tierline.storage.evidence import calibrations, references
+from tierline.storage.evidence import calibrations, shadows
 from tierline.storage.jobs.job_reads import Filters, list_jobs
 
 EACH = "shadow: {share: 1}"
@@ -189,12 +189,12 @@ def test_shadows_stay_within_what_a_day_may_cost(bench: Bench) -> None:
     made = bench.one(count, feature.name)
     assert 1 <= made < 6
     with bench.pool.connection() as connection:
-        before = references.spent_on_shadows(connection, feature.name)
+        before = shadows.spent_on_shadows(connection, feature.name)
     assert Decimal("0.003") < before <= Decimal("0.006")
     run_shadows(bench)
     round_(bench)  # what they really cost leaves room for others, as long as it does
     with bench.pool.connection() as connection:
-        assert references.spent_on_shadows(connection, feature.name) <= Decimal("0.006")
+        assert shadows.spent_on_shadows(connection, feature.name) <= Decimal("0.006")
 
 
 def test_an_unpriced_tier_gets_no_shadow_under_a_budget(bench: Bench) -> None:
@@ -279,7 +279,7 @@ def test_a_promise_that_shadows_confirm_holds(bench: Bench, numbers: Iterator[in
     run_shadows(bench)
     round_(bench)
     with bench.pool.connection() as connection:
-        assert references.watched(connection, id) == (20, 0)
+        assert shadows.watched(connection, id) == (20, 0)
         kept = calibrations.calibration(connection, id)
     assert kept is not None
     assert kept["withdrawn_at"] is None
@@ -318,7 +318,7 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
     version, feature = bench.apply(
         f"{EACH}\nconfidence: {{signal: agreement, samples: 2, threshold: calibrated}}"
     )
-    wanted = Wanted(max_error=0.3, confidence=0.95)
+    wanted = CalibrationRequest(max_error=0.3, confidence=0.95)
 
     def calibrated() -> dict[str, Any]:
         with bench.pool.connection() as connection:
@@ -345,7 +345,7 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
 def test_outcomes_of_a_later_releases_feature_keep_no_others_from_being_compared(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tierline.services.evidence.references.AT_ONCE", 2)
+    monkeypatch.setattr("tierline.services.evidence.shadows.AT_ONCE", 2)
     later, _ = bench.apply(EACH)
     version, _ = bench.apply(EACH)
     late = [served(bench, later) for _ in range(3)]

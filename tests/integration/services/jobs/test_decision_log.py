@@ -11,10 +11,10 @@ from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
 from tests.support.rows import add_account, add_job
 from tierline.base.errors import NotFound
 from tierline.features import Feature
-from tierline.routing.decide import by_signals
+from tierline.routing.first_tier import by_signals
 from tierline.services.batches.batch import Opening, open_batch, take_part
-from tierline.services.jobs.route import decisions_page, route_of
-from tierline.services.jobs.submit import Asked, Submitter
+from tierline.services.jobs.decision_log import decisions_of, decisions_page
+from tierline.services.jobs.submit import Submission, Submitter
 from tierline.storage.db.async_pool import create_async_pool
 from tierline.storage.jobs.decisions import Filters
 
@@ -34,7 +34,7 @@ def submit(bench: Bench, feature: Feature, users: list[str], account: str = "acm
                 (
                     await submitter.submit(
                         bench.account,
-                        Asked(feature.name, {"text": "it costs 12.50"}, user=user),
+                        Submission(feature.name, {"text": "it costs 12.50"}, user=user),
                         account=account,
                     )
                 ).job_id
@@ -95,12 +95,12 @@ def test_a_route_tells_each_decision_and_what_came_of_it(bench: Bench) -> None:
     _, feature = bench.apply(slm=PRICED)
     (job,) = submit(bench, feature, ["u"])
     with bench.pool.connection() as connection:
-        before = route_of(connection, bench.account, job)
+        before = decisions_of(connection, bench.account, job)
     assert [one["attempt"] for one in before["decisions"]] == [None]
     assert before["decisions"][0]["outcome"] is None
     bench.run(job, times=2)
     with bench.pool.connection() as connection:
-        found = route_of(connection, bench.account, job)
+        found = decisions_of(connection, bench.account, job)
     first, second = found["decisions"]
     assert (first["choice"], first["policy"], first["outcome"]) == ("slm", "slm_first", "escalated")
     assert (second["choice"], second["outcome"]) == ("frontier", "served")
@@ -147,9 +147,9 @@ def test_nobody_reads_the_route_of_another_account(bench: Bench) -> None:
     job = bench.submit(version)
     with bench.pool.connection() as connection:
         with pytest.raises(NotFound):
-            route_of(connection, bench.account + 1_000, job)
+            decisions_of(connection, bench.account + 1_000, job)
         with pytest.raises(NotFound):
-            route_of(connection, bench.account, uuid4())
+            decisions_of(connection, bench.account, uuid4())
 
 
 def test_all_accounts_decisions_come_in_one_order_and_each_says_whose_it_is(bench: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.services.conftest import RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tierline.base.errors import InvalidInput, NotFound
-from tierline.services.evidence.references import keep_references
+from tierline.services.evidence.shadows import keep_references
 from tierline.services.reports.report import outcomes_page, report
 from tierline.storage.reports import reports
 

@@ -12,18 +12,18 @@ from tests.support.model_server import Reply
 from tierline.base.errors import Conflict
 from tierline.features import Feature
 from tierline.routing.combination import Combination
-from tierline.services.evidence.calibrate import (
+from tierline.services.evidence.calibrations import (
+    CalibrationRequest,
     NotEnoughData,
-    Wanted,
     calibrate,
     calibrations_of,
     withdraw,
 )
-from tierline.services.jobs.route import route_of
-from tierline.services.steering.calibrated import Calibrations
+from tierline.services.jobs.decision_log import decisions_of
+from tierline.services.steering.confidence_gate import ConfidenceGate
 
 CALIBRATED = "confidence: {signal: agreement, samples: 2, threshold: calibrated}"
-TEN_PERCENT = Wanted(max_error=0.1, confidence=0.95)
+TEN_PERCENT = CalibrationRequest(max_error=0.1, confidence=0.95)
 ENOUGH = 120  # outcomes: six of ten are tested, and 30 easy ones have to be among those
 
 
@@ -45,7 +45,7 @@ def answers(bench: Bench) -> None:
 
 def look_again(bench: Bench) -> None:
     """What another process would know: nothing of what this one remembers."""
-    bench.executor._calibrations = Calibrations(bench.pool, bench.executor.embedding)
+    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 @pytest.fixture
@@ -64,7 +64,9 @@ def outcomes(bench: Bench, version: int, numbers: Iterator[int], count: int = EN
     return jobs
 
 
-def calibrated(bench: Bench, feature: Feature, wanted: Wanted = TEN_PERCENT) -> dict[str, Any]:
+def calibrated(
+    bench: Bench, feature: Feature, wanted: CalibrationRequest = TEN_PERCENT
+) -> dict[str, Any]:
     with bench.pool.connection() as connection:
         found = calibrate(connection, feature.name, wanted)
     look_again(bench)
@@ -121,7 +123,7 @@ def test_a_promise_is_found_and_kept_and_can_be_made_again_from_what_is_kept(
         hard = "hard" in bench.one("SELECT input ->> 'text' FROM job_requests WHERE job_id=%s", job)
         assert bench.job(job)["tier"] == ("frontier" if hard else "slm")
         with bench.pool.connection() as connection:
-            first = route_of(connection, bench.account, job)["decisions"][0]
+            first = decisions_of(connection, bench.account, job)["decisions"][0]
         assert first["calibration_id"] == made["id"]
         document = bench.one("SELECT document FROM calibrations WHERE id = %s", made["id"])
         score = Combination.from_dict(document["combination"]).score(first["confidence_signals"])

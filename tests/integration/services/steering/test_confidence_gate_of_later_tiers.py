@@ -12,11 +12,16 @@ from tests.support.rows import add_feature
 from tierline.base.errors import InvalidInput
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
-from tierline.routing.cascade import FEWEST
-from tierline.services.evidence.calibrate import Wanted, calibrate, calibrations_of, withdraw
-from tierline.services.evidence.references import keep_references
-from tierline.services.steering.calibrated import Calibrations
-from tierline.services.steering.cascade import Cascade
+from tierline.routing.later_tiers import FEWEST
+from tierline.services.evidence.calibrations import (
+    CalibrationRequest,
+    calibrate,
+    calibrations_of,
+    withdraw,
+)
+from tierline.services.evidence.shadows import keep_references
+from tierline.services.steering.confidence_gate import ConfidenceGate
+from tierline.services.steering.later_tiers import LaterTiers
 from tierline.services.steering.see_tiers import see_tiers
 
 THREE = """
@@ -60,7 +65,7 @@ def fresh(bench: Bench) -> None:
 
 
 def look_again(bench: Bench) -> None:
-    bench.executor._calibrations = Calibrations(bench.pool, bench.executor.embedding)
+    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 @pytest.fixture
@@ -97,7 +102,7 @@ def compare(bench: Bench) -> None:
 
 def calibrated(bench: Bench, feature: Feature, tier: str) -> dict[str, Any]:
     with bench.pool.connection() as connection:
-        made = calibrate(connection, feature.name, Wanted(**LOOSE, tier=tier))
+        made = calibrate(connection, feature.name, CalibrationRequest(**LOOSE, tier=tier))
     look_again(bench)
     return made
 
@@ -196,7 +201,7 @@ def test_a_tier_that_doubts_only_for_want_of_a_calibration_is_not_left_out(
     version, _ = applied(bench)
     jobs(bench, version, numbers, FEWEST // 3 + 1)
     see_tiers(bench.pool, time.monotonic() + 30)
-    bench.executor._cascade = Cascade(bench.pool)
+    bench.executor._cascade = LaterTiers(bench.pool)
     bench.executor._cascade.read()
     (late,) = jobs(bench, version, numbers, 1)[-1:]
     rows = bench.all("SELECT tier FROM attempts WHERE job_id = %s ORDER BY number", late)

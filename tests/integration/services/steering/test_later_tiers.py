@@ -7,8 +7,8 @@ import pytest
 from tests.integration.services.conftest import RIGHT, Bench, by_model
 from tests.support.rows import add_feature
 from tierline.features.parse import parse_feature
-from tierline.routing.cascade import FEWEST, Seen
-from tierline.services.steering.cascade import Cascade
+from tierline.routing.later_tiers import FEWEST, Seen
+from tierline.services.steering.later_tiers import LaterTiers
 from tierline.services.steering.see_tiers import see_tiers
 
 THREE = """
@@ -44,13 +44,13 @@ def warm(bench: Bench, version: int, mid: str) -> None:
     for number in range(FEWEST):
         bench.run(bench.submit(version, f"it costs {number}"), 3)
     see_tiers(bench.pool, time.monotonic() + 30)
-    bench.executor._cascade = Cascade(bench.pool)
+    bench.executor._cascade = LaterTiers(bench.pool)
     bench.executor._cascade.read()
 
 
 @pytest.fixture(autouse=True)
 def fresh(bench: Bench) -> None:
-    bench.executor._cascade = Cascade(bench.pool)
+    bench.executor._cascade = LaterTiers(bench.pool)
 
 
 def known(bench: Bench, version: int, *seen: Seen) -> None:

@@ -18,7 +18,7 @@ from tierline.features.prompts import input_text
 from tierline.routing.micro_parts import to_parts
 from tierline.routing.micro_training import Lesson, learn
 from tierline.services.calls.embedding import Embedding
-from tierline.services.evidence.calibrate import NotEnoughData, calibrations_of
+from tierline.services.evidence.calibrations import NotEnoughData, calibrations_of
 from tierline.services.evidence.micro_models import (
     Judged,
     Sought,
@@ -27,9 +27,9 @@ from tierline.services.evidence.micro_models import (
     micro_models_of,
     withdraw_micro_model,
 )
-from tierline.services.evidence.references import keep_references
-from tierline.services.jobs.route import route_of
-from tierline.services.steering.calibrated import Calibrations
+from tierline.services.evidence.shadows import keep_references
+from tierline.services.jobs.decision_log import decisions_of
+from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.micro import Micros
 
 KINDS = {
@@ -91,7 +91,7 @@ def look_again(bench: Bench) -> None:
     if isinstance(bench.executor.embedding, NoEmbedding):
         bench.executor.embedding = Embedding()
     bench.executor._micros = Micros(bench.pool, bench.executor.embedding)
-    bench.executor._calibrations = Calibrations(bench.pool, bench.executor.embedding)
+    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 def applied(bench: Bench, more: str = SHADOWED, micro: str = TIER) -> tuple[int, Feature]:
@@ -154,7 +154,7 @@ def test_an_untrained_micro_tier_passes_its_jobs_on(bench: Bench) -> None:
     bench.run(job)
     assert bench.verdicts(job) == ["low_confidence", "passed"]
     with bench.pool.connection() as connection:
-        first = route_of(connection, bench.account, job)["decisions"][0]
+        first = decisions_of(connection, bench.account, job)["decisions"][0]
     assert (first["policy"], first["reason"]) == (
         "micro",
         "no micro model is trained for what this feature asks",
@@ -176,7 +176,7 @@ def test_what_a_trained_one_is_sure_of_it_serves_without_a_call(
     assert asked(bench, job) == [("micro", "micro:all-MiniLM-L6-v2", made["model"], 0)]
     assert len(bench.server.calls) == calls
     with bench.pool.connection() as connection:
-        (decision,) = route_of(connection, bench.account, job)["decisions"]
+        (decision,) = decisions_of(connection, bench.account, job)["decisions"]
     assert decision["calibration_id"] == made["calibration"]["id"]
     assert {"likeness", "margin", "log_probability"} < set(decision["confidence_signals"])
 

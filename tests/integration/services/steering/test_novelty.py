@@ -9,8 +9,8 @@ import pytest
 from tests.integration.services.conftest import Bench, NoEmbedding
 from tierline.features import Feature
 from tierline.services.calls.embedding import Embedding
-from tierline.services.evidence.calibrate import Wanted, calibrate, calibrations_of
-from tierline.services.steering.calibrated import Calibrations
+from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, calibrations_of
+from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content
 
 CALIBRATED = (
@@ -28,7 +28,7 @@ def embedding(bench: Bench) -> None:
 
 
 def look_again(bench: Bench, embedding: Embedding | None = None) -> None:
-    bench.executor._calibrations = Calibrations(bench.pool, embedding or bench.executor.embedding)
+    bench.executor._calibrations = ConfidenceGate(bench.pool, embedding or bench.executor.embedding)
 
 
 def jobs(bench: Bench, version: int, count: int) -> list[UUID]:
@@ -43,7 +43,7 @@ def jobs(bench: Bench, version: int, count: int) -> list[UUID]:
 
 def calibrated(bench: Bench, feature: Feature) -> dict[str, Any]:
     with bench.pool.connection() as connection:
-        made = calibrate(connection, feature.name, Wanted(0.2, 0.95))
+        made = calibrate(connection, feature.name, CalibrationRequest(0.2, 0.95))
     look_again(bench)
     return made
 

@@ -17,12 +17,12 @@ from tests.integration.services.conftest import RIGHT, Bench, by_model
 from tests.integration.services.steering.test_cascade import apply, tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
-from tierline.routing.cascade import Seen
+from tierline.routing.later_tiers import Seen
 from tierline.rules.verdicts import Verdict
 from tierline.services.evidence.drift import Drift
 from tierline.services.evidence.judge import Judges
 from tierline.services.steering import see_tiers as service
-from tierline.services.steering.cascade import Cascade
+from tierline.services.steering.later_tiers import LaterTiers
 from tierline.services.upkeep.sweep import sweep
 from tierline.storage.steering import tiers_seen as storage
 from tierline.storage.steering.tiers_seen import tiers_seen
@@ -185,7 +185,7 @@ def test_no_attempt_waits_for_what_is_known_and_one_thread_reads_it(
     attempt(bench, version)
     seen(bench, version)
     bench.server.answer = by_model(small="no idea", mid=RIGHT, large=RIGHT)
-    bench.executor._cascade = cascade = Cascade(bench.pool)
+    bench.executor._cascade = cascade = LaterTiers(bench.pool)
     with locked(database_url, "tiers_seen"):
         for number in range(4):
             job = bench.submit(version, f"it costs {number}")
@@ -205,7 +205,7 @@ def test_a_pool_without_a_connection_keeps_nobody_from_choosing(bench: Bench) ->
     version = apply(bench)
     attempt(bench, version)
     seen(bench, version)
-    cascade = Cascade(bench.pool)
+    cascade = LaterTiers(bench.pool)
     with ExitStack() as held:
         for _ in range(bench.pool.max_size):
             held.enter_context(bench.pool.connection())

@@ -12,8 +12,8 @@ from tierline.base.settings import settings
 from tierline.features import Feature, ModelRef
 from tierline.features.model import SAMPLE_TEMPERATURE, Confidence
 from tierline.features.parse import parse_feature
-from tierline.services.features.choose import choose_models
-from tierline.services.features.fit import objections
+from tierline.services.features.model_objections import objections
+from tierline.services.features.resolve_class import resolve_classes
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -111,7 +111,7 @@ def test_a_server_of_ones_own_runs_where_its_owner_put_it() -> None:
 def chosen(text: str, found: Feature | None = None) -> tuple[str | None, tuple[str, ...]]:
     found = found or feature()
     tier = replace(found.tiers[0], models=(ModelRef.parse(text),), confidence=None)
-    _, (one,) = choose_models(replace(found, tiers=(tier,), confidence=None), {}, NOW)
+    _, (one,) = resolve_classes(replace(found, tiers=(tier,), confidence=None), {}, NOW)
     return (None if one.model is None else str(one.model)), one.why_not
 
 
@@ -125,7 +125,7 @@ def test_a_class_is_pinned_to_an_exact_id_in_its_place() -> None:
     found = feature()
     models = (ModelRef.parse("class:small"), ModelRef.parse("local:smollm2-135m"))
     tier = replace(found.tiers[0], models=models)
-    pinned, _ = choose_models(replace(found, tiers=(tier,), confidence=None), {}, NOW)
+    pinned, _ = resolve_classes(replace(found, tiers=(tier,), confidence=None), {}, NOW)
     assert [str(model) for model in pinned.tiers[0].models] == [
         "openai:gpt-6-luna",
         "local:smollm2-135m",
@@ -136,7 +136,7 @@ def test_a_class_twice_is_two_models() -> None:
     found = feature()
     models = (ModelRef.parse("class:small"), ModelRef.parse("class:small"))
     tier = replace(found.tiers[0], models=models)
-    pinned, _ = choose_models(replace(found, tiers=(tier,), confidence=None), {}, NOW)
+    pinned, _ = resolve_classes(replace(found, tiers=(tier,), confidence=None), {}, NOW)
     first, second = pinned.tiers[0].models
     assert first != second
 
@@ -249,7 +249,7 @@ def test_a_class_that_is_to_tell_probabilities_is_a_model_that_does(
     providers.close()
     found = confident("label_logprob")
     tiers = (replace(found.tiers[0], models=(ModelRef.parse("class:small"),)), *found.tiers[1:])
-    _, chosen = choose_models(replace(found, tiers=tiers), {}, NOW)
+    _, chosen = resolve_classes(replace(found, tiers=tiers), {}, NOW)
     assert str(chosen[0].model) == "mistral:ministral-8b-2512"
     assert any("gpt-6-luna tells no probabilities" in reason for reason in chosen[0].why_not)
 

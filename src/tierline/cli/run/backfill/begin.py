@@ -6,13 +6,13 @@ from pathlib import Path
 from tierline.base.errors import UsageError
 from tierline.cli.run.backfill.progress import Progress
 from tierline.cli.run.backfill.sources import print_of, stamp_of
-from tierline.cli.run.backfill.state import Asked, Batch, State
+from tierline.cli.run.backfill.state import Batch, RunRequest, RunState
 from tierline.cli.run.backfill.steady import Steady
 
 
-def found_or_new(api: Steady, asked: Asked, progress: Progress) -> State:
+def found_or_new(api: Steady, asked: RunRequest, progress: Progress) -> RunState:
     """The run of a state that was lost, else a new one. Raises UsageError for somebody's OUT."""
-    new = State(asked, print_of(Path(asked.file)))
+    new = RunState(asked, print_of(Path(asked.file)))
     known = known_run(api, new)
     if known is not None:
         progress.say("the API knows this run: going on with it (--restart would begin anew)")
@@ -22,14 +22,14 @@ def found_or_new(api: Steady, asked: Asked, progress: Progress) -> State:
     return new
 
 
-def anew(api: Steady, asked: Asked) -> State:
+def anew(api: Steady, asked: RunRequest) -> RunState:
     """A run that the API has never heard of."""
     found = print_of(Path(asked.file))
     restart = next(n for n in count() if api.batch_of_key(asked.key(found.sha256, n, 0)) is None)
-    return State(asked, found, restart)
+    return RunState(asked, found, restart)
 
 
-def refuse_other(state: State, asked: Asked) -> None:
+def refuse_other(state: RunState, asked: RunRequest) -> None:
     """Raises UsageError when OUT is of another run, or FILE is no longer what it was."""
     if state.asked != asked:
         was = state.asked
@@ -50,14 +50,14 @@ def refuse_other(state: State, asked: Asked) -> None:
     state.source = found
 
 
-def known_run(api: Steady, state: State) -> State | None:
+def known_run(api: Steady, state: RunState) -> RunState | None:
     """The run whose state was lost, by its keys; None when it was never begun."""
     found = None
     for restart in count():
         first = api.batch_of_key(state.asked.key(state.source.sha256, restart, 0))
         if first is None:
             break
-        found = State(state.asked, state.source, restart, [Batch(first["id"])])
+        found = RunState(state.asked, state.source, restart, [Batch(first["id"])])
     if found is None:
         return None
     for retry in count(1):

@@ -14,8 +14,8 @@ from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:
     from tierline.cli.run.backfill.progress import Progress
-    from tierline.cli.run.backfill.run import Wanted
-    from tierline.cli.run.backfill.state import Asked, StateFile
+    from tierline.cli.run.backfill.run import RunOptions
+    from tierline.cli.run.backfill.state import RunRequest, StateFile
     from tierline.cli.run.backfill.steady import Steady
 
 
@@ -94,19 +94,19 @@ def backfill(
     """
     from tierline.cli.run.backfill.dry_run import count, report
     from tierline.cli.run.backfill.progress import Progress
-    from tierline.cli.run.backfill.run import Wanted, feature_named
+    from tierline.cli.run.backfill.run import RunOptions, feature_named
     from tierline.cli.run.backfill.sources import kind_of
-    from tierline.cli.run.backfill.state import Asked
+    from tierline.cli.run.backfill.state import RunRequest
     from tierline.cli.run.backfill.steady import Steady
 
     kind_of(file)
     if file.name in ("", ".."):
         file = file.resolve()
     target = Path(out) if out is not None else file.with_name(file.name + ".out.jsonl")
-    asked = Asked(
+    asked = RunRequest(
         str(file.absolute()), feature, str(target.absolute()), _mapping(mapping or []), id_column
     )
-    wanted = Wanted(limit, _cap(max_cost_usd), retry_failed, raw_csv)
+    wanted = RunOptions(limit, _cap(max_cost_usd), retry_failed, raw_csv)
     with Progress() as progress, Steady(home, progress.say) as api:
         if dry_run:
             counted = count(feature_named(api, feature), asked, limit, progress)
@@ -121,7 +121,7 @@ def backfill(
 
 
 def _held_run(
-    api: "Steady", asked: "Asked", wanted: "Wanted", progress: "Progress", restart: bool
+    api: "Steady", asked: "RunRequest", wanted: "RunOptions", progress: "Progress", restart: bool
 ) -> JSON:
     """The summary of a run during which nobody else writes OUT."""
     from tierline.cli.run.backfill.state import StateFile
@@ -144,8 +144,8 @@ def _held_run(
 def _run(
     api: "Steady",
     kept: "StateFile",
-    asked: "Asked",
-    wanted: "Wanted",
+    asked: "RunRequest",
+    wanted: "RunOptions",
     progress: "Progress",
     restart: bool,
 ) -> JSON:

@@ -10,7 +10,7 @@ from tierline.checks.schema import schema_check, told
 from tierline.cli.run.backfill.progress import Progress
 from tierline.cli.run.backfill.reading import Reading
 from tierline.cli.run.backfill.sources import open_source
-from tierline.cli.run.backfill.state import Asked
+from tierline.cli.run.backfill.state import RunRequest
 from tierline.cli.shared.output import Col, line, print_json, print_table, usd
 from tierline.features import Feature
 from tierline.pricing.estimates import CHARACTERS_PER_TOKEN, TierEstimate, estimates
@@ -37,7 +37,7 @@ class Counted:
             self.first_bad.append({"line": line, "id": custom_id, "message": message})
 
 
-def count(feature: JSON, asked: Asked, limit: int | None, progress: Progress) -> Counted:
+def count(feature: JSON, asked: RunRequest, limit: int | None, progress: Progress) -> Counted:
     """Reads the source once. Raises UsageError when it cannot be read as the feature's inputs."""
     schema = feature["document"]["input"]
     source = open_source(Path(asked.file), schema, asked.mapping, asked.id_column)

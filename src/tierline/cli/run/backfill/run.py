@@ -19,7 +19,7 @@ from tierline.cli.run.backfill.results import Tally, results, rows_to_retry, sen
 from tierline.cli.run.backfill.rows import Row
 from tierline.cli.run.backfill.send import no_cap, send
 from tierline.cli.run.backfill.sources import Source, open_source, stamp_of
-from tierline.cli.run.backfill.state import Batch, State, StateFile
+from tierline.cli.run.backfill.state import Batch, RunState, StateFile
 from tierline.cli.run.backfill.steady import Steady
 from tierline.features import Feature
 from tierline.pricing.estimates import models_without_price
@@ -29,7 +29,7 @@ PLACES = 100_000  # a row's number in its batch is part × PLACES + place
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunOptions:
     """What may differ from one run of the same command to the next."""
 
     limit: int | None = None
@@ -42,7 +42,7 @@ class Run:
     """One run of the command, on a state that it keeps."""
 
     def __init__(
-        self, api: Steady, kept: StateFile, state: State, wanted: Wanted, progress: Progress
+        self, api: Steady, kept: StateFile, state: RunState, wanted: RunOptions, progress: Progress
     ) -> None:
         self.api = api
         self.kept = kept
@@ -55,7 +55,7 @@ class Run:
         self._stopped = False
         self._was_done = state.done is not None
 
-    def go(self, instead_of: State | None = None) -> JSON:
+    def go(self, instead_of: RunState | None = None) -> JSON:
         """Do what is left to do; the summary. Raises TierlineError.
 
         A run that this one is `instead_of` is cancelled once this one has begun.
@@ -85,7 +85,7 @@ class Run:
         if stamp_of(file) != self.state.source.stamp:
             raise UsageError(f"{file} was written to meanwhile: run again when it is whole")
 
-    def _begin(self, instead_of: State | None) -> JSON:
+    def _begin(self, instead_of: RunState | None) -> JSON:
         """Open the first batch, or find it; the feature in the version that it runs."""
         asked, state = self.state.asked, self.state
         if not state.batches:
@@ -106,7 +106,7 @@ class Run:
         self._open_source(feature)
         return feature
 
-    def _cancel(self, other: State | None) -> None:
+    def _cancel(self, other: RunState | None) -> None:
         for batch in other.batches if other is not None else ():
             try:
                 self.api.post(f"/v1/batches/{batch.id}/cancel")

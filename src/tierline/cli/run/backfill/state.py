@@ -20,7 +20,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunRequest:
     """What makes a run this run. How many rows and how much money may differ the next time."""
 
     file: str  # absolute
@@ -46,10 +46,10 @@ class Batch:
 
 
 @dataclass
-class State:
+class RunState:
     """A run, as far as it got."""
 
-    asked: Asked
+    asked: RunRequest
     source: Print
     restart: int = 0  # how often it was begun anew
     batches: list[Batch] = field(default_factory=list)
@@ -59,9 +59,9 @@ class State:
         return {"version": VERSION, **asdict(self)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, JSON]) -> "State":
+    def from_dict(cls, data: Mapping[str, JSON]) -> "RunState":
         return cls(
-            Asked(**data["asked"]),
+            RunRequest(**data["asked"]),
             Print(**data["source"]),
             data["restart"],
             [Batch(**one) for one in data["batches"]],
@@ -100,16 +100,16 @@ class StateFile:
         finally:
             os.close(self._file)
 
-    def read(self) -> State | None:
+    def read(self) -> RunState | None:
         """None when there is none yet, or what is there cannot be read."""
         size = os.fstat(self._file).st_size
         try:
             data = json.loads(os.pread(self._file, size, 0))
-            return State.from_dict(data) if data["version"] == VERSION else None
+            return RunState.from_dict(data) if data["version"] == VERSION else None
         except (ValueError, KeyError, TypeError):
             return None
 
-    def write(self, state: State) -> None:
+    def write(self, state: RunState) -> None:
         """In place, as the lock is on this file; a torn one is as good as a lost one."""
         text = json.dumps(state.to_dict(), indent=1).encode()
         os.pwrite(self._file, text, 0)

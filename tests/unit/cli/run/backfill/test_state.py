@@ -7,10 +7,10 @@ import pytest
 
 from tierline.base.errors import UsageError
 from tierline.cli.run.backfill.sources import Print
-from tierline.cli.run.backfill.state import Asked, Batch, State, StateFile, state_path
+from tierline.cli.run.backfill.state import Batch, RunRequest, RunState, StateFile, state_path
 
-ASKED = Asked("/data/x.csv", "triage", "/data/o.jsonl", {"text": "body"}, "id")
-STATE = State(ASKED, Print("ab", "1-2"), 1, [Batch("one"), Batch("two", 7)], {"rows": 3})
+ASKED = RunRequest("/data/x.csv", "triage", "/data/o.jsonl", {"text": "body"}, "id")
+STATE = RunState(ASKED, Print("ab", "1-2"), 1, [Batch("one"), Batch("two", 7)], {"rows": 3})
 
 
 def test_a_state_is_read_as_it_was_written_and_only_by_its_owner(tmp_path: Path) -> None:
