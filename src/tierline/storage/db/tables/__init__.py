@@ -1,0 +1,29 @@
+"""The tables, a module a concern. Column comments are the reference; migrations are written from
+and compared to this.
+"""
+
+from tierline.storage.db.tables import (
+    accounts,
+    batches,
+    calls,
+    evidence,
+    features,
+    jobs,
+    money,
+    steering,
+    webhooks,
+)
+from tierline.storage.db.tables.shared import metadata
+
+__all__ = [
+    "accounts",
+    "batches",
+    "calls",
+    "evidence",
+    "features",
+    "jobs",
+    "metadata",
+    "money",
+    "steering",
+    "webhooks",
+]
