@@ -18,30 +18,25 @@ from api.health import Health
 from api.links import add_links
 from api.metrics import Metrics
 from api.rates import Rates
-from api.routes import (
-    accounts,
-    batches,
-    budgets,
+from api.routes import probes
+from api.routes.accounts import accounts
+from api.routes.batches import batches
+from api.routes.evidence import (
     calibrations,
-    content,
     datasets,
-    decisions,
-    drafts,
     drift,
     evaluations,
-    feature_reports,
-    features,
     feedback,
-    jobs,
     micro_models,
-    plans,
-    prices,
-    probes,
     promotions,
-    reports,
-    routers,
-    webhook_endpoints,
 )
+from api.routes.features import drafts, features
+from api.routes.jobs import decisions, jobs
+from api.routes.money import budgets, plans, prices
+from api.routes.reports import feature_reports, reports
+from api.routes.steering import routers
+from api.routes.upkeep import content
+from api.routes.webhooks import endpoints
 from api.schemas import COMPONENTS
 from api.state import State
 from api.submission import Submission
@@ -73,7 +68,7 @@ ROUTES = (
         prices,
         reports,
     ),
-    *(webhook_endpoints, accounts, probes),
+    *(endpoints, accounts, probes),
 )
 NAME = "api"
 

@@ -2,7 +2,7 @@
 
 The framework spends as long on a request as all of our own work does (measured: 0.65 of a
 hand-written endpoint's rate became what `python -m benchmarks.submit` says). The route of the same
-path in `api.routes.jobs` is what OpenAPI describes; it calls the same `take_in`.
+path in `api.routes.jobs.jobs` is what OpenAPI describes; it calls the same `take_in`.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import authorise
 from api.problems import of_error
-from api.routes.jobs import take_in
+from api.routes.jobs.jobs import take_in
 from api.state import State
 
 PATH = "/v1/jobs"

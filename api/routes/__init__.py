@@ -1,1 +1,1 @@
-"""The routes, a file a subject; each has an APIRouter named `router`."""
+"""The routes, by the concerns of services/. A file a subject, each with an APIRouter, `router`."""

@@ -21,7 +21,7 @@ import pytest
 from starlette.routing import Route
 
 import api.routes
-from api.app import create_routes
+from api.app import ROUTES, create_routes
 from api.metrics import Metrics
 from tests.integration.api.test_jobs import end
 from tests.support.api import Api
@@ -329,9 +329,12 @@ def test_nothing_is_served_that_the_document_does_not_tell_of_but_its_own_page(
     app = create_routes(settings(), Metrics())
     beside = {route.path for route in app.routes if isinstance(route, Route)}
     assert {path for path in beside if not path.startswith("/swagger/")} == UNLISTED
-    for name in (module.name for module in pkgutil.iter_modules(api.routes.__path__)):
-        router = importlib.import_module(f"api.routes.{name}").router
-        assert all(route.include_in_schema for route in router.routes), name
+    modules = [
+        one for one in pkgutil.walk_packages(api.routes.__path__, "api.routes.") if not one.ispkg
+    ]
+    assert {importlib.import_module(one.name) for one in modules} == set(ROUTES)
+    for module in ROUTES:
+        assert all(route.include_in_schema for route in module.router.routes), module.__name__
 
 
 @pytest.mark.parametrize("route", LOCKED, ids=NAMES.get)

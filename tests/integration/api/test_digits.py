@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api.bodies import read_model
-from api.routes.calibrations import NewCalibration
+from api.routes.evidence.calibrations import NewCalibration
 from tests.support.api import Api
 from tierline.base.errors import InvalidInput
 

@@ -60,7 +60,7 @@ def test_every_field_of_a_batch_is_told_or_kept_from_a_key_that_may_only_submit(
 
 def test_no_route_decides_for_itself_what_of_a_job_or_batch_is_shown() -> None:
     folder = Path(api.routes.__path__[0])
-    for path in [*folder.glob("*.py"), *folder.parent.glob("*.py")]:
+    for path in [*folder.rglob("*.py"), *folder.parent.glob("*.py")]:
         if path.name == "shown.py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):

@@ -12,7 +12,7 @@ from api.auth import Operator, Read, readable
 from api.bodies import answer, body_of, read_json, read_model, whole
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
-from api.routes.budgets import AMOUNT
+from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.evaluation.summary import FEWEST

@@ -10,8 +10,8 @@ from api import schemas as shapes
 from api.auth import Operator
 from api.bodies import answer, read_json, read_model
 from api.problems import documented
-from api.routes.features import FILE_BODY, read_file, summary
-from api.routes.jobs import SUBMIT_ANSWERS, Prefer, taken
+from api.routes.features.features import FILE_BODY, read_file, summary
+from api.routes.jobs.jobs import SUBMIT_ANSWERS, Prefer, taken
 from api.state import Shared
 from tierline.base.errors import NotFound
 from tierline.services.features.drafts import Draft, keep_draft

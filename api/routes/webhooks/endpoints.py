@@ -14,7 +14,7 @@ from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
-from api.routes.accounts import SECRET, Rotation
+from api.routes.accounts.accounts import SECRET, Rotation
 from api.state import Database, Shared
 from tierline.base.errors import NotFound
 from tierline.base.json_text import JSON

@@ -18,7 +18,7 @@ from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
-from api.routes.jobs import IdempotencyKey, read_key
+from api.routes.jobs.jobs import IdempotencyKey, read_key
 from api.shown import batch_for
 from api.state import Database, Report, Shared
 from tierline.base.errors import NotFound, Unavailable

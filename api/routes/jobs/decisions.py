@@ -10,7 +10,7 @@ from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
-from api.routes.jobs import JobId, read_job_id
+from api.routes.jobs.jobs import JobId, read_job_id
 from api.state import Database, Report
 from tierline.base.errors import InvalidInput, NotFound, Problem
 from tierline.services.jobs.decision_log import decisions_of, decisions_page

@@ -7,8 +7,8 @@ from api import schemas as shapes
 from api.auth import Submit
 from api.bodies import answer
 from api.problems import documented
-from api.routes.batches import BatchId, read_batch_id
-from api.routes.jobs import JobId, read_job_id
+from api.routes.batches.batches import BatchId, read_batch_id
+from api.routes.jobs.jobs import JobId, read_job_id
 from api.shown import batch_for, job_for
 from api.state import Database
 from tierline.base.errors import NotFound

@@ -11,7 +11,7 @@ from api import schemas as shapes
 from api.auth import Submit, readable
 from api.bodies import answer, body_of, read_json, read_model
 from api.problems import documented
-from api.routes.jobs import Feedback
+from api.routes.jobs.jobs import Feedback
 from api.state import Shared
 from tierline.services.evidence.feedback import Said, give_many
 

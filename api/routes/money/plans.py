@@ -10,7 +10,7 @@ from api import schemas as shapes
 from api.auth import Operator
 from api.bodies import answer, body_of, read_json, read_model
 from api.problems import documented
-from api.routes.budgets import AMOUNT
+from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.services.money import plans as services

@@ -1,0 +1,1 @@
+"""Features, drafts and the models that they name."""

@@ -1,0 +1,1 @@
+"""What waits and runs, what was used, and reports of a feature."""
