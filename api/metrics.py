@@ -74,7 +74,7 @@ class Metrics:
             "circuit_open", "1: calls to the model are held, but for a probe", "model"
         )
         self._paused = self._gauge(
-            "model_paused_seconds", "How long a rate limited model is still left alone", "model"
+            "model_paused_seconds", "How long a rate limited model gets no calls yet", "model"
         )
         self._broker = self._gauge("broker_up", "1: the broker answered when it was last asked")
         self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")

@@ -821,8 +821,11 @@ COMPONENTS: Mapping[str, Schema] = {
                 sources={"type": "object", "description": "by fact: url, and the day it was read"},
                 self_hosted={"type": "object", "description": "by server: the id there"},
                 nearest=_nullable("string", description="the closest that is sold"),
-                left_alone=_nullable(
+                circuit_open=_nullable(
                     "string", description="why its circuit is open; null: it is not"
+                ),
+                left_alone=_nullable(
+                    "string", deprecated=True, description="circuit_open as version 0.1 named it"
                 ),
                 note=_nullable("string"),
             ),

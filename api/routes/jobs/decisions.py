@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/route and /v1/decisions: which tier was asked, and why."""
+"""/v1/jobs/{id}/decisions and /v1/decisions: which tier was asked, and why."""
 
 from typing import Annotated
 
@@ -8,6 +8,8 @@ from api import schemas as shapes
 from api.auth import Read, needs
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
+from api.deprecation import HEADERS as DEPRECATION_HEADERS
+from api.deprecation import deprecation_headers
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.routes.jobs.jobs import JobId, read_job_id
@@ -23,16 +25,35 @@ MOST_JOBS = 200  # of a page
 
 
 @router.get(
-    "/v1/jobs/{job_id}/route",
-    summary="Why a job went where it went",
+    "/v1/jobs/{job_id}/decisions",
+    summary="List the routing decisions about a job",
     responses={
         200: shapes.documented("Every decision about it, in order", "Route"),
         **documented(401, 403, 404, 422, 503),
     },
 )
-def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
+def get_decisions(job_id: JobId, caller: Read, connection: Database) -> Response:
     """Policy, signals, threshold and reason of each, what came of it, and what else there was."""
     return answer(decisions_of(connection, caller.account_id, read_job_id(job_id)))
+
+
+@router.get(
+    "/v1/jobs/{job_id}/route",
+    summary="List the routing decisions about a job, by the path of version 0.1",
+    deprecated=True,
+    responses={
+        200: {
+            **shapes.documented("Every decision about it, in order", "Route"),
+            "headers": DEPRECATION_HEADERS,
+        },
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
+    """Ask `GET /v1/jobs/{id}/decisions` instead."""
+    job = read_job_id(job_id)
+    headers = deprecation_headers(f"/v1/jobs/{job}/decisions")
+    return answer(decisions_of(connection, caller.account_id, job), headers=headers)
 
 
 @router.get(

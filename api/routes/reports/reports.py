@@ -48,7 +48,7 @@ def get_queues(_: Read, connection: Report, state: Shared) -> Response:
 
 @router.get(
     "/v1/circuits",
-    summary="Which models are left alone",
+    summary="Which models have an open circuit",
     responses={
         200: shapes.documented("Every model that something was wrong with", "Circuits"),
         **documented(401, 403, 503),

@@ -1,4 +1,4 @@
-"""When a model is left alone for a while, as values: what trips its circuit, when it is probed.
+"""When the circuit of a model opens, as values: what trips its circuit, when it is probed.
 
 A circuit is closed while calls go out, and open while they do not. An open one lets a single call
 through now and then, the probe; the first that gets an answer closes it. Pure: each process judges

@@ -3,7 +3,7 @@
     surely not served, the job's own bad luck   AGAIN: up to `retries` tries on its tier
     may have been served, and billed            ONCE: one more try, whatever `retries` says
     others must act first (a limit, a key)      HOLD: the job waits and uses up no try
-    its provider is left alone for now          OUTAGE: a hold, until the next tier is asked
+    its provider gets no calls for now          OUTAGE: a hold, until the next tier is asked
     the same call fails the same way            NEVER: the next tier, or the end
 
 Which cause is which stands with the causes, in `providers.types`; what becomes of the job, in

@@ -101,6 +101,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/jobs/{job_id}/cancel"): Row(ONE, SUBMIT),
     ("post", "/v1/jobs/{job_id}/retry"): Row(ONE, SUBMIT),
     ("get", "/v1/jobs/{job_id}/attempts"): Row(ONE, READ),
+    ("get", "/v1/jobs/{job_id}/decisions"): Row(ONE, READ),
     ("get", "/v1/jobs/{job_id}/route"): Row(ONE, READ),
     ("get", "/v1/decisions"): Row(LIST, READ),
     ("get", "/v1/features/{name}/calibrations"): Row(ALL, READ),

@@ -123,12 +123,11 @@ def test_applying_a_shorter_retention_says_what_it_removes(api: Api) -> None:
     assert len(warnings("retention: {inputs_days: 7, outputs_days: 7}")) == 2
 
 
-def test_a_model_whose_circuit_is_open_is_shown_as_left_alone(
-    api: Api, rows: Connection[Any]
-) -> None:
+def test_a_model_whose_circuit_is_open_is_shown_so(api: Api, rows: Connection[Any]) -> None:
     circuits.open_circuit(rows, "openai:small", "KEY", "the key is not taken", 60)
     try:
         found = {item["model"]: item for item in api.get("/v1/models").json()["data"]}
     finally:
         rows.execute("DELETE FROM circuits")
+    assert found["openai:small"]["circuit_open"] == "the key is not taken"
     assert found["openai:small"]["left_alone"] == "the key is not taken"

@@ -71,7 +71,7 @@ def audit(
         raise UsageError("a job's own route takes no filters and no --csv")
     with connect(home) as api:
         if job is not None:
-            route = api.get(f"/v1/jobs/{job}/route")
+            route = api.get(f"/v1/jobs/{job}/decisions")
             if as_json:
                 print_json(route)
             else:

@@ -149,8 +149,8 @@ def _end(item: dict[str, Any]) -> str:
 
 
 def _key(item: dict[str, Any]) -> str:
-    if item.get("left_alone"):
-        return "left alone"
+    if item.get("circuit_open"):
+        return "circuit open"
     if item["configured"] is None:
         return ""
     return "set" if item["configured"] else "no"
@@ -174,6 +174,6 @@ def _known(item: dict[str, Any]) -> str:
         said += [f"{server}:{one}" for server, one in item["self_hosted"].items()]
     if item["features"] and item["missing"]:
         said.append(item["missing"])
-    if item.get("left_alone"):
-        said.insert(0, f"its circuit is open: {item['left_alone']}")
+    if item.get("circuit_open"):
+        said.insert(0, f"its circuit is open: {item['circuit_open']}")
     return "; ".join(said)

@@ -62,7 +62,7 @@ class Circuits:
     def enter(self, model: str, timeout_s: float) -> Entry:
         """Leave to call the model now, for at most `timeout_s`.
 
-        Raises CallFailed, with the time to wait, when it is to be left alone: nothing was sent.
+        Raises CallFailed, with the time to wait, when its circuit is open: nothing was sent.
         """
         self._look(LOOK_S)
         found = self._standing.get(model)
@@ -86,7 +86,7 @@ class Circuits:
             if failed is not None:
                 return Entry(model, token, failed)
             self._look(0.0)  # another probes, or has closed it
-        raise _left_alone(found, _spread(max(probe_in_s, LOOK_S)))
+        raise _open_circuit(found, _spread(max(probe_in_s, LOOK_S)))
 
     def leave(self, entry: Entry, failure: CallFailed | None, *, cut_short: bool = False) -> None:
         """The call ended. Opens, closes and pauses as that asks for.
@@ -195,7 +195,7 @@ class Circuits:
             return None
 
 
-def _left_alone(found: Circuit, wait_s: float) -> CallFailed:
+def _open_circuit(found: Circuit, wait_s: float) -> CallFailed:
     held = Cause.__members__.get(found.cause or "", Cause.CIRCUIT_OPEN)
     if held not in OPERATORS:
         held = Cause.CIRCUIT_OPEN

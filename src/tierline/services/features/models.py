@@ -55,7 +55,8 @@ def list_models(connection: Connection[Any]) -> list[dict[str, JSON]]:
     found += _catalogue(used, own, now)
     for entry in found:
         circuit = open_since.get(entry["model"] or "")
-        entry["left_alone"] = None if circuit is None else circuit.reason
+        entry["circuit_open"] = None if circuit is None else circuit.reason
+        entry["left_alone"] = entry["circuit_open"]  # its name in version 0.1
     return found
 
 

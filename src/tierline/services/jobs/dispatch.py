@@ -91,7 +91,7 @@ class Dispatch:
     `spare` is how many hints may wait in the broker beyond a pool's threads, `most_in_progress` the
     limit of accounts that have none of their own; None: their share of the threads alone.
     `rate_limits` are the providers', by which hints are paced; `hold_s` is how long a job waits for
-    a model that is left alone.
+    a model whose circuit is open.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Dispatch:
         self._spare = spare
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
-        self._left_alone = HeldJobs(rate_limits or {}, hold_s)
+        self._held_jobs = HeldJobs(rate_limits or {}, hold_s)
         self._locked: dict[UUID, float] = {}  # jobs that were, and until when they are left
 
     def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
@@ -128,7 +128,7 @@ class Dispatch:
                 if most <= 0:
                     continue
                 turns = hints.read_turns(connection, queue)
-                heads = self._left_alone.may_go(
+                heads = self._held_jobs.may_go(
                     connection, hints.heads(connection, queue), self._models
                 )
                 groups = self._groups(
@@ -136,7 +136,7 @@ class Dispatch:
                 )
                 worth = worth_reading(groups, most, turns)
                 due = hints.due(connection, queue, worth, self._left_locked())
-                due = self._left_alone.without_held(connection, _sorted(due, turns), self._models)
+                due = self._held_jobs.without_held(connection, _sorted(due, turns), self._models)
                 if not due:
                     continue
                 waiting = self._waiting(connection, groups, due)
@@ -149,7 +149,7 @@ class Dispatch:
                 marked = hints.mark(connection, [job.job_id for job in jobs])
                 choice.queue_of |= marked
                 self._leave_locked(job.job_id for job in jobs if job.job_id not in marked)
-                self._left_alone.went(jobs)
+                self._held_jobs.went(jobs)
                 room -= len(jobs)
                 _note(held, queue, waiting, jobs)
             choice.full = room <= 0 and bool(choice.queue_of)

@@ -1,8 +1,8 @@
-"""Which waiting jobs need no hint yet: those that could only find their models left alone.
+"""Which waiting jobs are held: their models have open circuits, or no requests left this minute.
 
-A job that waits in the queue costs nothing; one that is claimed to find that it cannot be answered
-costs an attempt. So hints go out no faster than the requests that are allowed in a minute; what
-holds exactly is the workers' to see to.
+A job that waits in its queue costs nothing. One that is claimed although no model can answer it
+costs an attempt. So hints go out no faster than the rate limits allow. The exact limit is enforced
+by the workers.
 """
 
 import time
@@ -30,9 +30,9 @@ WAITED_OUT = frozenset(cause.name for cause in OPERATORS)
 
 
 class HeldJobs:
-    """The circuits as a dispatcher sees them; one per process.
+    """The circuits and rate limits as a dispatcher sees them; one per process.
 
-    A job that was held back for `hold_s` seconds goes out all the same, for a worker to fail it.
+    A job that was held for `hold_s` seconds gets a hint all the same, so that a worker fails it.
     """
 
     def __init__(self, limits: Mapping[str, RateLimit], hold_s: float) -> None:
@@ -103,8 +103,9 @@ class HeldJobs:
         return {name: self._pace(name, now_s).room(now_s) for name in self._limits}
 
     def _held_for_too_long(self, tier: TierInUse, job: Due | Head, now_s: float) -> datetime | None:
-        """Since when it was held back, if that is too long: as long as each of its models was
-        left alone, and no longer than it was due."""
+        """Since when the job has been held, if that is too long; None: not too long. It counts from
+        when the last circuit of its models opened, or from when the job was due, if that is later.
+        """
         standing = [self._standing.get(model) for model in tier.models]
         opened = [one.opened_at for one in standing if one is not None and one.opened_at]
         if len(opened) < len(tier.models):
@@ -127,7 +128,7 @@ class HeldJobs:
         return pace
 
     def _way(self, tier: TierInUse, room: dict[str, int], now_s: float) -> "_Way | None":
-        """How a job of the tier could go out now; None: its models are all left alone."""
+        """How a job of the tier could go out now; None: no model of it takes calls."""
         ago_s = now_s - (self._read_s or now_s)
         for model in tier.models:
             limits = limits_of(model, self._limits)

@@ -1,4 +1,4 @@
-"""The circuits: which models are left alone, until when, and who probes.
+"""The circuits: which of them are open, until when, and who probes.
 
 A model has a row once something was wrong with it. Each statement is a transaction of its own and
 says by its condition who wins; times are Postgres's.

@@ -363,7 +363,7 @@ def finish(
     """End the attempt and move its job, if the job is as `assumed` and the token still holds it.
 
     False when it is not: read `standing` and decide anew. `announced` says that the caller writes
-    the deliveries in the same transaction; without it a job that somebody listens to is left alone.
+    the deliveries in the same transaction; without it a job that has listeners is not changed.
     The call's cost is settled in any case.
     """
     after = transition.job

@@ -216,7 +216,7 @@ def mark(connection: Connection[Any], job_ids: Sequence[UUID]) -> Mapping[UUID, 
 
 
 def note_held(connection: Connection[Any], since: Mapping[UUID, datetime]) -> None:
-    """These jobs were held back in their queue since then, for a model that is left alone."""
+    """These jobs were held back in their queue since then, for a model whose circuit is open."""
     connection.execute(NOTE_HELD, (list(since), list(since.values()), list(since)))
 
 
