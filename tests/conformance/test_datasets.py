@@ -8,7 +8,7 @@ from mistralai.client import models as mistral
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import TypeAdapter
 
-from tests.unit.datasets.export.test_forms import PROMPT
+from tests.support.prompts import PROMPT
 from tierline.datasets.export import FORMS
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.demo import of_home, start
 from tests.support.waiting import wait_until
-from tests.system.test_demo import of_home, start
 
 MARKS = {
     "up": " up --home ",

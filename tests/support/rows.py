@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -255,3 +255,29 @@ def add_evaluation(connection: Connection, feature: str) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def end_job(rows: Connection, job_id: str, status: str = "completed") -> None:
+    """Play a worker that ends the job."""
+    rows.execute(
+        "INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, ended_at,"
+        " verdict, model) VALUES (%s, 1, %s, 'slm', 'slm', 'w', clock_timestamp(), 'passed', 'm')",
+        (job_id, uuid4()),
+    )
+    rows.execute(
+        "INSERT INTO answers (job_id, attempt, text, output)"
+        """ VALUES (%s, 1, 'x', '{"text": "x"}')""",
+        (job_id,),
+    )
+    rows.execute(
+        "INSERT INTO calls (job_id, attempt, number, account_id, purpose, model, answered_model,"
+        " settled_at, input_tokens, output_tokens, cost_usd, latency_s)"
+        " SELECT id, 1, 1, account_id, 'answer', 'openai:small', 'small-1', clock_timestamp(),"
+        " 10, 5, 0.000125, 0.5 FROM jobs WHERE id = %s",
+        (job_id,),
+    )
+    rows.execute(
+        "UPDATE jobs SET status = %s, attempts = 1, completed_at = clock_timestamp(),"
+        " answer_attempt = CASE WHEN %s = 'completed' THEN 1 END, model = 'small-1' WHERE id = %s",
+        (status, status, job_id),
+    )

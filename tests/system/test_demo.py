@@ -7,48 +7,16 @@ the picture says what a stand-in is, and that nothing is left running.
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from examples.demo.rows import read_rows
-from tests.support.up import environment
+from tests.support.demo import of_home, start
 from tests.support.waiting import wait_until
-from tierline.stack.home import _tag
 
 ROOT = Path(__file__).parents[2]
 EVERY = 4
-
-
-def start(home: Path, log: Path, every: int = 1) -> "subprocess.Popen[bytes]":
-    options = ["--larger", "0", "--every", str(every), "--home", str(home)]
-    with log.open("ab") as sink:
-        return subprocess.Popen(
-            [sys.executable, "-m", "examples.demo", *options],
-            cwd=ROOT,
-            env=environment({}),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,
-        )
-
-
-def of_home(home: Path) -> list[psutil.Process]:
-    """Every living process that names the home in its command line or environment."""
-    found = []
-    tag = _tag(home)  # in the environment of whatever `up` starts
-    for process in psutil.process_iter():
-        try:
-            words = " ".join([*process.cmdline(), *process.environ().values()])
-        except psutil.Error:
-            continue
-        if (str(home) in words or tag in words) and process.status() != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return found
 
 
 @pytest.mark.timeout(1500)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.demo import of_home
 from tests.support.up import environment
-from tests.system.test_demo import of_home
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("[prototype]", "[evaluated]", "[default]", "webhook feature.drift", "webhook feature.dem")

@@ -8,8 +8,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.integration.api.test_jobs import end
 from tests.support.api import Api
+from tests.support.rows import end_job
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 
@@ -33,7 +33,7 @@ def test_verdicts_leases_lost_and_costs_of_the_last_hour_are_told(
     api: Api, rows: Connection
 ) -> None:
     job_id = api.submit()["id"]
-    end(rows, job_id)
+    end_job(rows, job_id)
     lost = api.submit()["id"]
     rows.execute(
         "INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, verdict)"
@@ -46,7 +46,7 @@ def test_verdicts_leases_lost_and_costs_of_the_last_hour_are_told(
         (lost,),
     )
     long_ago = api.submit()["id"]
-    end(rows, long_ago)
+    end_job(rows, long_ago)
     rows.execute(
         "UPDATE calls SET booked_at = booked_at - interval '2 hours' WHERE job_id = %s", (long_ago,)
     )

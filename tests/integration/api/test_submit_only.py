@@ -13,10 +13,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.integration.api.test_access import LOCKED, NAMES, ROWS
-from tests.integration.api.test_jobs import end
+from tests.support.access import LOCKED, NAMES, ROWS
 from tests.support.api import Api
-from tests.support.rows import add_feature, two_tiers
+from tests.support.rows import add_feature, end_job, two_tiers
 from tierline.services.accounts.accounts import create_key
 from tierline.views.batches import BATCH_CONTENT
 from tierline.views.jobs import JOB_CONTENT
@@ -58,7 +57,7 @@ def full_job(api: Api, rows: Connection, status: str, key: str | None = None) ->
     headers = {} if key is None else {"Idempotency-Key": key}
     job_id = str(api.post("/v1/jobs", json=JOB, headers=headers).json()["id"])
     if status != "queued":
-        end(rows, job_id, status)
+        end_job(rows, job_id, status)
         rows.execute(
             "UPDATE answers SET text = %(s)s, output = jsonb_build_object('text', %(s)s::text)"
             " WHERE job_id = %(id)s",
@@ -87,7 +86,7 @@ def full_batch(api: Api, rows: Connection, *, ended: bool) -> str:
     if ended:
         assert api.post(f"/v1/batches/{batch}/seal", json={"parts": 1}).status_code == 200
         for (job,) in rows.execute("SELECT id FROM jobs WHERE batch_id = %s", (batch,)).fetchall():
-            end(rows, str(job))
+            end_job(rows, str(job))
         rows.execute(
             "UPDATE batches SET status = 'completed', completed_at = clock_timestamp()"
             " WHERE id = %s",
@@ -177,7 +176,7 @@ def test_a_retry_that_no_longer_fits_does_not_quote_the_kept_input(
     add_feature(rows, two_tiers("narrowed"))
     body = {**JOB, "feature": "narrowed", "input": {"text": "a", SENTINEL: "of this name"}}
     job = str(api.post("/v1/jobs", json=body).json()["id"])
-    end(rows, job, "failed")
+    end_job(rows, job, "failed")
     feature = two_tiers("narrowed")
     narrow = {"type": "object", "additionalProperties": {"type": "string", "maxLength": 3}}
     add_feature(rows, replace(feature, input_schema=narrow), version=2)

@@ -6,8 +6,7 @@ No worker runs: what these tests ask is answered by the API alone.
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,7 +14,8 @@ import psycopg
 import pytest
 import structlog
 
-from tests.integration.services.conftest import NoLeases, WakeUps
+from tests.support.bench import NoLeases, WakeUps
+from tests.support.cli import Ran, Tierline
 from tests.support.model_server import ModelServer
 from tests.support.up import environment as clean_environment
 from tests.support.waiting import wait_until
@@ -29,18 +29,6 @@ from tierline.services.accounts.accounts import ensure_first_admin
 from tierline.services.jobs.execute import Executor
 from tierline.stack.ports import free_port
 from tierline.storage.db.engine import create_pool
-
-
-@dataclass
-class Ran:
-    """What one command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-Tierline = Callable[..., Ran]
 
 
 @pytest.fixture(scope="module")

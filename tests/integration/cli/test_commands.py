@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.cli import Tierline
 from tierline.cli.features.feature_file import new_feature
 
 INPUT = '{"text": "Where is my order 4417-B?"}'

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.support.feature_samples import INVOICE
 from tests.support.model_server import ModelServer, Reply
-from tests.unit.features.features_samples import INVOICE
 from tierline.base.errors import FeatureError, InvalidInput
 from tierline.base.settings import Settings
 from tierline.features import ModelRef

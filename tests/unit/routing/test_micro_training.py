@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.unit.routing.test_micro import LABELS, texts
+from tests.support.labelled_vectors import LABELS, texts
 from tierline.base.vectors import Vectors
 from tierline.routing.micro import Micro
 from tierline.routing.micro_parts import DIMENSIONS, from_parts, to_parts

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.cli import Tierline
 from tests.support.model_server import ModelServer, Reply
 
 FILE = """\

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import Tierline
-from tests.integration.cli.improve.test_dataset import labelled, written
-from tests.integration.cli.improve.test_micro import TICKETS
+from tests.support.cli import Tierline
+from tests.support.tickets import TICKETS, labelled, written
 
 
 @pytest.fixture

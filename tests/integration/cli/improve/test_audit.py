@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.cli import Tierline
 
 
 @pytest.fixture

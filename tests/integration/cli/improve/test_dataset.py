@@ -7,10 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.integration.cli.conftest import Tierline
-from tests.integration.cli.improve.test_micro import KINDS, TICKETS, answered
-
-Rows = list[tuple[str, str]]
+from tests.support.cli import Tierline
+from tests.support.tickets import KINDS, TICKETS, answered, labelled, written
 
 
 @pytest.fixture(scope="module")
@@ -23,21 +21,6 @@ def tickets(api: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(autouse=True)
 def applied(tierline: Tierline, tickets: Path) -> None:
     assert tierline("features", "apply", tickets).code == 0
-
-
-def written(path: Path, rows: Rows, header: str = "input,expected") -> Path:
-    with path.open("w", newline="") as sink:
-        sink.write(header + "\n")
-        csv.writer(sink).writerows(rows)
-    return path
-
-
-def labelled(count: int) -> Rows:
-    return [
-        (text.format(n=number * 7919 % 10_007), kind)
-        for number in range(count)
-        for kind, text in KINDS.items()
-    ]
 
 
 def test_without_a_label_there_is_no_dataset(tierline: Tierline) -> None:

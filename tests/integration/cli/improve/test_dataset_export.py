@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import Tierline
-from tests.integration.cli.improve.test_dataset import labelled, written
-from tests.integration.cli.improve.test_micro import TICKETS
+from tests.support.cli import Tierline
+from tests.support.tickets import TICKETS, labelled, written
 from tierline.datasets.export import FORMS
 
 TEXT = """feature: shops

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.cli import Tierline
 from tests.support.rows import add_job
 
 Rows = psycopg.Connection[Any]

@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.integration.cli.conftest import Tierline
-from tests.integration.cli.improve.test_eval import AMOUNT
+from tests.support.amounts import AMOUNT
+from tests.support.cli import Tierline
 from tests.support.rows import add_job
 
 VOLUME = ("--requests-per-day", "20000", "--peak", "2")

@@ -2,45 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.amounts import AMOUNT, answering
+from tests.support.cli import Tierline
 from tests.support.model_server import ModelServer
 
-AMOUNT = """feature: amounts
-instructions: Give the amount.
-input: {type: object, required: [text], properties: {text: {type: string}}}
-output: {type: object, required: [amount], properties: {amount: {type: number}}}
-tiers:
-  - name: slm
-    models: [openai:small]
-    max_tokens: 20
-    prices:
-      openai:small: {input_usd_per_mtok: 0.1, output_usd_per_mtok: 0.4}
-  - name: frontier
-    models: [openai:large]
-    max_tokens: 20
-    prices:
-      openai:large: {input_usd_per_mtok: 10, output_usd_per_mtok: 40}
-"""
 EXAMPLES = 150  # of which about a fifth tests
-
-
-def answering(lost: Callable[[int], bool]) -> Callable[[Any], str]:
-    """The large model knows all, the small one not what is lost to it."""
-
-    def answer(body: Any) -> str:
-        asked = body["messages"][-1]["content"].replace("\n", " ").split()
-        number = next(int(word) for word in asked if word.isdigit())
-        wrong = body["model"] == "small" and lost(number)
-        return json.dumps({"amount": number + wrong})
-
-    return answer
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.cli import Tierline
 
 NO_JOB = "01a20e54-18d6-7a38-8f75-084a3523c9e4"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import Ran
+from tests.support.cli import Ran
 from tests.support.tuning_server import KEY, Asked, TuningServer, job_object
 from tierline.base.settings import settings
 from tierline.cli import main

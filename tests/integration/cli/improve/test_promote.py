@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import Tierline
-from tests.integration.cli.improve.test_eval import AMOUNT, answering
-from tests.integration.cli.improve.test_micro import KINDS, TICKETS
+from tests.support.amounts import AMOUNT, answering
+from tests.support.cli import Tierline
 from tests.support.model_server import ModelServer
+from tests.support.tickets import KINDS, TICKETS
 
 MANY = 900  # of which a fifth tests
 

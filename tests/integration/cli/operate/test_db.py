@@ -5,7 +5,7 @@ import json
 import psycopg
 import pytest
 
-from tests.integration.storage.db.test_migrate import upgrade_to
+from tests.support.migrations import upgrade_to
 from tests.support.rows import add_account
 from tierline.base.settings import settings
 from tierline.cli import main

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.cli import Tierline
 
 
 def test_the_catalogue_is_listed_by_class(tierline: Tierline) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.cli import Tierline
 
 
 def test_plans_are_set_listed_and_assigned(tierline: Tierline) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.integration.cli.conftest import Tierline
+from tests.support.cli import Tierline
 
 
 def test_a_price_is_set_and_listed(tierline: Tierline) -> None:

@@ -14,13 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.batches.conftest import FEATURE, Scene, scene
+from tests.support.batch_scene import FEATURE, Scene
 from tests.support.rows import add_feature
 from tests.support.up import environment
 from tests.support.waiting import wait_until
 from tierline.features.parse import parse_feature
-
-__all__ = ["scene"]  # the fixture
 
 PRICED = """
 feature: priced

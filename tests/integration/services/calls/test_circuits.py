@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.services.conftest import RIGHT, Bench
+from tests.support.bench import RIGHT, Bench
 from tests.support.model_server import Reply
 from tierline.services.calls import calls
 from tierline.services.calls.admission import Admission

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tests.support.bench import RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 
 

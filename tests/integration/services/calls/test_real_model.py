@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.rows import add_feature
 from tests.support.waiting import wait_until
 from tierline import providers
@@ -67,7 +67,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def three_names(model_url: str, bench: Bench) -> Iterator[None]:
+def three_names(model_url: str, module_bench: Bench) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TIERLINE_LOCAL_URL", model_url)
         patch.setenv("TIERLINE_LOCAL_API_KEY", KEY)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from tests.integration.cli.improve.test_micro import TICKETS, answered
+from tests.support.tickets import TICKETS, answered
 from tests.support.waiting import wait_until
 from tierline.base.json_text import JSON
 from tierline.services.accounts.accounts import create_account

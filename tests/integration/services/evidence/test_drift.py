@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.rows import add_account, add_calibration, add_feature, add_router
 from tierline.drift.looks import DriftState, Look
 from tierline.features import Feature

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from tests.integration.cli.improve.test_micro import KINDS, TICKETS, answered
+from tests.support.tickets import KINDS, TICKETS, answered
 from tierline.base.errors import Conflict
 from tierline.base.json_text import JSON, canonical_json
 from tierline.services.accounts.accounts import create_account

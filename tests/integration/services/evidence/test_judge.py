@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.model_server import Reply
 from tests.support.rows import add_feature
 from tierline.base.errors import Conflict

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tests.support.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.features import Feature
 from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, draw_for_labels

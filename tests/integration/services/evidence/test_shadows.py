@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
+from tests.support.bench import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tests.support.rows import add_calibration, of_a_later_release
 from tierline.services.evidence.calibrations import CalibrationRequest, NotEnoughData, calibrate

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
+from tests.support.bench import PRICED, RIGHT, Bench, by_model
 from tests.support.rows import add_account, add_job
 from tierline.base.errors import NotFound
 from tierline.features import Feature

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
+from tests.support.bench import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tests.support.rows import add_feature, of_a_later_release
 from tierline.features.parse import parse_feature

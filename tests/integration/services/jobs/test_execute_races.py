@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tests.support.bench import RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tierline.base.ids import new_id
 from tierline.services.batches.batch import Opening, open_batch, take_part

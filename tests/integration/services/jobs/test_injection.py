@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from tests.integration.services.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.model_server import Reply
 
 PRICED = """

@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.integration.services.conftest import Bench
-from tests.integration.services.jobs.test_execute import PRICED, RIGHT, by_model
+from tests.support.bench import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tierline.base.errors import NotFound
 from tierline.base.ids import new_id

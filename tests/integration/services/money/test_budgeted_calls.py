@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.integration.services.conftest import PRICED, RIGHT, Bench, by_model
+from tests.support.bench import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tierline.services.money.budgets import BudgetSpent, refuse_spent, settle_lost
 from tierline.storage.jobs import claims

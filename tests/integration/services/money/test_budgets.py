@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.support.bench import Bench
 from tierline.base.ids import new_id
 from tierline.storage.money.budgets import CallId, Full, Holder, reserve, settle, settle_anew
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.model_server import Reply
 from tierline.pricing import Price
 from tierline.services.money.prices import BOOK

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.services.conftest import RIGHT, Bench, by_model
+from tests.support.bench import RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tierline.base.errors import InvalidInput, NotFound
 from tierline.services.evidence.shadows import keep_references

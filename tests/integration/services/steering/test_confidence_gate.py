@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.model_server import Reply
 from tierline.base.errors import Conflict
 from tierline.features import Feature

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.services.conftest import Bench
+from tests.support.bench import Bench
 from tests.support.rows import add_feature
 from tierline.base.errors import InvalidInput
 from tierline.features import Feature

@@ -4,38 +4,11 @@ import time
 
 import pytest
 
-from tests.integration.services.conftest import RIGHT, Bench, by_model
-from tests.support.rows import add_feature
-from tierline.features.parse import parse_feature
+from tests.support.bench import RIGHT, Bench, by_model
+from tests.support.three_tiers import apply, tiers
 from tierline.routing.later_tiers import FEWEST, Seen
 from tierline.services.steering.later_tiers import LaterTiers
 from tierline.services.steering.see_tiers import see_tiers
-
-THREE = """
-feature: {name}
-instructions: Give the amount.
-input: {{type: object, required: [text], properties: {{text: {{type: string}}}}}}
-output: {{type: object, required: [amount], properties: {{amount: {{type: number}}}}}}
-{more}
-tiers:
-  - {{name: slm, models: [openai:small], max_tokens: 50, timeout_s: 5}}
-  - name: mid
-    models: [openai:mid]
-    max_tokens: 50
-    timeout_s: 5
-    prices: {{"openai:mid": {{input_usd_per_mtok: 5, output_usd_per_mtok: 20}}}}
-  - name: frontier
-    models: [openai:large]
-    max_tokens: 50
-    timeout_s: 5
-    prices: {{"openai:large": {{input_usd_per_mtok: 10, output_usd_per_mtok: 40}}}}
-"""
-
-
-def apply(bench: Bench, more: str = "") -> int:
-    feature = parse_feature(THREE.format(name=f"three-{next(bench.numbers)}", more=more))
-    with bench.pool.connection() as connection:
-        return add_feature(connection, feature)
 
 
 def warm(bench: Bench, version: int, mid: str) -> None:
@@ -58,11 +31,6 @@ def known(bench: Bench, version: int, *seen: Seen) -> None:
     cascade = bench.executor._cascade
     cascade._known = {(version, one.name): one for one in seen}
     cascade._due_s = float("inf")
-
-
-def tiers(bench: Bench, job: object) -> list[str]:
-    rows = bench.all("SELECT tier FROM attempts WHERE job_id = %s ORDER BY number", job)
-    return [tier for (tier,) in rows]
 
 
 def test_a_tier_that_never_helps_is_left_out_once_that_is_known(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from tests.integration.services.conftest import Bench, NoEmbedding
+from tests.support.bench import Bench, NoEmbedding
 from tests.support.rows import add_account, add_feature
 from tierline.base.embeddings import Embedder
 from tierline.base.errors import Conflict, InvalidInput

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.services.conftest import Bench, NoEmbedding
+from tests.support.bench import Bench, NoEmbedding
 from tierline.features import Feature
 from tierline.services.calls.embedding import Embedding
 from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, calibrations_of

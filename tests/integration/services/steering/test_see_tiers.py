@@ -13,8 +13,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.integration.services.conftest import RIGHT, Bench, by_model
-from tests.integration.services.steering.test_cascade import apply, tiers
+from tests.support.bench import RIGHT, Bench, by_model
+from tests.support.three_tiers import apply, tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.routing.later_tiers import Seen

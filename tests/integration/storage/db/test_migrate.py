@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
 import migrations
+from tests.support.migrations import upgrade_to
 from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import became_operators
@@ -80,17 +81,6 @@ def test_the_revisions_read_without_alembic_are_those_that_it_runs(
     assert revisions.known() == {script.revision for script in scripts.walk_revisions()}
     assert revisions.current(empty_database_url) is None
     assert revisions.current(fresh_database_url) == revisions.head()
-
-
-def upgrade_to(database_url: str, revision: str) -> None:
-    """Bring a database to an earlier revision, as the release of it did."""
-    engine = migrate.create_engine(database_url)
-    with engine.connect() as connection:
-        config = migrate._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        connection.commit()
-    engine.dispose()
 
 
 def test_the_release_before_goes_on_while_its_database_is_migrated(empty_database_url: str) -> None:

@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.prompts import PROMPT
 from tierline.datasets.export import FORMS
-from tierline.features.prompts import Message
 
-PROMPT = [
-    Message("system", "Name the kind."),
-    Message("user", "<input>\nan example\n</input>"),
-    Message("assistant", "billing"),
-    Message("user", "<input>\nmy card was charged twice\n</input>"),
-]
 WRITTEN: dict[str, Any] = {
     "openai": {
         "messages": [

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.integration.retention.conftest import Kept
+from tests.support.retention import Kept
 from tests.support.rows import add_job
 from tierline.base.errors import Conflict
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state

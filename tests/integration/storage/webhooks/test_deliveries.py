@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 from psycopg import Connection
 
-from tests.integration.webhooks.conftest import Scene
 from tests.support.rows import add_account
 from tests.support.waiting import wait_until
+from tests.support.webhook_scene import Scene
 from tierline.storage.db.engine import PLANNED_ONCE, create_pool
 from tierline.storage.webhooks import deliveries
 from tierline.storage.webhooks.deliveries import Delivery

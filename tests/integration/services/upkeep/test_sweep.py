@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.retention.conftest import SECRET, Kept
+from tests.support.retention import SECRET, Kept
 from tests.support.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id

@@ -8,9 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from tests.integration.webhooks.conftest import LOOPBACK, Scene
 from tests.support.rows import add_account
 from tests.support.webhook_receiver import Receiver, status
+from tests.support.webhook_scene import LOOPBACK, Scene
 from tierline.base.settings import Settings
 from tierline.services.accounts.accounts import create_key
 from tierline.services.webhooks.endpoints import MOST_ENDPOINTS

@@ -6,9 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.integration.api.test_jobs import end
 from tests.support.api import Api
-from tests.support.rows import two_tiers
+from tests.support.rows import end_job, two_tiers
 from tierline.base.ids import new_id
 from tierline.features import Retention
 from tierline.storage.features.features import add_version
@@ -20,7 +19,7 @@ Connection = psycopg.Connection[Any]
 def ended(api: Api, rows: Connection) -> dict[str, Any]:
     """A completed job, as it is shown."""
     job_id = api.submit()["id"]
-    end(rows, job_id)
+    end_job(rows, job_id)
     found: dict[str, Any] = api.get(f"/v1/jobs/{job_id}").json()
     return found
 
@@ -79,7 +78,7 @@ def test_another_account_removes_nothing(api: Api, other: Api, ended: dict[str, 
 
 def test_what_needs_the_content_is_refused_afterwards(api: Api, rows: Connection) -> None:
     job = api.submit()
-    end(rows, job["id"], "failed")
+    end_job(rows, job["id"], "failed")
     remove(api, job)
     retried = api.post(f"/v1/jobs/{job['id']}/retry")
     assert (retried.status_code, "input was removed" in retried.text) == (409, True)

@@ -8,15 +8,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.integration.batches.conftest import Scene, ndjson
+from tests.support.batch_scene import Scene, ndjson, rows
 from tests.support.waiting import wait_until
-
-
-def rows(count: int, start: int = 1) -> list[dict[str, object]]:
-    return [
-        {"custom_id": f"r{n}", "input": {"text": f"row {n}"}, "line": n}
-        for n in range(start, start + count)
-    ]
 
 
 def test_the_same_key_opens_one_batch(scene: Scene) -> None:

@@ -7,8 +7,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.integration.api.test_jobs import end
 from tests.support.api import Api
+from tests.support.rows import end_job
 from tests.support.waiting import wait_until
 
 Connection = psycopg.Connection[Any]
@@ -43,9 +43,9 @@ def test_queues_tell_what_waits_is_hinted_and_runs(api: Api, other: Api, rows: C
 
 def test_usage_is_the_sum_of_the_accounts_own_calls(api: Api, other: Api, rows: Connection) -> None:
     for _ in range(3):
-        end(rows, other.submit()["id"])
+        end_job(rows, other.submit()["id"])
     unknown = other.submit()["id"]
-    end(rows, unknown)
+    end_job(rows, unknown)
     rows.execute("UPDATE calls SET cost_usd = NULL WHERE job_id = %s", (unknown,))
     (total,) = other.get("/v1/usage").json()["data"]
     assert (total["jobs"], total["calls"], total["unknown_cost_calls"]) == (4, 4, 1)
@@ -83,7 +83,7 @@ def test_failed_checks_are_told_by_feature_tier_and_verdict(
     api: Api, other: Api, rows: Connection
 ) -> None:
     job_id = other.submit()["id"]
-    end(rows, job_id)
+    end_job(rows, job_id)
     rows.execute("UPDATE attempts SET verdict = 'rule' WHERE job_id = %s", (job_id,))
 
     def failed() -> bool:

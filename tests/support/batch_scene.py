@@ -115,6 +115,13 @@ def ndjson(rows: list[Any]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
+def rows(count: int, start: int = 1) -> list[dict[str, object]]:
+    return [
+        {"custom_id": f"r{n}", "input": {"text": f"row {n}"}, "line": n}
+        for n in range(start, start + count)
+    ]
+
+
 @pytest.fixture
 def scene(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setenv("DATABASE_URL", fresh_database_url)

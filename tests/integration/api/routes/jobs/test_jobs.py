@@ -10,35 +10,9 @@ import psycopg
 import pytest
 
 from tests.support.api import Api
-from tests.support.rows import add_feature, add_job, micro_first, two_tiers
+from tests.support.rows import add_feature, add_job, end_job, micro_first, two_tiers
 
 Connection = psycopg.Connection[Any]
-
-
-def end(rows: Connection, job_id: str, status: str = "completed") -> None:
-    """Play a worker that ends the job."""
-    rows.execute(
-        "INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, ended_at,"
-        " verdict, model) VALUES (%s, 1, %s, 'slm', 'slm', 'w', clock_timestamp(), 'passed', 'm')",
-        (job_id, uuid4()),
-    )
-    rows.execute(
-        "INSERT INTO answers (job_id, attempt, text, output)"
-        """ VALUES (%s, 1, 'x', '{"text": "x"}')""",
-        (job_id,),
-    )
-    rows.execute(
-        "INSERT INTO calls (job_id, attempt, number, account_id, purpose, model, answered_model,"
-        " settled_at, input_tokens, output_tokens, cost_usd, latency_s)"
-        " SELECT id, 1, 1, account_id, 'answer', 'openai:small', 'small-1', clock_timestamp(),"
-        " 10, 5, 0.000125, 0.5 FROM jobs WHERE id = %s",
-        (job_id,),
-    )
-    rows.execute(
-        "UPDATE jobs SET status = %s, attempts = 1, completed_at = clock_timestamp(),"
-        " answer_attempt = CASE WHEN %s = 'completed' THEN 1 END, model = 'small-1' WHERE id = %s",
-        (status, status, job_id),
-    )
 
 
 def test_a_submitted_job_is_accepted_with_its_place_and_when_to_ask_again(api: Api) -> None:
@@ -99,7 +73,7 @@ def test_a_replayed_job_that_ended_is_shown_as_ended(api: Api, rows: Connection)
     headers = {"Idempotency-Key": "ended-1"}
     body = {"feature": "echo", "input": {"text": "a"}}
     job = api.post("/v1/jobs", json=body, headers=headers).json()
-    end(rows, job["id"])
+    end_job(rows, job["id"])
     again = api.post("/v1/jobs", json=body, headers=headers)
     assert (again.status_code, again.json()["status"]) == (200, "completed")
     assert "retry-after" not in again.headers
@@ -147,7 +121,7 @@ def test_a_wait_ends_when_the_job_does(api: Api, rows: Connection) -> None:
                 "SELECT job_id FROM job_requests WHERE input ->> 'text' = 'awaited'"
             ).fetchone()
             if found is not None:
-                end(rows, found[0])
+                end_job(rows, found[0])
                 rows.execute("SELECT pg_notify('tierline_done', %s)", (str(found[0]),))
                 return
 
@@ -194,7 +168,7 @@ def test_an_unchanged_job_is_304_and_a_changed_one_is_not(api: Api, rows: Connec
     assert etag.startswith('"')
     same = api.get(path, headers={"If-None-Match": f'"other", W/{etag}'})
     assert (same.status_code, same.headers["etag"], same.content) == (304, etag, b"")
-    end(rows, path.rpartition("/")[2])
+    end_job(rows, path.rpartition("/")[2])
     changed = api.get(path, headers={"If-None-Match": etag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != etag
@@ -203,7 +177,7 @@ def test_an_unchanged_job_is_304_and_a_changed_one_is_not(api: Api, rows: Connec
 
 def test_a_finished_job_that_gains_a_late_cost_changes_its_etag(api: Api, rows: Connection) -> None:
     job_id = api.submit()["id"]
-    end(rows, job_id)
+    end_job(rows, job_id)
     path = f"/v1/jobs/{job_id}"
     before = api.get(path)
     assert before.json()["cost_usd"] == "0.000125"
@@ -234,7 +208,7 @@ def test_a_later_tier_says_that_it_runs_deeper_analysis(api: Api, rows: Connecti
     job = api.get(f"/v1/jobs/{job_id}").json()
     assert job["status_label"] == "running deeper analysis…"
     assert (job["escalated"], job["escalation_reason"]) == (True, "rule: no")
-    end(rows, job_id)
+    end_job(rows, job_id)
     assert api.get(f"/v1/jobs/{job_id}").json()["status_label"] is None
 
 
@@ -287,7 +261,7 @@ def test_pages_hold_every_job_once_the_newest_first(api: Api, rows: Connection) 
 
 def test_lists_can_be_narrowed(api: Api, rows: Connection) -> None:
     done = api.submit()["id"]
-    end(rows, done)
+    end_job(rows, done)
     found = api.get("/v1/jobs", params={"status": "completed", "tier": "slm"}).json()["data"]
     assert done in [job["id"] for job in found]
     assert {job["status"] for job in found} == {"completed"}
@@ -329,13 +303,13 @@ def test_cancelling_a_running_job_is_202_until_it_is_true(api: Api, rows: Connec
     )
     asked = api.post(f"/v1/jobs/{job_id}/cancel")
     assert (asked.status_code, asked.json()["status"]) == (202, "in_progress")
-    end(rows, job_id, "cancelled")
+    end_job(rows, job_id, "cancelled")
     assert api.post(f"/v1/jobs/{job_id}/cancel").status_code == 200
 
 
 def test_a_failed_job_is_retried_as_a_new_one(api: Api, rows: Connection) -> None:
     job = api.submit("again", metadata={"a": 1})
-    end(rows, job["id"], "failed")
+    end_job(rows, job["id"], "failed")
     retried = api.post(f"/v1/jobs/{job['id']}/retry")
     assert retried.status_code == 202
     assert retried.json()["id"] != job["id"]
@@ -349,14 +323,14 @@ def test_a_job_that_waits_or_is_answered_is_not_retried(
 ) -> None:
     job_id = api.submit()["id"]
     if status == "completed":
-        end(rows, job_id)
+        end_job(rows, job_id)
     assert api.post(f"/v1/jobs/{job_id}/retry").status_code == 409
 
 
 def test_attempts_show_their_calls_and_what_they_cost(api: Api, rows: Connection) -> None:
     job_id = api.submit()["id"]
     assert api.get(f"/v1/jobs/{job_id}/attempts").json()["data"] == []
-    end(rows, job_id)
+    end_job(rows, job_id)
     (attempt,) = api.get(f"/v1/jobs/{job_id}/attempts").json()["data"]
     assert (attempt["number"], attempt["verdict"], attempt["cost_usd"]) == (1, "passed", "0.000125")
     (call,) = attempt["calls"]
@@ -371,7 +345,7 @@ def test_feedback_is_kept_when_it_fits_the_feature(api: Api, rows: Connection) -
     job_id = api.submit()["id"]
     path = f"/v1/jobs/{job_id}/feedback"
     assert api.post(path, json={"correct": True}).status_code == 409
-    end(rows, job_id)
+    end_job(rows, job_id)
     kept = api.post(path, json={"correct": False, "expected": {"text": "y"}, "comment": "no"})
     assert kept.status_code == 201
     assert kept.json()["expected"] == {"text": "y"}

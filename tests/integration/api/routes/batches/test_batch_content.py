@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.integration.batches.conftest import Scene
-from tests.integration.batches.test_rest import rows
+from tests.support.batch_scene import Scene, rows
 from tierline.services.accounts.accounts import create_account, create_key
 from tierline.services.batches import batch_content
 

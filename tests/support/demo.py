@@ -1,0 +1,39 @@
+"""The demo as a process, and every process of its home."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.support.processes import ROOT
+from tests.support.up import environment
+from tierline.stack.home import _tag
+
+
+def start(home: Path, log: Path, every: int = 1) -> "subprocess.Popen[bytes]":
+    options = ["--larger", "0", "--every", str(every), "--home", str(home)]
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            [sys.executable, "-m", "examples.demo", *options],
+            cwd=ROOT,
+            env=environment({}),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+        )
+
+
+def of_home(home: Path) -> list[psutil.Process]:
+    """Every living process that names the home in its command line or environment."""
+    found = []
+    tag = _tag(home)  # in the environment of whatever `up` starts
+    for process in psutil.process_iter():
+        try:
+            words = " ".join([*process.cmdline(), *process.environ().values()])
+        except psutil.Error:
+            continue
+        if (str(home) in words or tag in words) and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
