@@ -12,7 +12,7 @@ from tierline.base.digits import whole
 from tierline.base.errors import TierlineError
 from tierline.base.settings import settings
 from tierline.rules import queues
-from tierline.storage.db.engine import psycopg_url
+from tierline.services.processes.connections import check_database_url
 
 SWITCH_S = 0.001
 """How long a thread keeps the interpreter before another gets it. With Python's 5 ms the consumer,
@@ -37,7 +37,7 @@ def main() -> int:
     try:
         logs.configure(arguments.name)
         threads = arguments.threads or settings().worker_threads
-        psycopg_url(settings().database)  # said now rather than at the first hint
+        check_database_url(settings().database)  # said now rather than at the first hint
         from workers.app import app
         from workers.pool import TaskPool
         from workers.process import install

@@ -24,21 +24,24 @@ from tierline.base.settings import Settings, settings
 from tierline.rules import queues
 from tierline.rules.leases import AliveWatch, HintWatch, LeaseWatch
 from tierline.services.batches.finish_batches import complete_finished
+from tierline.services.jobs.beats import WorkerBeat, read_beats, remove_gone
 from tierline.services.jobs.dispatch import Dispatch, pools_with_jobs
-from tierline.services.jobs.recover import claims_in_sight, each, expire_overdue, recover_lost
-from tierline.storage.db.engine import PLANNED_ONCE, create_pool, psycopg_url
-from tierline.storage.db.notify import DONE, READY, listen
-from tierline.storage.db.repeat import PASSING
-from tierline.storage.jobs import beats, hints
-from tierline.storage.webhooks import deliveries
-from tierline.storage.webhooks.delivery_choice import choose_due
+from tierline.services.jobs.hints import hints_out, take_back
+from tierline.services.jobs.recover import claims_in_sight, expire_overdue, recover_lost
+from tierline.services.processes.connections import (
+    PASSING,
+    check_database_url,
+    dispatcher_pool,
+)
+from tierline.services.processes.wake_ups import listen_for_work
+from tierline.services.webhooks import dispatch as deliveries
 from workers.hints import BROKER_AWAY, Lists, publish
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-IMPATIENT = f"{PLANNED_ONCE} -c lock_timeout=250"  # ms; the last one counts
+WATCH_LOCK_MS = 250  # how long the watcher waits for a lock
 LOOK_S = 1.0  # between two looks at leases and hints
 GATHER_S = 0.01
 """Between a choice that found something and the next: a choice for each job that comes would cost
@@ -58,7 +61,7 @@ class Dispatcher:
     def __init__(self, config: Settings, app: Celery) -> None:
         self._settings = config
         self._app = app
-        self._pool = create_pool(config.database, "dispatcher", 2, PLANNED_ONCE)
+        self._pool = dispatcher_pool(config.database, "dispatcher", 2)
         self._dispatch = Dispatch(
             config.hints_out, config.max_jobs_in_progress, config.rate_limits, config.hold_s
         )
@@ -136,7 +139,7 @@ class Dispatcher:
         while not self._stop.is_set():
             try:
                 if ears is None:
-                    ears = listen(self._settings.database, "dispatcher-listen", READY, DONE)
+                    ears = listen_for_work(self._settings.database, "dispatcher-listen")
                 self._again.clear()
                 gather_s = self._choose_once()
                 if gather_s is not None:
@@ -196,9 +199,7 @@ class Dispatcher:
             publish(self._app, messages)
         except BROKER_AWAY as error:
             log.warning("broker_away", error=type(error).__name__, hints=len(messages))
-            with self._pool.connection() as connection:
-                hints.unmark(connection, chosen.keys())
-                deliveries.unhint(connection, due)
+            take_back(self._pool, chosen.keys(), due)
             self._stop.wait(BROKER_WAIT_S)
             return False
         if sweep:
@@ -208,8 +209,7 @@ class Dispatcher:
     def _choose_deliveries(self) -> list[UUID]:
         threads = self._threads.get(queues.WEBHOOKS, 0)
         most = self._settings.webhook_max_in_flight
-        with self._pool.connection() as connection:
-            return choose_due(connection, threads, SPARE_DELIVERIES, most)
+        return deliveries.choose(self._pool, threads, SPARE_DELIVERIES, most)
 
 
 class Watcher:
@@ -223,7 +223,9 @@ class Watcher:
     def __init__(self, config: Settings, dispatcher: Dispatcher) -> None:
         self._settings = config
         self._dispatcher = dispatcher
-        self._pool = create_pool(config.database, "dispatcher-watch", 2, IMPATIENT)
+        self._pool = dispatcher_pool(
+            config.database, "dispatcher-watch", 2, lock_wait_ms=WATCH_LOCK_MS
+        )
         self._leases = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
         self._deliveries = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
         self._alive = AliveWatch(config.lease_s)
@@ -248,7 +250,7 @@ class Watcher:
     def look(self) -> None:
         """One look, all its steps."""
         now_s = time.monotonic()
-        rows = self._step("reading beats", self._read_beats)
+        rows = self._step("reading beats", lambda: read_beats(self._pool))
         if rows is None:
             self._leases.interrupted()
             self._deliveries.interrupted()
@@ -271,10 +273,6 @@ class Watcher:
             log.warning("watch_step_failed", step=doing, error=type(error).__name__)
             return None
 
-    def _read_beats(self) -> list[beats.WorkerBeat]:
-        with self._pool.connection() as connection:
-            return beats.read_beats(connection)
-
     def _recover(self, by_token: Mapping[UUID, tuple[UUID, int]]) -> None:
         try:
             running = claims_in_sight(self._pool)
@@ -287,34 +285,21 @@ class Watcher:
 
     def _take_back(self, by_token: Mapping[UUID, tuple[UUID, int]]) -> None:
         try:
-            with self._pool.connection() as connection:
-                delivering = deliveries.in_flight_tokens(connection)
+            delivering = deliveries.tries_in_flight(self._pool)
         except PASSING:
             self._deliveries.interrupted()
             raise
         late = self._deliveries.look(time.monotonic(), delivering, by_token)
         if not late:
             return
-        with self._pool.connection() as connection:
-
-            def take_back(token: UUID) -> None:
-                found = deliveries.lost(connection, token)
-                if found is not None:
-                    delivery_id, job_id = found
-                    log.warning(
-                        "delivery_taken_back",
-                        delivery_id=str(delivery_id),
-                        job_id=job_id and str(job_id),
-                    )
-
-            each(connection, late, "taking back deliveries", take_back)
+        deliveries.take_back_lost(self._pool, late)
         self._dispatcher.choose_again()
 
     def _complete_batches(self) -> None:
         with self._pool.connection() as connection:
             complete_finished(connection)
 
-    def _see_threads(self, now_s: float, rows: list[beats.WorkerBeat]) -> None:
+    def _see_threads(self, now_s: float, rows: list[WorkerBeat]) -> None:
         alive = self._alive.look(now_s, {row.worker: row.beat for row in rows})
         threads: dict[str, int] = {}
         for row in rows:
@@ -323,44 +308,32 @@ class Watcher:
                     threads[queue] = threads.get(queue, 0) + row.threads
         self._dispatcher.see_threads(threads)
 
-    def _remove_workers(self, now_s: float, rows: list[beats.WorkerBeat]) -> None:
+    def _remove_workers(self, now_s: float, rows: list[WorkerBeat]) -> None:
         gone = {}
         for row in rows:
             since_s = self._alive.still_since_s(row.worker)
             if since_s is not None and now_s - since_s > GONE_LEASES * self._settings.lease_s:
                 gone[row.worker] = row.beat
-        if not gone:
-            return
-        with self._pool.connection() as connection:
-
-            def remove(worker: UUID) -> None:
-                beats.remove_worker(connection, worker, gone[worker])
-
-            each(connection, gone, "removing workers", remove)
+        if gone:
+            remove_gone(self._pool, gone)
 
     def _find_lost_hints(self) -> None:
         now_s = time.monotonic()
-        with self._pool.connection() as connection:
-            jobs_out = {
-                number: (job_id, queue) for job_id, queue, number in hints.hints_out(connection)
-            }
-            deliveries_out = dict(deliveries.hinted(connection))
-        if not jobs_out and not deliveries_out:
+        out = hints_out(self._pool)
+        queue_of = {number: queue for number, (_, queue) in out.jobs.items()}
+        queue_of |= dict.fromkeys(out.deliveries, queues.WEBHOOKS)
+        if not queue_of:
             self._hints.look(now_s, {}, ())
             return
-        out = {number: queue for number, (_, queue) in jobs_out.items()}
-        out |= dict.fromkeys(deliveries_out.values(), queues.WEBHOOKS)
-        lost = set(self._hints.look(now_s, out, self._empty_queues()))
+        lost = set(self._hints.look(now_s, queue_of, self._empty_queues()))
         if not lost:
             return
-        named = [str(jobs_out[number][0]) for number in sorted(lost) if number in jobs_out]
-        log.info("hints_lost", count=len(lost), job_ids=named[:MOST_NAMED])
+        lost_jobs = [out.jobs[number][0] for number in sorted(lost) if number in out.jobs]
+        job_ids = [str(job_id) for job_id in lost_jobs[:MOST_NAMED]]
+        log.info("hints_lost", count=len(lost), job_ids=job_ids)
         self._dispatcher.choose_again()
-        with self._pool.connection() as connection:
-            hints.unmark(connection, [jobs_out[n][0] for n in lost if n in jobs_out])
-            deliveries.unhint(
-                connection, [one for one, number in deliveries_out.items() if number in lost]
-            )
+        lost_deliveries = [out.deliveries[number] for number in lost if number in out.deliveries]
+        take_back(self._pool, lost_jobs, lost_deliveries)
 
     def _empty_queues(self) -> set[str]:
         """Which queues the broker has nothing for; none while it cannot be asked."""
@@ -382,7 +355,7 @@ def main() -> int:
     try:
         logs.configure("dispatcher")
         config = settings()
-        psycopg_url(config.database)  # said before Celery is told of the broker
+        check_database_url(config.database)  # said before Celery is told of the broker
         from workers.app import app
 
         dispatcher = Dispatcher(config, app)

@@ -9,8 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import structlog
 
-from tierline.storage.db.engine import connect_args, psycopg_url
-from tierline.storage.jobs.beats import raise_beat, remove_worker
+from tierline.services.jobs.beats import Beat
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +25,7 @@ class Heartbeat:
         self, url: str, name: str, queues: tuple[str, ...], threads: int, beat_s: float
     ) -> None:
         self.worker = uuid4()
-        self._url = url
-        self._name = name
-        self._queues = queues
-        self._threads = threads
+        self._row = Beat(url, self.worker, name, queues, threads)
         self._beat_s = beat_s
         self._beat = 0
         self._until: dict[UUID, float | None] = {}  # token → monotonic seconds; None: no limit yet
@@ -73,34 +69,13 @@ class Heartbeat:
             return [token for token, until in self._until.items() if until is None or now < until]
 
     def _run(self) -> None:
-        connection: psycopg.Connection[object] | None = None
         while not self._stop.wait(self._beat_s if self._beat else 0.0):
             self._beat += 1
             try:
-                if connection is None:
-                    connection = psycopg.connect(
-                        psycopg_url(self._url),
-                        autocommit=True,
-                        **connect_args(f"{self._name}-beat"),
-                    )
-                    connection.execute("SET synchronous_commit = off")
-                raise_beat(
-                    connection,
-                    self.worker,
-                    self._name,
-                    self._queues,
-                    self._threads,
-                    self._beat,
-                    self._alive(),
-                )
+                self._row.write(self._beat, self._alive())
             except psycopg.Error as error:
                 log.warning("beat_missed", error=type(error).__name__)
-                if connection is not None:
-                    connection.close()
-                connection = None
-        if connection is not None:
-            try:
-                remove_worker(connection, self.worker)
-            except psycopg.Error as error:
-                log.warning("beat_row_left", error=type(error).__name__)
-            connection.close()
+        try:
+            self._row.remove()
+        except psycopg.Error as error:
+            log.warning("beat_row_left", error=type(error).__name__)

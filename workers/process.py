@@ -23,8 +23,8 @@ from tierline.services.evidence.drift import Drift
 from tierline.services.evidence.judge import Judges
 from tierline.services.jobs.execute import Executor
 from tierline.services.jobs.recover import release
-from tierline.storage.db.engine import create_pool
-from tierline.storage.db.notify import Notifier
+from tierline.services.processes.connections import worker_pool
+from tierline.services.processes.wake_ups import Notifier
 from workers.heartbeat import Heartbeat
 from workers.memory import keep_trimmed
 
@@ -38,7 +38,7 @@ class Worker:
         config = settings()
         self.name = name
         self.queues = queues
-        self.pool = create_pool(config.database, name, min(config.pool_size, threads + 1))
+        self.pool = worker_pool(config.database, name, min(config.pool_size, threads + 1))
         self.heartbeat = Heartbeat(config.database, name, queues, threads, config.beat_s)
         self.notifier = Notifier(config.database, name)
         self._leaving = threading.Event()

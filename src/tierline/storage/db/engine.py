@@ -30,6 +30,9 @@ PLANNED_ONCE = (
 )
 
 
+NOT_DURABLE = "SET synchronous_commit = off"
+
+
 def ended_after(statement_s: float) -> str:
     """SESSION for connections whose statements Postgres ends after `statement_s` seconds."""
     return f"{SESSION} -c statement_timeout={max(1, round(statement_s * 1000))}"
@@ -55,6 +58,24 @@ def connect_args(name: str, session: str = SESSION) -> Mapping[str, Any]:
         "keepalives_idle": 30,
         "tcp_user_timeout": 15_000,
     }
+
+
+def connect(
+    url: str, name: str, *, durable: bool = True, prepare: bool = True
+) -> psycopg.Connection[Any]:
+    """An autocommit connection outside any pool. `name` is shown in pg_stat_activity.
+
+    `durable` false: a commit does not wait for the disk, so that a crash of the server may lose it.
+    `prepare` false: no statement is prepared. Raises psycopg.Error, and UsageError for a URL that
+    cannot be read.
+    """
+    parameters: dict[str, Any] = {**connect_args(name), "autocommit": True}
+    if not prepare:
+        parameters["prepare_threshold"] = None
+    connection = psycopg.connect(psycopg_url(url), **parameters)
+    if not durable:
+        connection.execute(NOT_DURABLE)
+    return connection
 
 
 def psycopg_url(url: str) -> str:

@@ -1,0 +1,80 @@
+"""Workers' beats: raising this process's, reading everybody's, removing those of the dead."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from tierline.services.jobs.recover import each
+from tierline.storage.db.engine import connect
+from tierline.storage.jobs import beats
+from tierline.storage.jobs.beats import WorkerBeat
+
+__all__ = ["Beat", "WorkerBeat", "read_beats", "remove_gone"]
+
+
+class Beat:
+    """The row of one worker process, on a connection of its own, so that a busy pool delays no
+    beat. For one thread; connects when it is first used and after each error.
+    """
+
+    def __init__(
+        self, url: str, worker: UUID, name: str, queues: Sequence[str], threads: int
+    ) -> None:
+        self._url = url
+        self._worker = worker
+        self._name = name
+        self._queues = queues
+        self._threads = threads
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def write(self, beat: int, tokens: Sequence[UUID]) -> None:
+        """Write the beat, and the claims that live threads hold. Raises psycopg.Error."""
+        try:
+            if self._connection is None:
+                # A beat that a crash of the server loses is written again in a moment.
+                self._connection = connect(self._url, f"{self._name}-beat", durable=False)
+            beats.raise_beat(
+                self._connection,
+                self._worker,
+                self._name,
+                self._queues,
+                self._threads,
+                beat,
+                tokens,
+            )
+        except psycopg.Error:
+            self._close()
+            raise
+
+    def remove(self) -> None:
+        """Take the row away, unless the last write failed. Raises psycopg.Error."""
+        if self._connection is None:
+            return
+        try:
+            beats.remove_worker(self._connection, self._worker)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def read_beats(pool: ConnectionPool[Any]) -> list[WorkerBeat]:
+    """Every worker process that has a row, the dead ones too until they are removed."""
+    with pool.connection() as connection:
+        return beats.read_beats(connection)
+
+
+def remove_gone(pool: ConnectionPool[Any], gone: Mapping[UUID, int]) -> None:
+    """Take away the rows of these workers, unless they have beaten since the beat given."""
+    with pool.connection() as connection:
+
+        def remove(worker: UUID) -> None:
+            beats.remove_worker(connection, worker, gone[worker])
+
+        each(connection, gone, "removing workers", remove)

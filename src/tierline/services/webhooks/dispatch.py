@@ -1,0 +1,47 @@
+"""Which webhook deliveries go out next, and taking back those whose worker was lost."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from tierline.services.jobs.recover import each
+from tierline.storage.webhooks import deliveries
+from tierline.storage.webhooks.delivery_choice import choose_due
+
+log = structlog.get_logger(__name__)
+
+
+def choose(pool: ConnectionPool[Any], threads: int, spare: int, most: int) -> list[UUID]:
+    """Mark due deliveries as hinted, oldest first; the caller publishes after this returns.
+
+    `threads` are those of the live workers, `spare` how many may wait in the broker beyond them,
+    `most` how many one endpoint may have out.
+    """
+    with pool.connection() as connection:
+        return choose_due(connection, threads, spare, most)
+
+
+def tries_in_flight(pool: ConnectionPool[Any]) -> list[UUID]:
+    """The tokens of all tries that are under way."""
+    with pool.connection() as connection:
+        return deliveries.in_flight_tokens(connection)
+
+
+def take_back_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> None:
+    """Make the deliveries whose try lost its worker due again; those that are locked, later."""
+    with pool.connection() as connection:
+
+        def take_back(token: UUID) -> None:
+            found = deliveries.lost(connection, token)
+            if found is not None:
+                delivery_id, job_id = found
+                log.warning(
+                    "delivery_taken_back",
+                    delivery_id=str(delivery_id),
+                    job_id=job_id and str(job_id),
+                )
+
+        each(connection, tokens, "taking back deliveries", take_back)
