@@ -10,7 +10,7 @@ from tierline.base import lean_start, logs
 from tierline.base.digits import whole
 from tierline.base.errors import TierlineError
 from tierline.base.settings import settings
-from tierline.storage.db.engine import psycopg_url
+from tierline.services.processes.connections import check_database_url
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     try:
         logs.configure("api")
         config = settings()
-        psycopg_url(config.database)  # said now rather than in the log
+        check_database_url(config.database)  # said now rather than in the log
         app = create_app(config)
     except TierlineError as error:
         sys.stderr.write(f"api: {error.message}\n")

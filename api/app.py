@@ -11,10 +11,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi_swagger import patch_fastapi
 
 from api import batch_schemas, problems
-from api.auth import Keys
 from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Cold, Reports
 from api.front import Front
 from api.health import Health
+from api.keys import Keys
 from api.links import add_links
 from api.metrics import Metrics
 from api.rates import Rates
@@ -42,9 +42,8 @@ from api.state import State
 from api.submission import Submission
 from tierline.base.settings import Settings, settings
 from tierline.services.jobs.submit import Submitter
-from tierline.storage.db.async_pool import create_async_pool
-from tierline.storage.db.engine import create_pool, ended_after
-from tierline.storage.db.wake_ups import EndedJobs, ReadyNotifier
+from tierline.services.processes.connections import api_pool, bounded_pool
+from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier
 
 ROUTES = (
     *(
@@ -128,21 +127,9 @@ def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
 async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     """What the requests share, from its start to its orderly end."""
     url = config.database
-    pool = create_async_pool(url, NAME, config.pool_size)
-    cold_pool = create_pool(
-        url,
-        f"{NAME}-cold",
-        COLD_CONNECTIONS,
-        ended_after(config.statement_timeout_s),
-        checked=True,
-    )
-    report_pool = create_pool(
-        url,
-        f"{NAME}-reports",
-        REPORT_CONNECTIONS,
-        ended_after(config.report_timeout_s),
-        checked=True,
-    )
+    pool = api_pool(url, NAME, config.pool_size)
+    cold_pool = bounded_pool(url, f"{NAME}-cold", COLD_CONNECTIONS, config.statement_timeout_s)
+    report_pool = bounded_pool(url, f"{NAME}-reports", REPORT_CONNECTIONS, config.report_timeout_s)
     cold_pool.timeout = report_pool.timeout = COLD_WAIT_S
     reports = Reports(report_pool, config.report_timeout_s, config.max_reports)
     keys = Keys(pool, config.limits)

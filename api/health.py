@@ -19,13 +19,9 @@ from api.broker_watch import BrokerWatch
 from api.problems import UNMIGRATED
 from tierline.base.errors import Unavailable
 from tierline.base.settings import Settings
-from tierline.features.stored import UnreadableFeature
 from tierline.rules import queues
-from tierline.services.features.apply_feature import missing_around
-from tierline.storage.calls import circuits
-from tierline.storage.db import revisions
-from tierline.storage.features.features import current_versions, load_version
-from tierline.storage.jobs import queue_reads
+from tierline.services.upkeep import health
+from tierline.services.upkeep.health import FeatureWatch, Revisions
 
 log = structlog.get_logger(__name__)
 
@@ -50,8 +46,7 @@ class Health:
         self._pool = pool
         self._cold_pool = cold_pool
         self._settings = settings
-        self._head = revisions.head()
-        self._known = revisions.known()
+        self._revisions = Revisions()
         self._wrong_schema: str | None = None
         self._newer_schema: str | None = None
         self._beats: dict[UUID, tuple[int, float]] = {}  # beat, when it was seen to change
@@ -59,7 +54,7 @@ class Health:
         self._dispatchers = 1
         self._circuits: dict[str, str] = {}  # why those that are open are
         self._features: tuple[float, dict[str, str]] = (-FEATURES_EVERY_S, {})
-        self._readable: set[int] = set()  # versions that jobs wait for and this release can read
+        self._watch = FeatureWatch()
         self._reading: asyncio.Task[dict[str, str]] | None = None
         self._database: str | None = None
         self._answered_s = -SILENT_S  # monotonic; before the first answer it has been silent
@@ -114,15 +109,15 @@ class Health:
         try:
             async with self._pool.connection(timeout=SILENT_S) as connection:
                 async with asyncio.timeout(SILENT_S):
-                    self._see_revision(await queue_reads.revision(connection))
+                    self._see_revision(await health.revision(connection))
                     if self._wrong_schema is None:
-                        self._see_beats(await queue_reads.beats(connection))
-                        self._dispatchers = await queue_reads.dispatchers(connection)
+                        around = await health.look_around(connection)
+                        self._see_beats(around.beats)
+                        self._dispatchers = around.dispatchers
                         self._circuits = {
-                            f"circuit:{model}": f"open since {opened_at:%H:%M:%S} UTC: {reason}"
-                            for model, reason, opened_at in await circuits.reasons(connection)
+                            f"circuit:{model}": reason for model, reason in around.circuits.items()
                         }
-                    writable = await queue_reads.takes_writes(connection)
+                    writable = await health.takes_writes(connection)
             self._answered_s = time.monotonic()
             self._database = self._wrong_schema or (None if writable else NO_WRITES)
         except psycopg.errors.UndefinedTable:
@@ -152,14 +147,14 @@ class Health:
 
     def _see_revision(self, revision: str | None) -> None:
         self._wrong_schema = self._newer_schema = None
-        if revision == self._head:
+        if revision == self._revisions.head:
             return
         if revision is None:
             self._wrong_schema = UNMIGRATED
-        elif revision in self._known:
+        elif revision in self._revisions.known:
             self._wrong_schema = (
-                f"the database is at revision {revision} and this version needs {self._head}: "
-                "run 'tierline db upgrade'"
+                f"the database is at revision {revision} and this version needs"
+                f" {self._revisions.head}: run 'tierline db upgrade'"
             )
         else:
             self._newer_schema = f"its revision {revision} is newer than this process"
@@ -196,27 +191,5 @@ class Health:
         return found
 
     def _missing(self) -> dict[str, str]:
-        found: dict[str, str] = {}
         with self._cold_pool.connection() as connection:
-            current = current_versions(connection)
-            for version in current:
-                try:
-                    missing = missing_around(version.read())
-                except UnreadableFeature as error:
-                    found |= _unreadable(error)
-                    continue
-                if missing:
-                    found[f"feature:{version.name}"] = "; ".join(missing)
-            waiting = set(queue_reads.versions_waiting(connection))
-            for version_id in waiting - {one.id for one in current} - self._readable:
-                try:
-                    load_version(connection, version_id)
-                    self._readable.add(version_id)
-                except UnreadableFeature as error:
-                    found |= _unreadable(error)
-            self._readable &= waiting
-        return found
-
-
-def _unreadable(error: UnreadableFeature) -> dict[str, str]:
-    return {f"feature:{error.name}:{error.version}": error.message}
+            return self._watch.problems(connection)

@@ -5,7 +5,7 @@ They are of the whole installation, whichever API process gives them, but for it
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,13 +16,10 @@ from prometheus_client import (
 )
 from psycopg import Connection
 
+from api.health import Health
 from tierline.rules.verdicts import Verdict
-from tierline.storage.calls import circuits
-from tierline.storage.jobs import queue_reads
-from tierline.storage.reports import last_hour
-
-if TYPE_CHECKING:
-    from api.state import State
+from tierline.services.reports.installation import numbers
+from tierline.services.reports.last_hour import Fared, LastHour
 
 
 class Metrics:
@@ -79,34 +76,34 @@ class Metrics:
         self._broker = self._gauge("broker_up", "1: the broker answered when it was last asked")
         self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")
 
-    def text(self, connection: Connection[Any], state: "State") -> bytes:
+    def text(self, connection: Connection[Any], last_hour: LastHour, health: Health) -> bytes:
         """The exposition, read anew. One at a time: who is told gets all of it."""
         with self._lock:
-            return self._text(connection, state)
+            return self._text(connection, last_hour, health)
 
-    def _text(self, connection: Connection[Any], state: "State") -> bytes:
-        threads = state.health.threads
-        for depth in queue_reads.depths(connection):
+    def _text(self, connection: Connection[Any], last_hour: LastHour, health: Health) -> bytes:
+        threads = health.threads
+        now = numbers(connection)
+        for depth in now.depths:
             self._waiting.labels(depth.queue).set(depth.waiting)
             self._hinted.labels(depth.queue).set(depth.hinted)
             self._running.labels(depth.queue).set(depth.running)
             self._oldest.labels(depth.queue).set(depth.oldest_s or 0.0)
             self._threads.labels(depth.queue).set(threads.get(depth.queue, 0))
         self._ended.clear()
-        for status, count in queue_reads.ended_lately(connection).items():
+        for status, count in now.ended.items():
             self._ended.labels(status).set(count)
-        self._set_last_hour(state.last_hour.fared(connection))
-        webhooks = last_hour.webhooks(connection)
-        self._webhooks_failed.set(webhooks.failed)
-        self._disabled.set(webhooks.disabled_endpoints)
-        for one in circuits.every(connection):
+        self._set_last_hour(last_hour.fared(connection))
+        self._webhooks_failed.set(now.webhooks.failed)
+        self._disabled.set(now.webhooks.disabled_endpoints)
+        for one in now.circuits:
             self._circuit_open.labels(one.model).set(one.open)
             self._paused.labels(one.model).set(max(0.0, one.paused_s))
-        self._broker.set(state.health.broker.answers)
-        self._dispatchers.set(state.health.dispatchers)
+        self._broker.set(health.broker.answers)
+        self._dispatchers.set(health.dispatchers)
         return generate_latest(self._registry)
 
-    def _set_last_hour(self, fared: Sequence[last_hour.Fared]) -> None:
+    def _set_last_hour(self, fared: Sequence[Fared]) -> None:
         for gauge in (self._attempts, self._cost, self._unknown_cost):
             gauge.clear()
         lost = 0

@@ -6,7 +6,7 @@ model answered: not by a wait, a repeated submission, a retry or a cancellation 
 
 from typing import TYPE_CHECKING
 
-from api.auth import Caller
+from api.keys import Caller
 from tierline.base.json_text import JSON
 from tierline.views import batches as batch_views
 from tierline.views import jobs as views

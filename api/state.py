@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -11,16 +11,14 @@ from psycopg import Connection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from api.cold import CALLER, Cold, Reports
-from api.last_hour import LastHour
+from api.health import Health
+from api.keys import Keys
+from api.metrics import Metrics
+from api.rates import Rates
 from tierline.base.settings import Settings
 from tierline.services.jobs.submit import Submitter
-from tierline.storage.db.wake_ups import EndedJobs, ReadyNotifier
-
-if TYPE_CHECKING:
-    from api.auth import Keys
-    from api.health import Health
-    from api.metrics import Metrics
-    from api.rates import Rates
+from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier
+from tierline.services.reports.last_hour import LastHour
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -36,12 +34,12 @@ class State:
     cold: Cold  # the same, for routes written as `def`
     reports: Reports
     submitter: Submitter
-    keys: "Keys"
-    rates: "Rates"
+    keys: Keys
+    rates: Rates
     ready: ReadyNotifier  # say .ready() after a commit that gives a dispatcher something to do
     ended: EndedJobs
-    health: "Health"
-    metrics: "Metrics"
+    health: Health
+    metrics: Metrics
     last_hour: LastHour = field(default_factory=LastHour)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 

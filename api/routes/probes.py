@@ -55,5 +55,7 @@ async def readyz(state: Shared) -> Response:
 async def metrics(state: Shared) -> Response:
     """Queues, verdicts, costs, webhooks, the broker, and this process's requests."""
     async with state.reports.metrics() as connection:
-        text = await run_in_threadpool(state.metrics.text, connection, state)
+        text = await run_in_threadpool(
+            state.metrics.text, connection, state.last_hour, state.health
+        )
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas as shapes
 from api.ask_again import ask_again
-from api.auth import Caller, Read, Submit
+from api.auth import Read, Submit
 from api.bodies import (
     answer,
     body_of,
@@ -23,6 +23,7 @@ from api.bodies import (
     strict_json,
 )
 from api.cursors import read_cursor, write_cursor
+from api.keys import Caller
 from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.shown import job_for

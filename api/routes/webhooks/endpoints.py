@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api import schemas as shapes
-from api.auth import Caller, Read, Submit
+from api.auth import Read, Submit
 from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
+from api.keys import Caller
 from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.routes.accounts.accounts import SECRET, Rotation

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-from api import auth
-from api.auth import STRANGERS_AT_ONCE, Keys
+from api import keys as api_keys
+from api.keys import STRANGERS_AT_ONCE, Keys
 from api.problems import Refused
 from tests.support.rows import add_account
 from tests.support.waiting import wait_until
@@ -59,7 +59,7 @@ async def until_waiting(rows: Connection, count: int) -> None:
 def test_a_flood_of_wrong_keys_leaves_the_pool_to_others(
     rows: Connection, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "STRANGER_WAIT_S", WITHIN_S)
+    monkeypatch.setattr(api_keys, "STRANGER_WAIT_S", WITHIN_S)
 
     async def flood() -> None:
         async with opened(fresh_database_url) as (pool, keys):
@@ -82,7 +82,7 @@ def test_a_key_that_was_good_is_not_behind_the_flood(
 ) -> None:
     add_account(rows, "acme")
     good = f"Bearer {create_key(rows, 'acme', ('read',)).key}"
-    monkeypatch.setattr(auth, "REMEMBER_S", 0.0)  # each request looks it up again
+    monkeypatch.setattr(api_keys, "REMEMBER_S", 0.0)  # each request looks it up again
 
     async def flood() -> None:
         async with opened(fresh_database_url) as (_, keys):
@@ -102,7 +102,7 @@ def test_a_key_that_was_good_is_not_behind_the_flood(
 def test_who_waits_too_long_for_the_look_up_of_an_unknown_key_is_to_come_again(
     rows: Connection, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "STRANGER_WAIT_S", 0.05)
+    monkeypatch.setattr(api_keys, "STRANGER_WAIT_S", 0.05)
 
     async def flood() -> None:
         async with opened(fresh_database_url) as (_, keys):
@@ -122,7 +122,7 @@ def test_who_waits_too_long_for_the_look_up_of_an_unknown_key_is_to_come_again(
 def test_a_wrong_key_that_comes_again_is_not_looked_up_again(
     rows: Connection, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "REMEMBER_S", 600.0)
+    monkeypatch.setattr(api_keys, "REMEMBER_S", 600.0)
 
     async def twice() -> None:
         async with opened(fresh_database_url) as (_, keys):

@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from api.auth import Caller, needs, readable
+from api.auth import needs, readable
+from api.keys import Caller
 from api.state import State
 from tierline.base.settings import Settings
 from tierline.rules.limits import Limits

@@ -9,7 +9,7 @@ from typing import Any
 
 import api.routes
 from api import batch_schemas, schemas
-from api.auth import Caller
+from api.keys import Caller
 from api.shown import batch_for, job_for
 from tierline.rules.limits import Limits
 

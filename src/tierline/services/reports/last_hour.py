@@ -12,6 +12,8 @@ from tierline.rules.verdicts import CHECK_FAILURES
 from tierline.storage.reports import last_hour
 from tierline.storage.reports.last_hour import Fared
 
+__all__ = ["Fared", "LastHour"]
+
 EVERY_S = 3.0
 SHARE = 20  # … or as many times what asking took: at most a twentieth of a core goes into it
 

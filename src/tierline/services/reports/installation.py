@@ -1,0 +1,46 @@
+"""How the whole installation is: its queues, its models' circuits, its webhooks; numbers only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.storage.calls import circuits
+from tierline.storage.calls.circuits import Circuit
+from tierline.storage.jobs import queue_reads
+from tierline.storage.jobs.queue_reads import Depth
+from tierline.storage.reports import last_hour
+from tierline.storage.reports.last_hour import Webhooks
+
+__all__ = ["Circuit", "Depth", "Numbers", "Webhooks", "circuits_of_models", "depths", "numbers"]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a scrape of the metrics reads, beside how calls went in the last hour."""
+
+    depths: Sequence[Depth]
+    ended: dict[str, int]  # of the jobs submitted in the last hour, by status
+    webhooks: Webhooks
+    circuits: Sequence[Circuit]
+
+
+def depths(connection: Connection[Any]) -> list[Depth]:
+    """Every queue, the empty ones too."""
+    return queue_reads.depths(connection)
+
+
+def circuits_of_models(connection: Connection[Any]) -> list[Circuit]:
+    """Every model that ever failed, by name."""
+    return circuits.every(connection)
+
+
+def numbers(connection: Connection[Any]) -> Numbers:
+    """Read anew each time."""
+    return Numbers(
+        depths=queue_reads.depths(connection),
+        ended=queue_reads.ended_lately(connection),
+        webhooks=last_hour.webhooks(connection),
+        circuits=circuits.every(connection),
+    )

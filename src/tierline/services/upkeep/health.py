@@ -1,0 +1,91 @@
+"""What one look at Postgres tells of the installation, for a process that says whether it is well.
+
+How a beat changes between two looks, and what all of it means, is for who looks.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, Connection
+
+from tierline.features.stored import UnreadableFeature
+from tierline.services.features.apply_feature import missing_around
+from tierline.storage.calls import circuits
+from tierline.storage.db import revisions
+from tierline.storage.features.features import current_versions, load_version
+from tierline.storage.jobs import queue_reads
+
+
+class Revisions:
+    """Which revisions of the database this release knows."""
+
+    def __init__(self) -> None:
+        self.head = revisions.head()  # the one that it is written for
+        self.known = revisions.known()
+
+
+@dataclass(frozen=True)
+class Around:
+    """The processes and models around this one."""
+
+    beats: list[tuple[UUID, list[str], int, int]]  # of workers: id, queues, threads, beat
+    dispatchers: int  # connected to the database
+    circuits: dict[str, str]  # by model that is open: since when, and why
+
+
+async def revision(connection: AsyncConnection[Any]) -> str | None:
+    """The revision that the database is at. Raises UndefinedTable when it was never migrated."""
+    return await queue_reads.revision(connection)
+
+
+async def takes_writes(connection: AsyncConnection[Any]) -> bool:
+    """Whether a transaction may write: not on a replica, nor where the default is read-only."""
+    return await queue_reads.takes_writes(connection)
+
+
+async def look_around(connection: AsyncConnection[Any]) -> Around:
+    """Only where the database has the revision that this release is written for."""
+    return Around(
+        beats=await queue_reads.beats(connection),
+        dispatchers=await queue_reads.dispatchers(connection),
+        circuits={
+            model: f"open since {opened_at:%H:%M:%S} UTC: {reason}"
+            for model, reason, opened_at in await circuits.reasons(connection)
+        },
+    )
+
+
+class FeatureWatch:
+    """Finds features that cannot run as they are. One per process: it remembers which versions
+    this release can read."""
+
+    def __init__(self) -> None:
+        self._readable: set[int] = set()  # of the versions that jobs wait for
+
+    def problems(self, connection: Connection[Any]) -> dict[str, str]:
+        """What is missing around each applied feature, and which versions that jobs wait for were
+        applied by a later release; by `feature:NAME` and `feature:NAME:VERSION`."""
+        found: dict[str, str] = {}
+        current = current_versions(connection)
+        for version in current:
+            try:
+                missing = missing_around(version.read())
+            except UnreadableFeature as error:
+                found |= _unreadable(error)
+                continue
+            if missing:
+                found[f"feature:{version.name}"] = "; ".join(missing)
+        waiting = set(queue_reads.versions_waiting(connection))
+        for version_id in waiting - {one.id for one in current} - self._readable:
+            try:
+                load_version(connection, version_id)
+                self._readable.add(version_id)
+            except UnreadableFeature as error:
+                found |= _unreadable(error)
+        self._readable &= waiting
+        return found
+
+
+def _unreadable(error: UnreadableFeature) -> dict[str, str]:
+    return {f"feature:{error.name}:{error.version}": error.message}
