@@ -17,13 +17,13 @@ from api.bodies import Time, Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.rules.limits import LIMITS, Limits
 from tierline.rules.roles import SCOPES, Scope
 from tierline.services.accounts import accounts as services
 from tierline.services.accounts.accounts import MAX_LIMIT, MAX_OVERLAP_HOURS, MAX_WEIGHT
 from tierline.storage.accounts import accounts
-from tierline.views.jobs import when
 
 router = APIRouter(tags=["accounts"])
 

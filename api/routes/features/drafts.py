@@ -14,8 +14,8 @@ from api.routes.features.features import FILE_BODY, read_file, summary
 from api.routes.jobs.jobs import SUBMIT_ANSWERS, Prefer, taken
 from api.state import Shared
 from tierline.base.errors import NotFound
+from tierline.base.formats import when
 from tierline.services.features.drafts import Draft, keep_draft
-from tierline.views.jobs import when
 
 router = APIRouter(prefix="/v1/drafts", tags=["features"])
 

@@ -14,6 +14,7 @@ from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.state import Database, Shared
 from tierline.base.errors import NotFound
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.features.stored import UnreadableFeature
@@ -23,7 +24,6 @@ from tierline.services.features.apply_feature import Applied, apply_feature
 from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
 from tierline.storage.money import prices
-from tierline.views.jobs import when
 
 router = APIRouter(tags=["features"])
 

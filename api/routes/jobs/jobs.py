@@ -29,6 +29,7 @@ from api.problems import Refused, documented
 from api.shown import job_for
 from api.state import Database, Shared, State, state_of
 from tierline.base.errors import InvalidInput, NotFound, Problem
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import TERMINAL
 from tierline.services.evidence.feedback import MAX_COMMENT, Said, give_feedback
@@ -44,7 +45,7 @@ from tierline.services.jobs.submit import (
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_reads
 from tierline.storage.jobs.job_reads import Filters
-from tierline.views.jobs import attempt_json, call_json, when
+from tierline.views.jobs import attempt_json, call_json
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

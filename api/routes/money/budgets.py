@@ -16,11 +16,11 @@ from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.base.errors import NotFound
+from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
 from tierline.services.money import budgets as services
 from tierline.storage.accounts.accounts import account_named
 from tierline.storage.money import budgets
-from tierline.views.jobs import usd, when
 
 router = APIRouter(tags=["accounts"])
 

@@ -12,10 +12,10 @@ from api.bodies import answer, body_of, read_json, read_model
 from api.problems import documented
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.services.money import plans as services
 from tierline.storage.money import plans
-from tierline.views.jobs import when
 
 router = APIRouter(tags=["accounts"])
 

@@ -12,13 +12,13 @@ from api.auth import Operator, Read
 from api.bodies import Time, answer, body_of, read_json, read_model
 from api.problems import documented
 from api.state import Database, Shared
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.pricing import Price
 from tierline.pricing.listed import edition
 from tierline.services.money import prices as services
 from tierline.services.money.prices import Hour
 from tierline.storage.money import prices
-from tierline.views.jobs import when
 
 router = APIRouter(tags=["prices"])
 

@@ -11,10 +11,11 @@ from api.bodies import Time, answer, aware
 from api.problems import documented
 from api.state import Database, Report, Shared
 from tierline.base.errors import InvalidInput, Problem
+from tierline.base.formats import usd, when
 from tierline.storage.calls import circuits
 from tierline.storage.jobs import queue_reads
 from tierline.storage.reports import usage
-from tierline.views import jobs as views
+from tierline.views.jobs import usage as usage_json
 
 router = APIRouter(tags=["reports"])
 
@@ -64,7 +65,7 @@ def get_circuits(_: Read, connection: Database) -> Response:
                     "open": one.open,
                     "cause": one.cause and one.cause.lower(),
                     "reason": one.reason,
-                    "opened_at": views.when(one.opened_at),
+                    "opened_at": when(one.opened_at),
                     "failed_probes": one.failed_probes,
                     "probe_in_s": one.probe_in_s and max(0.0, round(one.probe_in_s, 3)),
                     "paused_s": max(0.0, round(one.paused_s, 3)),
@@ -113,17 +114,17 @@ def get_usage(
     rows = usage.usage(connection, caller.account_id, begin, end, groups)
     return answer(
         {
-            "from": views.when(begin),
-            "to": views.when(end),
+            "from": when(begin),
+            "to": when(end),
             "group_by": groups,
             "data": [
                 {name: row[name] for name in groups}
                 | {
                     "jobs": row["jobs"],
                     "calls": row["calls"],
-                    "cost_usd": views.usd(row["cost_usd"]),
+                    "cost_usd": usd(row["cost_usd"]),
                     "unknown_cost_calls": row["unknown_cost_calls"],
-                    "usage": views.usage(row),
+                    "usage": usage_json(row),
                     "model_s": round(row["model_s"], 6),
                 }
                 for row in rows

@@ -18,12 +18,12 @@ from api.problems import Refused, documented
 from api.routes.accounts.accounts import SECRET, Rotation
 from api.state import Database, Shared
 from tierline.base.errors import NotFound
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.services.webhooks import endpoints as services
 from tierline.storage.webhooks import delivery_reads, endpoints
 from tierline.storage.webhooks.delivery_reads import DeliveryRow
 from tierline.storage.webhooks.endpoints import Endpoint
-from tierline.views.jobs import when
 from tierline.webhooks.addresses import Reach
 from tierline.webhooks.events import EVENTS, INCLUDES, webhook_id
 from tierline.webhooks.shares import DEFAULT_IN_FLIGHT

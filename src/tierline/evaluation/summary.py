@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from tierline.base.formats import usd
 from tierline.base.json_text import JSON
 from tierline.evaluation.compare import Interval, compare, mean_interval
 from tierline.evaluation.recommendation import differing, recommendation
 from tierline.routing.bounds import upper_bound
-from tierline.views.jobs import usd
 
 FEWEST = 10  # examples
 MOST_DIFFERING = 200  # examples that are named

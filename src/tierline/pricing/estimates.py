@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from tierline.base.formats import usd
 from tierline.base.json_text import JSON
 from tierline.features import Feature, ModelRef, Price, Tier
 from tierline.features.prompts import Message, answer_messages, step_messages
 from tierline.pricing import Asked, OwnPrices, price_of
-from tierline.views.jobs import usd
 
 CHARACTERS_PER_TOKEN = 4
 

@@ -5,9 +5,10 @@ Pure; the columns are those of `storage.batches` and `storage.batch_reads`.
 
 from typing import TYPE_CHECKING
 
+from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import TERMINAL, Status
-from tierline.views.jobs import Row, usd, when
+from tierline.views.jobs import Row
 
 if TYPE_CHECKING:
     from tierline.storage.batches.batch_reads import Progress

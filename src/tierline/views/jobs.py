@@ -4,10 +4,10 @@ Pure; the columns are those of the statements in `storage.job_reads`.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
 from tierline.features.model import DEEPER_LABEL
 from tierline.rules.jobs import TERMINAL
@@ -140,16 +140,3 @@ def call_json(row: Row) -> dict[str, JSON]:
 def usage(row: Row) -> dict[str, JSON]:
     """Tokens by kind; null where no call told."""
     return {name: row[name] for name in TOKENS}
-
-
-def usd(amount: Decimal) -> str:
-    """A sum of money as a decimal string, without an exponent or idle zeros."""
-    text = format(amount, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def when(time: datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the microsecond."""
-    if time is None:
-        return None
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -11,8 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
-from tierline.views.jobs import usd, when
 
 ESCALATED = "job.escalated"
 BATCH_COMPLETED = "batch.completed"

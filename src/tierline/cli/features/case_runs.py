@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from tierline.base.formats import usd as exact
 from tierline.base.json_text import JSON
 from tierline.base.yaml_lines import read_yaml
 from tierline.checks.cases import case_fault
@@ -13,7 +14,6 @@ from tierline.cli.shared.client import Client
 from tierline.cli.shared.output import Col, brief, line, note, one_line, print_table, seconds, usd
 from tierline.features import Feature
 from tierline.features.cases import Case
-from tierline.views.jobs import usd as exact
 
 
 @dataclass(frozen=True)

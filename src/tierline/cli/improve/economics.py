@@ -178,7 +178,7 @@ def _of_revenue(one: "Scenario") -> str:
 
 
 def _json(found: EconomicsResult) -> JSON:
-    from tierline.views.jobs import usd
+    from tierline.base.formats import usd
 
     def told(estimate: object) -> JSON:
         from tierline.economics.estimates import Estimate

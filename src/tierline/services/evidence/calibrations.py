@@ -13,6 +13,7 @@ from psycopg import Connection
 
 from tierline.base.embeddings import DIMENSIONS
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.checks.labels import closed_set
 from tierline.features import Feature, Tier
@@ -29,7 +30,6 @@ from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations
 from tierline.storage.evidence.judgements import people_said
 from tierline.storage.evidence.shadows import watched
-from tierline.views.jobs import when
 
 State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_another_version"]
 Row = Mapping[str, Any]

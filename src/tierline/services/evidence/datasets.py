@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.base.formats import when
 from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.checks.schema import schema_check, told
@@ -21,7 +22,6 @@ from tierline.routing.fingerprint import task
 from tierline.services.evidence.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import datasets
-from tierline.views.jobs import when
 
 Row = Mapping[str, Any]
 

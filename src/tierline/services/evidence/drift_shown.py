@@ -7,12 +7,12 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base import embeddings
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.drift.looks import FEWEST
 from tierline.services.evidence.drift import FEWEST_A_LOOK, evidence_of, known_inputs
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import drift
-from tierline.views.jobs import when
 
 Row = Mapping[str, Any]
 

@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, NotFound
+from tierline.base.formats import usd, when
 from tierline.base.ids import new_id
 from tierline.base.json_text import JSON
 from tierline.features import Feature
@@ -27,7 +28,6 @@ from tierline.services.jobs.cancel import cancel
 from tierline.storage.evidence import datasets, evaluations
 from tierline.storage.money.prices import own_prices
 from tierline.storage.upkeep import retention
-from tierline.views.jobs import usd, when
 
 AT_ONCE = 32  # jobs of an evaluation that are out
 MOST_SHOWN = 200  # examples side by side

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.base.formats import when
 from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.features import Feature, Tier
@@ -34,7 +35,6 @@ from tierline.storage.steering.artefacts import (
     note_inputs,
     withdraw_artefact,
 )
-from tierline.views.jobs import when
 
 Row = Mapping[str, Any]
 

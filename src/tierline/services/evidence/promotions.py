@@ -15,6 +15,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import Conflict, InvalidInput, Problem, TierlineError
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.evaluation.summary import low_of
 from tierline.evaluation.watch import FEWEST, is_broken, most_differing
@@ -35,7 +36,6 @@ from tierline.storage.evidence import evaluations, promotions
 from tierline.storage.evidence.drift import operators
 from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
-from tierline.views.jobs import when
 from tierline.webhooks.events import DEMOTED, demoted_body
 
 log = structlog.get_logger(__name__)

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.base.errors import NotFound
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.features.stored import read_stored
@@ -18,7 +19,6 @@ from tierline.routing.first_tier import default_tier
 from tierline.rules.jobs import TERMINAL
 from tierline.storage.jobs import decisions
 from tierline.storage.money.prices import own_prices
-from tierline.views.jobs import when
 
 Row = Mapping[str, Any]
 

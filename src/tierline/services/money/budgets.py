@@ -15,6 +15,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import InvalidInput, LimitReached, NotFound, Problem
+from tierline.base.formats import usd, when
 from tierline.pricing import Price
 from tierline.pricing.worst_case import most_input_tokens, worst_case_usd
 from tierline.providers import capabilities
@@ -29,7 +30,6 @@ from tierline.storage.db.repeat import repeat
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.money import budgets
 from tierline.storage.money.budgets import CallId, Full, Holder
-from tierline.views.jobs import usd, when
 
 WAIT_S = 1.0  # for calls of others, whose reservations stand in the way, to end
 MOST_WAIT_S = 60.0

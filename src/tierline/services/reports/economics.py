@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import InvalidInput, Problem
+from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
 from tierline.features.prompts import answer_messages
@@ -15,7 +16,6 @@ from tierline.services.features.find_feature import current_version
 from tierline.storage.money.prices import own_prices
 from tierline.storage.reports import economics
 from tierline.storage.reports.reports import Window
-from tierline.views.jobs import usd, when
 
 FLEX = "flex"  # the service tier that is slower and cheaper, where a seller has it
 

@@ -9,13 +9,13 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import InvalidInput, Problem
+from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.routing.sampling import equally_drawn
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.reports import reports
 from tierline.storage.reports.reports import Window
-from tierline.views.jobs import usd, when
 
 MOST_OUTCOMES = 20_000  # of one report's quality, the newest
 

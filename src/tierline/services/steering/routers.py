@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
@@ -19,7 +20,6 @@ from tierline.services.features.find_feature import current_feature
 from tierline.services.steering.artefacts import Artefacts
 from tierline.storage.evidence.labelled_log import labelled
 from tierline.storage.steering.artefacts import add_artefact, list_artefacts, withdraw_artefact
-from tierline.views.jobs import when
 
 Row = Mapping[str, Any]
 

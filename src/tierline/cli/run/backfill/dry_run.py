@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from tierline.base.formats import usd as exact
 from tierline.base.json_text import JSON
 from tierline.checks.schema import schema_check, told
 from tierline.cli.run.backfill.progress import Progress
@@ -14,7 +15,6 @@ from tierline.cli.run.backfill.state import RunRequest
 from tierline.cli.shared.output import Col, line, print_json, print_table, usd
 from tierline.features import Feature
 from tierline.pricing.estimates import CHARACTERS_PER_TOKEN, TierEstimate, estimates
-from tierline.views.jobs import usd as exact
 
 FIRST_BAD = 10
 

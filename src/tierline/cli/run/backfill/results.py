@@ -15,13 +15,13 @@ from decimal import Decimal
 from pathlib import Path
 
 from tierline.base.errors import UsageError
+from tierline.base.formats import usd
 from tierline.base.json_text import JSON
 from tierline.cli.run.backfill.rows import BadLine, Record, Row, id_of
 from tierline.cli.run.backfill.state import Batch
 from tierline.cli.run.backfill.steady import Steady
 from tierline.cli.shared.csv_cells import Table
 from tierline.cli.shared.private_files import new_private
-from tierline.views.jobs import usd
 
 RETRIED = frozenset({"failed", "expired", "cancelled"})  # ended without an answer
 FIELDS = (

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tierline.base.errors import NotFound, UsageError
+from tierline.base.formats import usd
 from tierline.base.json_text import JSON
 from tierline.cli.run.backfill.follow import Follower
 from tierline.cli.run.backfill.progress import Progress
@@ -23,7 +24,6 @@ from tierline.cli.run.backfill.state import Batch, RunState, StateFile
 from tierline.cli.run.backfill.steady import Steady
 from tierline.features import Feature
 from tierline.pricing.estimates import models_without_price
-from tierline.views.jobs import usd
 
 PLACES = 100_000  # a row's number in its batch is part × PLACES + place
 

@@ -1,0 +1,17 @@
+"""How amounts and times are written for callers: in the API, in webhooks and in files."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+
+def usd(amount: Decimal) -> str:
+    """A sum of money as a decimal string, without an exponent or idle zeros."""
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def when(time: datetime | None) -> str | None:
+    """RFC 3339 in UTC, to the microsecond."""
+    if time is None:
+        return None
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
