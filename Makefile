@@ -10,6 +10,8 @@ INSTALL := UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip
 # takes a whole file, whose tests share a database.
 WORKERS ?= 4
 SPREAD := --numprocesses $(WORKERS) --dist loadfile
+# The product and its client, which no index has.
+OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
 .PHONY: setup tools demo lifecycle test unit lint types layers bench faults faults-demo audit lock clean
@@ -19,26 +21,26 @@ setup: $(VENV)/.routing
 
 tools: $(VENV)/.tools
 
-$(VENV)/.ready: requirements/setup.lock requirements/run.lock requirements/model.lock pyproject.toml
+$(VENV)/.ready: requirements/setup.lock requirements/run.lock requirements/model.lock pyproject.toml client/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("tierline needs Python 3.11 or newer; this is %d.%d. Name another: make setup PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@echo "setup 1/2: installing what tierline runs on into $(VENV) (190 MB the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.lock
 	@$(SYNC) requirements/setup.lock requirements/run.lock requirements/model.lock
-	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
+	@$(INSTALL) install --quiet --no-deps --no-build-isolation $(OURS)
 	@touch $@
 
 # A sync takes away what its locks do not name, so each of these follows the one above.
 $(VENV)/.routing: $(VENV)/.ready requirements/routing.lock requirements/embedding.lock
 	@echo "setup 2/2: installing what routing learns with (180 MB more the first time)"
 	@$(SYNC) requirements/setup.lock requirements/routing.lock requirements/model.lock requirements/embedding.lock
-	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
+	@$(INSTALL) install --quiet --no-deps --no-build-isolation $(OURS)
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.routing requirements/dev.lock
 	@echo "tools: installing what tierline is tested and measured with (50 MB more the first time)"
 	@$(SYNC) requirements/setup.lock requirements/dev.lock requirements/model.lock requirements/embedding.lock
-	@$(INSTALL) install --quiet --no-deps --no-build-isolation --editable .
+	@$(INSTALL) install --quiet --no-deps --no-build-isolation $(OURS)
 	@touch $@
 
 demo: $(VENV)/.ready
@@ -91,7 +93,7 @@ audit: tools
 
 # The locks name versions and hashes, never where packages came from.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --no-annotate
+	--no-emit-index-url --no-emit-package tierline-client --no-header --no-annotate
 lock: tools
 	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
 	@$(COMPILE) pyproject.toml --extra routing --constraint requirements/run.lock --output-file requirements/routing.lock

@@ -28,6 +28,7 @@ LARGE = ("/micro-models", "/datasets")  # … and here thousands of embeddings, 
 
 PRIVATE = (b"cache-control", b"no-store")  # answers are an account's own, refusals too
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+IDENTITY = (b"tierline-api", b"v1")  # a client tells by it that no other web server answers
 PUBLIC = ("/docs", "/swagger/", "/openapi.json")  # the same for everybody
 
 
@@ -155,7 +156,7 @@ def _refused(slug: str, detail: str) -> Refused:
 
 def _guarded(headers: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
     """The headers of an answer, with those that none goes without."""
-    guarded = [*headers, NO_SNIFFING]
+    guarded = [*headers, NO_SNIFFING, IDENTITY]
     if not path.startswith(PUBLIC) and not any(name == PRIVATE[0] for name, _ in guarded):
         guarded.append(PRIVATE)
     return guarded

@@ -17,10 +17,10 @@ import httpx
 
 from tierline.base.deadline_http import DeadlineTransport, tls_context, within
 from tierline.base.digits import number
-from tierline.base.retry_after import retry_after_s
 from tierline.providers.tokens import Tokens
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
+from tierline_client.retry_after import retry_after_s
 
 CONNECT_S = 5.0  # a server that takes longer to accept is as good as down
 LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0)

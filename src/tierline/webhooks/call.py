@@ -18,7 +18,6 @@ from ipaddress import ip_address
 import httpx
 
 from tierline.base.deadline_http import DeadlineTransport, tls_context, within
-from tierline.base.retry_after import retry_after_s
 from tierline.webhooks.addresses import (
     Address,
     AddressRefused,
@@ -29,6 +28,7 @@ from tierline.webhooks.addresses import (
     read_url,
 )
 from tierline.webhooks.schedule import Met
+from tierline_client.retry_after import retry_after_s
 
 MAX_ANSWER_BYTES = 64 * 1024  # of an answer's body, which says nothing to us; then it is cut
 MOST_ADDRESSES = 4  # of one name that are tried one after the other

@@ -11,7 +11,6 @@ import typer
 
 from tierline.base.errors import UsageError
 from tierline.base.json_text import JSON, NotJson, parse_json
-from tierline.base.retry_after import retry_after_s
 from tierline.cli.run.job_view import cost_of, readable, remark, show_job
 from tierline.cli.shared.options import Home, Json, command_group
 
@@ -204,6 +203,7 @@ def remove_content(
     """Remove inputs and outputs of what has ended, for good. Verdicts and costs stay."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
+    from tierline_client.retry_after import retry_after_s
 
     if (job_id is None) == (batch is None):
         raise UsageError("name one job, or all jobs of a batch by --batch ID")

@@ -1,16 +1,56 @@
-"""What the API refuses, as a command's user is told."""
+"""The client's errors, as a command's user is told them."""
 
-import httpx
+import pytest
 
-from api.problems import of_error
-from tierline.base.errors import InvalidInput, Problem
-from tierline.cli.shared.client import problem_of
+import tierline_client as client
+from tests.support.scripted_api import scripted_api
+from tierline.base import errors
+from tierline.cli import main
+from tierline.cli.shared.client import own
 
 
-def test_how_many_more_problems_there_are_comes_over_from_the_api() -> None:
-    sent = of_error(InvalidInput(Problem("is wrong", f"/{place}") for place in range(5_000)))
-    got = problem_of(httpx.Response(sent.status_code, content=bytes(sent.body)))
-    assert isinstance(got, InvalidInput)
-    assert len(got.problems) == 20
-    assert got.left_out == 4_980
-    assert got.message.endswith("and 4,980 more")
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (client.Misconfigured("m"), errors.UsageError),
+        (client.Forbidden("m"), errors.Forbidden),
+        (client.NotFound("m"), errors.NotFound),
+        (client.Conflict("m"), errors.Conflict),
+        (client.Unavailable("m", 7.0), errors.Unavailable),
+        (client.LimitReached("m", 7.0), errors.LimitReached),
+        (client.NotTierline("http://x"), errors.Unavailable),
+        (client.Failed("m"), errors.TierlineError),
+    ],
+)
+def test_each_error_of_the_client_is_one_of_the_product(
+    theirs: client.TierlineError, ours: type[errors.TierlineError]
+) -> None:
+    found = own(theirs)
+    assert type(found) is ours
+    assert found.message == theirs.message
+    assert getattr(found, "retry_after_s", None) == getattr(theirs, "retry_after_s", None)
+
+
+def test_the_problems_of_fields_come_over_with_their_places() -> None:
+    found = own(client.InvalidInput([client.FieldProblem("is wrong", "/a", 3)], 4))
+    assert isinstance(found, errors.InvalidInput)
+    assert found.problems == (errors.Problem("is wrong", "/a", 3),)
+    assert found.left_out == 4
+
+
+@pytest.mark.parametrize("body", [{"object": "list", "data": [{"id": "gpt-5"}]}, b"<html></html>"])
+def test_a_command_says_when_another_web_server_answers(
+    body: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted_api() as server:
+        server.headers = {}
+        server.script = [(200, body)]
+        monkeypatch.setenv("TIERLINE_URL", server.place.url)
+        monkeypatch.setenv("TIERLINE_API_KEY", server.key)
+        assert main.run(["models", "list"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        f"tierline: {server.place.url} answers, but it is not tierline: set TIERLINE_URL to its "
+        "address\n"
+    )

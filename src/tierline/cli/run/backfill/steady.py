@@ -1,7 +1,7 @@
-"""The API over hours: a request is repeated until it is answered, in bounded time.
+"""The API over hours: what a backfill asks, each request repeated until it is answered.
 
-Only for requests that may be repeated: a batch is opened under an Idempotency-Key, a part is known
-by its number. A restart of `tierline up` changes the port and the key: the place is looked up anew.
+A batch is opened under an Idempotency-Key and a part is known by its number, so all of it may be
+repeated. A restart of `tierline up` changes the port and the key: the place is looked up again.
 """
 
 import os
@@ -13,16 +13,12 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from tierline.base.errors import Forbidden, LimitReached, Unavailable
+from tierline.base.errors import Unavailable
 from tierline.base.json_text import JSON, parse_json
-from tierline.cli.shared.client import Client, Place, find
+from tierline.cli.shared.client import USER_AGENT, find, own_errors
+from tierline_client import Place, Retrying, Transport
+from tierline_client import Unavailable as Silent
 
-GIVE_UP_S = 900.0  # without one answer; a restart takes seconds, a machine's minutes
-REFUSED_S = 30.0  # a key that worked and no longer does: while `up` stops and starts again
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 5.0
-LONGEST_ASKED_S = 60.0  # how far the API's Retry-After is followed
-SAY_AFTER_S = 3.0
 PAGE = 500  # rows in one answer
 
 T = TypeVar("T")
@@ -40,9 +36,7 @@ class Steady:
         self._home = home
         self._say = say
         self._pause = pause
-        self._place: Place | None = None
-        self._client: Client | None = None
-        self._answered = False
+        self._retrying: Retrying | None = None
 
     def __enter__(self) -> "Steady":
         return self
@@ -53,8 +47,8 @@ class Steady:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._client is not None:
-            self._client.close()
+        if self._retrying is not None:
+            self._retrying.close()
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> JSON:
         return self._repeat(lambda client: client.get(path, params))
@@ -112,65 +106,29 @@ class Steady:
                 return
             after = page[-1]["row"]
 
-    def _repeat(self, ask: Callable[[Client], T]) -> T:
-        silent_since: float | None = None
-        waiting_since: float | None = None
-        pause_s = FIRST_PAUSE_S
-        told = False
-        while True:
-            try:
-                answer = ask(self._connected())
-            except (Unavailable, Forbidden) as error:
-                now = time.monotonic()
-                waiting_since = waiting_since or now
-                if isinstance(error, LimitReached):
-                    # It answers, and there will be room, however long the queue takes to make it.
-                    self._answered = True
-                    silent_since = now
-                silent_since = silent_since or now
-                waited_s = now - silent_since
-                bound_s = REFUSED_S if isinstance(error, Forbidden) else GIVE_UP_S
-                if not self._answered or waited_s > bound_s:
-                    raise
-                if isinstance(error, Forbidden) and not self._may_move:
-                    raise
-                if not told and now - waiting_since > SAY_AFTER_S:
-                    self._say(f"waiting for the API: {error.message}")
-                    told = True
-                asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
-                self._pause(max(pause_s, min(asked_s or 0.0, LONGEST_ASKED_S)))
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-                self._look_again()
-                continue
-            self._answered = True
-            if told:
-                self._say("the API answers again")
-            return answer
+    def _repeat(self, ask: Callable[[Transport], T]) -> T:
+        if self._retrying is None:
+            # A `tierline up` that says where the API is may come again with another key.
+            moves = self._home is not None or not os.environ.get("TIERLINE_URL")
+            self._retrying = Retrying(
+                find(self._home),
+                self._say,
+                find_again=self._find_again if moves else None,
+                pause=self._pause,
+                user_agent=USER_AGENT,
+            )
+        with own_errors():
+            return self._retrying.call(ask)
 
-    @property
-    def _may_move(self) -> bool:
-        """Whether a `tierline up` says where the API is: its next run has another key."""
-        return self._home is not None or not os.environ.get("TIERLINE_URL")
-
-    def _connected(self) -> Client:
-        if self._client is None:
-            self._place = find(self._home)
-            self._client = Client(self._place)
-        return self._client
-
-    def _look_again(self) -> None:
-        """Drop the connection when the API has moved or has another key."""
+    def _find_again(self) -> Place | None:
         try:
-            place = find(self._home)
+            return find(self._home)
         except Unavailable:
-            return  # nothing runs just now; the next try finds out
-        if place != self._place and self._client is not None:
-            self._client.close()
-            self._client = None
+            return None  # nothing runs just now
 
 
-def _lines(client: Client, path: str, params: Mapping[str, Any]) -> list[JSON]:
+def _lines(client: Transport, path: str, params: Mapping[str, Any]) -> list[JSON]:
     text = client.send("GET", path, params=params).content.decode("utf-8")
     if text and not text.endswith("\n"):
-        raise Unavailable(f"{client.url} broke off within a row")
+        raise Silent(f"{client.url} broke off within a row")
     return [parse_json(line) for line in text.split("\n") if line]

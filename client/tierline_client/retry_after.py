@@ -1,4 +1,4 @@
-"""The wait that a server asks for (RFC 9110, 10.2.3): a provider, a receiver, our own API."""
+"""The wait that a server asks for (RFC 9110, 10.2.3): the API, or one of its providers."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tierline.base.retry_after import retry_after_s
+from tierline_client.retry_after import retry_after_s
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
