@@ -58,6 +58,12 @@ class Metrics:
             "USD, as far as known, for calls booked in the last hour",
             *("feature", "tier", "model"),
         )
+        # A metric of its own: one more label on the one above would change what alerts add up.
+        self._purpose_cost = self._gauge(
+            "cost_by_purpose_usd_last_hour",
+            "The same USD, by what the calls were for",
+            *("feature", "purpose"),
+        )
         self._unknown_cost = self._gauge(
             "unknown_cost_calls_last_hour",
             "Calls booked in the last hour whose cost nobody knows",
@@ -104,11 +110,12 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _set_last_hour(self, fared: Sequence[Fared]) -> None:
-        for gauge in (self._attempts, self._cost, self._unknown_cost):
+        for gauge in (self._attempts, self._cost, self._purpose_cost, self._unknown_cost):
             gauge.clear()
         lost = 0
         for one in fared:
             self._cost.labels(one.feature, one.tier, one.model).inc(float(one.cost_usd))
+            self._purpose_cost.labels(one.feature, one.purpose).inc(float(one.cost_usd))
             self._unknown_cost.labels(one.model).inc(one.unknown_cost_calls)
             if one.verdict is None:
                 continue

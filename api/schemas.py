@@ -621,6 +621,12 @@ COMPONENTS: Mapping[str, Schema] = {
         cost_usd=_USD,
         unknown_cost_calls=_UNKNOWN,
         shadow_cost_usd=_USD,
+        costs_by_purpose={
+            "type": "array",
+            "description": "every call's cost, by what it was for: shadow and judge are not in"
+            " cost_usd",
+            "items": _object(purpose=_TEXT, calls=_INT, cost_usd=_USD, unknown_cost_calls=_UNKNOWN),
+        },
         last_tier=_TEXT,
         last_tier_alone_usd=_nullable(
             "string", description="at what it cost where it was asked; null: unknown"
@@ -782,6 +788,11 @@ COMPONENTS: Mapping[str, Schema] = {
                         feature=_TEXT,
                         tier=_TEXT,
                         model=_TEXT,
+                        purpose={
+                            "type": "string",
+                            "description": "of the calls; shadow and judge are what was done to"
+                            " compare answers, and no caller's budget pays for them",
+                        },
                         jobs=_INT,
                         calls=_INT,
                         cost_usd=_USD,

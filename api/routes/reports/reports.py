@@ -94,7 +94,7 @@ def get_usage(
     group_by: Annotated[
         str,
         Query(
-            description="any of day, feature, tier, model; with commas",
+            description="any of day, feature, tier, model, purpose; with commas",
             max_length=60,
             json_schema_extra={"pattern": _GROUP_BY},
         ),

@@ -61,6 +61,9 @@ def test_verdicts_leases_lost_and_costs_of_the_last_hour_are_told(
     assert found[passed] == 1
     assert found["tierline_leases_lost_last_hour"] == 1
     assert found[f"tierline_cost_usd_last_hour{{{model}}}"] == pytest.approx(0.000125)
+    purpose = 'feature="echo",purpose="answer"'
+    by_purpose = found[f"tierline_cost_by_purpose_usd_last_hour{{{purpose}}}"]
+    assert by_purpose == pytest.approx(0.000125)
     assert found['tierline_unknown_cost_calls_last_hour{model="openai:small"}'] == 1
 
 

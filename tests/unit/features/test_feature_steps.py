@@ -14,6 +14,7 @@ from tierline.features.prompts import (
     found_told,
     step_messages,
 )
+from tierline.rules.purposes import Purpose
 from tierline.rules.verdicts import Verdict
 from tierline.storage.features.features import first_calls
 
@@ -87,6 +88,11 @@ def test_what_a_failed_step_wrote_is_not_told_as_the_answer() -> None:
 def test_the_first_call_of_a_tier_with_steps_is_a_step() -> None:
     calls = first_calls(FEATURE)
     assert (calls["slm"]["purpose"], calls["frontier"]["purpose"]) == ("step", "answer")
+
+
+def test_a_claim_books_the_purpose_of_a_job_that_compares_answers() -> None:
+    calls = first_calls(FEATURE, Purpose.JUDGE)
+    assert {call["purpose"] for call in calls.values()} == {"judge"}
 
 
 @pytest.mark.parametrize(

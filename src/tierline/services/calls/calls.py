@@ -20,6 +20,7 @@ from tierline.providers import Completion, CompletionRequest, provider
 from tierline.providers.types import CallFailed, Usage
 from tierline.routing.fingerprint import answerer
 from tierline.rules.causes import Cause
+from tierline.rules.purposes import purpose_of_call
 from tierline.rules.retries import decisive
 from tierline.services.calls.admission import Admission, Ticket
 from tierline.services.jobs.trace import Trace
@@ -121,6 +122,7 @@ class CallBook:
         seed: int | None = None,
     ) -> Completion:
         """Ask the tier's models in turn. Raises the CallFailed that decides when all fail."""
+        purpose = purpose_of_call(self._taken.first_call.purpose, purpose)
         models, failed_before = list(self._models), len(self._failures)
         while True:
             model = self._models[0]

@@ -13,6 +13,7 @@ from psycopg import Connection
 from tierline.base.ids import new_id
 from tierline.features import Feature, ModelRef, Tier
 from tierline.rules.jobs import Status
+from tierline.rules.purposes import Purpose
 from tierline.rules.queues import lane
 from tierline.services.evidence.judge import ANSWER, ASKED, MAX_TOKENS, TIMEOUT_S
 from tierline.storage.evidence import evaluations
@@ -38,7 +39,7 @@ def keep_judge(connection: Connection[Any], feature: Feature) -> int | None:
         tiers=(Tier("judge", (ModelRef.parse(how.model),), MAX_TOKENS, TIMEOUT_S),),
         routing="slm_only",
     )
-    return features.add_draft(connection, made, "").id
+    return features.add_draft(connection, made, "", Purpose.JUDGE).id
 
 
 def to_judge(connection: Connection[Any], feature: Feature, row: Row) -> list[Pair]:

@@ -32,7 +32,7 @@ def report(
     window = _window(name, since, until)
     statuses = reports.statuses(connection, window)
     jobs = sum(row["jobs"] for row in statuses)
-    by_tier = reports.tiers(connection, window, jobs)
+    by_tier, by_purpose = reports.costs(connection, window, jobs)
     own = [row for row in by_tier if not row["shadow"]]
     cost = sum((row["cost_usd"] for row in own), Decimal(0))
     unknown = sum(row["unknown_cost_calls"] for row in own)
@@ -58,6 +58,7 @@ def report(
         "cost_usd": usd(cost),
         "unknown_cost_calls": unknown,
         "shadow_cost_usd": usd(sum((r["cost_usd"] for r in by_tier if r["shadow"]), Decimal(0))),
+        "costs_by_purpose": [_purpose_json(row) for row in by_purpose],
         "last_tier": last,
         "last_tier_alone_usd": None if alone is None else usd(alone),
         "saved_usd": None if alone is None or unknown else usd(alone - cost),
@@ -128,6 +129,15 @@ def _last_tier_alone(by_tier: Sequence[Row], last: str, jobs: int) -> Decimal | 
         return None
     total = sum((row["cost_usd"] for row in there), Decimal(0))
     return Decimal(total / asked * jobs)
+
+
+def _purpose_json(row: Row) -> dict[str, JSON]:
+    return {
+        "purpose": row["purpose"],
+        "calls": row["calls"],
+        "cost_usd": usd(row["cost_usd"]),
+        "unknown_cost_calls": row["unknown_cost_calls"],
+    }
 
 
 def _tier_json(row: Row) -> dict[str, JSON]:

@@ -15,8 +15,9 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
-from tierline.features import Feature
+from tierline.features import Feature, Tier
 from tierline.features.stored import UnreadableFeature, read_stored
+from tierline.rules.purposes import Purpose
 
 log = structlog.get_logger(__name__)
 
@@ -58,17 +59,27 @@ class StoredVersion:
         return read_stored(self.name, self.version, self.document)
 
 
-def first_calls(feature: Feature) -> dict[str, dict[str, str]]:
-    """What a claim books as the first call of each tier: {tier: {"model", "purpose"}}."""
-    found = {}
-    for tier in feature.tiers:
-        confidence = feature.confidence_of(tier)
-        by_label = confidence is not None and confidence.signal == "label_logprob"
-        found[tier.name] = {
+def first_calls(feature: Feature, purpose: Purpose | None = None) -> dict[str, dict[str, str]]:
+    """What a claim books as the first call of each tier: {tier: {"model", "purpose"}}.
+
+    `purpose`: of every call of its jobs; None: what each call is for.
+    """
+    return {
+        tier.name: {
             "model": str(tier.models[0]),
-            "purpose": "step" if tier.steps else "label_score" if by_label else "answer",
+            "purpose": purpose or _first_purpose(feature, tier),
         }
-    return found
+        for tier in feature.tiers
+    }
+
+
+def _first_purpose(feature: Feature, tier: Tier) -> Purpose:
+    confidence = feature.confidence_of(tier)
+    if tier.steps:
+        return Purpose.STEP
+    if confidence is not None and confidence.signal == "label_logprob":
+        return Purpose.LABEL_SCORE
+    return Purpose.ANSWER
 
 
 def load_version(connection: Connection[Any], version_id: int) -> Feature:
@@ -188,10 +199,13 @@ def add_version(
     return added, True
 
 
-def add_draft(connection: Connection[Any], feature: Feature, source: str) -> StoredVersion:
+def add_draft(
+    connection: Connection[Any], feature: Feature, source: str, purpose: Purpose | None = None
+) -> StoredVersion:
     """`feature` as a version that new jobs do not get: the one of the same document, or a new one.
 
-    Its number counts down from -1. Its time is that of the last call here.
+    Its number counts down from -1. Its time is that of the last call here. `purpose`: see
+    `first_calls`.
     """
     with connection.transaction():
         hold_applications(connection)
@@ -200,11 +214,12 @@ def add_draft(connection: Connection[Any], feature: Feature, source: str) -> Sto
             "document": json.dumps(feature.to_dict()),
             "source": source,
             "fingerprint": feature.fingerprint(),
-            "first_calls": json.dumps(first_calls(feature)),
+            "first_calls": json.dumps(first_calls(feature, purpose)),
         }
         kept = _stored(
             connection,
-            "UPDATE feature_versions SET applied_at = clock_timestamp(), source = %(source)s"
+            "UPDATE feature_versions SET applied_at = clock_timestamp(), source = %(source)s,"
+            " first_calls = %(first_calls)s"
             " WHERE name = %(name)s AND fingerprint = %(fingerprint)s AND version < 0"
             f" RETURNING {_COLUMNS}",
             parameters,

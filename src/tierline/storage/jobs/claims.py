@@ -139,9 +139,11 @@ class Standing:
 
 _CHECKED = ", ".join(f"'{verdict}'" for verdict in sorted(CHECK_FAILURES))
 
-# What a claim needs of the job's feature version, which is looked up once.
-_OF_VERSION = """f.first_calls -> jobs.tier AS first_call, f.version < 0 AS draft,
-        f.document ->> 'routing' AS policy"""
+# What a claim needs of the job's feature version, which is looked up once. Every call of a shadow
+# has the purpose `shadow`, whatever its tier's first call is for.
+_OF_VERSION = """CASE WHEN jobs.shadow_of IS NULL THEN f.first_calls -> jobs.tier
+            ELSE jsonb_set(f.first_calls -> jobs.tier, '{purpose}', '"shadow"') END AS first_call,
+        f.version < 0 AS draft, f.document ->> 'routing' AS policy"""
 
 # Two of a job's round trips are this and FINISH; the claim, its attempt and its first call stand or
 # fall together.

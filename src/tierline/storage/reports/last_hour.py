@@ -16,19 +16,20 @@ from tierline.storage.jobs.job_reads import UNKNOWN_COST
 # By account, because the calls' index by time is an account's. A first call is booked with its
 # attempt, so that the attempts begun in the hour are those whose first call was booked in it.
 FARED = f"""
-SELECT v.name AS feature, t.tier, c.model, t.verdict,
+SELECT v.name AS feature, t.tier, c.model, c.purpose, t.verdict,
     count(*) FILTER (WHERE c.number = 1) AS attempts, count(*) AS calls,
     coalesce(sum(c.cost_usd), 0) AS cost_usd,
     count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls
 FROM accounts
 CROSS JOIN LATERAL (
-    SELECT job_id, attempt, number, model, cost_usd, settled_at FROM calls
+    SELECT job_id, attempt, number, model, purpose, cost_usd, settled_at FROM calls
     WHERE account_id = accounts.id AND booked_at >= statement_timestamp() - interval '1 hour'
 ) c
 JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt
 JOIN jobs j ON j.id = c.job_id
 JOIN feature_versions v ON v.id = j.feature_version_id
-GROUP BY v.name, t.tier, c.model, t.verdict ORDER BY v.name, t.tier, c.model, t.verdict
+GROUP BY v.name, t.tier, c.model, c.purpose, t.verdict
+ORDER BY v.name, t.tier, c.model, c.purpose, t.verdict
 """
 
 WEBHOOKS = """
@@ -41,11 +42,14 @@ SELECT
 
 @dataclass(frozen=True)
 class Fared:
-    """The last hour's calls to one model for one tier, of attempts that ended with one verdict."""
+    """The last hour's calls to one model for one tier and one purpose, of attempts that ended with
+    one verdict.
+    """
 
     feature: str
     tier: str
     model: str  # provider:model that was asked
+    purpose: str  # see rules.purposes
     verdict: str | None  # None: it runs
     attempts: int  # that asked this model first
     calls: int

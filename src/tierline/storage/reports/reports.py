@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -36,18 +36,19 @@ SELECT status, unverified, split_part(escalation_reason, ':', 1) AS verdict, cou
 FROM asked WHERE shadow_of IS NULL GROUP BY 1, 2, 3
 """
 
-# A tier's cost is that of all attempts there, its own and those of shadows apart. An attempt is
-# counted at its first call, so that the joins need no step between.
+# A tier's cost is that of all attempts there, callers' jobs and shadows apart; and, from the same
+# reading of the calls, the cost of each purpose, in rows without a tier. An attempt is counted at
+# its first call, so that the joins need no step between.
 TIERS = f"""
 WITH {JOBS}
-SELECT a.tier, j.shadow_of IS NOT NULL AS shadow,
+SELECT a.tier, j.shadow_of IS NOT NULL AS shadow, c.purpose, count(c.job_id) AS calls,
     count(*) FILTER (WHERE coalesce(c.number, 1) = 1) AS attempts,
     count(*) FILTER (WHERE a.number = j.answer_attempt AND coalesce(c.number, 1) = 1) AS served,
     coalesce(sum(c.cost_usd), 0) AS cost_usd,
     count(*) FILTER (WHERE c.job_id IS NOT NULL AND {UNKNOWN_COST}) AS unknown_cost_calls
 FROM asked j JOIN attempts a ON a.job_id = j.id
 LEFT JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
-GROUP BY 1, 2
+GROUP BY GROUPING SETS ((a.tier, j.shadow_of IS NOT NULL), (c.purpose))
 """
 
 # A tier that is asked again is asked in the very next attempt; what passed, or failed a check,
@@ -118,9 +119,16 @@ def statuses(connection: Connection[Any], window: Window) -> list[dict[str, Any]
     return _rows(connection, STATUSES, window.parameters())
 
 
-def tiers(connection: Connection[Any], window: Window, jobs: int) -> list[dict[str, Any]]:
-    """A row each tier and kind of job: its attempts, the jobs it served, their cost in USD; `jobs`:
-    about how many there are, all kinds. The median latency is of a sample where they are many.
+class Costs(NamedTuple):
+    """What the jobs of a window cost, in USD, in two ways that come to the same sum."""
+
+    tiers: list[dict[str, Any]]  # a row each tier and kind of job: attempts, jobs served, cost
+    purposes: list[dict[str, Any]]  # a row each purpose of calls, by name: calls, cost
+
+
+def costs(connection: Connection[Any], window: Window, jobs: int) -> Costs:
+    """By tier and by purpose; `jobs`: about how many there are, all kinds. The median latency is of
+    a sample where they are many.
     """
     final = sorted({Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
     given = {
@@ -129,14 +137,16 @@ def tiers(connection: Connection[Any], window: Window, jobs: int) -> list[dict[s
         "one_in": one_in(jobs, SAMPLED),
     }
     with sweeping(connection, jobs):
-        found = _rows(connection, TIERS, given)
+        rows = _rows(connection, TIERS, given)
         again = _by_tier(_rows(connection, AGAIN, given))
         medians = _by_tier(_rows(connection, MEDIANS, given))
+    found = [row for row in rows if row["tier"] is not None]
     for row in found:
         key = row["tier"], row["shadow"]
         row["jobs"] = row["attempts"] - (again[key]["attempts"] if key in again else 0)
         row["latency_p50_s"] = medians[key]["latency_p50_s"] if key in medians else None
-    return found
+    purposes = [row for row in rows if row["tier"] is None and row["purpose"] is not None]
+    return Costs(found, sorted(purposes, key=lambda row: str(row["purpose"])))
 
 
 def one_in(jobs: int, most: int) -> int:

@@ -1,4 +1,4 @@
-"""What an account used: sums of its calls, by any of day, feature, tier and model.
+"""What an account used: sums of its calls, by any of day, feature, tier, model and purpose.
 
 Summed when asked, from the calls themselves, so that account = its jobs = their calls. Jobs and
 attempts are joined only where the groups need them: that is most of what a sum costs.
@@ -18,8 +18,10 @@ GROUPS = {
     "feature": "v.name",
     "tier": "t.tier",
     "model": "c.model",
+    "purpose": "c.purpose",
 }
-"""What usage can be grouped by; `model` is the one that was asked, as the feature names it."""
+"""What usage can be grouped by. `model` is the one that was asked, as the feature names it;
+`purpose` tells what callers asked for from what was done to compare answers (rules.purposes)."""
 
 JOINS = {
     "feature": "JOIN jobs j ON j.id = c.job_id"

@@ -68,12 +68,29 @@ def test_what_was_served_is_answered_once_more_and_compared(bench: Bench) -> Non
     round_(bench)
     assert compared(bench, job) == (True, "large-2026")
     assert bench.job(job)["tier"] == "slm"  # what was served stays as it is
+    assert [purpose for purpose, _, _ in bench.calls(job)] == ["answer"]
+    assert [purpose for purpose, _, _ in bench.calls(shadow_of(bench, job))] == ["shadow"]
     told = bench.all(
         "SELECT routing ->> 'policy', routing -> 'signals' ->> 'shadow_of' FROM attempts"
         " WHERE job_id = %s",
         shadow_of(bench, job),
     )
     assert told == [("shadow", str(job))]
+
+
+def test_every_call_of_a_shadow_has_its_purpose(bench: Bench) -> None:
+    bench.server.answer = by_model(small=RIGHT, large="no idea")
+    version, _ = bench.apply(EACH)
+    bench.all(
+        "UPDATE feature_versions SET document = jsonb_set(document, '{tiers,1,reask}', 'true')"
+        " WHERE id = %s RETURNING id",
+        version,
+    )
+    job = served(bench, version)
+    round_(bench)
+    run_shadows(bench)
+    calls = bench.calls(shadow_of(bench, job))
+    assert [(purpose, model) for purpose, model, _ in calls] == [("shadow", "openai:large")] * 2
 
 
 def test_a_shadow_is_in_no_list_and_nobody_is_told(bench: Bench) -> None:

@@ -111,6 +111,10 @@ def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(
     found = told(bench, version[1])
     assert Decimal(found["cost_usd"]) == 8 * SMALL
     assert Decimal(found["shadow_cost_usd"]) == 8 * LARGE
+    assert [
+        (one["purpose"], one["calls"], Decimal(one["cost_usd"]), one["unknown_cost_calls"])
+        for one in found["costs_by_purpose"]
+    ] == [("answer", 8, 8 * SMALL, 0), ("shadow", 8, 8 * LARGE, 0)]
     assert found["quality"] == {
         "compared": 8,
         "reference_models": ["large-2026"],

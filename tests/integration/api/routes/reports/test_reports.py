@@ -56,6 +56,12 @@ def test_usage_is_the_sum_of_the_accounts_own_calls(api: Api, other: Api, rows: 
     (group,) = other.get("/v1/usage?group_by=day,feature,tier,model").json()["data"]
     assert (group["feature"], group["tier"], group["model"]) == ("echo", "slm", "openai:small")
     assert other.get("/v1/usage?to=2020-01-01T00:00:00Z&group_by=day").json()["data"] == []
+    rows.execute("UPDATE calls SET purpose = 'judge' WHERE job_id = %s", (unknown,))
+    purposes = other.get("/v1/usage?group_by=purpose").json()["data"]
+    assert [(one["purpose"], one["calls"], one["cost_usd"]) for one in purposes] == [
+        ("answer", 3, "0.000375"),
+        ("judge", 1, "0"),
+    ]
 
 
 @pytest.mark.parametrize(
