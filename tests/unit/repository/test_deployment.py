@@ -86,9 +86,8 @@ def test_each_command_of_the_compose_file_exists_and_starts(name: str) -> None:
         for key, value in os.environ.items()
         if key not in {"DATABASE_URL", "REDIS_URL"} and not key.startswith("TIERLINE_")
     }
-    help_word = [] if words[2:] == ["workers.flower"] else ["--help"]
-    if words[2:] in (["workers.dispatcher"], ["workers.flower"]):
-        help_word = []
+    takes_no_words = (["workers.dispatcher"], ["workers.trainer"], ["workers.flower"])
+    help_word = [] if words[2:] in takes_no_words else ["--help"]
     started = subprocess.run(
         [*program, *words[1:], *help_word],
         cwd=ROOT,

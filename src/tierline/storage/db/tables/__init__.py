@@ -10,6 +10,7 @@ from tierline.storage.db.tables import (
     features,
     jobs,
     money,
+    operations,
     steering,
     webhooks,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "jobs",
     "metadata",
     "money",
+    "operations",
     "steering",
     "webhooks",
 ]

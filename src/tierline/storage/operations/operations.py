@@ -1,0 +1,200 @@
+"""Statements on operations: asked for by a caller, done by one process at a time under a lease.
+
+Whoever works on one names the token of its claim in each statement. A statement with a token that
+no longer holds it changes nothing, and says so.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from tierline.base.json_text import JSON
+from tierline.rules.jobs import Status
+from tierline.rules.operations import Change, Failure
+
+Row = dict[str, Any]
+
+COLUMNS = """id, feature, kind, account_id, readable_account_id, options, status, progress,
+    claim_token, losses, cancel_requested_at, result, error_code, error_message, created_at,
+    started_at, completed_at"""
+
+# The same token claims the same operation again: a connection may be cut after the commit.
+CLAIM = f"""
+UPDATE operations SET status = '{Status.IN_PROGRESS}', claim_token = %(token)s, beat = 0,
+    started_at = coalesce(started_at, clock_timestamp())
+WHERE id = coalesce(
+    (SELECT id FROM operations
+     WHERE claim_token = %(token)s AND status = '{Status.IN_PROGRESS}'),
+    (SELECT id FROM operations WHERE status = '{Status.QUEUED}' AND kind = ANY(%(kinds)s)
+     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+)
+RETURNING {COLUMNS}
+"""
+
+HELD = f"claim_token = %(token)s AND status = '{Status.IN_PROGRESS}'"
+
+
+def add_operation(connection: Connection[Any], values: Mapping[str, Any]) -> Row | None:
+    """A queued one; None while the feature has another of its kind that is queued or in progress.
+
+    `values`: feature, kind, account_id, readable_account_id, options.
+    """
+    return _one(
+        connection,
+        "INSERT INTO operations (feature, kind, account_id, readable_account_id, options)"
+        " VALUES (%(feature)s, %(kind)s, %(account_id)s, %(readable_account_id)s,"
+        " %(options)s::json)"
+        " ON CONFLICT (feature, kind) WHERE status IN ('queued', 'in_progress') DO NOTHING"
+        f" RETURNING {COLUMNS}",
+        {**values, "options": json.dumps(values["options"])},
+    )
+
+
+def open_operation(connection: Connection[Any], feature: str, kind: str) -> Row | None:
+    """The feature's operation of that kind that is queued or in progress."""
+    return _one(
+        connection,
+        f"SELECT {COLUMNS} FROM operations WHERE feature = %(feature)s AND kind = %(kind)s"
+        " AND status IN ('queued', 'in_progress')",
+        {"feature": feature, "kind": kind},
+    )
+
+
+def operation(
+    connection: Connection[Any], feature: str, id: int, kinds: Collection[str]
+) -> Row | None:
+    """One of a feature's, of one of these kinds."""
+    return _one(
+        connection,
+        f"SELECT {COLUMNS} FROM operations"
+        " WHERE feature = %(feature)s AND id = %(id)s AND kind = ANY(%(kinds)s)",
+        {"feature": feature, "id": id, "kinds": list(kinds)},
+    )
+
+
+def list_operations(
+    connection: Connection[Any], feature: str, kinds: Collection[str], most: int = 100
+) -> list[Row]:
+    """A feature's of these kinds, the newest first."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"SELECT {COLUMNS} FROM operations WHERE feature = %s AND kind = ANY(%s)"
+            " ORDER BY id DESC LIMIT %s",
+            (feature, list(kinds), most),
+        ).fetchall()
+
+
+def ask_to_cancel(
+    connection: Connection[Any], feature: str, id: int, kinds: Collection[str]
+) -> Row | None:
+    """A queued one ends at once; one in progress within seconds, when its process has seen it; one
+    that has ended stays as it is. None when the feature has no such one.
+    """
+    row = _one(
+        connection,
+        "UPDATE operations SET"
+        " cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),"
+        f" status = CASE status WHEN '{Status.QUEUED}' THEN '{Status.CANCELLED}' ELSE status END,"
+        f" completed_at = CASE status WHEN '{Status.QUEUED}' THEN clock_timestamp() END"
+        " WHERE feature = %(feature)s AND id = %(id)s AND kind = ANY(%(kinds)s)"
+        f" AND status IN ('queued', 'in_progress') RETURNING {COLUMNS}",
+        {"feature": feature, "id": id, "kinds": list(kinds)},
+    )
+    return row or operation(connection, feature, id, kinds)
+
+
+def claim(connection: Connection[Any], token: UUID, kinds: Collection[str]) -> Row | None:
+    """Take the oldest queued one of these kinds; nobody else gets it. Safe to repeat."""
+    return _one(connection, CLAIM, {"token": token, "kinds": list(kinds)})
+
+
+def claimed(connection: Connection[Any], token: UUID) -> Row | None:
+    """The operation that the token holds."""
+    return _one(connection, f"SELECT {COLUMNS} FROM operations WHERE {HELD}", {"token": token})
+
+
+def raise_beat(connection: Connection[Any], token: UUID) -> bool | None:
+    """Say that its process is alive. Whether a cancel was asked for; None: the lease is lost."""
+    row = connection.execute(
+        f"UPDATE operations SET beat = beat + 1 WHERE {HELD}"
+        " RETURNING cancel_requested_at IS NOT NULL",
+        {"token": token},
+    ).fetchone()
+    return None if row is None else bool(row[0])
+
+
+def read_beats(connection: Connection[Any], kinds: Collection[str]) -> dict[UUID, int]:
+    """The beat of each operation in progress, by the token that holds it."""
+    rows = connection.execute(
+        "SELECT claim_token, beat FROM operations"
+        f" WHERE status = '{Status.IN_PROGRESS}' AND kind = ANY(%s)",
+        (list(kinds),),
+    )
+    return dict(rows.fetchall())
+
+
+def note_progress(connection: Connection[Any], token: UUID, progress: JSON) -> bool:
+    """Keep how far it is; False: the token holds nothing, or a cancel was asked for."""
+    updated = connection.execute(
+        f"UPDATE operations SET progress = %(progress)s::json WHERE {HELD}"
+        " AND cancel_requested_at IS NULL",
+        {"token": token, "progress": json.dumps(progress)},
+    )
+    return updated.rowcount == 1
+
+
+def complete(connection: Connection[Any], token: UUID, result: JSON) -> bool:
+    """Keep its result, in the transaction that keeps what it made; False: the token holds nothing,
+    or a cancel was asked for, and that transaction has to be rolled back.
+    """
+    updated = connection.execute(
+        f"UPDATE operations SET status = '{Status.COMPLETED}', result = %(result)s::json,"
+        f" completed_at = clock_timestamp() WHERE {HELD} AND cancel_requested_at IS NULL",
+        {"token": token, "result": json.dumps(result)},
+    )
+    return updated.rowcount == 1
+
+
+def fail(connection: Connection[Any], token: UUID, failure: Failure) -> bool:
+    """End it without a result; False: the token holds nothing, or a cancel was asked for."""
+    updated = connection.execute(
+        f"UPDATE operations SET status = '{Status.FAILED}', error_code = %(code)s,"
+        " error_message = %(message)s, completed_at = clock_timestamp()"
+        f" WHERE {HELD} AND cancel_requested_at IS NULL",
+        {"token": token, "code": failure.code, "message": failure.message},
+    )
+    return updated.rowcount == 1
+
+
+def lock_claimed(connection: Connection[Any], token: UUID) -> Row | None:
+    """The operation that the token holds, and nobody else's to change in this transaction."""
+    return _one(
+        connection, f"SELECT {COLUMNS} FROM operations WHERE {HELD} FOR UPDATE", {"token": token}
+    )
+
+
+def write_change(connection: Connection[Any], id: int, change: Change) -> None:
+    """Write what was decided of an operation that is locked here; its claim ends."""
+    connection.execute(
+        "UPDATE operations SET status = %(status)s, losses = %(losses)s, claim_token = NULL,"
+        " error_code = %(code)s, error_message = %(message)s,"
+        " progress = CASE WHEN %(open)s THEN NULL ELSE progress END,"
+        " completed_at = CASE WHEN NOT %(open)s THEN clock_timestamp() END WHERE id = %(id)s",
+        {
+            "id": id,
+            "status": change.status,
+            "losses": change.losses,
+            "code": change.failure and change.failure.code,
+            "message": change.failure and change.failure.message,
+            "open": change.status is Status.QUEUED,
+        },
+    )
+
+
+def _one(connection: Connection[Any], statement: str, parameters: Mapping[str, Any]) -> Row | None:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchone()
