@@ -4,16 +4,12 @@ A key that may submit and not read is told how its jobs stand, and nothing that 
 model answered: not by a wait, a repeated submission, a retry or a cancellation either.
 """
 
-from typing import TYPE_CHECKING
-
 from api.keys import Caller
 from tierline.base.json_text import JSON
+from tierline.rules.batches import Progress
 from tierline.views import batches as batch_views
 from tierline.views import jobs as views
 from tierline.views.jobs import Row
-
-if TYPE_CHECKING:
-    from tierline.storage.batches.batch_reads import Progress
 
 
 def job_for(caller: Caller, row: Row) -> dict[str, JSON]:
@@ -21,6 +17,6 @@ def job_for(caller: Caller, row: Row) -> dict[str, JSON]:
     return views.job_json(row, content=caller.may("read"))
 
 
-def batch_for(caller: Caller, row: Row, progress: "Progress | None" = None) -> dict[str, JSON]:
+def batch_for(caller: Caller, row: Row, progress: Progress | None = None) -> dict[str, JSON]:
     """A batch as the caller may see it; with counts and cost when they were taken."""
     return batch_views.batch_json(row, progress, content=caller.may("read"))

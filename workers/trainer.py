@@ -18,8 +18,8 @@ from tierline.base.errors import TierlineError
 from tierline.base.settings import settings
 from tierline.services.operations.kinds import KINDS
 from tierline.services.operations.runner import Runner, child_command
+from tierline.services.processes.connections import worker_pool
 from tierline.stack.bound import start_bound
-from tierline.storage.db.engine import create_pool
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ def main(command: Callable[[UUID], Sequence[str]] = child_command) -> int:
     try:
         logs.configure("trainer")
         config = settings()
-        pool = create_pool(config.database, "trainer", 2, checked=True)
+        pool = worker_pool(config.database, "trainer", 2, checked=True)
     except TierlineError as error:
         print(f"tierline: {error.message}", file=sys.stderr)
         return 2

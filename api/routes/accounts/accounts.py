@@ -22,8 +22,8 @@ from tierline.base.json_text import JSON
 from tierline.rules.limits import LIMITS, Limits
 from tierline.rules.roles import SCOPES, Scope
 from tierline.services.accounts import accounts as services
+from tierline.services.accounts import read_accounts
 from tierline.services.accounts.accounts import MAX_LIMIT, MAX_OVERLAP_HOURS, MAX_WEIGHT
-from tierline.storage.accounts import accounts
 
 router = APIRouter(tags=["accounts"])
 
@@ -98,7 +98,7 @@ class Rotation(_Body):
 )
 def list_accounts(_: Operator, connection: Database) -> Response:
     """The oldest first."""
-    found = [_account_json(row) for row in accounts.list_accounts(connection)]
+    found = [_account_json(row) for row in read_accounts.list_accounts(connection)]
     return answer({"data": found, "next_cursor": None})
 
 
@@ -165,7 +165,7 @@ def list_keys(
         if account not in (None, caller.account):
             raise needs(caller, "operator", "another account's keys")
         account = caller.account
-    found = [_key_json(row) for row in accounts.list_keys(connection, account)]
+    found = [_key_json(row) for row in read_accounts.list_keys(connection, account)]
     return answer({"data": found, "next_cursor": None})
 
 
@@ -191,7 +191,7 @@ async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
 
     def make() -> services.MadeKey:
         with state.cold_pool.connection() as connection:
-            owner = given.account or accounts.account_name(connection, caller.account_id)
+            owner = given.account or caller.account
             return services.create_key(
                 connection,
                 owner,
@@ -282,7 +282,9 @@ async def rotate_key(
 )
 def get_webhook_secret(caller: Admin, connection: Database) -> Response:
     """Registered endpoints have secrets of their own."""
-    return answer(_secret_json(accounts.webhook_secret(connection, caller.account_id)), 200, SECRET)
+    return answer(
+        _secret_json(read_accounts.webhook_secret(connection, caller.account_id)), 200, SECRET
+    )
 
 
 @router.post(

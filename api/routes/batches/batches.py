@@ -23,8 +23,8 @@ from api.shown import batch_for
 from api.state import Database, Report, Shared
 from tierline.base.errors import NotFound, Unavailable
 from tierline.services.batches import batch as service
+from tierline.services.batches import read_batches
 from tierline.services.batches.batch import MAX_PARTS, Opening
-from tierline.storage.batches import batch_reads, batches
 from tierline.views.batches import part_json, row_json
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
@@ -113,7 +113,9 @@ def list_batches(
 ) -> Response:
     """Only the caller's account's own."""
     before = read_cursor(cursor)
-    rows = batches.list_batches(connection, caller.account_id, before, limit + 1, idempotency_key)
+    rows = read_batches.list_batches(
+        connection, caller.account_id, before, limit + 1, idempotency_key
+    )
     page = rows[:limit]
     more = len(rows) > limit
     return answer(
@@ -135,7 +137,7 @@ def list_batches(
 def get_batch(batch_id: BatchId, caller: Read, connection: Report) -> Response:
     """Counts and cost are taken from its jobs and calls each time."""
     row = service.read(connection, caller.account_id, read_batch_id(batch_id))
-    return answer(batch_for(caller, row, batch_reads.progress(connection, row["id"])))
+    return answer(batch_for(caller, row, read_batches.progress(connection, row["id"])))
 
 
 @router.put(
@@ -205,7 +207,7 @@ def list_parts(
 ) -> Response:
     """What a sender that lost its place goes on from."""
     row = service.read(connection, caller.account_id, read_batch_id(batch_id))
-    found = batches.parts_after(connection, row["id"], read_cursor(cursor) or 0, limit + 1)
+    found = read_batches.parts_after(connection, row["id"], read_cursor(cursor) or 0, limit + 1)
     page = found[:limit]
     more = len(found) > limit
     return answer(
@@ -252,7 +254,7 @@ def cancel_batch(
     """Waiting jobs are cancelled, running ones cooperatively. A repeat changes nothing."""
     row = service.cancel(connection, caller.account_id, read_batch_id(batch_id))
     state.loop.call_soon_threadsafe(state.ready.ready)
-    body = batch_for(caller, row, batch_reads.progress_if_quick(connection, row["id"]))
+    body = batch_for(caller, row, read_batches.progress_if_quick(connection, row["id"]))
     ended = row["completed_at"] is not None
     return answer(body, 200 if ended else 202, None if ended else ask_again(row["created_at"]))
 
@@ -310,7 +312,7 @@ def _rows(
             asked = ROWS_AT_ONCE if left is None else min(left, ROWS_AT_ONCE)
             # A connection a page: a reader that stalls holds none.
             found = state.with_connection(
-                batch_reads.page, batch_id, place, asked, unanswered_only=unanswered_only
+                read_batches.page, batch_id, place, asked, unanswered_only=unanswered_only
             )
             if found:
                 place = found[-1]["batch_row"]

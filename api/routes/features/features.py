@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -13,17 +12,14 @@ from api.bodies import answer
 from api.numbers import ASCII_DIGITS
 from api.problems import Refused, documented
 from api.state import Database, Shared
-from tierline.base.errors import NotFound
 from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.features.stored import UnreadableFeature
-from tierline.pricing.estimates import prices_of
 from tierline.services.features import models
 from tierline.services.features.apply_feature import Applied, apply_feature
-from tierline.storage.features import features
-from tierline.storage.features.features import StoredVersion
-from tierline.storage.money import prices
+from tierline.services.features.find_feature import StoredVersion, current_versions, version_of
+from tierline.services.money.prices import prices_now
 
 router = APIRouter(tags=["features"])
 
@@ -62,7 +58,7 @@ def list_features(_: Read, connection: Database) -> Response:
     applied, and this one cannot read, is not listed; /readyz names it.
     """
     found = []
-    for version in features.current_versions(connection):
+    for version in current_versions(connection):
         with suppress(UnreadableFeature):  # /readyz names it
             found.append(_feature_json(version))
     return answer({"data": found, "next_cursor": None})
@@ -119,17 +115,14 @@ def get_feature(
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1), ASCII_DIGITS] = None,
 ) -> Response:
     """The current version, or the one that `version` names."""
-    found = None if "\x00" in name else features.stored_version(connection, name, version)
-    if found is None:
-        which = "" if version is None else f" version {version} of"
-        raise NotFound(f"there is no{which} feature {name[:80]!r}")
+    found = version_of(connection, name, version)
     return answer(
         _feature_json(found)
         | {
             "source": found.source,
             "document": dict(found.document),
             "fingerprint": found.fingerprint,
-            "prices": prices_of(found.read(), prices.own_prices(connection), datetime.now(UTC)),
+            "prices": prices_now(connection, found.read()),
         }
     )
 

@@ -14,10 +14,9 @@ from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.routes.jobs.jobs import JobId, read_job_id
 from api.state import Database, Report
-from tierline.base.errors import InvalidInput, NotFound, Problem
-from tierline.services.jobs.decision_log import decisions_of, decisions_page
-from tierline.storage.accounts.accounts import account_named
-from tierline.storage.jobs.decisions import Filters
+from tierline.base.errors import InvalidInput, Problem
+from tierline.services.accounts.read_accounts import account_id_of
+from tierline.services.jobs.decision_log import Filters, decisions_of, decisions_page
 
 router = APIRouter(tags=["routing"])
 
@@ -92,10 +91,7 @@ def list_decisions(
             raise InvalidInput([Problem("name one account, or ask for all", "/account")])
         account_id = None
     elif account is not None and others:
-        found = account_named(connection, account)
-        if found is None:
-            raise NotFound(f"there is no account {account[:80]!r}")
-        account_id = found["id"]
+        account_id = account_id_of(connection, account)
     filters = Filters(feature, tier, policy, reason, aware(since), aware(until))
     made, before = decisions_page(connection, account_id, filters, read_cursor(cursor), limit)
     return answer({"data": made, "next_cursor": None if before is None else write_cursor(before)})

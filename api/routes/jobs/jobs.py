@@ -30,10 +30,11 @@ from api.shown import job_for
 from api.state import Database, Shared, State, state_of
 from tierline.base.errors import InvalidInput, NotFound, Problem
 from tierline.base.formats import when
-from tierline.base.json_text import JSON
 from tierline.rules.jobs import TERMINAL
 from tierline.services.evidence.feedback import MAX_COMMENT, Said, give_feedback
+from tierline.services.jobs import read_jobs
 from tierline.services.jobs.cancel import cancel
+from tierline.services.jobs.read_jobs import Filters, attempts_of, find_job, read_job
 from tierline.services.jobs.submit import (
     MAX_KEY,
     KeyReused,
@@ -42,9 +43,6 @@ from tierline.services.jobs.submit import (
     UnknownFeature,
     read_asked,
 )
-from tierline.storage.db.async_pool import again
-from tierline.storage.jobs import job_reads
-from tierline.storage.jobs.job_reads import Filters
 from tierline.views.jobs import attempt_json, call_json
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -162,7 +160,7 @@ async def _wait(state: State, account_id: int, job_id: UUID, wait_s: float) -> R
                 except TimeoutError:
                     pass
                 ended.clear()
-            row = await _row(state, account_id, job_id)
+            row = await find_job(state.pool, account_id, job_id)
             if row is None or row["status"] in TERMINAL or time.monotonic() >= until:
                 return row
 
@@ -189,7 +187,7 @@ def list_jobs(
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Only the caller's account's own."""
-    rows = job_reads.list_jobs(
+    rows = read_jobs.list_jobs(
         connection,
         caller.account_id,
         Filters(feature, status, tier, batch_id),
@@ -222,7 +220,7 @@ async def get_job(
     if_none_match: Annotated[str | None, Header(description="an ETag seen before")] = None,
 ) -> Response:
     """Its state now. Ask again after Retry-After, with the ETag, until the header is gone."""
-    row = await _row(state, caller.account_id, read_job_id(job_id))
+    row = await find_job(state.pool, caller.account_id, read_job_id(job_id))
     if row is None:
         raise NotFound(f"there is no job {job_id}")
     body = encoded(job_for(caller, row))
@@ -252,9 +250,7 @@ def cancel_job(job_id: JobId, caller: Submit, connection: Database, state: Share
     """Cooperative: 202 until it is true, 200 with how it ended. A repeat changes nothing."""
     found = read_job_id(job_id)
     status = cancel(connection, caller.account_id, found)
-    row = job_reads.job_row(connection, found)
-    if row is None:
-        raise NotFound(f"there is no job {job_id}")
+    row = read_job(connection, found)
     headers = {"Location": f"/v1/jobs/{found}"}
     if status in TERMINAL:
         state.tell_ended(found)
@@ -311,16 +307,16 @@ def _unquoted(caller: Caller, error: InvalidInput) -> InvalidInput:
 def get_attempts(job_id: JobId, caller: Read, connection: Database) -> Response:
     """What each tier answered, its verdict and reason, and what each call used and cost."""
     found = read_job_id(job_id)
-    if not job_reads.belongs(connection, caller.account_id, found):
-        raise NotFound(f"there is no job {job_id}")
-    calls: dict[int, list[dict[str, JSON]]] = {}
-    for row in job_reads.call_rows(connection, found):
-        calls.setdefault(row["attempt"], []).append(call_json(row))
+    attempts, calls = attempts_of(connection, caller.account_id, found)
     return answer(
         {
             "data": [
-                attempt_json(row, calls.get(row["number"], []), running=row["running"])
-                for row in job_reads.attempt_rows(connection, found)
+                attempt_json(
+                    row,
+                    [call_json(call) for call in calls.get(row["number"], [])],
+                    running=row["running"],
+                )
+                for row in attempts
             ],
             "next_cursor": None,
         }
@@ -368,12 +364,6 @@ async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: 
 
     row = await asyncio.to_thread(keep)
     return answer(row | {"job_id": str(row["job_id"]), "created_at": when(row["created_at"])}, 201)
-
-
-async def _row(state: State, account_id: int, job_id: UUID) -> Row | None:
-    return await again(
-        state.pool, lambda connection: job_reads.job_row_async(connection, account_id, job_id)
-    )
 
 
 def read_job_id(text: str) -> UUID:

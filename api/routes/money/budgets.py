@@ -15,12 +15,10 @@ from api.bodies import answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.base.errors import NotFound
 from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
+from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.money import budgets as services
-from tierline.storage.accounts.accounts import account_named
-from tierline.storage.money import budgets
 
 router = APIRouter(tags=["accounts"])
 
@@ -77,10 +75,10 @@ def list_budgets(
     if account is not None and account != caller.account:
         if account_id is not None:
             raise needs(caller, "operator", "another account's budgets")
-        account_id = _account(connection, account)
+        account_id = account_id_of(connection, account)
     elif account is not None:
         account_id = caller.account_id
-    found = [_budget_json(row) for row in budgets.list_budgets(connection, account_id)]
+    found = [_budget_json(row) for row in services.list_budgets(connection, account_id)]
     return answer({"data": found, "next_cursor": None})
 
 
@@ -118,16 +116,8 @@ def delete_budget(
     connection: Database,
 ) -> Response:
     """Calls that are out keep what they reserved of other budgets."""
-    if not budgets.remove_budget(connection, budget_id):
-        raise NotFound(f"there is no budget {budget_id}")
+    services.remove_budget(connection, budget_id)
     return Response(status_code=204)
-
-
-def _account(connection: Any, name: str) -> int:
-    found = None if "\x00" in name else account_named(connection, name)
-    if found is None:
-        raise NotFound(f"there is no account {name[:80]!r}")
-    return int(found["id"])
 
 
 def _budget_json(row: Any) -> dict[str, JSON]:

@@ -15,7 +15,6 @@ from api.state import Database, Shared
 from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.services.money import plans as services
-from tierline.storage.money import plans
 
 router = APIRouter(tags=["accounts"])
 
@@ -59,7 +58,7 @@ class OnPlan(_Body):
 def list_plans(_: Operator, connection: Database) -> Response:
     """Each with how many accounts are on it."""
     found = [
-        {**_plan_json(row), "accounts": row["accounts"]} for row in plans.list_plans(connection)
+        {**_plan_json(row), "accounts": row["accounts"]} for row in services.list_plans(connection)
     ]
     return answer({"data": found, "next_cursor": None})
 

@@ -18,7 +18,6 @@ from tierline.pricing import Price
 from tierline.pricing.listed import edition
 from tierline.services.money import prices as services
 from tierline.services.money.prices import Hour
-from tierline.storage.money import prices
 
 router = APIRouter(tags=["prices"])
 
@@ -106,7 +105,7 @@ def list_prices(
     version, compiled_on = edition()
     return answer(
         {
-            "data": [_price_json(row) for row in prices.list_prices(connection, model)],
+            "data": [_price_json(row) for row in services.list_prices(connection, model)],
             "next_cursor": None,
             "list": {"source": "genai-prices", "version": version, "compiled_on": compiled_on},
         }

@@ -12,14 +12,13 @@ from api.problems import documented
 from api.state import Database, Report, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.formats import usd, when
-from tierline.storage.calls import circuits
-from tierline.storage.jobs import queue_reads
-from tierline.storage.reports import usage
+from tierline.services.reports.installation import circuits_of_models, depths
+from tierline.services.reports.usage import GROUPS, usage_of
 from tierline.views.jobs import usage as usage_json
 
 router = APIRouter(tags=["reports"])
 
-_GROUP = f"({'|'.join(usage.GROUPS)})"
+_GROUP = f"({'|'.join(GROUPS)})"
 _GROUP_BY = f"^({_GROUP}(,{_GROUP})*)?$"  # as OpenAPI tells it; spaces are taken as well
 
 DEFAULT_DAYS = 30
@@ -40,7 +39,7 @@ def get_queues(_: Read, connection: Report, state: Shared) -> Response:
         {
             "data": [
                 vars(depth) | {"threads": threads.get(depth.queue, 0)}
-                for depth in queue_reads.depths(connection)
+                for depth in depths(connection)
             ],
             "failed_checks": state.last_hour.failed_checks(connection),
         }
@@ -70,7 +69,7 @@ def get_circuits(_: Read, connection: Database) -> Response:
                     "probe_in_s": one.probe_in_s and max(0.0, round(one.probe_in_s, 3)),
                     "paused_s": max(0.0, round(one.paused_s, 3)),
                 }
-                for one in circuits.every(connection)
+                for one in circuits_of_models(connection)
             ]
         }
     )
@@ -102,16 +101,16 @@ def get_usage(
 ) -> Response:
     """Tokens, calls, jobs and USD. A time without an offset is UTC; `to` is not included."""
     groups = list(dict.fromkeys(part.strip() for part in group_by.split(",") if part.strip()))
-    unknown = [name for name in groups if name not in usage.GROUPS]
+    unknown = [name for name in groups if name not in GROUPS]
     if unknown:
-        known = ", ".join(usage.GROUPS)
+        known = ", ".join(GROUPS)
         raise InvalidInput([Problem(f"{unknown[0]!r} is not one of {known}", "?group_by")])
     now = datetime.now(UTC)
     end = aware(until) or now
     begin = aware(since) or end - timedelta(days=DEFAULT_DAYS)
     if begin > end:
         raise InvalidInput([Problem("is after `to`", "?from")])
-    rows = usage.usage(connection, caller.account_id, begin, end, groups)
+    rows = usage_of(connection, caller.account_id, begin, end, groups)
     return answer(
         {
             "from": when(begin),

@@ -11,11 +11,10 @@ from api.routes.batches.batches import BatchId, read_batch_id
 from api.routes.jobs.jobs import JobId, read_job_id
 from api.shown import batch_for, job_for
 from api.state import Database
-from tierline.base.errors import NotFound
 from tierline.services.batches import batch
 from tierline.services.batches.batch_content import remove_batch_content
+from tierline.services.jobs.read_jobs import read_job
 from tierline.services.upkeep.retention import remove_content
-from tierline.storage.jobs import job_reads
 
 router = APIRouter(prefix="/v1")
 
@@ -38,10 +37,7 @@ def delete_content(job_id: JobId, caller: Submit, connection: Database) -> Respo
     """
     found = read_job_id(job_id)
     remove_content(connection, caller.account_id, found)
-    row = job_reads.job_row(connection, found)
-    if row is None:
-        raise NotFound(f"there is no job {job_id}")
-    return answer(job_for(caller, row))
+    return answer(job_for(caller, read_job(connection, found)))
 
 
 @router.delete(

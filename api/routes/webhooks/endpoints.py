@@ -21,9 +21,7 @@ from tierline.base.errors import NotFound
 from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.services.webhooks import endpoints as services
-from tierline.storage.webhooks import delivery_reads, endpoints
-from tierline.storage.webhooks.delivery_reads import DeliveryRow
-from tierline.storage.webhooks.endpoints import Endpoint
+from tierline.services.webhooks.endpoints import DeliveryRow, Endpoint
 from tierline.webhooks.addresses import Reach
 from tierline.webhooks.events import EVENTS, INCLUDES, webhook_id
 from tierline.webhooks.shares import DEFAULT_IN_FLIGHT
@@ -149,7 +147,7 @@ def list_endpoints(
     caller: Read, connection: Database, state: Shared, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Only the caller's account's own."""
-    rows = endpoints.page(connection, caller.account_id, limit + 1, read_cursor(cursor))
+    rows = services.list_endpoints(connection, caller.account_id, limit + 1, read_cursor(cursor))
     more = len(rows) > limit
     page = [_endpoint_json(row, state.settings.webhook_reach) for row in rows[:limit]]
     return answer(
@@ -283,7 +281,7 @@ def list_deliveries(
     cursor: Cursor = None,
 ) -> Response:
     """Each is delivered at least once, or listed here as failed."""
-    rows = delivery_reads.page(
+    rows = services.list_deliveries(
         connection,
         caller.account_id,
         limit=limit + 1,

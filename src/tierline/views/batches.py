@@ -3,16 +3,11 @@
 Pure; the columns are those of `storage.batches` and `storage.batch_reads`.
 """
 
-from typing import TYPE_CHECKING
-
 from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
+from tierline.rules.batches import Progress, StoredPart
 from tierline.rules.jobs import TERMINAL, Status
 from tierline.views.jobs import Row
-
-if TYPE_CHECKING:
-    from tierline.storage.batches.batch_reads import Progress
-    from tierline.storage.batches.batches import StoredPart
 
 INVALID = "invalid"  # the status of a row that never became a job
 
@@ -21,7 +16,7 @@ BATCH_CONTENT = ("metadata", "webhook_url")
 """The fields of a batch that hold what somebody wrote; a URL may have a token in it."""
 
 
-def batch_json(row: Row, progress: "Progress | None" = None, *, content: bool) -> dict[str, JSON]:
+def batch_json(row: Row, progress: Progress | None = None, *, content: bool) -> dict[str, JSON]:
     """A batch as callers see it; with counts and cost when they were taken.
 
     `content`: whether whoever sees it may read; without it BATCH_CONTENT is left out.
@@ -65,7 +60,7 @@ def batch_json(row: Row, progress: "Progress | None" = None, *, content: bool) -
     }
 
 
-def part_json(part: "StoredPart") -> dict[str, JSON]:
+def part_json(part: StoredPart) -> dict[str, JSON]:
     """A part as it was taken in."""
     return {
         "number": part.number,

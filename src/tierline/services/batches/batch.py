@@ -21,6 +21,7 @@ from tierline.base.settings import settings
 from tierline.checks.schema import schema_check
 from tierline.features import Feature
 from tierline.routing.first_tier import JobOrigin, default_tier, first_tier, varies
+from tierline.rules.batches import StoredPart
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.jobs.backlog import full
@@ -34,7 +35,7 @@ from tierline.services.jobs.submit import (
 from tierline.services.money.budgets import refuse_spent
 from tierline.storage.accounts.accounts import account_name
 from tierline.storage.batches import batches
-from tierline.storage.batches.batches import BadRow, GoodRow, Lane, NewBatch, StoredPart
+from tierline.storage.batches.batches import BadRow, GoodRow, Lane, NewBatch
 from tierline.storage.db.engine import within
 from tierline.storage.features import features
 from tierline.storage.jobs.backlogs import count_queued_alone

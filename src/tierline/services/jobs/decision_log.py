@@ -18,7 +18,10 @@ from tierline.pricing.estimates import estimates, prices_of
 from tierline.routing.first_tier import default_tier
 from tierline.rules.jobs import TERMINAL
 from tierline.storage.jobs import decisions
+from tierline.storage.jobs.decisions import Filters
 from tierline.storage.money.prices import own_prices
+
+__all__ = ["Filters", "decision_json", "decisions_of", "decisions_page"]
 
 Row = Mapping[str, Any]
 
@@ -53,7 +56,7 @@ def decisions_of(connection: Connection[Any], account_id: int, job_id: UUID) -> 
 def decisions_page(
     connection: Connection[Any],
     account_id: int | None,
-    filters: decisions.Filters,
+    filters: Filters,
     before: int | None,
     jobs: int,
 ) -> tuple[list[dict[str, JSON]], int | None]:

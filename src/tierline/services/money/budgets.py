@@ -24,8 +24,8 @@ from tierline.providers.types import CallFailed, CompletionRequest
 from tierline.rules.causes import Cause
 from tierline.rules.jobs import Blocked
 from tierline.rules.verdicts import Verdict
+from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.webhooks.announce import announce_budget
-from tierline.storage.accounts.accounts import account_named
 from tierline.storage.db.repeat import repeat
 from tierline.storage.jobs.claims import Claim
 from tierline.storage.money import budgets
@@ -192,9 +192,18 @@ def set_budget(
     """Set one. Raises NotFound for the account, InvalidInput for what does not fit."""
     if scope == "account" and key:
         raise InvalidInput([Problem("is for the scopes user and session", "/key")])
-    found = None if "\x00" in account else account_named(connection, account)
-    if found is None:
-        raise NotFound(f"there is no account {account[:80]!r}")
+    account_id = account_id_of(connection, account)
     return budgets.set_budget(
-        connection, found["id"], scope, key, period, Decimal(limit_usd), hard=hard
+        connection, account_id, scope, key, period, Decimal(limit_usd), hard=hard
     )
+
+
+def list_budgets(connection: Connection[Any], account_id: int | None) -> list[dict[str, Any]]:
+    """An account's budgets, or everybody's, with what is spent of each one's present period."""
+    return budgets.list_budgets(connection, account_id)
+
+
+def remove_budget(connection: Connection[Any], budget_id: int) -> None:
+    """Take one away; calls that are out keep what they reserved of others. Raises NotFound."""
+    if not budgets.remove_budget(connection, budget_id):
+        raise NotFound(f"there is no budget {budget_id}")

@@ -5,9 +5,9 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.base.errors import InvalidInput, NotFound, Problem
+from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON
-from tierline.storage.accounts.accounts import account_named
+from tierline.services.accounts.read_accounts import account_id_of
 from tierline.storage.money import plans
 
 
@@ -30,12 +30,14 @@ def set_plan(
     return plans.set_plan(connection, name, first_tier_only=first_tier_only, budgets=budgets)
 
 
+def list_plans(connection: Connection[Any]) -> list[dict[str, Any]]:
+    """Every plan by name, with how many accounts are on it."""
+    return plans.list_plans(connection)
+
+
 def put_on(connection: Connection[Any], account: str, plan: str | None) -> dict[str, JSON]:
     """Put an account on a plan, or on none. Raises NotFound, InvalidInput."""
-    found = None if "\x00" in account else account_named(connection, account)
-    if found is None:
-        raise NotFound(f"there is no account {account[:80]!r}")
-    if not plans.put_on(connection, found["id"], plan):
+    if not plans.put_on(connection, account_id_of(connection, account), plan):
         known = ", ".join(row["name"] for row in plans.list_plans(connection)[:20]) or "none yet"
         raise InvalidInput(
             [Problem(f"there is no plan {str(plan)[:63]!r}; known: {known}", "/plan")]

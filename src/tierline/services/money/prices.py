@@ -15,9 +15,11 @@ from psycopg_pool import ConnectionPool
 
 from tierline import providers
 from tierline.base.errors import Conflict, InvalidInput, Problem
-from tierline.features import ModelRef
+from tierline.base.json_text import JSON
+from tierline.features import Feature, ModelRef
 from tierline.features.model_names import name_fault
 from tierline.pricing import OwnPrices, Price
+from tierline.pricing.estimates import prices_of
 from tierline.storage.db.repeat import repeat
 from tierline.storage.money import prices
 
@@ -65,6 +67,16 @@ def set_price(
             "of its prices has; what calls have cost already does not change"
         )
     return row
+
+
+def list_prices(connection: Connection[Any], model: str | None = None) -> list[dict[str, Any]]:
+    """The operator's own prices by model, the newest first."""
+    return prices.list_prices(connection, model)
+
+
+def prices_now(connection: Connection[Any], feature: Feature) -> dict[str, JSON]:
+    """By tier and model: the price in force for a call now, null where nobody knows it."""
+    return prices_of(feature, prices.own_prices(connection), datetime.now(UTC))
 
 
 def by_the_hour(connection: Connection[Any], model: str, hour: Hour) -> tuple[Price, str]:

@@ -40,9 +40,13 @@ def bounded_pool(url: str, name: str, size: int, statement_s: float) -> Connecti
     return create_pool(url, name, size, ended_after(statement_s), checked=True)
 
 
-def worker_pool(url: str, name: str, size: int) -> ConnectionPool[Any]:
-    """The pool of a worker process; opened by its user."""
-    return create_pool(url, name, size)
+def worker_pool(url: str, name: str, size: int, *, checked: bool = False) -> ConnectionPool[Any]:
+    """The pool of a worker process; opened by its user.
+
+    `checked`: each connection is tried before it is given out, for who does not make a statement
+    again.
+    """
+    return create_pool(url, name, size, checked=checked)
 
 
 def dispatcher_pool(

@@ -26,6 +26,22 @@ from tierline.webhooks.events import EVENTS, INCLUDES, TEST, test_body
 from tierline.webhooks.shares import DEFAULT_IN_FLIGHT, MOST_IN_FLIGHT
 from tierline.webhooks.sign import new_secret
 
+__all__ = [
+    "DeliveryRow",
+    "Endpoint",
+    "add_endpoint",
+    "change_endpoint",
+    "get_delivery",
+    "get_endpoint",
+    "list_deliveries",
+    "list_endpoints",
+    "port_warning",
+    "remove_endpoint",
+    "rotate_secret",
+    "send_again",
+    "send_test",
+]
+
 MOST_ENDPOINTS = 20  # of one account: each event is written once for each of them
 MOST_DESCRIPTION = 500  # characters
 OVERLAP_HOURS = 24.0  # how long a former secret signs too, unless the caller says otherwise
@@ -71,6 +87,35 @@ def add_endpoint(
             secret=secret,
         )
     return made, secret
+
+
+def list_endpoints(
+    connection: Connection[Any], account_id: int, limit: int, before: int | None = None
+) -> list[Endpoint]:
+    """An account's endpoints with `seq` below `before`, the newest first."""
+    return endpoints.page(connection, account_id, limit, before)
+
+
+def list_deliveries(
+    connection: Connection[Any],
+    account_id: int,
+    *,
+    limit: int,
+    before: int | None = None,
+    endpoint_id: UUID | None = None,
+    status: str | None = None,
+    job_id: UUID | None = None,
+) -> list[DeliveryRow]:
+    """An account's deliveries with `seq` below `before`, the newest first."""
+    return delivery_reads.page(
+        connection,
+        account_id,
+        limit=limit,
+        before=before,
+        endpoint_id=endpoint_id,
+        status=status,
+        job_id=job_id,
+    )
 
 
 def get_endpoint(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> Endpoint:

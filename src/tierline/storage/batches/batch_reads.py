@@ -3,8 +3,6 @@
 Nothing is locked. Rows are read in keyset pages, so that a batch of any size streams.
 """
 
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +10,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from tierline.rules.batches import Progress
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 
 COUNTS = "SELECT status, tier, count(*) FROM jobs WHERE batch_id = %s GROUP BY status, tier"
@@ -48,15 +47,6 @@ SELECT batch_row, custom_id, line, problems FROM batch_errors
 WHERE batch_id = %(batch_id)s AND batch_row > %(after)s
 ORDER BY batch_row LIMIT %(limit)s
 """
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a batch is, and what it cost so far."""
-
-    jobs: dict[tuple[str, str], int]  # (status, tier) → how many
-    cost_usd: Decimal
-    unknown_cost_calls: int
 
 
 def progress(connection: Connection[Any], batch_id: UUID) -> Progress:

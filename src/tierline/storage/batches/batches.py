@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from tierline.base.errors import Problem
 from tierline.base.json_text import JSON
+from tierline.rules.batches import StoredPart
 from tierline.rules.jobs import Status
 
 PLACES = 100_000  # batch_row = part × PLACES + place, both from 1
@@ -65,14 +66,6 @@ class Lane:
     tier: str
     tier_index: int
     queue: str
-
-
-@dataclass(frozen=True)
-class StoredPart:
-    number: int
-    sha256: bytes
-    rows: int  # bad ones included
-    bad_rows: int
 
 
 def open_batch(connection: Connection[Any], new: NewBatch) -> bool:

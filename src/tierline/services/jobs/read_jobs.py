@@ -1,0 +1,63 @@
+"""Reading jobs as callers are shown them: one, a page of them, one's attempts with their calls."""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg_pool import AsyncConnectionPool
+
+from tierline.base.errors import NotFound
+from tierline.storage.db.async_pool import again
+from tierline.storage.jobs import job_reads
+from tierline.storage.jobs.job_reads import Filters
+
+__all__ = ["Attempts", "Filters", "attempts_of", "find_job", "list_jobs", "read_job"]
+
+Row = Mapping[str, Any]
+
+
+class Attempts(NamedTuple):
+    """A job's attempts in order, and the calls of each by its number."""
+
+    attempts: list[dict[str, Any]]
+    calls: dict[int, list[dict[str, Any]]]
+
+
+def find_job(
+    pool: AsyncConnectionPool[Any], account_id: int, job_id: UUID
+) -> Awaitable[Row | None]:
+    """An account's job, for the API's hot path; None when there is none or it is another's.
+
+    Goes on through a short outage of the database, and raises its error after that.
+    """
+    return again(pool, lambda connection: job_reads.job_row_async(connection, account_id, job_id))
+
+
+def read_job(connection: Connection[Any], job_id: UUID) -> Row:
+    """A job, whoever's it is: for what has just been done to it. Raises NotFound."""
+    row = job_reads.job_row(connection, job_id)
+    if row is None:
+        raise NotFound(f"there is no job {job_id}")
+    return row
+
+
+def list_jobs(
+    connection: Connection[Any],
+    account_id: int,
+    filters: Filters,
+    before: int | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """An account's jobs with `seq` below `before`, the newest first."""
+    return job_reads.list_jobs(connection, account_id, filters, before, limit)
+
+
+def attempts_of(connection: Connection[Any], account_id: int, job_id: UUID) -> Attempts:
+    """What each tier answered, and what each call used. Raises NotFound for another's job."""
+    if not job_reads.belongs(connection, account_id, job_id):
+        raise NotFound(f"there is no job {job_id}")
+    calls: dict[int, list[dict[str, Any]]] = {}
+    for row in job_reads.call_rows(connection, job_id):
+        calls.setdefault(row["attempt"], []).append(row)
+    return Attempts(job_reads.attempt_rows(connection, job_id), calls)
