@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tierline.features.model import ModelRef
 from tierline.stack import environment as environment_of
@@ -105,12 +104,11 @@ def named_by_features(database_url: str) -> set[str]:
     """
     import psycopg
 
-    from tierline.storage.db.engine import connect_args, psycopg_url
+    from tierline.storage.db.engine import connect
     from tierline.storage.features import features
 
-    parameters: dict[str, Any] = {**connect_args("up"), "autocommit": True}
     try:
-        with psycopg.connect(psycopg_url(database_url), **parameters) as connection:
+        with connect(database_url, "up") as connection:
             documents = [one.document for one in features.current_versions(connection)]
             documents += features.draft_documents(connection, TRIED_S)
     except psycopg.Error:

@@ -70,10 +70,12 @@ class Workers:
     def _beats(self) -> list[tuple[object, str]]:
         import psycopg
 
+        from tierline.storage.jobs.beats import read_beats
+
         try:
             if self._connection is None:
                 self._connection = psycopg.connect(self._url, connect_timeout=2, autocommit=True)
-            return self._connection.execute("SELECT worker, name FROM worker_beats").fetchall()
+            return [(row.worker, row.name) for row in read_beats(self._connection)]
         except psycopg.Error:  # it is being started again: nobody is seen meanwhile
             self.close()
             return []

@@ -120,11 +120,9 @@ class Up:
             for child in servers.children():
                 self._supervisor.keep(child, started=True)
             if revisions.current(database_url) != revisions.head():
-                from tierline.services.accounts.accounts import became_operators, said_of_operators
-                from tierline.storage.db import migrate
+                from tierline.stack.upgrade import upgrade
 
-                before, _ = migrate.upgrade(database_url)
-                for words in said_of_operators(became_operators(database_url, before)):
+                for words in upgrade(database_url).notes():
                     self._say(words)
             self._supervisor.check()
             keys = RunKeys(database_url, home.tag).make()

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from tierline.base.errors import Unavailable
 from tierline.cli.shared.options import Json, command_group
 
 app = command_group("Bring the database to this version.")
@@ -30,35 +29,30 @@ def upgrade(
     Safe to run again and from several places at once. The key is an operator's, and is printed this
     one time; when every operator's key has ended, the same command makes the next one.
     """
-    from psycopg import OperationalError
-    from sqlalchemy.exc import OperationalError as SqlalchemyOperationalError
-
     from tierline.base.settings import settings
     from tierline.cli.shared.output import line, print_json
-    from tierline.services.accounts.accounts import (
-        became_operators,
-        ensure_first_admin,
-        said_of_operators,
-    )
-    from tierline.storage.db import migrate
+    from tierline.stack.upgrade import first_admin_key
+    from tierline.stack.upgrade import upgrade as bring_up_to_date
 
     url = settings().database
-    try:
-        before, after = migrate.upgrade(url)
-        operators = became_operators(url, before)
-        key = ensure_first_admin(url) if admin_key else None
-    except (OperationalError, SqlalchemyOperationalError) as error:
-        reason = " ".join(str(getattr(error, "orig", error)).split())
-        raise Unavailable(f"the database of DATABASE_URL does not answer: {reason}") from None
+    done = bring_up_to_date(url)
+    key = first_admin_key(url) if admin_key else None
     if as_json:
-        listed = [{name: one[name] for name in ("id", "name", "account")} for one in operators]
-        print_json({"before": before, "after": after, "admin_key": key, "operator_keys": listed})
+        listed = [{name: one[name] for name in ("id", "name", "account")} for one in done.operators]
+        print_json(
+            {
+                "before": done.before,
+                "after": done.after,
+                "admin_key": key,
+                "operator_keys": listed,
+            }
+        )
         return
-    if before == after:
-        line(f"the database is at revision {after} already")
+    if done.before == done.after:
+        line(f"the database is at revision {done.after} already")
     else:
-        line(f"migrated from {before or 'an empty database'} to revision {after}")
-    for words in said_of_operators(operators):
+        line(f"migrated from {done.before or 'an empty database'} to revision {done.after}")
+    for words in done.notes():
         line(words)
     if key:
         line(f"first admin key, shown this once: {key}")

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from tierline.rules.limits import LIMITS
 from tierline.rules.roles import OPERATOR, SCOPES, as_kept
 from tierline.storage.accounts import accounts
-from tierline.storage.db.engine import connect_args, psycopg_url
+from tierline.storage.db.engine import connect
 from tierline.webhooks.sign import new_secret
 
 KEY_MARK = "tl_"  # so that a key is recognised where it should not be
@@ -285,8 +284,7 @@ def _ensure_default(connection: Connection[Any]) -> int:
 
 
 def _connect(database_url: str) -> Connection[Any]:
-    parameters: dict[str, Any] = {**connect_args("keys"), "autocommit": True}
-    return psycopg.connect(psycopg_url(database_url), **parameters)
+    return connect(database_url, "keys")
 
 
 def _new_key() -> str:

@@ -35,6 +35,7 @@ from tierline.routing.novelty import packed, unpacked
 from tierline.services.evidence.promotions import demote_promoted
 from tierline.services.steering.recipes import recipe_of
 from tierline.services.webhooks.announce import announce_feature
+from tierline.storage.db.clock import now
 from tierline.storage.evidence import drift
 from tierline.storage.features.features import current_versions, readable
 from tierline.webhooks.events import DRIFT, REFRESH_DUE, drift_body, refresh_body
@@ -213,7 +214,7 @@ def _standing(connection: Connection[Any], feature: Feature) -> _Standing | None
         kept = None
     newest = None if kept is None else next(iter(drift.looks(connection, kept["id"], 1)), None)
     versions = drift.version_ids(connection, feature.name)
-    return _Standing(known, kept, newest, told, versions, _now(connection))
+    return _Standing(known, kept, newest, told, versions, now(connection))
 
 
 def _recipes(connection: Connection[Any], feature: Feature) -> list[str]:
@@ -353,10 +354,3 @@ def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> 
 def _told(connection: Connection[Any], rows: Sequence[Row]) -> list[int]:
     """The accounts that hear of it: those whose jobs were seen, and the operators'."""
     return sorted({row["account_id"] for row in rows} | drift.operators(connection))
-
-
-def _now(connection: Connection[Any]) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    found: datetime = row[0]
-    return found

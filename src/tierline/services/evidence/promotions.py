@@ -31,7 +31,6 @@ from tierline.services.features.apply_feature import read_usable
 from tierline.services.features.find_feature import current_feature, current_version
 from tierline.services.steering.recipes import recipe_of
 from tierline.services.webhooks.announce import announce_feature
-from tierline.storage.db.notify import FEATURES
 from tierline.storage.evidence import evaluations, promotions
 from tierline.storage.evidence.drift import operators
 from tierline.storage.features import features
@@ -108,7 +107,6 @@ def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) ->
                 "most_differing": most,
             },
         )
-    connection.execute(f"NOTIFY {FEATURES}")
     return told | {
         "feature_version": made.version,
         "promotion": _json(connection, after, kept),
@@ -121,7 +119,6 @@ def demote(connection: Connection[Any], name: str, reason: str) -> dict[str, JSO
         version = _demote(connection, name, reason)
     if version is None:
         raise Conflict(f"jobs of {name} begin on its last tier already")
-    connection.execute(f"NOTIFY {FEATURES}")
     return {"feature": name, "feature_version": version.version, "reason": reason}
 
 
@@ -131,10 +128,7 @@ def demote_promoted(connection: Connection[Any], name: str, reason: str) -> bool
     """
     if promotions.in_force(connection, name) is None:
         return False
-    if _demote(connection, name, reason, refuted=True) is None:
-        return False
-    connection.execute(f"NOTIFY {FEATURES}")
-    return True
+    return _demote(connection, name, reason, refuted=True) is not None
 
 
 def promotions_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:

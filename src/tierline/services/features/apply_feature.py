@@ -21,7 +21,6 @@ from tierline.features.stored import UnreadableFeature
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.features.model_objections import objections
 from tierline.services.features.resolve_class import ResolvedClass, resolve_classes
-from tierline.storage.db.notify import FEATURES
 from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
 from tierline.storage.money import prices
@@ -56,8 +55,6 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
         same = present is not None and present.fingerprint == feature.fingerprint()
         return Applied(feature, present if same else None, not same, warnings)
     version, changed = features.add_version(connection, feature, text)
-    if changed:
-        connection.execute(f"NOTIFY {FEATURES}")
     return Applied(feature, version, changed, warnings)
 
 

@@ -6,11 +6,12 @@ Migrations run forward only. A session-level advisory lock makes two upgrades at
 import time
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.exc import PendingRollbackError
+from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 import migrations
 from tierline.base.errors import Conflict
@@ -18,6 +19,8 @@ from tierline.storage.db.engine import connect_args, psycopg_url
 from tierline.storage.db.revisions import head, known
 
 UPGRADE_LOCK = 0x7E21_0001
+DOES_NOT_ANSWER = (psycopg.OperationalError, OperationalError)
+"""What is raised where the database does not answer, or was cut."""
 ASK_AGAIN_S = 0.1  # while another upgrade runs
 
 

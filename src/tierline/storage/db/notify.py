@@ -13,11 +13,10 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from tierline.storage.db.engine import connect_args, psycopg_url
+from tierline.storage.db.engine import connect
 
 READY = "tierline_ready"  # something may be chosen: a job, a delivery
 DONE = "tierline_done"  # payload: ids of jobs that ended, comma-separated; their threads are idle
-FEATURES = "tierline_features"  # a version was applied
 GATHER_S = 0.01  # between two wake-ups: the first goes at once, a crowd of them together
 PAYLOAD_IDS = 200  # 37 characters each stay below Postgres's 8,000 bytes
 
@@ -26,9 +25,7 @@ log = structlog.get_logger(__name__)
 
 def listen(url: str, name: str, *channels: str) -> Connection[Any]:
     """An autocommit connection that hears `channels`."""
-    connection = psycopg.connect(
-        psycopg_url(url), **connect_args(name), autocommit=True, prepare_threshold=None
-    )
+    connection = connect(url, name, prepare=False)
     for channel in channels:
         connection.execute(f"LISTEN {channel}")
     return connection
@@ -79,8 +76,7 @@ class Notifier:
                 self._done, self._ready = [], False
             try:
                 if connection is None:
-                    connection = listen(self._url, self._name)
-                    connection.execute("SET synchronous_commit = off")
+                    connection = connect(self._url, self._name, durable=False, prepare=False)
                 if ready and not ended:
                     connection.execute(f"NOTIFY {READY}")
                 for start in range(0, len(ended), PAYLOAD_IDS):

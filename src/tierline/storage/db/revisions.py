@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 import migrations
-from tierline.storage.db.engine import connect_args, psycopg_url
+from tierline.storage.db.engine import connect
 
 _LINE = re.compile(r'^(revision|down_revision) = (?:"(\w+)"|None)$', re.MULTILINE)
 
@@ -44,9 +44,7 @@ def before(revision: str) -> str | None:
 
 def current(database_url: str) -> str | None:
     """The revision of the database; None when it was never migrated."""
-    with psycopg.connect(
-        psycopg_url(database_url), autocommit=True, **connect_args("migrate")
-    ) as connection:
+    with connect(database_url, "migrate") as connection:
         try:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         except psycopg.errors.UndefinedTable:

@@ -14,7 +14,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from tierline.storage.db.engine import connect_args, psycopg_url
+from tierline.storage.db.engine import NOT_DURABLE, connect_args, psycopg_url
 from tierline.storage.db.notify import DONE, GATHER_S, READY
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class ReadyNotifier:
                 try:
                     if connection is None:
                         connection = await _connect(self._url, self._name)
-                        await connection.execute("SET synchronous_commit = off")
+                        await connection.execute(NOT_DURABLE)
                     await connection.execute(f"NOTIFY {READY}")
                     await asyncio.sleep(GATHER_S)
                 except (psycopg.Error, OSError) as error:
