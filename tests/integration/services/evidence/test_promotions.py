@@ -10,6 +10,7 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from tests.support.notified import notifications_sent
 from tests.support.rows import add_job
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.routing.fingerprint import recipe, task
@@ -18,6 +19,7 @@ from tierline.services.evidence.evaluation_validity import recipe_alone
 from tierline.services.evidence.promotions import (
     PromotionRequest,
     demote,
+    demote_promoted,
     promote,
     promotions_of,
     watch,
@@ -331,3 +333,16 @@ def test_of_promotions_and_demotions_at_once_each_stands_by_itself(
         "SELECT version FROM feature_versions WHERE name = 'kinds' ORDER BY version"
     ).fetchall()
     assert [one for (one,) in versions] == list(range(1, len(versions) + 1))
+
+
+def test_no_wake_up_is_sent_inside_the_transaction_of_a_promotion_or_a_demotion(
+    db: Connection[Any],
+) -> None:
+    evidence(db)
+    with notifications_sent() as sent:
+        promote(db, "kinds", PromotionRequest())
+        assert routed(db) == ("slm_first", None)
+        with db.transaction():
+            assert demote_promoted(db, "kinds", "its inputs changed")
+        assert routed(db) == ("frontier_first", None)
+    assert [text for text, inside in sent if inside] == []
