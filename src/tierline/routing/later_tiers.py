@@ -1,17 +1,20 @@
-"""Which of the later tiers are worth asking: what each is likely to cost, gain and take.
+"""Which later tiers a job may go to: by what each is likely to cost, gain and take.
 
-Pure. What is not known speaks against no tier: with too few attempts seen, each is asked in turn.
+Pure. What is unknown is no reason to skip a tier: after too few attempts, each is asked in turn.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-FEWEST = 30  # attempts of a tier, below which nothing is concluded from them
+from tierline.rules.jobs import Blocked
+from tierline.rules.verdicts import Verdict
+
+FEWEST = 30  # attempts of a tier; fewer say nothing about it
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was lately seen of one tier."""
+class TierStats:
+    """How one tier's recent attempts went."""
 
     name: str
     attempts: int = 0
@@ -20,38 +23,68 @@ class Seen:
     latency_s: float | None = None  # of an attempt, the median
 
     @property
-    def known(self) -> bool:
+    def enough(self) -> bool:
+        """Whether there are enough attempts to decide by."""
         return self.attempts >= FEWEST
 
 
 @dataclass(frozen=True)
-class Step:
-    """One later tier, and why it is left out; None: it is asked."""
+class LaterTier:
+    """One later tier, and why it is skipped; None: it is asked."""
 
-    tier: Seen
-    left_out: str | None
+    stats: TierStats
+    skipped: str | None
 
 
-def steps(following: Sequence[Seen], left_s: float | None) -> list[Step]:
-    """The later tiers in order, each with whether it is asked.
+@dataclass(frozen=True)
+class LaterTiers:
+    """Where a job may go from the tier that it is on."""
+
+    tiers: tuple[int, ...] = ()  # indexes into the feature's tiers, in order
+    skipped: tuple[str, ...] = ()  # why each of the others is not asked
+    blocked: Blocked | None = None  # why none of them may be asked
+
+    @property
+    def next(self) -> int | None:
+        """The tier to escalate to; None: there is none."""
+        return self.tiers[0] if self.tiers and self.blocked is None else None
+
+
+def later_tiers(
+    worth: Sequence[tuple[int, LaterTier]], blocked: Blocked | None = None
+) -> LaterTiers:
+    """The tiers that may be asked, from `worth_asking` by their index.
+
+    `blocked`: a plan or a budget that forbids all of them. If every tier is skipped, which is
+    always because the last one is too slow, the latency target forbids them.
+    """
+    tiers = tuple(index for index, tier in worth if tier.skipped is None)
+    skipped = tuple(tier.skipped for _, tier in worth if tier.skipped is not None)
+    if blocked is None and skipped and not tiers:
+        blocked = Blocked(Verdict.LATENCY, "; ".join(skipped))
+    return LaterTiers(tiers, skipped, blocked)
+
+
+def worth_asking(following: Sequence[TierStats], left_s: float | None) -> list[LaterTier]:
+    """The later tiers in order, each with the reason to skip it.
 
     `left_s`: seconds to the feature's latency target; None: it has none. A tier that is not the
-    last is left out where asking it costs more than it saves on average: its cost against its
-    chance to spare the job what comes after it.
+    last is skipped if asking it costs more than it saves on average: its cost against its chance to
+    spare the job the tiers after it.
     """
-    found: list[Step] = []
-    rest_usd: float | None = None  # what a job costs on average that goes on behind this tier
+    worth: list[LaterTier] = []
+    rest_usd: float | None = None  # what a job costs on average if it goes on after this tier
     for place, tier in reversed(list(enumerate(following))):
-        late = _late(tier, left_s)
-        dear = None if place == len(following) - 1 else _dear(tier, rest_usd)
-        found.append(Step(tier, late or dear))
+        late = _too_late(tier, left_s)
+        dear = None if place == len(following) - 1 else _too_dear(tier, rest_usd)
+        worth.append(LaterTier(tier, late or dear))
         if late is None and dear is None:
-            rest_usd = _expected(tier, rest_usd)
-    return found[::-1]
+            rest_usd = _expected_usd(tier, rest_usd)
+    return worth[::-1]
 
 
-def _late(tier: Seen, left_s: float | None) -> str | None:
-    if left_s is None or not tier.known or tier.latency_s is None or tier.latency_s <= left_s:
+def _too_late(tier: TierStats, left_s: float | None) -> str | None:
+    if left_s is None or not tier.enough or tier.latency_s is None or tier.latency_s <= left_s:
         return None
     return (
         f"{tier.name} takes {tier.latency_s:.2f} s, and {max(left_s, 0.0):.2f} s are left of the "
@@ -59,8 +92,8 @@ def _late(tier: Seen, left_s: float | None) -> str | None:
     )
 
 
-def _dear(tier: Seen, rest_usd: float | None) -> str | None:
-    if not tier.known or tier.passes is None or tier.cost_usd is None or rest_usd is None:
+def _too_dear(tier: TierStats, rest_usd: float | None) -> str | None:
+    if not tier.enough or tier.passes is None or tier.cost_usd is None or rest_usd is None:
         return None
     if tier.cost_usd <= tier.passes * rest_usd:
         return None
@@ -70,8 +103,8 @@ def _dear(tier: Seen, rest_usd: float | None) -> str | None:
     )
 
 
-def _expected(tier: Seen, rest_usd: float | None) -> float | None:
-    if tier.cost_usd is None or not tier.known:
+def _expected_usd(tier: TierStats, rest_usd: float | None) -> float | None:
+    if tier.cost_usd is None or not tier.enough:
         return None
     if rest_usd is None or tier.passes is None:
         return tier.cost_usd

@@ -34,17 +34,27 @@ QUARANTINE_AFTER = 2
 
 
 @dataclass(frozen=True)
-class Route:
-    """What the feature and the settings allow a job to do; the same for all of its attempts."""
+class Blocked:
+    """Why no tier after the one that was asked may be."""
 
-    tiers: tuple[int, ...]  # indexes into the feature's tiers that it may use, in order
+    verdict: Verdict  # budget, plan, latency
+    reason: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a job may go after an attempt, and how often and how long it may try."""
+
+    tiers: tuple[int, ...]  # indexes into the feature's tiers that it may be sent to, in order
+    skipped: tuple[str, ...] = ()  # why other later tiers are not asked, for people
+    blocked: Blocked | None = None  # why an answer that failed a check goes to no later tier
     on_blocked: Literal["fail", "return_unverified"] = "fail"
     retries: int = 3  # tries on one tier that a provider may fail before the job moves on
     hold_s: float = 86_400.0  # how long a job that is held waits before it fails
     outage_s: float = 60.0  # … for a provider that is down, before the next tier is asked
 
     def after(self, tier_index: int) -> int | None:
-        """The next allowed tier; None behind the last."""
+        """The next tier that the job may be sent to; None: there is none."""
         return next((index for index in self.tiers if index > tier_index), None)
 
 
@@ -78,26 +88,19 @@ class Passed:
 
 
 @dataclass(frozen=True)
-class Blocked:
-    """Why no tier after the one that was asked may be."""
-
-    verdict: Verdict  # budget, plan, latency
-    reason: str
-
-
-@dataclass(frozen=True)
 class CheckFailed:
-    """There is an answer, and it failed a check."""
+    """There is an answer that failed a check, or the tier was skipped."""
 
     verdict: Verdict
     reason: str
     understood: bool = True  # whether it could be read: only then can it be served unverified
-    blocked: Blocked | None = None  # None: a later tier may be asked
 
 
 @dataclass(frozen=True)
 class ProviderFailed:
-    """There is no answer: the provider failed, timed out or asked to come back later."""
+    """There is no answer: the provider failed, timed out or asked to come back later; or the
+    account may not pay for the call.
+    """
 
     verdict: Verdict  # timeout, rate_limited, provider_error, budget, plan
     reason: str
@@ -264,14 +267,21 @@ def _may_pay_again(queued: JobState, outcome: ProviderFailed) -> bool:
 
 
 def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: Route) -> Transition:
-    verdict, reason = outcome.verdict, outcome.reason
-    blocked = _blocked(outcome)
+    blocked = _blocked(outcome, route)
     following = None if blocked is not None else route.after(queued.tier_index)
     if following is not None:
+        skipped = f"; left out: {'; '.join(route.skipped)}" if route.skipped else ""
         return Transition(
             replace(queued, tier_index=following, failures=0, maybe_billed=0),
-            escalation_reason=f"{verdict}: {reason}",
+            escalation_reason=f"{outcome.verdict}: {outcome.reason}{skipped}",
         )
+    return _no_later_tier(queued, outcome, route, blocked)
+
+
+def _no_later_tier(
+    queued: JobState, outcome: CheckFailed | ProviderFailed, route: Route, blocked: Blocked | None
+) -> Transition:
+    """The job ends here: it fails, or an answer that failed a check is served as unverified."""
     match outcome:
         case CheckFailed(understood=True) if route.on_blocked == "return_unverified":
             served = replace(queued, status=Status.COMPLETED)
@@ -281,18 +291,21 @@ def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: R
         ):
             served = replace(queued, status=Status.COMPLETED)
             return Transition(served, unverified=True, serve_earlier=True, blocked=blocked)
+    verdict = outcome.verdict
     code = "checks_failed" if verdict in CHECK_FAILURES else str(verdict)
-    error = JobError(code, f"{verdict}: {reason}")
+    error = JobError(code, f"{verdict}: {outcome.reason}")
     if verdict in CHECK_FAILURES and blocked is not None:
         message = f"{error.message}; not escalated: {blocked.reason}"
         error = JobError(str(blocked.verdict), message)
     return Transition(replace(queued, status=Status.FAILED), error=error, blocked=blocked)
 
 
-def _blocked(outcome: CheckFailed | ProviderFailed) -> Blocked | None:
-    """Who may not pay for this tier is not sent to a dearer one."""
+def _blocked(outcome: CheckFailed | ProviderFailed, route: Route) -> Blocked | None:
+    """Why no later tier may be asked. An account that may not pay for this tier is not sent to a
+    dearer one; after another provider failure the next tier's own call is refused if need be.
+    """
     if isinstance(outcome, CheckFailed):
-        return outcome.blocked
+        return route.blocked
     if outcome.verdict in (Verdict.BUDGET, Verdict.PLAN):
         return Blocked(outcome.verdict, outcome.reason)
     return None

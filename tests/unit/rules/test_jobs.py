@@ -256,12 +256,12 @@ def test_whatever_happens_a_job_never_goes_back_a_tier_and_ends_once(
 @pytest.mark.parametrize("verdict", [Verdict.BUDGET, Verdict.PLAN])
 def test_what_may_not_be_paid_for_goes_to_no_later_tier(verdict: Verdict) -> None:
     blocked = Blocked(verdict, "nobody pays for it")
-    failed = replace(WRONG, blocked=blocked)
-    after = next_state(RUNNING, failed, ROUTE)
+    route = replace(ROUTE, blocked=blocked)
+    after = next_state(RUNNING, WRONG, route)
     assert (after.job.status, after.job.tier_index, after.blocked) == (Status.FAILED, 0, blocked)
     assert after.error is not None
     assert after.error.code == verdict
-    served = next_state(RUNNING, failed, replace(ROUTE, on_blocked="return_unverified"))
+    served = next_state(RUNNING, WRONG, replace(route, on_blocked="return_unverified"))
     assert (served.job.status, served.serve_answer, served.unverified) == (
         *(Status.COMPLETED, True, True),
     )

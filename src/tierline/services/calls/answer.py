@@ -78,7 +78,7 @@ class Answering:
             messages = answer_messages(feature, tier, input, prior, found)
             return _ask_well(book, "answer", feature, tier, input, messages)
         if confidence.signal == "label_logprob":
-            answered = self._by_labels(book, feature, tier, input, prior, found, confidence)
+            answered = self._by_labels(book, feature, tier, input, prior, found)
         else:
             messages = answer_messages(feature, tier, input, prior, found)
             answered = self._by_agreement(book, feature, input, messages, confidence)
@@ -123,12 +123,11 @@ class Answering:
             return replace(samples[0], confidence=0.0)
         index, share = agreement(outputs)
         agreed = round(share * len(good)) / most
-        answered = replace(
+        return replace(
             good[index],
             confidence=agreed,
             signals={"agreement": agreed, "passed": len(good) / most},
         )
-        return _sure_enough(answered, wanted)
 
     def _by_labels(
         self,
@@ -138,7 +137,6 @@ class Answering:
         input: Any,
         prior: PriorFailure | None,
         found: Mapping[str, Any],
-        wanted: Confidence,
     ) -> Answered:
         """The label whose score gains most over a content-free input's (Zhao et al., 2021)."""
         labels = closed_set(feature.output_schema)
@@ -151,14 +149,13 @@ class Answering:
         )
         output = labels.wrap(scores.best)
         checked = check(feature, input, labels.text(scores.best))
-        answered = Answered(
+        return Answered(
             text=labels.text(scores.best),
             checked=replace(checked, output=output),
             model=completion.model,
             confidence=scores.confidence,
             signals={"label_logprob": scores.confidence, "label_margin": scores.margin},
         )
-        return _sure_enough(answered, wanted)
 
     def _baseline(
         self, book: CallBook, feature: Feature, tier: Tier, model: str
@@ -266,21 +263,3 @@ def _first_token(completion: Completion) -> list[TokenLogprob]:
             latency_s=completion.latency_s,
         )
     return list(completion.top_logprobs[0])
-
-
-def _sure_enough(answered: Answered, wanted: Confidence) -> Answered:
-    checked, confidence = answered.checked, answered.confidence
-    if (
-        checked.verdict is not Verdict.PASSED
-        or confidence is None
-        or wanted.threshold is None  # weighed by its calibration: services.calibrated
-        or confidence >= wanted.threshold
-    ):
-        return answered
-    reason = f"{wanted.signal} is {confidence:.3f}, under the threshold of {wanted.threshold:g}"
-    return replace(answered, checked=doubted(checked, reason))
-
-
-def doubted(checked: Checked, reason: str) -> Checked:
-    """The checked of an answer that held every check and is not sure enough."""
-    return replace(checked, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,))

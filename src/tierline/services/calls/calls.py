@@ -25,7 +25,6 @@ from tierline.rules.retries import decisive
 from tierline.services.calls.admission import Admission, Ticket
 from tierline.services.jobs.trace import Trace
 from tierline.services.money.budgets import Purse
-from tierline.services.money.plans import no_later_tier
 from tierline.services.money.prices import BOOK
 from tierline.storage.db.repeat import repeat
 from tierline.storage.jobs.claims import Claim, Settlement, settle_and_book
@@ -203,8 +202,6 @@ class CallBook:
         started = time.monotonic()
         ticket: Ticket | None = None
         try:
-            if self._taken.first_tier_plan is not None and self._taken.tier_index > 0:
-                raise CallFailed(Cause.PLAN, no_later_tier(self._taken.first_tier_plan))
             if self._taken.budgeted:
                 terms = Asked(asked_at, request.service_tier)
                 at_most = price_of(model, terms, self._tier.prices, own)

@@ -43,8 +43,3 @@ def put_on(connection: Connection[Any], account: str, plan: str | None) -> dict[
             [Problem(f"there is no plan {str(plan)[:63]!r}; known: {known}", "/plan")]
         )
     return {"account": account, "plan": plan}
-
-
-def no_later_tier(plan: str) -> str:
-    """Why no later tier is asked for an account on that plan, in words."""
-    return f"the account's plan {plan} has no tier but the first"

@@ -1,175 +1,124 @@
-"""Holding an answer against the calibration of its fingerprint, in a worker."""
+"""The confidence gate in a worker: it reads the calibration in force and keeps the outcome.
+
+The rules are in `routing.confidence_gate`.
+"""
 
 import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID
 
 import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.base.embeddings import DIMENSIONS
-from tierline.base.json_text import JSON, canonical_json
+from tierline.base.json_text import canonical_json
 from tierline.base.recent import Recent
 from tierline.checks.signals import signals_of
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
 from tierline.routing.combination import Combination
+from tierline.routing.confidence_gate import (
+    Calibration,
+    Gated,
+    below_threshold,
+    gate,
+    inclusion,
+    is_calibrated,
+    is_compared,
+    unlike_training,
+)
 from tierline.routing.fingerprint import Recipes, fingerprint, models_told
 from tierline.routing.novelty import KnownInputs, packed, unpacked
 from tierline.routing.sampling import drawn_at
 from tierline.rules.verdicts import Verdict
-from tierline.services.calls.answer import Answered, doubted
+from tierline.services.calls.answer import Answered
+from tierline.services.calls.attempt import Attempt
 from tierline.services.calls.embedding import Embedding
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.db.repeat import repeat
 from tierline.storage.evidence import calibrations
-from tierline.storage.evidence.calibrations import Weighed
+from tierline.storage.evidence.calibrations import AnswerOutcome
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 5.0  # how long a calibration that is new, or withdrawn, may not be known yet
+LOOK_S = 5.0  # how late a new calibration, or a withdrawal, is seen
 MOST_KEPT = 500
-
-
-def weighs(feature: Feature, tier: Tier, answered: Answered) -> bool:
-    """Whether the answer is an outcome: of a tier that is calibrated, or of a first one that is
-    shadowed, and doubted by nothing but its confidence.
-    """
-    confidence = feature.confidence_of(tier)
-    calibrated = confidence is not None and confidence.calibrated
-    if not calibrated and (feature.shadow is None or tier is not feature.allowed_tiers()[0]):
-        return False
-    return (
-        answered.failed_step is None
-        and not answered.novel
-        and answered.checked.verdict
-        in (
-            Verdict.PASSED,
-            Verdict.LOW_CONFIDENCE,
-        )
-    )
-
-
-@dataclass(frozen=True)
-class InForce:
-    """A calibration as a worker needs it."""
-
-    id: int
-    combination: Combination
-    threshold: float
-    least_likeness: float | None  # of an input that it is about; None: it is about any
-    known: KnownInputs | None  # … to these; None: it is about any, or that cannot be told here
 
 
 @dataclass
 class ConfidenceGate:
-    """What this process knows of them. May be shared by threads."""
+    """The calibrations in this process. May be shared by threads."""
 
     pool: ConnectionPool[Any]
     embedding: Embedding
-    _known: Recent[str, tuple[float, InForce | None]] = field(
+    _in_force: Recent[str, tuple[float, Calibration | None]] = field(
         default_factory=lambda: Recent(MOST_KEPT)
     )
     _recipes: Recipes = field(default_factory=Recipes)
-    _behind: Recent[tuple[str, str], tuple[float, str]] = field(
+    _later_recipes: Recent[tuple[str, str], tuple[float, str]] = field(
         default_factory=lambda: Recent(MOST_KEPT)
     )
 
-    def weigh(
+    def check(
         self,
+        attempt: Attempt,
         answered: Answered,
-        feature: Feature,
-        tier: Tier,
-        input: JSON,
         answerers: frozenset[str],
-        job_id: UUID,
         keep_on: Callable[[], bool],
-    ) -> tuple[Answered, Weighed | None]:
-        """The answer with what its calibration makes of it, and what is kept of that.
+    ) -> tuple[Answered, AnswerOutcome | None]:
+        """The answer, with low_confidence as its verdict if it is not sure enough; and the outcome
+        to keep, None if none is.
 
-        A confidence that is calibrated doubts the answer where no calibration is in force: what
-        nothing is known about is not served. Where the last tier comes next, every such answer then
-        has a reference, that one's; otherwise as many are drawn for one as the feature shadows,
-        served or not, so that what has a reference stands for all. Nothing is kept, and nothing
-        served, of an input that is unlike those that the calibration was made on: it promises
-        nothing of such. Raises GaveUp when the database stayed away.
+        `answerers`: who answered the attempt's calls. A calibration covers no novel input: such an
+        answer is not served, and no outcome is kept of it. Raises GaveUp.
         """
-        confidence = feature.confidence_of(tier)
-        calibrated = confidence is not None and confidence.calibrated
-        made_by = self._recipe(feature, tier, keep_on)
-        print_ = fingerprint(made_by, answerers)
-        checked = answered.checked
-        signals = {
-            **answered.signals,
-            **signals_of(input, checked.output, repaired=checked.repaired),
-        }
-        held = self._in_force(print_, keep_on) if calibrated else None
-        inclusion = 0.0 if feature.shadow is None else feature.shadow.share
-        if (
-            calibrated
-            and held is None
-            and feature.next_tier(tier.name) is feature.allowed_tiers()[-1]
-        ):
-            inclusion = 1.0
-        drawn = drawn_at(job_id) < inclusion
-        vector = None
-        if calibrated and not tier.is_micro and (drawn or held is not None):
-            vector = self.embedding.of(input_text(input))
-        if held is not None and held.least_likeness is not None:
-            reason = _unlike(held, vector)
-            if reason is not None:
-                return replace(answered, checked=doubted(checked, reason), novel=True), None
-        weighed = Weighed(
+        feature, tier, claim = attempt.feature, attempt.tier, attempt.claim
+        answered = _by_threshold(feature, tier, answered)
+        if claim.shadow or not _is_outcome(feature, tier, answered):
+            return answered, None
+        recipe = self._recipe(feature, tier, keep_on)
+        print_ = fingerprint(recipe, answerers)
+        calibrated = is_calibrated(feature, tier)
+        calibration = self._calibration(print_, keep_on) if calibrated else None
+        share = inclusion(feature, tier, calibration)
+        outcome = AnswerOutcome(
             feature=feature.name,
-            recipe=made_by,
+            recipe=recipe,
             fingerprint=print_,
             models=models_told(answerers),
-            signals=signals,
-            served=checked.verdict is Verdict.PASSED,
-            inclusion=inclusion,
-            drawn=drawn,
+            signals=_signals(answered, claim.input),
+            served=answered.checked.verdict is Verdict.PASSED,
+            inclusion=share,
+            drawn=drawn_at(claim.job_id) < share,
             judge=feature.compared_by.model,
-            vector=packed(vector) if drawn and vector is not None else None,
-            input_digest=hashlib.sha256(canonical_json(input).encode()).digest(),
+            input_digest=hashlib.sha256(canonical_json(claim.input).encode()).digest(),
         )
         if not calibrated:
-            return answered, weighed
-        if held is None:
-            weighed = replace(weighed, served=False)
-            reason = "there is no calibration for this prompt, these checks and this model"
-            return replace(answered, checked=doubted(checked, reason)), weighed
-        score = held.combination.score(signals)
-        weighed = replace(
-            weighed, calibration_id=held.id, score=score, served=score >= held.threshold
-        )
-        answered = replace(answered, confidence=score)
-        if weighed.served:
-            return answered, weighed
-        reason = (
-            f"the score is {score:.3f}, under the threshold {held.threshold:.3f} of calibration "
-            f"{held.id}"
-        )
-        return replace(answered, checked=doubted(checked, reason)), weighed
+            return answered, outcome
+        vector = None
+        if not tier.is_micro and (outcome.drawn or calibration is not None):
+            vector = self.embedding.of(input_text(claim.input))
+        gated = gate(calibration, outcome.signals, vector)
+        return _gated(answered, gated), _outcome(outcome, calibration, gated, vector)
 
     def _recipe(self, feature: Feature, tier: Tier, keep_on: Callable[[], bool]) -> str:
         if tier is feature.allowed_tiers()[0]:
             return self._recipes.of(feature, tier)
         key = (feature.fingerprint(), tier.name)
-        known = self._behind.get(key)
+        known = self._later_recipes.get(key)
         if known is None or time.monotonic() - known[0] > LOOK_S:
-            found = repeat(
+            recipe = repeat(
                 self.pool,
                 lambda connection: recipe_of(connection, feature, tier),
                 keep_on=keep_on,
             )
-            known = self._behind.keep(key, (time.monotonic(), found))
+            known = self._later_recipes.keep(key, (time.monotonic(), recipe))
         return known[1]
 
-    def _in_force(self, print_: str, keep_on: Callable[[], bool]) -> InForce | None:
-        known = self._known.get(print_)
+    def _calibration(self, print_: str, keep_on: Callable[[], bool]) -> Calibration | None:
+        known = self._in_force.get(print_)
         if known is None or time.monotonic() - known[0] > LOOK_S:
             before = None if known is None else known[1]
             row = repeat(
@@ -179,35 +128,77 @@ class ConfidenceGate:
                 ),
                 keep_on=keep_on,
             )
-            found = None if row is None else _in_force(row, before)
-            known = self._known.keep(print_, (time.monotonic(), found))
+            calibration = None if row is None else _read(row, before)
+            known = self._in_force.keep(print_, (time.monotonic(), calibration))
         return known[1]
 
 
-def _in_force(row: Mapping[str, Any], before: InForce | None) -> InForce:
+def low_confidence(answered: Answered, reason: str) -> Answered:
+    """An answer that passed its checks and is not sure enough."""
+    checked = replace(
+        answered.checked, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,)
+    )
+    return replace(answered, checked=checked)
+
+
+def _by_threshold(feature: Feature, tier: Tier, answered: Answered) -> Answered:
+    """The answer under what needs no calibration: a fixed threshold, a micro model's novelty."""
+    if answered.checked.verdict is not Verdict.PASSED:
+        return answered
+    if answered.novel:
+        return low_confidence(answered, unlike_training(answered.model))
+    confidence = feature.confidence_of(tier)
+    reason = confidence and below_threshold(confidence, answered.confidence)
+    return low_confidence(answered, reason) if reason else answered
+
+
+def _is_outcome(feature: Feature, tier: Tier, answered: Answered) -> bool:
+    """Whether the answer may be compared: it holds every check, sure enough or not."""
+    return (
+        is_compared(feature, tier)
+        and answered.failed_step is None
+        and not answered.novel
+        and answered.checked.verdict in (Verdict.PASSED, Verdict.LOW_CONFIDENCE)
+    )
+
+
+def _signals(answered: Answered, input: Any) -> dict[str, float]:
+    checked = answered.checked
+    more = signals_of(input, checked.output, repaired=checked.repaired)
+    return {**answered.signals, **more}
+
+
+def _gated(answered: Answered, gated: Gated) -> Answered:
+    if gated.score is not None:
+        answered = replace(answered, confidence=gated.score)
+    if gated.reason is not None:
+        answered = low_confidence(answered, gated.reason)
+    return replace(answered, novel=gated.novel)
+
+
+def _outcome(
+    outcome: AnswerOutcome, calibration: Calibration | None, gated: Gated, vector: Any
+) -> AnswerOutcome | None:
+    if gated.novel:
+        return None
+    return replace(
+        outcome,
+        served=gated.served,
+        score=gated.score,
+        calibration_id=None if calibration is None else calibration.id,
+        vector=packed(vector) if outcome.drawn and vector is not None else None,
+    )
+
+
+def _read(row: Mapping[str, Any], before: Calibration | None) -> Calibration:
+    """The calibration in a row; if that is `before`, its embeddings were not read again."""
     if before is not None and before.id == row["id"]:
         return before
-    known, least = None, row["least_likeness"]
+    known_inputs, least = None, row["least_likeness"]
     if least is not None:
         try:
-            known = KnownInputs(unpacked(row["vectors"], DIMENSIONS), least)
+            known_inputs = KnownInputs(unpacked(row["vectors"], DIMENSIONS), least)
         except ImportError:
             log.warning("novelty_not_told", calibration=row["id"])
     combination = Combination.from_dict(row["combination"])
-    return InForce(row["id"], combination, row["threshold"], least, known)
-
-
-def _unlike(held: InForce, vector: Any) -> str | None:
-    """Why a calibration promises nothing of an input; None: it does."""
-    if held.known is None or vector is None:
-        return (
-            f"whether calibration {held.id} is about such an input cannot be told here: "
-            "'make setup' brings what makes embeddings"
-        )
-    (likeness,) = held.known.likeness(vector)
-    if likeness >= held.known.least:
-        return None
-    return (
-        f"its input is unlike those that calibration {held.id} was made on: a likeness of "
-        f"{likeness:.3f}, and {held.known.least:.3f} is the least"
-    )
+    return Calibration(row["id"], combination, row["threshold"], least, known_inputs)

@@ -1,4 +1,4 @@
-"""Trained routers: keeping them, and asking the one in force before the first tier is."""
+"""Trained routers: keeping them, and asking the one in force before the first tier."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
+from tierline.routing.before_call import is_routed
 from tierline.routing.complexity import Complexity
 from tierline.routing.fingerprint import Recipes, recipe
 from tierline.routing.trained import Prediction, by_rules, from_parts, predict
@@ -24,15 +25,9 @@ from tierline.storage.steering.artefacts import add_artefact, list_artefacts, wi
 Row = Mapping[str, Any]
 
 
-def routes(feature: Feature, tier: Tier) -> bool:
-    """Whether the tier is only asked what it is likely to get right."""
-    allowed = feature.allowed_tiers()
-    return feature.complexity is not None and len(allowed) > 1 and tier is allowed[0]
-
-
 @dataclass
 class Routers:
-    """What this process knows of them. May be shared by threads."""
+    """The routers in this process. May be shared by threads."""
 
     pool: ConnectionPool[Any]
     embedding: Embedding
@@ -45,18 +40,21 @@ class Routers:
     def prediction(
         self, feature: Feature, tier: Tier, input: JSON, keep_on: Callable[[], bool]
     ) -> Prediction:
-        """What to expect of the tier; by rules where no router can be asked. Raises GaveUp."""
-        assert feature.complexity is not None, "see routes"
+        """The risk that the tier fails: by the router in force, or by rules if none can be asked.
+
+        Raises GaveUp.
+        """
+        assert feature.complexity is not None, "asked for routed features only"
         text = input_text(input)
-        found = self._kept.in_force(feature.name, self._recipes.of(feature, tier), keep_on)
-        if found.artefact is None:
+        kept = self._kept.in_force(feature.name, self._recipes.of(feature, tier), keep_on)
+        if kept.artefact is None:
             return by_rules(text, feature.complexity.longest)
         vector = None
-        if found.artefact.meaning is not None:
+        if kept.artefact.meaning is not None:
             vector = self.embedding.of(text)
             if vector is None:
                 return by_rules(text, feature.complexity.longest)
-        return predict(found.artefact, text, vector, f"router {found.id}")
+        return predict(kept.artefact, text, vector, f"router {kept.id}")
 
 
 def training_data(
@@ -151,7 +149,7 @@ def router_json(row: Row) -> dict[str, JSON]:
 def _routed(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
     feature = current_feature(connection, name)
     tier = feature.allowed_tiers()[0]
-    if not routes(feature, tier):
+    if not is_routed(feature, tier):
         raise Conflict(
             f"{name} does not route by complexity: give it 'complexity: {{max_risk: 0.5}}' and "
             "apply it"

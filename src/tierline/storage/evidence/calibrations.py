@@ -23,8 +23,8 @@ COLUMNS = """id, feature, tier, recipe, fingerprint, models, attempt, reference,
 
 
 @dataclass(frozen=True)
-class Weighed:
-    """What is kept of an answer under a calibrated confidence, for its row in `outcomes`."""
+class AnswerOutcome:
+    """An answer that is kept to be compared with the last tier's: its row in `outcomes`."""
 
     feature: str
     recipe: str
@@ -274,9 +274,9 @@ def withdraw(
         ).fetchone()
 
 
-def parameters_of(weighed: Weighed | None) -> dict[str, JSON]:
+def parameters_of(outcome: AnswerOutcome | None) -> dict[str, JSON]:
     """For `claims.FINISH`; nothing where there is no outcome."""
-    if weighed is None:
+    if outcome is None:
         return {}
-    found = {f"o_{name}": value for name, value in vars(weighed).items()}
-    return {**found, "o_signals": json.dumps(dict(weighed.signals))}
+    found = {f"o_{name}": value for name, value in vars(outcome).items()}
+    return {**found, "o_signals": json.dumps(dict(outcome.signals))}

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from tierline.rules.jobs import Status, Transition
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
-from tierline.storage.evidence.calibrations import Weighed, parameters_of
+from tierline.storage.evidence.calibrations import AnswerOutcome, parameters_of
 from tierline.storage.webhooks.deliveries import HOOKED_SQL
 
 
@@ -114,7 +114,7 @@ class Ended:
     confidence: float | None = None
     trace: Any = None  # JSON, of a draft's job: its calls' messages and texts
     routing: Any = None  # JSON, in place of the claim's: a decision made before any call
-    weighed: Weighed | None = None  # where the tier's confidence is calibrated
+    outcome: AnswerOutcome | None = None  # if it is kept to be compared with the last tier's
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ WITH done AS (
 ), settled AS ({_SETTLE})
 """
 
-_WEIGHED = """, weighed AS (
+_OUTCOME = """, outcome AS (
     INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals, score,
         calibration_id, served, inclusion, drawn, shadow_due, input_digest, vector, judge)
     SELECT done.id, %(attempt)s, %(o_feature)s, %(o_recipe)s, %(o_fingerprint)s, %(o_models)s,
@@ -281,7 +281,7 @@ _WEIGHED = """, weighed AS (
 _APPLIED = "SELECT count(*) FROM done"
 
 FINISH = _FINISH + _APPLIED
-FINISH_WEIGHED = _FINISH + _WEIGHED + _APPLIED
+FINISH_WITH_OUTCOME = _FINISH + _OUTCOME + _APPLIED
 
 STANDING = f"""
 SELECT j.status, j.claim_token, j.cancel_requested_at IS NOT NULL AS cancel_requested,
@@ -376,7 +376,7 @@ def finish(
     elif transition.serve_answer:
         served = _Served(taken.attempt, ended.model)
     row = connection.execute(
-        FINISH if ended.weighed is None else FINISH_WEIGHED,
+        FINISH if ended.outcome is None else FINISH_WITH_OUTCOME,
         {
             "job_id": taken.job_id,
             "token": taken.token,
@@ -413,7 +413,7 @@ def finish(
             "output": json.dumps(ended.output) if ended.understood else None,
             "trace": None if ended.trace is None else json.dumps(ended.trace),
             **settled.parameters(),
-            **parameters_of(ended.weighed),
+            **parameters_of(ended.outcome),
         },
     ).fetchone()
     return row is not None and row[0] == 1

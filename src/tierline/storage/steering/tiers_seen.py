@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from tierline.routing.later_tiers import Seen
+from tierline.routing.later_tiers import TierStats
 from tierline.storage.db.engine import within
 
 LATELY = 300  # attempts of each tier, of the last day
@@ -153,11 +153,11 @@ def sum_up(connection: Connection[Any]) -> None:
         connection.execute(SUM_UP)
 
 
-def tiers_seen(connection: Connection[Any]) -> Mapping[tuple[int, str], Seen]:
+def tiers_seen(connection: Connection[Any]) -> Mapping[tuple[int, str], TierStats]:
     """What is known of each tier, by its feature version's id and its name."""
     with within(connection, READ_S), connection.cursor(row_factory=dict_row) as cursor:
         return {
-            (row["feature_version_id"], row["tier"]): Seen(
+            (row["feature_version_id"], row["tier"]): TierStats(
                 row["tier"], row["attempts"], row["passes"], row["cost_usd"], row["latency_s"]
             )
             for row in cursor.execute(SEEN)

@@ -63,7 +63,7 @@ def fresh(bench: Bench) -> None:
 
 
 def look_again(bench: Bench) -> None:
-    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.gate = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ THIRTY = CalibrationRequest(max_error=0.3, confidence=0.95, reference="human")
 @pytest.fixture
 def drawn(bench: Bench) -> tuple[Feature, list[UUID]]:
     """A feature with 60 outcomes of which 40 were drawn; both tiers say the same."""
-    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.gate = ConfidenceGate(bench.pool, bench.executor.embedding)
     bench.server.answer = by_model(small=RIGHT, large=RIGHT)
     version, feature = bench.apply(CALIBRATED)
     for number in range(60):

@@ -14,6 +14,7 @@ from tests.support.model_server import Reply
 from tests.support.rows import add_calibration, of_a_later_release
 from tierline.services.evidence.calibrations import CalibrationRequest, NotEnoughData, calibrate
 from tierline.services.evidence.shadows import compare_open, keep_references, shadow_due
+from tierline.services.features.versions import FeatureVersions
 from tierline.services.upkeep.retention import remove_content
 from tierline.storage.evidence import calibrations, shadows
 from tierline.storage.jobs.job_reads import Filters, list_jobs
@@ -198,7 +199,7 @@ def test_shadows_stay_within_what_a_day_may_cost(bench: Bench) -> None:
         " WHERE id = %s RETURNING id",
         version,
     )
-    bench.executor._features._kept.clear()
+    bench.executor.versions = FeatureVersions(bench.pool)
     for number in range(6):
         served(bench, version, f"it costs {number}")
     round_(bench)
@@ -264,7 +265,7 @@ def test_a_promise_that_shadows_refute_is_withdrawn(bench: Bench, numbers: Itera
     with bench.pool.connection() as connection:
         id = add_calibration(connection, feature.name, print_)
         connection.execute("UPDATE calibrations SET max_error = 0.1 WHERE id = %s", (id,))
-    bench.executor._calibrations._known._kept.clear()
+    bench.executor.tier_path.gate._in_force._kept.clear()
     for _ in range(40):
         served(bench, version, f"it costs {next(numbers)}")
     round_(bench)
@@ -274,7 +275,7 @@ def test_a_promise_that_shadows_refute_is_withdrawn(bench: Bench, numbers: Itera
         ended = calibrations.calibration(connection, id)
     assert ended is not None
     assert "shadow samples of what it served differ" in ended["withdrawn_reason"]
-    bench.executor._calibrations._known._kept.clear()
+    bench.executor.tier_path.gate._in_force._kept.clear()
     later = bench.submit(version, "it costs 41")
     bench.run(later)
     assert bench.job(later)["tier"] == "frontier"
@@ -289,7 +290,7 @@ def test_a_promise_that_shadows_confirm_holds(bench: Bench, numbers: Iterator[in
     print_ = bench.one("SELECT fingerprint FROM outcomes WHERE job_id = %s", first)
     with bench.pool.connection() as connection:
         id = add_calibration(connection, feature.name, print_)
-    bench.executor._calibrations._known._kept.clear()
+    bench.executor.tier_path.gate._in_force._kept.clear()
     for _ in range(20):
         served(bench, version, f"it costs {next(numbers)}")
     round_(bench)
@@ -340,7 +341,7 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
     def calibrated() -> dict[str, Any]:
         with bench.pool.connection() as connection:
             made = calibrate(connection, feature.name, wanted)
-        bench.executor._calibrations._known._kept.clear()
+        bench.executor.tier_path.gate._in_force._kept.clear()
         return made
 
     for _ in range(40):

@@ -45,7 +45,7 @@ def answers(bench: Bench) -> None:
 
 def look_again(bench: Bench) -> None:
     """What another process would know: nothing of what this one remembers."""
-    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.gate = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tierline.services.evidence.calibrations import (
 )
 from tierline.services.evidence.shadows import keep_references
 from tierline.services.steering.confidence_gate import ConfidenceGate
-from tierline.services.steering.later_tiers import LaterTiers
 from tierline.services.steering.see_tiers import see_tiers
+from tierline.services.steering.tier_history import TierHistory
 
 THREE = """
 feature: {name}
@@ -65,7 +65,7 @@ def fresh(bench: Bench) -> None:
 
 
 def look_again(bench: Bench) -> None:
-    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.gate = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 @pytest.fixture
@@ -201,8 +201,8 @@ def test_a_tier_that_doubts_only_for_want_of_a_calibration_is_not_left_out(
     version, _ = applied(bench)
     jobs(bench, version, numbers, FEWEST // 3 + 1)
     see_tiers(bench.pool, time.monotonic() + 30)
-    bench.executor._cascade = LaterTiers(bench.pool)
-    bench.executor._cascade.read()
+    bench.executor.tier_path.history = TierHistory(bench.pool)
+    bench.executor.tier_path.history.read()
     (late,) = jobs(bench, version, numbers, 1)[-1:]
     rows = bench.all("SELECT tier FROM attempts WHERE job_id = %s ORDER BY number", late)
     assert [tier for (tier,) in rows] == ["slm", "mid", "frontier"]

@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.bench import RIGHT, Bench, by_model
 from tests.support.three_tiers import apply, tiers
-from tierline.routing.later_tiers import FEWEST, Seen
-from tierline.services.steering.later_tiers import LaterTiers
+from tierline.routing.later_tiers import FEWEST, TierStats
 from tierline.services.steering.see_tiers import see_tiers
+from tierline.services.steering.tier_history import TierHistory
 
 
 def warm(bench: Bench, version: int, mid: str) -> None:
@@ -17,18 +17,18 @@ def warm(bench: Bench, version: int, mid: str) -> None:
     for number in range(FEWEST):
         bench.run(bench.submit(version, f"it costs {number}"), 3)
     see_tiers(bench.pool, time.monotonic() + 30)
-    bench.executor._cascade = LaterTiers(bench.pool)
-    bench.executor._cascade.read()
+    bench.executor.tier_path.history = TierHistory(bench.pool)
+    bench.executor.tier_path.history.read()
 
 
 @pytest.fixture(autouse=True)
 def fresh(bench: Bench) -> None:
-    bench.executor._cascade = LaterTiers(bench.pool)
+    bench.executor.tier_path.history = TierHistory(bench.pool)
 
 
-def known(bench: Bench, version: int, *seen: Seen) -> None:
+def known(bench: Bench, version: int, *seen: TierStats) -> None:
     """Let the process know this of the tiers, and read nothing else."""
-    cascade = bench.executor._cascade
+    cascade = bench.executor.tier_path.history
     cascade._known = {(version, one.name): one for one in seen}
     cascade._due_s = float("inf")
 
@@ -56,7 +56,7 @@ def test_where_no_later_tier_is_fast_enough_the_job_ends_and_says_so(bench: Benc
     version = apply(bench, "latency_target_ms: 1000")
     bench.server.answer = by_model(small="no idea", mid=RIGHT, large=RIGHT)
     names = ("slm", "mid", "frontier")
-    known(bench, version, *(Seen(name, 100, 0.9, 0.001, 9.0) for name in names))
+    known(bench, version, *(TierStats(name, 100, 0.9, 0.001, 9.0) for name in names))
     job = bench.submit(version, "it costs 12.50")
     bench.run(job, 3)
     found = bench.job(job)
@@ -71,9 +71,9 @@ def test_a_fast_one_is_asked_in_the_place_of_a_slow_one(bench: Bench) -> None:
     known(
         bench,
         version,
-        Seen("slm", 100, 0.9, 0.001, 1.0),
-        Seen("mid", 100, 0.9, 0.001, 9.0),
-        Seen("frontier", 100, 0.9, 0.01, 1.0),
+        TierStats("slm", 100, 0.9, 0.001, 1.0),
+        TierStats("mid", 100, 0.9, 0.001, 9.0),
+        TierStats("frontier", 100, 0.9, 0.01, 1.0),
     )
     job = bench.submit(version, "it costs 12.50")
     bench.run(job, 3)

@@ -90,8 +90,8 @@ def by_text(body: dict[str, Any]) -> str:
 def look_again(bench: Bench) -> None:
     if isinstance(bench.executor.embedding, NoEmbedding):
         bench.executor.embedding = Embedding()
-    bench.executor._micros = Micros(bench.pool, bench.executor.embedding)
-    bench.executor._calibrations = ConfidenceGate(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.micros = Micros(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.gate = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 def applied(bench: Bench, more: str = SHADOWED, micro: str = TIER) -> tuple[int, Feature]:
@@ -321,8 +321,6 @@ def test_where_the_last_tier_answers_all_its_answers_stand_for_all(bench: Bench)
 def test_a_micro_models_numbers_are_those_that_were_sent(bench: Bench, lesson: Lesson) -> None:
     _, feature = applied(bench)
     kept(bench, feature, lesson)
-    found = bench.executor._micros._kept.in_force(
-        feature.name, bench.executor._micros._task(feature), lambda: True
-    )
-    assert found.artefact is not None
-    assert np.array_equal(found.artefact.head.weights, lesson.micro.head.weights)
+    input = {"text": "my parcel 1 has not been delivered yet"}
+    ready = bench.executor.tier_path.micros.ready(feature, input, lambda: True)
+    assert np.array_equal(ready.model.head.weights, lesson.micro.head.weights)

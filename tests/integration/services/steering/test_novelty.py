@@ -28,7 +28,9 @@ def embedding(bench: Bench) -> None:
 
 
 def look_again(bench: Bench, embedding: Embedding | None = None) -> None:
-    bench.executor._calibrations = ConfidenceGate(bench.pool, embedding or bench.executor.embedding)
+    bench.executor.tier_path.gate = ConfidenceGate(
+        bench.pool, embedding or bench.executor.embedding
+    )
 
 
 def jobs(bench: Bench, version: int, count: int) -> list[UUID]:

@@ -38,14 +38,14 @@ def kept(bench: Bench, name: str, document: dict[str, Any] = SHORT_IS_RIGHT) -> 
             document=document,
             vectors=None,
         )
-    bench.executor._routers = Routers(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.routers = Routers(bench.pool, bench.executor.embedding)
     return made
 
 
 @pytest.fixture(autouse=True)
 def answers(bench: Bench) -> None:
     bench.server.answer = by_model(small=RIGHT, large=RIGHT)
-    bench.executor._routers = Routers(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.routers = Routers(bench.pool, bench.executor.embedding)
 
 
 def asked(bench: Bench, job: Any) -> list[str]:
@@ -94,7 +94,7 @@ def test_a_withdrawn_router_leaves_the_rules(bench: Bench) -> None:
         withdraw_router(connection, feature.name, int(made["id"]))
         (listed,) = routers_of(connection, feature.name)
     assert listed["withdrawn_at"] is not None
-    bench.executor._routers = Routers(bench.pool, bench.executor.embedding)
+    bench.executor.tier_path.routers = Routers(bench.pool, bench.executor.embedding)
     job = bench.submit(version, LONG)
     bench.run(job)
     assert asked(bench, job) == ["openai:small"]

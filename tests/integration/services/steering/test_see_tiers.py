@@ -17,12 +17,12 @@ from tests.support.bench import RIGHT, Bench, by_model
 from tests.support.three_tiers import apply, tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
-from tierline.routing.later_tiers import Seen
+from tierline.routing.later_tiers import TierStats
 from tierline.rules.verdicts import Verdict
 from tierline.services.evidence.drift import Drift
 from tierline.services.evidence.judge import Judges
 from tierline.services.steering import see_tiers as service
-from tierline.services.steering.later_tiers import LaterTiers
+from tierline.services.steering.tier_history import TierHistory
 from tierline.services.upkeep.sweep import sweep
 from tierline.storage.steering import tiers_seen as storage
 from tierline.storage.steering.tiers_seen import tiers_seen
@@ -65,26 +65,26 @@ def end(bench: Bench, job: UUID, verdict: str, latency_s: float | None = LATENCY
         )
 
 
-def seen(bench: Bench, version: int) -> Seen:
+def seen(bench: Bench, version: int) -> TierStats:
     """What is known of the version's first tier once what there is has been rolled up."""
     service.see_tiers(bench.pool, time.monotonic() + 30)
     with bench.pool.connection() as connection:
-        return tiers_seen(connection).get((version, "slm"), Seen("slm"))
+        return tiers_seen(connection).get((version, "slm"), TierStats("slm"))
 
 
 def test_attempts_are_summed_up(bench: Bench) -> None:
     version = apply(bench)
     for verdict in ("passed", "passed", "schema", "provider_error"):
         attempt(bench, version, verdict)
-    assert seen(bench, version) == Seen("slm", 4, 0.5, float(COST), LATENCY_S)
+    assert seen(bench, version) == TierStats("slm", 4, 0.5, float(COST), LATENCY_S)
     attempt(bench, version, "passed", cost=None)
-    assert seen(bench, version) == Seen("slm", 5, 0.6, None, LATENCY_S)
+    assert seen(bench, version) == TierStats("slm", 5, 0.6, None, LATENCY_S)
 
 
 def test_an_attempt_that_ends_later_is_counted_when_it_has(bench: Bench) -> None:
     version = apply(bench)
     job = attempt(bench, version, None)
-    assert seen(bench, version) == Seen("slm")
+    assert seen(bench, version) == TierStats("slm")
     end(bench, job, "passed")
     assert seen(bench, version).attempts == 1
     assert seen(bench, version).attempts == 1
@@ -96,13 +96,13 @@ def test_what_says_nothing_of_a_tier_is_not_counted(bench: Bench) -> None:
         attempt(bench, version, verdict)
     attempt(bench, version, shadow_of=bench.submit(version))
     end(bench, attempt(bench, version, None), Verdict.WORKER_LOST, latency_s=None)
-    assert seen(bench, version) == Seen("slm")
+    assert seen(bench, version) == TierStats("slm")
 
 
 def test_nothing_is_kept_of_a_feature_without_a_choice(bench: Bench) -> None:
     version, _ = bench.apply()
     attempt(bench, version)
-    assert seen(bench, version) == Seen("slm")
+    assert seen(bench, version) == TierStats("slm")
     kept = "SELECT count(*) FROM tier_attempts WHERE feature_version_id = %s"
     assert bench.one(kept, version) == 0
     target, _ = bench.apply("latency_target_ms: 3000")
@@ -145,7 +145,7 @@ def test_only_the_last_ones_of_a_day_are_kept(
     for verdict in ("schema", "schema", "schema", "passed", "passed"):
         attempt(bench, version, verdict)
         seen(bench, version)
-    assert seen(bench, version) == Seen("slm", 3, 2 / 3, float(COST), LATENCY_S)
+    assert seen(bench, version) == TierStats("slm", 3, 2 / 3, float(COST), LATENCY_S)
     with bench.pool.connection() as connection:
         connection.execute(
             "UPDATE tier_attempts SET begun_at = begun_at - interval '1 day'"
@@ -153,7 +153,7 @@ def test_only_the_last_ones_of_a_day_are_kept(
             (version,),
         )
         connection.execute("UPDATE rollup_cursors SET up_to = clock_timestamp()")
-    assert seen(bench, version) == Seen("slm")
+    assert seen(bench, version) == TierStats("slm")
 
 
 def test_several_at_once_count_each_attempt_once(bench: Bench) -> None:
@@ -185,7 +185,7 @@ def test_no_attempt_waits_for_what_is_known_and_one_thread_reads_it(
     attempt(bench, version)
     seen(bench, version)
     bench.server.answer = by_model(small="no idea", mid=RIGHT, large=RIGHT)
-    bench.executor._cascade = cascade = LaterTiers(bench.pool)
+    bench.executor.tier_path.history = cascade = TierHistory(bench.pool)
     with locked(database_url, "tiers_seen"):
         for number in range(4):
             job = bench.submit(version, f"it costs {number}")
@@ -205,7 +205,7 @@ def test_a_pool_without_a_connection_keeps_nobody_from_choosing(bench: Bench) ->
     version = apply(bench)
     attempt(bench, version)
     seen(bench, version)
-    cascade = LaterTiers(bench.pool)
+    cascade = TierHistory(bench.pool)
     with ExitStack() as held:
         for _ in range(bench.pool.max_size):
             held.enter_context(bench.pool.connection())

@@ -1,0 +1,76 @@
+"""Whether a tier is asked at all: by the account's plan, the complexity router and the micro model.
+
+Pure. Each rule returns why the tier is skipped, or None. The first tier of a job is chosen in
+`first_tier`; the tier that a job goes to from here, in `later_tiers`.
+"""
+
+from dataclasses import dataclass
+
+from tierline.features import Feature, Tier
+from tierline.routing.first_tier import Decision
+from tierline.routing.later_tiers import LaterTiers
+from tierline.routing.trained import Prediction
+from tierline.rules.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Why a tier is not asked."""
+
+    verdict: Verdict  # of the attempt: plan, too_complex, low_confidence
+    reason: str
+    decision: Decision | None = None  # for the decision log; None: the job's earlier one stays
+
+
+def no_later_tier(plan: str) -> str:
+    """Why an account on that plan gets no later tier, for people."""
+    return f"the account's plan {plan} has no tier but the first"
+
+
+def refused_by_plan(tier_index: int, first_tier_plan: str | None) -> Skip | None:
+    """A plan that has the first tier only refuses every other one.
+
+    `first_tier_plan`: that plan's name; None: the account's plan has all tiers.
+    """
+    if first_tier_plan is None or tier_index == 0:
+        return None
+    return Skip(Verdict.PLAN, no_later_tier(first_tier_plan))
+
+
+def is_routed(feature: Feature, tier: Tier) -> bool:
+    """Whether a complexity router decides if the tier is asked: the first of several tiers only."""
+    allowed = feature.allowed_tiers()
+    return feature.complexity is not None and len(allowed) > 1 and tier is allowed[0]
+
+
+def is_too_complex(prediction: Prediction, max_risk: float) -> bool:
+    """Whether the tier is likely to fail."""
+    return prediction.risk > max_risk
+
+
+def predicted_to_fail(
+    feature: Feature, prediction: Prediction, max_risk: float, later: LaterTiers
+) -> Skip | None:
+    """A tier that is likely to fail is skipped, unless no later one may be asked in its place."""
+    if later.next is None or not is_too_complex(prediction, max_risk):
+        return None
+    by = prediction.by
+    expects = f"the {by} expect it to fail" if by == "rules" else f"{by} expects it to fail"
+    reason = f"{expects} at a risk of {prediction.risk:.2f}, and {max_risk:g} is allowed"
+    decision = Decision(
+        policy="complexity",
+        choice=feature.tiers[later.next].name,
+        tier_index=later.next,
+        reason=reason,
+        signals={**prediction.signals, "risk": prediction.risk, "by": by},
+        threshold=max_risk,
+    )
+    return Skip(Verdict.TOO_COMPLEX, reason, decision)
+
+
+def not_trained(feature: Feature, reason: str, later: LaterTiers) -> Skip:
+    """A micro tier without a usable model cannot be asked, whatever comes after it."""
+    decision = None
+    if later.next is not None:
+        decision = Decision("micro", feature.tiers[later.next].name, later.next, reason)
+    return Skip(Verdict.LOW_CONFIDENCE, reason, decision)

@@ -1,0 +1,120 @@
+"""How an attempt ended: the outcome that decides about its job, and what its row keeps.
+
+One function for each way: an answer, a tier that is skipped, a failed call, a feature at fault, an
+error of ours.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from tierline.base.logs import frames_of
+from tierline.base.settings import Settings
+from tierline.checks import RuleBroken
+from tierline.providers.types import CallFailed
+from tierline.routing.before_call import Skip
+from tierline.rules.jobs import CheckFailed, FeatureFailed, Outcome, Passed, ProviderFailed
+from tierline.rules.retries import Retry
+from tierline.rules.scheduling import backoff_s
+from tierline.rules.verdicts import Verdict
+from tierline.services.calls.answer import Answered
+from tierline.services.calls.attempt import Attempt
+from tierline.storage.evidence.calibrations import AnswerOutcome
+from tierline.storage.jobs.claims import Ended
+
+log = structlog.get_logger(__name__)
+
+UNDERSTOOD = frozenset(
+    {
+        Verdict.PASSED,
+        Verdict.SCHEMA,
+        Verdict.RULE,
+        Verdict.UNGROUNDED,
+        Verdict.UNCHECKED,
+        Verdict.LOW_CONFIDENCE,
+    }
+)
+"""The verdicts of answers that could be read, so that there is an output to keep."""
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """How one attempt ended."""
+
+    outcome: Outcome
+    ended: Ended
+
+
+def answered_with(
+    attempt: Attempt, answered: Answered, outcome: AnswerOutcome | None
+) -> AttemptEnd:
+    """The tier answered. `outcome`: what is kept of the answer to compare it; None: nothing is."""
+    checked = answered.checked
+    ended = Ended(
+        verdict=checked.verdict,
+        reason=checked.reason,
+        latency_s=attempt.elapsed_s(),
+        model=answered.model,
+        text=answered.text,
+        output=checked.output,
+        understood=checked.verdict in UNDERSTOOD and answered.failed_step is None,
+        repaired=checked.repaired,
+        confidence=answered.confidence,
+        outcome=outcome,
+    )
+    if checked.verdict is Verdict.PASSED:
+        return AttemptEnd(Passed(), ended)
+    return AttemptEnd(CheckFailed(checked.verdict, checked.reason or "", ended.understood), ended)
+
+
+def skipped(attempt: Attempt, skip: Skip) -> AttemptEnd:
+    """The tier was not asked."""
+    verdict, reason = skip.verdict, skip.reason
+    routing = None if skip.decision is None else skip.decision.to_dict()
+    ended = Ended(verdict, reason, attempt.elapsed_s(), routing=routing)
+    if verdict is Verdict.PLAN:
+        return AttemptEnd(ProviderFailed(verdict, reason, Retry.NEVER), ended)
+    return AttemptEnd(CheckFailed(verdict, reason, understood=False), ended)
+
+
+def call_failed(
+    attempt: Attempt, failure: CallFailed, maybe_billed: int, settings: Settings
+) -> AttemptEnd:
+    """No model of the tier answered. `maybe_billed`: calls that may have been billed."""
+    verdict, reason, wait_s = failure.verdict, failure.reason, failure.retry_after_s
+    if wait_s is None:
+        number = attempt.claim.attempt
+        wait_s = backoff_s(number, settings.retry_base_s, settings.retry_max_s)
+    return AttemptEnd(
+        ProviderFailed(verdict, reason, failure.retry, maybe_billed, wait_s),
+        Ended(verdict, reason, attempt.elapsed_s()),
+    )
+
+
+def feature_failed(attempt: Attempt, broken: RuleBroken) -> AttemptEnd:
+    """A rule of the feature raised an error."""
+    reason = broken.message
+    return AttemptEnd(
+        FeatureFailed(reason), Ended(Verdict.FEATURE_ERROR, reason, attempt.elapsed_s())
+    )
+
+
+def input_removed(attempt: Attempt) -> AttemptEnd:
+    """The job is a shadow, and the input of the job that it shadows was removed."""
+    reason = "what it was to answer once more was removed"
+    return AttemptEnd(
+        FeatureFailed(reason), Ended(Verdict.FEATURE_ERROR, reason, attempt.elapsed_s())
+    )
+
+
+def crashed(
+    attempt: Attempt, error: Exception, maybe_billed: int, settings: Settings
+) -> AttemptEnd:
+    """We failed over the attempt. The log says where, the caller only that it was our error."""
+    kind = type(error).__name__
+    log.error("attempt_crashed", error=kind, at=frames_of(error))
+    verdict, reason = Verdict.PROVIDER_ERROR, f"internal error ({kind})"
+    return AttemptEnd(
+        ProviderFailed(verdict, reason, maybe_billed=maybe_billed, wait_s=settings.retry_base_s),
+        Ended(verdict, reason, attempt.elapsed_s()),
+    )

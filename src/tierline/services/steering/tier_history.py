@@ -1,0 +1,82 @@
+"""How the tiers of features fared lately, as a worker knows it, and which later ones to ask."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg_pool import ConnectionPool
+
+from tierline.features import Feature
+from tierline.routing.later_tiers import LaterTier, TierStats, worth_asking
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.steering.tiers_seen import tiers_seen
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 60.0  # between two readings; the figures are rolled up once a minute
+CONNECTION_S = 1.0  # for a connection of the pool that the attempts share
+
+
+@dataclass
+class TierHistory:
+    """The tiers' figures in this process. May be shared by threads.
+
+    A thread of its own reads them, so that no attempt waits or fails for it. Before the first
+    reading nothing is known, and no tier is skipped.
+    """
+
+    pool: ConnectionPool[Any]
+    _known: Mapping[tuple[int, str], TierStats] = field(default_factory=dict)
+    _due_s: float = 0.0  # monotonic
+    _reading: threading.Lock = field(default_factory=threading.Lock)
+
+    def worth_asking(self, feature: Feature, claim: Claim) -> list[tuple[int, LaterTier]]:
+        """The tiers after the claim's that the feature allows, by their index, each with the
+        reason to skip it. Features without a choice among tiers need no figures.
+        """
+        later = [
+            (index, tier.name)
+            for index, tier in enumerate(feature.tiers)
+            if index > claim.tier_index and tier in feature.allowed_tiers()
+        ]
+        target = feature.latency_target_ms
+        if not later or (len(later) == 1 and target is None):
+            return [(index, LaterTier(TierStats(name), None)) for index, name in later]
+        left_s = None if target is None else target / 1000 - _age_s(claim)
+        self._look()
+        known, version = self._known, claim.feature_version_id
+        stats = [known.get((version, name), TierStats(name)) for _, name in later]
+        worth = worth_asking(stats, left_s)
+        return [(index, tier) for (index, _), tier in zip(later, worth, strict=True)]
+
+    def read(self) -> None:
+        """Read the figures. Raises psycopg.Error."""
+        with self.pool.connection(timeout=CONNECTION_S) as connection:
+            self._known = tiers_seen(connection)
+
+    def _look(self) -> None:
+        """Start a thread that reads, if it is time and none does."""
+        if time.monotonic() < self._due_s or not self._reading.acquire(blocking=False):
+            return
+        self._due_s = time.monotonic() + LOOK_S
+        try:
+            threading.Thread(target=self._read_aside, name="tiers-seen", daemon=True).start()
+        except RuntimeError:  # no thread can be started now: the next attempt tries again
+            self._reading.release()
+
+    def _read_aside(self) -> None:
+        try:
+            self.read()
+        except psycopg.Error as error:
+            log.warning("tiers_not_read", error=type(error).__name__)
+        finally:
+            self._reading.release()
+
+
+def _age_s(claim: Claim) -> float:
+    """Seconds since the job was submitted."""
+    return claim.age_s + (time.monotonic() - claim.read_at_s)
