@@ -1,6 +1,7 @@
-"""Getting one tier's answer and judging it: its steps, and the calls that its confidence asks for.
+"""Getting one tier's answer and checking it: its steps, and the calls that its confidence needs.
 
-Reads and writes nothing but through the attempt's CallBook.
+Models are asked through the attempt's CallBook alone. Whether the answer is sure enough is decided
+in `routing.confidence_gate`.
 """
 
 import json
@@ -38,19 +39,19 @@ MOST_BASELINES = 500  # content-free scores that a process remembers, one for ea
 
 @dataclass(frozen=True)
 class Answered:
-    """One tier's answer and what the checks say of it."""
+    """One tier's answer, and what the checks say about it."""
 
     text: str
     checked: Checked
     model: str  # the exact model that answered
     confidence: float | None = None  # 0 to 1, where the feature asks for it
-    signals: Mapping[str, float] = field(default_factory=dict)  # of a confidence that is calibrated
-    failed_step: str | None = None  # the text and verdict are this step's, not the answer's
-    novel: bool = False  # no promise is about such an input: the answer is no outcome
+    signals: Mapping[str, float] = field(default_factory=dict)  # for a calibrated confidence
+    failed_step: str | None = None  # text and verdict are this step's; there was no answer
+    novel: bool = False  # its input is unlike those that the classifier or calibration saw
 
 
 class Answering:
-    """How answers are got. One per process: it remembers the scores of content-free inputs."""
+    """Gets answers. One per process: it remembers the scores of content-free inputs."""
 
     def __init__(self) -> None:
         self._baselines: Recent[tuple[str, str, str], list[TokenLogprob]] = Recent(MOST_BASELINES)
@@ -64,23 +65,23 @@ class Answering:
         prior: PriorFailure | None,
     ) -> Answered:
         """Raises CallFailed when no model answers, RuleBroken when the feature's rule errors."""
-        found: dict[str, Any] = {}
+        outputs: dict[str, Any] = {}  # by step
         for step in tier.steps:
-            messages = step_messages(step, input, found)
+            messages = step_messages(step, input, outputs)
             answered = _ask_well(book, "step", step, tier, input, messages, step.max_tokens)
             if answered.checked.verdict is not Verdict.PASSED:
                 return _failed_step(step, answered)
-            found[step.name] = answered.checked.output
+            outputs[step.name] = answered.checked.output
         if tier.join_steps:
-            return _joined(feature, input, found, answered.model)
+            return _joined(feature, input, outputs, answered.model)
         confidence = feature.confidence_of(tier)
         if confidence is None:
-            messages = answer_messages(feature, tier, input, prior, found)
+            messages = answer_messages(feature, tier, input, prior, outputs)
             return _ask_well(book, "answer", feature, tier, input, messages)
         if confidence.signal == "label_logprob":
-            answered = self._by_labels(book, feature, tier, input, prior, found)
+            answered = self._by_labels(book, feature, tier, input, prior, outputs)
         else:
-            messages = answer_messages(feature, tier, input, prior, found)
+            messages = answer_messages(feature, tier, input, prior, outputs)
             answered = self._by_agreement(book, feature, input, messages, confidence)
         if confidence.verify and answered.checked.verdict is Verdict.PASSED:
             return _verified(book, feature, tier, input, answered)
@@ -92,13 +93,13 @@ class Answering:
         feature: Feature,
         input: Any,
         messages: list[Message],
-        wanted: Confidence,
+        confidence: Confidence,
     ) -> Answered:
         """The output that most samples give (self-consistency, Wang et al., 2022).
 
         The confidence is its share of all samples that could be drawn: at least so many agree.
         """
-        most = wanted.samples or 1
+        most = confidence.samples or 1
         samples: list[Answered] = []
         good: list[Answered] = []
         while len(samples) < most:
@@ -108,20 +109,20 @@ class Answering:
                 feature,
                 input,
                 messages,
-                temperature=wanted.temperature,
+                temperature=confidence.temperature,
                 seed=len(samples) + 1,
             )
             samples.append(sample)
             if sample.checked.verdict is Verdict.PASSED:
                 good.append(sample)
-            outputs = [one.checked.output for one in good]
-            if wanted.threshold is None:
-                continue  # a signal that stopped early would say less the surer it is
-            if decided(outputs, most - len(samples), most, wanted.threshold):
-                break  # the rest would cost, and change nothing
+            passed = [one.checked.output for one in good]
+            if confidence.threshold is None:
+                continue  # the signal is the share of all samples: every one is drawn
+            if decided(passed, most - len(samples), most, confidence.threshold):
+                break  # more samples would cost, and change nothing
         if not good:
             return replace(samples[0], confidence=0.0)
-        index, share = agreement(outputs)
+        index, share = agreement(passed)
         agreed = round(share * len(good)) / most
         return replace(
             good[index],
@@ -136,13 +137,13 @@ class Answering:
         tier: Tier,
         input: Any,
         prior: PriorFailure | None,
-        found: Mapping[str, Any],
+        outputs: Mapping[str, Any],
     ) -> Answered:
         """The label whose score gains most over a content-free input's (Zhao et al., 2021)."""
         labels = closed_set(feature.output_schema)
         if labels is None:  # refused when a feature is applied
             raise TypeError("label scores need a closed set of answers")
-        messages = scoring_messages(feature, tier, labels, input, prior, found)
+        messages = scoring_messages(feature, tier, labels, input, prior, outputs)
         completion = _score_call(book, messages)
         scores = score(
             labels, _first_token(completion), self._baseline(book, feature, tier, completion.model)
@@ -173,7 +174,7 @@ class Answering:
 def _verified(
     book: CallBook, feature: Feature, tier: Tier, input: Any, answered: Answered
 ) -> Answered:
-    """The answer with what its model says of it, as one more signal."""
+    """The answer with its model's own opinion of it as one more signal."""
     messages = verifier_messages(feature, tier, input, answered.checked.output)
     completion = _score_call(book, messages, "verify")
     share = share_of_yes(_first_token(completion))
@@ -191,7 +192,7 @@ def _ask_well(
     messages: list[Message],
     max_tokens: int | None = None,
 ) -> Answered:
-    """Ask, and once more where the tier asks for that and a correction may help."""
+    """Ask, and ask again if the tier allows a re-ask and a correction may help."""
     answered = _ask(book, purpose, task, input, messages, max_tokens)
     verdict, reason = answered.checked.verdict, answered.checked.reason
     if not tier.reask or verdict not in REASKABLE:
@@ -201,7 +202,7 @@ def _ask_well(
 
 
 def _failed_step(step: Step, answered: Answered) -> Answered:
-    """A step's failure as the tier's. What the step wrote is kept, but is no output."""
+    """A step's failure as the tier's. The step's text is kept, but is no output."""
     checked = answered.checked
     reason = f"{FAILED_STEP}{step.name}: {checked.reason or checked.verdict}"
     return replace(
@@ -209,9 +210,9 @@ def _failed_step(step: Step, answered: Answered) -> Answered:
     )
 
 
-def _joined(feature: Feature, input: Any, found: Mapping[str, Any], model: str) -> Answered:
-    """The steps' outputs, objects of fields of their own, as the answer."""
-    text = json.dumps({name: value for part in found.values() for name, value in part.items()})
+def _joined(feature: Feature, input: Any, outputs: Mapping[str, Any], model: str) -> Answered:
+    """The answer from the steps' outputs, which are objects with different fields."""
+    text = json.dumps({name: value for part in outputs.values() for name, value in part.items()})
     return Answered(text=text, checked=check(feature, input, text), model=model)
 
 

@@ -6,7 +6,6 @@ before; the last is settled by the statement that ends the attempt.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,14 +14,15 @@ from psycopg_pool import ConnectionPool
 
 from tierline.features import ModelRef, Tier
 from tierline.features.prompts import Message
-from tierline.pricing import Asked, cost_usd, price_of
+from tierline.pricing import OwnPrices
 from tierline.providers import Completion, CompletionRequest, provider
-from tierline.providers.types import CallFailed, Usage
+from tierline.providers.types import CallFailed
 from tierline.routing.fingerprint import answerer
 from tierline.rules.causes import Cause
 from tierline.rules.purposes import purpose_of_call
 from tierline.rules.retries import decisive
 from tierline.services.calls.admission import Admission, Ticket
+from tierline.services.calls.booked_call import BookedCall
 from tierline.services.jobs.trace import Trace
 from tierline.services.money.budgets import Purse
 from tierline.services.money.prices import BOOK
@@ -32,51 +32,50 @@ from tierline.storage.jobs.claims import Claim, Settlement, settle_and_book
 log = structlog.get_logger(__name__)
 
 NOTHING = Decimal(0)
-NOT_REPORTED = Usage(input_tokens=None, output_tokens=None)
 MOST_WAIT_S = 120.0
-"""How long an attempt waits in all for a rate limit behind calls that were answered. To give its
-job back would pay for these again, and where a limit lets one call through at a time, without end.
+"""How long an attempt waits in all for rate limits after some of its calls were answered. Giving
+the job back would repeat and pay for those calls; under a limit of one call at a time, without end.
 """
-LOOK_S = 0.5  # how late a wait sees that its process stops
+LOOK_S = 0.5  # how late a waiting attempt notices that its process stops
 LEAST_CALL_S = 0.05  # with less than this left to the deadline a call is not worth sending
 
 
 class CallBook:
-    """Sends the calls of one attempt and keeps their books.
+    """Sends the calls of one attempt, and records what each cost.
 
-    A call goes to the tier's models in order of fallback: when one fails, the next is asked, and
-    the later calls of the attempt start with the one that answered.
+    A call goes to the tier's models in order of fallback: if one fails, the next is asked. The
+    attempt's later calls start with the model that answered.
     """
 
     def __init__(
         self,
         pool: ConnectionPool[Any],
-        taken: Claim,
+        claim: Claim,
         tier: Tier,
         admission: Admission,
         keep_on: Callable[[], bool],
         trace: Trace | None = None,
     ) -> None:
         self._pool = pool
-        self._taken = taken
+        self._claim = claim
         self._tier = tier
         self._admission = admission
         self._keep_on = keep_on
         self._trace = trace
         self._models = list(tier.models)
         self._failures: list[CallFailed] = []
-        self._deadline = None if taken.remaining_s is None else time.monotonic() + taken.remaining_s
+        self._deadline = None if claim.remaining_s is None else time.monotonic() + claim.remaining_s
         self._open: Settlement | None = None
         self._answerers: set[str] = set()
-        self._purse = Purse(pool, taken, keep_on)
+        self._purse = Purse(pool, claim, keep_on)
         self._may_wait_s = MOST_WAIT_S
 
     @property
     def unsettled(self) -> Settlement:
-        """The last call, for the statement that ends the attempt to settle."""
+        """How the last call ended, to be written by the statement that ends the attempt."""
         if self._open is not None:
             return self._open
-        first = self._taken.first_call
+        first = self._claim.first_call
         return Settlement(
             number=1,
             purpose=first.purpose,
@@ -88,12 +87,12 @@ class CallBook:
 
     @property
     def answerers(self) -> frozenset[str]:
-        """Who answered its calls so far."""
+        """Who answered the attempt's calls so far."""
         return frozenset(self._answerers)
 
     @property
     def maybe_billed(self) -> int:
-        """Calls that gave no answer and may have been billed, or surely were."""
+        """Calls without an answer that were or may have been billed."""
         return sum(failure.served is not False for failure in self._failures)
 
     def answered_here(self, model: str, latency_s: float) -> None:
@@ -102,7 +101,7 @@ class CallBook:
         self._answerers.add(answerer(asked, model))
         self._open = Settlement(
             number=1,
-            purpose=self._taken.first_call.purpose,
+            purpose=self._claim.first_call.purpose,
             model=asked,
             latency_s=latency_s,
             answered_model=model,
@@ -120,8 +119,8 @@ class CallBook:
         top_logprobs: int | None = None,
         seed: int | None = None,
     ) -> Completion:
-        """Ask the tier's models in turn. Raises the CallFailed that decides when all fail."""
-        purpose = purpose_of_call(self._taken.first_call.purpose, purpose)
+        """Ask the tier's models in turn. Raises the most retryable CallFailed if all fail."""
+        purpose = purpose_of_call(self._claim.first_call.purpose, purpose)
         models, failed_before = list(self._models), len(self._failures)
         while True:
             model = self._models[0]
@@ -141,30 +140,41 @@ class CallBook:
                 completion = self._send(purpose, model, request)
             except CallFailed as failure:
                 self._failures.append(failure)
-                if len(self._models) == 1:
-                    decided = decisive(self._failures)
-                    if not self._waited_for(decided):
-                        raise decided from None
-                    self._models = list(models)
-                    del self._failures[failed_before:]
-                    continue
-                del self._models[0]
-                log.info(
-                    "fallback",
-                    job_id=str(self._taken.job_id),
-                    failed=str(model),
-                    verdict=failure.verdict,
-                    next=str(self._models[0]),
-                )
-            else:
-                if self._trace is not None:
-                    self._trace.note(purpose, messages, completion)
-                return completion
+                self._fall_back(failure, models, failed_before)
+                continue
+            if self._trace is not None:
+                self._trace.note(purpose, messages, completion)
+            return completion
+
+    def _fall_back(
+        self, failure: CallFailed, models: Sequence[ModelRef], failed_before: int
+    ) -> None:
+        """Go on with the next model; after the last, wait for a rate limit and start again.
+
+        `models`, `failed_before`: the models left, and the failures so far, when the call began.
+        Raises the most retryable failure if no model is left.
+        """
+        failed = self._models[0]
+        if len(self._models) > 1:
+            del self._models[0]
+            log.info(
+                "fallback",
+                job_id=str(self._claim.job_id),
+                failed=str(failed),
+                verdict=failure.verdict,
+                next=str(self._models[0]),
+            )
+            return
+        decided = decisive(self._failures)
+        if not self._waited_for(decided):
+            raise decided from None
+        self._models = list(models)
+        del self._failures[failed_before:]
 
     def _waited_for(self, failure: CallFailed) -> bool:
-        """Wait as long as a rate limit asks for, if calls were answered that a hold would repeat.
+        """Wait as long as a rate limit asks for, if answered calls would be repeated otherwise.
 
-        False: it is not worth it, or not to be done.
+        False: there was no such wait, or it would take too long.
         """
         wait_s = failure.retry_after_s
         if (
@@ -197,75 +207,51 @@ class CallBook:
 
     def _send(self, purpose: str, model: ModelRef, request: CompletionRequest) -> Completion:
         own = BOOK.own(self._pool, self._keep_on)
-        number = self._book(purpose, str(model))
-        asked_at = datetime.now(UTC)
-        started = time.monotonic()
+        call = BookedCall(self._book(purpose, str(model)), purpose, model)
         ticket: Ticket | None = None
         try:
-            if self._taken.budgeted:
-                terms = Asked(asked_at, request.service_tier)
-                at_most = price_of(model, terms, self._tier.prices, own)
-                paid = bool(self._answerers) or self.maybe_billed > 0
-                self._purse.reserve(number, request, at_most, answered=paid)
+            self._reserve(call, request, own)
             ticket = self._admission.enter(request, self._tier.timeout_s)
             completion = provider(model.provider).complete(request)
-            latency_s = time.monotonic() - started
+            latency_s = call.elapsed_s()
             self._admission.answered(ticket, completion.usage)
         except CallFailed as failure:
-            latency_s = time.monotonic() - started
+            latency_s = call.elapsed_s()
             if ticket is not None:
                 failure = self._admission.failed(ticket, failure)
-            self._open = Settlement(
-                number=number,
-                purpose=purpose,
-                model=str(model),
-                latency_s=latency_s,
-                cost_usd=NOTHING if failure.served is False else None,
-                error=f"{failure.verdict}: {failure.reason}",
-            )
-            self._purse.settle(number, self._open.cost_usd)
+            cost = NOTHING if failure.served is False else None
+            self._settle(call.failed(latency_s, cost, f"{failure.verdict}: {failure.reason}"))
             raise failure from None
         except Exception:
-            # An error of ours, perhaps over an answer that is there: nobody knows what it cost.
+            # An error of ours, perhaps after the model answered: the cost is unknown.
             if ticket is not None:
                 self._admission.crashed(ticket)
-            self._open = Settlement(
-                number=number,
-                purpose=purpose,
-                model=str(model),
-                latency_s=time.monotonic() - started,
-                cost_usd=None,
-                error="internal error",
-            )
-            self._purse.settle(number, None)
+            self._settle(call.failed(call.elapsed_s(), None, "internal error"))
             raise
         self._answerers.add(answerer(str(model), completion.model))
-        usage = completion.usage or NOT_REPORTED
-        served = completion.service_tier or self._tier.service_tier  # as asked, where not told
-        asked = Asked(asked_at, served, completion.model)
-        price = price_of(model, asked, self._tier.prices, own)
-        self._open = Settlement(
-            number=number,
-            purpose=purpose,
-            model=str(model),
-            latency_s=latency_s,
-            answered_model=completion.model,
-            **vars(usage),
-            cost_usd=cost_usd(completion.usage, price, latency_s),
-            provider_request_id=completion.provider_request_id,
-            service_tier=completion.service_tier,
-        )
-        self._purse.settle(number, self._open.cost_usd)
+        self._settle(call.answered(completion, latency_s, self._tier, own))
         return completion
 
+    def _reserve(self, call: BookedCall, request: CompletionRequest, own: OwnPrices) -> None:
+        """Reserve what the call may cost, if it is paid from a budget. Raises CallFailed."""
+        if self._claim.budgeted:
+            price = call.price(self._tier, own, request.service_tier)
+            paid = bool(self._answerers) or self.maybe_billed > 0
+            self._purse.reserve(call.number, request, price, answered=paid)
+
+    def _settle(self, settlement: Settlement) -> None:
+        """The call has ended: with its budget at once, in its row with the next statement."""
+        self._open = settlement
+        self._purse.settle(settlement.number, settlement.cost_usd)
+
     def _book(self, purpose: str, model: str) -> int:
-        """The number of the next call, which is committed as booked when this returns."""
+        """The number of the next call, whose row is committed when this returns."""
         settled = self._open
         if settled is None:
             return 1  # the claim booked it
         repeat(
             self._pool,
-            lambda connection: settle_and_book(connection, self._taken, settled, purpose, model),
+            lambda connection: settle_and_book(connection, self._claim, settled, purpose, model),
             keep_on=self._keep_on,
         )
         self._open = None

@@ -129,16 +129,8 @@ class Executor:
         end = self._ask_and_check(attempt, book)
         if trace is not None:
             end = replace(end, ended=replace(end.ended, trace=trace.calls))
-        transition = settle(
-            self.pool,
-            claim,
-            feature,
-            self.tier_path.later_tiers(attempt, end.outcome),
-            end.outcome,
-            end.ended,
-            book.unsettled,
-            keep_on=self._keep_on,
-        )
+        route = self.tier_path.later_tiers(attempt, end.outcome)
+        transition = settle(self.pool, attempt, end, route, book.unsettled, keep_on=self._keep_on)
         if transition is not None:
             self._tell(attempt, end, transition)
 

@@ -1,4 +1,4 @@
-"""Ending an attempt: what becomes of the job, written once, under whatever happened meanwhile."""
+"""Settling an attempt: what becomes of its job, written once, whatever happened meanwhile."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -9,110 +9,122 @@ import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tierline.features import Feature, Tier
-from tierline.rules.jobs import JobState, Outcome, Route, Status, Transition, next_state
+from tierline.features import Tier
+from tierline.rules.jobs import JobState, Route, Status, Transition, next_state
 from tierline.rules.queues import lane
+from tierline.services.calls.attempt import Attempt
+from tierline.services.jobs.attempt_end import AttemptEnd
 from tierline.services.webhooks.announce import announce
 from tierline.storage.db.repeat import repeat
-from tierline.storage.jobs.claims import Claim, Ended, Settlement, Standing, finish, standing
+from tierline.storage.jobs.claims import Claim, Settlement, Standing, finish, standing
 
 log = structlog.get_logger(__name__)
 
 
 def settle(
     pool: ConnectionPool[Any],
-    taken: Claim,
-    feature: Feature,
+    attempt: Attempt,
+    end: AttemptEnd,
     route: Route,
-    outcome: Outcome,
-    ended: Ended,
-    settled: Settlement,
+    last_call: Settlement,
     *,
     keep_on: Callable[[], bool],
 ) -> Transition | None:
-    """Write how the attempt ended. Returns the transition; None when the job is another's by now.
+    """Write how the attempt ended. Returns the transition; None if the job is another's by now.
 
-    Decides on the job as it was claimed and writes on condition that this still holds; where a
-    cancel, a deadline or a new webhook came between, it decides anew on what it finds. The cost of
-    the last call is booked in every case.
+    Decides on the job as it was claimed, and writes on condition that this still holds. If a
+    cancel, a deadline or a new webhook came between, it decides again on what it finds. The cost of
+    the last call is kept in every case. Raises GaveUp.
     """
-    assumed = Standing(
-        status=Status.IN_PROGRESS,
-        token=taken.token,
-        cancel_requested=taken.cancel_requested,
-        deadline_passed=False,
-        hooked=taken.hooked,
-        verdict=None,
-    )
+    claim = attempt.claim
+    assumed = _as_claimed(claim)
     while True:
-        transition = next_state(_state(taken, assumed), outcome, route)
-        after = transition.job
-        tier = feature.tiers[after.tier_index].name
-        queue = lane(
-            feature.place(after.tier_index),
-            backfill=taken.backfill,
-            quarantined=after.quarantined,
-        )
-        told = _event(transition, feature.tiers[taken.tier_index])
-        event = told if assumed.hooked else None
+        transition = next_state(_state(claim, assumed), end.outcome, route)
 
         def write(
             connection: Connection[Any],
             transition: Transition = transition,
             assumed: Standing = assumed,
-            tier: str = tier,
-            queue: str = queue,
-            silent: bool = told is None,
-            event: str | None = event,
         ) -> bool:
-            # The statement alone is a transaction; only with deliveries beside it does it need one,
-            # whose BEGIN and COMMIT are two round trips more.
-            with connection.transaction() if event is not None else nullcontext():
-                applied = finish(
-                    connection,
-                    taken,
-                    tier=tier,
-                    queue=queue,
-                    transition=transition,
-                    assumed=assumed,
-                    ended=ended,
-                    settled=settled,
-                    announced=event is not None or silent,
-                )
-                if applied and event is not None:
-                    announce(connection, event, taken.job_id)
-            return applied
+            return _write(connection, attempt, end, last_call, transition, assumed)
 
         if repeat(pool, write, keep_on=keep_on):
             return transition
-        found = repeat(pool, lambda connection: standing(connection, taken), keep_on=keep_on)
-        if found is None or found.token != taken.token:
-            log.info("answer_dropped", job_id=str(taken.job_id), attempt=taken.attempt)
+        now = repeat(pool, lambda connection: standing(connection, claim), keep_on=keep_on)
+        if now is None or now.token != claim.token:
+            log.info("answer_dropped", job_id=str(claim.job_id), attempt=claim.attempt)
             return None
-        if found.verdict == ended.verdict:
-            return transition  # the write had landed before its connection was cut
-        if found.status is not Status.IN_PROGRESS:
+        if now.verdict == end.ended.verdict:
+            return transition  # the first write was committed, and only its reply was lost
+        if now.status is not Status.IN_PROGRESS:
             return None
-        assumed = replace(found, verdict=None)
+        assumed = replace(now, verdict=None)
 
 
-def _state(taken: Claim, assumed: Standing) -> JobState:
+def _write(
+    connection: Connection[Any],
+    attempt: Attempt,
+    end: AttemptEnd,
+    last_call: Settlement,
+    transition: Transition,
+    assumed: Standing,
+) -> bool:
+    """Whether the job was as assumed, and the transition is written."""
+    claim, after = attempt.claim, transition.job
+    event = _event(transition, attempt.tier)
+    announced = event if assumed.hooked else None
+    queue = lane(
+        attempt.feature.place(after.tier_index),
+        backfill=claim.backfill,
+        quarantined=after.quarantined,
+    )
+    # The statement is a transaction by itself. Only with deliveries beside it does it need an
+    # explicit one, whose BEGIN and COMMIT are two more round trips.
+    with nullcontext() if announced is None else connection.transaction():
+        applied = finish(
+            connection,
+            claim,
+            tier=attempt.feature.tiers[after.tier_index].name,
+            queue=queue,
+            transition=transition,
+            assumed=assumed,
+            ended=end.ended,
+            settled=last_call,
+            announced=announced is not None or event is None,
+        )
+        if applied and announced is not None:
+            announce(connection, announced, claim.job_id)
+    return applied
+
+
+def _as_claimed(claim: Claim) -> Standing:
+    return Standing(
+        status=Status.IN_PROGRESS,
+        token=claim.token,
+        cancel_requested=claim.cancel_requested,
+        deadline_passed=False,
+        hooked=claim.hooked,
+        verdict=None,
+    )
+
+
+def _state(claim: Claim, assumed: Standing) -> JobState:
     return JobState(
         status=assumed.status,
-        tier_index=taken.tier_index,
-        failures=taken.failures,
-        losses=taken.losses,
-        maybe_billed=taken.maybe_billed,
-        held_s=taken.held_s,
+        tier_index=claim.tier_index,
+        failures=claim.failures,
+        losses=claim.losses,
+        maybe_billed=claim.maybe_billed,
+        held_s=claim.held_s,
         cancel_requested=assumed.cancel_requested,
         deadline_passed=assumed.deadline_passed,
-        earlier_answer=taken.earlier is not None and taken.earlier.understood,
+        earlier_answer=claim.earlier is not None and claim.earlier.understood,
     )
 
 
 def _event(transition: Transition, tier: Tier) -> str | None:
-    """The webhook event that a transition is, if it is one: a micro tier's doubt costs its caller
-    no time, so that nobody is told of it.
+    """The webhook event of a transition; None: it has none. Escalating from a micro tier takes no
+    time that a caller would notice, so it is no event.
     """
     if transition.terminal:
         return f"job.{transition.job.status}"

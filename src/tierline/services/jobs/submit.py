@@ -225,40 +225,41 @@ class Submitter:
         job_id = new_id()
         while True:
             current = await self._version(asked.feature)
-            problems = [] if current is None else await _looked_at(current.check, asked.input)
-            if current is None or problems:
-                refused = await self._look_again(asked.feature, current)
-                if not refused:
-                    continue
-                if key is not None and payload_hash is not None:
-                    known = await self._replay(account_id, key, payload_hash)
-                    if known is not None:
-                        return known
-                if current is None:
-                    raise await self._unknown(asked.feature)
-                raise InvalidInput(problems)
-            new = _new_job(job_id, account_id, account, asked, current, key, payload_hash)
             try:
+                if not await self._fits(asked, current):
+                    continue
+                assert current is not None, "what fits is known"
+                new = _new_job(job_id, account_id, account, asked, current, key, payload_hash)
                 if capped:
                     await self._refuse_spent(Holder(account_id, asked.user, asked.session))
                 created_at = await self._write(new, most_queued)
-            except LimitReached:
-                if key is None or payload_hash is None:
+            except (InvalidInput, LimitReached):
+                earlier = await self._replay(account_id, key, payload_hash)
+                if earlier is None:
                     raise
-                known = await self._replay(account_id, key, payload_hash)
-                if known is None:
-                    raise
-                return known
+                return earlier
             if created_at is _STALE:
                 self._current.pop(asked.feature, None)
                 continue
             if isinstance(created_at, datetime):
                 return Submitted(job_id, _fresh_row(new, current.version, created_at))
-            assert key is not None
-            assert payload_hash is not None
-            known = await self._replay(account_id, key, payload_hash)
-            if known is not None:
-                return known if known.job_id != job_id else replace(known, replayed=False)
+            earlier = await self._replay(account_id, key, payload_hash)
+            if earlier is not None:
+                return earlier if earlier.job_id != job_id else replace(earlier, replayed=False)
+
+    async def _fits(self, asked: Submission, current: _Known | None) -> bool:
+        """Whether the input fits the version; False: another version is current by now.
+
+        Raises UnknownFeature, InvalidInput.
+        """
+        problems = [] if current is None else await _looked_at(current.check, asked.input)
+        if current is not None and not problems:
+            return True
+        if not await self._look_again(asked.feature, current):
+            return False
+        if current is None:
+            raise await self._unknown(asked.feature)
+        raise InvalidInput(problems)
 
     async def submit_draft(
         self, account_id: int, draft_id: int, input: JSON, *, most_queued: int | None = None
@@ -357,7 +358,12 @@ class Submitter:
             return row["created_at"]
         return _STALE if taken.stale else taken.created_at
 
-    async def _replay(self, account_id: int, key: str, payload_hash: bytes) -> Submitted | None:
+    async def _replay(
+        self, account_id: int, key: str | None, payload_hash: bytes | None
+    ) -> Submitted | None:
+        """The job that the key stands for; None: there is none. Raises KeyReused."""
+        if key is None:
+            return None
         held = await again(self._pool, lambda c: submissions.key_holder(c, account_id, key))
         if held is None:
             return None

@@ -1,8 +1,8 @@
-"""Taking a job, booking its calls and ending an attempt: the statements a worker lives by.
+"""Claiming a job, booking its calls and ending an attempt: the statements of a worker.
 
-Each is one statement in its own transaction, names the claim token it acts for, and may be repeated
-after a cut connection: a repeat finds what the first one did. Nothing is locked between them, so no
-transaction is open while a model answers.
+Each is one statement in its own transaction and names the claim token it acts for. Each is safe to
+repeat after a cut connection: a repeat finds what the first one did. Nothing is locked between
+them, so no transaction is open while a model answers.
 """
 
 import json
@@ -321,10 +321,10 @@ def claimed(connection: Connection[Any], job_id: UUID, token: UUID) -> Claim | N
 
 
 def _claim(row: dict[str, Any]) -> Claim:
-    told = ("attempt", "tier", "verdict", "reason", "text", "understood", "model")
-    earlier = {name: row.pop(f"e_{name}") for name in told}
+    names = ("attempt", "tier", "verdict", "reason", "text", "understood", "model")
+    earlier = {name: row.pop(f"e_{name}") for name in names}
     verdict = earlier.pop("verdict")
-    first_call = row.pop("first_call")  # a later release's may say more
+    first_call = row.pop("first_call")  # a later release's may have more keys
     return Claim(
         earlier=verdict and EarlierAnswer(verdict=Verdict(verdict), **earlier),
         first_call=FirstCall(first_call["model"], first_call["purpose"]),
@@ -333,15 +333,15 @@ def _claim(row: dict[str, Any]) -> Claim:
 
 
 def settle_and_book(
-    connection: Connection[Any], taken: Claim, settled: Settlement, purpose: str, model: str
+    connection: Connection[Any], claim: Claim, settled: Settlement, purpose: str, model: str
 ) -> None:
-    """Settle one call and book the next, committed before it is sent. May be repeated."""
+    """Settle one call and book the next, committed before it is sent. Safe to repeat."""
     connection.execute(
         SETTLE_AND_BOOK,
         {
-            "job_id": taken.job_id,
-            "attempt": taken.attempt,
-            "account_id": taken.account_id,
+            "job_id": claim.job_id,
+            "attempt": claim.attempt,
+            "account_id": claim.account_id,
             "next": settled.number + 1,
             "next_purpose": purpose,
             "next_model": model,
@@ -352,7 +352,7 @@ def settle_and_book(
 
 def finish(
     connection: Connection[Any],
-    taken: Claim,
+    claim: Claim,
     *,
     tier: str,
     queue: str,
@@ -368,61 +368,75 @@ def finish(
     the deliveries in the same transaction; without it a job that has listeners is not changed.
     The call's cost is settled in any case.
     """
-    after = transition.job
-    served: _Served | None = None
-    if transition.serve_earlier:
-        assert taken.earlier is not None, "there is an earlier answer to serve"
-        served = _Served(taken.earlier.attempt, taken.earlier.model)
-    elif transition.serve_answer:
-        served = _Served(taken.attempt, ended.model)
-    row = connection.execute(
-        FINISH if ended.outcome is None else FINISH_WITH_OUTCOME,
-        {
-            "job_id": taken.job_id,
-            "token": taken.token,
-            "attempt": taken.attempt,
-            "status": after.status,
-            "tier": tier,
-            "tier_index": after.tier_index,
-            "queue": queue,
-            "wait_s": transition.wait_s,
-            "failures": after.failures,
-            "losses": after.losses,
-            "maybe_billed": after.maybe_billed,
-            "held": transition.held,
-            "terminal": transition.terminal,
-            "model": served and served.model,
-            "answer_attempt": served and served.attempt,
-            "unverified": transition.unverified,
-            "blocked_reason": transition.blocked and transition.blocked.reason,
-            "error_code": transition.error and transition.error.code,
-            "error_message": transition.error and transition.error.message,
-            "escalation_reason": transition.escalation_reason,
-            "unconditional": after.status is Status.COMPLETED and not transition.unverified,
-            "cancel_requested": assumed.cancel_requested,
-            "deadline_passed": assumed.deadline_passed,
-            "announced": announced,
-            "latency_s": ended.latency_s,
-            "verdict": ended.verdict,
-            "reason": ended.reason,
-            "answered_by": ended.model,
-            "repaired": ended.repaired,
-            "confidence": ended.confidence,
-            "routing": None if ended.routing is None else json.dumps(ended.routing),
-            "text": ended.text,
-            "output": json.dumps(ended.output) if ended.understood else None,
-            "trace": None if ended.trace is None else json.dumps(ended.trace),
-            **settled.parameters(),
-            **parameters_of(ended.outcome),
-        },
-    ).fetchone()
+    parameters = {
+        **_attempt_parameters(claim, ended),
+        **_job_parameters(claim, transition, ended),
+        **settled.parameters(),
+        **parameters_of(ended.outcome),
+        "tier": tier,
+        "queue": queue,
+        "cancel_requested": assumed.cancel_requested,
+        "deadline_passed": assumed.deadline_passed,
+        "announced": announced,
+    }
+    statement = FINISH if ended.outcome is None else FINISH_WITH_OUTCOME
+    row = connection.execute(statement, parameters).fetchone()
     return row is not None and row[0] == 1
 
 
-def standing(connection: Connection[Any], taken: Claim) -> Standing | None:
+def _job_parameters(claim: Claim, transition: Transition, ended: Ended) -> dict[str, object]:
+    after, error = transition.job, transition.error
+    served = _served(claim, transition, ended)
+    return {
+        "status": after.status,
+        "tier_index": after.tier_index,
+        "wait_s": transition.wait_s,
+        "failures": after.failures,
+        "losses": after.losses,
+        "maybe_billed": after.maybe_billed,
+        "held": transition.held,
+        "terminal": transition.terminal,
+        "model": served and served.model,
+        "answer_attempt": served and served.attempt,
+        "unverified": transition.unverified,
+        "blocked_reason": transition.blocked and transition.blocked.reason,
+        "error_code": error and error.code,
+        "error_message": error and error.message,
+        "escalation_reason": transition.escalation_reason,
+        # An answer that passed wins over a cancel and a deadline.
+        "unconditional": after.status is Status.COMPLETED and not transition.unverified,
+    }
+
+
+def _attempt_parameters(claim: Claim, ended: Ended) -> dict[str, object]:
+    return {
+        "job_id": claim.job_id,
+        "token": claim.token,
+        "attempt": claim.attempt,
+        "latency_s": ended.latency_s,
+        "verdict": ended.verdict,
+        "reason": ended.reason,
+        "answered_by": ended.model,
+        "repaired": ended.repaired,
+        "confidence": ended.confidence,
+        "routing": None if ended.routing is None else json.dumps(ended.routing),
+        "text": ended.text,
+        "output": json.dumps(ended.output) if ended.understood else None,
+        "trace": None if ended.trace is None else json.dumps(ended.trace),
+    }
+
+
+def _served(claim: Claim, transition: Transition, ended: Ended) -> _Served | None:
+    if transition.serve_earlier:
+        assert claim.earlier is not None, "there is an earlier answer to serve"
+        return _Served(claim.earlier.attempt, claim.earlier.model)
+    return _Served(claim.attempt, ended.model) if transition.serve_answer else None
+
+
+def standing(connection: Connection[Any], claim: Claim) -> Standing | None:
     """The job as it is now; None when it was removed."""
     row = connection.execute(
-        STANDING, {"job_id": taken.job_id, "attempt": taken.attempt}
+        STANDING, {"job_id": claim.job_id, "attempt": claim.attempt}
     ).fetchone()
     if row is None:
         return None

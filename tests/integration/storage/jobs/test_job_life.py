@@ -47,6 +47,8 @@ from tierline.rules.jobs import (
 )
 from tierline.rules.retries import Retry
 from tierline.rules.verdicts import Verdict
+from tierline.services.calls import attempt
+from tierline.services.jobs.attempt_end import AttemptEnd
 from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.recover import expire_overdue, recover_lost, release
 from tierline.services.jobs.settle import settle
@@ -351,19 +353,20 @@ class Lives(RuleBasedStateMachine):
         output = {"of": f"{taken.job_id}{taken.attempt}"} if answered else None
         settle(
             self.pool,
-            taken,
-            FEATURE,
-            ROUTE,
-            act.outcome,
-            Ended(
-                act.verdict,
-                None,
-                0.1,
-                "small-1",
-                "as given" if answered else None,
-                output,
-                answered,
+            attempt.Attempt(taken, FEATURE),
+            AttemptEnd(
+                act.outcome,
+                Ended(
+                    act.verdict,
+                    None,
+                    0.1,
+                    "small-1",
+                    "as given" if answered else None,
+                    output,
+                    answered,
+                ),
             ),
+            ROUTE,
             _settlement(act.number, act.cost_usd),
             keep_on=lambda: True,
         )
