@@ -19,12 +19,13 @@ LEASE_S = 2.0
 @pytest.fixture
 def watcher(environment: None, database_url: str) -> Iterator[Any]:
     """The watcher of a dispatcher whose other thread does not run."""
-    from workers import dispatcher as module
     from workers.app import create_app
+    from workers.dispatcher import Dispatcher
+    from workers.watcher import Watcher
 
     config = settings().model_copy(update={"lease_s": LEASE_S})
-    one = module.Dispatcher(config, create_app())
-    with one.pool, module.Watcher(config, one) as made:
+    one = Dispatcher(config, create_app())
+    with one.pool, Watcher(config, one) as made:
         yield made
 
 

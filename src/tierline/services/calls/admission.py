@@ -1,7 +1,6 @@
-"""Whether a call may go out now, and what is learned from how it ended.
+"""Whether a call may be sent now, and what its end says about the model.
 
-Three things may stand in its way: the model's context, its circuit, and the limits a minute that
-are set for it.
+Three things may forbid it: the model's context, its circuit, and its limits per minute.
 """
 
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ from tierline.services.features.model_objections import sold_model
 
 BYTES_PER_TOKEN = 4  # of a prompt, about
 MOST_BYTES_PER_TOKEN = 8
-"""No text that people write is so dense. What is too long even so is not sent; what may or may not
-fit is, and the provider says, for nothing."""
+"""No text that people write is so dense. A prompt that is too long even so is not sent. One that
+may or may not fit is: the provider's refusal costs nothing."""
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A call that may go out."""
+    """A call that may be sent."""
 
     entry: Entry
     taken: Taken | None
@@ -42,10 +41,10 @@ class Admission:
         self._contexts: dict[ModelRef, int | None] = {}
 
     def enter(self, request: CompletionRequest, tier_timeout_s: float) -> Ticket:
-        """Leave to send the request. Raises CallFailed, with the time to wait, when it may not go.
+        """Permission to send the request. Raises CallFailed, with the time to wait, if refused.
 
-        `tier_timeout_s` is what its tier gives a call, of which its job's deadline may have left
-        less.
+        `tier_timeout_s`: the tier's own timeout; the request's is shorter if the job's deadline is
+        near.
         """
         self._refuse_too_long(request)
         model = str(request.model)
@@ -74,22 +73,22 @@ class Admission:
             self._limits.settle(ticket.taken, None if usage is None else _sum(usage))
 
     def crashed(self, ticket: Ticket) -> None:
-        """We failed over the call: that says nothing of the model."""
+        """An error of ours, which says nothing about the model."""
         self.circuits.give_back(ticket.entry)
 
     def failed(self, ticket: Ticket, failure: CallFailed) -> CallFailed:
-        """The call gave no answer. Returns the failure as its job is to take it."""
+        """The call gave no answer. Returns the failure that counts for the job."""
         self.circuits.leave(ticket.entry, failure, cut_short=ticket.cut_short)
         if ticket.taken is not None and failure.served is False:
             self._limits.settle(ticket.taken, 0)
         if ticket.entry.probe is not None and failure.retry is Retry.AGAIN:
-            # It was sent to find out, and surely not served: that costs its job no try.
+            # A probe, and surely not served: it uses up no try of its job.
             return CallFailed(Cause.CIRCUIT_OPEN, failure.reason, latency_s=failure.latency_s)
         return failure
 
 
 def _tokens(request: CompletionRequest) -> int:
-    """What a provider counts a call as before it is answered: its prompt and all it may write."""
+    """A call's tokens as providers count them beforehand: its prompt and the longest answer."""
     return _size(request) // BYTES_PER_TOKEN + request.max_tokens
 
 

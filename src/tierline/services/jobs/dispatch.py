@@ -37,8 +37,8 @@ from tierline.services.jobs.models_in_use import ModelsInUse
 from tierline.storage.jobs import hints
 from tierline.storage.jobs.hints import Due, Head
 
-LOCKED_S = 5.0  # how long a job is left that somebody else had locked
-MOST_LOCKED = 2_000  # that are left; they are told to each choice
+LOCKED_S = 5.0  # how long a job that somebody else had locked is left out of the choice
+MOST_LOCKED = 2_000  # that are left; each choice is given their ids
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Choice:
 def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
     """The pools that a choice may find a job in, by one look at all of them.
 
-    The others need no choice, which takes six round trips to find nothing.
+    A choice in one of the others would find nothing, and take six round trips.
     """
     with pool.connection() as connection:
         found = hints.with_jobs(connection, JOBS)
@@ -60,8 +60,8 @@ def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
 
 
 @dataclass
-class _Held:
-    """What is running and hinted, and by whom, as it grows during a choice."""
+class _InUse:
+    """The threads in use: what is running and hinted, and by whom, as it grows during a choice."""
 
     running: int = 0
     hinted: int = 0
@@ -70,13 +70,13 @@ class _Held:
     by_model: Counter[str] = field(default_factory=Counter)
     in_lane: Counter[tuple[int, str]] = field(default_factory=Counter)  # by account and queue
     of_model_in_lane: Counter[tuple[int, str, str]] = field(default_factory=Counter)
-    left: Counter[str] = field(default_factory=Counter)  # by model: waiting in lanes before
+    left: Counter[str] = field(default_factory=Counter)  # by model: waiting in earlier lanes
 
     def in_whole_lane(self, queue: str) -> int:
         return sum(count for (_, lane), count in self.in_lane.items() if lane == queue)
 
     def add(self, account_id: int, queue: str, model: str | None, count: int = 1) -> None:
-        """`model` None: it cannot be told, because the version is of a later release."""
+        """`model` None: it is unknown, because the version is of a later release."""
         self.by_account[account_id] += count
         self.in_all_pools[account_id] += count
         self.in_lane[account_id, queue] += count
@@ -117,14 +117,14 @@ class Dispatch:
             chooses, chooses_limited = hints.lock_choice_in_all(connection, name)
             if not chooses:
                 return choice
-            held = self._held(connection, name)
-            room = room_for_hints(threads, held.running, held.hinted, self._spare)
+            in_use = self._in_use(connection, name)
+            room = room_for_hints(threads, in_use.running, in_use.hinted, self._spare)
             for queue in POOLS[name]:  # the interactive lane first
                 if room <= 0:
                     break
                 most = room
                 if queue != POOLS[name][0]:
-                    most = min(room, free_to_backfills(threads, held.in_whole_lane(queue)))
+                    most = min(room, free_to_backfills(threads, in_use.in_whole_lane(queue)))
                 if most <= 0:
                     continue
                 turns = hints.read_turns(connection, queue)
@@ -132,7 +132,7 @@ class Dispatch:
                     connection, hints.heads(connection, queue), self._models
                 )
                 groups = self._groups(
-                    connection, name, queue, heads, held, threads, limited_too=chooses_limited
+                    connection, name, queue, heads, in_use, threads, limited_too=chooses_limited
                 )
                 worth = worth_reading(groups, most, turns)
                 due = hints.due(connection, queue, worth, self._left_locked())
@@ -140,7 +140,9 @@ class Dispatch:
                 if not due:
                     continue
                 waiting = self._waiting(connection, groups, due)
-                waiting, free = self._share_models(connection, name, queue, waiting, held, threads)
+                waiting, free = self._share_models(
+                    connection, name, queue, waiting, in_use, threads
+                )
                 jobs, after = choose(waiting, most, turns, free)
                 if not jobs:
                     continue
@@ -151,7 +153,7 @@ class Dispatch:
                 self._leave_locked(job.job_id for job in jobs if job.job_id not in marked)
                 self._held_jobs.went(jobs)
                 room -= len(jobs)
-                _note(held, queue, waiting, jobs)
+                _note(in_use, queue, waiting, jobs)
             choice.full = room <= 0 and bool(choice.queue_of)
         return choice
 
@@ -161,26 +163,26 @@ class Dispatch:
         return list(self._locked)
 
     def _leave_locked(self, job_ids: Iterable[UUID]) -> None:
-        """They were chosen and are not there to be taken: those behind them go before."""
+        """Leave out chosen jobs that could not be marked, so that others get their turn."""
         until_s = time.monotonic() + LOCKED_S
         self._locked |= dict.fromkeys(job_ids, until_s)
         if len(self._locked) > MOST_LOCKED:
             self._locked = {}
 
-    def _held(self, connection: Connection[Any], name: str) -> _Held:
-        held = _Held()
+    def _in_use(self, connection: Connection[Any], name: str) -> _InUse:
+        in_use = _InUse()
         for out in hints.out(connection):
             if out.queue not in POOLS[name]:
-                held.in_all_pools[out.account_id] += out.count
+                in_use.in_all_pools[out.account_id] += out.count
                 continue
             if out.hinted:
-                held.hinted += out.count
+                in_use.hinted += out.count
             else:
-                held.running += out.count
+                in_use.running += out.count
             tier = self._models.of_tier(connection, out.version_id, out.tier)
             model = None if tier is None else tier.models[0]
-            held.add(out.account_id, out.queue, model, out.count)
-        return held
+            in_use.add(out.account_id, out.queue, model, out.count)
+        return in_use
 
     def _groups(
         self,
@@ -188,7 +190,7 @@ class Dispatch:
         name: str,
         queue: str,
         heads: Iterable[Head],
-        held: _Held,
+        in_use: _InUse,
         threads: int,
         *,
         limited_too: bool,
@@ -205,12 +207,12 @@ class Dispatch:
             own = head.max_jobs_in_progress or self._most_in_progress
             free = free_to_account(
                 threads,
-                held.by_account[account_id],
-                held.in_lane[account_id, queue],
+                in_use.by_account[account_id],
+                in_use.in_lane[account_id, queue],
                 interactive=queue == POOLS[name][0],
             )
             if own is not None:
-                free = min(free, own - held.in_all_pools[account_id]) if limited_too else 0
+                free = min(free, own - in_use.in_all_pools[account_id]) if limited_too else 0
             found.append(
                 Group(
                     account_id,
@@ -219,7 +221,7 @@ class Dispatch:
                     head.tier,
                     asks=(tier.models, tier.last),
                     free=max(0, free),
-                    idle=not held.by_account[account_id],
+                    idle=not in_use.by_account[account_id],
                 )
             )
         return found
@@ -246,11 +248,11 @@ class Dispatch:
         name: str,
         queue: str,
         waiting: list[Waiting],
-        held: _Held,
+        in_use: _InUse,
         threads: int,
     ) -> tuple[list[Waiting], Mapping[str, int]]:
         """What waits, with what is free of each model to its account; and to all together."""
-        wanted = held.by_model + held.left
+        wanted = in_use.by_model + in_use.left
         for each in waiting:
             wanted += _could_go(each)
         limits = model_limits(wanted, self._models.of_pool(connection, name), threads, self._spare)
@@ -260,7 +262,7 @@ class Dispatch:
         lanes = [queue] if queue == POOLS[name][0] else POOLS[name]
 
         def free(account_id: int, model: str) -> int:
-            return most - sum(held.of_model_in_lane[account_id, lane, model] for lane in lanes)
+            return most - sum(in_use.of_model_in_lane[account_id, lane, model] for lane in lanes)
 
         shared = [
             replace(
@@ -269,7 +271,7 @@ class Dispatch:
             )
             for each in waiting
         ]
-        return shared, {model: limit - held.by_model[model] for model, limit in limits.items()}
+        return shared, {model: limit - in_use.by_model[model] for model, limit in limits.items()}
 
 
 def _sorted(due: Iterable[Due], turns: Turns) -> Sequence[Due]:
@@ -278,15 +280,15 @@ def _sorted(due: Iterable[Due], turns: Turns) -> Sequence[Due]:
 
 
 def _note(
-    held: _Held, queue: str, waiting: Iterable[Waiting], taken: Collection[Candidate]
+    in_use: _InUse, queue: str, waiting: Iterable[Waiting], taken: Collection[Candidate]
 ) -> None:
-    """Count the jobs taken as held, and others that could go as left to the lanes behind."""
+    """Count the chosen jobs as in use, and the others that could go as waiting in this lane."""
     chosen = {job.job_id for job in taken}
     for each in waiting:
         went = Counter(job.model for job in each.jobs if job.job_id in chosen)
         for model, count in went.items():
-            held.add(each.account_id, queue, model, count)
-        held.left += _could_go(each) - went
+            in_use.add(each.account_id, queue, model, count)
+        in_use.left += _could_go(each) - went
 
 
 def _could_go(waiting: Waiting) -> Counter[str]:

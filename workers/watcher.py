@@ -1,0 +1,187 @@
+"""The dispatcher's watcher: looks once a second for what nobody else will end.
+
+Lost leases, hints that no worker will get, deadlines gone by, webhook tries cut off, batches whose
+jobs have all ended. It has a thread of its own, so that a broker that hangs delays no recovery.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol, Self, TypeVar
+from uuid import UUID
+
+import structlog
+
+from tierline.base.settings import Settings
+from tierline.rules import queues
+from tierline.rules.leases import AliveWatch, HintWatch, LeaseWatch
+from tierline.services.batches.finish_batches import complete_finished
+from tierline.services.jobs.beats import WorkerBeat, read_beats, remove_gone
+from tierline.services.jobs.hints import hints_out, take_back
+from tierline.services.jobs.recover import claims_in_sight, expire_overdue, recover_lost
+from tierline.services.processes.connections import PASSING, dispatcher_pool
+from tierline.services.webhooks import dispatch as deliveries
+from workers.hints import BROKER_AWAY, Lists
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+WATCH_LOCK_MS = 250  # how long the watcher waits for a lock
+LOOK_S = 1.0  # between two looks at leases and hints
+GONE_LEASES = 4  # a worker's row that stands still for so many leases is removed
+MOST_NAMED = 20  # jobs in one line of the log
+
+
+class Chooser(Protocol):
+    """The thread that chooses and publishes, as the watcher needs it."""
+
+    @property
+    def stopping(self) -> threading.Event: ...
+
+    def see_threads(self, threads: Mapping[str, int]) -> None:
+        """What the live workers offer, by queue."""
+
+    def choose_again(self) -> None:
+        """Something was put back into the queues."""
+
+    def sweep(self) -> None:
+        """It is time for the sweep."""
+
+
+class Watcher:
+    """Looks for what nobody else will end. To be used in a `with`.
+
+    Each step stands alone: if one fails, the others are done, and it is tried again at the next
+    look. Leases whose beats or claims could not be read get their whole time again. Statements wait
+    only briefly for a lock, so that a look never takes long.
+    """
+
+    def __init__(self, config: Settings, chooser: Chooser) -> None:
+        self._settings = config
+        self._chooser = chooser
+        self._pool = dispatcher_pool(
+            config.database, "dispatcher-watch", 2, lock_wait_ms=WATCH_LOCK_MS
+        )
+        self._leases = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
+        self._deliveries = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
+        self._alive = AliveWatch(config.lease_s)
+        self._hints = HintWatch(config.hint_lost_s)
+        self._lists: Lists | None = None
+        self._swept_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._pool.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+        if self._lists is not None:
+            self._lists.close()
+
+    def run(self) -> None:
+        """Until the dispatcher stops."""
+        while not self._chooser.stopping.wait(LOOK_S):
+            self.look()
+
+    def look(self) -> None:
+        """One look, all its steps."""
+        now_s = time.monotonic()
+        rows = self._step("reading beats", lambda: read_beats(self._pool))
+        if rows is None:
+            self._leases.interrupted()
+            self._deliveries.interrupted()
+        else:
+            by_token = {token: (row.worker, row.beat) for row in rows for token in row.tokens}
+            self._step("recovering lost jobs", lambda: self._recover(by_token))
+            self._step("taking back deliveries", lambda: self._take_back(by_token))
+            self._see_threads(now_s, rows)
+            self._step("removing workers", lambda: self._remove_workers(now_s, rows))
+        self._step("expiring jobs", lambda: expire_overdue(self._pool))
+        self._step("completing batches", self._complete_batches)
+        self._step("finding lost hints", self._find_lost_hints)
+        self._sweep(time.monotonic())
+
+    def _step(self, doing: str, do: Callable[[], T]) -> T | None:
+        """What the step returns; None if it failed, which is logged."""
+        try:
+            return do()
+        except PASSING as error:
+            log.warning("watch_step_failed", step=doing, error=type(error).__name__)
+            return None
+
+    def _recover(self, by_token: Mapping[UUID, tuple[UUID, int]]) -> None:
+        try:
+            running = claims_in_sight(self._pool)
+        except PASSING:
+            self._leases.interrupted()
+            raise
+        lost = self._leases.look(time.monotonic(), running, by_token)
+        if lost and recover_lost(self._pool, lost):
+            self._chooser.choose_again()
+
+    def _take_back(self, by_token: Mapping[UUID, tuple[UUID, int]]) -> None:
+        try:
+            delivering = deliveries.tries_in_flight(self._pool)
+        except PASSING:
+            self._deliveries.interrupted()
+            raise
+        late = self._deliveries.look(time.monotonic(), delivering, by_token)
+        if not late:
+            return
+        deliveries.take_back_lost(self._pool, late)
+        self._chooser.choose_again()
+
+    def _complete_batches(self) -> None:
+        with self._pool.connection() as connection:
+            complete_finished(connection)
+
+    def _see_threads(self, now_s: float, rows: list[WorkerBeat]) -> None:
+        alive = self._alive.look(now_s, {row.worker: row.beat for row in rows})
+        threads: dict[str, int] = {}
+        for row in rows:
+            if row.worker in alive:
+                for queue in row.queues:
+                    threads[queue] = threads.get(queue, 0) + row.threads
+        self._chooser.see_threads(threads)
+
+    def _remove_workers(self, now_s: float, rows: list[WorkerBeat]) -> None:
+        gone = {}
+        for row in rows:
+            since_s = self._alive.still_since_s(row.worker)
+            if since_s is not None and now_s - since_s > GONE_LEASES * self._settings.lease_s:
+                gone[row.worker] = row.beat
+        if gone:
+            remove_gone(self._pool, gone)
+
+    def _find_lost_hints(self) -> None:
+        now_s = time.monotonic()
+        out = hints_out(self._pool)
+        queue_of = {number: queue for number, (_, queue) in out.jobs.items()}
+        queue_of |= dict.fromkeys(out.deliveries, queues.WEBHOOKS)
+        if not queue_of:
+            self._hints.look(now_s, {}, ())
+            return
+        lost = set(self._hints.look(now_s, queue_of, self._empty_queues()))
+        if not lost:
+            return
+        lost_jobs = [out.jobs[number][0] for number in sorted(lost) if number in out.jobs]
+        job_ids = [str(job_id) for job_id in lost_jobs[:MOST_NAMED]]
+        log.info("hints_lost", count=len(lost), job_ids=job_ids)
+        self._chooser.choose_again()
+        lost_deliveries = [out.deliveries[number] for number in lost if number in out.deliveries]
+        take_back(self._pool, lost_jobs, lost_deliveries)
+
+    def _empty_queues(self) -> set[str]:
+        """The queues that are empty in the broker; none while it cannot be asked."""
+        try:
+            if self._lists is None:
+                self._lists = Lists()
+            return self._lists.empty()
+        except BROKER_AWAY:
+            return set()
+
+    def _sweep(self, now_s: float) -> None:
+        if now_s - self._swept_s >= self._settings.sweep_s:
+            self._swept_s = now_s
+            self._chooser.sweep()
