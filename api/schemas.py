@@ -523,6 +523,17 @@ COMPONENTS: Mapping[str, Schema] = {
         known_jobs={"type": "integer", "description": "whose cost is known"},
         cost_usd=_nullable("string", description="of a job, the mean"),
         cost_deviation_usd=_nullable("string", description="standard deviation"),
+        upkeep={
+            "type": "array",
+            "description": "what it cost in all to compare answers, by purpose: shadow, judge",
+            "items": _object(
+                purpose=_TEXT,
+                jobs=_INT,
+                calls=_INT,
+                cost_usd=_USD,
+                unknown_cost_calls=_UNKNOWN,
+            ),
+        },
         tiers={
             "type": "array",
             "items": _object(
@@ -621,6 +632,7 @@ COMPONENTS: Mapping[str, Schema] = {
         cost_usd=_USD,
         unknown_cost_calls=_UNKNOWN,
         shadow_cost_usd=_USD,
+        judge_cost_usd=_USD,
         costs_by_purpose={
             "type": "array",
             "description": "every call's cost, by what it was for: shadow and judge are not in"

@@ -46,6 +46,11 @@ def reckon(
     ]
     if measured["every"] > 1:
         notes.append(f"of every {measured['every']}th job")
+    notes += [
+        f"not in these: {row['calls']:,} calls to compare answers ({row['purpose']}), "
+        f"{row['cost_usd']} USD in all"
+        for row in measured["upkeep"]
+    ]
     last = uses[-1]
     small = _small(feature, uses)
     ways = [Way(f"{last.name} only", last.cost)]

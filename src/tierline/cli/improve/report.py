@@ -142,6 +142,11 @@ def _show(made: JSON) -> None:
             (f"{made['last_tier']} alone", _alone(made)),
             ("saved", _saved(made)),
             ("shadows", f"{usd(made['shadow_cost_usd'])}, not counted above"),
+            *(
+                [("judge", f"{usd(made['judge_cost_usd'])}, not counted above")]
+                if made["quality"]["judge"] is not None
+                else []
+            ),
             ("kept", _kept(made)),
         ]
     )

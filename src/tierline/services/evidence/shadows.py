@@ -93,7 +93,7 @@ def shadow_due(connection: Connection[Any]) -> int:
             left[feature.name] = (
                 None
                 if limit is None
-                else Decimal(str(limit)) - shadows.spent_on_shadows(connection, feature.name)
+                else Decimal(str(limit)) - shadows.spent_on_comparing(connection, feature.name)
             )
         room = left[feature.name]
         at_most = _at_most_usd(feature, own, row["characters"])

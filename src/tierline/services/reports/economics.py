@@ -47,6 +47,10 @@ def economics_of(
         "known_jobs": jobs["known"],
         "cost_usd": _usd(jobs["cost_usd"]),
         "cost_deviation_usd": _usd(jobs["cost_deviation_usd"]),
+        "upkeep": [
+            {**row, "cost_usd": usd(row["cost_usd"])}
+            for row in economics.upkeep(connection, window)
+        ],
         "tiers": [_tier_json(feature, tier, rows.get(tier.name), own) for tier in feature.tiers],
     }
 

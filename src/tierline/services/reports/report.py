@@ -33,8 +33,8 @@ def report(
     statuses = reports.statuses(connection, window)
     jobs = sum(row["jobs"] for row in statuses)
     by_tier, by_purpose = reports.costs(connection, window, jobs)
-    own = [row for row in by_tier if not row["shadow"]]
-    cost = sum((row["cost_usd"] for row in own), Decimal(0))
+    own = [row for row in by_tier if row["kind"] == "answer"]
+    cost = _cost(by_tier, "answer")
     unknown = sum(row["unknown_cost_calls"] for row in own)
     last = feature.allowed_tiers()[-1].name
     alone = _last_tier_alone(by_tier, last, jobs)
@@ -57,7 +57,8 @@ def report(
         ],
         "cost_usd": usd(cost),
         "unknown_cost_calls": unknown,
-        "shadow_cost_usd": usd(sum((r["cost_usd"] for r in by_tier if r["shadow"]), Decimal(0))),
+        "shadow_cost_usd": usd(_cost(by_tier, "shadow")),
+        "judge_cost_usd": usd(_cost(by_tier, "judge")),
         "costs_by_purpose": [_purpose_json(row) for row in by_purpose],
         "last_tier": last,
         "last_tier_alone_usd": None if alone is None else usd(alone),
@@ -123,12 +124,17 @@ def _last_tier_alone(by_tier: Sequence[Row], last: str, jobs: int) -> Decimal | 
     """What the last tier would have cost for all jobs, at what it cost for those that it was asked
     about, shadows included; None where it was asked about none, or a cost is unknown.
     """
-    there = [row for row in by_tier if row["tier"] == last]
+    there = [row for row in by_tier if row["tier"] == last and row["kind"] != "judge"]
     asked = sum(row["jobs"] for row in there)
     if not asked or any(row["unknown_cost_calls"] for row in there):
         return None
     total = sum((row["cost_usd"] for row in there), Decimal(0))
     return Decimal(total / asked * jobs)
+
+
+def _cost(by_tier: Sequence[Row], kind: str) -> Decimal:
+    """USD of callers' jobs ("answer"), of shadows or of judges."""
+    return sum((row["cost_usd"] for row in by_tier if row["kind"] == kind), Decimal(0))
 
 
 def _purpose_json(row: Row) -> dict[str, JSON]:

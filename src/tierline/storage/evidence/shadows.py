@@ -86,6 +86,33 @@ FROM (SELECT max(shadow_job_id::text)::uuid AS id FROM outcomes WHERE job_id = %
 WHERE o.job_id = %(job_id)s AND o.attempt = %(attempt)s
 """
 
+SPENT = """
+WITH today AS (
+    SELECT shadow_job_id AS job_id, at_most_usd FROM (
+        SELECT DISTINCT ON (shadow_job_id) shadow_job_id, shadow_at_most_usd AS at_most_usd
+        FROM outcomes
+        WHERE feature = %(feature)s AND shadow_job_id IS NOT NULL
+            AND shadowed_at >= date_trunc('day', clock_timestamp(), 'UTC')
+        ORDER BY shadow_job_id, shadowed_at
+    ) shadow
+    UNION ALL
+    SELECT j.id, (r.decision #>> '{signals,at_most_usd}')::numeric
+    FROM jobs j LEFT JOIN job_requests r ON r.job_id = j.id
+    WHERE j.judged_attempt IS NOT NULL
+        AND j.feature_version_id = ANY(ARRAY(
+            SELECT id FROM feature_versions WHERE name = %(feature)s))
+        AND j.created_at >= date_trunc('day', clock_timestamp(), 'UTC')
+)
+SELECT coalesce(sum(CASE WHEN j.completed_at IS NULL OR c.unknown
+    THEN greatest(today.at_most_usd, c.cost_usd) ELSE c.cost_usd END), 0)
+FROM today JOIN jobs j ON j.id = today.job_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(cost_usd), 0) AS cost_usd,
+        coalesce(bool_or(cost_usd IS NULL), false) AS unknown
+    FROM calls WHERE job_id = j.id
+) c
+"""
+
 FORGET = """
 WITH done AS (
     SELECT s.id FROM jobs s JOIN jobs j ON j.id = s.shadow_of
@@ -145,34 +172,15 @@ def due_shadows(
         return cursor.execute(DUE, {"most": most, "without": list(without)}).fetchall()
 
 
-def spent_on_shadows(connection: Connection[Any], feature: str) -> Decimal:
+def spent_on_comparing(connection: Connection[Any], feature: str) -> Decimal:
     """USD that a feature's shadows and judges of this day in UTC cost, or may still cost.
 
-    Known costs count as they are; a shadow that runs, or one of whose calls has an unknown cost, at
-    what it was to cost at most.
+    Known costs count as they are; a shadow or a judge that runs, or one of whose calls has an
+    unknown cost, counts at the most that it was to cost.
     """
-    rows = connection.execute(
-        """
-        SELECT coalesce(sum(CASE WHEN j.completed_at IS NULL OR c.unknown
-            THEN greatest(o.shadow_at_most_usd, c.cost_usd) ELSE c.cost_usd END), 0)
-        FROM (
-            SELECT DISTINCT ON (shadow_job_id) * FROM outcomes
-            WHERE feature = %(feature)s AND shadow_job_id IS NOT NULL
-                AND shadowed_at >= date_trunc('day', clock_timestamp(), 'UTC')
-            ORDER BY shadow_job_id, shadowed_at
-        ) o JOIN jobs j ON j.id = o.shadow_job_id
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(cost_usd), 0) AS cost_usd,
-                coalesce(bool_or(cost_usd IS NULL), false) AS unknown
-            FROM calls WHERE job_id = o.shadow_job_id
-        ) c
-        UNION ALL
-        SELECT coalesce(sum(cost_usd), 0) FROM judge_calls
-        WHERE feature = %(feature)s AND asked_at >= date_trunc('day', clock_timestamp(), 'UTC')
-        """,
-        {"feature": feature},
-    ).fetchall()
-    return sum((amount for (amount,) in rows), Decimal(0))
+    row = connection.execute(SPENT, {"feature": feature}).fetchone()
+    assert row is not None, "a sum gives one row"
+    return Decimal(row[0])
 
 
 def add_shadow(

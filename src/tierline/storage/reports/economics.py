@@ -5,6 +5,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from tierline.storage.jobs.job_reads import UNKNOWN_COST
 from tierline.storage.reports.reports import JOBS, Window, one_in
 
 SAMPLED = 50_000  # jobs: their means and deviations say as much as a million's, with their interval
@@ -12,16 +13,17 @@ SAMPLED = 50_000  # jobs: their means and deviations say as much as a million's,
 # An attempt's cost is the sum of its calls'; one with a call of unknown cost counts apart.
 BY_TIER = f"""
 WITH {JOBS}, made AS (
-    SELECT a.tier, j.shadow_of IS NOT NULL AS shadow, a.job_id, a.number,
+    SELECT a.tier, j.kind, a.job_id, a.number,
         sum(c.cost_usd) AS cost_usd, bool_or(c.cost_usd IS NULL) AS unknown,
         sum(c.input_tokens) AS input_tokens, sum(c.cached_input_tokens) AS cached_input_tokens,
         sum(coalesce(c.output_tokens, 0) + coalesce(c.reasoning_tokens, 0)) AS output_tokens
     FROM asked j JOIN attempts a ON a.job_id = j.id
     JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
-    WHERE a.ended_at IS NOT NULL AND abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
+    WHERE a.ended_at IS NOT NULL AND j.kind <> 'judge'
+        AND abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
     GROUP BY 1, 2, 3, 4
 )
-SELECT tier, count(*) FILTER (WHERE NOT shadow) AS attempts,
+SELECT tier, count(*) FILTER (WHERE kind = 'answer') AS attempts,
     count(*) FILTER (WHERE NOT unknown) AS known,
     count(*) FILTER (WHERE unknown) AS unknown,
     avg(cost_usd) FILTER (WHERE NOT unknown) AS cost_usd,
@@ -38,7 +40,7 @@ WITH {JOBS}, made AS (
         bool_or(c.attempt = 1 AND a.tier <> %(last)s) AS began_before
     FROM asked j LEFT JOIN calls c ON c.job_id = j.id
     LEFT JOIN attempts a ON a.job_id = c.job_id AND a.number = c.attempt AND c.attempt = 1
-    WHERE j.shadow_of IS NULL AND j.completed_at IS NOT NULL
+    WHERE j.kind = 'answer' AND j.completed_at IS NOT NULL
         AND j.feature_version_id = %(version_id)s
         AND abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
     GROUP BY 1, 2
@@ -51,6 +53,16 @@ SELECT count(*) AS jobs, count(*) FILTER (WHERE began_before) AS began_before_la
 FROM made
 """
 
+# What was done to compare answers, which no caller asked for.
+UPKEEP = f"""
+WITH {JOBS}
+SELECT c.purpose, count(DISTINCT j.id) AS jobs, count(*) AS calls,
+    coalesce(sum(c.cost_usd), 0) AS cost_usd,
+    count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls
+FROM asked j JOIN calls c ON c.job_id = j.id
+WHERE j.kind <> 'answer'
+GROUP BY 1 ORDER BY 1
+"""
 
 COUNT = f"WITH {JOBS} SELECT count(*) FROM asked"
 
@@ -68,6 +80,12 @@ def by_tier(connection: Connection[Any], window: Window, every: int) -> list[dic
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(BY_TIER, {**window.parameters(), "one_in": every}).fetchall()
+
+
+def upkeep(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:
+    """A row each purpose of the calls of shadows and judges; of all of them, not of a sample."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(UPKEEP, window.parameters()).fetchall()
 
 
 def by_job(

@@ -18,13 +18,18 @@ CLOCKS_APART = timedelta(hours=1)  # at most, between who made a job's id and th
 MANY = 50_000  # jobs from which on they are read in one sweep, with more memory and two processes
 SAMPLED = 100_000  # of more jobs a median is that of so many, drawn by their ids
 
-# The feature's jobs that were submitted in the window. Ids grow with time, so that their index
-# finds it; shadows are told apart by `shadow_of`.
+# The feature's jobs that were submitted in the window, and those that compared their answers: a
+# judge's are of a draft, as tries and evaluations are, which are not meant. Ids grow with time, so
+# that their index finds it.
 JOBS = """
 asked AS (
-    SELECT j.* FROM jobs j
-    WHERE j.feature_version_id = ANY(ARRAY(
+    SELECT j.*, CASE WHEN j.judged_attempt IS NOT NULL THEN 'judge'
+        WHEN j.shadow_of IS NOT NULL THEN 'shadow' ELSE 'answer' END AS kind
+    FROM jobs j
+    WHERE (j.feature_version_id = ANY(ARRAY(
             SELECT id FROM feature_versions WHERE name = %(feature)s AND version > 0))
+        OR j.judged_attempt IS NOT NULL AND j.feature_version_id = ANY(ARRAY(
+            SELECT id FROM feature_versions WHERE name = %(feature)s AND version < 0)))
         AND j.id >= %(floor)s AND j.created_at >= %(since)s AND j.created_at < %(until)s
 )
 """
@@ -33,29 +38,29 @@ asked AS (
 STATUSES = f"""
 WITH {JOBS}
 SELECT status, unverified, split_part(escalation_reason, ':', 1) AS verdict, count(*) AS jobs
-FROM asked WHERE shadow_of IS NULL GROUP BY 1, 2, 3
+FROM asked WHERE kind = 'answer' GROUP BY 1, 2, 3
 """
 
-# A tier's cost is that of all attempts there, callers' jobs and shadows apart; and, from the same
-# reading of the calls, the cost of each purpose, in rows without a tier. An attempt is counted at
-# its first call, so that the joins need no step between.
+# A tier's cost is that of all attempts there: callers' jobs, shadows and judges apart. The cost of
+# each purpose comes from the same reading of the calls, in rows without a tier. An attempt is
+# counted at its first call, so that the joins need no step between.
 TIERS = f"""
 WITH {JOBS}
-SELECT a.tier, j.shadow_of IS NOT NULL AS shadow, c.purpose, count(c.job_id) AS calls,
+SELECT a.tier, j.kind, c.purpose, count(c.job_id) AS calls,
     count(*) FILTER (WHERE coalesce(c.number, 1) = 1) AS attempts,
     count(*) FILTER (WHERE a.number = j.answer_attempt AND coalesce(c.number, 1) = 1) AS served,
     coalesce(sum(c.cost_usd), 0) AS cost_usd,
     count(*) FILTER (WHERE c.job_id IS NOT NULL AND {UNKNOWN_COST}) AS unknown_cost_calls
 FROM asked j JOIN attempts a ON a.job_id = j.id
 LEFT JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
-GROUP BY GROUPING SETS ((a.tier, j.shadow_of IS NOT NULL), (c.purpose))
+GROUP BY GROUPING SETS ((a.tier, j.kind), (c.purpose))
 """
 
 # A tier that is asked again is asked in the very next attempt; what passed, or failed a check,
 # never leads to that.
 AGAIN = f"""
 WITH {JOBS}
-SELECT a.tier, j.shadow_of IS NOT NULL AS shadow, count(*) AS attempts
+SELECT a.tier, j.kind, count(*) AS attempts
 FROM asked j JOIN attempts a ON a.job_id = j.id
 JOIN attempts b ON b.job_id = a.job_id AND b.number = a.number + 1 AND b.tier = a.tier
 WHERE a.number < j.attempts AND (a.verdict IS NULL OR NOT a.verdict = ANY(%(final)s))
@@ -64,7 +69,7 @@ GROUP BY 1, 2
 
 MEDIANS = f"""
 WITH {JOBS}
-SELECT a.tier, j.shadow_of IS NOT NULL AS shadow,
+SELECT a.tier, j.kind,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY a.latency_s) AS latency_p50_s
 FROM asked j JOIN attempts a ON a.job_id = j.id
 WHERE abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
@@ -142,7 +147,7 @@ def costs(connection: Connection[Any], window: Window, jobs: int) -> Costs:
         medians = _by_tier(_rows(connection, MEDIANS, given))
     found = [row for row in rows if row["tier"] is not None]
     for row in found:
-        key = row["tier"], row["shadow"]
+        key = row["tier"], row["kind"]
         row["jobs"] = row["attempts"] - (again[key]["attempts"] if key in again else 0)
         row["latency_p50_s"] = medians[key]["latency_p50_s"] if key in medians else None
     purposes = [row for row in rows if row["tier"] is None and row["purpose"] is not None]
@@ -167,8 +172,8 @@ def sweeping(connection: Connection[Any], jobs: int) -> Iterator[None]:
         yield
 
 
-def _by_tier(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, bool], Mapping[str, Any]]:
-    return {(row["tier"], row["shadow"]): row for row in rows}
+def _by_tier(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    return {(row["tier"], row["kind"]): row for row in rows}
 
 
 def compared(

@@ -197,7 +197,7 @@ def test_what_it_costs_counts_as_its_features_shadows_do(
     BOOK.forget()
     judge(bench)
     with bench.pool.connection() as connection:
-        spent = shadows.spent_on_shadows(connection, feature.name)
+        spent = shadows.spent_on_comparing(connection, feature.name)
     assert spent == Decimal(2) * (100 * Decimal(10) + 10 * Decimal(40)) / 1_000_000
 
 

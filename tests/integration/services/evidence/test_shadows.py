@@ -207,12 +207,12 @@ def test_shadows_stay_within_what_a_day_may_cost(bench: Bench) -> None:
     made = bench.one(count, feature.name)
     assert 1 <= made < 6
     with bench.pool.connection() as connection:
-        before = shadows.spent_on_shadows(connection, feature.name)
+        before = shadows.spent_on_comparing(connection, feature.name)
     assert Decimal("0.003") < before <= Decimal("0.006")
     run_shadows(bench)
     round_(bench)  # what they really cost leaves room for others, as long as it does
     with bench.pool.connection() as connection:
-        assert shadows.spent_on_shadows(connection, feature.name) <= Decimal("0.006")
+        assert shadows.spent_on_comparing(connection, feature.name) <= Decimal("0.006")
 
 
 def test_an_unpriced_tier_gets_no_shadow_under_a_budget(bench: Bench) -> None:

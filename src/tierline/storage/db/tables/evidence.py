@@ -61,6 +61,7 @@ outcomes = Table(
     when("shadowed_at"),
     Column("shadow_at_most_usd", Numeric, comment="what that was to cost at most"),
     Column("judge", Text, comment="provider:model that compares it; null: none does"),
+    Column("judge_job_id", Uuid, comment="the job that asks its judge; null: none yet"),
     Column("judge_tries", SmallInteger, nullable=False, server_default="0"),
     when("judge_due_at"),
     when("judged_at"),
@@ -110,7 +111,7 @@ judge_calls = Table(
     Column("error", Text),
     when("asked_at", required=True),
     Index("judge_calls_feature_idx", "feature", "asked_at"),
-    comment="calls that compare two answers; a row is there before its call is sent",
+    comment="what processes of 0.1 write, which a trigger copies to calls; to be dropped",
 )
 
 calibrations = Table(

@@ -82,6 +82,11 @@ jobs = Table(
         comment="the sweep saw it due and labelled, and its feature keeps that",
     ),
     Column("shadow_of", Uuid, comment="the job whose input it answers once more, unseen"),
+    Column(
+        "judged_attempt",
+        Integer,
+        comment="the attempt of shadow_of whose answer it judges; null: it is no judge's job",
+    ),
     Column("blocked_reason", Text, comment="why no later tier was asked; null: it was not so"),
     Index("jobs_account_id_seq_key", "account_id", "seq", unique=True),
     # What release 0.1.0 finds its work by; both go in the release after 0.1.1.
@@ -158,6 +163,12 @@ jobs = Table(
         ),
     ),
     Index("jobs_passed_by_idx", "feature_version_id", postgresql_where=text("passed_by")),
+    Index(
+        "jobs_judges_idx",
+        "feature_version_id",
+        "created_at",
+        postgresql_where=text("judged_attempt IS NOT NULL"),
+    ),
     postgresql_with=QUEUE_STORAGE,
 )
 
