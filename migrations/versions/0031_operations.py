@@ -3,14 +3,14 @@
 Release 0.1.x trains on the client and inserts what was uploaded: its rows are marked so by default.
 
 Revision ID: 0031
-Revises: 0029
+Revises: 0030
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0031"
-down_revision = "0029"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
