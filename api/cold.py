@@ -39,7 +39,7 @@ class _Connections:
     """A pool whose statements Postgres ends after `within_s` seconds, and what ends them before."""
 
     def __init__(self, pool: ConnectionPool[Any], within_s: float, too_slow: str) -> None:
-        self._pool = pool
+        self.pool = pool
         self._within_s = within_s
         self._told = too_slow
         self._stopping = asyncio.Event()
@@ -53,7 +53,7 @@ class _Connections:
 
     @contextlib.asynccontextmanager
     async def _plain(self) -> AsyncIterator[Connection[Any]]:
-        async with contextmanager_in_threadpool(self._pool.connection()) as connection:
+        async with contextmanager_in_threadpool(self.pool.connection()) as connection:
             try:
                 yield connection
             except psycopg.errors.QueryCanceled:
@@ -68,7 +68,7 @@ class _Connections:
         """
         if self._stopping.is_set():
             raise Unavailable(_STOPPING)
-        async with contextmanager_in_threadpool(self._pool.connection()) as connection:
+        async with contextmanager_in_threadpool(self.pool.connection()) as connection:
             ended = asyncio.Event()
             watch = asyncio.create_task(self._watch(connection, request, within_s, ended))
             try:

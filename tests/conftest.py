@@ -1,4 +1,4 @@
-"""What every test process does before the first import of a test.
+"""What every test process does before the first import of a test, and options of our own.
 
 Linear algebra stays on one thread: several test processes that each start a thread a core would
 take the cores from each other. Hypothesis sets no time limit: a busy machine is not a failure.
@@ -6,10 +6,31 @@ take the cores from each other. Hypothesis sets no time limit: a busy machine is
 
 import os
 
+import pytest
 from hypothesis import settings
+
+from tests.support.processor_time import ProcessorTime
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-settings.register_profile("tierline", deadline=None)
+settings.register_profile(
+    "tierline", settings.get_profile(settings.get_current_profile_name()), deadline=None
+)
 settings.load_profile("tierline")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--processor",
+        type=int,
+        default=0,
+        metavar="N",
+        help="show the N files and tests that take most processor time",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    show = config.getoption("processor")
+    if show:
+        config.pluginmanager.register(ProcessorTime(show))

@@ -131,7 +131,7 @@ class Dispatcher:
                 if ears is None:
                     ears = listen_for_work(self._settings.database, "dispatcher-listen")
                 self._again.clear()
-                gather_s = self._choose_once()
+                gather_s = self.choose_once()
                 if gather_s is not None:
                     time.sleep(gather_s)  # there may be more, which nobody wakes us for
                     for _ in ears.notifies(timeout=0):  # unread, they would fill the socket
@@ -153,7 +153,7 @@ class Dispatcher:
         for _ in ears.notifies(timeout=self._settings.poll_s, stop_after=1):
             pass
 
-    def _choose_once(self) -> float | None:
+    def choose_once(self) -> float | None:
         """One choice for each pool. Seconds to wait before the next; None: nothing was published.
 
         What was chosen is published even if a later choice fails: its rows are marked, and nobody

@@ -49,7 +49,7 @@ AUTHORIZED = ("authorization",)
 
 def ours(server: ModelServer) -> OpenAI:
     provider = OpenAI(Settings(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url))
-    provider._dialect = AT_OPENAI  # as at OpenAI itself, whose host no test asks
+    provider.dialect = AT_OPENAI  # as at OpenAI itself, whose host no test asks
     return provider
 
 

@@ -36,7 +36,7 @@ class Api:
 
     def __init__(self, url: str, key: str | None, contract: "Contract | None" = None) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._http = httpx.Client(
+        self.http = httpx.Client(
             base_url=url,
             headers=headers,
             timeout=30,
@@ -44,7 +44,7 @@ class Api:
             verify=False,  # plain HTTP on loopback: reading certificates would take 0.1 s a client
         )
         self.url = url
-        self._contract = contract or Contract(self._http.get("/openapi.json").json())
+        self._contract = contract or Contract(self.http.get("/openapi.json").json())
 
     @property
     def document(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Api:
         return Api(self.url, key, self._contract)
 
     def close(self) -> None:
-        self._http.close()
+        self.http.close()
 
     def get(self, path: str, **more: Any) -> httpx.Response:
         return self.send("GET", path, **more)
@@ -65,7 +65,7 @@ class Api:
         return self.send("POST", path, **more)
 
     def send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        response = self._http.request(method, path, **more)
+        response = self.http.request(method, path, **more)
         self._contract.check(response)
         return response
 

@@ -8,7 +8,7 @@ import psutil
 
 from tests.support.processes import ROOT
 from tests.support.up import environment
-from tierline.stack.home import _tag
+from tierline.stack.home import tag_of
 
 
 def start(home: Path, log: Path, every: int = 1) -> "subprocess.Popen[bytes]":
@@ -28,7 +28,7 @@ def start(home: Path, log: Path, every: int = 1) -> "subprocess.Popen[bytes]":
 def of_home(home: Path) -> list[psutil.Process]:
     """Every living process that names the home in its command line or environment."""
     found = []
-    tag = _tag(home)  # in the environment of whatever `up` starts
+    tag = tag_of(home)  # in the environment of whatever `up` starts
     for process in psutil.process_iter():
         try:
             words = " ".join([*process.cmdline(), *process.environ().values()])

@@ -9,7 +9,7 @@ def upgrade_to(database_url: str, revision: str) -> None:
     """Bring a database to an earlier revision, as the release of it did."""
     engine = migrate.create_engine(database_url)
     with engine.connect() as connection:
-        config = migrate._config()
+        config = migrate.alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         connection.commit()

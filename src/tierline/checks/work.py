@@ -19,10 +19,10 @@ class Work:
     """What is left of it for one answer. Each check counts before it does something."""
 
     def __init__(self, steps: int = MAX_WORK) -> None:
-        self._left = steps
+        self.left = steps
 
     def spend(self, steps: int) -> None:
         """Raises TooMuch when it is used up; then it stays so."""
-        self._left -= steps
-        if self._left < 0:
+        self.left -= steps
+        if self.left < 0:
             raise TooMuch("too much to check: the input, or the answer's values, are too many")

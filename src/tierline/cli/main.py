@@ -29,7 +29,7 @@ class _Entry:
     summary: str  # as `tierline --help` shows it
 
 
-_ENTRIES = {
+ENTRIES = {
     "up": _Entry(
         "tierline.cli.operate.up",
         "up",
@@ -142,10 +142,10 @@ class _Lazy(TyperGroup):
     _listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return list(_ENTRIES)
+        return list(ENTRIES)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        entry = _ENTRIES.get(cmd_name)
+        entry = ENTRIES.get(cmd_name)
         if entry is None:
             return None
         if self._listing:

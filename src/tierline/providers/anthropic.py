@@ -184,7 +184,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         model=reading.model_id(data.get("model"), asked_model),
         latency_s=reply.latency_s,
         provider_request_id=reading.request_id(reply.headers.get("request-id")),
-        service_tier=_service_tier(reading.mapping(told)),
+        service_tier=service_tier_of(reading.mapping(told)),
     )
 
 
@@ -218,7 +218,7 @@ def _written(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
     return reading.tokens(data.get("cache_creation_input_tokens")), None
 
 
-def _service_tier(usage: Mapping[str, Any]) -> str | None:
+def service_tier_of(usage: Mapping[str, Any]) -> str | None:
     """The tier, or the speed or region where these are not the usual: each has its own prices.
 
     A workspace may have its own region, at 1.1 times the rate (Data residency, read 2026-11-25).

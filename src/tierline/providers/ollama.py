@@ -49,7 +49,7 @@ class Ollama:
         model = request.model.model
         body = _body(request, self.capabilities(model))
         reply = self._transport.post("api/chat", body, request.timeout_s)
-        return _read(reply, model)
+        return read_completion(reply, model)
 
     def close(self) -> None:
         self._transport.close()
@@ -79,7 +79,8 @@ def _body(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
     return body
 
 
-def _read(reply: Reply, asked_model: str) -> Completion:
+def read_completion(reply: Reply, asked_model: str) -> Completion:
+    """What an answer of /api/chat says. Raises CallFailed."""
     if reply.status != 200:
         raise _failed(reply)
     data = reading.mapping(reply.json())

@@ -34,7 +34,7 @@ class OpenAI:
         self._key = settings.openai_api_key
         host = urlsplit(settings.openai_base_url).hostname or ""
         self._is_openai = OPENAI_HOST.fullmatch(host) is not None
-        self._dialect = AT_OPENAI if self._is_openai else ELSEWHERE
+        self.dialect = AT_OPENAI if self._is_openai else ELSEWHERE
         headers = {}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
@@ -54,7 +54,7 @@ class OpenAI:
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())
-        return ask(self._transport, request, self._dialect, self.capabilities(request.model.model))
+        return ask(self._transport, request, self.dialect, self.capabilities(request.model.model))
 
     def close(self) -> None:
         self._transport.close()

@@ -50,7 +50,7 @@ class SelfHosted:
     ) -> None:
         self._name = name
         self._base_url = base_url
-        self._dialect = dialect
+        self.dialect = dialect
         self._can = can
         headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
         self._transport = Transport(base_url or "", headers, max_answer_bytes)
@@ -63,7 +63,7 @@ class SelfHosted:
 
     def complete(self, request: CompletionRequest) -> Completion:
         require(self.missing())
-        return ask(self._transport, request, self._dialect, self.capabilities(request.model.model))
+        return ask(self._transport, request, self.dialect, self.capabilities(request.model.model))
 
     def close(self) -> None:
         self._transport.close()

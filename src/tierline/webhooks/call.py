@@ -161,7 +161,7 @@ def _send(
             "timeout": httpx.Timeout(left_s, connect=connect_s).as_dict(),
         },
     )
-    response = _transport().handle_request(request)
+    response = transport().handle_request(request)
     try:
         _read_away(response)
     finally:
@@ -195,7 +195,8 @@ def _why_no_connection(error: httpx.ConnectError) -> str:
 
 
 @cache
-def _transport() -> DeadlineTransport:
+def transport() -> DeadlineTransport:
+    """What all deliveries of this process go out by."""
     # Without keep-alive, so that a connection made for one name never serves another at the same
     # address.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)

@@ -64,7 +64,7 @@ class Raw:
 
 
 def head(api: Api, path: str, *lines: str) -> bytes:
-    key = api._http.headers["authorization"]
+    key = api.http.headers["authorization"]
     all_lines = [
         f"POST {path} HTTP/1.1",
         "Host: test",
@@ -252,7 +252,7 @@ def test_a_request_without_one_host_is_400_and_the_connection_closes(
     api: Api, path: str, lines: tuple[str, ...]
 ) -> None:
     method = "POST" if path == "/v1/jobs" else "GET"
-    key = api._http.headers["authorization"]
+    key = api.http.headers["authorization"]
     words = [f"{method} {path} HTTP/1.1", *lines, f"Authorization: {key}", "Content-Length: 0"]
     with Raw(api) as raw:
         raw.send(("\r\n".join(words) + "\r\n\r\n").encode())
@@ -300,7 +300,7 @@ def test_a_crash_tells_the_caller_nothing_of_itself(
 
     monkeypatch.setattr(accounts, "list_accounts", crash)
     answer = httpx.get(
-        f"{api.url}/v1/accounts", headers={"Authorization": api._http.headers["authorization"]}
+        f"{api.url}/v1/accounts", headers={"Authorization": api.http.headers["authorization"]}
     )
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

@@ -38,7 +38,7 @@ def test_no_route_reads_other_digits(api: Api) -> None:
                     in_path = parameter["in"] == "path"
                     url = path.format(**(fit | own if in_path else fit))
                     url += "" if in_path else f"?{parameter['name']}={quote(text)}"
-                    answer = api._http.request(method, f"{api.url}{url}")
+                    answer = api.http.request(method, f"{api.url}{url}")
                     if answer.status_code != 422 or parameter["name"] not in answer.text:
                         read.append((method, url, answer.status_code))
     assert tried > 20

@@ -60,7 +60,7 @@ def raw(api: Api, asked: str, body: bytes = b"") -> socket.socket:
     """A connection on which this was asked for, and nothing read."""
     caller = socket.create_connection(("127.0.0.1", httpx.URL(api.url).port or 80))
     caller.settimeout(30)
-    key = api._http.headers["authorization"]
+    key = api.http.headers["authorization"]
     head = f"{asked} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -257,7 +257,7 @@ def test_each_statement_of_a_cold_connection_has_a_time_limit(api: Api) -> None:
     with TestClient(app):
         state = app._app.state.tierline  # type: ignore[attr-defined]
         assert _timeouts(state.cold_pool, COLD_CONNECTIONS) == {"5s"}
-        assert _timeouts(state.reports._pool, REPORT_CONNECTIONS) == {"15s"}
+        assert _timeouts(state.reports.pool, REPORT_CONNECTIONS) == {"15s"}
 
 
 def _timeouts(pool: ConnectionPool[Connection], size: int) -> set[str]:

@@ -82,7 +82,7 @@ def test_what_was_chosen_goes_out_although_a_later_choice_fails(
     monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
     one = module.Dispatcher(settings(), create_app())
     with pytest.raises(psycopg.OperationalError):
-        one._choose_once()
+        one.choose_once()
     assert sent == [("slm", (str(job_id),))]
 
 
@@ -99,13 +99,13 @@ def test_a_sweep_that_could_not_be_sent_is_sent_with_the_next_choice(
 
     monkeypatch.setattr(module, "pools_with_jobs", lambda _: [])
     monkeypatch.setattr(module, "BROKER_WAIT_S", 0.0)
-    monkeypatch.setattr(module.Dispatcher, "_choose_deliveries", lambda _: [])
+    monkeypatch.setattr(module, "choose_due", lambda *_: [])
     one = module.Dispatcher(settings(), create_app())
     one.sweep()
     with one.pool:
         monkeypatch.setattr(module, "publish", away)
-        assert one._choose_once() is None
+        assert one.choose_once() is None
         monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
-        assert one._choose_once() is not None
-        assert one._choose_once() is None
+        assert one.choose_once() is not None
+        assert one.choose_once() is None
     assert sent == [("maintenance", ())]

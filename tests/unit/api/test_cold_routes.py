@@ -1,11 +1,14 @@
 """Each route that reads Postgres in a thread does so by a connection whose statements end."""
 
+from typing import get_args
+
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api.app import ROUTES
-from api.state import _connection, _report
+from api.state import Database, Report
 
+DATABASE, REPORT = (get_args(one)[1].dependency for one in (Database, Report))
 # What reads more than a bounded page: as much as there is of an account's, or of a feature's, past.
 REPORTS = {
     "get_batch",
@@ -32,7 +35,7 @@ def test_reports_read_by_connections_of_their_own() -> None:
     found = {
         route.name
         for route in routes()
-        if any(one.call is _report for one in route.dependant.dependencies)
+        if any(one.call is REPORT for one in route.dependant.dependencies)
     }
     assert found == REPORTS
 
@@ -48,7 +51,7 @@ def test_the_caller_is_known_before_a_connection_is_asked_for() -> None:
     for route in routes():
         needed = route.dependant.dependencies
         for place, one in enumerate(needed):
-            if one.call in (_connection, _report):
+            if one.call in (DATABASE, REPORT):
                 seen += 1
                 assert any(tells_the_caller(before) for before in needed[:place]), route.name
     assert seen > len(REPORTS)

@@ -1,5 +1,7 @@
 """What a model may be called, in a feature file, in a judge, in a price, and in a URL."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.feature_samples import INVOICE
@@ -15,8 +17,9 @@ from tierline.providers.gemini import Gemini
 from tierline.providers.types import CallFailed, CompletionRequest
 from tierline.providers.vertex import Vertex
 from tierline.rules.causes import Cause
-from tierline.services.money.prices import _refuse_unfit
+from tierline.services.money.prices import set_price
 
+NO_DATABASE: Any = None  # the name is refused before the database is asked
 HOSTILE = [
     *("../../x", "a/../b", "a/..", "..", ".", "./a", ".hidden", "a/.b", "/a", "a/", "a//b"),
     *("a?b", "a#b", "a%2e", "a%2F..", "a\\b", "a b", "a\tb", "a\nb", "a\x00", "a\x7f", "a;b"),
@@ -57,7 +60,7 @@ def test_a_feature_file_is_refused_with_the_line(model: str) -> None:
 
 def test_a_price_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no model's name"):
-        _refuse_unfit("openai:a/../b", "")
+        set_price(NO_DATABASE, "openai:a/../b", None)
 
 
 @pytest.mark.parametrize("model", ["..", ".", "a/../../b", "a?b=c", "a#b"])

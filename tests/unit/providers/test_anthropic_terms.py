@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tierline.providers.anthropic import _service_tier
+from tierline.providers.anthropic import service_tier_of
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from tierline.providers.anthropic import _service_tier
 def test_a_speed_or_a_region_of_its_own_has_a_price_of_its_own(
     usage: dict[str, Any], tier: str | None
 ) -> None:
-    assert _service_tier(usage) == tier
+    assert service_tier_of(usage) == tier

@@ -278,7 +278,7 @@ def test_a_logprob_beyond_every_float_is_an_answer_that_cannot_be_read() -> None
     candidates = [{"candidates": [{"token": "a", "logProbability": 10**400}]}]
     candidate = {"finishReason": "STOP", "logprobsResult": {"topCandidates": candidates}}
     for read, body in (
-        (ollama._read, chat),
+        (ollama.read_completion, chat),
         (generate_content.read_completion, {"candidates": [candidate]}),
     ):
         with pytest.raises(CallFailed) as failed:

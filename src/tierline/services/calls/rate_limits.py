@@ -77,7 +77,7 @@ class RateLimits:
         self._limits = settings.rate_limits
         self._lock = threading.Lock()
         self._redis: redis.Redis | None = None
-        self._away_until_s = 0.0  # monotonic
+        self.away_until_s = 0.0  # monotonic
         self._processes = (0, 0.0)  # how many, and when that was counted
         self._own: dict[tuple[str, RateLimit], tuple[Bucket | None, Bucket | None]] = {}
 
@@ -164,7 +164,7 @@ class RateLimits:
             self._lose(error)
 
     def _client(self) -> redis.Redis | None:
-        if time.monotonic() < self._away_until_s:
+        if time.monotonic() < self.away_until_s:
             return None
         with self._lock:
             if self._redis is None:
@@ -179,7 +179,7 @@ class RateLimits:
             return self._redis
 
     def _lose(self, error: Exception) -> None:
-        self._away_until_s = time.monotonic() + AWAY_S
+        self.away_until_s = time.monotonic() + AWAY_S
         log.warning("rate_limits_alone", error=type(error).__name__)
 
     def _key(self, name: str) -> str:

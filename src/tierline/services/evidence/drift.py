@@ -104,7 +104,7 @@ class Drift:
             return False
         before, number, earlier = _carried(state.newest)
         seen = _seen(feature, rows, texts, wrong)
-        if not _same_models(state.reference, rows):
+        if not same_models(state.reference, rows):
             seen = replace(seen, labels=[None] * len(rows))
         found = look(reference, before, earlier, seen)
         with self.pool.connection() as connection, connection.transaction():
@@ -249,7 +249,7 @@ def _models(rows: Sequence[Row]) -> set[str]:
     return {row["model"] for row in rows if row["model"] is not None}
 
 
-def _same_models(kept: Row, rows: Sequence[Row]) -> bool:
+def same_models(kept: Row, rows: Sequence[Row]) -> bool:
     """Whether no other model answered than before: another one's labels are its own doing, and say
     nothing of the traffic. A reference of an earlier release does not tell.
     """
@@ -302,12 +302,12 @@ def _document(found: Look, rows: Sequence[Row]) -> dict[str, JSON]:
         "state": found.state.to_dict(),
         "by": dict(found.by),
         "means": {key: list(mean) for key, mean in found.means.items()},
-        "moved": _moved(found),
+        "moved": moved_figures(found),
         "novel_jobs": [str(rows[place]["id"]) for place in found.novel[:MOST_NOVEL]],
     }
 
 
-def _moved(found: Look) -> list[str]:
+def moved_figures(found: Look) -> list[str]:
     """The figures that won most, where there is an alarm; of one without a bet nothing is said."""
     if not found.alarm:
         return []
@@ -320,7 +320,7 @@ def _alarm(
     at = drift.tell_once(connection, kept["id"], "alarm_told_at")
     if at is None:
         return
-    moved = _moved(found)
+    moved = moved_figures(found)
     reason = f"what it was made on has changed: {', '.join(moved)}"
     ended = drift.withdraw_all(connection, feature.name, _recipes(connection, feature), reason)
     try:

@@ -38,7 +38,8 @@ def create_engine(url: str) -> sa.Engine:
     )
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Where Alembic finds the migrations."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.set_main_option("path_separator", "os")
@@ -50,7 +51,7 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
 
     Raises NewerDatabase for a revision that this code has not heard of.
     """
-    config = _config()
+    config = alembic_config()
     engine = create_engine(database_url)
     try:
         with engine.connect() as connection:

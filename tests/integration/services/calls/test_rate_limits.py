@@ -80,9 +80,9 @@ def test_what_a_call_did_not_use_is_there_for_the_next(bench: Bench) -> None:
 def test_what_redis_did_not_count_is_not_given_back_to_it(bench: Bench) -> None:
     limits = limited(bench, f"{MODEL}=-/6000")
     assert went(limits, 290)
-    limits._away_until_s = time.monotonic() + 60
+    limits.away_until_s = time.monotonic() + 60
     taken = limits.take(MODEL, 290)
-    limits._away_until_s = 0.0
+    limits.away_until_s = 0.0
     if taken is not None:
         limits.settle(taken, 0)
     assert not went(limits, 280)

@@ -16,7 +16,7 @@ from tests.support.rows import add_account, add_calibration, add_feature, add_ro
 from tierline.drift.looks import DriftState, Look
 from tierline.features import Feature
 from tierline.services.accounts.accounts import create_key
-from tierline.services.evidence.drift import Drift, _moved, _same_models, evidence_of
+from tierline.services.evidence.drift import Drift, evidence_of, moved_figures, same_models
 from tierline.services.evidence.drift_shown import drift_of
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import drift
@@ -367,12 +367,12 @@ def test_few_inputs_wait_for_more(bench: Bench, draw: random.Random) -> None:
 
 def test_labels_are_held_against_those_of_the_same_models_alone() -> None:
     kept = {"document": {"models": ["large-1"]}}
-    assert _same_models(kept, [{"model": "large-1"}, {"model": None}])
-    assert not _same_models(kept, [{"model": "large-1"}, {"model": "micro-3"}])
-    assert _same_models({"document": {}}, [{"model": "micro-3"}])  # of an earlier release
+    assert same_models(kept, [{"model": "large-1"}, {"model": None}])
+    assert not same_models(kept, [{"model": "large-1"}, {"model": "micro-3"}])
+    assert same_models({"document": {}}, [{"model": "micro-3"}])  # of an earlier release
 
 
 def test_a_figure_that_nothing_was_bet_on_has_not_moved() -> None:
     by = {"novelty": 40.0, "labels": 1.0, "length": 0.2}
-    assert _moved(Look(DriftState(), 20.0, True, by, {}, ())) == ["novelty"]
-    assert _moved(Look(DriftState(), 2.0, False, by, {}, ())) == []
+    assert moved_figures(Look(DriftState(), 20.0, True, by, {}, ())) == ["novelty"]
+    assert moved_figures(Look(DriftState(), 2.0, False, by, {}, ())) == []

@@ -36,7 +36,7 @@ def test_a_database_with_rows_comes_from_each_earlier_revision_and_keeps_them(
 ) -> None:
     engine = migrate.create_engine(empty_database_url)
     with engine.connect() as connection:
-        config = migrate._config()
+        config = migrate.alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, before)
         connection.commit()
