@@ -1,7 +1,7 @@
 """Tests share by tests/support alone, and ask the product by its public names.
 
-Nobody imports a test module or another folder's conftest. A name that begins with an underscore is used only in
-the file that defines it.
+Nobody imports a test module or another folder's conftest. A name that begins with an underscore is
+used only in the file that defines it.
 """
 
 import ast
