@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from tierline.base import lean_start, logs
 from tierline.base.errors import TierlineError
 from tierline.base.settings import Settings, settings
 from tierline.rules import queues
+from tierline.services.evidence.evaluation_hints import due_evaluations
 from tierline.services.jobs.dispatch import Dispatch, pools_with_jobs
 from tierline.services.jobs.hints import take_back
 from tierline.services.processes.connections import (
@@ -42,6 +43,7 @@ FULL_GATHER_S = 0.025
 """The same while more jobs wait than there is room for. The hints beyond the idle threads feed the
 workers meanwhile."""
 BROKER_WAIT_S = 1.0  # before publishing is tried again on a broker that was away
+EVALUATIONS_S = 0.1  # at least, between two looks at which evaluations are due for a step
 SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
 
 
@@ -59,6 +61,7 @@ class Dispatcher:
         self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
         self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is out
         self._threads: Mapping[str, int] = {}  # queue → threads of the live workers that take it
+        self._evaluations_at = 0.0  # monotonic: when to look at them next
         self._failure: str | None = None
 
     def run(self) -> str | None:
@@ -161,6 +164,7 @@ class Dispatcher:
         """
         chosen: dict[UUID, str] = {}
         due: list[UUID] = []
+        steps: list[int] = []
         full = False
         try:
             for name in pools_with_jobs(self._pool):
@@ -168,21 +172,25 @@ class Dispatcher:
                 chosen |= choice.queue_of
                 full = full or choice.full
             due = self._choose_deliveries()
+            steps = self._due_evaluations()
         except PASSING:
             self._send(chosen, due)
             raise
-        if not self._send(chosen, due):
+        if not self._send(chosen, due, steps):
             return None
         return FULL_GATHER_S if full else GATHER_S
 
-    def _send(self, chosen: Mapping[UUID, str], due: list[UUID]) -> bool:
-        """Publish hints for jobs, for deliveries and for the sweep. Whether any was published."""
+    def _send(self, chosen: Mapping[UUID, str], due: list[UUID], steps: Sequence[int] = ()) -> bool:
+        """Publish hints for jobs, deliveries, steps of evaluations and the sweep. Whether any was
+        published.
+        """
         sweep = self._sweep_due.is_set()
-        if not chosen and not due and not sweep:
+        if not chosen and not due and not steps and not sweep:
             return False
         messages: list[tuple[str, tuple[str, ...]]] = []
         messages += [(queue, (str(job_id),)) for job_id, queue in chosen.items()]
         messages += [(queues.WEBHOOKS, (str(delivery_id),)) for delivery_id in due]
+        messages += [(queues.MAINTENANCE, (str(id),)) for id in steps]
         if sweep:
             messages.append((queues.MAINTENANCE, ()))
         try:
@@ -195,6 +203,14 @@ class Dispatcher:
         if sweep:
             self._sweep_due.clear()
         return True
+
+    def _due_evaluations(self) -> list[int]:
+        """Those to step now. A hint that does not go out is made good for as a lost one is."""
+        now = time.monotonic()
+        if now < self._evaluations_at:
+            return []
+        self._evaluations_at = now + EVALUATIONS_S
+        return due_evaluations(self._pool)
 
     def _choose_deliveries(self) -> list[UUID]:
         threads = self._threads.get(queues.WEBHOOKS, 0)

@@ -30,6 +30,9 @@ TASK_OF_QUEUE = {
 }
 """The task that a hint on a queue runs, named for those who watch Flower."""
 
+EVALUATION_STEP = "maintenance.evaluation"
+"""… and the one of a hint on `maintenance` that names an evaluation."""
+
 BROKER_AWAY = (redis.RedisError, OperationalError, BatchPublishError, OSError, RuntimeError)
 """What a broker says that is away, full or frozen. BatchPublishError: kombu's batch was cut or
 refused; RuntimeError: it was used once more after that."""
@@ -61,13 +64,18 @@ def publish(app: Celery, hints: Iterable[tuple[str, Sequence[str]]]) -> None:
         )
 
 
+def task_of(queue: str, arguments: Sequence[str]) -> str:
+    """The task that a hint with these arguments runs."""
+    return EVALUATION_STEP if queue == queues.MAINTENANCE and arguments else TASK_OF_QUEUE[queue]
+
+
 def _send(
     app: Celery, producer: Producer, queue: str, arguments: Sequence[str], origin: str
 ) -> dict[str, Any]:
     """Put one message into its queue; the event that tells of it."""
     headers, properties, body, sent = app.amqp.as_task_v2(
         uuid(),
-        TASK_OF_QUEUE[queue],
+        task_of(queue, arguments),
         args=tuple(arguments),
         argsrepr=repr(tuple(arguments)),  # Celery's own cuts long ones, and takes 10 times as long
         kwargsrepr="{}",

@@ -9,9 +9,11 @@ from uuid import UUID
 
 import structlog
 
+from tierline.services.evidence.evaluation_steps import step_due
 from tierline.services.upkeep.sweep import sweep
 from tierline.services.webhooks.deliver import deliver
 from workers.app import app
+from workers.hints import EVALUATION_STEP
 from workers.process import worker
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,17 @@ def deliver_webhook(delivery_id: str) -> None:
     here = worker()
     deliver(here.pool, UUID(delivery_id), here.heartbeat)
     here.notifier.ready()
+
+
+@app.task(name=EVALUATION_STEP)
+@_without_content
+def step_evaluation(evaluation_id: str) -> None:
+    """Let an evaluation go on."""
+    here = worker()
+    with here.pool.connection() as connection:
+        queued = step_due(connection, int(evaluation_id))
+    if queued:
+        here.notifier.ready()
 
 
 @app.task(name="maintenance.sweep")

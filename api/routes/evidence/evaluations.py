@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from api import schemas as shapes
 from api.auth import Operator, Read, readable
 from api.bodies import answer, body_of, read_json, read_model, whole
+from api.deprecation import HEADERS, deprecation_headers
 from api.numbers import ASCII_DIGITS
 from api.problems import documented
 from api.routes.money.budgets import AMOUNT
@@ -48,7 +49,7 @@ class NewEvaluation(BaseModel):
     summary="Begin an evaluation, or go on with the one of the same plan",
     responses={
         200: shapes.documented("It ran already, and may cost what is said now", "Evaluation"),
-        201: shapes.documented("It runs; ask for its steps", "Evaluation"),
+        201: shapes.documented("It runs, and goes on by itself", "Evaluation"),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewEvaluation, {"tiers": ["slm", "frontier"], "max_usd": "2.50"}),
@@ -67,6 +68,7 @@ async def post_evaluation(
         return services.start(connection, name, wanted, caller.account_id, readable(state, caller))
 
     made, new = await state.reports.work(request, caller.account_id, work)
+    state.ready.ready()
     return answer(made, 201 if new else 200)
 
 
@@ -92,29 +94,32 @@ def list_evaluations(name: Name, _: Read, connection: Database) -> Response:
     },
 )
 def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database) -> Response:
-    """What it found, once it is completed."""
+    """Its progress while it runs, and what it found once it is completed. `progress.waits_for` is
+    `budget` while what is left of `max_usd` may not pay for one answer more: allow it more by the
+    request that began it.
+    """
     return answer(services.evaluation_of(connection, name, evaluation_id))
 
 
 @router.post(
     "/v1/features/{name}/evaluations/{evaluation_id}/step",
-    summary="Ask a few examples more",
+    summary="Step an evaluation, which it does by itself",
+    deprecated=True,
     responses={
-        200: shapes.documented("How it stands", "Evaluation"),
+        200: shapes.documented("How it stands", "Evaluation") | {"headers": HEADERS},
         **documented(401, 403, 404, 422, 503),
     },
 )
 async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Shared) -> Response:
-    """As far as its budget reaches, and at most 32 at a time; the last step completes it. What was
-    asked goes on without further steps.
-    """
+    """For clients of release 0.1: an evaluation goes on by itself, and GET follows it."""
 
     def work(connection: Any) -> dict[str, JSON]:
         return services.step(connection, name, evaluation_id)
 
     made = await run_in_threadpool(state.with_connection, work)
     state.ready.ready()
-    return answer(made)
+    successor = f"/v1/features/{name}/evaluations/{evaluation_id}"
+    return answer(made, headers=deprecation_headers(successor))
 
 
 @router.post(

@@ -26,6 +26,8 @@ from tierline.cli.features.feature_file import new_feature
 from tierline.cli.shared import output
 from tierline.rules.queues import POOLS
 from tierline.services.accounts.accounts import ensure_first_admin
+from tierline.services.evidence.evaluation_hints import due_evaluations
+from tierline.services.evidence.evaluation_steps import step_due
 from tierline.services.jobs.execute import Executor
 from tierline.stack.ports import free_port
 from tierline.storage.db.engine import create_pool
@@ -135,6 +137,8 @@ def models(api: dict[str, str], database_url: str, redis_url: str) -> Iterator[M
                         rows = connection.execute("SELECT id FROM jobs WHERE status = 'queued'")
                         for (job_id,) in rows.fetchall():
                             executor.run(job_id)
+                        for evaluation_id in due_evaluations(pool):
+                            step_due(connection, evaluation_id)
 
             thread = threading.Thread(target=work, name="worker")
             thread.start()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierline.base.errors import LimitReached, TierlineError, UsageError
+from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 FEWEST = 10  # examples
 SHOWN = 5  # examples on which two tiers differ
 POLL_S = 0.2
+LONGEST_POLL_S = 5.0
+PAUSE_SHARE = 10  # pauses are so many times as long as answers take
+SAY_AFTER_S = 15.0  # that nothing is asked
 NOT_REACHED = 1
 
 
@@ -45,10 +48,13 @@ def evaluate(
         Path | None, typer.Option(metavar="PNG", help="Draw what each tier keeps there.")
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="S", min=1, help="Stop waiting then; it goes on later.")
+        float | None, typer.Option(metavar="S", min=1, help="Stop waiting then; it goes on.")
     ] = None,
     show: Annotated[
         int | None, typer.Option("--show", metavar="ID", min=1, help="One that was made before.")
+    ] = None,
+    follow: Annotated[
+        int | None, typer.Option("--follow", metavar="ID", min=1, help="Wait for one that runs.")
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Those that were made.")] = False,
     cancel: Annotated[
@@ -59,9 +65,8 @@ def evaluate(
 ) -> None:
     """Ask each tier the test examples of a dataset, on the queues, and say which is good enough.
 
-    What was asked is kept: the same command goes on after an interruption. Never asks what stands
-    in a prompt or in training. Costs what its calls cost; needs a key with the scope operator,
-    whose account pays.
+    The server does it: Ctrl-C ends only the waiting. Never asks what stands in a prompt or in
+    training. Costs what its calls cost; needs a key with the scope operator, whose account pays.
     """
     from tierline.cli.improve.calibrate import within
     from tierline.cli.shared.amounts import above_zero
@@ -70,8 +75,8 @@ def evaluate(
 
     if fail_under is not None:
         within("--fail-under", fail_under, 0.01, 1.0)
-    if sum(one is not None and one is not False for one in (show, cancel, list_)) > 1:
-        raise UsageError("--show, --list and --cancel are three commands: give one")
+    if sum(one is not None and one is not False for one in (show, follow, cancel, list_)) > 1:
+        raise UsageError("--show, --follow, --list and --cancel are four commands: give one")
     with connect(home) as api:
         place = f"/v1/features/{feature}/evaluations"
         if list_:
@@ -83,6 +88,8 @@ def evaluate(
             return
         if show is not None:
             made = api.get(f"{place}/{show}")
+        elif follow is not None:
+            made = _follow(api, place, api.get(f"{place}/{follow}"), timeout)
         else:
             wanted = {
                 "dataset": dataset,
@@ -119,48 +126,64 @@ def evaluate(
 
 
 def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> JSON:
-    """Drive it to its end. Raises TierlineError where its budget is spent or the time is over."""
+    """Wait for its end. Raises TierlineError where its budget is spent or the time is over; it
+    stays as it is then.
+    """
     from tierline.cli.shared.bar import Bar
     from tierline.cli.shared.output import note
 
-    again = f"the same command goes on with evaluation {made['id']}"
-    give_up = None if timeout_s is None else time.monotonic() + timeout_s
-    before: JSON = None
+    id, feature = made["id"], made["feature"]
+    again = (
+        f"follow it by 'tierline eval {feature} --follow {id}', end it by 'tierline eval {feature} "
+        f"--cancel {id}'"
+    )
+    began = time.monotonic()
+    took_s = 0.0
+    warned = False
     try:
-        with Bar(made["progress"]["of"], f"{made['feature']}, evaluation {made['id']}") as bar:
-            while True:
-                try:
-                    made = api.post(f"{place}/{made['id']}/step")
-                except LimitReached as full:
-                    time.sleep(full.retry_after_s or POLL_S)
-                    continue
-                so_far = made["progress"]
-                if so_far is None:
-                    return made
+        of = 0 if made["progress"] is None else made["progress"]["of"]
+        with Bar(of, f"{feature}, evaluation {id}") as bar:
+            while (so_far := made["progress"]) is not None:
                 bar.show(so_far["ended"])
-                if so_far["asked"] == so_far["ended"] and so_far == before:
+                waited_s = time.monotonic() - began
+                if so_far["waits_for"] == "budget":
                     raise TierlineError(
                         f"of {made['max_usd']} USD {so_far['cost_usd']} are spent on "
                         f"{so_far['ended']:,} of {so_far['of']:,} answers, and one more might cost "
-                        f"more than is left: {again} with a higher --max-usd"
+                        f"more than is left: the same command with a higher --max-usd lets "
+                        f"evaluation {id} go on"
                     )
-                if give_up is not None and time.monotonic() > give_up:
+                if timeout_s is not None and waited_s > timeout_s:
                     raise TierlineError(
                         f"{so_far['ended']:,} of {so_far['of']:,} answers had come after "
-                        f"{timeout_s:g} s: {again}"
+                        f"{timeout_s:g} s, and it goes on: {again}"
                     )
-                before = so_far
-                time.sleep(POLL_S)
+                if not warned and not so_far["asked"] and waited_s > SAY_AFTER_S:
+                    note(
+                        "nothing has been asked yet: a dispatcher and a worker of the queue "
+                        "'maintenance' let an evaluation go on"
+                    )
+                    warned = True
+                time.sleep(min(LONGEST_POLL_S, max(POLL_S, PAUSE_SHARE * took_s)))
+                asked = time.monotonic()
+                made = api.get(f"{place}/{id}")
+                took_s = time.monotonic() - asked
     except KeyboardInterrupt:
-        note(f"interrupted: {again}")
+        note(f"evaluation {id} goes on: {again}")
         raise
+    return made
 
 
 def _refuse_unfinished(made: JSON) -> None:
-    if made["found"] is None:
-        raise TierlineError(
-            f"evaluation {made['id']} of {made['feature']} found nothing: it is {made['status']}"
-        )
+    if made["found"] is not None:
+        return
+    id, feature, so_far = made["id"], made["feature"], made["progress"]
+    if so_far is None:
+        raise TierlineError(f"evaluation {id} of {feature} found nothing: it is {made['status']}")
+    raise TierlineError(
+        f"evaluation {id} of {feature} runs, {so_far['ended']:,} of {so_far['of']:,} answers have "
+        f"come: 'tierline eval {feature} --follow {id}' waits for it"
+    )
 
 
 def _list(found: JSON, *, as_json: bool) -> None:

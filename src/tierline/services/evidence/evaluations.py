@@ -1,12 +1,9 @@
 """Evaluations: asking a feature's tiers the test examples of a dataset, to the end.
 
-One of a feature runs at a time. `step` drives it: it queues a few examples more, and completes the
-evaluation once all have ended, so that whoever drives it may stop at any point and go on later.
+One of a feature runs at a time. Once started it goes on by itself: see `evaluation_steps`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,24 +11,16 @@ from psycopg import Connection
 
 from tierline.base.errors import Conflict, NotFound
 from tierline.base.formats import usd, when
-from tierline.base.ids import new_id
 from tierline.base.json_text import JSON
 from tierline.features import Feature
-from tierline.pricing.estimates import estimates, prices_of
-from tierline.rules.queues import lane
-from tierline.services.evidence.evaluation_findings import findings
-from tierline.services.evidence.evaluation_judge import ask_judge, to_judge
 from tierline.services.evidence.evaluation_plan import EvaluationRequest, plan_of
+from tierline.services.evidence.evaluation_steps import step_due
 from tierline.services.evidence.evaluation_validity import stale_now
 from tierline.services.features.find_feature import current_feature
 from tierline.services.jobs.cancel import cancel
 from tierline.storage.evidence import datasets, evaluations
-from tierline.storage.money.prices import own_prices
-from tierline.storage.upkeep import retention
 
-AT_ONCE = 32  # jobs of an evaluation that are out
 MOST_SHOWN = 200  # examples side by side
-AT_ONCE_LEFT_OVER = 200
 
 Row = Mapping[str, Any]
 
@@ -78,17 +67,12 @@ def start(
 
 
 def step(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
-    """Ask a few examples more, as far as its budget reaches, or complete it when all have ended;
-    how it stands then. Any number may do so at once. Raises NotFound.
+    """Step it now, as the server does by itself; how it stands then. Changes nothing while another
+    process steps it. For the clients of release 0.1. Raises NotFound.
     """
-    feature = current_feature(connection, name)
-    with connection.transaction():
-        row = evaluations.evaluation(connection, name, id, lock=True)
-        if row is None:
-            raise _none(name, id)
-        if row["status"] == "running":
-            _drive(connection, feature, row)
-    forget_left_over(connection)
+    if evaluations.evaluation(connection, name, id) is None:
+        raise _none(name, id)
+    step_due(connection, id)
     return _seen(connection, name, id)
 
 
@@ -154,88 +138,6 @@ def side_by_side(
     ]
 
 
-def forget_left_over(connection: Connection[Any]) -> int:
-    """Remove what ended jobs hold of examples that were removed after they had been asked; of how
-    many. The next round goes on.
-    """
-    with connection.transaction():
-        jobs = evaluations.left_over(connection, AT_ONCE_LEFT_OVER)
-        if jobs:
-            everything = retention.What(inputs=True, outputs=True)
-            retention.remove(connection, jobs, everything, keep_feedback=False)
-    return len(jobs)
-
-
-def _drive(connection: Connection[Any], feature: Feature, row: Row) -> None:
-    plan = row["plan"]
-    so_far = evaluations.progress(connection, row["id"])
-    out = sum(one["asked"] - one["ended"] for one in so_far.values())
-    asked = evaluations.asked_numbers(connection, row["id"])
-    there = {number for number, _ in datasets.test_rows(connection, row["dataset_id"], None)}
-    # Example by example rather than tier by tier: what a spent budget leaves is comparable.
-    waiting = [
-        (planned, number)
-        for number in plan["numbers"]
-        if number in there
-        for planned in plan["tiers"]
-        if (planned["tier"], number) not in asked
-    ]
-    pairs = [] if waiting or out else to_judge(connection, feature, row)
-    if not waiting and not out and not pairs:
-        _complete(connection, feature, row)
-        return
-    room = AT_ONCE - out
-    if row["max_usd"] is not None:
-        room = min(room, _affordable(connection, feature, row, so_far))
-    ask_judge(connection, row, pairs[: max(0, room)])
-    for planned in plan["tiers"]:
-        numbers = [number for one, number in waiting[: max(0, room)] if one is planned]
-        if numbers:
-            evaluations.ask(
-                connection,
-                row,
-                tier=planned["tier"],
-                draft_id=planned["draft_id"],
-                queue=lane(0, backfill=True),
-                jobs={number: new_id() for number in numbers},
-            )
-
-
-def _complete(connection: Connection[Any], feature: Feature, row: Row) -> None:
-    found = findings(connection, feature, row)
-    if found is None:  # too much was removed meanwhile
-        evaluations.cancel(connection, row["id"])
-        return
-    evaluations.complete(connection, row["id"], found.document, found.scores)
-
-
-def _affordable(
-    connection: Connection[Any], feature: Feature, row: Row, so_far: Mapping[str, Row]
-) -> int:
-    """How many answers more the budget holds, each at what the dearest may cost."""
-    every = replace(feature, routing="slm_first")  # whichever tiers its jobs may use
-    prices = prices_of(feature, own_prices(connection), datetime.now(UTC))
-    longest = datasets.longest_input(connection, row["dataset_id"])
-    at_most = {one.tier: one.cost_usd for one in estimates(every, prices, 1, longest)}
-    dearest = Decimal(0)
-    out = 0
-    judge = so_far.get("the judge")
-    if judge is not None:
-        out += judge["asked"] - judge["ended"]
-        dearest = judge["most_usd"]
-    for planned in row["plan"]["tiers"]:
-        known = so_far.get(planned["tier"])
-        out += 0 if known is None else known["asked"] - known["ended"]
-        if known is not None and known["ended"] and known["most_usd"]:
-            dearest = max(dearest, known["most_usd"])
-        else:
-            dearest = max(dearest, at_most.get(planned["tier"]) or Decimal(0))
-    spent = sum((one["cost_usd"] for one in so_far.values()), Decimal(0))
-    if not dearest:
-        return AT_ONCE
-    return int((row["max_usd"] - spent) / dearest) - out
-
-
 def _seen(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
     feature = current_feature(connection, name)
     row = evaluations.evaluation(connection, name, id)
@@ -275,6 +177,7 @@ def _json(connection: Connection[Any], feature: Feature, row: Row) -> dict[str, 
             "of": planned + (0 if judge is None else judge["asked"]),
             "cost_usd": usd(sum((one["cost_usd"] for one in so_far.values()), Decimal(0))),
             "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in so_far.values()),
+            "waits_for": row["waits_for"],
         }
     elif row["status"] == "completed":
         found["stale"] = stale_now(connection, feature, row)

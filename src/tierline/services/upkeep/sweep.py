@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.settings import settings
 from tierline.services.evidence.drift import Drift
-from tierline.services.evidence.evaluations import forget_left_over
+from tierline.services.evidence.evaluation_steps import forget_left_over
 from tierline.services.evidence.judge import Judges
 from tierline.services.evidence.promotions import watch
 from tierline.services.evidence.shadows import keep_references

@@ -18,7 +18,8 @@ from tierline.rules.jobs import Status
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 
 COLUMNS = """e.id, e.feature, e.dataset_id, e.account_id, e.status, e.plan, e.max_usd, e.document,
-    e.created_at, e.ended_at, d.version AS dataset, d.task, d.created_at AS dataset_at"""
+    e.created_at, e.ended_at, e.waits_for, d.version AS dataset, d.task,
+    d.created_at AS dataset_at"""
 FROM = "FROM evaluations e JOIN datasets d ON d.id = e.dataset_id"
 
 # The row's lock is shared with whoever empties it, so that what is removed is never asked.
@@ -84,6 +85,7 @@ ASKED_JOBS = """
 
 PROGRESS = f"""
 SELECT a.tier, count(*) AS asked, count(j.completed_at) AS ended,
+    max(j.completed_at) AS last_end,
     coalesce(sum(c.cost_usd), 0) AS cost_usd, coalesce(max(c.cost_usd), 0) AS most_usd,
     coalesce(sum(c.unknown), 0)::bigint AS unknown_cost_calls
 FROM {ASKED_JOBS} JOIN jobs j ON j.id = a.job_id
@@ -139,6 +141,54 @@ def add_evaluation(connection: Connection[Any], values: Mapping[str, Any]) -> in
     return None if row is None else row[0]
 
 
+def take_due(connection: Connection[Any], lost_s: float, most: int) -> list[int]:
+    """Those that run and are due for a step, and let them be due again in `lost_s` seconds. One
+    that is stepped now, or taken by another dispatcher, is left out.
+    """
+    rows = connection.execute(
+        """
+        UPDATE evaluations SET step_at = clock_timestamp() + make_interval(secs => %s)
+        WHERE id IN (
+            SELECT id FROM evaluations
+            WHERE status = 'running' AND (step_at IS NULL OR step_at <= clock_timestamp())
+            ORDER BY step_at NULLS FIRST LIMIT %s FOR UPDATE SKIP LOCKED
+        ) RETURNING id
+        """,
+        (lost_s, most),
+    )
+    return [id for (id,) in rows]
+
+
+def lock_running(connection: Connection[Any], id: int) -> dict[str, Any] | None:
+    """One that runs, with `now`, locked in this transaction; None: it has ended, or another
+    transaction holds it.
+    """
+    return _one(
+        connection,
+        f"SELECT {COLUMNS}, clock_timestamp() AS now {FROM}"
+        " WHERE e.id = %s AND e.status = 'running' FOR UPDATE OF e SKIP LOCKED",
+        (id,),
+    )
+
+
+def stepped(connection: Connection[Any], id: int, pause_s: float, waits_for: str | None) -> None:
+    """Note that it was stepped, and when the next step is due. Under its lock."""
+    connection.execute(
+        "UPDATE evaluations SET waits_for = %s,"
+        " step_at = clock_timestamp() + make_interval(secs => %s) WHERE id = %s",
+        (waits_for, pause_s, id),
+    )
+
+
+def postpone(connection: Connection[Any], id: int, pause_s: float) -> None:
+    """Let it be due in `pause_s` seconds."""
+    connection.execute(
+        "UPDATE evaluations SET step_at = clock_timestamp() + make_interval(secs => %s)"
+        " WHERE id = %s",
+        (pause_s, id),
+    )
+
+
 def evaluation(
     connection: Connection[Any], feature: str, id: int, *, lock: bool = False
 ) -> dict[str, Any] | None:
@@ -172,8 +222,11 @@ def list_evaluations(
 
 
 def allow(connection: Connection[Any], id: int, max_usd: Decimal | None) -> None:
-    """Let it cost so much."""
-    connection.execute("UPDATE evaluations SET max_usd = %s WHERE id = %s", (max_usd, id))
+    """Let it cost so much, and be stepped now."""
+    connection.execute(
+        "UPDATE evaluations SET max_usd = %s, waits_for = NULL, step_at = NULL WHERE id = %s",
+        (max_usd, id),
+    )
 
 
 def progress(connection: Connection[Any], id: int) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 import json
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,6 +13,7 @@ import pytest
 from tests.support.amounts import AMOUNT, answering
 from tests.support.cli import Tierline
 from tests.support.model_server import ModelServer
+from tierline_client import Place, Transport
 
 EXAMPLES = 150  # of which about a fifth tests
 
@@ -87,26 +90,26 @@ def test_what_was_found_is_kept_and_says_when_it_is_stale(
     assert "stale: what makes the answers" in tierline("eval", "amounts", "--list").out
 
 
-def test_an_interrupted_one_is_gone_on_with_and_nothing_is_asked_twice(
+def test_an_interrupted_one_goes_on_by_itself_and_nothing_is_asked_twice(
     tierline: Tierline, models: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models.calls.clear()
-    interrupted = iter([False, False, True])
 
-    def sleep(_: float) -> None:
-        if next(interrupted, False):
-            raise KeyboardInterrupt
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("tierline.cli.improve.evaluate.time.sleep", sleep)
+    monkeypatch.setattr("tierline.cli.improve.evaluate.time.sleep", interrupt)
     ran = tierline("eval", "amounts")
     assert ran.code == 130
-    assert "the same command goes on with evaluation" in ran.err
-    assert "running" in tierline("eval", "amounts", "--list").out
     monkeypatch.undo()
-    other = tierline("eval", "amounts", "--limit", 10)
-    assert (other.code, "runs, and it is another one" in other.err) == (1, True)
-    made = json.loads(tierline("eval", "amounts", "--json").out)
-    assert made["status"] == "completed"
+    told = re.fullmatch(
+        r"evaluation (\d+) goes on: follow it by 'tierline eval amounts --follow \1', "
+        r"end it by 'tierline eval amounts --cancel \1'\n",
+        ran.err,
+    )
+    assert told is not None, ran.err
+    made = json.loads(tierline("eval", "amounts", "--follow", told[1], "--json").out)
+    assert (made["id"], made["status"]) == (told[1], "completed")
     asked = [(call.body["model"], call.last_message) for call in models.calls]
     assert len(asked) == len(set(asked)) == 2 * made["planned"]
 
@@ -120,8 +123,27 @@ def test_a_spent_budget_stops_it_and_more_lets_it_go_on(
     running = json.loads(tierline("eval", "amounts", "--list", "--json").out)["data"][0]
     assert 0 < running["progress"]["ended"] < running["progress"]["of"]
     assert float(running["progress"]["cost_usd"]) <= 0.01
+    assert running["progress"]["waits_for"] == "budget"
+    other = tierline("eval", "amounts", "--limit", 10)
+    assert (other.code, "runs, and it is another one" in other.err) == (1, True)
+    shown = tierline("eval", "amounts", "--show", running["id"])
+    assert (shown.code, f"--follow {running['id']}' waits for it" in shown.err) == (1, True)
     made = json.loads(tierline("eval", "amounts", "--max-usd", "100", "--json").out)
     assert (made["id"], made["status"]) == (running["id"], "completed")
+
+
+def test_a_client_of_release_0_1_may_still_step_it_and_is_told_until_when(
+    tierline: Tierline, models: ModelServer, api: dict[str, str]
+) -> None:
+    made = json.loads(tierline("eval", "amounts", "--json").out)
+    with Transport(Place(api["TIERLINE_URL"], api["TIERLINE_API_KEY"])) as client:
+        place = f"/v1/features/amounts/evaluations/{made['id']}"
+        stepped = client.send("POST", f"{place}/step")
+        followed = client.send("GET", place)
+    assert stepped.json() == followed.json()
+    assert re.fullmatch(r"@[0-9]+", stepped.headers["Deprecation"])
+    assert parsedate_to_datetime(stepped.headers["Sunset"]) > datetime(2027, 1, 1, tzinfo=UTC)
+    assert "Deprecation" not in followed.headers
 
 
 def test_one_that_runs_may_be_cancelled(tierline: Tierline, models: ModelServer) -> None:
@@ -231,6 +253,7 @@ def test_free_text_is_judged_in_both_orders_by_who_is_not_told_whose_it_is(
         (("--dataset", "999"), 1, "no dataset 999"),
         (("--show", "999999"), 1, "no evaluation 999999"),
         (("--list", "--show", "1"), 2, "give one"),
+        (("--follow", "999999"), 1, "no evaluation 999999"),
         (("--limit", "5"), 2, "--limit"),
     ],
 )

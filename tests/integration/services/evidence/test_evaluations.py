@@ -1,7 +1,6 @@
 """Evaluations under contention, beside whoever removes content, and of what a tier has seen."""
 
 import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,17 +9,17 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from tests.support.tickets import KINDS, TICKETS, answered
+from tests.support.evaluations import TWO, account, begun, end_all, given, to_its_end
+from tests.support.tickets import TICKETS, answered
 from tierline.base.errors import Conflict
 from tierline.base.json_text import JSON, canonical_json
 from tierline.services.accounts.accounts import create_account
-from tierline.services.evidence.datasets import Given, build
+from tierline.services.evidence.datasets import build
 from tierline.services.evidence.evaluation_plan import EvaluationRequest
-from tierline.services.evidence.evaluations import AT_ONCE, start, step, stop
+from tierline.services.evidence.evaluation_steps import AT_ONCE
+from tierline.services.evidence.evaluations import start, step, stop
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.upkeep.retention import remove_content
-
-TWO = ("slm", "frontier")
 
 
 @pytest.fixture
@@ -29,52 +28,6 @@ def db(fresh_database_url: str) -> Iterator[Connection[Any]]:
         create_account(connection, "acme")
         apply_feature(connection, TICKETS)
         yield connection
-
-
-def account(db: Connection[Any]) -> int:
-    row = db.execute("SELECT id FROM accounts").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def given(count: int) -> list[Given]:
-    return [
-        Given({"text": text.format(n=number * 7919 % 10_007)}, kind)
-        for number in range(count)
-        for kind, text in KINDS.items()
-    ]
-
-
-def begun(db: Connection[Any], **wanted: Any) -> dict[str, JSON]:
-    made, new = start(db, "tickets", EvaluationRequest(tiers=TWO, **wanted), account(db), None)
-    assert new
-    return made
-
-
-def end_all(db: Connection[Any], said: str = "billing") -> int:
-    """Every job that waits is answered, as a worker would have it."""
-    rows = db.execute(
-        "UPDATE jobs SET status = 'completed', completed_at = clock_timestamp(), attempts = 1,"
-        " answer_attempt = 1, model = tier || '-2026' WHERE status = 'queued' RETURNING id, tier"
-    ).fetchall()
-    for job, tier in rows:
-        db.execute(
-            "INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, verdict)"
-            " VALUES (%s, 1, gen_random_uuid(), %s, 'slm-backfill', 'w', 'passed')",
-            (job, tier),
-        )
-        db.execute(
-            "INSERT INTO answers (job_id, attempt, text, output) VALUES (%s, 1, %s, %s)",
-            (job, said, json.dumps(said)),
-        )
-    return len(rows)
-
-
-def to_its_end(db: Connection[Any], made: dict[str, JSON]) -> dict[str, JSON]:
-    while made["status"] == "running":
-        made = step(db, "tickets", int(made["id"]))
-        end_all(db)
-    return made
 
 
 def test_however_many_drive_it_no_example_is_asked_twice_and_few_are_out(

@@ -230,6 +230,8 @@ evaluations = Table(
     Column("document", JSON, comment="what was found; null: it is not completed"),
     when("created_at", required=True),
     when("ended_at"),
+    when("step_at", comment="when it may be stepped next, later while a hint is out; null: now"),
+    Column("waits_for", Text, comment="budget; null: it goes on"),
     Index(
         "evaluations_running_key",
         "feature",

@@ -1,0 +1,172 @@
+"""The steps by which an evaluation goes on: each queues a few examples more, the last completes it.
+
+The dispatcher hints at those that are due (`evaluation_hints`), and a worker of the queue
+`maintenance` makes the step. A step is one transaction under the evaluation's lock: a process that
+is killed within one leaves it undone, and of two that come at once the second does nothing.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from psycopg import Connection
+
+from tierline.base.ids import new_id
+from tierline.features import Feature
+from tierline.pricing.estimates import estimates, prices_of
+from tierline.rules.queues import lane
+from tierline.services.evidence.evaluation_findings import findings
+from tierline.services.evidence.evaluation_judge import ask_judge, to_judge
+from tierline.services.features.find_feature import current_feature
+from tierline.storage.evidence import datasets, evaluations
+from tierline.storage.money.prices import own_prices
+from tierline.storage.upkeep import retention
+
+AT_ONCE = 32  # jobs of an evaluation that are out
+AT_ONCE_LEFT_OVER = 200
+SHORTEST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+BUDGET_PAUSE_S = 30.0  # while the budget is spent: a late call may have cost less than it could
+FAILED_PAUSE_S = 60.0  # after a step that failed
+PAUSE_SHARE = 10  # a pause is at least so many times as long as the step took
+IDLE_SHARE = 4  # a pause is at most this part of the time since a job of it ended, and the shortest
+
+Row = Mapping[str, Any]
+WaitsFor = Literal["budget"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step did."""
+
+    asked: int  # examples, or looks of the judge, that were queued
+    ended: bool = False  # the evaluation has ended with it
+    waits_for: WaitsFor | None = None  # what keeps it from asking more, while nothing is out
+    idle_s: float = 0.0  # since a job of it ended, or it began
+
+
+def step_due(connection: Connection[Any], id: int) -> int:
+    """Step an evaluation that runs; how many jobs were queued. Does nothing where it has ended, or
+    another process steps it now.
+    """
+    began = time.monotonic()
+    try:
+        with connection.transaction():
+            row = evaluations.lock_running(connection, id)
+            if row is None:
+                return 0
+            step = _drive(connection, current_feature(connection, row["feature"]), row)
+            if not step.ended:
+                pause = pause_s(step, time.monotonic() - began)
+                evaluations.stepped(connection, id, pause, step.waits_for)
+    except Exception:
+        if not connection.closed:
+            evaluations.postpone(connection, id, FAILED_PAUSE_S)
+        raise
+    forget_left_over(connection)
+    return step.asked
+
+
+def pause_s(step: Step, took_s: float) -> float:
+    """Seconds until the next step: short while jobs end one after the other, longer while none
+    does, and so that steps take a small share of the time.
+    """
+    if step.waits_for is not None:
+        return BUDGET_PAUSE_S
+    idle = 0.0 if step.asked else step.idle_s / IDLE_SHARE
+    return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, PAUSE_SHARE * took_s, idle))
+
+
+def forget_left_over(connection: Connection[Any]) -> int:
+    """Remove what ended jobs hold of examples that were removed after they had been asked; of how
+    many. The next round goes on.
+    """
+    with connection.transaction():
+        jobs = evaluations.left_over(connection, AT_ONCE_LEFT_OVER)
+        if jobs:
+            everything = retention.What(inputs=True, outputs=True)
+            retention.remove(connection, jobs, everything, keep_feedback=False)
+    return len(jobs)
+
+
+def _drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
+    plan = row["plan"]
+    so_far = evaluations.progress(connection, row["id"])
+    out = sum(one["asked"] - one["ended"] for one in so_far.values())
+    asked = evaluations.asked_numbers(connection, row["id"])
+    there = {number for number, _ in datasets.test_rows(connection, row["dataset_id"], None)}
+    # Example by example rather than tier by tier: what a spent budget leaves is comparable.
+    waiting = [
+        (planned, number)
+        for number in plan["numbers"]
+        if number in there
+        for planned in plan["tiers"]
+        if (planned["tier"], number) not in asked
+    ]
+    pairs = [] if waiting or out else to_judge(connection, feature, row)
+    if not waiting and not out and not pairs:
+        _complete(connection, feature, row)
+        return Step(0, ended=True)
+    room = AT_ONCE - out
+    if row["max_usd"] is not None:
+        room = min(room, _affordable(connection, feature, row, so_far))
+    room = max(0, room)
+    ask_judge(connection, row, pairs[:room])
+    for planned in plan["tiers"]:
+        numbers = [number for one, number in waiting[:room] if one is planned]
+        if numbers:
+            evaluations.ask(
+                connection,
+                row,
+                tier=planned["tier"],
+                draft_id=planned["draft_id"],
+                queue=lane(0, backfill=True),
+                jobs={number: new_id() for number in numbers},
+            )
+    queued = len(pairs[:room]) + len(waiting[:room])
+    spent = not queued and not out
+    last_end = max((one["last_end"] for one in so_far.values() if one["last_end"]), default=None)
+    since = last_end or row["created_at"]
+    return Step(
+        queued,
+        waits_for="budget" if spent else None,
+        idle_s=(row["now"] - since).total_seconds(),
+    )
+
+
+def _complete(connection: Connection[Any], feature: Feature, row: Row) -> None:
+    found = findings(connection, feature, row)
+    if found is None:  # too much was removed meanwhile
+        evaluations.cancel(connection, row["id"])
+        return
+    evaluations.complete(connection, row["id"], found.document, found.scores)
+
+
+def _affordable(
+    connection: Connection[Any], feature: Feature, row: Row, so_far: Mapping[str, Row]
+) -> int:
+    """How many answers more the budget holds, each at what the dearest may cost."""
+    every = replace(feature, routing="slm_first")  # whichever tiers its jobs may use
+    prices = prices_of(feature, own_prices(connection), datetime.now(UTC))
+    longest = datasets.longest_input(connection, row["dataset_id"])
+    at_most = {one.tier: one.cost_usd for one in estimates(every, prices, 1, longest)}
+    dearest = Decimal(0)
+    out = 0
+    judge = so_far.get("the judge")
+    if judge is not None:
+        out += judge["asked"] - judge["ended"]
+        dearest = judge["most_usd"]
+    for planned in row["plan"]["tiers"]:
+        known = so_far.get(planned["tier"])
+        out += 0 if known is None else known["asked"] - known["ended"]
+        if known is not None and known["ended"] and known["most_usd"]:
+            dearest = max(dearest, known["most_usd"])
+        else:
+            dearest = max(dearest, at_most.get(planned["tier"]) or Decimal(0))
+    spent = sum((one["cost_usd"] for one in so_far.values()), Decimal(0))
+    if not dearest:
+        return AT_ONCE
+    return int((row["max_usd"] - spent) / dearest) - out
