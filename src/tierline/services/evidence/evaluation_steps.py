@@ -31,7 +31,7 @@ SHORTEST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 BUDGET_PAUSE_S = 30.0  # while the budget is spent: a late call may have cost less than it could
 FAILED_PAUSE_S = 60.0  # after a step that failed
-PAUSE_SHARE = 10  # a pause is at least so many times as long as the step took
+PAUSE_SHARE = 2  # a pause is at least so many times as long as the step took
 IDLE_SHARE = 4  # a pause is at most this part of the time since a job of it ended, and the shortest
 
 Row = Mapping[str, Any]

@@ -12,7 +12,7 @@ from tierline.services.evidence.evaluation_steps import Step, pause_s
         (Step(asked=0, idle_s=0.4), 0.001, 0.2),
         (Step(asked=0, idle_s=4.0), 0.001, 1.0),  # none ended for a while
         (Step(asked=0, idle_s=600.0), 0.001, 5.0),
-        (Step(asked=20), 0.1, 1.0),  # steps take a tenth of the time at most
+        (Step(asked=20), 0.5, 1.0),  # steps take a third of the time at most
         (Step(asked=20), 3.0, 5.0),
         (Step(asked=0, waits_for="budget"), 0.001, 30.0),
     ],
