@@ -16,9 +16,9 @@ from statistics import median
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
+from tierline.base.usage import Usage
 from tierline.features import ModelRef
 from tierline.pricing import Asked, OwnPrices, Price, cost_usd, price_of
-from tierline.providers.types import Usage
 
 WANTED_US = 50.0
 MODELS = ("gpt-5", "gpt-6.1-sol", "gpt-6-luna", "gpt-4o-mini", "gpt-5.6-terra", "gpt-4.1")

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import ROUND_UP, Decimal
 
 from examples.demo.rows import Row
-from tierline.features.model import Feature, ModelRef
+from tierline.features import Feature, ModelRef
 from tierline.features.prompts import answer_messages
 from tierline.pricing import Asked, price_of
 

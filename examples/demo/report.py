@@ -13,7 +13,7 @@ from rich.table import Table
 from examples.demo.costs import Used, by_tier, second_tier_alone
 from examples.demo.outcomes import Outcome, quantile, tally
 from examples.demo.second_tier import SecondTier
-from tierline.features.model import ModelRef, Price
+from tierline.features import ModelRef, Price
 from tierline.pricing import Asked, list_price, price_of
 
 ASSUMED = "openai:gpt-6.1-sol"  # its list price stands in where no frontier model was paid

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
 from tierline.base.settings import Settings
+from tierline.base.usage import Usage
 from tierline.features.prompts import Message as Turn
 from tierline.providers.anthropic import FINISHED, LONG_PROMPT, Anthropic
 from tierline.providers.schemas import for_anthropic
-from tierline.providers.types import Usage
 from tierline.rules.causes import Cause
 from tierline.rules.verdicts import Verdict
 

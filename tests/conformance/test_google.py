@@ -10,9 +10,10 @@ from google.genai import errors, types
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
 from tierline.base.settings import Settings
+from tierline.base.usage import Usage
 from tierline.providers.gemini import Gemini
 from tierline.providers.generate_content import BLOCKED, FINISHED
-from tierline.providers.types import TokenLogprob, Usage
+from tierline.providers.types import TokenLogprob
 from tierline.providers.vertex import Vertex
 from tierline.rules.causes import Cause
 from tierline.rules.verdicts import Verdict

@@ -10,8 +10,9 @@ from mistralai.client.models import ChatCompletionRequest, ChatCompletionRespons
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
 from tierline.base.settings import Settings
+from tierline.base.usage import Usage
 from tierline.providers.mistral import Mistral
-from tierline.providers.types import TokenLogprob, Usage
+from tierline.providers.types import TokenLogprob
 from tierline.rules.causes import Cause
 from tierline.rules.verdicts import Verdict
 

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
 from tests.support.model_server import ModelServer
 from tierline.base.settings import Settings
+from tierline.base.usage import Usage
 from tierline.providers.azure import Azure
 from tierline.providers.openai import AT_OPENAI, OpenAI
-from tierline.providers.types import TokenLogprob, Usage
+from tierline.providers.types import TokenLogprob
 from tierline.rules.causes import Cause
 
 LOGPROB = {"token": "dog", "logprob": -0.25, "bytes": [100, 111, 103]}

@@ -4,10 +4,10 @@
 the values of `model`.
 """
 
+from tierline.base.model_ref import ModelRef
 from tierline.features.model import (
     Confidence,
     Feature,
-    ModelRef,
     Tier,
 )
 from tierline.features.retention import Retention

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, Literal, cast
 
 from tierline.base.json_text import JSON, canonical_json
+from tierline.base.model_ref import ModelRef
 from tierline.features.cases import Case
 from tierline.features.comparison import Comparison
 from tierline.features.retention import Retention
@@ -27,42 +28,12 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SERVICE_TIERS = ("auto", "flex", "priority", "standard")
 """How soon and at which rate a call is served, in one set of words for all providers."""
 
-CLASS = "class"  # in a provider's place: any model of that class, chosen when it is applied
 DEEPER_LABEL = "running deeper analysis…"  # what a caller is shown while a later tier works
 MICRO = "micro"  # in a provider's place: a classifier of the feature's own, inside the worker
 MICRO_MODEL = "all-MiniLM-L6-v2"  # whose embeddings it reads
 CALIBRATED = "calibrated"  # in a threshold's place: the one that a calibration found
 REFRESH_DAYS = 90
 SAMPLE_TEMPERATURE = 0.7  # samples at 0 would be one answer repeated
-
-
-@dataclass(frozen=True)
-class ModelRef:
-    """A model as a feature names it."""
-
-    provider: str
-    model: str
-
-    def __str__(self) -> str:
-        return f"{self.provider}:{self.model}"
-
-    @property
-    def wanted_class(self) -> str | None:
-        """The class of `class:small`, which asks for a model instead of naming one; else None.
-
-        Applying the feature puts an exact id in its place, so that no job ever meets one.
-        """
-        return self.model if self.provider == CLASS else None
-
-    @classmethod
-    def parse(cls, text: str) -> "ModelRef":
-        """`provider:model`; the model's own name may hold colons. Raises ValueError."""
-        provider, colon, model = text.partition(":")
-        if not (colon and provider and model) or text != text.strip():
-            raise ValueError(
-                f"a model is named provider:model, such as openai:gpt-6.1-sol, not {text!r}"
-            )
-        return cls(provider, model)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from tierline.base.json_text import JSON, short
+from tierline.base.model_ref import CLASS, ModelRef
 from tierline.base.yaml_lines import Path
 from tierline.features.comparison import KINDS, Comparison, Kind
-from tierline.features.model import CLASS, MICRO, ModelRef
+from tierline.features.model import MICRO
 from tierline.features.model_names import name_fault
 from tierline.features.reading import Reading, near
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from tierline.base.digits import decimal
 from tierline.base.json_text import JSON, short
+from tierline.base.model_ref import ModelRef
 from tierline.base.yaml_lines import Path
 from tierline.catalogue import CLASSES
 from tierline.checks.labels import closed_set, indistinct
@@ -20,7 +21,6 @@ from tierline.features.model import (
     SERVICE_TIERS,
     Confidence,
     Feature,
-    ModelRef,
     Signal,
     Tier,
 )

@@ -3,15 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tierline.base.model_ref import ModelRef
 from tierline.base.settings import settings
 from tierline.pricing.listed import STANDARD, is_listed, listed
 from tierline.pricing.price import FREE, Price
-
-if TYPE_CHECKING:
-    from tierline.features import ModelRef
 
 _PLAIN = frozenset(
     {"", "auto", "default", "standard"}
@@ -63,7 +60,7 @@ NO_OWN: OwnPrices = {}
 
 
 def price_of(
-    ref: "ModelRef",
+    ref: ModelRef,
     asked: Asked,
     override: Mapping[str, Price] | None = None,
     own: OwnPrices = NO_OWN,
@@ -92,7 +89,7 @@ def price_of(
     return listed(seller.name, ref.model, asked.at, terms)
 
 
-def list_price(ref: "ModelRef", at: datetime) -> Price | None:
+def list_price(ref: ModelRef, at: datetime) -> Price | None:
     """The seller's public price, wherever the model is served from; None when it has none."""
     seller = SELLERS.get(ref.provider)
     return None if seller is None else listed(seller.name, ref.model, at)

@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from tierline.base.json_text import JSON
-
-if TYPE_CHECKING:
-    from tierline.providers.types import Usage
+from tierline.base.usage import Usage
 
 MILLION = Decimal(1_000_000)
 HOUR_S = Decimal(3600)
@@ -93,7 +90,7 @@ class LongContext:
 FREE = Price(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 
 
-def cost_usd(usage: "Usage | None", price: Price | None, latency_s: float = 0.0) -> Decimal | None:
+def cost_usd(usage: Usage | None, price: Price | None, latency_s: float = 0.0) -> Decimal | None:
     """The exact cost of one call in USD; None when a price, or a count that it needs, is unknown.
 
     `latency_s` is how long the call took, for a model whose server is paid by the hour.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tierline.base.settings import Settings
+from tierline.base.usage import Usage
 from tierline.features.prompts import Message
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
@@ -20,7 +21,6 @@ from tierline.providers.types import (
     Capabilities,
     Completion,
     CompletionRequest,
-    Usage,
     require,
 )
 from tierline.rules.verdicts import Verdict

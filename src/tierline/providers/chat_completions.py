@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tierline.base.usage import Usage
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import output_limit
 from tierline.providers.schemas import Said, Schema, for_openai
@@ -19,7 +20,6 @@ from tierline.providers.types import (
     Completion,
     CompletionRequest,
     TokenLogprob,
-    Usage,
 )
 from tierline.rules.verdicts import Verdict
 

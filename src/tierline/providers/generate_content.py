@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tierline.base.usage import Usage
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
 from tierline.providers.schemas import for_gemini
@@ -19,7 +20,6 @@ from tierline.providers.types import (
     Completion,
     CompletionRequest,
     TokenLogprob,
-    Usage,
 )
 from tierline.rules.causes import Cause
 from tierline.rules.verdicts import Verdict

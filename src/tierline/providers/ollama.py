@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tierline.base.settings import Settings
+from tierline.base.usage import Usage
 from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
 from tierline.providers.transport import Reply, Transport
@@ -20,7 +21,6 @@ from tierline.providers.types import (
     Completion,
     CompletionRequest,
     TokenLogprob,
-    Usage,
     require,
 )
 from tierline.rules.verdicts import Verdict

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tierline.base.errors import TierlineError
-from tierline.features import ModelRef
+from tierline.base.model_ref import ModelRef
+from tierline.base.usage import Usage
 from tierline.features.prompts import Message
 from tierline.rules.causes import Cause
 from tierline.rules.retries import Retry
@@ -18,21 +19,6 @@ class TokenLogprob:
 
     token: str
     logprob: float  # natural logarithm
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one call, in disjoint buckets; None where it was not reported.
-
-    A field's name is its column's.
-    """
-
-    input_tokens: int | None  # neither read from a cache nor written to one
-    output_tokens: int | None  # without the reasoning ones, where these are told apart
-    cached_input_tokens: int | None = None
-    cache_write_5m_tokens: int | None = None  # kept for five minutes
-    cache_write_1h_tokens: int | None = None  # kept for an hour
-    reasoning_tokens: int | None = None  # None too where the provider counts them as output
 
 
 @dataclass(frozen=True)

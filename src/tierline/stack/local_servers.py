@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tierline.features.model import ModelRef
+from tierline.base.model_ref import ModelRef
 from tierline.stack import environment as environment_of
 from tierline.stack import models
 from tierline.stack.child import Program

@@ -10,10 +10,10 @@ import pytest
 from genai_prices import Usage as TheirUsage
 from genai_prices import calc_price, data
 
+from tierline.base.usage import Usage
 from tierline.pricing import cost_usd
 from tierline.pricing.compile import compiled
 from tierline.pricing.listed import FILE, edition, listed
-from tierline.providers.types import Usage
 
 NOWHERE = {"REDIS_URL": "redis://127.0.0.1:1/0"}  # what importing the worker must know
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

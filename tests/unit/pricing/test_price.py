@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from tierline.base.usage import Usage
 from tierline.pricing import FREE, LongContext, Price, cost_usd
-from tierline.providers.types import Usage
 
 PRICE = Price(Decimal("1.25"), Decimal("10"), Decimal("0.125"))
 ANTHROPIC = Price(Decimal(3), Decimal(15), Decimal("0.3"), Decimal("3.75"), Decimal(6))

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from tierline.base.usage import Usage
 from tierline.pricing import FREE, LongContext, Price, cost_usd
 from tierline.pricing.worst_case import most_input_tokens, worst_case_usd
-from tierline.providers.types import Usage
 
 ONE, TWO, FOUR = Decimal(1), Decimal(2), Decimal(4)
 PLAIN = Price(ONE, FOUR, Decimal("0.1"))

@@ -14,6 +14,7 @@ import pytest
 from tests.support.model_server import ModelServer, Reply
 from tierline.base.errors import UsageError
 from tierline.base.settings import Settings, settings
+from tierline.base.usage import Usage
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
 from tierline.providers import generate_content, ollama
@@ -30,7 +31,6 @@ from tierline.providers.types import (
     Completion,
     CompletionRequest,
     Provider,
-    Usage,
 )
 from tierline.providers.vertex import Vertex
 from tierline.rules.causes import Cause

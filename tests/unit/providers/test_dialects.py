@@ -9,6 +9,7 @@ import pytest
 from tests.support.model_server import Call, ModelServer, Reply
 from tierline import providers
 from tierline.base.settings import Settings, settings
+from tierline.base.usage import Usage
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
 from tierline.providers.azure import Azure
@@ -21,7 +22,6 @@ from tierline.providers.types import (
     CompletionRequest,
     Provider,
     TokenLogprob,
-    Usage,
 )
 from tierline.rules.causes import Cause
 from tierline.rules.verdicts import Verdict

@@ -8,10 +8,11 @@ import pytest
 
 from tests.support.model_server import ModelServer, Reply
 from tierline.base.settings import Settings
+from tierline.base.usage import Usage
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
 from tierline.providers.openai import OpenAI
-from tierline.providers.types import CallFailed, CompletionRequest, TokenLogprob, Usage
+from tierline.providers.types import CallFailed, CompletionRequest, TokenLogprob
 from tierline.rules.causes import Cause
 from tierline.rules.verdicts import Verdict
 

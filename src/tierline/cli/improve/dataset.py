@@ -12,6 +12,7 @@ import typer
 from tierline.base.errors import InvalidInput, Problem, TierlineError, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.improve.dataset_export import export
+from tierline.cli.improve.stored_datasets import find, rows_of
 from tierline.cli.shared.csv_cells import RawCsv, Table
 from tierline.cli.shared.options import Home, Json, command_group
 from tierline.cli.shared.private_files import new_private
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 app = command_group("Build a feature's datasets, and look through them.")
 app.command("export")(export)
 
-PAGE = 2_000
 SHOWN = 20  # doubts of a kind, in the terminal
 SIDES = ("train", "calibration", "test")
 
@@ -193,29 +193,6 @@ def _placed(given: Sequence["LabelledExample"], problem: Problem) -> Problem:
     what = "/".join(parts[3:])
     message = f"{what}: {problem.message}"
     return replace(problem, message=message, path="", source=one.file, line=one.line)
-
-
-def find(api: "Client", feature: str, version: int | None) -> JSON:
-    """That dataset, or the newest. Raises TierlineError where there is none."""
-    if version is not None:
-        return api.get(f"/v1/features/{feature}/datasets/{version}")
-    found = api.get(f"/v1/features/{feature}/datasets")["data"]
-    if not found:
-        raise TierlineError(f"{feature} has no dataset yet: tierline dataset build {feature}")
-    return found[0]
-
-
-def rows_of(api: "Client", feature: str, version: int) -> list[JSON]:
-    """All rows of a dataset, in order."""
-    found: list[JSON] = []
-    cursor: str | None = None
-    while True:
-        page = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
-        answer = api.get(f"/v1/features/{feature}/datasets/{version}/rows", params=page)
-        found += answer["data"]
-        cursor = answer["next_cursor"]
-        if cursor is None:
-            return found
 
 
 def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Doubt"]:

@@ -53,7 +53,7 @@ def export(
 
     The rows that test go into a file of their own: train on none of them. Whole or not at all.
     """
-    from tierline.cli.improve.dataset import find, rows_of
+    from tierline.cli.improve.stored_datasets import find, rows_of
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, note, print_json
     from tierline.features import Feature

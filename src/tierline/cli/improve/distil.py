@@ -26,8 +26,9 @@ def distil(
     all traffic. Rows that test stay unseen.
     """
     from tierline.base.errors import TierlineError
-    from tierline.cli.improve.dataset import find, label_of, rows_of
+    from tierline.cli.improve.dataset import label_of
     from tierline.cli.improve.micro import TrainingOptions, teach
+    from tierline.cli.improve.stored_datasets import find, rows_of
     from tierline.cli.shared.client import connect
 
     wanted = TrainingOptions(max_error, confidence, strangers, dry_run=dry_run)

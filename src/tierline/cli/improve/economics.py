@@ -1,6 +1,5 @@
 """`tierline economics`: what a feature costs at a volume, one way or another."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,23 +11,8 @@ from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:
-    from tierline.economics.levers import Lever
-    from tierline.economics.scenarios import BreakEven, Scenario, Volume, Way
-
-FEWEST = 30  # attempts, or jobs: with fewer nothing is taken for measured
-
-
-@dataclass(frozen=True)
-class EconomicsResult:
-    """All that is shown."""
-
-    feature: str
-    volume: "Volume"
-    ways: "list[Way]"
-    scenarios: "list[Scenario]"
-    break_evens: "list[BreakEven]"
-    levers: "list[Lever]"
-    notes: list[str]  # what was measured, and what is assumed
+    from tierline.cli.improve.economics_reckoning import EconomicsResult
+    from tierline.economics.scenarios import Scenario
 
 
 def economics(
@@ -110,7 +94,7 @@ def economics(
         _show(found)
 
 
-def _show(found: EconomicsResult) -> None:
+def _show(found: "EconomicsResult") -> None:
     from tierline.cli.shared.output import Col, line, print_table, usd
     from tierline.economics.scenarios import MOST_OF_REVENUE
 
@@ -177,7 +161,7 @@ def _of_revenue(one: "Scenario") -> str:
     return ("! " if one.too_dear else "") + f"{one.of_revenue.value:.1%}"
 
 
-def _json(found: EconomicsResult) -> JSON:
+def _json(found: "EconomicsResult") -> JSON:
     from tierline.base.formats import usd
 
     def told(estimate: object) -> JSON:

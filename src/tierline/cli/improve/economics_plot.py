@@ -3,7 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
-from tierline.cli.improve.economics import EconomicsResult
+from tierline.cli.improve.economics_reckoning import EconomicsResult
 from tierline.cli.shared.png import new_figure, write_png
 from tierline.economics.scenarios import scenario
 

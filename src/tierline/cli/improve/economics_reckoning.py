@@ -5,16 +5,37 @@ from decimal import Decimal
 
 from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
-from tierline.cli.improve.economics import FEWEST, EconomicsResult
 from tierline.economics.estimates import Estimate
-from tierline.economics.levers import TierUse, levers
-from tierline.economics.scenarios import Machine, Volume, Way, break_evens, scenario
+from tierline.economics.levers import Lever, TierUse, levers
+from tierline.economics.scenarios import (
+    BreakEven,
+    Machine,
+    Scenario,
+    Volume,
+    Way,
+    break_evens,
+    scenario,
+)
 from tierline.features import Feature, Tier
 from tierline.pricing import Price
 from tierline.pricing.price import MILLION
 
+FEWEST = 30  # attempts, or jobs: with fewer nothing is taken for measured
 NOTHING = Estimate.exact(Decimal(0))
 CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class EconomicsResult:
+    """All that is shown."""
+
+    feature: str
+    volume: Volume
+    ways: list[Way]
+    scenarios: list[Scenario]
+    break_evens: list[BreakEven]
+    levers: list[Lever]
+    notes: list[str]  # what was measured, and what is assumed
 
 
 @dataclass(frozen=True)

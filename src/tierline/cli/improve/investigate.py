@@ -17,7 +17,7 @@ Found = tuple[str, str]
 
 def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json: bool) -> None:
     """Print it. Raises TierlineError where no evaluation was completed."""
-    from tierline.cli.improve.dataset import rows_of
+    from tierline.cli.improve.stored_datasets import rows_of
     from tierline.cli.shared.output import line, print_json
     from tierline.features import Feature
 

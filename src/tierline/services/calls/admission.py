@@ -9,8 +9,9 @@ from typing import Any
 from psycopg_pool import ConnectionPool
 
 from tierline.base.settings import Settings
+from tierline.base.usage import Usage
 from tierline.features import ModelRef
-from tierline.providers.types import CallFailed, CompletionRequest, Usage
+from tierline.providers.types import CallFailed, CompletionRequest
 from tierline.rules.causes import Cause
 from tierline.rules.retries import Retry
 from tierline.services.calls.circuits import Circuits, Entry

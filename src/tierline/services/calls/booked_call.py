@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from tierline.base.usage import Usage
 from tierline.features import ModelRef, Tier
 from tierline.pricing import Asked, OwnPrices, Price, cost_usd, price_of
 from tierline.providers import Completion
-from tierline.providers.types import Usage
 from tierline.storage.jobs.claims import Settlement
 
 NOT_REPORTED = Usage(input_tokens=None, output_tokens=None)

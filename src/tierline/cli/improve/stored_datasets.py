@@ -1,0 +1,34 @@
+"""Reading a feature's datasets from the API, for the commands that work on one."""
+
+from typing import TYPE_CHECKING
+
+from tierline.base.errors import TierlineError
+from tierline.base.json_text import JSON
+
+if TYPE_CHECKING:
+    from tierline.cli.shared.client import Client
+
+PAGE = 2_000  # rows of one request
+
+
+def find(api: "Client", feature: str, version: int | None) -> JSON:
+    """That dataset, or the newest. Raises TierlineError where there is none."""
+    if version is not None:
+        return api.get(f"/v1/features/{feature}/datasets/{version}")
+    found = api.get(f"/v1/features/{feature}/datasets")["data"]
+    if not found:
+        raise TierlineError(f"{feature} has no dataset yet: tierline dataset build {feature}")
+    return found[0]
+
+
+def rows_of(api: "Client", feature: str, version: int) -> list[JSON]:
+    """All rows of a dataset, in order."""
+    found: list[JSON] = []
+    cursor: str | None = None
+    while True:
+        page = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+        answer = api.get(f"/v1/features/{feature}/datasets/{version}/rows", params=page)
+        found += answer["data"]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            return found
