@@ -68,7 +68,7 @@ faults: tools
 
 # Minutes each: one process of the demo is killed, and every job must still end once.
 faults-demo: tools
-	@$(BIN)/pytest -m long tests/faults
+	@$(BIN)/pytest -m nightly tests/faults
 
 lint: tools
 	@$(BIN)/ruff format --check .

@@ -40,7 +40,7 @@ def victim(home: Path, mark: str) -> psutil.Process | None:
     return min(found, key=lambda process: process.create_time(), default=None)
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", MARKS)
 def test_every_job_ends_once_after_a_kill(name: str, tmp_path: Path) -> None:

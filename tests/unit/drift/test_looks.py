@@ -1,6 +1,7 @@
 """Drift on real traffic: spoken commands, and customers of a bank, a kind of which comes anew."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,68 +35,106 @@ def bank() -> Traffic:
 
 
 @pytest.fixture(scope="module")
+def small_bank() -> Traffic:
+    """Few enough to be embedded in seconds."""
+    if not BANK.is_file():
+        pytest.skip(f"{BANK} is not here: the traffic of this test is read from it")
+    return bank_of(Embedder(threads=2), 900)
+
+
+@pytest.fixture(scope="module")
 def commands() -> Traffic:
     if not SNIPS.is_dir():
         pytest.skip(f"{SNIPS} is not here: the traffic of this test is read from it")
     return commands_of(Embedder(threads=2))
 
 
+@pytest.mark.nightly  # 20 runs; the short form looks for commands, which are further away
 def test_a_new_kind_of_customers_question_is_found_within_500_inputs(bank: Traffic) -> None:
     kinds = bank.kinds(30)
     runs = [run(bank, seed, 1_500, 15, kinds[seed * 7 % len(kinds)])[0] for seed in range(20)]
     assert sum(after is not None and after <= WITHIN for after in runs) >= 18, runs
 
 
+@pytest.mark.nightly
 def test_commands_among_a_banks_questions_are_found_within_500_inputs(
     bank: Traffic, commands: Traffic
 ) -> None:
+    found = commands_found(bank, commands, 1_500, range(14))
+    assert sum(after is not None and after <= WITHIN for after in found) >= 13, found
+
+
+def test_two_kinds_of_commands_among_a_banks_questions_are_found(
+    small_bank: Traffic, commands: Traffic
+) -> None:
+    """The short form: fewer known inputs, the same days."""
+    found = commands_found(small_bank, commands, 400, range(2))
+    assert all(after is not None and after <= WITHIN for after in found), found
+
+
+def commands_found(
+    bank: Traffic, commands: Traffic, known: int, seeds: Sequence[int]
+) -> list[int | None]:
+    """After how many inputs commands were seen, of another kind for each seed."""
     kinds = sorted(set(commands.labels))
     runs = []
-    for seed in range(14):
+    for seed in seeds:
         kind = kinds[seed % len(kinds)]
-        both = bank.joined(commands.of(kind))
-        runs.append(run(both, seed, 1_500, 15, kind))
-    found = [after for after, _ in runs]
-    assert sum(after is not None and after <= WITHIN for after in found) >= 13, found
+        runs.append(run(bank.joined(commands.of(kind)), seed, known, 15, kind))
     assert {max(one.by, key=lambda name: one.by[name]) for _, one in runs} <= {
         "novelty",
         "crowding",
     }
+    return [after for after, _ in runs]
 
 
+def test_a_quarter_of_daily_looks_at_the_same_traffic_gives_no_alarm(small_bank: Traffic) -> None:
+    """The short form: two runs, of which by the promise one in ten alarms at most; these do not."""
+    runs = [run(small_bank, 100 + seed, 400, LOOKS)[0] for seed in range(2)]
+    assert runs == [None, None]
+
+
+@pytest.mark.nightly
 def test_a_quarter_of_daily_looks_alarms_falsely_in_one_of_twenty_at_most(bank: Traffic) -> None:
     """Each run has a reference of its own, and traffic without a change."""
     runs = [run(bank, 100 + seed, 500, LOOKS)[0] for seed in range(20)]
     assert sum(after is not None for after in runs) <= 1, runs
 
 
+@pytest.mark.nightly
 def test_known_kinds_that_come_otherwise_mixed_are_seen_without_any_label(bank: Traffic) -> None:
-    """Nothing is new: half of the kinds come nine times as often as the others."""
-    labels = np.array(bank.labels)
-    found = []
-    for seed in range(5):
-        draw = np.random.default_rng(seed)
-        often = draw.choice(sorted(set(bank.labels)), 38, replace=False)
-        places = draw.permutation(len(labels))
-        known, rest = reference_of(bank.take(places[:1_500])), places[1_500:]
-        assert known is not None
-        weights = np.where(np.isin(labels[rest], often), 9.0, 1.0)
-        state, earlier = DriftState(), bank.vectors[:0]
-        for _ in range(20):
-            seen = bank.take(draw.choice(rest, 50, p=weights / weights.sum()))
-            ended = look(
-                replace(known, labels={}), state, earlier, Seen(seen.vectors, seen.lengths)
-            )
-            state, earlier = ended.state, np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
-        found.append(ended.alarm and ended.by["mixture"] > 20.0)
+    found = [mixture_seen(bank, seed, 1_500, 20) for seed in range(5)]
     assert sum(found) >= 4, found
 
 
-def test_the_inputs_of_the_new_kind_are_named(bank: Traffic, commands: Traffic) -> None:
-    known = reference_of(bank.take(np.arange(1_000)))
+def test_known_kinds_that_come_otherwise_mixed_are_seen_of_few_inputs_too(
+    small_bank: Traffic,
+) -> None:
+    assert mixture_seen(small_bank, 0, 400, 30)
+
+
+def mixture_seen(bank: Traffic, seed: int, reference: int, days: int) -> bool:
+    """Whether it is seen that half of the kinds come nine times as often; nothing is new."""
+    labels = np.array(bank.labels)
+    draw = np.random.default_rng(seed)
+    often = draw.choice(sorted(set(bank.labels)), 38, replace=False)
+    places = draw.permutation(len(labels))
+    known, rest = reference_of(bank.take(places[:reference])), places[reference:]
+    assert known is not None
+    weights = np.where(np.isin(labels[rest], often), 9.0, 1.0)
+    state, earlier = DriftState(), bank.vectors[:0]
+    for _ in range(days):
+        seen = bank.take(draw.choice(rest, 50, p=weights / weights.sum()))
+        ended = look(replace(known, labels={}), state, earlier, Seen(seen.vectors, seen.lengths))
+        state, earlier = ended.state, np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
+    return ended.alarm and ended.by["mixture"] > 20.0
+
+
+def test_the_inputs_of_the_new_kind_are_named(small_bank: Traffic, commands: Traffic) -> None:
+    known = reference_of(small_bank.take(np.arange(800)))
     assert known is not None
     strange = commands.of("GetWeather")
-    live = bank.take(np.arange(1_000, 1_090))
+    live = small_bank.take(np.arange(800, 890))
     seen = Seen(
         np.concatenate([live.vectors, strange.vectors[:10]]),
         [*live.lengths, *strange.lengths[:10]],
