@@ -14,7 +14,7 @@ SPREAD := --numprocesses $(WORKERS) --dist loadfile
 OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools demo lifecycle test unit lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
 	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
@@ -55,9 +55,13 @@ ARGS ?=
 test: tools
 	@$(BIN)/pytest $(if $(ARGS),$(ARGS),$(SPREAD))
 
-# The tests that need no server.
+# The tests that need no server. They wait for nothing, so that one worker for each core is enough.
 unit: tools
-	@$(BIN)/pytest $(SPREAD) tests/unit $(ARGS)
+	@$(BIN)/pytest --numprocesses logical --dist loadfile tests/unit $(ARGS)
+
+# What `make test` leaves out because it takes minutes; each has a short form there.
+nightly: tools
+	@$(BIN)/pytest -m nightly -v --durations 0 --durations-min 5 $(ARGS)
 
 # Breaks the running product in every way that tests/faults knows, and balances the books.
 SEED ?= 1
