@@ -43,7 +43,7 @@ class Front:
         requests: Counter,
         stop: Callable[[], None],
     ) -> None:
-        self._app = app
+        self.app = app
         self._submission = submission
         self._settings = settings
         self._requests = requests
@@ -51,7 +51,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         status = 0
         path = scope["path"]
@@ -64,7 +64,7 @@ class Front:
             await send(message)
 
         hot = path == PATH and scope["method"] == METHOD
-        app = self._submission if hot else self._app
+        app = self._submission if hot else self.app
         limit = self._limit(path)
         length, chunked = _announced(scope)
         scope[BODY_BYTES] = None if chunked else length or 0

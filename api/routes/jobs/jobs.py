@@ -135,7 +135,7 @@ async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str 
     else:
         state.ready.ready()
     row: Row | None = submitted.row
-    wait_s = _wait_s(prefer, state.settings.max_wait_s)
+    wait_s = asked_wait_s(prefer, state.settings.max_wait_s)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
         if not submitted.ended:
@@ -383,7 +383,7 @@ def read_key(key: str | None) -> str | None:
     return key
 
 
-def _wait_s(prefer: str | None, most: float) -> float | None:
+def asked_wait_s(prefer: str | None, most: float) -> float | None:
     """The seconds that the Prefer header asks to wait, bounded; None when it does not."""
     found = _WAIT.search(prefer) if prefer else None
     return None if found is None else min(float(found[1]), most)

@@ -207,7 +207,7 @@ def test_it_stops_in_the_middle_of_whatever_it_asks(api: Api) -> None:
 def test_a_busy_cold_pool_is_told_and_does_not_make_the_process_unready(api: Api) -> None:
     app = create_app(settings())
     with TestClient(app) as client:
-        state = app._app.state.tierline  # type: ignore[attr-defined]
+        state = app.app.state.tierline  # type: ignore[attr-defined]
         with contextlib.ExitStack() as held:
             for _ in range(COLD_CONNECTIONS):
                 held.enter_context(state.cold_pool.connection(timeout=30))

@@ -255,7 +255,7 @@ def test_who_does_not_read_the_answer_holds_no_connection(
 def test_each_statement_of_a_cold_connection_has_a_time_limit(api: Api) -> None:
     app = create_app(settings())
     with TestClient(app):
-        state = app._app.state.tierline  # type: ignore[attr-defined]
+        state = app.app.state.tierline  # type: ignore[attr-defined]
         assert _timeouts(state.cold_pool, COLD_CONNECTIONS) == {"5s"}
         assert _timeouts(state.reports.pool, REPORT_CONNECTIONS) == {"15s"}
 

@@ -15,13 +15,6 @@ PRODUCT = ("src/tierline", "api", "workers")
 SHARED = ("tests.support", "tests.faults")  # the second is a program of its own: `make faults`
 VENDORS = {"_request_id"}  # documented attributes of the vendors' own clients
 
-UNDER_WAY = {  # these still ask an executor by its private names
-    *("test_shadows.py", "test_labels.py", "test_judge.py", "test_confidence_gate.py"),
-    *("test_confidence_gate_of_later_tiers.py", "test_later_tiers.py", "test_see_tiers.py"),
-    *("test_micro.py", "test_novelty.py", "test_routers.py"),
-    *("test_digits.py", "test_probes.py", "test_slow_reports.py"),
-}
-
 
 def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__") and name != "_"
@@ -106,12 +99,7 @@ def test_no_test_imports_a_test_or_another_folders_conftest(trees: dict[Path, as
 
 def test_no_test_reaches_into_a_private_name(private: set[str], trees: dict[Path, ast.AST]) -> None:
     assert len(private) > 500
-    found = [
-        f"{path}:{name}"
-        for path, tree in trees.items()
-        if path.name not in UNDER_WAY
-        for name in reached(tree, private)
-    ]
+    found = [f"{path}:{name}" for path, tree in trees.items() for name in reached(tree, private)]
     assert not found
 
 

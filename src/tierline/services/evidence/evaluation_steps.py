@@ -58,7 +58,7 @@ def step_due(connection: Connection[Any], id: int) -> int:
             row = evaluations.lock_running(connection, id)
             if row is None:
                 return 0
-            step = _drive(connection, current_feature(connection, row["feature"]), row)
+            step = drive(connection, current_feature(connection, row["feature"]), row)
             if not step.ended:
                 pause = pause_s(step, time.monotonic() - began)
                 evaluations.stepped(connection, id, pause, step.waits_for)
@@ -92,7 +92,8 @@ def forget_left_over(connection: Connection[Any]) -> int:
     return len(jobs)
 
 
-def _drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
+def drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
+    """Ask for as many answers and judgements as there is room for, or end the evaluation."""
     plan = row["plan"]
     so_far = evaluations.progress(connection, row["id"])
     out = sum(one["asked"] - one["ended"] for one in so_far.values())

@@ -30,8 +30,8 @@ class TierHistory:
     """
 
     pool: ConnectionPool[Any]
-    _known: Mapping[tuple[int, str], TierStats] = field(default_factory=dict)
-    _due_s: float = 0.0  # monotonic
+    known: Mapping[tuple[int, str], TierStats] = field(default_factory=dict)
+    due_s: float = 0.0  # when they are read next, monotonic
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def worth_asking(self, feature: Feature, claim: Claim) -> list[tuple[int, LaterTier]]:
@@ -47,8 +47,8 @@ class TierHistory:
         if not later or (len(later) == 1 and target is None):
             return [(index, LaterTier(TierStats(name), None)) for index, name in later]
         left_s = None if target is None else target / 1000 - _age_s(claim)
-        self._look()
-        known, version = self._known, claim.feature_version_id
+        self.look()
+        known, version = self.known, claim.feature_version_id
         stats = [known.get((version, name), TierStats(name)) for _, name in later]
         worth = worth_asking(stats, left_s)
         return [(index, tier) for (index, _), tier in zip(later, worth, strict=True)]
@@ -56,13 +56,13 @@ class TierHistory:
     def read(self) -> None:
         """Read the figures. Raises psycopg.Error."""
         with self.pool.connection(timeout=CONNECTION_S) as connection:
-            self._known = tiers_seen(connection)
+            self.known = tiers_seen(connection)
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Start a thread that reads, if it is time and none does."""
-        if time.monotonic() < self._due_s or not self._reading.acquire(blocking=False):
+        if time.monotonic() < self.due_s or not self._reading.acquire(blocking=False):
             return
-        self._due_s = time.monotonic() + LOOK_S
+        self.due_s = time.monotonic() + LOOK_S
         try:
             threading.Thread(target=self._read_aside, name="tiers-seen", daemon=True).start()
         except RuntimeError:  # no thread can be started now: the next attempt tries again

@@ -184,7 +184,7 @@ def test_a_step_that_fails_is_tried_again_after_a_minute(
     def fail(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(evaluation_steps, "_drive", fail)
+    monkeypatch.setattr(evaluation_steps, "drive", fail)
     with pytest.raises(RuntimeError):
         step_due(db, id)
     assert due_evaluations(pool) == []

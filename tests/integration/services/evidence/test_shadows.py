@@ -15,6 +15,7 @@ from tests.support.rows import add_calibration, of_a_later_release
 from tierline.services.evidence.calibrations import CalibrationRequest, NotEnoughData, calibrate
 from tierline.services.evidence.shadows import compare_open, keep_references, shadow_due
 from tierline.services.features.versions import FeatureVersions
+from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content
 from tierline.storage.evidence import calibrations, shadows
 from tierline.storage.jobs.job_reads import Filters, list_jobs
@@ -27,6 +28,11 @@ def no_others(bench: Bench) -> None:
     """What other tests left open is not this one's."""
     bench.all("UPDATE outcomes SET shadow_due = false, drawn = false RETURNING seq")
     bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+
+
+def forget_calibrations(bench: Bench) -> None:
+    """Let the worker look anew for which are in force, as it does within seconds."""
+    bench.executor.tier_path.gate = ConfidenceGate(bench.pool, bench.executor.embedding)
 
 
 def served(bench: Bench, version: int, text: str = "it costs 12.50") -> UUID:
@@ -265,7 +271,7 @@ def test_a_promise_that_shadows_refute_is_withdrawn(bench: Bench, numbers: Itera
     with bench.pool.connection() as connection:
         id = add_calibration(connection, feature.name, print_)
         connection.execute("UPDATE calibrations SET max_error = 0.1 WHERE id = %s", (id,))
-    bench.executor.tier_path.gate._in_force._kept.clear()
+    forget_calibrations(bench)
     for _ in range(40):
         served(bench, version, f"it costs {next(numbers)}")
     round_(bench)
@@ -275,7 +281,7 @@ def test_a_promise_that_shadows_refute_is_withdrawn(bench: Bench, numbers: Itera
         ended = calibrations.calibration(connection, id)
     assert ended is not None
     assert "shadow samples of what it served differ" in ended["withdrawn_reason"]
-    bench.executor.tier_path.gate._in_force._kept.clear()
+    forget_calibrations(bench)
     later = bench.submit(version, "it costs 41")
     bench.run(later)
     assert bench.job(later)["tier"] == "frontier"
@@ -290,7 +296,7 @@ def test_a_promise_that_shadows_confirm_holds(bench: Bench, numbers: Iterator[in
     print_ = bench.one("SELECT fingerprint FROM outcomes WHERE job_id = %s", first)
     with bench.pool.connection() as connection:
         id = add_calibration(connection, feature.name, print_)
-    bench.executor.tier_path.gate._in_force._kept.clear()
+    forget_calibrations(bench)
     for _ in range(20):
         served(bench, version, f"it costs {next(numbers)}")
     round_(bench)
@@ -341,7 +347,7 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
     def calibrated() -> dict[str, Any]:
         with bench.pool.connection() as connection:
             made = calibrate(connection, feature.name, wanted)
-        bench.executor.tier_path.gate._in_force._kept.clear()
+        forget_calibrations(bench)
         return made
 
     for _ in range(40):

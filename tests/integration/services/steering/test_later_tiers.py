@@ -29,8 +29,8 @@ def fresh(bench: Bench) -> None:
 def known(bench: Bench, version: int, *seen: TierStats) -> None:
     """Let the process know this of the tiers, and read nothing else."""
     cascade = bench.executor.tier_path.history
-    cascade._known = {(version, one.name): one for one in seen}
-    cascade._due_s = float("inf")
+    cascade.known = {(version, one.name): one for one in seen}
+    cascade.due_s = float("inf")
 
 
 def test_a_tier_that_never_helps_is_left_out_once_that_is_known(bench: Bench) -> None:

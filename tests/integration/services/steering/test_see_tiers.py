@@ -194,11 +194,11 @@ def test_no_attempt_waits_for_what_is_known_and_one_thread_reads_it(
             assert time.monotonic() - began < storage.READ_S
             assert tiers(bench, job) == ["slm", "mid"]
             assert readers() == 1
-            cascade._due_s = 0.0
+            cascade.due_s = 0.0
     wait_until(lambda: readers() == 0, 10, "the reader to end")
-    cascade._due_s = 0.0
-    cascade._look()
-    wait_until(lambda: cascade._known.get((version, "slm")), 10, "what was rolled up to be read")
+    cascade.due_s = 0.0
+    cascade.look()
+    wait_until(lambda: cascade.known.get((version, "slm")), 10, "what was rolled up to be read")
 
 
 def test_a_pool_without_a_connection_keeps_nobody_from_choosing(bench: Bench) -> None:
@@ -210,12 +210,12 @@ def test_a_pool_without_a_connection_keeps_nobody_from_choosing(bench: Bench) ->
         for _ in range(bench.pool.max_size):
             held.enter_context(bench.pool.connection())
         began = time.monotonic()
-        cascade._look()
+        cascade.look()
         assert time.monotonic() - began < 0.5
-        assert cascade._known == {}
+        assert cascade.known == {}
         wait_until(lambda: readers() == 0, 10, "the reader to give up")
     cascade.read()
-    assert cascade._known[version, "slm"].attempts == 1
+    assert cascade.known[version, "slm"].attempts == 1
 
 
 @pytest.mark.parametrize("table", ["tier_attempts", "tiers_seen", "calls"])

@@ -49,7 +49,7 @@ def old(empty_database_url: str) -> Iterator[tuple[Connection, UUID]]:
     """A database of the release before, and a job that ended in it."""
     engine = migrate.create_engine(empty_database_url)
     with engine.connect() as connection:
-        config = migrate._config()
+        config = migrate.alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, BEFORE)
         connection.commit()
