@@ -20,7 +20,6 @@ from tierline import providers
 from tierline.base import lean_start
 from tierline.base.settings import settings
 from tierline.services.evidence.drift import Drift
-from tierline.services.evidence.judge import Judges
 from tierline.services.jobs.execute import Executor
 from tierline.services.jobs.recover import release
 from tierline.services.processes.connections import worker_pool
@@ -52,7 +51,6 @@ class Worker:
             stopping=self._leaving.is_set,
         )
         self.drift = Drift(self.pool, timedelta(seconds=config.drift_look_s))
-        self.judges = Judges(self.pool, self.executor.admission)
 
     def start(self) -> None:
         self.pool.open()

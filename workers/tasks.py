@@ -68,4 +68,4 @@ def step_evaluation(evaluation_id: str) -> None:
 def maintenance_sweep() -> None:
     """Clear away what has served its time."""
     here = worker()
-    sweep(here.pool, here.judges, here.drift)
+    sweep(here.pool, here.drift)

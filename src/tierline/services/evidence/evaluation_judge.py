@@ -1,8 +1,9 @@
-"""A judge of an evaluation's answers, where the feature is compared by one: see services.judge.
+"""A judge of an evaluation's answers, where the feature is compared by one: see evidence.judge.
 
-It is a draft of its own, asked on the queues like the tiers, and blinded: each answer that does not
-equal what is expected is shown beside it, in both orders. What it holds to be the same both times
-is.
+It is asked by jobs of a draft of its own, on the backfill lane like the tiers, and is not told
+whose the answers are: each answer that does not equal what is expected is shown beside it, in both
+orders. Both are the same if it says so both times. Its calls have the purpose `judge`; the account
+that ordered the evaluation pays for them, as for the answers, within the evaluation's max_usd.
 """
 
 from collections.abc import Mapping
@@ -39,7 +40,7 @@ def keep_judge(connection: Connection[Any], feature: Feature) -> int | None:
         tiers=(Tier("judge", (ModelRef.parse(how.model),), MAX_TOKENS, TIMEOUT_S),),
         routing="slm_only",
     )
-    return features.add_draft(connection, made, "", Purpose.JUDGE).id
+    return features.add_draft(connection, made, "", features.first_calls(made, Purpose.JUDGE)).id
 
 
 def to_judge(connection: Connection[Any], feature: Feature, row: Row) -> list[Pair]:

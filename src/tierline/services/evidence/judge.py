@@ -3,40 +3,37 @@
 It is not told whose they are, and is asked twice, with the answers in both orders; they say the
 same if it says so both times. What it cannot tell widens what its word can promise: see
 `routing.judging`.
+
+A judge's work is a job on the backfill lane, of a version of its own (`judge_of`). The job names
+the outcome that it judges; the texts are read when it is run, and kept nowhere else. `judgements`
+makes these jobs and takes in what they say.
 """
 
 import json
-import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import structlog
 from psycopg_pool import ConnectionPool
 
-from tierline import providers
+from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
-from tierline.base.recent import Recent
-from tierline.features import Feature, ModelRef
+from tierline.checks import Checked
+from tierline.features import Feature, ModelRef, Tier
 from tierline.features.prompts import Message, as_answer, as_data
-from tierline.features.stored import UnreadableFeature
-from tierline.pricing import Asked, cost_usd, price_of
-from tierline.providers.types import CallFailed, Completion, CompletionRequest
-from tierline.services.calls.admission import Admission
-from tierline.services.evidence.shadows import between
-from tierline.services.money.prices import BOOK
-from tierline.storage.evidence import judgements, shadows
-from tierline.storage.features.features import load_version
+from tierline.providers.types import Completion
+from tierline.rules.purposes import Purpose
+from tierline.rules.verdicts import Verdict
+from tierline.services.calls.answer import Answered
+from tierline.services.calls.calls import CallBook
+from tierline.storage.db.repeat import repeat
+from tierline.storage.evidence import judgements
+from tierline.storage.jobs.claims import Claim
 
-log = structlog.get_logger(__name__)
-
-AT_ONCE = 8  # outcomes that a process takes and judges side by side, before others may take them
+TIER = "judge"
 TIMEOUT_S = 60.0
 MAX_TOKENS = 50
-MOST_FEATURES = 100
+CALLS = 2  # of one judge's job at most: one for each order
 ANSWER: JSON = {
     "type": "object",
     "properties": {"same": {"type": "boolean"}},
@@ -50,7 +47,37 @@ ASKED = (
 )
 REPLY = 'Reply with {"same": true} or {"same": false} and nothing else.'
 
-Row = Mapping[str, Any]
+
+class PairRemoved(TierlineError):
+    """What the judge was to compare is not there any more."""
+
+
+def judge_of(feature: Feature) -> Feature:
+    """The version that the jobs of the feature's judge are of. Its last tier is the judge.
+
+    The jobs wait where the tier with the judge's model waits; a model that no tier has waits where
+    the last tier does. Behind the first queue the version has a tier before the judge, which is
+    never asked. Raises TypeError for a feature that is compared without a judge.
+    """
+    model = feature.compared_by.model
+    if model is None:
+        raise TypeError("the feature has no judge")
+    ref = ModelRef.parse(model)
+    with_it = (index for index, tier in enumerate(feature.tiers) if ref in tier.models)
+    place = feature.place(next(with_it, len(feature.tiers) - 1))
+    # `reask`: it is asked twice, and an attempt's lease has to last as long.
+    tier = Tier(TIER, (ref,), MAX_TOKENS, TIMEOUT_S, reask=True)
+    before = (replace(tier, name="before"),) if place > 0 else ()
+    return Feature(
+        name=feature.name,
+        description="",
+        instructions=feature.instructions,
+        input_schema=feature.input_schema,
+        output_schema=ANSWER,
+        tiers=(*before, tier),
+        routing="frontier_only",
+        comparison=feature.compared_by,
+    )
 
 
 def judge_messages(feature: Feature, input: JSON, first: JSON, second: JSON) -> list[Message]:
@@ -78,125 +105,40 @@ def said_same(text: str) -> bool | None:
     return same if isinstance(same, bool) else None
 
 
-@dataclass
-class Judges:
-    """Asks them, in a process that keeps references."""
+def judge_pair(
+    pool: ConnectionPool[Any],
+    book: CallBook,
+    version: Feature,
+    taken: Claim,
+    keep_on: Callable[[], bool],
+) -> Answered:
+    """Run a judge's job, whose version `judge_of` made: ask in one order, and in the other if that
+    one says the same.
 
-    pool: ConnectionPool[Any]
-    admission: Admission
-    _features: Recent[int, Feature] = field(default_factory=lambda: Recent(MOST_FEATURES))
-
-    def judge_due(self, until_s: float) -> int:
-        """Judge outcomes until none is due, or the monotonic time `until_s`; how many there were.
-
-        Several processes may at once: each takes others. No transaction is open while a judge
-        answers.
-        """
-        count = 0
-        while time.monotonic() < until_s:
-            with self.pool.connection() as connection:
-                rows = judgements.take_due(connection, AT_ONCE)
-            with ThreadPoolExecutor(AT_ONCE) as threads:
-                list(threads.map(self._judge, rows))  # raises what any of them raised
-            count += len(rows)
-            if len(rows) < AT_ONCE:
-                break
-        return count
-
-    def _judge(self, row: Row) -> None:
-        try:
-            feature = self._feature(row["feature_version_id"])
-        except UnreadableFeature as error:
-            log.warning("outcome_not_judged", reason=error.message)
-            return  # it is taken again later, by whoever comes first
-        if between(feature, row):
-            with self.pool.connection() as connection:
-                shadows.wait_for_shadows(connection, [row])
-            return
-        if not row["has_output"] or not row["has_reference"] or row["input"] is None:
-            self._note(row, None)
-            return
-        own, other = row["output"], row["reference"]
-        if feature.compared_by.same(own, other):
-            self._note(row, same=True)
-            return
-        said: list[bool | None] = []
-        for swapped in (False, True):
-            pair = (other, own) if swapped else (own, other)
-            messages = judge_messages(feature, row["input"], *pair)
-            said.append(self._ask(row, feature, messages, swapped=swapped))
-            if said[-1] is not True:
-                break  # it takes both to say the same
-        if said[-1] is None and row["judge_tries"] < judgements.MOST_TRIES:
-            return  # it is taken again later
-        self._note(row, None if None in said else all(said))
-
-    def _note(self, row: Row, same: bool | None) -> None:
-        with self.pool.connection() as connection:
-            judgements.judged(connection, row, same)
-
-    def _ask(
-        self, row: Row, feature: Feature, messages: list[Message], *, swapped: bool
-    ) -> bool | None:
-        model = ModelRef.parse(row["judge"])
-        own = BOOK.own(self.pool, lambda: True)
-        with self.pool.connection() as connection:
-            id = judgements.book_call(connection, row, feature.name, swapped=swapped)
-        request = CompletionRequest(
-            model=model,
-            messages=messages,
-            max_tokens=MAX_TOKENS,
-            temperature=0.0,
-            timeout_s=TIMEOUT_S,
-            json_schema=ANSWER,
+    The answer holds the word alone, {"same": …}, whatever else the model wrote: nothing of what was
+    compared is kept with it. Raises PairRemoved; CallFailed when no order was answered; GaveUp when
+    the database stayed away.
+    """
+    pair = repeat(pool, lambda c: judgements.pair(c, taken.job_id), keep_on=keep_on)
+    if pair is None:
+        raise PairRemoved("what it was to compare was removed")
+    for swapped in (False, True):
+        one, other = (pair.reference, pair.output) if swapped else (pair.output, pair.reference)
+        completion = book.complete(
+            Purpose.JUDGE, judge_messages(version, pair.input, one, other), json_schema=ANSWER
         )
-        asked_at, started = datetime.now(UTC), time.monotonic()
-        try:
-            ticket = self.admission.enter(request, TIMEOUT_S)
-        except CallFailed as failure:
-            self._settle(id, cost_usd=Decimal(0), error=f"{failure.verdict}: {failure.reason}")
-            return None
-        try:
-            completion = providers.provider(model.provider).complete(request)
-        except CallFailed as failure:
-            self.admission.failed(ticket, failure)
-            cost = Decimal(0) if failure.served is False else None
-            self._settle(id, cost_usd=cost, error=f"{failure.verdict}: {failure.reason}")
-            log.info("judge_failed", judge=str(model), verdict=failure.verdict)
-            return None
-        except Exception:
-            self.admission.crashed(ticket)
-            raise
-        self.admission.answered(ticket, completion.usage)
-        price = price_of(model, Asked(asked_at, answered=completion.model), None, own)
         same = None if completion.finish is not None else said_same(completion.text)
-        self._settle(
-            id,
-            answered_model=completion.model,
-            same=same,
-            cost_usd=cost_usd(completion.usage, price, time.monotonic() - started),
-            **_tokens(completion),
-        )
-        return same
-
-    def _settle(self, id: int, **columns: Any) -> None:
-        with self.pool.connection() as connection:
-            judgements.settle_call(connection, id, **columns)
-
-    def _feature(self, version_id: int) -> Feature:
-        known = self._features.get(version_id)
-        if known is None:
-            with self.pool.connection() as connection:
-                known = self._features.keep(version_id, load_version(connection, version_id))
-        return known
+        if same is None:
+            return _unread(completion)
+        if not same:
+            break  # it takes both to say the same
+    said = {"same": same}
+    return Answered(
+        json.dumps(said), Checked(Verdict.PASSED, None, said, False, ()), completion.model
+    )
 
 
-def _tokens(completion: Completion) -> dict[str, int | None]:
-    usage = completion.usage
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
-        return {}
-    read = (usage.cached_input_tokens, usage.cache_write_5m_tokens, usage.cache_write_1h_tokens)
-    return {
-        "input_tokens": usage.input_tokens + sum(one or 0 for one in read),
-        "output_tokens": usage.output_tokens + (usage.reasoning_tokens or 0),
-    }
+def _unread(completion: Completion) -> Answered:
+    reason = "the judge said neither that the answers are the same nor that they differ"
+    verdict = completion.finish or Verdict.MALFORMED
+    return Answered("", Checked(verdict, reason, None, False, (reason,)), completion.model)

@@ -4,7 +4,7 @@ What is compared is watched: a calibration whose promise the later outcomes refu
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,14 +15,13 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.ids import new_id
 from tierline.features import Feature
-from tierline.features.stored import UnreadableFeature
 from tierline.pricing import OwnPrices
 from tierline.pricing.estimates import estimates, prices_of
 from tierline.routing.monitoring import broken
 from tierline.rules.jobs import Status
 from tierline.rules.queues import lane
+from tierline.services.evidence.readable_features import ReadableFeatures
 from tierline.storage.evidence import calibrations, shadows
-from tierline.storage.features.features import load_version
 from tierline.storage.money.prices import own_prices
 
 log = structlog.get_logger(__name__)
@@ -47,7 +46,7 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
     out would leave out what is hard. What is gone, given up by its caller, or
     held back by a budget, a plan or its latency target, is not compared.
     """
-    features = _Features(connection)
+    features = ReadableFeatures(connection)
     with connection.transaction():
         rows = features.readable(
             lambda without: shadows.open_outcomes(connection, AT_ONCE, recipe, without)
@@ -61,6 +60,7 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
                     "job_id": row["job_id"],
                     "attempt": row["attempt"],
                     "shadow_job_id": row["shadow_job_id"],
+                    "judge_job_id": row["judge_job_id"],
                     "differs": _differs(features.of(row), row),
                     "reference_by": row["reference_by"] if row["has_reference"] else None,
                     "repeated": row["repeated"],
@@ -82,19 +82,14 @@ def shadow_due(connection: Connection[Any]) -> int:
     own = own_prices(connection)
     left: dict[str, Decimal | None] = {}
     made = 0
-    features = _Features(connection)
+    features = ReadableFeatures(connection)
     for row in features.readable(lambda without: shadows.due_shadows(connection, AT_ONCE, without)):
         feature = features.of(row)
         if row["stale"] or row["characters"] is None or feature.shadow is None:
             shadows.draw_no_more(connection, row)
             continue
-        limit = feature.shadow.usd_per_day
         if feature.name not in left:
-            left[feature.name] = (
-                None
-                if limit is None
-                else Decimal(str(limit)) - shadows.spent_on_comparing(connection, feature.name)
-            )
+            left[feature.name] = left_today(connection, feature)
         room = left[feature.name]
         at_most = _at_most_usd(feature, own, row["characters"])
         if room is not None and (at_most is None or at_most > room):
@@ -106,38 +101,12 @@ def shadow_due(connection: Connection[Any]) -> int:
     return made
 
 
-class _Features:
-    """The features of outcomes, each read once."""
-
-    def __init__(self, connection: Connection[Any]) -> None:
-        self._connection = connection
-        self._known: dict[int, Feature] = {}
-
-    def readable(self, read: Callable[[Collection[int]], Sequence[Row]]) -> Sequence[Row]:
-        """Rows whose features can all be read: `read` is told which versions are of a later
-        release, and is asked again without them. They are that release's to compare.
-        """
-        unreadable: set[int] = set()
-        while True:
-            rows = read(unreadable)
-            found = set[int]()
-            for row in rows:
-                try:
-                    self.of(row)
-                except UnreadableFeature as error:
-                    if row["feature_version_id"] not in found:
-                        log.warning("outcomes_not_compared", reason=error.message)
-                    found.add(row["feature_version_id"])
-            if not found:
-                return rows
-            unreadable |= found
-
-    def of(self, row: Row) -> Feature:
-        """Of the row's `feature_version_id`."""
-        id = row["feature_version_id"]
-        if id not in self._known:
-            self._known[id] = load_version(self._connection, id)
-        return self._known[id]
+def left_today(connection: Connection[Any], feature: Feature) -> Decimal | None:
+    """USD that the feature may still spend today (UTC) on comparing answers; None: any amount."""
+    if feature.shadow is None or feature.shadow.usd_per_day is None:
+        return None
+    limit = Decimal(str(feature.shadow.usd_per_day))
+    return limit - shadows.spent_on_comparing(connection, feature.name)
 
 
 def between(feature: Feature, row: Row) -> bool:

@@ -19,6 +19,7 @@ from tierline.rules.scheduling import backoff_s
 from tierline.rules.verdicts import Verdict
 from tierline.services.calls.answer import Answered
 from tierline.services.calls.attempt import Attempt
+from tierline.services.evidence.judge import PairRemoved
 from tierline.storage.evidence.calibrations import AnswerOutcome
 from tierline.storage.jobs.claims import Ended
 
@@ -91,8 +92,8 @@ def call_failed(
     )
 
 
-def feature_failed(attempt: Attempt, broken: RuleBroken) -> AttemptEnd:
-    """A rule of the feature raised an error."""
+def feature_failed(attempt: Attempt, broken: RuleBroken | PairRemoved) -> AttemptEnd:
+    """A rule of the feature raised an error, or what a judge was to compare was removed."""
     reason = broken.message
     return AttemptEnd(
         FeatureFailed(reason), Ended(Verdict.FEATURE_ERROR, reason, attempt.elapsed_s())

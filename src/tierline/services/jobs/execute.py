@@ -26,6 +26,7 @@ from tierline.services.calls.attempt import Attempt
 from tierline.services.calls.calls import CallBook
 from tierline.services.calls.embedding import Embedding
 from tierline.services.calls.longest_attempt import longest_attempt_s
+from tierline.services.evidence.judge import PairRemoved, judge_pair
 from tierline.services.features.versions import FeatureVersions
 from tierline.services.jobs.attempt_end import (
     AttemptEnd,
@@ -146,7 +147,7 @@ class Executor:
             answered, outcome = self.tier_path.after_answer(attempt, answered, book.answerers)
         except CallFailed as failure:
             return call_failed(attempt, failure, book.maybe_billed, self.settings)
-        except RuleBroken as broken:
+        except (RuleBroken, PairRemoved) as broken:
             return feature_failed(attempt, broken)
         except GaveUp:
             raise
@@ -156,6 +157,8 @@ class Executor:
 
     def _ask(self, attempt: Attempt, book: CallBook, ask: Ask) -> Answered:
         feature, input = attempt.feature, attempt.claim.input
+        if attempt.claim.judges:
+            return judge_pair(self.pool, book, feature, attempt.claim, self._keep_on)
         if ask.micro is not None:
             return micro.answer(ask.micro, book, feature, input)
         return self._answering.answer(book, feature, attempt.tier, input, attempt.prior)

@@ -58,15 +58,7 @@ class Purse:
         if price is None:
             self._refuse_unpriced(request, holder)
             return
-        can = capabilities(request.model)
-        schema = "" if request.json_schema is None else json.dumps(request.json_schema)
-        sent = sum(len(one.content.encode()) for one in request.messages) + len(schema.encode())
-        amount = worst_case_usd(
-            price,
-            most_input_tokens(sent),
-            output_limit(request.max_tokens, can, request.reasoning_effort),
-            request.timeout_s,
-        )
+        amount = most_usd(request, price)
         if not amount:
             return
         full = repeat(
@@ -123,6 +115,14 @@ class Purse:
 
     def _call(self, number: int) -> CallId:
         return CallId(self.taken.job_id, self.taken.attempt, number)
+
+
+def most_usd(request: CompletionRequest, price: Price) -> Decimal:
+    """The most that a call can cost, in USD, before it is sent."""
+    schema = "" if request.json_schema is None else json.dumps(request.json_schema)
+    sent = sum(len(one.content.encode()) for one in request.messages) + len(schema.encode())
+    limit = output_limit(request.max_tokens, capabilities(request.model), request.reasoning_effort)
+    return worst_case_usd(price, most_input_tokens(sent), limit, request.timeout_s)
 
 
 def blocked(pool: ConnectionPool[Any], taken: Claim, keep_on: Callable[[], bool]) -> Blocked | None:

@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 from tierline.base.settings import settings
 from tierline.services.evidence.drift import Drift
 from tierline.services.evidence.evaluation_steps import forget_left_over
-from tierline.services.evidence.judge import Judges
+from tierline.services.evidence.judgements import keep_judged
 from tierline.services.evidence.promotions import watch
 from tierline.services.evidence.shadows import keep_references
 from tierline.services.money.budgets import settle_lost
@@ -29,7 +29,7 @@ SEE_S = 5.0  # for how tiers fare
 MOST_S = 30.0  # of one round: the next comes in a minute and goes on
 
 
-def sweep(pool: ConnectionPool[Any], judges: Judges, drift: Drift) -> None:
+def sweep(pool: ConnectionPool[Any], drift: Drift) -> None:
     """One round, in small statements that hold nobody up."""
     see_tiers(pool, time.monotonic() + SEE_S)
     forgotten = 0
@@ -44,7 +44,7 @@ def sweep(pool: ConnectionPool[Any], judges: Judges, drift: Drift) -> None:
         while forget_reservations(connection, RESERVATIONS_KEPT_S, AT_ONCE) == AT_ONCE:
             pass
     # Before anything is removed that could still be compared.
-    judges.judge_due(time.monotonic() + MOST_S / 3)
+    keep_judged(pool, time.monotonic() + MOST_S / 3)
     keep_references(pool, time.monotonic() + MOST_S / 2)
     watch(pool)
     drift.look_due(time.monotonic() + MOST_S)

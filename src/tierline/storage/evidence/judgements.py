@@ -1,79 +1,184 @@
-"""Outcomes that a judge compares, and the calls that ask it."""
+"""Outcomes that a judge compares: which are due, the jobs that ask it, and what those said."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
-AGAIN_S = 300.0  # after so long whoever took an outcome is thought to be gone, or to have failed
+from tierline.base.json_text import JSON
+from tierline.rules.jobs import Status
+
+QUEUEING_LOCK = 0x7E21_0008  # one process makes judges' jobs at a time, by what a day has left
+AGAIN_S = 300.0  # until an outcome whose judge said nothing is judged again
 MOST_TRIES = 3
 
-# Of any number that take at once, each takes others. Its reference is there, as in references.OPEN.
-TAKE = """
-WITH due AS (
-    SELECT o.job_id, o.attempt, r.id AS reference_job, j.feature_version_id
-    FROM outcomes o
-    JOIN jobs r ON r.id = coalesce(o.shadow_job_id, CASE WHEN NOT o.served THEN o.job_id END)
-    JOIN jobs j ON j.id = o.job_id
-    WHERE o.judge IS NOT NULL AND o.judged_at IS NULL AND o.drawn AND NOT o.shadow_due
-        AND r.completed_at IS NOT NULL
-        AND (o.judge_due_at IS NULL OR o.judge_due_at < clock_timestamp())
-    ORDER BY o.seq LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
-), taken AS (
-    UPDATE outcomes o SET judge_tries = o.judge_tries + 1,
-        judge_due_at = clock_timestamp() + make_interval(secs => %(again_s)s)
-    FROM due WHERE o.job_id = due.job_id AND o.attempt = due.attempt
-    RETURNING o.job_id, o.attempt, o.judge, o.judge_tries, o.shadow_job_id, due.reference_job,
-        due.feature_version_id
-)
-SELECT t.*, q.input, own.output, own.job_id IS NOT NULL AS has_output, later.output AS reference,
+_SAID = """
+CASE WHEN json_typeof(w.output -> 'same') = 'boolean' THEN (w.output ->> 'same')::boolean END
+"""
+
+# An outcome's answer and its reference: the answer that shadows.OPEN compares it with.
+_PAIR = """
+JOIN jobs r ON r.id = coalesce(o.shadow_job_id, CASE WHEN NOT o.served THEN o.job_id END)
+JOIN job_requests q ON q.job_id = o.job_id
+LEFT JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+LEFT JOIN answers later ON later.job_id = r.id AND later.attempt = r.answer_attempt
+"""
+
+DUE = f"""
+SELECT o.job_id, o.attempt, o.feature, o.judge, o.shadow_job_id, j.feature_version_id, q.input,
+    own.output, own.job_id IS NOT NULL AS has_output, later.output AS reference,
     later.job_id IS NOT NULL AND NOT r.unverified AS has_reference,
     r.blocked_reason IS NOT NULL AS blocked, a.tier AS reference_tier
-FROM taken t
-JOIN jobs r ON r.id = t.reference_job
-JOIN job_requests q ON q.job_id = t.job_id
-LEFT JOIN answers own ON own.job_id = t.job_id AND own.attempt = t.attempt
-LEFT JOIN answers later ON later.job_id = r.id AND later.attempt = r.answer_attempt
+FROM outcomes o
+JOIN jobs j ON j.id = o.job_id
+{_PAIR}
 LEFT JOIN attempts a ON a.job_id = r.id AND a.number = r.answer_attempt
+WHERE o.judge IS NOT NULL AND o.judged_at IS NULL AND o.drawn AND NOT o.shadow_due
+    AND o.judge_job_id IS NULL AND r.completed_at IS NOT NULL
+    AND (o.judge_due_at IS NULL OR o.judge_due_at < clock_timestamp())
+    AND o.feature <> ALL(%(full)s) AND j.feature_version_id <> ALL(%(without)s)
+ORDER BY o.seq LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
+"""
+
+# A sweep of 0.1, which may still run, judges by itself whatever is due: this never is for it.
+QUEUE = """
+WITH asked AS (
+    UPDATE outcomes SET judge_job_id = %(id)s, judge_tries = judge_tries + 1,
+        judge_due_at = clock_timestamp() + interval '100 years'
+    WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND judged_at IS NULL
+        AND judge_job_id IS NULL
+    RETURNING job_id, attempt
+), job AS (
+    INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,
+        shadow_of, judged_attempt)
+    SELECT %(id)s, j.account_id, %(version_id)s, %(status)s, %(tier)s, %(tier_index)s, %(queue)s,
+        j.id, asked.attempt
+    FROM asked JOIN jobs j ON j.id = asked.job_id
+    RETURNING id
+)
+INSERT INTO job_requests (job_id, decision) SELECT id, %(decision)s::json FROM job
+"""
+
+# Of any number that take in at once, each takes others.
+TAKE_IN = f"""
+WITH ended AS (
+    SELECT o.job_id, o.attempt, {_SAID} AS same
+    FROM outcomes o JOIN jobs g ON g.id = o.judge_job_id
+    LEFT JOIN answers w ON w.job_id = g.id AND w.attempt = g.answer_attempt
+    WHERE o.judge IS NOT NULL AND o.judged_at IS NULL AND o.drawn AND g.completed_at IS NOT NULL
+    ORDER BY o.seq LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
+), final AS (
+    UPDATE outcomes o SET judged_at = clock_timestamp(), judged_same = ended.same
+    FROM ended WHERE o.job_id = ended.job_id AND o.attempt = ended.attempt
+        AND (ended.same IS NOT NULL OR o.judge_tries >= %(most_tries)s)
+), again AS (
+    UPDATE outcomes o SET judge_job_id = NULL,
+        judge_due_at = clock_timestamp() + make_interval(secs => %(again_s)s)
+    FROM ended WHERE o.job_id = ended.job_id AND o.attempt = ended.attempt
+        AND ended.same IS NULL AND o.judge_tries < %(most_tries)s
+)
+SELECT count(*) FROM ended
+"""
+
+PAIR = f"""
+SELECT q.input, own.output, later.output AS reference
+FROM jobs g JOIN outcomes o ON o.job_id = g.shadow_of AND o.attempt = g.judged_attempt
+{_PAIR}
+WHERE g.id = %s AND q.input IS NOT NULL AND own.job_id IS NOT NULL AND later.job_id IS NOT NULL
+"""
+
+WAITING = """
+SELECT feature, count(*) FROM outcomes
+WHERE judge IS NOT NULL AND judged_at IS NULL AND drawn AND judge_job_id IS NOT NULL
+GROUP BY feature
 """
 
 
-def take_due(connection: Connection[Any], most: int) -> list[dict[str, Any]]:
-    """Up to `most` outcomes to be judged, which nobody else takes for AGAIN_S."""
+@dataclass(frozen=True)
+class Pair:
+    """What one judge's job compares."""
+
+    input: JSON
+    output: JSON  # of the outcome
+    reference: JSON
+
+
+def hold_queueing(connection: Connection[Any]) -> bool:
+    """Be the only one that makes judges' jobs until this transaction ends; False: another is."""
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (QUEUEING_LOCK,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def waiting(connection: Connection[Any]) -> dict[str, int]:
+    """By feature how many outcomes have a judge's job that nobody has taken in yet."""
+    return dict(connection.execute(WAITING).fetchall())
+
+
+def due(
+    connection: Connection[Any], most: int, full: Collection[str], without: Collection[int]
+) -> list[dict[str, Any]]:
+    """Up to `most` outcomes to be judged, locked in this transaction; none of the features `full`
+    nor of the feature versions `without`.
+    """
+    parameters = {"most": most, "full": list(full), "without": list(without)}
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(TAKE, {"most": most, "again_s": AGAIN_S}).fetchall()
+        return cursor.execute(DUE, parameters).fetchall()
+
+
+def queue(
+    connection: Connection[Any],
+    outcome: Mapping[str, Any],
+    *,
+    id: UUID,
+    version_id: int,
+    tier: str,
+    tier_index: int,
+    queue: str,
+    decision: JSON,
+) -> None:
+    """Make the job `id` that asks the outcome's judge. Under the outcome's lock."""
+    connection.execute(
+        QUEUE,
+        {
+            "job_id": outcome["job_id"],
+            "attempt": outcome["attempt"],
+            "id": id,
+            "version_id": version_id,
+            "status": Status.QUEUED,
+            "tier": tier,
+            "tier_index": tier_index,
+            "queue": queue,
+            "decision": json.dumps(decision),
+        },
+    )
+
+
+def pair(connection: Connection[Any], job_id: UUID) -> Pair | None:
+    """What a judge's job compares; None: a part of it was removed."""
+    with connection.cursor(row_factory=class_row(Pair)) as cursor:
+        return cursor.execute(PAIR, (job_id,)).fetchone()
+
+
+def take_in(connection: Connection[Any], most: int) -> int:
+    """Note what judges' jobs that ended said, of up to `most`; of how many.
+
+    One that said nothing is due again after AGAIN_S, until MOST_TRIES were made.
+    """
+    given = {"most": most, "most_tries": MOST_TRIES, "again_s": AGAIN_S}
+    row = connection.execute(TAKE_IN, given).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def judged(connection: Connection[Any], outcome: Mapping[str, Any], same: bool | None) -> None:
-    """Note what came of it; it is not judged again."""
+    """Note what is known without a judge's job; the outcome is not judged again."""
     connection.execute(
         "UPDATE outcomes SET judged_at = clock_timestamp(), judged_same = %s"
         " WHERE job_id = %s AND attempt = %s AND judged_at IS NULL",
         (same, outcome["job_id"], outcome["attempt"]),
-    )
-
-
-def book_call(
-    connection: Connection[Any], outcome: Mapping[str, Any], feature: str, *, swapped: bool
-) -> int:
-    """Book a call before it is sent; its id."""
-    row = connection.execute(
-        "INSERT INTO judge_calls (feature, job_id, attempt, swapped, model)"
-        " VALUES (%s, %s, %s, %s, %s) RETURNING id",
-        (feature, outcome["job_id"], outcome["attempt"], swapped, outcome["judge"]),
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def settle_call(connection: Connection[Any], id: int, **columns: Any) -> None:
-    """Note how a call ended."""
-    names = list(columns)
-    connection.execute(
-        f"UPDATE judge_calls SET {', '.join(f'{name} = %({name})s' for name in names)}"
-        " WHERE id = %(id)s",
-        {**columns, "id": id},
     )
 
 

@@ -21,7 +21,7 @@ from tierline.rules.jobs import Status
 # for its own job, and for a shadow if a tier before the last one answered that. What a job that was
 # cancelled or ran out of time would have said nobody knows.
 OPEN = """
-SELECT o.job_id, o.attempt, o.calibration_id, o.served, o.shadow_job_id, r.status,
+SELECT o.job_id, o.attempt, o.calibration_id, o.served, o.shadow_job_id, o.judge_job_id, r.status,
     j.feature_version_id, own.output, own.job_id IS NOT NULL AS has_output,
     a.tier AS reference_tier, o.judge, o.judged_same,
     later.output AS reference, later.job_id IS NOT NULL AND NOT r.unverified AS has_reference,
@@ -81,7 +81,7 @@ INSERT INTO job_requests (job_id, decision) SELECT id, %(decision)s::json FROM j
 # Another outcome of the job may have a shadow by now, which does for this one too.
 WAIT = """
 UPDATE outcomes o SET shadow_job_id = other.id, shadow_due = other.id IS NULL,
-    judge_tries = 0, judge_due_at = NULL
+    judge_tries = 0, judge_due_at = NULL, judge_job_id = NULL
 FROM (SELECT max(shadow_job_id::text)::uuid AS id FROM outcomes WHERE job_id = %(job_id)s) other
 WHERE o.job_id = %(job_id)s AND o.attempt = %(attempt)s
 """
@@ -113,6 +113,9 @@ CROSS JOIN LATERAL (
 ) c
 """
 
+# A worker of 0.1 books a shadow's calls as it books any job's.
+NAME_PURPOSE = "UPDATE calls SET purpose = 'shadow' WHERE job_id = ANY(%s) AND purpose <> 'shadow'"
+
 FORGET = """
 WITH done AS (
     SELECT s.id FROM jobs s JOIN jobs j ON j.id = s.shadow_of
@@ -142,14 +145,16 @@ def open_outcomes(
 def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
     """Keep how each of them compared.
 
-    What a shadow answered is kept as long as the job's own answers are: it is removed with them,
-    and here where they were removed before it came.
+    What a shadow or a judge answered is kept as long as the job's own answers are: it is removed
+    with them, and here where they were removed before it came.
     """
     noted = list(rows)
     with connection.cursor() as cursor:
         cursor.executemany(NOTE, noted)
     shadows = [row["shadow_job_id"] for row in noted if row["shadow_job_id"] is not None]
-    connection.execute(FORGET, (shadows,))
+    judges = [row["judge_job_id"] for row in noted if row["judge_job_id"] is not None]
+    connection.execute(NAME_PURPOSE, (shadows,))
+    connection.execute(FORGET, (shadows + judges,))
 
 
 def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -200,12 +200,15 @@ def add_version(
 
 
 def add_draft(
-    connection: Connection[Any], feature: Feature, source: str, purpose: Purpose | None = None
+    connection: Connection[Any],
+    feature: Feature,
+    source: str,
+    calls: Mapping[str, Mapping[str, str]] | None = None,
 ) -> StoredVersion:
     """`feature` as a version that new jobs do not get: the one of the same document, or a new one.
 
-    Its number counts down from -1. Its time is that of the last call here. `purpose`: see
-    `first_calls`.
+    Its number counts down from -1. Its time is that of the last call here. `calls`: what a claim
+    books as the first call of each tier; None: what `first_calls` says.
     """
     with connection.transaction():
         hold_applications(connection)
@@ -214,7 +217,7 @@ def add_draft(
             "document": json.dumps(feature.to_dict()),
             "source": source,
             "fingerprint": feature.fingerprint(),
-            "first_calls": json.dumps(first_calls(feature, purpose)),
+            "first_calls": json.dumps(first_calls(feature) if calls is None else calls),
         }
         kept = _stored(
             connection,

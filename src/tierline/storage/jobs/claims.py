@@ -71,6 +71,7 @@ class Claim:
     user_key: str | None  # whose budget within the account's
     session_key: str | None
     shadow: bool  # answers once more what another job was asked; its input is that one's
+    judges: bool  # … or compares what was answered there
     # … on this process's clock
     read_at_s: float = field(default_factory=time.monotonic, compare=False)
 
@@ -140,10 +141,15 @@ class Standing:
 _CHECKED = ", ".join(f"'{verdict}'" for verdict in sorted(CHECK_FAILURES))
 
 # What a claim needs of the job's feature version, which is looked up once. Every call of a shadow
-# has the purpose `shadow`, whatever its tier's first call is for.
-_OF_VERSION = """CASE WHEN jobs.shadow_of IS NULL THEN f.first_calls -> jobs.tier
-            ELSE jsonb_set(f.first_calls -> jobs.tier, '{purpose}', '"shadow"') END AS first_call,
-        f.version < 0 AS draft, f.document ->> 'routing' AS policy"""
+# has the purpose `shadow`, whatever its tier's first call is for. A judge's version names no first
+# call: that keeps workers of 0.1 from taking its jobs, which they would answer as shadows.
+_OF_VERSION = """CASE
+            WHEN jobs.judged_attempt IS NOT NULL THEN jsonb_build_object(
+                'model', f.document #> '{tiers,-1,models,0}', 'purpose', 'judge')
+            WHEN jobs.shadow_of IS NOT NULL THEN
+                jsonb_set(f.first_calls -> jobs.tier, '{purpose}', '"shadow"')
+            ELSE f.first_calls -> jobs.tier END AS first_call,
+        f.version < 0 AND jobs.shadow_of IS NULL AS draft, f.document ->> 'routing' AS policy"""
 
 # Two of a job's round trips are this and FINISH; the claim, its attempt and its first call stand or
 # fall together.
@@ -180,7 +186,7 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
     j.attempts AS attempt, j.tier_index, j.queue, j.failures, j.losses, j.maybe_billed,
     coalesce(extract(epoch FROM clock_timestamp() - j.held_since), 0)::float8 AS held_s,
     j.batch_id IS NOT NULL OR j.shadow_of IS NOT NULL AS backfill,
-    j.shadow_of IS NOT NULL AS shadow,
+    j.shadow_of IS NOT NULL AS shadow, j.judged_attempt IS NOT NULL AS judges,
     j.cancel_requested_at IS NOT NULL AS cancel_requested,
     extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
     extract(epoch FROM clock_timestamp() - j.created_at)::float8 AS age_s,

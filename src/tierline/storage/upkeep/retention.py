@@ -105,12 +105,14 @@ UPDATE deliveries SET
 WHERE job_id = ANY(%(ids)s) AND body IS NOT NULL
 """
 
-# What a job's shadow answered goes with the job's own answers. One that another holds is on its
-# way out already: only whoever removes content locks a job that has ended.
+# What a job's shadow and its judge answered goes with the job's own answers. One that another holds
+# is on its way out already: only whoever removes content locks a job that has ended.
 SHADOWS = """
 WITH shadow AS (
     SELECT s.id FROM jobs s
-    WHERE s.id IN (SELECT shadow_job_id FROM outcomes WHERE job_id = ANY(%(ids)s))
+    WHERE s.id IN (
+            SELECT shadow_job_id FROM outcomes WHERE job_id = ANY(%(ids)s)
+            UNION ALL SELECT judge_job_id FROM outcomes WHERE job_id = ANY(%(ids)s))
         AND s.completed_at IS NOT NULL AND s.output_removed_at IS NULL
     FOR NO KEY UPDATE SKIP LOCKED
 ), removed AS (

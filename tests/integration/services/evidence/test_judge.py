@@ -4,9 +4,10 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,16 +15,21 @@ from tests.support.bench import Bench
 from tests.support.model_server import Reply
 from tests.support.rows import add_feature
 from tierline.base.errors import Conflict
-from tierline.base.settings import settings
+from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.features.parse import FeatureError, parse_feature
-from tierline.services.calls.admission import Admission
+from tierline.services.evidence import judgements
 from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, draw_for_labels
-from tierline.services.evidence.judge import Judges, said_same
+from tierline.services.evidence.judge import judge_of, said_same
+from tierline.services.evidence.judgements import keep_judged
 from tierline.services.evidence.shadows import keep_references
+from tierline.services.jobs.recover import recover_lost
 from tierline.services.money.prices import BOOK
 from tierline.services.steering.confidence_gate import ConfidenceGate
+from tierline.services.upkeep.retention import remove_content
 from tierline.storage.evidence import shadows
+from tierline.storage.jobs import claims
+from tierline.storage.jobs.job_reads import Filters, list_jobs
 
 SUMMARY = """
 feature: {name}
@@ -55,10 +61,18 @@ def model(body: dict[str, Any]) -> str | Reply:
     return f"About {number + (body['seed'] if 'hard' in asked else 0)} euros"
 
 
+QUEUES = ("slm", "slm-backfill", "deeper-analysis", "quarantine")
+
+
 @pytest.fixture(autouse=True)
 def fresh(bench: Bench) -> None:
     bench.all("UPDATE outcomes SET shadow_due = false, drawn = false RETURNING seq")
+    bench.all("UPDATE jobs SET status = 'cancelled' WHERE status = 'queued' RETURNING id")
+    for table in ("prices", "reservations", "budget_periods", "budgets", "webhook_endpoints"):
+        bench.all(f"DELETE FROM {table} RETURNING 1")
+    BOOK.forget()
     bench.server.answer = model
+    bench.executor.queues = (*QUEUES, "deeper-analysis-backfill")
     look_again(bench)
 
 
@@ -71,8 +85,9 @@ def numbers() -> Iterator[int]:
     return iter(range(1, 100_000))
 
 
-def applied(bench: Bench) -> tuple[int, Feature]:
-    feature = parse_feature(SUMMARY.format(name=f"summary-{next(bench.numbers)}"))
+def applied(bench: Bench, shadow: str = "shadow: {share: 1}") -> tuple[int, Feature]:
+    text = SUMMARY.format(name=f"summary-{next(bench.numbers)}")
+    feature = parse_feature(text.replace("shadow: {share: 1}", shadow))
     with bench.pool.connection() as connection:
         return add_feature(connection, feature), feature
 
@@ -86,13 +101,30 @@ def jobs(bench: Bench, version: int, numbers: Iterator[int], count: int) -> list
     return made
 
 
-def judges(bench: Bench) -> Judges:
-    return Judges(bench.pool, Admission(bench.pool, settings()))
+def keep(bench: Bench) -> int:
+    """What the sweep does of judges' jobs; how many it made."""
+    return keep_judged(bench.pool, time.monotonic() + 60)
+
+
+def judging(bench: Bench) -> list[UUID]:
+    """The judges' jobs that wait, in order."""
+    rows = bench.all(
+        "SELECT id FROM jobs WHERE judged_attempt IS NOT NULL AND status = 'queued' ORDER BY seq"
+    )
+    return [id for (id,) in rows]
 
 
 def judge(bench: Bench) -> None:
-    judges(bench).judge_due(time.monotonic() + 60)
+    keep(bench)
+    for job in judging(bench):
+        bench.run(job)
+    keep(bench)
     keep_references(bench.pool, time.monotonic() + 30)
+
+
+def judged_by(bench: Bench, job: UUID) -> UUID:
+    found: UUID = bench.one("SELECT judge_job_id FROM outcomes WHERE job_id = %s", job)
+    return found
 
 
 def compared(bench: Bench, job: UUID) -> Any:
@@ -109,15 +141,11 @@ def test_it_says_what_differs_and_is_asked_in_both_orders(
     judge(bench)
     assert (compared(bench, easy), compared(bench, hard)) == (False, True)
     asked = bench.all(
-        "SELECT swapped, same, model, answered_model, cost_usd FROM judge_calls"
-        " WHERE job_id = %s ORDER BY id",
-        easy,
+        "SELECT purpose, model, answered_model FROM calls WHERE job_id = %s ORDER BY number",
+        judged_by(bench, easy),
     )
-    assert [row[:2] for row in asked] == [(False, True), (True, True)]
-    assert {row[2:4] for row in asked} == {("openai:judge", "judge-2026")}
-    assert bench.all("SELECT swapped, same FROM judge_calls WHERE job_id = %s", hard) == [
-        (False, False)  # once is enough to differ
-    ]
+    assert asked == [("judge", "openai:judge", "judge-2026")] * 2
+    assert len(bench.calls(judged_by(bench, hard))) == 1  # once is enough to differ
     told = [call.last_message for call in bench.server.calls if call.model == "judge"]
     assert not any(name in text for text in told for name in ("small", "large", "slm", "frontier"))
     first, second = (text for text in told if "an easy one: 1 euros" in text)
@@ -145,26 +173,35 @@ def test_one_that_goes_by_the_order_holds_nothing_to_be_the_same(
 
 def test_equal_answers_need_no_judge(bench: Bench, numbers: Iterator[int]) -> None:
     version, _ = applied(bench)
+    bench.server.calls.clear()
     bench.server.answer = lambda _: "It is  so"
     (job,) = jobs(bench, version, numbers, 1)
     judge(bench)
     assert compared(bench, job) is False
-    assert bench.all("SELECT FROM judge_calls WHERE job_id = %s", job) == []
+    assert judged_by(bench, job) is None
+    assert not [call for call in bench.server.calls if call.model == "judge"]
 
 
-def test_of_many_that_judge_at_once_each_outcome_is_judged_once(
+def test_of_many_sweeps_and_workers_at_once_each_outcome_is_judged_once(
     bench: Bench, numbers: Iterator[int]
 ) -> None:
     version, _ = applied(bench)
     made = jobs(bench, version, numbers, 24)
     with ThreadPoolExecutor(6) as threads:
-        list(threads.map(lambda _: judges(bench).judge_due(time.monotonic() + 60), range(6)))
-    counts = bench.all(
-        "SELECT count(*) FROM judge_calls WHERE job_id = ANY(%s) GROUP BY job_id, swapped", made
+        assert sum(threads.map(lambda _: keep(bench), range(6))) == 24
+        # Two workers get the same hint: one takes the job, and the other finds nothing.
+        list(threads.map(bench.run, [job for job in judging(bench) for _ in range(2)]))
+        list(threads.map(lambda _: keep(bench), range(6)))
+    found = bench.all(
+        "SELECT count(*), g.attempts, g.status, count(c.*) FROM outcomes o"
+        " JOIN jobs g ON g.shadow_of = o.job_id AND g.judged_attempt = o.attempt"
+        " JOIN calls c ON c.job_id = g.id WHERE o.job_id = ANY(%s) AND o.judged_at IS NOT NULL"
+        " GROUP BY o.job_id, g.id",
+        made,
     )
-    assert {count for (count,) in counts} == {1}
-    unjudged = "SELECT count(*) FROM outcomes WHERE job_id = ANY(%s) AND judged_at IS NULL"
-    assert bench.one(unjudged, made) == 0
+    assert len(found) == 24
+    assert {row[1:3] for row in found} == {(1, "completed")}
+    assert {row[3] for row in found} <= {1, 2}
 
 
 def test_a_judge_that_fails_is_asked_again_later_and_given_up_in_the_end(
@@ -184,21 +221,162 @@ def test_a_judge_that_fails_is_asked_again_later_and_given_up_in_the_end(
     assert bench.all(noted, job) == [(True, None)]
 
 
+PRICE = Decimal(2) * (100 * Decimal(10) + 10 * Decimal(40)) / 1_000_000
+"""USD of a judge that is asked in both orders, by the prices below."""
+
+
+def priced(bench: Bench) -> None:
+    price = {"input_usd_per_mtok": "10", "output_usd_per_mtok": "40"}
+    bench.all(
+        "INSERT INTO prices (model, terms, price, since)"
+        " SELECT model, '', %s::jsonb, clock_timestamp() FROM unnest(%s::text[]) model"
+        " RETURNING id",
+        json.dumps(price),
+        ["openai:small", "openai:large", "openai:judge"],
+    )
+    BOOK.forget()
+
+
+def spent(bench: Bench, feature: Feature) -> Decimal:
+    with bench.pool.connection() as connection:
+        return shadows.spent_on_comparing(connection, feature.name)
+
+
 def test_what_it_costs_counts_as_its_features_shadows_do(
     bench: Bench, numbers: Iterator[int]
 ) -> None:
     version, feature = applied(bench)
-    bench.all(
-        "INSERT INTO prices (model, terms, price, since) VALUES"
-        ' (\'openai:judge\', \'\', \'{"input_usd_per_mtok": "10", "output_usd_per_mtok": "40"}\','
-        " clock_timestamp()) RETURNING id"
-    )
+    priced(bench)
     jobs(bench, version, numbers, 1)
-    BOOK.forget()
+    keep(bench)
+    assert spent(bench, feature) > PRICE  # at most, until it is known
     judge(bench)
+    assert spent(bench, feature) == PRICE
+
+
+def test_a_judges_job_is_in_no_list_waits_behind_callers_and_is_told_to_nobody(
+    bench: Bench, numbers: Iterator[int]
+) -> None:
+    version, _ = applied(bench)
+    bench.all(
+        "INSERT INTO webhook_endpoints (id, account_id, url, events, secret)"
+        " VALUES (%s, %s, 'https://example.invalid/', '{}', 's') RETURNING id",
+        new_id(),
+        bench.account,
+    )
+    (job,) = jobs(bench, version, numbers, 1)
+    told = bench.all("SELECT id FROM deliveries")
+    judge(bench)
+    row = bench.job(judged_by(bench, job))
+    assert (row["status"], row["queue"]) == ("completed", "deeper-analysis-backfill")
     with bench.pool.connection() as connection:
-        spent = shadows.spent_on_comparing(connection, feature.name)
-    assert spent == Decimal(2) * (100 * Decimal(10) + 10 * Decimal(40)) / 1_000_000
+        listed = list_jobs(connection, bench.account, Filters(), None, 1000)
+    assert judged_by(bench, job) not in {one["id"] for one in listed}
+    assert bench.all("SELECT id FROM deliveries") == told
+
+
+def test_a_judge_whose_model_answers_first_waits_where_that_tier_does(bench: Bench) -> None:
+    _, feature = applied(bench)
+    first = replace(feature, comparison=replace(feature.compared_by, model="openai:small"))
+    assert [judge_of(one).place(len(judge_of(one).tiers) - 1) for one in (first, feature)] == [0, 1]
+
+
+def test_the_features_day_refuses_a_judge_and_no_callers_budget_pays(
+    bench: Bench, numbers: Iterator[int]
+) -> None:
+    version, feature = applied(bench, "shadow: {share: 1, usd_per_day: 0.06}")
+    priced(bench)
+    bench.one(
+        "INSERT INTO budgets (account_id, scope, period, limit_usd, hard)"
+        " VALUES (%s, 'account', 'day', 100, true) RETURNING id",
+        bench.account,
+    )
+    made = jobs(bench, version, numbers, 3)
+    paid = "SELECT sum(spent_usd + reserved_usd) FROM budget_periods"
+    before = bench.one(paid)
+    assert before > 0
+    # Before it is asked each could cost about 0.04 USD, and the day holds 0.06.
+    assert keep(bench) == 1
+    first, *others = (judged_by(bench, job) for job in made)
+    assert others == [None, None]
+    bench.run(first)
+    assert spent(bench, feature) == PRICE
+    assert keep(bench) == 1  # what is left of the day holds one more
+    assert bench.one(paid) == before
+    assert bench.all("SELECT number FROM reservations WHERE job_id = %s", first) == []
+
+
+def test_a_judge_without_a_price_is_not_asked_within_a_budget(
+    bench: Bench, numbers: Iterator[int]
+) -> None:
+    version, _ = applied(bench, "shadow: {share: 1, usd_per_day: 5}")
+    (job,) = jobs(bench, version, numbers, 1)
+    judge(bench)
+    assert judged_by(bench, job) is None
+    priced(bench)
+    judge(bench)
+    assert compared(bench, job) is False
+
+
+def test_a_feature_that_may_judge_no_more_today_holds_up_no_other(
+    bench: Bench, numbers: Iterator[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judgements, "AT_ONCE", 2)
+    stuck, _ = applied(bench, "shadow: {share: 1, usd_per_day: 5}")  # and has no price
+    jobs(bench, stuck, numbers, 5)
+    free, _ = applied(bench)
+    (job,) = jobs(bench, free, numbers, 1)
+    judge(bench)
+    assert compared(bench, job) is False
+
+
+def test_a_lost_worker_costs_no_outcome_and_hides_no_call(
+    bench: Bench, numbers: Iterator[int]
+) -> None:
+    version, _ = applied(bench)
+    (job,) = jobs(bench, version, numbers, 1)
+    keep(bench)
+    judging_job = judged_by(bench, job)
+    token = uuid4()
+    with bench.pool.connection() as connection:
+        taken = claims.claim(connection, judging_job, token, ["deeper-analysis-backfill"], "killed")
+    assert taken is not None
+    assert (taken.judges, taken.budgeted, taken.draft) == (True, False, False)
+    recover_lost(bench.pool, [token])
+    judge(bench)
+    assert compared(bench, job) is False
+    assert bench.verdicts(judging_job) == ["worker_lost", "passed"]
+    calls = bench.all(
+        "SELECT attempt, number, purpose, settled_at IS NOT NULL FROM calls WHERE job_id = %s"
+        " ORDER BY attempt, number",
+        judging_job,
+    )
+    assert calls == [(1, 1, "judge", False), (2, 1, "judge", True), (2, 2, "judge", True)]
+
+
+def test_a_judge_keeps_nothing_of_what_it_compared_and_its_word_goes_with_the_job(
+    bench: Bench, numbers: Iterator[int]
+) -> None:
+    version, _ = applied(bench)
+    bench.server.answer = lambda body: (
+        json.dumps({"same": True, "because": body["messages"][-1]["content"]})
+        if body["model"] == "judge"
+        else model(body)
+    )
+    early, late = jobs(bench, version, numbers, 2)
+    keep(bench)
+    bench.run(judged_by(bench, early))
+    held = "SELECT r.input::text, w.text, w.trace::text FROM job_requests r"
+    held += " JOIN answers w ON w.job_id = r.job_id WHERE r.job_id = %s"
+    assert bench.all(held, judged_by(bench, early)) == [(None, '{"same": true}', None)]
+    with bench.pool.connection() as connection:
+        remove_content(connection, bench.account, early)
+        remove_content(connection, bench.account, late)
+    assert bench.all(held, judged_by(bench, early)) == []
+    bench.run(judged_by(bench, late))  # what it was to compare is gone
+    assert bench.job(judged_by(bench, late))["error_code"] == "feature_error"
+    keep(bench)
+    keep_references(bench.pool, time.monotonic() + 30)
 
 
 def labelled(bench: Bench, feature: Feature, lies: int = 0) -> None:

@@ -20,7 +20,6 @@ from tierline.base.ids import new_id
 from tierline.routing.later_tiers import TierStats
 from tierline.rules.verdicts import Verdict
 from tierline.services.evidence.drift import Drift
-from tierline.services.evidence.judge import Judges
 from tierline.services.steering import see_tiers as service
 from tierline.services.steering.tier_history import TierHistory
 from tierline.services.upkeep.sweep import sweep
@@ -235,6 +234,6 @@ def test_a_roll_up_that_is_held_up_ends_in_time_and_goes_on_later(
 def test_the_sweep_rolls_up(bench: Bench) -> None:
     version = apply(bench)
     attempt(bench, version)
-    sweep(bench.pool, Judges(bench.pool, bench.executor.admission), Drift(bench.pool, DAY))
+    sweep(bench.pool, Drift(bench.pool, DAY))
     with bench.pool.connection() as connection:
         assert tiers_seen(connection)[version, "slm"].attempts == 1

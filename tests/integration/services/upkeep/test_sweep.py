@@ -13,11 +13,8 @@ from tests.support.retention import SECRET, Kept
 from tests.support.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
-from tierline.base.settings import settings
 from tierline.features import Retention
-from tierline.services.calls.admission import Admission
 from tierline.services.evidence.drift import Drift
-from tierline.services.evidence.judge import Judges
 from tierline.services.upkeep import retention
 from tierline.services.upkeep.retention import remove_due
 from tierline.services.upkeep.sweep import sweep as clear_away
@@ -305,7 +302,7 @@ def test_what_was_said_of_rows_that_never_became_jobs_goes_with_the_inputs(kept:
 def test_the_sweep_of_the_maintenance_queue_removes_content(kept: Kept) -> None:
     kept.keep_for(1, 1)
     job = kept.ended_job(days=2)
-    clear_away(kept.pool, Judges(kept.pool, Admission(kept.pool, settings())), Drift(kept.pool))
+    clear_away(kept.pool, Drift(kept.pool))
     assert kept.holding(job) == set()
 
 
