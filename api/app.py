@@ -7,16 +7,15 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi_swagger import patch_fastapi
 
-from api import batch_schemas, problems
+from api import problems
 from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Cold, Reports
 from api.front import Front
 from api.health import Health
 from api.keys import Keys
-from api.links import add_links
 from api.metrics import Metrics
+from api.openapi import document
 from api.rates import Rates
 from api.routes import probes
 from api.routes.accounts import accounts
@@ -31,15 +30,13 @@ from api.routes.evidence import (
     promotions,
 )
 from api.routes.features import drafts, features
-from api.routes.jobs import decisions, jobs
+from api.routes.jobs import decisions, jobs, submit
 from api.routes.money import budgets, plans, prices
 from api.routes.reports import feature_reports, reports
 from api.routes.steering import routers
 from api.routes.upkeep import content
 from api.routes.webhooks import endpoints
-from api.schemas import COMPONENTS
 from api.state import State
-from api.submission import Submission
 from tierline.base.settings import Settings, settings
 from tierline.services.jobs.submit import Submitter
 from tierline.services.processes.connections import api_pool, bounded_pool
@@ -47,6 +44,7 @@ from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier
 
 ROUTES = (
     *(
+        submit,
         jobs,
         micro_models,
         content,
@@ -85,14 +83,12 @@ def create_app(config: Settings | None = None) -> Front:
     metrics = Metrics()
     app = create_routes(config, metrics)
 
-    def state() -> State:
-        return cast(State, app.state.tierline)
-
     def stop() -> None:
-        state().cold.stop()
-        state().reports.stop()
+        state = cast(State, app.state.tierline)
+        state.cold.stop()
+        state.reports.stop()
 
-    return Front(app, Submission(state), config, metrics.requests, stop)
+    return Front(app, submit.HOT, config, metrics.requests, stop)
 
 
 def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
@@ -173,22 +169,5 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        )
-        components = schema.setdefault("components", {})
-        components["schemas"] = {
-            **components.get("schemas", {}),
-            **COMPONENTS,
-            **batch_schemas.COMPONENTS,
-        }
-        # The framework's own form of a 422; every route says its own.
-        for name in ("HTTPValidationError", "ValidationError"):
-            components["schemas"].pop(name, None)
-        add_links(schema)
-        app.openapi_schema = schema
+        app.openapi_schema = document(app)
     return app.openapi_schema

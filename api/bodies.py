@@ -18,6 +18,7 @@ from api.problems import Refused
 from tierline.base.errors import MOST_PROBLEMS, InvalidInput, Problem
 from tierline.base.json_text import JSON, NotJson, parse_json
 from tierline.services.jobs.submit import pointer
+from tierline.views.view import View
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -135,13 +136,17 @@ def _beginning(kind: type[BaseModel], value: Mapping[str, JSON]) -> dict[str, JS
     return known | {name: value[name] for name in islice(unknown, MOST_PROBLEMS)}
 
 
-def answer(body: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def answer(
+    body: View | JSON, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A JSON response."""
     return Response(encoded(body), status, headers, JSON_TYPE)
 
 
-def encoded(body: JSON) -> bytes:
+def encoded(body: View | JSON) -> bytes:
     """JSON as it goes out."""
+    if isinstance(body, View):
+        return body.to_json()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 

@@ -7,16 +7,16 @@ line in the log, with frames and ids only.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from prometheus_client import Counter
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.hosts import host_fault
 from api.problems import Refused, of_error
 from api.rates import BODY_BYTES, CHARGE
-from api.submission import METHOD, PATH
 from tierline.base.logs import frames_of
 from tierline.base.settings import Settings
 
@@ -38,13 +38,13 @@ class Front:
     def __init__(
         self,
         app: ASGIApp,
-        submission: ASGIApp,
+        hot: Mapping[tuple[str, str], Route],
         settings: Settings,
         requests: Counter,
         stop: Callable[[], None],
     ) -> None:
         self.app = app
-        self._submission = submission
+        self._hot = hot  # by method and path: routes that need neither middleware nor the router
         self._settings = settings
         self._requests = requests
         self.stop = stop  # what takes long and need not be finished; called when a stop begins
@@ -63,8 +63,11 @@ class Front:
                 message["headers"] = _guarded(message.get("headers", ()), path)
             await send(message)
 
-        hot = path == PATH and scope["method"] == METHOD
-        app = self._submission if hot else self.app
+        app = self.app
+        hot = self._hot.get((scope["method"], path))
+        if hot is not None:
+            scope["app"], scope["route"] = self.app, hot
+            app = hot.handle
         limit = self._limit(path)
         length, chunked = _announced(scope)
         scope[BODY_BYTES] = None if chunked else length or 0
@@ -84,15 +87,13 @@ class Front:
             log.error(
                 "request_crashed",
                 method=scope["method"],
-                route=PATH if hot else _route(scope),
+                route=_route(scope),
                 error=type(error).__name__,
                 at=frames_of(error),
             )
             if not status:
                 await of_error(error)(scope, receive, sending)
-        self._requests.labels(
-            scope["method"], PATH if hot else _route(scope), str(status or "none")
-        ).inc()
+        self._requests.labels(scope["method"], _route(scope), str(status or "none")).inc()
 
     def _limit(self, path: str) -> int:
         config = self._settings

@@ -5,18 +5,16 @@ model answered: not by a wait, a repeated submission, a retry or a cancellation 
 """
 
 from api.keys import Caller
-from tierline.base.json_text import JSON
 from tierline.rules.batches import Progress
-from tierline.views import batches as batch_views
-from tierline.views import jobs as views
-from tierline.views.jobs import Row
+from tierline.views.batches import Batch, StoredBatch, batch_view
+from tierline.views.jobs import Job, JobRow, job_view
 
 
-def job_for(caller: Caller, row: Row) -> dict[str, JSON]:
+def job_for(caller: Caller, row: JobRow) -> Job:
     """A job as the caller may see it."""
-    return views.job_json(row, content=caller.may("read"))
+    return job_view(row, content=caller.may("read"))
 
 
-def batch_for(caller: Caller, row: Row, progress: Progress | None = None) -> dict[str, JSON]:
+def batch_for(caller: Caller, row: StoredBatch, progress: Progress | None = None) -> Batch:
     """A batch as the caller may see it; with counts and cost when they were taken."""
-    return batch_views.batch_json(row, progress, content=caller.may("read"))
+    return batch_view(row, progress, content=caller.may("read"))

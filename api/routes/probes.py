@@ -7,10 +7,11 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.bodies import answer
+from api.openapi import returns
 from api.problems import documented, unavailable
 from api.state import Shared
+from tierline.views.installation import Health, Ready
 
 router = APIRouter(tags=["probes"])
 
@@ -18,18 +19,18 @@ router = APIRouter(tags=["probes"])
 @router.get(
     "/healthz",
     summary="Whether the process lives",
-    responses={200: shapes.documented("It does", "Health")},
+    responses={200: returns("It does", Health)},
 )
 async def healthz() -> Response:
     """Looks at nothing else: restart the process when this does not answer."""
-    return answer({"status": "ok"})
+    return answer(Health(status="ok"))
 
 
 @router.get(
     "/readyz",
     summary="Whether requests can be served",
     responses={
-        200: shapes.documented("They can; `degraded` says what is wrong around", "Ready"),
+        200: returns("They can; `degraded` says what is wrong around", Ready),
         **documented(503),
     },
 )
@@ -38,7 +39,7 @@ async def readyz(state: Shared) -> Response:
     reason = await state.health.look()
     if reason is not None:
         return unavailable(reason)
-    return answer({"ready": True, "degraded": await state.health.degraded()})
+    return answer(Ready(ready=True, degraded=await state.health.degraded()))
 
 
 @router.get(

@@ -11,19 +11,18 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Admin, Operator, needs
 from api.bodies import Time, Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.base.formats import when
-from tierline.base.json_text import JSON
-from tierline.rules.limits import LIMITS, Limits
+from tierline.rules.limits import LIMITS
 from tierline.rules.roles import SCOPES, Scope
 from tierline.services.accounts import accounts as services
 from tierline.services.accounts import read_accounts
 from tierline.services.accounts.accounts import MAX_LIMIT, MAX_OVERLAP_HOURS, MAX_WEIGHT
+from tierline.views.accounts import Account, AccountList, Key, KeyList, NewKey, WebhookSecret
 
 router = APIRouter(tags=["accounts"])
 
@@ -65,7 +64,7 @@ class NewAccount(AccountChange):
     )
 
 
-class NewKey(_Body):
+class KeyRequest(_Body):
     """A key to make."""
 
     account: str | None = Field(default=None, description="the caller's own unless said")
@@ -94,12 +93,11 @@ class Rotation(_Body):
 @router.get(
     "/v1/accounts",
     summary="List accounts",
-    responses={200: shapes.documented("All of them", "AccountList"), **documented(401, 403, 503)},
+    responses={200: returns("All of them", AccountList), **documented(401, 403, 503)},
 )
 def list_accounts(_: Operator, connection: Database) -> Response:
     """The oldest first."""
-    found = [_account_json(row) for row in read_accounts.list_accounts(connection)]
-    return answer({"data": found, "next_cursor": None})
+    return answer(AccountList.of(read_accounts.list_accounts(connection)))
 
 
 @router.post(
@@ -107,7 +105,7 @@ def list_accounts(_: Operator, connection: Database) -> Response:
     status_code=201,
     summary="Make an account",
     responses={
-        201: shapes.documented("Made", "Account"),
+        201: returns("Made", Account),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewAccount, {"name": "billing", "weight": 2}),
@@ -122,14 +120,14 @@ async def post_account(request: Request, _: Operator, state: Shared) -> Response
         given.weight,
         given.model_dump(include=given.model_fields_set & set(LIMITS)),
     )
-    return answer(_account_json(row), 201)
+    return answer(Account.model_validate(row), 201)
 
 
 @router.patch(
     "/v1/accounts/{name}",
     summary="Change an account",
     responses={
-        200: shapes.documented("As it is now", "Account"),
+        200: returns("As it is now", Account),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(AccountChange, {"weight": 3, "max_queued_jobs": 5_000}),
@@ -142,14 +140,14 @@ async def patch_account(
     changes = given.model_dump(exclude_unset=True)
     row = await run_in_threadpool(state.with_connection, services.change_account, name, changes)
     state.keys.forget()
-    return answer(_account_json(row))
+    return answer(Account.model_validate(row))
 
 
 @router.get(
     "/v1/keys",
     summary="List keys",
     responses={
-        200: shapes.documented("The newest first, revoked ones too", "KeyList"),
+        200: returns("The newest first, revoked ones too", KeyList),
         **documented(401, 403, 422, 503),
     },
 )
@@ -165,8 +163,7 @@ def list_keys(
         if account not in (None, caller.account):
             raise needs(caller, "operator", "another account's keys")
         account = caller.account
-    found = [_key_json(row) for row in read_accounts.list_keys(connection, account)]
-    return answer({"data": found, "next_cursor": None})
+    return answer(KeyList.of(read_accounts.list_keys(connection, account)))
 
 
 @router.post(
@@ -174,17 +171,17 @@ def list_keys(
     status_code=201,
     summary="Make a key",
     responses={
-        201: shapes.documented("Made; the key is shown this once", "NewKey"),
+        201: returns("Made; the key is shown this once", NewKey),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewKey, {"account": "billing", "scopes": ["submit", "read"]}),
+    openapi_extra=body_of(KeyRequest, {"account": "billing", "scopes": ["submit", "read"]}),
 )
 async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
     """Of the caller's own account; an operator's key makes them of any, and operators' keys.
 
     Only its hash is kept.
     """
-    given = read_model(NewKey, await read_json(request, state.settings.max_json_depth))
+    given = read_model(KeyRequest, await read_json(request, state.settings.max_json_depth))
     expires_at = given.expires_at
     if expires_at is not None and expires_at.tzinfo is None:
         expires_at = expires_at.replace(tzinfo=UTC)
@@ -202,14 +199,14 @@ async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
             )
 
     made = await run_in_threadpool(make)
-    return answer(_key_json(made.row) | {"key": made.key}, 201, SECRET)
+    return answer(NewKey.model_validate({**made.row, "key": made.key}), 201, SECRET)
 
 
 @router.delete(
     "/v1/keys/{key_id}",
     summary="Revoke a key",
     responses={
-        200: shapes.documented("It ends within a second, everywhere", "Key"),
+        200: returns("It ends within a second, everywhere", Key),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -219,14 +216,14 @@ def delete_key(
     """Jobs that it submitted go on. 409 for the last operator's key."""
     row = services.revoke_key(connection, key_id, within=caller.confined_to, force=force)
     state.keys.forget()
-    return answer(_key_json(row))
+    return answer(Key.model_validate(row))
 
 
 @router.post(
     "/v1/keys/{key_id}/demote",
     summary="Make an operator's key an account administrator's",
     responses={
-        200: shapes.documented("As it is now, within a second everywhere", "Key"),
+        200: returns("As it is now, within a second everywhere", Key),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -238,7 +235,7 @@ def demote_key(
     """
     row = services.demote_key(connection, key_id, force=force)
     state.keys.forget()
-    return answer(_key_json(row))
+    return answer(Key.model_validate(row))
 
 
 @router.post(
@@ -246,7 +243,7 @@ def demote_key(
     status_code=201,
     summary="Put a new key in a key's place",
     responses={
-        201: shapes.documented("Made; the key is shown this once", "NewKey"),
+        201: returns("Made; the key is shown this once", NewKey),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
@@ -268,7 +265,7 @@ async def rotate_key(
         within=caller.confined_to,
     )
     state.keys.forget()
-    return answer(_key_json(made.row) | {"key": made.key}, 201, SECRET)
+    return answer(NewKey.model_validate({**made.row, "key": made.key}), 201, SECRET)
 
 
 @router.get(
@@ -276,15 +273,14 @@ async def rotate_key(
     tags=["webhooks"],
     summary="Read the secret that signs the account's webhooks",
     responses={
-        200: shapes.documented("Of jobs' own webhook_url", "WebhookSecret"),
+        200: returns("Of jobs' own webhook_url", WebhookSecret),
         **documented(401, 403, 503),
     },
 )
 def get_webhook_secret(caller: Admin, connection: Database) -> Response:
     """Registered endpoints have secrets of their own."""
-    return answer(
-        _secret_json(read_accounts.webhook_secret(connection, caller.account_id)), 200, SECRET
-    )
+    row = read_accounts.webhook_secret(connection, caller.account_id)
+    return answer(WebhookSecret.model_validate(row), 200, SECRET)
 
 
 @router.post(
@@ -292,7 +288,7 @@ def get_webhook_secret(caller: Admin, connection: Database) -> Response:
     tags=["webhooks"],
     summary="Change the secret that signs the account's webhooks",
     responses={
-        200: shapes.documented("The new one", "WebhookSecret"),
+        200: returns("The new one", WebhookSecret),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
@@ -306,26 +302,4 @@ async def rotate_webhook_secret(request: Request, caller: Admin, state: Shared) 
         caller.account_id,
         given.overlap_hours,
     )
-    return answer(_secret_json(row), 200, SECRET)
-
-
-def _account_json(row: Any) -> dict[str, JSON]:
-    return {
-        "name": row["name"],
-        "weight": row["weight"],
-        **Limits.of(row).to_dict(),
-        "created_at": when(row["created_at"]),
-    }
-
-
-def _key_json(row: Any) -> dict[str, JSON]:
-    times = ("created_at", "expires_at", "revoked_at", "last_used_at")
-    return {
-        **{name: row[name] for name in ("id", "account", "name", "prefix", "scopes")},
-        **{name: when(row[name]) for name in times},
-        "replaced_by": row["replaced_by"],
-    }
-
-
-def _secret_json(row: Any) -> dict[str, JSON]:
-    return {"secret": row["secret"], "old_until": when(row["old_until"])}
+    return answer(WebhookSecret.model_validate(row), 200, SECRET)

@@ -1,7 +1,6 @@
 """/v1/batches: open, send parts, seal, follow, read outputs and errors, cancel."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -11,21 +10,30 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import batch_schemas as shapes
 from api.ask_again import ask_again
 from api.auth import Read, Submit
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
+from api.openapi import component, returns
 from api.problems import Refused, documented
-from api.routes.jobs.jobs import IdempotencyKey, read_key
+from api.routes.jobs.submit import IdempotencyKey, read_key
 from api.shown import batch_for
 from api.state import Database, Report, Shared
 from tierline.base.errors import NotFound, Unavailable
 from tierline.services.batches import batch as service
 from tierline.services.batches import read_batches
 from tierline.services.batches.batch import MAX_PARTS, Opening
-from tierline.views.batches import part_json, row_json
+from tierline.views.batches import (
+    Batch,
+    BatchPage,
+    BatchPart,
+    BatchPartPage,
+    BatchRow,
+    BatchState,
+    NewBatchRow,
+    row_view,
+)
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
@@ -47,6 +55,29 @@ After = Annotated[
 Most = Annotated[
     int | None, Query(ge=1, description="at most so many rows; all unless said"), ASCII_DIGITS
 ]
+
+
+_PART_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "rows, each a JSON object on a line; at most 50,000 and 8 MiB",
+        "content": {
+            NDJSON: {
+                "schema": {
+                    "anyOf": [
+                        component(NewBatchRow, sent=True),
+                        {"description": "anything else is a bad row: counted, and told in errors"},
+                    ]
+                },
+                "example": '{"custom_id":"a-1","input":{"text":"Invoice A-1"},"line":2}\n',
+            }
+        },
+    }
+}
+_ROWS: dict[str, Any] = {
+    "description": "A row a line, in the order of the input",
+    "content": {NDJSON: {"schema": component(BatchRow)}},
+}
 
 
 class NewBatch(BaseModel):
@@ -72,8 +103,8 @@ class Seal(BaseModel):
     status_code=201,
     summary="Open a batch",
     responses={
-        200: shapes.documented("The Idempotency-Key was known: the earlier batch", "BatchState"),
-        201: shapes.documented("Open for parts", "BatchState"),
+        200: returns("The Idempotency-Key was known: the earlier batch", BatchState),
+        201: returns("Open for parts", BatchState),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewBatch, {"feature": "invoice-fields", "metadata": {"run": 7}}),
@@ -98,7 +129,7 @@ async def open_batch(
     "",
     summary="List batches, the newest first",
     responses={
-        200: shapes.documented("A page of batches, without counts and cost", "BatchPage"),
+        200: returns("A page of batches, without counts and cost", BatchPage),
         **documented(401, 403, 422, 503),
     },
 )
@@ -119,10 +150,10 @@ def list_batches(
     page = rows[:limit]
     more = len(rows) > limit
     return answer(
-        {
-            "data": [batch_for(caller, row) for row in page],
-            "next_cursor": write_cursor(page[-1]["seq"]) if more else None,
-        }
+        BatchPage(
+            data=[batch_for(caller, row) for row in page],
+            next_cursor=write_cursor(page[-1]["seq"]) if more else None,
+        )
     )
 
 
@@ -130,7 +161,7 @@ def list_batches(
     "/{batch_id}",
     summary="Read a batch",
     responses={
-        200: shapes.documented("The batch, with counts and cost so far", "Batch"),
+        200: returns("The batch, with counts and cost so far", Batch),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -144,11 +175,11 @@ def get_batch(batch_id: BatchId, caller: Read, connection: Report) -> Response:
     "/{batch_id}/parts/{number}",
     summary="Send a part",
     responses={
-        200: shapes.documented("It was there already, with the same bytes", "BatchPart"),
-        201: shapes.documented("Taken in", "BatchPart"),
+        200: returns("It was there already, with the same bytes", BatchPart),
+        201: returns("Taken in", BatchPart),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=shapes.PART_BODY,
+    openapi_extra=_PART_BODY,
 )
 async def put_part(
     request: Request,
@@ -185,16 +216,16 @@ async def put_part(
 
     taken = await asyncio.to_thread(take)
     if taken.replayed:
-        return answer(part_json(taken.part), 200, {"Idempotent-Replayed": "true"})
+        return answer(BatchPart.model_validate(taken.part), 200, {"Idempotent-Replayed": "true"})
     state.ready.ready()
-    return answer(part_json(taken.part), 201)
+    return answer(BatchPart.model_validate(taken.part), 201)
 
 
 @router.get(
     "/{batch_id}/parts",
     summary="List the parts taken in",
     responses={
-        200: shapes.documented("A page of parts, by number", "BatchPartPage"),
+        200: returns("A page of parts, by number", BatchPartPage),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -211,10 +242,10 @@ def list_parts(
     page = found[:limit]
     more = len(found) > limit
     return answer(
-        {
-            "data": [part_json(part) for part in page],
-            "next_cursor": write_cursor(page[-1].number) if more else None,
-        }
+        BatchPartPage(
+            data=[BatchPart.model_validate(part) for part in page],
+            next_cursor=write_cursor(page[-1].number) if more else None,
+        )
     )
 
 
@@ -222,7 +253,7 @@ def list_parts(
     "/{batch_id}/seal",
     summary="Close a batch to parts",
     responses={
-        200: shapes.documented("Sealed; it completes once its jobs have ended", "BatchState"),
+        200: returns("Sealed; it completes once its jobs have ended", BatchState),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Seal, {"parts": 3}),
@@ -243,8 +274,8 @@ async def seal_batch(
     "/{batch_id}/cancel",
     summary="Cancel a batch",
     responses={
-        200: shapes.documented("Nothing of it is left to end", "BatchState"),
-        202: shapes.documented("Some of its jobs have still to end", "BatchState"),
+        200: returns("Nothing of it is left to end", BatchState),
+        202: returns("Some of its jobs have still to end", BatchState),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -264,7 +295,7 @@ def cancel_batch(
     summary="Read a batch's rows",
     response_class=Response,
     responses={
-        200: shapes.documented_rows("A row a line, in the order of the input"),
+        200: _ROWS,
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -282,7 +313,7 @@ def get_output(
     summary="Read the rows that got no answer",
     response_class=Response,
     responses={
-        200: shapes.documented_rows("A row a line, in the order of the input"),
+        200: _ROWS,
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -316,10 +347,7 @@ def _rows(
             )
             if found:
                 place = found[-1]["batch_row"]
-                yield "".join(
-                    json.dumps(row_json(row), ensure_ascii=False, separators=(",", ":")) + "\n"
-                    for row in found
-                ).encode("utf-8", "replace")
+                yield b"".join(row_view(row).to_json() + b"\n" for row in found)
             if left is not None:
                 left -= len(found)
             if len(found) < asked:

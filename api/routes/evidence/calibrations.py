@@ -6,15 +6,16 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.services.evidence import calibrations as services
 from tierline.services.evidence.calibrations import CalibrationRequest
+from tierline.views.calibrations import Calibration, CalibrationList, OutcomeCount, ToLabel
 
 router = APIRouter(tags=["routing"])
 
@@ -71,8 +72,8 @@ class Withdrawal(BaseModel):
     status_code=201,
     summary="Calibrate a tier of a feature on its outcomes",
     responses={
-        200: shapes.documented("A dry run: what there is", "OutcomeCount"),
-        201: shapes.documented("What was found, which holds from now on", "Calibration"),
+        200: returns("A dry run: what there is", OutcomeCount),
+        201: returns("What was found, which holds from now on", Calibration),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewCalibration, {"max_error": 0.03, "confidence": 0.95}),
@@ -90,14 +91,16 @@ async def post_calibration(
         return services.calibrate(connection, name, wanted, dry_run=given.dry_run)
 
     made = await state.reports.work(request, caller.account_id, work)
-    return answer(made, 200 if given.dry_run else 201)
+    if given.dry_run:
+        return answer(OutcomeCount.model_validate(made))
+    return answer(Calibration.model_validate(made), 201)
 
 
 @router.post(
     "/v1/features/{name}/label-sample",
     summary="Draw outcomes for people to label",
     responses={
-        200: shapes.documented("Those drawn, at random; fewer where there are no more", "ToLabel"),
+        200: returns("Those drawn, at random; fewer where there are no more", ToLabel),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(LabelSample, {"count": 300}),
@@ -115,27 +118,27 @@ async def draw_label_sample(name: Name, request: Request, caller: Admin, state: 
         )
 
     drawn = await state.reports.work(request, caller.account_id, work)
-    return answer({"data": drawn, "next_cursor": None})
+    return answer(ToLabel.of(drawn))
 
 
 @router.get(
     "/v1/features/{name}/calibrations",
     summary="List a feature's calibrations",
     responses={
-        200: shapes.documented("The newest first", "CalibrationList"),
+        200: returns("The newest first", CalibrationList),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def list_calibrations(name: Name, _: Read, connection: Database) -> Response:
     """What each promised, on what, and what became of it."""
-    return answer({"data": services.calibrations_of(connection, name), "next_cursor": None})
+    return answer(CalibrationList.of(services.calibrations_of(connection, name)))
 
 
 @router.post(
     "/v1/features/{name}/calibrations/{calibration_id}/withdraw",
     summary="Withdraw a calibration",
     responses={
-        200: shapes.documented("It holds no more", "Calibration"),
+        200: returns("It holds no more", Calibration),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Withdrawal, {"reason": "the intake form changed"}),
@@ -149,4 +152,4 @@ async def withdraw_calibration(
     def work(connection: Any) -> dict[str, JSON]:
         return services.withdraw(connection, name, calibration_id, given.reason)
 
-    return answer(await run_in_threadpool(state.with_connection, work))
+    return answer(Calibration.model_validate(await run_in_threadpool(state.with_connection, work)))

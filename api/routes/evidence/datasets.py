@@ -5,16 +5,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import schemas as shapes
 from api.auth import Operator, Read, readable
 from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.services.evidence import datasets as services
 from tierline.services.evidence.datasets import MOST_ROWS, Given
+from tierline.views.datasets import Dataset, DatasetList, DatasetRowPage
 
 router = APIRouter(tags=["datasets"])
 
@@ -45,7 +46,7 @@ class NewDataset(BaseModel):
     status_code=201,
     summary="Build a feature's next dataset",
     responses={
-        201: shapes.documented("It is whole, and does not change", "Dataset"),
+        201: returns("It is whole, and does not change", Dataset),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewDataset, {"jobs": True}),
@@ -62,40 +63,42 @@ async def post_dataset(name: Name, request: Request, caller: Operator, state: Sh
             connection, name, rows, jobs=given.jobs, account_id=readable(state, caller)
         )
 
-    return answer(await state.reports.work(request, caller.account_id, work), 201)
+    return answer(
+        Dataset.model_validate(await state.reports.work(request, caller.account_id, work)), 201
+    )
 
 
 @router.get(
     "/v1/features/{name}/datasets",
     summary="List a feature's datasets",
     responses={
-        200: shapes.documented("The newest first", "DatasetList"),
+        200: returns("The newest first", DatasetList),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def list_datasets(name: Name, _: Read, connection: Database) -> Response:
     """With what they are made of."""
-    return answer({"data": services.datasets_of(connection, name), "next_cursor": None})
+    return answer(DatasetList.of(services.datasets_of(connection, name)))
 
 
 @router.get(
     "/v1/features/{name}/datasets/{version}",
     summary="Get a dataset",
     responses={
-        200: shapes.documented("What it is made of", "Dataset"),
+        200: returns("What it is made of", Dataset),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_dataset(name: Name, version: Version, _: Read, connection: Database) -> Response:
     """Its rows are at /rows."""
-    return answer(services.dataset_of(connection, name, version))
+    return answer(Dataset.model_validate(services.dataset_of(connection, name, version)))
 
 
 @router.get(
     "/v1/features/{name}/datasets/{version}/rows",
     summary="List a dataset's rows",
     responses={
-        200: shapes.documented("In order", "DatasetRowPage"),
+        200: returns("In order", DatasetRowPage),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -115,4 +118,4 @@ def list_rows(
     made, rest = services.rows_page(
         connection, name, version, -1 if after is None else after, limit, readable(state, caller)
     )
-    return answer({"data": made, "next_cursor": None if rest is None else write_cursor(rest)})
+    return answer(DatasetRowPage.of(made, None if rest is None else write_cursor(rest)))

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from api import schemas as shapes
 from api.auth import Operator, readable
 from api.bodies import answer
+from api.openapi import returns
 from api.problems import documented
 from api.state import Report, Shared
 from tierline.services.evidence.drift_shown import drift_of
+from tierline.views.drift import Drift
 
 router = APIRouter(tags=["routing"])
 
@@ -18,7 +19,7 @@ router = APIRouter(tags=["routing"])
     "/v1/features/{name}/drift",
     summary="Get how a feature's traffic stands against its evidence",
     responses={
-        200: shapes.documented("What moved, with examples", "Drift"),
+        200: returns("What moved, with examples", Drift),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -29,4 +30,4 @@ def get_drift(
     inputs of a new kind: of the caller's account's jobs, or of all where the installation lets
     administrators read all.
     """
-    return answer(drift_of(connection, name, readable(state, caller)))
+    return answer(Drift.model_validate(drift_of(connection, name, readable(state, caller))))

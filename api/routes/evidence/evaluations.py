@@ -7,11 +7,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Operator, Read, readable
 from api.bodies import answer, body_of, read_json, read_model, whole
 from api.deprecation import HEADERS, deprecation_headers
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
@@ -19,6 +19,7 @@ from tierline.base.json_text import JSON
 from tierline.evaluation.summary import FEWEST
 from tierline.services.evidence import evaluations as services
 from tierline.services.evidence.evaluation_plan import MOST_EXAMPLES, EvaluationRequest
+from tierline.views.evaluations import DifferingList, Evaluation, EvaluationList
 
 router = APIRouter(tags=["evaluations"])
 
@@ -48,8 +49,8 @@ class NewEvaluation(BaseModel):
     status_code=201,
     summary="Begin an evaluation, or go on with the one of the same plan",
     responses={
-        200: shapes.documented("It ran already, and may cost what is said now", "Evaluation"),
-        201: shapes.documented("It runs, and goes on by itself", "Evaluation"),
+        200: returns("It ran already, and may cost what is said now", Evaluation),
+        201: returns("It runs, and goes on by itself", Evaluation),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewEvaluation, {"tiers": ["slm", "frontier"], "max_usd": "2.50"}),
@@ -69,27 +70,27 @@ async def post_evaluation(
 
     made, new = await state.reports.work(request, caller.account_id, work)
     state.ready.ready()
-    return answer(made, 201 if new else 200)
+    return answer(Evaluation.model_validate(made), 201 if new else 200)
 
 
 @router.get(
     "/v1/features/{name}/evaluations",
     summary="List a feature's evaluations",
     responses={
-        200: shapes.documented("The newest first", "EvaluationList"),
+        200: returns("The newest first", EvaluationList),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def list_evaluations(name: Name, _: Read, connection: Database) -> Response:
     """With what each found, and whether it still says something."""
-    return answer({"data": services.evaluations_of(connection, name), "next_cursor": None})
+    return answer(EvaluationList.of(services.evaluations_of(connection, name)))
 
 
 @router.get(
     "/v1/features/{name}/evaluations/{evaluation_id}",
     summary="Get an evaluation",
     responses={
-        200: shapes.documented("How it stands", "Evaluation"),
+        200: returns("How it stands", Evaluation),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -98,7 +99,9 @@ def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database)
     `budget` while what is left of `max_usd` may not pay for one answer more: allow it more by the
     request that began it.
     """
-    return answer(services.evaluation_of(connection, name, evaluation_id))
+    return answer(
+        Evaluation.model_validate(services.evaluation_of(connection, name, evaluation_id))
+    )
 
 
 @router.post(
@@ -106,7 +109,7 @@ def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database)
     summary="Step an evaluation, which it does by itself",
     deprecated=True,
     responses={
-        200: shapes.documented("How it stands", "Evaluation") | {"headers": HEADERS},
+        200: returns("How it stands", Evaluation, HEADERS),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -119,27 +122,27 @@ async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Sha
     made = await run_in_threadpool(state.with_connection, work)
     state.ready.ready()
     successor = f"/v1/features/{name}/evaluations/{evaluation_id}"
-    return answer(made, headers=deprecation_headers(successor))
+    return answer(Evaluation.model_validate(made), headers=deprecation_headers(successor))
 
 
 @router.post(
     "/v1/features/{name}/evaluations/{evaluation_id}/cancel",
     summary="End an evaluation without a finding",
     responses={
-        200: shapes.documented("It has ended", "Evaluation"),
+        200: returns("It has ended", Evaluation),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def cancel_evaluation(name: Name, evaluation_id: Id, _: Operator, connection: Database) -> Response:
     """Its jobs are cancelled. One that has ended stays as it is."""
-    return answer(services.stop(connection, name, evaluation_id))
+    return answer(Evaluation.model_validate(services.stop(connection, name, evaluation_id)))
 
 
 @router.get(
     "/v1/features/{name}/evaluations/{evaluation_id}/differing",
     summary="List the examples on which a tier differs from the last one",
     responses={
-        200: shapes.documented("Its largest losses first", "DifferingList"),
+        200: returns("Its largest losses first", DifferingList),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -157,4 +160,4 @@ def list_differing(
     installation lets operators read all.
     """
     found = services.side_by_side(connection, name, evaluation_id, tier, readable(state, caller))
-    return answer({"data": found, "next_cursor": None})
+    return answer(DifferingList.of(found))

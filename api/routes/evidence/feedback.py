@@ -7,20 +7,21 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Submit, readable
 from api.bodies import answer, body_of, read_json, read_model
+from api.openapi import returns
 from api.problems import documented
-from api.routes.jobs.jobs import Feedback
+from api.routes.jobs.jobs import NewFeedback
 from api.state import Shared
 from tierline.services.evidence.feedback import Said, give_many
+from tierline.views.jobs import FeedbackCount
 
 router = APIRouter(tags=["jobs"])
 
 MOST_ITEMS = 1_000
 
 
-class OfJob(Feedback):
+class OfJob(NewFeedback):
     """What somebody knows of one job's answer."""
 
     job_id: Annotated[UUID, Field(strict=False)]
@@ -39,7 +40,7 @@ class ManyFeedbacks(BaseModel):
     "/v1/feedback",
     summary="Say of many jobs whether their answers were right",
     responses={
-        200: shapes.documented("All of it was kept", "FeedbackCount"),
+        200: returns("All of it was kept", FeedbackCount),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(
@@ -63,4 +64,4 @@ async def post_many(request: Request, caller: Submit, state: Shared) -> Response
         return give_many(connection, account_id, items, dry_run=given.dry_run)
 
     checked = await run_in_threadpool(state.with_connection, work)
-    return answer({"kept": 0 if given.dry_run else checked, "checked": checked})
+    return answer(FeedbackCount(kept=0 if given.dry_run else checked, checked=checked))

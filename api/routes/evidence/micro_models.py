@@ -7,16 +7,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import schemas as shapes
 from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Report, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON
 from tierline.services.evidence import micro_models as services
 from tierline.services.evidence.micro_models import Judged, Sought
+from tierline.views.datasets import LabelList
+from tierline.views.steering import MicroModel, MicroModelList, MicroModelWithPromise
 
 router = APIRouter(tags=["routing"])
 
@@ -86,7 +88,7 @@ class NewMicroModel(BaseModel):
     "/v1/features/{name}/labels",
     summary="List a feature's inputs whose right output is known",
     responses={
-        200: shapes.documented("The newest first, at most 10,000", "LabelList"),
+        200: returns("The newest first, at most 10,000", LabelList),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -101,7 +103,7 @@ def get_labels(
     or of all where the installation lets operators read all.
     """
     found = services.labels_of(connection, name, readable(state, caller), for_micro=for_micro)
-    return answer({"data": found, "next_cursor": None})
+    return answer(LabelList.of(found))
 
 
 @router.post(
@@ -109,7 +111,7 @@ def get_labels(
     status_code=201,
     summary="Keep a trained micro model",
     responses={
-        201: shapes.documented("It answers within seconds", "MicroModelWithPromise"),
+        201: returns("It answers within seconds", MicroModelWithPromise),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(
@@ -148,33 +150,40 @@ async def post_micro_model(
             sought=_sought(given.promise),
         )
 
-    return answer(await state.reports.work(request, caller.account_id, work), 201)
+    return answer(
+        MicroModelWithPromise.model_validate(
+            await state.reports.work(request, caller.account_id, work)
+        ),
+        201,
+    )
 
 
 @router.get(
     "/v1/features/{name}/micro-models",
     summary="List a feature's micro models",
     responses={
-        200: shapes.documented("The newest first", "MicroModelList"),
+        200: returns("The newest first", MicroModelList),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
     """The newest for what the feature asks now that was not withdrawn answers."""
-    return answer({"data": services.micro_models_of(connection, name), "next_cursor": None})
+    return answer(MicroModelList.of(services.micro_models_of(connection, name)))
 
 
 @router.post(
     "/v1/features/{name}/micro-models/{model_id}/withdraw",
     summary="Withdraw a micro model",
     responses={
-        200: shapes.documented("It answers no more", "MicroModel"),
+        200: returns("It answers no more", MicroModel),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the one before it answers, or the next tier."""
-    return answer(services.withdraw_micro_model(connection, name, model_id))
+    return answer(
+        MicroModel.model_validate(services.withdraw_micro_model(connection, name, model_id))
+    )
 
 
 def _sought(given: SoughtPromise | None) -> Sought | None:

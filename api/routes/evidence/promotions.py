@@ -6,14 +6,15 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Operator, Read
 from api.bodies import answer, body_of, read_json, read_model, whole
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.services.evidence import promotions as services
 from tierline.services.evidence.promotions import PromotionRequest
+from tierline.views.evaluations import Demotion, MadePromotion, PromotionList
 
 router = APIRouter(tags=["evaluations"])
 
@@ -53,8 +54,8 @@ class NewDemotion(BaseModel):
     status_code=201,
     summary="Promote a feature's first tier",
     responses={
-        200: shapes.documented("What it would change: a dry run", "MadePromotion"),
-        201: shapes.documented("New jobs get the version that it made", "MadePromotion"),
+        200: returns("What it would change: a dry run", MadePromotion),
+        201: returns("New jobs get the version that it made", MadePromotion),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewPromotion, {"share": 0.1}),
@@ -70,20 +71,20 @@ async def post_promotion(name: Name, request: Request, caller: Operator, state: 
         return services.promote(connection, name, wanted)
 
     made = await state.reports.work(request, caller.account_id, work)
-    return answer(made, 200 if given.dry_run else 201)
+    return answer(MadePromotion.model_validate(made), 200 if given.dry_run else 201)
 
 
 @router.get(
     "/v1/features/{name}/promotions",
     summary="List a feature's promotions",
     responses={
-        200: shapes.documented("The newest first", "PromotionList"),
+        200: returns("The newest first", PromotionList),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def list_promotions(name: Name, _: Read, connection: Database) -> Response:
     """What became of each, and how the one in force does."""
-    return answer({"data": services.promotions_of(connection, name), "next_cursor": None})
+    return answer(PromotionList.of(services.promotions_of(connection, name)))
 
 
 @router.post(
@@ -91,7 +92,7 @@ def list_promotions(name: Name, _: Read, connection: Database) -> Response:
     status_code=201,
     summary="Let a feature's last tier answer all again",
     responses={
-        201: shapes.documented("New jobs get the version that it made", "Demotion"),
+        201: returns("New jobs get the version that it made", Demotion),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewDemotion, {"reason": "a partner's new form"}),
@@ -103,4 +104,6 @@ async def post_demotion(name: Name, request: Request, _: Operator, state: Shared
     def work(connection: Any) -> dict[str, JSON]:
         return services.demote(connection, name, given.reason)
 
-    return answer(await run_in_threadpool(state.with_connection, work), 201)
+    return answer(
+        Demotion.model_validate(await run_in_threadpool(state.with_connection, work)), 201
+    )

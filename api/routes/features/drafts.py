@@ -4,30 +4,33 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api import schemas as shapes
 from api.auth import Operator
 from api.bodies import answer, read_json, read_model
+from api.openapi import returns, takes
 from api.problems import documented
-from api.routes.features.features import FILE_BODY, read_file, summary
-from api.routes.jobs.jobs import SUBMIT_ANSWERS, Prefer, taken
+from api.routes.features.features import FILE_BODY, read_file
+from api.routes.jobs.submit import SUBMIT_ANSWERS, Prefer, taken
 from api.state import Shared
 from tierline.base.errors import NotFound
-from tierline.base.formats import when
 from tierline.services.features.drafts import Draft, keep_draft
+from tierline.views import features
+from tierline.views.view import ANY_JSON
 
 router = APIRouter(prefix="/v1/drafts", tags=["features"])
 
 MAX_ID = 2**63 - 1
 
 
-class DraftJob(BaseModel):
+class NewDraftJob(BaseModel):
     """One input to try."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    input: Any = Field(description="fits the draft's input schema")
+    input: Annotated[Any, WithJsonSchema(ANY_JSON)] = Field(
+        description="fits the draft's input schema"
+    )
 
 
 @router.post(
@@ -35,7 +38,7 @@ class DraftJob(BaseModel):
     status_code=201,
     summary="Keep a feature file as a draft",
     responses={
-        201: shapes.documented("Kept; the same file again is the same draft", "Draft"),
+        201: returns("Kept; the same file again is the same draft", features.Draft),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=FILE_BODY,
@@ -57,13 +60,12 @@ async def post_draft(
 
     draft = await asyncio.to_thread(keep)
     body = {
-        **summary(draft.feature),
-        "id": str(draft.version.id),
+        **features.summary(draft.feature, draft.version.applied_at),
+        "id": draft.version.id,
         "version": draft.version.version,
-        "applied_at": when(draft.version.applied_at),
         "warnings": list(draft.warnings),
     }
-    return answer(body, 201)
+    return answer(features.Draft.model_validate(body), 201)
 
 
 @router.post(
@@ -71,7 +73,7 @@ async def post_draft(
     status_code=202,
     summary="Submit a job of a draft",
     responses={**SUBMIT_ANSWERS, **documented(400, 401, 403, 404, 413, 415, 422, 503)},
-    openapi_extra=shapes.body("NewDraftJob", {"input": {"text": "Order ZK-4410 is late."}}),
+    openapi_extra=takes(NewDraftJob, {"input": {"text": "Order ZK-4410 is late."}}),
 )
 async def submit_draft_job(
     draft_id: Annotated[str, Path(description="the draft's id")],
@@ -84,7 +86,7 @@ async def submit_draft_job(
 
     Its attempts have a `trace`: each call's prompt and what the model gave.
     """
-    given = read_model(DraftJob, await read_json(request, state.settings.max_json_depth))
+    given = read_model(NewDraftJob, await read_json(request, state.settings.max_json_depth))
     if not draft_id.isascii() or not draft_id.isdigit() or int(draft_id) > MAX_ID:
         raise NotFound(f"there is no draft {draft_id[:80]!r}")
     submitted = await state.submitter.submit_draft(

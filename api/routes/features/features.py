@@ -6,20 +6,25 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api import schemas as shapes
 from api.auth import Operator, Read
 from api.bodies import answer
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import Refused, documented
 from api.state import Database, Shared
-from tierline.base.formats import when
-from tierline.base.json_text import JSON
-from tierline.features import Feature
 from tierline.features.stored import UnreadableFeature
 from tierline.services.features import models
 from tierline.services.features.apply_feature import Applied, apply_feature
 from tierline.services.features.find_feature import StoredVersion, current_versions, version_of
 from tierline.services.money.prices import prices_now
+from tierline.views.features import (
+    AppliedFeature,
+    Feature,
+    FeatureList,
+    FeatureVersion,
+    Models,
+    summary,
+)
 
 router = APIRouter(tags=["features"])
 
@@ -49,7 +54,7 @@ FILE_BODY: dict[str, Any] = {
     "/v1/features",
     summary="List the applied features",
     responses={
-        200: shapes.documented("Each with its current version", "FeatureList"),
+        200: returns("Each with its current version", FeatureList),
         **documented(401, 403, 503),
     },
 )
@@ -60,16 +65,16 @@ def list_features(_: Read, connection: Database) -> Response:
     found = []
     for version in current_versions(connection):
         with suppress(UnreadableFeature):  # /readyz names it
-            found.append(_feature_json(version))
-    return answer({"data": found, "next_cursor": None})
+            found.append(Feature.model_validate(_told(version)))
+    return answer(FeatureList.of(found))
 
 
 @router.post(
     "/v1/features",
     summary="Apply a feature file",
     responses={
-        200: shapes.documented("Nothing changed, or a dry run", "AppliedFeature"),
-        201: shapes.documented("A new version, which new jobs get", "AppliedFeature"),
+        200: returns("Nothing changed, or a dry run", AppliedFeature),
+        201: returns("A new version, which new jobs get", AppliedFeature),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=FILE_BODY,
@@ -90,21 +95,22 @@ async def post_feature(
     applied = await asyncio.to_thread(apply)
     version = applied.version
     body = {
-        **summary(applied.feature),
+        **summary(applied.feature, None if version is None else version.applied_at),
         "version": None if version is None else version.version,
-        "applied_at": None if version is None else when(version.applied_at),
         "changed": applied.changed,
         "dry_run": dry_run,
         "warnings": list(applied.warnings),
     }
-    return answer(body, 201 if applied.changed and not dry_run else 200)
+    return answer(
+        AppliedFeature.model_validate(body), 201 if applied.changed and not dry_run else 200
+    )
 
 
 @router.get(
     "/v1/features/{name}",
     summary="Read a feature",
     responses={
-        200: shapes.documented("One version of it", "FeatureVersion"),
+        200: returns("One version of it", FeatureVersion),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -117,13 +123,15 @@ def get_feature(
     """The current version, or the one that `version` names."""
     found = version_of(connection, name, version)
     return answer(
-        _feature_json(found)
-        | {
-            "source": found.source,
-            "document": dict(found.document),
-            "fingerprint": found.fingerprint,
-            "prices": prices_now(connection, found.read()),
-        }
+        FeatureVersion.model_validate(
+            {
+                **_told(found),
+                "source": found.source,
+                "document": dict(found.document),
+                "fingerprint": found.fingerprint,
+                "prices": prices_now(connection, found.read()),
+            }
+        )
     )
 
 
@@ -131,33 +139,17 @@ def get_feature(
     "/v1/models",
     summary="List the models that a feature may name",
     responses={
-        200: shapes.documented("Those in use first, then the catalogue", "Models"),
+        200: returns("Those in use first, then the catalogue", Models),
         **documented(401, 403, 503),
     },
 )
 def list_models(_: Read, connection: Database) -> Response:
     """What is known of each, whether it can be asked as this process is set up, and its price."""
-    return answer({"data": models.list_models(connection)})
+    return answer(Models.model_validate({"data": models.list_models(connection)}))
 
 
-def _feature_json(version: StoredVersion) -> dict[str, JSON]:
-    return summary(version.read()) | {
-        "version": version.version,
-        "applied_at": when(version.applied_at),
-    }
-
-
-def summary(feature: Feature) -> dict[str, Any]:
-    """What lists and answers tell of a feature."""
-    return {
-        "name": feature.name,
-        "description": feature.description,
-        "routing": feature.routing,
-        "tiers": [
-            {"name": tier.name, "models": [str(model) for model in tier.models]}
-            for tier in feature.tiers
-        ],
-    }
+def _told(version: StoredVersion) -> dict[str, Any]:
+    return {**summary(version.read(), version.applied_at), "version": version.version}
 
 
 async def read_file(request: Request) -> str:

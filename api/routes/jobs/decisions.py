@@ -4,19 +4,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api import schemas as shapes
 from api.auth import Read, needs
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.deprecation import HEADERS as DEPRECATION_HEADERS
 from api.deprecation import deprecation_headers
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.routes.jobs.jobs import JobId, read_job_id
 from api.state import Database, Report
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.jobs.decision_log import Filters, decisions_of, decisions_page
+from tierline.views.decisions import DecisionPage, Route
 
 router = APIRouter(tags=["routing"])
 
@@ -27,7 +28,7 @@ MOST_JOBS = 200  # of a page
     "/v1/jobs/{job_id}/decisions",
     summary="List the routing decisions about a job",
     responses={
-        200: shapes.documented("Every decision about it, in order", "Route"),
+        200: returns("Every decision about it, in order", Route),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -42,7 +43,7 @@ def get_decisions(job_id: JobId, caller: Read, connection: Database) -> Response
     deprecated=True,
     responses={
         200: {
-            **shapes.documented("Every decision about it, in order", "Route"),
+            **returns("Every decision about it, in order", Route),
             "headers": DEPRECATION_HEADERS,
         },
         **documented(401, 403, 404, 422, 503),
@@ -59,7 +60,7 @@ def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
     "/v1/decisions",
     summary="List routing decisions, those of the newest jobs first",
     responses={
-        200: shapes.documented("The decisions of a page of jobs", "DecisionPage"),
+        200: returns("The decisions of a page of jobs", DecisionPage),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -94,4 +95,4 @@ def list_decisions(
         account_id = account_id_of(connection, account)
     filters = Filters(feature, tier, policy, reason, aware(since), aware(until))
     made, before = decisions_page(connection, account_id, filters, read_cursor(cursor), limit)
-    return answer({"data": made, "next_cursor": None if before is None else write_cursor(before)})
+    return answer(DecisionPage.of(made, None if before is None else write_cursor(before)))

@@ -9,16 +9,15 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Admin, Operator, needs
 from api.bodies import answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.base.formats import usd, when
-from tierline.base.json_text import JSON
 from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.money import budgets as services
+from tierline.views.money import Budget, BudgetList
 
 router = APIRouter(tags=["accounts"])
 
@@ -59,7 +58,7 @@ class NewBudget(BaseModel):
     "/v1/budgets",
     summary="List budgets",
     responses={
-        200: shapes.documented("Each with what is spent of its present period", "BudgetList"),
+        200: returns("Each with what is spent of its present period", BudgetList),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -78,15 +77,14 @@ def list_budgets(
         account_id = account_id_of(connection, account)
     elif account is not None:
         account_id = caller.account_id
-    found = [_budget_json(row) for row in services.list_budgets(connection, account_id)]
-    return answer({"data": found, "next_cursor": None})
+    return answer(BudgetList.of(services.list_budgets(connection, account_id)))
 
 
 @router.post(
     "/v1/budgets",
     summary="Set a budget",
     responses={
-        200: shapes.documented("As it is now", "Budget"),
+        200: returns("As it is now", Budget),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewBudget, {"account": "default", "period": "month", "limit_usd": "50"}),
@@ -98,7 +96,8 @@ async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
     def work(connection: Any) -> Any:
         return services.set_budget(connection, **given.model_dump())
 
-    return answer(_budget_json(await run_in_threadpool(state.with_connection, work)))
+    row = await run_in_threadpool(state.with_connection, work)
+    return answer(Budget.model_validate(row))
 
 
 @router.delete(
@@ -118,20 +117,3 @@ def delete_budget(
     """Calls that are out keep what they reserved of other budgets."""
     services.remove_budget(connection, budget_id)
     return Response(status_code=204)
-
-
-def _budget_json(row: Any) -> dict[str, JSON]:
-    return {
-        "id": str(row["id"]),
-        "account": row["account"],
-        "scope": row["scope"],
-        "key": row["key"],
-        "period": row["period"],
-        "limit_usd": usd(row["limit_usd"]),
-        "hard": row["hard"],
-        "plan": row["plan"],
-        "spent_usd": usd(row["spent_usd"]),
-        "reserved_usd": usd(row["reserved_usd"]),
-        "resets_at": when(row["resets_at"]),
-        "created_at": when(row["created_at"]),
-    }

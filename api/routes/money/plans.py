@@ -6,15 +6,14 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Operator
 from api.bodies import answer, body_of, read_json, read_model
+from api.openapi import returns
 from api.problems import documented
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
-from tierline.base.formats import when
-from tierline.base.json_text import JSON
 from tierline.services.money import plans as services
+from tierline.views.money import OnPlan, Plan, PlanList
 
 router = APIRouter(tags=["accounts"])
 
@@ -44,7 +43,7 @@ class NewPlan(_Body):
     budgets: list[PlanBudget] = Field(default=[], max_length=6)
 
 
-class OnPlan(_Body):
+class PlanChoice(_Body):
     """Which plan an account is on."""
 
     plan: str | None = Field(max_length=63, description="null: on none")
@@ -53,21 +52,18 @@ class OnPlan(_Body):
 @router.get(
     "/v1/plans",
     summary="List plans",
-    responses={200: shapes.documented("By name", "PlanList"), **documented(401, 403, 503)},
+    responses={200: returns("By name", PlanList), **documented(401, 403, 503)},
 )
 def list_plans(_: Operator, connection: Database) -> Response:
     """Each with how many accounts are on it."""
-    found = [
-        {**_plan_json(row), "accounts": row["accounts"]} for row in services.list_plans(connection)
-    ]
-    return answer({"data": found, "next_cursor": None})
+    return answer(PlanList.of(services.list_plans(connection)))
 
 
 @router.post(
     "/v1/plans",
     summary="Set a plan",
     responses={
-        200: shapes.documented("As it is now", "Plan"),
+        200: returns("As it is now", Plan),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewPlan, {"name": "free", "first_tier_only": True, "budgets": []}),
@@ -80,34 +76,24 @@ async def post_plan(request: Request, _: Operator, state: Shared) -> Response:
     def work(connection: Any) -> Any:
         return services.set_plan(connection, **fields)
 
-    return answer(_plan_json(await run_in_threadpool(state.with_connection, work)))
+    row = await run_in_threadpool(state.with_connection, work)
+    return answer(Plan.model_validate(row))
 
 
 @router.put(
     "/v1/accounts/{name}/plan",
     summary="Put an account on a plan",
     responses={
-        200: shapes.documented("Where it is now", "OnPlan"),
+        200: returns("Where it is now", OnPlan),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(OnPlan, {"plan": None}),
+    openapi_extra=body_of(PlanChoice, {"plan": None}),
 )
 async def put_plan(
     name: Annotated[str, Path(max_length=63)], request: Request, _: Operator, state: Shared
 ) -> Response:
     """Its calls from now on are held to that plan; null takes it off any."""
-    given = read_model(OnPlan, await read_json(request, state.settings.max_json_depth))
+    given = read_model(PlanChoice, await read_json(request, state.settings.max_json_depth))
 
-    def work(connection: Any) -> dict[str, JSON]:
-        return services.put_on(connection, name, given.plan)
-
-    return answer(await run_in_threadpool(state.with_connection, work))
-
-
-def _plan_json(row: Any) -> dict[str, JSON]:
-    return {
-        "name": row["name"],
-        "first_tier_only": row["first_tier_only"],
-        "budgets": row["budgets"],
-        "created_at": when(row["created_at"]),
-    }
+    await run_in_threadpool(state.with_connection, services.put_on, name, given.plan)
+    return answer(OnPlan(account=name, plan=given.plan))

@@ -7,17 +7,17 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Operator, Read
 from api.bodies import Time, answer, body_of, read_json, read_model
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.pricing import Price
 from tierline.pricing.listed import edition
 from tierline.services.money import prices as services
 from tierline.services.money.prices import Hour
+from tierline.views import money
 
 router = APIRouter(tags=["prices"])
 
@@ -92,7 +92,7 @@ class NewPrice(_Body):
     "/v1/prices",
     summary="List the operator's own prices",
     responses={
-        200: shapes.documented("By model, the newest first", "PriceList"),
+        200: returns("By model, the newest first", money.PriceList),
         **documented(401, 403, 422, 503),
     },
 )
@@ -104,11 +104,13 @@ def list_prices(
     """They go before the public list prices, whose edition is told."""
     version, compiled_on = edition()
     return answer(
-        {
-            "data": [_price_json(row) for row in services.list_prices(connection, model)],
-            "next_cursor": None,
-            "list": {"source": "genai-prices", "version": version, "compiled_on": compiled_on},
-        }
+        money.PriceList.model_validate(
+            {
+                "data": services.list_prices(connection, model),
+                "next_cursor": None,
+                "list": {"source": "genai-prices", "version": version, "compiled_on": compiled_on},
+            }
+        )
     )
 
 
@@ -117,7 +119,7 @@ def list_prices(
     status_code=201,
     summary="Set a price",
     responses={
-        201: shapes.documented("It holds from its moment on", "Price"),
+        201: returns("It holds from its moment on", money.Price),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(
@@ -132,7 +134,7 @@ async def post_price(request: Request, _: Operator, state: Shared) -> Response:
     """For exactly this model, whichever feature asks it; a feature's own price goes before it."""
     given = read_model(NewPrice, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(state.with_connection, _set, given)
-    return answer(_price_json(row), 201)
+    return answer(money.Price.model_validate(row), 201)
 
 
 def _set(connection: Any, given: NewPrice) -> Any:
@@ -164,16 +166,3 @@ def _told(rates: Rates) -> dict[str, JSON]:
         steps = sorted(rates.long_context, key=lambda step: -step.above_input_tokens)
         return {**found, "long_context": [_told(step) for step in steps]}
     return dict(found)
-
-
-def _price_json(row: Any) -> dict[str, JSON]:
-    return {
-        "id": str(row["id"]),
-        "model": row["model"],
-        "service_tier": row["terms"],
-        "since": when(row["since"]),
-        "in_force": row["in_force"],
-        "price": row["price"],
-        "note": row["note"],
-        "created_at": when(row["created_at"]),
-    }

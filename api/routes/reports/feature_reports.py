@@ -5,16 +5,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api import schemas as shapes
 from api.auth import Operator, readable
 from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.state import Report, Shared
 from tierline.services.reports.economics import economics_of
 from tierline.services.reports.report import outcomes_page, report
 from tierline.services.reports.status import status_of
+from tierline.views import reports
 
 router = APIRouter(tags=["routing"])
 
@@ -33,7 +34,7 @@ Until = Annotated[Time | None, Query(alias="to", description="not included; now 
     "/v1/features/{name}/report",
     summary="What a feature's routing saved and kept",
     responses={
-        200: shapes.documented("Of jobs submitted in the window, of every account", "Report"),
+        200: returns("Of jobs submitted in the window, of every account", reports.Report),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -44,14 +45,14 @@ def get_report(
     was compared differs.
     """
     begin, end = _window(since, until)
-    return answer(report(connection, name, begin, end))
+    return answer(reports.Report.model_validate(report(connection, name, begin, end)))
 
 
 @router.get(
     "/v1/features/{name}/economics",
     summary="What a feature's jobs use and cost, to reckon with",
     responses={
-        200: shapes.documented("Of jobs submitted in the window, of every account", "Economics"),
+        200: returns("Of jobs submitted in the window, of every account", reports.Economics),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -60,14 +61,14 @@ def get_economics(
 ) -> Response:
     """Means and standard deviations by tier and by job, and how many escalated."""
     begin, end = _window(since, until)
-    return answer(economics_of(connection, name, begin, end))
+    return answer(reports.Economics.model_validate(economics_of(connection, name, begin, end)))
 
 
 @router.get(
     "/v1/features/{name}/status",
     summary="Where a feature is on its road, and what comes next",
     responses={
-        200: shapes.documented("Its stage, of every account's jobs", "FeatureStatus"),
+        200: returns("Its stage, of every account's jobs", reports.FeatureStatus),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -75,15 +76,16 @@ def get_status(name: Name, _: Operator, connection: Report) -> Response:
     """From a prototype on the frontier to a proven small model, with what it cost and saved this
     month (UTC).
     """
-    return answer(status_of(connection, name))
+    return answer(reports.FeatureStatus.model_validate(status_of(connection, name)))
 
 
 @router.get(
     "/v1/features/{name}/outcomes",
     summary="List compared outcomes of a feature's first tier, the newest first",
     responses={
-        200: shapes.documented(
-            "A page of them, of every account, with the inputs of the caller's own", "OutcomePage"
+        200: returns(
+            "A page of them, of every account, with the inputs of the caller's own",
+            reports.OutcomePage,
         ),
         **documented(401, 403, 404, 422, 503),
     },
@@ -103,7 +105,7 @@ def list_outcomes(
     rows, before = outcomes_page(
         connection, name, begin, end, read_cursor(cursor), limit, readable(state, caller)
     )
-    return answer({"data": rows, "next_cursor": None if before is None else write_cursor(before)})
+    return answer(reports.OutcomePage.of(rows, None if before is None else write_cursor(before)))
 
 
 def _window(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:

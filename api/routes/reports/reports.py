@@ -5,16 +5,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api import schemas as shapes
 from api.auth import Read
 from api.bodies import Time, answer, aware
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Report, Shared
 from tierline.base.errors import InvalidInput, Problem
-from tierline.base.formats import usd, when
 from tierline.services.reports.installation import circuits_of_models, depths
 from tierline.services.reports.usage import GROUPS, usage_of
-from tierline.views.jobs import usage as usage_json
+from tierline.views.installation import Circuits, Queues, Usage
 
 router = APIRouter(tags=["reports"])
 
@@ -28,7 +27,7 @@ DEFAULT_DAYS = 30
     "/v1/queues",
     summary="What waits and runs in each queue",
     responses={
-        200: shapes.documented("Every queue, and which checks failed", "Queues"),
+        200: returns("Every queue, and which checks failed", Queues),
         **documented(401, 403, 503),
     },
 )
@@ -36,13 +35,15 @@ def get_queues(_: Read, connection: Report, state: Shared) -> Response:
     """Of the whole installation, in numbers only. The backlog is in Postgres, not in the broker."""
     threads = state.health.threads
     return answer(
-        {
-            "data": [
-                vars(depth) | {"threads": threads.get(depth.queue, 0)}
-                for depth in depths(connection)
-            ],
-            "failed_checks": state.last_hour.failed_checks(connection),
-        }
+        Queues.model_validate(
+            {
+                "data": [
+                    vars(depth) | {"threads": threads.get(depth.queue, 0)}
+                    for depth in depths(connection)
+                ],
+                "failed_checks": state.last_hour.failed_checks(connection),
+            }
+        )
     )
 
 
@@ -50,36 +51,20 @@ def get_queues(_: Read, connection: Report, state: Shared) -> Response:
     "/v1/circuits",
     summary="Which models have an open circuit",
     responses={
-        200: shapes.documented("Every model that something was wrong with", "Circuits"),
+        200: returns("Every model that something was wrong with", Circuits),
         **documented(401, 403, 503),
     },
 )
 def get_circuits(_: Read, connection: Database) -> Response:
     """Of the whole installation. A model that is not listed never failed."""
-    return answer(
-        {
-            "data": [
-                {
-                    "model": one.model,
-                    "open": one.open,
-                    "cause": one.cause and one.cause.lower(),
-                    "reason": one.reason,
-                    "opened_at": when(one.opened_at),
-                    "failed_probes": one.failed_probes,
-                    "probe_in_s": one.probe_in_s and max(0.0, round(one.probe_in_s, 3)),
-                    "paused_s": max(0.0, round(one.paused_s, 3)),
-                }
-                for one in circuits_of_models(connection)
-            ]
-        }
-    )
+    return answer(Circuits.model_validate({"data": circuits_of_models(connection)}))
 
 
 @router.get(
     "/v1/usage",
     summary="What the account used",
     responses={
-        200: shapes.documented("Sums of its calls", "Usage"),
+        200: returns("Sums of its calls", Usage),
         **documented(401, 403, 422, 503),
     },
 )
@@ -112,21 +97,14 @@ def get_usage(
         raise InvalidInput([Problem("is after `to`", "?from")])
     rows = usage_of(connection, caller.account_id, begin, end, groups)
     return answer(
-        {
-            "from": when(begin),
-            "to": when(end),
-            "group_by": groups,
-            "data": [
-                {name: row[name] for name in groups}
-                | {
-                    "jobs": row["jobs"],
-                    "calls": row["calls"],
-                    "cost_usd": usd(row["cost_usd"]),
-                    "unknown_cost_calls": row["unknown_cost_calls"],
-                    "usage": usage_json(row),
-                    "model_s": round(row["model_s"], 6),
-                }
-                for row in rows
-            ],
-        }
+        Usage.model_validate(
+            {
+                "from": begin,
+                "to": end,
+                "group_by": groups,
+                "data": [
+                    {**row, "usage": row, "model_s": round(row["model_s"], 6)} for row in rows
+                ],
+            }
+        )
     )

@@ -8,15 +8,16 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Admin, Operator, Read, readable
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Report, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON
 from tierline.services.steering import routers as services
+from tierline.views.steering import Router, RouterList, TrainingData
 
 router = APIRouter(tags=["routing"])
 
@@ -45,7 +46,7 @@ class NewRouter(BaseModel):
     "/v1/features/{name}/training-data",
     summary="List what a feature's first tier handled well or badly",
     responses={
-        200: shapes.documented("The newest, at most 5,000", "TrainingData"),
+        200: returns("The newest, at most 5,000", TrainingData),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -54,7 +55,7 @@ def get_training_data(name: Name, caller: Admin, state: Shared, connection: Repo
     the caller's account's jobs, or of all where the installation lets operators read all.
     """
     found = services.training_data(connection, name, readable(state, caller))
-    return answer({"data": found, "next_cursor": None})
+    return answer(TrainingData.of(found))
 
 
 @router.post(
@@ -62,7 +63,7 @@ def get_training_data(name: Name, caller: Admin, state: Shared, connection: Repo
     status_code=201,
     summary="Keep a trained router",
     responses={
-        201: shapes.documented("It holds within seconds", "Router"),
+        201: returns("It holds within seconds", Router),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(
@@ -93,30 +94,30 @@ async def post_router(name: Name, request: Request, _: Operator, state: Shared) 
     def work(connection: Any) -> dict[str, JSON]:
         return services.add_router(connection, name, **fields, vectors=vectors)
 
-    return answer(await run_in_threadpool(state.with_connection, work), 201)
+    return answer(Router.model_validate(await run_in_threadpool(state.with_connection, work)), 201)
 
 
 @router.get(
     "/v1/features/{name}/routers",
     summary="List a feature's routers",
     responses={
-        200: shapes.documented("The newest first", "RouterList"),
+        200: returns("The newest first", RouterList),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def list_routers(name: Name, _: Read, connection: Database) -> Response:
     """The newest of the feature's present prompt that was not withdrawn counts."""
-    return answer({"data": services.routers_of(connection, name), "next_cursor": None})
+    return answer(RouterList.of(services.routers_of(connection, name)))
 
 
 @router.post(
     "/v1/features/{name}/routers/{router_id}/withdraw",
     summary="Withdraw a router",
     responses={
-        200: shapes.documented("It counts no more", "Router"),
+        200: returns("It counts no more", Router),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def withdraw_router(name: Name, router_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the one before it counts, or the rules of a cold start."""
-    return answer(services.withdraw_router(connection, name, router_id))
+    return answer(Router.model_validate(services.withdraw_router(connection, name, router_id)))

@@ -2,10 +2,9 @@
 
 from fastapi import APIRouter, Response
 
-from api import batch_schemas
-from api import schemas as shapes
 from api.auth import Submit
 from api.bodies import answer
+from api.openapi import returns
 from api.problems import documented
 from api.routes.batches.batches import BatchId, read_batch_id
 from api.routes.jobs.jobs import JobId, read_job_id
@@ -15,6 +14,8 @@ from tierline.services.batches import batch
 from tierline.services.batches.batch_content import remove_batch_content
 from tierline.services.jobs.read_jobs import read_job
 from tierline.services.upkeep.retention import remove_content
+from tierline.views.batches import BatchState
+from tierline.views.jobs import JobState
 
 router = APIRouter(prefix="/v1")
 
@@ -26,7 +27,7 @@ GO_ON_S = 1  # what was left is removed by the next request
     tags=["jobs"],
     summary="Remove a job's input and outputs",
     responses={
-        200: shapes.documented("The job, without them", "JobState"),
+        200: returns("The job, without them", JobState),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -45,8 +46,8 @@ def delete_content(job_id: JobId, caller: Submit, connection: Database) -> Respo
     tags=["batches"],
     summary="Remove the inputs and outputs of a batch's jobs",
     responses={
-        200: batch_schemas.documented("The batch, with nothing of them left", "BatchState"),
-        202: batch_schemas.documented("Some are left: send it again", "BatchState"),
+        200: returns("The batch, with nothing of them left", BatchState),
+        202: returns("Some are left: send it again", BatchState),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )

@@ -8,22 +8,29 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api import schemas as shapes
 from api.auth import Read, Submit
 from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.keys import Caller
 from api.numbers import ASCII_DIGITS
+from api.openapi import returns
 from api.problems import Refused, documented
 from api.routes.accounts.accounts import SECRET, Rotation
-from api.state import Database, Shared
+from api.state import Database, Shared, State
 from tierline.base.errors import NotFound
-from tierline.base.formats import when
-from tierline.base.json_text import JSON
 from tierline.services.webhooks import endpoints as services
-from tierline.services.webhooks.endpoints import DeliveryRow, Endpoint
-from tierline.webhooks.addresses import Reach
-from tierline.webhooks.events import EVENTS, INCLUDES, webhook_id
+from tierline.views.webhooks import (
+    Endpoint,
+    NewWebhookEndpoint,
+    WebhookDelivery,
+    WebhookDeliveryPage,
+    WebhookEndpoint,
+    WebhookEndpointPage,
+    delivery_view,
+    endpoint_view,
+    new_endpoint_view,
+)
+from tierline.webhooks.events import EVENTS, INCLUDES
 from tierline.webhooks.shares import DEFAULT_IN_FLIGHT
 
 router = APIRouter(tags=["webhooks"])
@@ -102,9 +109,9 @@ class EndpointChange(BaseModel):
     status_code=201,
     summary="Register a webhook endpoint",
     responses={
-        201: shapes.documented(
+        201: returns(
             "Registered; its secret is shown this once",
-            "NewWebhookEndpoint",
+            NewWebhookEndpoint,
             {"Location": {"schema": {"type": "string"}, "description": "the endpoint"}},
         ),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
@@ -130,16 +137,14 @@ async def post_endpoint(request: Request, caller: Manage, state: Shared) -> Resp
         reach=state.settings.webhook_reach,
     )
     headers = {**SECRET, "Location": f"/v1/webhook-endpoints/{made.id}"}
-    return answer(
-        _endpoint_json(made, state.settings.webhook_reach) | {"secret": secret}, 201, headers
-    )
+    return answer(new_endpoint_view(made, _warning(made, state), secret), 201, headers)
 
 
 @router.get(
     "/v1/webhook-endpoints",
     summary="List webhook endpoints, the newest first",
     responses={
-        200: shapes.documented("A page of endpoints", "WebhookEndpointPage"),
+        200: returns("A page of endpoints", WebhookEndpointPage),
         **documented(401, 403, 422, 503),
     },
 )
@@ -149,17 +154,15 @@ def list_endpoints(
     """Only the caller's account's own."""
     rows = services.list_endpoints(connection, caller.account_id, limit + 1, read_cursor(cursor))
     more = len(rows) > limit
-    page = [_endpoint_json(row, state.settings.webhook_reach) for row in rows[:limit]]
-    return answer(
-        {"data": page, "next_cursor": write_cursor(rows[limit - 1].seq) if more else None}
-    )
+    page = [endpoint_view(row, _warning(row, state)) for row in rows[:limit]]
+    return answer(WebhookEndpointPage.of(page, write_cursor(rows[limit - 1].seq) if more else None))
 
 
 @router.get(
     "/v1/webhook-endpoints/{endpoint_id}",
     summary="Read a webhook endpoint",
     responses={
-        200: shapes.documented("The endpoint", "WebhookEndpoint"),
+        200: returns("The endpoint", WebhookEndpoint),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -168,14 +171,14 @@ def get_endpoint(
 ) -> Response:
     """Without its secret."""
     found = services.get_endpoint(connection, caller.account_id, _endpoint(endpoint_id))
-    return answer(_endpoint_json(found, state.settings.webhook_reach))
+    return answer(endpoint_view(found, _warning(found, state)))
 
 
 @router.patch(
     "/v1/webhook-endpoints/{endpoint_id}",
     summary="Change a webhook endpoint",
     responses={
-        200: shapes.documented("As it is now", "WebhookEndpoint"),
+        200: returns("As it is now", WebhookEndpoint),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(EndpointChange, {"disabled": False}),
@@ -200,7 +203,7 @@ async def patch_endpoint(
         most_in_flight=state.settings.webhook_max_in_flight,
         reach=state.settings.webhook_reach,
     )
-    return answer(_endpoint_json(changed, state.settings.webhook_reach))
+    return answer(endpoint_view(changed, _warning(changed, state)))
 
 
 @router.delete(
@@ -223,7 +226,7 @@ def delete_endpoint(endpoint_id: EndpointId, caller: Manage, connection: Databas
     "/v1/webhook-endpoints/{endpoint_id}/rotate-secret",
     summary="Change a webhook endpoint's secret",
     responses={
-        200: shapes.documented("The new secret, shown this once", "NewWebhookEndpoint"),
+        200: returns("The new secret, shown this once", NewWebhookEndpoint),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
@@ -240,9 +243,7 @@ async def rotate_secret(
         _endpoint(endpoint_id),
         given.overlap_hours,
     )
-    return answer(
-        _endpoint_json(changed, state.settings.webhook_reach) | {"secret": secret}, 200, SECRET
-    )
+    return answer(new_endpoint_view(changed, _warning(changed, state), secret), 200, SECRET)
 
 
 @router.post(
@@ -250,7 +251,7 @@ async def rotate_secret(
     status_code=202,
     summary="Send a webhook endpoint a test event",
     responses={
-        202: shapes.documented("On its way", "WebhookDelivery"),
+        202: returns("On its way", WebhookDelivery),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -260,14 +261,14 @@ def test_endpoint(
     """An `endpoint.test`, signed and tried like any other."""
     row = services.send_test(connection, caller.account_id, _endpoint(endpoint_id))
     state.ready.ready()
-    return answer(_delivery_json(row), 202)
+    return answer(delivery_view(row), 202)
 
 
 @router.get(
     "/v1/webhook-deliveries",
     summary="List webhook deliveries, the newest first",
     responses={
-        200: shapes.documented("A page of deliveries", "WebhookDeliveryPage"),
+        200: returns("A page of deliveries", WebhookDeliveryPage),
         **documented(401, 403, 422, 503),
     },
 )
@@ -291,24 +292,22 @@ def list_deliveries(
         job_id=job_id,
     )
     more = len(rows) > limit
-    page = [_delivery_json(row) for row in rows[:limit]]
-    return answer(
-        {"data": page, "next_cursor": write_cursor(rows[limit - 1].seq) if more else None}
-    )
+    page = [delivery_view(row) for row in rows[:limit]]
+    return answer(WebhookDeliveryPage.of(page, write_cursor(rows[limit - 1].seq) if more else None))
 
 
 @router.get(
     "/v1/webhook-deliveries/{delivery_id}",
     summary="Read a webhook delivery",
     responses={
-        200: shapes.documented("The delivery", "WebhookDelivery"),
+        200: returns("The delivery", WebhookDelivery),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_delivery(delivery_id: DeliveryId, caller: Read, connection: Database) -> Response:
     """How often it was tried, and what was met the last time."""
     found = services.get_delivery(connection, caller.account_id, _delivery(delivery_id))
-    return answer(_delivery_json(found))
+    return answer(delivery_view(found))
 
 
 @router.post(
@@ -316,7 +315,7 @@ def get_delivery(delivery_id: DeliveryId, caller: Read, connection: Database) ->
     status_code=202,
     summary="Send a webhook again",
     responses={
-        202: shapes.documented("Due at once", "WebhookDelivery"),
+        202: returns("Due at once", WebhookDelivery),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -326,51 +325,11 @@ def resend(
     """The same webhook-id and bytes, signed afresh, from the first try of the schedule on."""
     row = services.send_again(connection, caller.account_id, _delivery(delivery_id))
     state.ready.ready()
-    return answer(_delivery_json(row), 202)
+    return answer(delivery_view(row), 202)
 
 
-def _endpoint_json(row: Endpoint, reach: Reach) -> dict[str, JSON]:
-    return {
-        "id": str(row.id),
-        "url": row.url,
-        "description": row.description,
-        "events": row.events,
-        "include": row.include,
-        "max_in_flight": row.max_in_flight,
-        "batch_rows": row.batch_rows,
-        "warning": services.port_warning(row, reach),
-        "disabled": row.disabled_at is not None,
-        "disabled_at": when(row.disabled_at),
-        "disabled_reason": row.disabled_reason,
-        "old_secret_until": when(row.old_secret_until),
-        "created_at": when(row.created_at),
-    }
-
-
-def _delivery_json(row: DeliveryRow) -> dict[str, JSON]:
-    waits = row.status == "pending" and not row.in_flight
-    return {
-        "id": str(row.id),
-        "webhook_id": webhook_id(row.id),
-        "endpoint_id": _text(row.endpoint_id),
-        "url": row.url,
-        "job_id": _text(row.job_id),
-        "batch_id": _text(row.batch_id),
-        "event": row.event,
-        "status": row.status,
-        "tries": row.tries,
-        "in_flight": row.in_flight,
-        "body_removed": row.body_removed,
-        "next_try_at": when(row.next_try_at) if waits else None,
-        "created_at": when(row.created_at),
-        "ended_at": when(row.ended_at),
-        "last_status": row.last_status,
-        "last_error": row.last_error,
-    }
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _warning(row: Endpoint, state: State) -> str | None:
+    return services.port_warning(row, state.settings.webhook_reach)
 
 
 def _endpoint(text: str) -> UUID:

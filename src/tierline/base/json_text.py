@@ -7,12 +7,19 @@ does not repair: see `tierline.checks.json_repair`.
 
 import json
 import re
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias, Union
 
 from tierline.base.errors import TierlineError
 
-# What json.loads gives. Any, because its shape is known to a schema and not to the type checker.
+JSONValue: TypeAlias = Union[  # noqa: UP007  `|` takes no name that is not defined yet
+    bool, int, float, str, Sequence["JSONValue"], Mapping[str, "JSONValue"], None
+]
+"""A JSON value that is passed on, and not looked into."""
+
 JSON: TypeAlias = Any
+"""What json.loads gives, where it is looked into: its shape is known to a schema and not to the
+type checker."""
 
 _PLAIN_NAME = re.compile(r"[\w.-]{1,40}")
 MAX_VALUES = 1_100_000  # as many as stand in 1 MB at most; beyond, reading holds the interpreter

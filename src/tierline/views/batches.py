@@ -1,103 +1,235 @@
-"""What callers are shown of batches, their parts and their rows: rows as the JSON of the API.
+"""What callers are shown of batches, their parts and their rows; see `tierline.views.jobs`."""
 
-Pure; the columns are those of `storage.batches` and `storage.batch_reads`.
-"""
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, TypedDict, final
+from uuid import UUID
 
-from tierline.base.formats import usd, when
-from tierline.base.json_text import JSON
-from tierline.rules.batches import Progress, StoredPart
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from tierline.base.json_text import JSONValue
+from tierline.rules.batches import Progress
 from tierline.rules.jobs import TERMINAL, Status
-from tierline.views.jobs import Row
+from tierline.views.view import AnyJson, AnyObject, Page, Time, Usd, View, with_optional
 
 INVALID = "invalid"  # the status of a row that never became a job
+MAX_CUSTOM_ID = 255  # characters
+
+# Documented as one of these, and not checked: a later release beside this one may write another.
+BatchStatus = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "enum": ["open", "sealed", "completed", "cancelled"]}),
+]
+RowStatus = Annotated[str, WithJsonSchema({"type": "string", "enum": [*Status, INVALID]})]
+
+
+class StoredBatch(TypedDict):
+    """A batch as it is read to be shown. A field of the table `batches` needs no more than its
+    name."""
+
+    id: UUID
+    seq: int
+    feature: str
+    feature_version: int
+    feature_version_id: int
+    status: str
+    idempotency_key: str | None
+    metadata: Mapping[str, JSONValue] | None
+    webhook_url: str | None
+    created_at: datetime
+    sealed_at: datetime | None
+    completed_at: datetime | None
+    input_removed_at: datetime | None
+    parts: int
+    rows: int
+    bad_rows: int
+
+
+@final
+class JobOfBatch(TypedDict):
+    """A row of a batch that became a job."""
+
+    batch_row: int
+    custom_id: str | None
+    id: UUID
+    status: str
+    tier: str
+    model: str | None
+    output: JSONValue
+    output_removed_at: datetime | None
+    unverified: bool
+    blocked_reason: str | None
+    error_code: str | None
+    error_message: str | None
+    verdict: str | None
+    cost_usd: Decimal
+    unknown_cost_calls: int
+    escalation_reason: str | None
+
+
+@final
+class BadRowOfBatch(TypedDict):
+    """A row of a batch that became no job, since it did not fit."""
+
+    batch_row: int
+    custom_id: str | None
+    line: int | None
+    problems: list[Mapping[str, str]]
+
+
+class Batch(View):
+    """A batch. Counts and cost are there where they were taken."""
+
+    id: UUID
+    feature: str
+    feature_version: int
+    status: BatchStatus
+    metadata: AnyObject | None
+    webhook_url: str | None
+    parts: int
+    rows: int = Field(description="taken in, bad ones included")
+    bad_rows: int = Field(description="that did not fit: see errors_url")
+    created_at: Time
+    sealed_at: Time | None
+    completed_at: Time | None
+    input_removed_at: Time | None = Field(
+        description="what was said of its bad rows is kept no more, since then"
+    )
+    output_url: str
+    errors_url: str
+    counts: dict[str, int] = Field(default={}, description="jobs by status")
+    tiers: dict[str, dict[str, int]] = Field(
+        default={}, description="jobs by the tier where they are, or ended"
+    )
+    cost_usd: Usd = Decimal(0)
+    unknown_cost_calls: int = 0
 
 
 BATCH_CONTENT = ("metadata", "webhook_url")
 """The fields of a batch that hold what somebody wrote; a URL may have a token in it."""
 
+BatchState = with_optional(
+    Batch,
+    "BatchState",
+    f"A batch. To a key without the scope read it is without {' and '.join(BATCH_CONTENT)}.",
+    BATCH_CONTENT,
+)
 
-def batch_json(row: Row, progress: Progress | None = None, *, content: bool) -> dict[str, JSON]:
+
+class BatchPage(Page[Batch]):
+    """A page of batches."""
+
+
+def batch_view(row: StoredBatch, progress: Progress | None = None, *, content: bool) -> Batch:
     """A batch as callers see it; with counts and cost when they were taken.
 
     `content`: whether whoever sees it may read; without it BATCH_CONTENT is left out.
     """
     address = f"/v1/batches/{row['id']}"
-    found: dict[str, JSON] = {
-        "id": str(row["id"]),
-        "feature": row["feature"],
-        "feature_version": row["feature_version"],
-        "status": row["status"],
-        "metadata": row["metadata"],
-        "webhook_url": row["webhook_url"],
-        "parts": row["parts"],
-        "rows": row["rows"],
-        "bad_rows": row["bad_rows"],
-        "created_at": when(row["created_at"]),
-        "sealed_at": when(row["sealed_at"]),
-        "completed_at": when(row["completed_at"]),
-        "input_removed_at": when(row["input_removed_at"]),
-        "output_url": f"{address}/output",
-        "errors_url": f"{address}/errors",
-    }
-    if not content:
-        found = {name: value for name, value in found.items() if name not in BATCH_CONTENT}
-    if progress is None:
-        return found
+    told = {**row, "output_url": f"{address}/output", "errors_url": f"{address}/errors"}
+    if progress is not None:
+        told |= _counted(progress)
+    if content:
+        return Batch.model_validate(told)
+    return BatchState.model_validate(
+        {name: value for name, value in told.items() if name not in BATCH_CONTENT}
+    )
+
+
+def _counted(progress: Progress) -> dict[str, object]:
     counts = dict.fromkeys((str(status) for status in Status), 0)
     tiers: dict[str, dict[str, int]] = {}
     for (status, tier), jobs in progress.jobs.items():
-        counts[status] += jobs
+        counts[status] = counts.get(status, 0) + jobs
         of_tier = tiers.setdefault(tier, {"unfinished": 0, "completed": 0, "unanswered": 0})
         if status == Status.COMPLETED:
             of_tier["completed"] += jobs
         else:
             of_tier["unanswered" if status in TERMINAL else "unfinished"] += jobs
-    return found | {
+    return {
         "counts": counts,
         "tiers": tiers,
-        "cost_usd": usd(progress.cost_usd),
+        "cost_usd": progress.cost_usd,
         "unknown_cost_calls": progress.unknown_cost_calls,
     }
 
 
-def part_json(part: StoredPart) -> dict[str, JSON]:
+class BatchPart(View):
     """A part as it was taken in."""
-    return {
-        "number": part.number,
-        "sha256": part.sha256.hex(),
-        "rows": part.rows,
-        "bad_rows": part.bad_rows,
-    }
+
+    number: int
+    sha256: Annotated[str, BeforeValidator(bytes.hex)]
+    rows: int
+    bad_rows: int
 
 
-def row_json(row: Row) -> dict[str, JSON]:
+class BatchPartPage(Page[BatchPart]):
+    """A page of a batch's parts."""
+
+
+class BatchRowError(View):
+    """Why a row has no answer."""
+
+    code: str
+    message: str
+    problems: list[AnyObject] = Field(
+        default=[], description="of a row that did not fit: path and message of each"
+    )
+
+
+class BatchRow(View):
     """A row of a batch: the job that it became, or why it became none."""
-    if row.get("id") is None:
+
+    row: int = Field(
+        validation_alias="batch_row",
+        description="its place: pass it as ?after= to go on",
+    )
+    custom_id: str | None
+    id: UUID | None = Field(description="the job; null: it became none")
+    line: int | None = None
+    status: RowStatus
+    output: AnyJson = None
+    output_removed_at: Time | None = Field(
+        default=None, description="it is kept no more, since then"
+    )
+    unverified: bool = False
+    blocked_reason: str | None = None
+    tier: str = ""
+    model: str | None = None
+    verdict: str | None = Field(default=None, description="of the last attempt")
+    escalated: bool = False
+    cost_usd: Usd = Decimal(0)
+    unknown_cost_calls: int = 0
+    error: BatchRowError | None
+
+
+def row_view(row: JobOfBatch | BadRowOfBatch) -> BatchRow:
+    """A row of a batch as callers see it."""
+    if "problems" in row:
         problems = row["problems"]
         said = "; ".join(": ".join(filter(None, (p["path"], p["message"]))) for p in problems)
-        return {
-            "row": row["batch_row"],
-            "custom_id": row["custom_id"],
-            "id": None,
-            "line": row["line"],
-            "status": INVALID,
-            "error": {"code": "invalid_row", "message": said, "problems": problems},
-        }
+        error = {"code": "invalid_row", "message": said, "problems": problems}
+        return BatchRow.model_validate({**row, "id": None, "status": INVALID, "error": error})
     code = row["error_code"]
-    return {
-        "row": row["batch_row"],
-        "custom_id": row["custom_id"],
-        "id": str(row["id"]),
-        "status": row["status"],
-        "output": row["output"],
-        "output_removed_at": when(row["output_removed_at"]),
-        "unverified": row["unverified"],
-        "blocked_reason": row["blocked_reason"],
-        "tier": row["tier"],
-        "model": row["model"],
-        "verdict": row["verdict"],
-        "escalated": row["escalation_reason"] is not None,
-        "cost_usd": usd(row["cost_usd"]),
-        "unknown_cost_calls": row["unknown_cost_calls"],
-        "error": None if code is None else {"code": code, "message": row["error_message"]},
-    }
+    return BatchRow.model_validate(
+        {
+            **row,
+            "escalated": row["escalation_reason"] is not None,
+            "error": None if code is None else {"code": code, "message": row["error_message"]},
+        }
+    )
+
+
+class NewBatchRow(BaseModel):
+    """A row of a part. `services.batches.batch` reads it."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    custom_id: Annotated[str, Field(min_length=1, max_length=MAX_CUSTOM_ID)] | None = None
+    input: AnyJson = Field(description="fits the feature's input schema")
+    metadata: AnyObject | None = None
+    line: int | None = Field(default=None, description="in your file; errors name it")
+
+
+ROW_FIELDS = frozenset(NewBatchRow.model_fields)

@@ -1,28 +1,220 @@
-"""What callers are shown: rows as the JSON of the API, of webhooks and of a backfill's output.
+"""What callers are shown of jobs, their attempts and their calls.
 
-Pure; the columns are those of the statements in `storage.job_reads`.
+Each kind of row is declared here once, and so is each model: `storage.jobs.job_reads` derives what
+it selects from the rows, and the OpenAPI document comes from the models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, TypedDict, cast
+from uuid import UUID
 
-from tierline.base.formats import usd, when
-from tierline.base.json_text import JSON
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from tierline.base.json_text import JSONValue
 from tierline.features.model import DEEPER_LABEL
-from tierline.rules.jobs import TERMINAL
-
-Row = Mapping[str, Any]
-
-TOKENS = (
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "reasoning_tokens",
+from tierline.rules.jobs import TERMINAL, Status
+from tierline.rules.verdicts import Verdict
+from tierline.views.view import (
+    ANY_JSON,
+    AnyJson,
+    AnyObject,
+    Page,
+    Time,
+    UnknownCostCalls,
+    Usd,
+    View,
+    with_optional,
 )
+
+MAX_NAME = 255  # characters of user and session
+MAX_DEADLINE_S = 30 * 86_400
+
+# Documented as one of these, and not checked: a later release beside this one may write another.
+JobStatus = Annotated[str, WithJsonSchema({"type": "string", "enum": [*Status]})]
+
+
+class Tokens(TypedDict):
+    """The columns of a row with tokens: the fields of `TokenUsage`."""
+
+    input_tokens: int | None
+    cached_input_tokens: int | None
+    cache_write_5m_tokens: int | None
+    cache_write_1h_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+
+
+TOKENS = tuple(Tokens.__annotations__)
 """The buckets of a call's tokens; no token is in two of them."""
+
+
+class JobRow(Tokens):
+    """A job as it is read to be shown. A field of the table `jobs` needs no more than its name."""
+
+    id: UUID
+    seq: int
+    account_id: int
+    feature: str
+    feature_version: int
+    status: str
+    tier: str
+    place: int  # of the tier, among those that call a model; a micro tier has -1
+    own_label: str | None  # the feature's words for this tier; "": it hides them
+    model: str | None
+    output: JSONValue
+    unverified: bool
+    error_code: str | None
+    error_message: str | None
+    blocked_reason: str | None
+    escalation_reason: str | None
+    metadata: Mapping[str, JSONValue] | None
+    user_key: str | None
+    session_key: str | None
+    batch_id: UUID | None
+    batch_row: int | None
+    custom_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    input_removed_at: datetime | None
+    output_removed_at: datetime | None
+    cost_usd: Decimal
+    unknown_cost_calls: int
+
+
+class AttemptRow(TypedDict):
+    """An attempt with the answer that it got."""
+
+    number: int
+    tier: str
+    queue: str
+    worker: str
+    routing: JSONValue
+    started_at: datetime
+    ended_at: datetime | None
+    latency_s: float | None
+    verdict: str | None
+    reason: str | None
+    model: str | None
+    repaired: bool | None
+    confidence: float | None
+    answer: str | None
+    output: JSONValue
+    trace: JSONValue
+    output_removed_at: datetime | None
+    running: bool  # a worker holds it now
+
+
+class CallRow(Tokens):
+    """A call to a model."""
+
+    attempt: int
+    number: int
+    purpose: str
+    model: str
+    answered_model: str | None
+    booked_at: datetime
+    settled_at: datetime | None
+    latency_s: float | None
+    cost_usd: Decimal | None
+    error: str | None
+    service_tier: str | None
+    provider_request_id: str | None
+
+
+class FeedbackRow(TypedDict):
+    """What somebody said of a job's answer."""
+
+    id: int
+    job_id: UUID
+    correct: bool | None
+    expected: JSONValue
+    comment: str | None
+    created_at: datetime
+
+
+class TokenUsage(View):
+    """Tokens by kind; null where no call told."""
+
+    input_tokens: int | None = Field(description="neither read from a cache nor written to one")
+    cached_input_tokens: int | None = Field(description="input read from a cache")
+    cache_write_5m_tokens: int | None = Field(description="input kept for five minutes")
+    cache_write_1h_tokens: int | None = Field(description="input kept for an hour")
+    output_tokens: int | None = Field(description="without the reasoning ones")
+    reasoning_tokens: int | None = Field(
+        description="null: not told, or counted as output by the provider"
+    )
+
+
+class NewJob(BaseModel):
+    """What is asked for. `services.jobs.submit` reads it, and says more of what does not fit."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    feature: str = Field(description="an applied feature's name")
+    input: Annotated[AnyJson, WithJsonSchema(ANY_JSON)] = Field(
+        description="fits the feature's input schema"
+    )
+    metadata: AnyObject | None = Field(
+        default=None, description="given back with the job; at most 16 KiB"
+    )
+    webhook_url: Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})] | None = Field(
+        default=None, description="told of the job's events"
+    )
+    user: Annotated[str, Field(min_length=1, max_length=MAX_NAME)] | None = None
+    session: Annotated[str, Field(min_length=1, max_length=MAX_NAME)] | None = None
+    deadline_s: Annotated[float, Field(gt=0, le=MAX_DEADLINE_S)] | None = Field(
+        default=None, description="not worth having after"
+    )
+
+
+JOB_FIELDS = tuple(NewJob.model_fields)
+
+
+class JobError(View):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class Job(View):
+    """A job."""
+
+    id: UUID
+    feature: str
+    feature_version: int
+    status: JobStatus
+    status_label: str | None = Field(
+        description="the words to show a person while it goes on",
+        examples=["running deeper analysis…"],
+    )
+    tier: str = Field(description="where it is, or ended")
+    model: str | None = Field(description="the exact model whose answer is served")
+    output: AnyJson = Field(description="the answer; null until completed, and once it was removed")
+    unverified: bool = Field(description="served although it failed a check")
+    blocked_reason: str | None = Field(
+        description="why no later tier was asked; null: it was not so"
+    )
+    error: JobError | None
+    cost_usd: Usd
+    unknown_cost_calls: UnknownCostCalls
+    usage: TokenUsage
+    metadata: AnyObject | None
+    user: str | None = Field(validation_alias="user_key")
+    session: str | None = Field(validation_alias="session_key")
+    batch_id: UUID | None
+    custom_id: str | None
+    created_at: Time
+    started_at: Time | None
+    completed_at: Time | None
+    input_removed_at: Time | None = Field(description="its input is kept no more, since then")
+    output_removed_at: Time | None = Field(description="its answers are kept no more, since then")
+    escalated: bool
+    escalation_reason: str | None
+    attempts_url: str
 
 
 JOB_CONTENT = ("output", "metadata", "user", "session", "custom_id", "escalation_reason")
@@ -31,49 +223,92 @@ message may as well.
 """
 
 
-def job_json(row: Row, *, content: bool) -> dict[str, JSON]:
-    """A job as callers see it. `row` has the columns of `storage.job_reads.JOB_COLUMNS`.
+class JobErrorCode(View):
+    """Why a job failed. The message is for keys with the scope read."""
+
+    code: str
+    message: str = Field(default="")
+
+
+JobState = with_optional(
+    Job,
+    "JobState",
+    "A job. To a key without the scope read it is without "
+    f"{', '.join(JOB_CONTENT)} and without the error's message.",
+    JOB_CONTENT,
+    error=JobErrorCode | None,
+)
+
+_CONTENT_COLUMNS = frozenset(
+    str(Job.model_fields[name].validation_alias or name) for name in JOB_CONTENT
+)
+
+
+class JobPage(Page[Job]):
+    """A page of jobs."""
+
+
+def job_view(row: JobRow, *, content: bool) -> Job:
+    """A job as callers see it.
 
     `content`: whether whoever sees it may read; without it JOB_CONTENT and the error's message are
     left out.
     """
     code = row["error_code"]
-    found: dict[str, JSON] = {
-        "id": str(row["id"]),
-        "feature": row["feature"],
-        "feature_version": row["feature_version"],
-        "status": row["status"],
+    derived = {
         "status_label": status_label(row),
-        "tier": row["tier"],
-        "model": row["model"],
-        "output": row["output"],
-        "unverified": row["unverified"],
-        "blocked_reason": row["blocked_reason"],
         "error": None if code is None else {"code": code, "message": row["error_message"]},
-        "cost_usd": usd(row["cost_usd"]),
-        "unknown_cost_calls": row["unknown_cost_calls"],
-        "usage": usage(row),
-        "metadata": row["metadata"],
-        "user": row["user_key"],
-        "session": row["session_key"],
-        "batch_id": None if row["batch_id"] is None else str(row["batch_id"]),
-        "custom_id": row["custom_id"],
-        "created_at": when(row["created_at"]),
-        "started_at": when(row["started_at"]),
-        "completed_at": when(row["completed_at"]),
-        "input_removed_at": when(row["input_removed_at"]),
-        "output_removed_at": when(row["output_removed_at"]),
+        "usage": row,
         "escalated": row["escalation_reason"] is not None,
-        "escalation_reason": row["escalation_reason"],
         "attempts_url": f"/v1/jobs/{row['id']}/attempts",
     }
     if content:
-        return found
-    found["error"] = None if code is None else {"code": code}
-    return {name: value for name, value in found.items() if name not in JOB_CONTENT}
+        return Job.model_validate({**row, **derived})
+    told = {name: value for name, value in row.items() if name not in _CONTENT_COLUMNS}
+    return JobState.model_validate(
+        {**told, **derived, "error": None if code is None else {"code": code}}
+    )
 
 
-def status_label(row: Row) -> str | None:
+def new_job_row(
+    job_id: UUID,
+    *,
+    feature: str,
+    feature_version: int,
+    tier: str,
+    place: int,
+    own_label: str | None,
+    metadata: JSONValue,
+    user: str | None,
+    session: str | None,
+    created_at: datetime,
+) -> JobRow:
+    """The row of a job just written, as reading it would give it; `seq` and `account_id` aside."""
+    known = {
+        "id": job_id,
+        "feature": feature,
+        "feature_version": feature_version,
+        "status": Status.QUEUED.value,
+        "tier": tier,
+        "place": place,
+        "own_label": own_label,
+        "metadata": metadata,
+        "user_key": user,
+        "session_key": session,
+        "created_at": created_at,
+    }
+    return cast(JobRow, {**_NOTHING_YET, **known})
+
+
+_NOTHING_YET: Mapping[str, Any] = {
+    **dict.fromkeys(JobRow.__annotations__),
+    "unverified": False,
+    "cost_usd": Decimal(0),
+    "unknown_cost_calls": 0,
+}
+
+
+def status_label(row: Mapping[str, Any] | JobRow) -> str | None:
     """The words to show a person while the job goes on; None when there is nothing to say.
 
     `own_label` is the feature's own for this tier: None when it has none, "" when it hides it.
@@ -87,56 +322,113 @@ def status_label(row: Row) -> str | None:
     return DEEPER_LABEL if row["place"] > 0 else None
 
 
-def attempt_json(row: Row, calls: list[dict[str, JSON]], *, running: bool) -> dict[str, JSON]:
-    """One attempt with its calls. `running`: it is the one that a worker holds now."""
-    costs = [call["cost_usd"] for call in calls if call["cost_usd"] is not None]
+class TracedMessage(View):
+    """A message of a prompt."""
+
+    role: str
+    content: str
+
+
+class TracedCall(View):
+    """What was asked and answered in one call of a draft's job."""
+
+    purpose: str
+    model: str
+    messages: list[TracedMessage]
+    text: str = Field(description="as the model gave it")
+
+
+class Call(View):
+    """A call to a model."""
+
+    number: int
+    purpose: str
+    model: str = Field(description="the exact one that answered, else the asked one")
+    asked: str = Field(description="provider:model, as the feature names it")
+    usage: TokenUsage
+    cost_usd: Usd | None = Field(description="USD; null: unknown")
+    latency_s: float | None
+    error: str | None
+    service_tier: str | None = Field(description="as the provider told it")
+    provider_request_id: str | None = Field(description="for its support to find the call")
+    booked_at: Time
+    settled_at: Time | None
+
+
+class Attempt(View):
+    """An attempt at a job, with its calls."""
+
+    number: int
+    tier: str
+    queue: str
+    model: str | None
+    verdict: str | None = Field(
+        description=f"null while it runs; one of {', '.join(Verdict)}, or a later release's"
+    )
+    reason: str | None
+    repaired: bool | None
+    confidence: float | None
+    routing: AnyJson = Field(description="policy, choice, reason, signals: why this tier")
+    answer: str | None = Field(description="as the model gave it")
+    output: AnyJson = Field(description="as it was understood, whether or not it passed")
+    output_removed_at: Time | None = Field(description="the answer is kept no more, since then")
+    trace: list[TracedCall] | None = Field(
+        description="of a draft's job: each answered call's prompt and what came"
+    )
+    cost_usd: Usd
+    unknown_cost_calls: UnknownCostCalls
+    latency_s: float | None
+    started_at: Time
+    ended_at: Time | None
+    worker: str
+    calls: list[Call]
+
+
+class AttemptList(Page[Attempt]):
+    """Every attempt at a job."""
+
+
+def attempt_view(row: AttemptRow, calls: Sequence[Call]) -> Attempt:
+    """One attempt with its calls."""
     unknown = sum(
-        call["cost_usd"] is None and (call["settled_at"] is not None or not running)
+        call.cost_usd is None and (call.settled_at is not None or not row["running"])
         for call in calls
     )
-    return {
-        "number": row["number"],
-        "tier": row["tier"],
-        "queue": row["queue"],
-        "model": row["model"],
-        "verdict": row["verdict"],
-        "reason": row["reason"],
-        "repaired": row["repaired"],
-        "confidence": row["confidence"],
-        "routing": row["routing"],
-        "answer": row["answer"],
-        "output": row["output"],
-        "output_removed_at": when(row["output_removed_at"]),
-        "trace": row["trace"],
-        "cost_usd": usd(sum((Decimal(cost) for cost in costs), Decimal(0))),
-        "unknown_cost_calls": unknown,
-        "latency_s": row["latency_s"],
-        "started_at": when(row["started_at"]),
-        "ended_at": when(row["ended_at"]),
-        "worker": row["worker"],
-        "calls": calls,
-    }
+    return Attempt.model_validate(
+        {
+            **row,
+            "cost_usd": sum((call.cost_usd for call in calls if call.cost_usd), Decimal(0)),
+            "unknown_cost_calls": unknown,
+            "calls": list(calls),
+        }
+    )
 
 
-def call_json(row: Row) -> dict[str, JSON]:
+def call_view(row: CallRow) -> Call:
     """One call to a model. `model` is the exact one that answered, else the one asked."""
-    cost = row["cost_usd"]
-    return {
-        "number": row["number"],
-        "purpose": row["purpose"],
-        "model": row["answered_model"] or row["model"].partition(":")[2],
-        "asked": row["model"],
-        "usage": usage(row),
-        "cost_usd": None if cost is None else usd(cost),
-        "latency_s": row["latency_s"],
-        "error": row["error"],
-        "service_tier": row["service_tier"],
-        "provider_request_id": row["provider_request_id"],
-        "booked_at": when(row["booked_at"]),
-        "settled_at": when(row["settled_at"]),
-    }
+    return Call.model_validate(
+        {
+            **row,
+            "model": row["answered_model"] or row["model"].partition(":")[2],
+            "asked": row["model"],
+            "usage": row,
+        }
+    )
 
 
-def usage(row: Row) -> dict[str, JSON]:
-    """Tokens by kind; null where no call told."""
-    return {name: row[name] for name in TOKENS}
+class Feedback(View):
+    """What somebody said of a job's answer."""
+
+    id: int
+    job_id: UUID
+    correct: bool | None
+    expected: AnyJson
+    comment: str | None
+    created_at: Time
+
+
+class FeedbackCount(View):
+    """How much of what was said of many jobs was kept."""
+
+    kept: int = Field(description="0 after a dry run")
+    checked: int

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from api.routes.jobs.jobs import asked_wait_s
+from api.routes.jobs.submit import asked_wait_s
 from tierline.base import digits
 from tierline.base.errors import UsageError
 from tierline.base.settings import settings

@@ -40,19 +40,16 @@ from tierline.storage.db.engine import within
 from tierline.storage.features import features
 from tierline.storage.jobs.backlogs import count_queued_alone
 from tierline.storage.money.budgets import Holder, hard_ones
+from tierline.views.batches import MAX_CUSTOM_ID, ROW_FIELDS, StoredBatch
 from tierline.webhooks.addresses import check_url
 
 MAX_ROWS = 50_000  # of one part
 MAX_PARTS = 1_000_000
 PART_S = 60.0  # of one statement: to write so many rows takes seconds, on a busy machine tens
-MAX_CUSTOM_ID = 255  # characters
-ROW_FIELDS = frozenset({"custom_id", "input", "metadata", "line"})
 MAX_LINE = 2**53
 CANCEL_S = 2.0  # of one request
 MISSING_NAMED = 10
 FULL_S = 5.0  # what the sender of a part too many is asked to wait: its rows have to run
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class TakenPart:
 
 def open_batch(
     connection: Connection[Any], account_id: int, opening: Opening, key: str | None = None
-) -> tuple[Row, bool]:
+) -> tuple[StoredBatch, bool]:
     """The new batch, or the one that `key` stands for; and whether it was there already.
 
     The batch keeps the version of the feature that is current now. Raises UnknownFeature,
@@ -97,7 +94,7 @@ def open_batch(
             return read(connection, account_id, new.batch_id), False
 
 
-def read(connection: Connection[Any], account_id: int, batch_id: UUID) -> Row:
+def read(connection: Connection[Any], account_id: int, batch_id: UUID) -> StoredBatch:
     """The batch. Raises NotFound for one that is not the account's."""
     row = batches.batch_row(connection, account_id, batch_id)
     if row is None:
@@ -213,7 +210,7 @@ def read_rows(feature: Feature, body: bytes) -> tuple[list[GoodRow], list[BadRow
     return good, bad
 
 
-def seal(connection: Connection[Any], account_id: int, batch_id: UUID, parts: int) -> Row:
+def seal(connection: Connection[Any], account_id: int, batch_id: UUID, parts: int) -> StoredBatch:
     """Close the batch to parts: it has those numbered 1 to `parts`. A repeat changes nothing.
 
     Raises Conflict naming parts that are missing, and when there are others than those.
@@ -235,7 +232,7 @@ def seal(connection: Connection[Any], account_id: int, batch_id: UUID, parts: in
     return read(connection, account_id, batch_id)
 
 
-def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> Row:
+def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> StoredBatch:
     """Ask that the batch and its unfinished jobs be cancelled. A repeat changes nothing.
 
     Waiting jobs are cancelled here for as long as CANCEL_S, the rest by `complete_finished`;
@@ -307,7 +304,7 @@ def _refuse_opening(opening: Opening) -> None:
         raise InvalidInput(problems)
 
 
-def _opening_of(row: Row) -> Opening:
+def _opening_of(row: StoredBatch) -> Opening:
     return Opening(row["feature"], row["metadata"], row["webhook_url"])
 
 

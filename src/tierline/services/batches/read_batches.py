@@ -7,6 +7,7 @@ from psycopg import Connection
 
 from tierline.rules.batches import Progress, StoredPart
 from tierline.storage.batches import batch_reads, batches
+from tierline.views.batches import BadRowOfBatch, JobOfBatch, StoredBatch
 
 
 def list_batches(
@@ -15,7 +16,7 @@ def list_batches(
     before: int | None,
     limit: int,
     key: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[StoredBatch]:
     """An account's batches with `seq` below `before`, the newest first; with `key` the one batch
     that this Idempotency-Key stands for."""
     return batches.list_batches(connection, account_id, before, limit, key)
@@ -45,7 +46,7 @@ def page(
     limit: int,
     *,
     unanswered_only: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[JobOfBatch | BadRowOfBatch]:
     """At most `limit` rows with `batch_row` above `after`, in the order of the input.
 
     `unanswered_only` leaves out jobs that are completed or have not ended.

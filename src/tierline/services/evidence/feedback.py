@@ -16,6 +16,7 @@ from tierline.rules.jobs import TERMINAL
 from tierline.services.jobs.submit import pointer
 from tierline.storage.features.features import stored_version
 from tierline.storage.jobs import job_reads
+from tierline.views.jobs import FeedbackRow
 
 MAX_COMMENT = 4000
 
@@ -31,7 +32,7 @@ class Said:
 
 def give_feedback(
     connection: Connection[Any], account_id: int | None, job_id: UUID, said: Said
-) -> dict[str, Any]:
+) -> FeedbackRow:
     """Keep it. Raises NotFound; InvalidInput for what cannot be; Conflict while the job goes on and
     once its output was removed. `account_id` None: of whichever account the job is.
 

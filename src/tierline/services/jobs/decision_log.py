@@ -9,7 +9,6 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.base.errors import NotFound
-from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.features.stored import read_stored
@@ -20,13 +19,19 @@ from tierline.rules.jobs import TERMINAL
 from tierline.storage.jobs import decisions
 from tierline.storage.jobs.decisions import Filters
 from tierline.storage.money.prices import own_prices
+from tierline.views.decisions import (
+    Alternative,
+    Decision,
+    FirstDecision,
+    LoggedDecision,
+    Route,
+    decision_view,
+)
 
-__all__ = ["Filters", "decision_json", "decisions_of", "decisions_page"]
-
-Row = Mapping[str, Any]
+__all__ = ["Filters", "decisions_of", "decisions_page"]
 
 
-def decisions_of(connection: Connection[Any], account_id: int, job_id: UUID) -> dict[str, JSON]:
+def decisions_of(connection: Connection[Any], account_id: int, job_id: UUID) -> Route:
     """The whole route, in order. Raises NotFound for a job that is not the account's.
 
     What each tier was expected to cost is worked out from what is kept: the feature's version, the
@@ -37,20 +42,20 @@ def decisions_of(connection: Connection[Any], account_id: int, job_id: UUID) -> 
         raise NotFound(f"there is no job {job_id}")
     feature = read_stored(began["feature"], began["feature_version"], began["document"])
     rows = decisions.of_job(connection, job_id)
-    made = [decision_json(row, outcome) for row, outcome in _with_outcomes(rows)]
+    made = [decision_view(row, outcome) for row, outcome in _with_outcomes(rows)]
     if not made:
         first = began["decision"] or default_tier(feature).to_dict()
         made = [_waiting(job_id, began, first)]
-    return {
-        "job_id": str(job_id),
-        "feature": began["feature"],
-        "feature_version": began["feature_version"],
-        "status": began["status"],
-        "decisions": made,
-        "alternatives": _alternatives(
+    return Route(
+        job_id=job_id,
+        feature=began["feature"],
+        feature_version=began["feature_version"],
+        status=began["status"],
+        decisions=made,
+        alternatives=_alternatives(
             feature, own_prices(connection), began["created_at"], began["characters"]
         ),
-    }
+    )
 
 
 def decisions_page(
@@ -59,7 +64,7 @@ def decisions_page(
     filters: Filters,
     before: int | None,
     jobs: int,
-) -> tuple[list[dict[str, JSON]], int | None]:
+) -> tuple[list[Decision], int | None]:
     """The decisions of up to `jobs` jobs of one account or of all, the newest first, and the `seq`
     to go on before.
     """
@@ -67,40 +72,14 @@ def decisions_page(
     each = [list(group) for _, group in groupby(rows, key=lambda row: row["seq"])]
     shown = each[:jobs]
     made = [
-        decision_json(row, outcome) for group in shown for row, outcome in _with_outcomes(group)
+        decision_view(row, outcome) for group in shown for row, outcome in _with_outcomes(group)
     ]
     return made, shown[-1][0]["seq"] if len(each) > jobs else None
 
 
-def decision_json(row: Row, outcome: str | None) -> dict[str, JSON]:
-    """One decision: which tier was asked and why, and what came of it."""
-    routing = row["routing"] or {}
-    return {
-        "job_id": str(row["job_id"]),
-        "account": row["account"],
-        "feature": row["feature"],
-        "feature_version": row["feature_version"],
-        "attempt": row["number"],
-        "at": when(row["started_at"]),
-        "policy": routing.get("policy"),
-        "choice": row["tier"],
-        "reason": routing.get("reason"),
-        "signals": routing.get("signals", {}),
-        "threshold": routing.get("threshold"),
-        "model": row["model"],
-        "verdict": row["verdict"],
-        "verdict_reason": row["reason"],
-        "confidence": row["confidence"],
-        "calibration_id": None if row["calibration_id"] is None else str(row["calibration_id"]),
-        "confidence_threshold": row["confidence_threshold"],
-        "confidence_signals": row["confidence_signals"],
-        "outcome": outcome,
-    }
-
-
-def _waiting(job_id: UUID, began: Row, first: Mapping[str, JSON]) -> dict[str, JSON]:
+def _waiting(job_id: UUID, began: Mapping[str, Any], first: Mapping[str, JSON]) -> Decision:
     """The decision about a job that no worker has taken yet."""
-    row = {
+    row: FirstDecision = {
         "job_id": job_id,
         "account": began["account"],
         "feature": began["feature"],
@@ -109,26 +88,27 @@ def _waiting(job_id: UUID, began: Row, first: Mapping[str, JSON]) -> dict[str, J
         "started_at": began["created_at"],
         "routing": first,
         "tier": began["tier"],
-        **dict.fromkeys(
-            (
-                *("model", "verdict", "reason", "confidence"),
-                *("calibration_id", "confidence_threshold", "confidence_signals"),
-            )
-        ),
+        "model": None,
+        "verdict": None,
+        "reason": None,
+        "confidence": None,
+        "calibration_id": None,
+        "confidence_threshold": None,
+        "confidence_signals": None,
     }
-    return decision_json(row, None if began["status"] not in TERMINAL else began["status"])
+    return decision_view(row, None if began["status"] not in TERMINAL else began["status"])
 
 
-def _with_outcomes(rows: list[Row] | list[dict[str, Any]]) -> list[tuple[Row, str | None]]:
+def _with_outcomes(rows: list[LoggedDecision]) -> list[tuple[LoggedDecision, str | None]]:
     """A job's decisions, each with what came of it; null while that is open."""
-    found: list[tuple[Row, str | None]] = []
+    found: list[tuple[LoggedDecision, str | None]] = []
     for place, row in enumerate(rows):
         following = rows[place + 1] if place + 1 < len(rows) else None
         found.append((row, _outcome(row, following)))
     return found
 
 
-def _outcome(row: Row, following: Row | None) -> str | None:
+def _outcome(row: LoggedDecision, following: LoggedDecision | None) -> str | None:
     if row["number"] == row["answer_attempt"]:
         return "served_unverified" if row["unverified"] else "served"
     if row["verdict"] is None and row["job_status"] not in TERMINAL:
@@ -142,7 +122,7 @@ def _outcome(row: Row, following: Row | None) -> str | None:
 
 def _alternatives(
     feature: Feature, own: OwnPrices, at: datetime, characters: int | None
-) -> list[JSON]:
+) -> list[Alternative]:
     """Every tier that the feature allows, and what an answer there was expected to cost, in USD.
 
     At most: of an answer as long as the tier allows. Null where a price is unknown, and for all
@@ -150,10 +130,10 @@ def _alternatives(
     """
     prices = prices_of(feature, own, at)
     return [
-        {
-            "tier": one.tier,
-            "model": one.model,
-            "expected_cost_usd": None if characters is None else one.to_dict()["cost_usd"],
-        }
+        Alternative(
+            tier=one.tier,
+            model=one.model,
+            expected_cost_usd=None if characters is None else one.cost_usd,
+        )
         for one in estimates(feature, prices, 1, characters or 0)
     ]

@@ -1,6 +1,6 @@
 """Reading jobs as callers are shown them: one, a page of them, one's attempts with their calls."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,22 +11,21 @@ from tierline.base.errors import NotFound
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_reads
 from tierline.storage.jobs.job_reads import Filters
+from tierline.views.jobs import AttemptRow, CallRow, JobRow
 
 __all__ = ["Attempts", "Filters", "attempts_of", "find_job", "list_jobs", "read_job"]
-
-Row = Mapping[str, Any]
 
 
 class Attempts(NamedTuple):
     """A job's attempts in order, and the calls of each by its number."""
 
-    attempts: list[dict[str, Any]]
-    calls: dict[int, list[dict[str, Any]]]
+    attempts: list[AttemptRow]
+    calls: dict[int, list[CallRow]]
 
 
 def find_job(
     pool: AsyncConnectionPool[Any], account_id: int, job_id: UUID
-) -> Awaitable[Row | None]:
+) -> Awaitable[JobRow | None]:
     """An account's job, for the API's hot path; None when there is none or it is another's.
 
     Goes on through a short outage of the database, and raises its error after that.
@@ -34,7 +33,7 @@ def find_job(
     return again(pool, lambda connection: job_reads.job_row_async(connection, account_id, job_id))
 
 
-def read_job(connection: Connection[Any], job_id: UUID) -> Row:
+def read_job(connection: Connection[Any], job_id: UUID) -> JobRow:
     """A job, whoever's it is: for what has just been done to it. Raises NotFound."""
     row = job_reads.job_row(connection, job_id)
     if row is None:
@@ -48,7 +47,7 @@ def list_jobs(
     filters: Filters,
     before: int | None,
     limit: int,
-) -> list[dict[str, Any]]:
+) -> list[JobRow]:
     """An account's jobs with `seq` below `before`, the newest first."""
     return job_reads.list_jobs(connection, account_id, filters, before, limit)
 
@@ -57,7 +56,7 @@ def attempts_of(connection: Connection[Any], account_id: int, job_id: UUID) -> A
     """What each tier answered, and what each call used. Raises NotFound for another's job."""
     if not job_reads.belongs(connection, account_id, job_id):
         raise NotFound(f"there is no job {job_id}")
-    calls: dict[int, list[dict[str, Any]]] = {}
+    calls: dict[int, list[CallRow]] = {}
     for row in job_reads.call_rows(connection, job_id):
         calls.setdefault(row["attempt"], []).append(row)
     return Attempts(job_reads.attempt_rows(connection, job_id), calls)

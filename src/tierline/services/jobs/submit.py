@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from heapq import nsmallest
 from typing import Any
 from uuid import UUID
@@ -42,16 +41,11 @@ from tierline.storage.features.features import CurrentVersion
 from tierline.storage.jobs import job_reads, submissions
 from tierline.storage.jobs.submissions import NewJob
 from tierline.storage.money.budgets import Holder, hard_ones_async
-from tierline.views import jobs as views
+from tierline.views.jobs import JOB_FIELDS, MAX_DEADLINE_S, MAX_NAME, JobRow, new_job_row
 from tierline.webhooks.addresses import check_url
 
-FIELDS = ("feature", "input", "metadata", "webhook_url", "user", "session", "deadline_s")
-MAX_NAME = 255  # characters of user and session
 MAX_METADATA_BYTES = 16 * 1024  # metadata is the caller's note, not a second input
-MAX_DEADLINE_S = 30 * 86_400.0
 MAX_KEY = 255
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ class Submitted:
     """The job that a submission stands for."""
 
     job_id: UUID
-    row: Row  # as `views.job_json` takes it
+    row: JobRow
     replayed: bool = False  # its key was known: this is the earlier job
 
     @property
@@ -99,13 +93,13 @@ def read_asked(body: JSON) -> Submission:
     if "feature" in body and not isinstance(body["feature"], str):
         problems.append(Problem("must be the name of a feature", "/feature"))
     problems.extend(_optional_problems(body))
-    unknown = body.keys() - set(FIELDS)
+    unknown = body.keys() - set(JOB_FIELDS)
     if problems or unknown:
         # What is wrong with a job's own fields comes first: others may be thousands.
         named = nsmallest(MOST_PROBLEMS - len(problems), unknown)
         problems += [
             Problem(
-                "is not a field of a job" + (_near(name, FIELDS) if place < MOST_HINTS else ""),
+                "is not a field of a job" + (_near(name, JOB_FIELDS) if place < MOST_HINTS else ""),
                 pointer((name,)),
             )
             for place, name in enumerate(named)
@@ -404,42 +398,20 @@ def _new_job(
     )
 
 
-def _fresh_row(new: NewJob, current: CurrentVersion, created_at: datetime) -> Row:
+def _fresh_row(new: NewJob, current: CurrentVersion, created_at: datetime) -> JobRow:
     """The row of a job just written, as reading it would give it."""
-    return {
-        "id": new.job_id,
-        "feature": new.feature,
-        "feature_version": current.version,
-        "status": Status.QUEUED,
-        "tier": new.tier,
-        "place": current.feature.place(new.tier_index),
-        "own_label": _own_label(current.feature, new.tier),
-        "metadata": new.metadata,
-        "user_key": new.user,
-        "session_key": new.session,
-        "created_at": created_at,
-        **_NOTHING_YET,
-    }
-
-
-_NOTHING_YET: Row = {
-    "model": None,
-    "output": None,
-    "unverified": False,
-    "blocked_reason": None,
-    "error_code": None,
-    "error_message": None,
-    "escalation_reason": None,
-    "batch_id": None,
-    "custom_id": None,
-    "started_at": None,
-    "completed_at": None,
-    "input_removed_at": None,
-    "output_removed_at": None,
-    "cost_usd": Decimal(0),
-    "unknown_cost_calls": 0,
-    **dict.fromkeys(views.TOKENS),
-}
+    return new_job_row(
+        new.job_id,
+        feature=new.feature,
+        feature_version=current.version,
+        tier=new.tier,
+        place=current.feature.place(new.tier_index),
+        own_label=_own_label(current.feature, new.tier),
+        metadata=new.metadata,
+        user=new.user,
+        session=new.session,
+        created_at=created_at,
+    )
 
 
 def _own_label(feature: Feature, tier: str) -> str | None:

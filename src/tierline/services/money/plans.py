@@ -35,11 +35,15 @@ def list_plans(connection: Connection[Any]) -> list[dict[str, Any]]:
     return plans.list_plans(connection)
 
 
-def put_on(connection: Connection[Any], account: str, plan: str | None) -> dict[str, JSON]:
+def put_on(connection: Connection[Any], account: str, plan: str | None) -> None:
     """Put an account on a plan, or on none. Raises NotFound, InvalidInput."""
     if not plans.put_on(connection, account_id_of(connection, account), plan):
         known = ", ".join(row["name"] for row in plans.list_plans(connection)[:20]) or "none yet"
         raise InvalidInput(
             [Problem(f"there is no plan {str(plan)[:63]!r}; known: {known}", "/plan")]
         )
-    return {"account": account, "plan": plan}
+
+
+def no_later_tier(plan: str) -> str:
+    """Why no later tier is asked for an account on that plan, in words."""
+    return f"the account's plan {plan} has no tier but the first"

@@ -8,10 +8,12 @@ from uuid import UUID
 
 import psycopg
 from psycopg import Connection
-from psycopg.rows import dict_row
+from psycopg.rows import class_row
 
 from tierline.rules.batches import Progress
+from tierline.storage.db.columns import columns
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
+from tierline.views.batches import BadRowOfBatch, JobOfBatch
 
 COUNTS = "SELECT status, tier, count(*) FROM jobs WHERE batch_id = %s GROUP BY status, tier"
 
@@ -20,11 +22,19 @@ SELECT coalesce(sum(c.cost_usd), 0), count(*) FILTER (WHERE {UNKNOWN_COST})
 FROM jobs j JOIN calls c ON c.job_id = j.id WHERE j.batch_id = %s
 """
 
+_JOB_COLUMNS = columns(
+    JobOfBatch,
+    "j",
+    {
+        "output": "a.output",
+        "verdict": "t.verdict",
+        "cost_usd": "coalesce(s.cost_usd, 0)",
+        "unknown_cost_calls": "s.unknown_cost_calls",
+    },
+)
+
 _JOBS = f"""
-SELECT j.batch_row, j.custom_id, j.id, j.status, j.tier, j.model, a.output, j.output_removed_at,
-    j.unverified, j.blocked_reason,
-    j.error_code, j.error_message, t.verdict, coalesce(s.cost_usd, 0) AS cost_usd,
-    s.unknown_cost_calls, j.escalation_reason, NULL::bigint AS line, NULL::json AS problems
+SELECT {_JOB_COLUMNS}
 FROM (
     SELECT * FROM jobs j
     WHERE batch_id = %(batch_id)s AND batch_row > %(after)s {{filter}}
@@ -42,8 +52,8 @@ ORDER BY j.batch_row
 JOBS = _JOBS.format(filter="")
 UNANSWERED_JOBS = _JOBS.format(filter="AND status IN ('failed', 'expired', 'cancelled')")
 
-BAD_ROWS = """
-SELECT batch_row, custom_id, line, problems FROM batch_errors
+BAD_ROWS = f"""
+SELECT {columns(BadRowOfBatch, "e")} FROM batch_errors e
 WHERE batch_id = %(batch_id)s AND batch_row > %(after)s
 ORDER BY batch_row LIMIT %(limit)s
 """
@@ -72,15 +82,17 @@ def page(
     limit: int,
     *,
     unanswered_only: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[JobOfBatch | BadRowOfBatch]:
     """At most `limit` rows with batch_row above `after`, in order: jobs and bad rows alike.
 
-    A bad row has `problems` and no `id`. `unanswered_only` leaves out jobs that are completed or
+    `unanswered_only` leaves out jobs that are completed or
     have not ended.
     """
     asked = {"batch_id": batch_id, "after": after, "limit": limit}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute(UNANSWERED_JOBS if unanswered_only else JOBS, asked).fetchall()
+    found: list[JobOfBatch | BadRowOfBatch] = []
+    with connection.cursor(row_factory=class_row(JobOfBatch)) as cursor:
+        found += cursor.execute(UNANSWERED_JOBS if unanswered_only else JOBS, asked).fetchall()
+    with connection.cursor(row_factory=class_row(BadRowOfBatch)) as cursor:
         found += cursor.execute(BAD_ROWS, asked).fetchall()
     found.sort(key=lambda row: row["batch_row"])
     return found[:limit]

@@ -12,12 +12,14 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
+from psycopg.rows import class_row
 
 from tierline.base.errors import Problem
 from tierline.base.json_text import JSON
 from tierline.rules.batches import StoredPart
 from tierline.rules.jobs import Status
+from tierline.storage.db.columns import columns
+from tierline.views.batches import StoredBatch
 
 PLACES = 100_000  # batch_row = part × PLACES + place, both from 1
 
@@ -84,11 +86,18 @@ def open_batch(connection: Connection[Any], new: NewBatch) -> bool:
     return done.rowcount == 1
 
 
-BATCH = """
-SELECT b.id, b.seq, v.name AS feature, v.version AS feature_version, b.feature_version_id, b.status,
-    b.idempotency_key, b.metadata, b.webhook_url, b.created_at, b.sealed_at, b.completed_at,
-    b.input_removed_at,
-    p.parts, p.rows, p.bad_rows
+_COLUMNS = columns(
+    StoredBatch,
+    "b",
+    {
+        "feature": "v.name",
+        "feature_version": "v.version",
+        **{name: f"p.{name}" for name in ("parts", "rows", "bad_rows")},
+    },
+)
+
+BATCH = f"""
+SELECT {_COLUMNS}
 FROM batches b
 JOIN feature_versions v ON v.id = b.feature_version_id
 CROSS JOIN LATERAL (
@@ -100,19 +109,17 @@ WHERE b.account_id = %(account_id)s
 """
 
 
-def batch_row(
-    connection: Connection[Any], account_id: int, batch_id: UUID
-) -> dict[str, Any] | None:
+def batch_row(connection: Connection[Any], account_id: int, batch_id: UUID) -> StoredBatch | None:
     """One batch of the account; None when there is none."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(StoredBatch)) as cursor:
         return cursor.execute(
             f"{BATCH} AND b.id = %(id)s", {"account_id": account_id, "id": batch_id}
         ).fetchone()
 
 
-def batch_of_key(connection: Connection[Any], account_id: int, key: str) -> dict[str, Any] | None:
+def batch_of_key(connection: Connection[Any], account_id: int, key: str) -> StoredBatch | None:
     """The batch that an Idempotency-Key stands for."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(StoredBatch)) as cursor:
         return cursor.execute(
             f"{BATCH} AND b.idempotency_key = %(key)s", {"account_id": account_id, "key": key}
         ).fetchone()
@@ -124,9 +131,9 @@ def list_batches(
     before: int | None,
     limit: int,
     key: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[StoredBatch]:
     """An account's batches with `seq` below `before`, the newest first."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(StoredBatch)) as cursor:
         return cursor.execute(
             f"{BATCH} AND (%(before)s::bigint IS NULL OR b.seq < %(before)s)"
             " AND (%(key)s::text IS NULL OR b.idempotency_key = %(key)s)"

@@ -7,15 +7,27 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
-_COLUMNS = """
-    j.seq, j.id AS job_id, account.name AS account, v.name AS feature,
-    v.version AS feature_version, j.status AS job_status, j.tier_index, j.answer_attempt,
-    j.unverified, j.attempts AS last_attempt,
-    a.number, a.tier, a.routing, a.started_at, a.verdict, a.reason, a.confidence, a.model,
-    o.signals AS confidence_signals, o.calibration_id, c.threshold AS confidence_threshold
-"""
+from tierline.storage.db.columns import columns
+from tierline.views.decisions import LoggedDecision
+
+_COLUMNS = columns(
+    LoggedDecision,
+    "a",
+    {
+        "job_id": "j.id",
+        "account": "account.name",
+        "feature": "v.name",
+        "feature_version": "v.version",
+        "calibration_id": "o.calibration_id",
+        "confidence_threshold": "c.threshold",
+        "confidence_signals": "o.signals",
+        "job_status": "j.status",
+        "last_attempt": "j.attempts",
+        **{name: f"j.{name}" for name in ("seq", "tier_index", "answer_attempt", "unverified")},
+    },
+)
 
 _WEIGHED = """
 LEFT JOIN outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
@@ -93,19 +105,19 @@ def page(
     filters: Filters,
     before: int | None,
     limit: int,
-) -> list[dict[str, Any]]:
+) -> list[LoggedDecision]:
     """The decisions of up to `limit` jobs with `seq` below `before`, the newest jobs first; of one
     account's, or of all.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(LoggedDecision)) as cursor:
         return cursor.execute(
             PAGE, {**vars(filters), "account_id": account_id, "before": before, "limit": limit}
         ).fetchall()
 
 
-def of_job(connection: Connection[Any], job_id: UUID) -> list[dict[str, Any]]:
+def of_job(connection: Connection[Any], job_id: UUID) -> list[LoggedDecision]:
     """A job's decisions, in order."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(LoggedDecision)) as cursor:
         return cursor.execute(OF_JOB, (job_id,)).fetchall()
 
 

@@ -4,15 +4,17 @@ Money is summed here, from the calls, each time: a job may gain the cost of a la
 end.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 from uuid import UUID
 
 from psycopg import AsyncConnection, Connection
-from psycopg.rows import dict_row
+from psycopg.rows import class_row
 
-from tierline.views.jobs import TOKENS
+from tierline.base.json_text import JSONValue
+from tierline.storage.db.columns import columns
+from tierline.views.jobs import TOKENS, AttemptRow, CallRow, FeedbackRow, JobRow
 
 # A call of unknown cost counts once nobody can settle it with its attempt any more, or it has been
 # settled without a cost. `c`: the call, `j`: its job.
@@ -31,16 +33,23 @@ j.tier_index
 # Where the job's tier stands among those that call a model (`Feature.place`). A micro tier has -1;
 # only the first may be one. `{version}`: the job's feature version.
 
-JOB_COLUMNS = f"""
-j.id, j.seq, j.account_id, v.name AS feature, v.version AS feature_version, j.status, j.tier,
-{PLACE.format(version="v")} AS place, v.document -> 'status_label' ->> j.tier AS own_label,
-j.model, a.output, j.unverified,
-j.error_code, j.error_message, j.blocked_reason, j.escalation_reason, r.metadata, r.user_key,
-r.session_key, j.batch_id, j.batch_row, j.custom_id, j.created_at, j.started_at, j.completed_at,
-j.input_removed_at, j.output_removed_at,
-coalesce(s.cost_usd, 0) AS cost_usd, s.unknown_cost_calls,
-{", ".join(f"s.{name}" for name in TOKENS)}
-"""
+JOB_COLUMNS = columns(
+    JobRow,
+    "j",
+    {
+        "feature": "v.name",
+        "feature_version": "v.version",
+        "place": PLACE.format(version="v"),
+        "own_label": "v.document -> 'status_label' ->> j.tier",
+        "output": "a.output",
+        "metadata": "r.metadata",
+        "user_key": "r.user_key",
+        "session_key": "r.session_key",
+        "cost_usd": "coalesce(s.cost_usd, 0)",
+        "unknown_cost_calls": "s.unknown_cost_calls",
+        **{name: f"s.{name}" for name in TOKENS},
+    },
+)
 
 # `{jobs}`: jobs as j, or something like it that has its columns.
 JOB_FROM = f"""
@@ -71,23 +80,27 @@ _PAGE = """
 
 LIST = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs=_PAGE)} ORDER BY j.seq DESC"
 
-ATTEMPTS = """
-SELECT a.number, a.tier, a.queue, a.worker, a.routing, a.started_at, a.ended_at, a.latency_s,
-    a.verdict, a.reason, a.model, a.repaired, a.confidence, w.text AS answer, w.output, w.trace,
-    j.output_removed_at,
-    j.status = 'in_progress' AND j.attempts = a.number AS running
+_ATTEMPT_COLUMNS = columns(
+    AttemptRow,
+    "a",
+    {
+        "answer": "w.text",
+        "output": "w.output",
+        "trace": "w.trace",
+        "output_removed_at": "j.output_removed_at",
+        "running": "j.status = 'in_progress' AND j.attempts = a.number",
+    },
+)
+
+ATTEMPTS = f"""
+SELECT {_ATTEMPT_COLUMNS}
 FROM attempts a
 JOIN jobs j ON j.id = a.job_id
 LEFT JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
 WHERE a.job_id = %s ORDER BY a.number
 """
 
-CALLS = f"""
-SELECT attempt, number, purpose, model, answered_model, booked_at, settled_at, latency_s,
-    {", ".join(TOKENS)}, cost_usd, error,
-    service_tier, provider_request_id
-FROM calls WHERE job_id = %s ORDER BY attempt, number
-"""
+CALLS = f"SELECT {columns(CallRow, 'c')} FROM calls c WHERE job_id = %s ORDER BY attempt, number"
 
 REQUEST = """
 SELECT v.name AS feature, v.version < 0 AS draft, j.status, j.input_removed_at, r.input, r.metadata,
@@ -97,6 +110,21 @@ FROM jobs j JOIN job_requests r ON r.job_id = j.id
 JOIN feature_versions v ON v.id = j.feature_version_id
 WHERE j.id = %s AND j.account_id = %s
 """
+
+
+class RequestRow(TypedDict):
+    """What was asked of a job."""
+
+    feature: str
+    draft: bool
+    status: str
+    input_removed_at: datetime | None
+    input: JSONValue
+    metadata: JSONValue
+    webhook_url: str | None
+    user_key: str | None
+    session_key: str | None
+    deadline_s: float | None
 
 
 @dataclass(frozen=True)
@@ -109,17 +137,17 @@ class Filters:
     batch_id: UUID | None = None
 
 
-def job_row(connection: Connection[Any], job_id: UUID) -> Mapping[str, Any] | None:
-    """A job's row for `views.job_json`, whoever's it is; None when there is none."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+def job_row(connection: Connection[Any], job_id: UUID) -> JobRow | None:
+    """A job's row, whoever's it is; None when there is none."""
+    with connection.cursor(row_factory=class_row(JobRow)) as cursor:
         return cursor.execute(JOB, (job_id,)).fetchone()
 
 
 async def job_row_async(
     connection: AsyncConnection[Any], account_id: int, job_id: UUID
-) -> Mapping[str, Any] | None:
+) -> JobRow | None:
     """An account's job; None when there is none or it is another's."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
+    async with connection.cursor(row_factory=class_row(JobRow)) as cursor:
         row = await (
             await cursor.execute(f"{JOB} AND j.account_id = %s", (job_id, account_id))
         ).fetchone()
@@ -128,9 +156,9 @@ async def job_row_async(
 
 async def request_of(
     connection: AsyncConnection[Any], account_id: int, job_id: UUID
-) -> Mapping[str, Any] | None:
+) -> RequestRow | None:
     """What was asked, to be asked again; None when there is no such job of the account."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
+    async with connection.cursor(row_factory=class_row(RequestRow)) as cursor:
         return await (await cursor.execute(REQUEST, (job_id, account_id))).fetchone()
 
 
@@ -148,9 +176,9 @@ def list_jobs(
     filters: Filters,
     before: int | None,
     limit: int,
-) -> list[dict[str, Any]]:
+) -> list[JobRow]:
     """An account's jobs with `seq` below `before`, the newest first."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(JobRow)) as cursor:
         parameters = {"account_id": account_id, "before": before, "limit": limit, **vars(filters)}
         return cursor.execute(LIST, parameters).fetchall()
 
@@ -163,15 +191,15 @@ def belongs(connection: Connection[Any], account_id: int, job_id: UUID) -> bool:
     return found.fetchone() is not None
 
 
-def attempt_rows(connection: Connection[Any], job_id: UUID) -> list[dict[str, Any]]:
+def attempt_rows(connection: Connection[Any], job_id: UUID) -> list[AttemptRow]:
     """A job's attempts in order, with the answers that they got."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(AttemptRow)) as cursor:
         return cursor.execute(ATTEMPTS, (job_id,)).fetchall()
 
 
-def call_rows(connection: Connection[Any], job_id: UUID) -> list[dict[str, Any]]:
+def call_rows(connection: Connection[Any], job_id: UUID) -> list[CallRow]:
     """A job's calls in order."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(CallRow)) as cursor:
         return cursor.execute(CALLS, (job_id,)).fetchall()
 
 
@@ -182,14 +210,14 @@ def add_feedback(
     correct: bool | None,
     expected: str | None,
     comment: str | None,
-) -> dict[str, Any] | None:
+) -> FeedbackRow | None:
     """Keep what somebody says of a job's answer; None when the job is not the account's, or its
     output was removed.
 
     `expected` is JSON text. Several may be kept of one job; the last one counts. The job's row is
     held, so that nobody removes what is labelled at this moment.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with connection.cursor(row_factory=class_row(FeedbackRow)) as cursor:
         return cursor.execute(
             "INSERT INTO feedback (job_id, account_id, correct, expected, comment)"
             " SELECT id, account_id, %(correct)s, %(expected)s::json, %(comment)s FROM jobs"

@@ -1,35 +1,12 @@
 """Deliveries as their account sees them: listed, and looked at one by one. Changes nothing."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-
-@dataclass(frozen=True)
-class DeliveryRow:
-    """A delivery as its account may see it."""
-
-    id: UUID
-    seq: int
-    endpoint_id: UUID | None
-    url: str
-    job_id: UUID | None
-    batch_id: UUID | None
-    event: str
-    status: str
-    tries: int
-    in_flight: bool
-    body_removed: bool  # with its job's output: it cannot be sent again
-    next_try_at: datetime
-    created_at: datetime
-    ended_at: datetime | None
-    last_status: int | None
-    last_error: str | None
-
+from tierline.views.webhooks import DeliveryRow
 
 _ROW = """
 SELECT id, seq, endpoint_id, url, job_id, batch_id, event, status, tries,

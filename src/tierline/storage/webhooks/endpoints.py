@@ -4,33 +4,13 @@ Lock order: account, endpoint, delivery.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-
-@dataclass(frozen=True)
-class Endpoint:
-    """An endpoint as its account may see it: without its secret."""
-
-    id: UUID
-    seq: int
-    url: str
-    description: str
-    events: list[str]  # empty: all
-    include: list[str]
-    max_in_flight: int  # deliveries out at once
-    batch_rows: bool  # hears of the jobs of batches, one by one
-    any_port: bool  # its URL was given before ports were limited
-    disabled_at: datetime | None
-    disabled_reason: str | None
-    old_secret_until: datetime | None  # the former secret signs too until then
-    created_at: datetime
-
+from tierline.views.webhooks import Endpoint
 
 _COLUMNS = """id, seq, url, description, events, include, max_in_flight, batch_rows, any_port,
     disabled_at, disabled_reason,

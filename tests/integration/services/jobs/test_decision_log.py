@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,6 +16,7 @@ from tierline.services.jobs.decision_log import decisions_of, decisions_page
 from tierline.services.jobs.submit import Submission, Submitter
 from tierline.storage.db.async_pool import create_async_pool
 from tierline.storage.jobs.decisions import Filters
+from tierline.views.decisions import Alternative
 
 CANARY = "canary: {tier: frontier, share: 0.5}"
 PINNED = "pinned: {acme: frontier}"
@@ -96,22 +96,21 @@ def test_a_route_tells_each_decision_and_what_came_of_it(bench: Bench) -> None:
     (job,) = submit(bench, feature, ["u"])
     with bench.pool.connection() as connection:
         before = decisions_of(connection, bench.account, job)
-    assert [one["attempt"] for one in before["decisions"]] == [None]
-    assert before["decisions"][0]["outcome"] is None
+    assert [one.attempt for one in before.decisions] == [None]
+    assert before.decisions[0].outcome is None
     bench.run(job, times=2)
     with bench.pool.connection() as connection:
         found = decisions_of(connection, bench.account, job)
-    first, second = found["decisions"]
-    assert (first["choice"], first["policy"], first["outcome"]) == ("slm", "slm_first", "escalated")
-    assert (second["choice"], second["outcome"]) == ("frontier", "served")
-    assert second["reason"].startswith("escalated: malformed")
-    slm, frontier = found["alternatives"]
-    assert Decimal(slm["expected_cost_usd"]) > 0
-    assert frontier == {
-        "tier": "frontier",
-        "model": "openai:large",
-        "expected_cost_usd": None,  # nobody knows its price
-    }
+    first, second = found.decisions
+    assert (first.choice, first.policy, first.outcome) == ("slm", "slm_first", "escalated")
+    assert (second.choice, second.outcome) == ("frontier", "served")
+    assert second.reason is not None
+    assert second.reason.startswith("escalated: malformed")
+    slm, frontier = found.alternatives
+    assert slm.expected_cost_usd is not None
+    assert slm.expected_cost_usd > 0
+    # Nobody knows its price.
+    assert frontier == Alternative(tier="frontier", model="openai:large", expected_cost_usd=None)
 
 
 def test_decisions_are_listed_by_what_they_were(bench: Bench) -> None:
@@ -128,7 +127,7 @@ def test_decisions_are_listed_by_what_they_were(bench: Bench) -> None:
             made, after = decisions_page(
                 connection, bench.account, Filters(feature=feature.name, **wanted), before, most
             )
-        return [f"{one['choice']} {one['outcome']}" for one in made], after
+        return [f"{one.choice} {one.outcome}" for one in made], after
 
     assert listed() == (["slm escalated", "frontier served"] * 5, None)
     assert listed(reason="MALFORMED")[0] == ["frontier served"] * 5
@@ -173,5 +172,5 @@ def test_all_accounts_decisions_come_in_one_order_and_each_says_whose_it_is(benc
         found += made
         if before is None:
             break
-    assert [one["job_id"] for one in found] == [str(job) for job in reversed(jobs)]
-    assert [one["account"] for one in found] == ["umbrella", "acme", "umbrella", "acme"]
+    assert [one.job_id for one in found] == [*reversed(jobs)]
+    assert [one.account for one in found] == ["umbrella", "acme", "umbrella", "acme"]

@@ -21,7 +21,7 @@ from tierline.services.upkeep.sweep import sweep as clear_away
 from tierline.storage.jobs import job_reads
 from tierline.storage.upkeep import retention as statements
 from tierline.storage.upkeep.retention import Place, What
-from tierline.views.jobs import job_json
+from tierline.views.jobs import job_view
 
 ALL = {"jobs", "job_requests", "attempts", "answers"}
 QUOTING = {"jobs", "attempts"}  # where a reason or an error's text may quote what was asked
@@ -35,7 +35,8 @@ def shown(kept: Kept, job_id: UUID) -> dict[str, object]:
     with kept.pool.connection() as connection:
         row = job_reads.job_row(connection, job_id)
     assert row is not None
-    return job_json(row, content=True)
+    found: dict[str, object] = json.loads(job_view(row, content=True).to_json())
+    return found
 
 
 def test_a_feature_that_sets_no_time_keeps_everything(kept: Kept) -> None:

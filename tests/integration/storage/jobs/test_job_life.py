@@ -57,7 +57,7 @@ from tierline.storage.jobs import claims, hints, job_reads
 from tierline.storage.jobs.claims import Claim, Ended, Settlement
 from tierline.storage.jobs.submissions import NewJob, Taken, insert_job
 from tierline.storage.reports.usage import usage
-from tierline.views.jobs import attempt_json, call_json
+from tierline.views.jobs import attempt_view, call_view
 
 EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "15"))
 STEPS = 30
@@ -460,9 +460,9 @@ class Lives(RuleBasedStateMachine):
                 assert (row["cost_usd"], row["unknown_cost_calls"]) == (known, costs.count(None))
                 of_calls = job_reads.call_rows(connection, job_id)
                 for one in job_reads.attempt_rows(connection, job_id):
-                    mine = [call_json(c) for c in of_calls if c["attempt"] == one["number"]]
-                    said = attempt_json(one, mine, running=one["running"])
-                    known -= Decimal(str(said["cost_usd"]))
+                    mine = [call_view(c) for c in of_calls if c["attempt"] == one["number"]]
+                    said = attempt_view(one, mine)
+                    known -= said.cost_usd
                 assert known == 0
                 shown += row["cost_usd"]
                 unknown += costs.count(None)

@@ -1,0 +1,125 @@
+"""The OpenAPI document: how a route says what it answers, and the document of an app.
+
+The components are made from the models of `tierline.views` that routes name.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonRef, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from api.links import add_links
+from api.problems import SCHEMA as PROBLEM
+from tierline.base.json_text import JSONValue
+from tierline.views.view import ANY_JSON
+
+STORABLE = "^[^\\x00]*$"
+"""Text that Postgres can store, as a pattern."""
+
+_TEMPLATE = "#/components/schemas/{model}"
+_Mode = Literal["validation", "serialization"]
+_named: dict[type[BaseModel], _Mode] = {}  # the models that routes name
+
+JSON_VALUE: Mapping[str, JSONValue] = {
+    "description": "any JSON value without a NUL character, which cannot be stored",
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string", "pattern": STORABLE},
+        {"type": "array", "items": {"$ref": "#/components/schemas/Json"}},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": STORABLE},
+            "additionalProperties": {"$ref": "#/components/schemas/Json"},
+        },
+    ],
+}
+
+ETAG_HEADERS: Mapping[str, JSONValue] = {
+    "ETag": {"schema": {"type": "string"}, "description": "strong; of this representation"},
+    "Cache-Control": {"schema": {"type": "string"}},
+}
+
+
+def returns(
+    description: str, model: type[BaseModel], headers: Mapping[str, JSONValue] | None = None
+) -> dict[str, Any]:
+    """A JSON answer of a route, for its `responses`."""
+    found: dict[str, Any] = {
+        "description": description,
+        "content": {"application/json": {"schema": component(model)}},
+    }
+    return found | ({"headers": dict(headers)} if headers else {})
+
+
+def takes(model: type[BaseModel], example: JSONValue) -> dict[str, Any]:
+    """The JSON body that a route takes, as a component, for its `openapi_extra`."""
+    content = {"schema": component(model, sent=True), "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def component(model: type[BaseModel], *, sent: bool = False) -> dict[str, Any]:
+    """A reference to a model, which the document then has among its components."""
+    _named[model] = "validation" if sent else "serialization"
+    return {"$ref": _TEMPLATE.format(model=model.__name__)}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The document of all the routes of `app`."""
+    found = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    components = found.setdefault("components", {})
+    made = components.get("schemas", {})
+    # The framework's own form of a 422; every route says its own.
+    for name in ("HTTPValidationError", "ValidationError"):
+        made.pop(name, None)
+    components["schemas"] = {
+        **made,
+        "Problem": PROBLEM,
+        "Json": JSON_VALUE,
+        **_components(),
+    }
+    add_links(found)
+    return found
+
+
+def _components() -> dict[str, Any]:
+    models = list(_named.items())
+    _, found = models_json_schema(models, ref_template=_TEMPLATE, schema_generator=_Short)
+    made: dict[str, Any] = found["$defs"]
+    return made
+
+
+class _Short(GenerateJsonSchema):
+    """Without titles, which only repeat the names, and with what may be null in one `type`."""
+
+    def field_title_should_be_set(self, _: Any) -> bool:
+        return False
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        found = super().model_schema(schema)
+        found.pop("title", None)
+        return found
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        inner = self.generate_inner(schema["schema"])
+        kind = inner.get("type")
+        if isinstance(kind, str) and not inner.keys() & {"enum", "const"}:
+            return {**inner, "type": [kind, "null"]}
+        return super().nullable_schema(schema)
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def get_schema_from_definitions(self, json_ref: JsonRef) -> JsonSchemaValue | None:
+        if json_ref == ANY_JSON["$ref"]:  # ours, and no model
+            return None
+        return super().get_schema_from_definitions(json_ref)

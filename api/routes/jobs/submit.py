@@ -1,0 +1,200 @@
+"""POST /v1/jobs: taking a job in, and answering with it, by the one hot route.
+
+`SubmitRoute` calls `submit_job` without the framework's dependencies, and `api.front` hands
+requests to it without the framework's middleware and routing: those take as long as all of our own
+work does (`python -m benchmarks submit`). FastAPI reads the function for the OpenAPI document.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from api.ask_again import ask_again
+from api.auth import Submit, authorise
+from api.bodies import answer, refuse_other_types, strict_json
+from api.keys import Caller
+from api.openapi import returns, takes
+from api.problems import Refused, documented, of_error
+from api.shown import job_for
+from api.state import State, state_of
+from tierline.base.errors import NotFound
+from tierline.base.json_text import JSONValue
+from tierline.rules.jobs import TERMINAL
+from tierline.services.jobs.read_jobs import find_job
+from tierline.services.jobs.submit import MAX_KEY, Submitted, read_asked
+from tierline.views.jobs import JobRow, JobState, NewJob
+
+POLL_S = 1.0  # of a waiting request, behind the wake-up
+_KEY = re.compile(rf"[!-~]{{1,{MAX_KEY}}}")
+_WAIT = re.compile(
+    r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9}(?:\.[0-9]{1,9})?)\"?\s*(?=$|[,;])", re.IGNORECASE
+)
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description=f"1 to {MAX_KEY} visible characters; remembered for a day",
+        json_schema_extra={"pattern": f"^[!-~]{{1,{MAX_KEY}}}$"},
+    ),
+]
+Prefer = Annotated[
+    str | None,
+    Header(description="wait=N: answer when the job ended, or after N seconds (RFC 7240)"),
+]
+
+STATE_HEADERS: Mapping[str, JSONValue] = {
+    "Location": {"schema": {"type": "string"}, "description": "the job"},
+    "Idempotent-Replayed": {
+        "schema": {"type": "string", "const": "true"},
+        "description": "the Idempotency-Key was known: this is the earlier job",
+    },
+    "Preference-Applied": {"schema": {"type": "string"}, "description": "wait=N as obeyed"},
+}
+RETRY_HEADER: Mapping[str, JSONValue] = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}
+}
+SUBMIT_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: returns("The job has ended", JobState, STATE_HEADERS),
+    202: returns("The job is taken in", JobState, {**STATE_HEADERS, **RETRY_HEADER}),
+}
+
+_EXAMPLE: JSONValue = {
+    "feature": "invoice-fields",
+    "input": {"text": "Invoice A-17\nTotal due: 12.50 EUR"},
+    "metadata": {"source": "mail"},
+    "deadline_s": 600,
+}
+
+
+class SubmitRoute(APIRoute):
+    """Calls its endpoint with the request, its caller and two headers, and nothing else."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a POST, whether the router or the front calls it."""
+        if scope["method"] != "POST":  # the router answers 405
+            await super().handle(scope, receive, send)
+            return
+        authorization = key = prefer = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"idempotency-key":
+                key = value
+            elif name == b"prefer":
+                prefer = value if prefer is None else b"%b, %b" % (prefer, value)
+        request = Request(scope, receive)
+        try:
+            caller = await authorise(state_of(request), scope, _text(authorization), "submit")
+            response = await self.endpoint(request, caller, _text(key), _text(prefer))
+        except ClientDisconnect:
+            response = Refused("caller-left", "the caller hung up").response()
+        except Exception as error:
+            response = of_error(error)
+            if response.status_code == 500:
+                raise  # the front logs it and answers
+        await response(scope, receive, send)
+
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=SubmitRoute)
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Submit a job",
+    responses={**SUBMIT_ANSWERS, **documented(400, 401, 403, 413, 415, 422, 503)},
+    openapi_extra=takes(NewJob, _EXAMPLE),
+)
+async def submit_job(
+    request: Request,
+    caller: Submit,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Take a job in. It runs as soon as its queue lets it, whatever happens to this process.
+
+    With the same Idempotency-Key and the same payload it gives the same job in its present state.
+    """
+    state = state_of(request)
+    body = await request.body()
+    key = read_key(idempotency_key)
+    refuse_other_types(request.headers.get("content-type"))
+    submission = read_asked(strict_json(body, state.settings.max_json_depth))
+    submitted = await state.submitter.submit(
+        caller.account_id,
+        submission,
+        key,
+        account=caller.account,
+        most_queued=caller.limits.max_queued_jobs,
+        capped=caller.capped,
+    )
+    return await taken(state, caller, submitted, prefer)
+
+
+HOT = {("POST", route.path): route for route in router.routes if isinstance(route, SubmitRoute)}
+"""What the front hands to its route directly."""
+
+
+async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str | None) -> Response:
+    """The answer to a submission, after the wait that was asked for."""
+    headers = {"Location": f"/v1/jobs/{submitted.job_id}"}
+    if submitted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    else:
+        state.ready.ready()
+    row: JobRow | None = submitted.row
+    wait_s = asked_wait_s(prefer, state.settings.max_wait_s)
+    if wait_s is not None:
+        headers["Preference-Applied"] = f"wait={wait_s:g}"
+        if not submitted.ended:
+            row = await _wait(state, caller.account_id, submitted.job_id, wait_s)
+    if row is None:
+        raise NotFound(f"there is no job {submitted.job_id}")
+    if row["status"] in TERMINAL:
+        return answer(job_for(caller, row), 200, headers)
+    return answer(job_for(caller, row), 202, headers | ask_again(row["created_at"]))
+
+
+def read_key(key: str | None) -> str | None:
+    """An Idempotency-Key as it was sent. Raises Refused (400) for one that does not fit."""
+    if key is not None and not _KEY.fullmatch(key):
+        raise Refused(
+            "bad-request", f"Idempotency-Key: 1 to {MAX_KEY} visible ASCII characters, no spaces"
+        )
+    return key
+
+
+async def _wait(state: State, account_id: int, job_id: UUID, wait_s: float) -> JobRow | None:
+    """The job's row once it ended, or as it is after `wait_s` seconds."""
+    until = time.monotonic() + wait_s
+    with state.ended.watch(job_id) as ended:
+        while True:
+            left_s = until - time.monotonic()
+            if left_s > 0:
+                try:
+                    async with asyncio.timeout(min(left_s, POLL_S)):
+                        await ended.wait()
+                except TimeoutError:
+                    pass
+                ended.clear()
+            row = await find_job(state.pool, account_id, job_id)
+            if row is None or row["status"] in TERMINAL or time.monotonic() >= until:
+                return row
+
+
+def asked_wait_s(prefer: str | None, most: float) -> float | None:
+    """The seconds that the Prefer header asks to wait, bounded; None when it does not."""
+    found = _WAIT.search(prefer) if prefer else None
+    return None if found is None else min(float(found[1]), most)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

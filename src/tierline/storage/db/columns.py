@@ -1,0 +1,16 @@
+"""Select lists that come from the type of a row, so that its fields are declared once."""
+
+from collections.abc import Mapping
+
+
+def columns(row: type, table: str, sources: Mapping[str, str] | None = None) -> str:
+    """What to select for a row of that type (a TypedDict): each field from where `sources` says,
+    else from the column of its name in `table`.
+    """
+    found = sources or {}
+    strange = found.keys() - row.__annotations__.keys()
+    if strange:
+        raise TypeError(f"{row.__name__} has no field {', '.join(sorted(strange))}")
+    return ", ".join(
+        f"{found.get(name, f'{table}.{name}')} AS {name}" for name in row.__annotations__
+    )

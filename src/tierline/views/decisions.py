@@ -1,0 +1,118 @@
+"""What callers are shown of routing decisions."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
+
+from pydantic import Field
+
+from tierline.base.json_text import JSONValue
+from tierline.views.jobs import JobStatus
+from tierline.views.view import AnyObject, Page, TextId, Time, Usd, View
+
+
+class _DecisionFields(TypedDict):
+    job_id: UUID
+    account: str
+    feature: str
+    feature_version: int
+    tier: str
+    routing: Mapping[str, Any] | None
+    started_at: datetime
+    model: str | None
+    verdict: str | None
+    reason: str | None  # of the verdict
+    confidence: float | None
+    calibration_id: int | None
+    confidence_threshold: float | None
+    confidence_signals: Mapping[str, JSONValue] | None
+
+
+class FirstDecision(_DecisionFields):
+    """The decision about a job that no worker has taken yet."""
+
+    number: None
+
+
+class LoggedDecision(_DecisionFields):
+    """A decision, the attempt that it led to, and what says what came of that."""
+
+    number: int
+    seq: int
+    job_status: str
+    tier_index: int
+    answer_attempt: int | None
+    unverified: bool
+    last_attempt: int
+
+
+class Decision(View):
+    """One routing decision: which tier was asked and why, and what came of it."""
+
+    job_id: UUID
+    account: str
+    feature: str
+    feature_version: int
+    attempt: int | None = Field(
+        validation_alias="number", description="that it led to; null: none yet"
+    )
+    at: Time = Field(validation_alias="started_at")
+    policy: str | None = Field(description="slm_first, pinned, canary, …")
+    choice: str = Field(validation_alias="tier", description="the tier")
+    reason: str | None
+    signals: AnyObject = Field(description="what the policy looked at")
+    threshold: float | None = Field(description="what a signal was held against")
+    model: str | None
+    verdict: str | None
+    verdict_reason: str | None
+    confidence: float | None
+    calibration_id: TextId | None = Field(description="whose threshold the confidence met")
+    confidence_threshold: float | None = Field(description="… and what that was")
+    confidence_signals: AnyObject | None = Field(
+        description="of an answer whose confidence is calibrated"
+    )
+    outcome: str | None = Field(
+        description="served, escalated, tried_again, failed, …; null: still open"
+    )
+
+
+class DecisionPage(Page[Decision]):
+    """The decisions of a page of jobs."""
+
+
+def decision_view(row: FirstDecision | LoggedDecision, outcome: str | None) -> Decision:
+    """One decision as callers see it; `outcome`: what came of it, None while that is open."""
+    routing = row["routing"] or {}
+    return Decision.model_validate(
+        {
+            **row,
+            "policy": routing.get("policy"),
+            "reason": routing.get("reason"),
+            "signals": routing.get("signals", {}),
+            "threshold": routing.get("threshold"),
+            "verdict_reason": row["reason"],
+            "outcome": outcome,
+        }
+    )
+
+
+class Alternative(View):
+    """A tier that the feature allows, and what an answer there was expected to cost."""
+
+    tier: str
+    model: str
+    expected_cost_usd: Usd | None = Field(
+        description="of an answer as long as the tier allows; null: unknown"
+    )
+
+
+class Route(View):
+    """Every decision about a job, in order, and what else there was."""
+
+    job_id: UUID
+    feature: str
+    feature_version: int
+    status: JobStatus
+    decisions: list[Decision]
+    alternatives: list[Alternative] = Field(description="every tier that the feature allows")

@@ -1,0 +1,109 @@
+"""What callers are shown of evaluations and promotions."""
+
+from typing import Annotated
+
+from pydantic import Field, WithJsonSchema
+
+from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, Usd, View
+
+EvaluationStatus = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": ["running", "completed", "cancelled"]})
+]
+Rung = Annotated[str, WithJsonSchema({"type": "string", "enum": ["ship", "default"]})]
+
+
+class Evaluation(View):
+    """How good each tier is on the test examples of a dataset."""
+
+    id: TextId
+    feature: str
+    dataset: int = Field(description="its version")
+    status: EvaluationStatus
+    tiers: list[str] = Field(description="each is held to the last")
+    planned: int = Field(description="examples")
+    left_out: AnyObject = Field(description="examples that a tier has seen, by where")
+    max_usd: Usd | None = Field(description="what it may cost; null: any")
+    created_at: Time
+    ended_at: Time | None
+    found: AnyObject | None = Field(description="null: it is not completed")
+    stale: str | None = Field(description="why it says nothing any more; null: it does")
+    progress: AnyObject | None = Field(description="null: it has ended")
+
+
+class EvaluationList(Page[Evaluation]):
+    """A feature's evaluations."""
+
+
+class Differing(View):
+    """An example on which a tier differs from the last one."""
+
+    row: int = Field(description="of the dataset")
+    input: AnyJson
+    expected: AnyJson
+    output: AnyJson
+    job_id: str
+    other_output: AnyJson
+    other_job_id: str
+
+
+class DifferingList(Page[Differing]):
+    """The examples on which two tiers differ, the largest losses first."""
+
+
+class Promotion(View):
+    """A first tier that was let answer by its evidence."""
+
+    id: TextId
+    feature: str
+    tier: str
+    evaluation: TextId
+    rung: Rung
+    share: float = Field(description="of the jobs that begin on the tier")
+    feature_version: int = Field(description="that it made")
+    most_differing: float = Field(
+        description="share of its answers that may differ from the last tier's"
+    )
+    created_at: Time
+    ended_at: Time | None
+    ended_reason: str | None
+    demoted_to: int | None = Field(description="the version that took it back")
+    compared: int | None = Field(description="answers, since then; null: it has ended")
+    differing: int | None = Field(description="of those")
+
+
+class PromotionList(Page[Promotion]):
+    """A feature's promotions."""
+
+
+class FeatureChange(View):
+    """A key of a feature's file that changes."""
+
+    key: str
+    value: AnyJson
+
+
+class MadePromotion(View):
+    """What a promotion changed, or would change."""
+
+    feature: str
+    tier: str
+    rung: Rung
+    reason: str = Field(description="what the evaluation showed")
+    evaluation: TextId
+    share: float = Field(description="of the jobs; below 1 it is a canary")
+    changes: list[FeatureChange] = Field(
+        description="of the feature's file; null: without that key"
+    )
+    source: str = Field(description="the feature's file with them")
+    watched: bool = Field(description="the feature has shadows to watch it by")
+    only_checks_escalate: bool = Field(description="no doubt does")
+    feature_version: int | None = Field(description="null: a dry run")
+    promotion: Promotion | None = Field(description="null: a dry run")
+
+
+class Demotion(View):
+    """The version with which the last tier answers all again."""
+
+    feature: str
+    feature_version: int = Field(description="that begins on the last tier")
+    reason: str

@@ -1,0 +1,161 @@
+"""What callers are shown of a feature's costs, quality and stage."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from tierline.views.view import AnyJson, AnyObject, Page, Time, UnknownCostCalls, Usd, View
+
+
+class ReportedTier(View):
+    """A tier's share of a feature's work."""
+
+    tier: str
+    attempts: int
+    jobs: int = Field(description="that it was asked about")
+    served: int
+    cost_usd: Usd
+    unknown_cost_calls: UnknownCostCalls
+    latency_p50_s: float | None
+
+
+class Escalation(View):
+    """How many jobs left the first tier with one verdict."""
+
+    verdict: str
+    jobs: int
+    share: float
+
+
+class PurposeCost(View):
+    """What calls of one purpose cost."""
+
+    purpose: str
+    calls: int
+    cost_usd: Usd
+    unknown_cost_calls: UnknownCostCalls
+
+
+class KeptQuality(View):
+    """How much of what was compared differs from its reference."""
+
+    compared: int = Field(description="outcomes that stand for all")
+    reference_models: list[str]
+    served: int = Field(description="of those, by the first tier")
+    served_differ: int = Field(description="of those, from their reference")
+    escalated_differ: int
+    judge: AnyObject | None = Field(
+        description="who says what differs, and what share it misses; null: none"
+    )
+
+
+class Report(View):
+    """What a feature's routing saved and kept."""
+
+    feature: str
+    since: Time = Field(alias="from")
+    to: Time
+    jobs: int
+    completed: int
+    unverified: int
+    failed: int
+    tiers: list[ReportedTier]
+    escalations: list[Escalation]
+    cost_usd: Usd
+    unknown_cost_calls: UnknownCostCalls
+    shadow_cost_usd: Usd
+    costs_by_purpose: list[PurposeCost] = Field(
+        description="every call's cost, by what it was for: shadow and judge are not in cost_usd"
+    )
+    last_tier: str
+    last_tier_alone_usd: Usd | None = Field(
+        description="at what it cost where it was asked; null: unknown"
+    )
+    saved_usd: Usd | None
+    saved_share: float | None
+    quality: KeptQuality
+
+
+class Outcome(View):
+    """An answer of the first tier, compared with its reference."""
+
+    job_id: UUID
+    input: AnyJson
+    models: str
+    reference_by: str | None
+    served: bool
+    differs: bool
+    score: float | None
+    signals: AnyObject
+    inclusion: float = Field(description="the probability with which it was drawn")
+    first_usd: Usd | None = Field(description="what the first tier's answer cost")
+    later_usd: Usd | None = Field(description="what the later tier's cost")
+
+
+class OutcomePage(Page[Outcome]):
+    """A page of compared outcomes."""
+
+
+class TierEconomics(View):
+    """What an attempt on a tier uses and costs."""
+
+    tier: str
+    model: str
+    attempts: int = Field(description="with a call, without shadows")
+    known_attempts: int = Field(description="whose cost is known")
+    unknown_cost_attempts: int
+    cost_usd: Usd | None = Field(description="of an attempt, the mean")
+    cost_deviation_usd: Usd | None = Field(description="standard deviation")
+    input_tokens: float | None = Field(description="not read from a cache, the mean")
+    cached_input_tokens: float | None
+    output_tokens: float | None = Field(description="with the reasoning ones")
+    flex_price: AnyObject | None = Field(description="at the slower service tier flex")
+    prompt_characters: int = Field(description="without an input")
+
+
+class Economics(View):
+    """What a feature's jobs use and cost, to reckon with."""
+
+    feature: str
+    since: Time = Field(alias="from")
+    to: Time
+    every: int = Field(description="of how many jobs one was looked at")
+    jobs: int = Field(description="of the present version, that ended")
+    began_before_last: int = Field(description="of those, before the last tier")
+    escalated: int
+    known_jobs: int = Field(description="whose cost is known")
+    cost_usd: Usd | None = Field(description="of a job, the mean")
+    cost_deviation_usd: Usd | None = Field(description="standard deviation")
+    tiers: list[TierEconomics]
+
+
+class MonthOfFeature(View):
+    """What a feature cost and saved this month."""
+
+    since: Time = Field(alias="from")
+    jobs: int
+    cost_usd: Usd
+    unknown_cost_calls: UnknownCostCalls
+    last_tier_alone_usd: Usd | None
+    saved_usd: Usd | None
+
+
+class FeatureStatus(View):
+    """Where a feature is on its road, and what comes next."""
+
+    feature: str
+    feature_version: int
+    stages: list[str] = Field(description="the road")
+    stage: str = Field(description="where it is on it")
+    told: str = Field(description="what that means here")
+    labels: int = Field(description="jobs whose right output is known")
+    labels_wanted: int
+    dataset_rows: int = Field(description="of the newest of this task")
+    verdict: str | None = Field(description="of the newest evaluation that still holds")
+    stale: str | None = Field(description="why the newest evaluation holds no more")
+    rung: str | None = Field(description="of the promotion in force")
+    share: float | None = Field(description="of the jobs that it takes")
+    drifted: bool
+    month: MonthOfFeature
+    next: str = Field(description="a command")
+    why: str = Field(description="what it is for")

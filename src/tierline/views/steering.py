@@ -1,0 +1,62 @@
+"""What callers are shown of routers and micro models."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from tierline.views.calibrations import Calibration
+from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, View
+
+
+class TrainingRow(View):
+    """An input, and whether the first tier handled it well."""
+
+    job_id: UUID
+    input: AnyJson
+    right: bool = Field(description="the first tier handled it well")
+
+
+class TrainingData(Page[TrainingRow]):
+    """What a router learns from."""
+
+
+class Router(View):
+    """What tells beforehand whether the first tier would fail."""
+
+    id: TextId
+    feature: str
+    rows: int
+    right_rows: int
+    data_sha256: str
+    with_embeddings: bool
+    quality: AnyObject
+    trained_at: Time
+    withdrawn_at: Time | None
+
+
+class RouterList(Page[Router]):
+    """A feature's routers."""
+
+
+class MicroModel(View):
+    """A classifier that answers for a feature inside the worker."""
+
+    id: TextId
+    model: str = Field(description="as attempts name it")
+    feature: str
+    rows: int = Field(description="that it was trained on")
+    right_rows: int = Field(description="of those, by one not fitted on them")
+    data_sha256: str
+    quality: AnyObject
+    trained_at: Time
+    withdrawn_at: Time | None
+
+
+class MicroModelList(Page[MicroModel]):
+    """A feature's micro models."""
+
+
+class MicroModelWithPromise(MicroModel):
+    """A micro model and what may be promised of it."""
+
+    calibration: Calibration | None

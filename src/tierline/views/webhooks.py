@@ -1,0 +1,135 @@
+"""What callers are shown of webhook endpoints and deliveries; see `tierline.views.jobs`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, WithJsonSchema
+
+from tierline.views.view import Page, Time, View
+from tierline.webhooks.events import webhook_id
+
+DeliveryStatus = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": ["pending", "delivered", "failed"]})
+]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint as it is read to be shown: without its secret."""
+
+    id: UUID
+    seq: int
+    url: str
+    description: str
+    events: list[str]  # empty: all
+    include: list[str]
+    max_in_flight: int  # deliveries out at once
+    batch_rows: bool  # hears of the jobs of batches, one by one
+    any_port: bool  # its URL was given before ports were limited
+    disabled_at: datetime | None
+    disabled_reason: str | None
+    old_secret_until: datetime | None  # the former secret signs too until then
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """A delivery as it is read to be shown."""
+
+    id: UUID
+    seq: int
+    endpoint_id: UUID | None
+    url: str
+    job_id: UUID | None
+    batch_id: UUID | None
+    event: str
+    status: str
+    tries: int
+    in_flight: bool
+    body_removed: bool  # with its job's output: it cannot be sent again
+    next_try_at: datetime
+    created_at: datetime
+    ended_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+
+
+class WebhookEndpoint(View):
+    """An endpoint that is told of the account's jobs, without its secret."""
+
+    id: UUID
+    url: str
+    description: str
+    events: list[str] = Field(description="empty: all of them")
+    include: list[str] = Field(description="of: output")
+    max_in_flight: int = Field(description="deliveries on their way to it at once")
+    batch_rows: bool = Field(description="hears of each row of a batch too")
+    warning: str | None = Field(description="what will stop working; null: nothing")
+    disabled: bool
+    disabled_at: Time | None
+    disabled_reason: str | None
+    old_secret_until: Time | None = Field(description="the secret before signs too, until then")
+    created_at: Time
+
+
+class WebhookEndpointPage(Page[WebhookEndpoint]):
+    """A page of webhook endpoints."""
+
+
+class NewWebhookEndpoint(WebhookEndpoint):
+    """An endpoint with a new secret."""
+
+    secret: str = Field(description="whsec_…, shown this once")
+
+
+def endpoint_view(row: Endpoint, warning: str | None) -> WebhookEndpoint:
+    """An endpoint as callers see it; `warning`: what about it will stop working."""
+    return WebhookEndpoint.model_validate(_endpoint(row, warning))
+
+
+def new_endpoint_view(row: Endpoint, warning: str | None, secret: str) -> NewWebhookEndpoint:
+    """The same with the secret that was just made."""
+    return NewWebhookEndpoint.model_validate({**_endpoint(row, warning), "secret": secret})
+
+
+def _endpoint(row: Endpoint, warning: str | None) -> dict[str, object]:
+    return {**vars(row), "warning": warning, "disabled": row.disabled_at is not None}
+
+
+class WebhookDelivery(View):
+    """One webhook to one endpoint."""
+
+    id: UUID
+    webhook_id: str = Field(description="the webhook-id header of every try")
+    endpoint_id: UUID | None = Field(description="null: a job's webhook_url")
+    url: str
+    job_id: UUID | None
+    batch_id: UUID | None
+    event: str
+    status: DeliveryStatus
+    tries: int
+    in_flight: bool = Field(description="it is being tried at this moment")
+    body_removed: bool = Field(description="with its job's output; it cannot be sent again")
+    next_try_at: Time | None = Field(description="null: there is none")
+    created_at: Time
+    ended_at: Time | None
+    last_status: int | None = Field(description="HTTP status of the last try")
+    last_error: str | None
+
+
+class WebhookDeliveryPage(Page[WebhookDelivery]):
+    """A page of deliveries."""
+
+
+def delivery_view(row: DeliveryRow) -> WebhookDelivery:
+    """A delivery as callers see it."""
+    waits = row.status == "pending" and not row.in_flight
+    return WebhookDelivery.model_validate(
+        {
+            **vars(row),
+            "webhook_id": webhook_id(row.id),
+            "next_try_at": row.next_try_at if waits else None,
+        }
+    )
