@@ -79,9 +79,6 @@ class Submission:
         for thread in self._threads:
             thread.join(5.0)
 
-    def by_road(self, road: Road) -> int:
-        return len(self._of(road))
-
     def _of(self, *roads: Road) -> list[Row]:
         return [row for row in self.rows if row.road in roads]
 

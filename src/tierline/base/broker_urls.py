@@ -37,27 +37,6 @@ def kombu_url(redis_url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, urlencode(query), ""))
 
 
-def with_db(redis_url: str, db: int) -> str:
-    """The same server, another of its numbered databases."""
-    parts = urlsplit(_checked(redis_url))
-    query = {key: value for key, value in parse_qsl(parts.query) if key != "db"}
-    path = parts.path
-    if parts.scheme == "unix":
-        query["db"] = str(db)
-    else:
-        path = f"/{db}"
-    # urlunsplit would drop the empty authority of unix:///path
-    text = f"{parts.scheme}://{parts.netloc}{path}"
-    return f"{text}?{urlencode(query)}" if query else text
-
-
-def without_password(redis_url: str) -> str:
-    """What may be shown and logged."""
-    parts = urlsplit(redis_url)
-    place = parts.netloc.rpartition("@")[2] + (parts.path if parts.scheme == "unix" else "")
-    return f"{parts.scheme}://{place}"
-
-
 def _checked(redis_url: str) -> str:
     scheme = urlsplit(redis_url).scheme
     if scheme not in SCHEMES:

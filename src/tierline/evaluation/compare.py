@@ -37,8 +37,6 @@ class Compared:
     examples: int
     small: float  # mean scores, 0..1
     large: float
-    small_interval: Interval
-    large_interval: Interval
     ratio: float | None  # small / large; None: the large one is never right
     interval: Interval | None
     method: Method | None
@@ -71,8 +69,6 @@ def compare(
         len(a),
         float(a.mean()),
         float(b.mean()),
-        mean_interval(small, confidence),
-        mean_interval(large, confidence),
         ratio,
         interval,
         method,

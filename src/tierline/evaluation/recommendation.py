@@ -8,7 +8,6 @@ would is worked out.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Literal
 
 from tierline.evaluation.compare import CONFIDENCE, Compared
@@ -62,11 +61,6 @@ def examples_needed(found: Compared, floor: float, hoped: float = HOPED) -> int:
     variance = differ + (1.0 - floor) ** 2 * large * (1.0 - large)
     z = float(norm.ppf(1.0 - (1.0 - CONFIDENCE) / 2.0) + norm.ppf(POWER))
     return math.ceil((z / ((hoped - floor) * large)) ** 2 * variance)
-
-
-def stale(made_at: datetime, now: datetime, refresh_days: int) -> bool:
-    """Whether evidence of that time is too old to act on."""
-    return now - made_at > timedelta(days=refresh_days)
 
 
 def differing(small: Sequence[float], large: Sequence[float]) -> list[int]:

@@ -7,6 +7,7 @@ through is ever stored.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, cast
@@ -233,6 +234,10 @@ class Feature:
     def first_tier(self) -> Tier:
         """The tier that a job begins on unless something about it says otherwise."""
         return self.allowed_tiers()[-1 if self.routing == "frontier_first" else 0]
+
+    def needs_refresh(self, made_at: datetime, now: datetime) -> bool:
+        """Whether what was found out about the feature at that time is too old to act on."""
+        return now - made_at > timedelta(days=self.refresh_days)
 
     def next_tier(self, name: str) -> Tier | None:
         """The tier to escalate to from `name`, or None when it is the last allowed one."""

@@ -12,11 +12,10 @@ from decimal import Decimal
 
 from tierline.base.formats import usd
 from tierline.base.json_text import JSON
+from tierline.base.usage import CHARACTERS_PER_TOKEN
 from tierline.features import Feature, ModelRef, Price, Tier
 from tierline.features.prompts import Message, answer_messages, step_messages
 from tierline.pricing import Asked, OwnPrices, price_of
-
-CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tierline.base.json_text import JSON
+from tierline.base.vectors import DIMENSIONS
 from tierline.routing.arrays import read_arrays
 from tierline.routing.combination import Combination
 from tierline.routing.micro import Head, Micro
 
-DIMENSIONS = 384
 MOST_LABELS = 1_000
 MOST_BYTES = 6 * 1024 * 1024  # as a request's body has room for, in base64
 MOST_UNPACKED = (

@@ -30,22 +30,6 @@ def broken(errors: int, samples: int, max_error: float, confidence: float) -> bo
     return wealth(errors, samples, max_error) >= 1.0 / (1.0 - confidence)
 
 
-def anytime_lower_bound(errors: int, samples: int, confidence: float) -> float:
-    """The lowest error rate that all looks together leave possible at `confidence`."""
-    low, high = 0.0, errors / samples if samples else 0.0
-    if high == 0.0:
-        return 0.0
-    for _ in range(40):
-        middle = (low + high) / 2.0
-        if middle > 0.0 and broken(errors, samples, middle, confidence):
-            low = middle
-        elif middle == 0.0:
-            break
-        else:
-            high = middle
-    return low
-
-
 def _log_wealth(errors: int, samples: int, max_error: float, stake: float) -> float:
     """After betting `stake` of the wealth, at fair odds, on each answer being wrong."""
     won = math.log1p(stake * (1.0 - max_error) / max_error)

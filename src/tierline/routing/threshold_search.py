@@ -51,13 +51,6 @@ class Calibrated:
     samples: int
     missing: int | None = None  # served answers that the strictest threshold lacks; None: enough
 
-    @property
-    def coverage(self) -> float:
-        """The share of the samples that the chosen threshold serves."""
-        if self.chosen is None or not self.samples:
-            return 0.0
-        return self.chosen.served / self.samples
-
 
 def confidence_of_attempt(attempt: int, confidence: float) -> float:
     """The confidence to test at, so that all calibrations of one promise together keep it.

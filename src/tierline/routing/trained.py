@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierline.base.json_text import JSON
+from tierline.base.vectors import DIMENSIONS
 from tierline.routing.arrays import read_arrays
 from tierline.routing.combination import Combination
 from tierline.routing.complexity import Complexity, Meaning, text_signals
 
 MOST_BYTES = 16 * 1024 * 1024  # of embeddings: some 4,000 examples and what is around them
 MOST_UNPACKED = 32 * 1024 * 1024  # bytes that they may become: packing saves a tenth
-DIMENSIONS = 384
 
 
 @dataclass(frozen=True)

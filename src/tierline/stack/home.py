@@ -22,10 +22,8 @@ from pathlib import Path
 from typing import IO
 
 from tierline.base.errors import UsageError
-from tierline.stack.identity import ProcessId
 
 SOCKET_ROOT = Path("/tmp")  # noqa: S108 -- short on purpose, and what is made in it is checked
-MAX_SOCKET_PATH = 107  # bytes, Linux; macOS has 103 and the names here stay below that too
 
 
 class HomeBusy(UsageError):
@@ -138,15 +136,6 @@ class HomeLock:
             self._file.truncate(0)
             self._file.close()
             self._file = None
-
-
-def lock_holder(home: Home) -> ProcessId | None:
-    """Who holds the home now, if anybody does."""
-    try:
-        text = (home.path / "lock").read_text().strip()
-    except OSError:
-        return None
-    return ProcessId.of(int(text)) if text.isascii() and text.isdigit() else None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-MILLION = Decimal(1_000_000)
-CHARACTERS_PER_TOKEN = 4  # of English, in the tokenizers of the large providers
+from tierline.base.usage import CHARACTERS_PER_TOKEN
+from tierline.pricing.price import MILLION
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tierline.base import embeddings
-from tierline.base.embeddings import DIMENSIONS, Embedder, EmbeddingMissing
+from tierline.base.embeddings import Embedder, EmbeddingMissing
+from tierline.base.vectors import DIMENSIONS
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Two tiers on the same examples: intervals that cover, and what may be done by them."""
 
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,6 @@ from tierline.evaluation.recommendation import (
     differing,
     examples_needed,
     recommendation,
-    stale,
 )
 
 
@@ -155,9 +152,3 @@ def test_what_are_no_pairs_of_scores_is_refused(
 
 def test_examples_on_which_they_differ_come_with_the_losses_first() -> None:
     assert differing([1.0, 0.0, 1.0, 0.5], [1.0, 1.0, 0.0, 1.0]) == [1, 3, 2]
-
-
-def test_old_evidence_is_stale() -> None:
-    now = datetime(2026, 6, 1, tzinfo=UTC)
-    assert stale(now - timedelta(days=91), now, 90)
-    assert not stale(now - timedelta(days=89), now, 90)

@@ -1,5 +1,6 @@
 """Feature files: what is taken, and that what is refused is refused with its line."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -33,6 +34,13 @@ def test_the_documented_file_is_taken_as_written() -> None:
     assert feature.confidence == Confidence("agreement", 1.0, 2, 0.7)
     assert [check.kind for check in feature.checks] == ["grounded", "rule"]
     assert not feature.plain_text
+
+
+def test_what_was_found_out_is_too_old_after_the_days_that_the_file_says() -> None:
+    feature = parse_feature(INVOICE + "\nrefresh_days: 30\n")
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    assert feature.needs_refresh(now - timedelta(days=31), now)
+    assert not feature.needs_refresh(now - timedelta(days=29), now)
 
 
 @pytest.mark.parametrize("text", [INVOICE, TRIAGE, SUMMARY])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.support.labelled_vectors import LABELS, texts
-from tierline.base.vectors import Vectors
+from tierline.base.vectors import DIMENSIONS, Vectors
 from tierline.routing.micro import Micro
-from tierline.routing.micro_parts import DIMENSIONS, from_parts, to_parts
+from tierline.routing.micro_parts import from_parts, to_parts
 from tierline.routing.micro_training import HELD_OUT_SHARE, is_held_out, learn
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tierline.routing.monitoring import anytime_lower_bound, broken, wealth
+from tierline.routing.monitoring import broken, wealth
 
 MAX_ERROR, CONFIDENCE = 0.03, 0.95
 
@@ -46,14 +46,6 @@ def test_a_promise_broken_twofold_is_found_out() -> None:
                 found += 1
                 break
     assert found >= 190
-
-
-def test_the_bound_is_where_the_evidence_turns() -> None:
-    bound = anytime_lower_bound(30, 300, CONFIDENCE)
-    assert 0.04 < bound < 0.1
-    assert broken(30, 300, bound * 0.99, CONFIDENCE)
-    assert not broken(30, 300, bound * 1.01, CONFIDENCE)
-    assert anytime_lower_bound(0, 300, CONFIDENCE) == 0.0
 
 
 @pytest.mark.parametrize(("errors", "samples"), [(-1, 3), (4, 3)])

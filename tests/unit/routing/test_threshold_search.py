@@ -25,7 +25,7 @@ def test_enough_right_answers_are_served() -> None:
     found = search_threshold(all_right(99), [0.9], MAX_ERROR, CONFIDENCE)
     assert found.chosen is not None
     assert (found.chosen.threshold, found.chosen.served, found.chosen.errors) == (0.9, 99, 0)
-    assert found.coverage == 1.0
+    assert found.samples == 99
 
 
 def test_too_few_say_how_many_are_missing() -> None:

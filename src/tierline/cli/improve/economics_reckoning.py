@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
+from tierline.base.usage import CHARACTERS_PER_TOKEN
 from tierline.economics.estimates import Estimate
 from tierline.economics.levers import Lever, TierUse, levers
 from tierline.economics.scenarios import (
@@ -22,7 +23,6 @@ from tierline.pricing.price import MILLION
 
 FEWEST = 30  # attempts, or jobs: with fewer nothing is taken for measured
 NOTHING = Estimate.exact(Decimal(0))
-CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ def embedded(texts: Sequence[str]) -> Any:
     """
     import numpy as np
 
-    from tierline.base.embeddings import DIMENSIONS, FILES
+    from tierline.base.embeddings import FILES
+    from tierline.base.vectors import DIMENSIONS
 
     model = "".join(sorted(FILES.values()))
     digests = [hashlib.sha256(f"{model}\0{text}".encode()).digest() for text in texts]

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from psycopg import Connection
 
-from tierline.base.embeddings import DIMENSIONS
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
 from tierline.base.formats import when
 from tierline.base.json_text import JSON
+from tierline.base.vectors import DIMENSIONS
 from tierline.checks.labels import closed_set
 from tierline.features import Feature, Tier
 from tierline.routing.bounds import samples_needed

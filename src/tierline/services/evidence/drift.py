@@ -14,10 +14,10 @@ import structlog
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tierline.base.embeddings import DIMENSIONS, EmbeddingMissing
+from tierline.base.embeddings import EmbeddingMissing
 from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
-from tierline.base.vectors import Vectors
+from tierline.base.vectors import DIMENSIONS, Vectors
 from tierline.checks.labels import closed_set
 from tierline.drift.looks import (
     FEWEST,
@@ -335,8 +335,7 @@ def _alarm(
 def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> None:
     """Say that the evidence is old, once; an empty reference notes it where there is none yet."""
     known = state.evidence
-    after = timedelta(days=feature.refresh_days)
-    if state.refresh_told or state.now - known["made_at"] < after:
+    if state.refresh_told or not feature.needs_refresh(known["made_at"], state.now):
         return
     with connection.transaction():
         _add_reference(connection, feature, known, 0, b"", {})
@@ -345,7 +344,8 @@ def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> 
         at = drift.tell_once(connection, kept["id"], "refresh_told_at")
         if at is None:
             return
-        users = drift.sample(connection, state.versions, state.now - after, state.now, MOST_A_LOOK)
+        since = state.now - timedelta(days=feature.refresh_days)
+        users = drift.sample(connection, state.versions, since, state.now, MOST_A_LOOK)
         body = refresh_body(at, feature.name, known["evidence"], known["made_at"])
         announce_feature(connection, REFRESH_DUE, _told(connection, users), body)
     log.info("feature_refresh_due", feature=feature.name, evidence=known["evidence"])

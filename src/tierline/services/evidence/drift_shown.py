@@ -1,7 +1,7 @@
 """What the daily looks at a feature found, as the API tells it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import Connection
@@ -36,16 +36,14 @@ def drift_of(
     telling = _telling(rows, drifted=drifted)
     document = {} if telling is None else telling["document"]
     made_at = None if known is None else known["made_at"]
-    stale = made_at is not None and (
-        datetime.now(UTC) - made_at > timedelta(days=feature.refresh_days)
-    )
+    refresh_due = made_at is not None and feature.needs_refresh(made_at, datetime.now(UTC))
     examples = drift.inputs_of(connection, document.get("novel_jobs", ()), account_id)
     return {
         "feature": name,
         "evidence": None if known is None else known["evidence"],
         "evidence_at": when(made_at),
         "refresh_days": feature.refresh_days,
-        "refresh_due": stale,
+        "refresh_due": refresh_due,
         "reference": None
         if kept is None
         else {

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import Connection
@@ -32,7 +32,7 @@ def why_not_valid(feature: Feature, row: Mapping[str, Any], now: datetime) -> st
             return f"the models of {tier} were changed since"
     if row["task"] != task(feature):
         return "the feature's task was changed since"
-    if now - row["ended_at"] > timedelta(days=feature.refresh_days):
+    if feature.needs_refresh(row["ended_at"], now):
         return f"it is older than {feature.refresh_days} days"
     return None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from tierline.base.usage import CHARACTERS_PER_TOKEN
 from tierline.catalogue import find, region_of, replacement
 from tierline.catalogue.families import Sold
 from tierline.checks.labels import closed_set
@@ -18,7 +19,6 @@ from tierline.pricing import at_sellers, host_of
 from tierline.providers import capabilities
 
 SOON = timedelta(days=90)
-CHARACTERS_PER_TOKEN = 4  # an estimate, as that of `tierline backfill --dry-run`
 OF_ONES_OWN = frozenset({"local", "llamacpp", "ollama", "vllm"})
 
 

@@ -149,11 +149,6 @@ def _optional_problems(body: Mapping[str, JSON]) -> Iterable[Problem]:
         )
 
 
-def input_problems(feature: Feature, input: JSON) -> list[Problem]:
-    """What keeps `input` from fitting the feature's input schema; paths begin with /input."""
-    return problems_of(schema_check(feature.input_schema), input)
-
-
 def problems_of(check: SchemaCheck, input: JSON) -> list[Problem]:
     """What keeps `input` from fitting; paths begin with /input."""
     return [

@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 from psycopg_pool import ConnectionPool
 
-from tierline.base.embeddings import DIMENSIONS
 from tierline.base.json_text import canonical_json
 from tierline.base.recent import Recent
+from tierline.base.vectors import DIMENSIONS
 from tierline.checks.signals import signals_of
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text

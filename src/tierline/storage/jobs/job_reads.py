@@ -162,14 +162,6 @@ async def request_of(
         return await (await cursor.execute(REQUEST, (job_id, account_id))).fetchone()
 
 
-async def ended_among(connection: AsyncConnection[Any], job_ids: list[UUID]) -> list[UUID]:
-    """Which of these jobs have ended."""
-    rows = await connection.execute(
-        "SELECT id FROM jobs WHERE id = ANY(%s) AND completed_at IS NOT NULL", (job_ids,)
-    )
-    return [job_id for (job_id,) in await rows.fetchall()]
-
-
 def list_jobs(
     connection: Connection[Any],
     account_id: int,

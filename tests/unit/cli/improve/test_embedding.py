@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tierline.base import embeddings
+from tierline.base import embeddings, vectors
 from tierline.cli.improve.embedding import cache_file, embedded
 
 
@@ -56,9 +56,9 @@ def test_a_damaged_cache_and_none_at_all_cost_time_alone(
 ) -> None:
     embedded(["one"])
     cache.write_bytes(b"no database" * 100)
-    assert embedded(["one"]).shape == (1, embeddings.DIMENSIONS)
+    assert embedded(["one"]).shape == (1, vectors.DIMENSIONS)
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/no-such-place")
-    assert embedded(["one"]).shape == (1, embeddings.DIMENSIONS)
+    assert embedded(["one"]).shape == (1, vectors.DIMENSIONS)
     assert asked == ["one"] * 3
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tierline.base.formats import usd as exact
 from tierline.base.json_text import JSON
+from tierline.base.usage import CHARACTERS_PER_TOKEN
 from tierline.checks.schema import schema_check, told
 from tierline.cli.run.backfill.progress import Progress
 from tierline.cli.run.backfill.reading import Reading
@@ -14,7 +15,7 @@ from tierline.cli.run.backfill.sources import open_source
 from tierline.cli.run.backfill.state import RunRequest
 from tierline.cli.shared.output import Col, line, print_json, print_table, usd
 from tierline.features import Feature
-from tierline.pricing.estimates import CHARACTERS_PER_TOKEN, TierEstimate, estimates
+from tierline.pricing.estimates import TierEstimate, estimates
 
 FIRST_BAD = 10
 
