@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.support.bench import Bench
+from tests.support.judged_feature import SUMMARY, model
 from tests.support.model_server import Reply
 from tests.support.rows import add_feature
 from tierline.base.errors import Conflict
@@ -31,37 +32,7 @@ from tierline.storage.evidence import shadows
 from tierline.storage.jobs import claims
 from tierline.storage.jobs.job_reads import Filters, list_jobs
 
-SUMMARY = """
-feature: {name}
-instructions: Say it in a few words.
-input: {{type: object, required: [text], properties: {{text: {{type: string}}}}}}
-output: {{type: string}}
-comparison: {{kind: judge, model: "openai:judge", instructions: The amount has to be the same.}}
-confidence: {{signal: agreement, samples: 2, threshold: calibrated}}
-shadow: {{share: 1}}
-tiers:
-  - {{name: slm, models: [openai:small], max_tokens: 50, timeout_s: 5}}
-  - {{name: frontier, models: [openai:large], max_tokens: 50, timeout_s: 5}}
-"""
-
-
-def number_of(text: str) -> str:
-    return next(word for word in text.replace("<", " ").split() if word.isdigit())
-
-
-def model(body: dict[str, Any]) -> str | Reply:
-    """Both say the amount in their own words; small is wrong about what is hard, and unsure."""
-    asked = body["messages"][-1]["content"]
-    if body["model"] == "judge":
-        first, second = asked.split("Answer A:")[1].split("Answer B:")
-        return json.dumps({"same": number_of(first) == number_of(second)})
-    number = int(number_of(asked))
-    if body["model"] == "large":
-        return f"It is {number} euros"
-    return f"About {number + (body['seed'] if 'hard' in asked else 0)} euros"
-
-
-QUEUES = ("slm", "slm-backfill", "deeper-analysis", "quarantine")
+QUEUES = ("slm", "slm-backfill", "deeper-analysis", "deeper-analysis-backfill", "quarantine")
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +43,7 @@ def fresh(bench: Bench) -> None:
         bench.all(f"DELETE FROM {table} RETURNING 1")
     BOOK.forget()
     bench.server.answer = model
-    bench.executor.queues = (*QUEUES, "deeper-analysis-backfill")
+    bench.executor.queues = QUEUES
     look_again(bench)
 
 
