@@ -92,8 +92,8 @@ async def post_calibration(
 
     made = await state.reports.work(request, caller.account_id, work)
     if given.dry_run:
-        return answer(OutcomeCount.model_validate(made))
-    return answer(Calibration.model_validate(made), 201)
+        return answer(OutcomeCount.exactly(made))
+    return answer(Calibration.exactly(made), 201)
 
 
 @router.post(
@@ -152,4 +152,4 @@ async def withdraw_calibration(
     def work(connection: Any) -> dict[str, JSON]:
         return services.withdraw(connection, name, calibration_id, given.reason)
 
-    return answer(Calibration.model_validate(await run_in_threadpool(state.with_connection, work)))
+    return answer(Calibration.exactly(await run_in_threadpool(state.with_connection, work)))

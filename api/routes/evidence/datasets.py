@@ -64,7 +64,7 @@ async def post_dataset(name: Name, request: Request, caller: Operator, state: Sh
         )
 
     return answer(
-        Dataset.model_validate(await state.reports.work(request, caller.account_id, work)), 201
+        Dataset.exactly(await state.reports.work(request, caller.account_id, work)), 201
     )
 
 
@@ -91,7 +91,7 @@ def list_datasets(name: Name, _: Read, connection: Database) -> Response:
 )
 def get_dataset(name: Name, version: Version, _: Read, connection: Database) -> Response:
     """Its rows are at /rows."""
-    return answer(Dataset.model_validate(services.dataset_of(connection, name, version)))
+    return answer(Dataset.exactly(services.dataset_of(connection, name, version)))
 
 
 @router.get(

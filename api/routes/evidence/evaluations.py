@@ -70,7 +70,7 @@ async def post_evaluation(
 
     made, new = await state.reports.work(request, caller.account_id, work)
     state.ready.ready()
-    return answer(Evaluation.model_validate(made), 201 if new else 200)
+    return answer(Evaluation.exactly(made), 201 if new else 200)
 
 
 @router.get(
@@ -100,7 +100,7 @@ def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database)
     request that began it.
     """
     return answer(
-        Evaluation.model_validate(services.evaluation_of(connection, name, evaluation_id))
+        Evaluation.exactly(services.evaluation_of(connection, name, evaluation_id))
     )
 
 
@@ -122,7 +122,7 @@ async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Sha
     made = await run_in_threadpool(state.with_connection, work)
     state.ready.ready()
     successor = f"/v1/features/{name}/evaluations/{evaluation_id}"
-    return answer(Evaluation.model_validate(made), headers=deprecation_headers(successor))
+    return answer(Evaluation.exactly(made), headers=deprecation_headers(successor))
 
 
 @router.post(
@@ -135,7 +135,7 @@ async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Sha
 )
 def cancel_evaluation(name: Name, evaluation_id: Id, _: Operator, connection: Database) -> Response:
     """Its jobs are cancelled. One that has ended stays as it is."""
-    return answer(Evaluation.model_validate(services.stop(connection, name, evaluation_id)))
+    return answer(Evaluation.exactly(services.stop(connection, name, evaluation_id)))
 
 
 @router.get(

@@ -151,7 +151,7 @@ async def post_micro_model(
         )
 
     return answer(
-        MicroModelWithPromise.model_validate(
+        MicroModelWithPromise.exactly(
             await state.reports.work(request, caller.account_id, work)
         ),
         201,
@@ -182,7 +182,7 @@ def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
 def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the one before it answers, or the next tier."""
     return answer(
-        MicroModel.model_validate(services.withdraw_micro_model(connection, name, model_id))
+        MicroModel.exactly(services.withdraw_micro_model(connection, name, model_id))
     )
 
 

@@ -71,7 +71,7 @@ async def post_promotion(name: Name, request: Request, caller: Operator, state: 
         return services.promote(connection, name, wanted)
 
     made = await state.reports.work(request, caller.account_id, work)
-    return answer(MadePromotion.model_validate(made), 200 if given.dry_run else 201)
+    return answer(MadePromotion.exactly(made), 200 if given.dry_run else 201)
 
 
 @router.get(
@@ -105,5 +105,5 @@ async def post_demotion(name: Name, request: Request, _: Operator, state: Shared
         return services.demote(connection, name, given.reason)
 
     return answer(
-        Demotion.model_validate(await run_in_threadpool(state.with_connection, work)), 201
+        Demotion.exactly(await run_in_threadpool(state.with_connection, work)), 201
     )

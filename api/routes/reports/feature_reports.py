@@ -45,7 +45,7 @@ def get_report(
     was compared differs.
     """
     begin, end = _window(since, until)
-    return answer(reports.Report.model_validate(report(connection, name, begin, end)))
+    return answer(reports.Report.exactly(report(connection, name, begin, end)))
 
 
 @router.get(
@@ -61,7 +61,7 @@ def get_economics(
 ) -> Response:
     """Means and standard deviations by tier and by job, and how many escalated."""
     begin, end = _window(since, until)
-    return answer(reports.Economics.model_validate(economics_of(connection, name, begin, end)))
+    return answer(reports.Economics.exactly(economics_of(connection, name, begin, end)))
 
 
 @router.get(
@@ -76,7 +76,7 @@ def get_status(name: Name, _: Operator, connection: Report) -> Response:
     """From a prototype on the frontier to a proven small model, with what it cost and saved this
     month (UTC).
     """
-    return answer(reports.FeatureStatus.model_validate(status_of(connection, name)))
+    return answer(reports.FeatureStatus.exactly(status_of(connection, name)))
 
 
 @router.get(

@@ -94,7 +94,7 @@ async def post_router(name: Name, request: Request, _: Operator, state: Shared) 
     def work(connection: Any) -> dict[str, JSON]:
         return services.add_router(connection, name, **fields, vectors=vectors)
 
-    return answer(Router.model_validate(await run_in_threadpool(state.with_connection, work)), 201)
+    return answer(Router.exactly(await run_in_threadpool(state.with_connection, work)), 201)
 
 
 @router.get(
@@ -120,4 +120,4 @@ def list_routers(name: Name, _: Read, connection: Database) -> Response:
 )
 def withdraw_router(name: Name, router_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the one before it counts, or the rules of a cold start."""
-    return answer(Router.model_validate(services.withdraw_router(connection, name, router_id)))
+    return answer(Router.exactly(services.withdraw_router(connection, name, router_id)))

@@ -64,6 +64,7 @@ class Report(View):
     cost_usd: Usd
     unknown_cost_calls: UnknownCostCalls
     shadow_cost_usd: Usd
+    judge_cost_usd: Usd
     costs_by_purpose: list[PurposeCost] = Field(
         description="every call's cost, by what it was for: shadow and judge are not in cost_usd"
     )
@@ -113,6 +114,16 @@ class TierEconomics(View):
     prompt_characters: int = Field(description="without an input")
 
 
+class UpkeepCost(View):
+    """What it cost to compare answers, by one purpose."""
+
+    purpose: str
+    jobs: int
+    calls: int
+    cost_usd: Usd
+    unknown_cost_calls: UnknownCostCalls
+
+
 class Economics(View):
     """What a feature's jobs use and cost, to reckon with."""
 
@@ -126,6 +137,9 @@ class Economics(View):
     known_jobs: int = Field(description="whose cost is known")
     cost_usd: Usd | None = Field(description="of a job, the mean")
     cost_deviation_usd: Usd | None = Field(description="standard deviation")
+    upkeep: list[UpkeepCost] = Field(
+        description="what it cost in all to compare answers, by purpose: shadow, judge"
+    )
     tiers: list[TierEconomics]
 
 

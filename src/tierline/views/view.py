@@ -43,6 +43,12 @@ class View(BaseModel):
         protected_namespaces=(),
     )
 
+    @classmethod
+    def exactly(cls, told: object) -> Self:
+        """Made from something with these fields and no other: where a service says what is shown,
+        a field that the model lacks would be left out unseen. Raises ValidationError."""
+        return cls.model_validate(told, extra="forbid")
+
     def to_json(self) -> bytes:
         """The object as it goes out."""
         try:
