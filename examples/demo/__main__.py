@@ -58,6 +58,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--frontier", default="", help="a paid second tier, as openai:gpt-6.1-sol")
     parser.add_argument("--larger", default="", help="0: do without the larger local model")
     parser.add_argument("--every", type=int, default=1, help="only every n-th input: a short run")
+    parser.add_argument("--local-url", default=None, help="a server in the local models' place")
     parser.add_argument("--home", type=Path, default=Path(".tierline-demo"))
     options = parser.parse_args(argv)
     if options.every < 1:
@@ -72,6 +73,7 @@ def main(argv: list[str]) -> int:
             options.frontier.strip(),
             options.larger.strip() == "0",
             options.every,
+            options.local_url,
             options.home.absolute(),
         )
     except KeyboardInterrupt:
@@ -86,7 +88,14 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _demo(console: Console, frontier: str, no_larger: bool, every: int, home: Path) -> int:
+def _demo(
+    console: Console,
+    frontier: str,
+    no_larger: bool,
+    every: int,
+    local_url: str | None,
+    home: Path,
+) -> int:
     rows = read_rows(every)
     second = _second_tier(console, frontier, no_larger)
     texts = feature_texts(second)
@@ -96,7 +105,7 @@ def _demo(console: Console, frontier: str, no_larger: bool, every: int, home: Pa
     limit = _budget(console, rows, features, second) if second.paid else None
     folder = home / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    env = environment(frontier, second.stand_in)
+    env = environment(frontier, second.stand_in, local_url)
     product = Product(home, env, lambda line: console.print(line, markup=False))
     with contextlib.ExitStack() as stack:
         stack.callback(product.stop)
@@ -104,7 +113,7 @@ def _demo(console: Console, frontier: str, no_larger: bool, every: int, home: Pa
         _say_where(console, product)
         for name, text in texts.items():
             _apply(console, product, name, text)
-        if not second.paid:
+        if not second.paid and local_url is None:
             product.wait_for_model(second.model.partition(":")[2])
         state, receiver, again = _run_state(
             folder / "run.json", second, every, _webhook_secret(product)

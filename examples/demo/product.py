@@ -39,14 +39,21 @@ class ProductFailed(Exception):
     """`up` did not come, or does not answer any more; the message is for the person."""
 
 
-def environment(frontier: str | None, stand_in: bool = False) -> dict[str, str]:
-    """What the demo's processes see; a provider's key only where FRONTIER names that provider."""
+def environment(
+    frontier: str | None, stand_in: bool = False, local_url: str | None = None
+) -> dict[str, str]:
+    """What the demo's processes see; a provider's key only where FRONTIER names that provider.
+
+    `local_url`: a server that answers for the local models, which `up` then does not start.
+    """
     left_out = set(_NOT_FOR_THE_DEMO)
     provider = (frontier or "").partition(":")[0].upper()
     left_out |= {name for name in _KEYS if not provider or not name.startswith(provider)}
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     if stand_in:  # both tiers share the one small model, which decodes four answers at once
         kept.setdefault("TIERLINE_WORKER_THREADS", "4")
+    if local_url is not None:
+        kept["TIERLINE_LOCAL_URL"] = local_url
     # The demo's receiver listens on loopback, which webhooks do not go to unless they may.
     return kept | {"TIERLINE_WEBHOOK_ALLOW": "127.0.0.0/8", "PYTHONUNBUFFERED": "1"}
 

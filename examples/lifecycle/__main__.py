@@ -21,6 +21,7 @@ from tierline.base.errors import TierlineError
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make lifecycle", description=__doc__)
     parser.add_argument("--short", action="store_true", help="fewer tickets and no canary")
+    parser.add_argument("--local-url", default=None, help="a server in the local model's place")
     parser.add_argument("--home", type=Path, default=None, help="a new folder unless said")
     parser.add_argument("--pictures", type=Path, default=None, help="where the PNGs go")
     options = parser.parse_args(argv)
@@ -29,7 +30,8 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="tierline-lifecycle-") as folder:
         home = options.home or Path(folder) / "home"
         try:
-            tell(home.absolute(), SHORT if options.short else LONG, options.pictures)
+            length = SHORT if options.short else LONG
+            tell(home.absolute(), length, options.pictures, options.local_url)
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130

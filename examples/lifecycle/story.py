@@ -44,7 +44,7 @@ tiers:
 """
 SETTINGS = {"TIERLINE_SWEEP_S": "3", "TIERLINE_DRIFT_LOOK_S": "5"}  # else a minute, and a day
 WAIT_S = 240.0
-POLL_S = 1.0
+POLL_S = 0.5
 COMPARED = 50  # answers before a canary may grow
 DRIFTED = 3  # exit code of `tierline drift` where there is an alarm
 
@@ -62,6 +62,11 @@ class Length:
     canary: bool
     later: int  # tickets like those before
     drifted: int  # tickets of which a fifth are of a new kind
+
+    @property
+    def most(self) -> int:
+        """Tickets of the longest part."""
+        return max(self.collected, self.later, self.drifted)
 
 
 LONG = Length(collected=900, max_error="0.05", canary=True, later=200, drifted=400)
@@ -138,7 +143,7 @@ class _Story:
             raise StoryFailed(f"the feature is {stage}, not {' or '.join(stages)}")
 
 
-def tell(home: Path, length: Length, pictures: Path | None) -> None:
+def tell(home: Path, length: Length, pictures: Path | None, local_url: str | None = None) -> None:
     """Run all of it. Raises StoryFailed, ProductFailed, or a TierlineError."""
     home.mkdir(parents=True, exist_ok=True)
     folder = home / "lifecycle"
@@ -146,7 +151,7 @@ def tell(home: Path, length: Length, pictures: Path | None) -> None:
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
         pictures = pictures.absolute()
-    product = Product(home, environment(None, True) | SETTINGS, print)
+    product = Product(home, environment(None, True, local_url) | SETTINGS, print)
     with contextlib.ExitStack() as stack:
         stack.callback(product.stop)
         product.start()
@@ -246,25 +251,22 @@ def _drift(story: _Story) -> None:
 
 
 def _compared(story: _Story) -> bool:
-    (newest, *_) = story.read("promote", FEATURE, "--list")["data"]
+    (newest, *_) = story.product.get(f"/v1/features/{FEATURE}/promotions")["data"]
     if newest["ended_at"] is not None:
         raise StoryFailed(f"the canary was ended: {newest['ended_reason']}")
     return bool(newest["compared"] >= COMPARED)
 
 
 def _kept(story: _Story) -> bool:
-    return bool(story.read("report", FEATURE)["quality"]["served"])
+    return bool(story.product.get(f"/v1/features/{FEATURE}/report")["quality"]["served"])
 
 
 def _reference(story: _Story) -> bool:
-    return story.read("drift", FEATURE)["reference"] is not None
+    return story.product.get(f"/v1/features/{FEATURE}/drift")["reference"] is not None
 
 
 def _alarm(story: _Story) -> bool:
-    with contextlib.suppress(StoryFailed):
-        story.run("drift", FEATURE, code=DRIFTED, quiet=True)
-        return True
-    return False
+    return bool(story.product.get(f"/v1/features/{FEATURE}/drift")["drifted"])
 
 
 def _told(story: _Story, event: str) -> bool:

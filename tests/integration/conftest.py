@@ -25,6 +25,7 @@ _numbers = itertools.count(1)
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The embedded servers; `stack.postgres` and `stack.valkey` are the children themselves."""
     with running_servers(tmp_path_factory.mktemp("home")) as servers:
+        _without_waiting_for_the_disk(servers)
         yield servers
 
 
@@ -83,6 +84,14 @@ def _database(stack: Servers, template: str) -> Iterator[str]:
     yield postgres.url(stack.home, name)
     # Autovacuum may be at work in it, which only the superuser can end.
     _admin(stack, "DROP DATABASE {} WITH (FORCE)", name, postgres.admin_url(stack.home))
+
+
+def _without_waiting_for_the_disk(stack: Servers) -> None:
+    """What a test wrote need not survive the machine; it does survive a killed server."""
+    with psycopg.connect(postgres.admin_url(stack.home), autocommit=True) as connection:
+        for name in ("fsync", "full_page_writes"):
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name)))
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def _admin(stack: Servers, statement: str, name: str, url: str | None = None) -> None:

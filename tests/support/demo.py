@@ -11,8 +11,13 @@ from tests.support.up import environment
 from tierline.stack.home import tag_of
 
 
-def start(home: Path, log: Path, every: int = 1) -> "subprocess.Popen[bytes]":
+def start(
+    home: Path, log: Path, every: int = 1, local_url: str | None = None
+) -> "subprocess.Popen[bytes]":
+    """`make demo LARGER=0`; `local_url`: a server in the place of the local model."""
     options = ["--larger", "0", "--every", str(every), "--home", str(home)]
+    if local_url is not None:
+        options += ["--local-url", local_url]
     with log.open("ab") as sink:
         return subprocess.Popen(
             [sys.executable, "-m", "examples.demo", *options],

@@ -1,30 +1,43 @@
-"""`make demo LARGER=0` as a user runs it: the whole product, the small model, every fourth input.
+"""`make demo LARGER=0` as a user runs it: the whole product, interrupted and gone on with.
 
-All of them take minutes more and go through the same; `make faults-demo` runs them. Nothing is
-asserted of what the model answers: that every row became one job which ended once, that
-the picture says what a stand-in is, and that nothing is left running.
+In the suite it has every eighth input and a model server on loopback in the place of the small
+model; `make nightly` has all inputs and the model. Nothing is asserted of what the model answers:
+that every row became one job which ended once, that the picture says what a stand-in is, and that
+nothing is left running.
 """
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from examples.demo.rows import read_rows
 from tests.support.demo import of_home, start
+from tests.support.stand_ins import answering_demo
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
-EVERY = 4
+FEW = 8  # every so many inputs
+
+
+@pytest.fixture
+def local_url(every: int) -> Iterator[str | None]:
+    """The server that answers in the model's place; None: the model itself."""
+    if every == 1:
+        yield None
+        return
+    with answering_demo() as url:
+        yield url
 
 
 @pytest.mark.timeout(1500)
+@pytest.mark.parametrize("every", [FEW, pytest.param(1, marks=pytest.mark.nightly)])
 def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_row(
-    tmp_path: Path,
+    tmp_path: Path, every: int, local_url: str | None
 ) -> None:
     home, log = tmp_path / "demo home", tmp_path / "log"
-    demo = start(home, log, EVERY)
+    demo = start(home, log, every, local_url)
     try:
         wait_until(lambda: "completed" in log.read_text(), 240, "the first jobs to be done")
         demo.send_signal(signal.SIGINT)
@@ -33,7 +46,7 @@ def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_r
         demo.kill()
     assert not of_home(home)
     run = json.loads((home / "demo" / "run.json").read_text())
-    demo = start(home, log, EVERY)
+    demo = start(home, log, every, local_url)
     try:
         code = demo.wait(1000)
     finally:
@@ -42,7 +55,7 @@ def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_r
     assert code == 0, said
     assert "going on with the run that was interrupted" in said
     assert json.loads((home / "demo" / "run.json").read_text())["run_id"] == run["run_id"]
-    rows = len(read_rows(EVERY))
+    rows = len(read_rows(every))
     assert f"{rows} rows, {rows} jobs" in said
     assert "Every row is one job, and each ended once." in said
     assert "stand-in" in said

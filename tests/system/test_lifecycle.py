@@ -1,36 +1,48 @@
-"""`make lifecycle` in its short form: every step of it checks itself, and the first that fails ends
-it. What is asserted here is that it came to its end, in order, and left nothing running.
+"""`make lifecycle`: every step of it checks itself, and the first that fails ends it.
+
+In the suite it is the short form, with a model server on loopback in the place of the small model;
+`make nightly` runs all of it, with the model. What is asserted here is that it came to its end, in
+order, and left nothing running.
 """
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from examples.lifecycle.story import SHORT
 from tests.support.demo import of_home
+from tests.support.processes import ROOT
+from tests.support.stand_ins import answering_tickets
 from tests.support.up import environment
 
-ROOT = Path(__file__).parents[2]
 STAGES = ("[prototype]", "[evaluated]", "[default]", "webhook feature.drift", "webhook feature.dem")
+SEEDS = (1, 2, 3, 4)  # of the tickets of each part
 
 
-@pytest.mark.timeout(900)
-def test_a_feature_goes_from_the_frontier_to_a_classifier_and_back(tmp_path: Path) -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("short", [True, pytest.param(False, marks=pytest.mark.nightly)])
+def test_a_feature_goes_from_the_frontier_to_a_classifier_and_back(
+    tmp_path: Path, short: bool
+) -> None:
     home, pictures = tmp_path / "home", tmp_path / "pictures"
-    ran = subprocess.run(
-        [
-            *(sys.executable, "-m", "examples.lifecycle", "--short"),
-            *("--home", str(home), "--pictures", str(pictures)),
-        ],
-        cwd=ROOT,
-        env=environment({}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=800,
-        check=False,
-    )
+    options = ["--home", str(home), "--pictures", str(pictures)]
+    with ExitStack() as stack:
+        if short:
+            url = stack.enter_context(answering_tickets(SHORT.most, SEEDS))
+            options += ["--short", "--local-url", url]
+        ran = subprocess.run(
+            [sys.executable, "-m", "examples.lifecycle", *options],
+            cwd=ROOT,
+            env=environment({}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=1700,
+            check=False,
+        )
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]
     for stage in STAGES:
         assert stage in ran.stdout, stage

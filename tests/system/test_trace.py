@@ -10,17 +10,20 @@ import pytest
 from benchmarks.trace.__main__ import FEW, most_left, run
 from benchmarks.trace.asks import TRACE, read_mark, read_trace
 
-REQUESTS = 900
-FIRST = 300
 SPEED = 10.0
 
 
 @pytest.mark.skipif(not TRACE.is_file(), reason=f"no trace at {TRACE}")
 @pytest.mark.timeout(600)
-def test_a_real_services_requests_all_end_and_leave_nothing_open(tmp_path: Path) -> None:
-    found = run(tmp_path / "home", read_trace(TRACE, REQUESTS), SPEED, FIRST, FEW)
-    assert found.accepted == REQUESTS
-    assert found.ended == REQUESTS
+@pytest.mark.parametrize(
+    ("requests", "first"), [(360, 180), pytest.param(900, 300, marks=pytest.mark.nightly)]
+)
+def test_a_real_services_requests_all_end_and_leave_nothing_open(
+    tmp_path: Path, requests: int, first: int
+) -> None:
+    found = run(tmp_path / "home", read_trace(TRACE, requests), SPEED, first, FEW)
+    assert found.accepted == requests
+    assert found.ended == requests
     assert found.told == found.hooks > 0
     assert most_left(found) <= FEW, found.left
 

@@ -3,9 +3,10 @@
 The tool is run as its users run it, with all of its checks. That good data is accepted is not asked
 of the operations below: a document cannot say which features are applied, which cursors were given,
 what a feature file's text must be, which address is global, which keys were used, that one time is
-not after another, or what time it is. TIERLINE_EXAMPLES asks for more requests an operation,
-TIERLINE_SEEDS for more runs of sequences: one ends where an answer is another than before, as it is
-once something was removed, so that many short ones get further than a long one.
+not after another, or what time it is. The suite asks few requests of an operation, and one run of
+sequences; `make nightly` asks more. TIERLINE_EXAMPLES and TIERLINE_SEEDS ask as many as they say: a
+run of sequences ends where an answer is another than before, as it is once something was removed,
+so that many short ones get further than a long one.
 """
 
 import os
@@ -21,8 +22,9 @@ import pytest
 from tests.support.api import Api
 from tierline.services.accounts.accounts import create_key
 
-EXAMPLES = int(os.environ.get("TIERLINE_EXAMPLES", "25"))  # requests an operation
-SEEDS = int(os.environ.get("TIERLINE_SEEDS", "3"))  # runs of sequences
+EXAMPLES = int(os.environ.get("TIERLINE_EXAMPLES", "8"))  # requests an operation
+SEEDS = int(os.environ.get("TIERLINE_SEEDS", "1"))  # runs of sequences
+MORE_EXAMPLES, MORE_SEEDS = 25, 3  # in `make nightly`
 
 
 DEPENDS_ON_MORE = (
@@ -97,13 +99,27 @@ def schemathesis(
 
 
 @pytest.mark.timeout(600)
-def test_nothing_is_found_in_requests_made_from_the_document(schemathesis: Schemathesis) -> None:
+@pytest.mark.parametrize(
+    "examples", [EXAMPLES, pytest.param(MORE_EXAMPLES, marks=pytest.mark.nightly)]
+)
+def test_nothing_is_found_in_requests_made_from_the_document(
+    schemathesis: Schemathesis, examples: int
+) -> None:
     phases = ("--phases", "examples,coverage,fuzzing")
-    schemathesis(*phases, "--max-examples", EXAMPLES, "--seed", 20261124)
+    schemathesis(*phases, "--max-examples", examples, "--seed", 20261124)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *range(1, SEEDS + 1),
+        *(
+            pytest.param(seed, marks=pytest.mark.nightly)
+            for seed in range(SEEDS + 1, MORE_SEEDS + 1)
+        ),
+    ],
+)
 def test_nothing_is_found_in_sequences_where_one_answer_leads_to_the_next_request(
     schemathesis: Schemathesis, seed: int
 ) -> None:

@@ -17,14 +17,6 @@ from tierline.stack.home import HomeBusy, HomeLock, open_home
 from tierline.stack.servers import Servers, running_servers
 
 
-def test_postgres_is_18_and_durable(stack: Servers) -> None:
-    with psycopg.connect(postgres.url(stack.home)) as connection:
-        assert connection.info.server_version // 10000 == 18
-        for name in ("fsync", "full_page_writes", "synchronous_commit"):
-            value = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
-            assert value == ("on",), name
-
-
 def test_postgres_refuses_a_wrong_password(stack: Servers) -> None:
     address = postgres.url(stack.home).replace(stack.home.secret("postgres_app"), "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -77,9 +69,13 @@ def test_two_homes_run_side_by_side(stack: Servers, tmp_path: Path) -> None:
             assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_postgres_recovers_after_a_kill(tmp_path: Path) -> None:
+def test_postgres_is_18_and_durable_and_recovers_after_a_kill(tmp_path: Path) -> None:
     with running_servers(tmp_path / "home") as servers:
         with psycopg.connect(postgres.url(servers.home)) as connection:
+            assert connection.info.server_version // 10000 == 18
+            for name in ("fsync", "full_page_writes", "synchronous_commit"):
+                value = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+                assert value == ("on",), name
             connection.execute("CREATE TABLE kept AS SELECT 1 AS id")
         child = servers.postgres
         assert child is not None

@@ -1,0 +1,70 @@
+"""A model server that knows the inputs of the examples, in the place of their small local model.
+
+It answers some of them right, and the others with a wrong label, as the small model does: a
+classifier that learns from people's labels is then better than it.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from examples.demo.rows import read_rows
+from examples.lifecycle.tickets import tickets
+from tests.support.model_server import ModelServer, Reply
+
+RIGHT_OF_TEN = 4
+LIKELY, UNLIKELY = -0.2, -3.0  # log probabilities of a label
+LETTERS = "Answer with the letter alone."
+
+
+@contextmanager
+def answering_tickets(count: int, seeds: Iterable[int]) -> Iterator[str]:
+    """The address, for so many tickets of the lifecycle of each of these seeds."""
+    parts = [tickets(count, seed, late) for seed in seeds for late in (0.0, 0.2)]
+    known = {ticket.text: ticket.label for part in parts for ticket in part}
+    with ModelServer(Known(known)) as server:
+        yield server.url
+
+
+@contextmanager
+def answering_demo() -> Iterator[str]:
+    """The address, for the inputs of the demo."""
+    known = {}
+    for row in read_rows():
+        expected = row.expected or {}
+        known[row.input["text"]] = expected.get("category") or json.dumps(expected)
+    with ModelServer(Known(known)) as server:
+        yield server.url
+
+
+class Known:
+    """Answers by the text that stands in the prompt."""
+
+    def __init__(self, answers: Mapping[str, str]) -> None:
+        self._answers = answers
+        self._labels = sorted({said for said in answers.values() if not said.startswith("{")})
+
+    def __call__(self, body: Any) -> Reply:
+        asked = [one["content"] for one in body["messages"] if one["role"] == "user"][-1]
+        answer = next((said for text, said in self._answers.items() if text in asked), "none")
+        if not body.get("logprobs"):
+            return Reply(text=answer if answer.startswith("{") else json.dumps(answer))
+        codes = _codes(body["messages"][0]["content"], self._labels)
+        wrong = zlib.crc32(asked.encode()) % 10 >= RIGHT_OF_TEN
+        chosen = next(iter(codes)) if wrong else answer
+        top = [
+            {"token": code, "logprob": LIKELY if label == chosen else UNLIKELY}
+            for label, code in codes.items()
+        ]
+        return Reply(text=codes.get(chosen, "?"), logprobs=[{"top_logprobs": top}])
+
+
+def _codes(instructions: str, labels: Iterable[str]) -> dict[str, str]:
+    """What stands for each label in a label call: a letter that it names, or the label itself."""
+    if LETTERS not in instructions:
+        return {label: label for label in labels}
+    lines = instructions.partition(LETTERS)[2].splitlines()
+    pairs = [line.split(": ", 1) for line in lines if ": " in line]
+    return {label: code for code, label in pairs}
