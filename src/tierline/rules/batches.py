@@ -1,4 +1,4 @@
-"""What is kept of a batch beside its row: the parts that were taken in, and how far it is."""
+"""Values about a batch that are not in its row: the stored parts and the progress."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,17 +6,17 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class StoredPart:
-    """A part as it was taken in."""
+    """One part of a batch that was accepted."""
 
     number: int
     sha256: bytes
-    rows: int  # bad ones included
+    rows: int  # invalid rows included
     bad_rows: int
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a batch is, and what it cost so far."""
+    """How many of a batch's jobs are in which state, and what they have cost so far."""
 
     jobs: dict[tuple[str, str], int]  # (status, tier) → how many
     cost_usd: Decimal  # USD

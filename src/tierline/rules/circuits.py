@@ -1,8 +1,9 @@
-"""When the circuit of a model opens, as values: what trips its circuit, when it is probed.
+"""When a model's circuit opens, and when it is probed. Pure.
 
-A circuit is closed while calls go out, and open while they do not. An open one lets a single call
-through now and then, the probe; the first that gets an answer closes it. Pure: each process judges
-by what it saw itself; that a circuit is open is everybody's, and stands in Postgres.
+A circuit is closed while calls go out and open while they do not. An open circuit lets one call
+through at intervals, the probe. The first probe that gets an answer closes the circuit. Each
+process decides from the calls that it saw itself. The open circuit is stored in Postgres, so it
+holds for all processes.
 """
 
 from collections import deque
@@ -10,43 +11,44 @@ from enum import Enum
 
 from tierline.rules.causes import Cause
 
-REMEMBERED = 20  # outcomes of one model that one process judges by
-REMEMBERED_S = 120.0  # … none of them older
-LEAST_FAILURES = 5  # fewer are bad luck
-MOST_FAILING = 0.5  # the share of failures from which on calls do more harm than good
+REMEMBERED = 20  # the number of outcomes per model that a process keeps
+REMEMBERED_S = 120.0  # outcomes older than this are ignored
+LEAST_FAILURES = 5  # fewer failures may be chance
+MOST_FAILING = 0.5  # the share of failures at which the circuit opens
 OPERATORS_FAILURES = 2
-"""In a row, of a key or a quota: they do not pass by themselves. Not one, because some providers
-answer 403 to a single request that they do not like."""
+"""Refused keys or exhausted quotas in a row that open the circuit: they do not pass by themselves.
+One is not enough, because some providers answer 403 to a single request that they reject."""
 
 FIRST_PROBE_S = 5.0
 MOST_PROBE_S = 60.0
 OPERATORS_FIRST_PROBE_S = 30.0
 OPERATORS_MOST_PROBE_S = 120.0
-MOST_ASKED_S = 3600.0  # a provider that asks for more is probed after an hour
+MOST_ASKED_S = 3600.0  # the longest wait that a provider's Retry-After can set
 
 OPERATORS = frozenset({Cause.KEY, Cause.QUOTA})
-"""What the operator has to mend."""
+"""Causes that the operator must fix."""
 FAILING = frozenset(
     {Cause.OVERLOADED, Cause.UNREACHABLE, Cause.SERVER, Cause.TIMEOUT, Cause.UNREADABLE}
 )
-"""What says that the provider is not well."""
+"""Causes that show that the provider is unhealthy."""
 UNASKED = frozenset({Cause.NOT_CONFIGURED, Cause.TOO_LATE, Cause.CIRCUIT_OPEN})
-"""What says nothing of the provider, because it was not asked."""
+"""Causes that say nothing about the provider, because it was not asked."""
 
 
 class Effect(Enum):
-    """What a call says of its model's health."""
+    """What one call shows about its model's health."""
 
-    WELL = "it answered, if only to refuse this request"
-    ILL = "it failed"
-    LOCKED = "it does not let us in"
-    NOTHING = "it was not asked, or was given too little time"
+    WELL = "the model answered or refused this one request"
+    ILL = "the model failed"
+    LOCKED = "the provider refuses the key or the quota is used up"
+    NOTHING = "the model was not asked or had too little time"
 
 
 def effect(cause: Cause | None, *, cut_short: bool = False) -> Effect:
-    """What a call that ended so says. `cut_short`: its job's deadline left less than `timeout_s`.
+    """What a call with this cause shows about the model; None: the call was answered.
 
-    None is an answer. A rate limit is an answer too: the server is there, and says when to come.
+    `cut_short` is true if the job's deadline left the call less than `timeout_s`. A rate limit
+    counts as an answer: the server runs and says when to try again.
     """
     if cause in OPERATORS:
         return Effect.LOCKED
@@ -56,13 +58,13 @@ def effect(cause: Cause | None, *, cut_short: bool = False) -> Effect:
 
 
 class Window:
-    """What one process saw of one model lately. Not for several threads at once."""
+    """The recent outcomes of one model in one process. Not thread-safe."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, Effect]] = deque(maxlen=REMEMBERED)
 
     def note(self, seen: Effect, now_s: float) -> bool:
-        """Remember an effect at a monotonic time; whether the circuit is to be opened by it."""
+        """Record an effect at a monotonic time. True if the circuit must open."""
         self._seen.append((now_s, seen))
         while now_s - self._seen[0][0] > REMEMBERED_S:
             self._seen.popleft()
@@ -75,14 +77,14 @@ class Window:
         return failures >= max(LEAST_FAILURES, MOST_FAILING * len(self._seen))
 
     def clear(self) -> None:
-        """Forget: what was seen before a circuit opened says nothing of after."""
+        """Forget all outcomes: those from before an opening say nothing about the time after."""
         self._seen.clear()
 
 
 def probe_wait_s(cause: Cause, failed_probes: int, asked_s: float | None) -> float:
-    """Seconds from an opening, or from a failed probe, to the next probe: doubling.
+    """Seconds from the opening, or from a failed probe, to the next probe. It doubles each time.
 
-    `asked_s` is what the provider asked for; it is given at least that.
+    `asked_s` is the wait that the provider asked for; the result is at least that, within limits.
     """
     first_s, most_s = (
         (OPERATORS_FIRST_PROBE_S, OPERATORS_MOST_PROBE_S)

@@ -6,7 +6,8 @@
       │  └─cancel, expiry   └────────deadline went by──────► expired
       └──── next tier, retry, lease lost ──┘
 
-Pure: nothing here reads a clock or a database. Whoever writes `status` writes what this says.
+Pure: nothing here reads a clock or a database. Only the result of this function is written to
+`status`.
 """
 
 from dataclasses import dataclass, replace
@@ -21,21 +22,23 @@ from tierline.rules.verdicts import CHECK_FAILURES, Verdict
 class Status(StrEnum):
     QUEUED = "queued"  # waits for a worker, or for run_after
     IN_PROGRESS = "in_progress"  # a worker holds it by a lease
-    COMPLETED = "completed"  # its answer is served
+    COMPLETED = "completed"  # its answer is the output
     FAILED = "failed"  # no allowed tier gave an answer that may be served
-    CANCELLED = "cancelled"  # its caller withdrew it in time
-    EXPIRED = "expired"  # its deadline went by first
+    CANCELLED = "cancelled"  # its caller cancelled it in time
+    EXPIRED = "expired"  # its deadline passed first
 
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 QUARANTINE_AFTER = 2
-"""Leases lost before a job runs alone: one loss is bad luck, two may be the job's own doing."""
+"""Lost leases before a job runs alone in quarantine. One loss may be chance; after two, the job
+itself may be the cause.
+"""
 
 
 @dataclass(frozen=True)
 class Blocked:
-    """Why no tier after the one that was asked may be."""
+    """Why the job may not go to a later tier."""
 
     verdict: Verdict  # budget, plan, latency
     reason: str
@@ -45,32 +48,33 @@ class Blocked:
 class Route:
     """Where a job may go after an attempt, and how often and how long it may try."""
 
-    tiers: tuple[int, ...]  # indexes into the feature's tiers that it may be sent to, in order
-    skipped: tuple[str, ...] = ()  # why other later tiers are not asked, for people
+    tiers: tuple[int, ...]  # indexes of the feature's tiers that it may go to, in order
+    skipped: tuple[str, ...] = ()  # why other later tiers are not asked, for people to read
     blocked: Blocked | None = None  # why an answer that failed a check goes to no later tier
     on_blocked: Literal["fail", "return_unverified"] = "fail"
-    retries: int = 3  # tries on one tier that a provider may fail before the job moves on
-    hold_s: float = 86_400.0  # how long a job that is held waits before it fails
-    outage_s: float = 60.0  # … for a provider that is down, before the next tier is asked
+    retries: int = 3  # tries after provider failures on one tier before the job moves on
+    hold_s: float = 86_400.0  # how long a held job waits before it fails
+    # how long it is held for a provider that is down before the next tier is asked
+    outage_s: float = 60.0
 
     def after(self, tier_index: int) -> int | None:
-        """The next tier that the job may be sent to; None: there is none."""
+        """The next tier that the job may go to, or None."""
         return next((index for index in self.tiers if index > tier_index), None)
 
 
 @dataclass(frozen=True)
 class JobState:
-    """As much of a job as a decision needs."""
+    """The part of a job's state that a decision needs."""
 
     status: Status
     tier_index: int
     failures: int = 0  # provider failures on this tier
     losses: int = 0  # leases lost
-    maybe_billed: int = 0  # calls on this tier that gave no answer and may have been billed
-    held_s: float = 0.0  # for how long it has been held by now
+    maybe_billed: int = 0  # calls on this tier without an answer that may have been billed
+    held_s: float = 0.0  # how long it has been held so far
     cancel_requested: bool = False
     deadline_passed: bool = False
-    earlier_answer: bool = False  # an earlier tier's, which failed a check and can be read
+    earlier_answer: bool = False  # an earlier tier gave a readable answer that failed a check
 
     @property
     def quarantined(self) -> bool:
@@ -79,63 +83,64 @@ class JobState:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A worker took the job."""
+    """A worker claimed the job."""
 
 
 @dataclass(frozen=True)
 class Passed:
-    """The attempt's answer held every check."""
+    """The attempt's answer passed every check."""
 
 
 @dataclass(frozen=True)
 class CheckFailed:
-    """There is an answer that failed a check, or the tier was skipped."""
+    """The answer failed a check, or the tier was skipped."""
 
     verdict: Verdict
     reason: str
-    understood: bool = True  # whether it could be read: only then can it be served unverified
+    # whether the answer could be parsed; only then can it be served unverified
+    understood: bool = True
 
 
 @dataclass(frozen=True)
 class ProviderFailed:
-    """There is no answer: the provider failed, timed out or asked to come back later; or the
-    account may not pay for the call.
+    """There is no answer. The provider failed, timed out or asked for a later retry, or the account
+    may not pay for the call.
     """
 
     verdict: Verdict  # timeout, rate_limited, provider_error, budget, plan
     reason: str
     retry: Retry = Retry.AGAIN
-    maybe_billed: int = 0  # the attempt's calls that gave no answer and may have been billed
-    wait_s: float = 0.0  # before the next try: the provider's Retry-After, or our back-off
+    maybe_billed: int = 0  # the attempt's calls without an answer that may have been billed
+    wait_s: float = 0.0  # wait before the next try: the provider's Retry-After, or our back-off
 
 
 @dataclass(frozen=True)
 class FeatureFailed:
-    """The feature itself is at fault, a rule that errors for one: no other tier can do better."""
+    """The feature itself is at fault, for example by a rule that errors. No other tier can help."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class LeaseLost:
-    """The worker's beat stopped."""
+    """The worker's heartbeat stopped."""
 
 
 @dataclass(frozen=True)
 class Released:
-    """The worker gave the job back unfinished: it had to stop, or could not read its feature."""
+    """The worker gave the job back: it had to stop, or it could not read the job's feature."""
 
-    wait_s: float = 0.0  # until another may take it
+    wait_s: float = 0.0  # time until another worker may claim it
 
 
 @dataclass(frozen=True)
 class CancelAsked:
-    """The caller no longer wants it."""
+    """The caller cancelled it."""
 
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """It waited past its deadline."""
+    """The job's deadline passed."""
 
 
 Outcome = (
@@ -153,7 +158,7 @@ Outcome = (
 
 @dataclass(frozen=True)
 class JobError:
-    """Why a job failed, as its caller is told."""
+    """Why a job failed, as its caller reads it."""
 
     code: str
     message: str
@@ -161,17 +166,18 @@ class JobError:
 
 @dataclass(frozen=True)
 class Transition:
-    """The state after, and what is to be written with it."""
+    """The new state, and what is written with it."""
 
     job: JobState
-    wait_s: float = 0.0  # until it may be claimed
-    held: bool = False  # … because it waits for others than itself
+    wait_s: float = 0.0  # time until it may be claimed
+    held: bool = False  # it waits for something outside itself
     error: JobError | None = None
-    escalation_reason: str | None = None  # set when this transition goes to a later tier
+    escalation_reason: str | None = None  # set if this transition goes to a later tier
     serve_answer: bool = False  # the attempt's answer becomes the output
-    unverified: bool = False  # … although it failed a check, as the feature asked
-    serve_earlier: bool = False  # it is the earlier tier's: no later one may be asked
-    blocked: Blocked | None = None  # why no later tier was asked; None: it was not so
+    unverified: bool = False  # the output failed a check, and the feature serves it all the same
+    # the output is the earlier tier's answer, because no later tier may be asked
+    serve_earlier: bool = False
+    blocked: Blocked | None = None  # why no later tier was asked
 
     @property
     def terminal(self) -> bool:
@@ -179,14 +185,15 @@ class Transition:
 
 
 class IllegalTransition(Conflict):
-    """A bug or a stale view: the outcome cannot happen to a job in this state."""
+    """The outcome cannot happen to a job in this state: a bug, or a stale view of the job."""
 
 
 def next_state(job: JobState, outcome: Outcome, route: Route) -> Transition:
-    """What becomes of `job`. Raises IllegalTransition where the outcome does not apply to it.
+    """The transition of `job` after `outcome`. Raises IllegalTransition if the outcome does not
+    apply.
 
-    The order among those who would end a running job: an answer that passed wins, since it is there
-    and paid for; then a cancel, then the deadline, then whatever the outcome itself asks for.
+    Precedence for a running job: an answer that passed comes first, since it exists and is paid
+    for; then a cancel; then the deadline; then what the outcome itself asks for.
     """
     match job.status, outcome:
         case Status.QUEUED, Claimed():
@@ -221,7 +228,9 @@ def _after_failure(
             return Transition(queued, wait_s=wait_s)
         case LeaseLost():
             if queued.quarantined:
-                lost = JobError("worker_lost", "its worker was lost each time, and alone as well")
+                lost = JobError(
+                    "worker_lost", "its worker was lost every time, even when the job ran alone"
+                )
                 return Transition(replace(queued, status=Status.FAILED), error=lost)
             return Transition(replace(queued, losses=queued.losses + 1))
         case FeatureFailed(reason):
@@ -249,7 +258,7 @@ def _after_failure(
 
 
 def _held(queued: JobState, outcome: ProviderFailed, route: Route) -> Transition:
-    """Being asked to come back later says nothing about the job: no try is used up."""
+    """Requeue a held job. The wait is not the job's fault, so no try is used up."""
     if queued.held_s < route.hold_s:
         seen = replace(queued, maybe_billed=queued.maybe_billed + outcome.maybe_billed)
         return Transition(seen, wait_s=outcome.wait_s, held=True)
@@ -281,7 +290,7 @@ def _next_tier(queued: JobState, outcome: CheckFailed | ProviderFailed, route: R
 def _no_later_tier(
     queued: JobState, outcome: CheckFailed | ProviderFailed, route: Route, blocked: Blocked | None
 ) -> Transition:
-    """The job ends here: it fails, or an answer that failed a check is served as unverified."""
+    """End the job: it fails, or an answer that failed a check is served as unverified."""
     match outcome:
         case CheckFailed(understood=True) if route.on_blocked == "return_unverified":
             served = replace(queued, status=Status.COMPLETED)
@@ -301,8 +310,8 @@ def _no_later_tier(
 
 
 def _blocked(outcome: CheckFailed | ProviderFailed, route: Route) -> Blocked | None:
-    """Why no later tier may be asked. An account that may not pay for this tier is not sent to a
-    dearer one; after another provider failure the next tier's own call is refused if need be.
+    """Why no later tier may be asked, or None. An account that may not pay for this tier does not
+    go to a more expensive one. After other provider failures, the next tier's own call is checked.
     """
     if isinstance(outcome, CheckFailed):
         return route.blocked

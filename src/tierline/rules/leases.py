@@ -1,7 +1,7 @@
-"""Who is alive, and which hints are lost: what an onlooker concludes from looking again and again.
+"""Which workers are alive and which hints are lost, concluded from repeated observations.
 
-Pure but for its memory: the caller passes in what it saw and its own monotonic clock, in seconds.
-Nothing here trusts a time that another process wrote.
+The caller passes in what it saw and its own monotonic clock, in seconds. Times that another process
+wrote are never used. The only state is the memory of earlier observations.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -20,11 +20,11 @@ class _Unchanged(Generic[Seen]):
 
 @dataclass
 class LeaseWatch:
-    """Finds claims whose beat stands still for `lease_s` while the database answers.
+    """Finds claims whose heartbeat has not changed for `lease_s` while the database answered.
 
-    `blind_s` is the longest time between two looks that still counts as having watched: after a
-    longer one, or after `interrupted()`, every lease has its whole time again, so that neither an
-    outage nor a frozen dispatcher costs a worker its jobs.
+    `blind_s` is the longest gap between two observations that still counts as watching. After a
+    longer gap, or after `interrupted()`, every lease has its full time again. So neither an outage
+    nor a frozen dispatcher costs a worker its jobs.
     """
 
     lease_s: float
@@ -33,7 +33,7 @@ class LeaseWatch:
     _last_s: float | None = None
 
     def interrupted(self) -> None:
-        """The last look failed: what happened since the one before is not known."""
+        """The last observation failed, so nothing is known since the one before it."""
         self._last_s = None
 
     def look(
@@ -57,13 +57,13 @@ class LeaseWatch:
 
 @dataclass
 class AliveWatch:
-    """Tells the worker processes whose beat moves from those that left a row behind."""
+    """Tells live worker processes from rows that dead ones left behind."""
 
     lease_s: float
     _workers: dict[UUID, _Unchanged[int]] = field(default_factory=dict)
 
     def look(self, now_s: float, beats: Mapping[UUID, int]) -> frozenset[UUID]:
-        """The workers that are alive as far as one can tell; a new row counts at once."""
+        """The workers that seem to be alive. A new row counts as alive at once."""
         for gone in self._workers.keys() - beats.keys():
             del self._workers[gone]
         for worker, beat in beats.items():
@@ -84,22 +84,25 @@ class AliveWatch:
 
 @dataclass
 class HintWatch:
-    """Finds hints that no worker will ever get.
+    """Finds hints that no worker will ever receive.
 
     A hint is lost only if its job still waits while, for `lost_s`, a later hint of its queue has
-    been taken or the queue's list in the broker has been empty. A queue that does not move is only
-    waiting.
+    been taken or the queue's list in the broker has been empty. If a queue does not move, its hints
+    are only waiting.
     """
 
     lost_s: float
-    _out: dict[int, str] = field(default_factory=dict)  # hint number → queue, at the last look
-    _taken: dict[str, int] = field(default_factory=dict)  # queue → the latest hint seen to be taken
-    _doubted: dict[int, float] = field(default_factory=dict)  # hint number → since
+    # hint number → queue, at the last observation
+    _out: dict[int, str] = field(default_factory=dict)
+    _taken: dict[str, int] = field(default_factory=dict)  # queue → the latest hint that was taken
+    _suspected: dict[int, float] = field(default_factory=dict)  # hint number → suspected lost since
 
     def look(
         self, now_s: float, out: Mapping[int, str], empty_queues: Collection[str]
     ) -> list[int]:
-        """The lost ones among the hint numbers in `out`; `empty_queues` are empty in the broker."""
+        """The lost hints among the numbers in `out`. `empty_queues` are the queues empty in the
+        broker.
+        """
         for number, queue in self._out.items():
             if number not in out:
                 self._taken[queue] = max(number, self._taken.get(queue, number))
@@ -107,6 +110,6 @@ class HintWatch:
         doubted: dict[int, float] = {}
         for number, queue in out.items():
             if queue in empty_queues or number < self._taken.get(queue, 0):
-                doubted[number] = self._doubted.get(number, now_s)
-        self._doubted = doubted
+                doubted[number] = self._suspected.get(number, now_s)
+        self._suspected = doubted
         return [number for number, since_s in doubted.items() if now_s - since_s >= self.lost_s]

@@ -1,4 +1,4 @@
-"""The life of an operation: a long piece of work that the server does for whoever asked for it.
+"""The life of an operation: a long calculation that the server does for a caller.
 
     queued ──claimed──► in_progress ──────► completed | failed
       ▲  │                  │  └─cancel asked before──► cancelled
@@ -18,12 +18,12 @@ from tierline.rules.jobs import Status
 OPEN = (Status.QUEUED, Status.IN_PROGRESS)
 
 MOST_LOSSES = 3
-"""Leases lost before an operation fails: each time its calculation begins anew."""
+"""Lost leases before an operation fails. After each loss the calculation starts again."""
 
-# Exit codes of the child process that does the calculation. What it ends by itself is 0: the row
-# says how. The others are those of <sysexits.h> where one fits.
+# Exit codes of the child process that calculates. After 0, the operation's row has the result. The
+# others are those of <sysexits.h> where one fits.
 DONE = 0
-CRASHED = 70  # EX_SOFTWARE: an error that is the product's own; it is in the log
+CRASHED = 70  # EX_SOFTWARE: a bug in the product; the log has the error
 OUT_OF_MEMORY = 71  # EX_OSERR
 AWAY = 75  # EX_TEMPFAIL: the database did not answer
 
@@ -38,7 +38,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of an operation in progress."""
+    """The next state of an operation in progress."""
 
     status: Status
     losses: int
@@ -46,7 +46,9 @@ class Change:
 
 
 def refused(error: TierlineError) -> Failure:
-    """What the operation found that its caller has to change; the code is the error's name."""
+    """The operation found an error that its caller must correct. The code is the error's class
+    name.
+    """
     code = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
     return Failure(code, error.message)
 
@@ -61,7 +63,7 @@ def extra_missing(library: str) -> Failure:
 
 
 def after_loss(losses: int, *, cancel_requested: bool) -> Change:
-    """Its lease is lost, after `losses` that were lost before."""
+    """The change after its lease is lost; `losses` counts the earlier lost leases."""
     losses += 1
     if cancel_requested:
         return Change(Status.CANCELLED, losses)
@@ -72,7 +74,9 @@ def after_loss(losses: int, *, cancel_requested: bool) -> Change:
 
 
 def after_exit(code: int, losses: int, *, cancel_requested: bool, memory_mb: int) -> Change:
-    """Its child process ended with that exit code, negative for a signal, and left it open."""
+    """The change if its child process ended with this exit code (negative: a signal) and wrote no
+    result.
+    """
     if cancel_requested:
         return Change(Status.CANCELLED, losses)
     if code == AWAY:
@@ -89,7 +93,7 @@ def _failure(code: int, memory_mb: int) -> Failure:
             "killed", f"its process was killed by the system, which may be out of memory; {limit}"
         )
     if code < 0:
-        # A library that gets no memory often ends the process instead of saying so.
+        # Some libraries end the process when they get no memory, instead of reporting it.
         return Failure(
             "crashed", f"its process was ended by {_name(-code)}; if it was out of memory: {limit}"
         )

@@ -1,7 +1,7 @@
-"""What a call to a model is for: `calls.purpose`.
+"""The purpose of a call to a model: `calls.purpose`.
 
-Most purposes are steps on the way to one answer. The two of UPKEEP are a job's as a whole: no
-caller asked for it, and every call that it makes has its purpose, whatever the call does there.
+Most purposes are steps towards one answer. Those in UPKEEP belong to whole jobs: no caller asked
+for the job, and each of its calls has the job's purpose.
 """
 
 from enum import StrEnum
@@ -9,21 +9,22 @@ from enum import StrEnum
 
 class Purpose(StrEnum):
     ANSWER = "answer"  # the answer itself
-    SAMPLE = "sample"  # one more answer, to see how many agree
-    REASK = "reask"  # once more, with what was wrong with the answer before
+    SAMPLE = "sample"  # another answer, to see how many agree
+    REASK = "reask"  # another try, with the reason why the first answer failed
     LABEL_SCORE = "label_score"  # the probability of each label
     STEP = "step"  # a step before the answer
-    VERIFY = "verify"  # whether the model holds its own answer to be right
-    SHADOW = "shadow"  # the last tier's answer to what an earlier tier served, to compare with
-    JUDGE = "judge"  # whether two answers say the same
+    VERIFY = "verify"  # whether the model considers its own answer right
+    # the last tier's answer, to compare with the answer served by an earlier tier
+    SHADOW = "shadow"
+    JUDGE = "judge"  # whether two answers mean the same
 
 
 UPKEEP = frozenset({Purpose.SHADOW, Purpose.JUDGE})
-"""Purposes of jobs that compare answers: they are paid from the feature's own budget."""
+"""Purposes of jobs that compare answers. The feature's own budget pays for them."""
 
 
 def purpose_of_call(first: str, wanted: str) -> str:
-    """The purpose to book of a call that is for `wanted`, in an attempt whose first call is for
-    `first`.
+    """The purpose to record for a call made for `wanted`; `first` is the purpose of the attempt's
+    first call.
     """
     return first if first in UPKEEP else wanted

@@ -1,8 +1,8 @@
 """The queues: lanes in the broker, by name, and which lane a job waits in.
 
-A queue is where a hint goes; a tier is what answers. The first tier of a feature's file that calls
-a model waits in `slm`, with the micro tier before it if there is one, and every later one in
-`deeper-analysis`, whatever the tiers are called.
+A queue is where a hint goes; a tier is what answers. The first tier that calls a model waits in
+`slm`, and so does a micro tier before it. Every later tier waits in `deeper-analysis`, whatever the
+tiers are called.
 """
 
 from collections.abc import Mapping

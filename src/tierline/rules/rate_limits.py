@@ -1,15 +1,15 @@
-"""How many requests and tokens a minute a provider lets us send: limits, and a bucket of each.
+"""How many requests and tokens a minute a provider accepts: limits, and a bucket for each.
 
-A bucket fills steadily and lets a burst through. Both are cut so that no 60 seconds, wherever they
-begin, see more than the limit: a twentieth at once, the rest spread over the minute. Pure: no clock
-is read here.
+A bucket fills steadily and lets a burst through. Both are sized so that no 60 seconds, wherever
+they begin, exceed the limit: 5% at once, the rest spread over the minute. Pure: no clock is read
+here.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-BURST = 0.05  # of a minute's limit, which may go out at once
+BURST = 0.05  # share of a minute's limit that may go out at once
 _ENTRY = re.compile(r"([a-z0-9][a-z0-9_.-]*(?::[^\s=,]+)?)=([0-9]{1,12}|-)(?:/([0-9]{1,12}|-))?")
 FORM = (
     "NAME=REQUESTS/TOKENS a minute, with commas between, '-' for no limit: openai:gpt-5=500/30000"
@@ -18,13 +18,13 @@ FORM = (
 
 @dataclass(frozen=True)
 class RateLimit:
-    """What may be sent in a minute; None: as much as one likes."""
+    """What may be sent in a minute; None: no limit."""
 
     requests: int | None = None
     tokens: int | None = None
 
     def share(self, processes: int) -> "RateLimit":
-        """One process's part of it, where they cannot ask each other. One request at least."""
+        """One process's share, for processes that cannot coordinate. At least one request."""
         requests, tokens = (
             None if most is None else max(1, most // max(1, processes))
             for most in (self.requests, self.tokens)
@@ -33,7 +33,9 @@ class RateLimit:
 
 
 def parse_limits(text: str) -> Mapping[str, RateLimit]:
-    """The limits by provider or by provider:model. Raises ValueError with the form they have."""
+    """The limits by provider or by provider:model. Raises ValueError, which shows the expected
+    form.
+    """
     found: dict[str, RateLimit] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         entry = _ENTRY.fullmatch(part)
@@ -50,23 +52,23 @@ def parse_limits(text: str) -> Mapping[str, RateLimit]:
 
 
 def limits_of(model: str, limits: Mapping[str, RateLimit]) -> Mapping[str, RateLimit]:
-    """The limits that a call to `model` (provider:model) comes under, by name."""
+    """The limits that apply to a call to `model` (provider:model), by name."""
     names = (model, model.partition(":")[0])
     return {name: limits[name] for name in names if name in limits}
 
 
 def burst(most: int) -> int:
-    """What may go out at once of `most` a minute: one at least."""
+    """How many of `most` a minute may go out at once: at least one."""
     return max(1, int(most * BURST))
 
 
 def refill_per_s(most: int) -> float:
-    """How fast a bucket of `most` a minute fills, so that burst and refill make `most` in 60 s."""
+    """The refill rate of a bucket of `most` a minute: burst and refill make `most` in 60 s."""
     return (most - burst(most) + 1) / 60.0
 
 
 class Bucket:
-    """One bucket in one process. Not for several threads at once."""
+    """One bucket in one process. Not thread-safe."""
 
     def __init__(self, most: int, now_s: float) -> None:
         self._burst = burst(most)
@@ -75,17 +77,21 @@ class Bucket:
         self._at_s = now_s
 
     def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` may go out; 0: now. More than the burst goes when it is full."""
+        """Seconds until `amount` may go out; 0: now. An amount above the burst goes out when it is
+        full.
+        """
         self._level = min(self._burst, self._level + (now_s - self._at_s) * self._per_s)
         self._at_s = now_s
         lacking = min(amount, self._burst) - self._level
         return 0.0 if lacking <= 0 else lacking / self._per_s
 
     def take(self, amount: float) -> None:
-        """It went out. What is more than the level is owed; a negative amount is given back."""
+        """Record that `amount` went out. The level may become negative; a negative amount is a
+        refund.
+        """
         self._level -= amount
 
     def room(self, now_s: float) -> int:
-        """How many may go out now, one by one."""
+        """How many single units may go out now."""
         self.wait_s(0.0, now_s)
         return max(0, int(self._level))

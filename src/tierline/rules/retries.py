@@ -1,13 +1,12 @@
-"""What may be done about a call to a model that gave no answer, as values. Pure.
+"""What may be done about a call to a model that gave no answer. Pure.
 
-    surely not served, the job's own bad luck   AGAIN: up to `retries` tries on its tier
-    may have been served, and billed            ONCE: one more try, whatever `retries` says
-    others must act first (a limit, a key)      HOLD: the job waits and uses up no try
-    its provider gets no calls for now          OUTAGE: a hold, until the next tier is asked
+    certainly not served; a passing failure     AGAIN: up to `retries` tries on its tier
+    may have been served and billed             ONCE: one more try, whatever `retries` says
+    somebody must act first (a limit, a key)    HOLD: the job waits and uses up no try
+    the provider gets no calls for now          OUTAGE: a hold, until the next tier is asked
     the same call fails the same way            NEVER: the next tier, or the end
 
-Which cause is which stands with the causes, in `providers.types`; what becomes of the job, in
-`jobs.next_state`.
+`rules.causes` says which cause is which; `jobs.next_state` decides what happens to the job.
 """
 
 from collections.abc import Sequence
@@ -15,12 +14,13 @@ from enum import Enum
 from typing import Protocol, TypeVar
 
 MOST_MAYBE_BILLED = 1
-"""Calls on one tier that may have been billed, after which it may be tried again: a second one is
-the retry, and no third is paid for."""
+"""The number of possibly billed calls on one tier after which no further call is made: the second
+is the retry, and a third is not paid for.
+"""
 
 
 class Retry(Enum):
-    """Whether the same call may be made again, and how often. In order of hope, the most first."""
+    """Whether the same call may be made again, and how often. The most retryable comes first."""
 
     HOLD = 1
     OUTAGE = 2
@@ -29,9 +29,9 @@ class Retry(Enum):
     NEVER = 5
 
     def as_told(self, should_retry: bool | None, *, maybe_billed: bool) -> "Retry":
-        """The same, under what the provider itself says of a retry (`x-should-retry`).
+        """This choice, adjusted by the provider's own advice on retries (`x-should-retry`).
 
-        A hold stays one: its calls wait for others, not for luck.
+        A hold stays a hold, because its calls wait for a limit or an operator.
         """
         if should_retry is None or self in {Retry.HOLD, Retry.OUTAGE}:
             return self
@@ -43,7 +43,7 @@ class Retry(Enum):
 
 
 class Failure(Protocol):
-    """As much of a failed call as the choice needs."""
+    """The part of a failed call that the choice needs."""
 
     @property
     def retry(self) -> Retry: ...
@@ -56,10 +56,10 @@ F = TypeVar("F", bound=Failure)
 
 
 def decisive(failures: Sequence[F]) -> F:
-    """Of the failures of a tier's models, the one that says what becomes of the job.
+    """The failure that decides what happens to the job, if several models of a tier failed.
 
-    It is the most hopeful: a job waits for the model that is only busy, whatever is wrong with the
-    others. Among equals it is the one that asks for the shortest wait, then the last. `failures` is
+    It is the most retryable one: if one model is only busy, the job waits for it, whatever is wrong
+    with the others. Among equals it is the one with the shortest wait, then the last. `failures` is
     in the order of the calls and not empty.
     """
     return min(reversed(failures), key=_hope)

@@ -1,11 +1,11 @@
-"""Who is next, and when to try again: the dispatcher's and the retries' decisions, as values.
+"""Which job is next, and when a retry is due. Pure decisions for the dispatcher.
 
-Fairness is deficit round robin (Shreedhar and Varghese, 1995) with one job as the unit: accounts
-take turns, each turn is worth the account's weight, and a turn that room cuts short goes on next
-time.
+Fairness is deficit round robin (Shreedhar and Varghese, 1995) with one job as the unit. Accounts
+take turns. A turn is worth the account's weight; if a turn is cut short for lack of room, it goes
+on next time.
 
-Models share a pool's threads by max-min fairness: whoever wants less than an equal share gets it,
-the others share the rest. A model server that hangs so fills its own share and no more.
+Models share a pool's threads by max-min fairness: a model that needs less than an equal share gets
+what it needs, and the others share the rest. So a hanging model server fills its own share only.
 """
 
 import random
@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 KEPT_FREE_SHARE = 8
-"""No account holds the last eighth of a queue's threads: a quiet account's job starts at once."""
+"""The share of a queue's threads that no single account may hold, so that a quiet account's job
+starts at once.
+"""
 KEPT_FREE_LEAST = 2
 MOST_DOUBLINGS = 60
-"""Of a wait: a job that is asked to come back later for days has tried a thousand times."""
+"""Cap on the exponent of the back-off: a job that is held for days has made a thousand tries."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Candidate:
 
     job_id: UUID
     model: str  # provider:model that its tier asks first
-    calls: int = 1  # that it takes there
+    calls: int = 1  # calls that it makes there
 
 
 @dataclass(frozen=True)
@@ -36,43 +38,44 @@ class Waiting:
     account_id: int
     weight: int
     jobs: Sequence[Candidate]
-    free: int  # how many more the account may hold, running and hinted together
-    free_of_model: Mapping[str, int] = field(default_factory=dict)  # … of a model; not named: any
+    free: int  # how many more jobs the account may hold, running and hinted together
+    # the same per model; models not named have no limit
+    free_of_model: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Turns:
-    """Whose turn it is in a queue, kept between choices and between dispatchers."""
+    """Whose turn it is in a queue. Kept between choices and shared by dispatchers."""
 
-    account_id: int = 0  # who has, or had, the turn
-    left: int = 0  # jobs that are left of it
+    account_id: int = 0  # whose turn it is, or was
+    left: int = 0  # jobs that remain in this turn
 
 
 @dataclass(frozen=True)
 class Group:
-    """What an account has waiting of one feature version on one tier."""
+    """The waiting jobs of one account for one feature version and tier."""
 
     account_id: int
-    weight: int  # the account's
+    weight: int  # the account's weight
     version_id: int
     tier: str
-    asks: Hashable  # the same for groups whose jobs the same models can take
+    asks: Hashable  # equal for groups whose jobs ask the same models
     free: int  # how many more jobs its account may hold
-    idle: bool  # its account holds none
+    idle: bool  # its account holds no job
 
 
 def in_turn(account_id: int, turns: Turns) -> tuple[bool, int]:
-    """What to sort accounts by, so that the next one to be taken from is the first."""
+    """Sort key for accounts: the next one in turn comes first."""
     return account_id < turns.account_id + (turns.left <= 0), account_id
 
 
 def worth_reading(groups: Iterable[Group], room: int, turns: Turns) -> list[tuple[Group, int]]:
     """The groups that a choice of `room` jobs may take from, and how many jobs of each at most.
 
-    `choose` takes a job or more of each account that it comes to. So of the accounts whose jobs ask
-    the same models it comes to the first `room`, and to each of them once if there are so many:
-    for its weight. An account that holds jobs already may have nothing free of a model, so that it
-    may be passed over and does not count.
+    `choose` takes at least one job of each account that it reaches. So among accounts whose jobs
+    ask the same models it reaches the first `room`, each once if there are that many, and takes up
+    to the account's weight. An account that holds jobs may have no free place for a model. It may
+    be passed over, so it does not count.
     """
     by_asked: dict[Hashable, list[Group]] = {}
     for group in sorted(groups, key=lambda group: in_turn(group.account_id, turns)):
@@ -90,20 +93,20 @@ def worth_reading(groups: Iterable[Group], room: int, turns: Turns) -> list[tupl
                 seen.add(group.account_id)
         once = len(seen) >= room
         for group in near:
-            most = min(room + 1, group.free)  # one more shows whether the account keeps its turn
+            most = min(room + 1, group.free)  # one more shows whether the account's turn goes on
             found.append((group, min(most, group.weight) if once else most))
     return found
 
 
 def room_for_hints(threads: int, running: int, hinted: int, spare: int) -> int:
-    """How many hints may go out: one for each idle thread and `spare` more, less those out."""
+    """How many hints may go out: one per idle thread plus `spare`, less those already out."""
     return max(0, max(0, threads - running) + spare - hinted)
 
 
 def account_limit(threads: int) -> int:
     """How many jobs of a queue one account may hold, running and hinted together.
 
-    Without a worker in sight (`threads` 0) a little may wait in the broker for the first one.
+    If no worker is known (`threads` is 0), a few may wait in the broker for the first one.
     """
     if threads == 0:
         return KEPT_FREE_LEAST
@@ -111,13 +114,13 @@ def account_limit(threads: int) -> int:
 
 
 def free_to_account(threads: int, held: int, held_in_lane: int, *, interactive: bool) -> int:
-    """How many more jobs of a lane an account may hold, that holds `held` in all of the pool.
+    """How many more jobs of a lane an account may hold, if it holds `held` in the whole pool.
 
-    Its interactive jobs may take the threads that are kept free from it when it is its own backfill
-    that holds the others: they need not wait for one of those to end. Its backfill gives way to
-    them once they fill half of what is kept free: from the first one on, the threads that it gave
-    up cost a fifth of the throughput (measured: 24 jobs a second of 31). It has nothing beside
-    interactive jobs that fill the account's share by themselves.
+    The threads kept free from an account are open to its interactive jobs if its own backfill holds
+    the others, so they need not wait for a backfill job to end. The backfill gives way once
+    interactive jobs fill half of what is kept free. Giving way from the first one on would cost a
+    fifth of the throughput (measured: 24 jobs a second instead of 31). The backfill gets nothing if
+    the interactive jobs fill the account's share.
     """
     most = account_limit(threads)
     if not interactive:
@@ -129,10 +132,10 @@ def free_to_account(threads: int, held: int, held_in_lane: int, *, interactive: 
 
 
 def free_to_backfills(threads: int, held: int) -> int:
-    """How many more jobs of a backfill lane may go out, of which all accounts hold `held` together.
+    """How many more jobs of a backfill lane may go out, if all accounts together hold `held`.
 
-    Half of what is kept free of one account is kept free of all backfills: otherwise those of two
-    accounts would fill every thread, and an interactive job would wait for one of theirs to end.
+    Half of what is kept free from one account is kept free from all backfills. Otherwise the
+    backfills of two accounts could fill every thread, and an interactive job would wait.
     """
     if threads == 0:
         return max(0, KEPT_FREE_LEAST - held)
@@ -143,11 +146,11 @@ def free_to_backfills(threads: int, held: int) -> int:
 def model_limits(
     wanted: Mapping[str, int], in_use: Iterable[str], threads: int, spare: int
 ) -> dict[str, int]:
-    """How many jobs of a pool each model may hold, running and hinted together; empty: any number.
+    """How many jobs of a pool each model may hold, running and hinted together; empty: no limits.
 
-    `wanted` counts what each model holds and has waiting, `in_use` names those that jobs may come
-    for; `spare` is how many hints may wait beyond the threads. With one model there is nothing to
-    keep free; otherwise the last eighth is kept from any one model as it is from an account.
+    `wanted` counts what each model holds and has waiting. `in_use` names the models that jobs may
+    come for. `spare` is how many hints may wait beyond the threads. With one model nothing is kept
+    free; otherwise no single model may hold the last eighth, as for accounts.
     """
     if len(wanted.keys() | set(in_use)) < 2:
         return {}
@@ -165,7 +168,7 @@ def model_limits(
 def limit_of_one_model(threads: int) -> int:
     """How many of the jobs that one account may hold may ask the same model, if there are others.
 
-    So that a model server that hangs does not fill the account's share either.
+    This keeps a hanging model server from filling the account's share.
     """
     return max(1, account_limit(threads) - max(1, threads // KEPT_FREE_SHARE))
 
@@ -176,11 +179,11 @@ def choose(
     turns: Turns,
     free_of_model: Mapping[str, int],
 ) -> tuple[list[Candidate], Turns]:
-    """Up to `room` jobs in fair order, and the turns after it.
+    """Up to `room` jobs in fair order, and the turns afterwards.
 
-    None is taken past what is free to its account, or to its model: `free_of_model` is for all
-    accounts together, and a model that is not named there has no limit. Jobs of a model that may
-    have no more are stepped over, and keep nobody waiting behind them.
+    No job is taken beyond what its account or its model may hold. `free_of_model` is for all
+    accounts together; models not named there have no limit. Jobs of a model at its limit are
+    skipped, and the jobs behind them do not wait.
     """
     heads = {each.account_id: _Head(each) for each in waiting}
     free = dict(free_of_model)
@@ -198,7 +201,7 @@ def choose(
             left -= 1
             if job.model in free:
                 free[job.model] -= 1
-        if heads[account_id].next(free) is None:  # an account with nothing left keeps no credit
+        if heads[account_id].next(free) is None:  # an account without more jobs keeps no credit
             order.remove(account_id)
             left = 0
     return chosen, Turns(account_id, left)
@@ -215,7 +218,9 @@ class _Head:
         self._at = 0
 
     def next(self, free_of_model: Mapping[str, int]) -> Candidate | None:
-        """The first job that may be taken. What a model has free only shrinks: none comes back."""
+        """The first job that may be taken. A model's free places only shrink, so skipped jobs stay
+        skipped.
+        """
         while self._free > 0 and self._at < len(self._jobs):
             job = self._jobs[self._at]
             if free_of_model.get(job.model, 1) > 0 and self._free_of_model.get(job.model, 1) > 0:
@@ -224,7 +229,7 @@ class _Head:
         return None
 
     def take(self) -> None:
-        """Take the job that `next` gave."""
+        """Take the job that `next` returned."""
         model = self._jobs[self._at].model
         if model in self._free_of_model:
             self._free_of_model[model] -= 1
@@ -233,7 +238,7 @@ class _Head:
 
 
 def backoff_s(tries: int, base_s: float, most_s: float, draw: float | None = None) -> float:
-    """Seconds to wait after the `tries`-th failure: doubling, with full jitter above a half.
+    """Seconds to wait after failure number `tries`: doubling, with random jitter of up to half.
 
     `draw` in [0, 1) replaces the random number in tests.
     """
