@@ -16,8 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from api.problems import Refused
 from tierline.base.errors import MOST_PROBLEMS, InvalidInput, Problem
+from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON, NotJson, parse_json
-from tierline.services.jobs.submit import pointer
 from tierline.views.view import View
 
 Model = TypeVar("Model", bound=BaseModel)

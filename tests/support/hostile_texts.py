@@ -40,7 +40,7 @@ from tierline.features.task import Check
 from tierline.providers.types import TokenLogprob
 from tierline.routing.complexity import text_signals
 from tierline.services.batches.batch import read_rows
-from tierline.services.jobs.submit import read_asked
+from tierline.services.jobs.submission import read_submission
 from tierline.webhooks.addresses import check_url
 
 MB = 1024 * 1024  # the largest body of a job
@@ -276,9 +276,11 @@ def _doors() -> dict[str, Row]:
     row = json.dumps({"input": {"text": "a"}, **{f"k{one}": 1 for one in range(MB // 12)}})
     lines = "\n".join([row, "[" + "[]," * (PART // 4) + "1]", '{"input": {}}' * 2])
     return {
-        "job: unknown fields": partial(read_asked, asked | unknown),
-        "job: a long field": partial(read_asked, asked | {"metadat" * (MB // 7): 1}),
-        "job: a long address": partial(read_asked, asked | {"webhook_url": "https://" + "a." * MB}),
+        "job: unknown fields": partial(read_submission, asked | unknown),
+        "job: a long field": partial(read_submission, asked | {"metadat" * (MB // 7): 1}),
+        "job: a long address": partial(
+            read_submission, asked | {"webhook_url": "https://" + "a." * MB}
+        ),
         "rows of a part": partial(read_rows, _feature(), lines.encode()),
         "address": partial(check_url, "https://" + "é" * (MB // 2)),
     }

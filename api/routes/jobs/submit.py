@@ -29,7 +29,8 @@ from tierline.base.errors import NotFound
 from tierline.base.json_text import JSONValue
 from tierline.rules.jobs import TERMINAL
 from tierline.services.jobs.read_jobs import find_job
-from tierline.services.jobs.submit import MAX_KEY, Submitted, read_asked
+from tierline.services.jobs.submission import read_submission
+from tierline.services.jobs.submit import MAX_KEY, Submitted
 from tierline.views.jobs import JobRow, JobState, NewJob
 
 POLL_S = 1.0  # of a waiting request, behind the wake-up
@@ -127,7 +128,7 @@ async def submit_job(
     body = await request.body()
     key = read_key(idempotency_key)
     refuse_other_types(request.headers.get("content-type"))
-    submission = read_asked(strict_json(body, state.settings.max_json_depth))
+    submission = read_submission(strict_json(body, state.settings.max_json_depth))
     submitted = await state.submitter.submit(
         caller.account_id,
         submission,

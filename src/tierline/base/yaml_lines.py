@@ -16,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tierline.base.errors import FeatureError, Problem
+from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON, MAX_DEPTH, short
 
 MAX_CHARS = 256 * 1024  # a feature with long examples is about 20 KB
@@ -99,11 +100,6 @@ def read_yaml(text: str, source: str) -> Document:
     if reading.problems:
         raise FeatureError(reading.problems)
     return Document(value, reading.lines)
-
-
-def pointer(path: Sequence[str | int]) -> str:
-    """The JSON Pointer (RFC 6901) of a path."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def line_of(node: Node) -> int:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tierline.base.errors import Problem
+from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON, short
-from tierline.base.yaml_lines import Document, Path, pointer
+from tierline.base.yaml_lines import Document, Path
 
 MOST_HINTS = 5  # in one file or request: to find a word like another takes time
 MOST_WORD = 64  # characters of a word that others are compared with, by the square of them

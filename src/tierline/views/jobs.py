@@ -149,7 +149,7 @@ class TokenUsage(View):
 
 
 class NewJob(BaseModel):
-    """What is asked for. `services.jobs.submit` reads it, and says more of what does not fit."""
+    """What is asked for. `services.jobs.submission` reads it, and says more of what does not fit."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 

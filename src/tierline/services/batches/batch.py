@@ -16,6 +16,7 @@ from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem, some_of
 from tierline.base.ids import new_id
+from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON, NotJson, parse_json, short
 from tierline.base.settings import settings
 from tierline.checks.schema import schema_check
@@ -25,13 +26,8 @@ from tierline.rules.batches import StoredPart
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.jobs.backlog import full
-from tierline.services.jobs.submit import (
-    MAX_METADATA_BYTES,
-    KeyReused,
-    UnknownFeature,
-    pointer,
-    problems_of,
-)
+from tierline.services.jobs.submission import MAX_METADATA_BYTES, input_problems
+from tierline.services.jobs.submit import KeyReused, UnknownFeature
 from tierline.services.money.budgets import refuse_spent
 from tierline.storage.accounts.accounts import account_name
 from tierline.storage.batches import batches
@@ -193,7 +189,7 @@ def read_rows(feature: Feature, body: bytes) -> tuple[list[GoodRow], list[BadRow
             continue
         problems = list(_row_problems(row))
         if not problems:
-            problems = problems_of(check, row["input"])
+            problems = input_problems(check, row["input"])
         if problems:
             bad.append(_bad(place, row, *problems))
             continue

@@ -9,11 +9,11 @@ from uuid import UUID
 from psycopg import Connection, Rollback
 
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem, TierlineError
+from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON
 from tierline.checks.labels import closed_set
 from tierline.checks.schema import schema_check
 from tierline.rules.jobs import TERMINAL
-from tierline.services.jobs.submit import pointer
 from tierline.storage.features.features import stored_version
 from tierline.storage.jobs import job_reads
 from tierline.views.jobs import FeedbackRow

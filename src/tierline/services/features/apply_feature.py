@@ -14,7 +14,8 @@ from psycopg import Connection
 
 from tierline import providers
 from tierline.base.errors import FeatureError, Problem
-from tierline.base.yaml_lines import Path, pointer, read_yaml
+from tierline.base.json_pointer import pointer
+from tierline.base.yaml_lines import Path, read_yaml
 from tierline.features import Feature, Retention
 from tierline.features.parse import parse_feature
 from tierline.features.stored import UnreadableFeature

@@ -1,1 +1,1 @@
-"""The road of a job: submitted, chosen, run, settled, recovered."""
+"""The road of a job: submit, dispatch, execute, settle, recover, cancel."""

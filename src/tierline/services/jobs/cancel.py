@@ -1,4 +1,4 @@
-"""Withdrawing a job: at once while it waits, at its worker's next step while it runs."""
+"""Cancelling a job: at once while it is queued, at its worker's next step while it runs."""
 
 from typing import Any
 from uuid import UUID
@@ -12,10 +12,10 @@ from tierline.storage.jobs.recovery import lock_job
 
 
 def cancel(connection: Connection[Any], account_id: int, job_id: UUID) -> Status:
-    """Ask that the job be cancelled. Returns its status after.
+    """Ask that the job be cancelled. Returns its status after that.
 
-    A job that waits is cancelled when this returns. One that runs is still in_progress: its call is
-    under way, and it ends as cancelled unless that call's answer passes. An ended job stays as it
+    A queued job is cancelled when this returns. A running one is still in_progress: a call is under
+    way, and the job ends as cancelled unless that call's answer passes. An ended job stays as it
     is. Raises NotFound for a job that is not the account's.
     """
     with connection.transaction():

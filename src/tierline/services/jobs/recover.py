@@ -1,4 +1,4 @@
-"""Jobs that their workers will not end: lost leases, released claims, deadlines gone by."""
+"""Jobs that no worker will end: lost leases, released claims, passed deadlines."""
 
 import random
 import time
@@ -41,14 +41,14 @@ from tierline.storage.jobs.recovery import (
 
 log = structlog.get_logger(__name__)
 
-NO_ROUTE = Route(tiers=())  # none of what happens here goes to another tier
+NO_ROUTE = Route(tiers=())  # nothing here sends a job to another tier
 OVERDUE_AT_ONCE = 500
 MOST_S = 1.0
-"""How long one look takes over the jobs of one kind. The next goes on, in another order: what waits
-for a lock each time keeps the others from nothing."""
+"""How long one look may take for one kind of jobs. The next look goes on in another order, so that
+jobs that are always locked do not keep the others waiting."""
 LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 ODD = (ValueError, KeyError, TypeError, psycopg.DataError, psycopg.IntegrityError)
-"""What a single row may cause, which is no reason to leave the others."""
+"""Errors that a single row may cause. The other rows are still done."""
 
 
 def move(connection: Connection[Any], locked: LockedJob, outcome: Outcome) -> Transition:
@@ -66,8 +66,8 @@ def move(connection: Connection[Any], locked: LockedJob, outcome: Outcome) -> Tr
 def each(
     connection: Connection[Any], ids: Iterable[UUID], doing: str, do: Callable[[UUID], object]
 ) -> None:
-    """`do` for each, in a transaction of its own, for about MOST_S seconds. One that is locked, or
-    odd, is left until the next look; that it was is logged.
+    """`do` for each, in a transaction of its own, for about MOST_S seconds. One that is locked or
+    raises an error of ODD is logged and left until the next look.
     """
     until_s = time.monotonic() + MOST_S
     shuffled = list(ids)
@@ -86,7 +86,7 @@ def each(
 
 
 def recover_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
-    """Take the jobs of lost leases up again; those that are locked, at the next look.
+    """Queue the jobs of lost leases again; those that are locked, at the next look.
 
     Returns the jobs that moved.
     """
@@ -104,7 +104,7 @@ def recover_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID
 
 
 def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
-    """Give jobs back unfinished, because their worker stops at once. Returns those that moved."""
+    """Give back unfinished jobs of a worker that stops now. Returns those that moved."""
     held, moved = set(tokens), list[UUID]()
     reason = "its worker was stopped"
     with pool.connection() as connection:
@@ -117,8 +117,9 @@ def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
 
 
 def give_back(connection: Connection[Any], job_id: UUID, token: UUID, wait_s: float) -> bool:
-    """Give a job back that was claimed and of which nothing was sent, as if it had not been; nobody
-    takes it within `wait_s`. Whether the token held it. Safe to repeat.
+    """Undo the claim of a job of which nothing was sent; nobody can claim it within `wait_s`.
+
+    Returns whether the token held it. Safe to repeat.
     """
     with connection.transaction():
         locked = lock_job(connection, job_id)
@@ -137,7 +138,7 @@ def _take_back(
     verdict: Verdict,
     reason: str,
 ) -> bool:
-    """End the attempt that one of the tokens holds; False: its worker ended it after all."""
+    """End the attempt that one of the tokens holds; False: its worker has ended it meanwhile."""
     if (
         locked is None
         or locked.token not in tokens
@@ -158,7 +159,7 @@ def _take_back(
 
 
 def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
-    """End queued jobs whose deadline has gone by; those that are locked, at the next look.
+    """End queued jobs whose deadline has passed; those that are locked, at the next look.
 
     Returns them.
     """
@@ -172,7 +173,7 @@ def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
             try:
                 move(connection, locked, DeadlinePassed())
             except IllegalTransition:
-                return  # claimed meanwhile: its worker sees the deadline
+                return  # claimed meanwhile: its worker deals with the deadline
             expired.append(job_id)
             log.info("job_expired", job_id=str(job_id))
 
@@ -183,7 +184,7 @@ def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
 def cancel_withdrawn(pool: ConnectionPool[Any], job_id: UUID) -> bool:
     """End a queued job of a cancelled batch, which no worker may claim. Whether it was one.
 
-    Its hint would otherwise be taken for lost and given again until the cancel comes to it.
+    Otherwise its hint would count as lost and be sent again until the batch's cancel reaches it.
     """
     try:
         with pool.connection() as connection, connection.transaction():

@@ -1,6 +1,6 @@
-"""What was said in an attempt, kept for the jobs of drafts, which somebody is looking at.
+"""The prompts and answers of an attempt, kept for jobs of drafts, which somebody is looking at.
 
-Other jobs keep their answers alone: a prompt is the version's text around the job's input.
+Other jobs keep their answers alone: a prompt can be made again from the version and the input.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tierline.providers.types import Completion
 
 
 class Trace:
-    """The calls of one attempt that were answered, in order, as they are kept."""
+    """The answered calls of one attempt, in order."""
 
     def __init__(self) -> None:
         self.calls: list[JSON] = []

@@ -1,1 +1,1 @@
-"""What decides before and after a call: confidence, routers, micro models, later tiers."""
+"""Which tier of its feature answers a job: see `tier_path`."""

@@ -1,4 +1,4 @@
-"""What a worker knows of trained artefacts: the one in force, read once and looked for anew."""
+"""Trained artefacts in a worker: the one in force is read once, and looked for again and again."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tierline.storage.steering.artefacts import Table, artefact_in_force
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 5.0  # how long one that is new, or withdrawn, may not be known yet
+LOOK_S = 5.0  # how late a new one, or a withdrawal, is seen
 MOST_KEPT = 100  # of megabytes each
 
 T = TypeVar("T")
@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Kept(Generic[T]):
-    """The artefact in force of one key, as a process knows it."""
+    """The artefact in force of one feature and recipe, as this process last saw it."""
 
     looked_at_s: float
     id: int | None
-    artefact: T | None  # None: there is none, or it cannot be used here
+    artefact: T | None  # None: there is none, or this process cannot use it
 
 
 @dataclass
 class Artefacts(Generic[T]):
-    """Those of one table. May be shared by threads."""
+    """The artefacts of one table. May be shared by threads."""
 
     pool: ConnectionPool[Any]
     table: Table
@@ -39,7 +39,7 @@ class Artefacts(Generic[T]):
     _known: Recent[tuple[str, str], Kept[T]] = field(default_factory=lambda: Recent(MOST_KEPT))
 
     def in_force(self, feature: str, recipe: str, keep_on: Callable[[], bool]) -> Kept[T]:
-        """Raises GaveUp when the database stayed away."""
+        """The newest that is not withdrawn. Raises GaveUp."""
         key = (feature, recipe)
         known = self._known.get(key)
         if known is not None and time.monotonic() - known.looked_at_s < LOOK_S:

@@ -1,4 +1,4 @@
-"""The recipe of a tier as it stands in its cascade: what its outcomes and calibrations go by."""
+"""The recipe of a tier in its place among the others: outcomes and calibrations belong to one."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from tierline.storage.evidence.calibrations import deciding
 
 
 def recipe_of(connection: Connection[Any], feature: Feature, tier: Tier) -> str:
-    """The first tier's is its own; a later one's also says what leaves jobs over for it, as that
-    is now: the tiers before it, their models, their calibrations and routers in force.
+    """The first tier's recipe is that of its prompt. A later tier's also covers what decides which
+    jobs reach it now: the tiers before it, their models, calibrations and routers in force.
     """
     before: list[str] = []
     asked_by: list[str] = []

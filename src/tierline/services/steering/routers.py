@@ -60,7 +60,7 @@ class Routers:
 def training_data(
     connection: Connection[Any], name: str, account_id: int | None = None
 ) -> list[dict[str, JSON]]:
-    """What the feature's first tier handled well or badly, of one account's jobs or of all.
+    """What the feature's first tier got right or wrong, of one account's jobs or of all.
 
     Raises NotFound, Conflict.
     """
@@ -86,7 +86,7 @@ def add_router(
     document: JSON,
     vectors: bytes | None,
 ) -> dict[str, JSON]:
-    """Keep a trained router; it holds within seconds, for the prompt that the feature has now.
+    """Keep a trained router. It is in force within seconds, for the feature's present prompt.
 
     Raises NotFound, Conflict, and InvalidInput for what is no router.
     """
@@ -124,7 +124,7 @@ def routers_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
 
 
 def withdraw_router(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
-    """End one: within seconds the one before it counts, or the rules. Raises NotFound."""
+    """Withdraw a router: within seconds the one before it decides, or rules. Raises NotFound."""
     row = withdraw_artefact(connection, "routers", name, id)
     if row is None:
         raise NotFound(f"the feature {name[:80]!r} has no router {id}")
@@ -132,7 +132,7 @@ def withdraw_router(connection: Connection[Any], name: str, id: int) -> dict[str
 
 
 def router_json(row: Row) -> dict[str, JSON]:
-    """A router as the API tells it."""
+    """A router as the API shows it."""
     return {
         "id": str(row["id"]),
         "feature": row["feature"],

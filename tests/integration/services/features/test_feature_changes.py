@@ -11,7 +11,8 @@ from tests.support.bench import FEATURE, RIGHT, Bench
 from tests.support.model_server import Reply
 from tests.support.notified import notifications_sent
 from tierline.services.features.apply_feature import apply_feature
-from tierline.services.jobs.submit import Submission, Submitter
+from tierline.services.jobs.submission import Submission
+from tierline.services.jobs.submit import Submitter
 from tierline.storage.db.async_pool import create_async_pool
 
 NAME = "amount-changes"

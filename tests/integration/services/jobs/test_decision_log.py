@@ -13,7 +13,8 @@ from tierline.features import Feature
 from tierline.routing.first_tier import by_signals
 from tierline.services.batches.batch import Opening, open_batch, take_part
 from tierline.services.jobs.decision_log import decisions_of, decisions_page
-from tierline.services.jobs.submit import Submission, Submitter
+from tierline.services.jobs.submission import Submission
+from tierline.services.jobs.submit import Submitter
 from tierline.storage.db.async_pool import create_async_pool
 from tierline.storage.jobs.decisions import Filters
 from tierline.views.decisions import Alternative

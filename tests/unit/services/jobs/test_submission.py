@@ -5,12 +5,12 @@ import time
 import pytest
 
 from tierline.base.errors import MOST_PROBLEMS, InvalidInput
-from tierline.services.jobs.submit import read_asked
+from tierline.services.jobs.submission import read_submission
 
 
 def refused(body: dict[str, object]) -> InvalidInput:
     with pytest.raises(InvalidInput) as error:
-        read_asked(body)
+        read_submission(body)
     return error.value
 
 

@@ -1,0 +1,113 @@
+"""A job as its caller asks for it: reading it, and saying what is wrong with its form."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import nsmallest
+
+from tierline.base.errors import MOST_PROBLEMS, InvalidInput, Problem
+from tierline.base.json_pointer import pointer
+from tierline.base.json_text import JSON
+from tierline.base.settings import settings
+from tierline.checks.schema import SchemaCheck
+from tierline.features.reading import MOST_HINTS, close_to
+from tierline.views.jobs import JOB_FIELDS, MAX_DEADLINE_S, MAX_NAME
+from tierline.webhooks.addresses import check_url
+
+MAX_METADATA_BYTES = 16 * 1024  # metadata is the caller's note, not a second input
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a caller asked for, read and found fit in form; the input is not yet checked."""
+
+    feature: str
+    input: JSON
+    metadata: JSON | None = None
+    webhook_url: str | None = None
+    user: str | None = None
+    session: str | None = None
+    deadline_s: float | None = None
+
+
+def read_submission(body: JSON) -> Submission:
+    """The submission in a request's body. Raises InvalidInput with every problem of form."""
+    if not isinstance(body, dict):
+        raise InvalidInput([Problem("a job is a JSON object")])
+    problems = []
+    for name in ("feature", "input"):
+        if name not in body:
+            problems.append(Problem("is required and missing", f"/{name}"))
+    if "feature" in body and not isinstance(body["feature"], str):
+        problems.append(Problem("must be the name of a feature", "/feature"))
+    problems.extend(_optional_problems(body))
+    unknown = body.keys() - set(JOB_FIELDS)
+    if problems or unknown:
+        # What is wrong with a job's own fields comes first: others may be thousands.
+        named = nsmallest(MOST_PROBLEMS - len(problems), unknown)
+        problems += [
+            Problem(
+                "is not a field of a job" + (near(name, JOB_FIELDS) if place < MOST_HINTS else ""),
+                pointer((name,)),
+            )
+            for place, name in enumerate(named)
+        ]
+        problems.sort(key=lambda problem: problem.path)
+        raise InvalidInput(problems, left_out=len(unknown) - len(named))
+    deadline_s = body.get("deadline_s")
+    return Submission(
+        feature=body["feature"],
+        input=body["input"],
+        metadata=body.get("metadata"),
+        webhook_url=body.get("webhook_url"),
+        user=body.get("user"),
+        session=body.get("session"),
+        deadline_s=None if deadline_s is None else float(deadline_s),
+    )
+
+
+def input_problems(check: SchemaCheck, input: JSON) -> list[Problem]:
+    """What keeps `input` from fitting; paths begin with /input."""
+    return [
+        Problem(fault.message, pointer(("input", *fault.path))) for fault in check.faults(input)
+    ]
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """What to say after a word that is none of those known: the closest ones, or all of a few."""
+    choices = sorted(known)
+    close = close_to(word, choices, most=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {', '.join(close)}?"
+    return f"; known are {', '.join(choices)}" if len(choices) <= 12 else ""
+
+
+def _optional_problems(body: Mapping[str, JSON]) -> Iterable[Problem]:
+    metadata = body.get("metadata")
+    if metadata is not None:
+        if not isinstance(metadata, dict):
+            yield Problem("must be an object", "/metadata")
+        elif len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+            yield Problem(f"is larger than {MAX_METADATA_BYTES:,} bytes", "/metadata")
+    for name in ("user", "session"):
+        text = body.get(name)
+        if text is not None and not (isinstance(text, str) and 0 < len(text) <= MAX_NAME):
+            yield Problem(f"must be a text of 1 to {MAX_NAME} characters", f"/{name}")
+    url = body.get("webhook_url")
+    if url is not None:
+        if not isinstance(url, str):
+            yield Problem("must be a URL", "/webhook_url")
+        else:
+            try:
+                check_url(url, settings().webhook_reach)
+            except InvalidInput as refused:
+                yield from refused.problems
+    deadline_s = body.get("deadline_s")
+    if deadline_s is not None and not (
+        isinstance(deadline_s, int | float)
+        and not isinstance(deadline_s, bool)
+        and 0 < deadline_s <= MAX_DEADLINE_S
+    ):
+        yield Problem(
+            f"must be a number of seconds, over 0 and at most {MAX_DEADLINE_S:,.0f}", "/deadline_s"
+        )
