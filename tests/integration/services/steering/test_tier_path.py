@@ -131,6 +131,12 @@ CASES = [
         claim={"shadow": True},
     ),
     Case(
+        "nor is a judge's job",
+        "completed",
+        more=CALIBRATED,
+        claim={"shadow": True, "judges": True},
+    ),
+    Case(
         "a shadowed first tier's answer is an outcome",
         "completed",
         more=SHADOWED,
@@ -247,7 +253,7 @@ def attempt_of(bench: Bench, case: Case) -> Attempt:
         **{"remaining_s": None, "input": {"text": "my invoice"}, "earlier": None, "hooked": False},
         **{"first_call": FirstCall("openai:small", "answer"), "draft": False, "age_s": 0.0},
         **{"budgeted": case.budget_spent, "first_tier_plan": None, "user_key": None},
-        **{"session_key": None, "shadow": False},
+        **{"session_key": None, "shadow": False, "judges": False},
     }
     return Attempt(Claim(**{**values, **case.claim}), parse_feature(text))
 
