@@ -1,1 +1,1 @@
-"""Calls to models: admitted, booked, made, settled."""
+"""One attempt's calls to models: admitted, booked, sent, settled; and the answer they give."""

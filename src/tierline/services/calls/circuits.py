@@ -1,8 +1,8 @@
-"""Leaving models alone that do not answer: who may call, and what a call's end says of its model.
+"""Circuit breakers in a worker: which models may be called, and what a call's end says about one.
 
-One per worker process. A model that is well costs no statement: what stands in the way is read once
-a second, by whoever comes first. What cannot be read or written because the database is away is
-left; the attempt itself waits for it.
+A healthy model costs no statement: the open circuits and the pauses are read once a second, by the
+first thread that needs them. If the database is away, nothing is read or written here; the attempt
+itself waits for it.
 """
 
 import math
@@ -28,27 +28,27 @@ from tierline.storage.db.repeat import PASSING
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 1.0  # how late a process sees what others found
-OLD_S = 5.0  # what was read longer ago is waited for rather than gone by
-PROBE_SLACK_S = 10.0  # beyond its call's deadline: then a probe's worker is gone
+LOOK_S = 1.0  # how late a process sees what others wrote
+OLD_S = 5.0  # after so long, a thread waits for a new reading instead of using the old one
+PROBE_SLACK_S = 10.0  # beyond its call's deadline: after that, a probe's worker is gone
 LEAST_PAUSE_S = 1.0  # after a rate limit that names no time
-MOST_PAUSE_S = 60.0  # of all for one that was told to wait: then another may try
-MOST_AT_ONCE_S = 2.0  # held jobs come back within so much of each other, not in one moment
+MOST_PAUSE_S = 60.0  # one rate-limited call makes all wait so long at most; then one may try
+MOST_AT_ONCE_S = 2.0  # held jobs come back spread over so long, not in one moment
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A call that may go out."""
+    """A call that may be sent."""
 
     model: str
-    probe: UUID | None = None  # it decides whether its circuit closes
+    probe: UUID | None = None  # the call is a probe, which may close the circuit
     failed_probes: int = 0
 
 
 class Circuits:
-    """The circuits as one process sees them. Shared by its threads."""
+    """The circuits in one process. Shared by its threads."""
 
     def __init__(self, pool: ConnectionPool[Any]) -> None:
         self._pool = pool
@@ -60,22 +60,22 @@ class Circuits:
         self._tried_s: float | None = None
 
     def enter(self, model: str, timeout_s: float) -> Entry:
-        """Leave to call the model now, for at most `timeout_s`.
+        """Permission to call the model now, for at most `timeout_s`.
 
-        Raises CallFailed, with the time to wait, when its circuit is open: nothing was sent.
+        Raises CallFailed, with the time to wait, if its circuit is open or it is paused.
         """
         self._look(LOOK_S)
-        found = self._standing.get(model)
-        if found is None:
+        circuit = self._standing.get(model)
+        if circuit is None:
             return Entry(model)
         ago_s = time.monotonic() - self._read_s
-        paused_s = found.paused_s - ago_s
+        paused_s = circuit.paused_s - ago_s
         if paused_s > 0:
             reason = "not sent: the provider asked to come back later"
             raise CallFailed(Cause.RATE_LIMITED, reason, retry_after_s=_spread(paused_s))
-        if not found.open:
+        if not circuit.open:
             return Entry(model)
-        probe_in_s = (found.probe_in_s or 0.0) - ago_s
+        probe_in_s = (circuit.probe_in_s or 0.0) - ago_s
         if probe_in_s <= 0:
             token = uuid4()
             failed = self._try(
@@ -85,11 +85,11 @@ class Circuits:
             )
             if failed is not None:
                 return Entry(model, token, failed)
-            self._look(0.0)  # another probes, or has closed it
-        raise _open_circuit(found, _spread(max(probe_in_s, LOOK_S)))
+            self._look(0.0)  # another call is the probe, or has closed it
+        raise _open_circuit(circuit, _spread(max(probe_in_s, LOOK_S)))
 
     def leave(self, entry: Entry, failure: CallFailed | None, *, cut_short: bool = False) -> None:
-        """The call ended. Opens, closes and pauses as that asks for.
+        """The call ended: opens, closes or pauses the circuit if need be.
 
         `cut_short`: the job's deadline left the call less time than its tier gives.
         """
@@ -118,7 +118,7 @@ class Circuits:
         )
         self._look(0.0)
         if not opened:
-            return  # another did, and said so
+            return  # another process did, and logged it
         say = log.error if cause in OPERATORS else log.warning
         say("circuit_opened", model=model, cause=cause.name.lower(), reason=reason)
 
@@ -126,7 +126,7 @@ class Circuits:
         self, entry: Entry, token: UUID, failure: CallFailed | None, seen: Effect
     ) -> None:
         if seen is Effect.NOTHING:
-            return  # the next one goes when this one's time is over
+            return  # the next probe may go when this one's time is over
         if failure is None or seen is Effect.WELL:
             closed = self._try(
                 lambda connection: circuits.close_circuit(connection, entry.model, token)
@@ -144,24 +144,24 @@ class Circuits:
         self._look(0.0)
 
     def give_back(self, entry: Entry) -> None:
-        """The call did not go out, or says nothing of its model."""
+        """The call was not sent, or says nothing about its model."""
         token = entry.probe
         if token is not None:
             self._try(lambda connection: circuits.give_back_probe(connection, entry.model, token))
 
     def pause(self, model: str, asked_s: float | None) -> None:
-        """Nobody asks the model for so long, or for LEAST_PAUSE_S; MOST_PAUSE_S at most."""
+        """Nobody calls the model for `asked_s`, at least LEAST_PAUSE_S and at most MOST_PAUSE_S."""
         wait_s = min(max(asked_s or 0.0, LEAST_PAUSE_S), MOST_PAUSE_S)
-        found = self._standing.get(model)
-        if found is not None and found.paused_s - LOOK_S >= wait_s:
-            return  # for as long already
+        circuit = self._standing.get(model)
+        if circuit is not None and circuit.paused_s - LOOK_S >= wait_s:
+            return  # it is paused as long already
         self._try(lambda connection: circuits.pause(connection, model, wait_s))
         self._look(0.0)
 
     def _look(self, within_s: float) -> None:
-        """Read what stands, unless that was done `within_s` ago.
+        """Read the circuits, unless that was done in the last `within_s` seconds.
 
-        Who comes while another reads goes by what was known a moment ago, if it was.
+        While one thread reads, the others use the last reading if it is not older than OLD_S.
         """
         began_s = time.monotonic()
         tried_s = self._tried_s
@@ -172,14 +172,14 @@ class Circuits:
             return
         try:
             if self._tried_s is not None and self._tried_s >= began_s:
-                return  # somebody did, since
+                return  # another thread read them meanwhile
             read_s = time.monotonic()
-            found = self._try(circuits.standing)
-            if found is not None:
-                self._standing = {one.model: one for one in found}
+            standing = self._try(circuits.standing)
+            if standing is not None:
+                self._standing = {one.model: one for one in standing}
                 self._read_s = read_s
                 with self._lock:
-                    for one in found:
+                    for one in standing:
                         if one.open:
                             self._windows[one.model].clear()
             self._tried_s = read_s
@@ -195,11 +195,11 @@ class Circuits:
             return None
 
 
-def _open_circuit(found: Circuit, wait_s: float) -> CallFailed:
-    held = Cause.__members__.get(found.cause or "", Cause.CIRCUIT_OPEN)
-    if held not in OPERATORS:
-        held = Cause.CIRCUIT_OPEN
-    return CallFailed(held, f"not sent: {found.reason}", retry_after_s=wait_s)
+def _open_circuit(circuit: Circuit, wait_s: float) -> CallFailed:
+    cause = Cause.__members__.get(circuit.cause or "", Cause.CIRCUIT_OPEN)
+    if cause not in OPERATORS:
+        cause = Cause.CIRCUIT_OPEN
+    return CallFailed(cause, f"not sent: {circuit.reason}", retry_after_s=wait_s)
 
 
 def _spread(wait_s: float) -> float:

@@ -1,4 +1,4 @@
-"""One text's embedding in a worker: the model is loaded when the first text comes."""
+"""Embeddings in a worker: the model is loaded for the first text."""
 
 import threading
 from typing import Any
@@ -19,7 +19,7 @@ class Embedding:
         self._missing = False
 
     def of(self, text: str) -> Any:
-        """The text's embedding as one row; None where this process cannot make any."""
+        """The text's embedding as one row; None if this process cannot make any."""
         if self._missing:
             return None
         with self._lock:

@@ -1,7 +1,7 @@
-"""Staying under a provider's limits a minute: one bucket for all workers, in Redis.
+"""Staying under a provider's limits per minute: one token bucket for all workers, in Redis.
 
-Without Redis each process keeps to its share of the limits, by how many worker processes there are.
-Redis holds nothing that matters: emptied, it lets one more burst through.
+Without Redis each process keeps to its share of the limits, by the number of worker processes. An
+emptied Redis lets one more burst through, and nothing else is lost.
 """
 
 import hashlib
@@ -25,14 +25,14 @@ from tierline.storage.jobs.beats import worker_count
 
 log = structlog.get_logger(__name__)
 
-ANSWER_S = 0.5  # longer than that, and Redis is away
-AWAY_S = 5.0  # it is not asked again for so long
-COUNT_EVERY_S = 5.0  # how late a process that is alone sees others come and go
-KEPT_S = 3600  # a bucket that nobody asks for is forgotten: by then it is full
+ANSWER_S = 0.5  # if Redis takes longer, it counts as away
+AWAY_S = 5.0  # how long it is not asked again then
+COUNT_EVERY_S = 5.0  # how late a process without Redis sees others start and stop
+KEPT_S = 3600  # after which an unused bucket is deleted: it is full by then
 NO_LIMIT = 0
 
-# Both amounts go out or neither does. Levels are kept with the time they were right at, on Redis's
-# own clock. Returns the seconds to wait, as text; "0": taken.
+# Takes both amounts or neither. Levels are stored with the time at which they were right, by
+# Redis's clock. Returns the seconds to wait, as text; "0": taken.
 TAKE = """
 local now = redis.call('TIME')
 now = tonumber(now[1]) + tonumber(now[2]) / 1000000
@@ -62,7 +62,7 @@ return '0'
 
 @dataclass(frozen=True)
 class Taken:
-    """What a call was counted as, to be put right when it is known."""
+    """What a call was counted as, to be corrected once its tokens are known."""
 
     names: tuple[str, ...]  # the limits that Redis counted it under
     tokens: int
@@ -82,16 +82,16 @@ class RateLimits:
         self._own: dict[tuple[str, RateLimit], tuple[Bucket | None, Bucket | None]] = {}
 
     def take(self, model: str, tokens: int) -> Taken | None:
-        """Count a call of about `tokens` that goes to `model` now. None: nothing to put right.
+        """Count a call of about `tokens` that goes to `model` now. None: nothing to correct later.
 
-        Raises CallFailed, with the time to wait, where it would go over one.
+        Raises CallFailed, with the time to wait, if it would exceed a limit.
         """
         limits = limits_of(model, self._limits)
         counted: list[str] = []
         for name, limit in limits.items():
             wait_s = self._take_shared(name, limit, tokens)
             if wait_s is None:
-                # Not put right later: the process's own buckets err on the safe side.
+                # Not corrected later: the process's own buckets are on the safe side.
                 wait_s = self._take_own(name, limit, tokens)
             elif wait_s == 0:
                 counted.append(name)
@@ -102,7 +102,7 @@ class RateLimits:
         return Taken(tuple(counted), tokens) if counted else None
 
     def settle(self, taken: Taken, tokens: int | None) -> None:
-        """The call used so many tokens; None: nobody knows, and it stays counted as it is."""
+        """The call used so many tokens; None: unknown, and the estimate stays."""
         if tokens is not None and tokens != taken.tokens:
             self._give_back(taken.names, taken.tokens - tokens, requests=0)
 
@@ -137,19 +137,19 @@ class RateLimits:
     def _buckets(
         self, name: str, share: RateLimit, now_s: float
     ) -> tuple[Bucket | None, Bucket | None]:
-        found = self._own.get((name, share))
-        if found is None:
-            found = (
+        buckets = self._own.get((name, share))
+        if buckets is None:
+            buckets = (
                 None if share.requests is None else Bucket(share.requests, now_s),
                 None if share.tokens is None else Bucket(share.tokens, now_s),
             )
-            self._own[name, share] = found
-        return found
+            self._own[name, share] = buckets
+        return buckets
 
     def _give_back(self, names: Iterable[str], tokens: int, requests: int = 1) -> None:
         client = self._client()
         if client is None:
-            return  # what is taken for used makes a wait longer, never a limit wider
+            return  # what stays counted makes a wait longer, and exceeds no limit
         try:
             for name in names:
                 limit = self._limits[name]
@@ -183,12 +183,12 @@ class RateLimits:
         log.warning("rate_limits_alone", error=type(error).__name__)
 
     def _key(self, name: str) -> str:
-        """By the key that the provider counts by, of which nothing can be read back."""
+        """A name for the bucket with a hash of the provider's key, by which the provider counts."""
         provider = name.partition(":")[0]
         secret = self._settings.key_of(provider)
         text = "" if secret is None else secret.get_secret_value()
-        told = hashlib.sha256(text.encode()).hexdigest()[:12]
-        return f"tierline:rate:{name}:{told}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return f"tierline:rate:{name}:{digest}"
 
     def _count(self, now_s: float) -> int:
         count, counted_s = self._processes
@@ -203,11 +203,11 @@ class RateLimits:
 
 
 def _terms(limit: RateLimit, tokens: int) -> list[str]:
-    found: list[float] = []
+    terms: list[float] = []
     for most, amount in ((limit.requests, 1), (limit.tokens, tokens)):
-        found += (
+        terms += (
             [NO_LIMIT, NO_LIMIT, NO_LIMIT]
             if most is None
             else [burst(most), refill_per_s(most), amount]
         )
-    return [repr(one) for one in found]
+    return [repr(term) for term in terms]
