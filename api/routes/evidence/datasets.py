@@ -63,9 +63,7 @@ async def post_dataset(name: Name, request: Request, caller: Operator, state: Sh
             connection, name, rows, jobs=given.jobs, account_id=readable(state, caller)
         )
 
-    return answer(
-        Dataset.exactly(await state.reports.work(request, caller.account_id, work)), 201
-    )
+    return answer(Dataset.exactly(await state.reports.work(request, caller.account_id, work)), 201)
 
 
 @router.get(

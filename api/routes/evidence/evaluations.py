@@ -99,9 +99,7 @@ def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database)
     `budget` while what is left of `max_usd` may not pay for one answer more: allow it more by the
     request that began it.
     """
-    return answer(
-        Evaluation.exactly(services.evaluation_of(connection, name, evaluation_id))
-    )
+    return answer(Evaluation.exactly(services.evaluation_of(connection, name, evaluation_id)))
 
 
 @router.post(

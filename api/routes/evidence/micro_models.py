@@ -151,9 +151,7 @@ async def post_micro_model(
         )
 
     return answer(
-        MicroModelWithPromise.exactly(
-            await state.reports.work(request, caller.account_id, work)
-        ),
+        MicroModelWithPromise.exactly(await state.reports.work(request, caller.account_id, work)),
         201,
     )
 
@@ -181,9 +179,7 @@ def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
 )
 def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the one before it answers, or the next tier."""
-    return answer(
-        MicroModel.exactly(services.withdraw_micro_model(connection, name, model_id))
-    )
+    return answer(MicroModel.exactly(services.withdraw_micro_model(connection, name, model_id)))
 
 
 def _sought(given: SoughtPromise | None) -> Sought | None:

@@ -104,6 +104,4 @@ async def post_demotion(name: Name, request: Request, _: Operator, state: Shared
     def work(connection: Any) -> dict[str, JSON]:
         return services.demote(connection, name, given.reason)
 
-    return answer(
-        Demotion.exactly(await run_in_threadpool(state.with_connection, work)), 201
-    )
+    return answer(Demotion.exactly(await run_in_threadpool(state.with_connection, work)), 201)

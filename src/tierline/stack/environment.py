@@ -53,9 +53,11 @@ API = Needs(providers=True)  # tells which models can be asked, and asks none
 DISPATCHER = Needs()
 WORKER = Needs(providers=True, keys=True)
 DELIVERING = Needs()  # sends webhooks and calls no model
+SWEEPING = Needs(providers=True)  # reckons what judges may cost, and calls no model either
 TRAINER = Needs(broker=False)  # computes on rows of Postgres
 FLOWER_ONLY = Needs(settings=False, flower=True)
-DELIVERY_QUEUES = frozenset({"webhooks"})  # `maintenance` is not among them: its judges ask models
+DELIVERY_QUEUES = frozenset({"webhooks"})
+SWEEP_QUEUES = DELIVERY_QUEUES | {"maintenance"}
 
 
 def needs_of(argv: Sequence[str]) -> Needs | None:
@@ -67,7 +69,9 @@ def needs_of(argv: Sequence[str]) -> Needs | None:
     if module == "workers":
         named = re.search(r"--queues[ =](\S+)", " ".join(words))
         queues = set(named[1].split(",")) if named else set()
-        return DELIVERING if queues and queues <= DELIVERY_QUEUES else WORKER
+        if not queues or not queues <= SWEEP_QUEUES:
+            return WORKER
+        return DELIVERING if queues <= DELIVERY_QUEUES else SWEEPING
     return {
         "api": API,
         "workers.dispatcher": DISPATCHER,

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 COMMANDS = {
     entry.name: shlex.split(entry.command) for entry in parse((ROOT / "Procfile").read_text())
 }
-WORKERS = {"slm", "deeper", "webhooks", "quarantine"}
+WORKERS = {"slm", "deeper", "quarantine"}
 OWN = {"TIERLINE_OPENAI_COMPATIBLE": "our-llm=http://llm.invalid/v1"}
 KEY_NAMES = environment.secret_variables(OWN)
 EVERYTHING = {
@@ -67,11 +67,12 @@ def test_a_worker_that_delivers_webhooks_alone_gets_none() -> None:
     assert "sentinel-key" not in environment.of_process(words, EVERYTHING).values()
 
 
-def test_the_api_knows_of_a_key_only_that_it_is_set() -> None:
-    got = environment.of_process(COMMANDS["api"], EVERYTHING)
+@pytest.mark.parametrize("name", ["api", "webhooks"])
+def test_the_api_and_the_sweep_know_of_a_key_only_that_it_is_set(name: str) -> None:
+    got = environment.of_process(COMMANDS[name], EVERYTHING)
     assert {got[key] for key in KEY_NAMES} == {environment.PRESENT}
     assert "MISTRAL_API_KEY" not in environment.of_process(
-        COMMANDS["api"], {**EVERYTHING, "MISTRAL_API_KEY": ""}
+        COMMANDS[name], {**EVERYTHING, "MISTRAL_API_KEY": ""}
     )
     assert got["OPENAI_BASE_URL"] == "http://models.invalid/v1"
 
