@@ -13,6 +13,8 @@ import psycopg
 import pytest
 
 from tests.support import small_api
+from tests.support.previous_release import python_path
+from tests.support.processes import ROOT
 from tests.support.up import command, environment, run_up
 from tests.support.waiting import wait_until
 from tierline.stack.identity import group_members
@@ -228,11 +230,16 @@ def test_a_normal_user_can_run_it(tmp_path_factory: pytest.TempPathFactory) -> N
         os.chown(folder, 65534, 65534)
         procfile = folder / "Procfile"
         procfile.write_text(f"{API}\n")
+        # The user may not be let into this checkout, and Alembic asks for that.
+        code = folder / "code"
+        for name in ("src/tierline", "api", "workers", "migrations"):
+            shutil.copytree(ROOT / name, code / name)
         # Reading is kept, nothing else: the interpreter may lie in root's own folder.
         prefix = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"]
         prefix += ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
         prefix += ["--bounding-set=-all,+dac_read_search"]
         usual = {**NO_MODEL, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+        usual |= python_path(code)
         home = folder / "home"
         with run_up(home, "--procfile", str(procfile), env=usual, prefix=prefix) as up:
             assert home.stat().st_uid == 65534

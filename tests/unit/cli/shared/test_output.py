@@ -123,7 +123,8 @@ def test_a_table_that_a_narrow_terminal_cannot_hold_becomes_blocks(
 ) -> None:
     from rich.console import Console
 
-    narrow = Console(force_terminal=True, width=width, color_system=None)
+    # A height too: without one, rich takes a dumb terminal to be 80 columns wide.
+    narrow = Console(force_terminal=True, width=width, height=25, color_system=None)
     monkeypatch.setattr(output, "console", lambda: narrow)
     row = [f"value-{number}" for number in range(7)]
     print_table([Col(f"TITLE{number}", "right") for number in range(7)], [row], empty="none")
@@ -137,7 +138,7 @@ def test_a_table_that_fits_a_narrow_terminal_stays_one(
 ) -> None:
     from rich.console import Console
 
-    narrow = Console(force_terminal=True, width=40, color_system=None)
+    narrow = Console(force_terminal=True, width=40, height=25, color_system=None)
     monkeypatch.setattr(output, "console", lambda: narrow)
     print_table([Col("A"), Col("B")], [("x", "y")], empty="none")
     assert capsys.readouterr().out.splitlines()[0].split() == ["A", "B"]
