@@ -28,11 +28,13 @@ def test_a_feature_goes_from_the_frontier_to_a_classifier_and_back(
     tmp_path: Path, short: bool
 ) -> None:
     home, pictures = tmp_path / "home", tmp_path / "pictures"
-    options = ["--home", str(home), "--pictures", str(pictures)]
+    options = ["--home", str(home)]
     with ExitStack() as stack:
         if short:
             url = stack.enter_context(answering_tickets(SHORT.most, SEEDS))
             options += ["--short", "--local-url", url]
+        else:
+            options += ["--pictures", str(pictures)]
         ran = subprocess.run(
             [sys.executable, "-m", "examples.lifecycle", *options],
             cwd=ROOT,
@@ -46,6 +48,6 @@ def test_a_feature_goes_from_the_frontier_to_a_classifier_and_back(
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]
     for stage in STAGES:
         assert stage in ran.stdout, stage
-    for name in ("evaluation", "drift"):
+    for name in () if short else ("evaluation", "drift"):
         assert (pictures / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert not of_home(home)
