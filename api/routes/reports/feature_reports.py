@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.auth import Operator, readable
 from api.bodies import Time, answer, aware
+from api.cost_question import AskedCosts
 from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
 from api.openapi import returns
@@ -50,18 +51,26 @@ def get_report(
 
 @router.get(
     "/v1/features/{name}/economics",
-    summary="What a feature's jobs use and cost, to reckon with",
+    summary="What a feature's jobs use and cost, and what they would cost at a volume",
     responses={
         200: returns("Of jobs submitted in the window, of every account", reports.Economics),
-        **documented(401, 403, 404, 422, 503),
+        **documented(401, 403, 404, 409, 422, 503),
     },
 )
 def get_economics(
-    name: Name, _: Operator, connection: Report, since: Since = None, until: Until = None
+    name: Name,
+    _: Operator,
+    connection: Report,
+    asked: AskedCosts,
+    since: Since = None,
+    until: Until = None,
 ) -> Response:
-    """Means and standard deviations by tier and by job, and how many escalated."""
+    """Means and standard deviations by tier and by job, and how many escalated; at a volume also
+    what each way of running the feature costs, with 95% intervals, where they break even and what
+    would save most. 409 for a tier without a price.
+    """
     begin, end = _window(since, until)
-    return answer(reports.Economics.exactly(economics_of(connection, name, begin, end)))
+    return answer(reports.Economics.exactly(economics_of(connection, name, begin, end, asked)))
 
 
 @router.get(

@@ -1,10 +1,15 @@
 """What callers are shown of a feature's costs, quality and stage."""
 
+from decimal import Context, Decimal
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tierline.views.view import AnyJson, AnyObject, Page, Time, UnknownCostCalls, Usd, View
+
+PLACES = Decimal("1e-12")  # of an amount that was worked out
+EXACT = Context(prec=100)  # digits: whatever the volume
 
 
 class ReportedTier(View):
@@ -124,6 +129,71 @@ class UpkeepCost(View):
     unknown_cost_calls: UnknownCostCalls
 
 
+def _to_places(value: Decimal) -> Decimal:
+    return value.quantize(PLACES, context=EXACT)
+
+
+def _to_thousandths(value: Decimal | None) -> Decimal | None:
+    return None if value is None else round(value, 3)
+
+
+Amount = Annotated[Usd, BeforeValidator(_to_places)]
+RequestsPerDay = Annotated[Usd | None, BeforeValidator(_to_thousandths)]
+
+
+class CostEstimate(View):
+    """An amount and its 95% interval."""
+
+    value: Amount
+    low: Amount
+    high: Amount
+
+
+class WayOfRunning(View):
+    """What a way of running a feature costs at the volume."""
+
+    name: str
+    usd_per_request: CostEstimate = Field(validation_alias="per_request")
+    usd_per_day: CostEstimate = Field(validation_alias="per_day")
+    usd_per_month: CostEstimate = Field(validation_alias="per_month")
+    usd_per_peak_hour: CostEstimate = Field(validation_alias="at_peak_per_hour")
+    replicas: int | None = Field(description="of a server of your own; null: none is kept")
+    share_of_revenue: CostEstimate | None = Field(
+        validation_alias="of_revenue", description="null: the revenue was not said"
+    )
+    over_15_percent: bool | None = Field(
+        validation_alias="too_dear", description="of the revenue; null: it was not said"
+    )
+
+
+class BreakEvenVolume(View):
+    """From how many requests a day on `kept` costs no more than `paid`."""
+
+    kept: str = Field(description="the way with a server of your own")
+    paid: str = Field(description="the way that is paid by the request")
+    requests_per_day: RequestsPerDay = Field(
+        validation_alias="per_day", description="null: at no volume"
+    )
+
+
+class Saving(View):
+    """One thing to do, and what it saves."""
+
+    name: str
+    saves_usd_per_month: CostEstimate = Field(validation_alias="saves_per_month")
+
+
+class WaysOfRunning(View):
+    """What each way of running a feature costs at a volume."""
+
+    requests_per_day: Usd
+    peak_per_s: Usd
+    notes: list[str] = Field(description="what was measured, and what is assumed")
+    scenarios: list[WayOfRunning]
+    break_evens: list[BreakEvenVolume]
+    levers: list[Saving] = Field(description="the three that save most")
+
+
 class Economics(View):
     """What a feature's jobs use and cost, to reckon with."""
 
@@ -141,6 +211,7 @@ class Economics(View):
         description="what it cost in all to compare answers, by purpose: shadow, judge"
     )
     tiers: list[TierEconomics]
+    costs: WaysOfRunning | None = Field(description="null: no volume was given")
 
 
 class MonthOfFeature(View):

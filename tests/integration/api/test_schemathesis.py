@@ -37,6 +37,7 @@ DEPENDS_ON_MORE = (
     "POST /v1/jobs/{job_id}/feedback",
     "POST /v1/jobs/{job_id}/retry",  # a key that another request used
     *("GET /v1/usage", "GET /v1/features/{name}/report"),  # `from` is not after `to`
+    "GET /v1/features/{name}/economics",  # nor that, nor that a peak is above the mean
     "POST /v1/batches",
     "POST /v1/features",
     "POST /v1/keys",

@@ -1,18 +1,14 @@
-"""`tierline economics`: what a feature costs at a volume, one way or another."""
+"""`tierline economics`: what a feature costs at a volume, as the server works it out."""
 
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json
-
-if TYPE_CHECKING:
-    from tierline.cli.improve.economics_reckoning import EconomicsResult
-    from tierline.economics.scenarios import Scenario
 
 
 def economics(
@@ -49,63 +45,60 @@ def economics(
     """Frontier only, as routed now, the small model only, on a machine of your own: with intervals,
     from the last 30 days' tokens, escalations and prices.
     """
-    from tierline.cli.improve.economics_reckoning import Assumed, reckon
     from tierline.cli.shared.amounts import above_zero, share
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import print_json
-    from tierline.economics.scenarios import DAY_S, Machine, Volume
+    from tierline.economics.scenarios import DAY_S
 
     a_day = above_zero("--requests-per-day", per_day)
-    volume = Volume(a_day, above_zero("--peak", peak))
-    if volume.peak_per_s * DAY_S < volume.per_day:
+    at_peak = above_zero("--peak", peak)
+    if at_peak * DAY_S < a_day:
         raise UsageError(
             f"--peak is {peak} requests a second, and {per_day} a day are "
-            f"{volume.per_day / DAY_S:.3g} a second on average: the peak is at least that"
+            f"{a_day / DAY_S:.3g} a second on average: the peak is at least that"
         )
     if (gpu_hour is None) != (gpu_rate is None):
         raise UsageError("a machine of your own needs --gpu-usd-per-hour and --gpu-requests-per-s")
-    machine = None
-    if gpu_hour is not None and gpu_rate is not None:
-        machine = Machine(
-            above_zero("--gpu-usd-per-hour", gpu_hour), above_zero("--gpu-requests-per-s", gpu_rate)
-        )
-    assumed = Assumed(
-        None if input_tokens is None else above_zero("--input-tokens", input_tokens),
-        None if output_tokens is None else above_zero("--output-tokens", output_tokens),
-        None if escalation_rate is None else share("--escalation-rate", escalation_rate),
-    )
-    earned = None if revenue is None else above_zero("--revenue-per-month", revenue)
+    asked: dict[str, Decimal] = {"requests_per_day": a_day, "peak_per_s": at_peak}
+    for name, option, given in (
+        ("revenue_usd_per_month", "--revenue-per-month", revenue),
+        ("machine_usd_per_hour", "--gpu-usd-per-hour", gpu_hour),
+        ("machine_requests_per_s", "--gpu-requests-per-s", gpu_rate),
+        ("input_tokens", "--input-tokens", input_tokens),
+        ("output_tokens", "--output-tokens", output_tokens),
+    ):
+        if given is not None:
+            asked[name] = above_zero(option, given)
+    if escalation_rate is not None:
+        asked["escalation_rate"] = share("--escalation-rate", escalation_rate)
+    params = {name: f"{value:f}" for name, value in asked.items()}
     with connect(home) as api:
-        shown = api.get(f"/v1/features/{feature}")
-        measured = api.get(f"/v1/features/{feature}/economics")
-    try:
-        found = reckon(shown, measured, assumed, volume, machine, earned)
-    except ImportError as missing:
-        raise TierlineError(
-            f"intervals need the extra `routing` ({missing.name} is missing): run 'make setup'"
-        ) from None
+        found = api.get(f"/v1/features/{feature}/economics", params)
+    if found.get("costs") is None:
+        raise TierlineError("the API is of release 0.1, which works no costs out: upgrade it first")
     if png is not None:
         from tierline.cli.improve.economics_plot import save_png
 
-        save_png(found, png)
+        save_png(found, asked, png)
     if as_json:
-        print_json(_json(found))
+        print_json({"feature": found["feature"], **found["costs"]})
     else:
-        _show(found)
+        _show(found["feature"], found["costs"])
 
 
-def _show(found: "EconomicsResult") -> None:
+def _show(feature: str, costs: JSON) -> None:
     from tierline.cli.shared.output import Col, line, print_table, usd
     from tierline.economics.scenarios import MOST_OF_REVENUE
 
     line(
-        f"{found.feature} at {found.volume.per_day:,} requests a day, "
-        f"{found.volume.peak_per_s:g} a second at the peak"
+        f"{feature} at {Decimal(costs['requests_per_day']):,} requests a day, "
+        f"{Decimal(costs['peak_per_s']):g} a second at the peak"
     )
-    for note in found.notes:
+    for note in costs["notes"]:
         line(note)
     line()
-    revenue = any(one.of_revenue is not None for one in found.scenarios)
+    scenarios = costs["scenarios"]
+    revenue = any(one["share_of_revenue"] is not None for one in scenarios)
     print_table(
         [
             Col("WAY"),
@@ -114,95 +107,52 @@ def _show(found: "EconomicsResult") -> None:
         ],
         [
             (
-                one.name + _replicas(one.replicas),
-                _usd(one.per_request.value * 1000),
-                *(_usd(one.per_day.value), _usd(one.per_month.value)),
-                "" if one.per_month.low == one.per_month.high else _between(one.per_month),
-                _usd(one.at_peak_per_hour.value),
+                one["name"] + _replicas(one["replicas"]),
+                _usd(Decimal(one["usd_per_request"]["value"]) * 1000),
+                *(_usd(one["usd_per_day"]["value"]), _usd(one["usd_per_month"]["value"])),
+                _between(one["usd_per_month"]),
+                _usd(one["usd_per_peak_hour"]["value"]),
                 *([_of_revenue(one)] if revenue else []),
             )
-            for one in found.scenarios
+            for one in scenarios
         ],
         empty="",
     )
-    if any(one.too_dear for one in found.scenarios):
+    if any(one["over_15_percent"] for one in scenarios):
         line(f"! takes more than {MOST_OF_REVENUE:.0%} of the revenue")
-    for even in found.break_evens:
+    for even in costs["break_evens"]:
         line()
-        at = "at no volume" if even.per_day is None else f"from {even.per_day:,.0f} requests a day"
-        line(f"{even.kept} costs no more than {even.paid} {at}.")
-    if found.levers:
+        least = even["requests_per_day"]
+        at = "at no volume" if least is None else f"from {Decimal(least):,.0f} requests a day"
+        line(f"{even['kept']} costs no more than {even['paid']} {at}.")
+    if costs["levers"]:
         line()
         line("What would save most, each by itself:")
-        for lever in found.levers:
-            saves = lever.saves_per_month
-            told = f" ({_between(saves)})" if saves.low != saves.high else ""
-            line(f"  {lever.name}: {usd(saves.value)} a month{told}")
+        for lever in costs["levers"]:
+            saves = lever["saves_usd_per_month"]
+            interval = _between(saves)
+            told = f" ({interval})" if interval else ""
+            line(f"  {lever['name']}: {usd(saves['value'])} a month{told}")
 
 
 def _replicas(count: int | None) -> str:
     return "" if count is None else f", {count} replica{'s' if count > 1 else ''}"
 
 
-def _usd(amount: Decimal) -> str:
+def _usd(told: str | Decimal) -> str:
+    amount = Decimal(told)
     return "$0" if not amount else f"${amount:,.2f}" if amount >= 1 else f"${amount:.3g}"
 
 
-def _between(estimate: object) -> str:
-    from tierline.economics.estimates import Estimate
-
-    assert isinstance(estimate, Estimate)
-    return f"{_usd(estimate.low)}-{_usd(estimate.high)}"
-
-
-def _of_revenue(one: "Scenario") -> str:
-    if one.of_revenue is None:
+def _between(estimate: JSON) -> str:
+    """The interval; empty where the value is exact."""
+    if estimate["low"] == estimate["high"]:
         return ""
-    return ("! " if one.too_dear else "") + f"{one.of_revenue.value:.1%}"
+    return f"{_usd(estimate['low'])}-{_usd(estimate['high'])}"
 
 
-def _json(found: "EconomicsResult") -> JSON:
-    from tierline.base.formats import usd
-
-    def told(estimate: object) -> JSON:
-        from tierline.economics.estimates import Estimate
-
-        if not isinstance(estimate, Estimate):
-            return None
-        rounded = (
-            one.quantize(Decimal("1e-12")) for one in (estimate.value, estimate.low, estimate.high)
-        )
-        value, low, high = (usd(one) for one in rounded)
-        return {"value": value, "low": low, "high": high}
-
-    return {
-        "feature": found.feature,
-        "requests_per_day": usd(found.volume.per_day),
-        "peak_per_s": usd(found.volume.peak_per_s),
-        "notes": found.notes,
-        "scenarios": [
-            {
-                "name": one.name,
-                "usd_per_request": told(one.per_request),
-                "usd_per_day": told(one.per_day),
-                "usd_per_month": told(one.per_month),
-                "usd_per_peak_hour": told(one.at_peak_per_hour),
-                "replicas": one.replicas,
-                "share_of_revenue": told(one.of_revenue),
-                "over_15_percent": one.too_dear,
-            }
-            for one in found.scenarios
-        ],
-        "break_evens": [
-            {
-                "kept": one.kept,
-                "paid": one.paid,
-                "requests_per_day": None if one.per_day is None else usd(round(one.per_day, 3)),
-            }
-            for one in found.break_evens
-        ],
-        "levers": [
-            {"name": one.name, "saves_usd_per_month": told(one.saves_per_month)}
-            for one in found.levers
-        ],
-    }
+def _of_revenue(one: JSON) -> str:
+    if one["share_of_revenue"] is None:
+        return ""
+    share = Decimal(one["share_of_revenue"]["value"])
+    return ("! " if one["over_15_percent"] else "") + f"{share:.1%}"

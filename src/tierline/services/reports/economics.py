@@ -1,14 +1,16 @@
-"""What a feature's jobs used and cost, as the API tells it."""
+"""What a feature's jobs used and cost, and what they would cost at a volume."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
 
-from tierline.base.errors import InvalidInput, Problem
+from tierline.base.errors import Conflict, InvalidInput, Problem
 from tierline.base.formats import usd, when
 from tierline.base.json_text import JSON
+from tierline.economics.reckoning import CostQuestion, Costs, Measured, MeasuredTier, Upkeep, reckon
 from tierline.features import Feature, Tier
 from tierline.features.prompts import answer_messages
 from tierline.pricing import Asked, OwnPrices, price_of
@@ -19,13 +21,20 @@ from tierline.storage.reports.reports import Window
 
 FLEX = "flex"  # the service tier that is slower and cheaper, where a seller has it
 
+Row = Mapping[str, Any]
+
 
 def economics_of(
-    connection: Connection[Any], name: str, since: datetime, until: datetime
-) -> dict[str, JSON]:
+    connection: Connection[Any],
+    name: str,
+    since: datetime,
+    until: datetime,
+    question: CostQuestion | None = None,
+) -> dict[str, Any]:
     """Means and standard deviations by tier, of all versions, and by job, of the present one; of
     those submitted in [since, until); of a sample of them where they are many. What nobody knows is
-    null. Raises NotFound, InvalidInput.
+    null. With a question also what each way of running the feature costs. Raises NotFound,
+    InvalidInput, and Conflict for what cannot be worked out.
     """
     if since >= until:
         raise InvalidInput([Problem("from is not before to", "/from")])
@@ -35,47 +44,80 @@ def economics_of(
     every = economics.sampled(connection, window)
     rows = {row["tier"]: row for row in economics.by_tier(connection, window, every)}
     jobs = economics.by_job(connection, window, version.id, feature.tiers[-1].name, every)
+    upkeep = economics.upkeep(connection, window)
     own = own_prices(connection)
+    measured = Measured(
+        every=every,
+        known_jobs=jobs["known"],
+        cost_usd=jobs["cost_usd"],
+        deviation_usd=jobs["cost_deviation_usd"],
+        began_before_last=jobs["began_before_last"],
+        escalated=jobs["escalated"],
+        upkeep=[Upkeep(row["purpose"], row["calls"], row["cost_usd"]) for row in upkeep],
+        tiers=[_measured(feature, tier, rows.get(tier.name) or {}, own) for tier in feature.tiers],
+    )
     return {
         "feature": name,
         "from": when(since),
         "to": when(until),
         "every": every,
         "jobs": jobs["jobs"],
-        "began_before_last": jobs["began_before_last"],
-        "escalated": jobs["escalated"],
-        "known_jobs": jobs["known"],
-        "cost_usd": _usd(jobs["cost_usd"]),
-        "cost_deviation_usd": _usd(jobs["cost_deviation_usd"]),
-        "upkeep": [
-            {**row, "cost_usd": usd(row["cost_usd"])}
-            for row in economics.upkeep(connection, window)
+        "began_before_last": measured.began_before_last,
+        "escalated": measured.escalated,
+        "known_jobs": measured.known_jobs,
+        "cost_usd": _usd(measured.cost_usd),
+        "cost_deviation_usd": _usd(measured.deviation_usd),
+        "upkeep": [{**row, "cost_usd": usd(row["cost_usd"])} for row in upkeep],
+        "tiers": [
+            _tier_json(tier, found, rows.get(tier.name) or {})
+            for tier, found in zip(feature.tiers, measured.tiers, strict=True)
         ],
-        "tiers": [_tier_json(feature, tier, rows.get(tier.name), own) for tier in feature.tiers],
+        "costs": None if question is None else _costs(feature, measured, question),
     }
 
 
-def _tier_json(
-    feature: Feature, tier: Tier, row: dict[str, Any] | None, own: OwnPrices
-) -> dict[str, JSON]:
-    found = row or {}
-    flex = price_of(tier.models[0], Asked(datetime.now(UTC), FLEX), {}, own)
+def _measured(feature: Feature, tier: Tier, row: Row, own: OwnPrices) -> MeasuredTier:
+    now, model = datetime.now(UTC), tier.models[0]
+    return MeasuredTier(
+        known_attempts=row.get("known", 0),
+        unknown_attempts=row.get("unknown", 0),
+        cost_usd=row.get("cost_usd"),
+        deviation_usd=row.get("cost_deviation_usd"),
+        input_tokens=row.get("input_tokens") or Decimal(0),
+        output_tokens=row.get("output_tokens") or Decimal(0),
+        prompt_characters=0
+        if tier.is_micro
+        else sum(len(message.content) for message in answer_messages(feature, tier, "")),
+        price=price_of(model, Asked(now, tier.service_tier), tier.prices, own),
+        flex=None if tier.is_micro else price_of(model, Asked(now, FLEX), {}, own),
+    )
+
+
+def _tier_json(tier: Tier, found: MeasuredTier, row: Row) -> dict[str, JSON]:
     return {
         "tier": tier.name,
         "model": str(tier.models[0]),
-        "attempts": found.get("attempts", 0),
-        "known_attempts": found.get("known", 0),
-        "unknown_cost_attempts": found.get("unknown", 0),
-        "cost_usd": _usd(found.get("cost_usd")),
-        "cost_deviation_usd": _usd(found.get("cost_deviation_usd")),
-        "input_tokens": _number(found.get("input_tokens")),
-        "cached_input_tokens": _number(found.get("cached_input_tokens")),
-        "output_tokens": _number(found.get("output_tokens")),
-        "flex_price": None if tier.is_micro or flex is None else flex.to_dict(),
-        "prompt_characters": 0
-        if tier.is_micro
-        else sum(len(message.content) for message in answer_messages(feature, tier, "")),
+        "attempts": row.get("attempts", 0),
+        "known_attempts": found.known_attempts,
+        "unknown_cost_attempts": found.unknown_attempts,
+        "cost_usd": _usd(found.cost_usd),
+        "cost_deviation_usd": _usd(found.deviation_usd),
+        "input_tokens": _number(row.get("input_tokens")),
+        "cached_input_tokens": _number(row.get("cached_input_tokens")),
+        "output_tokens": _number(row.get("output_tokens")),
+        "flex_price": None if found.flex is None else found.flex.to_dict(),
+        "prompt_characters": found.prompt_characters,
     }
+
+
+def _costs(feature: Feature, measured: Measured, question: CostQuestion) -> Costs:
+    try:
+        return reckon(feature, measured, question)
+    except ImportError as missing:
+        raise Conflict(
+            f"intervals need the extra `routing` where the API runs ({missing.name} is missing): "
+            "'make setup' installs it"
+        ) from None
 
 
 def _usd(amount: Decimal | None) -> str | None:

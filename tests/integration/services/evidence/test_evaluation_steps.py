@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool
 from tests.support.evaluations import account, begun, end_all, given
 from tests.support.tickets import TICKETS
 from tests.support.waiting import wait_until
+from tierline.base.errors import NotFound
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence import evaluation_hints, evaluation_steps
 from tierline.services.evidence.datasets import build
@@ -177,15 +178,11 @@ def test_a_process_that_is_killed_within_a_step_loses_nothing(
 
 
 def test_a_step_that_fails_is_tried_again_after_a_minute(
-    db: Connection[Any], pool: ConnectionPool[Any], monkeypatch: pytest.MonkeyPatch
+    db: Connection[Any], pool: ConnectionPool[Any]
 ) -> None:
     id = begun_id(db)
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("no")
-
-    monkeypatch.setattr(evaluation_steps, "drive", fail)
-    with pytest.raises(RuntimeError):
+    db.execute("UPDATE evaluations SET feature = 'gone'")
+    with pytest.raises(NotFound):
         step_due(db, id)
     assert due_evaluations(pool) == []
     waits = db.execute("SELECT extract(epoch FROM step_at - clock_timestamp()) FROM evaluations")
