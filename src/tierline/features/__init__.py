@@ -1,7 +1,7 @@
-"""Features: one narrow, repeatable task each, written as a YAML file, kept as immutable versions.
+"""Features: narrow, repeatable tasks. Each is written as a YAML file and stored as immutable
+versions.
 
-`parse` reads the file (and is imported by who reads one); everything else of the product sees only
-the values of `model`.
+`parse` reads the file. Everything else in the product uses only the values of `model`.
 """
 
 from tierline.base.model_ref import ModelRef

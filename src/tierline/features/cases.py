@@ -1,6 +1,6 @@
-"""Cases: inputs of which a feature's writer knows what must come, so that a version can be tested.
+"""Cases: inputs whose right output is known, to test a feature version with.
 
-A job never sees them.
+Jobs do not use them.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from tierline.base.json_text import JSON
 
 @dataclass(frozen=True)
 class Case:
-    """One input and what must come of it. `equal` uses `expected`, `rule` uses `rule`."""
+    """One input and what its output must be. `equal` uses `expected`, `rule` uses `rule`."""
 
     input: JSON
     kind: Literal["equal", "rule", "unserved"]  # unserved: every tier's answer must fail a check
     name: str | None = None
-    expected: JSON = None  # the output; 1 equals 1.0, and the order of an object's names is free
-    rule: str = ""  # CEL over `input` and `output`, true of every right output
-    says: str | None = None  # what is wrong when the rule does not hold
+    expected: JSON = None  # the output; 1 equals 1.0, and the order of object keys does not matter
+    rule: str = ""  # CEL over `input` and `output`, true for every right output
+    says: str | None = None  # the message if the rule does not hold
 
     def to_dict(self) -> dict[str, JSON]:
         found: dict[str, JSON] = {"input": self.input}

@@ -1,7 +1,8 @@
-"""Whether an answer says the same as another: how a feature's answers are compared.
+"""How a feature's answers are compared: whether two answers mean the same.
 
-Values are JSON; plain text is a text. Where a comparison does not apply, values compare exactly.
-What only a reader can tell is asked of a judge, a model: see services.judge.
+Values are JSON; plain text is a string. If a comparison does not apply to a value, it compares
+exactly. Differences that only a reader can judge go to a judge, which is a model: see
+services.judge.
 """
 
 import math
@@ -17,7 +18,7 @@ from tierline.base.text import folded
 Kind = Literal["exact", "normalised", "numeric", "set", "fields", "judge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-RELATIVE = 1e-6  # how far numbers may be apart, as a share of the larger, unless said
+RELATIVE = 1e-6  # default tolerance, as a share of the larger number
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,19 @@ class Comparison:
     """One way to compare two values."""
 
     kind: Kind = "exact"
-    tolerance: float | None = None  # numeric: the largest difference; None: RELATIVE of the larger
-    fields: Mapping[str, "Comparison"] = field(default_factory=dict)  # fields: each its own
+    # numeric: the largest allowed difference; None: RELATIVE of the larger
+    tolerance: float | None = None
+    # fields: a comparison for each field
+    fields: Mapping[str, "Comparison"] = field(default_factory=dict)
     items: Kind = "exact"  # set: how its items compare
     model: str | None = None  # judge: provider:model
-    instructions: str | None = None  # judge: what counts as the same; None: what any reader needs
+    # judge: what counts as the same; None: the default instructions
+    instructions: str | None = None
 
     def same(self, one: JSON, other: JSON) -> bool:
-        """Whether both say the same; of a judge, whether nobody needs to be asked for that."""
+        """Whether both mean the same. For kind judge: True only if they are the same without
+        asking.
+        """
         match self.kind:
             case "normalised" | "judge":
                 return _equal(_normal(one), _normal(other))
@@ -48,7 +54,7 @@ class Comparison:
         return _equal(one, other)
 
     def differing(self, one: JSON, other: JSON) -> tuple[str, ...]:
-        """The fields that differ, where fields are compared one by one."""
+        """The fields that differ, if the comparison is field by field."""
         return tuple(
             name
             for name, how in self.fields.items()
@@ -64,7 +70,10 @@ class Comparison:
         return abs(a - b) <= self.tolerance + 1e-12
 
     def _same_set(self, one: JSON, other: JSON) -> bool:
-        """Each item of either has its like in the other; order and repeats do not count."""
+        """Whether each item of either list equals one of the other.
+
+        Order and repeats do not count.
+        """
         if not (isinstance(one, list) and isinstance(other, list)):
             return _equal(one, other)
         if self.items == "exact":
@@ -74,8 +83,8 @@ class Comparison:
         return self._all_near(one, other) and self._all_near(other, one)
 
     def _all_near(self, one: list[JSON], other: list[JSON]) -> bool:
-        """Whether each of `one` has a number near it in `other`, or its like. Looked up, not held
-        against each: two lists of 100,000 would take an hour.
+        """Whether each of `one` equals an item of `other` or is a number near one. It uses a sorted
+        look-up, because comparing all pairs of two lists of 100,000 takes an hour.
         """
         numbers = sorted(number for item in other if (number := _number(item)) is not None)
         words = _normals([item for item in other if _number(item) is None])
@@ -83,7 +92,8 @@ class Comparison:
         for item in one:
             number = _number(item)
             if number is not None:
-                # What is nearest on either side: one that is farther is no nearer by its share.
+                # The nearest number on each side is enough: one farther away differs by a larger
+                # share.
                 at = bisect_left(numbers, number)
                 if any(self._near(number, near) for near in numbers[max(0, at - 1) : at + 1]):
                     continue
@@ -97,22 +107,22 @@ class Comparison:
         return True
 
     def to_dict(self) -> dict[str, JSON]:
-        found: dict[str, JSON] = {"kind": self.kind}
+        data: dict[str, JSON] = {"kind": self.kind}
         if self.tolerance is not None:
-            found["tolerance"] = self.tolerance
+            data["tolerance"] = self.tolerance
         if self.fields:
-            found["fields"] = {name: how.to_dict() for name, how in self.fields.items()}
+            data["fields"] = {name: how.to_dict() for name, how in self.fields.items()}
         if self.kind == "set":
-            found["items"] = self.items
+            data["items"] = self.items
         if self.kind == "judge":
-            found["model"] = self.model
+            data["model"] = self.model
         if self.instructions is not None:
-            found["instructions"] = self.instructions
-        return found
+            data["instructions"] = self.instructions
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Comparison":
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         return cls(
             cast(Kind, data["kind"]),
             data.get("tolerance"),
@@ -132,7 +142,9 @@ def _field(value: JSON, name: str) -> JSON:
 
 
 def _normal(value: JSON) -> JSON:
-    """Text without case, width, accents of composition, and runs of blanks; in depth."""
+    """Text in lower case, without width variants, combining accents and repeated spaces;
+    recursive.
+    """
     if isinstance(value, str):
         return " ".join(folded(value).split())
     if isinstance(value, list):

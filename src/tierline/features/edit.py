@@ -1,7 +1,8 @@
-"""Changing keys in a feature file's text, so that the rest stays as its author wrote it.
+"""Changes keys in a feature file's text and leaves the rest as its author wrote it.
 
-Comments, order and spelling of everything else are kept. A file whose top is written in braces, or
-where a key cannot be changed by its text, is written anew as a whole, without its comments.
+Comments, order and spelling of everything else are kept. If the file's top level is written in
+braces, or a key cannot be changed in the text, the whole file is written anew, without its
+comments.
 """
 
 import io
@@ -20,9 +21,9 @@ _WORD = re.compile(r"(?!(true|false|null)$)[a-z][a-z_-]*")
 
 
 def edited(source: str, changes: Mapping[Path, JSON]) -> str:
-    """The text with other values at these paths; None: without that key. A path is that of a key
-    at the top, or of a scalar that is there. Raises FeatureError for what is no YAML, KeyError for
-    a path below the top that is not there.
+    """The text with new values at these paths; a value of None removes the key. A path leads to a
+    key at the top or to an existing scalar. Raises FeatureError if the text is not YAML, KeyError
+    for a path below the top that does not exist.
     """
     wanted = read_yaml(source, SOURCE).value
     for path, value in changes.items():
@@ -49,7 +50,7 @@ def _put(document: JSON, path: Path, value: JSON) -> None:
 
 
 def _changed(text: str, path: Path, value: JSON) -> str | None:
-    """The text with one change; None where that cannot be made by its text."""
+    """The text with one change; None if the text cannot be changed in place."""
     root = compose_yaml(text, SOURCE)
     if not isinstance(root, MappingNode) or root.flow_style:
         return None
@@ -67,7 +68,7 @@ def _changed(text: str, path: Path, value: JSON) -> str | None:
 
 
 def _added(text: str, root: MappingNode, path: Path, value: JSON) -> str:
-    """A line of its own before the tiers, where routing stands by custom; else at the end."""
+    """The text with a new line, before the tiers where routing usually is, else at the end."""
     made = f"{path[0]}: {_written(value)}\n"
     before = next((key for key, _ in root.value if key.value == "tiers"), None)
     if before is None:
@@ -83,7 +84,7 @@ def _removed(text: str, root: MappingNode, path: Path) -> str:
 
 
 def _end(node: Node) -> int:
-    """Where what is written of it ends; a block's own mark stands where the next thing begins."""
+    """Where a node's text ends. A block node's own end mark is where the next node begins."""
     if _in_one_piece(node) or not node.value:
         return int(node.end_mark.index)
     last = node.value[-1]
@@ -91,14 +92,14 @@ def _end(node: Node) -> int:
 
 
 def _in_one_piece(node: Node) -> bool:
-    """Whether its marks hold all that is written of it."""
+    """Whether the node's marks enclose all of its text."""
     if isinstance(node, MappingNode | SequenceNode):
         return bool(node.flow_style)
     return True
 
 
 def _written(value: JSON) -> str:
-    """In one line; words that cannot be taken for anything else without quotes."""
+    """The value in one line of YAML. Words are unquoted if nothing can misread them."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str) and _WORD.fullmatch(value):

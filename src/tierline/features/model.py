@@ -1,7 +1,7 @@
-"""What a feature is, as values: what Postgres keeps as JSON and every job runs by.
+"""A feature as values: Postgres keeps it as JSON, and every job runs by it.
 
-Nothing here reads a file or doubts a value: `tierline.features.parse` does, and only what it let
-through is ever stored.
+Nothing here reads a file or validates a value. `tierline.features.parse` does both, and only what
+it accepts is stored.
 """
 
 import hashlib
@@ -25,32 +25,34 @@ OnBlocked = Literal["fail", "return_unverified"]
 Signal = Literal["label_logprob", "agreement", "micro"]
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""How long a model is told to think before it answers; none knows them all."""
+"""How much a model may think before it answers. No provider supports all of them."""
 SERVICE_TIERS = ("auto", "flex", "priority", "standard")
-"""How soon and at which rate a call is served, in one set of words for all providers."""
+"""How soon and at which price a call is served, in one vocabulary for all providers."""
 
-DEEPER_LABEL = "running deeper analysis…"  # what a caller is shown while a later tier works
-MICRO = "micro"  # in a provider's place: a classifier of the feature's own, inside the worker
-MICRO_MODEL = "all-MiniLM-L6-v2"  # whose embeddings it reads
-CALIBRATED = "calibrated"  # in a threshold's place: the one that a calibration found
+DEEPER_LABEL = "running deeper analysis…"  # shown to the caller while a later tier works
+MICRO = "micro"  # instead of a provider: the feature's own classifier, inside the worker
+MICRO_MODEL = "all-MiniLM-L6-v2"  # the embedding model that the classifier uses
+CALIBRATED = "calibrated"  # instead of a threshold: the one that a calibration found
 REFRESH_DAYS = 90
-SAMPLE_TEMPERATURE = 0.7  # samples at 0 would be one answer repeated
+SAMPLE_TEMPERATURE = 0.7  # at temperature 0 all samples would be the same answer
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """How sure a tier must be of an answer that passed every other check."""
+    """The confidence that a tier must reach with an answer that passed every other check."""
 
     signal: Signal
     threshold: float | None  # 0..1: the label's probability, or the share of samples that agree;
     # None: of a score learned from all signals, where a calibration found it
-    samples: int | None = None  # agreement: answers drawn, the first included
+    samples: int | None = None  # agreement: number of answers, the first included
     temperature: float | None = None  # agreement: of the samples; above 0
-    verify: bool = False  # calibrated: the model is asked whether its answer is right, as a signal
+    verify: bool = False  # calibrated: also ask the model whether its answer is right, as a signal
 
     @property
     def calibrated(self) -> bool:
-        """Whether a calibration says what is sure enough; without one in force, nothing is."""
+        """Whether a calibration sets the threshold. Until one is in force, no answer is confident
+        enough.
+        """
         return self.threshold is None
 
     def to_dict(self) -> dict[str, JSON]:
@@ -70,7 +72,7 @@ class Confidence:
 
 @dataclass(frozen=True)
 class Canary:
-    """A share of the traffic that begins on another tier, the same callers each time."""
+    """A share of the traffic that begins on another tier. The callers in it stay the same."""
 
     tier: str
     share: float  # of jobs, above 0 and below 1
@@ -81,10 +83,10 @@ class Canary:
 
 @dataclass(frozen=True)
 class Complexity:
-    """What the first tier is not asked, since it would likely fail."""
+    """Which jobs skip the first tier because it would likely fail."""
 
-    max_risk: float  # 0..1: above it, the next tier is asked at once
-    longest: int | None = None  # characters of input at a cold start; None: any
+    max_risk: float  # 0..1: above it, the next tier is asked directly
+    longest: int | None = None  # characters of input before a model is trained; None: no limit
 
     def to_dict(self) -> dict[str, JSON]:
         return _without_none(max_risk=self.max_risk, longest=self.longest)
@@ -92,10 +94,13 @@ class Complexity:
 
 @dataclass(frozen=True)
 class Shadow:
-    """A share of what the first tier serves that the last tier answers too, in the background."""
+    """A share of the jobs that the first tier serves: the last tier answers them too, in the
+    background.
+    """
 
-    share: float  # of the served, above 0 and at most 1
-    usd_per_day: float | None = None  # what these answers may cost on a day, in UTC; None: any
+    share: float  # share of served jobs, above 0 and at most 1
+    # limit on the cost of these answers per UTC day; None: no limit
+    usd_per_day: float | None = None
 
     def to_dict(self) -> dict[str, JSON]:
         return _without_none(share=self.share, usd_per_day=self.usd_per_day)
@@ -103,26 +108,28 @@ class Shadow:
 
 @dataclass(frozen=True)
 class Tier:
-    """One entry of a feature's ordered list of who answers."""
+    """One entry of a feature's ordered list of tiers."""
 
     name: str
     models: tuple[ModelRef, ...]  # in order of fallback
-    max_tokens: int  # visible output of one call
+    max_tokens: int  # visible output tokens of one call
     timeout_s: float  # total deadline of one call
     temperature: float = 0.0  # of the answer; samples have their own
-    instructions: str | None = None  # in place of the feature's
-    examples: tuple[WorkedExample, ...] | None = None  # in place of the feature's; () shows none
-    steps: tuple[Step, ...] = ()  # asked in order before the answer, each told what those found
-    join_steps: bool = False  # the steps' outputs together are the answer; none is asked for
-    reask: bool = False  # one corrective re-ask on this tier before escalating
-    confidence: Confidence | None = None  # in place of the feature's: see Feature.confidence_of
+    instructions: str | None = None  # replace the feature's
+    examples: tuple[WorkedExample, ...] | None = None  # replace the feature's; () shows none
+    # questions asked in order before the answer; each sees the earlier outputs
+    steps: tuple[Step, ...] = ()
+    # the steps' outputs together are the answer, and no further call is made
+    join_steps: bool = False
+    reask: bool = False  # one more try with the failure reason on this tier before escalating
+    confidence: Confidence | None = None  # replaces the feature's: see Feature.confidence_of
     prices: Mapping[str, Price] = field(default_factory=dict)  # by "provider:model"
     reasoning_effort: str | None = None  # one of EFFORTS; None: each model's own
-    service_tier: str | None = None  # one of SERVICE_TIERS; None: nothing is said of it
+    service_tier: str | None = None  # one of SERVICE_TIERS; None: the parameter is not sent
 
     @property
     def is_micro(self) -> bool:
-        """Whether a classifier that was trained for the feature answers, and no model is called."""
+        """Whether the feature's own trained classifier answers, without a call to a model."""
         return bool(self.models) and self.models[0].provider == MICRO
 
     def to_dict(self) -> dict[str, JSON]:
@@ -172,7 +179,7 @@ class Tier:
 
 @dataclass(frozen=True)
 class Feature:
-    """One task: what goes in, what comes out, how an answer is checked, and who answers."""
+    """One task: its input, its output, how answers are checked, and which tiers answer."""
 
     name: str
     description: str
@@ -184,33 +191,36 @@ class Feature:
     checks: tuple[Check, ...] = ()  # run in this order, after the schema
     confidence: Confidence | None = None
     routing: Routing = "slm_first"
-    pinned: Mapping[str, str] = field(default_factory=dict)  # by account: where its jobs begin
+    # account → the tier where its jobs begin
+    pinned: Mapping[str, str] = field(default_factory=dict)
     canary: Canary | None = None
     shadow: Shadow | None = None
     complexity: Complexity | None = None
-    latency_target_ms: int | None = None  # from submission; no slower tier is escalated to
-    refresh_days: int = REFRESH_DAYS  # after so many, what was found out about it is old
+    latency_target_ms: int | None = None  # from submission; jobs do not escalate to slower tiers
+    # what was learned about the feature counts as stale after so many days
+    refresh_days: int = REFRESH_DAYS
     status_labels: Mapping[str, str | None] = field(default_factory=dict)  # by tier; None: hidden
     on_blocked: OnBlocked = "fail"
-    cases: tuple[Case, ...] = ()  # what a version is tested by
-    retention: Retention | None = None  # None: what its jobs hold is kept for good
+    cases: tuple[Case, ...] = ()  # to test a version with
+    retention: Retention | None = None  # None: jobs' contents are kept for good
     residency: tuple[str, ...] = ()  # regions in which its models may run; empty: anywhere
-    comparison: Comparison | None = None  # whether two answers say the same: see compared_by
+    comparison: Comparison | None = None  # how two answers are compared: see compared_by
 
     @property
     def plain_text(self) -> bool:
-        """Whether the answer is text as the model wrote it, not JSON."""
+        """Whether the answer is the model's text, not JSON."""
         return is_plain_text(self.output_schema)
 
     @property
     def compared_by(self) -> Comparison:
-        """How two answers are compared; unless the feature says it, text without regard to case
-        and blanks, anything else exactly.
+        """How two answers are compared.
+
+        The default is normalised text for plain text, else exact.
         """
         return self.comparison or Comparison("normalised" if self.plain_text else "exact")
 
     def allowed_tiers(self) -> tuple[Tier, ...]:
-        """The tiers that the routing leaves, in order; frontier_only leaves the last."""
+        """The tiers that the routing uses, in order; frontier_only leaves only the last."""
         if self.routing == "slm_only":
             return self.tiers[:1]
         if self.routing == "frontier_only":
@@ -225,14 +235,14 @@ class Feature:
         raise KeyError(name)
 
     def place(self, tier_index: int) -> int:
-        """Where a tier stands among those that call a model: a micro tier waits where the one after
-        it does.
+        """A tier's position among those that call a model. A micro tier has the position of the
+        next tier.
         """
         micro = sum(tier.is_micro for tier in self.tiers[:tier_index])
         return tier_index - micro
 
     def first_tier(self) -> Tier:
-        """The tier that a job begins on unless something about it says otherwise."""
+        """The tier that a job begins on by default."""
         return self.allowed_tiers()[-1 if self.routing == "frontier_first" else 0]
 
     def needs_refresh(self, made_at: datetime, now: datetime) -> bool:
@@ -240,7 +250,7 @@ class Feature:
         return now - made_at > timedelta(days=self.refresh_days)
 
     def next_tier(self, name: str) -> Tier | None:
-        """The tier to escalate to from `name`, or None when it is the last allowed one."""
+        """The tier to escalate to from `name`; None if it is the last allowed one."""
         allowed = self.allowed_tiers()
         for here, after in pairwise(allowed):
             if here.name == name:
@@ -248,17 +258,17 @@ class Feature:
         return None
 
     def only(self, name: str, *, sure: bool = True) -> "Feature":
-        """The feature with one of its tiers alone, bound by what binds it now. Raises KeyError.
+        """The feature reduced to one tier, with the same checks. Raises KeyError.
 
-        A calibration's threshold is there to decide about escalating and binds nothing here;
-        without `sure` no threshold does: whatever the tier says is served if it passes its checks.
+        A calibrated threshold only decides on escalation, so it does not apply here. If `sure` is
+        false, no threshold applies, and every answer that passes its checks is served.
         """
         tier = self.tier(name)
         bound = self.confidence_of(tier)
         if bound is not None and not sure:
             bound = replace(bound, threshold=0.0, verify=False)
         elif bound is not None and bound.calibrated:
-            bound = replace(bound, threshold=0.0)  # of a micro tier too: then it says what it holds
+            bound = replace(bound, threshold=0.0)  # for a micro tier too: then it always answers
         return replace(
             self,
             tiers=(replace(tier, confidence=bound),),
@@ -274,10 +284,11 @@ class Feature:
         )
 
     def confidence_of(self, tier: Tier) -> Confidence | None:
-        """The confidence that `tier` must show: its own, else the feature's.
+        """The confidence that `tier` must reach: its own, else the feature's.
 
-        The feature's is there to decide about escalating, so it does not bind the last of several
-        tiers, where it would only double the cost and fail the job: that one needs its own.
+        The feature's threshold decides on escalation. So it does not apply to the last of several
+        tiers, where it would only double the cost and fail the job. That tier needs a threshold of
+        its own.
         """
         if tier.confidence is not None:
             return tier.confidence
@@ -330,7 +341,7 @@ class Feature:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Feature":
-        """What `to_dict` gave; nothing is checked again."""
+        """The inverse of `to_dict`, without validation."""
         return cls(
             name=data["feature"],
             description=data["description"],
@@ -359,7 +370,7 @@ class Feature:
         )
 
     def answers_on(self, tier: Tier) -> int:
-        """How many calls ask for the answer, or about it, beside the steps' and without re-asks."""
+        """How many calls an answer on this tier takes, without those of steps and re-asks."""
         if tier.join_steps or tier.is_micro:
             return 0
         confidence = self.confidence_of(tier)
@@ -368,7 +379,10 @@ class Feature:
         return (confidence.samples or 1) + confidence.verify
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of the feature's canonical JSON: equal features, equal fingerprints."""
+        """SHA-256, in hex, of the feature's canonical JSON.
+
+        Equal features have equal fingerprints.
+        """
         return self._fingerprint
 
     @cached_property

@@ -1,9 +1,8 @@
-"""What a model may be called: a name that leads nowhere else, wherever it is put.
+"""Which model names are safe to use in a URL, a request body, metrics and logs.
 
-A model's name stands in the URL of some providers (there percent-encoded, as one segment), in the
-body of a request to others, in metrics and in logs. Names of several parts are common
-(`meta-llama/Llama-3.1-8B`, `ft:gpt-4o:org::id`, `hf.co/org/model:Q4_K_M`); what could lead out of
-its place in a URL or on a disk is none.
+A model's name is part of the URL of some providers (percent-encoded, as one segment). Names of
+several parts are common (`meta-llama/Llama-3.1-8B`, `ft:gpt-4o:org::id`, `hf.co/org/model:Q4_K_M`).
+A name that could change the path of a URL or of a file is refused.
 """
 
 import re
@@ -14,10 +13,10 @@ MOST = 200  # characters
 
 
 def name_fault(model: str) -> str | None:
-    """What is wrong with a model's name, as its provider calls it; None: nothing."""
+    """What is wrong with a model's name; None if it is fine."""
     if len(model) <= MOST and _NAME.fullmatch(model):
         return None
     return (
-        f"{model[:60]!r} is no model's name: ASCII letters, digits and . _ : @ ~ + = , - make one,"
-        " in parts between single slashes, none of which begins with a dot"
+        f"{model[:60]!r} is not a valid model name: use ASCII letters, digits and . _ : @ ~ + = , -"
+        " in parts separated by single slashes; no part may begin with a dot"
     )

@@ -1,7 +1,7 @@
-"""From a feature file's text to a Feature, or to everything that is wrong with it, with lines.
+"""Parses a feature file into a Feature, or lists everything that is wrong with it, with lines.
 
-What passes here can run: schemas compile, examples fit them, rules evaluate on the examples, labels
-can be told apart. Whether a model has its key set is not looked at; that can change any day.
+A feature that passes can run: schemas compile, examples fit them, rules evaluate on the examples,
+labels are distinguishable. API keys are not looked at, because they can change any day.
 """
 
 import re
@@ -36,7 +36,7 @@ MAX_REGIONS = 20
 MOST_LATENCY_TARGET_MS = 86_400_000
 MOST_REFRESH_DAYS = 3_650
 _REGION = re.compile(r"[a-z][a-z0-9-]{1,19}")
-MAX_INSTRUCTIONS = 50_000  # characters; no prompt of a narrow task comes near
+MAX_INSTRUCTIONS = 50_000  # characters; prompts of narrow tasks are far shorter
 
 _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (
@@ -53,8 +53,8 @@ def parse_feature(
 ) -> Feature:
     """The feature that a YAML file describes.
 
-    `known_providers`: the names a model may start with; None accepts any. Raises FeatureError with
-    every problem found, in the file's order.
+    `known_providers`: the allowed provider names; None allows any. Raises FeatureError with every
+    problem, in the file's order.
     """
     document = read_yaml(text, source)
     reading = Reading(document, source)

@@ -1,4 +1,4 @@
-"""The part of a feature file that says what must come of some inputs."""
+"""Reads the `cases` of a feature file."""
 
 from tierline.base.json_text import JSON, short
 from tierline.base.yaml_lines import Path
@@ -7,14 +7,14 @@ from tierline.features.cases import Case
 from tierline.features.parse_checks import MAX_SAYS, try_rule
 from tierline.features.reading import Reading
 
-MAX_CASES = 200  # each is a job of its own; a larger set is a backfill and a comparison
+MAX_CASES = 200  # each runs as a job; use a backfill and a comparison for a larger set
 _KINDS = ("expected", "rule", "served")
 
 
 def read_cases(
     reading: Reading, value: JSON, input_schema: Schema | None, output_schema: Schema | None
 ) -> tuple[Case, ...]:
-    """The cases of a file; an input that no job could have, or an output, is a problem."""
+    """The cases of a file. An input or output that does not fit its schema is a problem."""
     found: list[Case] = []
     inputs = None if input_schema is None else SchemaCheck(input_schema)
     outputs = None if output_schema is None else SchemaCheck(output_schema)
@@ -32,10 +32,12 @@ def read_cases(
                 reading.problem((*path, "name"), f"the case {short(name)} is given twice")
         kinds = [kind for kind in _KINDS if kind in entry]
         if len(kinds) != 1:
-            reading.problem(path, 'a case has one of the keys "expected", "rule" and "served"')
+            reading.problem(
+                path, 'a case needs exactly one of the keys "expected", "rule" and "served"'
+            )
             continue
         if "says" in entry and kinds != ["rule"]:
-            reading.problem((*path, "says"), "says is for a rule only")
+            reading.problem((*path, "says"), "says is allowed with rule only")
         if kinds == ["expected"]:
             _fits(reading, outputs, "output", entry["expected"], (*path, "expected"))
             found.append(Case(entry["input"], "equal", name, expected=entry["expected"]))
@@ -43,7 +45,7 @@ def read_cases(
             if entry["served"] is not False:
                 reading.problem(
                     (*path, "served"),
-                    "must be false: a case whose answer is served says which, by expected or rule",
+                    "must be false; if an answer must be served, use expected or rule instead",
                 )
             found.append(Case(entry["input"], "unserved", name))
         else:

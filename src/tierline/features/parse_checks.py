@@ -1,4 +1,4 @@
-"""The part of a feature file that says what goes in, what comes out and how that is checked."""
+"""Reads a feature file's schemas, examples and checks."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ _STEP = re.compile(r"([^.\[\]]+)((?:\[\])*)")
 
 
 def read_schema(reading: Reading, value: JSON, path: Path) -> Schema | None:
-    """A JSON Schema that compiles, or None after noting why not."""
+    """A JSON Schema that compiles, or None after recording the problem."""
     if not isinstance(value, dict):
         reading.problem(path, "must be a JSON Schema, such as {type: object, properties: …}")
         return None
@@ -77,7 +77,7 @@ def read_checks(
     output_schema: Schema | None,
     examples: Sequence[Placed],
 ) -> tuple[Check, ...]:
-    """The checks at `path`; each rule has been run on the examples."""
+    """The checks at `path`. Each rule has been run on the examples."""
     found = []
     for index, item in enumerate(reading.items(value, path, 0, MAX_CHECKS)):
         here = (*path, index)
@@ -86,7 +86,7 @@ def read_checks(
         if "says" in entry:
             says = reading.text(entry["says"], (*here, "says"), MAX_SAYS)
         if ("grounded" in entry) == ("rule" in entry):
-            reading.problem(here, 'a check has either the key "grounded" or the key "rule"')
+            reading.problem(here, 'a check needs either the key "grounded" or the key "rule"')
         elif "grounded" in entry:
             fields = _read_fields(reading, entry["grounded"], (*here, "grounded"), output_schema)
             found.append(Check("grounded", fields=fields, says=says))
@@ -116,7 +116,7 @@ def _read_fields(
 
 
 def _no_such_field(text: str, schema: JSON) -> str | None:
-    """Why a path leads nowhere; None when it leads somewhere, or the schema leaves that open."""
+    """Why a path leads nowhere; None if it leads to a field or the schema leaves that open."""
     for match in _STEP.finditer(text):
         name, brackets = match.groups()
         properties = schema.get("properties") if isinstance(schema, dict) else None
@@ -138,7 +138,7 @@ def try_rule(
     schemas: dict[str, Schema | None],
     examples: Sequence[Placed],
 ) -> None:
-    """Compile the rule and run it on every example, which must pass it; problems are noted."""
+    """Compile the rule and run it on every example; each must pass. Problems are recorded."""
     try:
         rule = compile_rule(text)
     except RuleBroken as error:
@@ -147,16 +147,16 @@ def try_rule(
     for root, where in _unbounded(rule, schemas):
         reading.problem(
             path,
-            f"a rule with a macro needs maxItems of at most {MAX_ITEMS} on every array it could "
-            f"walk; {root} has none at {spoken_path(where) or 'its top'}",
+            f"a rule with a macro needs maxItems of at most {MAX_ITEMS} on every array that it may "
+            f"read; {root} has none at {spoken_path(where) or 'its top'}",
         )
         return
     items = max((most_items(schemas[root]) for root in rule.shape.roots), default=0)
     if rule.shape.cost.steps(items, 0) > MAX_STEPS:
         reading.problem(
             path,
-            f"could take too long over arrays of {items} items: lower their maxItems, or walk them "
-            "less often",
+            f"could take too long over arrays of {items} items: lower their maxItems, or iterate "
+            "over them less often",
         )
         return
     for place, example in examples:

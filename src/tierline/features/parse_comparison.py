@@ -1,4 +1,4 @@
-"""Reading a feature file's key `comparison`: when two answers say the same."""
+"""Reads a feature file's key `comparison`: how two answers are compared."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -29,7 +29,7 @@ def read_comparison(
     output_schema: Mapping[str, JSON] | None,
     known_providers: Collection[str] | None = None,
 ) -> Comparison:
-    """One word, or a mapping with `kind`; problems are noted with their lines."""
+    """One word, or a mapping with `kind`. Problems are recorded with their lines."""
     found = _read(reading, value, ("comparison",), KINDS, output_schema or {})
     if found.kind != "judge":
         return found
@@ -50,7 +50,7 @@ def _judge_model(
 ) -> str | None:
     path: Path = ("comparison", "model")
     if "model" not in item:
-        reading.problem(("comparison",), "a judge is a model: give it as model: provider:model")
+        reading.problem(("comparison",), 'a judge needs the key "model", as provider:model')
         return None
     text = reading.text(item["model"], path, 200)
     try:
@@ -60,7 +60,10 @@ def _judge_model(
             reading.problem(path, str(error))
         return None
     if ref.provider in (CLASS, MICRO):
-        reading.problem(path, "a judge is one exact model that can be asked a prompt")
+        reading.problem(
+            path,
+            "a judge must be one exact model that takes a prompt, not a class or a micro model",
+        )
     elif known_providers is not None and ref.provider not in known_providers:
         hint = near(ref.provider, known_providers)
         reading.problem(path, f"unknown provider {short(ref.provider)}{hint}")
@@ -91,7 +94,9 @@ def _read(
     fields: dict[str, Comparison] = {}
     if kind == "fields":
         if not isinstance(value, dict):
-            reading.problem(path, "fields are compared each by its own: give kind and fields")
+            reading.problem(
+                path, 'to compare field by field, give a mapping with "kind" and "fields"'
+            )
             return Comparison()
         fields = _fields(reading, item.get("fields"), (*path, "fields"), output_schema)
     return Comparison(kind, tolerance, fields, items)
@@ -100,15 +105,15 @@ def _read(
 def _fields(
     reading: Reading, value: JSON, path: Path, output_schema: Mapping[str, JSON]
 ) -> dict[str, Comparison]:
-    """Fields that are left out are not compared: what the answer says there does not matter."""
+    """Comparisons by field. Fields that are left out are not compared."""
     if not isinstance(value, dict) or not 1 <= len(value) <= MOST_FIELDS:
         reading.problem(path, f"must map 1 to {MOST_FIELDS} fields of the output to comparisons")
         return {}
     properties = output_schema.get("properties")
     known = properties if isinstance(properties, dict) else {}
-    found = {}
+    comparisons = {}
     for name, how in value.items():
         if known and name not in known:
             reading.problem((*path, name), f"the output has no {short(name)}{near(name, known)}")
-        found[name] = _read(reading, how, (*path, name), _SIMPLE, {})
-    return found
+        comparisons[name] = _read(reading, how, (*path, name), _SIMPLE, {})
+    return comparisons

@@ -1,4 +1,4 @@
-"""Reading a feature file's key `retention`."""
+"""Reads a feature file's key `retention`."""
 
 from tierline.base.json_text import JSON
 from tierline.features.reading import Reading
@@ -11,10 +11,12 @@ KEYS = ("inputs_days", "outputs_days", "keep_labelled")
 
 
 def read_retention(reading: Reading, value: JSON) -> Retention:
-    """The value of a feature file's key `retention`; problems are noted with their lines."""
+    """The value of the key `retention`. Problems are recorded with their lines."""
     item = reading.mapping(value, PATH, KEYS)
     if isinstance(value, dict) and not ("inputs_days" in item or "outputs_days" in item):
-        reading.problem(PATH, 'needs the key "inputs_days" or "outputs_days": nothing is removed')
+        reading.problem(
+            PATH, 'needs the key "inputs_days" or "outputs_days": without them nothing is removed'
+        )
 
     def days(name: str) -> float | None:
         if name not in item:

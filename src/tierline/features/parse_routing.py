@@ -1,4 +1,4 @@
-"""Reading a feature file's keys `routing`, `pinned`, `canary`, `shadow` and `complexity`."""
+"""Reads a feature file's keys `routing`, `pinned`, `canary`, `shadow` and `complexity`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,8 @@ MOST_CHARACTERS = 10_000_000
 def read_routing(
     reading: Reading, top: Mapping[str, JSON], tiers: Sequence[Tier]
 ) -> tuple[Routing, dict[str, str], Canary | None]:
-    """The policy, who is pinned to which tier, and the canary; problems are noted with their lines.
+    """The policy, the pinned accounts with their tiers, and the canary. Problems are recorded with
+    their lines.
 
     Jobs may only begin on tiers that the policy allows.
     """
@@ -55,12 +56,12 @@ def read_routing(
 
 
 def read_shadow(reading: Reading, value: JSON, feature: Feature) -> Shadow | None:
-    """The key `shadow`; refused where no later tier could answer what the first one served."""
+    """The key `shadow`. It needs a later tier that can answer what the first one served."""
     path = ("shadow",)
     item = reading.mapping(value, path, ("share", "usd_per_day"), ("share",))
     if len(feature.allowed_tiers()) < 2:
         reading.problem(
-            path, f"routing {feature.routing} leaves no later tier that could answer as well"
+            path, f"routing {feature.routing} leaves no later tier that could answer too"
         )
     if "share" not in item:
         return None
@@ -71,7 +72,7 @@ def read_shadow(reading: Reading, value: JSON, feature: Feature) -> Shadow | Non
 
 
 def read_complexity(reading: Reading, value: JSON, feature: Feature) -> Complexity | None:
-    """The key `complexity`; refused where there is no later tier to ask instead."""
+    """The key `complexity`. It needs a later tier to ask instead."""
     path = ("complexity",)
     item = reading.mapping(value, path, ("max_risk", "longest"), ("max_risk",))
     if len(feature.allowed_tiers()) < 2:

@@ -1,4 +1,4 @@
-"""The part of a tier that splits its task: simpler questions, asked in order."""
+"""Reads a tier's `steps`: simpler questions that are asked in order before the answer."""
 
 import re
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from tierline.features.parse_checks import Placed, read_checks, read_examples, r
 from tierline.features.reading import Reading
 from tierline.features.task import Check, Step
 
-MAX_STEPS = 10  # each is a call of every job
-MAX_INSTRUCTIONS = 50_000  # characters, as a feature's
+MAX_STEPS = 10  # each is a call in every job
+MAX_INSTRUCTIONS = 50_000  # characters, the same limit as for a feature
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _REQUIRED = ("name", "instructions", "output")
@@ -22,7 +22,7 @@ _OPTIONAL = ("examples", "checks", "max_tokens")
 def read_steps(
     reading: Reading, value: JSON, path: Path, input_schema: Schema | None, max_tokens: int
 ) -> tuple[Step, ...]:
-    """The steps at `path`; `max_tokens`: the tier's, for a step that says nothing of it."""
+    """The steps at `path`; `max_tokens` is the tier's, the default for a step."""
     found: list[Step] = []
     for index, item in enumerate(reading.items(value, path, 1, MAX_STEPS)):
         here = (*path, index)
@@ -38,7 +38,9 @@ def read_steps(
 def refuse_unjoinable(
     reading: Reading, path: Path, steps: tuple[Step, ...], output_schema: Schema | None
 ) -> None:
-    """Steps whose outputs make the answer are objects of fields of their own, with all of its."""
+    """Check `join_steps`: the steps' outputs must be objects with different fields that together
+    make the whole output.
+    """
     fields: dict[str, frozenset[str]] = {}
     for index, step in enumerate(steps):
         properties = step.output_schema.get("properties")
@@ -53,8 +55,8 @@ def refuse_unjoinable(
         for twice in sorted(ones & others):
             reading.problem(
                 (*path, "join_steps"),
-                f"the field {short(twice)} is in the steps {short(one)} and {short(other)}: which "
-                "one counts?",
+                f"the field {short(twice)} is in the steps {short(one)} and {short(other)}; "
+                "keep it in one of them",
             )
     required = (output_schema or {}).get("required")
     for name in required if isinstance(required, list) else ():

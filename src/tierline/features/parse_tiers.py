@@ -1,4 +1,4 @@
-"""The part of a feature file that says who answers: tiers, models, prices, confidence, labels."""
+"""Reads a feature file's tiers: models, prices, confidence, labels."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -34,7 +34,7 @@ from tierline.pricing import Price
 MAX_TIERS = 10
 MAX_MODELS = 8  # fallbacks of one tier
 MAX_TOKENS = 200_000
-DEFAULT_MAX_TOKENS = 1_000  # a narrow task's answer has room, a runaway one an end
+DEFAULT_MAX_TOKENS = 1_000  # enough for a narrow task, and a limit for a runaway answer
 DEFAULT_TIMEOUT_S = 60.0
 MAX_TIMEOUT_S = 3600
 MAX_SAMPLES = 20
@@ -76,7 +76,7 @@ def read_tiers(
     input_schema: Schema | None,
     output_schema: Schema | None,
 ) -> tuple[tuple[Tier, ...], tuple[Placed, ...]]:
-    """The tiers, and the examples that they have of their own, each with its place."""
+    """The tiers, and the examples of each tier, with their places."""
     found: list[Tier] = []
     placed: list[Placed] = []
     for index, item in enumerate(reading.items(value, ("tiers",), 1, MAX_TIERS)):
@@ -158,7 +158,7 @@ def _read_tier(
 def _one_of(
     reading: Reading, item: Mapping[str, JSON], path: Path, key: str, known: tuple[str, ...]
 ) -> str | None:
-    """What stands under an optional key; None where it is not given."""
+    """The value of an optional key; None if the key is missing."""
     return reading.choice(item[key], (*path, key), known) if key in item else None
 
 
@@ -179,7 +179,7 @@ def _read_models(
         if ref.wanted_class is not None:
             if ref.model not in CLASSES:
                 known = ", ".join(CLASSES)
-                reading.problem(here, f"there is no class {short(ref.model)}: one of {known}")
+                reading.problem(here, f"unknown class {short(ref.model)}; use one of {known}")
         elif known_providers is not None and ref.provider not in known_providers:
             hint = near(ref.provider, known_providers)
             reading.problem(here, f"unknown provider {short(ref.provider)}{hint}")
@@ -198,7 +198,7 @@ def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | N
         return None
     signals: tuple[Signal, ...] = ("label_logprob", "agreement")
     if item["signal"] == "micro" and path[0] == "tiers":
-        return Confidence("micro", None)  # refused elsewhere, where the tier is not of that kind
+        return Confidence("micro", None)  # recorded elsewhere if the tier is not a micro tier
     signal = reading.choice(item["signal"], (*path, "signal"), signals)
     threshold = None
     if item["threshold"] != CALIBRATED:
@@ -209,13 +209,13 @@ def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | N
         if verify and threshold is not None:
             reading.problem(
                 (*path, "verify"),
-                "what a model says of its own answer is one signal of several: the threshold has "
-                f"to be {CALIBRATED} for it",
+                "verify adds one signal to the calibrated score, so the threshold has to be "
+                f"{CALIBRATED}",
             )
     if signal == "label_logprob":
         for key in ("samples", "temperature"):
             if key in item:
-                reading.problem((*path, key), f"{key} is for the signal agreement only")
+                reading.problem((*path, key), f"{key} is allowed with the signal agreement only")
         return Confidence("label_logprob", threshold, verify=verify)
     if "samples" not in item:
         reading.problem(path, 'the signal agreement needs the key "samples", 2 or more')
@@ -227,8 +227,8 @@ def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | N
     if temperature == 0:
         reading.problem(
             (*path, "temperature"),
-            "samples at temperature 0 are one answer repeated, so their agreement says nothing; "
-            f"give a temperature above 0, or leave it out for {SAMPLE_TEMPERATURE}",
+            "at temperature 0 all samples are the same answer, so they always agree; "
+            f"use a temperature above 0, or leave it out for {SAMPLE_TEMPERATURE}",
         )
     return Confidence("agreement", threshold, samples, temperature, verify)
 
@@ -260,7 +260,7 @@ def _read_prices(
 
 
 def _amount(reading: Reading, value: JSON, path: Path) -> Decimal:
-    """USD, written as a number or, where every digit counts, as text."""
+    """USD, written as a number, or as text where every digit counts."""
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
@@ -276,7 +276,7 @@ def _amount(reading: Reading, value: JSON, path: Path) -> Decimal:
 def read_status_labels(
     reading: Reading, value: JSON, tiers: tuple[Tier, ...]
 ) -> Mapping[str, str | None]:
-    """One text for every tier but the first, or a mapping of tier to text; "" hides."""
+    """One text for all tiers but the first, or a mapping of tier to text; "" hides the label."""
     path = ("status_label",)
     if not isinstance(value, dict):
         text = reading.text(value, path, 200, least=0)
@@ -294,7 +294,7 @@ def refuse_unscorable(
     confidence: Confidence | None,
     tiers: tuple[Tier, ...],
 ) -> None:
-    """Label scoring needs a closed set of labels that can be told apart."""
+    """Label scoring needs a closed set of labels that differ in their first token."""
     places: list[tuple[Path, Confidence | None]] = [(("confidence",), confidence)]
     places += [
         (("tiers", index, "confidence"), tier.confidence) for index, tier in enumerate(tiers)
@@ -316,34 +316,37 @@ def refuse_unscorable(
 def refuse_on_micro(
     reading: Reading, item: Mapping[str, JSON], path: Path, models: tuple[ModelRef, ...]
 ) -> None:
-    """A micro tier is one classifier, which reads no prompt, and is always calibrated."""
+    """A micro tier is one classifier.
+
+    It reads no prompt, and its threshold is always calibrated.
+    """
     if len(models) > 1:
         reading.problem((*path, "models"), "a micro tier has one model")
     if models[0].model != MICRO_MODEL:
-        reading.problem((*path, "models", 0), f"there is one such model: {MICRO}:{MICRO_MODEL}")
+        reading.problem((*path, "models", 0), f"the only micro model is {MICRO}:{MICRO_MODEL}")
     for key in _PROMPTED:
         if item.get(key):
             reading.problem(
-                (*path, key), f"a micro tier reads no prompt and calls no model: leave {key} out"
+                (*path, key), f"a micro tier reads no prompt and calls no model; leave out {key}"
             )
     confidence = item.get("confidence")
     if isinstance(confidence, dict) and confidence != {"signal": "micro", "threshold": CALIBRATED}:
         reading.problem(
             (*path, "confidence"),
-            "a micro tier serves what its calibration found to be sure enough: leave it out",
+            "a micro tier's threshold comes from its calibration; leave this key out",
         )
 
 
 def refuse_misplaced_micro(reading: Reading, feature: Feature) -> None:
-    """A micro tier comes first and picks one of a closed set of labels."""
+    """A micro tier must be first, and the output must be a closed set of labels."""
     for index, tier in enumerate(feature.tiers):
         path: Path = ("tiers", index)
         if not tier.is_micro:
             if tier.confidence is not None and tier.confidence.signal == "micro":
-                reading.problem((*path, "confidence", "signal"), "is for a micro tier")
+                reading.problem((*path, "confidence", "signal"), "is for micro tiers only")
             continue
         if index > 0:
-            reading.problem(path, "a micro tier comes before every other")
+            reading.problem(path, "a micro tier must be the first tier")
         if feature.output_schema and closed_set(feature.output_schema) is None:
             reading.problem(
                 (*path, "models"),
@@ -353,7 +356,9 @@ def refuse_misplaced_micro(reading: Reading, feature: Feature) -> None:
 
 
 def refuse_uncalibratable(reading: Reading, feature: Feature) -> None:
-    """What a calibrated tier doubts goes to a later one, and the last one is what it is held to."""
+    """A calibrated tier escalates low-confidence answers to a later tier, and is measured against
+    the last one.
+    """
     allowed = feature.allowed_tiers()
     for tier in allowed:
         confidence = feature.confidence_of(tier)
@@ -365,32 +370,32 @@ def refuse_uncalibratable(reading: Reading, feature: Feature) -> None:
         if len(allowed) == 1:
             reading.problem(
                 path,
-                f"{CALIBRATED} needs a later tier, which answers what is not sure enough, and "
-                f"what is compared with; routing {feature.routing} leaves the tier "
-                f"{short(tier.name)} alone",
+                f"{CALIBRATED} needs a later tier to escalate to and to compare answers with, but "
+                f"routing {feature.routing} leaves only the tier "
+                f"{short(tier.name)}",
             )
         elif tier is allowed[-1]:
             reading.problem(
                 path,
-                f"the last tier cannot be {CALIBRATED}: the others' answers are compared with its "
-                "own; give it a number",
+                f"the last tier cannot be {CALIBRATED}, because the others' answers are "
+                "compared with its own; give it a number",
             )
         elif tier is not allowed[-2] and feature.shadow is None:
             reading.problem(
                 path,
-                f"{CALIBRATED} needs the key shadow here: what the tiers between "
-                f"{short(tier.name)} and {short(allowed[-1].name)} answer is compared with nothing "
-                "otherwise",
+                f"{CALIBRATED} needs the key shadow here: without it, the answers of the tiers "
+                f"between {short(tier.name)} and {short(allowed[-1].name)} are compared with "
+                "nothing",
             )
 
 
 def refuse_doubtful_joins(reading: Reading, feature: Feature) -> None:
-    """A joined answer is no model's own, so a confidence signal has nothing to read."""
+    """A confidence signal cannot read a joined answer, because no single call produced it."""
     for index, tier in enumerate(feature.tiers):
         confidence = feature.confidence_of(tier)
         if tier.join_steps and confidence is not None:
             reading.problem(
                 ("tiers", index, "join_steps"),
-                f"the signal {confidence.signal} needs an answer that the tier is asked for: leave "
-                "join_steps out, or the confidence",
+                f"the signal {confidence.signal} needs an answer from one call, which "
+                "join_steps does not make; leave out join_steps or the confidence",
             )

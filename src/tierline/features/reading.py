@@ -1,4 +1,4 @@
-"""Reading a file's values one by one; every problem is kept and none ends the reading."""
+"""Reads a file's values one by one. Problems are recorded, and reading goes on."""
 
 import difflib
 from collections.abc import Collection
@@ -10,16 +10,18 @@ from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON, short
 from tierline.base.yaml_lines import Document, Path
 
-MOST_HINTS = 5  # in one file or request: to find a word like another takes time
-MOST_WORD = 64  # characters of a word that others are compared with, by the square of them
-MOST_KNOWN = 500  # words that it is compared with
+MOST_HINTS = 5  # per file or request, because finding a similar word takes time
+MOST_WORD = 64  # characters of a word; comparing takes time by the square of them
+MOST_KNOWN = 500  # words to compare it with
 
 Word = TypeVar("Word", bound=str)
 
 
 @dataclass
 class Reading:
-    """One file being read. Each method gives the value, or a stand-in after noting a problem."""
+    """One file being read. Each method returns the value, or a default after recording a
+    problem.
+    """
 
     document: Document
     source: str
@@ -33,7 +35,7 @@ class Reading:
     def mapping(
         self, value: JSON, path: Path, known: Collection[str], required: Collection[str] = ()
     ) -> dict[str, JSON]:
-        """The mapping at `path`, with its unknown and missing keys noted."""
+        """The mapping at `path`. Unknown and missing keys are recorded."""
         if not isinstance(value, dict):
             self.problem(path, f"must be a mapping, not {_kind(value)}")
             return {}
@@ -97,22 +99,22 @@ class Reading:
         for word in words:
             if value == word:
                 return word
-        said = short(value) if isinstance(value, str) else _kind(value)
+        shown = short(value) if isinstance(value, str) else _kind(value)
         hint = near(value, words) if isinstance(value, str) else ""
-        self.problem(path, f"must be {' or '.join(words)}, not {said}{hint}")
+        self.problem(path, f"must be {' or '.join(words)}, not {shown}{hint}")
         return words[0]
 
 
 def near(word: str, known: Collection[str]) -> str:
-    """What the writer may have meant, as the end of a message."""
+    """A suggestion of what the writer may have meant, as the end of a message."""
     close = close_to(word.lower(), known, most=1, cutoff=0.6)
     if close:
         return f"; did you mean {short(close[0])}?"
-    return f"; known are {', '.join(sorted(known))}" if len(known) <= 12 else ""
+    return f"; expected one of {', '.join(sorted(known))}" if len(known) <= 12 else ""
 
 
 def close_to(word: str, known: Collection[str], most: int, cutoff: float) -> list[str]:
-    """Of the known words those that are like `word`, the likest first; none for a long word."""
+    """The known words most similar to `word`, best first; none for a long word."""
     if len(word) > MOST_WORD or len(known) > MOST_KNOWN:
         return []
     short_ones = [one for one in known if len(one) <= MOST_WORD]

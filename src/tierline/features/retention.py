@@ -1,4 +1,4 @@
-"""How long a feature keeps what its jobs were asked and what they answered."""
+"""How long a feature keeps its jobs' inputs and outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ class Retention:
 
     inputs_days: float | None = None  # None: inputs are kept
     outputs_days: float | None = None  # None: outputs are kept
-    keep_labelled: bool = False  # what somebody gave feedback on is kept, and the feedback too
+    keep_labelled: bool = False  # jobs with feedback are kept, and the feedback too
 
     def to_dict(self) -> dict[str, JSON]:
-        """With the keys of the feature file; what is kept for good is left out."""
+        """With the keys of the feature file; keys that are None are left out."""
         days = {"inputs_days": self.inputs_days, "outputs_days": self.outputs_days}
         found: dict[str, JSON] = {name: value for name, value in days.items() if value is not None}
         return found | {"keep_labelled": self.keep_labelled}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Retention":
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         return cls(data.get("inputs_days"), data.get("outputs_days"), data["keep_labelled"])

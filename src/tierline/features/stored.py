@@ -1,7 +1,7 @@
-"""Features as the database keeps them, where a later release may have written them.
+"""Reads features from the database, where a later release may have written them.
 
-A version that says what this release does not know is not read at all: without the part that it
-does not know it would be another feature, whose answers nobody asked for.
+A version with keys that this release does not know is not read at all. Without those keys it would
+be another feature.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,12 +29,12 @@ TIER_KEYS = frozenset(
 )
 CHECK_KEYS = frozenset({"grounded", "rule", "says"})
 RETENTION_KEYS = frozenset({"inputs_days", "outputs_days", "keep_labelled"})
-MOST_NAMED = 3  # keys in one message, and so many characters of each:
+MOST_NAMED = 3  # keys in one message, and characters of each:
 MOST_CHARACTERS = 40
 
 
 class UnreadableFeature(Unavailable):
-    """This process cannot read the version, and one of a later release may."""
+    """This process cannot read the version; one of a later release may."""
 
     def __init__(self, name: str, version: int, why: str) -> None:
         super().__init__(f"version {version} of {name} {why}; {ELSEWHERE}")
@@ -51,14 +51,14 @@ def read_stored(name: str, version: int, document: Mapping[str, JSON]) -> Featur
         if not unknown:
             return Feature.from_dict(document)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        why = f"is not one that this release can read ({type(error).__name__})"
+        why = f"cannot be read by this release ({type(error).__name__})"
         raise UnreadableFeature(name, version, why) from error
     named = ", ".join(key[:MOST_CHARACTERS] for key in sorted(unknown)[:MOST_NAMED])
     raise UnreadableFeature(name, version, f"has keys that this release does not know ({named})")
 
 
 def read_retention(document: Mapping[str, JSON]) -> Retention | None:
-    """A version's retention; None: this release cannot read it."""
+    """A version's retention; None if this release cannot read it."""
     try:
         found = Retention.from_dict(document)
         days = [one for one in (found.inputs_days, found.outputs_days) if one is not None]

@@ -1,6 +1,6 @@
-"""What a model is asked as one question: the instructions, the form of its answer, its checks.
+"""One question to a model: the instructions, the form of the answer, the checks.
 
-A feature is such a task; a step of a tier is a smaller one.
+A feature is such a task. A step of a tier is a smaller one.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class Check:
     kind: Literal["grounded", "rule"]
     fields: tuple[str, ...] = ()  # paths into the output: total, buyer.name, items[].sku
     rule: str = ""  # CEL over `input` and `output`, true when the answer is good
-    says: str | None = None  # told to the next tier and the caller when the check fails
+    says: str | None = None  # shown to the next tier and the caller if the check fails
 
     def to_dict(self) -> dict[str, JSON]:
         what: dict[str, JSON] = (
@@ -48,7 +48,7 @@ class WorkedExample:
 
 
 class Task(Protocol):
-    """What an answer is asked in, and judged by."""
+    """The common part of a feature and a step: how an answer is asked for and checked."""
 
     @property
     def output_schema(self) -> Mapping[str, JSON]: ...
@@ -60,9 +60,9 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """One of the simpler questions that a tier asks, in order, before its own."""
+    """One of the simpler questions that a tier asks, in order, before the answer."""
 
-    name: str  # how later questions and reasons call it
+    name: str  # its name in later questions and in reasons
     instructions: str
     output_schema: Mapping[str, JSON]  # JSON Schema 2020-12
     max_tokens: int  # visible output
@@ -71,7 +71,7 @@ class Step:
 
     @property
     def plain_text(self) -> bool:
-        """Whether the answer is text as the model wrote it, not JSON."""
+        """Whether the answer is the model's text, not JSON."""
         return is_plain_text(self.output_schema)
 
     def to_dict(self) -> dict[str, JSON]:

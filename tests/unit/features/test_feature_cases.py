@@ -51,7 +51,7 @@ def test_cases_survive_the_features_json_and_change_no_prompt() -> None:
         ("{text: Good morning}", "{txt: Good morning}", "does not fit the input schema"),
         ("total: 12.5, currency: EUR}\n  - input", "total: x, currency: EUR}\n  - input", "output"),
         ("    served: false", "    served: true", "must be false"),
-        ("    served: false", "    served: false\n    says: x", "says is for a rule only"),
+        ("    served: false", "    served: false\n    says: x", "says is allowed with rule only"),
         ("name: no invoice at all", "name: a plain one", "is given twice"),
         ("    rule: output.total == 7.0", "    rule: output.total ==", "not a CEL expression"),
         ("    served: false", "    rule: 'true'\n    served: false", "one of the keys"),

@@ -75,7 +75,7 @@ def test_a_comparison_survives_its_json_and_its_absence_changes_no_fingerprint()
             "the threshold has to be calibrated",
         ),
         (INVOICE + "comparison: sorted\n", "must be exact or normalised or numeric or set or"),
-        (INVOICE + "comparison: fields\n", "give kind and fields"),
+        (INVOICE + "comparison: fields\n", "give a mapping with"),
         (INVOICE + "comparison: {tolerance: 1}\n", 'the key "kind" is missing'),
         (INVOICE + "comparison: {kind: exact, tolerance: 1}\n", 'unknown key "tolerance"'),
         (INVOICE + "comparison: {kind: numeric, tolerance: -1}\n", "must be 0 to"),

@@ -46,15 +46,15 @@ def test_a_tier_alone_says_what_it_holds_likely() -> None:
     ("text", "said"),
     [
         (TRIAGE, "calibrated needs the key shadow here"),
-        (SHADOWED.replace("MiniLM-L6-v2", "MiniLM-L12"), "there is one such model"),
+        (SHADOWED.replace("MiniLM-L6-v2", "MiniLM-L12"), "the only micro model is"),
         (SHADOWED.replace("enum: [billing, login]", "minLength: 1"), "needs a closed set"),
         (
             TRIAGE.replace(MICRO, "") + MICRO + "shadow: {share: 0.02}\n",
-            "a micro tier comes before every other",
+            "a micro tier must be the first tier",
         ),
         (
             SHADOWED.replace("L6-v2]}", "L6-v2], instructions: Think.}"),
-            "reads no prompt and calls no model: leave instructions out",
+            "reads no prompt and calls no model; leave out instructions",
         ),
         (
             SHADOWED.replace("L6-v2]}", "L6-v2, openai:gpt-5]}"),
@@ -64,13 +64,13 @@ def test_a_tier_alone_says_what_it_holds_likely() -> None:
             SHADOWED.replace(
                 "L6-v2]}", "L6-v2], confidence: {signal: agreement, samples: 2, threshold: 1}}"
             ),
-            "serves what its calibration found to be sure enough",
+            "threshold comes from its calibration",
         ),
         (
             SHADOWED.replace(
                 "gpt-5-nano]}", "gpt-5-nano], confidence: {signal: micro, threshold: calibrated}}"
             ),
-            "is for a micro tier",
+            "is for micro tiers only",
         ),
     ],
 )

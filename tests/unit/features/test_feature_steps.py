@@ -138,4 +138,4 @@ def test_join_steps_is_nothing_without_steps_or_beside_a_confidence() -> None:
     )
     assert 'is for a tier with the key "steps"' in problems(alone)[0][1]
     sure = JOINED + "confidence: {signal: agreement, samples: 2, threshold: 1.0}\n"
-    assert "leave join_steps out" in problems(sure)[0][1]
+    assert "leave out join_steps" in problems(sure)[0][1]

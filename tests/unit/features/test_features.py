@@ -82,7 +82,7 @@ def test_all_problems_are_told_at_once_in_the_files_order() -> None:
         ("max_tokens: 200 ", "max_tokens: yes ", "a whole number, not text"),
         ("samples: 2, ", "samples: 1, ", "2 to 20"),
         ("samples: 2, ", "", "samples"),
-        ("samples: 2, ", "samples: 2, temperature: 0, ", "repeated"),
+        ("samples: 2, ", "samples: 2, temperature: 0, ", "always agree"),
         ("threshold: 1.0", "threshold: 1.5", "0 to 1"),
         ("signal: agreement, samples: 2", "signal: label_logprob", "closed set"),
         ("total: {type: number}", "total: {type: numbre}", "numbre"),

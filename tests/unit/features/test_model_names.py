@@ -55,11 +55,11 @@ def test_a_feature_file_is_refused_with_the_line(model: str) -> None:
         parse_feature(INVOICE.replace("local:smollm2-135m", f"local:{model}"), "f.yaml")
     (problem,) = caught.value.problems
     assert problem.line is not None
-    assert "is no model's name" in problem.message
+    assert "is not a valid model name" in problem.message
 
 
 def test_a_price_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no model's name"):
+    with pytest.raises(InvalidInput, match="not a valid model name"):
         set_price(NO_DATABASE, "openai:a/../b", None)
 
 

@@ -418,8 +418,8 @@ def test_only_what_it_was_asked_for_is_read(text: str, said: bool | None) -> Non
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("{kind: judge}", "give it as model: provider:model"),
-        ("{kind: judge, model: judge}", "a model is named provider:model"),
+        ("{kind: judge}", "a judge needs the key"),
+        ("{kind: judge, model: judge}", "a model is written provider:model"),
         ('{kind: judge, model: "class:small"}', "one exact model"),
         ("{kind: fields, fields: {a: {kind: judge}}}", "must be exact or"),
     ],
