@@ -1,6 +1,6 @@
-"""Checking an answer: is it JSON, does it fit the schema, do the rules hold, is it in the input.
+"""Checks an answer: is it JSON, does it fit the schema, do the rules hold, are values in the input.
 
-Pure: no model is asked here. How sure a model was is weighed in `labels` and `agreement`.
+Pure: no model is asked here. `labels` and `agreement` compute a model's confidence.
 """
 
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ __all__ = ["Checked", "RuleBroken", "TooMuch", "check", "input_faults", "marks"]
 
 @dataclass(frozen=True)
 class Checked:
-    """How an answer fared against its feature's checks."""
+    """The result of an answer's checks."""
 
     verdict: Verdict  # passed, malformed, schema, rule, ungrounded or unchecked
-    reason: str | None  # what was wrong, told to the next tier and the caller; None when passed
-    output: JSON  # the value that was read; None when the answer is malformed
-    repaired: bool  # text around the value had to be cut away
-    failures: tuple[str, ...]  # each thing wrong by itself
+    reason: str | None  # why it failed, for the next tier and the caller; None if passed
+    output: JSON  # the parsed value; None if the answer is malformed
+    repaired: bool  # text around the value was cut away
+    failures: tuple[str, ...]  # each fault separately
 
 
 def check(task: Task, input: JSON, text: str) -> Checked:
-    """Check a model's text. Raises RuleBroken when a rule errors: the feature's fault."""
+    """Check a model's text. Raises RuleBroken if a rule errors, which is the feature's fault."""
     try:
         output, repaired = _read(task, text)
     except NotJson as error:
@@ -58,32 +58,34 @@ def check(task: Task, input: JSON, text: str) -> Checked:
             failed.append((Verdict.UNCHECKED, much.message))
     if not failed:
         return Checked(Verdict.PASSED, None, output, repaired, ())
-    failed.sort(key=lambda one: one[0] is Verdict.UNCHECKED)  # what is known to be wrong goes first
+    failed.sort(key=lambda one: one[0] is Verdict.UNCHECKED)  # faults that are certain come first
     failures = tuple(dict.fromkeys(message for _, message in failed))
     reason = told([Fault((), message) for message in failures])
     return Checked(failed[0][0], reason, output, repaired, failures)
 
 
 def marks(task: Task, input: JSON, text: str) -> list[tuple[str, str | None]]:
-    """Each check of a task by itself: what it is, and what is wrong; None where nothing is.
+    """Each check of a task by name, with what is wrong; None if it passed.
 
-    For people who look at one answer; the verdict is `judge`'s. Stops where it does: a check is
-    not looked at in an answer that does not fit the schema. Raises RuleBroken when a rule errors.
+    For people who inspect one answer; `check` gives the verdict. Like `check` it stops at an answer
+    that does not fit the schema. Raises RuleBroken if a rule errors.
     """
     form = "is text" if task.plain_text else "is JSON"
     try:
         output, repaired = _read(task, text)
     except NotJson as error:
         return [(form, error.message)]
-    found: list[tuple[str, str | None]] = [(f"{form}, after a repair" if repaired else form, None)]
+    results: list[tuple[str, str | None]] = [
+        (f"{form}, after a repair" if repaired else form, None)
+    ]
     work = Work()
     try:
         faults = schema_check(task.output_schema).faults_within(output, work)
     except TooMuch as much:
-        return [*found, ("fits the schema", much.message)]
-    found.append(("fits the schema", told(faults) if faults else None))
+        return [*results, ("fits the schema", much.message)]
+    results.append(("fits the schema", told(faults) if faults else None))
     if faults:
-        return found
+        return results
     ground: Ground | None = None
     for check in task.checks:
         grounded = check.kind == "grounded"
@@ -92,17 +94,17 @@ def marks(task: Task, input: JSON, text: str) -> list[tuple[str, str | None]]:
             if grounded:
                 ground = ground or Ground(input, work)
                 missing = _ungrounded(check, ground, output)
-                found.append((name, _said(check, missing) if missing else None))
+                results.append((name, _said(check, missing) if missing else None))
             else:
                 broken = not rule(check.rule).holds(input, output)
-                found.append((name, (check.says or "does not hold") if broken else None))
+                results.append((name, (check.says or "does not hold") if broken else None))
         except TooMuch as much:
-            found.append((name, much.message))
-    return found
+            results.append((name, much.message))
+    return results
 
 
 def input_faults(feature: Feature, input: JSON) -> list[Fault]:
-    """What keeps a job's input from fitting the feature; paths lead into the input."""
+    """Why a job's input does not fit the feature; paths are paths in the input."""
     return schema_check(feature.input_schema).faults(input)
 
 
@@ -125,12 +127,12 @@ def _read_plain(text: str) -> str:
     if not found:
         raise NotJson("the answer is empty")
     if "\x00" in found or any("\ud800" <= character <= "\udfff" for character in found):
-        raise NotJson("the answer holds characters that cannot be stored")
+        raise NotJson("the answer contains characters that cannot be stored")
     return found
 
 
 def _bare_label(schema: Schema, text: str) -> str | None:
-    """A label of a string enum that was written without its quotes."""
+    """The label if the text is a label of a string enum without quotes, else None."""
     options = schema.get("enum")
     found = text.strip()
     return found if isinstance(options, list) and found in options else None

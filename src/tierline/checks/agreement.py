@@ -7,10 +7,11 @@ from tierline.base.json_text import JSON, canonical_json
 
 
 def agreement(outputs: Sequence[JSON]) -> tuple[int, float]:
-    """The index of the first output of the largest group of equals, and the group's share, 0..1.
+    """The index of the first output of the largest group of equal outputs, and the group's share,
+    0..1.
 
-    1 equals 1.0 and the order of names does not count; of groups of one size the first seen wins.
-    Raises ValueError when there are no outputs.
+    1 equals 1.0, and the order of names does not matter. Among groups of one size the first seen
+    wins. Raises ValueError if there are no outputs.
     """
     if not outputs:
         raise ValueError("no outputs to compare")
@@ -20,10 +21,10 @@ def agreement(outputs: Sequence[JSON]) -> tuple[int, float]:
 
 
 def decided(outputs: Sequence[JSON], left: int, of: int, threshold: float) -> bool:
-    """Whether `left` more samples, of `of` in all, can change neither the answer nor its fate.
+    """Whether the `left` samples still to come, of `of` in all, cannot change the result.
 
-    `outputs` are those so far that passed the checks. The fate is whether the largest group's share
-    of all samples reaches `threshold`.
+    `outputs` are the earlier ones that passed the checks. The result is the answer, and whether the
+    largest group's share of all samples reaches `threshold`.
     """
     counts = Counter(canonical_json(output) for output in outputs)
     sizes = [size for _, size in counts.most_common(2)]

@@ -1,4 +1,4 @@
-"""Whether what came of a case is what its writer said must come."""
+"""Whether a case's job ended as the case expects."""
 
 import json
 from collections.abc import Mapping
@@ -12,17 +12,21 @@ SHOWN = 200  # characters of a value in a message
 
 
 def case_fault(case: Case, job: Mapping[str, JSON]) -> str | None:
-    """What is wrong with how a case's job ended; None when it is as it must be.
+    """What is wrong with how a case's job ended; None if it is as expected.
 
-    `job`: as callers are shown it. A job that no check decided on is wrong whatever was expected.
+    `job` is the job as callers see it. A job that ended without a check's decision is always wrong.
     """
     error = job["error"] or {}
     checked = job["unverified"] or error.get("code") == "checks_failed"
     if job["status"] != "completed" and not checked:
-        told = f": {error['message']}" if error.get("message") else ""
-        return f"it ended as {error.get('code') or job['status']}{told}"
+        detail = f": {error['message']}" if error.get("message") else ""
+        return f"it ended as {error.get('code') or job['status']}{detail}"
     if case.kind == "unserved":
-        return None if checked else f"{_told(job['output'])} was served, and nothing is right"
+        return (
+            None
+            if checked
+            else f"{_told(job['output'])} was served, but the case expects that no answer is served"
+        )
     if checked:
         return f"nothing was served: {error.get('message') or 'the answer failed a check'}"
     if case.kind == "equal":

@@ -1,13 +1,13 @@
 """Dates as people write them, as a pattern for one day: 2026-03-01, 1 March 2026, 3/1/26 …
 
-Month names of English, German, French, Spanish, Italian, Portuguese, Dutch and the Scandinavian
-languages, whole or shortened. Day and month in figures are taken in either order.
+Month names in English, German, French, Spanish, Italian, Portuguese, Dutch and the Scandinavian
+languages, in full or abbreviated. Numeric day and month are accepted in either order.
 """
 
 import re
 from functools import lru_cache
 
-# casefolded; shortened forms before a full stop or a space are taken from the first letters
+# Casefolded. Abbreviations before a full stop or a space are taken from the first letters.
 _MONTHS = (
     "january januar janvier enero gennaio janeiro januari jan ene gen janv",
     "february februar février febrero febbraio fevereiro februari feb fév fev févr",
@@ -25,14 +25,16 @@ _MONTHS = (
 _ORDINAL = r"(?:st|nd|rd|th|er|º|\.)?"
 
 
-LONGEST = 256  # characters that a day takes at most, as the patterns have it
-_BLANKS = 20  # or commas, or little words, between two parts of a day: bounded, so that a text that
-# is made of them is not read again from each of them
+LONGEST = 256  # the most characters that the patterns match for one day
+_BLANKS = 20  # spaces, commas or little words between two parts of a date
+# Limited, so that a text full of them is not scanned again from each one.
 
 
 @lru_cache(maxsize=4096)
 def date_pattern(year: int | None, month: int, day: int) -> re.Pattern[str]:
-    """What finds that day in normalised (NFKC, casefolded) text; None: written without a year."""
+    """A pattern that finds that day in normalised (NFKC, casefolded) text; year None: without a
+    year.
+    """
     names = _MONTHS[month - 1].split()
     name = rf"(?:{'|'.join(sorted(map(re.escape, names), key=len, reverse=True))})\b\.?"
     d, m = f"0?{day}", f"0?{month}"

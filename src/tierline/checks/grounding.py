@@ -1,9 +1,9 @@
-"""Grounding: whether an answer's values stand in the input, however they are written there.
+"""Grounding: whether an answer's values occur in the input, in whatever format.
 
-Text is compared without case, accents' encoding, spacing and punctuation; numbers by value in any
-common format (1.250,00 is 1250.0); dates by day (1 March 2026 is 2026-03-01). True, false, null
-and empty text have nothing to find. Lenient where a format is ambiguous: what it refuses is not
-there, what it lets through may still be wrong.
+Text is compared without case, accent encoding, spacing and punctuation; numbers by value in any
+common format (1.250,00 is 1250.0); dates by day (1 March 2026 is 2026-03-01). True, false, null and
+empty text always pass. Ambiguous formats pass in any reading: a value that is refused is not in the
+input, but a value that passes may still be wrong.
 """
 
 import re
@@ -23,17 +23,17 @@ from tierline.checks.work import Work
 _PATH = re.compile(r"[^.\[\]]+(\[\])*(\.[^.\[\]]+(\[\])*)*")
 _STEP = re.compile(r"[^.\[\]]+|\[\]")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ].*)?")
-_JOINS = "-/_"  # what holds the pieces of a code together
-_PIECE = 3  # letters: "INV-" belongs to the code behind it, "Order-" need not
-_NEAR = 64  # characters beside a match that are looked at for the rest of its code
-_APART = "\x00\x00"  # between two texts of an input; no value holds it, and nothing spans it
-_A_STEP = 100  # characters that a plain search reads in one step of work
-_FIND = 1024 * 1024  # characters searched in one call, which no other thread can interrupt
-_DATE_SLICE = 64 * 1024  # … by a pattern of a day, which is slower
-_DATE_STEPS = 5_000  # of work: to make one day's pattern
+_JOINS = "-/_"  # characters that join the parts of a code
+_PIECE = 3  # letters: "INV-" is part of the code that follows, "Order-" may not be
+_NEAR = 64  # characters beside a match that are searched for the rest of its code
+_APART = "\x00\x00"  # between two texts of an input; no value contains it and no match spans it
+_A_STEP = 100  # characters that a plain search reads per step of work
+_FIND = 1024 * 1024  # characters per search call, during which no other thread can run
+_DATE_SLICE = 64 * 1024  # the same for a date pattern, which is slower
+_DATE_STEPS = 5_000  # steps of work to build one day's pattern
 _LONGEST_AMOUNT = 80  # characters, with its currency and signs
 _AMOUNT = re.compile(r"[^\w]*+(?:[a-z]{1,3}[^\w]*+)?\d[\d.,'’ ]*+[^\w]*+(?:[a-z]{1,3}[^\w]*+)?")
-_SHORT = 4  # below this many letters and digits, spacing counts: "12" does not stand in "1 2"
+_SHORT = 4  # with fewer letters and digits than this, spacing counts: "12" is not in "1 2"
 _CATEGORY = unicodedata.category
 
 
@@ -43,7 +43,7 @@ def is_path(text: str) -> bool:
 
 
 def values_at(value: JSON, path: str) -> Iterator[JSON]:
-    """Every value that the path leads to; none where a step is missing."""
+    """Every value at the path; none if a step is missing."""
     found = [value]
     for step in _STEP.findall(path):
         if step == "[]":
@@ -54,10 +54,10 @@ def values_at(value: JSON, path: str) -> Iterator[JSON]:
 
 
 class Ground:
-    """One input, prepared for looking up many values; each is looked up once."""
+    """One input, prepared for looking up many values. Each value is looked up once."""
 
     def __init__(self, input: JSON, work: Work | None = None) -> None:
-        """Raises TooMuch, as each look-up does, when `work` is used up."""
+        """Raises TooMuch if `work` is used up, as each look-up does."""
         self._work = work or Work()
         texts: dict[str, None] = {}
         self._given: set[Decimal] = set()
@@ -73,12 +73,13 @@ class Ground:
             elif isinstance(item, int | float) and not isinstance(item, bool):
                 texts[str(item)] = None
                 self._given.add(Decimal(str(item)))
-        # One text for all: what a look-up takes must not grow with how many there are.
+        # All texts are joined into one, so that the cost of a look-up does not grow with their
+        # number.
         self._text = _Text(_APART.join(_normal(text, self._work) for text in texts), self._work)
         self._known: dict[str | int | float, bool] = {}
 
     def holds(self, value: JSON) -> bool:
-        """Whether the value, or everything inside it, stands in the input."""
+        """Whether the value, or everything inside it, occurs in the input."""
         if isinstance(value, dict):
             return all(self.holds(item) for item in value.values())
         if isinstance(value, list):
@@ -105,7 +106,7 @@ class Ground:
         return self._holds_date(value) or self._holds_as_number(needle.plain)
 
     def _holds_as_number(self, plain: str) -> bool:
-        """A text that is nothing but an amount, such as "1250.00 EUR", stands where it does."""
+        """Whether a text that is only an amount, such as "1250.00 EUR", occurs as a number."""
         if len(plain) > _LONGEST_AMOUNT or not _AMOUNT.fullmatch(plain):
             return False
         return any(
@@ -135,7 +136,7 @@ class Ground:
         for start in range(0, len(plain), _DATE_SLICE):
             end = min(len(plain), start + _DATE_SLICE + LONGEST)
             found = pattern.search(plain, start, end)
-            # One that ends with the slice may go on behind it: it is met again in the next.
+            # A match at the end of the slice may continue beyond it; the next slice finds it again.
             if found is not None and (found.end() < end or end == len(plain)):
                 return True
         return False
@@ -146,21 +147,21 @@ class Ground:
 
 
 class _Text:
-    """A normalised text, as it is and as its letters and digits alone."""
+    """A normalised text, in full and reduced to its letters and digits."""
 
     def __init__(self, plain: str, work: Work) -> None:
         work.spend(len(plain))
         self.plain = plain
         letters: list[str] = []
-        self._places = array("I")  # in plain, of each of those
-        self._starts = bytearray(len(plain) + 1)  # 1 by offset in compact where a word begins
-        self._ends = bytearray(len(plain) + 1)  # and where one has just ended
+        self._places = array("I")  # the place in plain of each of those characters
+        self._starts = bytearray(len(plain) + 1)  # 1 at offsets in compact where a word begins
+        self._ends = bytearray(len(plain) + 1)  # 1 at offsets in compact just after a word's end
         starts, ends, places, category_of = self._starts, self._ends, self._places, _CATEGORY
         inside = False
         for place, character in enumerate(plain):
             category = category_of(character)
             word = category[0] in "LNM"
-            alone = category == "Lo"  # scripts that do not part words by spaces
+            alone = category == "Lo"  # scripts that do not separate words by spaces
             if word:
                 if not inside or alone:
                     starts[len(letters)] = 1
@@ -171,16 +172,16 @@ class _Text:
             else:
                 if inside:
                     ends[len(letters)] = 1
-                if character == _APART[0]:  # a value may not lead from one text into the next
+                if character == _APART[0]:  # a match may not run from one text into the next
                     letters.append(character)
                     places.append(place)
             inside = word and not alone
         ends[len(letters)] = 1
         self.compact = "".join(letters)
-        self._joined: dict[tuple[int, int], bool] = {}  # by place in plain, and way from there
+        self._joined: dict[tuple[int, int], bool] = {}  # by place in plain, and direction
 
     def holds(self, needle: "_Text", work: Work) -> bool:
-        """Whether the needle stands here as whole words."""
+        """Whether the needle occurs here as whole words."""
         if not needle.compact:
             work.spend(len(self.plain) // _A_STEP)
             return needle.plain.strip() in self.plain
@@ -202,7 +203,7 @@ class _Text:
         return False
 
     def _find(self, sought: str, start: int, work: Work) -> int:
-        """The next place of `sought` in compact; -1 when there is none."""
+        """The next place of `sought` in compact; -1 if there is none."""
         while start < len(self.compact):
             end = start + _FIND
             at = self.compact.find(sought, start, end + len(sought))
@@ -217,12 +218,12 @@ class _Text:
         return size >= _SHORT or self._starts[at : at + size] == needle._starts[:size]
 
     def _of_a_longer_code(self, at: int, size: int, work: Work) -> bool:
-        """Whether what stands there is a piece of a code: 4417 of 4417-B, or of INV-4417."""
+        """Whether the match at `at` is a part of a longer code: 4417 in 4417-B or INV-4417."""
         first, behind = self._places[at], self._places[at + size - 1] + 1
         return self._joins(first, -1, work) or self._joins(behind, 1, work)
 
     def _joins(self, place: int, way: int, work: Work) -> bool:
-        """Whether a code goes on from `place`, back (-1) or on (1)."""
+        """Whether a code continues from `place`, backwards (-1) or forwards (1)."""
         known = self._joined.get((place, way))
         if known is None:
             work.spend(4)
@@ -236,11 +237,11 @@ class _Text:
 
 
 def _joined(beside: str) -> bool:
-    """Whether a code goes on in `beside`, which is read away from the piece in question."""
+    """Whether a code continues in `beside`, which is read outwards from the match."""
     if not beside or beside[0] not in _JOINS:
         return False
     piece = re.match(r"\w*", beside[1:])
-    assert piece is not None, "it matches nothing as well"
+    assert piece is not None, "the pattern also matches empty text"
     found = piece.group()
     return bool(found) and (len(found) <= _PIECE or any(one.isdigit() for one in found))
 

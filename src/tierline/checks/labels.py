@@ -1,11 +1,12 @@
-"""Label confidence: which of a closed set's labels the model leans to, and how far.
+"""Label confidence: which label of a closed set the model prefers, and by how much.
 
-One token is asked for, and the log probabilities of the tokens it might have been are read: much
-cheaper than an answer, and for a small model much better. The same is asked for an empty input, and
-that score is taken away, because a small model favours some labels whatever it is asked (contextual
+It asks for one token and reads the log probabilities of the candidates. That is much cheaper than
+an answer, and for a small model much more accurate. The same is asked for an empty input, and that
+score is subtracted, because a small model favours some labels for any input (contextual
 calibration: Zhao et al. 2021, "Calibrate Before Use", arXiv 2102.09690).
 
-Tokens are matched to labels by their text alone; no tokenizer is at hand when a feature is applied.
+Tokens are matched to labels by their text alone, because no tokenizer is available when a feature
+is applied.
 """
 
 import json
@@ -29,15 +30,15 @@ from tierline.features.prompts import (
 )
 
 CONTENT_FREE = "N/A"
-"""What stands in the place of the input when the baseline is asked for (Zhao et al., section 5)."""
+"""The text that replaces the input to get the baseline (Zhao et al., section 5)."""
 
 LEAD_IN = "Answer:"
-LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # one token each in every tokenizer we know
-SHARED = 3  # labels that begin with the same 3 letters may begin with the same token
+LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # one token each in every tokenizer that we know
+SHARED = 3  # labels with the same first 3 letters may have the same first token
 
 
 class TokenLogprob(Protocol):
-    """One token that might have come, as `tierline.providers` gives it."""
+    """One candidate token, with the fields of `tierline.providers`' type."""
 
     @property
     def token(self) -> str: ...
@@ -50,12 +51,13 @@ class LabelSet:
     """The labels that an output may be, and what the model is asked to write for each."""
 
     labels: tuple[str, ...]
-    field: str | None  # the one property that holds the label; None: the output is the label
-    codes: tuple[str, ...]  # by label: its own text, or a letter; empty: no way to tell them apart
+    field: str | None  # the one property with the label; None: the output is the label
+    # by label: its own text or a letter; empty: the labels cannot be told apart
+    codes: tuple[str, ...]
 
     @property
     def own_text(self) -> bool:
-        """Whether the labels stand for themselves, without letters."""
+        """Whether the model writes the labels themselves, not letters."""
         return self.codes == self.labels
 
     def wrap(self, label: str) -> JSON:
@@ -63,25 +65,25 @@ class LabelSet:
         return label if self.field is None else {self.field: label}
 
     def text(self, label: str) -> str:
-        """The label as a model would have written the whole answer."""
+        """The whole answer as a model would have written it for this label."""
         return json.dumps(self.wrap(label), ensure_ascii=False)
 
     def unwrap(self, output: JSON) -> str:
-        """The label that an output of the feature holds."""
+        """The label in an output of the feature."""
         return str(output if self.field is None else output[self.field])
 
 
 @dataclass(frozen=True)
 class LabelScores:
-    """What the model leans to."""
+    """The scores of the labels."""
 
     best: str  # the label
-    confidence: float  # 0..1, of `best`; 0 when no label's token was among those reported
+    confidence: float  # 0..1, of `best`; 0 if no candidate token belongs to a label
     scores: Mapping[str, float]  # every label's share, summing to 1 (or all 0)
 
     @property
     def margin(self) -> float:
-        """How far `best` stands before the next label, 0..1."""
+        """The distance between the best label's share and the next one's, 0..1."""
         others = (share for label, share in self.scores.items() if label != self.best)
         return self.confidence - max(others, default=0.0)
 
@@ -102,14 +104,14 @@ def closed_set(output_schema: Mapping[str, JSON]) -> LabelSet | None:
 
 
 def indistinct(label_set: LabelSet) -> str | None:
-    """Why one token cannot tell these labels apart; None when it can."""
+    """Why one token cannot tell these labels apart; None if it can."""
     if label_set.codes:
         return None
     first, second = _alike(label_set.labels) or ("", "")
     return (
-        f"label_logprob reads one token, and {short(first)} and {short(second)} begin alike; a "
-        f"letter for each label would do, but there are {len(label_set.labels)} labels and "
-        f"{len(LETTERS)} letters: use the signal agreement, or fewer labels"
+        f"label_logprob reads one token, and {short(first)} and {short(second)} begin alike. A "
+        f"letter for each label is not possible, because there are {len(label_set.labels)} "
+        f"labels and {len(LETTERS)} letters: use the signal agreement, or fewer labels"
     )
 
 
@@ -123,10 +125,10 @@ def scoring_messages(
 ) -> list[Message]:
     """The turns whose next token is the label's; `input` None asks for the baseline.
 
-    The last turn is the model's own, begun with LEAD_IN: after it a label's first token is a whole
-    word, where a turn's very first token is often a syllable that labels share. Labels that the
-    examples show are not listed again. SmolLM2-135M on a development set of 30 tickets in 6 classes
-    got 22 right this way, 13 with the labels listed and no lead-in.
+    The last turn is the model's own and begins with LEAD_IN. After it, a label's first token is a
+    whole word; a turn's very first token is often a syllable that several labels share. Labels that
+    the examples show are not listed again. Measured: SmolLM2-135M got 22 of 30 tickets in 6 classes
+    right this way, and 13 with the labels listed and no lead-in.
     """
     codes = dict(zip(label_set.labels, label_set.codes, strict=True))
     examples = examples_of(feature, tier)
@@ -142,8 +144,8 @@ def scoring_messages(
         messages.append(Message("user", as_data(example.input)))
         messages.append(Message("assistant", f"{LEAD_IN} {code}"))
     content = CONTENT_FREE if input is None else input
-    told = "" if input is None else found_told(found) + prior_told(prior)
-    messages.append(Message("user", as_data(content) + told))
+    context = "" if input is None else found_told(found) + prior_told(prior)
+    messages.append(Message("user", as_data(content) + context))
     messages.append(Message("assistant", LEAD_IN))
     return messages
 
@@ -155,9 +157,9 @@ def score(
 ) -> LabelScores:
     """The label whose token gained most over the baseline, with softmax over the labels.
 
-    `top_logprobs`: the tokens that might have come first for the input; `baseline`: the same for
-    CONTENT_FREE. A label that no token speaks for has no share; missing in the baseline alone, it
-    is taken to stand at the lowest log probability reported there.
+    `top_logprobs`: the candidates for the first token with the input; `baseline`: the same with
+    CONTENT_FREE. A label without a candidate token has no share. If it is missing in the baseline
+    alone, the lowest log probability reported there is used.
     """
     found = _masses(label_set, top_logprobs)
     before = _masses(label_set, baseline)
@@ -174,10 +176,10 @@ def score(
 
 
 def _masses(label_set: LabelSet, tokens: Sequence[TokenLogprob]) -> dict[str, float]:
-    """The log of the probability that each label's tokens have together.
+    """The log of the total probability of each label's tokens.
 
-    A token speaks for a label when, without the space before it and case, it begins that label's
-    code and no other's.
+    A token belongs to a label if, ignoring case and a leading space, it begins that label's code
+    and no other code.
     """
     masses: dict[str, float] = {}
     codes = [code.casefold() for code in label_set.codes]
@@ -209,7 +211,7 @@ def _codes(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _alike(labels: Sequence[str]) -> tuple[str, str] | None:
-    """Two labels whose first tokens may be one and the same."""
+    """Two labels that may have the same first token, or None."""
     seen: dict[str, str] = {}
     for label in labels:
         start = label.strip().casefold()[:SHARED]

@@ -1,7 +1,7 @@
 """Numbers as people write them: 1,250.00, 1.250,00, 1 250,00, 1'250.00, 12,50,000 and -5.
 
-The parts of a date (2026-02-21, 1.3.2026) and the figures of a reference (SH-20817, 4417-B) are no
-amounts: a small model likes to take them for one, and grounding is there to notice.
+Parts of a date (2026-02-21, 1.3.2026) and digits of a reference (SH-20817, 4417-B) do not count as
+amounts. Small models often mistake them for amounts, and grounding must notice that.
 """
 
 import re
@@ -12,22 +12,22 @@ from tierline.checks.work import Work
 
 _SPAN = re.compile(r"\d+(?:[.,'’_]\d+)*|(?<![\d.,])[.,]\d+")
 _DATE = re.compile(r"(?<![\d/-])\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?![\d/-])")
-_REFERENCE = re.compile(r"[^\W\d_][-/]$")  # what stands before the figures of one
-_REFERENCE_AFTER = re.compile(r"[-/][^\W\d_]{1,2}(?!\w)")  # or behind them, as in 4417-B
+_REFERENCE = re.compile(r"[^\W\d_][-/]$")  # text before the digits of a reference
+_REFERENCE_AFTER = re.compile(r"[-/][^\W\d_]{1,2}(?!\w)")  # text after them, as in 4417-B
 _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?!\d)")
 _MINUS = re.compile(r"(?:[-−–(]|minus)\s*(?:[^\w\s]|[a-z]{3})?\s*$")
 _MINUS_AFTER = re.compile(r"\s?[-−–](?!\w)")
 _CUT = re.compile(r"\D\D")
 _SLICE = 256 * 1024  # characters; about 10 ms
-_STEPS = 12  # of work: what one number takes to read
+_STEPS = 12  # steps of work to read one number
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " "})
-_MAX_DIGITS = 60  # longer runs are no amounts, and int() of thousands of digits is slow
+_MAX_DIGITS = 60  # longer runs are not amounts, and int() of thousands of digits is slow
 
 
 def numbers_in(text: str, work: Work | None = None) -> set[Decimal]:
-    """Every number that the text may be read to hold; an ambiguous one gives all its readings.
+    """Every number that the text may contain; an ambiguous one gives all its readings.
 
-    Raises TooMuch when there are more than `work` is left for.
+    Raises TooMuch if there are more than the rest of `work` allows.
     """
     work = work or Work()
     work.spend(len(text) // 4)
@@ -44,8 +44,8 @@ def numbers_in(text: str, work: Work | None = None) -> set[Decimal]:
 
 
 def _slices(text: str) -> Iterator[tuple[int, int]]:
-    """The text in parts, none of which cuts a number: nothing of one has two characters beside each
-    other that are no digits. A search of a text without numbers holds the interpreter to its end.
+    """Slices of the text that do not cut a number: a number never has two adjacent non-digits. One
+    search of a long text without numbers would block the interpreter until its end.
     """
     start = 0
     while start < len(text):
@@ -56,7 +56,7 @@ def _slices(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _kept(match: re.Match[str]) -> str:
-    """The text of what looks like a date: nothing, unless it is an amount such as 1.250.000."""
+    """An empty text if the match looks like a date, unless it is an amount such as 1.250.000."""
     return match.group() if _grouped(match.group().split(".")) else " "
 
 

@@ -1,9 +1,9 @@
-"""Patterns of a schema that look around or refer back, with what they may take bounded.
+"""Bounds the cost of a schema's patterns that use lookaround or backreferences.
 
-The library hands any other pattern to an engine that reads a text once. For these it goes back and
-forth: up to its limit of steps, but from each place of the text it may look to the end, so that a
-text of 1 MB held the interpreter for minutes. Here each text that such a pattern is tried on is
-counted, and a long one is not begun.
+The library gives all other patterns to an engine that reads a text once. These need backtracking,
+which has a step limit but may read to the end of the text from every place: a text of 1 MB blocked
+the interpreter for minutes. Here each text that such a pattern is tried on is counted, and a long
+one is refused.
 """
 
 import json
@@ -19,8 +19,8 @@ from tierline.checks.schema_bounds import every_schema, goes_back
 from tierline.checks.work import TooMuch, Work
 
 OPTIONS = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)  # about 10 ms at worst
-MOST_CHARACTERS = 3_000  # of a text that such a pattern is tried on: about 30 ms
-_EACH = 1_000  # steps of work for one try, and for a text's places each with each:
+MOST_CHARACTERS = 3_000  # of a text for such a pattern: about 30 ms
+_EACH = 1_000  # steps of work for one try, plus those for the square of the text's length:
 _PLACES_A_STEP = 130
 
 
@@ -34,7 +34,10 @@ _counting = _Counting()
 
 @contextmanager
 def counted(work: Work) -> Iterator[None]:
-    """Inside the block, a check by `bounded_patterns` counts in this thread. Raises TooMuch."""
+    """Inside the block, a check with `bounded_patterns` counts work in this thread.
+
+    Raises TooMuch.
+    """
     _counting.work, _counting.refused = work, None
     try:
         yield
@@ -45,17 +48,19 @@ def counted(work: Work) -> Iterator[None]:
 
 
 def bounded_patterns(schema: JSON) -> dict[str, type] | None:
-    """What the library is to check `pattern` with: its own, unless one in `schema` goes back."""
+    """The library's override for the keyword `pattern`; None if no pattern in `schema`
+    backtracks.
+    """
     return {"pattern": _Bounded} if any(map(goes_back, _patterns(schema))) else None
 
 
 def pattern_names(schema: JSON) -> bool:
-    """Whether names are held against patterns that go back."""
+    """Whether names are matched against backtracking patterns."""
     return any(map(goes_back, _names(schema)))
 
 
 def refuse_long_names(value: JSON, work: Work) -> None:
-    """Raises TooMuch where `value` has names that are too much for such patterns."""
+    """Raises TooMuch if names in `value` are too long for such patterns."""
     rest = [value]
     while rest:
         item = rest.pop()
@@ -68,7 +73,7 @@ def refuse_long_names(value: JSON, work: Work) -> None:
 
 
 class _Bounded:
-    """The keyword `pattern`, as the library lets others write one."""
+    """The keyword `pattern`, in the form of a custom keyword of the library."""
 
     def __init__(self, _parent: dict[str, Any], value: Any, _path: list[str | int]) -> None:
         self._goes_back = goes_back(str(value))
@@ -82,7 +87,7 @@ class _Bounded:
             return
         if self._goes_back:
             if _counting.refused is not None:
-                return  # nothing that is found now counts
+                return  # the result no longer counts
             try:
                 _spend(instance, _counting.work or Work())
             except TooMuch as refused:
@@ -95,7 +100,7 @@ class _Bounded:
 def _spend(text: str, work: Work) -> None:
     if len(text) > MOST_CHARACTERS:
         raise TooMuch(
-            "too much to check: a pattern looks around or refers back, and a text of "
+            "too much to check: a pattern uses lookaround or a backreference, and a text of "
             f"{len(text):,} characters is longer than {MOST_CHARACTERS:,}"
         )
     work.spend(_EACH + len(text) ** 2 // _PLACES_A_STEP)

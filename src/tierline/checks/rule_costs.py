@@ -1,24 +1,24 @@
-"""What a rule may cost, by its text and the sizes of what it reads: macros walk, patterns compile.
+"""Estimates a rule's cost from its text and the sizes of what it reads.
 
-CEL's evaluator here runs inside the process, holds the interpreter, cannot be stopped, compiles a
-pattern each time it is met, and copies: a list that a macro collects with each item that is added,
-and whatever is read out of an object, to its last leaf. Costs are in steps of a macro over plain
-comparisons: about 0.35 µs on one core of 2026. They are estimates, high rather than low.
+The CEL evaluator runs inside the process, blocks the interpreter and cannot be stopped. It compiles
+a pattern each time it is evaluated. It copies a collected list for each item that is added, and it
+copies whatever is read out of an object, with all its contents. Costs are in steps of a macro over
+plain comparisons: about 0.35 µs on one core of 2026. The estimates are high rather than low.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-Token = tuple[str, str]  # kind and text, as `rules` cuts a rule
+Token = tuple[str, str]  # kind and text, as `rules` tokenises a rule
 
 MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
 COLLECTS = frozenset({"map", "filter"})
-MAX_STEPS = 500_000  # under 0.2 s, for which no other thread of the process goes on
-TAKEN_IN = 10  # steps for each value that a rule's context holds
-COPIED = 0.35  # steps for each value inside what is read out of an object or a list
-COLLECTED = 0.15  # steps for each item that is there when one more is collected
-OPERATOR = 6.0  # words and marks of a macro's body that take a step
+MAX_STEPS = 500_000  # under 0.2 s, during which no other thread of the process runs
+TAKEN_IN = 10  # steps for each value in a rule's context
+COPIED = 0.35  # steps for each value inside something read out of an object or a list
+COLLECTED = 0.15  # steps for each item already in a list when one is added
+OPERATOR = 6.0  # tokens of a macro's body that cost a step
 MAX_PATTERN = 60_000  # steps to compile one pattern once: 20 ms
 STEP_US = 0.35
 TEXT_A_STEP = 1_000  # characters that a search reads in one step
@@ -31,7 +31,7 @@ _PIECE_US = {"w": 1_100.0, "W": 1_100.0, "p": 1_200.0, "P": 1_200.0, "b": 100.0,
 _PIECE_US |= {"d": 60.0, "D": 80.0, "s": 30.0, "S": 40.0}
 _ANY_US = 15.0
 _PLAIN_US = 2.0
-_FOLDED = 8.0  # what letters in either case take more
+_FOLDED = 8.0  # factor for case-insensitive letters
 _REPEATED = re.compile(r"\{(\d*)(?:,(\d*))?\}")
 
 
@@ -41,23 +41,22 @@ NOTHING_READ: Mapping[str, int] = {}
 
 @dataclass(frozen=True)
 class Cost:
-    """What a rule's text shows of its cost."""
+    """The cost of a rule, as far as its text shows it."""
 
-    by_depth: tuple[int, int]  # macros outside, and inside another
+    by_depth: tuple[int, int]  # macros outside any other, and nested ones
     collects: tuple[int, int]  # those of them that make a list
-    bodies: tuple[int, int]  # words and marks inside macros, and of these inside another
-    reads: tuple[
-        tuple[int, str], ...
-    ]  # what is read out of a value: how many macros deep, its name
+    bodies: tuple[int, int]  # tokens inside macros, and inside nested macros
+    reads: tuple[tuple[int, str], ...]  # what is read out of a value: the macro depth, and the name
     joins: int  # plus signs: each may make a list or a text longer
-    pattern_us: float  # to compile its dearest pattern once; 0 without one
-    unfixed_pattern: bool  # a pattern that is not written out: what it costs is its writer's choice
+    pattern_us: float  # to compile its most expensive pattern once; 0 without one
+    unfixed_pattern: bool  # a pattern that is not a literal, so its cost is unknown
 
     def steps(self, items: int, characters: int, sizes: Mapping[str, int] = NOTHING_READ) -> int:
-        """At most so many, over arrays and objects of `items` members and texts of `characters`.
+        """An upper bound of steps for arrays and objects of `items` members and texts of
+        `characters`.
 
-        `sizes`: by name, how many values the largest member of that name holds; ELEMENT for the
-        largest one that stands in a list, or under a name that only running tells.
+        `sizes`: by name, how many values the largest member of that name contains. ELEMENT is for
+        the largest one in a list, or under a name that is only known when the rule runs.
         """
         walked = items * (1 + self.joins)
         outside, inside = self.by_depth
@@ -74,14 +73,14 @@ class Cost:
 
 
 def cost_of(tokens: Sequence[Token]) -> Cost:
-    """The cost of a rule cut into tokens, white space and comments left out."""
+    """The cost of a tokenised rule, without white space and comments."""
     outside = inside = 0
     bodies = [0, 0]
     collects = [0, 0]
     reads: list[tuple[int, str]] = []
     patterns: list[float] = []
     unfixed = False
-    stack: list[bool] = []  # for each open bracket, whether a macro opened it
+    stack: list[bool] = []  # for each open bracket: whether a macro opened it
     for index, (kind, lexeme) in enumerate(tokens):
         deep = min(2, sum(stack))
         bodies[0] += deep > 0
@@ -131,7 +130,7 @@ def opens_macro(tokens: Sequence[Token], index: int) -> bool:
 
 
 def pattern_us(pattern: str) -> float:
-    """How long a pattern takes to compile, about, in µs: its pieces, as often as each stands."""
+    """Estimated time to compile a pattern, in µs: the sum of its pieces, with repetitions."""
     each = _FOLDED if re.search(r"\(\?[a-z]*i", pattern) else 1.0
     open_groups: list[float] = []
     total, last, at = 0.0, 0.0, 0
@@ -162,7 +161,7 @@ def pattern_us(pattern: str) -> float:
 
 
 def _last_argument(tokens: Sequence[Token], opened: int) -> str | None:
-    """The text that stands alone as a call's last argument; None for anything else."""
+    """The text that is the whole last argument of a call; None for anything else."""
     depth = 0
     for index in range(opened, len(tokens)):
         kind, lexeme = tokens[index]
@@ -176,7 +175,9 @@ def _last_argument(tokens: Sequence[Token], opened: int) -> str | None:
 
 
 def _unquoted(literal: str) -> str:
-    """A text literal's words; of its escapes, only the doubled backslash matters to a pattern."""
+    """The content of a text literal. Of the escapes only the doubled backslash matters to a
+    pattern.
+    """
     words = literal.lstrip("bBrR")
     prefix = literal.removesuffix(words)
     words = words.strip("'\"")

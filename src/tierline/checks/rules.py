@@ -1,9 +1,9 @@
-"""Rules: CEL over `input` and `output` (cel.dev), true when the answer is good.
+"""Rules: CEL over `input` and `output` (cel.dev), true if the answer is good.
 
-JSON numbers are doubles in CEL, so arithmetic needs `1.0`, not `1`; comparing works either way. The
-evaluator runs inside this process and cannot be stopped, so what it may cost is bounded when the
-feature is applied: length, nesting, at most one macro inside another, arrays of at most MAX_ITEMS
-wherever a macro is used, patterns that are written out; and again by the sizes of what it reads.
+JSON numbers are doubles in CEL, so arithmetic needs `1.0`, not `1`; comparisons accept either. The
+evaluator runs inside this process and cannot be stopped, so its cost is bounded when the feature is
+applied: length, nesting, at most one macro inside another, arrays of at most MAX_ITEMS wherever a
+macro is used, literal patterns only. It is bounded again at run time by the sizes of the values.
 """
 
 import re
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 MAX_RULE = 1000  # characters
-MAX_NESTING = 16  # brackets inside each other; the parser recurses
-MAX_ITEMS = 1000  # of an array or object that a macro walks
+MAX_NESTING = 16  # nested brackets; the parser recurses
+MAX_ITEMS = 1000  # of an array or object that a macro iterates over
 ROOTS = frozenset({"input", "output"})
 FUNCTIONS = MACROS | {
     *("has", "size", "contains", "startsWith", "endsWith", "matches"),
@@ -55,14 +55,14 @@ _TOKEN = re.compile(
 
 
 class RuleBroken(TierlineError):
-    """A rule that cannot be evaluated: the feature's fault, and no verdict on the answer."""
+    """A rule that cannot be evaluated. That is the feature's fault and no verdict on the answer."""
 
 
 @dataclass(frozen=True)
 class _Shape:
     """What a rule's text shows without evaluating it."""
 
-    deepest: int  # brackets inside each other
+    deepest: int  # depth of nested brackets
     macros: int
     nested_macros: int  # macros inside another macro's body
     bound: frozenset[str]  # names that macros bind
@@ -72,15 +72,15 @@ class _Shape:
 
 @dataclass(frozen=True)
 class Rule:
-    """One compiled rule; safe to share among threads."""
+    """One compiled rule. Thread-safe."""
 
     text: str
     shape: _Shape
     program: "cel.Program"
 
     def holds(self, input: JSON, output: JSON) -> bool:
-        """Whether the rule is true. Raises RuleBroken when it errors or gives no boolean, TooMuch
-        when what it would read is too long for it.
+        """Whether the rule is true. Raises RuleBroken if it errors or gives no boolean, TooMuch if
+        the values that it would read are too large.
         """
         given = {"input": input, "output": output}
         context = {root: given[root] for root in sorted(self.shape.roots)}
@@ -104,13 +104,13 @@ class Rule:
             values += root_values
             if values * TAKEN_IN > MAX_STEPS:
                 raise TooMuch(
-                    f"the rule {self.text!r} would take in more than "
+                    f"the rule {self.text!r} would read more than "
                     f"{MAX_STEPS // TAKEN_IN:,} values; bound arrays with maxItems"
                 )
             if self.shape.macros and root_items > MAX_ITEMS:
                 raise TooMuch(
-                    f"the rule {self.text!r} would walk more than {MAX_ITEMS} items of {root}; "
-                    "bound its arrays with maxItems"
+                    f"the rule {self.text!r} would iterate over more than {MAX_ITEMS} items of "
+                    f"{root}; bound its arrays with maxItems"
                 )
             items, characters = max(items, root_items), max(characters, root_characters)
             _count(value, sizes)
@@ -123,16 +123,16 @@ class Rule:
 
 
 def compile_rule(text: str) -> Rule:
-    """The rule, ready to run. Raises RuleBroken saying what to change."""
-    import cel  # brings a command line along: a tenth of a second for processes without rules
+    """The compiled rule. Raises RuleBroken, which says what to change."""
+    import cel  # it imports a command line: a tenth of a second that processes without rules save
 
     if len(text) > MAX_RULE:
         raise RuleBroken(f"a rule has at most {MAX_RULE} characters")
     shape = _shape(text)
     if shape.deepest > MAX_NESTING:
-        raise RuleBroken(f"brackets stand inside each other more than {MAX_NESTING} deep")
+        raise RuleBroken(f"brackets are nested more than {MAX_NESTING} deep")
     if shape.nested_macros > 1:
-        raise RuleBroken("at most one macro (all, exists, map, filter …) may stand inside another")
+        raise RuleBroken("at most one macro (all, exists, map, filter …) may be inside another")
     try:
         program = cel.compile(text)
     except Exception as error:
@@ -146,24 +146,24 @@ def compile_rule(text: str) -> Rule:
     if foreign:
         raise RuleBroken(f"calls {', '.join(foreign)}, which CEL does not have")
     if shape.cost.unfixed_pattern:
-        raise RuleBroken("matches(…) takes a pattern written out as one text, and nothing else")
+        raise RuleBroken("matches(…) takes one argument, a pattern written as a literal string")
     if shape.cost.pattern_us / STEP_US > MAX_PATTERN:
         raise RuleBroken(
             "its pattern takes too long to prepare: repeat less, and write [A-Za-z0-9_] for \\w"
         )
     if not shape.roots:
-        raise RuleBroken("reads neither input nor output, so it always gives the same")
+        raise RuleBroken("reads neither input nor output, so its result is always the same")
     return Rule(text, shape, program)
 
 
 @lru_cache(maxsize=1024)
 def rule(text: str) -> Rule:
-    """`compile_rule`, kept for the rules lately used."""
+    """`compile_rule`, cached for recently used rules."""
     return compile_rule(text)
 
 
 def unbounded_arrays(schema: JSON, path: Path = ()) -> Iterator[Path]:
-    """Where a schema allows an array of more than MAX_ITEMS; paths lead into the schema."""
+    """Where a schema allows an array of more than MAX_ITEMS; paths are paths in the schema."""
     if isinstance(schema, list):
         for index, item in enumerate(schema):
             yield from unbounded_arrays(item, (*path, index))
@@ -182,7 +182,7 @@ def unbounded_arrays(schema: JSON, path: Path = ()) -> Iterator[Path]:
 
 
 def most_items(schema: JSON) -> int:
-    """The largest maxItems anywhere in a schema; 0 when it has none."""
+    """The largest maxItems anywhere in a schema; 0 without any."""
     most, rest = 0, [schema]
     while rest:
         item = rest.pop()
@@ -217,7 +217,7 @@ def _shape(text: str) -> _Shape:
     ]
     bound: set[str] = set()
     roots: set[str] = set()
-    stack: list[bool] = []  # for each open bracket, whether a macro opened it
+    stack: list[bool] = []  # for each open bracket: whether a macro opened it
     deepest = macros = nested = 0
     for index, (kind, lexeme) in enumerate(tokens):
         if kind == "mark" and lexeme in "([{":
@@ -236,8 +236,8 @@ def _shape(text: str) -> _Shape:
 
 
 def _longest(value: JSON) -> tuple[int, int, int]:
-    """The members of the largest array or object, the characters of the longest text, and how many
-    values there are in all.
+    """The size of the largest array or object, the length of the longest text, and the number of
+    all values.
     """
     items, characters, values, rest = 0, 0, 0, [value]
     while rest:
@@ -252,8 +252,8 @@ def _longest(value: JSON) -> tuple[int, int, int]:
 
 
 def _count(value: JSON, sizes: dict[str, int]) -> int:
-    """How many values there are in one, itself included; what `Cost.steps` asks goes to `sizes`.
-    JSON here is at most some hundred levels deep.
+    """The number of values in a value, itself included. Sizes that `Cost.steps` needs are written
+    to `sizes`. JSON here is at most some hundred levels deep.
     """
     if isinstance(value, dict):
         size = 1

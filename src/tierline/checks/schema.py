@@ -1,7 +1,7 @@
-"""JSON Schema 2020-12: whether a schema is one, and whether a value fits it, formats included.
+"""JSON Schema 2020-12: whether a schema is valid, and whether a value fits it, formats included.
 
 `format` is asserted (date, date-time, email, uri, uuid …), which the standard leaves open. Nothing
-is ever fetched: a schema refers only within itself. Messages name path and rule, not the value.
+is ever fetched: references work only within the schema. Messages name path and rule, not the value.
 """
 
 import json
@@ -27,23 +27,23 @@ Path = tuple[str | int, ...]
 Schema = Mapping[str, JSON]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-MAX_FAULTS = 20  # of one value; more would not be read
-MOST_TOLD = 5_000  # values times the ways to fit, of which each fault is looked for
-MOST_TIMES = 1_000_000  # that a schema which refers to itself may come to one value: 0.1 s
-MAX_REASON = 500  # characters told to the next tier
+MAX_FAULTS = 20  # of one value; nobody reads more
+MOST_TOLD = 5_000  # values times choices up to which each fault is listed
+MOST_TIMES = 1_000_000  # checks of one value by a schema that refers to itself: 0.1 s
+MAX_REASON = 500  # characters shown to the next tier
 _MASK = "the value"
 _META = jsonschema_rs.Draft202012Validator({"$ref": DIALECT}, offline=True)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong, where it stands."""
+    """One fault and its place."""
 
     path: Path
     message: str
 
     def __str__(self) -> str:
-        """As it is told to a model: the path's names may be whatever an answer made them."""
+        """The text for a model. The path's names come from the answer, so they are escaped."""
         if not self.path:
             return self.message
         told_path = (
@@ -54,10 +54,10 @@ class Fault:
 
 
 class SchemaCheck:
-    """One compiled schema; safe to share among threads."""
+    """One compiled schema. Thread-safe."""
 
     def __init__(self, schema: Schema, formats: bool = True) -> None:
-        """Raises ValueError when the schema cannot be compiled; see `schema_faults`."""
+        """Raises ValueError if the schema cannot be compiled; see `schema_faults`."""
         keywords = bounded_patterns(schema)
         self._validator = jsonschema_rs.Draft202012Validator(
             dict(schema),
@@ -73,19 +73,21 @@ class SchemaCheck:
 
     @property
     def slow(self) -> bool:
-        """Whether a value may take long beyond its size, so that no event loop should wait."""
+        """Whether a check may take longer than its value's size suggests, too long for an event
+        loop.
+        """
         return self._counts or self._long_names or self._unfolding.branches > 1
 
     def fits(self, value: JSON) -> bool:
-        """Whether it fits; False where finding out would take too long."""
+        """Whether it fits; False if finding out would take too long."""
         try:
             return self._fits(value, Work())
         except TooMuch:
             return False
 
     def faults(self, value: JSON) -> list[Fault]:
-        """What keeps `value` from fitting, at most MAX_FAULTS, in the order of the value. In a
-        large value not each is looked for, and too much to check is one itself.
+        """Why `value` does not fit: at most MAX_FAULTS, in the order of the value. For a large
+        value only one fault is reported. A value that is too much to check is a fault too.
         """
         try:
             return self.faults_within(value, Work())
@@ -93,7 +95,7 @@ class SchemaCheck:
             return [Fault((), much.message)]
 
     def faults_within(self, value: JSON, work: Work) -> list[Fault]:
-        """As `faults`. Raises TooMuch where finding out takes more than is left of `work`."""
+        """As `faults`. Raises TooMuch if it takes more than the rest of `work`."""
         if self._fits(value, work):
             return []
         values, depth = size_of(value)
@@ -116,17 +118,17 @@ class SchemaCheck:
             return bool(self._validator.is_valid(value))
 
     def _one_fault(self, value: JSON, work: Work) -> Fault:
-        """The library looks for every fault, and says all of each, before it tells the first: of a
-        value of 1 MB that takes seconds, for which no other thread goes on.
+        """One fault for a large value. The library would search for every fault and format each
+        one: for a value of 1 MB that takes seconds, during which no other thread runs.
         """
         if self._unfolding.choices:
-            return Fault((), "does not fit the schema, and is too large to say each place")
+            return Fault((), "does not fit the schema; the value is too large to list every fault")
         with counted(work):
             try:
                 self._validator.validate(value)
             except jsonschema_rs.ValidationError as error:
                 return Fault(tuple(error.instance_path), _message(error))
-        raise AssertionError("a value that does not fit has a fault")
+        raise AssertionError("a value that does not fit must have a fault")
 
     def _refuse_too_much(self, value: JSON, work: Work) -> None:
         if self._unfolding.branches > 1:
@@ -141,7 +143,7 @@ class SchemaCheck:
 
 
 def schema_check(schema: Schema) -> SchemaCheck:
-    """The compiled form of `schema`, kept for the schemas lately used."""
+    """The compiled form of `schema`, cached for recently used schemas."""
     return _compiled(canonical_json(schema))
 
 
@@ -151,7 +153,10 @@ def _compiled(text: str) -> SchemaCheck:
 
 
 def schema_faults(schema: JSON) -> list[Fault]:
-    """What is wrong with a schema itself; paths lead into the schema. Empty when it can be used."""
+    """What is wrong with the schema itself; paths are paths in the schema.
+
+    Empty if it can be used.
+    """
     found = list(
         dict.fromkeys(
             Fault(tuple(error.instance_path), _message(error)) for error in _meta_errors(schema)
@@ -178,7 +183,7 @@ def schema_faults(schema: JSON) -> list[Fault]:
 
 
 def spoken_path(path: Path) -> str:
-    """A path as a person writes it: buyer.name, items[0].sku."""
+    """A path as people write it: buyer.name, items[0].sku."""
     said = ""
     for part in path:
         said += f"[{part}]" if isinstance(part, int) else f".{part}" if said else part
@@ -186,7 +191,7 @@ def spoken_path(path: Path) -> str:
 
 
 def told(faults: list[Fault]) -> str:
-    """The faults in one text, fit for a prompt and a problem."""
+    """The faults in one text, for a prompt and for a problem response."""
     return _cut("; ".join(str(fault) for fault in faults), MAX_REASON)
 
 
@@ -206,7 +211,7 @@ def _meta_errors(schema: JSON) -> Iterator[jsonschema_rs.ValidationError]:
 
 
 def _reference_faults(node: JSON, path: Path) -> Iterator[Fault]:
-    """References that would leave the schema, and other dialects, anywhere in it."""
+    """References that leave the schema, and other dialects, anywhere in it."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _reference_faults(item, (*path, index))
@@ -215,9 +220,12 @@ def _reference_faults(node: JSON, path: Path) -> Iterator[Fault]:
     for name, item in node.items():
         below = (*path, name)
         if name in ("$ref", "$dynamicRef") and isinstance(item, str) and not item.startswith("#"):
-            yield Fault(below, f"refers to {short(item)}; only #... within the schema is read")
+            yield Fault(
+                below,
+                f"refers to {short(item)}; only references within the schema (#...) are allowed",
+            )
         elif name == "$schema" and isinstance(item, str) and item.rstrip("#") != DIALECT:
-            yield Fault(below, f"must be {DIALECT}, the only dialect that is read")
+            yield Fault(below, f"must be {DIALECT}, the only supported dialect")
         elif name not in ("enum", "const", "default", "examples"):
             yield from _reference_faults(item, below)
 
@@ -232,9 +240,9 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
         | jsonschema_rs.ValidationErrorKind.UnevaluatedProperties,
     ):
         names = ", ".join(dict.fromkeys(name_told(name) for name in kind.unexpected[:5]))
-        return f"holds {names}, which the schema does not have"
+        return f"has {names}, which the schema does not allow"
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.PropertyNames):
-        return "holds a name that the schema does not allow"  # the library's words quote it
+        return "has a name that the schema does not allow"  # the library's message quotes it
     return _cut(error.message)
 
 

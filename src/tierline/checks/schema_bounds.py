@@ -1,8 +1,9 @@
-"""What checking a value against a schema may cost, bounded by the schema's own form.
+"""Bounds the cost of checking a value against a schema, from the schema alone.
 
-Two things grow beyond the value's size. References that lead to references, each twice, unfold to
-more parts than any value has. And a pattern that looks around or refers back is tried by going back
-and forth, up to a limit of about 3 ms a text: too long for every item of a long array.
+Two things can cost more than the value's size suggests. References that lead to further references,
+each of them twice, unfold to more parts than any value has. And a pattern with lookaround or a
+backreference needs backtracking, up to a limit of about 3 ms a text: too long for every item of a
+long array.
 """
 
 from collections.abc import Iterator
@@ -15,10 +16,10 @@ from tierline.base.json_text import JSON
 Path = tuple[str | int, ...]
 Found = tuple[Path, str]
 
-MAX_PARTS = 20_000  # of a schema once references are followed; a large one has some hundred
-MAX_TIMES = 1_000  # that a pattern which goes back and forth may be tried in one value
+MAX_PARTS = 20_000  # of a schema with its references followed; a large one has some hundred
+MAX_TIMES = 1_000  # tries of a backtracking pattern in one value
 
-_VALUES = ("enum", "const", "default", "examples")  # hold values, not schemas
+_VALUES = ("enum", "const", "default", "examples")  # contain values, not schemas
 _NAMED = ("properties", "$defs", "definitions", "dependentSchemas")
 _ITEMS = ("items", "contains", "unevaluatedItems")
 _MEMBERS = ("additionalProperties", "unevaluatedProperties", "propertyNames")
@@ -29,7 +30,7 @@ class _TooMany(Exception):
 
 
 def bounds_broken(schema: JSON) -> list[Found]:
-    """Where a schema could cost too much, and why. References must lead somewhere within it."""
+    """Where a schema could cost too much, and why. Its references must resolve within it."""
     walk = _Walk(schema)
     try:
         walk.visit(schema, (), 1, ())
@@ -46,7 +47,7 @@ class _Walk:
         self.parts = 0
 
     def visit(self, node: JSON, path: Path, times: float, followed: tuple[str, ...]) -> None:
-        """`times`: how often in one value the node may be applied; `followed`: references around
+        """`times`: how often the node may apply within one value; `followed`: the references around
         it."""
         self.parts += 1
         if self.parts > MAX_PARTS:
@@ -66,7 +67,7 @@ class _Walk:
             self.visit(at(self.root, reference), path, times, (*followed, reference))
 
     def _patterns(self, node: dict[str, JSON], path: Path, times: float) -> None:
-        """Note the patterns that would be tried too often."""
+        """Record the patterns that would be tried too often."""
         own: list[tuple[Path, JSON, float]] = [(("pattern",), node.get("pattern"), times)]
         members = node.get("patternProperties")
         if isinstance(members, dict):
@@ -77,14 +78,15 @@ class _Walk:
                 self.found.append(
                     (
                         (*path, *below),
-                        "looks around or refers back, which may take long: every array around it "
+                        "uses lookaround or a backreference, which may take long: every array "
+                        "around it "
                         f"needs maxItems, and every open object maxProperties, so that it is tried "
                         f"at most {MAX_TIMES:,} times",
                     )
                 )
 
     def _around(self, reference: str, path: Path) -> None:
-        """A reference that leads back to itself: a value may hold what it names any number of
+        """A reference that leads back to itself: a value may contain its target any number of
         times."""
         seen: set[str] = set()
         rest = [reference]
@@ -101,7 +103,7 @@ class _Walk:
 
 @lru_cache(maxsize=1024)
 def goes_back(pattern: str) -> bool:
-    """Whether a pattern needs more than one pass over a text."""
+    """Whether a pattern needs backtracking."""
     try:
         jsonschema_rs.Draft202012Validator(
             {"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions(), offline=True
@@ -112,7 +114,7 @@ def goes_back(pattern: str) -> bool:
 
 
 def _schemas_in(node: dict[str, JSON]) -> Iterator[tuple[Path, JSON]]:
-    """The schemas directly inside one; definitions are met where they are referred to."""
+    """The schemas directly inside one. Definitions are visited through the references to them."""
     for name, item in node.items():
         if name in ("$defs", "definitions") or name in _VALUES:
             continue
@@ -140,7 +142,7 @@ def _bound(node: dict[str, JSON], name: str) -> float:
 
 
 def every_schema(root: JSON) -> Iterator[dict[str, JSON]]:
-    """Every schema in one, its definitions too, whether or not something refers to them."""
+    """Every schema inside one, including definitions that nothing refers to."""
     rest = [root]
     while rest:
         item = rest.pop()
@@ -162,8 +164,7 @@ def _nodes(schema: JSON) -> Iterator[dict[str, JSON]]:
 
 
 def at(root: JSON, reference: str) -> JSON:
-    """What a reference of the form #/a/b leads to; nothing for an anchor, which the walk leaves
-    out."""
+    """The target of a reference of the form #/a/b; None for an anchor, which is not followed."""
     found = root
     for part in reference.removeprefix("#").split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")

@@ -1,8 +1,8 @@
-"""How much more than the value's size there is to a check by a schema with choices, or by one that
-refers to itself.
+"""How much the cost of a check exceeds the value's size, for schemas with choices or
+self-references.
 
-A schema that refers to itself once for each value below is a tree, and takes time by the value's
-size. One that does so twice for the same value below doubles its work with each level.
+A schema that refers to itself once for each nested value is a tree, and takes time in proportion to
+the value's size. One that does so twice for the same nested value doubles its work with each level.
 """
 
 from collections import Counter
@@ -17,27 +17,29 @@ _NAMED = ("properties", "patternProperties")
 _ANY_MEMBER = ("additionalProperties", "unevaluatedProperties", "propertyNames")
 _ANY_ITEM = ("items", "contains", "unevaluatedItems")
 _CHOICES = ("anyOf", "oneOf")
-_MOST_NODES = 20_000  # as `schema_bounds` lets a schema unfold to
+_MOST_NODES = 20_000  # the same limit as in `schema_bounds`
 
-Step = tuple[str, str]  # into a value: to one member or item of it; "*" for any
+Step = tuple[str, str]  # from a value to a member or item; "*" for any
 Place = tuple[Step, ...]
 
 
 @dataclass(frozen=True)
 class Unfolding:
-    """What a schema multiplies a value's size by."""
+    """The factors by which a schema multiplies a value's size."""
 
-    choices: int  # schemas that stand beside each other in anyOf and oneOf
-    branches: int  # how often it comes back to itself for one value below; 1 or 0: no growth
+    choices: int  # schemas side by side in anyOf and oneOf
+    branches: int  # self-references for one nested value; 1 or 0: no growth
 
     def told(self, values: int, depth: int) -> int:
-        """What there is to say of a value that does not fit, at most: each choice says all."""
+        """An upper bound of the number of messages for a value that does not fit: each choice gives
+        all.
+        """
         again = self.branches**depth if self.branches > 1 else 0
         return int(values * (1 + self.choices)) + again
 
 
 def unfolding_of(schema: JSON) -> Unfolding:
-    """What `schema` multiplies by; its references must lead somewhere within it."""
+    """The factors of `schema`. Its references must resolve within it."""
     choices = sum(
         len(node[name])
         for node in every_schema(schema)
@@ -57,7 +59,7 @@ def unfolding_of(schema: JSON) -> Unfolding:
 
 
 def _most_together(found: Counter[Place]) -> int:
-    """The most references that one place inside a value may meet."""
+    """The most references that may apply to one place in a value."""
     loose = {place: times for place, times in found.items() if any(n == "*" for _, n in place)}
     return max(
         (
@@ -84,7 +86,7 @@ def _below(
     found: Counter[Place],
     seen: list[int],
 ) -> None:
-    """Count, for each place inside a value, the references there that come back."""
+    """Count, for each place in a value, the references there that lead back."""
     seen[0] += 1
     if not isinstance(node, dict) or seen[0] > _MOST_NODES:
         return
@@ -100,7 +102,9 @@ def _below(
 
 
 def _parts(node: dict[str, JSON]) -> Iterator[tuple[Step | None, JSON]]:
-    """The schemas inside one, each with what it is about: a part of the value, or (None) itself."""
+    """The schemas inside one, each with the part of the value that it applies to; None: the value
+    itself.
+    """
     for name, item in node.items():
         if name in ("$defs", "definitions") or name in _VALUES:
             continue

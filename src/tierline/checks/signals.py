@@ -1,6 +1,6 @@
-"""Signals of an answer that passed every check: what may say how likely it is to be right.
+"""Signals of an answer that passed every check, to estimate how likely it is to be right.
 
-Each by itself says little; `tierline.routing.combination` learns what they say together.
+A single signal says little; `tierline.routing.combination` learns to combine them.
 """
 
 import math
@@ -10,13 +10,13 @@ from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.grounding import Ground
 from tierline.checks.work import TooMuch
 
-MOST_VALUES = 50  # of an answer that are looked up in the input
-LONGEST_INPUT = 100_000  # characters; in a longer input nothing is looked up
+MOST_VALUES = 50  # values of an answer that are looked up in the input
+LONGEST_INPUT = 100_000  # characters; longer inputs are not searched
 
 
 def signals_of(input: JSON, output: JSON, *, repaired: bool) -> dict[str, float]:
-    """How long input and answer are (log of characters), whether the answer's JSON had to be
-    repaired (0 or 1), and which share of its values stands in the input, where it has any.
+    """The lengths of input and answer (log of characters), whether the answer's JSON was repaired
+    (0 or 1), and the share of its values that occur in the input, if it has any.
     """
     asked, given = canonical_json(input), canonical_json(output)
     found = {
@@ -30,12 +30,12 @@ def signals_of(input: JSON, output: JSON, *, repaired: bool) -> dict[str, float]
             ground = Ground(input)
             found["grounded"] = sum(ground.holds(value) for value in values) / len(values)
         except TooMuch:
-            pass  # a signal that is missing is what the score is trained to do without
+            pass  # the score is trained to work without a missing signal
     return found
 
 
 def _leaves(value: JSON) -> Iterator[JSON]:
-    """Texts and numbers, in depth."""
+    """All texts and numbers, recursively."""
     rest = [value]
     while rest:
         item = rest.pop()

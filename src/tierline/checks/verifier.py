@@ -1,7 +1,7 @@
-"""A verifier prompt: the model that answered is asked whether the answer is right, yes or no.
+"""A verifier prompt: asks the model that answered whether its answer is right, yes or no.
 
-Only the probabilities of these two words are read, never what it would write: a model asked about
-itself says yes nearly always, and how sure it is of that still tells answers apart.
+Only the probabilities of these two words are read. A model that is asked about its own answer says
+yes nearly always, but the probability of the yes still separates right answers from wrong ones.
 """
 
 import math
@@ -33,8 +33,8 @@ def verifier_messages(feature: Feature, tier: Tier, input: JSON, output: JSON) -
 
 
 def share_of_yes(tokens: Sequence[TokenLogprob]) -> float | None:
-    """What the tokens that begin yes have of the probability of both words, 0 to 1; None where
-    neither is among those that were told.
+    """The share of the tokens that begin yes in the probability of both words, 0 to 1; None if
+    neither word was reported.
     """
     masses = {YES: 0.0, NO: 0.0}
     for item in tokens:
