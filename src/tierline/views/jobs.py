@@ -149,7 +149,7 @@ class TokenUsage(View):
 
 
 class NewJob(BaseModel):
-    """What is asked for. `services.jobs.submission` reads it, and says more of what does not fit."""
+    """A submission. `services.jobs.submission` reads it, and gives more exact errors."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
