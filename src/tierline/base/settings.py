@@ -6,7 +6,6 @@ stand under TIERLINE_. Nothing else in the tree reads the environment for settin
 
 from collections.abc import Mapping
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -17,10 +16,9 @@ from tierline.base.errors import UsageError
 from tierline.base.provider_settings import ProviderSettings
 from tierline.rules.limits import Limits
 from tierline.rules.rate_limits import RateLimit, parse_limits
-from tierline.webhooks.addresses import Reach
+from tierline.webhooks.addresses import Network, Reach
 from tierline.webhooks.shares import MOST_IN_FLIGHT
 
-Network = IPv4Network | IPv6Network
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

@@ -19,7 +19,7 @@ Found = tuple[Path, str]
 MAX_PARTS = 20_000  # of a schema with its references followed; a large one has some hundred
 MAX_TIMES = 1_000  # tries of a backtracking pattern in one value
 
-_VALUES = ("enum", "const", "default", "examples")  # contain values, not schemas
+VALUES = ("enum", "const", "default", "examples")  # contain values, not schemas
 _NAMED = ("properties", "$defs", "definitions", "dependentSchemas")
 _ITEMS = ("items", "contains", "unevaluatedItems")
 _MEMBERS = ("additionalProperties", "unevaluatedProperties", "propertyNames")
@@ -116,7 +116,7 @@ def goes_back(pattern: str) -> bool:
 def _schemas_in(node: dict[str, JSON]) -> Iterator[tuple[Path, JSON]]:
     """The schemas directly inside one. Definitions are visited through the references to them."""
     for name, item in node.items():
-        if name in ("$defs", "definitions") or name in _VALUES:
+        if name in ("$defs", "definitions") or name in VALUES:
             continue
         if name in (*_NAMED, "patternProperties") and isinstance(item, dict):
             for key, below in item.items():

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tierline.base.json_text import JSON
-from tierline.checks.schema_bounds import at, every_schema
+from tierline.checks.schema_bounds import VALUES, at, every_schema
 
-_VALUES = ("enum", "const", "default", "examples")
 _NAMED = ("properties", "patternProperties")
 _ANY_MEMBER = ("additionalProperties", "unevaluatedProperties", "propertyNames")
 _ANY_ITEM = ("items", "contains", "unevaluatedItems")
@@ -106,7 +105,7 @@ def _parts(node: dict[str, JSON]) -> Iterator[tuple[Step | None, JSON]]:
     itself.
     """
     for name, item in node.items():
-        if name in ("$defs", "definitions") or name in _VALUES:
+        if name in ("$defs", "definitions") or name in VALUES:
             continue
         if name in _NAMED and isinstance(item, dict):
             for key, below in item.items():

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tierline.economics.estimates import Estimate
+from tierline.pricing.price import HOUR_S
 
 DAYS_A_MONTH = Decimal("30.4375")  # 365.25 / 12
 HOURS_A_DAY = Decimal(24)
 DAY_S = Decimal(86_400)
-HOUR_S = Decimal(3_600)
 MOST_OF_REVENUE = Decimal("0.15")  # what model costs may take of a product's revenue
 MOST_REPLICAS = 100_000
 

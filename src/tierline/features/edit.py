@@ -16,7 +16,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from tierline.base.json_text import JSON
 from tierline.base.yaml_lines import Path, compose_yaml, read_yaml
 
-SOURCE = "feature"
+SOURCE = "feature"  # what problems call a text that came without a file name
 _WORD = re.compile(r"(?!(true|false|null)$)[a-z][a-z_-]*")
 
 

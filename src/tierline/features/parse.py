@@ -18,6 +18,7 @@ from tierline.features.parse_checks import Placed, read_checks, read_examples, r
 from tierline.features.parse_comparison import read_comparison
 from tierline.features.parse_retention import read_retention
 from tierline.features.parse_routing import read_complexity, read_routing, read_shadow
+from tierline.features.parse_steps import MAX_INSTRUCTIONS
 from tierline.features.parse_tiers import (
     read_confidence,
     read_status_labels,
@@ -36,7 +37,6 @@ MAX_REGIONS = 20
 MOST_LATENCY_TARGET_MS = 86_400_000
 MOST_REFRESH_DAYS = 3_650
 _REGION = re.compile(r"[a-z][a-z0-9-]{1,19}")
-MAX_INSTRUCTIONS = 50_000  # characters; prompts of narrow tasks are far shorter
 
 _REQUIRED = ("feature", "instructions", "input", "output", "tiers")
 _OPTIONAL = (

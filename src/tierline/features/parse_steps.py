@@ -11,8 +11,8 @@ from tierline.features.parse_checks import Placed, read_checks, read_examples, r
 from tierline.features.reading import Reading
 from tierline.features.task import Check, Step
 
+MAX_INSTRUCTIONS = 50_000  # characters; prompts of narrow tasks are far shorter
 MAX_STEPS = 10  # each is a call in every job
-MAX_INSTRUCTIONS = 50_000  # characters, the same limit as for a feature
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _REQUIRED = ("name", "instructions", "output")

@@ -4,7 +4,6 @@ Source of the format: OpenAI's API reference, "Create chat completion". What a s
 differently is a Dialect; who speaks which stands in the file of each.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -169,14 +168,7 @@ def _request_id(reply: Reply, dialect: Dialect) -> str | None:
 def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:
     if not isinstance(data, Mapping) or not data.get("content"):
         return None
-    return [[_candidate(one) for one in token["top_logprobs"]] for token in data["content"]]
-
-
-def _candidate(one: Mapping[str, Any]) -> TokenLogprob:
-    logprob = float(one["logprob"])
-    if math.isnan(logprob):
-        raise ValueError("a logprob that is no number")
-    return TokenLogprob(str(one["token"]), logprob)
+    return [[reading.candidate(one) for one in token["top_logprobs"]] for token in data["content"]]
 
 
 def _read_refusal(reply: Reply, asked_model: str, dialect: Dialect) -> Completion:

@@ -11,13 +11,12 @@ import httpx
 from pydantic import SecretStr
 
 from tierline.providers import reading
-from tierline.providers.tokens import Token
+from tierline.providers.tokens import MOST_BYTES, Token
 from tierline.providers.transport import Transport
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
-MOST_BYTES = 64 * 1024
 
 
 class Entra:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tierline.providers.tokens import Token
+from tierline.providers.tokens import MOST_BYTES, Token
 from tierline.providers.transport import Transport
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-MOST_BYTES = 64 * 1024
 
 
 OF_GCLOUD = Path("~/.config/gcloud/application_default_credentials.json")

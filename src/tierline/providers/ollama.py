@@ -6,7 +6,6 @@ only that takes the context's size and tells why an answer ended. It has no cach
 refusals.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,14 +110,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
 def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:
     if not data:
         return None
-    return [[_candidate(one) for one in token["top_logprobs"]] for token in data]
-
-
-def _candidate(one: Mapping[str, Any]) -> TokenLogprob:
-    logprob = float(one["logprob"])
-    if math.isnan(logprob):
-        raise ValueError("a logprob that is no number")
-    return TokenLogprob(str(one["token"]), logprob)
+    return [[reading.candidate(one) for one in token["top_logprobs"]] for token in data]
 
 
 def _failed(reply: Reply) -> CallFailed:

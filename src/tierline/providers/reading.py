@@ -4,8 +4,12 @@ An answer may be anything, also one that a caller's text made a model or a proxy
 of it goes into rows and logs.
 """
 
+import math
 import re
+from collections.abc import Mapping
 from typing import Any
+
+from tierline.providers.types import TokenLogprob
 
 MODEL_ID = re.compile(r"[!-~]{1,200}")
 SAFE_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
@@ -48,3 +52,11 @@ def code(said: Any) -> str | None:
 def mapping(found: Any) -> dict[str, Any]:
     """A JSON object, or an empty one in the place of anything else."""
     return found if isinstance(found, dict) else {}
+
+
+def candidate(said: Mapping[str, Any]) -> TokenLogprob:
+    """A candidate for a token. Raises ValueError for a logprob that is no number, and KeyError."""
+    logprob = float(said["logprob"])
+    if math.isnan(logprob):
+        raise ValueError("a logprob that is no number")
+    return TokenLogprob(str(said["token"]), logprob)

@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 EARLY_S = 300.0  # before its end a token is renewed
 LEAST_S = 10.0  # what it must still hold for, to be sent
+MOST_BYTES = 64 * 1024  # of an answer with a token
 LONGEST_S = 10.0  # of one fetch, inside the call's own time
 REFUSED_S = 5.0  # for so long a failed fetch is everybody's answer
 

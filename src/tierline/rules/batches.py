@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+MAX_CUSTOM_ID = 255  # characters
+PLACES = 100_000  # batch_row = part × PLACES + place, both from 1
+
 
 @dataclass(frozen=True)
 class StoredPart:

@@ -9,12 +9,11 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from tierline.base.json_text import JSONValue
-from tierline.rules.batches import Progress
+from tierline.rules.batches import MAX_CUSTOM_ID, Progress
 from tierline.rules.jobs import TERMINAL, Status
 from tierline.views.view import AnyJson, AnyObject, Page, Time, Usd, View, with_optional
 
 INVALID = "invalid"  # the status of a row that never became a job
-MAX_CUSTOM_ID = 255  # characters
 
 # Documented as one of these, and not checked: a later release beside this one may write another.
 BatchStatus = Annotated[

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from tierline.base.errors import LimitReached, TierlineError
 from tierline.base.json_text import JSON
-from tierline.cli.features.drafts import TERMINAL, submit
+from tierline.cli.features.drafts import submit
 from tierline.cli.shared.bar import Bar
 from tierline.cli.shared.client import Client
+from tierline.rules.jobs import TERMINAL
 
 AT_ONCE = 16  # jobs in the queues: enough for their threads, few enough to cancel
 POLL_S = 0.3

@@ -7,8 +7,6 @@ from tierline.base.errors import FeatureError, InvalidInput
 from tierline.base.json_text import JSON
 from tierline.cli.shared.client import Client
 
-TERMINAL = frozenset({"completed", "failed", "cancelled", "expired"})
-
 
 def keep_draft(api: Client, path: Path, text: str, tier: str | None) -> JSON:
     """The draft of a file's text. Raises FeatureError with what the server finds wrong."""

@@ -13,13 +13,13 @@ from tierline.base.errors import UsageError
 from tierline.base.json_text import JSON, NotJson, parse_json
 from tierline.cli.run.job_view import cost_of, readable, remark, show_job
 from tierline.cli.shared.options import Home, Json, command_group
+from tierline.rules.jobs import TERMINAL
 
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
 
 app = command_group("Submit jobs, follow them, cancel or retry them, remove their content.")
 
-TERMINAL = frozenset({"completed", "failed", "cancelled", "expired"})
 GOES_ON = 202  # some of a large batch's content is left: the same request goes on
 LONGEST_WAIT_S = 30.0  # of one request; a longer wait asks again
 

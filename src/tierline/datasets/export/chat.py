@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 from tierline.base.json_text import JSON, short
 from tierline.features.prompts import Message
 
+ROLES = ("system", "user", "assistant")
+
 
 def turns(messages: Sequence[Message]) -> list[JSON]:
     """Each with its role and its text."""
@@ -57,4 +59,16 @@ def keys_faults(given: JSON, keys: Collection[str]) -> list[str]:
     strange = [key for key in given if key not in keys]
     return [f"{key} is missing" for key in missing] + [
         f"{short(key)} is no key of it" for key in strange
+    ]
+
+
+def messages_faults(given: JSON, roles: Collection[str]) -> list[str]:
+    """What is wrong with a row that is a list of turns alone, the last of which is learned."""
+    found = keys_faults(given, ("messages",))
+    if found:
+        return found
+    messages = given["messages"]
+    return [
+        *turn_faults(messages, "messages", roles),
+        *last_is_assistant(messages, "messages"),
     ]

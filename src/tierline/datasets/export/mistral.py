@@ -6,7 +6,7 @@ the first user's.
 from collections.abc import Sequence
 
 from tierline.base.json_text import JSON
-from tierline.datasets.export.chat import keys_faults, last_is_assistant, turn_faults, turns
+from tierline.datasets.export.chat import messages_faults, turns
 from tierline.features.prompts import Message
 
 FEWEST = 1
@@ -24,11 +24,4 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
 
 def faults(given: JSON) -> list[str]:
     """What is wrong with a row; empty: nothing."""
-    found = keys_faults(given, ("messages",))
-    if found:
-        return found
-    messages = given["messages"]
-    return [
-        *turn_faults(messages, "messages", ROLES),
-        *last_is_assistant(messages, "messages"),
-    ]
+    return messages_faults(given, ROLES)

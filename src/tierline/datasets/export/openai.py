@@ -5,11 +5,10 @@ the assistant's (platform.openai.com/docs/guides/supervised-fine-tuning).
 from collections.abc import Sequence
 
 from tierline.base.json_text import JSON
-from tierline.datasets.export.chat import keys_faults, last_is_assistant, turn_faults, turns
+from tierline.datasets.export.chat import ROLES, messages_faults, turns
 from tierline.features.prompts import Message
 
 FEWEST = 10
-ROLES = ("system", "user", "assistant")
 
 
 def row(prompt: Sequence[Message], answer: str) -> JSON:
@@ -19,11 +18,4 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
 
 def faults(given: JSON) -> list[str]:
     """What is wrong with a row; empty: nothing."""
-    found = keys_faults(given, ("messages",))
-    if found:
-        return found
-    messages = given["messages"]
-    return [
-        *turn_faults(messages, "messages", ROLES),
-        *last_is_assistant(messages, "messages"),
-    ]
+    return messages_faults(given, ROLES)

@@ -5,11 +5,10 @@
 from collections.abc import Sequence
 
 from tierline.base.json_text import JSON
-from tierline.datasets.export.chat import keys_faults, turn_faults, turns
+from tierline.datasets.export.chat import ROLES, keys_faults, turn_faults, turns
 from tierline.features.prompts import Message
 
 FEWEST = 1
-ROLES = ("system", "user", "assistant")
 
 
 def row(prompt: Sequence[Message], answer: str) -> JSON:

@@ -22,7 +22,7 @@ from tierline.base.settings import settings
 from tierline.checks.schema import schema_check
 from tierline.features import Feature
 from tierline.routing.first_tier import JobOrigin, default_tier, first_tier, varies
-from tierline.rules.batches import StoredPart
+from tierline.rules.batches import MAX_CUSTOM_ID, StoredPart
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.jobs.backlog import full
@@ -36,7 +36,7 @@ from tierline.storage.db.engine import within
 from tierline.storage.features import features
 from tierline.storage.jobs.backlogs import count_queued_alone
 from tierline.storage.money.budgets import Holder, hard_ones
-from tierline.views.batches import MAX_CUSTOM_ID, ROW_FIELDS, StoredBatch
+from tierline.views.batches import ROW_FIELDS, StoredBatch
 from tierline.webhooks.addresses import check_url
 
 MAX_ROWS = 50_000  # of one part

@@ -17,6 +17,7 @@ from tierline.base.errors import FeatureError, Problem
 from tierline.base.json_pointer import pointer
 from tierline.base.yaml_lines import Path, read_yaml
 from tierline.features import Feature, Retention
+from tierline.features.edit import SOURCE
 from tierline.features.parse import parse_feature
 from tierline.features.stored import UnreadableFeature
 from tierline.pricing import Asked, OwnPrices, price_of
@@ -27,7 +28,6 @@ from tierline.storage.features.features import StoredVersion
 from tierline.storage.money import prices
 
 MOST_REASONS = 8  # of what stands in the way of a class: enough to act on
-SOURCE = "feature"  # what problems call a text that came without a file name
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection, Connection, sql
-from psycopg.rows import dict_row
 
 from tierline.rules.limits import LIMITS, Limits
+from tierline.storage.db.rows import all_rows, one_row
 
 OPERATORS_LOCK = 0x7E21_0004  # two first starts at once make one key; one operator stays
 
@@ -67,7 +67,7 @@ def add_account(
     connection: Connection[Any], name: str, weight: int, webhook_secret: str
 ) -> Mapping[str, Any] | None:
     """A new account; None when the name is taken."""
-    return _one(
+    return one_row(
         connection,
         "INSERT INTO accounts (name, weight, webhook_secret) VALUES (%s, %s, %s)"
         f" ON CONFLICT (name) DO NOTHING RETURNING {_ACCOUNT_COLUMNS}",
@@ -87,17 +87,17 @@ def change_account(
     statement = sql.SQL("UPDATE accounts SET {} WHERE name = {} RETURNING {}").format(
         sql.SQL(", ").join(columns), sql.Placeholder("_name"), sql.SQL(_ACCOUNT_COLUMNS)
     )
-    return _one(connection, statement, {**changes, "_name": name})
+    return one_row(connection, statement, {**changes, "_name": name})
 
 
 def list_accounts(connection: Connection[Any]) -> list[dict[str, Any]]:
     """All accounts, the oldest first."""
-    return _all(connection, f"SELECT {_ACCOUNT_COLUMNS} FROM accounts ORDER BY id")
+    return all_rows(connection, f"SELECT {_ACCOUNT_COLUMNS} FROM accounts ORDER BY id")
 
 
 def account_named(connection: Connection[Any], name: str) -> Mapping[str, Any] | None:
     """An account by its name."""
-    return _one(connection, f"SELECT {_ACCOUNT_COLUMNS} FROM accounts WHERE name = %s", (name,))
+    return one_row(connection, f"SELECT {_ACCOUNT_COLUMNS} FROM accounts WHERE name = %s", (name,))
 
 
 def account_name(connection: Connection[Any], account_id: int) -> str:
@@ -118,7 +118,7 @@ def add_key(
     expires_at: datetime | None,
 ) -> dict[str, Any]:
     """Keep a new key; the row as it is listed."""
-    row = _one(
+    row = one_row(
         connection,
         "WITH k AS (INSERT INTO api_keys (account_id, name, prefix, digest, scopes, expires_at)"
         " VALUES (%s, %s, %s, %s, %s, %s) RETURNING *)"
@@ -131,7 +131,7 @@ def add_key(
 
 def list_keys(connection: Connection[Any], account: str | None = None) -> list[dict[str, Any]]:
     """The keys, of one account or of all; the newest first, the revoked ones too."""
-    return _all(
+    return all_rows(
         connection,
         f"SELECT {_KEY_COLUMNS} FROM api_keys k JOIN accounts a ON a.id = k.account_id"
         " WHERE %(account)s::text IS NULL OR a.name = %(account)s ORDER BY k.id DESC LIMIT 1000",
@@ -141,7 +141,7 @@ def list_keys(connection: Connection[Any], account: str | None = None) -> list[d
 
 def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
     """End a key, once; the row as it is listed, None when there is no such key."""
-    return _one(
+    return one_row(
         connection,
         "WITH k AS (UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())"
         " WHERE id = %s RETURNING *)"
@@ -152,7 +152,7 @@ def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | Non
 
 def key_by_id(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
     """A key as it is listed, its `account_id`, and whether it is `live`; None: there is none."""
-    return _one(
+    return one_row(
         connection,
         f"SELECT {_KEY_COLUMNS}, k.account_id, {_LIVE} AS live"
         " FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.id = %s",
@@ -169,7 +169,7 @@ def rotate_key(
     The new one has the old one's account, name, scopes and length of life; the old one ends in
     `overlap_s` seconds, or when it would have. Of two at once, one gets it.
     """
-    return _one(
+    return one_row(
         connection,
         """
         WITH old AS (
@@ -208,7 +208,7 @@ def demote_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | Non
     """Take the operator's role from a key, which stays its account's administrator's; the row as it
     is listed, None when there is no such key.
     """
-    return _one(
+    return one_row(
         connection,
         "WITH k AS (UPDATE api_keys SET scopes = array_remove(scopes, 'operator')"
         " WHERE id = %s RETURNING *)"
@@ -219,7 +219,7 @@ def demote_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | Non
 
 def operator_keys(connection: Connection[Any]) -> list[dict[str, Any]]:
     """The operators' keys that may be used now, the oldest first."""
-    return _all(
+    return all_rows(
         connection,
         f"SELECT {_KEY_COLUMNS} FROM api_keys k JOIN accounts a ON a.id = k.account_id"
         f" WHERE 'operator' = ANY(k.scopes) AND {_LIVE} ORDER BY k.id",
@@ -243,7 +243,7 @@ def has_other_operator(connection: Connection[Any], key_id: int) -> bool:
 
 def webhook_secret(connection: Connection[Any], account_id: int) -> dict[str, Any]:
     """What signs the webhooks of an account's jobs. Raises KeyError."""
-    row = _one(
+    row = one_row(
         connection,
         "SELECT webhook_secret AS secret, CASE WHEN old_webhook_secret_until > clock_timestamp()"
         " THEN old_webhook_secret_until END AS old_until FROM accounts WHERE id = %s",
@@ -258,7 +258,7 @@ def rotate_webhook_secret(
     connection: Connection[Any], account_id: int, secret: str, overlap_s: float
 ) -> dict[str, Any]:
     """Sign with `secret` from now on, and with the one before as well for `overlap_s` seconds."""
-    row = _one(
+    row = one_row(
         connection,
         "UPDATE accounts SET old_webhook_secret = webhook_secret, webhook_secret = %(secret)s,"
         " old_webhook_secret_until = clock_timestamp() + make_interval(secs => %(overlap_s)s)"
@@ -269,17 +269,3 @@ def rotate_webhook_secret(
     if row is None:
         raise KeyError(account_id)
     return row
-
-
-def _one(
-    connection: Connection[Any], statement: str | sql.Composed, parameters: Any = None
-) -> dict[str, Any] | None:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, parameters).fetchone()
-
-
-def _all(
-    connection: Connection[Any], statement: str, parameters: Any = None
-) -> list[dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, parameters).fetchall()

@@ -16,12 +16,10 @@ from psycopg.rows import class_row
 
 from tierline.base.errors import Problem
 from tierline.base.json_text import JSON
-from tierline.rules.batches import StoredPart
+from tierline.rules.batches import PLACES, StoredPart
 from tierline.rules.jobs import Status
 from tierline.storage.db.columns import columns
 from tierline.views.batches import StoredBatch
-
-PLACES = 100_000  # batch_row = part × PLACES + place, both from 1
 
 
 @dataclass(frozen=True)

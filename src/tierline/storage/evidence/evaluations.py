@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
+from tierline.storage.db.rows import one_row
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 
 COLUMNS = """e.id, e.feature, e.dataset_id, e.account_id, e.status, e.plan, e.max_usd, e.document,
@@ -163,7 +164,7 @@ def lock_running(connection: Connection[Any], id: int) -> dict[str, Any] | None:
     """One that runs, with `now`, locked in this transaction; None: it has ended, or another
     transaction holds it.
     """
-    return _one(
+    return one_row(
         connection,
         f"SELECT {COLUMNS}, clock_timestamp() AS now {FROM}"
         " WHERE e.id = %s AND e.status = 'running' FOR UPDATE OF e SKIP LOCKED",
@@ -193,7 +194,7 @@ def evaluation(
     connection: Connection[Any], feature: str, id: int, *, lock: bool = False
 ) -> dict[str, Any] | None:
     """One of a feature's; with `lock` nobody else drives or ends it in this transaction."""
-    return _one(
+    return one_row(
         connection,
         f"SELECT {COLUMNS} {FROM} WHERE e.feature = %s AND e.id = %s"
         + (" FOR UPDATE OF e" if lock else ""),
@@ -203,7 +204,7 @@ def evaluation(
 
 def running(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
     """The one that runs; None: none does."""
-    return _one(
+    return one_row(
         connection,
         f"SELECT {COLUMNS} {FROM} WHERE e.feature = %s AND e.status = 'running'",
         (feature,),
@@ -370,10 +371,3 @@ def seen_by_micro_model(connection: Connection[Any], feature: str, task: str) ->
         (feature, task),
     ).fetchone()
     return None if row is None else row[0]
-
-
-def _one(
-    connection: Connection[Any], statement: str, parameters: Sequence[Any]
-) -> dict[str, Any] | None:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, parameters).fetchone()

@@ -5,18 +5,16 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from tierline.rules.verdicts import WRONG
+from tierline.storage.evidence.labels import FAILED
 
 MOST_ROWS = 5_000  # of a training: the newest
-
-_FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
 
 # What the first tier handled badly: an answer that failed a check, or that differs from its
 # reference. What it handled well: one that was compared and agrees. What was served and never
 # compared says nothing. Of equal inputs the newest counts.
 LABELLED = f"""
 WITH known AS (
-    SELECT a.job_id, r.input, NOT a.verdict IN ({_FAILED}) AND NOT coalesce(o.differs, false)
+    SELECT a.job_id, r.input, NOT a.verdict IN ({FAILED}) AND NOT coalesce(o.differs, false)
             AS is_right,
         a.started_at,
         row_number() OVER (PARTITION BY md5(r.input::text) ORDER BY a.started_at DESC) AS place
@@ -28,7 +26,7 @@ WITH known AS (
     WHERE v.name = %(feature)s AND v.version > 0 AND a.tier = %(tier)s AND r.input IS NOT NULL
         AND j.shadow_of IS NULL
         AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
-        AND (a.verdict IN ({_FAILED}) OR (o.drawn AND o.differs IS NOT NULL))
+        AND (a.verdict IN ({FAILED}) OR (o.drawn AND o.differs IS NOT NULL))
 )
 SELECT job_id, input, is_right FROM known WHERE place = 1
 ORDER BY started_at DESC, job_id LIMIT %(most)s

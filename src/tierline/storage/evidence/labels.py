@@ -8,8 +8,8 @@ from psycopg.rows import dict_row
 from tierline.rules.verdicts import WRONG
 
 MOST_ROWS = 10_000  # the newest
-
-_FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
+FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
+"""The verdicts that say that an answer is wrong, as SQL lists them."""
 
 # A person's label goes before the last tier's answer; an earlier tier's own answer is never one.
 # `inclusion` is the probability with which the job's input got its label whatever it says: that of
@@ -29,7 +29,7 @@ SELECT j.id AS job_id, j.feature_version_id, r.input,
     CASE WHEN said.expected IS NULL THEN last.model END AS said_by,
     CASE WHEN o.drawn THEN o.inclusion
         WHEN j.routing LIKE 'frontier_%%' AND first.tier = %(last)s THEN 1.0 END AS inclusion,
-    coalesce(o.drawn IS NULL AND first.tier <> %(last)s AND first.verdict IN ({_FAILED}), false)
+    coalesce(o.drawn IS NULL AND first.tier <> %(last)s AND first.verdict IN ({FAILED}), false)
         AS failed
 FROM jobs_of j
 JOIN job_requests r ON r.job_id = j.id AND r.input IS NOT NULL

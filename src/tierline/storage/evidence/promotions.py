@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from tierline.base.ids import first_id_of
+from tierline.storage.db.rows import all_rows
 
 # What the promoted tier said and the last one as well, since then.
 COMPARED = """
@@ -47,7 +47,7 @@ LATELY = timedelta(hours=1)
 
 def add_promotion(connection: Connection[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """In force from now on; the one before it has to be ended first."""
-    row = _rows(
+    row = all_rows(
         connection,
         "INSERT INTO promotions"
         " (feature, tier, evaluation_id, rung, share, version, most_differing)"
@@ -60,7 +60,7 @@ def add_promotion(connection: Connection[Any], values: Mapping[str, Any]) -> dic
 
 def in_force(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
     """The feature's; None: its routing goes by no evaluation."""
-    found = _rows(
+    found = all_rows(
         connection,
         "SELECT * FROM promotions WHERE feature = %(feature)s AND ended_at IS NULL",
         {"feature": feature},
@@ -70,14 +70,14 @@ def in_force(connection: Connection[Any], feature: str) -> dict[str, Any] | None
 
 def all_in_force(connection: Connection[Any]) -> list[dict[str, Any]]:
     """Every feature's."""
-    return _rows(connection, "SELECT * FROM promotions WHERE ended_at IS NULL ORDER BY id", {})
+    return all_rows(connection, "SELECT * FROM promotions WHERE ended_at IS NULL ORDER BY id", {})
 
 
 def list_promotions(
     connection: Connection[Any], feature: str, most: int = 100
 ) -> list[dict[str, Any]]:
     """A feature's, the newest first."""
-    return _rows(
+    return all_rows(
         connection,
         "SELECT * FROM promotions WHERE feature = %(feature)s ORDER BY id DESC LIMIT %(most)s",
         {"feature": feature, "most": most},
@@ -93,7 +93,7 @@ def end_promotion(
     refuted: bool = False,
 ) -> dict[str, Any] | None:
     """End it; None when another was quicker. `refuted`: its evaluation holds no more."""
-    found = _rows(
+    found = all_rows(
         connection,
         "UPDATE promotions SET ended_at = clock_timestamp(), ended_reason = %(reason)s,"
         " demoted_to = %(version)s, refuted = %(refuted)s"
@@ -148,10 +148,3 @@ def users(connection: Connection[Any], feature: str) -> set[int]:
     """The accounts that lately used the feature."""
     floor = first_id_of(datetime.now(UTC), LATELY)
     return {id for (id,) in connection.execute(USERS, {"feature": feature, "floor": floor})}
-
-
-def _rows(
-    connection: Connection[Any], statement: str, parameters: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, parameters).fetchall()

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from tierline.base.ids import first_id_of
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
+from tierline.storage.db.rows import all_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 
 CLOCKS_APART = timedelta(hours=1)  # at most, between who made a job's id and the database
@@ -121,7 +121,7 @@ def statuses(connection: Connection[Any], window: Window) -> list[dict[str, Any]
     """How many jobs are in which status; `unverified`, and by which verdict they left a tier last,
     apart.
     """
-    return _rows(connection, STATUSES, window.parameters())
+    return all_rows(connection, STATUSES, window.parameters())
 
 
 class Costs(NamedTuple):
@@ -142,9 +142,9 @@ def costs(connection: Connection[Any], window: Window, jobs: int) -> Costs:
         "one_in": one_in(jobs, SAMPLED),
     }
     with sweeping(connection, jobs):
-        rows = _rows(connection, TIERS, given)
-        again = _by_tier(_rows(connection, AGAIN, given))
-        medians = _by_tier(_rows(connection, MEDIANS, given))
+        rows = all_rows(connection, TIERS, given)
+        again = _by_tier(all_rows(connection, AGAIN, given))
+        medians = _by_tier(all_rows(connection, MEDIANS, given))
     found = [row for row in rows if row["tier"] is not None]
     for row in found:
         key = row["tier"], row["kind"]
@@ -186,7 +186,7 @@ def compared(
     """Compared outcomes with `seq` below `before`, the newest first; `input` is null of those that
     are not the account's, where one is named.
     """
-    return _rows(
+    return all_rows(
         connection,
         OUTCOMES,
         {
@@ -196,13 +196,6 @@ def compared(
             "account": account_id,
         },
     )
-
-
-def _rows(
-    connection: Connection[Any], statement: str, parameters: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, parameters).fetchall()
 
 
 def newest_judge(connection: Connection[Any], feature: str) -> dict[str, Any] | None:

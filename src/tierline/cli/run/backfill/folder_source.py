@@ -13,7 +13,8 @@ from tierline.base.errors import UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.run.backfill.casting import CannotCast, fields_of, input_of
 from tierline.cli.run.backfill.lines import TOO_LONG
-from tierline.cli.run.backfill.rows import MAX_CUSTOM_ID, MAX_ROW_BYTES, BadLine, Record, Row
+from tierline.cli.run.backfill.rows import MAX_ROW_BYTES, BadLine, Record, Row
+from tierline.rules.batches import MAX_CUSTOM_ID
 
 COLUMNS = ("text", "path")  # what a file is, for --map: what stands in it, and where it lies
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from tierline.base.json_text import JSON, NotJson, parse_json, short
 from tierline.checks.schema import schema_check
 from tierline.cli.run.backfill.lines import TOO_LONG, Lines, too_long
-from tierline.cli.run.backfill.rows import MAX_CUSTOM_ID, BadLine, Record, Row
+from tierline.cli.run.backfill.rows import BadLine, Record, Row
+from tierline.rules.batches import MAX_CUSTOM_ID
 
 ROW_FIELDS = frozenset({"custom_id", "input", "metadata"})
 

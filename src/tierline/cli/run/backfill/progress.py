@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tierline.cli.run.backfill.rows import place_of
 from tierline.cli.shared.output import note, plain, seconds, usd
+from tierline.rules.jobs import TERMINAL
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,8 +24,6 @@ RATE_S = 30.0  # the rate is that of so many last seconds
 COUNT_EVERY = 5_000  # rows
 BAR = 30  # columns at most
 SHOWN_BAD = 10  # bad rows that are told one by one
-
-TERMINAL = ("completed", "failed", "cancelled", "expired")
 
 
 @dataclass(frozen=True)

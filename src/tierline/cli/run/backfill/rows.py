@@ -6,7 +6,6 @@ from typing import TypeAlias
 from tierline.base.json_text import JSON
 
 MAX_ROW_BYTES = 4 * 1024 * 1024  # of one row in its file; a part, 8 MiB at most, holds it escaped
-MAX_CUSTOM_ID = 255  # characters, as the API takes them
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ from tierline.cli.run.backfill.state import Batch, RunState, StateFile
 from tierline.cli.run.backfill.steady import Steady
 from tierline.features import Feature
 from tierline.pricing.estimates import models_without_price
-
-PLACES = 100_000  # a row's number in its batch is part × PLACES + place
+from tierline.rules.batches import PLACES
 
 
 @dataclass(frozen=True)
