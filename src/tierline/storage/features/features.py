@@ -243,11 +243,13 @@ def add_draft(
 async def draft_version_async(
     connection: AsyncConnection[Any], version_id: int
 ) -> CurrentVersion | None:
-    """A draft's version, for its jobs; None when there is none of that id."""
+    """A draft's version, for its jobs; None when there is none of that id. A judge's is none: the
+    jobs of that compare outcomes alone.
+    """
     row = await (
         await connection.execute(
             "SELECT id, name, version, document FROM feature_versions"
-            " WHERE id = %s AND version < 0",
+            " WHERE id = %s AND version < 0 AND first_calls <> '{}'",
             (version_id,),
         )
     ).fetchone()

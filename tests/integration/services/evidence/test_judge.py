@@ -1,5 +1,6 @@
 """A judge: free text is compared by a model that does not know whose the answers are."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -10,25 +11,29 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg import AsyncConnection
 
 from tests.support.bench import Bench
 from tests.support.judged_feature import SUMMARY, model
 from tests.support.model_server import Reply
-from tests.support.rows import add_feature
+from tests.support.rows import add_feature, add_job
 from tierline.base.errors import Conflict
 from tierline.base.ids import new_id
+from tierline.base.settings import settings
 from tierline.features import Feature
 from tierline.features.parse import FeatureError, parse_feature
 from tierline.services.evidence import judgements
 from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, draw_for_labels
+from tierline.services.evidence.evaluation_judge import keep_judge
 from tierline.services.evidence.judge import judge_of, said_same
 from tierline.services.evidence.judgements import keep_judged
 from tierline.services.evidence.shadows import keep_references
 from tierline.services.jobs.recover import recover_lost
 from tierline.services.money.prices import BOOK
 from tierline.services.steering.confidence_gate import ConfidenceGate
-from tierline.services.upkeep.retention import remove_content
+from tierline.services.upkeep.retention import remove_content, remove_due
 from tierline.storage.evidence import shadows
+from tierline.storage.features.features import draft_version_async, load_version
 from tierline.storage.jobs import claims
 from tierline.storage.jobs.job_reads import Filters, list_jobs
 
@@ -299,6 +304,63 @@ def test_a_feature_that_may_judge_no_more_today_holds_up_no_other(
     (job,) = jobs(bench, free, numbers, 1)
     judge(bench)
     assert compared(bench, job) is False
+
+
+def test_no_more_of_a_feature_wait_than_fill_no_queue(
+    bench: Bench, numbers: Iterator[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judgements, "MOST_WAITING", 2)
+    version, _ = applied(bench)
+    jobs(bench, version, numbers, 5)
+    assert (keep(bench), keep(bench)) == (2, 0)
+    bench.run(judging(bench)[0])
+    assert keep(bench) == 1
+
+
+def test_nobody_can_submit_a_job_of_a_judges_version(bench: Bench, numbers: Iterator[int]) -> None:
+    version, feature = applied(bench)
+    (job,) = jobs(bench, version, numbers, 1)
+    keep(bench)
+    made = bench.one("SELECT feature_version_id FROM jobs WHERE id = %s", judged_by(bench, job))
+
+    async def found() -> object:
+        async with await AsyncConnection.connect(settings().database) as connection:
+            return await draft_version_async(connection, made)
+
+    assert asyncio.run(found()) is None
+    with bench.pool.connection() as connection:
+        assert load_version(connection, made) == judge_of(feature)
+
+
+def test_the_calls_of_an_evaluations_judge_have_the_same_purpose(bench: Bench) -> None:
+    _, feature = applied(bench)
+    bench.server.answer = lambda _: '{"same": true}'
+    pair = {"request": {"text": "7 euros"}, "a": "It is 7", "b": "About 7"}
+    with bench.pool.connection() as connection:
+        version = keep_judge(connection, feature)
+        assert version is not None
+        job = add_job(connection, bench.account, version, tier="judge", input=pair)
+    bench.run(job)
+    assert bench.calls(job) == [("judge", "openai:judge", None)]
+
+
+def test_what_a_judge_said_goes_when_its_features_days_are_over(
+    bench: Bench, numbers: Iterator[int]
+) -> None:
+    days = "retention: {inputs_days: 30, outputs_days: 30}"
+    version, _ = applied(bench, f"shadow: {{share: 1}}\n{days}")
+    (job,) = jobs(bench, version, numbers, 1)
+    judge(bench)
+    answers = "SELECT count(*) FROM answers WHERE job_id = %s"
+    assert bench.one(answers, judged_by(bench, job)) == 1
+    bench.all(
+        "UPDATE jobs SET completed_at = completed_at - interval '31 days' WHERE id = %s"
+        " RETURNING id",
+        judged_by(bench, job),
+    )
+    remove_due(bench.pool, time.monotonic() + 30)
+    assert bench.one(answers, judged_by(bench, job)) == 0
+    assert len(bench.calls(judged_by(bench, job))) == 2  # the books stay
 
 
 def test_a_lost_worker_costs_no_outcome_and_hides_no_call(
