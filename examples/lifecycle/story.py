@@ -42,7 +42,7 @@ tiers:
     prices:
       local:smollm2-135m: {input_usd_per_mtok: 0, output_usd_per_mtok: 0, usd_per_hour: 0.5}
 """
-SETTINGS = {"TIERLINE_SWEEP_S": "3", "TIERLINE_DRIFT_LOOK_S": "5"}  # else a minute, and a day
+SETTINGS = {"TIERLINE_SWEEP_S": "2", "TIERLINE_DRIFT_LOOK_S": "3"}  # else a minute, and a day
 WAIT_S = 240.0
 POLL_S = 0.5
 COMPARED = 50  # answers before a canary may grow
@@ -62,6 +62,7 @@ class Length:
     canary: bool
     later: int  # tickets like those before
     drifted: int  # tickets of which a fifth are of a new kind
+    shows: bool  # also what changes nothing: the status, a review, a report, a cost estimate
 
     @property
     def most(self) -> int:
@@ -69,8 +70,8 @@ class Length:
         return max(self.collected, self.later, self.drifted)
 
 
-LONG = Length(collected=900, max_error="0.05", canary=True, later=200, drifted=400)
-SHORT = Length(collected=200, max_error="0.2", canary=False, later=40, drifted=200)
+LONG = Length(collected=900, max_error="0.05", canary=True, later=200, drifted=400, shows=True)
+SHORT = Length(collected=160, max_error="0.2", canary=False, later=30, drifted=200, shows=False)
 
 
 @dataclass
@@ -106,6 +107,11 @@ class _Story:
             )
         return ran.stdout
 
+    def show(self, *words: object) -> None:
+        """A command that changes nothing; the short form does without."""
+        if self.length.shows:
+            self.run(*words)
+
     def wait(self, what: str, check: Callable[[], object]) -> Any:
         """Until it is true. Raises StoryFailed when that takes too long."""
         deadline = time.monotonic() + WAIT_S
@@ -133,10 +139,11 @@ class _Story:
 
     def status(self, *stages: str) -> None:
         """Show it, and hold it to one of the stages."""
-        self.run("status", FEATURE)
+        self.show("status", FEATURE)
         stage = self.product.get(f"/v1/features/{FEATURE}/status")["stage"]
         if stage not in stages:
             raise StoryFailed(f"the feature is {stage}, not {' or '.join(stages)}")
+        print(f"The feature is {stage}.", flush=True)
 
 
 def tell(home: Path, length: Length, pictures: Path | None, local_url: str | None = None) -> None:
@@ -194,7 +201,7 @@ def _collect(story: _Story) -> None:
     right = sum(row["output"] == ticket.label for row, ticket in zip(rows, asked, strict=True))
     print(f"By these labels the frontier was right on {right} of {len(asked)}.")
     story.run("dataset", "build", FEATURE)
-    story.run("dataset", "review", FEATURE)
+    story.show("dataset", "review", FEATURE)
 
 
 def _distil(story: _Story) -> None:
@@ -221,8 +228,8 @@ def _promote(story: _Story) -> None:
     story.wait("what drift is held against", lambda: _reference(story))
     story.ask("later", tickets(story.length.later, seed=3))
     story.wait("shadows of what was served", lambda: _kept(story))
-    story.run("report", FEATURE)
-    story.run("economics", FEATURE, "--requests-per-day", "200000", "--peak", "8")
+    story.show("report", FEATURE)
+    story.show("economics", FEATURE, "--requests-per-day", "200000", "--peak", "8")
     story.status("shipped", "default")
 
 
@@ -242,7 +249,7 @@ def _drift(story: _Story) -> None:
         story.wait(event, lambda event=event: _told(story, event))
     for one in story.events:
         print(f"webhook {one.type}: {json.dumps(one.payload['data'])}")
-    story.run("promote", FEATURE, "--list")
+    story.show("promote", FEATURE, "--list")
     story.status("candidate", "collecting")  # by how many labels there are
 
 

@@ -18,7 +18,10 @@ from tests.support.processes import ROOT
 from tests.support.stand_ins import answering_tickets
 from tests.support.up import environment
 
-STAGES = ("[prototype]", "[evaluated]", "[default]", "webhook feature.drift", "webhook feature.dem")
+STAGES = (
+    *("The feature is prototype.", "The feature is evaluated.", "The feature is default."),
+    *("webhook feature.drift", "webhook feature.demoted"),
+)
 SEEDS = (1, 2, 3, 4)  # of the tickets of each part
 
 

@@ -78,6 +78,7 @@ def schemathesis(
                 *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
                 *("run", f"{api.url}/openapi.json", "--header", f"Authorization: Bearer {key}"),
                 *("--mode", "all", "--no-color", "--no-shrink", "--continue-on-failure"),
+                *("--request-timeout", "60"),  # a busy machine, and a route's first import of SciPy
                 *(str(option) for option in options),
             ],
             cwd=tmp_path,
