@@ -1,4 +1,4 @@
-"""Tests share by tests/support alone, and ask the product by its public names.
+"""Tests stand where their source stands, share by tests/support alone, and ask by public names.
 
 Nobody imports a test module or another folder's conftest. A name that begins with an underscore is
 used only in the file that defines it.
@@ -101,6 +101,23 @@ def test_no_test_reaches_into_a_private_name(private: set[str], trees: dict[Path
     assert len(private) > 500
     found = [f"{path}:{name}" for path, tree in trees.items() for name in reached(tree, private)]
     assert not found
+
+
+def test_each_folder_of_tests_has_the_path_of_its_source() -> None:
+    """Those of the repository itself, its examples and its client have no folder in the product."""
+    found = {
+        path.parent.relative_to(ROOT / "tests" / kind)
+        for kind in ("unit", "integration")
+        for path in (ROOT / "tests" / kind).rglob("test_*.py")
+    }
+    elsewhere = {Path(name) for name in ("repository", "examples", "client")}
+    sources = [ROOT / "src/tierline", ROOT]
+    lost = [
+        str(folder)
+        for folder in found - elsewhere
+        if not any((source / folder / "__init__.py").is_file() for source in sources)
+    ]
+    assert not lost
 
 
 @pytest.mark.parametrize(
