@@ -28,6 +28,7 @@ from api.routes.evidence import (
     feedback,
     micro_models,
     promotions,
+    threshold_searches,
 )
 from api.routes.features import drafts, features
 from api.routes.jobs import decisions, jobs, submit
@@ -54,6 +55,7 @@ ROUTES = (
         feedback,
         decisions,
         calibrations,
+        threshold_searches,
         feature_reports,
         budgets,
         plans,

@@ -105,6 +105,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/features/{name}/calibrations/{calibration_id}/withdraw"): Row(
         ALL, OPERATOR, {"reason": "whose?"}
     ),
+    ("post", "/v1/features/{name}/threshold-searches"): Row(ALL, OPERATOR, {"max_error": 0.03}),
+    ("get", "/v1/features/{name}/threshold-searches"): Row(ALL, READ),
+    ("get", "/v1/features/{name}/threshold-searches/{search_id}"): Row(ALL, READ),
+    ("post", "/v1/features/{name}/threshold-searches/{search_id}/cancel"): Row(ALL, OPERATOR),
     ("post", "/v1/jobs/{job_id}/feedback"): Row(ONE, SUBMIT, {"correct": True}),
     ("delete", "/v1/jobs/{job_id}/content"): Row(ONE, SUBMIT),
     ("post", "/v1/batches"): Row(OWN, SUBMIT, {"feature": "echo"}),

@@ -189,6 +189,19 @@ def add_calibration(connection: Connection, feature: str, fingerprint: str | Non
     return int(row[0])
 
 
+def add_outcomes(connection: Connection, feature: str, recipe: str, count: int) -> None:
+    """So many compared outcomes of one model, of which every tenth differs, the least sure ones."""
+    connection.execute(
+        "INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals,"
+        " served, inclusion, drawn, noted_at, differs, reference_by, repeated)"
+        " SELECT gen_random_uuid(), 1, %(feature)s, %(recipe)s, 'f', 'openai:small',"
+        " json_build_object('agreement', CASE WHEN n %% 10 = 0 THEN 0.2 ELSE 0.9 END),"
+        " false, 1, true, clock_timestamp(), n %% 10 = 0, 'openai:large', false"
+        " FROM generate_series(1, %(count)s) n",
+        {"feature": feature, "recipe": recipe, "count": count},
+    )
+
+
 def add_router(connection: Connection, feature: str, recipe: str = "none") -> int:
     """A router of a feature that expects nothing to fail; its id."""
     row = connection.execute(

@@ -23,7 +23,7 @@ Name = Annotated[str, Path(max_length=63)]
 Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 
 
-class NewCalibration(BaseModel):
+class WantedPromise(BaseModel):
     """The promise that is wanted."""
 
     model_config = ConfigDict(extra="forbid")
@@ -44,6 +44,11 @@ class NewCalibration(BaseModel):
     tier: str | None = Field(
         default=None, max_length=63, description="whose answers; the first calibrated one's"
     )
+
+
+class NewCalibration(WantedPromise):
+    """The promise that is wanted, or only how much there is to test it on."""
+
     dry_run: bool = Field(default=False, description="only say what there is; uses nothing up")
 
 
@@ -81,8 +86,10 @@ class Withdrawal(BaseModel):
 async def post_calibration(
     name: Name, request: Request, caller: Operator, state: Shared
 ) -> Response:
-    """The outcomes that it uses are used up, also when nothing can be promised. 409 where they are
-    too few, with how many more are needed.
+    """As a threshold search does, and waits for it: what is large is better searched by
+    POST …/threshold-searches, which may be followed and cancelled. The outcomes that it uses are
+    used up, also when nothing can be promised. 409 where they are too few, with how many more are
+    needed.
     """
     given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
 

@@ -147,6 +147,7 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
         },
         "/v1/features/{name}/calibrations": {"max_error": 0.03},
         "/v1/features/{name}/calibrations/{calibration_id}/withdraw": {"reason": "x"},
+        "/v1/features/{name}/threshold-searches": {"max_error": 0.03},
         "/v1/keys/{key_id}/rotate": {},
     }
     walked = 0

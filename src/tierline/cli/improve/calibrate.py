@@ -1,12 +1,21 @@
 """`tierline calibrate`: the threshold that keeps a promise, from a feature's own outcomes."""
 
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierline.base.errors import UsageError
+from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json
+
+if TYPE_CHECKING:
+    from tierline.cli.shared.client import Client
+
+FIRST_POLL_S = 0.1  # a small search takes a second or two; each later wait is half as long again
+LONGEST_POLL_S = 2.0
+SAY_AFTER_S = 15.0  # that nobody has taken it up
+OPEN = ("queued", "in_progress")
 
 
 def calibrate(
@@ -41,17 +50,40 @@ def calibrate(
         int | None, typer.Option(metavar="ID", help="End one: what it would serve escalates.")
     ] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is ended.")] = None,
+    follow: Annotated[
+        int | None, typer.Option("--follow", metavar="ID", min=1, help="Wait for a search.")
+    ] = None,
+    cancel: Annotated[
+        int | None,
+        typer.Option("--cancel", metavar="ID", min=1, help="End a search; it uses nothing up."),
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Choose how sure a tier must be, so that a stated share of errors is kept.
 
-    Uses the outcomes up: the next calibration needs new ones.
+    The server searches: Ctrl-C ends only the waiting. Uses the outcomes up: the next calibration
+    needs new ones.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
     path = f"/v1/features/{feature}/calibrations"
+    searches = f"/v1/features/{feature}/threshold-searches"
+    if follow is not None or cancel is not None:
+        if max_error is not None or listed or withdraw is not None or None not in (follow, cancel):
+            raise UsageError("--follow and --cancel each stand alone, with the id of a search")
+        with connect(home) as api:
+            if follow is not None:
+                _show_made(_followed(api, api.get(f"{searches}/{follow}")), as_json=as_json)
+            else:
+                ended = api.post(f"{searches}/{cancel}/cancel")
+                line(
+                    f"search {cancel} of {feature} ends within seconds"
+                    if ended["status"] == "in_progress"
+                    else f"search {cancel} of {feature} is {ended['status']}"
+                )
+        return
     if listed or withdraw is not None:
         if max_error is not None or (listed and withdraw is not None):
             raise UsageError("--list, --withdraw or --max-error, one of them")
@@ -73,7 +105,7 @@ def calibrate(
         raise UsageError("say what is to be promised, such as --max-error 0.03 (or --list)")
     within("--max-error", max_error, 0.0001, 1.0)
     within("--confidence", confidence, 0.5, 0.9999)
-    body: dict[str, JSON] = {"max_error": max_error, "confidence": confidence, "dry_run": dry_run}
+    body: dict[str, JSON] = {"max_error": max_error, "confidence": confidence}
     if reference not in ("model", "human"):
         raise UsageError(f"--reference is model or human, not {reference!r}")
     body["reference"] = reference
@@ -82,13 +114,56 @@ def calibrate(
     if models is not None:
         body["models"] = models
     with connect(home) as api:
-        made = api.post(path, json=body)
+        if dry_run:
+            count = api.post(path, json={**body, "dry_run": True})
+            if as_json:
+                print_json(count)
+            else:
+                _show_count(count)
+            return
+        _show_made(_followed(api, api.post(searches, json=body)), as_json=as_json)
+
+
+def _followed(api: "Client", search: JSON) -> JSON:
+    """The search once it has ended. Ctrl-C leaves it running, and says how to go on."""
+    from tierline.cli.shared.output import note
+
+    id, feature = search["id"], search["feature"]
+    began = time.monotonic()
+    pause_s, warned = FIRST_POLL_S, False
+    try:
+        while search["status"] in OPEN:
+            waits = search["status"] == "queued" and time.monotonic() - began > SAY_AFTER_S
+            if waits and not warned:
+                note(f"search {id} waits for the process 'trainer': does one run?")
+                warned = True
+            time.sleep(pause_s)
+            pause_s = min(LONGEST_POLL_S, pause_s * 1.5)
+            search = api.get(f"/v1/features/{feature}/threshold-searches/{id}")
+    except KeyboardInterrupt:
+        note(
+            f"search {id} goes on: follow it by 'tierline calibrate {feature} --follow {id}', end "
+            f"it by 'tierline calibrate {feature} --cancel {id}'"
+        )
+        raise
+    return search
+
+
+def _show_made(search: JSON, *, as_json: bool) -> None:
+    """The calibration of a search that has ended. Raises TierlineError where there is none."""
+    from tierline.cli.shared.output import print_json
+
+    if search["error"] is not None:
+        raise TierlineError(search["error"]["message"])
+    if search["calibration"] is None:
+        raise TierlineError(
+            f"search {search['id']} of {search['feature']} is {search['status']}: no outcome is "
+            "used up"
+        )
     if as_json:
-        print_json(made)
-    elif dry_run:
-        _show_count(made)
+        print_json(search["calibration"])
     else:
-        show(made)
+        show(search["calibration"])
 
 
 def within(name: str, value: float, least: float, most: float) -> None:

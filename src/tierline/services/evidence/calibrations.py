@@ -5,7 +5,7 @@ all of them together keep it; the risk of the promise, 1 - confidence, is split 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,31 +65,52 @@ class ExtraMissing(Conflict):
     """The libraries that calibrating needs are not installed where this runs."""
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is told how a calibration goes. Either may raise, and then nothing is kept."""
+
+    progress: Callable[[str], None] = lambda _: None  # of the phase that begins
+    keep: Callable[[Connection[Any], Mapping[str, JSON]], None] = lambda *_: None
+    """Of the calibration, within the transaction that keeps it."""
+
+
 def calibrate(
-    connection: Connection[Any], name: str, wanted: CalibrationRequest, *, dry_run: bool = False
+    connection: Connection[Any],
+    name: str,
+    wanted: CalibrationRequest,
+    *,
+    dry_run: bool = False,
+    enough: bool = False,
+    watch: Watch | None = None,
 ) -> dict[str, JSON]:
     """Look for the threshold that keeps the promise, and let it hold from now on.
 
     The outcomes that it uses are used up: the next calibration needs new ones. So are they when
     nothing can be promised, which then holds too: all escalates. With `dry_run` nothing is tested
-    and nothing is used up: it says what there is. Raises NotFound, InvalidInput, NotEnoughData,
-    Conflict.
+    and nothing is used up: it says what there is; and with `enough`, raises where that is too
+    little. Raises NotFound, InvalidInput, NotEnoughData, Conflict.
     """
     need_libraries()
+    watch = watch or Watch()
+    watch.progress("comparing")
     feature, tier = _calibrated_tier(connection, name, wanted.tier)
     made_by = recipe_of(connection, feature, tier)
     while compare_open(connection, made_by) == AT_ONCE:
         pass
+    watch.progress("reading")
     with connection.transaction():
-        calibrations.lock_recipe(connection, made_by)
+        if not dry_run:
+            calibrations.lock_recipe(connection, made_by)
         group = _group(calibrations.counts(connection, made_by), wanted.models)
         attempt = 1 if group is None else group["attempts"] + 1
         rows = [] if group is None else _rows(connection, feature, made_by, group, wanted)
         own_confidence = share_of_risk(feature, wanted.confidence)
         judge = _judge(connection, feature, made_by, group, wanted)
-        shown = _shown(feature, judge, wanted.max_error, own_confidence, dry_run=dry_run)
+        shown = _shown(
+            feature, judge, wanted.max_error, own_confidence, dry_run=dry_run and not enough
+        )
         missing = _least(shown.max_error, shown.confidence, attempt) - len(rows)
-        if dry_run:
+        if dry_run and not (enough and missing > 0):
             return {
                 "feature": name,
                 "tier": tier.name,
@@ -106,6 +127,7 @@ def calibrate(
         confidence = feature.confidence_of(tier)
         assert confidence is not None, "the tier was chosen for it"
         outcomes = _outcomes(feature, rows)
+        watch.progress("testing")
         found = promise(
             outcomes,
             confidence.signal,
@@ -136,7 +158,10 @@ def calibrate(
         )
         if wanted.reference == "human":
             calibrations.use_labels(connection, rows, row["id"])
-    return calibration_json(row, "in_force" if row["threshold"] is not None else "nothing_promised")
+        state: State = "in_force" if row["threshold"] is not None else "nothing_promised"
+        made = calibration_json(row, state)
+        watch.keep(connection, made)
+    return made
 
 
 def draw_for_labels(

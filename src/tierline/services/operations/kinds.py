@@ -15,7 +15,9 @@ Run = Callable[["Work"], None]
 """Does the whole operation and completes it. What it raises as a TierlineError is told to whoever
 asked for the operation."""
 
-KINDS: dict[str, tuple[str, str]] = {}
+KINDS: dict[str, tuple[str, str]] = {
+    "calibration": ("tierline.services.evidence.threshold_searches", "run"),
+}
 """Kind → module and function."""
 
 

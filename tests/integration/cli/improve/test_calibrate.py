@@ -1,6 +1,7 @@
 """`tierline calibrate` against a real API; no worker runs, so that there are no outcomes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,14 @@ import psycopg
 import pytest
 
 from tests.support.cli import Tierline
-from tests.support.rows import add_calibration
+from tests.support.rows import add_calibration, add_outcomes
+from tierline.base.ids import new_id
+from tierline.services.evidence.threshold_searches import KIND, run
+from tierline.services.features.find_feature import current_feature
+from tierline.services.operations.work import Work
+from tierline.services.steering.recipes import recipe_of
+from tierline.storage.db.engine import create_pool
+from tierline.storage.operations import operations
 
 
 @pytest.fixture
@@ -63,6 +71,8 @@ def test_calibrations_are_listed_and_withdrawn(
         (("--max-error", "0.03", "--confidence", "1"), 2, "--confidence is 1"),
         (("--max-error", "0.03", "--list"), 2, "one of them"),
         (("--withdraw", "1"), 2, "--reason TEXT"),
+        (("--follow", "1", "--cancel", "1"), 2, "each stand alone"),
+        (("--follow", "999"), 1, "has no threshold search 999"),
         (("--withdraw", "99", "--reason", "x"), 1, "has no calibration 99"),
         (("--max-error", "0.03", "--models", "openai:other"), 2, "known: nobody yet"),
     ],
@@ -80,3 +90,44 @@ def test_a_feature_with_a_fixed_threshold_says_what_to_do(tierline: Tierline, fe
     ran = tierline("calibrate", feature, "--max-error", "0.03")
     assert ran.code == 1
     assert "threshold: calibrated" in ran.err
+
+
+def test_a_search_goes_on_by_itself_and_is_followed_or_ended(
+    tierline: Tierline,
+    calibrated: str,
+    rows: psycopg.Connection[Any],
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feature = current_feature(rows, calibrated)
+    add_outcomes(rows, calibrated, recipe_of(rows, feature, feature.tiers[0]), 1_000)
+
+    def interrupted() -> str:
+        """A search that nobody waits for; its id."""
+
+        def interrupt(_: float) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("tierline.cli.improve.calibrate.time.sleep", interrupt)
+            ran = tierline("calibrate", calibrated, "--max-error", "0.1")
+        assert ran.code == 130
+        told = re.search(r"search (\d+) goes on: follow it by .*--follow \1'", ran.err)
+        assert told is not None, ran.err
+        return told[1]
+
+    first = interrupted()
+    ended = tierline("calibrate", calibrated, "--cancel", first)
+    assert (ended.code, ended.out) == (0, f"search {first} of {calibrated} is cancelled\n")
+    followed = tierline("calibrate", calibrated, "--follow", first)
+    assert (followed.code, "no outcome is used up" in followed.err) == (1, True)
+    second = interrupted()
+    with create_pool(database_url, "test", 2) as pool:
+        token = new_id()
+        row = operations.claim(rows, token, [KIND])
+        assert row is not None
+        run(Work(pool, token, row["feature"], row["options"], None))
+    made = tierline("calibrate", calibrated, "--follow", second)
+    assert made.code == 0, made.err
+    assert "at most 10.00% may differ from openai:large" in made.out
+    assert "in force" in tierline("calibrate", calibrated, "--list").out

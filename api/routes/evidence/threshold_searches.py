@@ -1,0 +1,103 @@
+"""/v1/features/{name}/threshold-searches: calibrating a tier, in a process of the server's own."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.ask_again import ask_again
+from api.auth import Operator, Read
+from api.bodies import answer, body_of, read_json, read_model
+from api.numbers import ASCII_DIGITS
+from api.openapi import returns
+from api.problems import documented
+from api.routes.evidence.calibrations import WantedPromise
+from api.state import Database, Shared
+from tierline.services.evidence import threshold_searches as services
+from tierline.services.evidence.calibrations import CalibrationRequest
+from tierline.views.threshold_searches import ThresholdSearch, ThresholdSearchList
+
+router = APIRouter(tags=["routing"])
+
+Name = Annotated[str, Path(max_length=63)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
+ENDED = ("completed", "failed", "cancelled")
+
+
+@router.post(
+    "/v1/features/{name}/threshold-searches",
+    status_code=202,
+    summary="Search for the threshold that keeps a promise",
+    responses={
+        202: returns("It is queued, or was already", ThresholdSearch),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=body_of(WantedPromise, {"max_error": 0.03, "confidence": 0.95}),
+)
+async def post_threshold_search(
+    name: Name, request: Request, caller: Operator, state: Shared
+) -> Response:
+    """It ends in a calibration, which holds from then on and uses its outcomes up, also when
+    nothing can be promised. 409 where they are too few, with how many more are needed. A feature
+    has one search at a time; asked for again with the same options, it is the same one.
+    """
+    given = read_model(WantedPromise, await read_json(request, state.settings.max_json_depth))
+    wanted = CalibrationRequest(**given.model_dump())
+
+    def work(connection: Any) -> dict[str, Any]:
+        return services.start(connection, name, wanted, caller.account_id)
+
+    row = await state.reports.work(request, caller.account_id, work)
+    place = f"/v1/features/{name}/threshold-searches/{row['id']}"
+    return _answer(row, 202, {"Location": place})
+
+
+@router.get(
+    "/v1/features/{name}/threshold-searches",
+    summary="List a feature's threshold searches",
+    responses={
+        200: returns("The newest first, at most 100", ThresholdSearchList),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_threshold_searches(name: Name, _: Read, connection: Database) -> Response:
+    """With the calibration that came out of each."""
+    rows = services.searches_of(connection, name)
+    return answer(ThresholdSearchList.of(ThresholdSearch.of_row(row) for row in rows))
+
+
+@router.get(
+    "/v1/features/{name}/threshold-searches/{search_id}",
+    summary="Get a threshold search",
+    responses={
+        200: returns("How it stands", ThresholdSearch),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_threshold_search(name: Name, search_id: Id, _: Read, connection: Database) -> Response:
+    """With its progress, and a Retry-After while it has not ended."""
+    return _answer(services.search_of(connection, name, search_id))
+
+
+@router.post(
+    "/v1/features/{name}/threshold-searches/{search_id}/cancel",
+    status_code=202,
+    summary="Cancel a threshold search",
+    responses={
+        200: returns("It has ended", ThresholdSearch),
+        202: returns("It ends within seconds", ThresholdSearch),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def cancel_threshold_search(
+    name: Name, search_id: Id, _: Operator, connection: Database
+) -> Response:
+    """Its process is killed, and no outcome is used up. One that has ended stays as it is."""
+    row = services.cancel(connection, name, search_id)
+    return _answer(row, 200 if row["status"] in ENDED else 202)
+
+
+def _answer(
+    row: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    told = {} if row["status"] in ENDED else ask_again(row["created_at"])
+    return answer(ThresholdSearch.of_row(row), status, {**told, **(headers or {})})

@@ -1,0 +1,105 @@
+"""Threshold searches in a trainer's child process: what is found holds, one may be cancelled."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.processes import process
+from tests.support.rows import add_outcomes
+from tests.support.up import environment as clean_environment
+from tests.support.waiting import wait_until
+from tierline.base.errors import Conflict
+from tierline.rules.jobs import Status
+from tierline.services.accounts.accounts import create_account
+from tierline.services.evidence.calibrations import (
+    CalibrationRequest,
+    NotEnoughData,
+    calibrations_of,
+)
+from tierline.services.evidence.threshold_searches import cancel, search_of, start
+from tierline.services.features.apply_feature import apply_feature
+from tierline.services.features.find_feature import current_feature
+from tierline.services.steering.recipes import recipe_of
+from tierline.storage.evidence.calibrations import lock_recipe
+
+FEATURE = """feature: kept
+instructions: Name it.
+input: {type: object, required: [text], properties: {text: {type: string}}}
+output: {type: string}
+confidence: {signal: agreement, samples: 2, threshold: calibrated}
+tiers:
+  - {name: slm, models: [openai:small]}
+  - {name: frontier, models: [openai:large]}
+"""
+WANTED = CalibrationRequest(max_error=0.1, confidence=0.95)
+Database = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def db(fresh_database_url: str) -> Iterator[Database]:
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        create_account(connection, "acme")
+        apply_feature(connection, FEATURE)
+        yield connection
+
+
+def recipe(db: Database) -> str:
+    feature = current_feature(db, "kept")
+    return recipe_of(db, feature, feature.tiers[0])
+
+
+def started(db: Database) -> int:
+    row = db.execute("SELECT id FROM accounts").fetchone()
+    assert row is not None
+    return int(start(db, "kept", WANTED, row[0])["id"])
+
+
+def test_what_is_found_holds_and_a_cancelled_one_uses_nothing_up(
+    db: Database, fresh_database_url: str
+) -> None:
+    add_outcomes(db, "kept", recipe(db), 1_000)
+    environment = clean_environment(
+        {"DATABASE_URL": fresh_database_url, "TIERLINE_BEAT_S": "0.2", "TIERLINE_LEASE_S": "3"}
+    )
+    with process(["-m", "workers.trainer"], environment):
+        with psycopg.connect(fresh_database_url) as holding:
+            lock_recipe(holding, recipe(db))  # the search waits for it, in its transaction
+            first = started(db)
+            assert started(db) == first  # it is under way
+            wait_until(
+                lambda: (search_of(db, "kept", first)["progress"] or {}).get("phase") == "reading",
+                60,
+                "the search to be under way",
+            )
+            cancel(db, "kept", first)
+            wait_until(
+                lambda: search_of(db, "kept", first)["status"] == Status.CANCELLED,
+                30,
+                "the search to be cancelled",
+            )
+        assert calibrations_of(db, "kept") == []
+        second = started(db)
+        wait_until(
+            lambda: search_of(db, "kept", second)["status"] not in ("queued", "in_progress"),
+            60,
+            "the search to end",
+        )
+    found = search_of(db, "kept", second)
+    assert (found["status"], found["error_message"]) == (Status.COMPLETED, None)
+    (held,) = calibrations_of(db, "kept")
+    assert (held["id"], held["state"]) == (found["result"]["id"], "in_force")
+    assert held["samples"] + held["fitted"] == 1_000
+    assert 0.8 < held["coverage"] < 1.0
+    with pytest.raises(NotEnoughData, match="not enough data: 0 new outcomes"):
+        started(db)
+
+
+def test_what_cannot_be_searched_is_refused_before_it_is_queued(db: Database) -> None:
+    with pytest.raises(NotEnoughData, match="not enough data: 0 new outcomes of kept"):
+        started(db)
+    apply_feature(db, FEATURE.replace("threshold: calibrated", "threshold: 1.0"))
+    with pytest.raises(Conflict, match="has no calibrated confidence"):
+        started(db)
+    assert db.execute("SELECT count(*) FROM operations").fetchone() == (0,)
