@@ -99,7 +99,7 @@ def test_a_sweep_that_could_not_be_sent_is_sent_with_the_next_choice(
 
     monkeypatch.setattr(module, "pools_with_jobs", lambda _: [])
     monkeypatch.setattr(module, "BROKER_WAIT_S", 0.0)
-    monkeypatch.setattr(module, "choose_due", lambda *_: [])
+    monkeypatch.setattr(module.deliveries, "choose", lambda *_: [])
     one = module.Dispatcher(settings(), create_app())
     one.sweep()
     with one.pool:

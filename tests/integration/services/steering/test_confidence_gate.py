@@ -123,7 +123,9 @@ def test_a_promise_is_found_and_kept_and_can_be_made_again_from_what_is_kept(
         hard = "hard" in bench.one("SELECT input ->> 'text' FROM job_requests WHERE job_id=%s", job)
         assert bench.job(job)["tier"] == ("frontier" if hard else "slm")
         with bench.pool.connection() as connection:
-            first = decisions_of(connection, bench.account, job)["decisions"][0]
+            first = decisions_of(connection, bench.account, job).model_dump(mode="json")[
+                "decisions"
+            ][0]
         assert first["calibration_id"] == made["id"]
         document = bench.one("SELECT document FROM calibrations WHERE id = %s", made["id"])
         score = Combination.from_dict(document["combination"]).score(first["confidence_signals"])

@@ -154,7 +154,7 @@ def test_an_untrained_micro_tier_passes_its_jobs_on(bench: Bench) -> None:
     bench.run(job)
     assert bench.verdicts(job) == ["low_confidence", "passed"]
     with bench.pool.connection() as connection:
-        first = decisions_of(connection, bench.account, job)["decisions"][0]
+        first = decisions_of(connection, bench.account, job).model_dump(mode="json")["decisions"][0]
     assert (first["policy"], first["reason"]) == (
         "micro",
         "no micro model is trained for what this feature asks",
@@ -176,7 +176,9 @@ def test_what_a_trained_one_is_sure_of_it_serves_without_a_call(
     assert asked(bench, job) == [("micro", "micro:all-MiniLM-L6-v2", made["model"], 0)]
     assert len(bench.server.calls) == calls
     with bench.pool.connection() as connection:
-        (decision,) = decisions_of(connection, bench.account, job)["decisions"]
+        (decision,) = decisions_of(connection, bench.account, job).model_dump(mode="json")[
+            "decisions"
+        ]
     assert decision["calibration_id"] == made["calibration"]["id"]
     assert {"likeness", "margin", "log_probability"} < set(decision["confidence_signals"])
 

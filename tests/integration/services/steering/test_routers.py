@@ -66,7 +66,9 @@ def test_a_cold_start_goes_by_the_rule_of_length(bench: Bench) -> None:
     assert bench.verdicts(long) == ["too_complex", "passed"]
     assert bench.calls(long)[0] == ("answer", "openai:small", 0)
     with bench.pool.connection() as connection:
-        first, second = decisions_of(connection, bench.account, long)["decisions"]
+        first, second = decisions_of(connection, bench.account, long).model_dump(mode="json")[
+            "decisions"
+        ]
     assert (first["policy"], first["threshold"]) == ("complexity", 0.5)
     assert first["signals"]["by"] == "rules"
     assert second["reason"].startswith("escalated: too_complex: the rules expect it to fail")
@@ -81,7 +83,9 @@ def test_a_trained_router_sends_what_would_fail_to_the_next_tier(bench: Bench) -
     assert asked(bench, short) == ["openai:small"]
     assert asked(bench, long) == ["openai:large"]
     with bench.pool.connection() as connection:
-        first = decisions_of(connection, bench.account, long)["decisions"][0]
+        first = decisions_of(connection, bench.account, long).model_dump(mode="json")["decisions"][
+            0
+        ]
     assert first["signals"]["by"] == f"router {made['id']}"
     risk = again(Combination.from_dict(SHORT_IS_RIGHT), first["signals"])
     assert risk == first["signals"]["risk"] > first["threshold"]
