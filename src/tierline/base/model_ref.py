@@ -29,6 +29,6 @@ class ModelRef:
         provider, colon, model = text.partition(":")
         if not (colon and provider and model) or text != text.strip():
             raise ValueError(
-                f"a model is named provider:model, such as openai:gpt-6.1-sol, not {text!r}"
+                f"a model is written provider:model, such as openai:gpt-6.1-sol, not {text!r}"
             )
         return cls(provider, model)

@@ -53,7 +53,7 @@ def keep_judged(pool: ConnectionPool[Any], until_s: float) -> int:
         full: set[str] = set()
         while time.monotonic() < until_s:
             with connection.transaction():
-                if not judgements.hold_queueing(connection):
+                if not shadows.hold_spending(connection):
                     break
                 batch = _Batch(connection, full)
                 count = batch.judge()

@@ -77,8 +77,14 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
 def shadow_due(connection: Connection[Any]) -> int:
     """Give shadows to served outcomes that were drawn, within what their features may spend on it.
 
-    What waited for a day is drawn no more. Returns how many shadows there are now more.
+    What waited for a day is drawn no more. Returns how many shadows there are now more; none while
+    another process makes some.
     """
+    with connection.transaction():
+        return _shadow_due(connection) if shadows.hold_spending(connection) else 0
+
+
+def _shadow_due(connection: Connection[Any]) -> int:
     own = own_prices(connection)
     left: dict[str, Decimal | None] = {}
     made = 0

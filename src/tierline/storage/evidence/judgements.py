@@ -12,7 +12,6 @@ from psycopg.rows import class_row, dict_row
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
 
-QUEUEING_LOCK = 0x7E21_0008  # one process makes judges' jobs at a time, by what a day has left
 AGAIN_S = 300.0  # until an outcome whose judge said nothing is judged again
 MOST_TRIES = 3
 
@@ -105,12 +104,6 @@ class Pair:
     input: JSON
     output: JSON  # of the outcome
     reference: JSON
-
-
-def hold_queueing(connection: Connection[Any]) -> bool:
-    """Be the only one that makes judges' jobs until this transaction ends; False: another is."""
-    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (QUEUEING_LOCK,)).fetchone()
-    return row is not None and bool(row[0])
 
 
 def waiting(connection: Connection[Any]) -> dict[str, int]:

@@ -17,6 +17,8 @@ from psycopg.rows import dict_row
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
 
+SPENDING_LOCK = 0x7E21_0008
+
 # Two that compare at once take different ones. A served one waits for its shadow, an escalated one
 # for its own job, and for a shadow if a tier before the last one answered that. What a job that was
 # cancelled or ran out of time would have said nobody knows.
@@ -175,6 +177,14 @@ def due_shadows(
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(DUE, {"most": most, "without": list(without)}).fetchall()
+
+
+def hold_spending(connection: Connection[Any]) -> bool:
+    """Be the only one that makes jobs of shadows and judges until this transaction ends, so that
+    what a day has left is spent once; False: another is.
+    """
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (SPENDING_LOCK,)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def spent_on_comparing(connection: Connection[Any], feature: str) -> Decimal:

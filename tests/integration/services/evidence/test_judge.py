@@ -282,6 +282,14 @@ def test_the_features_day_refuses_a_judge_and_no_callers_budget_pays(
     assert bench.all("SELECT number FROM reservations WHERE job_id = %s", first) == []
 
 
+def test_sweeps_at_once_spend_a_features_day_once(bench: Bench, numbers: Iterator[int]) -> None:
+    version, _ = applied(bench, "shadow: {share: 1, usd_per_day: 0.06}")
+    priced(bench)
+    jobs(bench, version, numbers, 6)
+    with ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(lambda _: keep(bench), range(12))) == 1
+
+
 def test_a_judge_without_a_price_is_not_asked_within_a_budget(
     bench: Bench, numbers: Iterator[int]
 ) -> None:
