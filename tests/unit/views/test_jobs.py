@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tierline.base.errors import InvalidInput
-from tierline.services.jobs.submit import read_asked
+from tierline.services.jobs.submission import read_submission
 from tierline.storage.db.columns import columns
 from tierline.storage.jobs.job_reads import JOB_COLUMNS
 from tierline.views.jobs import TOKENS, JobRow, NewJob, TokenUsage, job_view, new_job_row
@@ -66,7 +66,10 @@ def test_what_the_document_says_of_a_new_job_is_what_is_taken(
     more: dict[str, Any], fits: bool
 ) -> None:
     body = {**FIRST, **more}
-    for reads, refuses in ((NewJob.model_validate, ValidationError), (read_asked, InvalidInput)):
+    for reads, refuses in (
+        (NewJob.model_validate, ValidationError),
+        (read_submission, InvalidInput),
+    ):
         if fits:
             reads(body)
         else:
@@ -80,4 +83,4 @@ def test_a_new_job_needs_its_feature_and_its_input(missing: str) -> None:
     with pytest.raises(ValidationError):
         NewJob.model_validate(body)
     with pytest.raises(InvalidInput):
-        read_asked(body)
+        read_submission(body)
