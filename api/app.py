@@ -26,7 +26,6 @@ from api.routes.evidence import (
     drift,
     evaluations,
     feedback,
-    micro_models,
     promotions,
     threshold_searches,
 )
@@ -34,7 +33,7 @@ from api.routes.features import drafts, features
 from api.routes.jobs import decisions, jobs, submit
 from api.routes.money import budgets, plans, prices
 from api.routes.reports import feature_reports, reports
-from api.routes.steering import routers
+from api.routes.training import artefacts, trainings
 from api.routes.upkeep import content
 from api.routes.webhooks import endpoints
 from api.state import State
@@ -47,7 +46,8 @@ ROUTES = (
     *(
         submit,
         jobs,
-        micro_models,
+        trainings,
+        artefacts,
         content,
         datasets,
         evaluations,
@@ -59,7 +59,6 @@ ROUTES = (
         feature_reports,
         budgets,
         plans,
-        routers,
         batches,
         features,
         drafts,

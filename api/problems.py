@@ -23,6 +23,7 @@ from tierline.base.errors import (
     Forbidden,
     InvalidInput,
     LimitReached,
+    NotEnoughData,
     NotFound,
     Problem,
     TierlineError,
@@ -31,7 +32,6 @@ from tierline.base.errors import (
     shortened,
     some_of,
 )
-from tierline.services.evidence.calibrations import NotEnoughData
 from tierline.services.jobs.submit import KeyReused, UnknownFeature
 from tierline.services.money.budgets import BudgetSpent
 

@@ -225,6 +225,17 @@ def add_micro_model(connection: Connection, feature: str) -> int:
     return int(row[0])
 
 
+def add_training(connection: Connection, feature: str, status: str = "completed") -> int:
+    """A training of a router of a feature, of which nothing came out; its id."""
+    row = connection.execute(
+        "INSERT INTO operations (feature, kind, account_id, options, status)"
+        " VALUES (%s, 'router', 1, %s, %s) RETURNING id",
+        (feature, json.dumps({"embeddings": True, "dry_run": True}), status),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def add_dataset(connection: Connection, feature: str) -> int:
     """A dataset of a feature, without rows; its version."""
     row = connection.execute(

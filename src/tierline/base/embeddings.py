@@ -5,7 +5,8 @@ text is embedded: a process that embeds nothing pays nothing.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ FILES = {  # by the ending of their path, each with its sha256
 MOST_TOKENS = 256  # what the model was trained to read; the rest of a longer text is not looked at
 MOST_CHARACTERS = 32_768  # that are cut into tokens: more than MOST_TOKENS of the longest words
 BATCH_TOKENS = 4096  # in one run of the model, padding included
+
+
+OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory")  # in an error of ONNX Runtime's
 
 
 class EmbeddingMissing(TierlineError):
@@ -57,9 +61,10 @@ class Embedder:
         options.inter_op_num_threads = 1
         # A thread that spins while it waits takes a core from the models beside it.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session: Any = onnxruntime.InferenceSession(
-            str(paths["onnx/model.onnx"]), options, providers=["CPUExecutionProvider"]
-        )
+        with _memory_errors():
+            self._session: Any = onnxruntime.InferenceSession(
+                str(paths["onnx/model.onnx"]), options, providers=["CPUExecutionProvider"]
+            )
         self._tokenizer: Any = Tokenizer.from_file(str(paths["tokenizer.json"]))
         self._tokenizer.no_padding()  # its file asks for 128 tokens whatever the text
         self._tokenizer.enable_truncation(MOST_TOKENS)
@@ -92,11 +97,23 @@ class Embedder:
             ids[row, : len(one)] = one
             mask[row, : len(one)] = 1
         asked = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        states = self._session.run(None, asked)[0]
+        with _memory_errors():
+            states = self._session.run(None, asked)[0]
         weights = mask[:, :, None].astype(np.float32)
         mean = (states * weights).sum(axis=1) / weights.sum(axis=1)
         unit: Vectors = mean / np.linalg.norm(mean, axis=1, keepdims=True)
         return unit
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Raises MemoryError where ONNX Runtime got no memory, which it says in errors of its own."""
+    try:
+        yield
+    except Exception as error:
+        if any(words in str(error) for words in OUT_OF_MEMORY):
+            raise MemoryError from None
+        raise
 
 
 def _checked(ending: str, digest: str) -> Path:

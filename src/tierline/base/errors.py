@@ -70,6 +70,16 @@ class Conflict(TierlineError):
     """The thing is not in a state in which this can be done."""
 
 
+class NotEnoughData(Conflict):
+    """There is too little to calculate this from yet; `missing` more rows, at least, would do, and
+    None says that nobody knows how many.
+    """
+
+    def __init__(self, message: str, missing: int | None = None) -> None:
+        self.missing = missing
+        super().__init__(message)
+
+
 class Forbidden(TierlineError):
     """The key is good but its scopes do not reach this far."""
 

@@ -15,7 +15,7 @@ FEWEST_LABELS = 4  # so that some can be withheld, to see the model fooled
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeldOut:
     """One held-out answer; `label`: the right one, or none for a kind that was withheld."""
 
     scored: Scored
@@ -30,7 +30,7 @@ class Lesson:
     rows: int  # that it was fitted on
     right: int  # of those, by a head that was not fitted on them
     planned: tuple[Scored, ...]  # to plan a promise on
-    held_out: tuple[Heard, ...]  # to test it on; those that were not novel to it
+    held_out: tuple[HeldOut, ...]  # to test it on; those that were not novel to it
     novel: int  # of those that were held out
     strangers: float  # the share of held-out kinds in both
 
@@ -56,7 +56,7 @@ def learn(
     trained = train(*known, withhold=share > 0)
     answers = trained.micro.answer(heard[0]) if asked else []
     tested = [
-        Heard(Scored(answer.score, answer.label != label), label)
+        HeldOut(Scored(answer.score, answer.label != label), label)
         for answer, label in zip(answers, heard[1], strict=True)
         if not answer.novel
     ]
@@ -69,5 +69,5 @@ def learn(
             share = 0.0
         planned = mixed(planned, strange, share)
         added = mixed([one.scored for one in tested], strange, share)[len(tested) :]
-        tested += [Heard(one, None) for one in added]
+        tested += [HeldOut(one, None) for one in added]
     return Lesson(trained.micro, len(fitted), right, tuple(planned), tuple(tested), novel, share)

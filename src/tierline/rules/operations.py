@@ -8,17 +8,18 @@
 Pure: nothing here reads a clock or a database. The states are those of a job, without `expired`.
 """
 
-import re
 import signal
 from dataclasses import dataclass
 
-from tierline.base.errors import TierlineError
+from tierline.base.errors import Conflict, NotEnoughData, NotFound, TierlineError
 from tierline.rules.jobs import Status
 
 OPEN = (Status.QUEUED, Status.IN_PROGRESS)
 
 MOST_LOSSES = 3
 """Lost leases before an operation fails. After each loss the calculation starts again."""
+
+EXTRA_MISSING = "extra_missing"  # a Failure's code
 
 # Exit codes of the child process that calculates. After 0, the operation's row has the result. The
 # others are those of <sysexits.h> where one fits.
@@ -46,17 +47,23 @@ class Change:
 
 
 def refused(error: TierlineError) -> Failure:
-    """The operation found an error that its caller must correct. The code is the error's class
-    name.
-    """
-    code = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
+    """The operation found an error that its caller must correct."""
+    match error:
+        case NotEnoughData():
+            code = "not_enough_data"
+        case NotFound():
+            code = "not_found"
+        case Conflict():
+            code = "conflict"
+        case _:
+            code = "refused"
     return Failure(code, error.message)
 
 
 def extra_missing(library: str) -> Failure:
     """A library that the calculation needs is not installed where it runs."""
     return Failure(
-        "extra_missing",
+        EXTRA_MISSING,
         f"this needs the extra `routing` where the process 'trainer' runs ({library} is missing):"
         " 'make setup' installs it",
     )

@@ -1,11 +1,18 @@
 """What callers are shown of routers and micro models."""
 
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from tierline.views.calibrations import Calibration
 from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, View
+
+TrainedBy = Annotated[
+    str,
+    Field(description="what a client trained founds no promise"),
+    WithJsonSchema({"type": "string", "enum": ["server", "client"]}),
+]
 
 
 class TrainingRow(View):
@@ -30,6 +37,7 @@ class Router(View):
     data_sha256: str
     with_embeddings: bool
     quality: AnyObject
+    trained_by: TrainedBy
     trained_at: Time
     withdrawn_at: Time | None
 
@@ -48,6 +56,7 @@ class MicroModel(View):
     right_rows: int = Field(description="of those, by one not fitted on them")
     data_sha256: str
     quality: AnyObject
+    trained_by: TrainedBy
     trained_at: Time
     withdrawn_at: Time | None
 

@@ -47,6 +47,7 @@ def address(path: str, job: str = NOBODY) -> str:
         "{calibration_id}": "999999999",
         "{budget_id}": "999999999",
         "{router_id}": "999999999",
+        "{training_id}": "999999999",
         "{model_id}": "999999999",
         "{version}": "999999999",
     }.items():
@@ -140,6 +141,7 @@ def test_what_does_not_exist_is_404_wherever_that_is_documented(
         "/v1/features/{name}/datasets": {},
         "/v1/features/{name}/evaluations": {},
         "/v1/features/{name}/promotions": {},
+        "/v1/features/{name}/trainings": {"kind": "router"},
         "/v1/features/{name}/demote": {"reason": "x"},
         "/v1/features/{name}/micro-models": {
             **{"rows": 1, "right_rows": 1, "data_sha256": "0" * 64, "quality": {}},

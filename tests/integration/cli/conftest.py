@@ -20,6 +20,7 @@ from tests.support.model_server import ModelServer
 from tests.support.up import environment as clean_environment
 from tests.support.waiting import wait_until
 from tierline import providers
+from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.cli import main
 from tierline.cli.features.feature_file import new_feature
@@ -29,8 +30,11 @@ from tierline.services.accounts.accounts import ensure_first_admin
 from tierline.services.evidence.evaluation_hints import due_evaluations
 from tierline.services.evidence.evaluation_steps import step_due
 from tierline.services.jobs.execute import Executor
+from tierline.services.operations.do import do
+from tierline.services.operations.kinds import KINDS
 from tierline.stack.ports import free_port
 from tierline.storage.db.engine import create_pool
+from tierline.storage.operations import operations
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,29 @@ def feature(tierline: Tierline, tmp_path: Path) -> str:
     path.write_text(new_feature("order-number", str(path)))
     assert tierline("features", "apply", path).code == 0
     return "order-number"
+
+
+@pytest.fixture
+def trains(api: dict[str, str], database_url: str) -> Iterator[None]:
+    """Trainings are done, in this process: the trainer's own processes have tests of their own."""
+    over = threading.Event()
+    with create_pool(database_url, "test", 3) as pool:
+
+        def work() -> None:
+            while not over.wait(0.02):
+                token = new_id()
+                with pool.connection() as connection:
+                    row = operations.claim(connection, token, KINDS)
+                if row is not None:
+                    do(pool, token)
+
+        thread = threading.Thread(target=work, name="trainer")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(60)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tierline.base.errors import Conflict, NotFound
+from tierline.base.errors import Conflict, NotEnoughData, NotFound, UsageError
 from tierline.rules.jobs import Status
 from tierline.rules.operations import (
     AWAY,
@@ -17,7 +17,6 @@ from tierline.rules.operations import (
     extra_missing,
     refused,
 )
-from tierline.services.evidence.calibrations import NotEnoughData
 
 
 def test_a_lost_lease_puts_it_back_until_too_many_were_lost() -> None:
@@ -67,7 +66,8 @@ def test_a_child_that_was_killed_for_a_cancel_ends_cancelled() -> None:
 
 
 def test_a_refusal_is_named_by_its_kind() -> None:
-    assert refused(NotEnoughData("kinds", 3, 4)).code == "not_enough_data"
+    assert refused(NotEnoughData("too few")).code == "not_enough_data"
     assert refused(Conflict("so")).code == "conflict"
+    assert refused(UsageError("how")).code == "refused"
     assert refused(NotFound("not so")).message == "not so"
     assert "sklearn is missing" in extra_missing("sklearn").message

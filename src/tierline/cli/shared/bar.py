@@ -31,6 +31,16 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
 
+    def turn_to(self, title: str, done: int, total: int) -> None:
+        """Show another part of the work; a total of 0 is not known."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(
+                self._task,
+                description=f"{self._title}: {title}",
+                completed=done,
+                total=total or None,
+            )
+
     def show(self, done: int, failed: int = 0) -> None:
         if self._progress is not None and self._task is not None:
             told = f"{self._title}: {failed} failed" if failed else self._title

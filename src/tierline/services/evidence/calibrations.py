@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from psycopg import Connection
 
-from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
+from tierline.base.errors import Conflict, InvalidInput, NotEnoughData, NotFound, Problem
 from tierline.base.formats import when
 from tierline.base.json_text import JSON
 from tierline.base.vectors import DIMENSIONS
@@ -50,15 +50,15 @@ class CalibrationRequest:
     tier: str | None = None  # None: the first that is calibrated
 
 
-class NotEnoughData(Conflict):
-    """Too few outcomes for such a promise; `missing` more, at least, make one possible."""
-
-    def __init__(self, feature: str, found: int, missing: int) -> None:
-        self.missing = missing
-        super().__init__(
-            f"not enough data: {found} new outcomes of {feature} have a reference, and at least "
-            f"{missing} more are needed before such a promise can be tested"
-        )
+def too_few(feature: str, found: int, missing: int) -> NotEnoughData:
+    """The error for `found` outcomes, of which `missing` more, at least, make such a promise
+    possible.
+    """
+    return NotEnoughData(
+        f"not enough data: {found} new outcomes of {feature} have a reference, and at least "
+        f"{missing} more are needed before such a promise can be tested",
+        missing,
+    )
 
 
 class ExtraMissing(Conflict):
@@ -123,7 +123,7 @@ def calibrate(
                 "judge": _judge_json(feature, judge, own_confidence),
             }
         if group is None or missing > 0:
-            raise NotEnoughData(name, len(rows), max(1, missing))
+            raise too_few(name, len(rows), max(1, missing))
         confidence = feature.confidence_of(tier)
         assert confidence is not None, "the tier was chosen for it"
         outcomes = _outcomes(feature, rows)
@@ -137,7 +137,7 @@ def calibrate(
         )
         if found.found.missing is not None:
             more = max(1, math.ceil(found.found.missing / (1.0 - FIT_SHARE)))
-            raise NotEnoughData(name, len(rows), more)
+            raise too_few(name, len(rows), more)
         row = calibrations.add_calibration(
             connection,
             {

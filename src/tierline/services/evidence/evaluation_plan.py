@@ -159,7 +159,7 @@ def _in_training(
     packed = evaluations.seen_by_micro_model(connection, feature.name, task(feature))
     if packed is None:
         raise Conflict(
-            f"no micro model of {feature.name} says what it has seen: train it, by 'tierline "
-            f"distil {feature.name}'"
+            f"it is not known what the micro model of {feature.name} has seen: train it on the "
+            f"server, by 'tierline distil {feature.name}'"
         )
     return frozenset(packed[at : at + DIGEST_BYTES] for at in range(0, len(packed), DIGEST_BYTES))

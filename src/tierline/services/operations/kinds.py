@@ -17,6 +17,8 @@ asked for the operation."""
 
 KINDS: dict[str, tuple[str, str]] = {
     "calibration": ("tierline.services.evidence.threshold_searches", "run"),
+    "micro_model": ("tierline.services.training.micro_models", "train"),
+    "router": ("tierline.services.training.routers", "train"),
 }
 """Kind → module and function."""
 

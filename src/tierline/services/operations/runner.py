@@ -31,8 +31,8 @@ Child = subprocess.Popen[bytes]
 Spawn = Callable[[Sequence[str], Mapping[str, str]], Child]
 """Starts a program in a session of its own, which ends when this process does."""
 
-POLL_S = 0.5  # between two looks for something to do
-WAIT_S = 0.2  # between two looks at the child
+POLL_S = 0.25  # between two looks for something to do
+WAIT_S = 0.1  # between two looks at the child
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Libraries for linear algebra start a thread a core, and would take the cores from the workers."""
 

@@ -363,10 +363,11 @@ def left_over(connection: Connection[Any], most: int) -> list[UUID]:
 
 def seen_by_micro_model(connection: Connection[Any], feature: str, task: str) -> bytes | None:
     """Of the micro model that answers now: 8 bytes of the digest of each input that it has seen;
-    None where there is none, or it does not say.
+    None where there is none, or where a client trained it: what a client says is not known.
     """
     row = connection.execute(
-        "SELECT inputs FROM micro_models WHERE feature = %s AND recipe = %s"
+        "SELECT CASE WHEN trained_by = 'server' THEN inputs END FROM micro_models"
+        " WHERE feature = %s AND recipe = %s"
         " AND withdrawn_at IS NULL ORDER BY id DESC LIMIT 1",
         (feature, task),
     ).fetchone()

@@ -14,21 +14,29 @@ from tierline.base.json_text import JSON
 
 Table = Literal["routers", "micro_models"]
 
-COLUMNS = """id, feature, recipe, rows, right_rows, data_sha256, quality, trained_at,
+COLUMNS = """id, feature, recipe, rows, right_rows, data_sha256, quality, trained_by, trained_at,
     vectors IS NOT NULL AS with_embeddings, withdrawn_at"""
 
 
 def add_artefact(
-    connection: Connection[Any], table: Table, values: Mapping[str, JSON], vectors: bytes | None
+    connection: Connection[Any],
+    table: Table,
+    values: Mapping[str, JSON],
+    vectors: bytes | None,
+    inputs: bytes | None = None,
 ) -> dict[str, Any]:
-    """The new row, which counts from now on."""
+    """The new row, which counts from now on. `inputs`: of a micro model alone, 8 bytes of the
+    digest of each input that it has seen.
+    """
+    seen = ("", "") if inputs is None else (", inputs", ", %(inputs)s")
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
             f"""
             INSERT INTO {table}
-                (feature, recipe, rows, right_rows, data_sha256, quality, document, vectors)
+                (feature, recipe, rows, right_rows, data_sha256, quality, document, trained_by,
+                vectors{seen[0]})
             VALUES (%(feature)s, %(recipe)s, %(rows)s, %(right_rows)s, %(data_sha256)s,
-                %(quality)s::json, %(document)s::json, %(vectors)s)
+                %(quality)s::json, %(document)s::json, %(trained_by)s, %(vectors)s{seen[1]})
             RETURNING {COLUMNS}
             """,
             {
@@ -36,17 +44,11 @@ def add_artefact(
                 "quality": json.dumps(values["quality"]),
                 "document": json.dumps(values["document"]),
                 "vectors": vectors,
+                "inputs": inputs,
             },
         ).fetchone()
     assert row is not None
     return row
-
-
-def note_inputs(connection: Connection[Any], micro_model_id: int, inputs: bytes) -> None:
-    """Keep what a micro model has seen: 8 bytes of each input's digest."""
-    connection.execute(
-        "UPDATE micro_models SET inputs = %s WHERE id = %s", (inputs, micro_model_id)
-    )
 
 
 def list_artefacts(

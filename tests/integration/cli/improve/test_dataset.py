@@ -10,6 +10,8 @@ import pytest
 from tests.support.cli import Tierline
 from tests.support.tickets import KINDS, TICKETS, answered, labelled, written
 
+pytestmark = pytest.mark.usefixtures("trains")
+
 
 @pytest.fixture(scope="module")
 def tickets(api: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,4 +1,4 @@
-"""`tierline micro`, on labelled jobs that are put into the tables by hand: no worker runs."""
+"""`tierline micro`, on labelled jobs that are put into the tables by hand."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.cli import Tierline
 from tests.support.tickets import KINDS, TICKETS, answered
+
+pytestmark = pytest.mark.usefixtures("trains")
 
 
 @pytest.fixture(scope="module")

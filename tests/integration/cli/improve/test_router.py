@@ -1,4 +1,4 @@
-"""`tierline router`, on a labelled log that is put into the tables by hand: no worker runs."""
+"""`tierline router`, on a labelled log that is put into the tables by hand."""
 
 import json
 import random
@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.cli import Tierline
 from tests.support.rows import add_job
+
+pytestmark = pytest.mark.usefixtures("trains")
 
 COMPLEX = """
   - {name: frontier, models: [openai:large]}

@@ -127,7 +127,7 @@ def test_a_micro_model_is_not_asked_what_it_has_seen(db: Connection[Any]) -> Non
     rows = given(100)
     build(db, "tickets", rows, jobs=False)
     wanted = EvaluationRequest(tiers=("micro", "frontier"))
-    with pytest.raises(Conflict, match="says what it has seen"):
+    with pytest.raises(Conflict, match="is not known what the micro model"):
         start(db, "tickets", wanted, account(db), None)
     digests = [
         hashlib.sha256(canonical_json(one.input).encode()).digest()[:8] for one in rows[:200]
@@ -138,6 +138,9 @@ def test_a_micro_model_is_not_asked_what_it_has_seen(db: Connection[Any]) -> Non
         " FROM datasets LIMIT 1",
         (b"".join(digests),),
     )
+    with pytest.raises(Conflict, match="is not known what the micro model"):
+        start(db, "tickets", wanted, account(db), None)  # a client trained it, and says so itself
+    db.execute("UPDATE micro_models SET trained_by = 'server'")
     made, _ = start(db, "tickets", wanted, account(db), None)
     tests = db.execute(
         "SELECT count(*), count(*) FILTER (WHERE decode(left(digest, 16), 'hex') = ANY(%s))"

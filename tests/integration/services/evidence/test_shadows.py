@@ -12,7 +12,8 @@ import pytest
 from tests.support.bench import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tests.support.rows import add_calibration, of_a_later_release
-from tierline.services.evidence.calibrations import CalibrationRequest, NotEnoughData, calibrate
+from tierline.base.errors import NotEnoughData
+from tierline.services.evidence.calibrations import CalibrationRequest, calibrate
 from tierline.services.evidence.shadows import compare_open, keep_references, shadow_due
 from tierline.services.features.versions import FeatureVersions
 from tierline.services.steering.confidence_gate import ConfidenceGate

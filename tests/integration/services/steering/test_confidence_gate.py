@@ -9,12 +9,11 @@ import pytest
 
 from tests.support.bench import Bench
 from tests.support.model_server import Reply
-from tierline.base.errors import Conflict
+from tierline.base.errors import Conflict, NotEnoughData
 from tierline.features import Feature
 from tierline.routing.combination import Combination
 from tierline.services.evidence.calibrations import (
     CalibrationRequest,
-    NotEnoughData,
     calibrate,
     calibrations_of,
     withdraw,
@@ -123,14 +122,12 @@ def test_a_promise_is_found_and_kept_and_can_be_made_again_from_what_is_kept(
         hard = "hard" in bench.one("SELECT input ->> 'text' FROM job_requests WHERE job_id=%s", job)
         assert bench.job(job)["tier"] == ("frontier" if hard else "slm")
         with bench.pool.connection() as connection:
-            first = decisions_of(connection, bench.account, job).model_dump(mode="json")[
-                "decisions"
-            ][0]
-        assert first["calibration_id"] == made["id"]
+            first = decisions_of(connection, bench.account, job).decisions[0]
+        assert first.calibration_id == made["id"]
         document = bench.one("SELECT document FROM calibrations WHERE id = %s", made["id"])
-        score = Combination.from_dict(document["combination"]).score(first["confidence_signals"])
-        assert score == first["confidence"]
-        assert (score >= first["confidence_threshold"]) is not hard
+        score = Combination.from_dict(document["combination"]).score(first.confidence_signals)
+        assert score == first.confidence
+        assert (score >= first.confidence_threshold) is not hard
 
 
 def test_outcomes_are_used_once(bench: Bench, numbers: Iterator[int]) -> None:

@@ -11,26 +11,28 @@ import pytest
 from tests.support.bench import Bench, NoEmbedding
 from tests.support.rows import add_account, add_feature
 from tierline.base.embeddings import Embedder
-from tierline.base.errors import Conflict, InvalidInput
+from tierline.base.errors import Conflict, InvalidInput, NotEnoughData
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.features.prompts import input_text
 from tierline.routing.micro_parts import to_parts
 from tierline.routing.micro_training import Lesson, learn
 from tierline.services.calls.embedding import Embedding
-from tierline.services.evidence.calibrations import NotEnoughData, calibrations_of
-from tierline.services.evidence.micro_models import (
-    Judged,
-    Sought,
-    add_micro_model,
-    labels_of,
-    micro_models_of,
-    withdraw_micro_model,
-)
+from tierline.services.evidence.calibrations import calibrations_of
 from tierline.services.evidence.shadows import keep_references
 from tierline.services.jobs.decision_log import decisions_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.micro import Micros
+from tierline.services.training.artefacts import MICRO_MODELS, Trained, artefacts_of, withdraw
+from tierline.services.training.micro_models import (
+    LabelledInput,
+    PromiseRequest,
+    add_uploaded,
+    keep_lesson,
+    labels_of,
+    micro_tier,
+    trained_of,
+)
 
 KINDS = {
     "billing": "I was charged {n} euros twice on my invoice",
@@ -102,32 +104,25 @@ def applied(bench: Bench, more: str = SHADOWED, micro: str = TIER) -> tuple[int,
         return add_feature(connection, feature), feature
 
 
-def sought(lesson: Lesson, max_error: float = 0.1) -> Sought:
-    return Sought(
-        max_error,
-        0.95,
-        [Judged(one.score, one.wrong) for one in lesson.planned],
-        [Judged(one.scored.score, one.scored.wrong, one.label) for one in lesson.held_out],
-        ["large-2026"],
-    )
+def rows_of(lesson: Lesson) -> list[LabelledInput]:
+    """Inputs with labels, as many as the model was fitted on."""
+    return [
+        LabelledInput({"text": str(number)}, "billing", "large-2026", held_out=False)
+        for number in range(lesson.rows)
+    ]
+
+
+TENTH = PromiseRequest(0.1, 0.95)
 
 
 def kept(
-    bench: Bench, feature: Feature, lesson: Lesson, promise: Sought | None = None
+    bench: Bench, feature: Feature, lesson: Lesson, promise: PromiseRequest | None = None
 ) -> dict[str, Any]:
-    document, vectors = to_parts(lesson.micro)
-    with bench.pool.connection() as connection:
-        made = add_micro_model(
-            connection,
-            feature.name,
-            rows=lesson.rows,
-            right_rows=lesson.right,
-            data_sha256="0" * 64,
-            quality={},
-            document=document,
-            vectors=vectors,
-            sought=promise,
-        )
+    with bench.pool.connection() as connection, connection.transaction():
+        found, tier, _ = micro_tier(connection, feature.name)
+        rows = rows_of(lesson)
+        trained = trained_of(lesson, rows)
+        made = keep_lesson(connection, found, tier, lesson, rows, trained, promise)
     look_again(bench)
     return made
 
@@ -154,8 +149,8 @@ def test_an_untrained_micro_tier_passes_its_jobs_on(bench: Bench) -> None:
     bench.run(job)
     assert bench.verdicts(job) == ["low_confidence", "passed"]
     with bench.pool.connection() as connection:
-        first = decisions_of(connection, bench.account, job).model_dump(mode="json")["decisions"][0]
-    assert (first["policy"], first["reason"]) == (
+        first = decisions_of(connection, bench.account, job).decisions[0]
+    assert (first.policy, first.reason) == (
         "micro",
         "no micro model is trained for what this feature asks",
     )
@@ -165,7 +160,7 @@ def test_what_a_trained_one_is_sure_of_it_serves_without_a_call(
     bench: Bench, lesson: Lesson
 ) -> None:
     version, feature = applied(bench)
-    made = kept(bench, feature, lesson, sought(lesson))
+    made = kept(bench, feature, lesson, TENTH)
     assert made["calibration"]["state"] == "in_force"
     assert made["calibration"]["bound"] <= 0.1
     calls = len(bench.server.calls)
@@ -176,18 +171,16 @@ def test_what_a_trained_one_is_sure_of_it_serves_without_a_call(
     assert asked(bench, job) == [("micro", "micro:all-MiniLM-L6-v2", made["model"], 0)]
     assert len(bench.server.calls) == calls
     with bench.pool.connection() as connection:
-        (decision,) = decisions_of(connection, bench.account, job).model_dump(mode="json")[
-            "decisions"
-        ]
-    assert decision["calibration_id"] == made["calibration"]["id"]
-    assert {"likeness", "margin", "log_probability"} < set(decision["confidence_signals"])
+        (decision,) = decisions_of(connection, bench.account, job).decisions
+    assert decision.calibration_id == made["calibration"]["id"]
+    assert {"likeness", "margin", "log_probability"} < set(decision.confidence_signals)
 
 
 def test_what_it_is_not_sure_of_goes_to_the_next_tier_and_nobody_is_told_of_deeper_analysis(
     bench: Bench, lesson: Lesson
 ) -> None:
     version, feature = applied(bench)
-    kept(bench, feature, lesson, sought(lesson))
+    kept(bench, feature, lesson, TENTH)
     bench.server.answer = lambda _: '{"kind": "cancel"}'
     strange = submitted(bench, version, "the fox ran over the hill while it rained on all bridges")
     bench.run(strange, 2)
@@ -222,14 +215,14 @@ def test_a_withdrawn_one_answers_no_more_and_a_new_one_needs_its_own_promise(
     bench: Bench, lesson: Lesson
 ) -> None:
     version, feature = applied(bench)
-    first = kept(bench, feature, lesson, sought(lesson))
+    first = kept(bench, feature, lesson, TENTH)
     second = kept(bench, feature, lesson)
     job = submitted(bench, version, "my parcel 55 has not been delivered yet")
     bench.run(job)
     assert "there is no calibration" in bench.job(job)["escalation_reason"]
     with bench.pool.connection() as connection:
-        withdraw_micro_model(connection, feature.name, int(second["id"]))
-        assert [one["id"] for one in micro_models_of(connection, feature.name)] == [
+        withdraw(connection, MICRO_MODELS, feature.name, int(second["id"]))
+        assert [str(one["id"]) for one in artefacts_of(connection, MICRO_MODELS, feature.name)] == [
             second["id"],
             first["id"],
         ]
@@ -244,8 +237,8 @@ def test_each_promise_of_a_micro_tier_is_tested_harder_than_the_one_before(
 ) -> None:
     """The same inputs are held out each time."""
     _, feature = applied(bench)
-    first = kept(bench, feature, lesson, sought(lesson))["calibration"]
-    second = kept(bench, feature, lesson, sought(lesson))["calibration"]
+    first = kept(bench, feature, lesson, TENTH)["calibration"]
+    second = kept(bench, feature, lesson, TENTH)["calibration"]
     assert (first["attempt"], second["attempt"]) == (1, 2)
     assert second["tested_at"] > first["tested_at"]
 
@@ -255,11 +248,33 @@ def test_too_few_held_out_answers_keep_neither_model_nor_promise(
 ) -> None:
     _, feature = applied(bench)
     with pytest.raises(NotEnoughData) as refused:
-        kept(bench, feature, lesson, sought(lesson, max_error=0.001))
+        kept(bench, feature, lesson, PromiseRequest(0.001, 0.95))
     assert refused.value.missing > 2_000
     with bench.pool.connection() as connection:
-        assert micro_models_of(connection, feature.name) == []
+        assert artefacts_of(connection, MICRO_MODELS, feature.name) == []
         assert calibrations_of(connection, feature.name) == []
+
+
+def uploaded(bench: Bench, feature: Feature, lesson: Lesson) -> dict[str, Any]:
+    """What a client trained, kept."""
+    document, vectors = to_parts(lesson.micro)
+    trained = Trained(lesson.rows, lesson.right, "0" * 64, {}, document, vectors)
+    with bench.pool.connection() as connection:
+        made = add_uploaded(connection, feature.name, trained)
+    look_again(bench)
+    return made
+
+
+def test_what_a_client_trained_answers_without_a_promise(bench: Bench, lesson: Lesson) -> None:
+    version, feature = applied(bench)
+    kept(bench, feature, lesson, TENTH)
+    made = uploaded(bench, feature, lesson)
+    assert (made["trained_by"], made["calibration"]) == ("client", None)
+    job = submitted(bench, version, "my parcel 57 has not been delivered yet")
+    bench.run(job)
+    assert bench.verdicts(job) == ["low_confidence"]
+    inputs = bench.one("SELECT inputs IS NULL FROM micro_models WHERE id = %s", made["id"])
+    assert inputs
 
 
 def test_labels_that_the_feature_lacks_and_features_without_a_micro_tier_are_refused(
@@ -269,10 +284,10 @@ def test_labels_that_the_feature_lacks_and_features_without_a_micro_tier_are_ref
     vectors = embedder.embed([f"text {number}" for number in range(8)])
     odd = learn(vectors, ["billing", "weather"] * 4, [False] * 8, 0.0)
     with pytest.raises(InvalidInput, match="weather"):
-        kept(bench, feature, odd)
+        uploaded(bench, feature, odd)
     _, plain = applied(bench, micro="")
     with pytest.raises(Conflict, match="has no micro tier"):
-        kept(bench, plain, lesson)
+        uploaded(bench, plain, lesson)
 
 
 def test_labels_are_the_last_tiers_or_peoples_and_never_an_earlier_tiers(bench: Bench) -> None:

@@ -9,13 +9,9 @@ from tierline.base.errors import Conflict, InvalidInput
 from tierline.routing.combination import Combination
 from tierline.routing.trained import again
 from tierline.services.jobs.decision_log import decisions_of
-from tierline.services.steering.routers import (
-    Routers,
-    add_router,
-    routers_of,
-    training_data,
-    withdraw_router,
-)
+from tierline.services.steering.routers import Routers
+from tierline.services.training.artefacts import ROUTERS, Trained, artefacts_of, withdraw
+from tierline.services.training.routers import add_uploaded, training_data
 
 COMPLEX = "complexity: {max_risk: 0.5, longest: 200}"
 # Long texts are expected to fail: log odds of being right fall with the logarithm of the length.
@@ -28,16 +24,8 @@ LONG = "and so on, " * 12  # 132 characters: a router's business, not the rule's
 
 def kept(bench: Bench, name: str, document: dict[str, Any] = SHORT_IS_RIGHT) -> dict[str, Any]:
     with bench.pool.connection() as connection:
-        made = add_router(
-            connection,
-            name,
-            rows=100,
-            right_rows=50,
-            data_sha256="0" * 64,
-            quality={"auroc": 0.8},
-            document=document,
-            vectors=None,
-        )
+        trained = Trained(100, 50, "0" * 64, {"auroc": 0.8}, document, None)
+        made = add_uploaded(connection, name, trained)
     bench.executor.tier_path.routers = Routers(bench.pool, bench.executor.embedding)
     return made
 
@@ -66,12 +54,10 @@ def test_a_cold_start_goes_by_the_rule_of_length(bench: Bench) -> None:
     assert bench.verdicts(long) == ["too_complex", "passed"]
     assert bench.calls(long)[0] == ("answer", "openai:small", 0)
     with bench.pool.connection() as connection:
-        first, second = decisions_of(connection, bench.account, long).model_dump(mode="json")[
-            "decisions"
-        ]
-    assert (first["policy"], first["threshold"]) == ("complexity", 0.5)
-    assert first["signals"]["by"] == "rules"
-    assert second["reason"].startswith("escalated: too_complex: the rules expect it to fail")
+        first, second = decisions_of(connection, bench.account, long).decisions
+    assert (first.policy, first.threshold) == ("complexity", 0.5)
+    assert first.signals["by"] == "rules"
+    assert second.reason.startswith("escalated: too_complex: the rules expect it to fail")
 
 
 def test_a_trained_router_sends_what_would_fail_to_the_next_tier(bench: Bench) -> None:
@@ -83,20 +69,18 @@ def test_a_trained_router_sends_what_would_fail_to_the_next_tier(bench: Bench) -
     assert asked(bench, short) == ["openai:small"]
     assert asked(bench, long) == ["openai:large"]
     with bench.pool.connection() as connection:
-        first = decisions_of(connection, bench.account, long).model_dump(mode="json")["decisions"][
-            0
-        ]
-    assert first["signals"]["by"] == f"router {made['id']}"
-    risk = again(Combination.from_dict(SHORT_IS_RIGHT), first["signals"])
-    assert risk == first["signals"]["risk"] > first["threshold"]
+        first = decisions_of(connection, bench.account, long).decisions[0]
+    assert first.signals["by"] == f"router {made['id']}"
+    risk = again(Combination.from_dict(SHORT_IS_RIGHT), first.signals)
+    assert risk == first.signals["risk"] > first.threshold
 
 
 def test_a_withdrawn_router_leaves_the_rules(bench: Bench) -> None:
     version, feature = bench.apply(COMPLEX)
     made = kept(bench, feature.name)
     with bench.pool.connection() as connection:
-        withdraw_router(connection, feature.name, int(made["id"]))
-        (listed,) = routers_of(connection, feature.name)
+        withdraw(connection, ROUTERS, feature.name, int(made["id"]))
+        (listed,) = artefacts_of(connection, ROUTERS, feature.name)
     assert listed["withdrawn_at"] is not None
     bench.executor.tier_path.routers = Routers(bench.pool, bench.executor.embedding)
     job = bench.submit(version, LONG)

@@ -1,0 +1,269 @@
+"""/v1/features/{name}/micro-models and /routers: what trainings made, and the rows that they use.
+
+Uploading an artefact that a client trained is deprecated: trainings run on the server. What comes
+that way is marked, and founds no promise.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import Admin, Operator, Read, readable
+from api.bodies import Whole, answer, read_json, read_model
+from api.deprecation import HEADERS, deprecation_headers
+from api.keys import Caller
+from api.numbers import ASCII_DIGITS
+from api.openapi import returns, takes
+from api.problems import documented
+from api.state import Database, Report, Shared, State
+from tierline.base.errors import Conflict, InvalidInput, Problem
+from tierline.services.training import artefacts, micro_models, routers
+from tierline.services.training.artefacts import MICRO_MODELS, ROUTERS, Row, Trained
+from tierline.views.datasets import LabelList
+from tierline.views.steering import (
+    MicroModel,
+    MicroModelList,
+    MicroModelWithPromise,
+    Router,
+    RouterList,
+    TrainingData,
+)
+from tierline.views.view import View
+
+router = APIRouter(tags=["trainings"])
+
+Name = Annotated[str, Path(max_length=63)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
+Add = Callable[[Any, str, Trained], Row]
+
+BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+
+class _Uploaded(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    rows: Whole = Field(ge=1, le=1_000_000)
+    right_rows: Whole = Field(ge=0, le=1_000_000)
+    data_sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the rows")
+    quality: dict[str, Any] = Field(description="cross-validated")
+
+
+class UploadedRouter(_Uploaded):
+    """A router that a client trained on the feature's labelled log."""
+
+    document: dict[str, Any] = Field(description="the combination of its signals")
+    vectors: str | None = Field(
+        default=None,
+        pattern=BASE64,
+        description="base64 of its embeddings; null: it looks at none",
+    )
+
+
+class UploadedMicroModel(_Uploaded):
+    """A micro model that a client trained on the feature's labels."""
+
+    document: dict[str, Any] = Field(description="its labels, and how far to trust it")
+    vectors: str = Field(
+        min_length=4, pattern=BASE64, description="base64 of its weights and examples"
+    )
+    inputs: str | None = Field(
+        default=None, pattern=BASE64, description="ignored: what a client says of it is not known"
+    )
+    promise: dict[str, Any] | None = Field(
+        default=None, description="refused (409): a promise is tested on the server's own rows"
+    )
+
+
+_EXAMPLE: dict[str, Any] = {
+    "rows": 200,
+    "right_rows": 190,
+    "data_sha256": "0" * 64,
+    "quality": {"accuracy": 0.95},
+}
+
+
+@router.get(
+    "/v1/features/{name}/labels",
+    summary="List a feature's inputs whose right output is known",
+    responses={
+        200: returns("The newest first, at most 10,000", LabelList),
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+def get_labels(
+    name: Name,
+    caller: Admin,
+    state: Shared,
+    connection: Report,
+    for_micro: Annotated[bool, Query(description="refuse a feature without a micro tier")] = False,
+) -> Response:
+    """What people said is right, else what the last tier answered; of the caller's account's jobs,
+    or of all where the installation lets operators read all.
+    """
+    account = readable(state, caller)
+    found = micro_models.labels_of(connection, name, account, for_micro=for_micro)
+    return answer(LabelList.of(found))
+
+
+@router.get(
+    "/v1/features/{name}/training-data",
+    summary="List what a feature's first tier handled well or badly",
+    responses={
+        200: returns("The newest, at most 5,000", TrainingData),
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+def get_training_data(name: Name, caller: Admin, state: Shared, connection: Report) -> Response:
+    """Answers that failed a check or differ from their reference, and those that agree with it; of
+    the caller's account's jobs, or of all where the installation lets operators read all.
+    """
+    found = routers.training_data(connection, name, readable(state, caller))
+    return answer(TrainingData.of(found))
+
+
+@router.post(
+    "/v1/features/{name}/micro-models",
+    status_code=201,
+    summary="Keep a micro model that a client trained",
+    deprecated=True,
+    responses={
+        201: returns("It answers within seconds", MicroModelWithPromise, HEADERS),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=takes(
+        UploadedMicroModel,
+        {
+            **_EXAMPLE,
+            "document": {"labels": ["a", "b"], "trust": {"intercept": 1.0, "terms": {}}},
+            "vectors": "UEsDBA==",
+        },
+    ),
+)
+async def post_micro_model(
+    name: Name, request: Request, caller: Operator, state: Shared
+) -> Response:
+    """Start a training instead. All that such a model says escalates until it is calibrated on its
+    outcomes, and it is never evaluated.
+    """
+    given = read_model(UploadedMicroModel, await read_json(request, state.settings.max_json_depth))
+    if given.promise is not None:
+        raise Conflict(
+            "a promise is tested on the server's own rows, never on scores that a client sends: "
+            f"train on the server, by POST /v1/features/{name}/trainings with kind micro_model and "
+            "max_error, as 'tierline micro train' of 0.2.0 does"
+        )
+    made = await _kept(state, request, caller, name, given, micro_models.add_uploaded)
+    return _uploaded(name, MicroModelWithPromise.model_validate(made))
+
+
+@router.post(
+    "/v1/features/{name}/routers",
+    status_code=201,
+    summary="Keep a router that a client trained",
+    deprecated=True,
+    responses={
+        201: returns("It holds within seconds", Router, HEADERS),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=takes(
+        UploadedRouter,
+        {
+            **_EXAMPLE,
+            "document": {
+                "intercept": 1.0,
+                "terms": {"log_length": {"mean": 5.0, "scale": 1.0, "weight": -0.5}},
+            },
+        },
+    ),
+)
+async def post_router(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
+    """Start a training instead. It is for the prompt that the feature has now."""
+    given = read_model(UploadedRouter, await read_json(request, state.settings.max_json_depth))
+    made = await _kept(state, request, caller, name, given, routers.add_uploaded)
+    return _uploaded(name, Router.model_validate(made))
+
+
+@router.get(
+    "/v1/features/{name}/micro-models",
+    summary="List a feature's micro models",
+    responses={
+        200: returns("The newest first", MicroModelList),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
+    """The newest for what the feature asks now that was not withdrawn answers."""
+    found = artefacts.artefacts_of(connection, MICRO_MODELS, name)
+    return answer(MicroModelList.of(found))
+
+
+@router.get(
+    "/v1/features/{name}/routers",
+    summary="List a feature's routers",
+    responses={
+        200: returns("The newest first", RouterList),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_routers(name: Name, _: Read, connection: Database) -> Response:
+    """The newest of the feature's present prompt that was not withdrawn counts."""
+    found = artefacts.artefacts_of(connection, ROUTERS, name)
+    return answer(RouterList.of(found))
+
+
+@router.post(
+    "/v1/features/{name}/micro-models/{model_id}/withdraw",
+    summary="Withdraw a micro model",
+    responses={
+        200: returns("It answers no more", MicroModel),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Database) -> Response:
+    """Within seconds the one before it answers, or the next tier."""
+    found = artefacts.withdraw(connection, MICRO_MODELS, name, model_id)
+    return answer(MicroModel.model_validate(found))
+
+
+@router.post(
+    "/v1/features/{name}/routers/{router_id}/withdraw",
+    summary="Withdraw a router",
+    responses={
+        200: returns("It counts no more", Router),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def withdraw_router(name: Name, router_id: Id, _: Operator, connection: Database) -> Response:
+    """Within seconds the one before it counts, or the rules of a cold start."""
+    found = artefacts.withdraw(connection, ROUTERS, name, router_id)
+    return answer(Router.model_validate(found))
+
+
+async def _kept(
+    state: State,
+    request: Request,
+    caller: Caller,
+    name: str,
+    given: UploadedRouter | UploadedMicroModel,
+    add: Add,
+) -> Row:
+    try:
+        vectors = None if given.vectors is None else base64.b64decode(given.vectors, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInput([Problem("is not base64", "/vectors")]) from None
+    trained = Trained(
+        given.rows, given.right_rows, given.data_sha256, given.quality, given.document, vectors
+    )
+
+    def work(connection: Any) -> Row:
+        return add(connection, name, trained)
+
+    return await state.reports.work(request, caller.account_id, work)
+
+
+def _uploaded(name: str, made: View) -> Response:
+    return answer(made, 201, deprecation_headers(f"/v1/features/{name}/trainings"))

@@ -1,0 +1,168 @@
+"""/v1/features/{name}/trainings: the server trains a micro model or a router."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from api.ask_again import ask_again
+from api.auth import Operator, Read, readable
+from api.bodies import answer, read_json, read_model, whole
+from api.numbers import ASCII_DIGITS
+from api.openapi import returns, takes
+from api.problems import documented
+from api.state import Database, Shared
+from tierline.base.errors import InvalidInput, Problem
+from tierline.base.json_text import JSON
+from tierline.services.operations import requests
+from tierline.services.training import trainings as services
+from tierline.views.trainings import Training, TrainingList
+
+router = APIRouter(tags=["trainings"])
+
+Name = Annotated[str, Path(max_length=63)]
+Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(whole)]
+
+OF_ONE_KIND = {
+    "dataset": "micro_model",
+    "max_error": "micro_model",
+    "confidence": "micro_model",
+    "strangers": "micro_model",
+    "embeddings": "router",
+}
+HEADERS: dict[str, Any] = {
+    "Location": {"schema": {"type": "string"}, "description": "where to follow it"},
+    "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"},
+}
+ENDED = ("completed", "failed", "cancelled")
+
+
+class NewTraining(BaseModel):
+    """What is to be trained, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["micro_model", "router"] = Field(description="what it makes")
+    dry_run: bool = Field(
+        strict=True, default=False, description="keep nothing: only say how good it would be"
+    )
+    dataset: Version | None = Field(
+        default=None,
+        description="micro models: the version to learn from; null: what is known of the jobs",
+    )
+    max_error: float | None = Field(
+        strict=True,
+        default=None,
+        gt=0.0001,
+        lt=1,
+        description="micro models: of what it serves, the share that may be wrong; null: nothing "
+        "is promised, all that it says escalates and becomes outcomes",
+    )
+    confidence: float = Field(
+        strict=True,
+        default=0.95,
+        ge=0.5,
+        le=0.9999,
+        description="micro models: with which that is promised",
+    )
+    strangers: float = Field(
+        strict=True,
+        default=0.05,
+        ge=0,
+        le=0.9,
+        description="micro models: of the traffic, the share of unseen kinds that the promise "
+        "survives",
+    )
+    embeddings: bool = Field(
+        strict=True, default=True, description="routers: look at the meaning, not only the form"
+    )
+
+    def options(self) -> dict[str, JSON]:
+        """Those of its kind. Raises InvalidInput where one of the other kind is set."""
+        strange = [
+            Problem(f"is no option of a {self.kind}", f"/{name}")
+            for name, kind in OF_ONE_KIND.items()
+            if kind != self.kind and name in self.model_fields_set
+        ]
+        if strange:
+            raise InvalidInput(strange)
+        names = [name for name, kind in OF_ONE_KIND.items() if kind == self.kind]
+        return self.model_dump(include={"dry_run", *names})
+
+
+@router.post(
+    "/v1/features/{name}/trainings",
+    status_code=202,
+    summary="Start a training",
+    responses={
+        202: returns("It is queued, or was already", Training, HEADERS),
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+    openapi_extra=takes(NewTraining, {"kind": "micro_model", "max_error": 0.03}),
+)
+async def post_training(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
+    """On the inputs of the caller's account's jobs, or of all where the installation lets operators
+    read all. A feature has one of each kind at a time; asked for again with the same options, it is
+    the same one.
+    """
+    given = read_model(NewTraining, await read_json(request, state.settings.max_json_depth))
+    wanted = requests.Request(
+        name, given.kind, given.options(), caller.account_id, readable(state, caller)
+    )
+
+    def work(connection: Any) -> tuple[Training, bool]:
+        return services.start(connection, wanted, given.kind)
+
+    made, _ = await run_in_threadpool(state.with_connection, work)
+    return _answer(made, 202, {"Location": f"/v1/features/{name}/trainings/{made.id}"})
+
+
+@router.get(
+    "/v1/features/{name}/trainings",
+    summary="List a feature's trainings",
+    responses={
+        200: returns("The newest first, at most 100", TrainingList),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def list_trainings(name: Name, _: Read, connection: Database) -> Response:
+    """With what came out of each."""
+    return answer(TrainingList.of(services.trainings_of(connection, name)))
+
+
+@router.get(
+    "/v1/features/{name}/trainings/{training_id}",
+    summary="Get a training",
+    responses={
+        200: returns("How it stands", Training),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_training(name: Name, training_id: Id, _: Read, connection: Database) -> Response:
+    """With its progress, and a Retry-After while it has not ended."""
+    return _answer(services.training_of(connection, name, training_id))
+
+
+@router.post(
+    "/v1/features/{name}/trainings/{training_id}/cancel",
+    status_code=202,
+    summary="Cancel a training",
+    responses={
+        200: returns("It has ended", Training),
+        202: returns("It ends within seconds", Training),
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def cancel_training(name: Name, training_id: Id, _: Operator, connection: Database) -> Response:
+    """Its process is killed, and nothing is kept. One that has ended stays as it is."""
+    found = services.cancel(connection, name, training_id)
+    return _answer(found, 200 if found.status in ENDED else 202)
+
+
+def _answer(
+    training: Training, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    told = {} if training.status in ENDED else ask_again(training.created_at)
+    return answer(training, status, {**told, **(headers or {})})

@@ -1,0 +1,221 @@
+"""Trainings on the command line: the flow that `tierline micro` and `tierline router` share.
+
+The server trains. A command starts a training and shows how far it is; Ctrl-C leaves it running.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierline.base.errors import TierlineError, Unavailable
+from tierline.base.json_text import JSON
+from tierline.cli.shared.options import Home, Json, command_group
+
+if TYPE_CHECKING:
+    from tierline.cli.shared.client import Client
+    from tierline.cli.shared.output import Col
+
+FIRST_POLL_S = 0.1  # a small training takes a second or two; each later wait is half as long again
+MOST_POLL_S = 1.0
+WAITS_S = 10.0  # in the queue, until a person is told what may be the matter
+AWAY_S = 60.0  # that the API may be silent while a training is followed
+
+Feature = Annotated[str, typer.Argument(metavar="FEATURE")]
+TrainingId = Annotated[int, typer.Argument(metavar="ID", min=1, help="Of the training.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how well it would do.")]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the two kinds of artefact that are trained, as its commands speak of it."""
+
+    name: str  # of the API
+    command: str  # tierline COMMAND
+    noun: str
+    path: str  # /v1/features/{name}/PATH
+    columns: Callable[[], Sequence["Col"]]  # of a list, between TRAINED and BY
+    cells: Callable[[JSON], Sequence[object]]
+    none_yet: str  # in place of an empty list
+    show: Callable[[str, JSON], None]  # the result of a training, by its feature
+
+
+def commands(kind: Kind, summary: str) -> typer.Typer:
+    """The commands that both kinds have: list, withdraw, trainings, follow, cancel."""
+    app = command_group(summary)
+
+    @app.command("list")
+    def list_(feature: Feature, home: Home = None, as_json: Json = False) -> None:
+        _list(kind, feature, home, as_json=as_json)
+
+    list_.__doc__ = f"A feature's {kind.noun}s, the newest first."
+
+    @app.command()
+    def withdraw(
+        feature: Feature,
+        id: Annotated[int, typer.Argument(metavar="ID", min=1)],
+        home: Home = None,
+    ) -> None:
+        from tierline.cli.shared.client import connect
+        from tierline.cli.shared.output import line
+
+        with connect(home) as api:
+            api.post(f"/v1/features/{feature}/{kind.path}/{id}/withdraw")
+        line(f"{kind.noun} {id} of {feature} is withdrawn")
+
+    withdraw.__doc__ = f"End a {kind.noun}: the one before it counts, or none does."
+
+    @app.command()
+    def trainings(feature: Feature, home: Home = None, as_json: Json = False) -> None:
+        """A feature's trainings, the newest first."""
+        _trainings(kind, feature, home, as_json=as_json)
+
+    @app.command()
+    def follow(feature: Feature, id: TrainingId, home: Home = None, as_json: Json = False) -> None:
+        """Wait for a training, and show what came out of it."""
+        from tierline.cli.shared.client import connect
+
+        with connect(home) as api:
+            training = api.get(f"/v1/features/{feature}/trainings/{id}")
+            _show(kind, _ended(kind, api, training), as_json=as_json)
+
+    @app.command()
+    def cancel(feature: Feature, id: TrainingId, home: Home = None, as_json: Json = False) -> None:
+        """End a training, and keep nothing of it."""
+        from tierline.cli.shared.client import connect
+        from tierline.cli.shared.output import line, print_json
+
+        with connect(home) as api:
+            training = api.post(f"/v1/features/{feature}/trainings/{id}/cancel")
+        if as_json:
+            print_json(training)
+        elif training["status"] == "in_progress":
+            line(f"training {id} of {feature} ends within seconds")
+        else:
+            line(f"training {id} of {feature} is {training['status']}")
+
+    return app
+
+
+def train(kind: Kind, api: "Client", feature: str, options: JSON, *, as_json: bool) -> None:
+    """Have the server train, follow it to its end, and show what came out. Raises TierlineError
+    where nothing did.
+    """
+    training = api.post(f"/v1/features/{feature}/trainings", json={"kind": kind.name, **options})
+    _show(kind, _ended(kind, api, training), as_json=as_json)
+
+
+def _ended(kind: Kind, api: "Client", training: JSON) -> JSON:
+    """The training once it has ended."""
+    from tierline.cli.shared.bar import Bar
+    from tierline.cli.shared.output import note
+
+    feature, id = training["feature"], training["id"]
+    place = f"/v1/features/{feature}/trainings/{id}"
+    goes_on = (
+        f"training {id} goes on, on the server: 'tierline {kind.command} follow {feature} {id}' "
+        f"shows how far it is, 'tierline {kind.command} cancel {feature} {id}' ends it"
+    )
+    began_s = heard_s = time.monotonic()
+    wait_s = FIRST_POLL_S
+    told = False
+    try:
+        with Bar(0, f"training {id}") as bar:
+            while training["status"] in ("queued", "in_progress"):
+                if training["status"] == "queued" and time.monotonic() - began_s > WAITS_S:
+                    if not told:
+                        note(f"training {id} waits for the process 'trainer': does one run?")
+                    told = True
+                if training["progress"] is not None:
+                    step = training["progress"]
+                    bar.turn_to(step["phase"], step["done"], step["of"])
+                time.sleep(wait_s)
+                wait_s = min(MOST_POLL_S, wait_s * 1.5)
+                try:
+                    training = api.get(place)
+                    heard_s = time.monotonic()
+                except Unavailable as away:
+                    if time.monotonic() - heard_s > AWAY_S:
+                        raise
+                    time.sleep(away.retry_after_s or MOST_POLL_S)
+    except (KeyboardInterrupt, Unavailable):
+        note(goes_on)
+        raise
+    return training
+
+
+def _show(kind: Kind, training: JSON, *, as_json: bool) -> None:
+    from tierline.cli.shared.output import print_json
+
+    feature, id = training["feature"], training["id"]
+    if training["status"] == "failed":
+        raise TierlineError(training["error"]["message"])
+    if training["status"] == "cancelled":
+        raise TierlineError(f"training {id} of {feature} was cancelled: nothing came out of it")
+    result = training["result"]
+    if as_json:
+        names = (kind.name, "rows", "right_rows", "quality")
+        print_json({"training_id": id, **{name: result[name] for name in names}})
+    else:
+        kind.show(feature, result)
+
+
+def _list(kind: Kind, feature: str, home: Path | None, *, as_json: bool) -> None:
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import Col, print_json, print_table, when
+
+    with connect(home) as api:
+        found = api.get(f"/v1/features/{feature}/{kind.path}")
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        [
+            Col("ID", "right"),
+            Col("TRAINED", wrap=False),
+            *kind.columns(),
+            *(Col("BY"), Col("WITHDRAWN", wrap=False)),
+        ],
+        [
+            (
+                *(one["id"], when(one["trained_at"]), *kind.cells(one)),
+                "" if one["trained_by"] == "server" else "a client",
+                when(one["withdrawn_at"]) if one["withdrawn_at"] else "",
+            )
+            for one in found["data"]
+        ],
+        empty=kind.none_yet,
+    )
+
+
+def _trainings(kind: Kind, feature: str, home: Path | None, *, as_json: bool) -> None:
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import Col, print_json, print_table, when
+
+    with connect(home) as api:
+        found = api.get(f"/v1/features/{feature}/trainings")
+    rows = [one for one in found["data"] if one["kind"] == kind.name]
+    if as_json:
+        print_json({**found, "data": rows})
+        return
+    print_table(
+        [
+            *(Col("ID", "right"), Col("BEGUN", wrap=False), Col("STATUS"), Col("RESULT")),
+        ],
+        [(one["id"], when(one["created_at"]), one["status"], _outcome(kind, one)) for one in rows],
+        empty="no training yet",
+    )
+
+
+def _outcome(kind: Kind, training: Any) -> str:
+    if training["error"] is not None:
+        return str(training["error"]["message"])
+    if training["progress"] is not None and training["status"] == "in_progress":
+        return str(training["progress"]["phase"])
+    if training["result"] is None:
+        return ""
+    made = training["result"][kind.name]
+    return "a dry run" if made is None else f"{kind.noun} {made['id']}"

@@ -1,0 +1,72 @@
+"""Training a router by complexity, and how well it tells on other rows than it was fitted on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tierline.base.json_text import JSON
+from tierline.base.vectors import Vectors
+from tierline.routing import rankers
+from tierline.routing.combination import CannotLearn
+from tierline.routing.complexity import Complexity, text_signals, train
+from tierline.routing.rankers import Ranker
+from tierline.routing.replay import cross_fitted
+from tierline.routing.trained import quality
+
+FEWEST = 50  # rows: fewer cannot be cut into folds that hold both kinds
+FEWEST_OF_A_KIND = 10
+MOST_EXAMPLES = 800  # whose embeddings a router keeps: each worker reads them, 0.8 kB each
+
+
+@dataclass(frozen=True)
+class RouterLesson:
+    """A router of all rows, and how well one tells that was trained on other rows."""
+
+    router: Complexity
+    quality: dict[str, JSON]
+
+
+def refuse_too_few(feature: str, right: Sequence[bool]) -> None:
+    """Raises CannotLearn for rows that no router can be trained on."""
+    good = sum(right)
+    if len(right) < FEWEST:
+        raise CannotLearn(
+            f"{len(right)} inputs of {feature} are labelled, and "
+            f"{FEWEST - len(right)} more are needed"
+        )
+    for count, how in ((good, "well"), (len(right) - good, "badly")):
+        if count < FEWEST_OF_A_KIND:
+            raise CannotLearn(
+                f"the first tier handled {count} of {len(right)} inputs {how}, and "
+                f"{FEWEST_OF_A_KIND - count} more such are needed"
+            )
+
+
+def learn_router(
+    texts: Sequence[str],
+    right: Sequence[bool],
+    vectors: Vectors | None,
+    told: Callable[[int, int], None],
+) -> RouterLesson:
+    """Train on all rows. `vectors`: the texts' embeddings; None: the router looks at their form
+    alone. `told` hears how many of the fits are done. Raises CannotLearn.
+    """
+    signals = [text_signals(text) for text in texts]
+    longest = max(map(len, texts)) or 1
+    rivals: list[tuple[str, Ranker]] = [
+        ("TF-IDF", rankers.tfidf(texts, right)),
+        ("kNN", rankers.nearest(texts, right, vectors)),
+    ]
+    of = len(rivals) + 2
+    told(0, of)
+    router = train(signals, right, vectors, MOST_EXAMPLES)
+    told(1, of)
+    ours = rankers.complexity(signals, right, vectors, MOST_EXAMPLES)
+    found: dict[str, JSON] = {**quality(right, cross_fitted(len(texts), ours))}
+    told(2, of)
+    baselines: dict[str, JSON] = {
+        "prompt length": quality(right, [1.0 - len(text) / longest for text in texts])["auroc"]
+    }
+    for place, (name, ranker) in enumerate(rivals):
+        baselines[name] = quality(right, cross_fitted(len(texts), ranker))["auroc"]
+        told(place + 3, of)
+    return RouterLesson(router, found | {"baselines": baselines})

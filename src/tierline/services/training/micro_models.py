@@ -1,0 +1,331 @@
+"""Micro models: the labels that they are trained from, training one, and what it may promise."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import Connection
+
+from tierline.base.errors import Conflict, InvalidInput, NotEnoughData, NotFound, Problem
+from tierline.base.json_text import JSON, canonical_json
+from tierline.checks.labels import LabelSet, closed_set
+from tierline.features import Feature, Tier
+from tierline.features.prompts import input_text
+from tierline.routing.combination import CannotLearn
+from tierline.routing.fingerprint import answerer, fingerprint, models_told, task
+from tierline.routing.micro_parts import from_parts, to_parts
+from tierline.routing.promise import OfLabel, Promise
+from tierline.routing.threshold_search import confidence_of_attempt, grid, search_threshold
+from tierline.services.evidence.calibrations import (
+    calibration_json,
+    columns_of,
+    share_of_risk,
+    state_of,
+    too_few,
+)
+from tierline.services.evidence.datasets import MOST_ROWS
+from tierline.services.evidence.known_labels import known_labels
+from tierline.services.features.find_feature import current_feature
+from tierline.services.operations.work import Work
+from tierline.services.steering.micro import name_of
+from tierline.services.steering.recipes import recipe_of
+from tierline.services.training.artefacts import (
+    MICRO_MODELS,
+    Row,
+    Trained,
+    keep,
+    sha256_of,
+)
+from tierline.services.training.embedding import embedded
+from tierline.storage.evidence import calibrations, datasets
+from tierline.views.steering import MicroModelWithPromise
+
+if TYPE_CHECKING:
+    from tierline.routing.micro_training import HeldOut, Lesson
+
+DIGEST_BYTES = 8  # that are kept of each input that a model has seen
+
+
+@dataclass(frozen=True)
+class LabelledInput:
+    """One input that a micro model is trained on, or that its promise is tested on."""
+
+    input: JSON
+    label: str
+    said_by: str | None  # the model that gave the label; None: a person, or a file
+    held_out: bool
+
+    @property
+    def digest(self) -> str:
+        """Of the input, not of its job: what was asked twice stands on one side."""
+        return hashlib.sha256(canonical_json(self.input).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class PromiseRequest:
+    """What is to be promised of a micro model."""
+
+    max_error: float  # of what it serves, 0 to 1
+    confidence: float  # 0 to 1
+
+
+def labels_of(
+    connection: Connection[Any],
+    name: str,
+    account_id: int | None = None,
+    *,
+    for_micro: bool = False,
+) -> list[dict[str, JSON]]:
+    """The feature's inputs whose right output is known, each once, of one account's jobs or of all;
+    `representative` are those that were drawn whatever they say, `label` is that of a closed set.
+    Raises NotFound, and with `for_micro` Conflict for a feature without a micro tier.
+    """
+    feature = current_feature(connection, name)
+    if for_micro:
+        micro_tier(connection, name)
+    found: dict[str, dict[str, JSON]] = {}
+    for row in known_labels(connection, feature, account_id):
+        found.setdefault(canonical_json(row["input"]), row)  # the newest
+    return list(found.values())
+
+
+def train(work: Work) -> None:
+    """Train a micro model and test its promise on inputs that it was not trained on; keep both
+    unless `dry_run` is asked for. Without `max_error` all that it says escalates, and becomes
+    outcomes.
+
+    Options: `dataset` (its version; None: what is known of the feature's jobs), `max_error`,
+    `confidence`, `strangers`, `dry_run`. Raises NotFound, Conflict, NotEnoughData, Superseded.
+    """
+    from tierline.routing.micro_training import learn
+
+    work.progress("reading")
+    with work.pool.connection() as connection:
+        feature, tier, allowed = micro_tier(connection, work.feature)
+        if work.options["dataset"] is None:
+            rows = _of_jobs(connection, feature, work.readable_account_id)
+        else:
+            rows = _of_dataset(
+                connection, feature, allowed, work.options["dataset"], work.readable_account_id
+            )
+    vectors = embedded(work, [input_text(row.input) for row in rows])
+    work.progress("learning")
+    try:
+        lesson = learn(
+            vectors,
+            [row.label for row in rows],
+            [row.held_out for row in rows],
+            work.options["strangers"],
+        )
+    except CannotLearn as error:
+        raise NotEnoughData(f"not enough data: {error}") from None
+    trained = trained_of(lesson, rows)
+    made: JSON = None
+    work.progress("testing")
+    promise = None
+    if work.options["max_error"] is not None:
+        promise = PromiseRequest(work.options["max_error"], work.options["confidence"])
+    with work.pool.connection() as connection, connection.transaction():
+        if not work.options["dry_run"]:
+            made = keep_lesson(connection, feature, tier, lesson, rows, trained, promise)
+        work.complete(connection, trained.result(micro_model=made))
+
+
+def keep_lesson(
+    connection: Connection[Any],
+    feature: Feature,
+    tier: Tier,
+    lesson: "Lesson",
+    rows: Sequence[LabelledInput],
+    trained: Trained,
+    promise: PromiseRequest | None,
+) -> dict[str, JSON]:
+    """Keep a micro model and its promise, in the caller's transaction: both or neither. `rows` and
+    `trained`: what it was trained from, and what is kept of it. Raises NotEnoughData where too few
+    answers were held out.
+    """
+    seen = b"".join(sorted(bytes.fromhex(row.digest)[:DIGEST_BYTES] for row in rows))
+    row = keep(connection, MICRO_MODELS, feature.name, task(feature), trained, "server", seen)
+    calibration = None
+    if promise is not None:
+        said_by = sorted({row.said_by for row in rows if row.said_by is not None})
+        calibration = _promised(connection, feature, tier, row, lesson, promise, said_by)
+    made = MicroModelWithPromise.model_validate({**row, "calibration": calibration})
+    return made.model_dump(mode="json", exclude_unset=True)
+
+
+def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Row:
+    """Keep a micro model that a client trained, without a promise: all that it says escalates until
+    it is calibrated on its outcomes. Which inputs it has seen is not taken from the client, so that
+    it is never evaluated. Raises NotFound, Conflict, and InvalidInput for what is no micro model of
+    this feature.
+    """
+    feature, _, allowed = micro_tier(connection, name)
+    try:
+        micro = from_parts(trained.document, trained.vectors)
+    except ImportError:
+        raise Conflict(
+            "a micro model needs the extra 'routing' where the API runs: 'make setup' brings it"
+        ) from None
+    except ValueError as error:
+        raise InvalidInput([Problem(str(error), "/document")]) from None
+    strange = sorted(set(micro.head.labels) - set(allowed.labels))
+    if strange:
+        raise InvalidInput(
+            [Problem(f"{name} has no label {label[:80]!r}", "/document") for label in strange[:10]]
+        )
+    row = keep(connection, MICRO_MODELS, name, task(feature), trained, "client")
+    return {**row, "calibration": None}
+
+
+def micro_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier, LabelSet]:
+    """The feature, its micro tier and its labels. Raises NotFound, Conflict."""
+    feature = current_feature(connection, name)
+    tier = feature.allowed_tiers()[0]
+    allowed = closed_set(feature.output_schema)
+    if not tier.is_micro or allowed is None:
+        raise Conflict(
+            f"{name} has no micro tier: give it '- {{name: micro, models: "
+            "[micro:all-MiniLM-L6-v2]}' as its first one and apply it"
+        )
+    return feature, tier, allowed
+
+
+def _of_jobs(
+    connection: Connection[Any], feature: Feature, account_id: int | None
+) -> list[LabelledInput]:
+    """Half of what stands for all traffic is held out; which half goes by the input."""
+    from tierline.routing.micro_training import is_held_out
+
+    rows = []
+    for row in labels_of(connection, feature.name, account_id):
+        one = LabelledInput(row["input"], row["label"], row["said_by"], held_out=False)
+        held_out = is_held_out(one.digest, representative=row["representative"])
+        rows.append(LabelledInput(one.input, one.label, one.said_by, held_out))
+    if not rows:
+        raise NotEnoughData(
+            f"not enough data: no input of {feature.name} has a label; people give them by "
+            "'tierline feedback', the last tier by answering"
+        )
+    return rows
+
+
+def _of_dataset(
+    connection: Connection[Any],
+    feature: Feature,
+    allowed: LabelSet,
+    version: int,
+    account_id: int | None,
+) -> list[LabelledInput]:
+    """Rows that train, and as held out those that calibrate and stand for all traffic; rows that
+    test stay unseen.
+    """
+    dataset = datasets.dataset(connection, feature.name, version)
+    if dataset is None:
+        raise NotFound(f"the feature {feature.name} has no dataset {version}")
+    if dataset["task"] != task(feature):
+        raise Conflict(
+            f"dataset {version} is of another task: {feature.name} was changed since it was "
+            f"built; build a new one by 'tierline dataset build {feature.name}'"
+        )
+    found = datasets.rows_of(connection, dataset["id"], -1, MOST_ROWS, account_id)
+    rows = [
+        LabelledInput(
+            row["input"],
+            allowed.unwrap(row["expected"]),
+            row["said_by"],
+            held_out=row["side"] == "calibration",
+        )
+        for row in found
+        if row["input"] is not None
+        and (row["side"] == "train" or (row["side"] == "calibration" and row["representative"]))
+    ]
+    if not rows:
+        raise NotEnoughData(f"dataset {version} of {feature.name} has no row to learn from")
+    return rows
+
+
+def trained_of(lesson: "Lesson", rows: Sequence[LabelledInput]) -> Trained:
+    """What is kept of a micro model that was trained from these rows."""
+    document, packed = to_parts(lesson.micro)
+    known = [one.scored for one in lesson.held_out if one.label is not None]
+    quality: dict[str, JSON] = {
+        "labels": len(lesson.micro.head.labels),
+        "accuracy": lesson.right / lesson.rows,
+        "held_out": len(known),
+        "held_out_accuracy": sum(not one.wrong for one in known) / len(known) if known else None,
+        "novel": lesson.novel,
+        "strangers": lesson.strangers,
+    }
+    digest = sha256_of([vars(row) for row in rows])
+    return Trained(lesson.rows, lesson.right, digest, quality, document, packed)
+
+
+def _promised(
+    connection: Connection[Any],
+    feature: Feature,
+    tier: Tier,
+    made: Row,
+    lesson: "Lesson",
+    wanted: PromiseRequest,
+    said_by: Sequence[str],
+) -> dict[str, JSON]:
+    """The promise, tested on the answers to inputs that were held out.
+
+    Every calibration of the feature's micro tier counts as one more attempt at its promise, since
+    all of them may have been tested on the same inputs. `said_by`: the models whose answers count
+    as right; none: people's alone. Raises NotEnoughData.
+    """
+    recipe = recipe_of(connection, feature, tier)
+    calibrations.lock_recipe(connection, recipe)
+    attempt = 1 + calibrations.count_of_recipe(connection, recipe)
+    tested_at = confidence_of_attempt(attempt, share_of_risk(feature, wanted.confidence))
+    found = search_threshold(
+        [one.scored for one in lesson.held_out],
+        grid([one.score for one in lesson.planned]),
+        wanted.max_error,
+        tested_at,
+        planned_on=lesson.planned,
+    )
+    if found.missing is not None:
+        raise too_few(feature.name, len(lesson.held_out), max(1, found.missing))
+    threshold = None if found.chosen is None else found.chosen.threshold
+    answerers = {answerer(str(tier.models[0]), name_of(made["id"]))}
+    promise = Promise(
+        combination=lesson.micro.trust,
+        learned=True,
+        why_not=None,
+        fitted=made["rows"],
+        tested_at=tested_at,
+        found=found,
+        by_label=_by_label(lesson.held_out, threshold),
+    )
+    row = calibrations.add_calibration(
+        connection,
+        {
+            "feature": feature.name,
+            "tier": tier.name,
+            "recipe": recipe,
+            "fingerprint": fingerprint(recipe, answerers),
+            "models": models_told(answerers),
+            "attempt": attempt,
+            "reference": "model" if said_by else "human",
+            "reference_models": list(said_by),
+            "max_error": wanted.max_error,
+            "confidence": wanted.confidence,
+            "first_seq": 0,  # of no outcomes: those that come are all new
+            "last_seq": 0,
+            **columns_of(promise),
+        },
+    )
+    return calibration_json(row, state_of({**row, "newest": True}, recipe))
+
+
+def _by_label(answers: Sequence["HeldOut"], threshold: float | None) -> dict[str, OfLabel]:
+    found: dict[str, OfLabel] = {}
+    for label in sorted({one.label for one in answers if one.label is not None}):
+        alike = [one.scored for one in answers if one.label == label]
+        served = [one for one in alike if threshold is not None and one.score >= threshold]
+        found[label] = OfLabel(len(alike), len(served), sum(one.wrong for one in served))
+    return found

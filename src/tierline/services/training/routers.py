@@ -1,0 +1,108 @@
+"""Routers: what they are trained from, and training one."""
+
+from typing import Any
+
+from psycopg import Connection
+
+from tierline.base.errors import Conflict, InvalidInput, NotEnoughData, Problem
+from tierline.base.json_text import JSON
+from tierline.features import Feature, Tier
+from tierline.features.prompts import input_text
+from tierline.routing.before_call import is_routed
+from tierline.routing.combination import CannotLearn
+from tierline.routing.fingerprint import recipe
+from tierline.routing.trained import from_parts
+from tierline.services.features.find_feature import current_feature
+from tierline.services.operations.work import Work
+from tierline.services.training.artefacts import (
+    ROUTERS,
+    Row,
+    Trained,
+    keep,
+    sha256_of,
+)
+from tierline.services.training.embedding import embedded
+from tierline.storage.evidence.labelled_log import labelled
+from tierline.views.steering import Router
+
+
+def training_data(
+    connection: Connection[Any], name: str, account_id: int | None = None
+) -> list[dict[str, JSON]]:
+    """What the feature's first tier got right or wrong, of one account's jobs or of all.
+
+    Raises NotFound, Conflict.
+    """
+    _, tier = routed_tier(connection, name)
+    return _rows(connection, name, tier, account_id)
+
+
+def train(work: Work) -> None:
+    """Train a router on the feature's labelled log, and keep it unless `dry_run` is asked for.
+
+    Options: `embeddings`, `dry_run`. Raises NotFound, Conflict, NotEnoughData, Superseded.
+    """
+    from tierline.routing.router_training import learn_router, refuse_too_few
+    from tierline.routing.trained import to_parts
+
+    work.progress("reading")
+    with work.pool.connection() as connection:
+        feature, tier = routed_tier(connection, work.feature)
+        rows = _rows(connection, feature.name, tier, work.readable_account_id)
+    right = [bool(row["right"]) for row in rows]
+    texts = [input_text(row["input"]) for row in rows]
+    try:
+        refuse_too_few(feature.name, right)
+        vectors = embedded(work, texts) if work.options["embeddings"] else None
+        lesson = learn_router(
+            texts, right, vectors, lambda done, of: work.progress("learning", done, of)
+        )
+    except CannotLearn as error:
+        raise NotEnoughData(f"not enough data: {error}") from None
+    document, packed = to_parts(lesson.router)
+    trained = Trained(len(rows), sum(right), sha256_of(rows), lesson.quality, document, packed)
+    made: JSON = None
+    with work.pool.connection() as connection, connection.transaction():
+        if not work.options["dry_run"]:
+            made_for = recipe(feature, tier)
+            row = keep(connection, ROUTERS, feature.name, made_for, trained, "server")
+            made = Router.model_validate(row).model_dump(mode="json")
+        work.complete(connection, trained.result(router=made))
+
+
+def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Row:
+    """Keep a router that a client trained. Raises NotFound, Conflict, and InvalidInput for what is
+    no router.
+    """
+    feature, tier = routed_tier(connection, name)
+    try:
+        from_parts(trained.document, trained.vectors)
+    except ImportError:
+        raise Conflict(
+            "a router with embeddings needs the extra 'routing' where the API runs: 'make setup' "
+            "brings it"
+        ) from None
+    except ValueError as error:
+        raise InvalidInput([Problem(str(error), "/document")]) from None
+    return keep(connection, ROUTERS, name, recipe(feature, tier), trained, "client")
+
+
+def routed_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
+    """The feature and its first tier, which a router decides about. Raises NotFound, Conflict."""
+    feature = current_feature(connection, name)
+    tier = feature.allowed_tiers()[0]
+    if not is_routed(feature, tier):
+        raise Conflict(
+            f"{name} does not route by complexity: give it 'complexity: {{max_risk: 0.5}}' and "
+            "apply it"
+        )
+    return feature, tier
+
+
+def _rows(
+    connection: Connection[Any], name: str, tier: Tier, account_id: int | None
+) -> list[dict[str, JSON]]:
+    return [
+        {"job_id": str(row["job_id"]), "input": row["input"], "right": row["is_right"]}
+        for row in labelled(connection, name, tier.name, account_id)
+    ]

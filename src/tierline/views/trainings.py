@@ -1,0 +1,82 @@
+"""What callers are shown of trainings: operations that make a micro model or a router."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, WithJsonSchema
+
+from tierline.views.steering import MicroModelWithPromise, Router
+from tierline.views.view import AnyObject, Page, TextId, Time, View
+
+# Documented as one of these, and not checked: a later release beside this one may write another.
+Status = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": "string", "enum": ["queued", "in_progress", "completed", "failed", "cancelled"]}
+    ),
+]
+Phase = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "enum": ["reading", "embedding", "learning", "testing"]}),
+]
+ArtefactKind = Annotated[str, WithJsonSchema({"type": "string", "enum": ["micro_model", "router"]})]
+
+
+class TrainingProgress(View):
+    """How far a training is."""
+
+    phase: Phase
+    done: int = Field(description="of `of`, within the phase")
+    of: int = Field(description="0: not known")
+
+
+class TrainingError(View):
+    """Why a training failed."""
+
+    code: str = Field(description="not_enough_data, conflict, extra_missing, out_of_memory, …")
+    message: str
+
+
+class TrainingResult(View):
+    """What came out of a training."""
+
+    micro_model: MicroModelWithPromise | None = Field(
+        description="null: of a router, or of a dry run"
+    )
+    router: Router | None = Field(description="null: of a micro model, or of a dry run")
+    rows: int = Field(description="that it was trained on")
+    right_rows: int = Field(
+        description="micro models: answered right by one not fitted on them; routers: that the "
+        "first tier handled well"
+    )
+    quality: AnyObject = Field(description="on rows that it was not fitted on")
+
+
+class Training(View):
+    """A training, which the server does in a process of its own."""
+
+    id: TextId
+    feature: str
+    kind: ArtefactKind = Field(description="what it makes")
+    status: Status
+    cancel_requested: bool = Field(description="it ends within seconds")
+    options: AnyObject
+    progress: TrainingProgress | None = Field(description="null: nobody has begun with it")
+    result: TrainingResult | None = Field(description="null: it is not completed")
+    error: TrainingError | None = Field(description="null: it did not fail")
+    created_at: Time
+    started_at: Time | None
+    completed_at: Time | None
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "Training":
+        """Of a row of `storage.operations`."""
+        error = None
+        if row["error_code"] is not None:
+            error = {"code": row["error_code"], "message": row["error_message"]}
+        cancel_requested = row["cancel_requested_at"] is not None
+        return cls.model_validate({**row, "cancel_requested": cancel_requested, "error": error})
+
+
+class TrainingList(Page[Training]):
+    """A feature's trainings."""
