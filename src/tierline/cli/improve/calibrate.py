@@ -1,6 +1,5 @@
 """`tierline calibrate`: the threshold that keeps a promise, from a feature's own outcomes."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,11 +10,6 @@ from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
-
-FIRST_POLL_S = 0.1  # a small search takes a second or two; each later wait is half as long again
-LONGEST_POLL_S = 2.0
-SAY_AFTER_S = 15.0  # that nobody has taken it up
-OPEN = ("queued", "in_progress")
 
 
 def calibrate(
@@ -125,28 +119,18 @@ def calibrate(
 
 
 def _followed(api: "Client", search: JSON) -> JSON:
-    """The search once it has ended. Ctrl-C leaves it running, and says how to go on."""
-    from tierline.cli.shared.output import note
+    """The search once it has ended."""
+    from tierline.cli.improve.operations import followed
 
     id, feature = search["id"], search["feature"]
-    began = time.monotonic()
-    pause_s, warned = FIRST_POLL_S, False
-    try:
-        while search["status"] in OPEN:
-            waits = search["status"] == "queued" and time.monotonic() - began > SAY_AFTER_S
-            if waits and not warned:
-                note(f"search {id} waits for the process 'trainer': does one run?")
-                warned = True
-            time.sleep(pause_s)
-            pause_s = min(LONGEST_POLL_S, pause_s * 1.5)
-            search = api.get(f"/v1/features/{feature}/threshold-searches/{id}")
-    except KeyboardInterrupt:
-        note(
-            f"search {id} goes on: follow it by 'tierline calibrate {feature} --follow {id}', end "
-            f"it by 'tierline calibrate {feature} --cancel {id}'"
-        )
-        raise
-    return search
+    return followed(
+        api,
+        f"/v1/features/{feature}/threshold-searches/{id}",
+        search,
+        "search",
+        f"follow it by 'tierline calibrate {feature} --follow {id}', end it by 'tierline calibrate "
+        f"{feature} --cancel {id}'",
+    )
 
 
 def _show_made(search: JSON, *, as_json: bool) -> None:

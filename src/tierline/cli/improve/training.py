@@ -3,7 +3,6 @@
 The server trains. A command starts a training and shows how far it is; Ctrl-C leaves it running.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierline.base.errors import TierlineError, Unavailable
+from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
+from tierline.cli.improve.operations import followed
 from tierline.cli.shared.options import Home, Json, command_group
 
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
     from tierline.cli.shared.output import Col
-
-FIRST_POLL_S = 0.1  # a small training takes a second or two; each later wait is half as long again
-MOST_POLL_S = 1.0
-WAITS_S = 10.0  # in the queue, until a person is told what may be the matter
-AWAY_S = 60.0  # that the API may be silent while a training is followed
 
 Feature = Annotated[str, typer.Argument(metavar="FEATURE")]
 TrainingId = Annotated[int, typer.Argument(metavar="ID", min=1, help="Of the training.")]
@@ -110,41 +105,15 @@ def train(kind: Kind, api: "Client", feature: str, options: JSON, *, as_json: bo
 
 def _ended(kind: Kind, api: "Client", training: JSON) -> JSON:
     """The training once it has ended."""
-    from tierline.cli.shared.bar import Bar
-    from tierline.cli.shared.output import note
-
     feature, id = training["feature"], training["id"]
-    place = f"/v1/features/{feature}/trainings/{id}"
-    goes_on = (
-        f"training {id} goes on, on the server: 'tierline {kind.command} follow {feature} {id}' "
-        f"shows how far it is, 'tierline {kind.command} cancel {feature} {id}' ends it"
+    return followed(
+        api,
+        f"/v1/features/{feature}/trainings/{id}",
+        training,
+        "training",
+        f"'tierline {kind.command} follow {feature} {id}' shows how far it is, "
+        f"'tierline {kind.command} cancel {feature} {id}' ends it",
     )
-    began_s = heard_s = time.monotonic()
-    wait_s = FIRST_POLL_S
-    told = False
-    try:
-        with Bar(0, f"training {id}") as bar:
-            while training["status"] in ("queued", "in_progress"):
-                if training["status"] == "queued" and time.monotonic() - began_s > WAITS_S:
-                    if not told:
-                        note(f"training {id} waits for the process 'trainer': does one run?")
-                    told = True
-                if training["progress"] is not None:
-                    step = training["progress"]
-                    bar.turn_to(step["phase"], step["done"], step["of"])
-                time.sleep(wait_s)
-                wait_s = min(MOST_POLL_S, wait_s * 1.5)
-                try:
-                    training = api.get(place)
-                    heard_s = time.monotonic()
-                except Unavailable as away:
-                    if time.monotonic() - heard_s > AWAY_S:
-                        raise
-                    time.sleep(away.retry_after_s or MOST_POLL_S)
-    except (KeyboardInterrupt, Unavailable):
-        note(goes_on)
-        raise
-    return training
 
 
 def _show(kind: Kind, training: JSON, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.cli import Ran, Tierline
 from tests.support.tickets import TICKETS
-from tierline.cli.improve import training
+from tierline.cli.improve import operations
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def interrupted(
 
     with monkeypatch.context() as patch:
         clock = SimpleNamespace(sleep=press, monotonic=time.monotonic)
-        patch.setattr(training, "time", clock)
+        patch.setattr(operations, "time", clock)
         ran = tierline("micro", "train", "tickets")
     listed = json.loads(tierline("micro", "trainings", "tickets", "--json").out)["data"]
     (id,) = (one["id"] for one in listed)
