@@ -6,10 +6,10 @@ from typing import Any
 from psycopg import Connection
 
 from tests.support.tickets import KINDS
-from tierline.base.json_text import JSON
 from tierline.services.evidence.datasets import Given
 from tierline.services.evidence.evaluation_plan import EvaluationRequest
 from tierline.services.evidence.evaluations import start, step
+from tierline.views.evaluations import Evaluation
 
 TWO = ("slm", "frontier")
 
@@ -28,7 +28,7 @@ def given(count: int) -> list[Given]:
     ]
 
 
-def begun(db: Connection[Any], **wanted: Any) -> dict[str, JSON]:
+def begun(db: Connection[Any], **wanted: Any) -> Evaluation:
     made, new = start(db, "tickets", EvaluationRequest(tiers=TWO, **wanted), account(db), None)
     assert new
     return made
@@ -53,8 +53,8 @@ def end_all(db: Connection[Any], said: str = "billing") -> int:
     return len(rows)
 
 
-def to_its_end(db: Connection[Any], made: dict[str, JSON]) -> dict[str, JSON]:
-    while made["status"] == "running":
-        made = step(db, "tickets", int(made["id"]))
+def to_its_end(db: Connection[Any], made: Evaluation) -> Evaluation:
+    while made.status == "running":
+        made = step(db, "tickets", int(made.id))
         end_all(db)
     return made

@@ -12,7 +12,6 @@ from api.numbers import ASCII_DIGITS
 from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.base.json_text import JSON
 from tierline.services.evidence import datasets as services
 from tierline.services.evidence.datasets import MOST_ROWS, Given
 from tierline.views.datasets import Dataset, DatasetList, DatasetRowPage
@@ -58,12 +57,12 @@ async def post_dataset(name: Name, request: Request, caller: Operator, state: Sh
     given = read_model(NewDataset, await read_json(request, state.settings.max_json_depth))
     rows = [Given(row.input, row.expected) for row in given.rows]
 
-    def work(connection: Any) -> dict[str, JSON]:
+    def work(connection: Any) -> Dataset:
         return services.build(
             connection, name, rows, jobs=given.jobs, account_id=readable(state, caller)
         )
 
-    return answer(Dataset.exactly(await state.reports.work(request, caller.account_id, work)), 201)
+    return answer(await state.reports.work(request, caller.account_id, work), 201)
 
 
 @router.get(
@@ -89,7 +88,7 @@ def list_datasets(name: Name, _: Read, connection: Database) -> Response:
 )
 def get_dataset(name: Name, version: Version, _: Read, connection: Database) -> Response:
     """Its rows are at /rows."""
-    return answer(Dataset.exactly(services.dataset_of(connection, name, version)))
+    return answer(services.dataset_of(connection, name, version))
 
 
 @router.get(

@@ -30,4 +30,4 @@ def get_drift(
     inputs of a new kind: of the caller's account's jobs, or of all where the installation lets
     administrators read all.
     """
-    return answer(Drift.exactly(drift_of(connection, name, readable(state, caller))))
+    return answer(drift_of(connection, name, readable(state, caller)))

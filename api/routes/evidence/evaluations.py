@@ -15,7 +15,6 @@ from api.openapi import returns
 from api.problems import documented
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
-from tierline.base.json_text import JSON
 from tierline.evaluation.summary import FEWEST
 from tierline.services.evidence import evaluations as services
 from tierline.services.evidence.evaluation_plan import MOST_EXAMPLES, EvaluationRequest
@@ -65,12 +64,12 @@ async def post_evaluation(
     most = None if given.max_usd is None else Decimal(given.max_usd)
     wanted = EvaluationRequest(given.dataset, given.tiers, given.limit, most)
 
-    def work(connection: Any) -> tuple[dict[str, JSON], bool]:
+    def work(connection: Any) -> tuple[Evaluation, bool]:
         return services.start(connection, name, wanted, caller.account_id, readable(state, caller))
 
     made, new = await state.reports.work(request, caller.account_id, work)
     state.ready.ready()
-    return answer(Evaluation.exactly(made), 201 if new else 200)
+    return answer(made, 201 if new else 200)
 
 
 @router.get(
@@ -99,7 +98,7 @@ def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database)
     `budget` while what is left of `max_usd` may not pay for one answer more: allow it more by the
     request that began it.
     """
-    return answer(Evaluation.exactly(services.evaluation_of(connection, name, evaluation_id)))
+    return answer(services.evaluation_of(connection, name, evaluation_id))
 
 
 @router.post(
@@ -114,13 +113,13 @@ def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database)
 async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Shared) -> Response:
     """For clients of release 0.1: an evaluation goes on by itself, and GET follows it."""
 
-    def work(connection: Any) -> dict[str, JSON]:
+    def work(connection: Any) -> Evaluation:
         return services.step(connection, name, evaluation_id)
 
     made = await run_in_threadpool(state.with_connection, work)
     state.ready.ready()
     successor = f"/v1/features/{name}/evaluations/{evaluation_id}"
-    return answer(Evaluation.exactly(made), headers=deprecation_headers(successor))
+    return answer(made, headers=deprecation_headers(successor))
 
 
 @router.post(
@@ -133,7 +132,7 @@ async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Sha
 )
 def cancel_evaluation(name: Name, evaluation_id: Id, _: Operator, connection: Database) -> Response:
     """Its jobs are cancelled. One that has ended stays as it is."""
-    return answer(Evaluation.exactly(services.stop(connection, name, evaluation_id)))
+    return answer(services.stop(connection, name, evaluation_id))
 
 
 @router.get(

@@ -11,7 +11,6 @@ from api.bodies import answer, body_of, read_json, read_model, whole
 from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.base.json_text import JSON
 from tierline.services.evidence import promotions as services
 from tierline.services.evidence.promotions import PromotionRequest
 from tierline.views.evaluations import Demotion, MadePromotion, PromotionList
@@ -67,11 +66,11 @@ async def post_promotion(name: Name, request: Request, caller: Operator, state: 
     given = read_model(NewPromotion, await read_json(request, state.settings.max_json_depth))
     wanted = PromotionRequest(**given.model_dump())
 
-    def work(connection: Any) -> dict[str, JSON]:
+    def work(connection: Any) -> MadePromotion:
         return services.promote(connection, name, wanted)
 
     made = await state.reports.work(request, caller.account_id, work)
-    return answer(MadePromotion.exactly(made), 200 if given.dry_run else 201)
+    return answer(made, 200 if given.dry_run else 201)
 
 
 @router.get(
@@ -101,7 +100,7 @@ async def post_demotion(name: Name, request: Request, _: Operator, state: Shared
     """The other tiers stay in the file; a promotion in force ends."""
     given = read_model(NewDemotion, await read_json(request, state.settings.max_json_depth))
 
-    def work(connection: Any) -> dict[str, JSON]:
+    def work(connection: Any) -> Demotion:
         return services.demote(connection, name, given.reason)
 
-    return answer(Demotion.exactly(await run_in_threadpool(state.with_connection, work)), 201)
+    return answer(await run_in_threadpool(state.with_connection, work), 201)

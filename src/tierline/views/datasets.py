@@ -1,6 +1,7 @@
 """What callers are shown of datasets, their rows, and the labels that they are built from."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
@@ -45,6 +46,21 @@ class Dataset(View):
     left_out: int = Field(description="jobs whose input breaks the schema by now")
     left_out_jobs: list[str] = Field(description="the first of them")
     created_at: Time
+
+
+def dataset_view(row: Mapping[str, Any], removed: int, task: str) -> Dataset:
+    """A dataset as callers see it; `removed`: rows that lost their content, `task`: the digest of
+    what the feature's labels mean now."""
+    return Dataset.model_validate(
+        {
+            "left_out": 0,
+            "left_out_jobs": [],
+            **row["document"],
+            **row,
+            "of_this_task": row["task"] == task,
+            "removed_rows": removed,
+        }
+    )
 
 
 class DatasetList(Page[Dataset]):

@@ -19,7 +19,7 @@ class DriftLook(View):
     """A daily look at a feature's inputs and answers."""
 
     number: int
-    at: Time
+    at: Time = Field(validation_alias="looked_at")
     inputs: int
     money: float = Field(description="won against no change; 20 is an alarm")
     alarm: bool

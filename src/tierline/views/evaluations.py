@@ -1,15 +1,30 @@
 """What callers are shown of evaluations and promotions."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, Usd, View
+from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, UnknownCostCalls, Usd, View
 
 EvaluationStatus = Annotated[
     str, WithJsonSchema({"type": "string", "enum": ["running", "completed", "cancelled"]})
 ]
 Rung = Annotated[str, WithJsonSchema({"type": "string", "enum": ["ship", "default"]})]
+
+
+class EvaluationProgress(View):
+    """How far an evaluation is that runs."""
+
+    asked: int
+    ended: int
+    of: int = Field(description="answers in all, a judge's among them")
+    cost_usd: Usd
+    unknown_cost_calls: UnknownCostCalls
+    waits_for: str | None = Field(
+        description="budget: what is left of max_usd may not pay for one answer more; null: nothing"
+    )
 
 
 class Evaluation(View):
@@ -27,7 +42,38 @@ class Evaluation(View):
     ended_at: Time | None
     found: AnyObject | None = Field(description="null: it is not completed")
     stale: str | None = Field(description="why it says nothing any more; null: it does")
-    progress: AnyObject | None = Field(description="null: it has ended")
+    progress: EvaluationProgress | None = Field(description="null: it has ended")
+
+
+def evaluation_view(row: Mapping[str, Any], stale: str | None) -> Evaluation:
+    """An evaluation that has ended, as callers see it; `stale`: why it says nothing any more."""
+    return Evaluation.model_validate({**_told(row), "stale": stale, "progress": None})
+
+
+def running_view(row: Mapping[str, Any], so_far: Mapping[str, Mapping[str, Any]]) -> Evaluation:
+    """An evaluation that runs; `so_far`: by tier, and of the judge, what was asked and answered."""
+    plan = row["plan"]
+    judge = so_far.get("the judge")
+    progress = {
+        "asked": sum(one["asked"] for one in so_far.values()),
+        "ended": sum(one["ended"] for one in so_far.values()),
+        "of": len(plan["numbers"]) * len(plan["tiers"]) + (0 if judge is None else judge["asked"]),
+        "cost_usd": sum((one["cost_usd"] for one in so_far.values()), Decimal(0)),
+        "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in so_far.values()),
+        "waits_for": row["waits_for"],
+    }
+    return Evaluation.model_validate({**_told(row), "stale": None, "progress": progress})
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    plan = row["plan"]
+    return {
+        **row,
+        "tiers": [planned["tier"] for planned in plan["tiers"]],
+        "planned": len(plan["numbers"]),
+        "left_out": plan["left_out"],
+        "found": row["document"],
+    }
 
 
 class EvaluationList(Page[Evaluation]):
@@ -69,6 +115,21 @@ class Promotion(View):
     demoted_to: int | None = Field(description="the version that took it back")
     compared: int | None = Field(description="answers, since then; null: it has ended")
     differing: int | None = Field(description="of those")
+
+
+def promotion_view(row: Mapping[str, Any], since_then: tuple[int, int] | None) -> Promotion:
+    """A promotion as callers see it; `since_then`: how many answers were compared, and how many of
+    them differ, None once it has ended."""
+    compared, differing = (None, None) if since_then is None else since_then
+    return Promotion.model_validate(
+        {
+            **row,
+            "evaluation": row["evaluation_id"],
+            "feature_version": row["version"],
+            "compared": compared,
+            "differing": differing,
+        }
+    )
 
 
 class PromotionList(Page[Promotion]):

@@ -37,25 +37,25 @@ def test_it_goes_on_by_itself_and_a_killed_worker_of_maintenance_loses_nothing(
             process([*worker, ANSWERING, "--name", "answering"], environment),
         ):
             made = begun(db)
-            id = int(str(made["id"]))
+            id = int(str(made.id))
 
             def asked() -> int:
-                progress = evaluation_of(db, "tickets", id)["progress"]
-                return 10**6 if progress is None else progress["asked"]
+                progress = evaluation_of(db, "tickets", id).progress
+                return 10**6 if progress is None else progress.asked
 
             with process([*worker, "maintenance", "--name", "first"], environment) as first:
                 wait_until(lambda: asked() > 0, 60, "the first examples to be asked")
                 first.kill()
                 first.wait(30)
-            assert evaluation_of(db, "tickets", id)["status"] == "running"
+            assert evaluation_of(db, "tickets", id).status == "running"
             with process([*worker, "maintenance", "--name", "second"], environment):
                 wait_until(
-                    lambda: evaluation_of(db, "tickets", id)["status"] != "running",
+                    lambda: evaluation_of(db, "tickets", id).status != "running",
                     90,
                     "the evaluation to end",
                 )
         found = evaluation_of(db, "tickets", id)
-    assert found["status"] == "completed"
-    assert found["found"]["examples"] == found["planned"]
+    assert found.status == "completed"
+    assert found.found["examples"] == found.planned
     answered = [(call.model, call.last_message) for call in models.calls]
-    assert len(answered) == len(set(answered)) == 2 * found["planned"]
+    assert len(answered) == len(set(answered)) == 2 * found.planned

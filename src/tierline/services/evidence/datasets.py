@@ -9,7 +9,6 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, NotFound, Problem
-from tierline.base.formats import when
 from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.checks.schema import schema_check, told
@@ -22,6 +21,7 @@ from tierline.routing.fingerprint import task
 from tierline.services.evidence.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import datasets
+from tierline.views.datasets import Dataset, DatasetRow, dataset_view
 
 Row = Mapping[str, Any]
 
@@ -44,7 +44,7 @@ def build(
     *,
     jobs: bool = True,
     account_id: int | None = None,
-) -> dict[str, JSON]:
+) -> Dataset:
     """The feature's next dataset: of what is given, and with `jobs` of what is known of the inputs
     of one account's jobs, or of all. Each input once; those that are alike stand on one side of
     the split. Kept whole or not at all. Raises NotFound, Conflict for too little, and InvalidInput
@@ -99,23 +99,23 @@ def build(
             whole,
         )
         removed = datasets.remove_what_is_gone(connection, made["id"])
-    return dataset_json(made, removed, task(feature))
+    return dataset_view(made, removed, task(feature))
 
 
-def datasets_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+def datasets_of(connection: Connection[Any], name: str) -> list[Dataset]:
     """A feature's, the newest first. Raises NotFound."""
     now = task(current_feature(connection, name))
     rows = datasets.list_datasets(connection, name)
     removed = datasets.removed_rows(connection, [row["id"] for row in rows])
-    return [dataset_json(row, removed.get(row["id"], 0), now) for row in rows]
+    return [dataset_view(row, removed.get(row["id"], 0), now) for row in rows]
 
 
-def dataset_of(connection: Connection[Any], name: str, version: int | None) -> dict[str, JSON]:
+def dataset_of(connection: Connection[Any], name: str, version: int | None) -> Dataset:
     """That version, or the newest. Raises NotFound."""
     feature = current_feature(connection, name)
     row = _dataset(connection, name, version)
     removed = datasets.removed_rows(connection, [row["id"]])
-    return dataset_json(row, removed.get(row["id"], 0), task(feature))
+    return dataset_view(row, removed.get(row["id"], 0), task(feature))
 
 
 def rows_page(
@@ -125,7 +125,7 @@ def rows_page(
     after: int,
     most: int,
     account_id: int | None,
-) -> tuple[list[dict[str, JSON]], int | None]:
+) -> tuple[list[DatasetRow], int | None]:
     """Rows in order, and the number to go on after; inputs and labels of the account's own jobs and
     of files, of all jobs where no account is named. Raises NotFound.
     """
@@ -133,28 +133,8 @@ def rows_page(
     row = _dataset(connection, name, version)
     found = datasets.rows_of(connection, row["id"], after, most + 1, account_id)
     shown = found[:most]
-    return [
-        {**one, "job_id": None if one["job_id"] is None else str(one["job_id"])} for one in shown
-    ], shown[-1]["number"] if len(found) > most else None
-
-
-def dataset_json(row: Row, removed: int, now: str) -> dict[str, JSON]:
-    """A dataset as the API tells it; `removed`: rows that lost their content, `now`: what the
-    feature's labels mean now.
-    """
-    return {
-        "id": str(row["id"]),
-        "feature": row["feature"],
-        "version": row["version"],
-        "of_this_task": row["task"] == now,
-        "rows": row["rows"],
-        "removed_rows": removed,
-        "sha256": row["sha256"],
-        "left_out": 0,
-        "left_out_jobs": [],
-        **row["document"],
-        "created_at": when(row["created_at"]),
-    }
+    made = [DatasetRow.model_validate(one) for one in shown]
+    return made, made[-1].number if len(found) > most else None
 
 
 def _from_file(

@@ -3,23 +3,23 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection
 
 from tierline.base import embeddings
 from tierline.base.formats import when
-from tierline.base.json_text import JSON
 from tierline.drift.looks import FEWEST
 from tierline.services.evidence.drift import FEWEST_A_LOOK, evidence_of, known_inputs
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import drift
+from tierline.views.calibrations import OutcomeToLabel
+from tierline.views.drift import Drift, DriftFigure, DriftLook
 
 Row = Mapping[str, Any]
 
 
-def drift_of(
-    connection: Connection[Any], name: str, account_id: int | None = None
-) -> dict[str, JSON]:
+def drift_of(connection: Connection[Any], name: str, account_id: int | None = None) -> Drift:
     """How a feature's inputs and answers stand against its evidence, with examples of a new kind of
     input from the account's own jobs, or from all where none is named. Raises NotFound.
     """
@@ -38,38 +38,29 @@ def drift_of(
     made_at = None if known is None else known["made_at"]
     refresh_due = made_at is not None and feature.needs_refresh(made_at, datetime.now(UTC))
     examples = drift.inputs_of(connection, document.get("novel_jobs", ()), account_id)
-    return {
-        "feature": name,
-        "evidence": None if known is None else known["evidence"],
-        "evidence_at": when(made_at),
-        "refresh_days": feature.refresh_days,
-        "refresh_due": refresh_due,
-        "reference": None
+    return Drift(
+        feature=name,
+        evidence=None if known is None else known["evidence"],
+        evidence_at=made_at,
+        refresh_days=feature.refresh_days,
+        refresh_due=refresh_due,
+        reference=None
         if kept is None
         else {
             "evidence": kept["evidence"],
             "inputs": kept["inputs"],
             "created_at": when(kept["created_at"]),
         },
-        "waits_for": _waits_for(connection, name, known, kept, rows),
-        "drifted": drifted,
-        "moved": list(document.get("moved", ())),
-        "figures": [
-            {"name": key, "mean": mean, "least": low, "most": high}
+        waits_for=_waits_for(connection, name, known, kept, rows),
+        drifted=drifted,
+        moved=list(document.get("moved", ())),
+        figures=[
+            DriftFigure(name=key, mean=mean, least=low, most=high)
             for key, (mean, low, high) in document.get("means", {}).items()
         ],
-        "looks": [
-            {
-                "number": row["number"],
-                "at": when(row["looked_at"]),
-                "inputs": row["inputs"],
-                "money": row["money"],
-                "alarm": row["alarm"],
-            }
-            for row in rows
-        ],
-        "examples": [{"job_id": id, "input": input} for id, input in examples],
-    }
+        looks=[DriftLook.model_validate(row) for row in rows],
+        examples=[OutcomeToLabel(job_id=UUID(id), input=input) for id, input in examples],
+    )
 
 
 def _telling(rows: Sequence[Row], *, drifted: bool) -> Row | None:

@@ -4,14 +4,11 @@ One of a feature runs at a time. Once started it goes on by itself: see `evaluat
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, NotFound
-from tierline.base.formats import usd, when
-from tierline.base.json_text import JSON
 from tierline.features import Feature
 from tierline.services.evidence.evaluation_plan import EvaluationRequest, plan_of
 from tierline.services.evidence.evaluation_steps import step_due
@@ -19,6 +16,7 @@ from tierline.services.evidence.evaluation_validity import stale_now
 from tierline.services.features.find_feature import current_feature
 from tierline.services.jobs.cancel import cancel
 from tierline.storage.evidence import datasets, evaluations
+from tierline.views.evaluations import Differing, Evaluation, evaluation_view, running_view
 
 MOST_SHOWN = 200  # examples side by side
 
@@ -31,7 +29,7 @@ def start(
     wanted: EvaluationRequest,
     account_id: int,
     readable: int | None,
-) -> tuple[dict[str, JSON], bool]:
+) -> tuple[Evaluation, bool]:
     """An evaluation that runs, and whether it is new: one of the same plan is gone on with, and may
     cost what is said now. `account_id` pays; `readable`: whose jobs' inputs may be asked, None for
     all. Raises NotFound, and Conflict for what cannot be evaluated.
@@ -66,7 +64,7 @@ def start(
     return _seen(connection, name, id), True
 
 
-def step(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+def step(connection: Connection[Any], name: str, id: int) -> Evaluation:
     """Step it now, as the server does by itself; how it stands then. Changes nothing while another
     process steps it. For the clients of release 0.1. Raises NotFound.
     """
@@ -76,7 +74,7 @@ def step(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
     return _seen(connection, name, id)
 
 
-def stop(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+def stop(connection: Connection[Any], name: str, id: int) -> Evaluation:
     """End one that runs, without a finding: its jobs are cancelled. Raises NotFound."""
     with connection.transaction():
         row = evaluations.evaluation(connection, name, id, lock=True)
@@ -88,22 +86,22 @@ def stop(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
     return _seen(connection, name, id)
 
 
-def evaluation_of(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+def evaluation_of(connection: Connection[Any], name: str, id: int) -> Evaluation:
     """How one stands. Raises NotFound."""
     return _seen(connection, name, id)
 
 
-def evaluations_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+def evaluations_of(connection: Connection[Any], name: str) -> list[Evaluation]:
     """A feature's, the newest first. Raises NotFound."""
     feature = current_feature(connection, name)
     return [
-        _json(connection, feature, row) for row in evaluations.list_evaluations(connection, name)
+        _shown(connection, feature, row) for row in evaluations.list_evaluations(connection, name)
     ]
 
 
 def side_by_side(
     connection: Connection[Any], name: str, id: int, tier: str | None, readable: int | None
-) -> list[dict[str, JSON]]:
+) -> list[Differing]:
     """The examples on which a tier and the one that it is held to differ, its largest losses first:
     input, what is expected, what both said; without those that may not be read. Raises NotFound.
     """
@@ -124,61 +122,34 @@ def side_by_side(
     for answer in evaluations.answers(connection, id, numbers):
         said.setdefault(answer["number"], {})[answer["tier"]] = answer
     return [
-        {
-            "row": number,
-            "input": shown[number]["input"],
-            "expected": shown[number]["expected"],
-            "output": said[number][tier]["output"],
-            "job_id": str(said[number][tier]["job_id"]),
-            "other_output": said[number][found["with"]]["output"],
-            "other_job_id": str(said[number][found["with"]]["job_id"]),
-        }
+        Differing(
+            row=number,
+            input=shown[number]["input"],
+            expected=shown[number]["expected"],
+            output=said[number][tier]["output"],
+            job_id=str(said[number][tier]["job_id"]),
+            other_output=said[number][found["with"]]["output"],
+            other_job_id=str(said[number][found["with"]]["job_id"]),
+        )
         for number in numbers
         if number in shown
     ]
 
 
-def _seen(connection: Connection[Any], name: str, id: int) -> dict[str, JSON]:
+def _seen(connection: Connection[Any], name: str, id: int) -> Evaluation:
     feature = current_feature(connection, name)
     row = evaluations.evaluation(connection, name, id)
     if row is None:
         raise _none(name, id)
-    return _json(connection, feature, row)
+    return _shown(connection, feature, row)
 
 
 def _none(name: str, id: int) -> NotFound:
     return NotFound(f"the feature {name[:80]!r} has no evaluation {id}")
 
 
-def _json(connection: Connection[Any], feature: Feature, row: Row) -> dict[str, JSON]:
-    plan = row["plan"]
-    found: dict[str, JSON] = {
-        "id": str(row["id"]),
-        "feature": row["feature"],
-        "dataset": row["dataset"],
-        "status": row["status"],
-        "tiers": [planned["tier"] for planned in plan["tiers"]],
-        "planned": len(plan["numbers"]),
-        "left_out": plan["left_out"],
-        "max_usd": None if row["max_usd"] is None else usd(row["max_usd"]),
-        "created_at": when(row["created_at"]),
-        "ended_at": when(row["ended_at"]),
-        "found": row["document"],
-        "stale": None,
-        "progress": None,
-    }
+def _shown(connection: Connection[Any], feature: Feature, row: Row) -> Evaluation:
     if row["status"] == "running":
-        so_far = evaluations.progress(connection, row["id"])
-        planned = len(plan["numbers"]) * len(plan["tiers"])
-        judge = so_far.get("the judge")
-        found["progress"] = {
-            "asked": sum(one["asked"] for one in so_far.values()),
-            "ended": sum(one["ended"] for one in so_far.values()),
-            "of": planned + (0 if judge is None else judge["asked"]),
-            "cost_usd": usd(sum((one["cost_usd"] for one in so_far.values()), Decimal(0))),
-            "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in so_far.values()),
-            "waits_for": row["waits_for"],
-        }
-    elif row["status"] == "completed":
-        found["stale"] = stale_now(connection, feature, row)
-    return found
+        return running_view(row, evaluations.progress(connection, row["id"]))
+    completed = row["status"] == "completed"
+    return evaluation_view(row, stale_now(connection, feature, row) if completed else None)

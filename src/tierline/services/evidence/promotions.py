@@ -15,8 +15,6 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import Conflict, InvalidInput, Problem, TierlineError
-from tierline.base.formats import when
-from tierline.base.json_text import JSON
 from tierline.evaluation.summary import low_of
 from tierline.evaluation.watch import FEWEST, is_broken, most_differing
 from tierline.features import Feature
@@ -35,6 +33,7 @@ from tierline.storage.evidence import evaluations, promotions
 from tierline.storage.evidence.drift import operators
 from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
+from tierline.views.evaluations import Demotion, MadePromotion, Promotion, promotion_view
 from tierline.webhooks.events import DEMOTED, demoted_body
 
 log = structlog.get_logger(__name__)
@@ -52,7 +51,7 @@ class PromotionRequest:
     dry_run: bool = False
 
 
-def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) -> dict[str, JSON]:
+def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) -> MadePromotion:
     """Let the first tier answer, as far as its evidence reaches; with `dry_run` say what that
     would change. Raises NotFound; InvalidInput for a share outside (0, 1]; Conflict where there is
     no evidence, where it does not reach, and for a canary that may not grow yet.
@@ -77,15 +76,18 @@ def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) ->
             "tier": feature.tiers[0].name,
             "rung": rung,
             "reason": found.compared["reason"],
-            "evaluation": str(found.evaluation["id"]),
+            "evaluation": found.evaluation["id"],
             "share": wanted.share,
-            "changes": _told(changes),
+            "changes": [
+                {"key": ".".join(str(part) for part in path), "value": value}
+                for path, value in changes.items()
+            ],
             "source": text,
             "watched": feature.shadow is not None,
             "only_checks_escalate": _only_checks(after),
         }
         if wanted.dry_run:
-            return told | {"feature_version": None, "promotion": None}
+            return MadePromotion.exactly({**told, "feature_version": None, "promotion": None})
         made, _ = features.add_version(connection, after, text)
         most = most_differing(
             found.compared["differ_at_most"],
@@ -107,19 +109,22 @@ def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) ->
                 "most_differing": most,
             },
         )
-    return told | {
-        "feature_version": made.version,
-        "promotion": _json(connection, after, kept),
-    }
+    return MadePromotion.exactly(
+        {
+            **told,
+            "feature_version": made.version,
+            "promotion": _shown(connection, after, kept),
+        }
+    )
 
 
-def demote(connection: Connection[Any], name: str, reason: str) -> dict[str, JSON]:
+def demote(connection: Connection[Any], name: str, reason: str) -> Demotion:
     """Let the last tier answer all again. Raises NotFound, and Conflict where it does already."""
     with connection.transaction():
         version = _demote(connection, name, reason)
     if version is None:
         raise Conflict(f"jobs of {name} begin on its last tier already")
-    return {"feature": name, "feature_version": version.version, "reason": reason}
+    return Demotion(feature=name, feature_version=version.version, reason=reason)
 
 
 def demote_promoted(connection: Connection[Any], name: str, reason: str) -> bool:
@@ -131,10 +136,11 @@ def demote_promoted(connection: Connection[Any], name: str, reason: str) -> bool
     return _demote(connection, name, reason, refuted=True) is not None
 
 
-def promotions_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
+def promotions_of(connection: Connection[Any], name: str) -> list[Promotion]:
     """A feature's, the newest first. Raises NotFound."""
     feature = current_feature(connection, name)
-    return [_json(connection, feature, row) for row in promotions.list_promotions(connection, name)]
+    rows = promotions.list_promotions(connection, name)
+    return [_shown(connection, feature, row) for row in rows]
 
 
 def watch(pool: ConnectionPool[Any]) -> int:
@@ -307,30 +313,6 @@ def _only_checks(feature: Feature) -> bool:
     return confidence is None or confidence.threshold == 0
 
 
-def _told(changes: Changes) -> list[dict[str, JSON]]:
-    return [
-        {"key": ".".join(str(part) for part in path), "value": value}
-        for path, value in changes.items()
-    ]
-
-
-def _json(connection: Connection[Any], feature: Feature, row: Row) -> dict[str, JSON]:
-    found: dict[str, JSON] = {
-        "id": str(row["id"]),
-        "feature": row["feature"],
-        "tier": row["tier"],
-        "evaluation": str(row["evaluation_id"]),
-        "rung": row["rung"],
-        "share": row["share"],
-        "feature_version": row["version"],
-        "most_differing": row["most_differing"],
-        "created_at": when(row["created_at"]),
-        "ended_at": when(row["ended_at"]),
-        "ended_reason": row["ended_reason"],
-        "demoted_to": row["demoted_to"],
-        "compared": None,
-        "differing": None,
-    }
-    if row["ended_at"] is None and feature.tiers[0].name == row["tier"]:
-        found["compared"], found["differing"] = _compared(connection, feature, row)
-    return found
+def _shown(connection: Connection[Any], feature: Feature, row: Row) -> Promotion:
+    goes_on = row["ended_at"] is None and feature.tiers[0].name == row["tier"]
+    return promotion_view(row, _compared(connection, feature, row) if goes_on else None)

@@ -79,7 +79,7 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
         stale=evidence if isinstance(evidence, str) else None,
         rung=None if promotion is None else promotion["rung"],
         share=None if promotion is None else promotion["share"],
-        drifted=drift_of(connection, name)["drifted"],
+        drifted=drift_of(connection, name).drifted,
     )
 
 

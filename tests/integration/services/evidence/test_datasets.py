@@ -12,11 +12,11 @@ from psycopg import Connection
 
 from tests.support.tickets import TICKETS, answered
 from tests.support.waiting import wait_until
-from tierline.base.json_text import JSON
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.datasets import Given, build, rows_page
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.upkeep.retention import remove_content
+from tierline.views.datasets import Dataset
 
 BUILD_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('tickets', 4))"
 WAITING = """
@@ -43,9 +43,9 @@ def one_job(db: Connection[Any]) -> tuple[UUID, int]:
 
 def built_beside(
     db: Connection[Any], url: str, before: Callable[[Connection[Any]], object]
-) -> dict[str, JSON]:
+) -> Dataset:
     """A build that has read its rows and waits to write them, while `before` happens."""
-    made: list[dict[str, JSON]] = []
+    made: list[Dataset] = []
 
     def work() -> None:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -78,7 +78,7 @@ def test_what_is_removed_between_reading_and_writing_is_not_in_the_dataset(
 ) -> None:
     job, account = one_job(db)
     made = built_beside(db, fresh_database_url, lambda _: remove_content(db, account, job))
-    assert (made["rows"], made["removed_rows"]) == (40, 1)
+    assert (made.rows, made.removed_rows) == (40, 1)
     assert content_of(db, job) == [(None, None)]
 
 
@@ -88,7 +88,7 @@ def test_a_build_waits_for_a_removal_that_has_begun(
     job, account = one_job(db)
     # The removal commits together with the lock that the build waits for; it had locked the job.
     made = built_beside(db, fresh_database_url, lambda holder: remove_content(holder, account, job))
-    assert made["removed_rows"] == 1
+    assert made.removed_rows == 1
     assert content_of(db, job) == [(None, None)]
 
 
@@ -133,9 +133,10 @@ def test_an_input_that_was_labelled_twice_is_kept_once_and_the_other_label_count
     ]
     first = build(db, "tickets", given, jobs=False)
     second = build(db, "tickets", given[::-1], jobs=False)
-    assert first["sha256"] == second["sha256"]
-    rows, _ = rows_page(db, "tickets", first["version"], -1, 10, None)
-    assert {row["input"]["text"]: row["disagreeing"] for row in rows} == {"again": 1, "else": 0}
+    assert first.sha256 == second.sha256
+    rows, _ = rows_page(db, "tickets", first.version, -1, 10, None)
+    disagreeing = {json.dumps(row.input): row.disagreeing for row in rows}
+    assert disagreeing == {'{"text": "again"}': 1, '{"text": "else"}': 0}
 
 
 def test_a_job_whose_input_breaks_the_schema_by_now_is_left_out_and_named(
@@ -146,4 +147,4 @@ def test_a_job_whose_input_breaks_the_schema_by_now_is_left_out_and_named(
         "UPDATE job_requests SET input = %s WHERE job_id = %s", (json.dumps({"words": "x"}), job)
     )
     made = build(db, "tickets", [])
-    assert (made["rows"], made["left_out"], made["left_out_jobs"]) == (39, 1, [str(job)])
+    assert (made.rows, made.left_out, made.left_out_jobs) == (39, 1, [str(job)])

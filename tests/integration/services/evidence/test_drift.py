@@ -1,5 +1,6 @@
 """Daily looks: a reference, what moved, and what follows from it, on a real Postgres."""
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -108,7 +109,8 @@ def a_day_later(bench: Bench, feature: Feature) -> None:
 
 def shown(bench: Bench, feature: Feature, account: int | None = None) -> dict[str, Any]:
     with bench.pool.connection() as connection:
-        return drift_of(connection, feature.name, account)
+        found: dict[str, Any] = json.loads(drift_of(connection, feature.name, account).to_json())
+    return found
 
 
 def test_without_evidence_nothing_is_looked_at(bench: Bench, draw: random.Random) -> None:

@@ -46,7 +46,7 @@ def pool(fresh_database_url: str) -> Iterator[ConnectionPool[Any]]:
 
 
 def begun_id(db: Connection[Any]) -> int:
-    return int(str(begun(db)["id"]))
+    return int(str(begun(db).id))
 
 
 def due_now(db: Connection[Any]) -> None:
@@ -76,8 +76,8 @@ def test_hints_alone_lead_it_to_its_end(db: Connection[Any], pool: ConnectionPoo
     id = begun_id(db)
     run_to_its_end(db, pool)
     found = evaluation_of(db, "tickets", id)
-    assert found["status"] == "completed"
-    assert jobs(db) == 2 * found["planned"]
+    assert found.status == "completed"
+    assert jobs(db) == 2 * found.planned
     assert due_evaluations(pool) == []
 
 
@@ -122,7 +122,7 @@ def test_while_one_process_steps_it_another_does_nothing_and_does_not_wait(
         other.execute("SELECT FROM evaluations WHERE id = %s FOR UPDATE", (id,))
         assert step_due(db, id) == 0
         assert due_evaluations(pool) == []
-        assert evaluation_of(db, "tickets", id)["progress"]["asked"] == 0
+        assert evaluation_of(db, "tickets", id).progress.asked == 0
     assert step_due(db, id) == AT_ONCE
 
 
@@ -173,8 +173,8 @@ def test_a_process_that_is_killed_within_a_step_loses_nothing(
     assert jobs(db) == AT_ONCE
     run_to_its_end(db, pool)
     found = evaluation_of(db, "tickets", id)
-    assert found["status"] == "completed"
-    assert jobs(db) == 2 * found["planned"]
+    assert found.status == "completed"
+    assert jobs(db) == 2 * found.planned
 
 
 def test_a_step_that_fails_is_tried_again_after_a_minute(
@@ -202,12 +202,12 @@ def test_a_spent_budget_is_said_until_more_is_allowed(
     apply_feature(db, priced)
     wanted = EvaluationRequest(tiers=("slm", "frontier"), max_usd=Decimal("0.000000001"))
     made, _ = start(db, "tickets", wanted, account(db), None)
-    id = int(str(made["id"]))
+    id = int(str(made.id))
     assert step_due(db, id) == 0
-    assert evaluation_of(db, "tickets", id)["progress"]["waits_for"] == "budget"
+    assert evaluation_of(db, "tickets", id).progress.waits_for == "budget"
     assert due_evaluations(pool) == []
     more = EvaluationRequest(tiers=("slm", "frontier"), max_usd=Decimal(100))
     again, new = start(db, "tickets", more, account(db), None)
-    assert (again["id"], new, again["progress"]["waits_for"]) == (made["id"], False, None)
+    assert (again.id, new, again.progress and again.progress.waits_for) == (made.id, False, None)
     assert due_evaluations(pool) == [id]
     assert step_due(db, id) == AT_ONCE

@@ -12,7 +12,7 @@ from psycopg import Connection
 from tests.support.evaluations import TWO, account, begun, end_all, given, to_its_end
 from tests.support.tickets import TICKETS, answered
 from tierline.base.errors import Conflict
-from tierline.base.json_text import JSON, canonical_json
+from tierline.base.json_text import canonical_json
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.datasets import build
 from tierline.services.evidence.evaluation_plan import EvaluationRequest
@@ -20,6 +20,7 @@ from tierline.services.evidence.evaluation_steps import AT_ONCE
 from tierline.services.evidence.evaluations import start, step, stop
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.upkeep.retention import remove_content
+from tierline.views.evaluations import Evaluation
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_however_many_drive_it_no_example_is_asked_twice_and_few_are_out(
         try:
             with psycopg.connect(fresh_database_url, autocommit=True) as connection:
                 for _ in range(8):
-                    step(connection, "tickets", int(made["id"]))
+                    step(connection, "tickets", int(made.id))
         except BaseException as error:
             failed.append(error)
 
@@ -53,9 +54,9 @@ def test_however_many_drive_it_no_example_is_asked_twice_and_few_are_out(
     assert not failed
     assert db.execute("SELECT count(*) FROM jobs").fetchone() == (AT_ONCE,)
     found = to_its_end(db, made)
-    assert found["found"]["examples"] == made["planned"]
-    assert db.execute("SELECT count(*) FROM jobs").fetchone() == (2 * made["planned"],)
-    labels = {one["value"]: one for one in found["found"]["slices"] if one["by"] == "label"}
+    assert found.found["examples"] == made.planned
+    assert db.execute("SELECT count(*) FROM jobs").fetchone() == (2 * made.planned,)
+    labels = {one["value"]: one for one in found.found["slices"] if one["by"] == "label"}
     assert labels["billing"]["quality"] == {"slm": 1.0, "frontier": 1.0}
     assert labels["login"]["quality"] == {"slm": 0.0, "frontier": 0.0}
 
@@ -65,7 +66,7 @@ def test_of_several_that_begin_at_once_one_runs_and_the_others_join_it(
 ) -> None:
     build(db, "tickets", given(100), jobs=False)
     payer = account(db)
-    made: list[tuple[dict[str, JSON], bool]] = []
+    made: list[tuple[Evaluation, bool]] = []
 
     def begin() -> None:
         with psycopg.connect(fresh_database_url, autocommit=True) as connection:
@@ -77,7 +78,7 @@ def test_of_several_that_begin_at_once_one_runs_and_the_others_join_it(
     for thread in threads:
         thread.join(60)
     assert sorted(new for _, new in made) == [False] * 5 + [True]
-    assert len({one["id"] for one, _ in made}) == 1
+    assert len({one.id for one, _ in made}) == 1
 
 
 def test_what_was_removed_is_not_asked_and_what_was_asked_of_it_is_removed(
@@ -86,7 +87,7 @@ def test_what_was_removed_is_not_asked_and_what_was_asked_of_it_is_removed(
     answered(fresh_database_url, 60)
     build(db, "tickets", [])
     made = begun(db)
-    step(db, "tickets", int(made["id"]))
+    step(db, "tickets", int(made.id))
     asked = db.execute(
         "SELECT DISTINCT d.job_id FROM evaluation_answers a"
         " JOIN dataset_rows d ON d.number = a.number LIMIT 3"
@@ -100,8 +101,8 @@ def test_what_was_removed_is_not_asked_and_what_was_asked_of_it_is_removed(
     end_all(db)
     remove_content(db, account(db), asked[1][0])  # once they have ended
     found = to_its_end(db, made)
-    assert found["found"]["examples"] == made["planned"] - 3
-    assert found["found"]["labelled_by_model"] == made["planned"] - 3
+    assert found.found["examples"] == made.planned - 3
+    assert found.found["labelled_by_model"] == made.planned - 3
     for source in (asked[0][0], asked[1][0]):
         left = db.execute(
             "SELECT r.input, (SELECT count(*) FROM answers w WHERE w.job_id = j.id)"
@@ -116,11 +117,11 @@ def test_what_was_removed_is_not_asked_and_what_was_asked_of_it_is_removed(
 def test_one_that_is_ended_leaves_no_job_waiting(db: Connection[Any]) -> None:
     build(db, "tickets", given(100), jobs=False)
     made = begun(db)
-    step(db, "tickets", int(made["id"]))
-    assert stop(db, "tickets", int(made["id"]))["status"] == "cancelled"
+    step(db, "tickets", int(made.id))
+    assert stop(db, "tickets", int(made.id)).status == "cancelled"
     assert db.execute("SELECT DISTINCT status FROM jobs").fetchall() == [("cancelled",)]
-    assert step(db, "tickets", int(made["id"]))["status"] == "cancelled"
-    assert begun(db)["id"] != made["id"]
+    assert step(db, "tickets", int(made.id)).status == "cancelled"
+    assert begun(db).id != made.id
 
 
 def test_a_micro_model_is_not_asked_what_it_has_seen(db: Connection[Any]) -> None:
@@ -149,4 +150,4 @@ def test_a_micro_model_is_not_asked_what_it_has_seen(db: Connection[Any]) -> Non
     ).fetchone()
     assert tests is not None
     assert tests[1] > 0
-    assert (made["planned"], made["left_out"]["in_training"]) == (tests[0] - tests[1], tests[1])
+    assert (made.planned, made.left_out["in_training"]) == (tests[0] - tests[1], tests[1])

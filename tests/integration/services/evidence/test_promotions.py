@@ -157,16 +157,16 @@ def test_evidence_that_does_not_reach_promotes_nothing(
 def test_at_90_percent_it_ships_and_doubts_still_escalate(db: Connection[Any]) -> None:
     id = evidence(db, "ship")
     tried = promote(db, "kinds", PromotionRequest(dry_run=True))
-    assert (tried["feature_version"], routed(db)) == (None, ("frontier_first", None))
+    assert (tried.feature_version, routed(db)) == (None, ("frontier_first", None))
     made = promote(db, "kinds", PromotionRequest())
-    assert (made["rung"], made["feature_version"], made["evaluation"]) == ("ship", 2, str(id))
+    assert (made.rung, made.feature_version, made.evaluation) == ("ship", 2, str(id))
     assert routed(db) == ("slm_first", None)
-    assert not made["only_checks_escalate"]
+    assert not made.only_checks_escalate
     source = current_version(db, "kinds").source
     assert source == FEATURE.replace("frontier_first", "slm_first")
     (kept,) = promotions_of(db, "kinds")
     # 5% may differ by the evaluation, and what it keeps above 90%, of 95% that are right.
-    assert kept["most_differing"] == pytest.approx(0.05 + 0.02 * 0.95)
+    assert kept.most_differing == pytest.approx(0.05 + 0.02 * 0.95)
 
 
 def test_at_95_percent_only_checks_escalate_and_the_evidence_still_holds(
@@ -174,13 +174,13 @@ def test_at_95_percent_only_checks_escalate_and_the_evidence_still_holds(
 ) -> None:
     evidence(db, "default", low=0.96)
     made = promote(db, "kinds", PromotionRequest())
-    assert made["only_checks_escalate"]
+    assert made.only_checks_escalate
     confidence = current_feature(db, "kinds").confidence
     assert confidence is not None
     assert confidence.threshold == 0
     assert watch(pool) == 0
     again = promote(db, "kinds", PromotionRequest(keep_confidence=True))
-    assert again["rung"] == "default"
+    assert again.rung == "default"
 
 
 def test_other_prompts_schemas_and_models_make_evidence_stale(db: Connection[Any]) -> None:
@@ -210,7 +210,7 @@ def test_a_canary_grows_by_what_was_compared_since_it_began(db: Connection[Any])
     compared(db, 60, 40)
     with pytest.raises(Conflict, match="about to be demoted"):
         promote(db, "kinds", PromotionRequest())
-    states = [(one["share"], one["ended_reason"]) for one in promotions_of(db, "kinds")]
+    states = [(one.share, one.ended_reason) for one in promotions_of(db, "kinds")]
     assert states == [(0.5, None), (0.1, "another promotion followed")]
 
 
@@ -219,7 +219,7 @@ def test_a_canary_without_shadows_is_refused(db: Connection[Any]) -> None:
     evidence(db)
     with pytest.raises(Conflict, match="give it 'shadow"):
         promote(db, "kinds", PromotionRequest(share=0.1))
-    assert not promote(db, "kinds", PromotionRequest())["watched"]
+    assert not promote(db, "kinds", PromotionRequest()).watched
     for share in (0.0, 1.5, float("nan")):
         with pytest.raises(InvalidInput):
             promote(db, "kinds", PromotionRequest(share=share))
@@ -229,9 +229,9 @@ def test_by_hand_it_is_taken_back_once(db: Connection[Any]) -> None:
     evidence(db)
     promote(db, "kinds", PromotionRequest())
     made = demote(db, "kinds", "a new form")
-    assert (made["feature_version"], routed(db)) == (3, ("frontier_first", None))
+    assert (made.feature_version, routed(db)) == (3, ("frontier_first", None))
     (kept,) = promotions_of(db, "kinds")
-    assert (kept["ended_reason"], kept["demoted_to"]) == ("a new form", 3)
+    assert (kept.ended_reason, kept.demoted_to) == ("a new form", 3)
     with pytest.raises(Conflict, match="begin on its last tier already"):
         demote(db, "kinds", "again")
 
@@ -257,7 +257,7 @@ def test_what_live_answers_refute_is_demoted_and_told_once(
     assert watch(pool) == 0
     assert routed(db) == ("frontier_first", None)
     (kept,) = promotions_of(db, "kinds")
-    assert "22 of 100 answers differ" in str(kept["ended_reason"])
+    assert "22 of 100 answers differ" in str(kept.ended_reason)
     told = db.execute("SELECT event, convert_from(body, 'UTF8') FROM deliveries").fetchall()
     assert [event for event, _ in told] == ["feature.demoted"]
     assert "22 of 100" in told[0][1]
@@ -283,7 +283,7 @@ def test_another_model_under_the_same_name_is_demoted(
         )
         assert watch(pool) == ended
     (kept,) = promotions_of(db, "kinds")
-    assert kept["ended_reason"] == (
+    assert kept.ended_reason == (
         "small-2 answers where openai:small is asked; small-1 was evaluated"
     )
 
@@ -296,7 +296,7 @@ def test_what_somebody_applies_by_hand_ends_it_and_changes_nothing(
     apply_feature(db, FEATURE.replace("Name", "Tell").replace("frontier_first", "slm_first"))
     assert watch(pool) == 0 or routed(db) == ("slm_first", None)
     (kept,) = promotions_of(db, "kinds")
-    assert "changed by hand" in str(kept["ended_reason"])
+    assert "changed by hand" in str(kept.ended_reason)
     assert routed(db) == ("slm_first", None)
 
 
@@ -327,7 +327,7 @@ def test_of_promotions_and_demotions_at_once_each_stands_by_itself(
         thread.join(60)
     assert not failed
     kept = promotions_of(db, "kinds")
-    open_ones = [one for one in kept if one["ended_at"] is None]
+    open_ones = [one for one in kept if one.ended_at is None]
     assert len(open_ones) == (routed(db)[0] == "slm_first")
     versions = db.execute(
         "SELECT version FROM feature_versions WHERE name = 'kinds' ORDER BY version"
