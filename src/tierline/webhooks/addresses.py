@@ -135,7 +135,7 @@ class Reach:
 
 
 NOTHING_MORE = Reach()
-OTHER_PORTS_END = "0.2.0"  # the release from which URLs given before are not called on other ports
+OTHER_PORTS_END = "0.3.0"  # the release from which URLs given before are not called on other ports
 
 
 @dataclass(frozen=True)

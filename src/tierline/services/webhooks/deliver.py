@@ -83,7 +83,7 @@ def deliver(
 
 @lru_cache(maxsize=MOST_WARNED)
 def _warn_of_port(endpoint_id: UUID, url: str, reach: Reach) -> None:
-    """Once in a process for each endpoint: its port is called for one release more."""
+    """Once in a process for each endpoint: its port is called until `OTHER_PORTS_END`."""
     port = other_port(url, reach)
     if port is not None:
         log.warning(
