@@ -26,7 +26,11 @@ from tierline.rules.batches import MAX_CUSTOM_ID, StoredPart
 from tierline.rules.queues import lane
 from tierline.services.batches.finish_batches import CANCEL_AT_ONCE, cancel_some
 from tierline.services.jobs.backlog import full
-from tierline.services.jobs.submission import MAX_METADATA_BYTES, input_problems
+from tierline.services.jobs.submission import (
+    input_problems,
+    metadata_problems,
+    webhook_url_problems,
+)
 from tierline.services.jobs.submit import KeyReused, UnknownFeature
 from tierline.services.money.budgets import refuse_spent
 from tierline.storage.accounts.accounts import account_name
@@ -37,7 +41,6 @@ from tierline.storage.features import features
 from tierline.storage.jobs.backlogs import count_queued_alone
 from tierline.storage.money.budgets import Holder, hard_ones
 from tierline.views.batches import ROW_FIELDS, StoredBatch
-from tierline.webhooks.addresses import check_url
 
 MAX_ROWS = 50_000  # of one part
 MAX_PARTS = 1_000_000
@@ -258,14 +261,7 @@ def _row_problems(row: Mapping[str, JSON]) -> Iterator[Problem]:
         yield Problem("must be a whole number", "/line")
     metadata = row.get("metadata")
     if metadata is not None:
-        yield from _metadata_problems(metadata)
-
-
-def _metadata_problems(metadata: JSON) -> Iterator[Problem]:
-    if not isinstance(metadata, dict):
-        yield Problem("must be an object", "/metadata")
-    elif len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
-        yield Problem(f"is larger than {MAX_METADATA_BYTES:,} bytes", "/metadata")
+        yield from metadata_problems(metadata)
 
 
 def _is_custom_id(value: JSON) -> bool:
@@ -290,12 +286,9 @@ def _bad(place: int, row: Mapping[str, JSON], *problems: Problem) -> BadRow:
 def _refuse_opening(opening: Opening) -> None:
     problems: list[Problem] = []
     if opening.metadata is not None:
-        problems += _metadata_problems(opening.metadata)
+        problems += metadata_problems(opening.metadata)
     if opening.webhook_url is not None:
-        try:
-            check_url(opening.webhook_url, settings().webhook_reach)
-        except InvalidInput as refused:
-            problems += refused.problems
+        problems += webhook_url_problems(opening.webhook_url)
     if problems:
         raise InvalidInput(problems)
 

@@ -66,6 +66,25 @@ def read_submission(body: JSON) -> Submission:
     )
 
 
+def metadata_problems(metadata: JSON) -> Iterable[Problem]:
+    """The problems of a job's or a batch's metadata."""
+    if not isinstance(metadata, dict):
+        yield Problem("must be an object", "/metadata")
+    elif len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+        yield Problem(f"is larger than {MAX_METADATA_BYTES:,} bytes", "/metadata")
+
+
+def webhook_url_problems(url: JSON) -> Iterable[Problem]:
+    """The problems of a job's or a batch's own webhook URL."""
+    if not isinstance(url, str):
+        yield Problem("must be a URL", "/webhook_url")
+        return
+    try:
+        check_url(url, settings().webhook_reach)
+    except InvalidInput as refused:
+        yield from refused.problems
+
+
 def input_problems(check: SchemaCheck, input: JSON) -> list[Problem]:
     """What keeps `input` from fitting; paths begin with /input."""
     return [
@@ -85,23 +104,14 @@ def near(word: str, known: Iterable[str]) -> str:
 def _optional_problems(body: Mapping[str, JSON]) -> Iterable[Problem]:
     metadata = body.get("metadata")
     if metadata is not None:
-        if not isinstance(metadata, dict):
-            yield Problem("must be an object", "/metadata")
-        elif len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
-            yield Problem(f"is larger than {MAX_METADATA_BYTES:,} bytes", "/metadata")
+        yield from metadata_problems(metadata)
     for name in ("user", "session"):
         text = body.get(name)
         if text is not None and not (isinstance(text, str) and 0 < len(text) <= MAX_NAME):
             yield Problem(f"must be a text of 1 to {MAX_NAME} characters", f"/{name}")
     url = body.get("webhook_url")
     if url is not None:
-        if not isinstance(url, str):
-            yield Problem("must be a URL", "/webhook_url")
-        else:
-            try:
-                check_url(url, settings().webhook_reach)
-            except InvalidInput as refused:
-                yield from refused.problems
+        yield from webhook_url_problems(url)
     deadline_s = body.get("deadline_s")
     if deadline_s is not None and not (
         isinstance(deadline_s, int | float)
