@@ -71,7 +71,7 @@ class Length:
 
 
 LONG = Length(collected=900, max_error="0.05", canary=True, later=200, drifted=400, shows=True)
-SHORT = Length(collected=140, max_error="0.2", canary=False, later=30, drifted=100, shows=False)
+SHORT = Length(collected=160, max_error="0.2", canary=False, later=30, drifted=200, shows=False)
 
 
 @dataclass
