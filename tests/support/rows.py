@@ -225,12 +225,14 @@ def add_micro_model(connection: Connection, feature: str) -> int:
     return int(row[0])
 
 
-def add_training(connection: Connection, feature: str, status: str = "completed") -> int:
-    """A training of a router of a feature, of which nothing came out; its id."""
+def add_operation(
+    connection: Connection, feature: str, kind: str, status: str = "cancelled"
+) -> int:
+    """An operation of a feature, of which nothing came out; its id."""
     row = connection.execute(
         "INSERT INTO operations (feature, kind, account_id, options, status)"
-        " VALUES (%s, 'router', 1, %s, %s) RETURNING id",
-        (feature, json.dumps({"embeddings": True, "dry_run": True}), status),
+        " VALUES (%s, %s, 1, '{}', %s) RETURNING id",
+        (feature, kind, status),
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from starlette.concurrency import run_in_threadpool
 
 from api.ask_again import ask_again
@@ -13,7 +13,6 @@ from api.numbers import ASCII_DIGITS
 from api.openapi import returns, takes
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSON
 from tierline.services.operations import requests
 from tierline.services.training import trainings as services
@@ -25,13 +24,6 @@ Name = Annotated[str, Path(max_length=63)]
 Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(whole)]
 
-OF_ONE_KIND = {
-    "dataset": "micro_model",
-    "max_error": "micro_model",
-    "confidence": "micro_model",
-    "strangers": "micro_model",
-    "embeddings": "router",
-}
 HEADERS: dict[str, Any] = {
     "Location": {"schema": {"type": "string"}, "description": "where to follow it"},
     "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"},
@@ -39,57 +31,67 @@ HEADERS: dict[str, Any] = {
 ENDED = ("completed", "failed", "cancelled")
 
 
-class NewTraining(BaseModel):
-    """What is to be trained, and how."""
-
+class _New(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["micro_model", "router"] = Field(description="what it makes")
     dry_run: bool = Field(
         strict=True, default=False, description="keep nothing: only say how good it would be"
     )
+
+
+class NewMicroModel(_New):
+    """How a micro model is to be trained."""
+
+    kind: Literal["micro_model"] = Field(description="what is made")
     dataset: Version | None = Field(
         default=None,
-        description="micro models: the version to learn from; null: what is known of the jobs",
+        description="the version to learn from; null: what is known of the jobs",
     )
     max_error: float | None = Field(
         strict=True,
         default=None,
         gt=0.0001,
         lt=1,
-        description="micro models: of what it serves, the share that may be wrong; null: nothing "
-        "is promised, all that it says escalates and becomes outcomes",
+        description="of what it serves, the share that may be wrong; null: nothing is promised, "
+        "all that it says escalates and becomes outcomes",
     )
     confidence: float = Field(
-        strict=True,
-        default=0.95,
-        ge=0.5,
-        le=0.9999,
-        description="micro models: with which that is promised",
+        strict=True, default=0.95, ge=0.5, le=0.9999, description="with which that is promised"
     )
     strangers: float = Field(
         strict=True,
         default=0.05,
         ge=0,
         le=0.9,
-        description="micro models: of the traffic, the share of unseen kinds that the promise "
-        "survives",
-    )
-    embeddings: bool = Field(
-        strict=True, default=True, description="routers: look at the meaning, not only the form"
+        description="of the traffic, the share of unseen kinds that the promise survives",
     )
 
-    def options(self) -> dict[str, JSON]:
-        """Those of its kind. Raises InvalidInput where one of the other kind is set."""
-        strange = [
-            Problem(f"is no option of a {self.kind}", f"/{name}")
-            for name, kind in OF_ONE_KIND.items()
-            if kind != self.kind and name in self.model_fields_set
-        ]
-        if strange:
-            raise InvalidInput(strange)
-        names = [name for name, kind in OF_ONE_KIND.items() if kind == self.kind]
-        return self.model_dump(include={"dry_run", *names})
+
+class NewRouter(_New):
+    """How a router is to be trained."""
+
+    kind: Literal["router"] = Field(description="what is made")
+    embeddings: bool = Field(
+        strict=True, default=True, description="look at the meaning of inputs, not only their form"
+    )
+
+
+class NewTraining(RootModel[Annotated[NewMicroModel | NewRouter, Field(discriminator="kind")]]):
+    """What is to be trained, and how."""
+
+
+OF_KIND: dict[JSON, type[NewMicroModel] | type[NewRouter]] = {
+    "micro_model": NewMicroModel,
+    "router": NewRouter,
+}
+
+
+def _read(body: JSON) -> NewMicroModel | NewRouter:
+    """The request. Raises InvalidInput, whose paths lead into the body."""
+    kind = body.get("kind") if isinstance(body, dict) else None
+    if isinstance(kind, str) and kind in OF_KIND:
+        return read_model(OF_KIND[kind], body)
+    return read_model(NewTraining, body).root
 
 
 @router.post(
@@ -107,10 +109,9 @@ async def post_training(name: Name, request: Request, caller: Operator, state: S
     read all. A feature has one of each kind at a time; asked for again with the same options, it is
     the same one.
     """
-    given = read_model(NewTraining, await read_json(request, state.settings.max_json_depth))
-    wanted = requests.Request(
-        name, given.kind, given.options(), caller.account_id, readable(state, caller)
-    )
+    given = _read(await read_json(request, state.settings.max_json_depth))
+    options = given.model_dump(exclude={"kind"})
+    wanted = requests.Request(name, given.kind, options, caller.account_id, readable(state, caller))
 
     def work(connection: Any) -> tuple[Training, bool]:
         return services.start(connection, wanted, given.kind)

@@ -41,8 +41,8 @@ from tests.support.rows import (
     add_dataset,
     add_evaluation,
     add_micro_model,
+    add_operation,
     add_router,
-    add_training,
     end_job,
 )
 from tests.support.waiting import wait_until
@@ -97,7 +97,8 @@ class Things:
             "number": lambda: 1,
             "version": lambda: add_dataset(self._rows, "echo"),
             "router_id": lambda: add_router(self._rows, "echo"),
-            "training_id": lambda: add_training(self._rows, "echo"),
+            "search_id": lambda: add_operation(self._rows, "echo", "calibration"),
+            "training_id": lambda: add_operation(self._rows, "echo", "router"),
             "model_id": lambda: add_micro_model(self._rows, "echo"),
             "budget_id": lambda: self._api.post(
                 "/v1/budgets", json={"account": "default", "period": "day", "limit_usd": "1000000"}

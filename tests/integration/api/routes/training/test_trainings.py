@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.processes import ROOT
-from tests.support.rows import add_feature, add_training
+from tests.support.rows import add_feature, add_operation
 from tests.support.tickets import KINDS, TICKETS, answered
 from tests.support.up import environment as clean_environment
 from tests.support.waiting import wait_until
@@ -91,7 +91,7 @@ def test_a_queued_training_is_cancelled_at_once_and_one_in_progress_soon(
     queued = api.post(PLACE, json=MICRO).json()
     answer = api.post(f"{PLACE}/{queued['id']}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
-    under_way = add_training(rows, "tickets", "in_progress")
+    under_way = add_operation(rows, "tickets", "router", "in_progress")
     answer = api.post(f"{PLACE}/{under_way}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (202, "in_progress")
     assert answer.json()["cancel_requested"] is True
@@ -100,9 +100,11 @@ def test_a_queued_training_is_cancelled_at_once_and_one_in_progress_soon(
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"kind": "router", "strangers": 0.1}, 422, "is no option of a router"),
-        ({"kind": "micro_model", "embeddings": False}, 422, "is no option of a micro_model"),
+        ({"kind": "router", "strangers": 0.1}, 422, "/strangers"),
+        ({"kind": "micro_model", "embeddings": False}, 422, "/embeddings"),
         ({"kind": "micro_model", "max_error": 2.0}, 422, "less than 1"),
+        ({"kind": "judge"}, 422, "micro_model"),
+        ({"strangers": 0.1}, 422, "kind"),
         ({"kind": "router"}, 409, "does not route by complexity"),
     ],
 )
