@@ -22,6 +22,8 @@ class SearchProgress(View):
     """How far a search is."""
 
     phase: str = Field(description="comparing, reading, testing")
+    done: int = Field(description="of `of`, within the phase")
+    of: int = Field(description="0: not known")
 
 
 class SearchError(View):

@@ -47,6 +47,7 @@ def address(path: str, job: str = NOBODY) -> str:
         "{calibration_id}": "999999999",
         "{budget_id}": "999999999",
         "{router_id}": "999999999",
+        "{search_id}": "999999999",
         "{training_id}": "999999999",
         "{model_id}": "999999999",
         "{version}": "999999999",

@@ -126,7 +126,10 @@ def test_a_search_goes_on_by_itself_and_is_followed_or_ended(
         token = new_id()
         row = operations.claim(rows, token, [KIND])
         assert row is not None
-        run(Work(pool, token, row["feature"], row["options"], None))
+        work = Work(pool, token, row["feature"], row["options"], None)
+        work.progress("reading")
+        assert interrupted() == second  # it is under way, and how far is shown
+        run(work)
     made = tierline("calibrate", calibrated, "--follow", second)
     assert made.code == 0, made.err
     assert "at most 10.00% may differ from openai:large" in made.out
