@@ -1,7 +1,7 @@
-"""The model families that are known: what they are, under which ids they are sold, until when.
+"""The known model families: what they are, under which ids they are sold, until when.
 
-Facts stand in the TOML files here, each with its source and the day it was read; what is not known
-is None. Prices are not in it: see `tierline.pricing`.
+The facts are in the TOML files here, each with its source and the day it was read. Unknown facts
+are None. Prices are in `tierline.pricing`.
 """
 
 from tierline.catalogue.families import (

@@ -1,4 +1,4 @@
-"""Families of models as values, read from the TOML files beside this one."""
+"""Families of models as values, read from the TOML files in this folder."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Class = Literal["micro", "small", "mid", "frontier"]
-"""What a model is, as its maker presents it: a fact of its own that no price decides."""
+"""A model's class, as its maker presents it. It does not follow from a price."""
 
 CLASSES: tuple[Class, ...] = ("micro", "small", "mid", "frontier")
 
@@ -22,28 +22,28 @@ MARKET: Mapping[Class, str] = {
     "small": "$0.10-0.50",
     "micro": "under $0.10",
 }
-"""The market's usual bands in USD per million tokens. Real prices stand beside them and may leave
-them."""
+"""The market's usual price bands in USD per million tokens. A real price is shown beside its band
+and may be outside it."""
 
 
 @dataclass(frozen=True)
 class Sold:
-    """One exact id at one provider. None: not known."""
+    """One exact id at one provider. None: unknown."""
 
     provider: str
     id: str
-    aliases: tuple[str, ...] = ()  # other ids that the provider answers to with the same model
+    aliases: tuple[str, ...] = ()  # other ids for the same model at the provider
     released: date | None = None
     retires: date | None = None  # the announced day of its end
-    not_before: date | None = None  # retirement is not announced, but not sooner than this day
-    successor: str | None = None  # provider:id that the provider recommends in its place
+    not_before: date | None = None  # no end is announced, but it is not before this day
+    successor: str | None = None  # provider:id that the provider recommends instead
     context_tokens: int | None = (
-        None  # prompt and answer together, unless the provider counts apart
+        None  # input and output together, unless the provider counts separately
     )
     output_tokens: int | None = None
-    structured_output: bool | None = None  # answers are held to a JSON Schema
+    structured_output: bool | None = None  # answers can be constrained by a JSON Schema
     logprobs: bool | None = None
-    temperature: bool | None = None  # takes another one than its own
+    temperature: bool | None = None  # accepts the parameter
     reasoning: bool | None = None  # may think before it answers
     sources: Mapping[str, str] = field(default_factory=dict)  # group or fact → key of sources.toml
 
@@ -63,8 +63,8 @@ class Family:
     name: str
     model_class: Class
     open_weights: bool
-    sold: tuple[Sold, ...] = ()  # empty: under this name it is not sold
-    nearest: str | None = None  # provider:id of its closest relative, where it is not sold itself
+    sold: tuple[Sold, ...] = ()  # empty: not sold under this name
+    nearest: str | None = None  # provider:id of the closest model, if it is not sold itself
     note: str | None = None
     self_hosted: Mapping[str, str] = field(default_factory=dict)  # server → the id there
     self_hosted_source: str | None = None

@@ -1,4 +1,4 @@
-"""Looking a model up: by the id that a feature names, or by the name that people use."""
+"""Looks a model up by its id or by its common name."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -6,27 +6,27 @@ from functools import cache
 
 from tierline.catalogue.families import Family, Sold, families
 
-ALSO_AT: Mapping[str, str] = {"vertex": "gemini"}  # provider → whose ids it has
+ALSO_AT: Mapping[str, str] = {"vertex": "gemini"}  # provider → the provider whose ids it uses
 
 
 def find(provider: str, model: str) -> tuple[Family, Sold | None] | None:
-    """The family of exactly this id, and its entry; None for an id that is not known.
+    """The family of exactly this id, and its entry; None for an unknown id.
 
-    The entry is None for a model that is served by oneself.
+    The entry is None for a self-hosted model.
     """
     provider = ALSO_AT.get(provider, provider)
     return _by_id().get((provider, model)) or _self_hosted().get((provider, model))
 
 
 def named(name: str) -> Family | None:
-    """The family that people call so, whatever the case; None for an unknown one."""
+    """The family of that common name, in any case; None if unknown."""
     return _by_name().get(name.strip().lower())
 
 
 def replacement(ref: str, today: date) -> str | None:
-    """What is sold in the place of a model that is not: its successor's, until one is.
+    """The model that replaces a retired one. It follows the successors to the first that is sold.
 
-    `ref` is provider:id. None when nobody says.
+    `ref` is provider:id. None if there is no known successor.
     """
     seen = {ref}
     while True:

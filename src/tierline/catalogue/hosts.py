@@ -1,4 +1,4 @@
-"""Where a provider runs what it is asked at one of its addresses."""
+"""The region in which a provider runs calls to one of its addresses."""
 
 import tomllib
 from collections.abc import Mapping
@@ -8,7 +8,9 @@ from tierline.catalogue.families import FOLDER
 
 
 def region_of(host: str) -> str | None:
-    """The region that the provider promises for calls to this host; None: it promises none."""
+    """The region that the provider guarantees for calls to this host; None if it guarantees
+    none.
+    """
     return _regions().get(host.lower())
 
 

@@ -1,8 +1,8 @@
-"""What a call costs: the price in force for exactly this model, times the tokens that were used.
+"""What a call costs: the price in force for exactly this model, times the tokens used.
 
-`price` is the arithmetic, `listed` the public prices, `in_force` which price holds, `compile` the
-command that writes the public ones. A price that nobody knows is None, and so is a cost that
-depends on it; never 0.
+`price` is the arithmetic, `listed` has the public prices, `in_force` chooses the price, `compile`
+is the command that writes the public prices. An unknown price is None, and so is a cost that
+depends on it; it is never 0.
 """
 
 from tierline.pricing.in_force import (

@@ -1,8 +1,8 @@
-"""`python -m tierline.pricing.compile`: write list_prices.json from the genai-prices installed.
+"""`python -m tierline.pricing.compile`: write list_prices.json from the installed genai-prices.
 
-A tool of development: the product reads the file and never imports the library, which takes 0.2 s
-and prices ids that nobody sells, by prefix. Only what is spelt out is taken: a model's own id, the
-ids that its rule names letter by letter, and those of the catalogue.
+A development tool. The product reads the file and never imports the library, which takes 0.2 s and
+prices unknown ids by prefix. Only explicit ids are taken: a model's own id, the ids that its rule
+names exactly, and those of the catalogue.
 """
 
 import json
@@ -22,8 +22,8 @@ from tierline.pricing.price import LongContext, Price
 
 LIBRARY = "genai-prices"
 SELLERS = ("openai", "anthropic", "google", "mistral", "azure")
-CATALOGUE_NAMES = {"google": "gemini"}  # theirs → the catalogue's
-TERMS = ("service_tier", "processing", "speed")  # the conditions of a call that a variant may name
+CATALOGUE_NAMES = {"google": "gemini"}  # the library's name → the catalogue's
+TERMS = ("service_tier", "processing", "speed")  # the call conditions that a price variant may name
 
 _KEYS = {
     "input_usd_per_mtok": "input_mtok",
@@ -35,7 +35,7 @@ _KEYS = {
 
 
 def compiled(compiled_on: str) -> dict[str, JSON]:
-    """The whole table, as the file has it."""
+    """The whole table, in the form of the file."""
     return {
         "source": LIBRARY,
         "version": version(LIBRARY),
@@ -64,7 +64,7 @@ def _seller(provider: types.Provider) -> dict[str, JSON]:
 
 
 def _exact_names(match: Any) -> list[str]:
-    """The ids that a match rule spells out; prefixes, suffixes and patterns give none."""
+    """The ids that a match rule names exactly; prefixes, suffixes and patterns give none."""
     if hasattr(match, "equals"):
         return [match.equals]
     if hasattr(match, "or_"):
@@ -93,7 +93,9 @@ def _variants(model: types.ModelInfo) -> dict[str, JSON]:
 
 
 def _terms(when: Mapping[str, str]) -> str | None:
-    """The one word that a call's service tier is compared to; None: the standard, or two words."""
+    """The one value that a call's service tier must equal; None: the standard terms, or several
+    values.
+    """
     if len(when) != 1:
         return None
     ((key, value),) = when.items()
@@ -101,12 +103,12 @@ def _terms(when: Mapping[str, str]) -> str | None:
 
 
 def _dated(conditional: Iterable[tuple[Any, types.ModelPrice]], *, standard: bool) -> list[JSON]:
-    """[since or null, price or null], newest first; empty where no day's price is known."""
+    """[since or null, price or null], newest first; empty if no price by date is known."""
     found: dict[str, JSON] = {}
     for constraint, prices in conditional:
         since = getattr(constraint, "start_date", None)
         if constraint is not None and since is None:
-            return []  # by the hour of the day, for one: not a date, so not known
+            return []  # for example by the hour of the day: not a date, so unknown
         price = _price(prices, standard=standard)
         found[since.isoformat() if since else ""] = None if price is None else price.to_dict()
     if not any(found.values()):
@@ -115,7 +117,7 @@ def _dated(conditional: Iterable[tuple[Any, types.ModelPrice]], *, standard: boo
 
 
 def _price(prices: types.ModelPrice, *, standard: bool) -> Price | None:
-    """None where it has no rate of its own for input or for output."""
+    """A price; None if it has no rate for input or for output."""
     starts = {
         tier.start
         for key in _KEYS.values()
@@ -134,10 +136,10 @@ def _price(prices: types.ModelPrice, *, standard: bool) -> Price | None:
 
 
 def _rates(prices: types.ModelPrice, input_tokens: int, standard: bool) -> Price | None:
-    """The rates of a prompt of that length.
+    """The rates for a prompt of that length.
 
-    Where the standard price names no rate for cached input, cached input costs what input costs. A
-    variant that names none leaves it unknown: it may be the standard one, or the variant's share.
+    If the standard price has no rate for cached input, cached input costs what input costs. For a
+    variant without one it is unknown, because the standard rate or the variant's may apply.
     """
     rates = {name: _at(getattr(prices, key), input_tokens) for name, key in _KEYS.items()}
     paid, made, cached, for_5m, for_1h = rates.values()
@@ -159,9 +161,7 @@ def _at(rate: Decimal | types.TieredPrices | None, input_tokens: int) -> Decimal
 
 
 def as_text(table: Mapping[str, Any]) -> str:
-    """The table as JSON with a model a line, so that the change of one price is the change of one
-    line.
-    """
+    """The table as JSON with one model a line, so that one changed price is one changed line."""
     head = {key: value for key, value in table.items() if key != "sellers"}
     sellers = [
         f'"{seller}": {{\n"models": {_lines(sold["models"])},\n'
@@ -178,7 +178,7 @@ def _lines(entries: Mapping[str, JSON]) -> str:
 
 
 def main() -> None:
-    """Write the file, and say what it was made from."""
+    """Write the file, and print what it was made from."""
     table = compiled(datetime.now(UTC).date().isoformat())
     FILE.write_text(as_text(table))
     for name, sold in table["sellers"].items():

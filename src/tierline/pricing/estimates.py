@@ -1,8 +1,8 @@
-"""What a run might cost, before anything is sent: `--dry-run`, and whether a cap can be kept.
+"""What a run might cost, before anything is sent: for `--dry-run` and for cost caps.
 
-An estimate: a token is taken to be CHARACTERS_PER_TOKEN characters of prompt and input, and every
-answer to be as long as its tier allows. Re-asks, repeats after errors, caching and the higher rates
-of long prompts are not in it; a server that is paid by the time of its calls has no estimate.
+It is an estimate: a token counts as CHARACTERS_PER_TOKEN characters of prompt and input, and every
+answer is as long as its tier allows. It leaves out re-asks, retries after errors, caching and the
+higher rates of long prompts. A server that is paid by the hour has no estimate.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from tierline.pricing import Asked, OwnPrices, price_of
 
 @dataclass(frozen=True)
 class TierEstimate:
-    """One tier, were it asked about every row."""
+    """One tier, as if it were asked about every row."""
 
     tier: str
     model: str
@@ -33,7 +33,7 @@ class TierEstimate:
 
 
 def prices_of(feature: Feature, own: OwnPrices, at: datetime) -> dict[str, JSON]:
-    """By tier and model: the price in force at that time, null where nobody knows it."""
+    """By tier and model: the price in force at that time; null if unknown."""
     return {
         tier.name: {
             str(model): None if price is None else price.to_dict()
@@ -47,7 +47,7 @@ def prices_of(feature: Feature, own: OwnPrices, at: datetime) -> dict[str, JSON]
 def estimates(
     feature: Feature, prices: Mapping[str, JSON], rows: int, characters: int
 ) -> list[TierEstimate]:
-    """A tier each, in order; `characters` are those of all inputs."""
+    """One estimate per tier, in order; `characters` is the sum over all inputs."""
     return [
         _of_tier(feature, tier, prices.get(tier.name) or {}, rows, characters)
         for tier in feature.allowed_tiers()
@@ -55,7 +55,7 @@ def estimates(
 
 
 def models_without_price(feature: Feature, prices: Mapping[str, JSON]) -> list[ModelRef]:
-    """Models that a job of the feature may use and whose cost nobody would know."""
+    """Models that a job of the feature may use and whose cost would be unknown."""
     return [
         model
         for tier in feature.allowed_tiers()
@@ -85,5 +85,5 @@ def _of_tier(
 
 
 def _length(messages: list[Message]) -> int:
-    """Characters."""
+    """The number of characters."""
     return sum(len(message.content) for message in messages)

@@ -1,4 +1,4 @@
-"""Which price holds for a call: the feature's own, else the operator's, else the seller's list."""
+"""Which price applies to a call: the feature's own, else the operator's, else the list price."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tierline.pricing.price import FREE, Price
 
 _PLAIN = frozenset(
     {"", "auto", "default", "standard"}
-)  # what providers call a call of no service tier
+)  # what providers report for a call without a service tier
 
 
 _OWN_MACHINE = frozenset({"local", "micro"})
@@ -22,7 +22,7 @@ VERTEX = "aiplatform.googleapis.com"
 
 @dataclass(frozen=True)
 class Seller:
-    """Whose list prices a provider's calls have, and where these hold."""
+    """Whose list prices apply to a provider's calls, and at which address."""
 
     name: str  # as in list_prices.json
     host: str
@@ -35,17 +35,18 @@ SELLERS: Mapping[str, Seller] = {
     "openai": Seller("openai", "api.openai.com"),
     "vertex": Seller("google", VERTEX),
 }
-"""By provider. A price holds at the seller's own address only: another server behind the same
-setting is not bound by it, and a regional address may have a surcharge."""
+"""By provider. A price applies at the seller's own address only. Another server at the same setting
+has its own prices, and a regional address may have a surcharge."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a call was, as far as its price depends on it."""
+    """The facts about a call that its price depends on."""
 
     at: datetime  # aware
-    service_tier: str | None = None  # as the provider told it: default, flex, priority, batch, …
-    answered: str | None = None  # the exact id that answered, where it is known
+    # as the provider reported it: default, flex, priority, batch, …
+    service_tier: str | None = None
+    answered: str | None = None  # the exact id that answered, if known
 
     @property
     def terms(self) -> str:
@@ -54,7 +55,10 @@ class Asked:
 
 
 OwnPrices = Mapping[tuple[str, str], Sequence[tuple[datetime, Price | None]]]
-"""(provider:model, terms) → the operator's prices, newest first. None: withdrawn from then on."""
+"""(provider:model, terms) → the operator's prices, newest first.
+
+None: withdrawn from that time on.
+"""
 
 NO_OWN: OwnPrices = {}
 
@@ -65,10 +69,10 @@ def price_of(
     override: Mapping[str, Price] | None = None,
     own: OwnPrices = NO_OWN,
 ) -> Price | None:
-    """The price in force for exactly this model and call; None when nobody knows it.
+    """The price in force for exactly this model and call; None if unknown.
 
-    A price that stands in the feature's tier holds for the standard terms only, as the others do
-    for those that they name.
+    A price in the feature's tier applies to the standard terms only. The others apply to the terms
+    that they name.
     """
     name, terms = str(ref), asked.terms
     if terms == STANDARD and override and name in override:
@@ -84,19 +88,19 @@ def price_of(
         return None
     seller = SELLERS[ref.provider]
     if asked.answered and is_listed(seller.name, asked.answered):
-        # The seller bills what answered, which it may have put in the place of what was asked.
+        # The seller bills the model that answered, which may differ from the requested one.
         return listed(seller.name, asked.answered, asked.at, terms)
     return listed(seller.name, ref.model, asked.at, terms)
 
 
 def list_price(ref: ModelRef, at: datetime) -> Price | None:
-    """The seller's public price, wherever the model is served from; None when it has none."""
+    """The seller's public price, wherever the model is served; None if it has none."""
     seller = SELLERS.get(ref.provider)
     return None if seller is None else listed(seller.name, ref.model, at)
 
 
 def host_of(provider: str) -> str | None:
-    """The host that the provider's calls go to; None where the settings name none."""
+    """The host that the provider's calls go to; None if the settings name none."""
     found = settings()
     base_url: str | None = getattr(found, f"{provider}_base_url", None)
     if base_url is not None:

@@ -1,7 +1,7 @@
-"""The public prices, as `list_prices.json` has them: by exact id or listed alias, on a date.
+"""The public prices in `list_prices.json`: by exact id or listed alias, on a date.
 
-The file is compiled from genai-prices by `python -m tierline.pricing.compile`. Reading it costs a
-few milliseconds, once a process, and only when something is priced by list.
+`python -m tierline.pricing.compile` makes the file from genai-prices. Reading it takes a few
+milliseconds, once a process, when the first list price is needed.
 """
 
 import json
@@ -16,16 +16,17 @@ from tierline.pricing.price import Price
 FILE = Path(__file__).with_name("list_prices.json")
 
 STANDARD = ""
-"""The terms of a call that asked for nothing: no service tier, speed or batch of its own."""
+"""The terms of a call without a service tier, speed or batch."""
 
 Dated = tuple[tuple[date | None, Price | None], ...]
 """Newest first; a date of None: from the beginning."""
 
 
 def listed(seller: str, model: str, at: datetime, terms: str = STANDARD) -> Price | None:
-    """What `seller` publishes for exactly this id on the day of `at`; None when it has no price.
+    """The price that `seller` publishes for exactly this id on the day of `at`; None if there is
+    none.
 
-    Terms without a rate of their own have none: the standard rate is never taken for them.
+    Terms without a rate of their own have no price; the standard rate is not used for them.
     """
     today = at.date()
     for since, price in _dated(seller, model, terms):
@@ -35,13 +36,13 @@ def listed(seller: str, model: str, at: datetime, terms: str = STANDARD) -> Pric
 
 
 def is_listed(seller: str, model: str) -> bool:
-    """Whether the seller publishes anything for exactly this id."""
+    """Whether the seller publishes any price for exactly this id."""
     sold = _table()["sellers"].get(seller)
     return sold is not None and (model in sold["models"] or model in sold["aliases"])
 
 
 def edition() -> tuple[str, str]:
-    """The library's version that the prices are from, and the day they were compiled."""
+    """The library's version that the prices are from, and the day of compilation."""
     table = _table()
     return table["version"], table["compiled_on"]
 

@@ -15,15 +15,16 @@ _NEEDED = ("input_usd_per_mtok", "output_usd_per_mtok")
 _CACHED = "cached_input_usd_per_mtok"
 _WRITES = ("cache_write_5m_usd_per_mtok", "cache_write_1h_usd_per_mtok")
 _HOUR = "usd_per_hour"
-RATES = (*_NEEDED, _CACHED, *_WRITES)  # a rate's name is its key in files, rows and answers
+RATES = (*_NEEDED, _CACHED, *_WRITES)  # a rate's name is its key in files, rows and responses
 
 
 @dataclass(frozen=True)
 class Price:
-    """USD for a million tokens of each kind, the kinds being disjoint, and for an hour of its time.
+    """USD per million tokens of each kind (the kinds are disjoint), and per hour of the call's
+    time.
 
-    A rate that is None is not known: a call that needs it has no known cost. Reasoning costs what
-    output does.
+    A rate of None is unknown, and then the cost of a call that needs it is unknown. Reasoning costs
+    the same as output.
     """
 
     input_usd_per_mtok: Decimal
@@ -31,14 +32,14 @@ class Price:
     cached_input_usd_per_mtok: Decimal | None = None
     cache_write_5m_usd_per_mtok: Decimal | None = None
     cache_write_1h_usd_per_mtok: Decimal | None = None
-    usd_per_hour: Decimal = NOTHING  # for as long as the call took, beside its tokens
+    usd_per_hour: Decimal = NOTHING  # for the duration of the call, in addition to its tokens
     long_context: "tuple[LongContext, ...]" = ()  # the longest prompts first
 
     def for_prompt(self, input_tokens: int) -> "Price":
-        """The price of a call with so many tokens of input of every kind.
+        """The price of a call with that many input tokens of all kinds.
 
-        Providers charge a long prompt as a cliff: beyond the step every token of the call costs
-        the higher rate, those before it too.
+        Providers charge the higher rate for every token of a call beyond the step, not only for
+        those above it.
         """
         for step in self.long_context:
             if input_tokens > step.above_input_tokens:
@@ -46,7 +47,7 @@ class Price:
         return self
 
     def to_dict(self) -> dict[str, JSON]:
-        """The price as JSON. What follows from the rest is left out."""
+        """The price as JSON. Derived values are left out."""
         found: dict[str, JSON] = {name: str(getattr(self, name)) for name in _NEEDED}
         cached = self.cached_input_usd_per_mtok
         if cached != self.input_usd_per_mtok:
@@ -66,7 +67,7 @@ class Price:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Price":
-        """What `to_dict` gave. Cached input that has no key of its own costs what input costs."""
+        """The inverse of `to_dict`. Without a key for cached input, it costs what input costs."""
         rates = {name: _rate(data[name]) for name in RATES if name in data}
         rates.setdefault(_CACHED, rates["input_usd_per_mtok"])
         return cls(
@@ -83,7 +84,7 @@ class Price:
 class LongContext:
     """The price of every token of a call whose prompt has more tokens than this."""
 
-    above_input_tokens: int  # of every kind: fresh, cached and written to a cache
+    above_input_tokens: int  # of every kind: uncached, cached and written to a cache
     price: Price
 
 
@@ -91,9 +92,9 @@ FREE = Price(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 
 
 def cost_usd(usage: Usage | None, price: Price | None, latency_s: float = 0.0) -> Decimal | None:
-    """The exact cost of one call in USD; None when a price, or a count that it needs, is unknown.
+    """The exact cost of one call in USD; None if a price or a count that it needs is unknown.
 
-    `latency_s` is how long the call took, for a model whose server is paid by the hour.
+    `latency_s` is the duration of the call, for servers that are paid by the hour.
     """
     if price is None:
         return None

@@ -1,25 +1,29 @@
-"""The most that one call can cost, before it is sent: what is reserved of a budget for it."""
+"""The highest possible cost of a call, before it is sent. It is reserved from a budget."""
 
 from decimal import Decimal
 
 from tierline.pricing.price import HOUR_S, MILLION, Price
 
 OVERHEAD_TOKENS = 1_024
-"""Beside what we send: a chat's template, and what a provider adds for the sake of a schema."""
+"""Tokens beyond the messages and the schema: a chat template, and what a provider adds for a
+schema.
+"""
 
 
 def most_input_tokens(sent_bytes: int) -> int:
-    """No token of a text is shorter than a byte of it. `sent_bytes`: messages and schema, UTF-8."""
+    """An upper bound of input tokens: every token has at least one byte. `sent_bytes`: messages and
+    schema, UTF-8.
+    """
     return sent_bytes + OVERHEAD_TOKENS
 
 
 def worst_case_usd(
     price: Price, input_tokens: int, output_tokens: int, timeout_s: float
 ) -> Decimal:
-    """The most that a call of at most so many tokens and seconds can cost, in USD.
+    """The highest possible cost of a call with at most this many tokens and seconds, in USD.
 
-    `output_tokens` holds the reasoning ones. All input at the dearest of what input may cost, kept
-    in a cache or not, and at the dearest step that a prompt of that length may be on.
+    `output_tokens` includes reasoning. All input is charged at the highest input rate, cached or
+    not, and at the most expensive step for a prompt of that length.
     """
     reached = [step.price for step in price.long_context if input_tokens > step.above_input_tokens]
     by_tokens = max(

@@ -1,6 +1,6 @@
-"""The model providers, by the name that stands before the colon in `provider:model`.
+"""The model providers, by the name before the colon in `provider:model`.
 
-A new one is a file here and a line in PROVIDERS.
+A new provider is a file here and a line in PROVIDERS.
 """
 
 import threading
@@ -40,7 +40,7 @@ _lock = threading.Lock()
 
 
 def known_providers() -> tuple[str, ...]:
-    """Their names, those of the operator's own servers too."""
+    """The providers' names, including the operator's own servers."""
     return tuple(_all())
 
 
@@ -61,7 +61,7 @@ def _all() -> Mapping[str, Callable[[Settings], Provider]]:
     own = named(settings())
     taken = ", ".join(own.keys() & PROVIDERS.keys())
     if taken:
-        raise UsageError(f"settings: TIERLINE_OPENAI_COMPATIBLE: the name {taken} has a meaning")
+        raise UsageError(f"settings: TIERLINE_OPENAI_COMPATIBLE: the name {taken} is reserved")
     return {**PROVIDERS, **own}
 
 
@@ -71,7 +71,7 @@ def capabilities(model: ModelRef) -> Capabilities:
 
 
 def configured(name: str) -> str | None:
-    """What must be set before the provider can be used; None when nothing is missing."""
+    """What must be set before the provider can be used; None if nothing is missing."""
     return provider(name).missing()
 
 

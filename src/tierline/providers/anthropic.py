@@ -1,8 +1,8 @@
-"""`anthropic:` models over Anthropic's Messages, by ANTHROPIC_API_KEY.
+"""`anthropic:` models over Anthropic's Messages API; uses ANTHROPIC_API_KEY.
 
-Source of the format: Anthropic's API reference, "Messages", of API version 2026-10-21, and the
-types of its client. That version takes no sampling parameters, from any model ("Versions", read
-2026-11-25). Anthropic keeps no request for its users, so that there is nothing to switch off.
+Source of the format: Anthropic's API reference, "Messages", API version 2026-10-21, and the types
+of its client. That version has no sampling parameters for any model ("Versions", read 2026-11-25).
+Anthropic does not store requests for its users, so there is nothing to switch off.
 """
 
 import re
@@ -32,29 +32,29 @@ FINISHED: Mapping[str, Verdict | None] = {
     "max_tokens": Verdict.TRUNCATED,
     "model_context_window_exceeded": Verdict.TRUNCATED,
     "refusal": Verdict.REFUSED,
-}  # tool_use and pause_turn are no answer: no tools are offered
+}  # tool_use and pause_turn are not answers: no tools are offered
 LONG_PROMPT = 4096
-"""Characters of a fixed part from which on it is marked for the cache. The provider caches from
-1,024 tokens on, or 4,096, by model, and passes over a mark on less; a mark costs nothing then."""
+"""A fixed part of at least this many characters is marked for the cache. The provider caches from
+1,024 or 4,096 tokens on, depending on the model. It ignores a mark on less, at no cost."""
 
 _LINE = re.compile(
     r"claude-(?P<line>[a-z]+)-(?P<major>[0-9]{1,2})(?:-(?P<minor>[0-9]{1,2}))?(?:-|$)"
 )
 _OLD = re.compile(r"claude-(?:[23]|instant)\b")
-HELD = (4, 5)  # since then a model is held to a schema
-THINKING = (5, 0)  # since then a model thinks unless it is told not to
-EFFORTS_SINCE = {  # how long a model may be told to think
+HELD = (4, 5)  # first version that supports a schema
+THINKING = (5, 0)  # first version that thinks by default
+EFFORTS_SINCE = {  # version → the efforts that it supports
     (4, 5): ("low", "medium", "high"),
     (4, 6): ("low", "medium", "high", "max"),
     (4, 7): ("low", "medium", "high", "xhigh", "max"),
 }
 SERVICE_TIERS = {"standard": "standard_only", "auto": "auto"}
-UNNUMBERED = (5, 0)  # a name without a version is taken for a new one
-USUAL = frozenset({None, "standard", "global", "not_available"})  # costs no more
+UNNUMBERED = (5, 0)  # a name without a version counts as a new model
+USUAL = frozenset({None, "standard", "global", "not_available"})  # at the standard price
 
 
 class Anthropic:
-    """Anthropic, or another server in its place."""
+    """Anthropic, or another server at ANTHROPIC_BASE_URL."""
 
     def __init__(self, settings: Settings) -> None:
         self._key = settings.anthropic_api_key
@@ -84,10 +84,10 @@ class Anthropic:
 def by_name(model: str) -> Capabilities:
     """What Claude models can do, by the version in their name.
 
-    Sources: Anthropic's "Structured outputs" (read 2026-11-26) for the schema. That models since
-    Claude 5 think where nothing is said of it, within max_tokens, and those before do not, was
-    measured in github.com/promptfoo/promptfoo/pull/10631 (read 2026-11-26). For the efforts:
-    Anthropic's "Effort" (platform.claude.com, read 2026-11-27).
+    Sources: Anthropic's "Structured outputs" (read 2026-11-26) for the schema. Models since Claude
+    5 think by default, within max_tokens, and earlier ones do not: measured in
+    github.com/promptfoo/promptfoo/pull/10631 (read 2026-11-26). For the efforts: Anthropic's
+    "Effort" (platform.claude.com, read 2026-11-27).
     """
     version = _version(model)
     return Capabilities(
@@ -101,7 +101,7 @@ def by_name(model: str) -> Capabilities:
 
 
 def _efforts(model: str, version: tuple[int, int]) -> tuple[str, ...]:
-    """Before Claude 5 it was Opus that took one, and Sonnet 4.6."""
+    """The efforts of a model. Before Claude 5, only Opus and Sonnet 4.6 take the parameter."""
     if version < THINKING and "opus" not in model and not ("sonnet" in model and version >= (4, 6)):
         return ()
     found: tuple[str, ...] = ()
@@ -147,13 +147,15 @@ def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
 
 
 def _mark_for_cache(body: dict[str, Any], messages: Sequence[Message]) -> None:
-    """Mark the last part that is the same in each call of the tier, if all of that is long."""
+    """Mark the last part that is the same in each call of the tier, if the fixed part is long
+    enough.
+    """
     fixed = [one for one in messages if one.fixed]
     if sum(len(one.content) for one in fixed) < LONG_PROMPT:
         return
     mark = {"cache_control": {"type": "ephemeral"}}
     turns = [one for one in messages if one.role != "system"]
-    shown = sum(one.fixed for one in turns)  # the examples stand first
+    shown = sum(one.fixed for one in turns)  # the examples come first
     if shown:
         turn = body["messages"][shown - 1]
         turn["content"] = [{"type": "text", "text": turn["content"], **mark}]
@@ -162,14 +164,14 @@ def _mark_for_cache(body: dict[str, Any], messages: Sequence[Message]) -> None:
 
 
 def read_completion(reply: Reply, asked_model: str) -> Completion:
-    """A server's answer as a Completion. Raises CallFailed for every answer that is none."""
+    """A server's answer as a Completion. Raises CallFailed if it is not one."""
     if reply.status != 200:
         code, message = _error(reply)
         raise failures.failed(reply, code, message)
     data = reading.mapping(reply.json())
     blocks, finish = data.get("content"), data.get("stop_reason")
     if not isinstance(blocks, list) or data.get("type") != "message":
-        raise failures.unreadable(reply, "the server's answer lacks what a message has")
+        raise failures.unreadable(reply, "the server's answer lacks required fields of a message")
     if not isinstance(finish, str) or finish not in FINISHED:
         raise failures.no_answer(reply)
     try:
@@ -189,7 +191,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
 
 
 def usage_of(data: Any) -> Usage | None:
-    """Anthropic counts what is read from a cache and written to one beside the input."""
+    """Anthropic counts cache reads and cache writes apart from the input."""
     if not isinstance(data, dict):
         return None
     details = reading.mapping(data.get("output_tokens_details"))
@@ -207,8 +209,8 @@ def usage_of(data: Any) -> Usage | None:
 
 
 def _written(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """What was written for five minutes and for an hour. Without the two, all is of the first,
-    which is what was asked for."""
+    """Tokens written to the cache for five minutes and for an hour. Without the details, all count
+    as five minutes, which is what was requested."""
     apart = data.get("cache_creation")
     if isinstance(apart, dict):
         return (
@@ -219,7 +221,8 @@ def _written(data: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 
 def service_tier_of(usage: Mapping[str, Any]) -> str | None:
-    """The tier, or the speed or region where these are not the usual: each has its own prices.
+    """The service tier; or the speed or region if it is not the standard one, since each has its
+    own prices.
 
     A workspace may have its own region, at 1.1 times the rate (Data residency, read 2026-11-25).
     """

@@ -1,9 +1,9 @@
-"""`azure:` models: deployments of Azure OpenAI and Azure AI Foundry, by AZURE_OPENAI_ENDPOINT.
+"""`azure:` models: deployments of Azure OpenAI and Azure AI Foundry, at AZURE_OPENAI_ENDPOINT.
 
 The model's name is the deployment's. With OPENAI_API_VERSION set, calls go to the deployment's own
-path with that api-version; without it to the v1 API, which has none. An Entra ID token
-(AZURE_OPENAI_AD_TOKEN), a key (AZURE_OPENAI_API_KEY), or an application's credentials
-(AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET), by which tokens are fetched; in this order.
+path with that api-version; without it to the v1 API, which has no versions. Credentials, in this
+order: an Entra ID token (AZURE_OPENAI_AD_TOKEN), a key (AZURE_OPENAI_API_KEY), or an application's
+credentials for fetching tokens (AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET).
 """
 
 from dataclasses import replace
@@ -33,7 +33,7 @@ V1 = frozenset({"v1", "preview", "latest"})
 
 
 class Azure:
-    """One resource of Azure and its deployments."""
+    """One Azure resource and its deployments."""
 
     def __init__(self, settings: Settings) -> None:
         self._endpoint = settings.azure_openai_endpoint
@@ -57,14 +57,14 @@ class Azure:
             return "AZURE_OPENAI_ENDPOINT is not set"
         if not self._authorized:
             return (
-                "AZURE_OPENAI_API_KEY is not set, nor AZURE_OPENAI_AD_TOKEN, nor all of"
+                "no credentials are set: AZURE_OPENAI_API_KEY, AZURE_OPENAI_AD_TOKEN, or all of"
                 " AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
             )
         return None
 
     def capabilities(self, model: str) -> Capabilities:
         sold_at = "azure" if find("azure", model) is not None else "openai"
-        can = replace(by_name(model), service_tiers=())  # a deployment has its own
+        can = replace(by_name(model), service_tiers=())  # a deployment sets its service tier itself
         return known(sold_at, model, can)
 
     def complete(self, request: CompletionRequest) -> Completion:
@@ -95,6 +95,6 @@ def _application(settings: Settings) -> Entra | None:
 
 
 def _base(endpoint: str) -> str:
-    """The resource's /openai, whichever of its addresses was copied."""
+    """The resource's /openai URL, from any of the addresses that the portal shows."""
     base = endpoint.rstrip("/")
     return base.removesuffix("/v1").removesuffix("/openai") + "/openai"

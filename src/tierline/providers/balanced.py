@@ -1,7 +1,6 @@
-"""Several servers of one model as one: each call goes where the fewest are under way.
+"""Several servers of one model as one: each call goes to the server with the fewest open calls.
 
-Counts what this process has sent. What others send shows in their own counts, which fill up the
-same way.
+It counts the calls of this process. Other processes count theirs in the same way.
 """
 
 import threading
@@ -14,9 +13,9 @@ from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
 
 STAYS = 1
-"""How many calls more than elsewhere may be under way where a thread asked before. That server
-still holds the prompt of the attempt's last call, which its next one (a sample, a re-ask) repeats;
-reading it anew takes SmolLM2 two seconds."""
+"""How many more open calls than the others the thread's last server may have. That server still has
+the prompt of the attempt's last call in its cache, and the next call (a sample, a re-ask) repeats
+it. Reading it again takes SmolLM2 two seconds."""
 
 
 class Balanced:
@@ -29,7 +28,7 @@ class Balanced:
         self._here = threading.local()
 
     def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Reply:
-        """As Transport.post. A server that cannot be reached is passed over while another can."""
+        """As Transport.post. A server that cannot be reached is skipped if another one can."""
         ends_at = time.monotonic() + timeout_s
         untried = set(range(len(self._servers)))
         while True:

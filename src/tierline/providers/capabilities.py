@@ -1,4 +1,4 @@
-"""What a model can do at a provider: what the catalogue knows, and the rule for the others."""
+"""What a model can do at a provider: the catalogue's facts, else the provider's own rule."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -7,13 +7,13 @@ from tierline.catalogue import find
 from tierline.providers.types import Capabilities
 
 REASONING_ALLOWANCE = 25_000
-"""Tokens on top of max_tokens for a model that thinks first, so that thought leaves room for an
-answer. A choice of ours, ample for narrow work; only what is used is paid."""
+"""Extra tokens for a model that thinks first, beyond max_tokens, so that thoughts leave room for
+the answer. Our choice, enough for narrow tasks; only used tokens are paid for."""
 
 
 @lru_cache(maxsize=4096)
 def known(provider: str, model: str, otherwise: Capabilities) -> Capabilities:
-    """`otherwise`, with what the catalogue knows of exactly this model in its place."""
+    """`otherwise`, updated with the catalogue's facts about exactly this model."""
     found = find(provider, model)
     sold = None if found is None else found[1]
     if sold is None:
@@ -29,9 +29,9 @@ def known(provider: str, model: str, otherwise: Capabilities) -> Capabilities:
 
 
 def output_limit(max_tokens: int, can: Capabilities, effort: str | None = None) -> int:
-    """The tokens that a call may make, thinking included.
+    """The token limit of a call, thinking included.
 
-    A model that is told how long to think is taken for one that thinks.
+    A model with an effort set is assumed to think.
     """
     thinks = can.reasoning or (effort in can.efforts and effort != "none")
     limit = max_tokens + (REASONING_ALLOWANCE if thinks else 0)

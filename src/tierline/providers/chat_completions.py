@@ -1,7 +1,7 @@
-"""OpenAI's Chat Completions, which many servers speak, each a little differently.
+"""OpenAI's Chat Completions, which many servers implement with small differences.
 
-Source of the format: OpenAI's API reference, "Create chat completion". What a server does
-differently is a Dialect; who speaks which stands in the file of each.
+Source of the format: OpenAI's API reference, "Create chat completion". A Dialect describes one
+server's differences; it is defined in that provider's file.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,25 +27,26 @@ FINISHED: Mapping[str, Verdict | None] = {
     "length": Verdict.TRUNCATED,
     "content_filter": Verdict.REFUSED,
 }
-SERVICE_TIERS = {"standard": "default"}  # by our words, where the format has another
+SERVICE_TIERS = {"standard": "default"}  # our word → the format's word, where they differ
 BLOCKED = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
-"""Codes of a 400 that says: the prompt was judged, and not answered."""
+"""Error codes of a 400 after which the prompt was moderated and not answered."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What one server's Chat Completions differ in."""
+    """How one server's Chat Completions differ from OpenAI's."""
 
-    limit: str = "max_tokens"  # the field that bounds the output
+    limit: str = "max_tokens"  # the field that limits the output
     seed: str = "seed"
-    schema: Callable[[Schema], Said | None] = for_openai  # as its structured output takes it
+    # the schema as its structured output accepts it
+    schema: Callable[[Schema], Said | None] = for_openai
     extra: Mapping[str, Any] = field(default_factory=dict)  # sent with each request
     finished: Mapping[str, Verdict | None] = field(default_factory=lambda: FINISHED)
-    request_id: str = "x-request-id"  # the header that names the call to the provider's support
+    request_id: str = "x-request-id"  # the header with the request id, for the provider's support
 
 
 class Server(Protocol):
-    """Where requests go: one address, or several that answer alike."""
+    """Where requests go: one address, or several equivalent ones."""
 
     def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Reply: ...
 
@@ -57,13 +58,13 @@ def ask(
     can: Capabilities,
     path: str = "chat/completions",
 ) -> Completion:
-    """One call, from the request to the answer. Raises CallFailed when there is none."""
+    """One call, from the request to the answer. Raises CallFailed if there is no answer."""
     reply = server.post(path, body_of(request, dialect, can), request.timeout_s)
     return read_completion(reply, request.model.model, dialect)
 
 
 def body_of(request: CompletionRequest, dialect: Dialect, can: Capabilities) -> dict[str, Any]:
-    """The request as that server takes it. What the model cannot take is left out."""
+    """The request body for that server. Parameters that the model does not accept are left out."""
     body: dict[str, Any] = {
         "model": request.model.model,
         "messages": [
@@ -98,7 +99,7 @@ def _response_format(schema: Mapping[str, Any], dialect: Dialect) -> dict[str, A
 
 
 def read_completion(reply: Reply, asked_model: str, dialect: Dialect) -> Completion:
-    """A server's answer as a Completion. Raises CallFailed for every answer that is none."""
+    """A server's answer as a Completion. Raises CallFailed if it is not one."""
     if reply.status != 200:
         return _read_refusal(reply, asked_model, dialect)
     data = reply.json()
@@ -109,7 +110,7 @@ def read_completion(reply: Reply, asked_model: str, dialect: Dialect) -> Complet
         finish = choice.get("finish_reason")
         logprobs = _logprobs(choice.get("logprobs"))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
-        reason = "the server's answer lacks what a chat completion has"
+        reason = "the server's answer lacks required fields of a chat completion"
         raise failures.unreadable(reply, reason) from None
     if message.get("refusal"):
         verdict: Verdict | None = Verdict.REFUSED
@@ -130,7 +131,7 @@ def read_completion(reply: Reply, asked_model: str, dialect: Dialect) -> Complet
 
 
 def _text(content: Any) -> str:
-    """The visible text. Mistral's reasoning models give chunks, of which some are thoughts."""
+    """The visible text. Mistral's reasoning models return chunks, and some of them are thoughts."""
     if content is None:
         return ""
     if isinstance(content, str):
@@ -141,7 +142,7 @@ def _text(content: Any) -> str:
 
 
 def usage_of(data: Any) -> Usage | None:
-    """OpenAI counts cached and cache-written input in the prompt, and reasoning in the output."""
+    """OpenAI includes cached and cache-written input in the prompt, and reasoning in the output."""
     if not isinstance(data, Mapping):
         return None
     prompt_details = reading.mapping(data.get("prompt_tokens_details"))
@@ -154,7 +155,7 @@ def usage_of(data: Any) -> Usage | None:
     return Usage(
         input_tokens=new,
         output_tokens=visible,
-        # What is more than the whole is no part of it.
+        # A part that is larger than the whole is ignored.
         cached_input_tokens=None if new is None else cached,
         cache_write_5m_tokens=None if new is None else written,
         reasoning_tokens=None if visible is None else reasoning,
@@ -176,7 +177,7 @@ def _read_refusal(reply: Reply, asked_model: str, dialect: Dialect) -> Completio
     if reply.status == 400 and code in BLOCKED:
         return Completion(
             text="",
-            usage=None,  # judging the prompt may be billed, and nobody tells
+            usage=None,  # moderation of the prompt may be billed, but no usage is reported
             finish=Verdict.REFUSED,
             model=asked_model,
             latency_s=reply.latency_s,
@@ -186,7 +187,7 @@ def _read_refusal(reply: Reply, asked_model: str, dialect: Dialect) -> Completio
 
 
 def error_of(reply: Reply) -> tuple[str | None, str]:
-    """The error's code and its message, wherever a server of this format puts them."""
+    """The error's code and message, wherever a server of this format puts them."""
     try:
         data = reading.mapping(reply.json())
     except CallFailed:

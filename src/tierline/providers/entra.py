@@ -1,8 +1,8 @@
-"""Access tokens of Microsoft Entra ID for Azure, by the client credentials of an application.
+"""Access tokens of Microsoft Entra ID for Azure, with an application's client credentials.
 
-Source: Microsoft's "OAuth 2.0 client credentials flow", with the names that azure-identity reads:
-AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_AUTHORITY_HOST. It is one request, for
-which the library would bring four packages.
+Source: Microsoft's "OAuth 2.0 client credentials flow", with the variables of azure-identity:
+AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_AUTHORITY_HOST. It is one request; the
+library would add four packages.
 """
 
 from urllib.parse import quote, urlencode

@@ -1,7 +1,7 @@
-"""What an HTTP status without an answer means for a job, whatever the wire format.
+"""What an HTTP error status means for a job, for all wire formats.
 
-The codes that a provider gives with it decide where a status alone does not say whose failure it
-is. Words of a provider are looked at, never repeated: they may quote the input, or the key.
+The provider's error code decides if the status alone is ambiguous. The provider's message is
+searched but never repeated, because it may quote the input or the key.
 """
 
 import re
@@ -10,7 +10,7 @@ from tierline.providers.transport import Reply, asked_wait_s
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
 
-ASKS_AGAIN = frozenset({409, 425, 503, 529})  # before anything was done for the request
+ASKS_AGAIN = frozenset({409, 425, 503, 529})  # the server did nothing for the request
 QUOTA_CODES = frozenset(
     {
         *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"),  # OpenAI
@@ -31,7 +31,7 @@ TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 NO_CREDIT = re.compile(r"credit balance|out of credits|quota.{0,20}exhausted", re.IGNORECASE)
-SHOULD_RETRY = {"true": True, "false": False}  # what x-should-retry may say
+SHOULD_RETRY = {"true": True, "false": False}  # values of x-should-retry
 
 
 def failed(
@@ -42,9 +42,9 @@ def failed(
     cause: Cause | None = None,
     retry_after_s: float | None = None,
 ) -> CallFailed:
-    """The failure that a status other than 200 is.
+    """The failure for a status other than 200.
 
-    `message` is only looked at. `cause` and `retry_after_s` are what the provider's own body says.
+    `message` is searched only. `cause` and `retry_after_s` come from the provider's error body.
     """
     found, words = cause_of(reply.status, code, message)
     if cause is not None and cause is not found:
@@ -62,19 +62,19 @@ def failed(
 
 WORDS = {
     Cause.QUOTA: "the account's quota is used up",
-    Cause.RATE_LIMITED: "the server asked to come back later",
+    Cause.RATE_LIMITED: "the server's rate limit is reached",
     Cause.OVERLOADED: "the server failed",
     Cause.SERVER: "the server failed",
     Cause.KEY: "the server refused the key",
     Cause.CONTEXT: "the input is longer than the model's context",
     Cause.MODEL: "the server has no such model",
     Cause.REQUEST: "the server refused the request",
-    Cause.NOT_CONFIGURED: "the server redirects, which is never followed: set the address it names",
+    Cause.NOT_CONFIGURED: "the server redirects, which is not followed; set its new address",
 }
 
 
 def cause_of(status: int, code: str | None, message: str = "") -> tuple[Cause, str]:
-    """Whose failure it is, and the words for it."""
+    """The cause of the failure, and its text."""
     cause = _cause(status, code, message)
     return cause, WORDS[cause]
 
@@ -102,14 +102,14 @@ def _cause(status: int, code: str | None, message: str) -> Cause:
 
 
 def no_answer(reply: Reply) -> CallFailed:
-    """The model stopped for a reason that is not known here, or that is no answer."""
+    """The model stopped for an unknown reason, or for one without an answer."""
     return CallFailed(
         Cause.NO_ANSWER,
-        "the model stopped for a reason that is no answer",
+        "the model stopped without an answer",
         latency_s=reply.latency_s,
     )
 
 
 def unreadable(reply: Reply, reason: str) -> CallFailed:
-    """A body that says nothing of what this format's answers have."""
+    """The body is not an answer in this format."""
     return CallFailed(Cause.UNREADABLE, reason, latency_s=reply.latency_s)

@@ -1,7 +1,7 @@
-"""`gemini:` models by AI Studio, with GOOGLE_API_KEY or GEMINI_API_KEY, the first before the other.
+"""`gemini:` models over AI Studio; uses GOOGLE_API_KEY, else GEMINI_API_KEY.
 
-There are no logprobs here: the fields are in the format, and AI Studio's current models refuse
-them. Vertex has them.
+There are no logprobs: the format has the fields, but AI Studio's current models refuse them. Vertex
+supports them.
 """
 
 from tierline.base.settings import Settings
@@ -27,7 +27,7 @@ class Gemini:
         self._transport = Transport(settings.gemini_base_url, headers, settings.max_answer_bytes)
 
     def missing(self) -> str | None:
-        return "GEMINI_API_KEY is not set, nor GOOGLE_API_KEY" if self._key is None else None
+        return "neither GEMINI_API_KEY nor GOOGLE_API_KEY is set" if self._key is None else None
 
     def capabilities(self, model: str) -> Capabilities:
         return capabilities("gemini", model, most_logprobs=0)

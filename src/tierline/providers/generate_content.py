@@ -1,7 +1,7 @@
-"""Google's generateContent, which AI Studio and Vertex speak alike.
+"""Google's generateContent, the common format of AI Studio and Vertex.
 
 Source of the format: Google's API reference, "GenerateContentResponse" and "GenerationConfig", and
-the types of its client. Who asks where stands in `gemini` and `vertex`.
+the types of its client. `gemini` and `vertex` send the requests.
 """
 
 import math
@@ -33,13 +33,13 @@ FINISHED: Mapping[str, Verdict | None] = {
     "PROHIBITED_CONTENT": Verdict.REFUSED,
     "SPII": Verdict.REFUSED,
     "MODEL_ARMOR": Verdict.REFUSED,
-    "LANGUAGE": Verdict.REFUSED,  # one that the model does not answer in
-}  # OTHER, MALFORMED_RESPONSE and those of tools and images are no answer
+    "LANGUAGE": Verdict.REFUSED,  # the model does not support the language
+}  # OTHER, MALFORMED_RESPONSE and those of tools and images are not answers
 BLOCKED = frozenset(
     {"SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "MODEL_ARMOR", "JAILBREAK"}
 )
 ROLES = {"user": "user", "assistant": "model"}
-TRAFFIC = {  # Vertex's words for what AI Studio calls the service tier
+TRAFFIC = {  # Vertex's name → AI Studio's service tier
     "ON_DEMAND": "standard",
     "ON_DEMAND_PRIORITY": "priority",
     "ON_DEMAND_FLEX": "flex",
@@ -47,11 +47,12 @@ TRAFFIC = {  # Vertex's words for what AI Studio calls the service tier
 
 _VERSION = re.compile(r"gemini-(?P<major>[0-9]{1,2})(?:\.(?P<minor>[0-9]{1,2}))?(?:-|$)")
 _WAIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")  # protobuf's Duration as JSON
-THINKING = (2, 5)  # since then a model thinks unless it is told not to
-LEVELS = ("low", "medium", "high")  # how long a model may be told to think
-WITH_LEVELS = (3, 0)  # since then; before, it is a number of tokens, which nothing here asks for
+THINKING = (2, 5)  # first version that thinks by default
+LEVELS = ("low", "medium", "high")  # values of the thinking level
+# first version with levels; older ones take a number of tokens, which is not used here
+WITH_LEVELS = (3, 0)
 SERVICE_TIERS = ("flex", "priority", "standard")
-WITHOUT_LOGPROBS = (3, 5)  # since then
+WITHOUT_LOGPROBS = (3, 5)  # first version
 
 
 def _version(model: str) -> tuple[int, int] | None:
@@ -60,15 +61,15 @@ def _version(model: str) -> tuple[int, int] | None:
 
 
 def tells_logprobs(model: str) -> bool:
-    """Whether Vertex gives a model's logprobs: it refuses them to Gemini 3.5 Flash
-    (github.com/GoogleCloudPlatform/generative-ai/issues/2947, read 2026-11-26), so that none newer
-    is taken to have them."""
+    """Whether Vertex gives a model's logprobs. It refuses them for Gemini 3.5 Flash
+    (github.com/GoogleCloudPlatform/generative-ai/issues/2947, read 2026-11-26), so no newer model
+    is assumed to have them."""
     version = _version(model)
     return version is None or version < WITHOUT_LOGPROBS
 
 
 def capabilities(provider: str, model: str, *, most_logprobs: int) -> Capabilities:
-    """What Gemini models can do, by the version in their name; Gemma's have none of it."""
+    """What Gemini models can do, by the version in their name. Gemma models have none of it."""
     version = _version(model)
     thinks = model.startswith("gemini") and (version is None or version >= THINKING)
     return known(
@@ -85,8 +86,9 @@ def capabilities(provider: str, model: str, *, most_logprobs: int) -> Capabiliti
 
 
 def _levels(model: str, version: tuple[int, int] | None) -> tuple[str, ...]:
-    """Sources, read 2026-11-27: hexdocs.pm/gemini_ex, ThinkingLevel (Gemini 3); docs.rs/adk-model,
-    ThinkingLevel (3.1 Pro takes no minimal). Of later ones, minimal is not known.
+    """The thinking levels of a model. Sources, read 2026-11-27: hexdocs.pm/gemini_ex, ThinkingLevel
+    (Gemini 3); docs.rs/adk-model, ThinkingLevel (3.1 Pro takes no minimal). For later models,
+    minimal is not known.
     """
     if version is None or version < WITH_LEVELS:
         return ()
@@ -96,7 +98,7 @@ def _levels(model: str, version: tuple[int, int] | None) -> tuple[str, ...]:
 
 
 def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
-    """The request, instructions apart."""
+    """The request body, with the instructions in their own field."""
     system = "\n\n".join(one.content for one in request.messages if one.role == "system")
     config: dict[str, Any] = {
         "maxOutputTokens": output_limit(request.max_tokens, can, request.reasoning_effort),
@@ -133,7 +135,7 @@ def body_of(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
 
 
 def read_completion(reply: Reply, asked_model: str) -> Completion:
-    """A server's answer as a Completion. Raises CallFailed for every answer that is none."""
+    """A server's answer as a Completion. Raises CallFailed if it is not one."""
     if reply.status != 200:
         raise _failed(reply)
     data = reading.mapping(reply.json())
@@ -167,25 +169,25 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
 
 
 def _be_blocked(reply: Reply, data: Mapping[str, Any]) -> None:
-    """Raises CallFailed unless the prompt was blocked, which is why there is no candidate."""
+    """Raises CallFailed unless the prompt was blocked, in which case there is no candidate."""
     reason = reading.mapping(data.get("promptFeedback")).get("blockReason")
     if reason in BLOCKED:
         return
     if reason is not None:
         raise failures.no_answer(reply)
-    raise failures.unreadable(reply, "the server's answer lacks what generateContent's has")
+    raise failures.unreadable(reply, "the server's answer lacks required fields of generateContent")
 
 
 def _text(candidate: Mapping[str, Any]) -> str:
-    """The visible text; parts that are thoughts are not."""
+    """The visible text, without thoughts."""
     content = candidate.get("content") or {}
     parts = content.get("parts") or []
     return "".join(one["text"] for one in parts if "text" in one and one.get("thought") is not True)
 
 
 def usage_of(data: Any) -> Usage | None:
-    """Google counts cached input in the prompt, a tool's input beside it, thoughts beside the
-    answer. What is nought it may leave out; a count without a prompt's is none."""
+    """Google includes cached input in the prompt, and counts tool input and thoughts separately.
+    Zero counts may be missing. Without a prompt count there is no usage."""
     if not isinstance(data, dict):
         return None
     cached = reading.tokens(data.get("cachedContentTokenCount"))
@@ -202,7 +204,9 @@ def usage_of(data: Any) -> Usage | None:
 
 
 def _service_tier(reply: Reply, usage: Mapping[str, Any]) -> str | None:
-    """AI Studio tells it in a header ("Priority inference", read 2026-11-25), Vertex as traffic."""
+    """AI Studio reports it in a header ("Priority inference", read 2026-11-25), Vertex as traffic
+    type.
+    """
     traffic = usage.get("trafficType")
     if isinstance(traffic, str) and traffic in TRAFFIC:
         return TRAFFIC[traffic]
@@ -219,9 +223,9 @@ def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:
 
 
 def _candidate(one: Mapping[str, Any]) -> TokenLogprob:
-    logprob = float(one.get("logProbability", 0.0))  # protobuf leaves a nought out
+    logprob = float(one.get("logProbability", 0.0))  # protobuf omits a zero
     if math.isnan(logprob):
-        raise ValueError("a logprob that is no number")
+        raise ValueError("a logprob is not a number")
     return TokenLogprob(str(one["token"]), logprob)
 
 
@@ -230,7 +234,7 @@ def _failed(reply: Reply) -> CallFailed:
         data = reply.json()
     except CallFailed:
         data = None
-    if isinstance(data, list) and data:  # as a stream's errors come
+    if isinstance(data, list) and data:  # errors of a stream come as a list
         data = data[0]
     error = reading.mapping(reading.mapping(data).get("error"))
     message = error.get("message")
@@ -246,7 +250,7 @@ def _failed(reply: Reply) -> CallFailed:
 
 
 def _told(status: int, details: list[Any]) -> tuple[Cause | None, float | None]:
-    """What google.rpc's details say of it: whose failure it is after all, and how long to wait."""
+    """The cause and the wait in google.rpc's error details, where they say more than the status."""
     cause, wait_s = None, None
     for detail in map(reading.mapping, details):
         kind = str(detail.get("@type", "")).rpartition(".")[2]

@@ -1,8 +1,9 @@
-"""Access tokens of Google Cloud by its Application Default Credentials, with Google's own library.
+"""Access tokens of Google Cloud from its Application Default Credentials, with Google's own
+library.
 
-GOOGLE_APPLICATION_CREDENTIALS names a file (of a service account, of a user, of a federated
-identity); without it, what `gcloud auth application-default login` left and what a machine of
-Google's tells are looked for. The library is imported when the first token is asked for.
+GOOGLE_APPLICATION_CREDENTIALS names a file (of a service account, a user, or a federated identity).
+Without it, the library looks for the login of `gcloud auth application-default login` and for the
+metadata server of a Google machine. It is imported when the first token is needed.
 """
 
 import os
@@ -26,12 +27,12 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 OF_GCLOUD = Path("~/.config/gcloud/application_default_credentials.json")
-PRODUCT = Path("/sys/class/dmi/id/product_name")  # "Google Compute Engine" on a machine of theirs
-OF_CLOUD_RUN = "K_SERVICE"  # is set in its containers
+PRODUCT = Path("/sys/class/dmi/id/product_name")  # "Google Compute Engine" on Google's machines
+OF_CLOUD_RUN = "K_SERVICE"  # set in its containers
 
 
 def found(path: str | None) -> bool:
-    """Whether there are credentials, as far as can be told without asking anybody."""
+    """Whether there are credentials, without any network request."""
     if path is not None:
         return Path(path).is_file()
     if OF_CLOUD_RUN in os.environ or OF_GCLOUD.expanduser().is_file():
@@ -43,7 +44,7 @@ def found(path: str | None) -> bool:
 
 
 class GoogleTokens:
-    """The credentials of one process. `path` is the file that names them; None: look for them."""
+    """The credentials of one process. `path` is the credentials file; None: search for them."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -60,8 +61,8 @@ class GoogleTokens:
                 self._credentials = self._load(request)
             self._credentials.refresh(request)
         except exceptions.DefaultCredentialsError:
-            where = "that GOOGLE_APPLICATION_CREDENTIALS names" if self._path else "of Google"
-            reason = f"there are no credentials {where}, or none that can be read"
+            where = "at GOOGLE_APPLICATION_CREDENTIALS" if self._path else "for Google"
+            reason = f"there are no readable credentials {where}"
             raise CallFailed(Cause.NOT_CONFIGURED, reason) from None
         except exceptions.TransportError:
             reason = "Google's token server cannot be reached"
@@ -72,7 +73,7 @@ class GoogleTokens:
             reason = "Google refused the credentials"
             raise CallFailed(Cause.KEY, reason) from None
         except (exceptions.GoogleAuthError, ValueError):
-            reason = "the credentials of Google cannot be used"
+            reason = "the credentials for Google cannot be used"
             raise CallFailed(Cause.KEY, reason) from None
         return _token_of(self._credentials)
 
@@ -92,7 +93,7 @@ class GoogleTokens:
 
 
 def _token_of(credentials: "Credentials") -> Token:
-    ends = credentials.expiry  # UTC, without saying so
+    ends = credentials.expiry  # naive, but in UTC
     if not credentials.token or ends is None:
         raise CallFailed(Cause.OVERLOADED, "Google gave no token")
     holds_s = (ends.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
@@ -100,7 +101,7 @@ def _token_of(credentials: "Credentials") -> Token:
 
 
 class _Answer:
-    """An HTTP answer as Google's library reads one."""
+    """An HTTP response in the form that Google's library expects."""
 
     def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
         self.status = status
@@ -109,7 +110,7 @@ class _Answer:
 
 
 class _Requests:
-    """Google's library asks through this, so that its requests end in time as ours do."""
+    """HTTP client for Google's library, with our deadline."""
 
     def __init__(self, transport: Transport, ends_s: float) -> None:
         self._transport = transport

@@ -1,7 +1,7 @@
-"""`local:` models: llama.cpp servers on this machine, which speak Chat Completions.
+"""`local:` models: llama.cpp servers on this machine, over Chat Completions.
 
-TIERLINE_LOCAL_URL names them: `model=url` pairs separated by commas, several for a model that has
-several servers, or one URL for every model.
+TIERLINE_LOCAL_URL lists them: `model=url` pairs separated by commas, or one URL for every model. A
+model with several servers has several pairs.
 """
 
 from tierline.base.model_urls import ANY, local_urls

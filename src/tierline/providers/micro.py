@@ -1,7 +1,6 @@
-"""`micro:` models: classifiers that a feature trained for itself, asked inside the worker.
+"""`micro:` models: classifiers that were trained for a feature and run inside the worker.
 
-They are no further than a product of matrices, so that there is nothing to send: what is here says
-what they can do, and that they cannot be asked a prompt.
+They need no network. This class only states what they can do, and refuses prompts.
 """
 
 from importlib.util import find_spec
@@ -14,14 +13,14 @@ LIBRARIES = ("numpy", "onnxruntime", "tokenizers")
 
 
 class Micro:
-    """What a worker does by itself: see services.micro."""
+    """The classifiers that a worker runs itself: see services.micro."""
 
     def __init__(self, settings: Settings) -> None: ...
 
     def missing(self) -> str | None:
         if all(find_spec(name) for name in LIBRARIES):
             return None
-        return "it needs the extra `routing`, here and where workers run: 'make setup' brings it"
+        return "the extra `routing` is missing here or where workers run: 'make setup' installs it"
 
     def capabilities(self, model: str) -> Capabilities:  # noqa: ARG002 - one kind of model
         return Capabilities(structured_output=True, temperature=False, seed=False)

@@ -1,7 +1,7 @@
-"""`mistral:` models, by MISTRAL_API_KEY.
+"""`mistral:` models; uses MISTRAL_API_KEY.
 
-Source of the format: the types of Mistral's client, 3.7.0: the seed is `random_seed`, and an answer
-may also end by `model_length` (the context is full) or `error`.
+Source of the format: the types of Mistral's client, 3.7.0. The seed is `random_seed`, and an answer
+may also end with `model_length` (the context is full) or `error`.
 """
 
 from tierline.base.settings import Settings
@@ -18,13 +18,14 @@ from tierline.rules.verdicts import Verdict
 
 DIALECT = Dialect(
     seed="random_seed",
-    extra={"stream": False},  # as its client says it
-    finished={**FINISHED, "model_length": Verdict.TRUNCATED},  # "error" is no answer
+    extra={"stream": False},  # as its client sends it
+    finished={**FINISHED, "model_length": Verdict.TRUNCATED},  # "error" is not an answer
     request_id="mistral-correlation-id",
 )
-MOST_LOGPROBS = 5  # its client has the parameter; how many is said nowhere, so few enough for all
+# its client has the parameter but states no maximum, so a value that all servers accept
+MOST_LOGPROBS = 5
 ADJUSTABLE = ("mistral-small-2603", "mistral-small-latest", "mistral-medium-3-5")
-"""They think if they are told to: docs.mistral.ai, "Adjustable" (read 2026-11-27)."""
+"""Models that think on request: docs.mistral.ai, "Adjustable" (read 2026-11-27)."""
 THINKS = ("magistral",)
 
 

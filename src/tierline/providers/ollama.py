@@ -1,8 +1,8 @@
-"""`ollama:` models, by OLLAMA_HOST, over Ollama's own /api/chat.
+"""`ollama:` models at OLLAMA_HOST, over Ollama's own /api/chat.
 
-Source of the format: Ollama's API documentation, "Generate a chat message"; of `truncate`, which it
-does not tell of, its issue 16800 (2026-06-18). Its own API is used, not the compatible one, since
-only that takes the context's size and tells why an answer ended. It has no cached tokens and no
+Source of the format: Ollama's API documentation, "Generate a chat message"; for `truncate`, which
+it does not document, Ollama's issue 16800 (2026-06-18). Only its own API, not the compatible one,
+accepts the context size and reports why an answer ended. It reports no cached tokens and no
 refusals.
 """
 
@@ -67,7 +67,7 @@ def _body(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
             {"role": message.role, "content": message.content} for message in request.messages
         ],
         "stream": False,
-        "truncate": False,  # a prompt that is too long is an error, not another prompt
+        "truncate": False,  # a prompt that is too long is an error and is not shortened
         "options": options,
     }
     if request.json_schema is not None and can.structured_output:
@@ -79,13 +79,13 @@ def _body(request: CompletionRequest, can: Capabilities) -> dict[str, Any]:
 
 
 def read_completion(reply: Reply, asked_model: str) -> Completion:
-    """What an answer of /api/chat says. Raises CallFailed."""
+    """A response of /api/chat as a Completion. Raises CallFailed."""
     if reply.status != 200:
         raise _failed(reply)
     data = reading.mapping(reply.json())
     text = reading.mapping(data.get("message")).get("content")
     if not isinstance(text, str) or data.get("done") is not True:
-        raise failures.unreadable(reply, "the server's answer lacks what an Ollama chat has")
+        raise failures.unreadable(reply, "the server's answer lacks required fields of an Ollama chat")
     finish = data.get("done_reason")
     if not isinstance(finish, str) or finish not in FINISHED:
         raise failures.no_answer(reply)
@@ -96,7 +96,7 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
     return Completion(
         text=text,
         usage=Usage(
-            # It evaluates what its cache lacks and counts the whole prompt all the same.
+            # It evaluates only what its cache lacks, but counts the whole prompt.
             input_tokens=reading.tokens(data.get("prompt_eval_count")),
             output_tokens=reading.tokens(data.get("eval_count")),
         ),

@@ -1,4 +1,4 @@
-"""`openai:` models, by OPENAI_API_KEY, and OPENAI_BASE_URL for another server of the format."""
+"""`openai:` models; uses OPENAI_API_KEY, and OPENAI_BASE_URL for another server of the format."""
 
 import re
 from urllib.parse import urlsplit
@@ -15,11 +15,11 @@ from tierline.providers.types import (
     require,
 )
 
-OPENAI_HOST = re.compile(r"(?:[a-z]{2}\.)?api\.openai\.com")  # eu.api.openai.com: of one region
+OPENAI_HOST = re.compile(r"(?:[a-z]{2}\.)?api\.openai\.com")  # eu.api.openai.com is regional
 REASONS = re.compile(r"(gpt-[5-9](?!.*chat)|o[1-9])")  # models that think first: no temperature
 AT_OPENAI = Dialect(
     limit="max_completion_tokens",
-    extra={"store": False},  # kept nowhere for its dashboard
+    extra={"store": False},  # do not store the answer for the dashboard
 )
 ELSEWHERE = Dialect()
 
@@ -61,7 +61,7 @@ class OpenAI:
 
 
 def by_name(model: str) -> Capabilities:
-    """What OpenAI's models can do by the line that their name belongs to."""
+    """What OpenAI's models can do, by the model line in their name."""
     thinks = REASONS.match(model) is not None
     return Capabilities(
         most_logprobs=0 if thinks else 20,
@@ -74,12 +74,12 @@ def by_name(model: str) -> Capabilities:
 
 
 def efforts_of(model: str) -> tuple[str, ...]:
-    """How long a model that reasons may be told to think.
+    """The efforts that a reasoning model supports.
 
     Sources, read 2026-11-27: learn.microsoft.com, @azure/ai-projects, ReasoningEffort (before 5.1,
     5.1, gpt-5-pro, xhigh); docs.rs/meerkat-core, capabilities of OpenAI (no minimal since 5.1, none
-    of Codex); github.com/anomalyco/opencode/issues/36141 (max since 5.6). Of later lines nothing
-    else is known than of 5.6.
+    for Codex); github.com/anomalyco/opencode/issues/36141 (max since 5.6). Later lines are treated
+    like 5.6.
     """
     found = _LINE.match(model)
     if found is None:

@@ -1,7 +1,7 @@
-"""Reading what a server says of itself: everything bounded, nothing believed that cannot be.
+"""Reads a server's response data: everything is bounded, and impossible values are dropped.
 
-An answer may be anything, also one that a caller's text made a model or a proxy write. What is kept
-of it goes into rows and logs.
+A response may be anything, even text that a caller made a model or a proxy write. Parts of it are
+stored in rows and logs.
 """
 
 import math
@@ -13,11 +13,11 @@ from tierline.providers.types import TokenLogprob
 
 MODEL_ID = re.compile(r"[!-~]{1,200}")
 SAFE_CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
-MOST_TOKENS = 100_000_000  # of one call; no model comes near
+MOST_TOKENS = 100_000_000  # of one call; far above any model's limit
 
 
 def tokens(count: Any) -> int | None:
-    """A count that can be one; None for what cannot, so that no answer makes its own price."""
+    """A plausible token count, else None, so that no response can set its own price."""
     if isinstance(count, float) and count.is_integer():
         count = int(count)
     if not isinstance(count, int) or isinstance(count, bool):
@@ -26,7 +26,7 @@ def tokens(count: Any) -> int | None:
 
 
 def rest(whole: int | None, *parts: int | None) -> int | None:
-    """The whole without its parts; None when that is not known, or cannot be."""
+    """The whole without its parts; None if that is unknown or impossible."""
     if whole is None:
         return None
     left = whole - sum(part or 0 for part in parts)
@@ -34,7 +34,7 @@ def rest(whole: int | None, *parts: int | None) -> int | None:
 
 
 def model_id(said: Any, asked_model: str) -> str:
-    """The exact id that answered, or the one that was asked where none is told."""
+    """The exact model id that answered, or the requested one if none is reported."""
     return said if isinstance(said, str) and MODEL_ID.fullmatch(said) else asked_model
 
 
@@ -43,14 +43,16 @@ def request_id(said: Any) -> str | None:
 
 
 def code(said: Any) -> str | None:
-    """A word that a program chose, such as an error's code; None for what may be a sentence."""
+    """A short machine-made word, such as an error code; None for anything that may be a
+    sentence.
+    """
     if isinstance(said, int) and not isinstance(said, bool):
         said = str(said)
     return said if isinstance(said, str) and SAFE_CODE.fullmatch(said) else None
 
 
 def mapping(found: Any) -> dict[str, Any]:
-    """A JSON object, or an empty one in the place of anything else."""
+    """The JSON object, or an empty one for any other value."""
     return found if isinstance(found, dict) else {}
 
 

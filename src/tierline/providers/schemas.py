@@ -1,8 +1,8 @@
-"""A JSON Schema in the dialect that a provider's structured output takes.
+"""Converts a JSON Schema to the dialect of a provider's structured output.
 
-What a dialect has no word for is left out where that only lets more through: the check is run in
-any case. Where the schema cannot be said at all the answer is None: the prompt shows the form that
-is wanted, and the check decides.
+Unsupported keywords are left out if that only allows more, because the check runs in any case. If
+the schema cannot be expressed at all, the result is None: then the prompt shows the form, and the
+check decides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ Schema = Mapping[str, Any]
 
 
 class _Unsayable(Exception):
-    """The dialect cannot hold a model to this schema."""
+    """The dialect cannot express this schema."""
 
 
 @dataclass(frozen=True)
 class _Dialect:
-    kept: frozenset[str]  # keywords that are taken as they are
-    closed: bool = False  # each object must be closed, so that an open one is narrowed to its names
-    all_required: bool = False  # … and each of its names required
-    typed: bool = False  # each schema must say a type
+    kept: frozenset[str]  # keywords that are passed on unchanged
+    closed: bool = False  # each object must be closed; an open one is limited to its properties
+    all_required: bool = False  # every property must be required
+    typed: bool = False  # each schema must have a type
     all_of: bool = True
     recursive: bool = True
-    const: bool = True  # else: an enum of one
+    const: bool = True  # False: use an enum of one value
     most_min_items: int | None = None  # a larger minItems is left out
     formats: frozenset[str] | None = None  # None: any
 
@@ -48,9 +48,9 @@ _OPENAI = _Dialect(
     ),
 )
 # "Unsupported type-specific keywords" of Azure's page on structured outputs, which as of 2026-06-05
-# still names every bound (read 2026-11-26): a request with one is refused.
+# still lists every bound (read 2026-11-26): a request that uses one is refused.
 _AZURE = replace(_OPENAI, kept=_COMMON, formats=frozenset())
-# What the conversion of Anthropic's own client (2.14) leaves in place.
+# The keywords that the conversion in Anthropic's own client (2.14) keeps.
 _ANTHROPIC = _Dialect(
     kept=_COMMON,
     closed=True,
@@ -64,9 +64,9 @@ _ANTHROPIC = _Dialect(
         }
     ),
 )
-# The list at `response_json_schema` in Google's own client (google-genai 3.6), by which a schema
-# may lead to itself only in names that may be left out. Other words are said to be ignored in
-# silence, which the check makes up for.
+# The list at `response_json_schema` in Google's own client (google-genai 3.6). A schema may refer
+# to itself only in optional properties. Other keywords are said to be ignored silently; the check
+# covers them.
 _GEMINI = _Dialect(
     kept=_COMMON | {"minimum", "maximum", "minItems", "maxItems"},
     all_of=False,
@@ -77,21 +77,23 @@ _GEMINI = _Dialect(
 
 
 Said = tuple[Schema, bool]
-"""A schema, and whether it is sent as strict: else the model is shown it, and not held to it."""
+"""A schema, and whether it is sent as strict. If not strict, the model sees it but is not bound by
+it.
+"""
 
 
 def for_openai(schema: Schema) -> Said | None:
-    """None where the answer is no JSON object."""
+    """The schema for OpenAI; None if the answer is not a JSON object."""
     return _strictly(schema, _OPENAI)
 
 
 def for_azure(schema: Schema) -> Said | None:
-    """None where the answer is no JSON object."""
+    """The schema for Azure; None if the answer is not a JSON object."""
     return _strictly(schema, _AZURE)
 
 
 def as_it_is(schema: Schema) -> Said:
-    """For a server that guides decoding by any schema."""
+    """For a server that accepts any schema."""
     return dict(schema), True
 
 
@@ -172,7 +174,7 @@ def _literals(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
 
 
 def _alternatives(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
-    for name in ("anyOf", "oneOf"):  # one of them at least, where exactly one is meant
+    for name in ("anyOf", "oneOf"):  # the dialect means at least one, the schema exactly one
         if name in schema:
             said["anyOf"] = [_one(each, dialect) for each in schema[name]]
     if "allOf" in schema:
@@ -190,20 +192,20 @@ def _object(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
         raise _Unsayable
     if dialect.closed:
         if isinstance(more, Mapping) or not properties:
-            raise _Unsayable  # closed, it would be another object
+            raise _Unsayable  # closing it would change what it accepts
         said["additionalProperties"] = False
     elif isinstance(more, Mapping):
         said["additionalProperties"] = _one(more, dialect)
     elif more is not None:
         said["additionalProperties"] = more
     if dialect.all_required and set(required) != set(properties):
-        raise _Unsayable  # the model would have to invent what may be left out
+        raise _Unsayable  # the model would have to invent optional values
     if required:
         said["required"] = required
 
 
 def _refers_to_itself(schema: Schema) -> bool:
-    """Whether a definition leads to itself, or to the whole."""
+    """Whether a definition refers to itself, directly or not, or to the root."""
     definitions = schema.get("$defs")
     known = definitions if isinstance(definitions, Mapping) else {}
     leads = {f"#/$defs/{name}": set(_references(one)) for name, one in known.items()}

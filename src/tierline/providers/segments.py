@@ -8,8 +8,8 @@ from tierline.rules.causes import Cause
 
 
 def segment(model: str) -> str:
-    """The name, encoded. Raises CallFailed for one that could lead elsewhere: a feature of an
-    earlier release may still hold such a name, and `..` is `..` however it is encoded.
+    """The encoded name. Raises CallFailed for an unsafe one: a feature from an earlier release may
+    still have such a name, and encoding does not make `..` safe.
     """
     wrong = name_fault(model)
     if wrong is not None:

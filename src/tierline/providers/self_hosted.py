@@ -1,10 +1,9 @@
-"""Servers of one's own that speak Chat Completions: vLLM, llama.cpp, and any under a chosen name.
+"""Self-hosted servers with Chat Completions: vLLM, llama.cpp, and others under a chosen name.
 
-`vllm:` by VLLM_BASE_URL, `llamacpp:` by LLAMACPP_BASE_URL (with VLLM_API_KEY and LLAMA_API_KEY, the
-names that their servers read), and others by TIERLINE_OPENAI_COMPATIBLE. Each takes the parameters
-that it is known to take: vLLM guides decoding by any JSON Schema and tells up to 20 logprobs,
-llama.cpp up to 500. A server that is known by nothing but its URL is taken for one that speaks as
-OpenAI does.
+`vllm:` is at VLLM_BASE_URL and `llamacpp:` at LLAMACPP_BASE_URL (keys: VLLM_API_KEY and
+LLAMA_API_KEY, as their servers name them). TIERLINE_OPENAI_COMPATIBLE names others. vLLM guides
+decoding by any JSON Schema and reports up to 20 logprobs, llama.cpp up to 500. A server of unknown
+kind is treated like OpenAI's.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +36,7 @@ UNKNOWN_CAN = Capabilities(most_logprobs=20, efforts=EFFORTS, service_tiers=SERV
 
 
 class SelfHosted:
-    """One server, under the name that features call it by."""
+    """One server, under the name that features use."""
 
     def __init__(
         self,

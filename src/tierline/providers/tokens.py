@@ -1,6 +1,7 @@
-"""Access tokens that end: fetched when the first call needs one, renewed before their end, shared.
+"""Access tokens that expire: fetched at the first call, renewed before they expire, shared by
+threads.
 
-One thread at a time fetches. While the token that is there still holds, the others go on with it.
+One thread at a time fetches. While the present token is valid, the other threads use it.
 """
 
 import threading
@@ -15,34 +16,34 @@ from tierline.rules.causes import Cause
 
 log = structlog.get_logger(__name__)
 
-EARLY_S = 300.0  # before its end a token is renewed
-LEAST_S = 10.0  # what it must still hold for, to be sent
+EARLY_S = 300.0  # renew a token this long before it expires
+LEAST_S = 10.0  # a token must be valid for this long to be sent
 MOST_BYTES = 64 * 1024  # of an answer with a token
-LONGEST_S = 10.0  # of one fetch, inside the call's own time
-REFUSED_S = 5.0  # for so long a failed fetch is everybody's answer
+LONGEST_S = 10.0  # limit of one fetch, within the call's own time
+REFUSED_S = 5.0  # a failed fetch fails all calls for this long
 
 
 @dataclass(frozen=True)
 class Token:
-    """What a token server gave."""
+    """A token and its lifetime."""
 
     value: str
     holds_s: float  # from now
 
 
 class Tokens:
-    """One identity's tokens. `fetch` is told the seconds it may take, and raises CallFailed."""
+    """One identity's tokens. `fetch` gets the seconds that it may take, and raises CallFailed."""
 
     def __init__(self, fetch: Callable[[float], Token]) -> None:
         self._fetch = fetch
         self._fetching = threading.Lock()
         self._value: str | None = None
-        self._ends_s = 0.0  # monotonic, as is:
+        self._ends_s = 0.0  # monotonic, like:
         self._failed_s = float("-inf")
         self._failure: CallFailed | None = None
 
     def get(self, timeout_s: float) -> str:
-        """A token that holds. Raises CallFailed when there is none within `timeout_s`."""
+        """A valid token. Raises CallFailed if there is none within `timeout_s`."""
         asked_s = time.monotonic()
         value, left_s = self._value, self._ends_s - asked_s
         if value is not None and left_s > EARLY_S:
@@ -54,13 +55,13 @@ class Tokens:
             raise CallFailed(Cause.UNREACHABLE, "no access token in time")
         try:
             if self._value is not None and self._value != value:
-                return self._value  # another thread did, meanwhile
+                return self._value  # another thread renewed it
             return self._renewed(asked_s, timeout_s, value if holds else None)
         finally:
             self._fetching.release()
 
     def forget(self, value: str) -> None:
-        """The provider refused this one, whatever its end: the next call gets another."""
+        """Drop a token that the provider refused: the next call fetches another."""
         with self._fetching:
             if self._value == value:
                 self._value = None

@@ -1,6 +1,6 @@
-"""One JSON request over HTTP with a deadline that is total: connections, time, size and errors.
+"""One JSON request over HTTP with a total deadline: connections, time, size and errors.
 
-Knows no provider: what a body means is the wire format's business.
+It knows no provider; the wire formats interpret the bodies.
 """
 
 import json
@@ -22,17 +22,17 @@ from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
 from tierline_client.retry_after import retry_after_s
 
-CONNECT_S = 5.0  # a server that takes longer to accept is as good as down
+CONNECT_S = 5.0  # a server that takes longer to accept counts as down
 LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0)
 ENCODINGS = frozenset({"identity", "gzip", "x-gzip"})
-GZIP = 16 + zlib.MAX_WBITS  # what zlib calls the format by
+GZIP = 16 + zlib.MAX_WBITS  # zlib's value for gzip
 UNAUTHORIZED = 401
-MOST_RETRY_AFTER_S = 3600.0  # a provider that asks for more is asked again after an hour
+MOST_RETRY_AFTER_S = 3600.0  # limit on a provider's Retry-After
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer, whole and inside its limits."""
+    """A complete HTTP response within the limits."""
 
     status: int
     headers: httpx.Headers
@@ -40,7 +40,7 @@ class Reply:
     latency_s: float
 
     def json(self) -> Any:
-        """The body as JSON. Raises CallFailed when it is none."""
+        """The body as JSON. Raises CallFailed if it is not JSON."""
         try:
             return _DECODER.decode(self.body.decode())
         except (ValueError, RecursionError):
@@ -59,10 +59,10 @@ _DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 class Transport:
-    """Reused connections to one server: one for each thread that calls.
+    """Reused connections to one server: one for each calling thread.
 
-    httpcore's pool looks at all its connections, by pairs, whenever a call begins and ends: with 32
-    of them that took longer than the rest of the call. A pool of one has nothing to look at.
+    httpcore's pool compares all its connections in pairs when a call begins and ends. With 32 of
+    them that took longer than the rest of the call. Pools of one avoid it.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class Transport:
         self._opening = threading.Lock()
 
     def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Reply:
-        """POST `body`; the last byte of the answer is there within `timeout_s`.
+        """POST `body`; the whole answer must arrive within `timeout_s`.
 
-        Raises CallFailed: TIMEOUT when it is not, UNREACHABLE, SERVER when the connection breaks,
-        UNREADABLE when the answer is too long.
+        Raises CallFailed: TIMEOUT if it does not, UNREACHABLE, SERVER if the connection breaks,
+        UNREADABLE if the answer is too long.
         """
         if self._tokens is None:
             return self.send(self._request(path, body), timeout_s)
@@ -108,7 +108,7 @@ class Transport:
         return reply
 
     def send(self, request: httpx.Request, timeout_s: float) -> Reply:
-        """Send a request as it is. Raises what `post` raises."""
+        """Send a prepared request. Raises the same as `post`."""
         started = time.monotonic()
         connect_s = min(CONNECT_S, timeout_s)
         timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=connect_s)
@@ -124,7 +124,7 @@ class Transport:
             reason = "the server cannot be reached"
             raise self._failed(Cause.UNREACHABLE, reason, started) from None
         except httpx.TimeoutException:
-            reason = f"no whole answer within {timeout_s:g} s"
+            reason = f"no complete answer within {timeout_s:g} s"
             raise self._failed(Cause.TIMEOUT, reason, started) from None
         except httpx.HTTPError as error:
             reason = f"the connection to the server broke ({type(error).__name__})"
@@ -155,20 +155,19 @@ class Transport:
         found: DeadlineTransport | None = getattr(self._here, "connection", None)
         if found is None:
             with self._opening:
-                # Proxies and the rest of the environment are left alone: where calls go is a
-                # setting.
+                # No proxies or other environment variables: the address of a server is a setting.
                 self._tls = self._tls or tls_context()
                 found = self._here.connection = DeadlineTransport(LIMITS, self._tls)
                 self._opened.append(found)
         return found
 
     def _read(self, response: httpx.Response, started: float) -> bytes:
-        """The body, unpacked. A few bytes may unpack to a thousand times as many, so that the
-        limit holds for what is unpacked, while it is."""
+        """The decompressed body. A few bytes may decompress to a thousand times as many, so the
+        limit applies to the decompressed size, during decompression."""
         most = self._max_answer_bytes
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ENCODINGS:
-            reason = "the server's answer is packed in a way that was not asked for"
+            reason = "the server's answer has a content encoding that was not requested"
             raise self._failed(Cause.UNREADABLE, reason, started)
         unpacking = None if encoding == "identity" else zlib.decompressobj(GZIP)
         chunks: list[bytes] = []
@@ -177,7 +176,7 @@ class Transport:
             try:
                 chunk = raw if unpacking is None else unpacking.decompress(raw, most - size + 1)
             except zlib.error:
-                reason = "the server's answer cannot be unpacked"
+                reason = "the server's answer cannot be decompressed"
                 raise self._failed(Cause.UNREADABLE, reason, started) from None
             size += len(chunk)
             if size > most:
@@ -185,7 +184,7 @@ class Transport:
                 raise self._failed(Cause.UNREADABLE, reason, started)
             chunks.append(chunk)
         if unpacking is not None and chunks and not unpacking.eof:
-            reason = "the server's answer was cut"
+            reason = "the server's answer was cut off"
             raise self._failed(Cause.UNREADABLE, reason, started)
         return b"".join(chunks)
 
@@ -195,7 +194,7 @@ class Transport:
 
 
 def asked_wait_s(headers: Mapping[str, str]) -> float | None:
-    """The wait that a provider asks for, OpenAI's retry-after-ms first; None: none."""
+    """The wait that a provider asks for; OpenAI's retry-after-ms comes first; None: no wait."""
     try:
         wait_s: float | None = number(headers["retry-after-ms"]) / 1000
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""What is asked of a model and what comes back, whatever its wire format."""
+"""Requests to models and their answers, for all wire formats."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ class CompletionRequest:
 
     model: ModelRef
     messages: Sequence[Message]
-    max_tokens: int  # of visible output; a reasoning model gets its allowance on top
+    max_tokens: int  # visible output; a reasoning model gets its allowance on top
     temperature: float
     timeout_s: float  # for the whole call, from connecting to the last byte
-    json_schema: Mapping[str, Any] | None = None  # constrains the answer where the provider can
-    top_logprobs: int | None = None  # candidates wanted for each token
+    json_schema: Mapping[str, Any] | None = None  # constrains the answer if the provider can
+    top_logprobs: int | None = None  # number of candidates per token
     seed: int | None = None
-    reasoning_effort: str | None = None  # of features.model.EFFORTS; None: the model's own
-    service_tier: str | None = None  # of SERVICE_TIERS there; None: nothing is said of it
+    reasoning_effort: str | None = None  # one of features.model.EFFORTS; None: the model's default
+    service_tier: str | None = None  # one of features.model.SERVICE_TIERS; None: not sent
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Completion:
     model: str  # the exact id that answered
     latency_s: float
     provider_request_id: str | None = None
-    service_tier: str | None = None  # as the provider told it; None: it told none
-    top_logprobs: Sequence[Sequence[TokenLogprob]] | None = None  # by token of the answer
+    service_tier: str | None = None  # as the provider reported it
+    top_logprobs: Sequence[Sequence[TokenLogprob]] | None = None  # per token of the answer
 
 
 class CallFailed(TierlineError):
-    """A call that gave no answer. `reason` says why without any content, key or address."""
+    """A call without an answer. `reason` says why, without any content, key or address."""
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class CallFailed(TierlineError):
         super().__init__(reason)
         self.cause = cause
         self.reason = reason
-        self.retry_after_s = retry_after_s  # what the provider asked for
-        self.should_retry = should_retry  # what it says of a retry; None: nothing
+        self.retry_after_s = retry_after_s  # the wait that the provider asked for
+        self.should_retry = should_retry  # the provider's advice on retries; None: none
         self.latency_s = latency_s
 
     @property
@@ -92,33 +92,33 @@ class CallFailed(TierlineError):
 
 
 def require(missing: str | None) -> None:
-    """Raises CallFailed when something must be set before a provider can be asked."""
+    """Raises CallFailed if a setting of the provider is missing."""
     if missing is not None:
         raise CallFailed(Cause.NOT_CONFIGURED, missing)
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What one model takes and tells at one provider."""
+    """What one model accepts and reports at one provider."""
 
-    structured_output: bool = True  # answers are held to a JSON Schema
-    most_logprobs: int = 0  # candidates told for each token; 0: none
-    temperature: bool = True  # takes another one than its own
+    structured_output: bool = True  # answers can be constrained by a JSON Schema
+    most_logprobs: int = 0  # candidates reported per token; 0: none
+    temperature: bool = True  # accepts the parameter
     seed: bool = True
-    reasoning: bool = False  # thinks before it answers, so that its answers need more room
-    most_output_tokens: int | None = None  # of one call, thoughts included; None: not known
-    efforts: tuple[str, ...] = ()  # of EFFORTS: how long it may be told to think
-    service_tiers: tuple[str, ...] = ()  # of SERVICE_TIERS
+    reasoning: bool = False  # thinks before it answers, so it needs a higher token limit
+    most_output_tokens: int | None = None  # of one call, thoughts included; None: unknown
+    efforts: tuple[str, ...] = ()  # the supported values of EFFORTS
+    service_tiers: tuple[str, ...] = ()  # the supported values of SERVICE_TIERS
 
 
 class Provider(Protocol):
-    """A wire format and where it is spoken."""
+    """A wire format and its server."""
 
     def complete(self, request: CompletionRequest) -> Completion:
         """One call. Raises CallFailed."""
 
     def missing(self) -> str | None:
-        """What must be set before it can be used; None when nothing is missing."""
+        """What must be set before it can be used; None if nothing is missing."""
 
     def capabilities(self, model: str) -> Capabilities:
         """What it can do with that model, as far as is known."""

@@ -1,8 +1,8 @@
-"""`vertex:` models: Gemini by Google Cloud, with GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION.
+"""`vertex:` models: Gemini on Google Cloud, at GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION.
 
-Tokens are fetched by the Application Default Credentials, as Google's own client does. One in
-GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it, goes before; it ends after
-an hour and is not renewed. Vertex keeps no request, except for what its operator switches on.
+Tokens come from the Application Default Credentials, as in Google's own client. A token in
+GOOGLE_OAUTH_ACCESS_TOKEN (from `gcloud auth print-access-token`) takes precedence; it expires after
+an hour and is not renewed. Vertex stores no requests unless its operator enables it.
 """
 
 from tierline.base.settings import Settings
@@ -49,8 +49,8 @@ class Vertex:
         if self._token is not None or found(self._credentials):
             return None
         if self._credentials is not None:
-            return "GOOGLE_APPLICATION_CREDENTIALS names no file"
-        return "GOOGLE_APPLICATION_CREDENTIALS is not set, nor GOOGLE_OAUTH_ACCESS_TOKEN"
+            return "GOOGLE_APPLICATION_CREDENTIALS does not name an existing file"
+        return "neither GOOGLE_APPLICATION_CREDENTIALS nor GOOGLE_OAUTH_ACCESS_TOKEN is set"
 
     def capabilities(self, model: str) -> Capabilities:
         return capabilities("vertex", model, most_logprobs=20 if tells_logprobs(model) else 0)
@@ -72,7 +72,7 @@ class Vertex:
 
 
 def host(location: str) -> str:
-    """The host that serves a location: the world's, a multi-region's, or a region's own."""
+    """The host of a location: global, a multi-region's, or a region's own."""
     if location == "global":
         return HOST
     if location in MULTI_REGIONS:

@@ -1,5 +1,5 @@
-"""Webhooks as Standard Webhooks has them: what is said, how it is signed, whom it may reach, when.
+"""Webhooks by the Standard Webhooks specification: content, signature, allowed addresses, schedule.
 
-Values and decisions, except for `call`, which alone opens connections. Source:
+Values and decisions only, except for `call`, which opens connections. Source:
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """

@@ -1,12 +1,11 @@
 """Which addresses a webhook may reach: the guard against server-side request forgery.
 
-Two checks. The form of a URL, when it is registered or submitted, without asking any name server;
-and each address that its host has, when it is called. Only global unicast passes, and the networks
-that the operator allows. One spelling of each address is taken: what another program might read
-otherwise (octal, hexadecimal, a bare number, a trailing dot, full-width digits) is refused rather
-than understood.
+There are two checks: the form of a URL, when it is registered or submitted, without DNS; and each
+address of its host, when it is called. Only global unicast addresses pass, and the networks that
+the operator allows. An address has one accepted spelling: forms that another program might read
+differently (octal, hexadecimal, a bare number, a trailing dot, full-width digits) are refused.
 
-Ports are limited too, so that nobody learns from a webhook's fate which ports of a host are open.
+Ports are limited too, so that nobody can use webhooks to find out which ports of a host are open.
 """
 
 import re
@@ -26,16 +25,16 @@ from tierline.base.errors import InvalidInput, Problem, TierlineError
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-MAX_URL = 2048  # characters; longer ones are cut by proxies and logs
+MAX_URL = 2048  # characters; proxies and logs cut longer ones
 PORTS = {"http": 80, "https": 443}
 
-# IANA's special-purpose registries, written out: what is_global says differs between Pythons.
+# IANA's special-purpose registries as a list, because is_global differs between Python versions.
 _REFUSED_V4 = tuple(
     IPv4Network(text)
     for text in (
         "0.0.0.0/8",
         "10.0.0.0/8",
-        "100.64.0.0/10",  # shared by carriers (CGNAT)
+        "100.64.0.0/10",  # shared address space of carriers (CGNAT)
         "127.0.0.0/8",
         "169.254.0.0/16",
         "172.16.0.0/12",
@@ -53,20 +52,20 @@ _REFUSED_V4 = tuple(
         "240.0.0.0/4",
     )
 )
-# Leaves out mapped and translated addresses, unique local, link-local and multicast ones.
+# Without mapped and translated addresses, unique local, link-local and multicast ones.
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _REFUSED_V6 = tuple(
     IPv6Network(text)
     for text in (
         "2001::/23",  # protocol assignments, Teredo among them
         "2001:db8::/32",
-        "2002::/16",  # 6to4: an IPv4 address in other clothes
+        "2002::/16",  # 6to4: contains an IPv4 address
         "2620:4f:8000::/48",
         "3fff::/20",
     )
 )
 
-# Where clouds hand out their machines' credentials: refused even inside an allowed network.
+# Metadata services with cloud credentials: refused even inside an allowed network.
 METADATA_ADDRESSES = frozenset(
     ip_address(text)
     for text in (
@@ -95,7 +94,7 @@ METADATA_NAMES = frozenset(
         "instance-data.ec2.internal",
     }
 )
-# Names that mean a place inside some network (RFC 6761, 6762, 8375 and custom).
+# Names for places inside a network (RFC 6761, 6762, 8375 and custom).
 _INNER_SUFFIXES = (".localhost", ".local", ".internal", ".home.arpa", ".localdomain", ".lan")
 
 _URL = re.compile(
@@ -107,25 +106,25 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 class AddressRefused(TierlineError):
-    """The address is not one that a webhook may reach."""
+    """A webhook may not reach this address."""
 
 
 class PortRefused(AddressRefused):
-    """The port is not one that a webhook may use there."""
+    """A webhook may not use this port at this address."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What the operator lets webhooks reach beyond ports 80 and 443 of global addresses."""
+    """What the operator allows webhooks beyond ports 80 and 443 of global addresses."""
 
-    networks: Sequence[Network] = ()  # any port of their addresses
-    ports: Sequence[int] = ()  # … and these of all others
+    networks: Sequence[Network] = ()  # any port of these addresses is allowed
+    ports: Sequence[int] = ()  # these ports are allowed at all other addresses
 
     def takes_port(self, port: int, address: Address | None) -> bool:
-        """Whether a port may be used at an address; None: at one that is not known yet.
+        """Whether a port may be used at an address; None: the address is not known yet.
 
-        A name on another port can only be right if its addresses are in an allowed network, which
-        is seen when it is called.
+        A host name with another port is accepted for now: its addresses must be in an allowed
+        network, which is checked at the call.
         """
         if port in PORTS.values() or port in self.ports:
             return True
@@ -135,12 +134,12 @@ class Reach:
 
 
 NOTHING_MORE = Reach()
-OTHER_PORTS_END = "0.3.0"  # the release from which URLs given before are not called on other ports
+OTHER_PORTS_END = "0.3.0"  # the release that stops calling older URLs on other ports
 
 
 @dataclass(frozen=True)
 class Target:
-    """A URL that was read here, so that nobody reads it a second time and otherwise."""
+    """A parsed URL. It is parsed once, so that no second parser can read it differently."""
 
     scheme: str  # http or https
     host: str  # a lower-case name, or an address without brackets
@@ -149,7 +148,7 @@ class Target:
 
     @property
     def address(self) -> Address | None:
-        """The host, where it is an address and not a name."""
+        """The host as an address; None if it is a name."""
         try:
             return ip_address(self.host)
         except ValueError:
@@ -157,7 +156,7 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """The Host header: the port is left out where it is the scheme's own."""
+        """The Host header. It omits the scheme's default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -167,9 +166,9 @@ class Target:
 
 
 def check_url(url: str, reach: Reach = NOTHING_MORE, path: str = "/webhook_url") -> None:
-    """Refuse a URL that no webhook can be sent to. Raises InvalidInput, naming the field `path`.
+    """Refuse a URL that webhooks cannot be sent to. Raises InvalidInput with the field `path`.
 
-    Asks no name server: the addresses behind a name are looked at each time it is called.
+    It makes no DNS look-up; the addresses of a name are checked at each call.
     """
     try:
         target = read_url(url, reach.networks)
@@ -179,17 +178,18 @@ def check_url(url: str, reach: Reach = NOTHING_MORE, path: str = "/webhook_url")
 
 
 def check_port(port: int, address: Address | None, reach: Reach) -> None:
-    """Refuse a port that is not one of webhooks' own, by `Reach.takes_port`. Raises PortRefused."""
+    """Refuse a port that `Reach.takes_port` does not allow. Raises PortRefused."""
     if not reach.takes_port(port, address):
         raise PortRefused(
-            f"port {port} is not one that webhooks use here: 80, 443, and what the operator lists"
-            " in TIERLINE_WEBHOOK_PORTS; networks in TIERLINE_WEBHOOK_ALLOW have any port"
+            f"port {port} is not allowed for webhooks: use 80, 443, or a port that the operator "
+            "lists"
+            " in TIERLINE_WEBHOOK_PORTS; networks in TIERLINE_WEBHOOK_ALLOW may use any port"
         )
 
 
 def other_port(url: str, reach: Reach) -> int | None:
-    """The port of a URL that may be used because it was given before ports were limited, and for
-    nothing else; None: the port is fit, or the URL is not."""
+    """The port of a URL that is allowed only because the URL was registered before ports were
+    limited; None if the port is allowed anyway or the URL is invalid."""
     try:
         target = read_url(url, reach.networks)
     except AddressRefused:
@@ -198,18 +198,18 @@ def other_port(url: str, reach: Reach) -> int | None:
 
 
 def read_url(url: str, allow: Sequence[Network] = ()) -> Target:
-    """The parts of a URL that is fit for a webhook. Raises AddressRefused, saying why it is not."""
+    """The parts of a URL that a webhook may use. Raises AddressRefused with the reason."""
     if len(url) > MAX_URL:
         raise AddressRefused(f"longer than {MAX_URL} characters")
     if not all("!" <= character <= "~" for character in url) or "\\" in url:
         raise AddressRefused(
-            "holds white space, a backslash or a character that is not ASCII:"
-            " write a name in its xn-- form and a path with percent signs"
+            "contains white space, a backslash or a character that is not ASCII:"
+            " write a name in its xn-- form and percent-encode a path"
         )
     if "#" in url:
         raise AddressRefused("has a fragment (#…), which is never sent")
     if "@" in re.split(r"[/?]", url.partition("://")[2], maxsplit=1)[0]:
-        raise AddressRefused("holds a user name or password; put a token into the path or query")
+        raise AddressRefused("contains a user name or password; put a token into the path or query")
     found = _URL.fullmatch(url)
     if found is None or found["scheme"].lower() not in PORTS:
         raise AddressRefused("not an absolute http:// or https:// URL")
@@ -223,13 +223,15 @@ def read_url(url: str, allow: Sequence[Network] = ()) -> Target:
 
 
 def check_address(address: Address, allow: Sequence[Network] = ()) -> None:
-    """Refuse an address that is not global and not in an allowed network. Raises AddressRefused."""
+    """Refuse an address that is neither global nor in an allowed network. Raises AddressRefused."""
     inner = _inside(address)
     if address in METADATA_ADDRESSES or inner in METADATA_ADDRESSES:
         raise AddressRefused("the address is a cloud's metadata service")
     if inner is not None:
-        # An allowed network means itself, not every way to write it.
-        raise AddressRefused("the address is an IPv4 one inside an IPv6 one; use it as IPv4")
+        # An allowed network does not include other ways to write its addresses.
+        raise AddressRefused(
+            "the address is an IPv4 address inside an IPv6 address; write it as IPv4"
+        )
     if _is_in(address, allow):
         return
     if isinstance(address, IPv4Address):
@@ -243,7 +245,7 @@ def check_address(address: Address, allow: Sequence[Network] = ()) -> None:
     if refused or not address.is_global or address.is_multicast:
         raise AddressRefused(
             "the address is not a global one; the operator can allow"
-            " its network by TIERLINE_WEBHOOK_ALLOW"
+            " its network with TIERLINE_WEBHOOK_ALLOW"
         )
 
 
@@ -260,7 +262,7 @@ def _host(host: str, allow: Sequence[Network]) -> str:
         check_address(literal, allow)
         return str(literal)
     if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
-        # A last label that is a number makes an address of it for many programs (WHATWG URL).
+        # Many programs read a host as an address if its last label is a number (WHATWG URL).
         try:
             literal = IPv4Address(host)
         except ValueError:
@@ -277,15 +279,15 @@ def _host(host: str, allow: Sequence[Network]) -> str:
         raise AddressRefused("the host is a cloud's metadata service")
     if not allow and ("." not in host or host.endswith(_INNER_SUFFIXES)):
         raise AddressRefused(
-            "the host names a place inside a network; the operator can allow"
-            " that network by TIERLINE_WEBHOOK_ALLOW"
+            "the host is a private network name; the operator can allow"
+            " its network with TIERLINE_WEBHOOK_ALLOW"
         )
     return host
 
 
 def _inside(address: Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 one carries: mapped, translated (RFC 6052, 8215), compatible,
-    6to4, Teredo or ISATAP (RFC 5214)."""
+    """The IPv4 address inside an IPv6 address: mapped, translated (RFC 6052, 8215), compatible,
+    6to4, Teredo or ISATAP (RFC 5214); None if there is none."""
     if isinstance(address, IPv4Address):
         return None
     if address.ipv4_mapped is not None:

@@ -1,8 +1,8 @@
-"""One try at a receiver: look its name up once, check every address, call the one that was checked.
+"""One try to call a receiver: resolve its name once, check every address, call a checked address.
 
-The URL's host is never looked up a second time: the connection goes to the address, while TLS and
-the Host header keep the name. No redirect is followed, no proxy of the environment is used, nothing
-is kept between two tries, and the whole try ends inside one deadline.
+The host is never resolved a second time: the connection goes to the checked address, while TLS and
+the Host header use the name. Redirects are not followed, proxies of the environment are not used,
+nothing is kept between tries, and one deadline covers the whole try.
 """
 
 import queue
@@ -30,11 +30,11 @@ from tierline.webhooks.addresses import (
 from tierline.webhooks.schedule import Met
 from tierline_client.retry_after import retry_after_s
 
-MAX_ANSWER_BYTES = 64 * 1024  # of an answer's body, which says nothing to us; then it is cut
-MOST_ADDRESSES = 4  # of one name that are tried one after the other
+MAX_ANSWER_BYTES = 64 * 1024  # of a response body, which is ignored; the rest is cut off
+MOST_ADDRESSES = 4  # of one name that are tried in turn
 
 Resolve = Callable[[str, int, float], Sequence[Address]]
-"""(name, port, seconds) to all addresses of the name. Raises OSError; TimeoutError when late."""
+"""From (name, port, seconds) to all addresses of the name. Raises OSError; TimeoutError if late."""
 
 
 def post(
@@ -47,10 +47,10 @@ def post(
     any_port: bool = False,
     resolve: Resolve | None = None,
 ) -> Met:
-    """POST `body` once, in at most `timeout_s` seconds; what was met, whatever went wrong.
+    """POST `body` once, in at most `timeout_s` seconds. Returns the result, also after an error.
 
-    `any_port` is for a URL that was given before ports were limited. An answer's status counts as
-    soon as it is there; its body is read and dropped.
+    `any_port` is for a URL from before ports were limited. A response's status counts as soon as it
+    arrives; the body is read and dropped.
     """
     ends_s = time.monotonic() + timeout_s
     try:
@@ -70,9 +70,9 @@ def post(
 
 
 def look_up(name: str, port: int, within_s: float) -> Sequence[Address]:
-    """The addresses of a name by the system's resolver.
+    """The addresses of a name from the system's resolver.
 
-    getaddrinfo knows no deadline, so it runs on a thread that is left behind when it is late.
+    getaddrinfo has no deadline, so it runs on a thread that is abandoned if it is late.
     """
     answered: queue.SimpleQueue[Sequence[Address] | OSError] = queue.SimpleQueue()
 
@@ -98,9 +98,9 @@ def look_up(name: str, port: int, within_s: float) -> Sequence[Address]:
 def checked_addresses(
     target: Target, within_s: float, reach: Reach, any_port: bool, resolve: Resolve
 ) -> Sequence[Address]:
-    """The addresses to call. A name with one refused address among them is refused altogether.
+    """The addresses to call. If one address of a name is refused, the whole name is refused.
 
-    Raises AddressRefused, OSError when there is none.
+    Raises AddressRefused, or OSError if there is no address.
     """
     literal = target.address
     found = [literal] if literal is not None else resolve(target.host, target.port, within_s)
@@ -129,7 +129,7 @@ def _first_that_answers(
         except (httpx.ConnectError, httpx.ConnectTimeout):
             if place == len(addresses):
                 raise
-    raise AssertionError("there is at least one address")
+    raise AssertionError("there must be at least one address")
 
 
 def _send(
@@ -172,7 +172,7 @@ def _send(
 
 
 def _read_away(response: httpx.Response) -> None:
-    """Let the receiver finish what it says, within reason: its status is known already."""
+    """Read the rest of the response, within limits. Its status is already known."""
     count = 0
     try:
         for chunk in response.iter_raw():
@@ -196,9 +196,8 @@ def _why_no_connection(error: httpx.ConnectError) -> str:
 
 @cache
 def transport() -> DeadlineTransport:
-    """What all deliveries of this process go out by."""
-    # Without keep-alive, so that a connection made for one name never serves another at the same
-    # address.
+    """The transport of all deliveries of this process."""
+    # No keep-alive: a connection made for one name must not serve another name at the same address.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     return DeadlineTransport(limits, tls_context())
 

@@ -1,7 +1,7 @@
-"""The events and their bodies: what a receiver is told.
+"""The webhook events and their bodies.
 
-A body is thin: which job, and how it stands. An output, an error's text and the reason of an
-escalation may quote the caller's input, so they are sent only to an endpoint that asks for them.
+A body is thin: the job's id and status. An output, an error text and the reason of an escalation
+may quote the caller's input, so they are sent only to endpoints that ask for them.
 """
 
 import json
@@ -32,26 +32,26 @@ EVENTS = (
     REFRESH_DUE,
     DEMOTED,
 )
-TEST = "endpoint.test"  # sent when its owner asks for it; every endpoint gets it
-INCLUDES = ("output",)  # what an endpoint may ask for beyond the thin body
+TEST = "endpoint.test"  # sent at its owner's request; every endpoint gets it
+INCLUDES = ("output",)  # optional parts that an endpoint may ask for
 
 MAX_BODY_BYTES = 1024 * 1024
-"""A body with its output in it past this goes out thin: receivers cap what they read, and a refused
-body would be tried in vain for three days."""
+"""A body larger than this is sent without its output. Receivers limit what they read, and a refused
+body would be retried in vain for three days."""
 
 
 @dataclass(frozen=True)
 class JobFacts:
-    """A job as its event found it."""
+    """A job at the time of the event."""
 
     id: UUID
     feature: str
     feature_version: int
     status: str
-    status_label: str | None  # the words to show a person; None when it has ended
+    status_label: str | None  # the text to show to people; None after its end
     tier: str
-    unverified: bool  # the output failed a check, and is served because the feature says so
-    blocked_reason: str | None  # why no later tier was asked; None: it was not so
+    unverified: bool  # the output failed a check, and the feature serves it all the same
+    blocked_reason: str | None  # why no later tier was asked, or None
     escalation_reason: str | None  # None: it never left its first tier
     batch_id: UUID | None
     custom_id: str | None
@@ -72,7 +72,7 @@ class BatchFacts:
     feature_version: int
     status: str
     counts: Mapping[str, int]  # jobs by status
-    bad_rows: int  # rows that never became a job
+    bad_rows: int  # rows that did not become jobs
     metadata: JSON
     created_at: datetime
     completed_at: datetime | None
@@ -80,11 +80,11 @@ class BatchFacts:
 
 @dataclass(frozen=True)
 class BudgetFacts:
-    """A budget of which a share is spent."""
+    """A budget that reached an alert level."""
 
     percent: int  # 50, 80 or 100
     scope: str  # account, user, session
-    key: str  # the user or session; empty: the account's
+    key: str  # the user or session; empty for the account
     period: str  # day, month
     limit_usd: Decimal
     spent_usd: Decimal
@@ -92,7 +92,7 @@ class BudgetFacts:
 
 
 def job_body(event: str, at: datetime, job: JobFacts, include: frozenset[str]) -> bytes:
-    """The bytes of a job's event, to be kept, signed and sent as they are."""
+    """The bytes of a job's event, stored, signed and sent unchanged."""
     data: dict[str, JSON] = {
         "id": str(job.id),
         "feature": job.feature,
@@ -158,7 +158,7 @@ def budget_body(at: datetime, budget: BudgetFacts) -> bytes:
 
 
 def drift_body(at: datetime, feature: str, evidence: str, moved: Sequence[str]) -> bytes:
-    """The bytes of feature.drift. What moved is named; no input is quoted."""
+    """The bytes of feature.drift. It names what changed and quotes no input."""
     data: dict[str, JSON] = {
         "feature": feature,
         "evidence": evidence,
@@ -192,17 +192,19 @@ def demoted_body(at: datetime, feature: str, tier: str, version: int, reason: st
 
 
 def test_body(at: datetime, endpoint_id: UUID) -> bytes:
-    """The bytes of an event that says nothing but that the way is open."""
+    """The bytes of a test event, which only shows that deliveries arrive."""
     return _body(TEST, at, {"id": str(endpoint_id), "url": f"/v1/webhook-endpoints/{endpoint_id}"})
 
 
 def webhook_id(delivery_id: UUID) -> str:
-    """The webhook-id header: the same for every try, without the dots that the signature uses."""
+    """The webhook-id header. It is the same for every try, and has no dots, since the signature
+    uses them.
+    """
     return f"msg_{delivery_id.hex}"
 
 
 def _body(event: str, at: datetime, data: Mapping[str, JSON]) -> bytes:
-    # Escapes rather than UTF-8: no character that a job may hold can make this fail, and with it
-    # the transaction that ends the job.
+    # Escapes instead of UTF-8: no character of a job can make this fail, and with it the
+    # transaction that ends the job.
     content = {"type": event, "timestamp": when(at), "data": data}
     return json.dumps(content, separators=(",", ":")).encode("ascii")

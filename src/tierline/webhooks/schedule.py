@@ -1,46 +1,47 @@
-"""When a webhook is tried again, and when no more: a pure decision from what one try met."""
+"""When a webhook is tried again: a pure decision from the result of one try."""
 
 import random
 from dataclasses import dataclass
 from enum import StrEnum
 
 WAITS_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
-"""Seconds from the end of one try to the next, the schedule that Standard Webhooks recommends: with
-the try at 0, ten tries at 0:00:00, 0:00:05, 0:05:05, 0:35:05, … 75:35:05 after the start."""
+"""Seconds from the end of one try to the next, the schedule that Standard Webhooks recommends. With
+the first try at 0, ten tries are at 0:00:00, 0:00:05, 0:05:05, 0:35:05, … 75:35:05."""
 
 MOST_TRIES = len(WAITS_S) + 1
-JITTER = 0.1  # a wait is up to this share longer, so that receivers are not called in step
-LONGEST_WAIT_S = 86_400.0  # how far a receiver's Retry-After is followed
+JITTER = 0.1  # a wait is up to this share longer, so that tries do not come all at once
+LONGEST_WAIT_S = 86_400.0  # limit on a receiver's Retry-After
 
 
 class DeliveryStatus(StrEnum):
     PENDING = "pending"  # waits for its next try, or is being tried
     DELIVERED = "delivered"  # a receiver answered 2xx
-    FAILED = "failed"  # given up: the last try failed, or the receiver is gone
+    FAILED = "failed"  # the last try failed, or the receiver is gone
 
 
 @dataclass(frozen=True)
 class Met:
-    """What one try met: an HTTP status, or the reason why there is none."""
+    """The result of one try: an HTTP status, or the reason why there is none."""
 
     status: int | None
-    error: str | None = None  # safe to show: never what the receiver wrote
+    error: str | None = None  # safe to show: never contains the receiver's words
     retry_after_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of the delivery."""
+    """What happens to the delivery next."""
 
     status: DeliveryStatus
-    wait_s: float = 0.0  # until the next try, while it is pending
-    disable: bool = False  # the receiver is gone: its endpoint gets no more
+    wait_s: float = 0.0  # time until the next try, if pending
+    disable: bool = False  # the receiver is gone, so its endpoint is disabled
 
 
 def after_try(tries: int, met: Met, chance: float | None = None) -> Decision:
-    """What follows the try numbered `tries` (from 1). `chance`, from 0 to 1, is drawn if not given.
+    """The decision after try number `tries` (from 1). `chance`, from 0 to 1, is random by default.
 
-    2xx is delivered; 410 Gone disables the endpoint; all else, redirects included, is tried again.
+    2xx is delivered; 410 Gone disables the endpoint; everything else, redirects too, is tried
+    again.
     """
     if met.status is not None and 200 <= met.status < 300:
         return Decision(DeliveryStatus.DELIVERED)
@@ -48,7 +49,7 @@ def after_try(tries: int, met: Met, chance: float | None = None) -> Decision:
         return Decision(DeliveryStatus.FAILED, disable=True)
     if tries >= MOST_TRIES:
         return Decision(DeliveryStatus.FAILED)
-    drawn = random.random() if chance is None else chance  # noqa: S311 - no secret hangs on it
+    drawn = random.random() if chance is None else chance  # noqa: S311 - not security relevant
     wait_s = WAITS_S[tries - 1] * (1 + JITTER * drawn)
     if met.retry_after_s is not None:
         wait_s = max(wait_s, min(met.retry_after_s, LONGEST_WAIT_S))

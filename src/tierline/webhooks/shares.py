@@ -1,4 +1,4 @@
-"""How many deliveries to each target may go out next: the dispatcher's decision, as values.
+"""How many deliveries each target may send next: a pure decision for the dispatcher.
 
 A target is a registered endpoint, or one server that jobs name in `webhook_url`.
 """
@@ -12,35 +12,35 @@ from datetime import datetime
 from tierline.rules.scheduling import account_limit
 
 DEFAULT_IN_FLIGHT = 2
-"""Deliveries out at once to one target, unless its endpoint asks for more."""
+"""The limit of open deliveries to one target, unless its endpoint sets another."""
 MOST_IN_FLIGHT = 64
-"""What an endpoint may ask for, unless the installation says otherwise."""
+"""The most that an endpoint may set, unless the installation sets another."""
 
 
 @dataclass(frozen=True)
 class DueTarget:
-    """A target with deliveries that are due."""
+    """A target with due deliveries."""
 
     account_id: int
     target: str
     max_in_flight: int
-    due: int  # how many, counted up to what may go out at all
-    since: datetime  # when the first of them fell due
-    held: int = 0  # hinted or in flight now
+    due: int  # number of due deliveries, counted up to the most that may go out
+    since: datetime  # when the oldest of them became due
+    held: int = 0  # hinted or in flight
 
 
 def share_out(
     targets: Iterable[DueTarget], held_by_account: Mapping[int, int], threads: int, spare: int
 ) -> Sequence[tuple[DueTarget, int]]:
-    """Each target that may send more now, with how many.
+    """The targets that may send more now, each with how many.
 
     `threads` are those of the live webhooks workers; `spare` deliveries may wait in the broker
-    beyond them. Accounts take turns, and so do an account's targets: whoever holds least is next.
-    No target passes its `max_in_flight`, and no account half of all that is out.
+    beyond them. Accounts take turns, and so do an account's targets: the one with the fewest open
+    deliveries is next. No target exceeds its `max_in_flight`, and no account half of all open
+    deliveries.
 
-    What a target has beyond the default leaves the last eighth of the threads (at least 2) free:
-    receivers that hang fill the rest however much they asked for, and any other target's delivery
-    still starts at once.
+    What a target has above the default leaves the last eighth of the threads (at least 2) free. So
+    even if hanging receivers fill the rest, a delivery to any other target still starts at once.
     """
     total = sum(held_by_account.values())
     room = threads + spare
@@ -48,7 +48,7 @@ def share_out(
     most_with_extra = account_limit(threads)
     known = list(targets)
     held = Counter(held_by_account)
-    taken: Counter[int] = Counter()  # by place in `known`
+    taken: Counter[int] = Counter()  # by index in `known`
     waiting: dict[int, list[tuple[int, datetime, int]]] = {}  # by account: a heap of its targets
     for place, one in enumerate(known):
         if one.due > 0 and one.held < one.max_in_flight:

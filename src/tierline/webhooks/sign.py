@@ -1,4 +1,4 @@
-"""Signing by Standard Webhooks' reference library."""
+"""Signatures with the reference library of Standard Webhooks."""
 
 import secrets
 from base64 import b64encode
@@ -8,21 +8,21 @@ from math import floor
 
 from standardwebhooks.webhooks import Webhook
 
-SECRET_BYTES = 24  # the least that the specification allows, and what its library's examples use
+SECRET_BYTES = 24  # the specification's minimum, and the size in its library's examples
 
 
 def new_secret() -> str:
-    """A secret as the specification writes it: whsec_ and base64."""
+    """A secret in the specification's form: whsec_ and base64."""
     return "whsec_" + b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def signed_headers(
     webhook_id: str, body: bytes, at: datetime, secret: str, old_secret: str | None = None
 ) -> Mapping[str, str]:
-    """The three headers of one try, made at `at`; `body` must be sent as it is.
+    """The three headers of one try at time `at`; `body` must be sent unchanged.
 
-    With `old_secret`, signed by both, the new one first, so that a receiver may hold either. `at`
-    is aware: the library takes a naive time, or one of another zone, for UTC without a word.
+    With `old_secret` there are two signatures, the new one first, so that a receiver may know
+    either secret. `at` must be aware: the library silently treats any other time as UTC.
     """
     if at.tzinfo is None:
         raise ValueError("the time of a signature must be aware")

@@ -161,7 +161,7 @@ def test_a_users_name_may_not_be_a_providers(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TIERLINE_OPENAI_COMPATIBLE", "mistral=http://127.0.0.1:1/v1")
     settings.cache_clear()
     try:
-        with pytest.raises(providers.UsageError, match="mistral has a meaning"):
+        with pytest.raises(providers.UsageError, match="mistral is reserved"):
             providers.known_providers()
     finally:
         settings.cache_clear()

@@ -285,8 +285,12 @@ def test_without_credentials_vertex_says_what_to_set(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     missing = Vertex(Settings(GOOGLE_CLOUD_PROJECT="my-project")).missing()
-    assert missing == "GOOGLE_APPLICATION_CREDENTIALS is not set, nor GOOGLE_OAUTH_ACCESS_TOKEN"
+    assert missing == (
+        "neither GOOGLE_APPLICATION_CREDENTIALS nor GOOGLE_OAUTH_ACCESS_TOKEN is set"
+    )
     nowhere = Settings(
         GOOGLE_CLOUD_PROJECT="my-project", GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "none")
     )
-    assert Vertex(nowhere).missing() == "GOOGLE_APPLICATION_CREDENTIALS names no file"
+    assert Vertex(nowhere).missing() == (
+        "GOOGLE_APPLICATION_CREDENTIALS does not name an existing file"
+    )
