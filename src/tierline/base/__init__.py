@@ -1,1 +1,1 @@
-"""What every layer uses and no subject owns: errors, settings, logs, ids, text and JSON."""
+"""Shared by all layers: errors, settings, logs, ids, text and JSON."""

@@ -1,8 +1,8 @@
-"""One broker, two spellings: what redis-py takes (REDIS_URL) and what kombu takes.
+"""Broker URLs in two forms: for redis-py (REDIS_URL) and for kombu.
 
-REDIS_URL is the conventional one, in redis-py's words: redis://, rediss:// or unix://. Celery's
-transport wants a socket as redis+socket:// with the database as `virtual_host`, and refuses rediss://
-that does not say how certificates are checked. No connection is made here.
+REDIS_URL has redis-py's form: redis://, rediss:// or unix://. Celery's transport needs a socket as
+redis+socket:// with the database as `virtual_host`, and refuses rediss:// without a setting for
+certificate checks. No connection is made here.
 """
 
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -22,11 +22,11 @@ def kombu_url(redis_url: str) -> str:
     parts = urlsplit(_checked(redis_url))
     query = dict(parse_qsl(parts.query))
     if parts.scheme == "unix":
-        # Flower reads this URL without unquoting its path: %20 there empties its broker page.
+        # Flower does not unquote the path of this URL: %20 there makes its broker page empty.
         path = unquote(parts.path)
         if quote(path) != path:
             raise UsageError(
-                "REDIS_URL: the socket's path may hold only letters, digits and / - _ . ~"
+                "REDIS_URL: the socket's path may contain only letters, digits and / - _ . ~"
             )
         db = query.pop("db", "0")
         query["virtual_host"] = db

@@ -1,7 +1,8 @@
-"""A total deadline for HTTP calls by httpx, whose own limits are per read.
+"""A total deadline for httpx calls, whose own timeouts apply to each read.
 
-A server that drips a byte at a time would hold a call for ever. Here each socket operation gets
-what is left of the whole. The deadline belongs to the calling thread, as a synchronous call does.
+A server that sends one byte at a time could keep a call open for ever. Here each socket operation
+gets the rest of the total time. The deadline belongs to the calling thread, as a synchronous call
+does.
 """
 
 import ssl
@@ -19,9 +20,10 @@ _deadline = threading.local()
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Every read, write and connect of this thread inside the block ends within `seconds` of now.
+    """Inside the block, every read, write and connect of this thread ends within `seconds` from
+    now.
 
-    httpx raises its TimeoutException when it does not.
+    httpx raises its TimeoutException otherwise.
     """
     _deadline.at = time.monotonic() + seconds
     try:
@@ -81,9 +83,9 @@ class _Backend(httpcore.SyncBackend):
 
 
 class DeadlineTransport(httpx.HTTPTransport):
-    """An httpx transport that keeps `within`. No proxies, nothing from the environment.
+    """An httpx transport that obeys `within`. It uses no proxies and no environment variables.
 
-    `verify` is the TLS context; reading the certificates for one takes 20 ms, so share it.
+    `verify` is the TLS context. Share one, because loading the certificates takes 20 ms.
     """
 
     def __init__(self, limits: httpx.Limits, verify: ssl.SSLContext) -> None:
@@ -99,5 +101,5 @@ class DeadlineTransport(httpx.HTTPTransport):
 
 
 def tls_context() -> ssl.SSLContext:
-    """Certificates checked against certifi's, nothing from the environment."""
+    """A context that checks certificates against certifi's and ignores the environment."""
     return httpx.create_ssl_context(trust_env=False)

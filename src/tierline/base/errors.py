@@ -1,24 +1,24 @@
-"""The errors of the product: one root, each saying what was wrong and what to do.
+"""The errors of the product, with one root. Each says what is wrong and what to do.
 
-Doors translate them: the API into problem+json, the CLI into one line on stderr. None of them
-carries an input, an output or a key in its text.
+The API translates them into problem+json, the CLI into one line on stderr. None contains an input,
+an output or a key.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-MOST_PROBLEMS = 20  # of one answer: nobody reads more, and a caller can make thousands
-MOST_PATH = 200  # characters of a problem's path, which may be a name that a caller made up
+MOST_PROBLEMS = 20  # in one response; a caller could cause thousands
+MOST_PATH = 200  # characters of a problem's path, which may be a name that a caller invented
 MOST_MESSAGE = 500
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with something a user wrote, and where it stands."""
+    """One thing wrong in something that a user wrote, with its place."""
 
     message: str
-    path: str = ""  # JSON pointer into what was sent, e.g. "/input/text"
-    line: int | None = None  # counted from 1, where the source is a file
+    path: str = ""  # JSON pointer into the request, e.g. "/input/text"
+    line: int | None = None  # from 1, if the source is a file
     source: str | None = None  # the file's name
 
     def __str__(self) -> str:
@@ -28,7 +28,7 @@ class Problem:
 
 
 def some_of(problems: Iterable[Problem]) -> tuple[tuple[Problem, ...], int]:
-    """The first MOST_PROBLEMS, no longer than a person reads, and how many more there are."""
+    """The first MOST_PROBLEMS, shortened for people, and how many more there are."""
     kept: list[Problem] = []
     left_out = 0
     for one in problems:
@@ -46,12 +46,12 @@ def some_of(problems: Iterable[Problem]) -> tuple[tuple[Problem, ...], int]:
 
 
 def shortened(text: str, most: int) -> str:
-    """`text`, or its beginning and …, in at most so many characters."""
+    """`text`, cut to at most so many characters and ended with …"""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class TierlineError(Exception):
-    """The root; `message` is fit to show to the person who caused it."""
+    """The root; `message` may be shown to the user."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -59,15 +59,15 @@ class TierlineError(Exception):
 
 
 class UsageError(TierlineError):
-    """A command or setting that cannot be carried out as written; exit code 2."""
+    """A command or setting that cannot be used as written; exit code 2."""
 
 
 class NotFound(TierlineError):
-    """The thing named does not exist, or is not the asking account's to see."""
+    """The thing does not exist, or the account may not see it."""
 
 
 class Conflict(TierlineError):
-    """The thing is not in a state in which this can be done."""
+    """The thing is not in a state that allows this."""
 
 
 class NotEnoughData(Conflict):
@@ -81,13 +81,13 @@ class NotEnoughData(Conflict):
 
 
 class Forbidden(TierlineError):
-    """The key is good but its scopes do not reach this far."""
+    """The key is valid, but its scopes do not allow this."""
 
 
 class Unavailable(TierlineError):
-    """A part the request needs does not answer now; asking again later may work.
+    """A needed part does not answer now; a later retry may work.
 
-    `retry_after_s` is the wait that it asked for, if it did.
+    `retry_after_s` is the wait that it asked for, if any.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -96,16 +96,16 @@ class Unavailable(TierlineError):
 
 
 class LimitReached(Unavailable):
-    """The account has as much as it may have now; asking again after `retry_after_s` may work."""
+    """The account has reached a limit; a retry after `retry_after_s` may work."""
 
 
 class InvalidInput(TierlineError):
-    """What was sent does not fit; `problems` names fields, MOST_PROBLEMS of them at most, and
-    `left_out` says how many more there are.
+    """The request is invalid. `problems` names fields, at most MOST_PROBLEMS; `left_out` says how
+    many more there are.
     """
 
     def __init__(self, problems: Iterable[Problem], left_out: int = 0) -> None:
-        """`left_out`: those beyond `problems` that were not even written down."""
+        """`left_out`: the number of problems that are not in `problems`."""
         self.problems, more = some_of(problems)
         self.left_out = left_out + more
         told = "; ".join(str(problem) for problem in self.problems)
@@ -113,4 +113,4 @@ class InvalidInput(TierlineError):
 
 
 class FeatureError(InvalidInput):
-    """A feature file that cannot be applied; `problems` carry lines."""
+    """A feature file that cannot be applied; `problems` have lines."""

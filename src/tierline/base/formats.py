@@ -1,11 +1,11 @@
-"""How amounts and times are written for callers: in the API, in webhooks and in files."""
+"""How amounts and times are written in the API, in webhooks and in files."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 
 
 def usd(amount: Decimal) -> str:
-    """A sum of money as a decimal string, without an exponent or idle zeros."""
+    """An amount as a decimal string, without exponent and trailing zeros."""
     text = format(amount, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -1,6 +1,6 @@
-"""Identifiers: time-ordered UUIDs (version 7, RFC 9562): new rows stand together in an index.
+"""Time-ordered identifiers (UUID version 7, RFC 9562), so that new rows are adjacent in an index.
 
-Order is only a kindness to the index: lists page by an identity column, never by these.
+The order only helps the index. Lists are paged by an identity column.
 """
 
 import os
@@ -18,6 +18,6 @@ def new_id() -> UUID:
 
 
 def first_id_of(at: datetime, apart: timedelta) -> UUID:
-    """The lowest identifier that could have been made at that time, by a clock so far behind."""
+    """The lowest identifier possible at that time on a clock that is late by `apart`."""
     ms = int((at.timestamp() - apart.total_seconds()) * 1000)
     return UUID(int=min(max(0, ms), 2**48 - 1) << 80)

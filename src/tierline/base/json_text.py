@@ -1,8 +1,8 @@
-"""JSON as text: strict reading and canonical writing, the same for callers, models and files.
+"""JSON as text: strict parsing and canonical writing, the same for callers, models and files.
 
-Strict means RFC 8259 and I-JSON's manners (RFC 7493): no NaN or Infinity, no name twice in an
-object, no lone surrogates, nesting bounded; and no NUL character, which Postgres cannot store. It
-does not repair: see `tierline.checks.json_repair`.
+Strict means RFC 8259 and I-JSON (RFC 7493): no NaN or Infinity, no duplicate names in an object, no
+lone surrogates, limited nesting; and no NUL character, which Postgres cannot store. Nothing is
+repaired here: see `tierline.checks.json_repair`.
 """
 
 import json
@@ -15,25 +15,27 @@ from tierline.base.errors import TierlineError
 JSONValue: TypeAlias = Union[  # noqa: UP007  `|` takes no name that is not defined yet
     bool, int, float, str, Sequence["JSONValue"], Mapping[str, "JSONValue"], None
 ]
-"""A JSON value that is passed on, and not looked into."""
+"""A JSON value that is passed on without looking into it."""
 
 JSON: TypeAlias = Any
-"""What json.loads gives, where it is looked into: its shape is known to a schema and not to the
-type checker."""
+"""The result of json.loads, where code looks into it. A schema knows its shape, but the type
+checker does not."""
 
 _PLAIN_NAME = re.compile(r"[\w.-]{1,40}")
-MAX_VALUES = 1_100_000  # as many as stand in 1 MB at most; beyond, reading holds the interpreter
+MAX_VALUES = 1_100_000  # the most that fit in 1 MB; parsing more would block the interpreter
 _ONE_MB = 1024 * 1024
 _NO_SPACE = re.compile(r"[^ \t\r\n]")
-MAX_DEPTH = 64  # arrays and objects inside each other; real inputs and answers stay below 10
+MAX_DEPTH = 64  # nested arrays and objects; real inputs and answers stay below 10
 
 
 class NotJson(TierlineError):
-    """The text is not one strict JSON value; the message says why without quoting the text."""
+    """The text is not one strict JSON value; the message gives the reason without quoting
+    the text.
+    """
 
 
 def parse_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
-    """The one JSON value that `text` holds, white space around it aside. Raises NotJson."""
+    """The one JSON value in `text`; surrounding white space is allowed. Raises NotJson."""
     refuse_too_many(text)
     value, end = parse_json_prefix(text, skip_space(text, 0), max_depth)
     if skip_space(text, end) != len(text):
@@ -42,8 +44,8 @@ def parse_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
 
 
 def parse_json_prefix(text: str, start: int, max_depth: int = MAX_DEPTH) -> tuple[JSON, int]:
-    """The JSON value that begins exactly at `start`, and where it ends. Raises NotJson. Of a long
-    text `refuse_too_many` is asked before.
+    """The JSON value that begins exactly at `start`, and its end. Raises NotJson. For a long text,
+    call `refuse_too_many` first.
     """
     try:
         value, end = _DECODER.raw_decode(text, start)
@@ -53,22 +55,24 @@ def parse_json_prefix(text: str, start: int, max_depth: int = MAX_DEPTH) -> tupl
     except RecursionError:
         raise NotJson(f"nested deeper than {max_depth} levels") from None
     except ValueError:  # int() refuses thousands of digits
-        raise NotJson("holds a number with too many digits") from None
+        raise NotJson("contains a number with too many digits") from None
     _refuse_unfit(value, max_depth)
     return value, end
 
 
 def refuse_too_many(text: str) -> None:
-    """Raises NotJson for a text over 1 MB that may hold more values than are read in one go."""
-    # Marks inside of texts count as well: to tell them apart would take as long as reading.
+    """Raises NotJson for a text over 1 MB that may contain more values than can be parsed at
+    once.
+    """
+    # Marks inside strings count too: telling them apart would take as long as parsing.
     if len(text) > _ONE_MB and sum(map(text.count, ",:[[{{")) > MAX_VALUES:
-        raise NotJson(f"holds more than {MAX_VALUES:,} values")
+        raise NotJson(f"contains more than {MAX_VALUES:,} values")
 
 
 def canonical_json(value: JSON) -> str:
-    """One text for equal values: sorted names, no white space, 1.0 written as 1.
+    """The same text for equal values: sorted names, no white space, 1.0 written as 1.
 
-    For fingerprints and comparison, close to RFC 8785; not for showing.
+    For fingerprints and comparison, close to RFC 8785; not for display.
     """
     return json.dumps(
         _plain_numbers(value),
@@ -80,7 +84,7 @@ def canonical_json(value: JSON) -> str:
 
 
 def size_of(value: JSON) -> tuple[int, int]:
-    """How many values there are in one, itself included, and how deep they stand in each other."""
+    """The number of values in a value, itself included, and the depth of nesting."""
     values, depth, level = 0, 0, [value]
     while level:
         values += len(level)
@@ -96,7 +100,7 @@ def size_of(value: JSON) -> tuple[int, int]:
 
 
 def storable(text: str) -> str:
-    """`text` without what Postgres's text or UTF-8 cannot hold: NUL, half of a surrogate pair."""
+    """`text` without what Postgres or UTF-8 cannot store: NUL and lone surrogates."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
@@ -123,7 +127,7 @@ def _no_constant(name: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise NotJson("holds a number beyond the range of a double")
+        raise NotJson("contains a number beyond the range of a double")
     return number
 
 
@@ -133,7 +137,7 @@ def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise NotJson(f"the name {name_told(name)} stands twice in one object")
+                raise NotJson(f"the name {name_told(name)} occurs twice in one object")
             seen.add(name)
     return found
 
@@ -149,8 +153,8 @@ def short(text: str, limit: int = 60) -> str:
 
 
 def name_told(name: str) -> str:
-    """A member's name that came from outside, quoted for a message; its words left out unless it is
-    one plain word: messages are told to models, and a name can be a sentence."""
+    """A member name from outside, quoted for a message. Names of several words are not shown,
+    because messages are shown to models and such a name can be an instruction."""
     return short(name) if _PLAIN_NAME.fullmatch(name) else '"…"'
 
 
@@ -177,8 +181,8 @@ def _refuse_unfit(value: JSON, max_depth: int) -> None:
 
 def _refuse_characters(text: str) -> None:
     if "\x00" in text:
-        raise NotJson("holds a NUL character, which cannot be stored")
+        raise NotJson("contains a NUL character, which cannot be stored")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise NotJson("holds half of a surrogate pair, which is not a character") from None
+        raise NotJson("contains half of a surrogate pair, which is not a character") from None

@@ -1,7 +1,7 @@
-"""How every process logs: structlog, one event a line, JSON for machines or words for a terminal.
+"""How every process logs: structlog, one event a line, JSON for machines or text for a terminal.
 
-Events carry ids and counts, never inputs, outputs, keys or the text of an exception that may hold
-them: where something crashed is told by its frames.
+Events contain ids and counts, never inputs, outputs or keys. Texts of exceptions may contain those,
+so only the stack frames are logged.
 """
 
 import logging
@@ -14,7 +14,7 @@ from tierline.base.settings import settings
 
 
 def configure(name: str) -> None:
-    """Make this process log as `name` on stderr, libraries' own loggers included."""
+    """Make this process log as `name` on stderr, including the loggers of libraries."""
     form = settings().log_format
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     shared: list[Processor] = [
@@ -36,7 +36,7 @@ def configure(name: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # Libraries: warnings and worse, as events of the same form, without their exceptions' texts.
+    # Libraries: warnings and errors, as events of the same form, without the texts of exceptions.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -50,7 +50,7 @@ def configure(name: str) -> None:
 
 
 def frames_of(error: BaseException) -> str:
-    """Where `error` was raised, without its text, which may hold what a caller sent."""
+    """Where `error` was raised, without its text, which may contain what a caller sent."""
     frames = []
     trace = error.__traceback__
     while trace is not None:

@@ -1,8 +1,8 @@
-"""A model as files, rows and answers name it: `provider:model`."""
+"""A model's name in files, rows and responses: `provider:model`."""
 
 from dataclasses import dataclass
 
-CLASS = "class"  # in a provider's place: any model of that class, chosen when it is applied
+CLASS = "class"  # instead of a provider: any model of that class, chosen at apply time
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,15 @@ class ModelRef:
 
     @property
     def wanted_class(self) -> str | None:
-        """The class of `class:small`, which asks for a model instead of naming one; else None.
+        """The class in `class:small`, which asks for a model class instead of a model; else None.
 
-        Applying the feature puts an exact id in its place, so that no job ever meets one.
+        Applying the feature replaces it with an exact model id, so jobs never see it.
         """
         return self.model if self.provider == CLASS else None
 
     @classmethod
     def parse(cls, text: str) -> "ModelRef":
-        """`provider:model`; the model's own name may hold colons. Raises ValueError."""
+        """From `provider:model`; the model's name may contain colons. Raises ValueError."""
         provider, colon, model = text.partition(":")
         if not (colon and provider and model) or text != text.strip():
             raise ValueError(

@@ -1,6 +1,7 @@
-"""The settings of model providers, under the names that each vendor's own client reads.
+"""The settings of model providers, under the names that each vendor's own client uses.
 
-An empty value is none, as a compose file leaves one. No message repeats a value: it may be a key.
+An empty value counts as unset, because compose files pass empty values. No message repeats a value,
+since it may be a key.
 """
 
 import os
@@ -35,7 +36,7 @@ KEYS_OF = {
     "gemini": ("gemini_api_key", "google_api_key"),
     "vertex": ("google_access_token",),
 }
-"""Where a provider's key is not called by its own name."""
+"""Providers whose key has another name than the usual one."""
 URLS = (
     "openai_base_url",
     "azure_openai_endpoint",
@@ -55,7 +56,7 @@ NAMES = (
     "azure_client_id",
     "google_cloud_project",
 )
-SENDABLE = re.compile(r"[!-~]+")  # what an HTTP header takes
+SENDABLE = re.compile(r"[!-~]+")  # the characters that an HTTP header may contain
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 
 
@@ -73,18 +74,18 @@ class ProviderSettings(BaseSettings):
     azure_openai_api_key: SecretStr | None = Field(
         default=None, validation_alias="AZURE_OPENAI_API_KEY"
     )
-    azure_openai_ad_token: SecretStr | None = Field(  # an Entra ID token, in place of a key
+    azure_openai_ad_token: SecretStr | None = Field(  # an Entra ID token, instead of a key
         default=None, validation_alias="AZURE_OPENAI_AD_TOKEN"
     )
     azure_tenant_id: str | None = Field(default=None, validation_alias="AZURE_TENANT_ID")
     azure_client_id: str | None = Field(default=None, validation_alias="AZURE_CLIENT_ID")
-    azure_client_secret: SecretStr | None = Field(  # an application's, which gets tokens by it
+    azure_client_secret: SecretStr | None = Field(  # an application's secret, to fetch tokens with
         default=None, validation_alias="AZURE_CLIENT_SECRET"
     )
     azure_authority_host: str = Field(
         default="https://login.microsoftonline.com", validation_alias="AZURE_AUTHORITY_HOST"
     )
-    openai_api_version: str | None = Field(  # none: the v1 API, which has no versions
+    openai_api_version: str | None = Field(  # unset: the v1 API, which has no versions
         default=None, validation_alias="OPENAI_API_VERSION"
     )
 
@@ -103,13 +104,14 @@ class ProviderSettings(BaseSettings):
     google_cloud_location: str = Field(
         default="global", validation_alias="GOOGLE_CLOUD_LOCATION", pattern=r"^[a-z0-9-]{1,40}$"
     )
-    google_access_token: SecretStr | None = Field(  # `gcloud auth print-access-token`: an hour
+    # from `gcloud auth print-access-token`; valid for an hour
+    google_access_token: SecretStr | None = Field(
         default=None, validation_alias="GOOGLE_OAUTH_ACCESS_TOKEN"
     )
-    google_application_credentials: str | None = Field(  # a file's path
+    google_application_credentials: str | None = Field(  # path of a file
         default=None, validation_alias="GOOGLE_APPLICATION_CREDENTIALS"
     )
-    vertex_base_url: str | None = Field(  # none: the location's own host
+    vertex_base_url: str | None = Field(  # unset: the location's own host
         default=None, validation_alias="GOOGLE_VERTEX_BASE_URL"
     )
 
@@ -127,14 +129,14 @@ class ProviderSettings(BaseSettings):
     # TIERLINE_OPENAI_COMPATIBLE: name=url, separated by commas; the key of `name` is NAME_API_KEY
     openai_compatible: str | None = None
 
-    local_url: str | None = None  # TIERLINE_LOCAL_URL: the local llama.cpp server, up to /v1
+    local_url: str | None = None  # TIERLINE_LOCAL_URL: local llama.cpp servers, up to /v1
     local_api_key: SecretStr | None = None  # TIERLINE_LOCAL_API_KEY
-    max_answer_bytes: int = 4 * 1024 * 1024  # a longer answer of a model server is an error
+    max_answer_bytes: int = 4 * 1024 * 1024  # a longer response of a model server is an error
 
     @field_validator("*", mode="before")
     @classmethod
     def _ascii(cls, value: object, info: ValidationInfo) -> object:
-        """Numbers are ASCII digits: pydantic would read 1_000 and a number with spaces."""
+        """Numbers in ASCII digits only: pydantic would accept 1_000 and surrounding spaces."""
         annotation = cls.model_fields[info.field_name or ""].annotation
         kinds = {annotation, *get_args(annotation)} & {int, float}
         if kinds and isinstance(value, str) and value:
@@ -180,7 +182,7 @@ class ProviderSettings(BaseSettings):
     @field_validator("ollama_host")
     @classmethod
     def _as_url(cls, value: str | None) -> str | None:
-        """Ollama's own client takes host:port as well as a URL."""
+        """Ollama's own client accepts host:port as well as a URL."""
         if value is None:
             return None
         return check_model_url(value if "://" in value else f"http://{value}")
@@ -202,7 +204,7 @@ class ProviderSettings(BaseSettings):
         return value
 
     def key_of(self, provider: str) -> SecretStr | None:
-        """The key that the provider of that name is asked with; None: it has none."""
+        """The key for the provider of that name; None if it has none."""
         if provider in self.compatible:
             return self.compatible[provider][1]
         names = KEYS_OF.get(provider, (f"{provider}_api_key",))
@@ -210,7 +212,7 @@ class ProviderSettings(BaseSettings):
 
     @cached_property
     def compatible(self) -> Mapping[str, tuple[str, SecretStr | None]]:
-        """The servers that the operator named: name → base URL and key."""
+        """The servers in TIERLINE_OPENAI_COMPATIBLE: name → base URL and key."""
         return {
             name: (url, checked_key(_key_of(name)))
             for name, url in named_urls(self.openai_compatible).items()
@@ -218,18 +220,19 @@ class ProviderSettings(BaseSettings):
 
 
 def checked_key(value: SecretStr | None) -> SecretStr | None:
-    """The key, None for an empty one. Raises ValueError, without it, where it cannot be sent."""
+    """The key; None if empty. Raises ValueError, without the key, if it cannot be sent."""
     if value is None or not value.get_secret_value():
         return None
     if not SENDABLE.fullmatch(value.get_secret_value()):
         raise ValueError(
-            "holds a line break, a space or another character that no key has: copy it once more"
+            "contains a line break, a space or another character that keys do not have; copy it "
+            "again"
         )
     return value
 
 
 def key_variable(name: str) -> str:
-    """The variable that holds the key of a server that the operator named."""
+    """The environment variable with the key of a server in TIERLINE_OPENAI_COMPATIBLE."""
     return f"{name.upper().replace('-', '_')}_API_KEY"
 
 

@@ -1,4 +1,4 @@
-"""Remembering what is dear to get and cheap to get again, without growing for ever."""
+"""A small cache for values that are expensive to get, limited in size."""
 
 import threading
 from collections import OrderedDict
@@ -9,7 +9,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """The values of the `most` keys that were used last. May be shared by threads."""
+    """The values of the `most` keys that were used last. Thread-safe."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -17,7 +17,7 @@ class Recent(Generic[K, V]):
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
-        """None: not known, or forgotten."""
+        """None: unknown, or dropped."""
         with self._lock:
             if key not in self._kept:
                 return None
@@ -25,7 +25,7 @@ class Recent(Generic[K, V]):
             return self._kept[key]
 
     def keep(self, key: K, value: V) -> V:
-        """Remember a value, and return it."""
+        """Store a value, and return it."""
         with self._lock:
             self._kept[key] = value
             self._kept.move_to_end(key)

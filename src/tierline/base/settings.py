@@ -1,7 +1,7 @@
 """All settings of all processes: one class, one field a line, read from the environment.
 
-Conventional names stay conventional (DATABASE_URL, REDIS_URL, OPENAI_API_KEY …); the product's own
-stand under TIERLINE_. Nothing else in the tree reads the environment for settings.
+Conventional names are kept (DATABASE_URL, REDIS_URL, OPENAI_API_KEY …); the product's own names
+begin with TIERLINE_. No other code reads settings from the environment.
 """
 
 from collections.abc import Mapping
@@ -25,73 +25,77 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 class Settings(ProviderSettings):
     model_config = SettingsConfigDict(env_prefix="TIERLINE_", extra="ignore")
 
-    # Where things are
+    # Servers
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
 
-    # The road of a job
-    lease_s: float = 15.0  # a worker's beat unseen for this long loses its jobs; > 3 beats, < 30
+    # Processing of jobs
+    lease_s: float = 15.0  # a lease is lost if its beat stands still for so long; > 3 beats, < 30
     beat_s: float = 2.0  # how often a worker process raises its beat
-    poll_s: float = 0.25  # how often the dispatcher looks unasked; bounds a lost wake-up
-    hints_out: int = 4  # hints waiting in the broker per queue beyond the idle threads
-    hint_lost_s: float = 5.0  # overtaken, or the broker's list empty, for this long: hint again
-    retry_base_s: float = 1.0  # first wait after a provider's failure; doubles, with jitter
+    poll_s: float = 0.25  # how often the dispatcher polls; bounds the delay after a lost wake-up
+    hints_out: int = 4  # hints in the broker per queue beyond the idle threads
+    # a hint is repeated after it was overtaken, or its list empty, for so long
+    hint_lost_s: float = 5.0
+    retry_base_s: float = 1.0  # first wait after a provider failure; doubles, with jitter
     retry_max_s: float = 60.0
     retries: int = 3  # provider failures on one tier before the job moves on
     hold_s: float = (
-        86_400.0  # a job waits so long for a rate limit, a key or a quota; then it fails
+        86_400.0  # how long a job waits for a rate limit, a key or a quota before it fails
     )
-    outage_s: float = 60.0  # … and so long for a provider that is down, if there is a next tier
+    # how long it waits for a provider that is down, if there is a later tier
+    outage_s: float = 60.0
     # Requests and tokens a minute, by provider or model: openai:gpt-5=500/30000,mistral=60/-
     rate_limits: Annotated[Mapping[str, RateLimit], NoDecode] = Field(default_factory=dict)
     idempotency_s: float = 86_400.0  # how long an Idempotency-Key is remembered
 
-    # Limits of one request, applied before anything is parsed
+    # Limits of one request, checked before anything is parsed
     max_body_bytes: int = 1024 * 1024
     max_part_bytes: int = 8 * 1024 * 1024
     max_body_s: float = 30.0  # from the first read of a body to its last byte
     max_json_depth: int = 64
     max_wait_s: float = 30.0  # the longest Prefer: wait
 
-    # Time in Postgres of routes other than those that submit or read one job; what is over is ended
+    # Limits on database time for routes that neither submit nor read one job; longer statements are
+    # cancelled
     statement_timeout_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0  # one statement of a list
-    report_timeout_s: Annotated[float, Field(ge=0.1, le=3600)] = 15.0  # a report, as a whole
+    report_timeout_s: Annotated[float, Field(ge=0.1, le=3600)] = 15.0  # a whole report
 
-    # Whether an operator reads and labels the inputs of every account's jobs, not of its own
-    # account's alone: for an installation whose accounts are all the operator's. The second name is
-    # the one of 0.1.0
+    # Whether operators may read and label inputs of all accounts' jobs, not only of their own
+    # account. For installations whose accounts all belong to the operator. The second name is the
+    # one of 0.1.0.
     operators_read_all: bool = Field(
         default=False,
         validation_alias=AliasChoices("TIERLINE_OPERATORS_READ_ALL", "TIERLINE_ADMINS_READ_ALL"),
     )
 
-    # Limits of one account, unless it has its own
-    max_queued_jobs: PositiveInt = 100_000  # a flood beyond it is told to come back; an hour's work
-    max_jobs_in_progress: PositiveInt | None = None  # none: its fair share of the threads
-    max_requests_per_s: PositiveInt = 500  # to each API process; about what one can answer
-    max_body_bytes_per_s: PositiveInt = 32 * 1024 * 1024  # … of bodies, to each API process
-    max_reports: PositiveInt = 2  # at once, in each API process; it has connections for four
+    # Limits of accounts without limits of their own
+    max_queued_jobs: PositiveInt = 100_000  # submissions beyond it get 429; about an hour's work
+    max_jobs_in_progress: PositiveInt | None = None  # unset: its fair share of the threads
+    max_requests_per_s: PositiveInt = 500  # per API process; about what one process can answer
+    max_body_bytes_per_s: PositiveInt = 32 * 1024 * 1024  # bytes of bodies, per API process
+    max_reports: PositiveInt = 2  # at once, per API process, which has connections for four
 
-    # Webhooks
-    # Networks that webhooks may reach although they are not global, comma-separated
+    # Webhooks Networks that webhooks may reach although they are not global, comma-separated
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = ()
     # Ports that webhooks may use besides 80 and 443, comma-separated
     webhook_ports: Annotated[tuple[Port, ...], NoDecode] = ()
-    # The most deliveries that one endpoint may ask to have on their way at once
+    # The most that an endpoint may set as its number of deliveries at once
     webhook_max_in_flight: Annotated[int, Field(ge=2, le=1000)] = MOST_IN_FLIGHT
-    webhook_timeout_s: float = 15.0  # one try, from the look-up to the last byte
+    webhook_timeout_s: float = 15.0  # one try, from the DNS look-up to the last byte
 
     # Long operations of the server, such as trainings
-    training_memory_mb: Annotated[int, Field(ge=256)] = 2048  # MiB, of one; 10,000 inputs take 700
+    # MiB per training; 10,000 inputs take 700
+    training_memory_mb: Annotated[int, Field(ge=256)] = 2048
 
-    # What is done now and then
-    sweep_s: Annotated[float, Field(ge=1, le=3600)] = 60.0  # between rounds: comparing, watching
-    drift_look_s: Annotated[float, Field(ge=1)] = 86_400.0  # between a feature's looks at drift
+    # Periodic work
+    # between rounds of comparing and watching
+    sweep_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    drift_look_s: Annotated[float, Field(ge=1)] = 86_400.0  # between two drift checks of a feature
 
     # Processes
-    worker_threads: int = 16  # model calls that one worker process keeps in flight
+    worker_threads: int = 16  # parallel model calls of one worker process
     pool_size: int = 8  # database connections of one process
-    grace_s: float = 20.0  # after SIGTERM: how long running calls may still end
+    grace_s: float = 20.0  # after SIGTERM: time for running calls to end
     log_format: str = "auto"  # json, console, or auto: console on a terminal
 
     @field_validator("max_jobs_in_progress", mode="before")
@@ -113,7 +117,7 @@ class Settings(ProviderSettings):
 
     @property
     def limits(self) -> Limits:
-        """What an account may ask for that has no limits of its own."""
+        """The limits of an account without limits of its own."""
         return Limits(
             self.max_queued_jobs,
             self.max_jobs_in_progress,
@@ -123,12 +127,12 @@ class Settings(ProviderSettings):
 
     @property
     def webhook_reach(self) -> Reach:
-        """What webhooks may reach."""
+        """The addresses and ports that webhooks may use."""
         return Reach(self.webhook_allow, self.webhook_ports)
 
     @property
     def database(self) -> str:
-        """The database's URL. Raises UsageError when none is set."""
+        """The database's URL. Raises UsageError if it is not set."""
         if self.database_url is None:
             raise UsageError(
                 "DATABASE_URL is not set: name a PostgreSQL 15+ database, or run 'tierline up'"
@@ -137,30 +141,30 @@ class Settings(ProviderSettings):
 
     @property
     def broker(self) -> str:
-        """The broker's URL. Raises UsageError when none is set."""
+        """The broker's URL. Raises UsageError if it is not set."""
         if self.redis_url is None:
             raise UsageError(
                 "REDIS_URL is not set: name a Redis 6.2+ or Valkey, or run 'tierline up'"
             )
         url = self.redis_url.get_secret_value()
         try:
-            urlsplit(url).port  # noqa: B018 - whoever reads it next would quote what does not fit
+            urlsplit(url).port  # noqa: B018 - later parsers would quote the URL in their message
         except ValueError:
             raise UsageError(
-                "REDIS_URL cannot be read: it is redis://:PASSWORD@HOST:PORT/DB, with special"
+                "REDIS_URL is not a valid URL: write redis://:PASSWORD@HOST:PORT/DB, with special"
                 " characters of the password written as %2F and the like"
             ) from None
         return url
 
 
 def _variable(place: str) -> str:
-    """The environment's name of what pydantic calls by its field, or by its alias already."""
+    """The environment variable of a field that pydantic names by field or by alias."""
     return place if place.isupper() else f"TIERLINE_{place.upper()}"
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process. Raises UsageError naming each variable that does not fit."""
+    """The settings of this process. Raises UsageError with each invalid variable."""
     try:
         return Settings()
     except ValidationError as error:

@@ -1,6 +1,6 @@
-"""A JSON Schema told to a model in a line or two: {"total": number, "currency": "EUR" | "SEK"}.
+"""A JSON Schema in a line or two for a model: {"total": number, "currency": "EUR" | "SEK"}.
 
-A schema that this cannot say is given as JSON. It is a description, not a check.
+Schemas beyond this form are given as JSON. It is a description, not a check.
 """
 
 import json
@@ -13,7 +13,7 @@ _MAX_NOTE = 120  # characters of a field's description
 
 
 def shape_of(schema: JSON) -> str:
-    """The short form, or the schema's own JSON where it says more than the short form can."""
+    """The short form, or the schema's JSON if it says more than the short form can."""
     try:
         return _shape(schema)
     except _NotSimple:

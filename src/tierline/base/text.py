@@ -1,9 +1,9 @@
-"""Text from outside in one form for comparing: without case, width and the order of its accents.
+"""Normalises text for comparing: without case, width and the order of accents.
 
-Whoever compares texts that others wrote uses `folded`, never `unicodedata.normalize` itself: that
-takes time by the square of a run of combining marks, and holds the interpreter all the while
-(measured: 235,000 marks stopped a worker's heartbeat for minutes). Here a run is bounded first, as
-Unicode's Stream-Safe Text Format does it (UAX #15, section 13), and a long text goes in slices.
+Code that compares texts from outside uses `folded`, never `unicodedata.normalize`. The latter takes
+quadratic time for a run of combining marks and blocks the interpreter meanwhile (measured: 235,000
+marks stopped a worker's heartbeat for minutes). Here runs are limited first, as in Unicode's
+Stream-Safe Text Format (UAX #15, section 13), and a long text is processed in slices.
 """
 
 import re
@@ -12,33 +12,33 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 
-MOST_MARKS = 30  # in a run: more than any language writes (UAX #15: 30 non-starters)
-SLICE = 8 * 1024  # characters normalised in one call, which no other thread can interrupt
-_JOINER = "\u034f"  # combining grapheme joiner: a starter, shown as nothing, ends a run
-_ASTRAL = range(0x10000, 0x1F000)  # holds every mark beyond the basic plane, and no emoji
+MOST_MARKS = 30  # of a run: more than any language uses (UAX #15: 30 non-starters)
+SLICE = 8 * 1024  # characters per call, during which no other thread can run
+_JOINER = "\u034f"  # combining grapheme joiner: an invisible starter that ends a run
+_ASTRAL = range(0x10000, 0x1F000)  # contains every mark beyond the basic plane, and no emoji
 BLOCKS = (range(0x3400), range(0xA000, 0xAC00), range(0xF900, 0x17000), range(0x1B000, 0x20000))
-"""Where characters stand that are marks, or that have parts; a test looks at all the others."""
+"""Ranges with all characters that are marks or have parts; a test checks the other characters."""
 
 
 def folded(text: str) -> str:
-    """`text` in compatibility form (NFKC) without case, the same for texts that read the same.
+    """`text` in compatibility form (NFKC) without case: equal for texts that read the same.
 
-    Takes time by the length. One character may become 18, so that the result may be longer.
-    Between marks that are more than MOST_MARKS in a run stands U+034F.
+    It takes linear time. One character may become 18, so the result may be longer. After MOST_MARKS
+    marks of a run, U+034F is inserted.
     """
     if text.isascii():
-        return text.lower()  # what casefold and NFKC make of it
+        return text.lower()  # the same result as casefold and NFKC
     return "".join(folds(text))
 
 
 def folds(text: str) -> Iterator[str]:
-    """`folded`, part by part, for who counts what comes."""
+    """`folded` in parts, for callers that count work."""
     for part in slices(text):
         yield part.lower() if part.isascii() else _fold(part)
 
 
 def slices(text: str) -> list[str]:
-    """`text` with its runs of marks bounded, in parts that may be normalised one by one."""
+    """`text` with limited runs of marks, in slices that can be normalised separately."""
     forms = _forms()
     if forms.doubtful.search(text) and forms.too_many.search(text):
         text = forms.full.sub(rf"\g<0>{_JOINER}", text)
@@ -55,16 +55,16 @@ def slices(text: str) -> list[str]:
 
 
 def _fold(part: str) -> str:
-    # Casefolding may undo composition and ask for it anew: U+0345 becomes a letter.
+    # Casefolding may undo composition, so it is normalised again: U+0345 becomes a letter.
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", part).casefold())
 
 
 class _Forms:
-    """The patterns of this Python's version of Unicode."""
+    """The patterns for this Python's version of Unicode."""
 
     def __init__(self) -> None:
-        marks: list[int] = []  # nothing but non-starters is left of them
-        later: list[int] = []  # may become one with the character before: no slice begins there
+        marks: list[int] = []  # characters that consist of non-starters only
+        later: list[int] = []  # may combine with the character before, so no slice begins there
         composed: list[int] = []
         for number in chain(*BLOCKS):
             if unicodedata.combining(chr(number)):
@@ -83,8 +83,8 @@ class _Forms:
             elif unicodedata.combining(parts_of[0]) or parts_of[0] in seconds:
                 later.append(number)
         mark = _class(marks)
-        # Beyond the basic plane marks stand in a hundred places, and each that a class names takes
-        # time for every character of an ordinary text: here they are one.
+        # Marks beyond the basic plane are in a hundred places. Each range in a class costs time for
+        # every character of ordinary text, so here they are one range.
         most = _class([*(number for number in marks if number < _ASTRAL.start), *_ASTRAL])
         self.doubtful = re.compile(f"{most}{most}{{{MOST_MARKS}}}")
         self.too_many = re.compile(f"{mark}{mark}{{{MOST_MARKS}}}")
@@ -94,11 +94,11 @@ class _Forms:
 
 @lru_cache(maxsize=1)
 def _forms() -> _Forms:
-    return _Forms()  # 20 ms, for processes that meet more than ASCII
+    return _Forms()  # 20 ms, only for processes that meet non-ASCII text
 
 
 def _class(numbers: Iterable[int]) -> str:
-    """A pattern's class of these code points."""
+    """A pattern's character class of these code points."""
     spans: list[list[int]] = []
     for number in sorted(numbers):
         if spans and spans[-1][1] >= number - 1:

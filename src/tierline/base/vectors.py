@@ -1,8 +1,8 @@
-"""What embeddings are, named without loading numpy: a row a text, each of length 1."""
+"""The type of embeddings, without importing numpy: one row per text, each of length 1."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-DIMENSIONS = 384  # of a row, as MiniLM makes them
+DIMENSIONS = 384  # columns per row, as MiniLM produces them
 
 if TYPE_CHECKING:
     import numpy as np

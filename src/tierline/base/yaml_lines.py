@@ -1,8 +1,9 @@
-"""YAML as JSON values that remember their lines, so that a problem can name the line it stands on.
+"""YAML as JSON values with line numbers, so that a problem can name its line.
 
 YAML 1.2 with the core schema (yaml.org/spec/1.2.2, 10.3): `no` and `off` are words, a date is a
-string, `010` is ten. What JSON cannot hold is refused: NaN, keys that are not text, a key twice,
-own tags, several documents. Aliases work and are counted, so that a small file cannot grow large.
+string, `010` is ten. Anything that JSON cannot express is refused: NaN, keys that are not text,
+duplicate keys, custom tags, several documents. Aliases are allowed and counted, so that a small
+file cannot expand without limit.
 """
 
 import re
@@ -20,7 +21,7 @@ from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON, MAX_DEPTH, short
 
 MAX_CHARS = 256 * 1024  # a feature with long examples is about 20 KB
-MAX_NODES = 50_000  # keys and values, aliases counted each time they are used
+MAX_NODES = 50_000  # keys and values; aliases count each time they are used
 
 Path = tuple[str | int, ...]
 
@@ -37,13 +38,13 @@ _MAX_DIGITS = 300  # beyond what a double can hold
 
 @dataclass(frozen=True)
 class Document:
-    """A file's value, and the line (from 1) of each key and item in it."""
+    """A file's value, and the line (from 1) of each key and item."""
 
     value: JSON
     lines: Mapping[Path, int]
 
     def line(self, path: Sequence[str | int]) -> int:
-        """The line of what stands at `path`, or of the nearest thing around it."""
+        """The line of the node at `path`, or of the nearest node around it."""
         here = tuple(path)
         while here not in self.lines:
             here = here[:-1]
@@ -55,7 +56,7 @@ class _Reading:
     source: str
     problems: list[Problem] = field(default_factory=list)
     lines: dict[Path, int] = field(default_factory=dict)
-    open_nodes: set[int] = field(default_factory=set)  # around the present one, by id
+    open_nodes: set[int] = field(default_factory=set)  # the nodes around the present one, by id
     nodes: int = 0
 
     def problem(self, message: str, node: Node, path: Path) -> None:
@@ -72,7 +73,7 @@ class _TooDeep(Exception):
 
 
 class _Composer(Composer):
-    """The library's, which goes into itself for each level: here no deeper than a value may be."""
+    """The library's composer, which is recursive; here nesting is limited."""
 
     depth = 0
 
@@ -87,7 +88,7 @@ class _Composer(Composer):
 
 
 def read_yaml(text: str, source: str) -> Document:
-    """The one document of `text`. Raises FeatureError with every problem found."""
+    """The one document of `text`. Raises FeatureError with every problem."""
     if len(text) > MAX_CHARS:
         raise FeatureError([Problem(f"longer than {MAX_CHARS:,} characters", source=source)])
     root = compose_yaml(text, source)
@@ -95,7 +96,7 @@ def read_yaml(text: str, source: str) -> Document:
     try:
         value = _value(root, (), reading)
     except _TooLarge:
-        message = f"holds more than {MAX_NODES:,} keys and values once aliases are followed"
+        message = f"contains more than {MAX_NODES:,} keys and values once aliases are expanded"
         raise FeatureError([Problem(message, source=source)]) from None
     if reading.problems:
         raise FeatureError(reading.problems)
@@ -107,24 +108,24 @@ def line_of(node: Node) -> int:
 
 
 def compose_yaml(text: str, source: str) -> Node:
-    """The nodes of the one document of `text`, with their marks. Raises FeatureError."""
+    """The nodes of the one document of `text`, with their positions. Raises FeatureError."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
     try:
         root = yaml.compose(text)
     except _TooDeep as deep:
-        said = f"nested deeper than {MAX_DEPTH} levels"
-        raise FeatureError([Problem(said, line=deep.line, source=source)]) from None
+        reason = f"nested deeper than {MAX_DEPTH} levels"
+        raise FeatureError([Problem(reason, line=deep.line, source=source)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = int(mark.line) + 1 if mark is not None else None
-        said = error.problem or error.context or "cannot be read"
-        raise FeatureError([Problem(f"not YAML: {said}", line=line, source=source)]) from None
+        reason = error.problem or error.context or "cannot be read"
+        raise FeatureError([Problem(f"not YAML: {reason}", line=line, source=source)]) from None
     except YAMLError as error:
         position = getattr(error, "position", None)
         line = None if position is None else text.count("\n", 0, position) + 1
-        said = getattr(error, "reason", "cannot be read")
-        raise FeatureError([Problem(f"not YAML: {said}", line=line, source=source)]) from None
+        reason = getattr(error, "reason", "cannot be read")
+        raise FeatureError([Problem(f"not YAML: {reason}", line=line, source=source)]) from None
     except (RecursionError, ValueError):  # ValueError: an escape beyond Unicode
         raise FeatureError([Problem("not YAML: cannot be read", source=source)]) from None
     if root is None:
@@ -140,7 +141,7 @@ def _value(node: Node, path: Path, reading: _Reading) -> JSON:
     if isinstance(node, ScalarNode):
         return _scalar(node, path, reading)
     if id(node) in reading.open_nodes:
-        reading.problem("an alias stands inside what it names", node, path)
+        reading.problem("an alias is inside the node that it refers to", node, path)
         return None
     if len(path) >= MAX_DEPTH:
         reading.problem(f"nested deeper than {MAX_DEPTH} levels", node, path)
@@ -225,6 +226,6 @@ def _plain(text: str, node: ScalarNode, path: Path, reading: _Reading) -> JSON:
 
 def _refuse_unfit_text(text: str, node: Node, path: Path, reading: _Reading) -> None:
     if "\x00" in text:
-        reading.problem("holds a NUL character, which cannot be stored", node, path)
+        reading.problem("contains a NUL character, which cannot be stored", node, path)
     elif any("\ud800" <= character <= "\udfff" for character in text):
-        reading.problem("holds half of a surrogate pair, which is no character", node, path)
+        reading.problem("contains half of a surrogate pair, which is not a character", node, path)

@@ -85,7 +85,9 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
     data = reading.mapping(reply.json())
     text = reading.mapping(data.get("message")).get("content")
     if not isinstance(text, str) or data.get("done") is not True:
-        raise failures.unreadable(reply, "the server's answer lacks required fields of an Ollama chat")
+        raise failures.unreadable(
+            reply, "the server's answer lacks required fields of an Ollama chat"
+        )
     finish = data.get("done_reason")
     if not isinstance(finish, str) or finish not in FINISHED:
         raise failures.no_answer(reply)

@@ -66,7 +66,7 @@ def test_aliases_cannot_make_a_small_file_large() -> None:
         ("a: !!python/object:os.system {}", "tag"),
         ("a: .nan", "not a JSON number"),
         ("a: 1e999", "range of a double"),
-        ("a: &x [*x]", "alias stands inside"),
+        ("a: &x [*x]", "alias is inside"),
         ("a: 1\n---\nb: 2", "another document"),
         ("? [a]\n: 1", "a key must be text"),
         ("a:\n  - b\n c: 1", "f:3: not YAML"),

@@ -250,7 +250,7 @@ def test_a_key_that_no_header_takes_is_said_without_it(
     monkeypatch: pytest.MonkeyPatch, name: str, end: str
 ) -> None:
     message = refused(monkeypatch, name, KEY + end)
-    assert message.startswith(f"settings: {name}: holds a line break")
+    assert message.startswith(f"settings: {name}: contains a line break")
 
 
 @pytest.mark.parametrize("name", VARIABLES)
@@ -269,7 +269,7 @@ def test_an_empty_address_is_said(monkeypatch: pytest.MonkeyPatch, name: str) ->
 def test_the_key_of_a_server_of_ones_own_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_BOX_API_KEY", KEY + "\n")
     message = refused(monkeypatch, "TIERLINE_OPENAI_COMPATIBLE", "my-box=http://127.0.0.1:1/v1")
-    assert "MY_BOX_API_KEY holds a line break" in message
+    assert "MY_BOX_API_KEY contains a line break" in message
 
 
 def test_a_logprob_beyond_every_float_is_an_answer_that_cannot_be_read() -> None:

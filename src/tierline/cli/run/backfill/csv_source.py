@@ -123,7 +123,7 @@ def _record(
 def _fault(cells: list[str], width: int) -> str | None:
     text = "".join(cells)
     if "\x00" in text:
-        return "holds a NUL character, which cannot be stored"
+        return "contains a NUL character, which cannot be stored"
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -64,7 +64,7 @@ def test_a_csv_row_that_is_not_right_costs_itself_only(tmp_path: Path) -> None:
         (4, "n: is not a whole number"),
         (5, "has 1 cells where the header has 2"),
         (6, "has 3 cells where the header has 2"),
-        (7, "holds a NUL character, which cannot be stored"),
+        (7, "contains a NUL character, which cannot be stored"),
         (8, "ok"),
     ]
 
