@@ -1,4 +1,4 @@
-"""Everything that Postgres keeps: the tables and each statement on them, by subject.
+"""Everything that Postgres stores: the tables, and every statement on them, by subject.
 
-Nobody else builds a statement or opens a transaction.
+No other code builds a statement or opens a transaction.
 """

@@ -1,4 +1,4 @@
-"""Accounts and their API keys. A key is kept as its SHA-256 digest and its first characters."""
+"""Accounts and their API keys. Of a key, the SHA-256 digest and the first characters are stored."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from psycopg import AsyncConnection, Connection, sql
 from tierline.rules.limits import LIMITS, Limits
 from tierline.storage.db.rows import all_rows, one_row
 
-OPERATORS_LOCK = 0x7E21_0004  # two first starts at once make one key; one operator stays
+# serialises two first starts, so that one key is made and one operator remains
+OPERATORS_LOCK = 0x7E21_0004
 
 _KEY_COLUMNS = """
 k.id, a.name AS account, k.name, k.prefix, k.scopes, k.created_at, k.expires_at, k.revoked_at,
@@ -26,14 +27,14 @@ CHANGEABLE = ("weight", *LIMITS)
 
 @dataclass(frozen=True)
 class LiveKey:
-    """A key that may be used now, as the API remembers it for a moment."""
+    """A valid key, as the API caches it for a moment."""
 
     id: int
     account_id: int
     account: str  # its name
     scopes: frozenset[str]
     limits: Limits  # the account's own
-    capped: bool  # it has hard budgets, which a submission asks about
+    capped: bool  # it has hard budgets, which a submission must check
 
 
 async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey | None:
@@ -54,7 +55,7 @@ async def live_key(connection: AsyncConnection[Any], digest: bytes) -> LiveKey |
 
 
 async def note_used(connection: AsyncConnection[Any], key_ids: Collection[int]) -> None:
-    """Keep that these keys were used, to the minute."""
+    """Record that these keys were used, to the minute."""
     await connection.execute(
         "UPDATE api_keys SET last_used_at = date_trunc('minute', clock_timestamp())"
         " WHERE id = ANY(%s) AND (last_used_at IS NULL"
@@ -78,7 +79,7 @@ def add_account(
 def change_account(
     connection: Connection[Any], name: str, changes: Mapping[str, int | None]
 ) -> Mapping[str, Any] | None:
-    """Change columns of an account, of those in CHANGEABLE; None when there is no such account."""
+    """Change some of the columns in CHANGEABLE; None if there is no such account."""
     assert changes.keys() <= set(CHANGEABLE), "the caller has read them by these names"
     columns = [
         sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder(column))
@@ -117,7 +118,7 @@ def add_key(
     scopes: Sequence[str],
     expires_at: datetime | None,
 ) -> dict[str, Any]:
-    """Keep a new key; the row as it is listed."""
+    """Store a new key. Returns the row as lists show it."""
     row = one_row(
         connection,
         "WITH k AS (INSERT INTO api_keys (account_id, name, prefix, digest, scopes, expires_at)"
@@ -140,7 +141,7 @@ def list_keys(connection: Connection[Any], account: str | None = None) -> list[d
 
 
 def revoke_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
-    """End a key, once; the row as it is listed, None when there is no such key."""
+    """Revoke a key, once. Returns the row as lists show it; None if there is no such key."""
     return one_row(
         connection,
         "WITH k AS (UPDATE api_keys SET revoked_at = coalesce(revoked_at, clock_timestamp())"
@@ -163,11 +164,11 @@ def key_by_id(connection: Connection[Any], key_id: int) -> dict[str, Any] | None
 def rotate_key(
     connection: Connection[Any], key_id: int, prefix: str, digest: bytes, overlap_s: float
 ) -> dict[str, Any] | None:
-    """Put a new key in the place of a live one that was not rotated yet; the new row as it is
-    listed, None when there is no such key to rotate.
+    """Replace a valid key that was not rotated yet. Returns the new row as lists show it; None if
+    there is no such key.
 
-    The new one has the old one's account, name, scopes and length of life; the old one ends in
-    `overlap_s` seconds, or when it would have. Of two at once, one gets it.
+    The new key has the old one's account, name, scopes and lifetime. The old one ends in
+    `overlap_s` seconds, or earlier if it was to end earlier. Of two calls at once, one succeeds.
     """
     return one_row(
         connection,
@@ -196,7 +197,7 @@ def rotate_key(
 
 
 def revoke_keys_named(connection: Connection[Any], account_id: int, name: str) -> int:
-    """End every live key of that name; how many there were."""
+    """Revoke every valid key of that name. Returns how many."""
     return connection.execute(
         "UPDATE api_keys SET revoked_at = clock_timestamp()"
         " WHERE account_id = %s AND name = %s AND revoked_at IS NULL",
@@ -205,8 +206,8 @@ def revoke_keys_named(connection: Connection[Any], account_id: int, name: str) -
 
 
 def demote_key(connection: Connection[Any], key_id: int) -> dict[str, Any] | None:
-    """Take the operator's role from a key, which stays its account's administrator's; the row as it
-    is listed, None when there is no such key.
+    """Take the operator's role from a key, which keeps its account's admin scope. Returns the row
+    as lists show it; None if there is no such key.
     """
     return one_row(
         connection,
@@ -227,12 +228,12 @@ def operator_keys(connection: Connection[Any]) -> list[dict[str, Any]]:
 
 
 def lock_operators(connection: Connection[Any]) -> None:
-    """In a transaction: wait for others who make the first operator's key or end one."""
+    """In a transaction: wait for others that make the first operator's key or revoke one."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (OPERATORS_LOCK,))
 
 
 def has_other_operator(connection: Connection[Any], key_id: int) -> bool:
-    """Whether there is an operator's key beside this one that does not end with a rotation."""
+    """Whether there is another operator's key that is not about to end by rotation."""
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM api_keys k WHERE k.id <> %s AND k.replaced_by IS NULL"
         f" AND 'operator' = ANY(k.scopes) AND {_LIVE})",
@@ -242,7 +243,7 @@ def has_other_operator(connection: Connection[Any], key_id: int) -> bool:
 
 
 def webhook_secret(connection: Connection[Any], account_id: int) -> dict[str, Any]:
-    """What signs the webhooks of an account's jobs. Raises KeyError."""
+    """The secret that signs the webhooks of an account's jobs. Raises KeyError."""
     row = one_row(
         connection,
         "SELECT webhook_secret AS secret, CASE WHEN old_webhook_secret_until > clock_timestamp()"
@@ -257,7 +258,7 @@ def webhook_secret(connection: Connection[Any], account_id: int) -> dict[str, An
 def rotate_webhook_secret(
     connection: Connection[Any], account_id: int, secret: str, overlap_s: float
 ) -> dict[str, Any]:
-    """Sign with `secret` from now on, and with the one before as well for `overlap_s` seconds."""
+    """Sign with `secret` from now on, and with the previous one too for `overlap_s` seconds."""
     row = one_row(
         connection,
         "UPDATE accounts SET old_webhook_secret = webhook_secret, webhook_secret = %(secret)s,"

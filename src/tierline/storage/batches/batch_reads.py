@@ -60,7 +60,7 @@ ORDER BY batch_row LIMIT %(limit)s
 
 
 def progress(connection: Connection[Any], batch_id: UUID) -> Progress:
-    """Counted anew each time: for a million jobs that takes seconds."""
+    """Counted anew each time, which takes seconds for a million jobs."""
     rows = connection.execute(COUNTS, (batch_id,)).fetchall()
     spent = connection.execute(COST, (batch_id,)).fetchone()
     assert spent is not None, "a sum is one row"
@@ -68,7 +68,7 @@ def progress(connection: Connection[Any], batch_id: UUID) -> Progress:
 
 
 def progress_if_quick(connection: Connection[Any], batch_id: UUID) -> Progress | None:
-    """None where counting takes longer than the connection lets a statement take."""
+    """None if counting takes longer than the connection's statement timeout."""
     try:
         return progress(connection, batch_id)
     except psycopg.errors.QueryCanceled:

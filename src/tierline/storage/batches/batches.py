@@ -1,7 +1,9 @@
-"""Batches: opened, filled in numbered parts, sealed, and completed once none of their jobs is left.
+"""Batches: opened, filled with numbered parts, sealed, and completed when all of their jobs have
+ended.
 
-A part is written whole or not at all; its row's primary key is the lock among those who send the
-same part at once. Where a row stands in its batch is one number: part × 100,000 + place.
+A part is written as a whole or not at all. The primary key of its row is the lock among requests
+that send the same part at once. A row's position in its batch is one number: part × 100,000 +
+place.
 """
 
 import io
@@ -44,22 +46,23 @@ class GoodRow:
     custom_id: str | None
     input: str
     metadata: str | None
-    decision: str | None = None  # JSON text: why it begins on its tier; None: its feature says it
+    # JSON text: why it begins on its tier; None: by the feature's default
+    decision: str | None = None
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that never becomes a job."""
+    """A row that does not become a job."""
 
     place: int
-    line: int | None  # in the caller's file, when the caller told it
+    line: int | None  # in the caller's file, if the caller sent it
     custom_id: str | None
     problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)
 class Lane:
-    """What jobs of a batch that wait in one place begin with."""
+    """Where a group of the batch's jobs begins."""
 
     account_id: int
     version_id: int
@@ -69,9 +72,9 @@ class Lane:
 
 
 def open_batch(connection: Connection[Any], new: NewBatch) -> bool:
-    """Write the batch; False when its key stands for one already, or the version is not current.
+    """Write the batch; False if its key is taken already, or the version is not current.
 
-    Of several with the same key at once, one writes and the others wait for it.
+    Of several calls with the same key at once, one writes and the others wait for it.
     """
     done = connection.execute(
         "INSERT INTO batches"
@@ -116,7 +119,7 @@ def batch_row(connection: Connection[Any], account_id: int, batch_id: UUID) -> S
 
 
 def batch_of_key(connection: Connection[Any], account_id: int, key: str) -> StoredBatch | None:
-    """The batch that an Idempotency-Key stands for."""
+    """The batch that used this Idempotency-Key."""
     with connection.cursor(row_factory=class_row(StoredBatch)) as cursor:
         return cursor.execute(
             f"{BATCH} AND b.idempotency_key = %(key)s", {"account_id": account_id, "key": key}
@@ -143,9 +146,10 @@ def list_batches(
 def hold(
     connection: Connection[Any], account_id: int, batch_id: UUID, *, alone: bool = False
 ) -> str | None:
-    """The batch's status, which nobody changes before this transaction ends; None: no such batch.
+    """Lock the batch until the end of this transaction and return its status; None: no such batch.
 
-    Parts hold it beside each other; who means to change it holds it `alone`, and waits for them.
+    Parts share the lock. With `alone` the lock is exclusive, for a change of the batch: it waits
+    for the parts.
     """
     strength = "NO KEY UPDATE" if alone else "SHARE"
     row = connection.execute(
@@ -187,9 +191,9 @@ def missing_parts(connection: Connection[Any], batch_id: UUID, parts: int, most:
 
 
 def claim_part(connection: Connection[Any], batch_id: UUID, part: StoredPart) -> bool:
-    """Write the part's own row; False when it is there already.
+    """Write the part's own row; False if it exists already.
 
-    Whoever sends the same part meanwhile waits here until this transaction has ended.
+    A second request for the same part waits here until this transaction has ended.
     """
     done = connection.execute(
         "INSERT INTO batch_parts (batch_id, number, sha256, rows, bad_rows)"
@@ -232,7 +236,7 @@ def add_jobs(
 def add_errors(
     connection: Connection[Any], batch_id: UUID, number: int, bad: Iterable[BadRow]
 ) -> None:
-    """Write the rows of part `number` that never become jobs, in the same transaction."""
+    """Write the rows of part `number` that do not become jobs, in the same transaction."""
     first = number * PLACES
     with (
         connection.cursor() as cursor,
@@ -248,7 +252,7 @@ def add_errors(
 
 
 def _escaped(text: str) -> str:
-    """As COPY's text format takes it."""
+    """Escaped for COPY's text format."""
     text = text.replace("\\", "\\\\")
     if text.isprintable():
         return text
@@ -256,7 +260,7 @@ def _escaped(text: str) -> str:
 
 
 def seal(connection: Connection[Any], batch_id: UUID) -> None:
-    """No part is taken any more; in a transaction that holds the batch alone."""
+    """Accept no more parts; in a transaction that holds the batch alone."""
     connection.execute(
         "UPDATE batches SET status = 'sealed', sealed_at = clock_timestamp()"
         " WHERE id = %s AND status = 'open'",
@@ -265,7 +269,10 @@ def seal(connection: Connection[Any], batch_id: UUID) -> None:
 
 
 def close_as_cancelled(connection: Connection[Any], account_id: int, batch_id: UUID) -> bool:
-    """Make an open or sealed batch cancelled; its jobs follow. Whether anything changed."""
+    """Set an open or sealed batch to cancelled; its jobs are cancelled later.
+
+    True if it changed.
+    """
     done = connection.execute(
         "UPDATE batches SET status = 'cancelled'"
         " WHERE id = %s AND account_id = %s AND status IN ('open', 'sealed')",
@@ -275,7 +282,7 @@ def close_as_cancelled(connection: Connection[Any], account_id: int, batch_id: U
 
 
 def cancelled_and_unfinished(connection: Connection[Any]) -> list[UUID]:
-    """Cancelled batches whose jobs have not all ended, as far as was noted."""
+    """Cancelled batches that are not yet marked as finished."""
     rows = connection.execute(
         "SELECT id FROM batches WHERE status = 'cancelled' AND completed_at IS NULL"
     )
@@ -283,8 +290,8 @@ def cancelled_and_unfinished(connection: Connection[Any]) -> list[UUID]:
 
 
 def uncancelled_jobs(connection: Connection[Any], batch_id: UUID, most: int) -> list[UUID]:
-    """Jobs of the batch that have not ended and were not asked to; locked in the caller's
-    transaction, and without those that somebody else has locked.
+    """Jobs of the batch that have not ended and have no cancel request. They are locked in the
+    caller's transaction; jobs that another transaction has locked are left out.
     """
     rows = connection.execute(
         "SELECT id FROM jobs WHERE batch_id = %s AND completed_at IS NULL"
@@ -295,7 +302,7 @@ def uncancelled_jobs(connection: Connection[Any], batch_id: UUID, most: int) -> 
 
 
 def withdrawn(connection: Connection[Any], job_id: UUID) -> bool:
-    """Whether the job is one of a cancelled batch's that nobody has cancelled yet."""
+    """Whether the job belongs to a cancelled batch and is not cancelled yet."""
     row = connection.execute(
         "SELECT FROM jobs j JOIN batches b ON b.id = j.batch_id"
         " WHERE j.id = %s AND j.completed_at IS NULL AND b.status = 'cancelled'",
@@ -305,7 +312,7 @@ def withdrawn(connection: Connection[Any], job_id: UUID) -> bool:
 
 
 def note_cancelled(connection: Connection[Any], batch_id: UUID) -> bool:
-    """Note that a cancelled batch has no unfinished job left, if it is so."""
+    """Mark a cancelled batch as finished if all of its jobs have ended. True if it was marked."""
     done = connection.execute(
         "UPDATE batches SET completed_at = clock_timestamp()"
         " WHERE id = %s AND status = 'cancelled' AND completed_at IS NULL AND NOT EXISTS ("
@@ -325,7 +332,7 @@ def sealed_and_ended(connection: Connection[Any]) -> list[UUID]:
 
 
 def complete_sealed(connection: Connection[Any], batch_id: UUID) -> bool:
-    """Make a sealed batch without an unfinished job completed. True for one caller."""
+    """Set a sealed batch whose jobs have all ended to completed. True for one caller only."""
     done = connection.execute(
         "UPDATE batches SET status = 'completed', completed_at = clock_timestamp()"
         " WHERE id = %s AND status = 'sealed' AND NOT EXISTS ("

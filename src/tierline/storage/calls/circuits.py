@@ -1,7 +1,7 @@
-"""The circuits: which of them are open, until when, and who probes.
+"""The circuits of models: which are open, until when, and which process probes.
 
-A model has a row once something was wrong with it. Each statement is a transaction of its own and
-says by its condition who wins; times are Postgres's.
+A model has a row once something went wrong with it. Each statement is a transaction of its own, and
+its condition decides which of several callers succeeds. Times are Postgres's.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SELECT model, open, cause, reason, opened_at, failed_probes,
     clock_timestamp() AS read_at
 FROM circuits
 """
-# statement_timestamp(): stable, so that the comparison is made once and not for each row.
+# statement_timestamp() is stable, so the comparison is made once and not for each row.
 STANDING = _READ + "WHERE open OR paused_until > statement_timestamp()"
 ALL = _READ + "ORDER BY model"
 
@@ -66,27 +66,27 @@ ON CONFLICT (model) DO UPDATE SET
 
 @dataclass(frozen=True)
 class Circuit:
-    """One model's circuit as it stands."""
+    """The present state of one model's circuit."""
 
     model: str  # provider:model
     open: bool
-    cause: str | None  # the name of a Cause; null: it is closed
+    cause: str | None  # the name of a Cause; null: the circuit is closed
     reason: str | None
     opened_at: datetime | None
     failed_probes: int
-    probe_in_s: float | None  # negative: one may go now
-    paused_s: float  # until it may be asked again after a rate limit; 0 or less: now
-    read_at: datetime  # when all of this was so
+    probe_in_s: float | None  # negative: a probe may go out now
+    paused_s: float  # until calls may go out after a rate limit; 0 or less: now
+    read_at: datetime  # the time of this state
 
 
 def standing(connection: Connection[Any]) -> list[Circuit]:
-    """The circuits that keep a call from going out."""
+    """The circuits that stop calls from going out."""
     with connection.cursor(row_factory=class_row(Circuit)) as cursor:
         return cursor.execute(STANDING).fetchall()
 
 
 def every(connection: Connection[Any]) -> list[Circuit]:
-    """Each circuit that there ever was something about, by model."""
+    """All circuits that have a row, by model."""
     with connection.cursor(row_factory=class_row(Circuit)) as cursor:
         return cursor.execute(ALL).fetchall()
 
@@ -102,15 +102,20 @@ async def reasons(connection: AsyncConnection[Any]) -> list[tuple[str, str, date
 def open_circuit(
     connection: Connection[Any], model: str, cause: str, reason: str, wait_s: float
 ) -> bool:
-    """Open it, with the first probe in `wait_s` seconds. Of many at once one opens it: True."""
+    """Open it, with the first probe in `wait_s` seconds.
+
+    Returns True for one of several callers.
+    """
     parameters = {"model": model, "cause": cause, "reason": reason, "wait_s": wait_s}
     return connection.execute(OPEN, parameters).fetchone() is not None
 
 
 def take_probe(connection: Connection[Any], model: str, token: UUID, within_s: float) -> int | None:
-    """Become the probe of an open circuit, if one is due; how many have failed before.
+    """Become the probe of an open circuit, if one is due. Returns how many probes have failed
+    before.
 
-    Of many at once one does; the others get None, and for `within_s` seconds so does everybody.
+    One of several callers succeeds; the others get None, and so does everybody for `within_s`
+    seconds.
     """
     parameters = {"model": model, "token": token, "within_s": within_s}
     row = connection.execute(TAKE_PROBE, parameters).fetchone()
@@ -118,14 +123,14 @@ def take_probe(connection: Connection[Any], model: str, token: UUID, within_s: f
 
 
 def close_circuit(connection: Connection[Any], model: str, token: UUID) -> bool:
-    """The probe got an answer: calls go out again. False: the probe is another's by now."""
+    """The probe got an answer: calls go out again. False: another probe has taken over."""
     return connection.execute(CLOSE, {"model": model, "token": token}).rowcount == 1
 
 
 def probe_failed(
     connection: Connection[Any], model: str, token: UUID, cause: str, reason: str, wait_s: float
 ) -> bool:
-    """The probe failed: the next may go in `wait_s`. False: the probe is another's by now."""
+    """The probe failed: the next may go out in `wait_s`. False: another probe has taken over."""
     parameters = {
         "model": model,
         "token": token,
@@ -137,7 +142,7 @@ def probe_failed(
 
 
 def give_back_probe(connection: Connection[Any], model: str, token: UUID) -> None:
-    """The probe did not go out: another may, at once."""
+    """The probe was not sent: another one may go out at once."""
     connection.execute(
         "UPDATE circuits SET probe_token = NULL, probe_at = clock_timestamp()"
         " WHERE model = %s AND open AND probe_token = %s",
@@ -146,5 +151,5 @@ def give_back_probe(connection: Connection[Any], model: str, token: UUID) -> Non
 
 
 def pause(connection: Connection[Any], model: str, wait_s: float) -> None:
-    """Nobody asks the model for `wait_s` seconds from now; a longer pause stays as it is."""
+    """No call to the model for `wait_s` seconds from now; a longer pause stays."""
     connection.execute(PAUSE, {"model": model, "wait_s": wait_s})

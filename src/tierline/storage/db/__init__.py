@@ -1,1 +1,1 @@
-"""How a process reaches Postgres: pools, retries, migrations, the tables."""
+"""Access to Postgres: pools, retries, migrations, the tables."""

@@ -1,4 +1,4 @@
-"""The API's pool of asyncio connections, and doing a statement again after an outage."""
+"""The API's pool of asyncio connections, and retries after an outage."""
 
 import asyncio
 import time
@@ -15,9 +15,9 @@ from tierline.storage.db.repeat import PASSING
 
 Result = TypeVar("Result")
 
-WAIT_S = 2.0  # for a free connection; then the caller is told to come back
-RECONNECT_S = 2.0  # of the pool's own tries; after it each request tries at once
-PATIENCE_S = 3.0  # how long a request goes on through a cut or a restart of the database
+WAIT_S = 2.0  # for a free connection; then the caller gets 503
+RECONNECT_S = 2.0  # of the pool's own tries; then each request tries at once
+PATIENCE_S = 3.0  # how long a request retries during an outage of the database
 FIRST_PAUSE_S = 0.05
 
 
@@ -41,10 +41,10 @@ async def again(
     statement: Callable[[AsyncConnection[Any]], Awaitable[Result]],
     patience_s: float = PATIENCE_S,
 ) -> Result:
-    """`statement` on a connection of the pool, again after each passing failure.
+    """Run `statement` on a connection of the pool, and retry it after each passing failure.
 
-    Only for statements that may be repeated. After `patience_s` seconds the failure is raised;
-    a full disk and a pool that gives no connection are raised at once.
+    Only for statements that are safe to repeat. The failure is raised after `patience_s` seconds; a
+    full disk and a pool without a free connection are raised at once.
     """
     give_up: float | None = None
     pause_s = FIRST_PAUSE_S

@@ -1,4 +1,4 @@
-"""Postgres's clock, by which the times in rows are decided."""
+"""Postgres's clock, which decides the times in rows."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,7 @@ from psycopg import Connection
 
 
 def now(connection: Connection[Any]) -> datetime:
-    """The time as it is, inside a transaction too."""
+    """The present time, not the start of the transaction."""
     row = connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None, "a SELECT of one expression gives one row"
     found: datetime = row[0]

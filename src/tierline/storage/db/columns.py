@@ -1,11 +1,11 @@
-"""Select lists that come from the type of a row, so that its fields are declared once."""
+"""Select lists from the type of a row, so that its fields are declared once."""
 
 from collections.abc import Mapping
 
 
 def columns(row: type, table: str, sources: Mapping[str, str] | None = None) -> str:
-    """What to select for a row of that type (a TypedDict): each field from where `sources` says,
-    else from the column of its name in `table`.
+    """The select list for a row type (a TypedDict): each field from its entry in `sources`, else
+    from the column of its name in `table`.
     """
     found = sources or {}
     strange = found.keys() - row.__annotations__.keys()

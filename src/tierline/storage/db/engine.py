@@ -1,7 +1,7 @@
-"""How a process reaches Postgres: what every connection asks for, and the psycopg pool.
+"""Connections to Postgres: the options of every connection, and the psycopg pool.
 
-DATABASE_URL is written as libpq writes it (postgresql://…, postgres://…). Connections name
-themselves in pg_stat_activity and never wait for a lock, or inside a transaction, without end.
+DATABASE_URL has libpq's form (postgresql://…, postgres://…). Connections show their name in
+pg_stat_activity. They have a lock timeout and a limit on idle time inside a transaction.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,15 +15,15 @@ from psycopg_pool import ConnectionPool
 from tierline.base.errors import UsageError
 from tierline.base.settings import settings
 
-# A statement of the product takes milliseconds; what takes this long is stuck, and must not hold
+# The product's statements take milliseconds. One that takes this long is stuck, and must not hold
 # locks that others wait for.
 SESSION = "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000 -c timezone=UTC"
 
-# For one that says the same few statements all day: each is planned once. Left to itself, Postgres
-# planned the dispatcher's choice anew each time, for half of what the choice took. Each is written
-# for an index in whose order it walks: without statistics, or with those of a shorter backlog, the
-# planner rather sorts the whole of it. Releases before 18 count a plan that must sort all the same
-# as so dear that they would compile it, hence no jit.
+# For a connection that repeats the same few statements: each is planned once. By default Postgres
+# planned the dispatcher's choice anew each time, which took half of its time. Each statement is
+# written for an index that has its order. Without statistics, or with those of a shorter backlog,
+# the planner would rather sort the whole backlog. Releases before 18 give a plan that must sort
+# anyway a cost so high that they would compile it, hence no jit.
 PLANNED_ONCE = (
     f"{SESSION} -c plan_cache_mode=force_generic_plan"
     " -c enable_sort=off -c enable_incremental_sort=off -c jit=off"
@@ -34,13 +34,13 @@ NOT_DURABLE = "SET synchronous_commit = off"
 
 
 def ended_after(statement_s: float) -> str:
-    """SESSION for connections whose statements Postgres ends after `statement_s` seconds."""
+    """SESSION for connections with a statement timeout of `statement_s` seconds."""
     return f"{SESSION} -c statement_timeout={max(1, round(statement_s * 1000))}"
 
 
 @contextmanager
 def within(connection: psycopg.Connection[Any], statement_s: float) -> Iterator[None]:
-    """A transaction whose statements Postgres ends after `statement_s` seconds each."""
+    """A transaction with a statement timeout of `statement_s` seconds."""
     with connection.transaction():
         connection.execute(
             "SELECT set_config('statement_timeout', %s, true)",
@@ -50,7 +50,7 @@ def within(connection: psycopg.Connection[Any], statement_s: float) -> Iterator[
 
 
 def connect_args(name: str, session: str = SESSION) -> Mapping[str, Any]:
-    """What every connection asks for. `name` is shown in pg_stat_activity."""
+    """The options of every connection. `name` is shown in pg_stat_activity."""
     return {
         "application_name": f"tierline-{name}",
         "options": session,
@@ -79,9 +79,9 @@ def connect(
 
 
 def psycopg_url(url: str) -> str:
-    """The URL as psycopg takes it; SQLAlchemy's spelling with a driver is accepted too.
+    """The URL in psycopg's form; SQLAlchemy's form with a driver is accepted too.
 
-    Raises UsageError for one that libpq cannot read: libpq's own words would quote the password.
+    Raises UsageError if libpq cannot read it: libpq's own message would quote the password.
     """
     scheme, separator, rest = url.partition("://")
     found = f"postgresql{separator}{rest}" if scheme.startswith("postgres") else url
@@ -94,7 +94,8 @@ def psycopg_url(url: str) -> str:
         readable = False
     if not readable:
         raise UsageError(
-            "DATABASE_URL cannot be read: it is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with"
+            "DATABASE_URL is not a valid URL: write "
+            "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with"
             " % and other special characters of the password written as %25 and the like"
         )
     return found
@@ -108,10 +109,10 @@ def create_pool(
     *,
     checked: bool = False,
 ) -> ConnectionPool:
-    """A pool of autocommit connections; opened by its user.
+    """A pool of autocommit connections; its user opens it.
 
-    `checked`: each connection is tried before it is given out, one round trip more. For callers
-    that do not make a statement again: one that broke with Postgres would fail their request.
+    `checked`: each connection is tested before use, which costs a round trip. For callers that do
+    not retry: a connection that broke with Postgres would fail their request.
     """
     most = size or settings().pool_size
     return ConnectionPool(

@@ -1,6 +1,6 @@
-"""Bringing a database to the revision that this code needs; `revisions` says which that is.
+"""Migrates a database to the revision that this code needs; see `revisions`.
 
-Migrations run forward only. A session-level advisory lock makes two upgrades at once one upgrade.
+Migrations run forward only. A session-level advisory lock serialises upgrades.
 """
 
 import time
@@ -20,16 +20,16 @@ from tierline.storage.db.revisions import head, known
 
 UPGRADE_LOCK = 0x7E21_0001
 DOES_NOT_ANSWER = (psycopg.OperationalError, OperationalError)
-"""What is raised where the database does not answer, or was cut."""
+"""The errors if the database does not answer or the connection was cut."""
 ASK_AGAIN_S = 0.1  # while another upgrade runs
 
 
 class NewerDatabase(Conflict):
-    """The database was migrated by a later version; there is no way back down."""
+    """The database was migrated by a later version, and migrations do not run backwards."""
 
 
 def create_engine(url: str) -> sa.Engine:
-    """An engine for migrations; the rest of the product talks to psycopg."""
+    """An engine for migrations; the rest of the product uses psycopg."""
     _, _, rest = psycopg_url(url).partition("://")
     return sa.create_engine(
         f"postgresql+psycopg://{rest}",
@@ -47,9 +47,9 @@ def alembic_config() -> Config:
 
 
 def upgrade(database_url: str) -> tuple[str | None, str]:
-    """Migrate to this code's revision. Returns the revision before and after.
+    """Migrate to this code's revision. Returns the revisions before and after.
 
-    Raises NewerDatabase for a revision that this code has not heard of.
+    Raises NewerDatabase for a revision that this code does not know.
     """
     config = alembic_config()
     engine = create_engine(database_url)
@@ -67,7 +67,7 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
             try:
                 command.upgrade(config, "head")
             except PendingRollbackError as error:
-                # Alembic leaves its block outside a transaction over a connection that was cut.
+                # After a cut connection, Alembic leaves its block without a transaction.
                 raise error.__context__ or error from None
             connection.commit()
             return before, head()
@@ -76,10 +76,10 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
 
 
 def _wait_for_others(connection: sa.Connection) -> None:
-    """Return when no other upgrade runs, however long its migrations take.
+    """Wait until no other upgrade runs, however long its migrations take.
 
-    Asks again and again, since one that waited inside a statement would hold up the other: an index
-    that is built CONCURRENTLY waits for every statement that began before it.
+    It polls, because waiting inside a statement would block the other upgrade: CREATE INDEX
+    CONCURRENTLY waits for every statement that began before it.
     """
     while True:
         found = connection.execute(

@@ -1,7 +1,7 @@
-"""Wake-ups between processes, by NOTIFY on a connection of its own, after the commit.
+"""Wake-ups between processes: NOTIFY on a separate connection, after the commit.
 
-A NOTIFY inside a busy transaction serialises commits (measured: 5,300 a second become 650-1,090),
-so one thread sends what has gathered since its last. A wake-up is a hint: who waits polls as well.
+A NOTIFY inside a busy transaction serialises commits (measured: 5,300 a second become 650-1,090).
+So one thread sends what has accumulated. A wake-up is only a hint; waiting processes poll too.
 """
 
 import threading
@@ -15,16 +15,16 @@ from psycopg import Connection
 
 from tierline.storage.db.engine import connect
 
-READY = "tierline_ready"  # something may be chosen: a job, a delivery
-DONE = "tierline_done"  # payload: ids of jobs that ended, comma-separated; their threads are idle
-GATHER_S = 0.01  # between two wake-ups: the first goes at once, a crowd of them together
-PAYLOAD_IDS = 200  # 37 characters each stay below Postgres's 8,000 bytes
+READY = "tierline_ready"  # there may be a job or a delivery to choose
+DONE = "tierline_done"  # payload: ids of ended jobs, comma-separated; their threads are idle
+GATHER_S = 0.01  # between two wake-ups; the first is sent at once, later ones are collected
+PAYLOAD_IDS = 200  # 37 characters each, to stay below Postgres's 8,000 bytes
 
 log = structlog.get_logger(__name__)
 
 
 def listen(url: str, name: str, *channels: str) -> Connection[Any]:
-    """An autocommit connection that hears `channels`."""
+    """An autocommit connection that listens on `channels`."""
     connection = connect(url, name, prepare=False)
     for channel in channels:
         connection.execute(f"LISTEN {channel}")
@@ -32,7 +32,7 @@ def listen(url: str, name: str, *channels: str) -> Connection[Any]:
 
 
 class Notifier:
-    """Sends wake-ups from any thread; the first at once, those that come soon after together."""
+    """Sends wake-ups from any thread: the first at once, those that follow soon after together."""
 
     def __init__(self, url: str, name: str) -> None:
         self._url = url
@@ -47,7 +47,7 @@ class Notifier:
         self._thread.start()
 
     def stop(self) -> None:
-        """Send what has gathered, and end."""
+        """Send what has accumulated, and stop."""
         with self._gathered:
             self._stopped = True
             self._gathered.notify()
@@ -84,7 +84,7 @@ class Notifier:
                     connection.execute("SELECT pg_notify(%s, %s)", (DONE, payload))
                 time.sleep(GATHER_S)
             except psycopg.Error as error:
-                # Lost wake-ups cost a poll's wait, nothing else.
+                # A lost wake-up only costs the wait until the next poll.
                 log.warning("wake_up_lost", error=type(error).__name__)
                 if connection is not None:
                     connection.close()

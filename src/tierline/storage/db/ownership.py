@@ -1,6 +1,6 @@
-"""Making a role and a database that it owns, on a server whose superuser asks for it.
+"""Makes a role and a database that it owns, as the server's superuser.
 
-Only for the embedded server: of any other one its operator says who owns what.
+Only for the embedded server. On other servers, the operator decides who owns what.
 """
 
 from typing import Any, LiteralString
@@ -9,8 +9,8 @@ from psycopg import Connection, sql
 
 _RIGHTS = sql.SQL("LOGIN NOSUPERUSER CREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS")
 
-# What the superuser owns outside the catalogues and outside extensions. Indexes, sequences of
-# columns and types of rows follow their tables; REASSIGN OWNED refuses the server's first role.
+# What the superuser owns outside the catalogues and extensions. Indexes, sequences of columns and
+# row types follow their tables. REASSIGN OWNED does not work for the server's first role.
 _NOT_HANDED_OVER = """
 WITH mine AS (
     SELECT oid FROM pg_namespace
@@ -46,10 +46,10 @@ WHERE typnamespace IN (SELECT oid FROM mine) AND pg_get_userbyid(typowner) = %(a
 
 
 def make_role(server: Connection[Any], role: str, password: str) -> None:
-    """The role, unless it is there; its rights and its password are set each time.
+    """Make the role if it is missing, and set its rights and password each time.
 
-    It logs in, makes databases, and is no superuser. The password's verifier, never the password,
-    is part of a statement.
+    It may log in and create databases; it is no superuser. Statements contain the password's
+    verifier, never the password.
     """
     known = server.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
     if known is None:
@@ -65,7 +65,7 @@ def make_role(server: Connection[Any], role: str, password: str) -> None:
 
 
 def make_owned(server: Connection[Any], database: str, role: str) -> bool:
-    """The database, owned by the role. Whether it was there already, whoever owned it."""
+    """Make the database, owned by the role. Returns whether it existed, whoever owned it."""
     owner = server.execute(
         "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [database]
     ).fetchone()
@@ -78,7 +78,9 @@ def make_owned(server: Connection[Any], database: str, role: str) -> bool:
 
 
 def hand_over(connection: Connection[Any], superuser: str, role: str) -> None:
-    """Make what the superuser owns in this database the role's, in the caller's transaction."""
+    """Make the role the owner of all that the superuser owns in this database, in the caller's
+    transaction.
+    """
     owner = sql.Identifier(role)
     for (statement,) in connection.execute(_NOT_HANDED_OVER, {"admin": superuser}).fetchall():
         connection.execute(sql.SQL(statement) + owner)  # its names were quoted by format()

@@ -1,6 +1,6 @@
-"""Doing a statement again after the database was away.
+"""Retries a statement after an outage of the database.
 
-Only for statements that may be repeated: each names a token or a key that was made before it.
+Only for statements that are safe to repeat: each names a token or a key that was made before it.
 """
 
 import time
@@ -20,14 +20,14 @@ PASSING = (
     psycopg.errors.IdleInTransactionSessionTimeout,  # this process was stopped for a while
     PoolTimeout,
 )
-"""What a database says when it is away or busy, and may not say the next time."""
+"""Errors of a database that is away or busy; a retry may work."""
 
 FIRST_WAIT_S = 0.02
 MOST_WAIT_S = 1.0
 
 
 class GaveUp(Exception):
-    """The database stayed away for as long as the caller was willing to wait."""
+    """The database stayed away longer than the caller wanted to wait."""
 
 
 def repeat(
@@ -36,9 +36,9 @@ def repeat(
     *,
     keep_on: Callable[[], bool],
 ) -> Result:
-    """`statement` on a connection of the pool, again after each passing failure.
+    """Run `statement` on a connection of the pool, and retry it after each passing failure.
 
-    Goes on while `keep_on()` says so; raises GaveUp after that.
+    It retries while `keep_on()` is true; then it raises GaveUp.
     """
     wait_s = FIRST_WAIT_S
     while True:

@@ -1,7 +1,7 @@
-"""Which revisions of the database this code knows, read from the migrations' own lines.
+"""The database revisions that this code knows, read from the migration files.
 
-Without Alembic and SQLAlchemy, which take half a second to import: every start of the API asks, and
-so does every `tierline up`, and nearly always nothing is to be migrated.
+It does not use Alembic and SQLAlchemy, which take half a second to import: every start of the API
+and every `tierline up` asks, and there is rarely anything to migrate.
 """
 
 import re
@@ -27,18 +27,18 @@ def _chain() -> dict[str, str | None]:
 
 
 def known() -> frozenset[str]:
-    """Every revision that this code has heard of; another one is of a later version."""
+    """Every revision that this code knows; an unknown one is from a later version."""
     return frozenset(_chain())
 
 
 def head() -> str:
-    """The revision that this code is written for: the one that no other comes after."""
+    """The newest revision, which this code needs."""
     (last,) = known() - set(_chain().values())
     return last
 
 
 def before(revision: str) -> str | None:
-    """The one that a revision comes after; None: it is the first."""
+    """The revision before this one; None: it is the first."""
     return _chain()[revision]
 
 

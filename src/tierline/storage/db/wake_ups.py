@@ -1,7 +1,7 @@
 """Wake-ups for a process that runs on asyncio: the counterpart of `storage.notify`.
 
-Both connections come back by themselves after an outage. What was missed meanwhile costs a poll's
-wait, nothing else.
+Both connections reconnect after an outage. Wake-ups lost meanwhile only cost the wait until the
+next poll.
 """
 
 import asyncio
@@ -23,7 +23,10 @@ RECONNECT_S = 1.0
 
 
 class ReadyNotifier:
-    """Tells dispatchers that jobs are ready; what comes while one is told is told together."""
+    """Tells dispatchers that jobs are ready.
+
+    Requests during a send are combined into the next one.
+    """
 
     def __init__(self, url: str, name: str) -> None:
         self._url = url
@@ -34,7 +37,7 @@ class ReadyNotifier:
         self._due.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         connection: AsyncConnection[Any] | None = None
         try:
             while True:
@@ -65,7 +68,7 @@ class EndedJobs:
 
     @contextlib.contextmanager
     def watch(self, job_id: UUID) -> Iterator[asyncio.Event]:
-        """An Event that is set when the job may have ended; look at the row then."""
+        """An Event that is set when the job may have ended; read its row then."""
         event = asyncio.Event()
         self._waiting.setdefault(job_id, set()).add(event)
         try:
@@ -82,13 +85,13 @@ class EndedJobs:
                 event.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         while True:
             connection: AsyncConnection[Any] | None = None
             try:
                 connection = await _connect(self._url, self._name)
                 await connection.execute(f"LISTEN {DONE}")
-                self.wake(list(self._waiting))  # they may have ended while nobody listened
+                self.wake(list(self._waiting))  # they may have ended while the connection was down
                 async for notification in connection.notifies():
                     self.wake(_ids(notification.payload))
             except (psycopg.Error, OSError) as error:

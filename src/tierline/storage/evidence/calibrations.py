@@ -1,8 +1,7 @@
-"""Calibrations and the outcomes that they are made from.
+"""Calibrations, and the outcomes that they are computed from.
 
-An outcome is written by the statement that ends its attempt (`claims.FINISH`) and compared later
-(`storage.references`). A calibration is a row that is added; the newest of a fingerprint counts,
-and may be withdrawn.
+The statement that ends an attempt (`claims.FINISH`) writes its outcome; `storage.shadows` compares
+it later. Calibrations are only added. The newest of a fingerprint counts, and may be withdrawn.
 """
 
 import json
@@ -15,7 +14,7 @@ from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
 
-MOST_OUTCOMES = 50_000  # of one calibration, the newest: more would change nothing
+MOST_OUTCOMES = 50_000  # of one calibration, the newest; more would change nothing
 
 COLUMNS = """id, feature, tier, recipe, fingerprint, models, attempt, reference, reference_models,
     max_error, confidence, threshold, samples, served, errors, bound, first_seq, last_seq,
@@ -24,28 +23,28 @@ COLUMNS = """id, feature, tier, recipe, fingerprint, models, attempt, reference,
 
 @dataclass(frozen=True)
 class AnswerOutcome:
-    """An answer that is kept to be compared with the last tier's: its row in `outcomes`."""
+    """An answer that is kept to compare it with the last tier's: its row in `outcomes`."""
 
     feature: str
     recipe: str
     fingerprint: str
     models: str
     signals: Mapping[str, float]
-    served: bool  # its arm: served, or escalated
+    served: bool  # whether it was served; else it was escalated
     inclusion: float  # the probability with which it is drawn
-    drawn: bool  # for a reference: the later tier's answer, which an escalated one gets anyway
+    drawn: bool  # for a reference: a later tier's answer, which an escalated job gets anyway
     input_digest: bytes
-    calibration_id: int | None = None  # None: there was none, and it escalated
+    calibration_id: int | None = None  # None: there was none, so it escalated
     score: float | None = None
     judge: str | None = None  # the model that compares it, where no rule can
-    vector: bytes | None = None  # its input's embedding, if it is drawn and can be made here
+    vector: bytes | None = None  # its input's embedding, if it is drawn and can be computed here
 
 
 def in_force(
     connection: Connection[Any], fingerprint: str, known: int | None
 ) -> Mapping[str, Any] | None:
-    """What the newest calibration says; None when there is none, it is withdrawn, or it found that
-    nothing can be promised. Its embeddings are not read again where it is the `known` one.
+    """The newest calibration's content; None if there is none, it is withdrawn, or it guarantees
+    nothing. Embeddings are not read again if it is the `known` one.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
@@ -63,7 +62,7 @@ def in_force(
 
 
 def deciding(connection: Connection[Any], recipes: Sequence[str]) -> list[str]:
-    """By name, the calibrations in force of these recipes and the routers before them."""
+    """The calibrations in force of these recipes, by name, and the routers before their tiers."""
     rows = connection.execute(
         """
         SELECT 'calibration ' || id FROM (
@@ -85,7 +84,7 @@ def lock_recipe(connection: Connection[Any], recipe: str) -> None:
 
 
 def count_of_recipe(connection: Connection[Any], recipe: str) -> int:
-    """How many calibrations of the recipe there are, whoever answered."""
+    """The number of calibrations of the recipe, for all models."""
     row = connection.execute(
         "SELECT count(*) FROM calibrations WHERE recipe = %s", (recipe,)
     ).fetchone()
@@ -94,8 +93,8 @@ def count_of_recipe(connection: Connection[Any], recipe: str) -> int:
 
 
 def counts(connection: Connection[Any], recipe: str) -> list[dict[str, Any]]:
-    """By fingerprint, the one with most new outcomes first: how many were drawn, how many of them
-    no calibration has used, and how many calibrations there are.
+    """Per fingerprint, the one with most new outcomes first: how many outcomes were drawn, how many
+    of them are unused, and how many calibrations there are.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -118,10 +117,10 @@ def counts(connection: Connection[Any], recipe: str) -> list[dict[str, Any]]:
 def outcomes(
     connection: Connection[Any], recipe: str, fingerprint: str, after: int
 ) -> list[dict[str, Any]]:
-    """The outcomes with `seq` above `after` that were compared, the oldest first.
+    """The compared outcomes with `seq` above `after`, the oldest first.
 
-    Of jobs with the same input only the first ever counts. `output` is what the tier said; null
-    where it was removed since.
+    Of jobs with the same input only the first counts. `output` is the tier's answer; null if it was
+    removed since.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -144,10 +143,10 @@ def outcomes(
 
 
 def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list[dict[str, Any]]:
-    """The outcomes that were drawn for a label and not used yet, the oldest first.
+    """The unused outcomes that were drawn for a label, the oldest first.
 
-    `expected` and `correct` are the last that anybody said of the job, `served_output` what its
-    caller got: `correct` is about that. `has_label` is false where nobody said anything.
+    `expected` and `correct` are from the job's last feedback. `served_output` is what its caller
+    got, and `correct` is about that. `has_label` is false without feedback.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -174,8 +173,8 @@ def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list
 def to_label(
     connection: Connection[Any], recipe: str, fingerprint: str, account_id: int | None
 ) -> list[dict[str, Any]]:
-    """The drawn outcomes that may still be drawn for a label, with their inputs; of one account's
-    jobs, or of all.
+    """The drawn outcomes that may still be chosen for a label, with their inputs; of one account's
+    jobs or of all.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -201,7 +200,7 @@ def to_label(
 
 
 def ask_for_labels(connection: Connection[Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Note that they were drawn for a label. Drawn already, they stay as they were."""
+    """Record that a label is wanted for them. Those already marked stay as they are."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE outcomes SET label_asked_at = coalesce(label_asked_at, clock_timestamp())"
@@ -213,7 +212,7 @@ def ask_for_labels(connection: Connection[Any], rows: Sequence[Mapping[str, Any]
 def use_labels(
     connection: Connection[Any], rows: Sequence[Mapping[str, Any]], calibration_id: int
 ) -> None:
-    """Note that a calibration used their labels up."""
+    """Record that a calibration used their labels."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE outcomes SET label_used_by = %s WHERE job_id = %s AND attempt = %s",
@@ -242,7 +241,9 @@ def add_calibration(connection: Connection[Any], values: Mapping[str, Any]) -> M
 def list_calibrations(
     connection: Connection[Any], feature: str, most: int = 200
 ) -> list[dict[str, Any]]:
-    """A feature's, the newest first. `newest` is true of what counts for its fingerprint."""
+    """A feature's calibrations, the newest first. `newest` is true for the one that counts for its
+    fingerprint.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             f"""
@@ -254,7 +255,7 @@ def list_calibrations(
 
 
 def calibration(connection: Connection[Any], id: int) -> Mapping[str, Any] | None:
-    """One of them, whatever became of it."""
+    """One calibration, in force or not."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(f"SELECT {COLUMNS} FROM calibrations WHERE id = %s", (id,)).fetchone()
 
@@ -262,7 +263,7 @@ def calibration(connection: Connection[Any], id: int) -> Mapping[str, Any] | Non
 def withdraw(
     connection: Connection[Any], feature: str, id: int, reason: str
 ) -> Mapping[str, Any] | None:
-    """End it; None when the feature has no such one. One that ended stays as it ended."""
+    """Withdraw it; None if the feature has no such one. One that has ended stays unchanged."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             f"""
@@ -275,7 +276,7 @@ def withdraw(
 
 
 def parameters_of(outcome: AnswerOutcome | None) -> dict[str, JSON]:
-    """For `claims.FINISH`; nothing where there is no outcome."""
+    """The parameters for `claims.FINISH`; empty without an outcome."""
     if outcome is None:
         return {}
     found = {f"o_{name}": value for name, value in vars(outcome).items()}

@@ -1,4 +1,6 @@
-"""Datasets and their rows: written once, read in order, and emptied where a job's content goes."""
+"""Datasets and their rows: written once, read in order, emptied when their jobs' content is
+removed.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 ROW = ("number", "input", "expected", "digest", "alike", "side", "source", "said_by")
-# Shared by builds, and against whoever removes content, who locks the same rows.
+# A shared lock for builds, against the removal of content, which locks the same rows.
 HOLD = """
 SELECT j.id FROM jobs j WHERE j.id IN (SELECT job_id FROM dataset_rows WHERE dataset_id = %(id)s)
 ORDER BY j.id FOR SHARE
@@ -30,8 +32,8 @@ COLUMNS = "id, feature, version, task, rows, sha256, document, created_at"
 def add_dataset(
     connection: Connection[Any], values: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The feature's next version, whole or not at all; in a transaction of the caller's. Of several
-    at once each gets a number of its own.
+    """Add the feature's next version, as a whole, in the caller's transaction. Of several at once,
+    each gets a number of its own.
     """
     connection.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended(%s, 4))", (values["feature"],)
@@ -64,8 +66,8 @@ def add_dataset(
 
 
 def remove_what_is_gone(connection: Connection[Any], dataset_id: int) -> int:
-    """Empty the rows whose job lost its content since it was read; how many. In the transaction
-    that adds them: what is removed later finds the rows, and waits for this.
+    """Empty the rows whose job lost its content since it was read; returns how many. It must run in
+    the transaction that adds them: a later removal finds the rows, and waits for this one.
     """
     connection.execute(HOLD, {"id": dataset_id})
     return connection.execute(GONE, {"id": dataset_id}).rowcount
@@ -99,8 +101,8 @@ def rows_of(
     most: int,
     account_id: int | None,
 ) -> list[dict[str, Any]]:
-    """Rows with a number above `after`, in order. Of rows that are another account's jobs input and
-    label are left out, unless all may be read; `removed` says whether they were removed.
+    """Rows with a number above `after`, in order. Input and label of other accounts' jobs are left
+    out, unless all may be read. `removed` says whether they were removed.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -137,7 +139,7 @@ def some_rows(
 def test_rows(
     connection: Connection[Any], dataset_id: int, account_id: int | None
 ) -> list[tuple[int, str]]:
-    """Number and digest of the rows that test and may be read, as `some_rows`, in order."""
+    """Number and digest of the readable test rows, as in `some_rows`, in order."""
     return connection.execute(
         "SELECT r.number, r.digest FROM dataset_rows r LEFT JOIN jobs j ON j.id = r.job_id"
         " WHERE r.dataset_id = %(id)s AND r.side = 'test' AND r.input IS NOT NULL"
@@ -148,7 +150,7 @@ def test_rows(
 
 
 def longest_input(connection: Connection[Any], dataset_id: int) -> int:
-    """Characters of the longest input that tests."""
+    """Characters of the longest input of a test row."""
     row = connection.execute(
         "SELECT coalesce(max(length(input::text)), 0) FROM dataset_rows"
         " WHERE dataset_id = %s AND side = 'test'",

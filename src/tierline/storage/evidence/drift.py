@@ -1,4 +1,4 @@
-"""References and looks of drift, and the inputs that they are made from."""
+"""References and checks of drift, and the inputs that they are computed from."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
 
-# What promises come from goes before what routes do, and that before what a promotion goes by; of
-# several the oldest: whatever changed
-# since then changed for it, and a newer one would hide that. `since`: from when its outcomes are.
-# Of people's labels no later audit is the like, so their errors are not compared.
+# A calibration's evidence comes first, then that of the routing, then that of a promotion. Of
+# several, the oldest counts: changes since then affect it, and a newer one would hide them.
+# `since`: the start of its outcomes. People's labels cannot be compared with a later audit, so
+# their errors are not compared.
 EVIDENCE = """
 SELECT evidence, calibration_id, made_at, since, served, errors FROM (
     SELECT 'calibration ' || newest.id AS evidence, newest.id AS calibration_id,
@@ -43,10 +43,10 @@ SELECT evidence, calibration_id, made_at, since, served, errors FROM (
 ) known ORDER BY place, made_at, evidence LIMIT 1
 """
 
-# Drawn along the index that retention walks, whatever the traffic, so that every hour of the time
-# has its share. Equal inputs are drawn as often as they come: to take each once would make a small
-# sample unlike a large one. What is kept for its label past its days is left out: it stands for
-# nothing.
+# Drawn along the index of retention, independent of traffic, so that every hour has its share.
+# Equal inputs are drawn as often as they occur, because a small sample without repeats would differ
+# from a large one. Jobs kept for their label beyond the retention are left out: they are not
+# representative.
 SAMPLE = """
 WITH drawn AS (
     SELECT id FROM jobs
@@ -81,15 +81,15 @@ WHERE 'operator' = ANY(scopes) AND revoked_at IS NULL
 def evidence(
     connection: Connection[Any], feature: str, recipes: Sequence[str]
 ) -> dict[str, Any] | None:
-    """What a feature goes by now: `evidence`, `made_at`, and of how many it `served` how many were
-    `errors`; None: nothing was found out about it.
+    """The feature's present evidence: `evidence`, `made_at`, and of how many it `served` how many
+    were `errors`; None if there is none.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(EVIDENCE, {"feature": feature, "recipes": list(recipes)}).fetchone()
 
 
 def version_ids(connection: Connection[Any], feature: str) -> list[int]:
-    """Of the feature's versions that ask for the same and answer with the same as it does now."""
+    """The feature's versions with the same task and the same models as the present one."""
     rows = connection.execute(
         "SELECT v.id FROM features f JOIN feature_versions now ON now.id = f.version_id"
         " JOIN feature_versions v ON v.name = f.name AND v.version > 0"
@@ -107,8 +107,8 @@ def sample(
     until: datetime,
     most: int,
 ) -> list[dict[str, Any]]:
-    """Jobs drawn by their ids from those that ended in (after, until] and still have their input,
-    in the order that they ended.
+    """Jobs drawn by id from those that ended in (after, until] and still have their input, in the
+    order of their end.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -119,7 +119,7 @@ def sample(
 def audited(
     connection: Connection[Any], calibration_id: int, after: datetime, until: datetime
 ) -> list[bool]:
-    """Of what a calibration served, whether the audited answers of that time differ."""
+    """For what a calibration served in that time: whether each audited answer differs."""
     rows = connection.execute(AUDITED, (calibration_id, after, until))
     return [differs for (differs,) in rows]
 
@@ -130,7 +130,7 @@ def operators(connection: Connection[Any]) -> set[int]:
 
 
 def reference(connection: Connection[Any], feature: str, evidence: str) -> dict[str, Any] | None:
-    """The one beside that evidence."""
+    """The feature's reference for that evidence."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             "SELECT * FROM drift_references WHERE feature = %s AND evidence = %s",
@@ -139,7 +139,7 @@ def reference(connection: Connection[Any], feature: str, evidence: str) -> dict[
 
 
 def newest_reference(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
-    """The feature's last one."""
+    """The feature's newest reference."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             "SELECT * FROM drift_references WHERE feature = %s ORDER BY id DESC LIMIT 1",
@@ -148,7 +148,7 @@ def newest_reference(connection: Connection[Any], feature: str) -> dict[str, Any
 
 
 def add_reference(connection: Connection[Any], values: Mapping[str, Any]) -> None:
-    """Keep it, in place of an empty one, unless another was quicker."""
+    """Store it, in place of an empty one, unless another process did so first."""
     connection.execute(
         "INSERT INTO drift_references AS kept"
         " (feature, evidence, evidence_at, inputs, vectors, document)"
@@ -161,7 +161,7 @@ def add_reference(connection: Connection[Any], values: Mapping[str, Any]) -> Non
 
 
 def looks(connection: Connection[Any], reference_id: int, most: int = 90) -> list[dict[str, Any]]:
-    """A reference's, the newest first."""
+    """A reference's checks, the newest first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             "SELECT * FROM drift_looks WHERE reference_id = %s ORDER BY number DESC LIMIT %s",
@@ -170,8 +170,8 @@ def looks(connection: Connection[Any], reference_id: int, most: int = 90) -> lis
 
 
 def add_look(connection: Connection[Any], values: Mapping[str, JSON], vectors: bytes) -> bool:
-    """Keep a look, which takes the vectors over from those before it; False when another was
-    quicker: then this one never was.
+    """Store a check, which takes over the vectors of earlier ones; False if another process was
+    first, and then nothing is stored.
     """
     made = connection.execute(
         "INSERT INTO drift_looks (reference_id, number, inputs, money, alarm, document, vectors,"
@@ -188,7 +188,10 @@ def add_look(connection: Connection[Any], values: Mapping[str, JSON], vectors: b
 
 
 def tell_once(connection: Connection[Any], reference_id: int, column: str) -> datetime | None:
-    """Note that it is told, in this transaction; the time, or None when it was told before."""
+    """Record a notification, in this transaction.
+
+    Returns the time, or None if it was sent before.
+    """
     assert column in ("alarm_told_at", "refresh_told_at")
     row = connection.execute(
         f"UPDATE drift_references SET {column} = clock_timestamp()"
@@ -199,7 +202,7 @@ def tell_once(connection: Connection[Any], reference_id: int, column: str) -> da
 
 
 def last_alarm(connection: Connection[Any], feature: str) -> datetime | None:
-    """When its traffic was last found to have changed; None: never."""
+    """When a change of its traffic was last found; None: never."""
     row = connection.execute(
         "SELECT max(alarm_told_at) FROM drift_references WHERE feature = %s", (feature,)
     ).fetchone()
@@ -211,7 +214,7 @@ def last_alarm(connection: Connection[Any], feature: str) -> datetime | None:
 def inputs_of(
     connection: Connection[Any], job_ids: Sequence[str], account_id: int | None
 ) -> list[tuple[str, JSON]]:
-    """Of those jobs that are one account's, or of all, what was asked; what was removed is not."""
+    """The inputs of those jobs that belong to one account, or to any; removed ones are left out."""
     rows = connection.execute(
         "SELECT j.id, r.input FROM unnest(%s::uuid[]) WITH ORDINALITY wanted (id, place)"
         " JOIN jobs j ON j.id = wanted.id JOIN job_requests r ON r.job_id = j.id"
@@ -225,7 +228,7 @@ def inputs_of(
 def withdraw_all(
     connection: Connection[Any], feature: str, recipes: Sequence[str], reason: str
 ) -> list[int]:
-    """End the feature's calibrations of these recipes that are in force; their ids."""
+    """Withdraw the feature's calibrations of these recipes that are in force. Returns their ids."""
     rows = connection.execute(
         "UPDATE calibrations SET withdrawn_at = clock_timestamp(), withdrawn_reason = %s"
         " WHERE feature = %s AND recipe = ANY(%s) AND withdrawn_at IS NULL"

@@ -1,7 +1,7 @@
-"""Evaluations: which examples each tier was asked, by which job, and what that showed.
+"""Evaluations: which examples each tier was asked, by which job, and the results.
 
-An evaluation is asked a few examples at a time, under the lock of its row, so that any number may
-drive it and none asks twice. What is removed of an example is removed of its jobs too.
+An evaluation asks a few examples per step, under the lock of its row, so several processes may step
+it and none asks twice. When an example is removed, it is removed from its jobs too.
 """
 
 import json
@@ -23,7 +23,7 @@ COLUMNS = """e.id, e.feature, e.dataset_id, e.account_id, e.status, e.plan, e.ma
     d.created_at AS dataset_at"""
 FROM = "FROM evaluations e JOIN datasets d ON d.id = e.dataset_id"
 
-# The row's lock is shared with whoever empties it, so that what is removed is never asked.
+# A shared row lock against the removal of rows, so that removed examples are never asked.
 ASK = """
 WITH examples AS (
     SELECT d.number, d.input, w.id FROM unnest(%(ids)s::uuid[], %(numbers)s::int[]) w (id, number)
@@ -42,7 +42,7 @@ INSERT INTO job_requests (job_id, input)
 SELECT job.id, examples.input FROM job JOIN examples ON examples.id = job.id
 """
 
-# The judge's request is made where the answers are: nothing of them passes through a process.
+# The judge's request is built in the database, so that no process handles the answers.
 JUDGE = """
 WITH answers_of AS (
     SELECT d.number, d.input, d.expected, o.output, w.id
@@ -116,7 +116,7 @@ WHERE a.evaluation_id = %(id)s AND (%(numbers)s::int[] IS NULL OR a.number = ANY
 ORDER BY a.number, a.tier
 """
 
-# Of examples whose row was emptied, after they had been asked.
+# Jobs of examples whose row was emptied after they had been asked.
 LEFT_OVER = """
 SELECT j.id FROM evaluations e
 JOIN (
@@ -132,7 +132,7 @@ LIMIT %s FOR NO KEY UPDATE OF j SKIP LOCKED
 
 
 def add_evaluation(connection: Connection[Any], values: Mapping[str, Any]) -> int | None:
-    """A new one's id; None while another of the feature runs."""
+    """The id of a new one; None while another one of the feature runs."""
     row = connection.execute(
         "INSERT INTO evaluations (feature, dataset_id, account_id, status, plan, max_usd)"
         " VALUES (%(feature)s, %(dataset_id)s, %(account_id)s, 'running', %(plan)s::json,"
@@ -143,8 +143,8 @@ def add_evaluation(connection: Connection[Any], values: Mapping[str, Any]) -> in
 
 
 def take_due(connection: Connection[Any], lost_s: float, most: int) -> list[int]:
-    """Those that run and are due for a step, and let them be due again in `lost_s` seconds. One
-    that is stepped now, or taken by another dispatcher, is left out.
+    """Those that run and are due for a step; their next step is due in `lost_s` seconds. Locked
+    ones are left out.
     """
     rows = connection.execute(
         """
@@ -161,7 +161,7 @@ def take_due(connection: Connection[Any], lost_s: float, most: int) -> list[int]
 
 
 def lock_running(connection: Connection[Any], id: int) -> dict[str, Any] | None:
-    """One that runs, with `now`, locked in this transaction; None: it has ended, or another
+    """A running one, with `now`, locked in this transaction; None if it has ended or another
     transaction holds it.
     """
     return one_row(
@@ -173,7 +173,7 @@ def lock_running(connection: Connection[Any], id: int) -> dict[str, Any] | None:
 
 
 def stepped(connection: Connection[Any], id: int, pause_s: float, waits_for: str | None) -> None:
-    """Note that it was stepped, and when the next step is due. Under its lock."""
+    """Record a step, and when the next is due. Under its lock."""
     connection.execute(
         "UPDATE evaluations SET waits_for = %s,"
         " step_at = clock_timestamp() + make_interval(secs => %s) WHERE id = %s",
@@ -182,7 +182,7 @@ def stepped(connection: Connection[Any], id: int, pause_s: float, waits_for: str
 
 
 def postpone(connection: Connection[Any], id: int, pause_s: float) -> None:
-    """Let it be due in `pause_s` seconds."""
+    """Make the next step due in `pause_s` seconds."""
     connection.execute(
         "UPDATE evaluations SET step_at = clock_timestamp() + make_interval(secs => %s)"
         " WHERE id = %s",
@@ -193,7 +193,7 @@ def postpone(connection: Connection[Any], id: int, pause_s: float) -> None:
 def evaluation(
     connection: Connection[Any], feature: str, id: int, *, lock: bool = False
 ) -> dict[str, Any] | None:
-    """One of a feature's; with `lock` nobody else drives or ends it in this transaction."""
+    """One of a feature's; with `lock` nobody else steps or ends it in this transaction."""
     return one_row(
         connection,
         f"SELECT {COLUMNS} {FROM} WHERE e.feature = %s AND e.id = %s"
@@ -203,7 +203,7 @@ def evaluation(
 
 
 def running(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
-    """The one that runs; None: none does."""
+    """The running one, or None."""
     return one_row(
         connection,
         f"SELECT {COLUMNS} {FROM} WHERE e.feature = %s AND e.status = 'running'",
@@ -223,7 +223,7 @@ def list_evaluations(
 
 
 def allow(connection: Connection[Any], id: int, max_usd: Decimal | None) -> None:
-    """Let it cost so much, and be stepped now."""
+    """Set the most that it may cost, and make it due now."""
     connection.execute(
         "UPDATE evaluations SET max_usd = %s, waits_for = NULL, step_at = NULL WHERE id = %s",
         (max_usd, id),
@@ -231,13 +231,13 @@ def allow(connection: Connection[Any], id: int, max_usd: Decimal | None) -> None
 
 
 def progress(connection: Connection[Any], id: int) -> dict[str, dict[str, Any]]:
-    """By tier how many examples were asked and ended, and what they cost so far."""
+    """By tier: how many examples were asked and have ended, and their cost so far."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return {row["tier"]: row for row in cursor.execute(PROGRESS, {"id": id}).fetchall()}
 
 
 def asked_numbers(connection: Connection[Any], id: int) -> set[tuple[str, int]]:
-    """Which example was asked of which tier."""
+    """The (tier, number) pairs that were asked."""
     rows = connection.execute(
         "SELECT tier, number FROM evaluation_answers WHERE evaluation_id = %s", (id,)
     )
@@ -253,8 +253,8 @@ def ask(
     queue: str,
     jobs: Mapping[int, UUID],
 ) -> None:
-    """Queue these examples, by number, for a tier; those that were removed, or asked before, are
-    left out. Under the evaluation's lock.
+    """Queue these examples, by number, for a tier. Removed ones, and those asked before, are left
+    out. Under the evaluation's lock.
     """
     connection.execute(
         ASK,
@@ -282,8 +282,8 @@ def ask_judge(
     queue: str,
     jobs: Mapping[int, UUID],
 ) -> None:
-    """Queue the judge's look at a tier's answers, by number, in one of the two orders. Under the
-    evaluation's lock.
+    """Queue the judge's comparison of a tier's answers, by number, in one of the two orders. Under
+    the evaluation's lock.
     """
     connection.execute(
         JUDGE,
@@ -303,8 +303,8 @@ def ask_judge(
 
 
 def judged(connection: Connection[Any], id: int) -> dict[tuple[str, int, bool], dict[str, Any]]:
-    """By tier, number and order what the judge said: `ended`, and `same`, None where it said
-    nothing that can be read.
+    """The judge's results by tier, number and order: `ended`, and `same`, which is None if its
+    answer could not be read.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return {
@@ -316,7 +316,7 @@ def judged(connection: Connection[Any], id: int) -> dict[tuple[str, int, bool], 
 def answers(
     connection: Connection[Any], id: int, numbers: Sequence[int] | None = None
 ) -> list[dict[str, Any]]:
-    """What each tier made of each example, or of some, in their order."""
+    """Each tier's answer to each example, or to some, in their order."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             ANSWERS, {"id": id, "numbers": None if numbers is None else list(numbers)}
@@ -329,7 +329,7 @@ def complete(
     document: JSON,
     scores: Sequence[tuple[str, int, float]],
 ) -> None:
-    """Keep what was found; `scores` by tier and number. Under the evaluation's lock."""
+    """Store the results; `scores` by tier and number. Under the evaluation's lock."""
     with connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE evaluation_answers SET score = %s"
@@ -344,7 +344,7 @@ def complete(
 
 
 def cancel(connection: Connection[Any], id: int) -> list[tuple[int, UUID]]:
-    """End it without a finding; account and id of its jobs that go on. Under its lock."""
+    """End it without results. Returns account and id of its jobs that still run. Under its lock."""
     connection.execute(
         "UPDATE evaluations SET status = 'cancelled', ended_at = clock_timestamp() WHERE id = %s",
         (id,),
@@ -357,13 +357,13 @@ def cancel(connection: Connection[Any], id: int) -> list[tuple[int, UUID]]:
 
 
 def left_over(connection: Connection[Any], most: int) -> list[UUID]:
-    """Ended jobs of examples that were removed since, locked in this transaction."""
+    """Ended jobs of examples that were removed meanwhile, locked in this transaction."""
     return [id for (id,) in connection.execute(LEFT_OVER, (most,))]
 
 
 def seen_by_micro_model(connection: Connection[Any], feature: str, task: str) -> bytes | None:
-    """Of the micro model that answers now: 8 bytes of the digest of each input that it has seen;
-    None where there is none, or where a client trained it: what a client says is not known.
+    """8 bytes of the digest of each input that the present micro model has seen. None if there is
+    no model, or if a client trained it: what a client says about its inputs is not trusted.
     """
     row = connection.execute(
         "SELECT CASE WHEN trained_by = 'server' THEN inputs END FROM micro_models"

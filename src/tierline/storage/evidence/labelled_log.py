@@ -9,9 +9,9 @@ from tierline.storage.evidence.labels import FAILED
 
 MOST_ROWS = 5_000  # of a training: the newest
 
-# What the first tier handled badly: an answer that failed a check, or that differs from its
-# reference. What it handled well: one that was compared and agrees. What was served and never
-# compared says nothing. Of equal inputs the newest counts.
+# Handled badly: the first tier's answer failed a check, or differs from its reference. Handled
+# well: it was compared and agrees. An answer that was served and not compared says nothing. Of
+# equal inputs the newest counts.
 LABELLED = f"""
 WITH known AS (
     SELECT a.job_id, r.input, NOT a.verdict IN ({FAILED}) AND NOT coalesce(o.differs, false)
@@ -36,7 +36,9 @@ ORDER BY started_at DESC, job_id LIMIT %(most)s
 def labelled(
     connection: Connection[Any], feature: str, tier: str, account_id: int | None = None
 ) -> list[dict[str, Any]]:
-    """Inputs with whether the tier handled them well, the newest first; of one account or all."""
+    """Inputs with whether the tier handled them well, the newest first; of one account or of
+    all.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             LABELLED, {"feature": feature, "tier": tier, "account": account_id, "most": MOST_ROWS}

@@ -1,4 +1,4 @@
-"""What the labels of a feature's inputs are known to be: from people, or from its last tier."""
+"""The known labels of a feature's inputs, from people or from the last tier."""
 
 from typing import Any
 
@@ -9,12 +9,13 @@ from tierline.rules.verdicts import WRONG
 
 MOST_ROWS = 10_000  # the newest
 FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
-"""The verdicts that say that an answer is wrong, as SQL lists them."""
+"""The verdicts on wrong answers, as a SQL list."""
 
-# A person's label goes before the last tier's answer; an earlier tier's own answer is never one.
-# `inclusion` is the probability with which the job's input got its label whatever it says: that of
-# its first outcome, if that was drawn, or 1 where the last tier is asked first. A job whose first
-# answer failed a check has no outcome and always a label; `failed` says so. Null: nobody drew it.
+# A person's label takes precedence over the last tier's answer. An earlier tier's answer is never a
+# label. `inclusion` is the probability that the job's input got a label, independent of the label:
+# that of its first outcome if that was drawn, or 1 if the last tier is asked first. A job whose
+# first answer failed a check has no outcome but always a label, and `failed` is true. Null: not
+# drawn.
 LABELS = f"""
 WITH jobs_of AS (
     SELECT j.id, j.feature_version_id, v.document ->> 'routing' AS routing
@@ -54,8 +55,8 @@ ORDER BY j.id DESC
 
 
 def count_labels(connection: Connection[Any], feature: str, last_tier: str) -> int:
-    """How many of the newest jobs' inputs have a label, of all accounts; an input counts as often
-    as it was asked.
+    """How many inputs of the newest jobs have a label, in all accounts. An input counts each time
+    that it was asked.
     """
     row = connection.execute(
         f"SELECT count(*) FROM ({LABELS}) known",

@@ -1,7 +1,7 @@
-"""Promotions of a feature: which evaluation its routing goes by, and what ended that.
+"""Promotions of a feature: the evaluation that its routing is based on, and why that ended.
 
-Written under the lock of applications (`features.hold_applications`), in the transaction that
-writes the version; at most one of a feature is in force.
+They are written under the lock of applications (`features.hold_applications`), in the transaction
+that writes the version. At most one per feature is in force.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from psycopg import Connection
 from tierline.base.ids import first_id_of
 from tierline.storage.db.rows import all_rows
 
-# What the promoted tier said and the last one as well, since then.
+# Jobs since then that both the promoted tier and the last tier answered.
 COMPARED = """
 SELECT count(*), count(*) FILTER (WHERE o.differs)
 FROM outcomes o
@@ -21,7 +21,7 @@ WHERE o.feature = %(feature)s AND o.recipe = %(recipe)s AND o.created_at >= %(si
     AND o.drawn AND o.differs IS NOT NULL AND NOT o.repeated
 """
 
-# Who answered lately where that model was asked. By the jobs' ids, whose index keeps it short.
+# The models that recently answered calls to that model, found by job ids, whose index is fast.
 ANSWERED = """
 SELECT DISTINCT model FROM (
     SELECT c.answered_model AS model
@@ -33,7 +33,7 @@ SELECT DISTINCT model FROM (
 ) lately
 """
 
-# Who used the feature lately, by the same index.
+# The recent users of the feature, by the same index.
 USERS = """
 SELECT DISTINCT account_id FROM (
     SELECT j.account_id FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
@@ -46,7 +46,7 @@ LATELY = timedelta(hours=1)
 
 
 def add_promotion(connection: Connection[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """In force from now on; the one before it has to be ended first."""
+    """Put it in force; the previous one must be ended first."""
     row = all_rows(
         connection,
         "INSERT INTO promotions"
@@ -59,7 +59,7 @@ def add_promotion(connection: Connection[Any], values: Mapping[str, Any]) -> dic
 
 
 def in_force(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
-    """The feature's; None: its routing goes by no evaluation."""
+    """The feature's promotion in force; None if its routing is not based on an evaluation."""
     found = all_rows(
         connection,
         "SELECT * FROM promotions WHERE feature = %(feature)s AND ended_at IS NULL",
@@ -92,7 +92,7 @@ def end_promotion(
     *,
     refuted: bool = False,
 ) -> dict[str, Any] | None:
-    """End it; None when another was quicker. `refuted`: its evaluation holds no more."""
+    """End it; None if another process ended it first. `refuted`: its evaluation no longer holds."""
     found = all_rows(
         connection,
         "UPDATE promotions SET ended_at = clock_timestamp(), ended_reason = %(reason)s,"
@@ -104,7 +104,7 @@ def end_promotion(
 
 
 def refuted_since(connection: Connection[Any], feature: str, since: datetime) -> str | None:
-    """What refuted, since then, what a promotion of the feature went by; None: nothing did."""
+    """What refuted the evidence of a promotion of the feature since then; None: nothing did."""
     row = connection.execute(
         "SELECT ended_reason FROM promotions WHERE feature = %s AND refuted AND ended_at > %s"
         " ORDER BY id DESC LIMIT 1",
@@ -116,7 +116,7 @@ def refuted_since(connection: Connection[Any], feature: str, since: datetime) ->
 def compared_since(
     connection: Connection[Any], feature: str, recipe: str, since: datetime
 ) -> tuple[int, int]:
-    """(samples, how many differ) among what its first tier said and the last one too."""
+    """(samples, differing ones) among jobs answered by both the first tier and the last one."""
     row = connection.execute(
         COMPARED, {"feature": feature, "recipe": recipe, "since": since}
     ).fetchone()
@@ -127,8 +127,8 @@ def compared_since(
 def answered_by(
     connection: Connection[Any], feature: str, version: int, asked: str, since: datetime
 ) -> set[str]:
-    """The exact models that lately answered where `asked`, a provider:model, was asked by that
-    version or a later one.
+    """The exact models that recently answered for `asked` (provider:model), in that version or a
+    later one.
     """
     floor = first_id_of(datetime.now(UTC), LATELY)
     rows = connection.execute(
@@ -145,6 +145,6 @@ def answered_by(
 
 
 def users(connection: Connection[Any], feature: str) -> set[int]:
-    """The accounts that lately used the feature."""
+    """The accounts that used the feature recently."""
     floor = first_id_of(datetime.now(UTC), LATELY)
     return {id for (id,) in connection.execute(USERS, {"feature": feature, "floor": floor})}

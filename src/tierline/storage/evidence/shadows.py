@@ -1,8 +1,8 @@
-"""What outcomes are compared with: the later tier's answer, their own job's or their shadow's.
+"""What outcomes are compared with: a later tier's answer, from their own job or from a shadow.
 
-A shadow is a job of its own, in the backfill lane, that answers the same input on the last tier. It
-is not its caller's: no list shows it, nobody is told of it, and what it answered is removed once it
-was compared.
+A shadow is a job in the backfill lane that answers the same input on the last tier. It does not
+belong to the caller: it is in no list, causes no notification, and its answer is removed after the
+comparison.
 """
 
 import json
@@ -19,9 +19,9 @@ from tierline.rules.jobs import Status
 
 SPENDING_LOCK = 0x7E21_0008
 
-# Two that compare at once take different ones. A served one waits for its shadow, an escalated one
-# for its own job, and for a shadow if a tier before the last one answered that. What a job that was
-# cancelled or ran out of time would have said nobody knows.
+# Two processes that compare at once take different outcomes. A served one waits for its shadow. An
+# escalated one waits for its own job, or for a shadow if a tier before the last one answered that.
+# For a cancelled or expired job the answer is unknown.
 OPEN = """
 SELECT o.job_id, o.attempt, o.calibration_id, o.served, o.shadow_job_id, o.judge_job_id, r.status,
     j.feature_version_id, own.output, own.job_id IS NOT NULL AS has_output,
@@ -59,7 +59,7 @@ JOIN job_requests r ON r.job_id = o.job_id
 WHERE o.shadow_due AND j.feature_version_id <> ALL(%(without)s) ORDER BY o.seq LIMIT %(most)s
 """
 
-# One shadow for all outcomes of a job that wait for one.
+# One shadow serves all waiting outcomes of a job.
 SHADOW = """
 WITH waiting AS (
     UPDATE outcomes SET shadow_due = false, shadow_job_id = %(id)s,
@@ -80,7 +80,7 @@ INSERT INTO job_requests (job_id, decision) SELECT id, %(decision)s::json FROM j
 """
 
 
-# Another outcome of the job may have a shadow by now, which does for this one too.
+# Another outcome of the job may already have a shadow, which serves this one too.
 WAIT = """
 UPDATE outcomes o SET shadow_job_id = other.id, shadow_due = other.id IS NULL,
     judge_tries = 0, judge_due_at = NULL, judge_job_id = NULL
@@ -115,7 +115,7 @@ CROSS JOIN LATERAL (
 ) c
 """
 
-# A worker of 0.1 books a shadow's calls as it books any job's.
+# A worker of 0.1 records a shadow's calls like those of any job.
 NAME_PURPOSE = "UPDATE calls SET purpose = 'shadow' WHERE job_id = ANY(%s) AND purpose <> 'shadow'"
 
 FORGET = """
@@ -136,8 +136,8 @@ def open_outcomes(
     recipe: str | None = None,
     without: Collection[int] = (),
 ) -> list[dict[str, Any]]:
-    """Up to `most` whose reference is there, or never will be; locked in the transaction. None of
-    the feature versions `without`.
+    """Up to `most` outcomes whose reference exists or will never exist, locked in the transaction;
+    without those of the feature versions `without`.
     """
     parameters = {"most": most, "recipe": recipe, "without": list(without)}
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -145,10 +145,10 @@ def open_outcomes(
 
 
 def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Keep how each of them compared.
+    """Store the result of each comparison.
 
-    What a shadow or a judge answered is kept as long as the job's own answers are: it is removed
-    with them, and here where they were removed before it came.
+    A shadow's or judge's answer is kept as long as the job's own answers. If those are already
+    removed, it is removed here.
     """
     noted = list(rows)
     with connection.cursor() as cursor:
@@ -160,8 +160,8 @@ def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None
 
 
 def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Let outcomes have a shadow's answer as their reference, since the last tier did not answer
-    their job. Under their locks, which `open_outcomes` took, or whoever took them to be judged.
+    """Let outcomes use a shadow's answer as their reference, because the last tier did not answer
+    their job. Under their locks, from `open_outcomes` or from the judge's step.
     """
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -172,8 +172,8 @@ def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, An
 def due_shadows(
     connection: Connection[Any], most: int, without: Collection[int] = ()
 ) -> list[dict[str, Any]]:
-    """Served outcomes that were drawn and have no shadow yet, the oldest first; none of the feature
-    versions `without`.
+    """Served outcomes that were drawn and have no shadow yet, the oldest first; without those of
+    the feature versions `without`.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(DUE, {"most": most, "without": list(without)}).fetchall()
@@ -188,10 +188,11 @@ def hold_spending(connection: Connection[Any]) -> bool:
 
 
 def spent_on_comparing(connection: Connection[Any], feature: str) -> Decimal:
-    """USD that a feature's shadows and judges of this day in UTC cost, or may still cost.
+    """The cost in USD of a feature's shadows and judges of the present UTC day, including reserved
+    cost.
 
-    Known costs count as they are; a shadow or a judge that runs, or one of whose calls has an
-    unknown cost, counts at the most that it was to cost.
+    Known costs count as they are. A running shadow or judge, or one with a call of unknown cost,
+    counts at its highest possible cost.
     """
     row = connection.execute(SPENT, {"feature": feature}).fetchone()
     assert row is not None, "a sum gives one row"
@@ -209,9 +210,9 @@ def add_shadow(
     decision: JSON,
     at_most_usd: Decimal | None,
 ) -> bool:
-    """Give the job's outcomes that wait for one a shadow; False when none does any more.
+    """Add a shadow for the job's waiting outcomes; False if none waits any more.
 
-    Of any number at once, one writes.
+    One of several callers writes.
     """
     made = connection.execute(
         SHADOW,
@@ -231,7 +232,7 @@ def add_shadow(
 
 
 def draw_no_more(connection: Connection[Any], outcome: Mapping[str, Any]) -> None:
-    """It will have no shadow: it stands for none."""
+    """It gets no shadow, and counts as not drawn."""
     connection.execute(
         "UPDATE outcomes SET shadow_due = false, drawn = false"
         " WHERE job_id = %s AND attempt = %s AND shadow_due",
@@ -240,7 +241,7 @@ def draw_no_more(connection: Connection[Any], outcome: Mapping[str, Any]) -> Non
 
 
 def watched(connection: Connection[Any], calibration_id: int) -> tuple[int, int]:
-    """(samples, errors) among what the calibration served and a shadow answered as well."""
+    """(samples, errors) among what the calibration served and a shadow answered too."""
     row = connection.execute(
         "SELECT count(*), count(*) FILTER (WHERE differs) FROM outcomes"
         " WHERE calibration_id = %s AND drawn AND served AND differs IS NOT NULL AND NOT repeated",

@@ -1,7 +1,7 @@
-"""Feature versions: immutable once written, so what was read once holds for ever.
+"""Feature versions. They are immutable, so a version that was read once can be cached for ever.
 
-`features` says which version new jobs get. A version below 0 is a draft, which only its own jobs
-use.
+`features` names the version that new jobs get. A version below 0 is a draft, which only its own
+jobs use.
 """
 
 import json
@@ -21,7 +21,7 @@ from tierline.rules.purposes import Purpose
 
 log = structlog.get_logger(__name__)
 
-APPLY_LOCK = 0x7E21_0003  # one application at a time: version numbers have no gaps
+APPLY_LOCK = 0x7E21_0003  # serialises applications, so that version numbers have no gaps
 
 _CURRENT = """
 SELECT v.id, v.name, v.version, v.document
@@ -35,7 +35,7 @@ _COLUMNS = "id, name, version, source, document, fingerprint, applied_at"
 
 @dataclass(frozen=True)
 class CurrentVersion:
-    """The version of a feature that new jobs get; of a draft, its own jobs."""
+    """The version of a feature that new jobs get; for a draft, that its own jobs get."""
 
     id: int
     version: int
@@ -44,7 +44,7 @@ class CurrentVersion:
 
 @dataclass(frozen=True)
 class StoredVersion:
-    """One version as it was applied."""
+    """One applied version."""
 
     id: int
     name: str
@@ -55,14 +55,14 @@ class StoredVersion:
     applied_at: datetime
 
     def read(self) -> Feature:
-        """Raises UnreadableFeature when it is of a later release."""
+        """Raises UnreadableFeature if it is from a later release."""
         return read_stored(self.name, self.version, self.document)
 
 
 def first_calls(feature: Feature, purpose: Purpose | None = None) -> dict[str, dict[str, str]]:
-    """What a claim books as the first call of each tier: {tier: {"model", "purpose"}}.
+    """The first call of each tier, which a claim records: {tier: {"model", "purpose"}}.
 
-    `purpose`: of every call of its jobs; None: what each call is for.
+    `purpose`: the purpose of all calls of its jobs; None: each call has its own.
     """
     return {
         tier.name: {
@@ -83,8 +83,8 @@ def _first_purpose(feature: Feature, tier: Tier) -> Purpose:
 
 
 def load_version(connection: Connection[Any], version_id: int) -> Feature:
-    """The feature of a version. Raises KeyError when there is none of that id, UnreadableFeature
-    when it is of a later release.
+    """The feature of a version. Raises KeyError if there is none of that id, UnreadableFeature if
+    it is from a later release.
     """
     row = connection.execute(
         "SELECT name, version, document FROM feature_versions WHERE id = %s", (version_id,)
@@ -100,7 +100,7 @@ def current_version_ids(connection: Connection[Any]) -> list[int]:
 
 
 def current_version(connection: Connection[Any], name: str) -> CurrentVersion | None:
-    """The version that new jobs of `name` get; None when it was never applied."""
+    """The version that new jobs of `name` get; None if it was never applied."""
     row = connection.execute(_CURRENT, (name,)).fetchone()
     return None if row is None else _current(row)
 
@@ -137,7 +137,7 @@ def current_versions(connection: Connection[Any]) -> list[StoredVersion]:
 def stored_version(
     connection: Connection[Any], name: str, version: int | None = None
 ) -> StoredVersion | None:
-    """One version, the current one unless said; None when there is none."""
+    """One version, by default the current one; None if there is none."""
     found = _stored(
         connection,
         "SELECT v.id, v.name, v.version, v.source, v.document, v.fingerprint, v.applied_at"
@@ -159,7 +159,7 @@ def readable(versions: Iterable[StoredVersion]) -> Iterator[Feature]:
 
 
 def hold_applications(connection: Connection[Any]) -> None:
-    """Let nobody else apply a version for the rest of this transaction."""
+    """Block other applications until the end of this transaction."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (APPLY_LOCK,))
 
 
@@ -168,7 +168,7 @@ def add_version(
 ) -> tuple[StoredVersion, bool]:
     """Make `feature` the version that new jobs get. Returns it, and whether anything changed.
 
-    The same document as the current version is not a new one. Applications are serialised, so that
+    The same document as the current version changes nothing. Applications are serialised, so that
     two at once become two versions in some order.
     """
     with connection.transaction():
@@ -205,10 +205,11 @@ def add_draft(
     source: str,
     calls: Mapping[str, Mapping[str, str]] | None = None,
 ) -> StoredVersion:
-    """`feature` as a version that new jobs do not get: the one of the same document, or a new one.
+    """Store `feature` as a draft, which new jobs do not get. An existing draft of the same document
+    is reused.
 
-    Its number counts down from -1. Its time is that of the last call here. `calls`: what a claim
-    books as the first call of each tier; None: what `first_calls` says.
+    Its number counts down from -1. Its time is that of the last call here. `calls`: the first call
+    of each tier, which a claim records; None: as `first_calls` says.
     """
     with connection.transaction():
         hold_applications(connection)
@@ -243,8 +244,8 @@ def add_draft(
 async def draft_version_async(
     connection: AsyncConnection[Any], version_id: int
 ) -> CurrentVersion | None:
-    """A draft's version, for its jobs; None when there is none of that id. A judge's is none: the
-    jobs of that compare outcomes alone.
+    """A draft's version, for its jobs; None if there is none of that id, or it is a judge's, whose
+    jobs only compare outcomes.
     """
     row = await (
         await connection.execute(
@@ -257,7 +258,7 @@ async def draft_version_async(
 
 
 def draft_documents(connection: Connection[Any], within_s: float) -> list[Mapping[str, JSON]]:
-    """The documents of the drafts that somebody tried in the last seconds."""
+    """The documents of the drafts that were tried in the last `within_s` seconds."""
     rows = connection.execute(
         "SELECT document FROM feature_versions WHERE version < 0"
         " AND applied_at > clock_timestamp() - make_interval(secs => %s)",

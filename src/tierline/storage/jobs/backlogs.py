@@ -1,6 +1,6 @@
-"""How many jobs of an account wait: counted from the rows, by the queues' own partial indexes.
+"""Counts an account's waiting jobs from the rows, with the queues' partial indexes.
 
-A counter that every submission updates would make them wait for each other, whoever's they are.
+A counter row would serialise all submissions, because each one updates it.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from tierline.rules.queues import JOBS
 
 BACKLOG_LOCK = 0x7E21_0006  # the first half of the advisory lock's key; the second is the account
 
-# A lane at a time and in the index's order, so that nothing but that part of the index is read, and
-# no more of it than `most`.
+# One lane at a time and in the index's order, so that only that part of the index is read, and only
+# up to `most`.
 COUNT = """
 SELECT (
     SELECT count(*) FROM unnest(%(queues)s::text[]) lane (queue)
@@ -37,7 +37,7 @@ def _parameters(account_id: int, most: int) -> dict[str, object]:
 
 
 async def count_queued(connection: AsyncConnection[Any], account_id: int, most: int) -> int:
-    """How many jobs of the account wait; counted to about `most`, so that it costs no more."""
+    """How many jobs of the account wait. It stops at about `most`, which bounds its cost."""
     row = await (await connection.execute(COUNT, _parameters(account_id, most))).fetchone()
     return 0 if row is None else int(row[0])
 
@@ -45,7 +45,7 @@ async def count_queued(connection: AsyncConnection[Any], account_id: int, most: 
 async def lock_backlog(connection: AsyncConnection[Any], account_id: int) -> None:
     """In a transaction: be the only one that counts this account's jobs and adds to them.
 
-    A statement of its own: the snapshot of the next one is then taken under the lock.
+    It is a separate statement, so that the snapshot of the next one is taken under the lock.
     """
     await connection.execute(LOCK, (BACKLOG_LOCK, account_id))
 

@@ -1,6 +1,6 @@
-"""Workers' beats: a counter a process, and the claims that its live threads hold.
+"""Workers' heartbeats: a counter per process, and the claims that its live threads hold.
 
-A beat is a number, not a time: what counts is that an onlooker sees it change.
+A beat is a number, not a time. An observer only checks that it changes.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tierline.rules.queues import JOBS
 
 @dataclass(frozen=True)
 class WorkerBeat:
-    """One worker process as it last wrote of itself."""
+    """The last state that a worker process wrote."""
 
     worker: UUID
     name: str
@@ -34,7 +34,7 @@ def raise_beat(
     beat: int,
     tokens: Sequence[UUID],
 ) -> None:
-    """Write this process's row; only one thread of a process does."""
+    """Write this process's row. Only one thread of a process calls it."""
     updated = connection.execute(
         "UPDATE worker_beats SET beat = %s, tokens = %s WHERE worker = %s",
         (beat, list(tokens), worker),
@@ -48,7 +48,7 @@ def raise_beat(
 
 
 def read_beats(connection: Connection[Any]) -> list[WorkerBeat]:
-    """Every worker process that has a row, the dead ones too until they are removed."""
+    """Every worker process with a row; dead ones are included until they are removed."""
     rows = connection.execute(
         "SELECT worker, name, queues, threads, beat, tokens FROM worker_beats"
     )
@@ -67,7 +67,7 @@ def worker_count(connection: Connection[Any]) -> int:
 
 
 def remove_worker(connection: Connection[Any], worker: UUID, beat: int | None = None) -> None:
-    """Take a process's row away; with `beat` only if it has not beaten since."""
+    """Remove a process's row; with `beat`, only if it has not beaten since."""
     connection.execute(
         "DELETE FROM worker_beats WHERE worker = %(worker)s"
         " AND (%(beat)s::bigint IS NULL OR beat = %(beat)s)",

@@ -1,4 +1,4 @@
-"""Routing decisions, read from the attempts that they led to."""
+"""Routing decisions, read from the attempts that they caused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,8 +41,8 @@ _MATCHES = """
     AND (%(reason)s::text IS NULL OR strpos(lower(a.routing ->> 'reason'), lower(%(reason)s)) > 0)
 """
 
-# A page is of jobs, each with all of its decisions that match: none is cut in two. Each account's
-# newest are found by its own index, and merged where all are asked for.
+# A page has whole jobs, each with all matching decisions. Each account's newest jobs are found by
+# its own index, and merged if all accounts are asked for.
 PAGE = f"""
 WITH page AS (
     SELECT own.* FROM accounts account CROSS JOIN LATERAL (
@@ -94,9 +94,9 @@ class Filters:
     feature: str | None = None
     tier: str | None = None
     policy: str | None = None
-    reason: str | None = None  # stands in the decision's reason, in any case
+    reason: str | None = None  # a text in the decision's reason, in any case
     since: datetime | None = None  # of the job's submission
-    until: datetime | None = None  # not included
+    until: datetime | None = None  # exclusive
 
 
 def page(
@@ -124,9 +124,9 @@ def of_job(connection: Connection[Any], job_id: UUID) -> list[LoggedDecision]:
 def beginning(
     connection: Connection[Any], account_id: int, job_id: UUID
 ) -> Mapping[str, Any] | None:
-    """What a job began with; None when there is none or it is another account's.
+    """The first decision of a job; None if there is none or the job is another account's.
 
-    `characters` is of its input as JSON text, null once that was removed.
+    `characters` is the length of its input as JSON text; null if that was removed.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(BEGINNING, (job_id, account_id)).fetchone()

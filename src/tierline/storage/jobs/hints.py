@@ -1,8 +1,8 @@
 """Which jobs have a hint out: the statements of the dispatcher's choice.
 
-The choice for a pool of queues is made by one dispatcher at a time, under an advisory lock that
-ends with its transaction. A hint is a mark in the row (`hint_no`); the message itself goes out
-after the commit, by somebody else.
+One dispatcher at a time chooses for a pool of queues, under an advisory lock that ends with its
+transaction. A hint is a mark in the row (`hint_no`). The message itself is sent after the commit,
+by other code.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,12 +18,11 @@ from tierline.rules.queues import JOBS
 from tierline.rules.scheduling import Group, Turns
 
 CHOICE_LOCK = 0x7E21_0002  # the first half of the advisory lock's key; the second is the pool
-LIMITED = "limited accounts"  # … or this: who holds it chooses for accounts with a limit in all
+LIMITED = "limited accounts"  # its holder chooses for accounts with a limit over all pools
 
-# A recursive loose scan: one probe of the index finds the first job of each group, which is what
-# an account has waiting of one version on one tier. By tier, because that tells the models: jobs
-# whose models may take no more hide nobody's that may go, however many they are.
-# statement_timestamp(): stable, so that it is read once.
+# A recursive loose scan: one index probe finds the first job of each group, which is an account's
+# waiting jobs of one version and tier. The tier determines the models: jobs whose models are at
+# their limit must not hide other jobs. statement_timestamp() is stable, so it is read once.
 HEADS = """
 WITH RECURSIVE head (account_id, version_id, tier, run_after) AS (
     (SELECT account_id, feature_version_id, tier, run_after FROM jobs
@@ -44,8 +43,8 @@ FROM head JOIN accounts a ON a.id = head.account_id
 WHERE head.run_after <= statement_timestamp()
 """
 
-# The version and the tier are compared by >= and <=, because an = would let another index serve the
-# order, and read every version's.
+# The version and the tier are compared with >= and <=, because with = the planner would use another
+# index for the order, and read every version's rows.
 DUE = """
 SELECT wanted.account_id, due.id, wanted.version_id, wanted.tier, due.run_after
 FROM unnest(%(accounts)s::bigint[], %(versions)s::bigint[], %(tiers)s::text[], %(most)s::int[])
@@ -61,9 +60,9 @@ CROSS JOIN LATERAL (
 ) due
 """
 
-# A value, not EXISTS: that becomes a join, which reads the whole backlog; and in the index's order,
-# because an unordered LIMIT may begin at the table's start, where the finished jobs are, and so may
-# one by account alone.
+# A value and not EXISTS, which becomes a join that reads the whole backlog. In the index's order,
+# because an unordered LIMIT may begin at the table's start, among finished jobs; so may one by
+# account alone.
 WITH_JOBS = """
 SELECT queue FROM unnest(%s::text[]) queue
 WHERE (SELECT true FROM jobs j
@@ -79,11 +78,10 @@ SELECT account_id, feature_version_id, tier, queue, true, count(*) FROM jobs
 WHERE queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY 1, 2, 3, 4
 """
 
-# Rows that a stranger has locked are left out: a choice that waited for one would keep all accounts
-# waiting.
+# Rows that another transaction has locked are left out: waiting for one would stop all accounts.
 #
-# Under the choice's lock nobody else hints them. Asking for `hint_no IS NULL` all the same would
-# let the planner look for them in the backlog's index, from end to end, instead of by their ids.
+# Under the choice's lock nobody else hints them. With `hint_no IS NULL` in addition, the planner
+# would search the backlog's whole index instead of looking the rows up by id.
 _FREE = "ARRAY(SELECT id FROM jobs WHERE id = ANY(%s) AND status = 'queued' FOR UPDATE SKIP LOCKED)"
 MARK = f"""
 UPDATE jobs SET hint_no = nextval('hint_numbers') WHERE id = ANY({_FREE}) AND status = 'queued'
@@ -99,7 +97,7 @@ WHERE j.id = one.id AND j.id = ANY({_FREE}) AND j.status = 'queued' AND j.held_s
 
 @dataclass(frozen=True)
 class Out:
-    """Jobs alike that are running, or that have a hint out."""
+    """A group of jobs that run or have a hint out."""
 
     account_id: int
     version_id: int
@@ -109,8 +107,8 @@ class Out:
     count: int
 
 
-class Head(NamedTuple):  # one a group in each choice: a dataclass costs several times as much
-    """The first due job of what an account has waiting of one version on one tier."""
+class Head(NamedTuple):  # one per group and choice: a dataclass costs several times as much
+    """The first due job of an account's waiting jobs of one version and tier."""
 
     account_id: int
     weight: int
@@ -131,17 +129,19 @@ class Due(NamedTuple):
 
 
 def lock_choice(connection: Connection[Any], pool: str) -> bool:
-    """Become the one that chooses for `pool` until this transaction ends; False: another is.
+    """Become the only one that chooses for `pool` until this transaction ends; False: another one
+    does.
 
-    A statement of its own: the snapshot of the next one is then taken under the lock.
+    It is a separate statement, so that the snapshot of the next one is taken under the lock.
     """
     return _lock(connection, pool)[0]
 
 
 def lock_choice_in_all(connection: Connection[Any], pool: str) -> tuple[bool, bool]:
-    """`lock_choice`; and whether this one also chooses for accounts that have a limit in all pools.
+    """`lock_choice`, and whether this caller also chooses for accounts that have a limit over all
+    pools.
 
-    Of these there is one at a time, whichever pool it chooses for.
+    There is one such caller at a time, for any pool.
     """
     chooses, in_all = _lock(connection, pool, LIMITED)
     return chooses, in_all
@@ -163,12 +163,12 @@ def out(connection: Connection[Any]) -> list[Out]:
 
 
 def with_jobs(connection: Connection[Any], queues: Collection[str]) -> set[str]:
-    """Those of `queues` with a job that could be hinted, due or not: a probe of an index each."""
+    """The queues among `queues` with a job to hint, due or not: one index probe each."""
     return {queue for (queue,) in connection.execute(WITH_JOBS, (list(queues),))}
 
 
 def heads(connection: Connection[Any], queue: str) -> list[Head]:
-    """The first due job of each group that waits in `queue`: a probe of an index each."""
+    """The first due job of each waiting group in `queue`: one index probe each."""
     return [Head(*row) for row in connection.execute(HEADS, {"queue": queue})]
 
 
@@ -178,7 +178,7 @@ def due(
     wanted: Iterable[tuple[Group, int]],
     without: Collection[UUID] = (),
 ) -> list[Due]:
-    """Of each group, in its order, so many due jobs; none of `without`."""
+    """The wanted number of due jobs of each group, in its order; none of `without`."""
     groups = list(wanted)
     if not groups:
         return []
@@ -200,7 +200,7 @@ def read_turns(connection: Connection[Any], queue: str) -> Turns:
 
 
 def write_turns(connection: Connection[Any], queue: str, turns: Turns) -> None:
-    """Keep whose turn it is; in the transaction of the choice."""
+    """Store whose turn it is; in the transaction of the choice."""
     connection.execute(
         "INSERT INTO queue_turns (queue, state) VALUES (%s, %s)"
         " ON CONFLICT (queue) DO UPDATE SET state = excluded.state",
@@ -209,20 +209,22 @@ def write_turns(connection: Connection[Any], queue: str, turns: Turns) -> None:
 
 
 def mark(connection: Connection[Any], job_ids: Sequence[UUID]) -> Mapping[UUID, str]:
-    """Mark jobs as hinted and tell the queue of each; those that moved meanwhile are left out, and
-    those that somebody has locked.
+    """Mark jobs as hinted and return the queue of each. Jobs that changed meanwhile, and locked
+    ones, are left out.
     """
     return dict(connection.execute(MARK, (list(job_ids),)).fetchall())
 
 
 def note_held(connection: Connection[Any], since: Mapping[UUID, datetime]) -> None:
-    """These jobs were held back in their queue since then, for a model whose circuit is open."""
+    """Record that these jobs were held in their queue since then, for a model whose circuit is
+    open.
+    """
     connection.execute(NOTE_HELD, (list(since), list(since.values()), list(since)))
 
 
 def unmark(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
-    """Their hints did not go out, or are lost: they may be chosen again. Those that somebody has
-    locked keep their hint, and are found lost once more.
+    """Their hints were not sent or are lost, so they may be chosen again. Locked jobs keep their
+    hint and are found lost again later.
     """
     connection.execute(UNMARK, (list(job_ids),))
 

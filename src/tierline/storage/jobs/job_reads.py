@@ -1,7 +1,7 @@
-"""Reading jobs, their attempts and their calls, as callers are shown them. Nothing is locked.
+"""Reads jobs, their attempts and their calls for callers. Nothing is locked.
 
-Money is summed here, from the calls, each time: a job may gain the cost of a late call after its
-end.
+Money is summed from the calls at each read, because a job may gain the cost of a late call after
+its end.
 """
 
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from tierline.base.json_text import JSONValue
 from tierline.storage.db.columns import columns
 from tierline.views.jobs import TOKENS, AttemptRow, CallRow, FeedbackRow, JobRow
 
-# A call of unknown cost counts once nobody can settle it with its attempt any more, or it has been
-# settled without a cost. `c`: the call, `j`: its job.
+# A call counts as of unknown cost if it was settled without a cost, or its attempt can no longer
+# settle it. `c`: the call, `j`: its job.
 UNKNOWN_COST = """
 c.cost_usd IS NULL
     AND (c.settled_at IS NOT NULL OR j.status <> 'in_progress' OR c.attempt <> j.attempts)
 """
 
 SUMS = ", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)
-"""Of the tokens of calls c, bucket by bucket."""
+"""Token sums of the calls c, per group."""
 
 PLACE = """
 j.tier_index
     - (coalesce({version}.document #>> '{{tiers,0,models,0}}', '') LIKE 'micro:%%')::int
 """
-# Where the job's tier stands among those that call a model (`Feature.place`). A micro tier has -1;
-# only the first may be one. `{version}`: the job's feature version.
+# The position of the job's tier among those that call a model (`Feature.place`). A micro tier,
+# which can only be the first, has -1. `{version}`: the job's feature version.
 
 JOB_COLUMNS = columns(
     JobRow,
@@ -51,7 +51,7 @@ JOB_COLUMNS = columns(
     },
 )
 
-# `{jobs}`: jobs as j, or something like it that has its columns.
+# `{jobs}`: jobs as j, or anything with its columns.
 JOB_FROM = f"""
 FROM {{jobs}}
 JOIN job_requests r ON r.job_id = j.id
@@ -113,7 +113,7 @@ WHERE j.id = %s AND j.account_id = %s
 
 
 class RequestRow(TypedDict):
-    """What was asked of a job."""
+    """A job's request."""
 
     feature: str
     draft: bool
@@ -138,7 +138,7 @@ class Filters:
 
 
 def job_row(connection: Connection[Any], job_id: UUID) -> JobRow | None:
-    """A job's row, whoever's it is; None when there is none."""
+    """A job's row, of any account; None if there is none."""
     with connection.cursor(row_factory=class_row(JobRow)) as cursor:
         return cursor.execute(JOB, (job_id,)).fetchone()
 
@@ -157,7 +157,7 @@ async def job_row_async(
 async def request_of(
     connection: AsyncConnection[Any], account_id: int, job_id: UUID
 ) -> RequestRow | None:
-    """What was asked, to be asked again; None when there is no such job of the account."""
+    """A job's request, to run it again; None if the account has no such job."""
     async with connection.cursor(row_factory=class_row(RequestRow)) as cursor:
         return await (await cursor.execute(REQUEST, (job_id, account_id))).fetchone()
 
@@ -184,7 +184,7 @@ def belongs(connection: Connection[Any], account_id: int, job_id: UUID) -> bool:
 
 
 def attempt_rows(connection: Connection[Any], job_id: UUID) -> list[AttemptRow]:
-    """A job's attempts in order, with the answers that they got."""
+    """A job's attempts in order, with their answers."""
     with connection.cursor(row_factory=class_row(AttemptRow)) as cursor:
         return cursor.execute(ATTEMPTS, (job_id,)).fetchall()
 
@@ -203,11 +203,11 @@ def add_feedback(
     expected: str | None,
     comment: str | None,
 ) -> FeedbackRow | None:
-    """Keep what somebody says of a job's answer; None when the job is not the account's, or its
-    output was removed.
+    """Store feedback on a job's answer; None if the job is not the account's, or its output was
+    removed.
 
-    `expected` is JSON text. Several may be kept of one job; the last one counts. The job's row is
-    held, so that nobody removes what is labelled at this moment.
+    `expected` is JSON text. A job may have several; the last one counts. The job's row is locked,
+    so that its content is not removed at the same time.
     """
     with connection.cursor(row_factory=class_row(FeedbackRow)) as cursor:
         return cursor.execute(

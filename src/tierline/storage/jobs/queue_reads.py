@@ -1,7 +1,7 @@
-"""What waits and runs in each queue, and how jobs ended lately. Reads only, over partial indexes.
+"""What waits and runs in each queue, and how jobs ended recently. Reads only, with partial indexes.
 
-The last hour is found by the ids: UUIDs of version 7 begin with their milliseconds, so that a range
-of the primary key is a range of time and no index by time has to be kept.
+The last hour is found by the ids: UUIDs of version 7 begin with their milliseconds, so a range of
+the primary key is a range of time, and no index by time is needed.
 """
 
 import time
@@ -50,7 +50,7 @@ FROM (
 ) depth GROUP BY queue
 """
 
-# A recursive loose scan of the choice's index: a probe for each account and version that waits.
+# A recursive loose scan of the choice's index: one probe for each account and version that waits.
 VERSIONS_WAITING = """
 WITH RECURSIVE head (queue, account_id, version_id) AS (
     (SELECT queue, account_id, feature_version_id FROM jobs
@@ -76,15 +76,15 @@ SELECT status, count(*) FROM jobs WHERE id >= %(since)s AND completed_at IS NOT 
 
 @dataclass(frozen=True)
 class Depth:
-    """One queue as it is now."""
+    """The present state of one queue."""
 
     queue: str
     waiting: int = 0  # in Postgres, with no hint out
-    delayed: int = 0  # of those, not due yet: a retry's or a webhook's next try
-    hinted: int = 0  # on their way through the broker
+    delayed: int = 0  # those of them that are not due yet: a retry, or a webhook's next try
+    hinted: int = 0  # sent to the broker
     running: int = 0
     accounts_waiting: int = 0
-    oldest_s: float | None = None  # since the longest-waiting one could have been taken
+    oldest_s: float | None = None  # how long the oldest one has been ready
 
 
 def depths(connection: Connection[Any]) -> list[Depth]:
@@ -100,7 +100,7 @@ def versions_waiting(connection: Connection[Any]) -> list[int]:
 
 
 def ended_lately(connection: Connection[Any]) -> dict[str, int]:
-    """How the jobs submitted in the last hour ended, by status."""
+    """How many jobs of the last hour ended with each status."""
     return dict(connection.execute(ENDED, {"since": _id_at(time.time() - LATELY_S)}).fetchall())
 
 
@@ -111,7 +111,7 @@ async def revision(connection: AsyncConnection[Any]) -> str | None:
 
 
 async def takes_writes(connection: AsyncConnection[Any]) -> bool:
-    """Whether a transaction may write: not on a replica, nor where the default is read-only."""
+    """Whether a transaction may write: False on a replica, or if the default is read-only."""
     row = await (
         await connection.execute("SELECT current_setting('transaction_read_only') = 'off'")
     ).fetchone()
@@ -136,5 +136,5 @@ async def dispatchers(connection: AsyncConnection[Any]) -> int:
 
 
 def _id_at(seconds: float) -> UUID:
-    """The least UUID of version 7 at that Unix time."""
+    """The lowest UUID of version 7 at that Unix time."""
     return UUID(int=int(seconds * 1000) << 80)

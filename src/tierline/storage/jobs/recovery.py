@@ -1,7 +1,7 @@
-"""Jobs that nobody ends unless somebody looks: lost leases, deadlines, cancels of waiting jobs.
+"""Ends jobs that no worker ends: lost leases, deadlines, cancels of waiting jobs.
 
-Each change reads its job under a row lock, lets `jobs.next_state` decide, and writes what it said,
-in one short transaction.
+Each change reads its job under a row lock, calls `jobs.next_state`, and writes the result, in one
+short transaction.
 """
 
 from collections.abc import Collection
@@ -60,9 +60,7 @@ def running_claims(connection: Connection[Any]) -> list[tuple[UUID, UUID]]:
 
 
 def overdue(connection: Connection[Any], most: int) -> list[UUID]:
-    """Queued jobs whose deadline has gone by, and that nobody has locked: however many are, they
-    hide none.
-    """
+    """Queued jobs past their deadline that nobody has locked. Locked ones do not hide others."""
     rows = connection.execute(
         "SELECT id FROM jobs WHERE status = 'queued' AND deadline_at <= statement_timestamp()"
         " LIMIT %s FOR UPDATE SKIP LOCKED",
@@ -72,9 +70,9 @@ def overdue(connection: Connection[Any], most: int) -> list[UUID]:
 
 
 def lock_job(connection: Connection[Any], job_id: UUID, *, wait: bool = True) -> LockedJob | None:
-    """The job as it is, and nobody else's to change until this transaction ends.
+    """The job, locked against changes by others until this transaction ends.
 
-    None when there is none; without `wait` also when somebody else has locked it.
+    None if there is none; without `wait` also if another transaction has locked it.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(LOCK if wait else LOCK_FREE, (job_id,)).fetchone()
@@ -101,7 +99,7 @@ def lock_job(connection: Connection[Any], job_id: UUID, *, wait: bool = True) ->
 def write_transition(
     connection: Connection[Any], locked: LockedJob, transition: Transition
 ) -> None:
-    """Write what was decided for a job that is locked here; its tier stays as it is."""
+    """Write the transition of a job that is locked here; its tier stays the same."""
     after = transition.job
     connection.execute(
         WRITE,
@@ -123,7 +121,7 @@ def write_transition(
 def end_attempt(
     connection: Connection[Any], locked: LockedJob, verdict: Verdict, reason: str
 ) -> None:
-    """Give the running attempt of a locked job the verdict that its worker no longer can."""
+    """Write the verdict of a locked job's running attempt, because its worker cannot."""
     connection.execute(
         "UPDATE attempts SET ended_at = clock_timestamp(), verdict = %s, reason = %s"
         " WHERE job_id = %s AND number = %s AND verdict IS NULL",
@@ -132,8 +130,8 @@ def end_attempt(
 
 
 def forget_attempt(connection: Connection[Any], locked: LockedJob) -> None:
-    """Take away the running attempt of a locked job, of which nothing was sent, with the call that
-    its claim booked.
+    """Delete the running attempt of a locked job from which nothing was sent, with the call that
+    its claim recorded.
     """
     for table, number in (("calls", "attempt"), ("attempts", "number")):
         connection.execute(

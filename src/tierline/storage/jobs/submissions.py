@@ -1,8 +1,7 @@
-"""Taking a job in: one statement writes the job, its request and its idempotency key.
+"""Inserts a job: one statement writes the job, its request and its idempotency key.
 
-The row is the outbox: nothing else has to happen for the job to run. The statement refuses a
-feature version that is no longer the current one, so that whoever validated against it must look
-again, and writes nothing for a key that is taken.
+The row is the outbox: the job needs nothing else to run. The statement refuses a feature version
+that is no longer current, so the caller must validate again. It writes nothing if the key is taken.
 """
 
 import json
@@ -62,7 +61,9 @@ KEY_HOLDER = "SELECT job_id, payload_hash FROM idempotency_keys WHERE account_id
 
 @dataclass(frozen=True)
 class NewJob:
-    """What a submission writes; `job_id` is made before, so that the statement may be repeated."""
+    """What a submission writes. `job_id` is made before, so that the statement is safe to
+    repeat.
+    """
 
     job_id: UUID
     account_id: int
@@ -78,25 +79,27 @@ class NewJob:
     session: str | None = None
     deadline_s: float | None = None  # from the insert on
     key: str | None = None  # Idempotency-Key
-    payload_hash: bytes | None = None  # of what was asked; set with `key`
-    draft: bool = False  # its version is one; without a key
-    decision: JSON | None = None  # why it begins on that tier; None: the feature says it
+    payload_hash: bytes | None = None  # of the request; set with `key`
+    draft: bool = False  # its version is a draft; then there is no key
+    decision: JSON | None = None  # why it begins on that tier; None: by the feature's default
 
 
 @dataclass(frozen=True)
 class Taken:
-    """How a submission fared. Neither: the key is taken, by this job or an earlier one."""
+    """The result of a submission. If neither field is set, the key is taken, by this job or an
+    earlier one.
+    """
 
-    stale: bool  # another version of the feature is current by now; nothing was written
+    stale: bool  # another version of the feature is current now; nothing was written
     created_at: datetime | None  # None: nothing was written
 
 
 async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
-    """Take the job in, in one round trip.
+    """Insert the job in one round trip.
 
-    Of several with the same key at once, one writes; the others wait for it and write nothing.
-    Repeated after a cut connection, it finds its own key, or raises UniqueViolation for its id:
-    both mean that the first one was committed.
+    Of several calls with the same key at once, one writes; the others wait for it and write
+    nothing. If it is repeated after a cut connection, it finds its own key or raises
+    UniqueViolation for its id. Both mean that the first try was committed.
     """
     parameters = {
         **vars(new),
@@ -118,7 +121,7 @@ async def insert_job_within(
 ) -> Taken | None:
     """`insert_job`, unless `most` jobs of the account are queued: then None.
 
-    Of any number at once, none takes the account past `most`. May be repeated as `insert_job` may.
+    Concurrent calls do not exceed `most` together. Safe to repeat, like `insert_job`.
     """
     async with connection.transaction():
         await lock_backlog(connection, new.account_id)
@@ -129,7 +132,7 @@ async def insert_job_within(
 
 
 async def _is_written(connection: AsyncConnection[Any], job_id: UUID) -> bool:
-    """Whether the try before was committed and only its answer was lost."""
+    """Whether an earlier try was committed and only its response was lost."""
     found = await connection.execute("SELECT FROM jobs WHERE id = %s", (job_id,))
     return await found.fetchone() is not None
 
@@ -137,12 +140,12 @@ async def _is_written(connection: AsyncConnection[Any], job_id: UUID) -> bool:
 async def key_holder(
     connection: AsyncConnection[Any], account_id: int, key: str
 ) -> tuple[UUID, bytes] | None:
-    """The job that a key stands for and the hash of what was asked; None: the key is free."""
+    """The job that used the key, and the hash of its request; None: the key is free."""
     return await (await connection.execute(KEY_HOLDER, (account_id, key))).fetchone()
 
 
 def forget_idempotency_keys(connection: Connection[Any], older_than_s: float, most: int) -> int:
-    """Remove keys that were remembered for long enough, `most` at once; how many there were."""
+    """Remove keys older than `older_than_s`, `most` at once. Returns how many."""
     return connection.execute(
         "DELETE FROM idempotency_keys WHERE (account_id, key) IN ("
         "SELECT account_id, key FROM idempotency_keys"

@@ -1,7 +1,7 @@
-"""What is left of budgets: reserving for a call before it is sent, and settling once it ended.
+"""Budgets: reserving for a call before it is sent, and settling after it ended.
 
-A call takes from every budget that applies to it or from none. Each statement is its own
-transaction and may be repeated: a reservation is known by its call.
+A call reserves from every budget that applies to it, or from none. Each statement is its own
+transaction and is safe to repeat, because a reservation is identified by its call.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from psycopg import AsyncConnection, Connection
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from psycopg.rows import dict_row
 
-# The budgets that apply to a job, each with whose period it is and when that began and ends. One
-# that names a user or session goes before the one that each has for itself.
+# The budgets that apply to a job, with owner, start and end of the period. A budget for a named
+# user or session takes precedence over one for each of them.
 _APPLY = """
 applying AS (
     SELECT DISTINCT ON (b.scope, b.period) b.id, b.scope, b.period, b.limit_usd, b.hard,
@@ -38,12 +38,12 @@ SELECT id, holder, starts_on FROM applying ORDER BY id
 ON CONFLICT (budget_id, key, starts_on) DO NOTHING
 """
 
-# All rows are locked, in one order, before any is written: what is summed is what is committed,
-# whatever the statement's snapshot, and nobody waits in a circle.
+# All rows are locked, in one order, before any is written. So the sums are over committed values,
+# whatever the statement's snapshot, and there are no deadlocks.
 #
-# The commit is not waited for: it would be under these locks, and 64 workers on one budget would do
-# 0.55 of their work instead of 0.85. A server that crashes may so lose its last half second of
-# reservations; a call whose own is gone is counted when it is settled.
+# The commit does not wait for the disk. It would do so under these locks: 64 workers on one budget
+# then reach 0.55 of their throughput instead of 0.85. A server that crashes may lose the
+# reservations of its last half second; such a call is counted when it is settled.
 RESERVE = f"""
 WITH {_APPLY}, known AS (
     SELECT FROM reservations
@@ -76,9 +76,9 @@ FROM (SELECT) one LEFT JOIN full_ones f ON true
 ORDER BY waits, f.ends_at DESC LIMIT 1
 """
 
-# A call that was given up, at its whole reservation, may still come back and tell its cost: then
-# the difference is taken back. Of two that settle a call at once the second sees what the first
-# wrote, because it waits for the reservation's lock.
+# A call that was given up at its whole reservation may still report its cost later. Then the
+# difference is given back. Of two statements that settle a call at once, the second sees what the
+# first wrote, because it waits for the reservation's lock.
 SETTLE = """
 WITH quick AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)
@@ -105,19 +105,19 @@ FROM locked l, budgets b, quick WHERE p.id = l.id AND b.id = p.budget_id
 RETURNING p.id, CASE WHEN b.limit_usd > 0 THEN p.spent_usd / b.limit_usd ELSE 1 END, p.alerted
 """
 
-# Of any number that cross a threshold at once, one tells of it.
+# Of several that cross a threshold at once, one reports it.
 CROSS = """
 UPDATE budget_periods p SET alerted = %(percent)s FROM budgets b
 WHERE p.id = %(id)s AND p.alerted < %(percent)s AND b.id = p.budget_id
 RETURNING b.account_id, b.scope, p.key, b.period, b.limit_usd, p.spent_usd, clock_timestamp(),
     (p.starts_on + ('1 ' || b.period)::interval) AT TIME ZONE 'UTC'
 """
-THRESHOLDS = (50, 80, 100)  # percent of a budget, each told once a period
+THRESHOLDS = (50, 80, 100)  # percent of a budget, each reported once a period
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose budgets a job's calls are paid from."""
+    """Whose budgets pay for a job's calls."""
 
     account_id: int
     user: str | None = None
@@ -126,7 +126,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class CallId:
-    """One call, as its row is known."""
+    """The key of one call's row."""
 
     job_id: UUID
     attempt: int
@@ -135,23 +135,23 @@ class CallId:
 
 @dataclass(frozen=True)
 class Full:
-    """A budget that does not hold a call's worst case."""
+    """A budget that does not cover a call's highest possible cost."""
 
     scope: str
     period: str
     limit_usd: Decimal
     ends_at: datetime
-    waits: bool  # it would, were it not for what is reserved for calls that are out
+    waits: bool  # it would cover the call without the reservations of calls under way
 
 
 def reserve(
     connection: Connection[Any], holder: Holder, call: CallId, amount: Decimal, *, first_tier: bool
 ) -> Full | None:
-    """Reserve `amount` USD for the call; else nothing is taken, and what stands in its way is told.
+    """Reserve `amount` USD for the call. If a budget does not cover it, nothing is reserved and
+    that budget is returned.
 
-    None too where no budget applies, and for a call that has its reservation already. A budget that
-    is not hard counts what the first tier costs and does not refuse it. What costs nothing is never
-    refused.
+    Also None if no budget applies, and for a call with a reservation. A soft budget counts the cost
+    of the first tier and does not refuse it. A call without cost is never refused.
     """
     return _reserve(connection, holder, call, amount, first_tier=first_tier, whatever_it_is=False)
 
@@ -177,7 +177,7 @@ def _reserve(
             with connection.cursor(row_factory=dict_row) as cursor:
                 row = cursor.execute(RESERVE, parameters).fetchone()
         except UniqueViolation:
-            continue  # the try before was cut off, and came through after this one began
+            continue  # the cut-off earlier try was committed after this one began
         assert row is not None, "one row is joined to whatever is full"
         row.pop("quick")
         known, applying, found = row.pop("known"), row.pop("applying"), row.pop("found")
@@ -200,8 +200,8 @@ def settle_anew(
     amount: Decimal,
     cost: Decimal | None,
 ) -> list[tuple[int, int]]:
-    """`settle` for a call that reserved `amount` before the server crashed, and lost that; where it
-    was settled already, nothing changes.
+    """`settle` for a call whose reservation was lost in a crash of the server. If it was settled
+    already, nothing changes.
     """
     _reserve(connection, holder, call, amount, first_tier=True, whatever_it_is=True)
     return settle(connection, call, cost) or []
@@ -210,11 +210,11 @@ def settle_anew(
 def settle(
     connection: Connection[Any], call: CallId, cost: Decimal | None
 ) -> list[tuple[int, int]] | None:
-    """Put the call's true cost in the place of its reservation, once; None: nobody knows it.
+    """Replace the call's reservation by its true cost, once; None: the cost is unknown.
 
-    A cost that nobody knows is the whole reservation, until somebody does. Returns (period,
-    percent) of budgets whose next threshold is reached and was not told of; None where nothing
-    changed: the call has no reservation, or it was settled so already.
+    An unknown cost counts as the whole reservation until it is known. Returns (period, percent) of
+    budgets that reached their next threshold for the first time; None if nothing changed: the call
+    has no reservation, or it was settled so already.
     """
     found = []
     any_open = False
@@ -228,11 +228,11 @@ def settle(
 
 @dataclass(frozen=True)
 class Crossed:
-    """A budget of which a share was spent, for its account's receivers."""
+    """A budget that reached a threshold, for its account's webhooks."""
 
     account_id: int
     scope: str
-    key: str  # the user or session; empty: the account's
+    key: str  # the user or session; empty for the account
     period: str
     limit_usd: Decimal
     spent_usd: Decimal
@@ -241,7 +241,9 @@ class Crossed:
 
 
 def cross(connection: Connection[Any], period: int, percent: int) -> Crossed | None:
-    """Note that the threshold was told; None when another did, or the budget is gone."""
+    """Record that the threshold was reported; None if another process did so, or the budget is
+    gone.
+    """
     row = connection.execute(CROSS, {"id": period, "percent": percent}).fetchone()
     return None if row is None else Crossed(*row)
 
@@ -260,19 +262,19 @@ APPLIES = f"WITH {_APPLY} SELECT FROM applying LIMIT 1"
 
 
 def blocking(connection: Connection[Any], holder: Holder) -> Full | None:
-    """A budget that is spent, hard or not: the job may not go to a later tier."""
+    """A spent budget, hard or soft: the job may not go to a later tier."""
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(BLOCKING, vars(holder)).fetchone()
     return None if row is None else Full(**row)
 
 
 def any_applies(connection: Connection[Any], holder: Holder) -> bool:
-    """Whether the job's calls are paid from any budget."""
+    """Whether any budget pays for the job's calls."""
     return connection.execute(APPLIES, vars(holder)).fetchone() is not None
 
 
 def hard_ones(connection: Connection[Any], holder: Holder) -> Full | None:
-    """A hard budget of which nothing is left, if there is one; reads only, and holds for now."""
+    """A hard budget with nothing left, or None. It only reads, so the result may change at once."""
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(SPENT, vars(holder)).fetchone()
     return None if row is None else Full(**row)
@@ -290,7 +292,7 @@ _TOLD = """
     coalesce(p.spent_usd, 0) AS spent_usd, coalesce(p.reserved_usd, 0) AS reserved_usd,
     (date_trunc(b.period, now) + ('1 ' || b.period)::interval) AT TIME ZONE 'UTC' AS resets_at
 """
-# Of a budget that each user or session has for itself, the one that has used most.
+# For a budget of each user or session: the one that has used most.
 _PERIOD = """
 CROSS JOIN (SELECT statement_timestamp() AT TIME ZONE 'UTC' AS now) n
 LEFT JOIN LATERAL (
@@ -311,7 +313,7 @@ def set_budget(
     *,
     hard: bool,
 ) -> dict[str, Any]:
-    """Make it, or change the one there is; what was spent of it stays spent."""
+    """Create the budget or change it; the amount spent stays."""
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
             f"""
@@ -331,7 +333,7 @@ def set_budget(
 
 
 def list_budgets(connection: Connection[Any], account_id: int | None) -> list[dict[str, Any]]:
-    """Those of an account, or of all, each with what is used of its present period."""
+    """The budgets of an account, or of all, with the amount used in the present period."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             f"""
@@ -344,15 +346,15 @@ def list_budgets(connection: Connection[Any], account_id: int | None) -> list[di
 
 
 def remove_budget(connection: Connection[Any], id: int) -> bool:
-    """False when there is none. What is out for it is settled with other budgets it takes from."""
+    """False if there is none. Its open calls are settled in their other budgets."""
     with connection.transaction():
-        # Locked first, so that no call begins a period of it meanwhile.
+        # Lock it first, so that no call begins a period of it meanwhile.
         connection.execute("SELECT FROM budgets WHERE id = %s FOR UPDATE", (id,))
         connection.execute("DELETE FROM budget_periods WHERE budget_id = %s", (id,))
         return connection.execute("DELETE FROM budgets WHERE id = %s", (id,)).rowcount == 1
 
 
-# The worker of such a call settles it no more: its attempt has ended, or is not its job's any more.
+# The worker does not settle such a call any more: its attempt has ended, or lost its job.
 LOST = """
 SELECT r.job_id, r.attempt, r.number, c.cost_usd FROM reservations r
 JOIN calls c USING (job_id, attempt, number)
@@ -369,15 +371,15 @@ LIMIT %s
 def lost_calls(
     connection: Connection[Any], older_than_s: float, most: int
 ) -> list[tuple[CallId, Decimal | None]]:
-    """Calls booked so long ago that nobody will settle their reservations any more, at most `most`;
-    each with what its row says that it cost.
+    """Calls so old that nobody will settle their reservations any more, at most `most`, each with
+    the cost in its row.
     """
     rows = connection.execute(LOST, (older_than_s, most))
     return [(CallId(*call), cost) for *call, cost in rows]
 
 
 def forget_reservations(connection: Connection[Any], older_than_s: float, most: int) -> int:
-    """Take away reservations of calls that were settled so long ago; how many, at most `most`."""
+    """Remove reservations of calls that were settled long ago. Returns how many, at most `most`."""
     return connection.execute(
         """
         DELETE FROM reservations WHERE (job_id, attempt, number) IN (

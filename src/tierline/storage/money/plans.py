@@ -1,4 +1,4 @@
-"""Plans, and who is on them. A plan's budgets stand among those of each of its accounts."""
+"""Plans, and the accounts on them. A plan's budgets are rows of each of its accounts."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tierline.base.json_text import JSON
 
 COLUMNS = "name, first_tier_only, budgets, created_at"
 
-# A budget that the account has for itself goes before the plan's of the same scope and period.
+# An account's own budget takes precedence over the plan's of the same scope and period.
 _GIVE = """
 INSERT INTO budgets (account_id, scope, key, period, limit_usd, hard, plan)
 SELECT a.id, b.scope, '', b.period, b.limit_usd, b.hard, p.name
@@ -28,7 +28,7 @@ ON CONFLICT (account_id, scope, key, period) DO UPDATE
 def set_plan(
     connection: Connection[Any], name: str, *, first_tier_only: bool, budgets: Sequence[JSON]
 ) -> dict[str, Any]:
-    """Make it, or change it and the budgets of those who are on it; what they spent stays spent."""
+    """Create the plan, or change it and the budgets of its accounts; amounts spent stay."""
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
             f"""
@@ -46,7 +46,7 @@ def set_plan(
 
 
 def list_plans(connection: Connection[Any]) -> list[dict[str, Any]]:
-    """All of them by name, each with how many accounts are on it."""
+    """All plans by name, each with its number of accounts."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS}, (SELECT count(*) FROM accounts WHERE plan = plans.name)"
@@ -55,7 +55,7 @@ def list_plans(connection: Connection[Any]) -> list[dict[str, Any]]:
 
 
 def put_on(connection: Connection[Any], account_id: int, plan: str | None) -> bool:
-    """Put the account on a plan, or on none; False when there is no such plan."""
+    """Put the account on a plan, or on none; False if there is no such plan."""
     with connection.transaction():
         if plan is not None:
             there = connection.execute(
@@ -72,11 +72,11 @@ def put_on(connection: Connection[Any], account_id: int, plan: str | None) -> bo
 def _take_away(
     connection: Connection[Any], which: str, of: str | int, kept: Sequence[JSON] = ()
 ) -> None:
-    """Remove budgets that came with plans, but for those that the plan still has."""
+    """Remove budgets that came from plans, except those that the plan still has."""
     places = [f"{one['scope']} {one['period']}" for one in kept]
     asked = {"plan": of, "account": of, "kept": places}
     gone = f"{which} AND NOT (b.scope || ' ' || b.period) = ANY(%(kept)s::text[])"
-    # Locked first, so that no call begins a period of theirs meanwhile.
+    # Lock them first, so that no call begins a period of theirs meanwhile.
     connection.execute(f"SELECT FROM budgets b WHERE {gone} ORDER BY id FOR UPDATE", asked)
     connection.execute(
         "DELETE FROM budget_periods p USING budgets b WHERE p.budget_id = b.id AND " + gone, asked

@@ -1,4 +1,4 @@
-"""The operator's own prices: a row each, from a moment on. Rows are added and never changed."""
+"""The operator's own prices: one row per change, valid from a time on. Rows are only added."""
 
 import json
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ def own_prices(connection: Connection[Any]) -> OwnPrices:
 
 
 def list_prices(connection: Connection[Any], model: str | None = None) -> list[dict[str, Any]]:
-    """The rows, by model and terms, the newest first; of one model where one is named.
+    """The rows, by model and terms, the newest first; optionally of one model.
 
-    `in_force` is true of the row that holds at this moment.
+    `in_force` is true for the row that applies now.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
@@ -52,9 +52,9 @@ def add_price(
     price: Price | None,
     note: str,
 ) -> Mapping[str, Any] | None:
-    """A new row; None when its moment is past, or taken by another of its model and terms.
+    """Add a row; None if its time is past, or taken by another row of its model and terms.
 
-    `since` is a time, or how many seconds from now on the database's clock.
+    `since` is a time, or a number of seconds from now on the database's clock.
     """
     soon = isinstance(since, int | float)
     moment = "clock_timestamp() + make_interval(secs => %(since)s)" if soon else "%(since)s"
@@ -79,8 +79,8 @@ def add_price(
 
 
 def throughput(connection: Connection[Any], model: str, hours: float) -> tuple[int, float]:
-    """(tokens, seconds): what calls to the model read and wrote in the last hours, and for how long
-    at least one of them ran. Calls that overlap share the time, as they share the server.
+    """(tokens, seconds): the tokens of calls to the model in the last hours, and for how long at
+    least one of them ran. Calls that overlap share the time, because they share the server.
     """
     row = connection.execute(
         """

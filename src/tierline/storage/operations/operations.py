@@ -1,7 +1,7 @@
-"""Statements on operations: asked for by a caller, done by one process at a time under a lease.
+"""Operations: requested by a caller, done by one process at a time under a lease.
 
-Whoever works on one names the token of its claim in each statement. A statement with a token that
-no longer holds it changes nothing, and says so.
+Each statement of the working process names the token of its claim. With a token that is no longer
+valid, it changes nothing and returns that.
 """
 
 import json
@@ -22,7 +22,7 @@ COLUMNS = """id, feature, kind, account_id, readable_account_id, options, status
     claim_token, losses, cancel_requested_at, result, error_code, error_message, created_at,
     started_at, completed_at"""
 
-# The same token claims the same operation again: a connection may be cut after the commit.
+# The same token claims the same operation again, because a connection may be cut after the commit.
 CLAIM = f"""
 UPDATE operations SET status = '{Status.IN_PROGRESS}', claim_token = %(token)s, beat = 0,
     started_at = coalesce(started_at, clock_timestamp())
@@ -39,7 +39,7 @@ HELD = f"claim_token = %(token)s AND status = '{Status.IN_PROGRESS}'"
 
 
 def add_operation(connection: Connection[Any], values: Mapping[str, Any]) -> Row | None:
-    """A queued one; None while the feature has another of its kind that is queued or in progress.
+    """A queued one; None while the feature has a queued or running one of its kind.
 
     `values`: feature, kind, account_id, readable_account_id, options.
     """
@@ -55,7 +55,7 @@ def add_operation(connection: Connection[Any], values: Mapping[str, Any]) -> Row
 
 
 def open_operation(connection: Connection[Any], feature: str, kind: str) -> Row | None:
-    """The feature's operation of that kind that is queued or in progress."""
+    """The feature's queued or running operation of that kind."""
     return _one(
         connection,
         f"SELECT {COLUMNS} FROM operations WHERE feature = %(feature)s AND kind = %(kind)s"
@@ -67,7 +67,7 @@ def open_operation(connection: Connection[Any], feature: str, kind: str) -> Row 
 def operation(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str]
 ) -> Row | None:
-    """One of a feature's, of one of these kinds."""
+    """One operation of a feature, of one of these kinds."""
     return _one(
         connection,
         f"SELECT {COLUMNS} FROM operations"
@@ -79,7 +79,7 @@ def operation(
 def list_operations(
     connection: Connection[Any], feature: str, kinds: Collection[str], most: int = 100
 ) -> list[Row]:
-    """A feature's of these kinds, the newest first."""
+    """A feature's operations of these kinds, the newest first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             f"SELECT {COLUMNS} FROM operations WHERE feature = %s AND kind = ANY(%s)"
@@ -91,8 +91,8 @@ def list_operations(
 def ask_to_cancel(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str]
 ) -> Row | None:
-    """A queued one ends at once; one in progress within seconds, when its process has seen it; one
-    that has ended stays as it is. None when the feature has no such one.
+    """A queued one ends at once; a running one within seconds, when its process sees it; an ended
+    one stays as it is. None if the feature has no such one.
     """
     row = _one(
         connection,
@@ -108,7 +108,7 @@ def ask_to_cancel(
 
 
 def claim(connection: Connection[Any], token: UUID, kinds: Collection[str]) -> Row | None:
-    """Take the oldest queued one of these kinds; nobody else gets it. Safe to repeat."""
+    """Claim the oldest queued one of these kinds. Safe to repeat."""
     return _one(connection, CLAIM, {"token": token, "kinds": list(kinds)})
 
 
@@ -118,7 +118,9 @@ def claimed(connection: Connection[Any], token: UUID) -> Row | None:
 
 
 def raise_beat(connection: Connection[Any], token: UUID) -> bool | None:
-    """Say that its process is alive. Whether a cancel was asked for; None: the lease is lost."""
+    """Record that its process is alive. Returns whether a cancel was asked for; None: the lease is
+    lost.
+    """
     row = connection.execute(
         f"UPDATE operations SET beat = beat + 1 WHERE {HELD}"
         " RETURNING cancel_requested_at IS NOT NULL",
@@ -128,7 +130,7 @@ def raise_beat(connection: Connection[Any], token: UUID) -> bool | None:
 
 
 def read_beats(connection: Connection[Any], kinds: Collection[str]) -> dict[UUID, int]:
-    """The beat of each operation in progress, by the token that holds it."""
+    """The beat of each running operation, by its claim token."""
     rows = connection.execute(
         "SELECT claim_token, beat FROM operations"
         f" WHERE status = '{Status.IN_PROGRESS}' AND kind = ANY(%s)",
@@ -138,7 +140,7 @@ def read_beats(connection: Connection[Any], kinds: Collection[str]) -> dict[UUID
 
 
 def note_progress(connection: Connection[Any], token: UUID, progress: JSON) -> bool:
-    """Keep how far it is; False: the token holds nothing, or a cancel was asked for."""
+    """Store its progress; False if the token is no longer valid, or a cancel was asked for."""
     updated = connection.execute(
         f"UPDATE operations SET progress = %(progress)s::json WHERE {HELD}"
         " AND cancel_requested_at IS NULL",
@@ -148,8 +150,8 @@ def note_progress(connection: Connection[Any], token: UUID, progress: JSON) -> b
 
 
 def complete(connection: Connection[Any], token: UUID, result: JSON) -> bool:
-    """Keep its result, in the transaction that keeps what it made; False: the token holds nothing,
-    or a cancel was asked for, and that transaction has to be rolled back.
+    """Store its result, in the transaction that stores what it made. If it returns False, the token
+    is no longer valid or a cancel was asked for, and that transaction must be rolled back.
     """
     updated = connection.execute(
         f"UPDATE operations SET status = '{Status.COMPLETED}', result = %(result)s::json,"
@@ -160,7 +162,7 @@ def complete(connection: Connection[Any], token: UUID, result: JSON) -> bool:
 
 
 def fail(connection: Connection[Any], token: UUID, failure: Failure) -> bool:
-    """End it without a result; False: the token holds nothing, or a cancel was asked for."""
+    """End it without a result; False if the token is no longer valid, or a cancel was asked for."""
     updated = connection.execute(
         f"UPDATE operations SET status = '{Status.FAILED}', error_code = %(code)s,"
         " error_message = %(message)s, completed_at = clock_timestamp()"
@@ -171,14 +173,14 @@ def fail(connection: Connection[Any], token: UUID, failure: Failure) -> bool:
 
 
 def lock_claimed(connection: Connection[Any], token: UUID) -> Row | None:
-    """The operation that the token holds, and nobody else's to change in this transaction."""
+    """The operation of the token, locked against changes by others in this transaction."""
     return _one(
         connection, f"SELECT {COLUMNS} FROM operations WHERE {HELD} FOR UPDATE", {"token": token}
     )
 
 
 def write_change(connection: Connection[Any], id: int, change: Change) -> None:
-    """Write what was decided of an operation that is locked here; its claim ends."""
+    """Write the change of an operation that is locked here; its claim ends."""
     connection.execute(
         "UPDATE operations SET status = %(status)s, losses = %(losses)s, claim_token = NULL,"
         " error_code = %(code)s, error_message = %(message)s,"

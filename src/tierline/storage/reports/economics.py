@@ -8,9 +8,9 @@ from psycopg.rows import dict_row
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 from tierline.storage.reports.reports import JOBS, Window, one_in
 
-SAMPLED = 50_000  # jobs: their means and deviations say as much as a million's, with their interval
+SAMPLED = 50_000  # jobs: their means are as good as those of a million, within the interval
 
-# An attempt's cost is the sum of its calls'; one with a call of unknown cost counts apart.
+# An attempt's cost is the sum of its calls'. Attempts with a call of unknown cost count separately.
 BY_TIER = f"""
 WITH {JOBS}, made AS (
     SELECT a.tier, j.kind, a.job_id, a.number,
@@ -53,7 +53,7 @@ SELECT count(*) AS jobs, count(*) FILTER (WHERE began_before) AS began_before_la
 FROM made
 """
 
-# What was done to compare answers, which no caller asked for.
+# Calls for comparing answers, which no caller asked for.
 UPKEEP = f"""
 WITH {JOBS}
 SELECT c.purpose, count(DISTINCT j.id) AS jobs, count(*) AS calls,
@@ -68,22 +68,22 @@ COUNT = f"WITH {JOBS} SELECT count(*) FROM asked"
 
 
 def sampled(connection: Connection[Any], window: Window) -> int:
-    """Every how-many-th of the jobs to look at, by their ids, so that they are about SAMPLED."""
+    """The sampling step over job ids that leaves about SAMPLED jobs."""
     row = connection.execute(COUNT, window.parameters()).fetchone()
     assert row is not None
     return one_in(row[0], SAMPLED)
 
 
 def by_tier(connection: Connection[Any], window: Window, every: int) -> list[dict[str, Any]]:
-    """A row each tier: attempts with a call, shadows' too but for their number; of every so-many-th
-    job.
+    """A row per tier: attempts with a call, in a sample of every so-many-th job. Shadows' costs are
+    included, but not their number.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(BY_TIER, {**window.parameters(), "one_in": every}).fetchall()
 
 
 def upkeep(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:
-    """A row each purpose of the calls of shadows and judges; of all of them, not of a sample."""
+    """A row per purpose of the calls of shadows and judges; of all of them, not of a sample."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(UPKEEP, window.parameters()).fetchall()
 
@@ -91,8 +91,8 @@ def upkeep(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:
 def by_job(
     connection: Connection[Any], window: Window, version_id: int, last: str, every: int
 ) -> dict[str, Any]:
-    """Of a version's ended jobs how many began before the last tier and escalated, and what one
-    costs; of every so-many-th.
+    """Of a version's ended jobs: how many began before the last tier, how many escalated, and their
+    cost, in a sample of every so-many-th.
     """
     given = {**window.parameters(), "version_id": version_id, "last": last, "one_in": every}
     with connection.cursor(row_factory=dict_row) as cursor:

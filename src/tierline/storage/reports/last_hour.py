@@ -1,7 +1,7 @@
 """How the attempts and webhooks of the last hour went, and what the calls cost. Reads only.
 
-Read anew each time, so that a late call is counted; whoever asks often remembers the answer for a
-while, since it grows with an hour's calls.
+It is read anew each time, so that late calls are counted. Its cost grows with an hour's calls, so
+frequent callers should cache the result.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from psycopg.rows import class_row
 
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 
-# By account, because the calls' index by time is an account's. A first call is booked with its
-# attempt, so that the attempts begun in the hour are those whose first call was booked in it.
+# By account, because the calls' index by time begins with the account. A first call is recorded
+# with its attempt, so the attempts that began in the hour are those whose first call is from that
+# hour.
 FARED = f"""
 SELECT v.name AS feature, t.tier, c.model, c.purpose, t.verdict,
     count(*) FILTER (WHERE c.number = 1) AS attempts, count(*) AS calls,
@@ -42,16 +43,16 @@ SELECT
 
 @dataclass(frozen=True)
 class Fared:
-    """The last hour's calls to one model for one tier and one purpose, of attempts that ended with
-    one verdict.
+    """The last hour's calls to one model for one tier and one purpose, in attempts with one
+    verdict.
     """
 
     feature: str
     tier: str
-    model: str  # provider:model that was asked
+    model: str  # provider:model as requested
     purpose: str  # see rules.purposes
-    verdict: str | None  # None: it runs
-    attempts: int  # that asked this model first
+    verdict: str | None  # None: it still runs
+    attempts: int  # attempts that asked this model first
     calls: int
     cost_usd: Decimal  # known so far
     unknown_cost_calls: int
@@ -59,20 +60,20 @@ class Fared:
 
 @dataclass(frozen=True)
 class Webhooks:
-    """How webhooks fare."""
+    """The state of webhooks."""
 
-    failed: int  # given up in the last hour
+    failed: int  # failed for good in the last hour
     disabled_endpoints: int  # now
 
 
 def fared(connection: Connection[Any]) -> list[Fared]:
-    """Of every account together."""
+    """Over all accounts."""
     with connection.cursor(row_factory=class_row(Fared)) as cursor:
         return cursor.execute(FARED).fetchall()
 
 
 def webhooks(connection: Connection[Any]) -> Webhooks:
-    """Of every account together."""
+    """Over all accounts."""
     row = connection.execute(WEBHOOKS).fetchone()
     assert row is not None, "a SELECT of two expressions gives one row"
     return Webhooks(*row)

@@ -1,4 +1,4 @@
-"""What a feature's jobs cost and how they were routed. Reads only; sums are made when asked."""
+"""What a feature's jobs cost and how they were routed. Reads only; sums are computed on request."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +13,15 @@ from tierline.rules.verdicts import CHECK_FAILURES, Verdict
 from tierline.storage.db.rows import all_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 
-CLOCKS_APART = timedelta(hours=1)  # at most, between who made a job's id and the database
+CLOCKS_APART = timedelta(hours=1)  # the most that clocks of the API and the database may differ
 
-MANY = 50_000  # jobs from which on they are read in one sweep, with more memory and two processes
-SAMPLED = 100_000  # of more jobs a median is that of so many, drawn by their ids
+# from this many jobs on, they are read in one scan, with more memory and two processes
+MANY = 50_000
+SAMPLED = 100_000  # a median of more jobs is that of a sample of this size, drawn by id
 
-# The feature's jobs that were submitted in the window, and those that compared their answers: a
-# judge's are of a draft, as tries and evaluations are, which are not meant. Ids grow with time, so
-# that their index finds it.
+# The feature's jobs submitted in the window, and the jobs that compared their answers. A judge's
+# jobs belong to a draft; those of tries and evaluations do too, but are not included. Ids grow with
+# time, so their index finds them.
 JOBS = """
 asked AS (
     SELECT j.*, CASE WHEN j.judged_attempt IS NOT NULL THEN 'judge'
@@ -34,16 +35,16 @@ asked AS (
 )
 """
 
-# `verdict`: for which one left a tier last.
+# `verdict`: of the last tier that was left.
 STATUSES = f"""
 WITH {JOBS}
 SELECT status, unverified, split_part(escalation_reason, ':', 1) AS verdict, count(*) AS jobs
 FROM asked WHERE kind = 'answer' GROUP BY 1, 2, 3
 """
 
-# A tier's cost is that of all attempts there: callers' jobs, shadows and judges apart. The cost of
-# each purpose comes from the same reading of the calls, in rows without a tier. An attempt is
-# counted at its first call, so that the joins need no step between.
+# A tier's cost is that of all attempts there, with callers' jobs, shadows and judges separate. The
+# cost of each purpose comes from the same scan of the calls, in rows without a tier. An attempt is
+# counted at its first call, so that one join is enough.
 TIERS = f"""
 WITH {JOBS}
 SELECT a.tier, j.kind, c.purpose, count(c.job_id) AS calls,
@@ -56,7 +57,7 @@ LEFT JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
 GROUP BY GROUPING SETS ((a.tier, j.kind), (c.purpose))
 """
 
-# A tier that is asked again is asked in the very next attempt; what passed, or failed a check,
+# If a tier is asked again, it is in the very next attempt. An answer that passed or failed a check
 # never leads to that.
 AGAIN = f"""
 WITH {JOBS}
@@ -76,8 +77,8 @@ WHERE abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
 GROUP BY 1, 2
 """
 
-# Outcomes that were compared, each with what both answers cost. `later_usd` is null where a call's
-# cost is unknown.
+# Compared outcomes, each with the cost of both answers. `later_usd` is null if a call's cost is
+# unknown.
 OUTCOMES = """
 WITH compared AS (
     SELECT o.* FROM outcomes o
@@ -107,7 +108,7 @@ ORDER BY o.seq DESC
 
 @dataclass(frozen=True)
 class Window:
-    """Which of a feature's jobs are meant: those submitted in [since, until)."""
+    """Which jobs of a feature: those submitted in [since, until)."""
 
     feature: str
     since: datetime
@@ -118,22 +119,22 @@ class Window:
 
 
 def statuses(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:
-    """How many jobs are in which status; `unverified`, and by which verdict they left a tier last,
-    apart.
+    """The number of jobs by status. Unverified ones, and those by the verdict of the last tier they
+    left, are separate.
     """
     return all_rows(connection, STATUSES, window.parameters())
 
 
 class Costs(NamedTuple):
-    """What the jobs of a window cost, in USD, in two ways that come to the same sum."""
+    """The cost of a window's jobs, in USD, split in two ways with the same sum."""
 
-    tiers: list[dict[str, Any]]  # a row each tier and kind of job: attempts, jobs served, cost
-    purposes: list[dict[str, Any]]  # a row each purpose of calls, by name: calls, cost
+    tiers: list[dict[str, Any]]  # a row per tier and kind of job: attempts, jobs served, cost
+    purposes: list[dict[str, Any]]  # a row per purpose of calls: calls, cost
 
 
 def costs(connection: Connection[Any], window: Window, jobs: int) -> Costs:
-    """By tier and by purpose; `jobs`: about how many there are, all kinds. The median latency is of
-    a sample where they are many.
+    """By tier and by purpose. `jobs`: the approximate number of jobs of all kinds. If there are
+    many, the median latency is of a sample.
     """
     final = sorted({Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
     given = {
@@ -155,14 +156,14 @@ def costs(connection: Connection[Any], window: Window, jobs: int) -> Costs:
 
 
 def one_in(jobs: int, most: int) -> int:
-    """Every how-many-th of them makes about so many."""
+    """The sampling step that leaves about `most` of the jobs."""
     return max(1, -(-jobs // most))
 
 
 @contextmanager
 def sweeping(connection: Connection[Any], jobs: int) -> Iterator[None]:
-    """Let statements join whole tables at once where the jobs are many: a look-up for each of a
-    million costs several times as much.
+    """Allow statements to join whole tables if there are many jobs: a look-up for each of a million
+    costs several times as much.
     """
     with connection.transaction():
         if jobs > MANY:
@@ -183,8 +184,8 @@ def compared(
     limit: int,
     account_id: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Compared outcomes with `seq` below `before`, the newest first; `input` is null of those that
-    are not the account's, where one is named.
+    """Compared outcomes with `seq` below `before`, the newest first. `input` is null for jobs of
+    other accounts, if an account is given.
     """
     return all_rows(
         connection,
@@ -199,7 +200,7 @@ def compared(
 
 
 def newest_judge(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
-    """What the feature's newest calibration knew of its judge; None: there is none."""
+    """What the feature's newest calibration knows about its judge, or None."""
     row = connection.execute(
         "SELECT document -> 'judge' FROM calibrations WHERE feature = %s"
         " AND document -> 'judge' ->> 'missed' IS NOT NULL ORDER BY id DESC LIMIT 1",

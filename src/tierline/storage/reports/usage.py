@@ -1,7 +1,7 @@
-"""What an account used: sums of its calls, by any of day, feature, tier, model and purpose.
+"""An account's usage: sums of its calls, by any of day, feature, tier, model and purpose.
 
-Summed when asked, from the calls themselves, so that account = its jobs = their calls. Jobs and
-attempts are joined only where the groups need them: that is most of what a sum costs.
+They are computed on request from the calls themselves, so that account, jobs and calls agree. Jobs
+and attempts are joined only if the groups need them, because that is most of the cost.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ GROUPS = {
     "model": "c.model",
     "purpose": "c.purpose",
 }
-"""What usage can be grouped by. `model` is the one that was asked, as the feature names it;
-`purpose` tells what callers asked for from what was done to compare answers (rules.purposes)."""
+"""The possible groups. `model` is the requested one, as the feature names it; `purpose` separates
+what callers asked for from the comparison of answers (rules.purposes)."""
 
 JOINS = {
     "feature": "JOIN jobs j ON j.id = c.job_id"
@@ -29,7 +29,7 @@ JOINS = {
     "tier": "JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt",
 }
 
-# job_reads.UNKNOWN_COST, whose job is looked up only for a call that is open.
+# job_reads.UNKNOWN_COST, but the job is looked up only for open calls.
 UNKNOWN_COST = """
 c.cost_usd IS NULL AND (c.settled_at IS NOT NULL OR (
     SELECT own.status <> 'in_progress' OR c.attempt <> own.attempts
@@ -44,7 +44,7 @@ def usage(
     until: datetime,
     groups: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Sums of the calls booked in [since, until), a row for each group that has any."""
+    """Sums of the calls recorded in [since, until), a row for each group with any."""
     joins = " ".join(JOINS[name] for name in groups if name in JOINS)
     columns = "".join(f"{GROUPS[name]} AS {name}, " for name in groups)
     grouping = f"GROUP BY {', '.join(GROUPS[name] for name in groups)}" if groups else ""

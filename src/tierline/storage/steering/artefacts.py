@@ -1,6 +1,6 @@
-"""What is trained from a feature's labels and kept: routers and micro models, a table each.
+"""What is trained from a feature's labels: routers and micro models, a table each.
 
-Rows are added, and may be withdrawn; the newest of its key that was not withdrawn counts.
+Rows are added, and may be withdrawn. The newest row of a key that is not withdrawn counts.
 """
 
 import json
@@ -25,8 +25,8 @@ def add_artefact(
     vectors: bytes | None,
     inputs: bytes | None = None,
 ) -> dict[str, Any]:
-    """The new row, which counts from now on. `inputs`: of a micro model alone, 8 bytes of the
-    digest of each input that it has seen.
+    """Add a row, which is in force from now on. `inputs`: for a micro model, 8 bytes of the digest
+    of each input that it has seen.
     """
     seen = ("", "") if inputs is None else (", inputs", ", %(inputs)s")
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -65,7 +65,7 @@ def list_artefacts(
 def withdraw_artefact(
     connection: Connection[Any], table: Table, feature: str, id: int
 ) -> dict[str, Any] | None:
-    """End it, so that the one before it counts; None when the feature has no such one."""
+    """Withdraw it, so that the previous one counts; None if the feature has no such one."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             f"UPDATE {table} SET withdrawn_at = coalesce(withdrawn_at, clock_timestamp())"
@@ -77,8 +77,8 @@ def withdraw_artefact(
 def artefact_in_force(
     connection: Connection[Any], table: Table, feature: str, recipe: str, known: int | None
 ) -> tuple[int, Any, bytes | None] | None:
-    """The newest of this recipe that was not withdrawn: its id, document and embeddings; without
-    these two where it is the `known` one. None: there is none.
+    """The newest of this recipe that is not withdrawn: its id, document and embeddings, or the id
+    alone if it is the `known` one. None: there is none.
     """
     row = connection.execute(
         "SELECT id, CASE WHEN id IS DISTINCT FROM %(known)s THEN document END,"

@@ -1,7 +1,8 @@
-"""How the tiers of feature versions lately fared, for decisions between tiers.
+"""Recent statistics of the tiers of feature versions, for decisions between tiers.
 
-Rolled up once a minute from the calls booked since the time before, so that the cost follows what
-is new, and only for versions with a choice among tiers. Whoever decides reads a row a tier.
+They are rolled up once a minute from the calls recorded since the last time, so that the cost
+depends on new calls only. Only versions with a choice among tiers have them. A decision reads one
+row per tier.
 """
 
 from collections.abc import Mapping
@@ -13,21 +14,21 @@ from psycopg.rows import dict_row
 from tierline.routing.later_tiers import TierStats
 from tierline.storage.db.engine import within
 
-LATELY = 300  # attempts of each tier, of the last day
-STATEMENT_S = 8.0  # of the sweep: longer than the wait for a lock, which is no reason to pass over
+LATELY = 300  # attempts of each tier, within the last day
+STATEMENT_S = 8.0  # of the sweep: longer than the lock timeout, which must not cause a skip
 READ_S = 2.0
 
-NAME = "tiers_seen"  # of its cursor, and of its lock
+NAME = "tiers_seen"  # the name of its cursor and its lock
 HOLD = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 
-# Where the last step came to. One that has never been begins with the last day.
+# The position of the last step. A first step begins with the last day.
 CURSOR = """
 SELECT greatest(
     (SELECT up_to FROM rollup_cursors WHERE name = %s), statement_timestamp() - interval '1 day')
 """
 
-# By account, because the calls' index by time is an account's. An attempt's first call is booked
-# with it. Some of these attempts have not ended yet: END comes back for them.
+# By account, because the calls' index by time begins with the account. An attempt's first call is
+# recorded with it. Some of these attempts have not ended yet: END handles them later.
 BEGIN = """
 WITH choices AS MATERIALIZED (
     SELECT id FROM feature_versions
@@ -56,15 +57,15 @@ WITH choices AS MATERIALIZED (
 SELECT count(*), max(booked_at) FROM begun
 """
 
-# What a transaction booked may be seen a little after what a later one did: the last seconds are
-# read again, unless there is so much that a step does not come to them.
+# A transaction's calls may become visible after those of a later one. So the last seconds are read
+# again, unless a step is too full to reach them.
 MOVE = """
 INSERT INTO rollup_cursors (name, up_to) VALUES (%(name)s, CASE WHEN %(full)s THEN %(last)s
     ELSE statement_timestamp() - interval '5 s' END)
 ON CONFLICT (name) DO UPDATE SET up_to = greatest(rollup_cursors.up_to, excluded.up_to)
 """
 
-# An answer that was doubted since nothing was calibrated yet says nothing of its tier.
+# An answer that escalated because no calibration exists yet says nothing about its tier.
 END = """
 WITH ended AS MATERIALIZED (
     SELECT s.job_id, s.attempt, a.verdict = 'passed' AS passed, a.latency_s, (
@@ -113,7 +114,7 @@ ON CONFLICT (feature_version_id, tier) DO UPDATE SET attempts = excluded.attempt
     seen_at = excluded.seen_at
 """
 
-# Where nothing has been rolled up for a day, nothing is known.
+# After a day without a roll-up, nothing counts as known.
 SEEN = """
 SELECT feature_version_id, tier, attempts, passes, cost_usd, latency_s FROM tiers_seen
 WHERE seen_at > statement_timestamp() - interval '1 day'
@@ -121,8 +122,8 @@ WHERE seen_at > statement_timestamp() - interval '1 day'
 
 
 def note_begun(connection: Connection[Any], most: int) -> int:
-    """Note the attempts that began since the time before, of at most `most` new first calls; how
-    many of these there were. 0 also while another process does so.
+    """Record the attempts that began since the last time, up to `most` new first calls. Returns how
+    many there were; 0 also while another process does this.
     """
     with within(connection, STATEMENT_S):
         if not _alone(connection):
@@ -139,12 +140,12 @@ def note_begun(connection: Connection[Any], most: int) -> int:
 
 
 def pass_over(connection: Connection[Any]) -> None:
-    """Go on from now: what is before could not be read in time."""
+    """Skip to now: the earlier calls could not be read in time."""
     connection.execute(MOVE, {"name": NAME, "full": False, "last": None})
 
 
 def sum_up(connection: Connection[Any]) -> None:
-    """Note how attempts ended, and say of each tier how its last ones fared."""
+    """Record how attempts ended, and compute each tier's statistics."""
     with within(connection, STATEMENT_S):
         if not _alone(connection):
             return
@@ -154,7 +155,7 @@ def sum_up(connection: Connection[Any]) -> None:
 
 
 def tiers_seen(connection: Connection[Any]) -> Mapping[tuple[int, str], TierStats]:
-    """What is known of each tier, by its feature version's id and its name."""
+    """The statistics of each tier, by feature version id and tier name."""
     with within(connection, READ_S), connection.cursor(row_factory=dict_row) as cursor:
         return {
             (row["feature_version_id"], row["tier"]): TierStats(

@@ -1,8 +1,8 @@
-"""Removing what jobs were asked and answered, while the jobs, their verdicts and costs stay.
+"""Removes the content of jobs. The jobs, their verdicts and costs stay.
 
-Content is the input, every answer, what may quote them (reasons, error texts, labels) and the bytes
-of webhooks. Whoever removes holds the locks of the jobs' rows, and jobs that have not ended are
-never touched. Several may remove at once: each takes jobs that no other holds.
+Content is the input, every answer, anything that may quote them (reasons, error texts, labels) and
+the bodies of webhooks. Removal locks the jobs' rows, and never touches jobs that have not ended.
+Several processes may remove at once; each takes jobs that no other holds.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Policy:
-    """How long one feature keeps content: its current version says it for all of its versions."""
+    """How long one feature keeps content. Its current version decides for all of its versions."""
 
     feature: str
     retention: Retention
@@ -31,16 +31,16 @@ class Policy:
 
 @dataclass(frozen=True)
 class What:
-    """Which content of a job is meant."""
+    """The kinds of content to remove."""
 
     inputs: bool
     outputs: bool
 
 
 Place = tuple[datetime, UUID]
-"""A job's completed_at and id: where a walk through a version's jobs has come to."""
+"""completed_at and id of a job: the position of a scan through a version's jobs."""
 
-# Of a feature that was never applied there are drafts alone: the one that was tried last decides.
+# A feature that was never applied has drafts only: the one tried last decides.
 DECIDING = """
     (SELECT name, version_id FROM features
     UNION ALL
@@ -58,7 +58,7 @@ WHERE v.document ? 'retention'
 GROUP BY f.name, v.document -> 'retention' ORDER BY f.name
 """
 
-# {kept}: one of the two columns, so that the walk is along the index that is partial on it.
+# {kept}: one of the two columns, so that the scan uses its partial index.
 DUE = """
 SELECT completed_at, id FROM jobs
 WHERE feature_version_id = %(version_id)s AND {kept} IS NULL AND NOT passed_by
@@ -74,7 +74,7 @@ WHERE id = ANY(%s) AND completed_at IS NOT NULL
 ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """
 
-# What is left of a reason is its verdict, which stands before the colon.
+# Of a reason, the verdict before the colon stays.
 JOBS = """
 UPDATE jobs j SET
     passed_by = false,
@@ -98,15 +98,15 @@ UPDATE attempts SET reason = NULL,
 WHERE job_id = ANY(%(ids)s)
 """
 
-# A webhook on its way keeps what was promised: it goes out as it was written.
+# A webhook under way is still sent with its body.
 DELIVERIES = """
 UPDATE deliveries SET
     body = CASE WHEN status = 'pending' THEN body END, drop_body = status = 'pending'
 WHERE job_id = ANY(%(ids)s) AND body IS NOT NULL
 """
 
-# What a job's shadow and its judge answered goes with the job's own answers. One that another holds
-# is on its way out already: only whoever removes content locks a job that has ended.
+# The answers of a job's shadow and judge are removed with the job's own. One locked by another
+# transaction is being removed already, because only removal locks jobs that have ended.
 SHADOWS = """
 WITH shadow AS (
     SELECT s.id FROM jobs s
@@ -122,14 +122,14 @@ UPDATE jobs SET input_removed_at = clock_timestamp(), output_removed_at = clock_
 WHERE id IN (SELECT id FROM shadow)
 """
 
-# A row without one half teaches nothing: both go.
+# A row without input or label is useless, so both are removed.
 DATASETS = """
 UPDATE dataset_rows SET input = NULL, expected = NULL
 WHERE job_id = ANY(%(ids)s) AND input IS NOT NULL
 """
 
-# An example that was evaluated stands in jobs of its own. Those that have not ended yet are left to
-# whoever comes by again: see storage.evaluations.left_over.
+# An evaluated example is in jobs of its own. Those that have not ended yet are removed later: see
+# storage.evaluations.left_over.
 EVALUATED = """
 SELECT j.id FROM dataset_rows d
 JOIN evaluations e ON e.dataset_id = d.dataset_id

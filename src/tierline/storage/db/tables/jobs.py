@@ -1,8 +1,8 @@
-"""Jobs, what was asked, and the state of the queues.
+"""Jobs, their requests, and the state of the queues.
 
-`jobs` is narrow because it is rewritten often; what is long stands in `job_requests` (written once,
-at submission) and `answers` (written once, when an attempt ends). Queue indexes are partial, so
-that finished jobs cost a queue nothing.
+`jobs` is narrow because its rows are rewritten often. Long values are in `job_requests` (written
+once, at submission) and `answers` (written once, at the end of an attempt). Queue indexes are
+partial, so finished jobs cost a queue nothing.
 """
 
 from sqlalchemy import (
@@ -89,7 +89,7 @@ jobs = Table(
     ),
     Column("blocked_reason", Text, comment="why no later tier was asked; null: it was not so"),
     Index("jobs_account_id_seq_key", "account_id", "seq", unique=True),
-    # What release 0.1.0 finds its work by; both go in the release after 0.1.1.
+    # Indexes for processes of release 0.1.0; both are dropped in the release after 0.1.1.
     Index(
         "jobs_ready_idx",
         "queue",
@@ -107,8 +107,8 @@ jobs = Table(
         "id",
         postgresql_where=text("status = 'queued' AND hint_no IS NULL"),
     ),
-    # What the choice walks: with the version and the tier, so that jobs whose model may take no
-    # more are stepped over, however many they are.
+    # The index of the dispatcher's choice. It includes the version and the tier, so that jobs whose
+    # model is at its limit are skipped at no cost, however many there are.
     Index(
         "jobs_choice_by_tier_idx",
         "queue",
@@ -142,8 +142,8 @@ jobs = Table(
         "batch_id",
         postgresql_where=text("batch_id IS NOT NULL AND completed_at IS NULL"),
     ),
-    # What retention has still to look at: a job leaves each of them when its content is removed, or
-    # when it is kept for its label.
+    # What retention has yet to check. A job leaves each index when its content is removed, or when
+    # it is kept for its label.
     Index(
         "jobs_inputs_due_idx",
         "feature_version_id",

@@ -1,4 +1,4 @@
-"""What all tables share: their metadata, and columns and options of one form."""
+"""Shared by all tables: the metadata, and common columns and options."""
 
 from sqlalchemy import Column, DateTime, MetaData, text
 
@@ -12,8 +12,8 @@ metadata = MetaData(
 )
 
 NOW = text("clock_timestamp()")
-# Rows of a queue are rewritten two or three times in their life: leave room on the page for it, and
-# let autovacuum come by count rather than by share of a table that only grows.
+# Queue rows are rewritten two or three times: leave room on the page, and run autovacuum by the
+# number of changed rows, not by their share of a table that only grows.
 QUEUE_STORAGE = {
     "fillfactor": "80",
     "autovacuum_vacuum_scale_factor": "0.02",
@@ -23,7 +23,7 @@ QUEUE_STORAGE = {
 
 
 def when(name: str, *, required: bool = False, comment: str | None = None) -> Column[object]:
-    """A moment, with its time zone; `required` ones default to the time of the row."""
+    """A time with time zone; `required` ones default to the time of the insert."""
     return Column(
         name,
         DateTime(timezone=True),

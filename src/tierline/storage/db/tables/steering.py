@@ -1,4 +1,4 @@
-"""What decides about tiers: trained artefacts, and what was seen of each tier."""
+"""What decides between tiers: trained artefacts, and statistics of each tier."""
 
 from sqlalchemy import (
     BigInteger,
