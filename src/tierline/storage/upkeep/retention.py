@@ -222,7 +222,7 @@ def lock_ended(connection: Connection[Any], job_ids: Sequence[UUID], what: What)
 
 
 def labelled(connection: Connection[Any], job_ids: Collection[UUID]) -> set[UUID]:
-    """Those that somebody gave feedback on. Under their locks: nobody gives any meanwhile."""
+    """Those with feedback. Under their locks, so that nobody gives feedback meanwhile."""
     rows = connection.execute(
         "SELECT DISTINCT job_id FROM feedback WHERE job_id = ANY(%s)", (list(job_ids),)
     )
@@ -230,14 +230,14 @@ def labelled(connection: Connection[Any], job_ids: Collection[UUID]) -> set[UUID
 
 
 def pass_by(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
-    """Note that labelled jobs, locked in this transaction, are kept: they are not due again."""
+    """Record that labelled jobs, locked in this transaction, are kept: they are not due again."""
     connection.execute("UPDATE jobs SET passed_by = true WHERE id = ANY(%s)", (list(job_ids),))
 
 
 def look_again(connection: Connection[Any], version_ids: Collection[int], most: int) -> int:
-    """Make jobs that were passed by due again, for a feature that no longer keeps what is labelled.
+    """Make kept jobs due again, for a feature that no longer keeps labelled jobs.
 
-    Returns how many there were, at most `most`; what others hold is left out.
+    Returns how many there were, at most `most`; locked jobs are left out.
     """
     return connection.execute(
         "UPDATE jobs SET passed_by = false WHERE id IN ("
@@ -264,7 +264,7 @@ def remove(
         )
         _remove_examples(connection, asked)
     if not what.outputs:
-        # What was said to a draft's models has the input in it.
+        # The requests of a draft contain the input.
         connection.execute(
             "UPDATE answers SET trace = NULL"
             " WHERE job_id = ANY(%(ids)s) AND trace IS NOT NULL AND %(inputs)s",
@@ -282,7 +282,7 @@ def remove(
 
 
 def _remove_examples(connection: Connection[Any], asked: Mapping[str, Any]) -> None:
-    """What became of jobs in datasets, and in evaluations of those."""
+    """Remove the jobs' content from datasets, and from evaluations of those."""
     connection.execute(DATASETS, asked)
     copies = [id for (id,) in connection.execute(EVALUATED, asked)]
     if copies:
@@ -290,8 +290,8 @@ def _remove_examples(connection: Connection[Any], asked: Mapping[str, Any]) -> N
 
 
 def drop_bodies(connection: Connection[Any], most: int) -> int:
-    """Remove the bytes of webhooks that were on their way when their job's output was removed, and
-    have ended since; how many there were, at most `most`."""
+    """Remove the bodies of webhooks that were under way when their job's output was removed, and
+    have ended since. Returns how many, at most `most`."""
     return connection.execute(
         "UPDATE deliveries SET body = NULL, drop_body = false WHERE id IN ("
         "SELECT id FROM deliveries WHERE drop_body AND status <> 'pending'"
@@ -303,7 +303,7 @@ def drop_bodies(connection: Connection[Any], most: int) -> int:
 def batches_due(
     connection: Connection[Any], version_ids: Collection[int], older_than_s: float, most: int
 ) -> list[UUID]:
-    """Batches that ended so long ago and whose bad rows' problems were not removed."""
+    """Batches that ended so long ago and still have the problems of their invalid rows."""
     rows = connection.execute(
         "SELECT id FROM batches WHERE feature_version_id = ANY(%s) AND input_removed_at IS NULL"
         " AND completed_at < statement_timestamp() - make_interval(secs => %s)"
@@ -316,10 +316,11 @@ def batches_due(
 def forget_problems(
     connection: Connection[Any], batch_id: UUID, after: int, most: int
 ) -> int | None:
-    """Remove what the problems of a batch's bad rows say, `most` rows at once from behind `after`.
+    """Remove the texts of problems of a batch's invalid rows, `most` rows at once, after position
+    `after`.
 
-    Returns the last row's place, to go on from; None when no row was left. May be repeated: what
-    was forgotten is stepped over.
+    Returns the last row's position, to continue from; None if no row was left. Safe to repeat:
+    removed ones are skipped.
     """
     row = connection.execute(
         "WITH next AS (SELECT batch_row FROM batch_errors WHERE batch_id = %(batch)s"
@@ -334,7 +335,7 @@ def forget_problems(
 
 
 def note_forgotten(connection: Connection[Any], batch_id: UUID) -> None:
-    """Say that the problems of a batch's bad rows were removed."""
+    """Record that the problems of a batch's invalid rows were removed."""
     connection.execute(
         "UPDATE batches SET input_removed_at = clock_timestamp()"
         " WHERE id = %s AND input_removed_at IS NULL",

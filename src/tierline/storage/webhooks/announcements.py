@@ -1,6 +1,6 @@
-"""Who listens to an event, and the rows that its body is built from.
+"""Who listens to an event, and the rows for its body.
 
-Read in the transaction that made the event true, after its UPDATE.
+They are read in the transaction that caused the event, after its UPDATE.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,11 @@ JOB_LISTENERS = (
     " JOIN job_requests r ON r.job_id = j.id"
     " WHERE j.id = %(id)s AND r.webhook_url IS NOT NULL UNION ALL"
     + _ENDPOINTS.format(source="jobs")
-    # Whoever tries a draft looks at it; the account's receivers know nothing of such a feature.
+    # A draft's results are read by whoever tries it; the account's receivers do not know that
+    # feature.
     + " AND NOT EXISTS (SELECT FROM feature_versions v"
     " WHERE v.id = s.feature_version_id AND v.version < 0) AND s.shadow_of IS NULL"
-    # A batch of a million rows is told of once, unless an endpoint asks to hear of each.
+    # A batch of a million rows causes one event, unless an endpoint asks for an event per row.
     " AND (e.batch_rows OR s.batch_id IS NULL)"
 )
 
@@ -66,7 +67,7 @@ WHERE b.id = %s
 
 @dataclass(frozen=True)
 class Listener:
-    """One place to tell."""
+    """One receiver of an event."""
 
     account_id: int
     endpoint_id: UUID | None  # None: the job's or the batch's own webhook_url
@@ -75,18 +76,18 @@ class Listener:
 
 
 def job_listeners(connection: Connection[Any], event: str, job_id: UUID) -> list[Listener]:
-    """The job's own URL and its account's enabled endpoints that want `event`; for a batch's row,
-    those that want rows."""
+    """The job's own URL, and its account's enabled endpoints for `event`. For a batch's row: only
+    endpoints that ask for rows."""
     return _listeners(connection, JOB_LISTENERS, event, job_id)
 
 
 def batch_listeners(connection: Connection[Any], event: str, batch_id: UUID) -> list[Listener]:
-    """The batch's own URL and its account's enabled endpoints that want `event`."""
+    """The batch's own URL, and its account's enabled endpoints for `event`."""
     return _listeners(connection, BATCH_LISTENERS, event, batch_id)
 
 
 def account_listeners(connection: Connection[Any], event: str, account_id: int) -> list[Listener]:
-    """The account's enabled endpoints that want `event`."""
+    """The account's enabled endpoints for `event`."""
     return _listeners(connection, ACCOUNT_LISTENERS, event, account_id)
 
 

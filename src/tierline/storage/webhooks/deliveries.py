@@ -1,8 +1,8 @@
-"""Deliveries: who wants to hear of an event, and the life of each webhook's row.
+"""Deliveries: their receivers, and the life of each webhook's row.
 
-A delivery is pending, delivered or failed. While it is pending it is free, hinted (`hint_no`: its
-message is in the broker) or in flight (`claim_token`: a worker calls the receiver). A free one that
-waits for a retry is `delayed`. Lock order: endpoint, then delivery.
+A delivery is pending, delivered or failed. A pending one is free, hinted (`hint_no`: its message is
+in the broker) or in flight (`claim_token`: a worker calls the receiver). A free one that waits for
+a retry is `delayed`. Lock order: endpoint, then delivery.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,8 +16,8 @@ from psycopg.rows import class_row
 
 from tierline.webhooks.schedule import MOST_TRIES, Decision, DeliveryStatus, Met
 
-# Whether anybody may want to hear of job j (with its job_requests r): in statements that decide
-# whether the deliveries' transaction is needed.
+# Whether job j (with its job_requests r) may have listeners, for statements that decide whether the
+# transaction for deliveries is needed.
 HOOKED_SQL = """(r.webhook_url IS NOT NULL OR EXISTS (
     SELECT FROM webhook_endpoints hook
     WHERE hook.account_id = j.account_id AND j.shadow_of IS NULL AND hook.disabled_at IS NULL
@@ -27,8 +27,8 @@ HOOKED_SQL = """(r.webhook_url IS NOT NULL OR EXISTS (
 # Neither hinted nor in flight; due, or waiting for a retry.
 FREE = "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"
 
-# A hint that was given up and comes all the same finds hint_no null: the limit of calls in flight
-# holds whatever the broker does.
+# A hint that was given up may still arrive. It then finds hint_no null, so the limit of calls in
+# flight holds whatever the broker does.
 CLAIM = """
 WITH claimed AS (
     UPDATE deliveries SET claim_token = %(token)s, hint_no = NULL, tries = tries + 1
@@ -60,39 +60,39 @@ READ_CLAIM = (
 
 @dataclass(frozen=True)
 class NewDelivery:
-    """A webhook to be sent, as the transaction that caused it writes it."""
+    """A webhook to send, written in the transaction that caused it."""
 
     id: UUID
     account_id: int
     endpoint_id: UUID | None  # None: to the job's or the batch's own webhook_url
     url: str
-    target: str  # what shares the limit of calls in flight
+    target: str  # the unit that the limit of calls in flight applies to
     job_id: UUID | None
     batch_id: UUID | None
     event: str
     body: bytes
-    any_port: bool = False  # its URL was given before ports were limited
+    any_port: bool = False  # its URL is from before ports were limited
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A webhook in a worker's hands, for one try."""
+    """A webhook that a worker holds for one try."""
 
     id: UUID
     account_id: int
     token: UUID
     event: str
     body: bytes
-    tries: int  # this one counted, from 1
+    tries: int  # including this one, from 1
     job_id: UUID | None
     batch_id: UUID | None
     endpoint_id: UUID | None
-    url: str  # the endpoint's as it is now
-    any_port: bool  # … which was given before ports were limited
+    url: str  # the endpoint's present URL
+    any_port: bool  # that URL is from before ports were limited
     secret: str | None  # None: the endpoint was deleted
-    old_secret: str | None  # signs too, while an exchange of secrets overlaps
-    withdrawn: bool  # its endpoint was disabled or deleted: not to be sent
-    at: datetime  # by Postgres's clock: what the try is signed with, whatever the worker's says
+    old_secret: str | None  # signs too, during a rotation of secrets
+    withdrawn: bool  # its endpoint was disabled or deleted, so it must not be sent
+    at: datetime  # by Postgres's clock; the time in the signature
 
 
 def insert(connection: Connection[Any], deliveries: Iterable[NewDelivery]) -> None:
@@ -116,7 +116,7 @@ def hinted(connection: Connection[Any]) -> list[tuple[UUID, int]]:
 
 
 def unhint(connection: Connection[Any], delivery_ids: Collection[UUID]) -> None:
-    """Their hints did not go out, or are lost: they may be chosen again."""
+    """Their hints were not sent or are lost, so they may be chosen again."""
     connection.execute(
         "UPDATE deliveries SET hint_no = NULL WHERE id = ANY(%s) AND status = 'pending'",
         (list(delivery_ids),),
@@ -124,10 +124,10 @@ def unhint(connection: Connection[Any], delivery_ids: Collection[UUID]) -> None:
 
 
 def claim(connection: Connection[Any], delivery_id: UUID, token: UUID) -> Delivery | None:
-    """Take a hinted delivery for one try; None when there is nothing to take.
+    """Claim a hinted delivery for one try; None if it cannot be claimed.
 
-    Of any number of claims at once, one gets it. Repeated with the same token after a cut
-    connection, it returns what the first one took. The try counts from here on.
+    Of several claims at once, one succeeds. Repeated with the same token after a cut connection, it
+    returns the same result. The try counts from here on.
     """
     parameters = {"id": delivery_id, "token": token}
     with connection.cursor(row_factory=class_row(Delivery)) as cursor:
@@ -136,9 +136,10 @@ def claim(connection: Connection[Any], delivery_id: UUID, token: UUID) -> Delive
 
 
 def finish(connection: Connection[Any], taken: Delivery, met: Met, decision: Decision) -> bool:
-    """Write how a try ended; False when the claim is no longer this one, and nothing is written.
+    """Write the result of a try; False if the claim is no longer this one, and then nothing is
+    written.
 
-    A receiver that is gone takes its endpoint and all that waits for it along.
+    If the receiver is gone, its endpoint is disabled and its waiting deliveries fail.
     """
     with connection.transaction():
         if decision.disable and taken.endpoint_id is not None:
@@ -179,7 +180,9 @@ def finish(connection: Connection[Any], taken: Delivery, met: Met, decision: Dec
 def give_up_waiting(
     connection: Connection[Any], account_id: int, endpoint_id: UUID, reason: str
 ) -> None:
-    """Fail what waits for an endpoint that gets no more; calls in flight end by themselves."""
+    """Fail the waiting deliveries of an endpoint that gets no more. Calls in flight end by
+    themselves.
+    """
     connection.execute(
         "UPDATE deliveries SET status = 'failed', hint_no = NULL, ended_at = clock_timestamp(),"
         " last_error = %(reason)s"
@@ -198,7 +201,7 @@ _ENDPOINT = "endpoint:"
 
 
 def endpoint_of(target: str) -> UUID | None:
-    """The endpoint that a target is; None: it is the server of jobs' own URLs."""
+    """The endpoint of a target; None: the target is the server of jobs' own URLs."""
     return UUID(target.removeprefix(_ENDPOINT)) if target.startswith(_ENDPOINT) else None
 
 
@@ -211,10 +214,11 @@ def in_flight_tokens(connection: Connection[Any]) -> list[UUID]:
 
 
 def lost(connection: Connection[Any], token: UUID) -> tuple[UUID, UUID | None] | None:
-    """The worker of a try is gone: due again at once. The try stays counted, for it may have
-    reached the receiver, and a delivery that kills its worker each time must come to an end.
+    """The worker of a try is gone: the delivery is due again at once. The try still counts, because
+    it may have reached the receiver, and because a delivery that kills its worker each time must
+    end.
 
-    Returns the delivery and its job; None when the try had ended after all.
+    Returns the delivery and its job; None if the try had ended.
     """
     return connection.execute(
         """
@@ -231,7 +235,7 @@ def lost(connection: Connection[Any], token: UUID) -> tuple[UUID, UUID | None] |
 
 
 def make_due(connection: Connection[Any], delivery_id: UUID) -> None:
-    """Send a delivery that is not in flight again, from the first try of its schedule on."""
+    """Send a delivery that is not in flight again, with a new schedule of tries."""
     connection.execute(
         "UPDATE deliveries SET status = 'pending', tries = 0, ended_at = NULL, hint_no = NULL,"
         " delayed = false, next_try_at = clock_timestamp() WHERE id = %s AND claim_token IS NULL",

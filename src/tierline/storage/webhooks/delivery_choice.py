@@ -1,7 +1,7 @@
 """Which deliveries go out next: the statements of the dispatcher's choice of webhooks.
 
 One dispatcher chooses at a time, under an advisory lock that ends with its transaction. A hint is a
-mark in the row (`hint_no`); the message itself goes out after the commit, by somebody else.
+mark in the row (`hint_no`). The message itself is sent after the commit, by other code.
 """
 
 from collections import Counter
@@ -17,16 +17,16 @@ from tierline.storage.webhooks.deliveries import FREE, endpoint_of
 from tierline.webhooks.shares import DEFAULT_IN_FLIGHT, DueTarget, share_out
 
 MOST_UNDELAYED = 1000
-"""Retries that one choice makes ready, so that it stays short. Tries are made by hundreds a second,
-and retries fall due no faster; there are several choices a second."""
+"""Retries that one choice makes ready, to keep it short. There are some hundred tries a second, so
+no more retries than that become due, and several choices a second."""
 
 _HELD = "status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)"
 _READY = f"{FREE} AND NOT delayed"
 
-# A retry stands aside (`delayed`) until its time, so that the targets' index holds those that have
-# something due and not all that wait for a retry in hours. This brings back those whose time has
-# come. `delayed` only says where to look: `next_try_at` decides, also for rows that the release
-# before wrote, which knows nothing of it. A row that somebody has locked comes the next time.
+# A retry is `delayed` until its time, so that the targets' index has only targets with something
+# due, and not all that wait for a retry in hours. This statement ends the delay of those that are
+# due. `delayed` only tells where to look: `next_try_at` decides, also for rows of the release
+# before, which does not know `delayed`. Locked rows are handled the next time.
 UNDELAY = f"""
 UPDATE deliveries SET delayed = false
 WHERE delayed AND id = ANY(ARRAY(
@@ -41,7 +41,7 @@ OUT = (
 )
 
 # A recursive loose scan finds the targets with something due, and since when, without reading their
-# backlogs: a probe of the index each, in whose order the first of a target is the one due longest.
+# backlogs: one index probe each, in an order in which a target's oldest due delivery is first.
 TARGETS = f"""
 WITH RECURSIVE targets (account_id, target, since) AS (
     (SELECT account_id, target, next_try_at FROM deliveries
@@ -56,14 +56,14 @@ WITH RECURSIVE targets (account_id, target, since) AS (
 SELECT account_id, target, since FROM targets WHERE since <= statement_timestamp()
 """
 
-# The due deliveries of a target, from the one due longest. The target is compared by >= and <=: an
-# = would let the planner walk deliveries_due_idx, and read every target's.
+# A target's due deliveries, the oldest first. The target is compared with >= and <=: with = the
+# planner may use deliveries_due_idx, and read every target's rows.
 _HEAD = f"""
     {_READY} AND account_id = asked.account_id AND target >= asked.target
         AND (target, next_try_at) <= (asked.target, statement_timestamp())
     ORDER BY target, next_try_at, id"""
 
-# What some targets may have out at once, and how many wait for it, counted as far as that matters.
+# How many deliveries each target may have out, and how many wait, counted as far as needed.
 HEADS = f"""
 SELECT asked.account_id, asked.target, own.max_in_flight, heads.due, heads.since
 FROM unnest(%(accounts)s::bigint[], %(targets)s::text[], %(endpoints)s::uuid[])
@@ -83,8 +83,9 @@ WHERE heads.due > 0
 """
 
 # The array is for the planner, which cannot know how few were chosen, and would read the whole
-# table for a join. The UPDATE does not ask once more whether they are free (the choice's lock keeps
-# them so): on a table without statistics it would look for them in the index of all that wait.
+# table for a join. The UPDATE does not check again that they are free, since the choice's lock
+# keeps them free: on a table without statistics it would search the index of all waiting
+# deliveries.
 MARK = f"""
 UPDATE deliveries SET hint_no = nextval('hint_numbers')
 WHERE status = 'pending' AND id = ANY(ARRAY(
@@ -101,9 +102,9 @@ RETURNING id
 
 
 def choose_due(connection: Connection[Any], threads: int, spare: int, most: int) -> list[UUID]:
-    """Mark due deliveries as hinted, oldest first; the caller publishes after this returns.
+    """Mark due deliveries as hinted, the oldest first. The caller publishes them afterwards.
 
-    How many go where is `share_out`'s to say; no endpoint has more than `most` out, whatever it
+    `share_out` decides how many each target gets. No endpoint has more than `most` out, whatever it
     asked for. One dispatcher chooses at a time; for another there is nothing to choose.
     """
     row = connection.execute(
@@ -150,8 +151,8 @@ def _by_account(out: _Out) -> Counter[int]:
 def _candidates(
     connection: Connection[Any], out: _Out, threads: int, spare: int
 ) -> list[tuple[int, str]]:
-    """The targets with something due that can be chosen: those that have something out, and of the
-    others as many as there is room for, in the order of their turns. There may be thousands."""
+    """The targets with something due that may be chosen: those with deliveries out, and as many
+    others as there is room for, in the order of their turns. There may be thousands."""
     if sum(out.values()) >= threads + spare:
         return []
     holding, others = [], []

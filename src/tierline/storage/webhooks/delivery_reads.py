@@ -1,4 +1,4 @@
-"""Deliveries as their account sees them: listed, and looked at one by one. Changes nothing."""
+"""Reads deliveries for their account. Changes nothing."""
 
 from typing import Any
 from uuid import UUID
@@ -27,7 +27,7 @@ def page(
     status: str | None = None,
     job_id: UUID | None = None,
 ) -> list[DeliveryRow]:
-    """An account's deliveries, newest first, from below the `seq` named `before`."""
+    """An account's deliveries with `seq` below `before`, the newest first."""
     where = {
         "account_id": ("account_id = %(account_id)s", account_id),
         "before": ("seq < %(before)s", before),
@@ -47,7 +47,9 @@ def page(
 def row(
     connection: Connection[Any], account_id: int, delivery_id: UUID, *, lock: bool = False
 ) -> DeliveryRow | None:
-    """One delivery of the account; with `lock`, nobody else's to change in this transaction."""
+    """One delivery of the account; with `lock`, locked against changes by others in this
+    transaction.
+    """
     with connection.cursor(row_factory=class_row(DeliveryRow)) as cursor:
         return cursor.execute(
             f"{_ROW} WHERE id = %s AND account_id = %s" + (" FOR UPDATE" if lock else ""),

@@ -1,4 +1,5 @@
-"""Registered webhook endpoints. Each statement names the account, so that none reaches another's.
+"""Registered webhook endpoints. Each statement names the account, so that it cannot reach
+another's.
 
 Lock order: account, endpoint, delivery.
 """
@@ -19,7 +20,7 @@ _COLUMNS = """id, seq, url, description, events, include, max_in_flight, batch_r
 
 
 def count_for_adding(connection: Connection[Any], account_id: int) -> int:
-    """How many endpoints the account has; nobody adds another until this transaction ends."""
+    """The account's number of endpoints. Nobody adds another until this transaction ends."""
     connection.execute("SELECT FROM accounts WHERE id = %s FOR NO KEY UPDATE", (account_id,))
     row = connection.execute(
         "SELECT count(*) FROM webhook_endpoints WHERE account_id = %s", (account_id,)
@@ -70,7 +71,7 @@ def add(
 def page(
     connection: Connection[Any], account_id: int, limit: int, before: int | None = None
 ) -> list[Endpoint]:
-    """The account's endpoints, newest first, from below the `seq` named `before`."""
+    """The account's endpoints with `seq` below `before`, the newest first."""
     with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
         return cursor.execute(
             f"SELECT {_COLUMNS} FROM webhook_endpoints"
@@ -83,7 +84,9 @@ def page(
 def get(
     connection: Connection[Any], account_id: int, endpoint_id: UUID, *, lock: bool = False
 ) -> Endpoint | None:
-    """One endpoint of the account; with `lock`, nobody else's to change in this transaction."""
+    """One endpoint of the account; with `lock`, locked against changes by others in this
+    transaction.
+    """
     with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
         return cursor.execute(
             f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE id = %s AND account_id = %s"
@@ -93,7 +96,9 @@ def get(
 
 
 def write(connection: Connection[Any], changed: Endpoint, *, disabled: bool) -> Endpoint:
-    """Write what may be changed of a locked endpoint; enabling it again forgets why it was not."""
+    """Write the changeable columns of a locked endpoint. Enabling it again clears the reason why it
+    was disabled.
+    """
     with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
         row = cursor.execute(
             f"""
@@ -114,14 +119,14 @@ def write(connection: Connection[Any], changed: Endpoint, *, disabled: bool) -> 
 
 
 def remove(connection: Connection[Any], endpoint_id: UUID) -> None:
-    """Take a locked endpoint away; its deliveries stay listed."""
+    """Delete a locked endpoint; its deliveries stay listed."""
     connection.execute("DELETE FROM webhook_endpoints WHERE id = %s", (endpoint_id,))
 
 
 def rotate_secret(
     connection: Connection[Any], endpoint_id: UUID, secret: str, overlap_s: float
 ) -> Endpoint:
-    """A new secret for a locked endpoint; the old one signs beside it for `overlap_s` seconds."""
+    """Give a locked endpoint a new secret; the old one signs too for `overlap_s` seconds."""
     with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
         row = cursor.execute(
             "UPDATE webhook_endpoints SET old_secret = secret, secret = %s,"
