@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
-from tierline.cli.improve.embedding import embedded
+from tierline.cli.improve.training.embedding import embedded
 from tierline.routing.micro import train
 from tierline.routing.micro_training import learn
 

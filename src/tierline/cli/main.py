@@ -66,69 +66,85 @@ ENTRIES = {
         "tierline.cli.operate.prices", "app", "List and set your own prices of models."
     ),
     "audit": _Entry(
-        "tierline.cli.improve.audit", "audit", "Which tier was asked, and why, job by job."
+        "tierline.cli.improve.evidence.audit", "audit", "Which tier was asked, and why, job by job."
     ),
     "calibrate": _Entry(
-        "tierline.cli.improve.calibrate",
+        "tierline.cli.improve.evidence.calibrate",
         "calibrate",
         "Find the threshold that keeps a promise, on a feature's own outcomes.",
     ),
     "feedback": _Entry(
-        "tierline.cli.improve.feedback", "app", "Say what is right: labels of jobs, from a file."
+        "tierline.cli.improve.evidence.feedback",
+        "app",
+        "Say what is right: labels of jobs, from a file.",
     ),
     "router": _Entry(
-        "tierline.cli.improve.router", "app", "Train, list and withdraw routers by complexity."
+        "tierline.cli.improve.training.router",
+        "app",
+        "Train, list and withdraw routers by complexity.",
     ),
     "micro": _Entry(
-        "tierline.cli.improve.micro",
+        "tierline.cli.improve.training.micro",
         "app",
         "Train, list and withdraw the classifier of a micro tier.",
     ),
     "dataset": _Entry(
-        "tierline.cli.improve.dataset", "app", "Build a feature's datasets, and look through them."
+        "tierline.cli.improve.training.dataset",
+        "app",
+        "Build a feature's datasets, and look through them.",
     ),
     "distil": _Entry(
-        "tierline.cli.improve.distil", "distil", "Train a feature's micro tier on a dataset."
+        "tierline.cli.improve.training.distil",
+        "distil",
+        "Train a feature's micro tier on a dataset.",
     ),
     "finetune": _Entry(
-        "tierline.cli.improve.finetune", "app", "Fine-tune a model on an exported dataset."
+        "tierline.cli.improve.training.finetune",
+        "app",
+        "Fine-tune a model on an exported dataset.",
     ),
     "eval": _Entry(
-        "tierline.cli.improve.evaluate",
+        "tierline.cli.improve.evidence.evaluate",
         "evaluate",
         "Compare a feature's tiers on a dataset's examples.",
     ),
     "promote": _Entry(
-        "tierline.cli.improve.promote",
+        "tierline.cli.improve.evidence.promote",
         "promote",
         "Let a small tier answer by what an evaluation showed.",
     ),
     "demote": _Entry(
-        "tierline.cli.improve.promote", "demote", "Let a feature's last tier answer all again."
+        "tierline.cli.improve.evidence.promote",
+        "demote",
+        "Let a feature's last tier answer all again.",
     ),
     "advise": _Entry(
-        "tierline.cli.improve.advise",
+        "tierline.cli.improve.reports.advise",
         "advise",
         "Whether a small model is worth trying, and what next.",
     ),
     "economics": _Entry(
-        "tierline.cli.improve.economics",
+        "tierline.cli.improve.reports.economics",
         "economics",
         "What a feature costs at a volume, way by way.",
     ),
     "status": _Entry(
-        "tierline.cli.improve.status",
+        "tierline.cli.improve.evidence.status",
         "status",
         "Where a feature is on its road, and what comes next.",
     ),
     "drift": _Entry(
-        "tierline.cli.improve.drift", "drift", "Whether a feature's traffic still is what it was."
+        "tierline.cli.improve.evidence.drift",
+        "drift",
+        "Whether a feature's traffic still is what it was.",
     ),
     "report": _Entry(
-        "tierline.cli.improve.report", "report", "What a feature's routing saved, and what it kept."
+        "tierline.cli.improve.reports.report",
+        "report",
+        "What a feature's routing saved, and what it kept.",
     ),
     "replay": _Entry(
-        "tierline.cli.improve.replay",
+        "tierline.cli.improve.reports.replay",
         "replay",
         "What routing would have cost and kept, on recorded outcomes.",
     ),

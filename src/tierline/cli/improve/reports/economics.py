@@ -77,7 +77,7 @@ def economics(
     if found.get("costs") is None:
         raise TierlineError("the API is of release 0.1, which works no costs out: upgrade it first")
     if png is not None:
-        from tierline.cli.improve.economics_plot import save_png
+        from tierline.cli.improve.reports.economics_plot import save_png
 
         save_png(found, asked, png)
     if as_json:

@@ -51,7 +51,7 @@ def replay(
         raise UsageError(f"--right-from is {right_from:g}: above 0 and at most 1")
     if compare not in get_args(Kind) or compare == "fields":
         raise UsageError(f"--compare is exact, normalised, numeric or set, not {compare!r}")
-    from tierline.cli.improve.recorded_outcomes import Measure, read_recorded
+    from tierline.cli.improve.reports.recorded_outcomes import Measure, read_recorded
     from tierline.cli.shared.output import console, line, print_json
 
     prices = {"weak": weak_usd_per_mtok, "strong": strong_usd_per_mtok}
@@ -60,7 +60,7 @@ def replay(
     if len(recorded) < FEWEST:
         raise UsageError(f"{file} has {len(recorded)} rows: at least {FEWEST} are needed")
     try:
-        from tierline.cli.improve.embedding import embedded
+        from tierline.cli.improve.training.embedding import embedded
         from tierline.routing.combination import CannotLearn
         from tierline.routing.replay import replay as run
 
@@ -80,14 +80,14 @@ def replay(
     except ValueError as error:
         raise UsageError(f"{file}: {error}") from None
     if png is not None:
-        from tierline.cli.improve.curve_plot import save_png
+        from tierline.cli.improve.training.curve_plot import save_png
 
         save_png(found, png)
     if as_json:
         print_json(as_json_of(found, max_error, confidence))
         return
     show(found, max_error, confidence)
-    from tierline.cli.improve.curve_plot import terminal_curve
+    from tierline.cli.improve.training.curve_plot import terminal_curve
 
     line()
     line(terminal_curve(found, min(console().width, 100)))

@@ -11,14 +11,14 @@ import typer
 
 from tierline.base.errors import InvalidInput, Problem, TierlineError, UsageError
 from tierline.base.json_text import JSON
-from tierline.cli.improve.dataset_export import export
-from tierline.cli.improve.stored_datasets import find, rows_of
+from tierline.cli.improve.training.dataset_export import export
+from tierline.cli.improve.training.stored_datasets import find, rows_of
 from tierline.cli.shared.csv_cells import RawCsv, Table
 from tierline.cli.shared.options import Home, Json, command_group
 from tierline.cli.shared.private_files import new_private
 
 if TYPE_CHECKING:
-    from tierline.cli.improve.examples_file import LabelledExample
+    from tierline.cli.improve.files.examples_file import LabelledExample
     from tierline.cli.shared.client import Client
     from tierline.datasets.doubts import Doubt
 
@@ -47,7 +47,7 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Keep what is known to be right: people's labels, the last tier's answers, and files'."""
-    from tierline.cli.improve.examples_file import read_examples, text_field
+    from tierline.cli.improve.files.examples_file import read_examples, text_field
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
@@ -197,7 +197,7 @@ def _placed(given: Sequence["LabelledExample"], problem: Problem) -> Problem:
 
 def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Doubt"]:
     """What is odd of rows that can be read; `known`: the labels of a closed set, or none."""
-    from tierline.cli.improve.embedding import embedded
+    from tierline.cli.improve.training.embedding import embedded
     from tierline.datasets.doubts import contradictions, label_errors, rare_labels
     from tierline.features.prompts import input_text
 

@@ -16,7 +16,7 @@ from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:
-    from tierline.cli.improve.redaction import Redactor
+    from tierline.cli.improve.training.redaction import Redactor
     from tierline.features import Feature, Tier
 
 FEWEST = 500  # examples that train or validate: with fewer a small model learns little
@@ -53,7 +53,7 @@ def export(
 
     The rows that test go into a file of their own: train on none of them. Whole or not at all.
     """
-    from tierline.cli.improve.stored_datasets import find, rows_of
+    from tierline.cli.improve.training.stored_datasets import find, rows_of
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, note, print_json
     from tierline.features import Feature
@@ -64,7 +64,7 @@ def export(
         raise UsageError(f"{out} exists: name another folder")
     redactor = None
     if redact:
-        from tierline.cli.improve.redaction import Redactor
+        from tierline.cli.improve.training.redaction import Redactor
 
         redactor = Redactor()
     with connect(home) as api:

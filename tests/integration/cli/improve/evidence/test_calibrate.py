@@ -109,7 +109,7 @@ def test_a_search_goes_on_by_itself_and_is_followed_or_ended(
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("tierline.cli.improve.operations.time.sleep", interrupt)
+            patch.setattr("tierline.cli.shared.operations.time.sleep", interrupt)
             ran = tierline("calibrate", calibrated, "--max-error", "0.1")
         assert ran.code == 130
         told = re.search(r"search (\d+) goes on, .*: follow it by .*--follow \1'", ran.err)

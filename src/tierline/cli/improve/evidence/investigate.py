@@ -17,7 +17,7 @@ Found = tuple[str, str]
 
 def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json: bool) -> None:
     """Print it. Raises TierlineError where no evaluation was completed."""
-    from tierline.cli.improve.stored_datasets import rows_of
+    from tierline.cli.improve.training.stored_datasets import rows_of
     from tierline.cli.shared.output import line, print_json
     from tierline.features import Feature
 
@@ -63,7 +63,7 @@ def _evaluation(api: "Client", feature: str, id: int | None) -> JSON:
 
 def _labels(rows: list[JSON], known: list[str]) -> list[Found]:
     """Noise: rows that contradict each other, or that look wrong."""
-    from tierline.cli.improve.dataset import doubts_of
+    from tierline.cli.improve.training.dataset import doubts_of
     from tierline.datasets.doubts import counted
 
     counts = counted(doubts_of(rows, known, embeddings=bool(known)))
@@ -78,7 +78,7 @@ def _labels(rows: list[JSON], known: list[str]) -> list[Found]:
 
 def _coverage(rows: list[JSON], known: list[str]) -> list[Found]:
     """Edge cases: labels, and kinds of input, with too few examples."""
-    from tierline.cli.improve.dataset import label_of
+    from tierline.cli.improve.training.dataset import label_of
     from tierline.datasets.doubts import FEWEST_A_LABEL, rare_labels
 
     if known:
@@ -133,8 +133,8 @@ def _more_data(rows: list[JSON], known: list[str]) -> list[Found]:
 
 
 def _curve(rows: list[JSON]) -> "Curve | None":
-    from tierline.cli.improve.dataset import label_of
-    from tierline.cli.improve.embedding import embedded
+    from tierline.cli.improve.training.dataset import label_of
+    from tierline.cli.improve.training.embedding import embedded
     from tierline.evaluation.learning_curve import learning_curve
     from tierline.features.prompts import input_text
 

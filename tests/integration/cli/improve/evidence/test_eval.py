@@ -98,7 +98,7 @@ def test_an_interrupted_one_goes_on_by_itself_and_nothing_is_asked_twice(
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tierline.cli.improve.evaluate.time.sleep", interrupt)
+    monkeypatch.setattr("tierline.cli.improve.evidence.evaluate.time.sleep", interrupt)
     ran = tierline("eval", "amounts")
     assert ran.code == 130
     monkeypatch.undo()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierline.base.json_text import JSON
-from tierline.cli.improve.training import DryRun, Feature, Kind, commands, train
+from tierline.cli.improve.training.training import DryRun, Feature, Kind, commands, train
 from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def options_of(
     max_error: float | None, confidence: float, strangers: float, *, dry_run: bool
 ) -> dict[str, JSON]:
     """The options of a micro model's training. Raises UsageError for a share outside its range."""
-    from tierline.cli.improve.calibrate import within
+    from tierline.cli.improve.evidence.calibrate import within
 
     if max_error is not None:
         within("--max-error", max_error, 0.0001, 1.0)
@@ -55,7 +55,7 @@ def _cells(one: JSON) -> Sequence[object]:
 
 
 def _show(feature: str, result: JSON) -> None:
-    from tierline.cli.improve.calibrate import show
+    from tierline.cli.improve.evidence.calibrate import show
     from tierline.cli.shared.output import line
 
     made, quality = result["micro_model"], result["quality"]

@@ -12,7 +12,7 @@ import typer
 
 from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
-from tierline.cli.improve.operations import followed
+from tierline.cli.shared.operations import followed
 from tierline.cli.shared.options import Home, Json, command_group
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.cli import Ran, Tierline
 from tests.support.tickets import TICKETS
-from tierline.cli.improve import operations
+from tierline.cli.shared import operations
 
 
 @pytest.fixture

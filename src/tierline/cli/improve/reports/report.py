@@ -58,11 +58,11 @@ def report(
         rows = _outcomes(api, feature, window) if baselines else []
     found = _replayed(rows, max_error, confidence) if baselines else None
     if png is not None and found is not None:
-        from tierline.cli.improve.curve_plot import save_png
+        from tierline.cli.improve.training.curve_plot import save_png
 
         save_png(found, png)
     if as_json:
-        from tierline.cli.improve.replay import as_json_of
+        from tierline.cli.improve.reports.replay import as_json_of
 
         more = {"baselines": as_json_of(found, max_error, confidence)} if found else {}
         print_json(made | more)
@@ -237,8 +237,8 @@ def _told_interval(low: float, high: float, judge: JSON) -> str:
 
 
 def _show_curve(found: "Replay", max_error: float, confidence: float, png: Path | None) -> None:
-    from tierline.cli.improve.curve_plot import terminal_curve
-    from tierline.cli.improve.replay import show
+    from tierline.cli.improve.reports.replay import show
+    from tierline.cli.improve.training.curve_plot import terminal_curve
     from tierline.cli.shared.output import console, line
 
     line()

@@ -68,7 +68,7 @@ def evaluate(
     The server does it: Ctrl-C ends only the waiting. Never asks what stands in a prompt or in
     training. Costs what its calls cost; needs a key with the scope operator, whose account pays.
     """
-    from tierline.cli.improve.calibrate import within
+    from tierline.cli.improve.evidence.calibrate import within
     from tierline.cli.shared.amounts import above_zero
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
@@ -105,17 +105,17 @@ def evaluate(
             for one in made["found"]["compared"]
         }
     if junit is not None:
-        from tierline.cli.improve.evaluation_junit import write_junit
+        from tierline.cli.improve.evidence.evaluation_junit import write_junit
 
         write_junit(junit, made, fail_under)
     if png is not None:
-        from tierline.cli.improve.evaluation_plot import save_png
+        from tierline.cli.improve.evidence.evaluation_plot import save_png
 
         save_png(made, png)
     if as_json:
         print_json(made | {"differing": differing})
     else:
-        from tierline.cli.improve.evaluation_view import print_evaluation
+        from tierline.cli.improve.evidence.evaluation_view import print_evaluation
 
         print_evaluation(made, {tier: rows[:SHOWN] for tier, rows in differing.items()})
     if fail_under is not None:

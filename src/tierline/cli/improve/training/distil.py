@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tierline.cli.improve.micro import (
+from tierline.cli.improve.training.micro import (
     MICRO_MODEL,
     STRANGERS,
     ConfidenceOf,
@@ -12,7 +12,7 @@ from tierline.cli.improve.micro import (
     Strangers,
     options_of,
 )
-from tierline.cli.improve.training import DryRun, Feature, train
+from tierline.cli.improve.training.training import DryRun, Feature, train
 from tierline.cli.shared.options import Home, Json
 
 
@@ -33,7 +33,7 @@ def distil(
     It learns from the rows that train; the promise is tested on those that calibrate and stand for
     all traffic. Rows that test stay unseen. The server trains; Ctrl-C leaves it at work.
     """
-    from tierline.cli.improve.stored_datasets import find
+    from tierline.cli.improve.training.stored_datasets import find
     from tierline.cli.shared.client import connect
 
     options = options_of(max_error, confidence, strangers, dry_run=dry_run)

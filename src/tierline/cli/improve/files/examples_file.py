@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tierline.base.json_text import JSON
-from tierline.cli.improve.rows_file import Row, json_or_text, read_rows
+from tierline.cli.improve.files.rows_file import Row, json_or_text, read_rows
 
 COLUMNS = ("input", "expected")
 

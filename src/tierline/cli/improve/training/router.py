@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierline.base.json_text import JSON
-from tierline.cli.improve.training import DryRun, Feature, Kind, commands, train
+from tierline.cli.improve.training.training import DryRun, Feature, Kind, commands, train
 from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:

@@ -147,8 +147,8 @@ def _likeness(api: "Client", name: str, rows: int) -> float | None:
     where so many cannot be read, or no embeddings can be made here.
     """
     from tierline.advice.signals import SPREAD_OF
-    from tierline.cli.improve.embedding import embedded
-    from tierline.cli.improve.stored_datasets import find, rows_of
+    from tierline.cli.improve.training.embedding import embedded
+    from tierline.cli.improve.training.stored_datasets import find, rows_of
     from tierline.features.prompts import input_text
 
     if rows < SPREAD_OF:

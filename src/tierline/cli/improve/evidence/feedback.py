@@ -39,7 +39,7 @@ def import_(
 
     Every row is checked before the first is kept.
     """
-    from tierline.cli.improve.labels_file import read_labels
+    from tierline.cli.improve.files.labels_file import read_labels
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, note, print_json
 

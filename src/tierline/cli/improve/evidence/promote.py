@@ -48,7 +48,7 @@ def promote(
             _list(api.get(f"/v1/features/{feature}/promotions"), as_json=as_json)
             return
         if investigate:
-            from tierline.cli.improve.investigate import investigate as look
+            from tierline.cli.improve.evidence.investigate import investigate as look
 
             look(api, feature, evaluation, as_json=as_json)
             return

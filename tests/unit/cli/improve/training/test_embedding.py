@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tierline.base import embeddings, vectors
-from tierline.cli.improve.embedding import cache_file, embedded
+from tierline.cli.improve.training.embedding import cache_file, embedded
 
 
 @pytest.fixture(autouse=True)

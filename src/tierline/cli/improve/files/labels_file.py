@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 from tierline.base.json_text import JSON
-from tierline.cli.improve.rows_file import Row, json_or_text, read_rows
+from tierline.cli.improve.files.rows_file import Row, json_or_text, read_rows
 
 COLUMNS = ("job_id", "expected", "correct", "comment")
 _SAID = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

@@ -120,7 +120,7 @@ def calibrate(
 
 def _followed(api: "Client", search: JSON) -> JSON:
     """The search once it has ended."""
-    from tierline.cli.improve.operations import followed
+    from tierline.cli.shared.operations import followed
 
     id, feature = search["id"], search["feature"]
     return followed(

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("presidio_analyzer", reason="the extra `redaction` brings it, and spaCy: large")
 
-from tierline.cli.improve.redaction import Redactor
+from tierline.cli.improve.training.redaction import Redactor
 
 
 def test_what_follows_a_pattern_is_masked_in_depth_and_the_rest_stays() -> None:

@@ -1,0 +1,1 @@
+"""Commands that train: datasets, micro models, routers, fine-tuning."""
