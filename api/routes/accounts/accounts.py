@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Admin, Operator, needs
-from api.bodies import Time, Whole, answer, body_of, read_json, read_model
+from api.bodies import STORABLE, Time, Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
 from api.openapi import returns
 from api.problems import documented
@@ -154,7 +154,9 @@ async def patch_account(
 def list_keys(
     caller: Admin,
     connection: Database,
-    account: Annotated[str | None, Query(max_length=63, description="only its")] = None,
+    account: Annotated[
+        str | None, Query(max_length=63, pattern=STORABLE, description="only its")
+    ] = None,
 ) -> Response:
     """The account's own, operators' keys in it too, or every account's for an operator. By their
     first characters: no key can be read again.

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.auth import Operator
-from api.bodies import answer, read_json, read_model
+from api.bodies import STORABLE, answer, read_json, read_model
 from api.openapi import returns, takes
 from api.problems import documented
 from api.routes.features.features import FILE_BODY, read_file
@@ -48,7 +48,12 @@ async def post_draft(
     _: Operator,
     state: Shared,
     tier: Annotated[
-        str | None, Query(max_length=63, description="with this tier alone; every tier unless said")
+        str | None,
+        Query(
+            max_length=63,
+            pattern=STORABLE,
+            description="with this tier alone; every tier unless said",
+        ),
     ] = None,
 ) -> Response:
     """A version that only its own jobs use. Nothing changes for anybody else."""

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.auth import Read, needs
-from api.bodies import Time, answer, aware
+from api.bodies import STORABLE, Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.deprecation import HEADERS as DEPRECATION_HEADERS
 from api.deprecation import deprecation_headers
@@ -67,14 +67,16 @@ def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
 def list_decisions(
     caller: Read,
     connection: Report,
-    feature: Annotated[str | None, Query(max_length=63)] = None,
-    tier: Annotated[str | None, Query(max_length=63)] = None,
-    policy: Annotated[str | None, Query(max_length=63)] = None,
+    feature: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
+    tier: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
+    policy: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
     reason: Annotated[
-        str | None, Query(max_length=200, description="stands in the decision's reason")
+        str | None,
+        Query(max_length=200, pattern=STORABLE, description="stands in the decision's reason"),
     ] = None,
     account: Annotated[
-        str | None, Query(max_length=63, description="another account's, for operators")
+        str | None,
+        Query(max_length=63, pattern=STORABLE, description="another account's, for operators"),
     ] = None,
     all_accounts: Annotated[bool, Query(description="every account's, for operators")] = False,
     since: Annotated[Time | None, Query(alias="from", description="of the submission")] = None,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.ask_again import ask_again
 from api.auth import Read, Submit
-from api.bodies import answer, body_of, encoded, read_json, read_model
+from api.bodies import STORABLE, answer, body_of, encoded, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.keys import Caller
 from api.numbers import ASCII_DIGITS
@@ -62,12 +62,12 @@ JobId = Annotated[str, Path(description="the job's id", json_schema_extra={"form
 def list_jobs(
     caller: Read,
     connection: Database,
-    feature: Annotated[str | None, Query(max_length=63)] = None,
+    feature: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
     status: Annotated[
         Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"] | None,
         Query(),
     ] = None,
-    tier: Annotated[str | None, Query(max_length=63)] = None,
+    tier: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
     batch_id: Annotated[UUID | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE), ASCII_DIGITS] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,

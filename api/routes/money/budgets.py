@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Admin, Operator, needs
-from api.bodies import answer, body_of, read_json, read_model
+from api.bodies import STORABLE, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
 from api.openapi import returns
 from api.problems import documented
@@ -65,7 +65,9 @@ class NewBudget(BaseModel):
 def list_budgets(
     caller: Admin,
     connection: Database,
-    account: Annotated[str | None, Query(max_length=63, description="only its")] = None,
+    account: Annotated[
+        str | None, Query(max_length=63, pattern=STORABLE, description="only its")
+    ] = None,
 ) -> Response:
     """The account's own, or every account's for an operator. Of a budget that each user or session
     has for itself, the one that has used most is told.
