@@ -1,5 +1,6 @@
-"""The embedded servers and the supervisor behind `tierline up`.
+"""The embedded servers and the supervisor of `tierline up`.
 
-Real PostgreSQL, Valkey and llama.cpp from plain wheels, run as children of one process, durable
-under one home. Nothing here knows jobs or tables; DATABASE_URL and REDIS_URL replace the servers.
+PostgreSQL, Valkey and llama.cpp come from wheels, run as children of one process, and keep their
+data in one home folder. This package knows nothing of jobs or tables. DATABASE_URL and REDIS_URL
+replace the servers.
 """

@@ -10,11 +10,11 @@ from tierline.stack.child import HAS_DEATH_SIGNAL, guarded
 
 def start_bound(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Run a program in a session of its own. It is killed when this process ends, also by SIGKILL,
-    and when the thread that called this does: the kernel ties a child to a thread.
+    and when the calling thread ends, because the kernel ties a child to a thread.
     """
     watched = None
     if not HAS_DEATH_SIGNAL:
-        watched, _ = os.pipe()  # the other end closes with this process, and is never written to
+        watched, _ = os.pipe()  # the other end closes with this process and is never written to
     try:
         return subprocess.Popen(
             guarded(argv, signal.SIGKILL, watch_fd=watched),

@@ -1,7 +1,7 @@
-"""One child process: started through the guard, noted in the home, stopped in order.
+"""One child process: started through the guard, recorded in the home, stopped in order.
 
-It does not decide when to start again; the supervisor does. Children are started from the main
-thread only: the kernel's parent-death signal follows the thread that forked, not the process.
+The supervisor decides on restarts. Children are started from the main thread only, because the
+kernel's parent-death signal follows the thread that forked, not the process.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from tierline.stack.identity import ProcessId
 from tierline.stack.logs import BoundedLog, LogPump
 
 GUARD = Path(__file__).with_name("guard.py")
-HOME_MARK = "TIERLINE_HOME_MARK"  # in a child's environment: whose child it is
+HOME_MARK = "TIERLINE_HOME_MARK"  # an environment variable of each child that names its home
 HAS_DEATH_SIGNAL = sys.platform.startswith("linux")
 
 
@@ -32,7 +32,7 @@ def guarded(
     watch_fd: int | None = None,
     drop_root: bool = False,
 ) -> list[str]:
-    """The command that becomes `argv`, bound to this process's life; see guard.py."""
+    """The command that starts `argv`, bound to this process's life; see guard.py."""
     return [
         *[sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(int(death_signal))],
         *["-" if watch_fd is None else str(watch_fd), "auto" if drop_root else "no"],
@@ -41,24 +41,24 @@ def guarded(
 
 
 class StartFailed(TierlineError):
-    """A process ended before it was ready; the message ends with its last lines."""
+    """A process ended before it was ready. The message ends with its last lines."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run and how it wants to be ended."""
+    """What to run, and how to stop it."""
 
     name: str
     argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=environment.base)  # all that it gets
+    env: Mapping[str, str] = field(default_factory=environment.base)  # its whole environment
     cwd: Path | None = None
-    stop_signal: int = signal.SIGTERM  # an orderly end
+    stop_signal: int = signal.SIGTERM  # for an orderly stop
     death_signal: int = signal.SIGKILL  # sent by the kernel when the supervisor dies
-    drop_root: bool = False  # refuses to run as root
+    drop_root: bool = False  # it refuses to run as root
 
 
 class Child:
-    """A program while it runs, and its exit code afterwards."""
+    """A running program, or one that has ended, with its exit code."""
 
     def __init__(self, program: Program, home: Home, pump: LogPump) -> None:
         self.program = program
@@ -101,7 +101,7 @@ class Child:
                 stdout=writing,
                 stderr=writing,
                 pass_fds=inherited,
-                start_new_session=True,  # the terminal's Ctrl-C is the supervisor's to act on
+                start_new_session=True,  # the supervisor handles the terminal's Ctrl-C
             )
         finally:
             os.close(writing)
@@ -114,8 +114,8 @@ class Child:
         self._note()
 
     def _note(self) -> None:
-        """Note the child in the home. A full disk must not end the supervisor: it is noted later,
-        and until then the home's mark in its environment finds it."""
+        """Record the child in the home. A full disk must not end the supervisor: the record is then
+        written later, and until then the child is found by the mark in its environment."""
         if self.process is None or self._noted:
             return
         with contextlib.suppress(OSError):
@@ -155,14 +155,14 @@ class Child:
         return True
 
     def stop(self, grace_s: float) -> None:
-        """Ask it to end; after `grace_s` seconds end it, and whatever it started."""
+        """Ask it to end; after `grace_s` seconds kill it and everything that it started."""
         if self.running():
             self.signal(self.program.stop_signal)
             self.wait(grace_s)
         self.kill()
 
     def kill(self) -> None:
-        """End it and everything of its session now."""
+        """Kill it and everything in its session now."""
         if self._popen is None:
             return
         if self.running():

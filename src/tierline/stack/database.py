@@ -1,14 +1,13 @@
-"""The embedded server's database and the role that the product logs in with.
+"""The embedded server's database, and the role that the product uses.
 
-Two roles. ADMIN is the server's superuser, for this file alone, over the socket. APP owns the
-database and everything in it: it migrates, reads and writes, may make further databases (a restore
-needs one), and is no superuser, so that a statement that should never run reads no file and starts
-no program.
+There are two roles. ADMIN is the server's superuser; only this file uses it, over the socket. APP
+owns the database and everything in it. It migrates, reads and writes, and may create further
+databases, which a restore needs. It is no superuser, so that a wrong statement cannot read files or
+start programs.
 
-Up to 0.1.0 the product logged in as the superuser, which owned everything. `make_database` is run
-at each start, finds what is not as it should be and changes that, in one transaction for each
-database: it may be cut anywhere and run again, and a home that an older release used in between is
-put right once more.
+Up to 0.1.0 the product used the superuser, which owned everything. `make_database` runs at each
+start and corrects what differs, in one transaction per database. It may be interrupted and run
+again, and it also corrects a home that an older release used in between.
 """
 
 import psycopg
@@ -19,9 +18,10 @@ from tierline.storage.db.ownership import hand_over, make_owned, make_role
 
 
 def make_database(home: Home) -> None:
-    """The product's role and its own database, owned by it, unless they are there already.
+    """Make the product's role and its database, owned by it, if they are missing.
 
-    The role's rights and password are set at each start: the home's secrets are what is right.
+    The role's rights and password are set at each start, because the home's secrets are
+    authoritative.
     """
     with psycopg.connect(postgres.admin_url(home, "postgres"), autocommit=True) as server:
         make_role(server, postgres.APP, home.secret(postgres.APP_SECRET))

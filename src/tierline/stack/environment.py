@@ -1,10 +1,10 @@
-"""Which environment variables a child of `up` gets: what it reads, not all that `up` was given.
+"""Which environment variables a child of `up` gets: those that it reads, and no others.
 
-A provider's key in the environment of a database, a web page or a model server is a key that a bug
-in any of them gives away. `base` is what every program gets, the embedded servers' whole
-environment; `of_process` adds what a process of the Procfile reads. A command that is none of the
-product's own, in a Procfile of the operator's, gets everything, as from any Procfile runner.
-docker-compose.yml gives each service the same variables; a test compares them.
+If a database, a web page or a model server has a provider's key in its environment, a bug in it can
+leak the key. `base` is what every program gets, and all that the embedded servers get. `of_process`
+adds what a process of the Procfile reads. A command in the operator's own Procfile that is not the
+product's gets everything, as with any Procfile runner. docker-compose.yml gives each service the
+same variables; a test compares them.
 """
 
 import os
@@ -21,10 +21,10 @@ BASE = frozenset(
     }
 )
 BASE_PREFIXES = ("LC_", "PYTHON", "MALLOC_", "OMP_", "OPENBLAS_", "MKL_")
-LIBPQ = ("PG",)  # PGSSLROOTCERT and the like, with a database of the operator's own
+LIBPQ = ("PG",)  # PGSSLROOTCERT and others, for the operator's own database
 OF_GOOGLE = frozenset({"K_SERVICE", "CLOUDSDK_CONFIG", "CLOUDSDK_CORE_PROJECT"})
-"""Read by Google's library to find credentials, beside its own prefixes."""
-GOOGLE_PREFIXES = ("GCE_METADATA_", "AWS_")  # AWS_: an identity that is federated from there
+"""Google's library reads these to find credentials, in addition to its own prefixes."""
+GOOGLE_PREFIXES = ("GCE_METADATA_", "AWS_")  # AWS_: for a federated identity
 FLOWER = frozenset(
     {
         *("FLOWER_PORT", "TIERLINE_FLOWER_USER", "TIERLINE_FLOWER_PASSWORD"),
@@ -33,35 +33,33 @@ FLOWER = frozenset(
 )
 LOGS = "TIERLINE_LOG_FORMAT"
 BROKER = "REDIS_URL"
-PRESENT = (
-    "set"  # stands for a key of a provider in a process that only has to know that there is one
-)
+PRESENT = "set"  # replaces a provider's key in processes that only need to know that it is set
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What one of the product's own processes reads."""
+    """What one of the product's processes reads."""
 
-    settings: bool = True  # the product's, and the database's
-    providers: bool = False  # where model servers are
-    keys: bool = False  # the providers' keys themselves; without them, whether there are any
+    settings: bool = True  # the product's settings, and the database's
+    providers: bool = False  # the addresses of model servers
+    keys: bool = False  # the providers' keys; if False, only whether they are set
     flower: bool = False
     broker: bool = True
 
 
-API = Needs(providers=True)  # tells which models can be asked, and asks none
+API = Needs(providers=True)  # it lists the models that can be asked, but asks none
 DISPATCHER = Needs()
 WORKER = Needs(providers=True, keys=True)
 DELIVERING = Needs()  # sends webhooks and calls no model
 SWEEPING = Needs(providers=True)  # reckons what judges may cost, and calls no model either
-TRAINER = Needs(broker=False)  # computes on rows of Postgres
+TRAINER = Needs(broker=False)  # works on rows of Postgres only
 FLOWER_ONLY = Needs(settings=False, flower=True)
 DELIVERY_QUEUES = frozenset({"webhooks"})
 SWEEP_QUEUES = DELIVERY_QUEUES | {"maintenance"}
 
 
 def needs_of(argv: Sequence[str]) -> Needs | None:
-    """What the process of that command reads; None for a command that is not the product's."""
+    """What the process with that command reads; None if the command is not the product's."""
     words = list(argv)
     if "-m" not in words[:-1]:
         return None
@@ -81,7 +79,7 @@ def needs_of(argv: Sequence[str]) -> Needs | None:
 
 
 def base(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What every program gets: where things are, the language, the interpreter's own switches."""
+    """What every program gets: paths, language, and the interpreter's own options."""
     found = os.environ if environ is None else environ
     return {
         name: value
@@ -91,7 +89,7 @@ def base(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def of_process(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of the process with that command, out of all that there is."""
+    """The whole environment of the process with that command, taken from `environ`."""
     needs = needs_of(argv)
     if needs is None:
         return dict(environ)
@@ -107,10 +105,10 @@ def of_process(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str
 
 
 def variables(needs: Needs, environ: Mapping[str, str]) -> frozenset[str]:
-    """The names of the variables that a process reads as they are, beside the base.
+    """The names of the variables that a process reads, beyond the base.
 
-    `environ` is looked at for the servers that TIERLINE_OPENAI_COMPATIBLE names, whose keys are
-    called after them.
+    `environ` tells the servers in TIERLINE_OPENAI_COMPATIBLE, whose key variables are named after
+    them.
     """
     names = {BROKER, LOGS}
     if needs.flower:
@@ -126,7 +124,7 @@ def variables(needs: Needs, environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def secret_variables(environ: Mapping[str, str]) -> frozenset[str]:
-    """The variables that hold providers' keys, those of the operator's own servers too."""
+    """The variables that contain providers' keys, including those of the operator's own servers."""
     from tierline.base.provider_settings import ProviderSettings, key_variable
 
     own = re.findall(r"(?:^|,)\s*([^=,\s]+)\s*=", environ.get("TIERLINE_OPENAI_COMPATIBLE", ""))
@@ -152,7 +150,7 @@ def _provider_settings() -> set[str]:
 
 
 def _fields(settings: type) -> Iterator[tuple[str, bool]]:
-    """The variables of each field of a settings class, and whether they hold a secret."""
+    """The variables of each field of a settings class, and whether they contain a secret."""
     from pydantic import AliasChoices, SecretStr
 
     for name, field in settings.model_fields.items():  # type: ignore[attr-defined]

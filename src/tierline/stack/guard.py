@@ -1,14 +1,14 @@
-"""Turns into another program, bound to the life of the process that started it.
+"""Replaces itself with another program, bound to the life of the process that started it.
 
-Run as a script by `python -I -S guard.py PARENT SIGNAL WATCH DROP ARGV…`, before the program itself
-exists: it gives up root where the program refuses root (PostgreSQL does), asks the kernel for
-SIGNAL at the death of PARENT, and then executes the program in its own place: the pid stays. WATCH
-is the descriptor of a pipe, or "-"; DROP is how to give up root: no, auto, userns or setuid.
+It runs as a script, `python -I -S guard.py PARENT SIGNAL WATCH DROP ARGV…`, before the program: it
+drops root if the program refuses root (as PostgreSQL does), asks the kernel for SIGNAL at the death
+of PARENT, and then executes the program in its place, with the same pid. WATCH is the descriptor of
+a pipe, or "-"; DROP is how to drop root: no, auto, userns or setuid.
 
 It runs once per child, so it imports little, and nothing of tierline: with argparse, subprocess and
 pathlib it took 50 ms of each start, without them 20.
 
-Where the kernel has no parent-death signal (macOS), it stays, watches a pipe that only the parent
+If the kernel has no parent-death signal (macOS), it stays, watches a pipe that only the parent
 holds open, and ends its program when the pipe closes.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-CANNOT = 126  # exit code: the program was found and could not be started this way
+CANNOT = 126  # exit code: the program exists but cannot be started this way
 
 # <linux/prctl.h>, <linux/sched.h>, <linux/capability.h>
 PR_SET_PDEATHSIG = 1
@@ -45,10 +45,10 @@ def main(argv: "list[str]") -> "NoReturn":
             drop_root(drop)
         if watch != "-":
             stay_and_watch(int(watch), int(death_signal), program)
-        # After the last change of credentials: each of them clears the wish.
+        # After the last change of credentials, because each change clears the setting.
         _prctl(PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != int(parent):
-            raise SystemExit(0)  # the parent died before the wish was heard
+            raise SystemExit(0)  # the parent died before the setting took effect
         os.execvp(program[0], program)
     except (CannotDrop, OSError) as error:
         print(f"cannot start {program[0]}: {error}", file=sys.stderr)
@@ -56,11 +56,11 @@ def main(argv: "list[str]") -> "NoReturn":
 
 
 def drop_root(mode: str) -> None:
-    """Stop being root, and keep reading and writing what root may.
+    """Drop root, but keep root's access to files.
 
-    A user namespace of one user first: files stay root's, nothing on the machine changes. Container
-    runtimes often forbid it; there, another user with CAP_DAC_OVERRIDE kept, so that the binaries
-    and the home may lie in folders which that user could not enter.
+    It tries a user namespace of one user first: files stay root's, and nothing on the machine
+    changes. Container runtimes often forbid it. There it uses another user with CAP_DAC_OVERRIDE,
+    so that the binaries and the home may be in folders that this user could not enter.
     """
     user = unprivileged_user()
     why: OSError | None = None
@@ -82,7 +82,7 @@ def drop_root(mode: str) -> None:
 
 
 def unprivileged_user() -> "pwd.struct_passwd":
-    """Who to be instead of root: initdb insists on a user that has a name."""
+    """The user to become instead of root. initdb requires a user with a name."""
     import pwd
 
     for name in ("postgres", "nobody"):
@@ -119,7 +119,7 @@ def _become(uid: int, gid: int) -> None:
 
 
 def stay_and_watch(watch_fd: int, death_signal: int, program: "list[str]") -> "NoReturn":
-    """Run the program as a child; pass signals on to it; end it when `watch_fd` closes."""
+    """Run the program as a child, forward signals to it, and end it when `watch_fd` closes."""
     import select
     import signal
     import subprocess

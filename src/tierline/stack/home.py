@@ -1,13 +1,13 @@
-"""The home: the one folder in which an installation keeps its servers' data, logs and run files.
+"""The home: the one folder with an installation's data, logs and run files.
 
-    DIR/lock            held by the running `up`, names it
+    DIR/lock            locked by the running `up`; contains its process
     DIR/secrets.json    passwords of the embedded servers, made once
     DIR/postgres, DIR/valkey   the servers' data
     DIR/log             one file a process
-    DIR/run             what is true only while `up` runs: pids, the run's key, addresses
+    DIR/run             valid only while `up` runs: pids, the run's key, addresses
 
-Sockets cannot live there: a Unix socket's path ends at 107 bytes, and Flower does not read one with
-a space. They stand in a folder under /tmp, private to the user, named after the home.
+Sockets cannot be there: a Unix socket's path is limited to 107 bytes, and Flower does not accept a
+path with a space. They are in a folder under /tmp, private to the user, named after the home.
 """
 
 import contextlib
@@ -27,19 +27,19 @@ SOCKET_ROOT = Path("/tmp")  # noqa: S108 -- short on purpose, and what is made i
 
 
 class HomeBusy(UsageError):
-    """Another `up` holds this home."""
+    """Another `up` uses this home."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """Paths of one home. Make it with `open_home`."""
+    """The paths of one home. Use `open_home` to make it."""
 
     path: Path
     sockets: Path
 
     @property
     def tag(self) -> str:
-        """A short name of this home, without any of its path's characters."""
+        """A short name for this home, without characters from its path."""
         return tag_of(self.path)
 
     @property
@@ -59,7 +59,7 @@ class Home:
         return self.path / "run"
 
     def secret(self, name: str) -> str:
-        """A password that is made once and kept in the home, 0600."""
+        """A password that is made once and kept in the home, with mode 0600."""
         path = self.path / "secrets.json"
         kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         if name not in kept:
@@ -69,16 +69,16 @@ class Home:
 
 
 def default_home() -> Path:
-    """Where an installation lives when nobody says: $XDG_DATA_HOME/tierline."""
+    """The default home: $XDG_DATA_HOME/tierline."""
     base = os.environ.get("XDG_DATA_HOME", "")
     root = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
     return root / "tierline"
 
 
 def open_home(path: Path) -> Home:
-    """Make the home if it is not there, and check that it is this user's alone.
+    """Make the home if it is missing, and check that only this user can write to it.
 
-    Raises UsageError when it cannot be made, belongs to somebody else, or may be written by others.
+    Raises UsageError if it cannot be made, belongs to another user, or others can write to it.
     """
     path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 -- resolve() would follow links
     home = Home(path, SOCKET_ROOT / f"tierline-{os.geteuid()}-{tag_of(path)}")
@@ -87,12 +87,12 @@ def open_home(path: Path) -> Home:
         _check_own(path, path.stat())
         if stat.S_IMODE(path.stat().st_mode) & (stat.S_IWGRP | stat.S_IWOTH):
             raise UsageError(
-                f"{path} may be written by others, who could put files in the place of its own: "
+                f"other users can write to {path}, and could replace its files: "
                 f"chmod go-w {path}, or choose another --home"
             )
         for folder in (home.log, home.run):
             folder.mkdir(exist_ok=True, mode=0o700)
-            folder.chmod(0o700)  # whatever it was before
+            folder.chmod(0o700)  # whatever its mode was
         home.sockets.mkdir(exist_ok=True, mode=0o700)
         _check_own(home.sockets, home.sockets.lstat())  # /tmp is everybody's: no link is followed
         home.sockets.chmod(0o700)
@@ -102,19 +102,19 @@ def open_home(path: Path) -> Home:
 
 
 def running_home(path: Path) -> Path:
-    """The run folder of a home that may not exist; nothing is made."""
+    """The run folder of a home that may not exist; nothing is created."""
     return Path(os.path.abspath(path.expanduser())) / "run"  # noqa: PTH100
 
 
 class HomeLock:
-    """Holds a home for one process, until closed or until the process is gone."""
+    """Locks a home for one process, until it is closed or the process ends."""
 
     def __init__(self, home: Home) -> None:
         self._path = home.path / "lock"
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Raises HomeBusy, naming the holder, when another process has it."""
+        """Raises HomeBusy, which names the holder, if another process has it."""
         file = self._path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -139,7 +139,7 @@ class HomeLock:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file at once, readable by its owner only, so that no reader sees half of it."""
+    """Replace a file atomically, readable by its owner only."""
     fresh = path.with_name(path.name + ".new")
     with contextlib.suppress(FileNotFoundError):
         fresh.unlink()
@@ -152,7 +152,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def tag_of(path: Path) -> str:
-    """A short name of the home at this path, for environments and names of sockets."""
+    """A short name for the home at this path, for environment variables and socket names."""
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 

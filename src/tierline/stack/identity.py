@@ -1,8 +1,8 @@
-"""Which process a pid means: a pid alone may have been given to another one since.
+"""Identifies a process by more than its pid, because the system may reuse a pid.
 
-A process is named by its pid and its start. On Linux the start is counted from boot, together with
-the boot's id: psutil's wall-clock start time moves when the clock is set. Elsewhere psutil's is
-used.
+A process is identified by its pid and its start time. On Linux the start is counted from boot, with
+the boot's id, because psutil's wall-clock time changes when the clock is set. Elsewhere psutil's
+time is used.
 """
 
 import json
@@ -16,14 +16,14 @@ import psutil
 
 @dataclass(frozen=True)
 class ProcessId:
-    """One process, never mistaken for a later one with the same pid."""
+    """One process, never confused with a later one of the same pid."""
 
     pid: int
     start: str
 
     @classmethod
     def of(cls, pid: int) -> "ProcessId | None":
-        """The process that has this pid now; None if none has, or only a zombie does."""
+        """The process with this pid now; None if there is none, or only a zombie."""
         start = _start_of(pid)
         return None if start is None else cls(pid, start)
 
@@ -31,7 +31,7 @@ class ProcessId:
         return _start_of(self.pid) == self.start
 
     def signal(self, number: int) -> None:
-        """Send a signal, if it is still this process."""
+        """Send a signal, if it is still the same process."""
         if self.alive():
             try:
                 os.kill(self.pid, number)
@@ -39,7 +39,7 @@ class ProcessId:
                 return
 
     def signal_group(self, number: int) -> None:
-        """Send a signal to everything of the session that this process leads or led."""
+        """Send a signal to everything in the session that this process leads or led."""
         for pid in group_members(self.pid):
             try:
                 os.kill(pid, number)
@@ -48,7 +48,7 @@ class ProcessId:
 
 
 def group_members(group: int) -> list[int]:
-    """The living processes of a process group; empty when it is gone."""
+    """The living processes of a process group; empty if there are none."""
     members = []
     for pid in psutil.pids():
         try:
@@ -60,7 +60,7 @@ def group_members(group: int) -> list[int]:
 
 
 def write_record(folder: Path, name: str, process: ProcessId) -> None:
-    """Note a child where the next supervisor of this home will look for it."""
+    """Record a child, so that the next supervisor of this home can find it."""
     target = folder / f"{name}.pid.json"
     fresh = target.with_suffix(".new")
     fresh.write_text(json.dumps(asdict(process)))
@@ -72,13 +72,13 @@ def remove_record(folder: Path, name: str) -> None:
 
 
 def records(folder: Path) -> Iterator[tuple[str, ProcessId]]:
-    """Every child that was noted and not removed, alive or not."""
+    """Every recorded child, alive or not."""
     for path in sorted(folder.glob("*.pid.json")):
         try:
             values = json.loads(path.read_text())
             process = ProcessId(int(values["pid"]), str(values["start"]))
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # cut off in the middle of writing: the home's mark finds that one
+            continue  # the write was cut off: the home's mark finds that child
         yield path.name.removesuffix(".pid.json"), process
 
 
@@ -86,7 +86,8 @@ def _start_of(pid: int) -> str | None:
     stat = Path(f"/proc/{pid}/stat")
     if stat.parent.parent.joinpath("self").exists():
         try:
-            # The name, in brackets, may hold anything: fields are counted after the last bracket.
+            # The name in brackets may contain anything, so fields are counted after the last
+            # bracket.
             fields = stat.read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             return None

@@ -1,8 +1,8 @@
-"""llama.cpp's own OpenAI-compatible server for one model, as a process of its own.
+"""llama.cpp's OpenAI-compatible server for one model, as a separate process.
 
-`python -m tierline.stack.llama_server --alias NAME --port N`; the key it asks for is read from
-TIERLINE_LOCAL_API_KEY. Bound to loopback unless told otherwise; no web page, no listing of
-what it is working on, and nothing of a prompt in its log.
+`python -m tierline.stack.llama_server --alias NAME --port N`. It reads its key from
+TIERLINE_LOCAL_API_KEY and binds to loopback by default. It has no web page and no list of running
+requests, and writes nothing of a prompt to its log.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from tierline.stack.models import MODELS, SMOLLM2, ModelMissing, find
 
 KEY_VARIABLE = "TIERLINE_LOCAL_API_KEY"
 WAIT_POLICY = "OMP_WAIT_POLICY"
-"""Threads that wait for each other must sleep: by default they spin, and with anything else on the
-machine they then keep it from the one they wait for (12 answers: 244 s; with one thread 40 s)."""
+"""Waiting threads must sleep. By default they spin, and on a busy machine they then block the
+thread that they wait for (12 answers: 244 s; with one thread 40 s)."""
 CACHE_MIB = 64
-"""Prompts kept beside the slots': features take turns, and each begins with the same instructions
-and examples again (a fifth fewer prompt tokens in the demo; one of SmolLM2's takes 10 MiB)."""
+"""Prompts cached beyond the slots'. Features take turns, and each begins with the same instructions
+and examples (a fifth fewer prompt tokens in the demo; a prompt of SmolLM2's takes 10 MiB)."""
 QUIET = 1  # llama.cpp's verbosity: errors only; from 4 on it prints prompts
 
 
@@ -63,12 +63,12 @@ def main(argv: list[str]) -> int:
     server = _serve(options, path, key, slots, context * slots)
     print(f"serving {options.alias} at {server.listening_address}", flush=True)
     stopping.wait()
-    # The server's own shutdown waits for requests that run; nothing is lost by ending them.
+    # The server's own shutdown waits for running requests. Ending them loses nothing.
     os._exit(0)
 
 
 def _serve(options: argparse.Namespace, path: str, key: str, slots: int, context: int) -> Any:
-    """The running server; `context` is in tokens, of all slots together."""
+    """The running server; `context` is in tokens, for all slots together."""
     os.environ.setdefault(WAIT_POLICY, "passive")  # read when the library is loaded
     import xllamacpp
 
@@ -84,7 +84,7 @@ def _serve(options: argparse.Namespace, path: str, key: str, slots: int, context
     params.endpoint_slots = False
     params.offline = True
     params.verbosity = QUIET
-    params.fit_params = False  # it would load the model twice, to see whether the context fits
+    params.fit_params = False  # it would load the model twice, to check whether the context fits
     params.cache_ram_mib = CACHE_MIB
     params.n_parallel = slots
     params.n_ctx = context
@@ -94,7 +94,7 @@ def _serve(options: argparse.Namespace, path: str, key: str, slots: int, context
 
 
 def cores() -> int:
-    """The processors that this process may use, at most 8: more do not help one small model."""
+    """The processors that this process may use, at most 8: more do not speed up one small model."""
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), 8)
     return min(os.cpu_count() or 1, 8)

@@ -1,9 +1,9 @@
-"""The llama.cpp servers that `up` runs: which models, on which ports, under which names.
+"""The llama.cpp servers that `up` runs: models, ports and names.
 
-A small model runs in several processes that share the cores: on two cores, 48 answers took two
-servers of one thread 25 s, and one of two threads, which wait for each other at every layer, 35 s.
-Each has its own port, all have the run's key. Together they are one provider, `local`, which finds
-a model's servers by TIERLINE_LOCAL_URL: a list `name=url,name=url`.
+A small model runs in several processes that share the cores. On two cores, 48 answers took 25 s
+with two servers of one thread, and 35 s with one server of two threads, which wait for each other
+at every layer. Each server has its own port; all have the run's key. Together they are one
+provider, `local`, which reads a model's servers from TIERLINE_LOCAL_URL: `name=url,name=url`.
 """
 
 import sys
@@ -20,12 +20,12 @@ from tierline.stack.llama_server import KEY_VARIABLE, cores
 from tierline.stack.models import LocalModel
 from tierline.stack.ports import free_port
 
-TRIED_S = 3600.0  # how long a draft that was tried keeps its model starting with `up`
+TRIED_S = 3600.0  # how long a model starts with `up` after a draft used it
 
 
 @dataclass(frozen=True)
 class LocalServer:
-    """One process that serves a model, and where it will answer."""
+    """One process that serves a model, and its address."""
 
     model: LocalModel
     number: int  # from 1, among the model's servers
@@ -57,7 +57,7 @@ class LocalServer:
 
 
 def shares(model: LocalModel, threads: int) -> list[tuple[int, int]]:
-    """(slots, threads) of each of the model's servers, on so many threads in all."""
+    """(slots, threads) of each of the model's servers, for this many threads in total."""
     servers = min(model.servers, model.slots, threads)
     return [
         (_share(model.slots, servers, index), _share(threads, servers, index))
@@ -70,7 +70,7 @@ def _share(whole: int, parts: int, index: int) -> int:
 
 
 def plan(names: set[str], key: str) -> tuple[list[LocalServer], list[str]]:
-    """The servers of each named model whose file is here, and a line for each that is not."""
+    """The servers of each named model whose file exists, and a line for each other one."""
     servers, missing = [], []
     for name in sorted(names):
         model = models.MODELS.get(name)
@@ -88,7 +88,7 @@ def plan(names: set[str], key: str) -> tuple[list[LocalServer], list[str]]:
 
 
 def environment(servers: list[LocalServer], key: str) -> Mapping[str, str]:
-    """What the workers read to find the servers."""
+    """The environment variables by which workers find the servers."""
     if not servers:
         return {}
     return {
@@ -98,9 +98,9 @@ def environment(servers: list[LocalServer], key: str) -> Mapping[str, str]:
 
 
 def named_by_features(database_url: str) -> set[str]:
-    """The local models that a feature names, applied or lately tried.
+    """The local models in features, applied or recently tried.
 
-    None while the database does not answer.
+    None if the database does not answer.
     """
     import psycopg
 
@@ -115,7 +115,7 @@ def named_by_features(database_url: str) -> set[str]:
         return set()
     found: set[str] = set()
     for document in documents:
-        with suppress(KeyError, TypeError, ValueError):  # of a later release
+        with suppress(KeyError, TypeError, ValueError):  # from a later release
             named = [ModelRef.parse(name) for tier in document["tiers"] for name in tier["models"]]
             found |= {model.model for model in named if model.provider == "local"}
     return found

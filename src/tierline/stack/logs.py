@@ -1,7 +1,7 @@
-"""What the children print, line by line, into DIR/log/<name>.log, bounded in size.
+"""The children's output, line by line, in DIR/log/<name>.log, with limited size.
 
-One thread reads all of their pipes, so that a child never waits for the supervisor. A disk that is
-full costs log lines, not processes.
+One thread reads all pipes, so a child never waits for the supervisor. A full disk costs log lines,
+not processes.
 """
 
 import os
@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 MAX_BYTES = 10 * 1024 * 1024
-KEPT = 3  # files a name, the one being written included
+KEPT = 3  # files per process, including the current one
 LONGEST_LINE = 16 * 1024
-TAIL_LINES = 20  # kept in memory, to be shown when a process cannot be started
+TAIL_LINES = 20  # kept in memory, to show if a process cannot be started
 
 
 class BoundedLog:
-    """One log file that renames itself to .1, .2 when it is full."""
+    """One log file that is renamed to .1, .2 when it is full."""
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> None:
         self.path = path
@@ -40,7 +40,7 @@ class BoundedLog:
             finally:
                 os.close(descriptor)
         except OSError:
-            return  # a full disk, or a folder that somebody removed: the process goes on
+            return  # a full disk, or a folder that was removed: the process continues
 
     def _rotate(self) -> None:
         for number in range(self._kept - 1, 0, -1):
@@ -67,12 +67,12 @@ class LogPump:
         self._thread.start()
 
     def add(self, descriptor: int, log: BoundedLog) -> None:
-        """Take over a pipe's reading end; it is closed here at its end."""
+        """Take over the reading end of a pipe; it is closed here at its end."""
         self._new.append((descriptor, log))
         os.write(self._wake_in, b"+")
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Read what is left in the pipes whose writers are gone, and stop."""
+        """Read the rest of the pipes whose writers have ended, and stop."""
         self._closing = True
         os.write(self._wake_in, b"-")
         self._thread.join(timeout_s)

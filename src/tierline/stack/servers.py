@@ -1,6 +1,6 @@
-"""PostgreSQL and Valkey together, as `up` and the integration tests start them.
+"""PostgreSQL and Valkey together, for `tierline up` and the integration tests.
 
-What was left of an earlier run of the home is ended first. Both start at the same time.
+Processes left from an earlier run of the home are ended first. Both servers start at the same time.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ from tierline.stack.child import HOME_MARK, Child
 from tierline.stack.home import Home, HomeLock, open_home
 from tierline.stack.logs import LogPump
 
-STOP_S = 30.0  # a checkpoint on a slow disk
+STOP_S = 30.0  # enough for a checkpoint on a slow disk
 
 
 class Servers:
-    """The embedded servers of one home, whose lock the caller holds."""
+    """The embedded servers of one home. The caller holds its lock."""
 
     def __init__(
         self, home: Home, pump: LogPump, *, with_postgres: bool = True, with_valkey: bool = True
@@ -30,7 +30,7 @@ class Servers:
         self.valkey = Child(valkey.program(home), home, pump) if with_valkey else None
 
     def begin(self) -> None:
-        """Start what can start without waiting: `start` does the rest."""
+        """Start what can start without waiting; `start` does the rest."""
         if self.valkey is not None:
             valkey.prepare(self.home)
             self.valkey.start()
@@ -38,7 +38,10 @@ class Servers:
             self.postgres.start()
 
     def start(self, alive: Callable[[], None] = lambda: None) -> None:
-        """Start what is wanted and return when it answers. `alive` may raise to give up early."""
+        """Start the wanted servers and wait until they answer.
+
+        `alive` may raise to give up early.
+        """
         if self.valkey is not None and self.valkey.pid is None:
             self.begin()
         if self.postgres is not None:
@@ -47,7 +50,7 @@ class Servers:
                 alive()
                 self.postgres.start()
             postgres.wait_ready(self.home, self.postgres, alive)
-            # Slow to import: the server starts meanwhile.
+            # Importing this is slow; the server starts meanwhile.
             from tierline.stack.database import make_database
 
             make_database(self.home)
@@ -55,7 +58,7 @@ class Servers:
             valkey.wait_ready(self.home, self.valkey, alive)
 
     def children(self) -> list[Child]:
-        """In the order in which they may be stopped."""
+        """In the order in which to stop them."""
         return [child for child in (self.valkey, self.postgres) if child is not None]
 
     def stop(self) -> None:
@@ -65,7 +68,7 @@ class Servers:
 
 @contextlib.contextmanager
 def running_servers(path: Path) -> Iterator[Servers]:
-    """PostgreSQL and Valkey under a folder, for as long as the context lasts."""
+    """PostgreSQL and Valkey in a folder, for the duration of the context."""
     home = open_home(path)
     lock = HomeLock(home)
     lock.acquire()
@@ -85,11 +88,12 @@ def running_servers(path: Path) -> Iterator[Servers]:
 
 
 def end_left_overs(home: Home) -> list[str]:
-    """End what an earlier supervisor of this home left running; the names of what was found.
+    """End what an earlier supervisor of this home left running. Returns the names of what was
+    found.
 
-    Only for the holder of the home's lock. A process counts as this home's when it was noted with
-    pid and start time, or carries the home's mark in its environment; a database when it stands in
-    the home's data folder.
+    Only for the holder of the home's lock. A process belongs to this home if it is recorded with
+    pid and start time, or has the home's mark in its environment; a database, if it is in the
+    home's data folder.
     """
     found: dict[str, identity.ProcessId] = {}
     for name, process in identity.records(home.run):
@@ -101,13 +105,13 @@ def end_left_overs(home: Home) -> list[str]:
         if pid not in noted and process_id is not None:
             found[f"pid {pid}"] = process_id
     for name, process in found.items():
-        if name == "valkey":  # writes out what it holds
+        if name == "valkey":  # it writes its data to disk
             process.signal(signal.SIGTERM)
             with contextlib.suppress(psutil.Error, psutil.TimeoutExpired):
                 psutil.Process(process.pid).wait(5.0)
         elif process.pid in noted:
-            # its session's members are looked up while it still leads them: a group's number may
-            # be given to strangers afterwards
+            # Its session's members are looked up while it still leads them, because the group's
+            # number may be reused afterwards.
             process.signal_group(signal.SIGKILL)
         process.signal(signal.SIGKILL)
     postgres.end_left_over(home)
@@ -117,7 +121,7 @@ def end_left_overs(home: Home) -> list[str]:
 
 
 def remove_sockets(home: Home) -> None:
-    """Leave nothing under /tmp."""
+    """Remove the folder under /tmp."""
     for path in home.sockets.glob("*"):
         path.unlink(missing_ok=True)
     for path in home.sockets.glob(".s.PGSQL.*"):

@@ -1,7 +1,7 @@
-"""Keeps children running: starts again what dies, stops all of it in order, and then at once.
+"""Keeps children running: restarts those that die, and stops all in order, or at once.
 
-Everything here runs in the main thread, which is the one that must start children. A first SIGINT
-or SIGTERM asks for an orderly stop; a second one, whatever is being waited for, for the end now.
+Everything here runs in the main thread, which must be the one that starts children. The first
+SIGINT or SIGTERM asks for an orderly stop; a second one ends everything at once.
 """
 
 import os
@@ -15,17 +15,17 @@ from types import FrameType
 from tierline.stack.backoff import next_wait_s
 from tierline.stack.child import Child
 
-LOOK_S = 1.0  # how often the loop looks when no child's end wakes it
+LOOK_S = 1.0  # how often the loop checks when no child's end wakes it
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopping(Exception):
-    """Somebody asked for the end while something was still starting."""
+    """A stop was requested during the start."""
 
 
 @dataclass
 class Kept:
-    """A child that is kept running, and when it is due again after it died."""
+    """A child that is kept running, and the time of its next start after it died."""
 
     child: Child
     wait_s: float | None = None
@@ -34,7 +34,7 @@ class Kept:
 
 
 class Supervisor:
-    """The children of one `up`. `report` is told of every end that nobody asked for."""
+    """The children of one `up`. `report` is called for every end that nobody asked for."""
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self.kept: dict[str, Kept] = {}
@@ -47,11 +47,11 @@ class Supervisor:
         self._selector.register(self._wake_out, selectors.EVENT_READ)
 
     def listen(self) -> None:
-        """Take over the signals that stop, and the one that tells of a child's end."""
+        """Handle the signals that stop, and the one for a child's end."""
         signal.set_wakeup_fd(self._wake_in, warn_on_full_buffer=False)
         for number in STOP_SIGNALS:
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
-                continue  # started by nohup: the terminal's end is not ours
+                continue  # started by nohup: keep ignoring it
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
 
@@ -64,12 +64,12 @@ class Supervisor:
         return self._asked > 1
 
     def check(self) -> None:
-        """Raises Stopping when the end was asked for. Called by whatever waits while starting."""
+        """Raises Stopping if a stop was requested. Code that waits during the start calls it."""
         if self.stopping:
             raise Stopping
 
     def keep(self, child: Child, *, started: bool = False) -> None:
-        """Start a child, unless it was started already, and start it again whenever it ends."""
+        """Start a child, unless it is started already, and restart it whenever it ends."""
         kept = Kept(child)
         self.kept[child.name] = kept
         if not started:
@@ -77,7 +77,7 @@ class Supervisor:
         kept.starts = 1
 
     def tend(self) -> None:
-        """Start again whatever has ended and is due."""
+        """Restart every child that has ended and is due."""
         now = time.monotonic()
         for kept in self.kept.values():
             child = kept.child
@@ -85,17 +85,17 @@ class Supervisor:
                 code = child.poll()
                 if code is None:
                     continue
-                child.kill()  # what it may have started itself
+                child.kill()  # also what it started itself
                 kept.wait_s = next_wait_s(kept.wait_s, now - child.started_at)
                 kept.due_at = now + kept.wait_s
-                self._report(f"{child.name} {ended(code)}; starts again in {kept.wait_s:g} s")
+                self._report(f"{child.name} {ended(code)}; it starts again in {kept.wait_s:g} s")
             elif now >= kept.due_at:
                 kept.due_at = None
                 child.start()
                 kept.starts += 1
 
     def pause(self, longest_s: float = LOOK_S) -> None:
-        """Wait until a signal comes, a start is due, or the time is over."""
+        """Wait until a signal arrives, a start is due, or the time is over."""
         now = time.monotonic()
         due = [kept.due_at - now for kept in self.kept.values() if kept.due_at is not None]
         wait_s = max(0.0, min([longest_s, *due]))
@@ -106,10 +106,11 @@ class Supervisor:
                 break
 
     def stop(self, groups: Sequence[Sequence[Child]], grace_s: float) -> None:
-        """End the groups one after the other, each at the same time, each with its grace.
+        """End the groups one after the other, each with its grace period. The children of a group
+        end at the same time.
 
-        Once the end is wanted at once, nothing is waited for. Children that live in no group here
-        and whatever they left in their sessions are ended by the kill that closes each group.
+        After a second signal nothing is waited for. Children outside the groups, and processes that
+        they left in their sessions, are ended by the kill after each group.
         """
         for group in groups:
             for child in group:

@@ -1,7 +1,7 @@
-"""What `tierline up` does: servers, migrations, keys, processes, and all of it back down again.
+"""What `tierline up` does: servers, migrations, keys, processes, and the stop of all of them.
 
-It decides the order and nothing else: servers.py starts the databases, supervisor.py keeps
-processes running, ready.py asks whether they answer. Words for people are the caller's.
+It only decides the order: servers.py starts the databases, supervisor.py keeps processes running,
+ready.py checks whether they answer. The caller prints the messages.
 """
 
 import os
@@ -29,11 +29,11 @@ from tierline.stack.supervisor import Stopping, Supervisor
 if TYPE_CHECKING:
     from tierline.stack.run_keys import Keys
 
-READY_S = 90.0  # for everything to answer, on a slow and busy machine
-GIVE_BACK_S = 5.0  # beyond the grace: for a worker's last transaction and exit
-STOP_S = 30.0  # a checkpoint on a slow disk
-FAILED_STARTS = 3  # ends of one process before everything answered: it will not come
-LOOK_FOR_MODELS_S = 2.0  # how often features are asked which local models they name
+READY_S = 90.0  # until everything answers, on a slow and busy machine
+GIVE_BACK_S = 5.0  # beyond the grace period: for a worker's last transaction and exit
+STOP_S = 30.0  # enough for a checkpoint on a slow disk
+FAILED_STARTS = 3  # after so many ends of one process during the start, `up` gives up
+LOOK_FOR_MODELS_S = 2.0  # how often features are checked for local models
 FLOWER_USER = "tierline"
 THREADS_VARIABLE = "TIERLINE_WORKER_THREADS"
 LIKELY_MODEL = {queues.SLM: SMOLLM2, queues.DEEPER: LARGER}  # by the worker's name
@@ -41,34 +41,34 @@ LIKELY_MODEL = {queues.SLM: SMOLLM2, queues.DEEPER: LARGER}  # by the worker's n
 
 @dataclass(frozen=True)
 class Options:
-    """One run, as asked for on the command line."""
+    """The options of one run, from the command line."""
 
     home: Path
     port: int = 8000  # 0: a free one
     flower_port: int = 5555  # 0: a free one
     with_flower: bool = True
     procfile: Path = field(default_factory=procfile.default_path)
-    grace_s: float = 20.0  # what running calls get after the first Ctrl-C
+    grace_s: float = 20.0  # how long running calls may continue after the first Ctrl-C
 
 
 class Up:
-    """One run of the product on one home. `say` is told what happens, a line at a time."""
+    """One run of the product on one home. `say` gets one line for each step."""
 
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         self.options = options
-        self.first_admin_key: str | None = None  # set when the database was made by this run
+        self.first_admin_key: str | None = None  # set if this run made the database
         self._say = say
         self._supervisor = Supervisor(say)
         self._entries = procfile.parse(options.procfile.read_text(), options.procfile.name)
         if not options.with_flower:
             self._entries = [entry for entry in self._entries if entry.name != "flower"]
         self._processes: list[Child] = []
-        self._models: list[LocalServer] = []  # that can run here
+        self._models: list[LocalServer] = []  # those that can run here
         self._model_children: dict[str, Child] = {}
         self._next_look = 0.0
 
     def run(self, on_ready: Callable[[Addresses], None]) -> int:
-        """Start everything, call `on_ready` once, and stay until told to stop. The exit code."""
+        """Start everything, call `on_ready` once, and run until a stop. Returns the exit code."""
         home = open_home(self.options.home)
         lock = HomeLock(home)
         lock.acquire()
@@ -76,7 +76,7 @@ class Up:
         try:
             self._supervisor.listen()
             for name in end_left_overs(home):
-                self._say(f"ended {name}, left over from an earlier run")
+                self._say(f"ended {name}, which was left from an earlier run")
             running.withdraw(home.run)
             self._run_on(home, pump, on_ready)
         finally:
@@ -112,7 +112,7 @@ class Up:
             }
             self._start_models({"smollm2-135m"}, home, pump)
             servers.begin()
-            # Slow to import: the servers start meanwhile.
+            # Importing this is slow; the servers start meanwhile.
             from tierline.stack.run_keys import RunKeys
             from tierline.storage.db import revisions
 
@@ -161,14 +161,15 @@ class Up:
         flower = [child for child in self._processes if child.name == "flower"]
         others = [child for child in self._processes if child.name != "flower"]
         models = list(self._model_children.values())
-        # At the end of the grace a worker gives back what it holds: it must live to do so.
+        # At the end of the grace period a worker gives its jobs back, so it must not be killed
+        # earlier.
         self._supervisor.stop([others, flower, models], self.options.grace_s + GIVE_BACK_S)
         if keys is not None and not self._supervisor.at_once:
             keys.revoke()
         self._supervisor.stop([[child] for child in servers.children()], STOP_S)
 
     def _plan_models(self, home: Home) -> Mapping[str, str]:
-        """Choose ports for every local model that is here, so that one can be started later."""
+        """Choose ports for every local model with a file here, so that it can be started later."""
         if os.environ.get("TIERLINE_LOCAL_URL"):
             return {}
         key = home.secret("local_models")
@@ -202,12 +203,12 @@ class Up:
             self._supervisor.keep(child)
 
     def _threads_of(self, entry: procfile.Entry) -> Mapping[str, str]:
-        """Fewer threads for a worker whose tier a local model on this machine is likely to answer.
+        """Fewer threads for a worker whose tier probably uses a local model on this machine.
 
-        More jobs at once than the model decodes would only wait inside it, on the clock of their
-        calls: with twice as many, and a second model on the same two cores, most calls timed out.
-        As many as that for one account, and beside them the threads that no account may hold.
-        Whoever sets the number means it.
+        More parallel jobs than the model decodes would only wait inside it, and their calls'
+        timeouts run meanwhile: with twice as many, and a second model on the same two cores, most
+        calls timed out. There are that many threads for one account, plus those that a single
+        account may not hold. A number that the user sets is used as it is.
         """
         if THREADS_VARIABLE in os.environ:
             return {}

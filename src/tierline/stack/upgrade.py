@@ -1,6 +1,6 @@
-"""Bringing a database to this release: migrating it, and making the first admin key.
+"""Upgrades a database to this release: migrations, and the first admin key.
 
-On the database itself, since the API does not serve one that is not migrated.
+It works on the database directly, because the API does not serve an unmigrated one.
 """
 
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ from tierline.storage.db import migrate
 
 @dataclass(frozen=True)
 class Upgraded:
-    """What an upgrade did."""
+    """The result of an upgrade."""
 
     before: str | None  # the revision; None: the database was empty
     after: str
-    operators: list[dict[str, Any]]  # the keys that it made operators' keys
+    operators: list[dict[str, Any]]  # the keys that got the operator scope
 
     def notes(self) -> list[str]:
-        """What to say to a person of those keys, line by line."""
+        """Lines for people about those keys."""
         return accounts.said_of_operators(self.operators)
 
 
 def upgrade(database_url: str) -> Upgraded:
-    """Migrate forward. Safe to run again and from several places at once.
+    """Migrate forward. Safe to repeat, and to run several times at once.
 
-    Raises Conflict for a database of a later release, Unavailable where it does not answer.
+    Raises Conflict for a database of a later release, Unavailable if it does not answer.
     """
     with _answering():
         before, after = migrate.upgrade(database_url)
@@ -37,7 +37,7 @@ def upgrade(database_url: str) -> Upgraded:
 
 
 def first_admin_key(database_url: str) -> str | None:
-    """An operator's key in clear, where no operator's key holds; else None. Raises Unavailable."""
+    """A new operator's key as plain text if no valid one exists; else None. Raises Unavailable."""
     with _answering():
         return accounts.ensure_first_admin(database_url)
 

