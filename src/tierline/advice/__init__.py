@@ -1,5 +1,5 @@
-"""Whether a small model is worth trying for a feature: signals for it and against it, weighed.
+"""Whether a small model is worth trying for a feature: signals for and against, with weights.
 
-Pure: `signals` are one function each, from what is known to where it points; `recommend` weighs
-them. Signals, not rules: an evaluation confirms what they say.
+Pure: each function in `signals` turns a fact into a direction; `recommend` weighs them. Signals are
+not proof: an evaluation must confirm them.
 """

@@ -1,4 +1,4 @@
-"""From signals to a recommendation, and how sure it is."""
+"""A recommendation from signals, and how certain it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,29 +10,28 @@ Tier = Literal["frontier", "open", "small first", "small"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
 TOLD = {
     "frontier": "stay on the frontier for now",
-    "open": "open: what is known points neither way",
+    "open": "open: the known signals do not decide",
     "small first": "a small model first, with escalation to the frontier",
-    "small": "a small model, with escalation for failed checks alone",
+    "small": "a small model, with escalation for failed checks only",
 }
 OPEN = 0.1  # lean: nearer to 0 nothing is recommended
-CLEAR = 0.45  # lean from which on doubts need no escalation of their own
+CLEAR = 0.45  # from this lean on, doubts alone need no escalation
 _STAKES = high_stakes.__name__.replace("_", " ")
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which tier, by which lean, and how sure."""
+    """The recommended tier, the lean, and the certainty."""
 
     tier: Tier
-    lean: float  # -1: all that could speaks for the frontier; 1: for a small model
+    lean: float  # -1: all weight is on the frontier; 1: on a small model
     sure: float  # 0 to 1
 
 
 def recommend(signals: Sequence[Signal]) -> Recommendation:
-    """The lean is the weight for a small model less that for the frontier, over the weight of all
-    signals, those that are unknown included: so what is not known makes it weaker, and never
-    stronger. How sure it is is the lean without its sign, over what it takes to be clear. High
-    stakes that are not ruled out keep the escalation.
+    """The lean is the weight for a small model minus that for the frontier, divided by the weight
+    of all signals, unknown ones included. So unknown signals only make it weaker. The certainty is
+    the absolute lean, divided by CLEAR. If high stakes are not ruled out, the escalation stays.
     """
     every = sum(signal.weight for signal in signals)
     small = sum(signal.weight for signal in signals if signal.points == "small")

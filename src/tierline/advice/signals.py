@@ -1,6 +1,7 @@
-"""What speaks for a small model, and what for the frontier, each with its evidence.
+"""Signals for a small model or for the frontier, each with its evidence.
 
-What was not measured or said is unknown, names the option that would say it, and is never guessed.
+A fact that was neither measured nor stated is unknown and never guessed. Its signal names the
+option that states it.
 """
 
 import re
@@ -10,29 +11,29 @@ from typing import Literal
 
 Points = Literal["small", "frontier", "neither", "unknown"]
 
-MANY_A_DAY = 100_000  # requests, from which on a small model's price alone decides much
-FEW_A_DAY = 10_000  # under which the work of keeping one is hardly earned back
+MANY_A_DAY = 100_000  # requests; from this on the price of a small model matters a lot
+FEW_A_DAY = 10_000  # below this, a small model hardly repays the work
 LABELS = 500  # labelled examples
 FAST_MS = 500
 LONG_INSTRUCTIONS = 2_000  # characters
 MANY_CONDITIONS = 6
-NARROW, WIDE = 0.65, 0.5  # median likeness of an input to the nearest other
-SPREAD_OF = 300  # inputs that this was looked at: more of them lie nearer to each other
+NARROW, WIDE = 0.65, 0.5  # median similarity of an input to its nearest other
+SPREAD_OF = 300  # inputs in the sample; among more, inputs are nearer to each other
 _CONDITION = re.compile(r"\b(if|unless|except|when|where|otherwise|but not|only)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class UseCase:
-    """What is known of a feature; None: it is not."""
+    """The facts about a feature; None: unknown."""
 
-    output: Literal["labels", "fields", "text"]  # a closed set; bounded fields; or free text
+    output: Literal["labels", "fields", "text"]  # a closed set, bounded fields, or free text
     instructions: str
-    steps: int  # that its tiers ask before the answer
+    steps: int  # of its tiers, before the answer
     temperature: float  # of its last tier
     requests_per_day: float | None
     labels: int | None  # labelled examples
-    latency_ms: float | None  # that is wanted
-    likeness: float | None  # of SPREAD_OF inputs: the median of each to its nearest other
+    latency_ms: float | None  # wanted
+    likeness: float | None  # of SPREAD_OF inputs: the median similarity to the nearest other
     high_stakes: bool | None = None
     freeform_is_the_product: bool | None = None
     many_sources: bool | None = None
@@ -41,17 +42,17 @@ class UseCase:
 
 @dataclass(frozen=True)
 class Signal:
-    """Where one thing points, and why."""
+    """The direction of one fact, and why."""
 
     name: str
     points: Points
-    weight: int  # 1 to 3: how much it counts
+    weight: int  # 1 to 3
     evidence: str
-    ask: str | None = None  # the option that says it, where it is unknown
+    ask: str | None = None  # the option that states it, if it is unknown
 
 
 def structured_output(facts: UseCase) -> Signal:
-    """A closed set, or fields that a schema bounds, is what small models do well."""
+    """Small models do well at a closed set, or at fields that a schema bounds."""
     name, weight = "structured output", 3
     match facts.output:
         case "labels":
@@ -62,7 +63,7 @@ def structured_output(facts: UseCase) -> Signal:
 
 
 def freeform(facts: UseCase) -> Signal:
-    """Free text whose quality is what is sold."""
+    """Free text whose quality is the product."""
     name, weight = "freeform where quality is the product", 3
     if facts.output != "text":
         return Signal(name, "neither", weight, "the output is structured")
@@ -75,27 +76,27 @@ def freeform(facts: UseCase) -> Signal:
 
 
 def narrow_input(facts: UseCase) -> Signal:
-    """Inputs that are like each other."""
+    """Similar inputs."""
     name, weight = "narrow and predictable input", 2
     if facts.likeness is None:
         return Signal(
-            name, "unknown", weight, f"fewer than {SPREAD_OF} inputs are there to look at"
+            name, "unknown", weight, f"there are fewer than {SPREAD_OF} inputs to compare"
         )
-    told = f"an input is like its nearest other by {facts.likeness:.2f} in the median"
+    told = f"the median similarity of an input to its nearest other is {facts.likeness:.2f}"
     if facts.likeness >= NARROW:
-        return Signal(name, "small", weight, f"{told}; {NARROW:g} and more is narrow")
+        return Signal(name, "small", weight, f"{told}; narrow is {NARROW:g} or more")
     if facts.likeness <= WIDE:
-        return Signal(name, "frontier", weight, f"{told}; {WIDE:g} and less is wide")
+        return Signal(name, "frontier", weight, f"{told}; wide is {WIDE:g} or less")
     return Signal(name, "neither", weight, told)
 
 
 def traffic(facts: UseCase) -> Signal:
-    """How many requests a small model would earn its keep on."""
+    """Whether there are enough requests for a small model to pay off."""
     name, weight = "traffic", 2
     a_day = facts.requests_per_day
     if a_day is None:
         ask = "--requests-per-day"
-        return Signal(name, "unknown", weight, "how many requests a day come", ask)
+        return Signal(name, "unknown", weight, "the number of requests a day is not known", ask)
     told = f"{a_day:,.0f} requests a day"
     if a_day > MANY_A_DAY:
         return Signal(name, "small", weight, f"{told}, over {MANY_A_DAY:,}")
@@ -105,23 +106,25 @@ def traffic(facts: UseCase) -> Signal:
 
 
 def labelled(facts: UseCase) -> Signal:
-    """Whether there is anything to hold a small model to."""
+    """Whether there are labels to test a small model with."""
     name, weight = "labelled examples", 2
     if facts.labels is None:
-        return Signal(name, "unknown", weight, "it is not applied, so that nothing was collected")
+        return Signal(
+            name, "unknown", weight, "the feature is not applied, so nothing was collected"
+        )
     if facts.labels >= LABELS:
-        return Signal(name, "small", weight, f"{facts.labels:,}, {LABELS} and more")
+        return Signal(name, "small", weight, f"{facts.labels:,}, at least {LABELS}")
     if facts.labels == 0:
         return Signal(name, "frontier", weight, "none yet: this is a prototype")
     return Signal(name, "neither", weight, f"{facts.labels:,} of {LABELS}")
 
 
 def latency(facts: UseCase) -> Signal:
-    """Whether an answer has to be there sooner than large models give it."""
+    """Whether answers are needed faster than large models give them."""
     name, weight = "latency", 1
     if facts.latency_ms is None:
         ask = "--latency-ms"
-        return Signal(name, "unknown", weight, "how soon an answer has to be there", ask)
+        return Signal(name, "unknown", weight, "the wanted latency is not known", ask)
     told = f"wanted within {facts.latency_ms:,.0f} ms"
     if facts.latency_ms < FAST_MS:
         return Signal(name, "small", weight, f"{told}, under {FAST_MS}")
@@ -129,7 +132,7 @@ def latency(facts: UseCase) -> Signal:
 
 
 def repeatable(facts: UseCase) -> Signal:
-    """Whether the same input is to give the same answer."""
+    """Whether the same input should give the same answer."""
     name, weight = "repeatable", 1
     if facts.temperature == 0:
         return Signal(name, "small", weight, "the answer is asked for at temperature 0")
@@ -138,7 +141,7 @@ def repeatable(facts: UseCase) -> Signal:
 
 
 def hard_instructions(facts: UseCase) -> Signal:
-    """Instructions with much in them, or that leave much open."""
+    """Long instructions, or instructions that leave much open."""
     name, weight = "complex or ambiguous instructions", 2
     conditions = len(_CONDITION.findall(facts.instructions))
     told = f"{len(facts.instructions):,} characters, {conditions} conditions, {facts.steps} steps"
@@ -149,28 +152,32 @@ def hard_instructions(facts: UseCase) -> Signal:
             name, "unknown", weight, f"{told}; whether they leave much open", "--ambiguous"
         )
     if facts.ambiguous:
-        return Signal(name, "frontier", weight, "they leave much open, as you say")
-    return Signal(name, "small", weight, f"{told}, and clear, as you say")
+        return Signal(name, "frontier", weight, "they leave much open, as stated")
+    return Signal(name, "small", weight, f"{told}, and clear, as stated")
 
 
 def many_sources(facts: UseCase) -> Signal:
-    """Putting together what stands in many places."""
+    """Combining information from many places."""
     name, weight = "synthesis over many sources", 2
     if facts.many_sources is None:
-        return Signal(name, "unknown", weight, "whether it draws on many sources", "--many-sources")
+        return Signal(
+            name, "unknown", weight, "whether it uses many sources is not known", "--many-sources"
+        )
     if facts.many_sources:
-        return Signal(name, "frontier", weight, "it draws on many sources, as you say")
-    return Signal(name, "neither", weight, "it does not, as you say")
+        return Signal(name, "frontier", weight, "it uses many sources, as stated")
+    return Signal(name, "neither", weight, "it does not, as stated")
 
 
 def high_stakes(facts: UseCase) -> Signal:
-    """What a wrong answer costs."""
+    """The cost of a wrong answer."""
     name, weight = "high stakes", 3
     if facts.high_stakes is None:
-        return Signal(name, "unknown", weight, "what a wrong answer costs", "--high-stakes")
+        return Signal(
+            name, "unknown", weight, "the cost of a wrong answer is not known", "--high-stakes"
+        )
     if facts.high_stakes:
-        return Signal(name, "frontier", weight, "a wrong answer costs much, as you say")
-    return Signal(name, "neither", weight, "a wrong answer costs little, as you say")
+        return Signal(name, "frontier", weight, "a wrong answer costs much, as stated")
+    return Signal(name, "neither", weight, "a wrong answer costs little, as stated")
 
 
 SIGNALS: tuple[Callable[[UseCase], Signal], ...] = (

@@ -1,24 +1,25 @@
 """Exact and near duplicates among texts, by MinHash (Broder 1997) and locality-sensitive hashing.
 
-Two texts are near duplicates when the sets of their runs of SHINGLE characters overlap by at least
-ALIKE. Candidates come from the hashes; each is compared exactly, so that no pair is one by chance.
+Two texts are near duplicates if the sets of their runs of SHINGLE characters overlap by at least
+ALIKE. The hashes give candidates, and each is compared exactly, so there are no false pairs.
 """
 
 from collections.abc import Sequence
 
 from tierline.base.text import folded
 
-ALIKE = 0.8  # of the runs of either text, what both have (Jaccard)
+ALIKE = 0.8  # share of runs that both texts have (Jaccard)
 SHINGLE = 5  # characters
-PERMUTATIONS = 64  # hashes of a text; of pairs that are ALIKE about 99 in a hundred are found
-BANDS, ROWS = 16, 4  # cuts of the hashes: a pair that agrees in all of a band is a candidate
-LONGEST = 20_000  # characters of a text that are compared; what is behind them is the same or not
-AT_ONCE = 5_000  # texts whose shingles are held at a time
+PERMUTATIONS = 64  # hashes per text; they find about 99% of the pairs that are ALIKE
+BANDS, ROWS = 16, 4  # a pair with equal hashes in a whole band is a candidate
+LONGEST = 20_000  # characters of a text that are compared; the rest is ignored
+AT_ONCE = 5_000  # texts whose shingles are in memory at a time
 
 
 def groups(texts: Sequence[str]) -> list[int]:
-    """By text, the number of its group: the place of the first text that it is like, over others
-    too (a like b and b like c are one group). Raises ImportError without the extra `routing`.
+    """For each text, the number of its group: the position of the first text that it is like, also
+    indirectly (a like b and b like c are one group). Raises ImportError without the extra
+    `routing`.
     """
     normal = [_normal(text) for text in texts]
     first: dict[str, int] = {}
@@ -31,8 +32,8 @@ def groups(texts: Sequence[str]) -> list[int]:
 
 
 def _near(texts: Sequence[str], places: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs of places whose texts are near duplicates; of each band's candidates those with the
-    first of them, which is enough to make one group.
+    """Pairs of positions whose texts are near duplicates. In each band, candidates are compared
+    with the first of them only, which is enough to form one group.
     """
     import numpy as np
     from datasketch import MinHash

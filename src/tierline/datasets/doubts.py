@@ -1,4 +1,4 @@
-"""What a person should look at in a dataset before a model is blamed."""
+"""What a person should check in a dataset before blaming a model."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tierline.base.vectors import Vectors
 
-FEWEST_A_LABEL = 10  # rows: of a label with fewer nothing is learned, and nothing tested
+FEWEST_A_LABEL = 10  # rows per label; a label with fewer cannot be learned or tested
 FOLDS = 5
 
 Kind = Literal["contradiction", "rare_label", "label_error"]
@@ -15,18 +15,18 @@ Kind = Literal["contradiction", "rare_label", "label_error"]
 
 @dataclass(frozen=True)
 class Doubt:
-    """One thing to look at."""
+    """One thing to check."""
 
     kind: Kind
-    rows: tuple[int, ...]  # places
+    rows: tuple[int, ...]  # positions
     message: str
 
 
 def contradictions(
     groups: Sequence[int], labels: Sequence[str], disagreeing: Sequence[int]
 ) -> list[Doubt]:
-    """Rows that are alike and say different things, and rows whose very input was labelled
-    otherwise too; `disagreeing`: how often, by row.
+    """Near duplicates with different labels, and rows whose exact input has other labels too;
+    `disagreeing`: how many, by row.
     """
     of_group: defaultdict[int, list[int]] = defaultdict(list)
     for place, group in enumerate(groups):
@@ -39,20 +39,20 @@ def contradictions(
             continue
         told = ", ".join(f"{label} ({count})" for label, count in said.most_common())
         if lost:
-            told += f"; {lost} more labels of the same input say something else"
-        what = "alike, and labelled" if len(places) > 1 else "labelled"
+            told += f"; {lost} other labels of the same input differ"
+        what = "near duplicates labelled" if len(places) > 1 else "labelled"
         found.append(Doubt("contradiction", tuple(places), f"{what} {told}"))
     return found
 
 
 def rare_labels(labels: Sequence[str], known: Sequence[str]) -> list[Doubt]:
-    """Labels with too few rows, those that the feature allows and that have none included."""
+    """Labels with too few rows, including labels that the feature allows and that have none."""
     counts = Counter(labels)
     return [
         Doubt(
             "rare_label",
             tuple(place for place, one in enumerate(labels) if one == label),
-            f"{label} has {counts[label]} rows; {FEWEST_A_LABEL} are the least to learn from",
+            f"{label} has {counts[label]} rows; at least {FEWEST_A_LABEL} are needed to learn from",
         )
         for label in sorted({*known, *counts})
         if counts[label] < FEWEST_A_LABEL
@@ -60,7 +60,7 @@ def rare_labels(labels: Sequence[str], known: Sequence[str]) -> list[Doubt]:
 
 
 def too_rare(labels: Sequence[str], groups: Sequence[int]) -> list[str]:
-    """Labels that stand on one group of rows alone: whether they are wrong there cannot be told."""
+    """Labels that occur in one group of rows only: errors there cannot be detected."""
     of_label: defaultdict[str, set[int]] = defaultdict(set)
     for label, group in zip(labels, groups, strict=True):
         of_label[label].add(group)
@@ -68,11 +68,11 @@ def too_rare(labels: Sequence[str], groups: Sequence[int]) -> list[str]:
 
 
 def label_errors(vectors: Vectors, labels: Sequence[str], groups: Sequence[int]) -> list[Doubt]:
-    """Rows whose label a classifier that was not fitted on them, nor on rows that are like them,
-    holds to be another, the surest first: confident learning (Northcutt, Jiang and Chuang 2021). A
-    row is doubted when its chance of another label is at least what rows of that label have on
-    average, and no other label beats it. Rows of labels that are `too_rare` are left out; with
-    fewer than two others nothing can be said.
+    """Rows for which a classifier predicts another label, the most certain first: confident
+    learning (Northcutt, Jiang and Chuang 2021). The classifier is not fitted on the row or on its
+    near duplicates. A row is listed if its probability of another label is at least the average of
+    that label's rows, and no other label has more. Rows of labels that are `too_rare` are left out;
+    with fewer than two other labels there is no result.
     """
     import numpy as np
 
@@ -108,7 +108,7 @@ def label_errors(vectors: Vectors, labels: Sequence[str], groups: Sequence[int])
 
 
 def _cross_fitted(vectors: Vectors, numbers: Any, groups: Any) -> tuple[Any, Any]:
-    """By row and label its chance, and whether the fold that gave it knew the label at all."""
+    """By row and label its probability, and whether the fold behind it had seen the label."""
     import warnings
 
     import numpy as np

@@ -1,4 +1,4 @@
-"""Each input once, with the label that counts, whatever order its labels come in."""
+"""Reduces repeated inputs to one row each, with the label that counts, whatever their order."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,18 +7,18 @@ from typing import Any
 from tierline.base.json_text import canonical_json
 
 RANK = {"human": 0, "file": 1, "model": 2}
-"""Whose word counts where one input has several: a person's about this very job before all."""
+"""The precedence of label sources. A person's label for the job itself comes first."""
 
 Row = Mapping[str, Any]
 
 
 def each_once(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Of equal inputs one row, with `disagreeing`: how many of the others say something else.
+    """One row for equal inputs, with `disagreeing`: how many of the others have another label.
 
     Each row: `digest` of its input, `expected`, `source`, `representative` and `job_id`. Among the
-    sources of the best rank the label that most give is taken, of equally many the first in the
-    order of their JSON. In the order of the inputs' digests, so that the same rows make the same
-    dataset.
+    sources of the best rank, the most frequent label is taken; among equally frequent ones, the
+    first in the order of their JSON. The result is in the order of the inputs' digests, so that the
+    same rows make the same dataset.
     """
     of_input: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:

@@ -1,6 +1,6 @@
-"""Which rows train, which calibrate and which test: by a draw of their group's own.
+"""Which rows are for training, calibration and testing, by a draw per group.
 
-Rows that are alike stand on one side, so that nothing is tested on what it was trained on.
+Near duplicates are on one side, so that no test row has a near duplicate in training.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ from tierline.routing.first_tier import share_of
 
 Side = Literal["train", "calibration", "test"]
 SIDES: tuple[Side, ...] = get_args(Side)
-SHARES = (0.6, 0.2)  # of train and of calibration; the rest tests
+SHARES = (0.6, 0.2)  # of training and of calibration; the rest is for testing
 
 
 def sides(keys: Sequence[str], groups: Sequence[int]) -> list[Side]:
-    """By row. `keys`: each row's own, such as its input's digest; `groups`: see `alike.groups`.
+    """The side of each row. `keys`: each row's own, such as its input's digest; `groups`: see
+    `alike.groups`.
 
-    The draw is the smallest key's of the group, so that a row keeps its side from version to
-    version as long as no row with a smaller key joins its group.
+    The group's smallest key decides, so a row keeps its side from version to version as long as no
+    row with a smaller key joins its group.
     """
     smallest: dict[int, str] = {}
     for key, group in zip(keys, groups, strict=True):

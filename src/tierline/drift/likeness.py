@@ -1,8 +1,8 @@
-"""What the embeddings of new inputs tell: are they like nothing known, like each other, or only
-otherwise mixed.
+"""Numbers from the embeddings of new inputs: whether they are unlike all known ones, like each
+other, or a different mixture of known ones.
 
-Each number is by half of the reference: of the new inputs, beside the same number of the other
-half's inputs, which are like new ones as long as nothing changed.
+Each number exists for each half of the reference: for the new inputs, and for the inputs of the
+other half, which are like new ones as long as nothing changed.
 """
 
 from collections.abc import Sequence
@@ -12,44 +12,44 @@ from typing import Any
 
 from tierline.base.vectors import Vectors
 
-NEAREST = 5  # neighbours whose likeness counts
+NEAREST = 5  # number of neighbours that count
 
-Beside = list[tuple[Any, Any]]  # by half: of the new inputs, of the other half's
+Beside = list[tuple[Any, Any]]  # by half: for the new inputs, for the other half's
 
 
 @dataclass(frozen=True)
 class Half:
-    """One half of the reference, that inputs are held against."""
+    """One half of the reference, which inputs are compared with."""
 
     vectors: Vectors
-    other: Vectors  # the other half's inputs
+    other: Vectors  # the inputs of the other half
 
     @cached_property
     def likeness(self) -> Any:
-        """Of the other half's inputs to this one."""
+        """The similarity of the other half's inputs to this half's."""
         return nearest(self.other @ self.vectors.T)
 
     @cached_property
     def width(self) -> float:
-        """Of the kernel: the median of the squared distances between the halves."""
+        """The kernel's width: the median of the squared distances between the halves."""
         import numpy as np
 
         return max(1e-6, float(np.median(2.0 - 2.0 * (self.other @ self.vectors.T))))
 
     @cached_property
     def usual(self) -> Any:
-        """How usual this half holds the other's inputs to be."""
+        """The density of the other half's inputs under this half."""
         return self.kernel(self.other, self.vectors)
 
     def kernel(self, vectors: Vectors, examples: Vectors) -> Any:
-        """By row, the mean of a Gaussian kernel to the examples."""
+        """Per row, the mean of a Gaussian kernel to the examples."""
         import numpy as np
 
         return np.exp((2.0 * (vectors @ examples.T) - 2.0) / self.width).mean(axis=1)
 
 
 def nearest(cosines: Any) -> Any:
-    """By row, the mean of the NEAREST cosines."""
+    """Per row, the mean of the NEAREST cosines."""
     import numpy as np
 
     count = min(NEAREST, cosines.shape[1])
@@ -64,8 +64,8 @@ def novelty(halves: Sequence[Half], new: Vectors) -> Beside:
 
 
 def crowding(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> Beside:
-    """How much more like earlier live inputs than like known ones they are: a new kind that comes
-    again and again is like itself.
+    """How much more they are like earlier live inputs than like known ones. A new kind of input
+    that keeps coming is like itself.
     """
     if len(earlier) < NEAREST or not len(new):
         return []
@@ -80,9 +80,9 @@ def crowding(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> Beside:
 
 
 def mixture(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> Beside:
-    """How much more usual they are among earlier live inputs than among known ones: the witness
-    function of the maximum mean discrepancy, learned from what was before (Gretton et al. 2012;
-    as a bet: Shekhar and Ramdas 2023). It tells known kinds that come more often than they did.
+    """How much denser they are among earlier live inputs than among known ones: the witness
+    function of the maximum mean discrepancy, learned from earlier inputs (Gretton et al. 2012; as a
+    bet: Shekhar and Ramdas 2023). It detects known kinds that come more often than before.
     """
     if len(earlier) < NEAREST or not len(new):
         return []

@@ -1,7 +1,7 @@
-"""One look at a day's inputs: how they compare with those that a feature's evidence was made on.
+"""One check of a day's inputs: how they compare with those that a feature's evidence is based on.
 
-The reference is cut in two: a new input is held against the one half exactly as the inputs of the
-other half are, so that while nothing changed it ranks among those as any of them does.
+The reference is split in two. A new input is compared with one half exactly as the inputs of the
+other half are, so that while nothing changed it ranks among them like any of them.
 """
 
 import math
@@ -17,29 +17,34 @@ from tierline.drift.likeness import Beside, Half, crowding, mixture, novelty
 from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
 from tierline.routing.bounds import interval
 
-RARE = 0.02  # of known inputs, how many are taken for novel, or for crowding
-SURE = 0.995  # of each bound: where a mean lies, as far as the reference can tell
+RARE = 0.02  # share of known inputs that count as novel, or as near duplicates
+SURE = 0.995  # the confidence of each bound on a mean, given the reference's size
 SURE_OF_RARE, SURE_OF_FEW, SMALL = 0.975, 0.99, 500
-"""The same where other inputs are looked at each time, so that errors average out: surer of a SMALL
-reference. At 0.95 one of 200 gave false alarms in 7 of 100 simulated quarters, at 0.99 in 2."""
-BETS_LATER = 0.5  # a bound for a figure that has no values yet, so that its bets are made
-FEWEST = 100  # inputs of a reference
+"""The same for figures that use other inputs each day, so that errors average out; a SMALL
+reference needs more. At 0.95 a reference of 200 gave false alarms in 7 of 100 simulated quarters,
+at 0.99 in 2."""
+BETS_LATER = 0.5  # a bound for a figure without values yet, so that its bets exist
+FEWEST = 100  # the least inputs of a reference
 MOST_LIVE = 200
-"""Earlier inputs that are kept to see new ones crowd: of more, a new kind is a smaller part."""
-AT_ONCE = 25  # inputs of a day that are held against those before them
+"""Earlier inputs that are kept to detect near duplicates.
+
+Among more, a new kind is a smaller part.
+"""
+AT_ONCE = 25  # a day's inputs that are compared with the earlier ones at a time
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Some inputs, and what became of them; all in the same order."""
+    """Some inputs and their results, in the same order."""
 
-    vectors: Vectors  # a row each, of length 1
+    vectors: Vectors  # one row each, of length 1
     lengths: Sequence[int]  # characters
-    labels: Sequence[str | None] = ()  # what was served; None: of no closed set. Empty: none known
-    wrong: Sequence[bool] = ()  # audited answers, of whichever inputs: whether they differ
+    # the served labels; None: not in a closed set. Empty: none known
+    labels: Sequence[str | None] = ()
+    wrong: Sequence[bool] = ()  # whether audited answers differ, of any inputs
 
     def part(self, which: slice, *, wrong: bool) -> "Seen":
-        """Some of the inputs; with the audited answers or without."""
+        """Some of the inputs, with or without the audited answers."""
         return Seen(
             self.vectors[which],
             self.lengths[which],
@@ -50,25 +55,25 @@ class Seen:
 
 @dataclass(frozen=True)
 class Reference:
-    """What nothing changed from."""
+    """The state before any change."""
 
-    known: Vectors  # the half that inputs are held against
-    others: Vectors  # the half that they are held like
+    known: Vectors  # the half that inputs are compared with
+    others: Vectors  # the half that they are compared like
     lengths: tuple[int, ...]  # sorted
     labels: Mapping[str, int]
-    errors: tuple[int, int] | None = None  # wrong and audited; None: nothing was
+    errors: tuple[int, int] | None = None  # wrong and audited; None: no audits
 
     @cached_property
     def halves(self) -> tuple[Half, Half]:
-        """Both, each to be held against."""
+        """Both halves, to compare with."""
         return Half(self.known, self.others), Half(self.others, self.known)
 
 
 @dataclass(frozen=True)
 class DriftState:
-    """What is carried from look to look."""
+    """The state that is kept from check to check."""
 
-    looks: int = 0  # of this term
+    looks: int = 0  # in this term
     wealth: Mapping[str, Wealth] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, JSON]:
@@ -78,25 +83,25 @@ class DriftState:
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, JSON]) -> "DriftState":
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         wealth = {name: Wealth.from_list(bets) for name, bets in kept["wealth"].items()}
         return cls(kept["looks"], wealth)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one look found."""
+    """The result of one check."""
 
     state: DriftState
-    money: float  # of all figures together; 20 is an alarm
+    money: float  # of all figures together; 20 raises an alarm
     alarm: bool
-    by: Mapping[str, float]  # figure: its own money
-    means: Mapping[str, tuple[float, float, float]]  # figure: that day's mean, and its bounds
-    novel: tuple[int, ...]  # places of the inputs that are of a new kind, the clearest first
+    by: Mapping[str, float]  # figure → its own money
+    means: Mapping[str, tuple[float, float, float]]  # figure → that day's mean, and its bounds
+    novel: tuple[int, ...]  # positions of the inputs of a new kind, the clearest first
 
 
 def reference_of(seen: Seen, errors: tuple[int, int] | None = None) -> Reference | None:
-    """None: it is too small to tell anything by."""
+    """None if it is too small for a decision."""
     if len(seen.vectors) < FEWEST:
         return None
     return Reference(
@@ -109,8 +114,8 @@ def reference_of(seen: Seen, errors: tuple[int, int] | None = None) -> Reference
 
 
 def look(reference: Reference, state: DriftState, earlier: Vectors, seen: Seen) -> Look:
-    """Take a day's inputs in, in the order they came. `earlier`: the live inputs of the days
-    before, the newest last. After LOOKS looks a new term begins, with nothing won.
+    """Process a day's inputs, in the order they came. `earlier`: the live inputs of the days
+    before, the newest last. After LOOKS checks a new term begins, with nothing won.
     """
     import numpy as np
 
@@ -148,8 +153,8 @@ class _Part:
 
 
 def _figures(reference: Reference, earlier: Vectors, seen: Seen) -> dict[str, dict[str, _Part]]:
-    """By figure, its parts. The parts of one share what it may stake; which there are goes by the
-    reference alone, so that nothing is bet on with hindsight.
+    """The parts of each figure. The parts share the figure's stake. The reference alone decides
+    which parts exist, so that no bet uses hindsight.
     """
     halves, fewest = reference.halves, len(reference.others)
     found = {
@@ -170,8 +175,8 @@ def _figures(reference: Reference, earlier: Vectors, seen: Seen) -> dict[str, di
 
 
 def _rare(halves: Beside) -> _Part:
-    """How many of the live inputs are stranger than all but RARE of the known ones: the mean of
-    being so by either half.
+    """How many live inputs are stranger than all but RARE of the known ones: the mean over both
+    halves.
     """
     import numpy as np
 
@@ -189,7 +194,7 @@ def _rare(halves: Beside) -> _Part:
 
 
 def _ranks(halves: Beside, fewest: int) -> _Part:
-    """Where the live inputs stand among the known ones, 0 to 1: the mean by either half."""
+    """The ranks of the live inputs among the known ones, 0 to 1: the mean over both halves."""
     import numpy as np
 
     bounds = Bounds(0.0, 0.5 + _slack(fewest))
@@ -200,7 +205,9 @@ def _ranks(halves: Beside, fewest: int) -> _Part:
 
 
 def _length(reference: Reference, lengths: Sequence[int]) -> _Part:
-    """Where each stands among the known lengths, 0 to 1; 1/2 on average while nothing changed."""
+    """The rank of each length among the known ones, 0 to 1; the mean is 1/2 while nothing
+    changed.
+    """
     known = reference.lengths
     ranks = [
         (bisect_left(known, one) + bisect_right(known, one)) / 2.0 / len(known) for one in lengths
@@ -210,8 +217,8 @@ def _length(reference: Reference, lengths: Sequence[int]) -> _Part:
 
 
 def _slack(known: int) -> float:
-    """How far a mean rank among so many may lie from 1/2, since they are no more than a draw: the
-    mean of n ranks has a standard deviation of 1 / sqrt(12 n).
+    """How far a mean rank among so many may be from 1/2, because they are only a sample: the mean
+    of n ranks has a standard deviation of 1 / sqrt(12 n).
     """
     return 2.6 / math.sqrt(12.0 * known)
 

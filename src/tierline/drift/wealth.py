@@ -1,11 +1,11 @@
-"""Betting against "nothing changed", day after day, without alarms for having looked so often.
+"""Bets against "nothing changed", day after day, without false alarms from repeated tests.
 
-Each figure is a number from 0 to 1 whose mean is known to lie within bounds as long as nothing
-changed. A bet that it lies above them multiplies its stake by 1 + b (x - high), and wins on average
-nothing while the bound holds; so the stake exceeds 1/a with a probability of at most a, however
-often one looks (Ville's inequality; betting on bounded means: Waudby-Smith and Ramdas 2024). A
-change may come on any day: a part of the money is put aside for each day of the term and staked on
-that day, so that old losses do not eat what a new change would win (Shiryaev-Roberts).
+Each figure is a number from 0 to 1 whose mean is known to be within bounds as long as nothing
+changed. A bet that it is above them multiplies its stake by 1 + b (x - high), and on average wins
+nothing while the bound holds. So the stake exceeds 1/a with a probability of at most a, however
+often one tests (Ville's inequality; betting on bounded means: Waudby-Smith and Ramdas 2024). A
+change may come on any day. So a part of the money is reserved for each day of the term and staked
+on that day, and earlier losses do not reduce what a later change wins (Shiryaev-Roberts).
 """
 
 import math
@@ -14,40 +14,40 @@ from dataclasses import dataclass
 
 from tierline.base.json_text import JSON
 
-LOOKS = 90  # in a term, a day each: a quarter
-ALARM = 0.05  # the chance of a false alarm in a whole term
+LOOKS = 90  # per term, one a day: a quarter
+ALARM = 0.05  # the probability of a false alarm in a whole term
 FRACTIONS = (0.02, 0.06, 0.2)
-"""Of the largest bet that cannot lose all, those that are made side by side: a large change is won
-on soonest with a large bet, a small one only with a small one."""
+"""Sizes of parallel bets, as parts of the largest bet that cannot lose everything. A large bet
+detects a large change soonest; only a small bet detects a small change."""
 
 _NOTHING = float("-inf")  # the logarithm of no money
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Where the mean of a figure lies while nothing changed."""
+    """The range of a figure's mean while nothing changed."""
 
-    low: float  # 0..1; 0: it is not bet on falling
-    high: float  # 0..1; 1: it is not bet on rising
+    low: float  # 0..1; 0: no bet on falling
+    high: float  # 0..1; 1: no bet on rising
 
 
 @dataclass(frozen=True)
 class Wealth:
-    """What the bets on one figure hold by now, as logarithms; each a bet's, rising ones first."""
+    """The present value of the bets on one figure, as logarithms; those on rising first."""
 
-    bets: tuple[float, ...] = ()  # () : none is made yet
+    bets: tuple[float, ...] = ()  # (): no bets yet
 
     @property
     def total(self) -> float:
-        """The money of all its bets together, from at most 1 that was staked in the whole term."""
+        """The money of all its bets together; at most 1 is staked in the whole term."""
         if not self.bets:
             return 0.0
         return sum(math.exp(min(bet, 700.0)) for bet in self.bets) / len(self.bets)
 
     def after(self, values: Sequence[float], bounds: Bounds, *, begins: bool = True) -> "Wealth":
-        """What it holds after these values, in the order they came in. `begins`: they are the first
-        of a look, which stakes a part of the term's money. The bounds may be others than before,
-        but bet on the same sides.
+        """The value after these values, in the order they came. `begins`: they are the first of a
+        check, which stakes a part of the term's money. The bounds may differ from before, but must
+        be for the same sides.
         """
         sides = [
             *([(bounds.high, False)] if bounds.high < 1.0 else ()),
@@ -70,17 +70,17 @@ class Wealth:
 
     @classmethod
     def from_list(cls, kept: Sequence[float | None]) -> "Wealth":
-        """What `to_list` gave."""
+        """The inverse of `to_list`."""
         return cls(tuple(_NOTHING if bet is None else bet for bet in kept))
 
 
 def combined(wealths: Mapping[str, Wealth]) -> float:
-    """The money of all figures together, each having had the same share to stake."""
+    """The money of all figures together; each had the same share to stake."""
     return sum(wealth.total for wealth in wealths.values()) / len(wealths) if wealths else 0.0
 
 
 def alarms(money: float) -> bool:
-    """Whether so much was hardly won by luck."""
+    """Whether chance is an unlikely reason for this much money."""
     return money >= 1.0 / ALARM
 
 

@@ -1,5 +1,5 @@
-"""What a feature costs at a volume, one way or another: estimates in USD, each with its interval.
+"""What a feature costs at a volume, for several ways to run it: estimates in USD with intervals.
 
-Pure: `estimates` are amounts and their intervals, `scenarios` ways to run a feature and where they
-break even, `levers` what would save most.
+Pure: `estimates` are amounts with intervals, `scenarios` are ways to run a feature and their
+break-even volumes, `levers` is what would save most.
 """

@@ -1,4 +1,4 @@
-"""Amounts that were measured or assumed, with the interval that they lie in."""
+"""Measured or assumed amounts with confidence intervals."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,10 +11,10 @@ NOTHING = Decimal(0)
 
 @dataclass(frozen=True)
 class Estimate:
-    """An amount of at least 0, and between which bounds it lies at CONFIDENCE.
+    """An amount of at least 0, with its bounds at CONFIDENCE.
 
     Independent estimates are added and multiplied by square-and-add: the distances to a bound are
-    combined as the sides of a right angle, a product's relative to its factors (MOVER: Zou and
+    combined like the sides of a right angle; for a product, relative to its factors (MOVER: Zou and
     Donner 2008, "Construction of confidence limits about effect measures").
     """
 
@@ -24,12 +24,12 @@ class Estimate:
 
     @classmethod
     def exact(cls, value: Decimal) -> "Estimate":
-        """One that is known, or assumed."""
+        """A known or assumed amount."""
         return cls(value, value, value)
 
     @classmethod
     def of_mean(cls, mean: Decimal, deviation: Decimal, count: int) -> "Estimate":
-        """Of a mean of `count` values, at least 2, by Student's t."""
+        """The mean of `count` values, at least 2, by Student's t."""
         from scipy.special import stdtrit  # scipy.stats would take half a second to import
 
         quantile = Decimal(repr(float(stdtrit(count - 1, 1.0 - (1.0 - CONFIDENCE) / 2.0))))
@@ -38,24 +38,24 @@ class Estimate:
 
     @classmethod
     def of_share(cls, part: int, whole: int) -> "Estimate":
-        """Of a share, by Clopper and Pearson."""
+        """A share, by Clopper and Pearson."""
         low, high = interval(part, whole, CONFIDENCE)
         return cls(Decimal(part) / whole, Decimal(repr(low)), Decimal(repr(high)))
 
     def scaled(self, by: Decimal) -> "Estimate":
-        """So many times it."""
+        """The amount times a factor."""
         return Estimate(self.value * by, self.low * by, self.high * by)
 
     def plus(self, other: "Estimate") -> "Estimate":
-        """The sum of two independent ones."""
+        """The sum of two independent amounts."""
         value = self.value + other.value
         down = _across(self.value - self.low, other.value - other.low)
         up = _across(self.high - self.value, other.high - other.value)
         return Estimate(value, max(NOTHING, value - down), value + up)
 
     def times(self, other: "Estimate") -> "Estimate":
-        """The product of two independent ones; where one is 0, the product of the upper bounds is
-        as high as it gets.
+        """The product of two independent amounts. If one is 0, the upper bound is the product of
+        the upper bounds.
         """
         value = self.value * other.value
         if not value:

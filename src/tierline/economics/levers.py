@@ -1,4 +1,4 @@
-"""What would save most: each lever's worth a month, as far as it can be worked out."""
+"""What would save most: what each lever is worth a month, as far as it can be computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,25 +19,25 @@ class TierUse:
     """How a request uses one tier."""
 
     name: str
-    asked: Estimate  # attempts a request
-    cost: Estimate  # USD an attempt
-    input_tokens: Decimal  # an attempt, not read from a cache
-    output_tokens: Decimal  # with the reasoning ones
-    fixed_share: Decimal  # of the input: what is the same in each request
+    asked: Estimate  # attempts per request
+    cost: Estimate  # USD per attempt
+    input_tokens: Decimal  # per attempt, without cached input
+    output_tokens: Decimal  # including reasoning
+    fixed_share: Decimal  # share of the input that is the same in each request
     price: Price | None  # in force; None: unknown, or free
-    flex: Price | None = None  # where the seller has it and the tier does not use it
+    flex: Price | None = None  # if the seller has it and the tier does not use it
 
 
 @dataclass(frozen=True)
 class Lever:
-    """One thing to do, and what it saves."""
+    """One measure, and what it saves."""
 
     name: str
     saves_per_month: Estimate  # USD
 
 
 def levers(tiers: Sequence[TierUse], volume: Volume) -> list[Lever]:
-    """The MOST that save most, of those that save anything. A tier is asked as it is now."""
+    """The MOST levers that save most. Tiers are asked as they are now."""
     a_month = volume.per_day * DAYS_A_MONTH
     found = [*_fewer_escalations(tiers), *(one for tier in tiers for one in _of_tier(tier))]
     worth = [
@@ -49,7 +49,7 @@ def levers(tiers: Sequence[TierUse], volume: Volume) -> list[Lever]:
 
 
 def _fewer_escalations(tiers: Sequence[TierUse]) -> list[Lever]:
-    """Per request, as all below."""
+    """Per request, as in all functions below."""
     if len(tiers) < 2:
         return []
     last = tiers[-1]

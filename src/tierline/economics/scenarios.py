@@ -11,41 +11,41 @@ from tierline.pricing.price import HOUR_S
 DAYS_A_MONTH = Decimal("30.4375")  # 365.25 / 12
 HOURS_A_DAY = Decimal(24)
 DAY_S = Decimal(86_400)
-MOST_OF_REVENUE = Decimal("0.15")  # what model costs may take of a product's revenue
+MOST_OF_REVENUE = Decimal("0.15")  # the share of a product's revenue that model costs may take
 MOST_REPLICAS = 100_000
 
 
 @dataclass(frozen=True)
 class Volume:
-    """How much is asked."""
+    """The number of requests."""
 
     per_day: Decimal  # requests
-    peak_per_s: Decimal  # requests a second at the busiest, at least the mean
+    peak_per_s: Decimal  # requests a second at the busiest time; at least the mean
 
     def scaled_to(self, per_day: Decimal) -> "Volume":
-        """Another one with the same ratio of peak to mean."""
+        """Another volume with the same ratio of peak to mean."""
         return Volume(per_day, self.peak_per_s * per_day / self.per_day)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A server of one's own: a replica of it."""
+    """One replica of a self-hosted server."""
 
     usd_per_hour: Decimal
-    requests_per_s: Decimal  # that it answers, measured
+    requests_per_s: Decimal  # measured capacity
 
     def replicas(self, volume: Volume) -> int:
-        """How many the peak needs."""
+        """How many replicas the peak needs."""
         return max(1, math.ceil(volume.peak_per_s / self.requests_per_s))
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to run a feature: by the request, on a machine of one's own, or both."""
+    """One way to run a feature: paid per request, on a machine, or both."""
 
     name: str
-    per_request: Estimate  # of what is paid by the request
-    machine: Machine | None = None  # None: none is kept
+    per_request: Estimate  # the part that is paid per request
+    machine: Machine | None = None  # None: no machine
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Scenario:
     per_day: Estimate
     per_month: Estimate
     at_peak_per_hour: Estimate
-    replicas: int | None  # None: no machine is kept
-    of_revenue: Estimate | None  # share of a month's; None: the revenue was not said
+    replicas: int | None  # None: no machine
+    of_revenue: Estimate | None  # share of a month's revenue; None: the revenue is unknown
 
     @property
     def too_dear(self) -> bool | None:
-        """Whether it takes more of the revenue than it should; None: that is not known."""
+        """Whether it takes more of the revenue than it should; None: unknown."""
         return None if self.of_revenue is None else self.of_revenue.value > MOST_OF_REVENUE
 
 
@@ -89,7 +89,7 @@ def scenario(way: Way, volume: Volume, revenue: Decimal | None = None) -> Scenar
 
 @dataclass(frozen=True)
 class BreakEven:
-    """From how many requests a day on `kept` costs no more than `paid`."""
+    """The number of requests a day from which `kept` costs no more than `paid`."""
 
     kept: str
     paid: str
@@ -97,7 +97,7 @@ class BreakEven:
 
 
 def break_evens(ways: Sequence[Way], volume: Volume) -> list[BreakEven]:
-    """Of each way with a machine against each without one; the peak grows with the volume."""
+    """For each way with a machine against each one without; the peak grows with the volume."""
     return [
         BreakEven(kept.name, paid.name, _from(kept, paid, volume))
         for kept in ways
@@ -108,7 +108,7 @@ def break_evens(ways: Sequence[Way], volume: Volume) -> list[BreakEven]:
 
 
 def _from(kept: Way, paid: Way, volume: Volume) -> Decimal | None:
-    """The least volume at which the replicas that it needs cost no more than the requests do."""
+    """The lowest volume at which the needed replicas cost no more than the requests."""
     assert kept.machine is not None
     saved = paid.per_request.value - kept.per_request.value
     if saved <= 0:
@@ -116,7 +116,7 @@ def _from(kept: Way, paid: Way, volume: Volume) -> Decimal | None:
     a_day = kept.machine.usd_per_hour * HOURS_A_DAY
     most_a_day = kept.machine.requests_per_s * volume.per_day / volume.peak_per_s
     if a_day > saved * most_a_day:
-        # Even a replica that is full at the peak costs more than its requests do elsewhere.
+        # Even a replica with full load at the peak costs more than its requests do elsewhere.
         return None
     for replicas in range(1, MOST_REPLICAS):
         per_day = replicas * a_day / saved

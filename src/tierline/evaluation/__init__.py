@@ -1,4 +1,4 @@
-"""Whether a small model is good enough: two tiers on the same examples, compared pair by pair.
+"""Whether a small model is good enough: two tiers on the same examples, compared in pairs.
 
-`compare` says how good each is and how the one stands to the other, `verdict` what follows. Pure.
+`compare` computes the quality of each and their ratio; `recommendation` says what follows. Pure.
 """

@@ -1,9 +1,9 @@
-"""Two tiers' scores of the same examples: how good each is, their ratio, and who is better.
+"""Compares two tiers' scores of the same examples: means, ratio, and which tier is better.
 
 The ratio is that of the mean scores, small to large. Its interval is a paired bootstrap's (bias-
-corrected and accelerated: Efron 1987), and Fieller's (1954) where the bootstrap has nothing to go
-by; a test holds the two to agree where both apply. Where hardly any pair differs neither can tell
-how rare differences are: there the bounds of Clopper and Pearson on the pairs that differ decide.
+corrected and accelerated: Efron 1987), or Fieller's (1954) if the bootstrap has no variation; a
+test checks that the two agree where both apply. If hardly any pair differs, neither can tell how
+rare differences are. Then the Clopper-Pearson bounds on the share of differing pairs decide.
 """
 
 import math
@@ -15,7 +15,7 @@ from tierline.routing.bounds import lower_bound, upper_bound
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
-FEW = 10  # pairs that differ: with fewer an interval from their spread means little
+FEW = 10  # differing pairs; with fewer, an interval from their spread means little
 SEED = 20
 
 Method = Literal["bootstrap", "fieller", "exact"]
@@ -32,29 +32,30 @@ class Interval:
 
 @dataclass(frozen=True)
 class Compared:
-    """What n examples show of a small tier beside a large one."""
+    """The result of comparing a small tier with a large one on n examples."""
 
     examples: int
     small: float  # mean scores, 0..1
     large: float
-    ratio: float | None  # small / large; None: the large one is never right
+    ratio: float | None  # small / large; None: the large tier is never right
     interval: Interval | None
     method: Method | None
-    only_small: int  # examples on which the small one does better
+    only_small: int  # examples on which the small tier does better
     only_large: int
-    mcnemar_p: float  # that such a difference, or a larger one, comes by luck (exact, two-sided)
+    # probability of such a difference, or a larger one, by chance (exact, two-sided)
+    mcnemar_p: float
 
 
 def compare(
     small: Sequence[float], large: Sequence[float], confidence: float = CONFIDENCE
 ) -> Compared:
-    """Scores 0..1 of the same examples in the same order. Raises ValueError for none, for lists of
-    different lengths and for scores outside 0..1.
+    """Scores 0..1 of the same examples in the same order. Raises ValueError if there are none, for
+    lists of different lengths and for scores outside 0..1.
     """
     if not small or len(small) != len(large):
-        raise ValueError(f"scores come in pairs, not {len(small)} and {len(large)}")
+        raise ValueError(f"scores must be in pairs, but there are {len(small)} and {len(large)}")
     if any(not 0.0 <= score <= 1.0 for score in (*small, *large)):
-        raise ValueError("a score lies between 0 and 1")
+        raise ValueError("a score must be between 0 and 1")
     import numpy as np
     from scipy.stats import binomtest
 
@@ -79,7 +80,9 @@ def compare(
 
 
 def mean_interval(scores: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Of a mean score: exact where scores are 0 or 1, else by Student's t, within 0..1."""
+    """The interval of a mean score: exact if scores are 0 or 1, else by Student's t, within
+    0..1.
+    """
     each = 1.0 - (1.0 - confidence) / 2.0
     n = len(scores)
     if all(score in (0.0, 1.0) for score in scores):
@@ -94,8 +97,8 @@ def mean_interval(scores: Sequence[float], confidence: float = CONFIDENCE) -> In
 
 
 def fieller(a: Any, b: Any, confidence: float = CONFIDENCE) -> Interval | None:
-    """Of the ratio of two paired means, by Fieller's theorem; None where the second mean is not
-    surely above 0, so that the ratio has no bounds.
+    """The interval of the ratio of two paired means, by Fieller's theorem; None if the second mean
+    is not significantly above 0, so that the ratio is unbounded.
     """
     import numpy as np
     from scipy.stats import t
@@ -117,8 +120,8 @@ def fieller(a: Any, b: Any, confidence: float = CONFIDENCE) -> Interval | None:
 
 
 def bootstrap(a: Any, b: Any, confidence: float = CONFIDENCE) -> Interval | None:
-    """Of the ratio of two paired means, by resampling the pairs (BCa); None where that has nothing
-    to go by. The draw is fixed, so that the same scores give the same bounds.
+    """The interval of the ratio of two paired means, by resampling the pairs (BCa); None if there
+    is no variation. The random seed is fixed, so that the same scores give the same bounds.
     """
     import numpy as np
     from scipy.stats import bootstrap as resampled
@@ -159,7 +162,7 @@ def _ratio_interval(
 def _by_pairs_that_differ(
     n: int, large: float, better: int, worse: int, confidence: float
 ) -> Interval:
-    """A pair that differs moves the small tier's mean by 1/n at the most, up or down."""
+    """A differing pair changes the small tier's mean by at most 1/n."""
     each = 1.0 - (1.0 - confidence) / 4.0
     most_up, most_down = upper_bound(better, n, each), upper_bound(worse, n, each)
     least_up, least_down = lower_bound(better, n, each), lower_bound(worse, n, each)

@@ -1,7 +1,7 @@
-"""Would more labelled data help? Errors at growing shares of it, and the curve through them.
+"""Whether more labelled data would help: errors at growing shares of it, and a curve through them.
 
-Errors fall with the amount of data n as a power law, a + b n^-c, until they meet the floor a that
-no amount gets below (Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically").
+Errors fall with the amount of data n as a power law, a + b n^-c, towards a floor a (Hestness et al.
+2017, "Deep Learning Scaling is Predictable, Empirically").
 """
 
 from collections.abc import Sequence
@@ -10,37 +10,37 @@ from typing import Any
 
 from tierline.base.vectors import Vectors
 
-SHARES = (0.1, 0.2, 0.4, 0.6, 0.8)  # of the rows that train
-DRAWS = 6  # of each share: how far they lie apart is what the interval comes from
+SHARES = (0.1, 0.2, 0.4, 0.6, 0.8)  # of the training rows
+DRAWS = 6  # per share; their spread gives the interval
 RESAMPLES = 200
 CONFIDENCE = 0.9
-MOST_ROWS = 3_000  # that train: beyond, the fits take minutes
-WORTH = 0.005  # of the answers: fewer errors by less than that are not worth labelling for
+MOST_ROWS = 3_000  # training rows; with more, the fits take minutes
+WORTH = 0.005  # share of answers; a smaller gain is not worth labelling for
 SEED = 11
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What the errors of a classifier on the feature's embeddings say of more data."""
+    """What the errors of a classifier on the feature's embeddings say about more data."""
 
-    rows: tuple[int, ...]  # that it was trained on
-    errors: tuple[float, ...]  # mean of the draws, by `rows`
+    rows: tuple[int, ...]  # training rows of each point
+    errors: tuple[float, ...]  # mean of the draws, for each point
     all_rows: int
-    now: float  # with all rows, as the fit has it
+    now: float  # with all rows, from the fitted curve
     doubled: float  # with twice as many
-    fewer: tuple[float, float]  # how much lower `doubled` is than `now`, at CONFIDENCE
+    fewer: tuple[float, float]  # the interval of `now` - `doubled` at CONFIDENCE
     floor: float  # with any number of rows
 
     @property
     def helps(self) -> bool:
-        """Whether twice the rows surely make fewer errors, by what is worth it."""
+        """Whether twice the rows certainly reduce errors by a worthwhile amount."""
         return self.fewer[0] >= WORTH
 
 
 def learning_curve(
     vectors: Vectors, labels: Sequence[str], asked: Vectors, asked_labels: Sequence[str]
 ) -> Curve | None:
-    """Trained on shares of the rows, and asked the others; None where there are too few for it."""
+    """Trained on shares of the rows, and tested on the others; None if there are too few."""
     import numpy as np
 
     draw = np.random.default_rng(SEED)
@@ -84,8 +84,8 @@ def _error(vectors: Any, labels: Any, asked: Any, right: Any) -> float:
 
 
 def _extended(rows: Sequence[int], count: int, errors: Any) -> tuple[float, float, float]:
-    """The error at `count` rows and at twice as many, and the floor, by the power law that fits
-    best (least squares).
+    """The error at `count` rows and at twice as many, and the floor, from the power law with the
+    best fit (least squares).
     """
     import numpy as np
     from scipy.optimize import curve_fit
@@ -105,6 +105,6 @@ def _extended(rows: Sequence[int], count: int, errors: Any) -> tuple[float, floa
             bounds=([0.0, 0.0, 0.0], [1.0, 1.0, 2.0]),
             maxfev=5_000,
         )
-    except RuntimeError:  # it does not converge: as if more rows changed nothing
+    except RuntimeError:  # no convergence: assume that more rows change nothing
         return float(errors[-1]), float(errors[-1]), float(errors[-1])
     return float(floor + scale), float(law(2.0, floor, scale, power)), float(floor)

@@ -1,8 +1,8 @@
-"""What follows from a comparison: whether the small tier may ship, by the bound, never the point.
+"""What follows from a comparison: whether the small tier may ship. The bound decides.
 
-A small model that keeps 90% of the large one's quality may ship, with escalation; at 95% it becomes
-the default, and only failed checks escalate. Where the interval decides neither, how many examples
-would is worked out.
+A small model that keeps 90% of the large one's quality may ship, with escalation. At 95% it becomes
+the default, and only failed checks escalate. If the interval decides neither, the number of
+examples that would decide is computed.
 """
 
 import math
@@ -14,9 +14,9 @@ from tierline.evaluation.compare import CONFIDENCE, Compared
 from tierline.routing.bounds import upper_bound
 
 SHIP, DEFAULT = 0.90, 0.95  # of the large tier's quality
-HOPED = 0.97  # the true ratio that a plan is made for
-POWER = 0.95  # with which a plan finds it
-UNSURE = 0.9  # how surely a first look bounds how often pairs differ
+HOPED = 0.97  # the true ratio that a plan assumes
+POWER = 0.95  # the probability that a plan detects it
+UNSURE = 0.9  # confidence of the bound, from a first sample, on how often pairs differ
 
 Rung = Literal["default", "ship", "open", "investigate"]
 
@@ -27,11 +27,11 @@ class Recommendation:
 
     rung: Rung
     reason: str
-    more: int | None = None  # examples that would settle an open question; None: it is not open
+    more: int | None = None  # examples that would decide an open question; None: it is not open
 
 
 def recommendation(found: Compared, hoped: float = HOPED) -> Recommendation:
-    """By the interval of the ratio. `hoped`: the ratio at which an open question is planned."""
+    """From the interval of the ratio. `hoped`: the assumed ratio for planning an open question."""
     if found.ratio is None or found.interval is None:
         return Recommendation("investigate", "the large tier is right on none of the examples")
     low, high = found.interval.low, found.interval.high
@@ -43,13 +43,14 @@ def recommendation(found: Compared, hoped: float = HOPED) -> Recommendation:
     if high < SHIP:
         return Recommendation("investigate", f"{told}: less than {SHIP:.0%}")
     more = max(1, examples_needed(found, SHIP, hoped) - found.examples)
-    return Recommendation("open", f"{told}: that settles nothing", more)
+    return Recommendation("open", f"{told}: that does not decide", more)
 
 
 def examples_needed(found: Compared, floor: float, hoped: float = HOPED) -> int:
-    """How many examples show a ratio above `floor` with a chance of POWER if it is `hoped`, the
-    pairs differing as often as what was found allows at most (normal approximation of the paired
-    difference, as in Lachin 1981). Raises ValueError for a hope that is not above the floor.
+    """The number of examples that show a ratio above `floor` with probability POWER if it is
+    `hoped`. It assumes that pairs differ as often as the result allows at most (normal
+    approximation of the paired difference, as in Lachin 1981). Raises ValueError if `hoped` is not
+    above the floor.
     """
     if not floor < hoped:
         raise ValueError(f"a ratio of {hoped:g} is not above {floor:g}")
@@ -57,13 +58,13 @@ def examples_needed(found: Compared, floor: float, hoped: float = HOPED) -> int:
 
     differ = upper_bound(found.only_small + found.only_large, found.examples, UNSURE)
     large = max(found.large, 1e-6)
-    # The variance of small - floor * large, pair by pair: what differs, and what both miss.
+    # The variance of small - floor * large over the pairs: those that differ, and those both miss.
     variance = differ + (1.0 - floor) ** 2 * large * (1.0 - large)
     z = float(norm.ppf(1.0 - (1.0 - CONFIDENCE) / 2.0) + norm.ppf(POWER))
     return math.ceil((z / ((hoped - floor) * large)) ** 2 * variance)
 
 
 def differing(small: Sequence[float], large: Sequence[float]) -> list[int]:
-    """The places where the tiers differ, the small one's largest losses first."""
+    """The positions where the tiers differ, the small one's largest losses first."""
     places = [place for place, one in enumerate(small) if one != large[place]]
     return sorted(places, key=lambda place: small[place] - large[place])

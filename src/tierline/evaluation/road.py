@@ -1,13 +1,13 @@
-"""Where a feature is on the road from a prototype on the frontier to a proven small model.
+"""A feature's stage between a prototype on the frontier and a proven small model.
 
 prototype → collecting → candidate → evaluated → shipped → default
-                                                    └─ refresh due: from candidate on again
+                            └─ refresh due: again from candidate on
 """
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-FEWEST_LABELS = 500  # labelled inputs: with fewer a split leaves too little to train or to test on
+FEWEST_LABELS = 500  # labelled inputs; fewer are too few to split for training and testing
 
 Stage = Literal[
     "prototype", "collecting", "candidate", "evaluated", "shipped", "default", "refresh due"
@@ -17,43 +17,43 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 @dataclass(frozen=True)
 class FeatureState:
-    """What is known of a feature."""
+    """The facts about a feature."""
 
     name: str
     tiers: tuple[str, ...]  # in order
     micro: bool  # the first of them is a micro tier
-    micro_trained: bool  # … that has a model which says what it has seen
+    micro_trained: bool  # it has a model with a record of its inputs
     begins_on_last: bool
-    jobs: int  # lately
-    labels: int  # inputs whose right output is known, of jobs
+    jobs: int  # recent ones
+    labels: int  # inputs of jobs whose right output is known
     dataset_rows: int  # of the newest dataset of this task; 0: there is none
     dataset_old: bool  # the traffic has changed since it was built
-    verdict: str | None  # of the newest evaluation that still says something
-    more_examples: int | None  # that would settle an open one
-    stale: str | None  # why the newest evaluation says nothing any more; None: it does
+    verdict: str | None  # of the newest evaluation that is still valid
+    more_examples: int | None  # that would decide an open one
+    stale: str | None  # why the newest evaluation is no longer valid; None: it is valid
     rung: str | None  # of the promotion in force
-    share: float | None  # of the jobs that it takes
+    share: float | None  # share of the jobs that it takes
     drifted: bool  # an alarm was raised since the evidence
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A stage, what that means here, and what to do next."""
+    """A stage, what it means for this feature, and what to do next."""
 
     stage: Stage
     told: str
     next: str  # a command
-    why: str  # what it is for
+    why: str  # what the command is for
 
 
 def standing(facts: FeatureState) -> Standing:
-    """The stage that these facts lead to."""
+    """The stage that follows from these facts."""
     if len(facts.tiers) < 2:
         return Standing(
             "prototype",
-            f"it has the tier {facts.tiers[0]} alone",
+            f"its only tier is {facts.tiers[0]}",
             f"tierline advise {facts.name}",
-            "whether a small model is worth trying; then name one before it, in its file",
+            "see whether a small model is worth trying; then add one before it in the feature file",
         )
     if not facts.begins_on_last or facts.share is not None:
         return _in_use(facts)
@@ -69,14 +69,14 @@ def _in_use(facts: FeatureState) -> Standing:
     if facts.rung is None:
         return Standing(
             "shipped",
-            f"{first} answers first, and no evaluation stands behind that",
+            f"{first} answers first, without a valid evaluation",
             *_evaluate(facts),
         )
     if facts.stale is not None or facts.drifted:
         why = "its traffic has changed" if facts.drifted else facts.stale
         return Standing(
             "refresh due",
-            f"{first} answers first by old evidence: {why}",
+            f"{first} answers first on stale evidence: {why}",
             f"tierline dataset build {name}",
             "new labels; then evaluate it anew",
         )
@@ -163,7 +163,7 @@ def _collecting(facts: FeatureState) -> Standing:
 
 
 def _evaluate(facts: FeatureState) -> tuple[str, str]:
-    """The command that comes before a verdict, and why."""
+    """The command that comes before an evaluation, and why."""
     if not facts.dataset_rows:
         return f"tierline dataset build {facts.name}", "labelled inputs to evaluate it on"
     if facts.micro and not facts.micro_trained:

@@ -1,4 +1,4 @@
-"""What an evaluation found, from each tier's answers to the same examples."""
+"""The results of an evaluation, from each tier's answers to the same examples."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -14,39 +14,41 @@ from tierline.routing.bounds import upper_bound
 FEWEST = 10  # examples
 MOST_DIFFERING = 200  # examples that are named
 Same = Callable[[JSON, JSON], bool]
-DIFFER_SURE = 0.95  # how surely the share of differing answers is bounded
+DIFFER_SURE = 0.95  # confidence of the bound on the share of differing answers
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a tier made of one example."""
+    """A tier's answer to one example."""
 
-    score: float  # 0 to 1; 1: it says what is expected
-    output: JSON  # None: it gave none that may be served
-    model: str | None  # the exact one that answered
-    unanswered: bool  # for no fault of the model's: its provider failed, or it was cancelled
-    cost_usd: Decimal  # as far as it is known
+    score: float  # 0 to 1; 1: as expected
+    output: JSON  # None: no answer that may be served
+    model: str | None  # the exact model that answered
+    unanswered: bool  # not the model's fault: its provider failed, or it was cancelled
+    cost_usd: Decimal  # the known part
     unknown_cost_calls: int
     latency_s: float | None  # of the attempt that was served
-    fields: Mapping[str, bool] = field(default_factory=dict)  # by field whether it is as expected
+    # for each field, whether it is as expected
+    fields: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class EvaluatedExample:
-    """One example: where it stands, and in which slices of the data."""
+    """One example: its row, and its slices of the data."""
 
     number: int  # of the dataset's row
-    slices: Mapping[str, str]  # by kind of slice its value: {"label": "refund", "length": "short"}
+    slices: Mapping[str, str]  # kind of slice → value: {"label": "refund", "length": "short"}
 
 
 def summary(
     examples: Sequence[EvaluatedExample], answers: Mapping[str, Sequence[Answer]], same: Same
 ) -> dict[str, JSON]:
-    """As it is kept. `answers`: of each tier, in the examples' order; each is held to the last one.
-    `same`: whether two outputs say the same. Raises ValueError for fewer than FEWEST examples.
+    """The stored summary. `answers`: each tier's, in the examples' order; each tier is compared
+    with the last one. `same`: whether two outputs mean the same. Raises ValueError for fewer than
+    FEWEST examples.
     """
     if len(examples) < FEWEST:
-        raise ValueError(f"{FEWEST} examples are the least, not {len(examples)}")
+        raise ValueError(f"at least {FEWEST} examples are needed, not {len(examples)}")
     names = list(answers)
     last = names[-1]
     return {
@@ -111,7 +113,7 @@ def _beside(
 
 
 def _fields(answers: Mapping[str, Sequence[Answer]]) -> list[dict[str, JSON]]:
-    """Of each field of the output the share that each tier has right, where it was expected."""
+    """For each field of the output, the share that each tier has right, where it was expected."""
     names = sorted({name for of_tier in answers.values() for one in of_tier for name in one.fields})
     found = []
     for name in names:
@@ -132,7 +134,9 @@ def _fields(answers: Mapping[str, Sequence[Answer]]) -> list[dict[str, JSON]]:
 def _slices(
     examples: Sequence[EvaluatedExample], answers: Mapping[str, Sequence[Answer]]
 ) -> list[dict[str, JSON]]:
-    """How each tier did on each slice, those where the first loses most to the last first."""
+    """Each tier's result on each slice; slices where the first tier loses most to the last come
+    first.
+    """
     found = []
     for kind in sorted({kind for example in examples for kind in example.slices}):
         for value in sorted({one.slices[kind] for one in examples if kind in one.slices}):
@@ -156,5 +160,5 @@ def _pair(interval: Interval) -> list[float]:
 
 
 def low_of(compared: Mapping[str, JSON]) -> float:
-    """The lower bound of the ratio in a kept comparison; 0 where there is none."""
+    """The lower bound of the ratio in a stored comparison; 0 if there is none."""
     return 0.0 if compared["interval"] is None else float(compared["interval"][0])

@@ -1,25 +1,25 @@
-"""Watching what was promoted: how often it may differ from the last tier before that breaks."""
+"""Watches a promotion: how often its answers may differ from the last tier's."""
 
 from tierline.evaluation.recommendation import DEFAULT, SHIP, Rung
 from tierline.routing.monitoring import broken
 
-CONFIDENCE = 0.95  # with which a promotion is taken back wrongly in at most one of 20
-FEWEST = 50  # answers compared before a canary may grow
+CONFIDENCE = 0.95  # a promotion is wrongly taken back in at most one of 20 cases
+FEWEST = 50  # compared answers before a canary may grow
 MOST = 0.99
 
 
 def most_differing(differ_at_most: float, low: float, large: float, rung: Rung) -> float:
     """The share of answers that may differ from the last tier's.
 
-    `differ_at_most` is what the evaluation leaves possible; `low` the lower bound of the ratio that
-    it showed, above the rung's floor; `large` the last tier's quality. Each answer that differs
-    beyond the first costs quality at worst, so that the room between `low` and the floor is how
-    many more may.
+    `differ_at_most` is the share that the evaluation leaves possible; `low` is the lower bound of
+    its ratio, above the rung's floor; `large` is the last tier's quality. In the worst case each
+    further differing answer costs quality, so the distance between `low` and the floor limits how
+    many more may differ.
     """
     floor = DEFAULT if rung == "default" else SHIP
     return min(MOST, differ_at_most + max(0.0, low - floor) * large)
 
 
 def is_broken(differ: int, samples: int, most: float) -> bool:
-    """Whether the live answers refute it, however often one looks."""
+    """Whether the live answers refute the promotion, however often it is tested."""
     return samples > 0 and broken(differ, samples, most, CONFIDENCE)

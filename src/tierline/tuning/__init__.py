@@ -1,5 +1,5 @@
-"""Fine-tuning at a provider: `cost` reckons beforehand, `openai` speaks to its API.
+"""Fine-tuning at a provider: `cost` estimates it, `openai` calls the API.
 
-Mistral's API for it is deprecated (docs.mistral.ai), and its client has lost it; the others that an
-export is written for have consoles and trainers of their own.
+Mistral's API for it is deprecated (docs.mistral.ai) and no longer in its client. The other targets
+of an export have their own consoles and trainers.
 """

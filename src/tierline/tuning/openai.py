@@ -17,17 +17,17 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 @dataclass(frozen=True)
 class Job:
-    """A training as the provider tells it."""
+    """A training as the provider reports it."""
 
     id: str
-    status: str  # validating_files, queued, running, and those that have ENDED
-    model: str | None  # that came out; None: not yet
+    status: str  # validating_files, queued, running, and those in ENDED
+    model: str | None  # the result; None: not yet
     trained_tokens: int | None
     error: str | None
 
 
 class Tuning:
-    """One account at OpenAI, or at a server that speaks as it does."""
+    """One account at OpenAI, or at a compatible server."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Tuning:
         self._http.close()
 
     def upload(self, path: Path) -> str:
-        """Send a file to train or to validate on; its id. Raises a TierlineError."""
+        """Upload a file for training or validation; returns its id. Raises a TierlineError."""
         with path.open("rb") as source:
             made = self._ask(
                 "POST",
@@ -68,7 +68,7 @@ class Tuning:
     def start(
         self, model: str, training: str, validation: str | None, epochs: int, suffix: str | None
     ) -> Job:
-        """Begin a training on files by their ids. Raises a TierlineError."""
+        """Start a training on files by their ids. Raises a TierlineError."""
         body: dict[str, Any] = {
             "model": model,
             "training_file": training,
@@ -84,14 +84,14 @@ class Tuning:
         return _job(self._ask("POST", "fine_tuning/jobs", json=body))
 
     def job(self, id: str) -> Job:
-        """How a training stands. Raises a TierlineError."""
+        """The state of a training. Raises a TierlineError."""
         return _job(self._ask("GET", f"fine_tuning/jobs/{quote(id, safe='')}"))
 
     def _ask(self, method: str, path: str, **body: Any) -> Any:
         try:
             answer = self._http.request(method, path, **body)
         except httpx.TimeoutException:
-            raise Unavailable("OpenAI takes too long to answer") from None
+            raise Unavailable("OpenAI did not answer in time") from None
         except httpx.TransportError as error:
             raise Unavailable(f"OpenAI cannot be reached: {type(error).__name__}") from None
         try:
@@ -104,10 +104,10 @@ class Tuning:
         if isinstance(told, dict) and isinstance(told.get("error"), dict):
             why = f"{told['error'].get('message') or why}"
         if answer.status_code in (401, 403):
-            raise Forbidden(f"OpenAI does not take the key: {why}")
+            raise Forbidden(f"OpenAI refused the key: {why}")
         if answer.status_code >= 500 or answer.status_code == 429:
             raise Unavailable(f"OpenAI: {why}")
-        raise TierlineError(f"OpenAI refused it: {why}")
+        raise TierlineError(f"OpenAI refused the request: {why}")
 
 
 def _job(told: dict[str, Any]) -> Job:

@@ -16,13 +16,13 @@ from tierline.datasets.doubts import (
 def test_alike_rows_that_say_different_things_are_one_doubt() -> None:
     (found,) = contradictions([0, 0, 2, 0, 4], ["a", "b", "c", "a", "c"], [0] * 5)
     assert (found.kind, found.rows) == ("contradiction", (0, 1, 3))
-    assert found.message == "alike, and labelled a (2), b (1)"
+    assert found.message == "near duplicates labelled a (2), b (1)"
 
 
 def test_an_input_that_was_labelled_otherwise_too_is_a_doubt_by_itself() -> None:
     (found,) = contradictions([0, 1], ["a", "b"], [0, 2])
     assert found.rows == (1,)
-    assert found.message == "labelled b (1); 2 more labels of the same input say something else"
+    assert found.message == "labelled b (1); 2 other labels of the same input differ"
 
 
 def test_labels_with_few_rows_or_none_are_named() -> None:

@@ -114,7 +114,7 @@ def test_clear_cases_are_decided_and_the_others_say_what_would_do() -> None:
     open_one = recommendation(compare(*pairs(draw, 100, 0.93)))
     assert open_one.rung == "open"
     assert open_one.more is not None
-    assert "settles nothing" in open_one.reason
+    assert "does not decide" in open_one.reason
     assert recommendation(compare([0.0] * 20, [0.0] * 20)).rung == "investigate"
 
 

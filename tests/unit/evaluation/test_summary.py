@@ -67,5 +67,5 @@ def test_a_last_tier_that_is_never_right_bounds_nothing() -> None:
 
 
 def test_too_few_examples_show_nothing() -> None:
-    with pytest.raises(ValueError, match="10 examples are the least"):
+    with pytest.raises(ValueError, match="at least 10 examples are needed"):
         summary(EXAMPLES[:9], {"slm": [said(1.0)] * 9, "frontier": [said(1.0)] * 9}, eq)

@@ -1,7 +1,7 @@
-"""Datasets as files to fine-tune a model on, in the forms that providers and trainers take.
+"""Datasets as files for fine-tuning, in the formats of providers and trainers.
 
-A form is a file here with `row`, which writes an example, and `faults`, which says what is wrong
-with a row that somebody wrote: a validator that does not go by what `row` does.
+A format is a file here with `row`, which writes an example, and `faults`, an independent validator
+that says what is wrong with a given row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +14,11 @@ from tierline.features.prompts import Message
 
 @dataclass(frozen=True)
 class Form:
-    """One form of file."""
+    """One file format."""
 
-    row: Callable[[Sequence[Message], str], JSON]  # a prompt, and the answer that is right
+    row: Callable[[Sequence[Message], str], JSON]  # from a prompt and the right answer
     faults: Callable[[JSON], list[str]]
-    fewest: int  # examples that the provider takes
+    fewest: int  # the least examples that the provider accepts
 
 
 FORMS: Mapping[str, Form] = {

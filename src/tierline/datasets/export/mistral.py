@@ -1,6 +1,6 @@
-"""Mistral's form for fine-tuning: `{"messages": [...]}` a line, of user and assistant turns alone
-(docs.mistral.ai, text fine-tuning). What the product says in a system turn stands at the head of
-the first user's.
+"""Mistral's fine-tuning format: `{"messages": [...]}` per line, with user and assistant turns only
+(docs.mistral.ai, text fine-tuning). The product's system turn is put before the first user turn's
+text.
 """
 
 from collections.abc import Sequence
@@ -23,5 +23,5 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
 
 
 def faults(given: JSON) -> list[str]:
-    """What is wrong with a row; empty: nothing."""
+    """What is wrong with a row; empty if nothing."""
     return messages_faults(given, ROLES)

@@ -1,4 +1,4 @@
-"""OpenAI's chat form for supervised fine-tuning: `{"messages": [...]}` a line, the last turn being
+"""OpenAI's chat format for supervised fine-tuning: `{"messages": [...]}` per line; the last turn is
 the assistant's (platform.openai.com/docs/guides/supervised-fine-tuning).
 """
 
@@ -17,5 +17,5 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
 
 
 def faults(given: JSON) -> list[str]:
-    """What is wrong with a row; empty: nothing."""
+    """What is wrong with a row; empty if nothing."""
     return messages_faults(given, ROLES)

@@ -1,5 +1,5 @@
-"""Together's conversational form: `{"messages": [...]}` a line, which a system or user turn begins
-and where user and assistant alternate (docs.together.ai, fine-tuning data preparation).
+"""Together's conversational format: `{"messages": [...]}` per line. It begins with a system or user
+turn, and user and assistant alternate (docs.together.ai, fine-tuning data preparation).
 """
 
 from tierline.datasets.export import openai

@@ -1,4 +1,4 @@
-"""The conversational prompt-completion form of TRL's SFTTrainer, which learns the completion alone
+"""The conversational prompt-completion format of TRL's SFTTrainer, which learns only the completion
 (huggingface.co/docs/trl, dataset formats).
 """
 
@@ -17,19 +17,19 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
 
 
 def faults(given: JSON) -> list[str]:
-    """What is wrong with a row; empty: nothing."""
+    """What is wrong with a row; empty if nothing."""
     found = keys_faults(given, ("prompt", "completion"))
     if found:
         return found
     found = turn_faults(given["prompt"], "prompt", ROLES)
     if not found and given["prompt"][-1]["role"] != "user":
-        found.append("prompt: its last turn is the user's")
+        found.append("prompt: the last turn must be the user's")
     completion = given["completion"]
     if not isinstance(completion, list) or len(completion) != 1:
-        return [*found, "completion is no list of one turn"]
+        return [*found, "completion is not a list of one turn"]
     (turn,) = completion
     if not isinstance(turn, dict) or turn.get("role") != "assistant":
-        return [*found, "completion: its turn is the assistant's"]
+        return [*found, "completion: the turn must be the assistant's"]
     if not isinstance(turn.get("content"), str) or not turn["content"].strip():
-        found.append("completion says nothing")
+        found.append("completion is empty")
     return found

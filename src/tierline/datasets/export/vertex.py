@@ -1,5 +1,5 @@
-"""Gemini's form for supervised tuning on Vertex AI: a system instruction, and contents of user and
-model, each of parts with a text (cloud.google.com, prepare supervised fine-tuning data).
+"""Gemini's format for supervised tuning on Vertex AI: a system instruction, and contents of user
+and model, each with text parts (cloud.google.com, prepare supervised fine-tuning data).
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
 
 
 def faults(given: JSON) -> list[str]:
-    """What is wrong with a row; empty: nothing."""
+    """What is wrong with a row; empty if nothing."""
     keys = ("systemInstruction", "contents")
     found = [
         one
         for one in keys_faults(given, keys)
-        if one != "systemInstruction is missing"  # it may be
+        if one != "systemInstruction is missing"  # it is optional
     ]
     if found:
         return found
     contents = given["contents"]
     if not isinstance(contents, list) or not contents:
-        return ["contents is no list of turns"]
+        return ["contents is not a list of turns"]
     if "systemInstruction" in given:
         found += _content_faults(given["systemInstruction"], "systemInstruction", ("system",))
     for number, content in enumerate(contents):
@@ -46,9 +46,9 @@ def faults(given: JSON) -> list[str]:
     if not found:
         spoken = [content["role"] for content in contents]
         if any(one != ROLES[at % 2] for at, one in enumerate(spoken)):
-            found.append("contents: user and model alternate, and a user begins")
+            found.append("contents: user and model must alternate, beginning with user")
         if spoken[-1] != "model":
-            found.append("contents: the last turn is the model's, which is learned")
+            found.append("contents: the last turn must be the model's, which is learned")
     return found
 
 
@@ -58,10 +58,10 @@ def _content(role: str, text: str) -> JSON:
 
 def _content_faults(given: JSON, place: str, roles: Sequence[str]) -> list[str]:
     if not isinstance(given, dict) or set(given) != {"role", "parts"}:
-        return [f"{place} needs role and parts, and nothing else"]
+        return [f"{place} needs exactly the keys role and parts"]
     found = []
     if given["role"] not in roles:
-        found.append(f"{place} has the role {short(given['role'])}: it is {' or '.join(roles)}")
+        found.append(f"{place} has the role {short(given['role'])}; use {' or '.join(roles)}")
     parts = given["parts"]
     if not isinstance(parts, list) or not parts:
         return [*found, f"{place} has no parts"]

@@ -97,7 +97,7 @@ def test_a_refused_key_and_a_failed_training_are_told_without_the_key(
 ) -> None:
     server.answer = lambda _: (401, {"error": {"message": "Incorrect API key provided"}})
     ran = run("start", folder, *MODEL, "--yes")
-    assert (ran.code, "does not take the key" in ran.err) == (1, True)
+    assert (ran.code, "refused the key" in ran.err) == (1, True)
     assert KEY not in ran.err + ran.out
     server.answer = lambda _: None
     assert run("start", folder, *MODEL, "--yes").code == 0
