@@ -23,7 +23,7 @@ from tierline.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-STAYS = {"./tierline up": "Ctrl-C stops all of it", "examples/receiver.py": "listening on"}
+STAYS = {"./tierline up": "Ctrl-C stops everything", "examples/receiver.py": "listening on"}
 
 
 class Walk:

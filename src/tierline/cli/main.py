@@ -59,9 +59,7 @@ ENTRIES = {
     "plans": _Entry(
         "tierline.cli.operate.plans", "app", "List and set plans; put accounts on them."
     ),
-    "models": _Entry(
-        "tierline.cli.operate.models", "app", "Which models there are, and fetching local ones."
-    ),
+    "models": _Entry("tierline.cli.operate.models", "app", "List models, and download local ones."),
     "prices": _Entry(
         "tierline.cli.operate.prices", "app", "List and set your own prices of models."
     ),
@@ -148,7 +146,7 @@ ENTRIES = {
         "replay",
         "What routing would have cost and kept, on recorded outcomes.",
     ),
-    "db": _Entry("tierline.cli.operate.db", "app", "Bring the database to this version."),
+    "db": _Entry("tierline.cli.operate.db", "app", "Migrate the database to this version."),
 }
 
 

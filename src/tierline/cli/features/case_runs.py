@@ -1,4 +1,4 @@
-"""Running a feature file's cases as jobs of a draft, a few at a time, and telling what came."""
+"""Runs a feature file's cases as jobs of a draft, a few at a time, and reports the results."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,13 +18,13 @@ from tierline.features.cases import Case
 
 @dataclass(frozen=True)
 class CaseRun:
-    """One case and what came of it."""
+    """One case and its result."""
 
     number: int  # from 1, in the file
     line: int | None
     case: Case
     job: JSON  # as it was last seen
-    fault: str | None  # None: as it must be
+    fault: str | None  # None: as expected
     took_s: float
 
     def to_dict(self) -> dict[str, JSON]:
@@ -61,7 +61,7 @@ class FileRun:
 
     @property
     def cost_usd(self) -> Decimal:
-        """What is known of it."""
+        """The known part of the cost."""
         return sum((Decimal(one.job["cost_usd"] or 0) for one in self.cases), Decimal(0))
 
     @property
@@ -84,7 +84,9 @@ class FileRun:
 def run_cases(
     api: Client, path: Path, text: str, feature: Feature, tier: str | None, within_s: float
 ) -> FileRun:
-    """Ask each case of the file on the queues; what has not ended after `within_s` is cancelled."""
+    """Run each case of the file on the queues. Jobs that have not ended after `within_s` are
+    cancelled.
+    """
     draft = keep_draft(api, path, text, tier)
     places = read_yaml(text, str(path))
     faults: dict[int, str | None] = {}
@@ -96,7 +98,7 @@ def run_cases(
     inputs = [case.input for case in feature.cases]
     runs = []
     for index, asked in enumerate(ask_all(api, draft, inputs, within_s, str(path), wrong)):
-        late = f"it had not ended after {within_s:g} s"
+        late = f"it did not end within {within_s:g} s"
         runs.append(
             CaseRun(
                 index + 1,
@@ -111,7 +113,7 @@ def run_cases(
 
 
 def report(run: FileRun) -> None:
-    """For a person: a row a case, and what all of it came to."""
+    """For a person: one row per case, and a summary."""
     print_table(
         [
             *(Col("CASE"), Col("RESULT", wrap=False), Col("TIER", wrap=False)),
@@ -149,6 +151,6 @@ def _came(one: CaseRun) -> str:
 
 
 def warn(draft: JSON, path: Path) -> None:
-    """What is missing around the file, on stderr."""
+    """The server's warnings about the file, on stderr."""
     for warning in draft.get("warnings") or []:
         note(f"{path}: warning: {warning}")

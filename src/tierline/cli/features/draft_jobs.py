@@ -1,4 +1,4 @@
-"""Asking a draft many inputs as jobs on the queues, a few at a time, to the end of each."""
+"""Runs a draft on many inputs as jobs on the queues, a few at a time, each to its end."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ from tierline.cli.shared.bar import Bar
 from tierline.cli.shared.client import Client
 from tierline.rules.jobs import TERMINAL
 
-AT_ONCE = 16  # jobs in the queues: enough for their threads, few enough to cancel
+AT_ONCE = 16  # jobs in the queues: enough for all threads, few enough to cancel
 POLL_S = 0.3
-FULL_S = 1.0  # where the account's backlog is full and nothing says for how long
+FULL_S = 1.0  # pause if the account's backlog is full and no Retry-After is given
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class DraftJob:
 
     job: JSON
     took_s: float
-    ended: bool  # else it took too long, and was cancelled
+    ended: bool  # False: it took too long and was cancelled
 
 
 def ask_all(
@@ -34,8 +34,8 @@ def ask_all(
     title: str,
     wrong: Callable[[int, JSON], bool],
 ) -> list[DraftJob]:
-    """Ask each input, in order, with a bar while that takes; what has not ended after `within_s` is
-    cancelled. `wrong` is told of each ended job, by the place of its input, and counts.
+    """Ask each input, in order, with a progress bar. Jobs that have not ended after `within_s` are
+    cancelled. `wrong` is called for each ended job, with the index of its input, and counts.
     """
     waiting = list(enumerate(inputs))
     running: dict[int, tuple[JSON, float]] = {}
@@ -71,7 +71,7 @@ def _submit_some(
     waiting: list[tuple[int, JSON]],
     running: dict[int, tuple[JSON, float]],
 ) -> None:
-    """Fill up to AT_ONCE, as far as the account's backlog has room."""
+    """Submit jobs up to AT_ONCE, as far as the account's backlog has room."""
     while waiting and len(running) < AT_ONCE:
         place, input = waiting[0]
         try:
@@ -84,7 +84,9 @@ def _submit_some(
 
 
 def _cancel(api: Client, jobs: Sequence[JSON]) -> None:
-    """What is asked no more costs no more; whatever keeps it from that is not the news."""
+    """Cancel jobs to save their cost. Errors are ignored, because the first error is the one to
+    report.
+    """
     for job in jobs:
         with suppress(TierlineError):
             api.post(f"/v1/jobs/{job['id']}/cancel")

@@ -1,4 +1,4 @@
-"""The command line's side of drafts: a file that is tried on the queues without being applied."""
+"""Drafts on the command line: trying a file on the queues without applying it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from tierline.cli.shared.client import Client
 
 
 def keep_draft(api: Client, path: Path, text: str, tier: str | None) -> JSON:
-    """The draft of a file's text. Raises FeatureError with what the server finds wrong."""
+    """The draft of a file's text. Raises FeatureError with the problems that the server finds."""
     tail = "" if tier is None else f"?tier={tier}"
     try:
         return api.post(

@@ -1,4 +1,4 @@
-"""The feature file that `tierline features init` writes: it runs as it is, and explains itself."""
+"""The feature file that `tierline features init` writes. It runs unchanged and has comments."""
 
 TEMPLATE = """\
 # A feature is one narrow task: what goes in, what must come out, how an answer is checked, and

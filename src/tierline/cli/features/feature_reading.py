@@ -1,4 +1,4 @@
-"""Reading the feature files that a command names."""
+"""Reads the feature files given to a command."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +8,11 @@ from tierline.base.errors import FeatureError, Problem
 if TYPE_CHECKING:
     from tierline.features import Feature
 
-MAX_FILE_BYTES = 1024 * 1024  # the parser has a smaller limit of its own, with a better message
+MAX_FILE_BYTES = 1024 * 1024  # the parser has a smaller limit, with a better message
 
 
 def read_text(path: Path) -> str:
-    """The file's text. Raises FeatureError when it cannot be read or is not UTF-8."""
+    """The file's text. Raises FeatureError if it cannot be read or is not UTF-8."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)

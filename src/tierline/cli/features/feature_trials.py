@@ -1,4 +1,6 @@
-"""`tierline features test` and `try`: a file on the real queues and models, without applying it."""
+"""`tierline features test` and `try`: run a file on the real queues and models, without applying
+it.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +16,13 @@ if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
     from tierline.features import Feature
 
-CASES_S = 600.0  # a file's cases together: some dozens on a small model on two cores
+CASES_S = 600.0  # for all cases of a file: some dozens on a small model on two cores
 
 Tier = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Ask this tier alone; unless said, as a job goes."),
+    typer.Option(
+        metavar="NAME", help="Ask only this tier; by default the job follows its routing."
+    ),
 ]
 
 
@@ -26,14 +30,14 @@ def run(
     files: Files,
     tier: Tier = None,
     timeout: Annotated[
-        float, typer.Option(metavar="S", min=1, help="Of one file's cases together.")
+        float, typer.Option(metavar="S", min=1, help="Time limit for all cases of a file.")
     ] = CASES_S,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Run the cases of feature files on the queues, without applying them.
 
-    Exit code 1 when a case fails. Needs a key with the scope operator, whose account pays.
+    Exit code 1 if a case fails. Needs a key with the scope operator, whose account pays.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import print_json
@@ -63,9 +67,9 @@ def show(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Show what becomes of one input: each prompt, the raw answer, the checks and the cost.
+    """Show the processing of one input: each prompt, the raw answer, the checks and the cost.
 
-    The file is not applied. Exit code 1 when no answer was served. Needs a key with the scope
+    The file is not applied. Exit code 1 if no answer was served. Needs a key with the scope
     operator, whose account pays.
     """
     from tierline.cli.features.case_runs import warn
@@ -89,7 +93,7 @@ def show(
         show_attempts(feature, asked, attempts)
         show_job(job, as_json=False)
         if job["status"] not in ("completed", "failed", "cancelled", "expired"):
-            line(f"it goes on: tierline jobs get {job['id']} --wait 60 --attempts")
+            line(f"the job continues: tierline jobs get {job['id']} --wait 60 --attempts")
     if job["status"] != "completed":
         raise typer.Exit(1)
 
@@ -97,7 +101,7 @@ def show(
 def run_files(
     api: "Client", files: list[Path], tier: str | None, within_s: float, quiet: bool
 ) -> list["FileRun"]:
-    """Run every file's cases. Raises FeatureError before the first when one has none."""
+    """Run every file's cases. Raises FeatureError before the first if a file has no cases."""
     from tierline.cli.features.case_runs import report, run_cases, warn
 
     read = [(path, *_read_tier(path, tier)) for path in files]
@@ -115,7 +119,7 @@ def run_files(
 
 
 def _read_tier(path: Path, tier: str | None) -> tuple[str, "Feature"]:
-    """The file's text and feature; with one tier alone where one is named."""
+    """The file's text and feature, reduced to `tier` if one is given."""
     text, feature = read_text(path), read_feature(path)
     if tier is None:
         return text, feature

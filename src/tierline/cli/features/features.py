@@ -1,6 +1,6 @@
-"""`tierline features`: write a feature file, check it, try it, apply it, and see what is applied.
+"""`tierline features`: write, check, try and apply feature files, and show the applied ones.
 
-`init` and `validate` need no server; the others ask the API.
+`init` and `validate` need no server; the others use the API.
 """
 
 from dataclasses import replace
@@ -34,18 +34,18 @@ def init(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Where to write it; NAME.yaml here unless said; - for stdout."),
+        typer.Option("--out", help="Where to write it; by default NAME.yaml here; - for stdout."),
     ] = None,
 ) -> None:
-    """Write a commented feature file that runs as it is, to start from."""
+    """Write a commented feature file to start from. It runs unchanged."""
     from tierline.cli.features.feature_file import new_feature
     from tierline.cli.shared.output import line
     from tierline.features.parse import NAME
 
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no feature name: small letters, digits and hyphens, beginning with a "
-            "letter, at most 63"
+            f"{name!r} is not a feature name: use small letters, digits and hyphens, beginning "
+            "with a letter, at most 63"
         )
     path = out or Path(f"{name}.yaml")
     if str(path) == "-":
@@ -56,7 +56,7 @@ def init(
             file.write(new_feature(name, str(path)))
     except FileExistsError:
         raise UsageError(
-            f"{path} is there already: remove it, or name another with --out"
+            f"{path} exists already: remove it, or give another path with --out"
         ) from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
@@ -66,10 +66,10 @@ def init(
 
 @app.command()
 def validate(files: Files, as_json: Json = False) -> None:
-    """Check feature files: every problem with its line. No server is needed.
+    """Check feature files, and show every problem with its line. No server is needed.
 
-    Exit code 2 when a file has a problem. What is only missing around it, such as a key that is not
-    set, is a warning.
+    Exit code 2 if a file has a problem. Anything missing outside the file, such as an unset key, is
+    a warning.
     """
     from tierline.cli.shared.output import line, note, print_json
 
@@ -110,15 +110,16 @@ def apply(
     require_cases: Annotated[
         bool,
         typer.Option(
-            "--require-cases", help="Run the cases first; a file whose cases fail applies none."
+            "--require-cases", help="Run the cases first; if a case fails, no file is applied."
         ),
     ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Make features known to the installation; new jobs run the new version at once.
+    """Apply features to the installation; new jobs use the new version at once.
 
-    All files are checked first: a problem in one applies none. Needs a key with the scope operator.
+    All files are checked first: if one has a problem, none is applied. Needs a key with the scope
+    operator.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, note, print_json
@@ -153,7 +154,7 @@ def apply(
 
 @app.command("list")
 def list_(home: Home = None, as_json: Json = False) -> None:
-    """The features that are applied, and the version that new jobs get."""
+    """The applied features, and the version that new jobs get."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import Col, one_line, print_json, print_table, when
 
@@ -181,7 +182,7 @@ def list_(home: Home = None, as_json: Json = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="The feature's name.")],
     version: Annotated[
-        int | None, typer.Option(help="Another version than the present one.")
+        int | None, typer.Option(help="A version other than the current one.")
     ] = None,
     home: Home = None,
     as_json: Json = False,
@@ -211,13 +212,13 @@ def _apply(api: "Client", path: Path) -> "JSON":
             content=read_text(path).encode(),
             headers={"Content-Type": "application/yaml"},
         )
-    except InvalidInput as error:  # the server may know more than this machine does
+    except InvalidInput as error:  # the server may know more than this machine
         problems = [replace(one, source=str(path)) for one in error.problems]
         raise FeatureError(problems, error.left_out) from None
 
 
 def missing_around(feature: "Feature") -> list[str]:
-    """What the feature's models need and this machine does not have, a line each."""
+    """What the feature's models need and this machine does not have, one line each."""
     lines = []
     for tier in feature.allowed_tiers():
         for model in tier.models:
@@ -234,10 +235,10 @@ def _missing(model: "ModelRef") -> str | None:
 
     if model.provider != "local" or settings().local_url:
         return configured(model.provider)
-    # 'tierline up' runs the local models that it has the files of.
+    # 'tierline up' runs the local models whose files it has.
     known = models.MODELS.get(model.model)
     if known is None:
-        return f"no local model has that name; known are {', '.join(models.MODELS)}"
+        return f"there is no local model of that name; use one of {', '.join(models.MODELS)}"
     try:
         models.find(known)
     except models.ModelMissing as error:

@@ -1,4 +1,4 @@
-"""What `tierline features try` shows: each call's prompt, what came, its checks, and its cost."""
+"""The output of `tierline features try`: each call's prompt, answer, checks, and cost."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ INDENT = "    "
 
 
 def show_attempts(feature: Feature, input: JSON, attempts: JSON) -> None:
-    """`feature`: what the job ran, for its checks; `attempts`: as the API gives them."""
+    """`feature`: the job's feature, for its checks; `attempts`: from the API."""
     for attempt in attempts:
         verdict = attempt["verdict"] or "running"
         sure = attempt["confidence"]
@@ -54,7 +54,7 @@ def _show_call(call: JSON) -> None:
 def _show_said(spoken: JSON, task: Task | None, input: JSON) -> None:
     for message in spoken["messages"]:
         _block(message["role"], message["content"])
-    if task is not None:  # else a label's score: the answer is made of the tokens' probabilities
+    if task is not None:  # else a label's score: the answer comes from the tokens' probabilities
         _show_answer(spoken["text"], task, input)
 
 
@@ -69,7 +69,7 @@ def _show_answer(text: str, task: Task, input: JSON) -> None:
 
 
 def _tasks(feature: Feature, attempt: JSON) -> Iterator[Task | None]:
-    """What each answered call of the attempt was judged by."""
+    """The task that each answered call of the attempt was checked by."""
     steps = iter(feature.tier(attempt["tier"]).steps)
     task: Task | None = feature
     for call in attempt["calls"]:

@@ -1,1 +1,1 @@
-"""Commands of whoever operates an installation."""
+"""Commands for operators of an installation."""

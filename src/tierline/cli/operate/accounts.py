@@ -1,4 +1,4 @@
-"""`tierline accounts`: who owns keys and jobs, what share of a queue each gets, and its limits."""
+"""`tierline accounts`: the owners of keys and jobs, their share of a queue, and their limits."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,11 +13,11 @@ app = command_group("Create, change and list accounts.")
 Name = Annotated[str, typer.Argument(help="The account's name.")]
 Weight = Annotated[
     int | None,
-    typer.Option(min=1, max=100, help="Its share of a queue beside other accounts that wait."),
+    typer.Option(min=1, max=100, help="Its weight in a queue, relative to other waiting accounts."),
 ]
 MaxQueuedJobs = Annotated[
     str | None,
-    typer.Option(metavar="N|default", help="Jobs that may wait; a submission over it is a 429."),
+    typer.Option(metavar="N|default", help="Jobs that may wait; further submissions get 429."),
 ]
 MaxJobsInProgress = Annotated[
     str | None,
@@ -29,7 +29,7 @@ MaxRequestsPerS = Annotated[
 ]
 MaxBodyBytesPerS = Annotated[
     str | None,
-    typer.Option(metavar="N|default", help="Bytes of bodies a second to each API process."),
+    typer.Option(metavar="N|default", help="Bytes of request bodies a second to each API process."),
 ]
 DEFAULT = "default"
 COLUMNS = {
@@ -53,7 +53,7 @@ def create(
 ) -> None:
     """Make an account; 'tierline keys create --account NAME' then makes a key for it.
 
-    Needs a key with the scope operator, as all of 'tierline accounts' does.
+    All 'tierline accounts' commands need a key with the scope operator.
     """
     from tierline.cli.shared.client import connect
 
@@ -80,7 +80,7 @@ def set_(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Change an account; 'default' makes a limit the settings' again."""
+    """Change an account; 'default' sets a limit back to the installation's default."""
     from urllib.parse import quote
 
     from tierline.cli.shared.client import connect
@@ -93,7 +93,7 @@ def set_(
         max_body_bytes_per_s=max_body_bytes_per_s,
     )
     if not body:
-        raise UsageError("nothing to change: say --weight N, or a limit (see --help)")
+        raise UsageError("nothing to change: give --weight N, or a limit (see --help)")
     with connect(home) as api:
         changed = api.patch(f"/v1/accounts/{quote(name, safe='')}", json=body)
     _show(changed, as_json=as_json)
@@ -130,7 +130,7 @@ def list_(home: Home = None, as_json: Json = False) -> None:
 
 
 def _asked(weight: int | None, **limits: str | None) -> dict[str, int | None]:
-    """What was said, as the API takes it. Raises UsageError for a limit that is no number."""
+    """The options in the API's form. Raises UsageError for an invalid limit."""
     body: dict[str, int | None] = {} if weight is None else {"weight": weight}
     for name, said in limits.items():
         if said is None:

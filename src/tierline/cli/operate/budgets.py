@@ -16,11 +16,13 @@ Account = Annotated[str, typer.Option(metavar="NAME", help="Whose.")]
 
 @app.command("list")
 def list_(
-    account: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one's.")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this account's.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Every budget, with what is spent and reserved of its present day or month."""
+    """Every budget, with the amount spent and reserved in the present day or month."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import Col, print_json, print_table, usd, when
 
@@ -48,14 +50,14 @@ def list_(
             )
             for one in found["data"]
         ],
-        empty="no budget: an account may spend what it likes",
+        empty="no budgets: accounts have no spending limit",
     )
 
 
 @app.command("set")
 def set_(
     limit: Annotated[str, typer.Argument(metavar="USD", help="Such as 50 or 2.50.")],
-    period: Annotated[str, typer.Option("--per", metavar="day|month", help="In UTC.")],
+    period: Annotated[str, typer.Option("--per", metavar="day|month", help="The period, in UTC.")],
     account: Account = "default",
     user: Annotated[
         str | None, typer.Option(metavar="NAME|each", help="Of one user, or of each of them.")
@@ -65,19 +67,21 @@ def set_(
     ] = None,
     hard: Annotated[
         bool,
-        typer.Option("--hard", help="Spent, it refuses jobs; else they stay on the first tier."),
+        typer.Option(
+            "--hard", help="Refuse jobs once it is spent; by default they stay on the first tier."
+        ),
     ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Set a budget, or change the one of the same account, user or session, and period."""
+    """Set a budget, or change the existing one of the same account, user or session, and period."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json, usd, when
 
     if user is not None and session is not None:
-        raise UsageError("--user or --session, not both")
+        raise UsageError("give --user or --session, not both")
     if period not in ("day", "month"):
-        raise UsageError(f"--per is day or month, not {period!r}")
+        raise UsageError(f"--per must be day or month, not {period!r}")
     scope = "user" if user is not None else "session" if session is not None else "account"
     named = user or session or ""
     body = {
@@ -104,17 +108,17 @@ def set_(
 
 @app.command()
 def remove(budget: Annotated[int, typer.Argument(metavar="ID", min=1)], home: Home = None) -> None:
-    """Remove a budget: from then on nothing is held back for it."""
+    """Remove a budget. It limits nothing from then on."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line
 
     with connect(home) as api:
         api.delete(f"/v1/budgets/{budget}")
-    line(f"budget {budget} is gone")
+    line(f"budget {budget} is removed")
 
 
 def amount(value: str) -> str:
-    """USD as a decimal. Raises UsageError for what is none."""
+    """USD as a decimal. Raises UsageError if it is not an amount."""
     try:
         found = decimal(value)
     except ValueError:

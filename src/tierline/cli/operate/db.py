@@ -1,6 +1,6 @@
-"""`tierline db`: bring the database behind DATABASE_URL to this version of the product.
+"""`tierline db`: migrate the database behind DATABASE_URL to this version of the product.
 
-Works on the database itself, since the API does not serve one that is not migrated.
+It works on the database directly, because the API does not serve an unmigrated one.
 """
 
 from typing import Annotated
@@ -9,25 +9,25 @@ import typer
 
 from tierline.cli.shared.options import Json, command_group
 
-app = command_group("Bring the database to this version.")
+app = command_group("Migrate the database to this version.")
 
 
 @app.callback()
 def _group() -> None:
-    """Bring the database to this version."""
+    """Migrate the database to this version."""
 
 
 @app.command()
 def upgrade(
     admin_key: Annotated[
-        bool, typer.Option(help="Make the first admin key when there is no operator's key.")
+        bool, typer.Option(help="Make the first admin key if there is no operator's key.")
     ] = True,
     as_json: Json = False,
 ) -> None:
     """Migrate the database of DATABASE_URL forward, and make the first admin key.
 
-    Safe to run again and from several places at once. The key is an operator's, and is printed this
-    one time; when every operator's key has ended, the same command makes the next one.
+    Safe to run again and from several places at once. The key has the scope operator, and is
+    printed only once. If no operator's key is valid any more, the same command makes a new one.
     """
     from tierline.base.settings import settings
     from tierline.cli.shared.output import line, print_json
@@ -49,10 +49,10 @@ def upgrade(
         )
         return
     if done.before == done.after:
-        line(f"the database is at revision {done.after} already")
+        line(f"the database is already at revision {done.after}")
     else:
         line(f"migrated from {done.before or 'an empty database'} to revision {done.after}")
     for words in done.notes():
         line(words)
     if key:
-        line(f"first admin key, shown this once: {key}")
+        line(f"first admin key, shown only once: {key}")

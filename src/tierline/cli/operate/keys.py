@@ -11,10 +11,11 @@ from tierline.cli.shared.options import Home, Json, command_group
 Force = Annotated[
     bool,
     typer.Option(
-        "--force", help="Also the last operator's key; 'tierline db upgrade' makes the next one."
+        "--force",
+        help="Allow it for the last operator's key; 'tierline db upgrade' makes a new one.",
     ),
 ]
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as 'keys list' says.")]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as 'keys list' shows it.")]
 
 app = command_group("Create, list, rotate, demote and revoke API keys.")
 
@@ -22,23 +23,24 @@ app = command_group("Create, list, rotate, demote and revoke API keys.")
 @app.command()
 def create(
     account: Annotated[
-        str | None, typer.Option(help="The account it acts for; your own unless said.")
+        str | None, typer.Option(help="The account it acts for; by default your own.")
     ] = None,
-    name: Annotated[str, typer.Option(help="What it is for, to recognise it by.")] = "",
+    name: Annotated[str, typer.Option(help="A name that says what the key is for.")] = "",
     scope: Annotated[
         list[str] | None,
         typer.Option(
             help="submit, read, admin (of the account) or operator (of the installation); repeat "
-            "it for several. submit and read unless said."
+            "it for several. Default: submit and read."
         ),
     ] = None,
     days: Annotated[
-        float | None, typer.Option(min=0, help="Days until it ends by itself; never unless said.")
+        float | None,
+        typer.Option(min=0, help="Days until the key expires; by default it does not expire."),
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key and print it. It is shown this once: only its hash is kept.
+    """Make a key and print it. It is shown only once, because only its hash is stored.
 
     Needs a key with the scope admin; for another account, or for an operator's key, one with the
     scope operator.
@@ -61,9 +63,9 @@ def list_(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """The keys of your account, or of all accounts with an operator's key.
+    """The keys of your account, or with an operator's key of all accounts.
 
-    By the first characters of each: no key can be read again.
+    Keys are shown by their first characters only; a full key cannot be shown again.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import Col, print_json, print_table, when
@@ -98,14 +100,14 @@ def list_(
 def rotate(
     key_id: KeyId,
     overlap_hours: Annotated[
-        float, typer.Option(min=0, max=168, help="How long the old key goes on.")
+        float, typer.Option(min=0, max=168, help="How long the old key stays valid.")
     ] = 24.0,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Put a new key in a key's place and print it; the old one ends after the overlap.
+    """Replace a key by a new one and print it; the old one ends after the overlap.
 
-    The new one has the same account, name and scopes, and lasts as long as the old one was given.
+    The new key has the same account, name, scopes and lifetime.
     """
     from urllib.parse import quote
 
@@ -124,7 +126,9 @@ def demote(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Make an operator's key an administrator's of its own account. Needs an operator's key."""
+    """Take the operator scope from a key; it stays an admin key of its own account. Needs an
+    operator's key.
+    """
     from urllib.parse import quote
 
     from tierline.cli.shared.client import connect
@@ -147,7 +151,7 @@ def revoke(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """End a key: it is refused from now on. Jobs that it submitted go on."""
+    """Revoke a key: it is refused from now on. Jobs that it submitted continue."""
     from urllib.parse import quote
 
     from tierline.cli.shared.client import connect
@@ -174,7 +178,7 @@ def _show_new(made: JSON, as_json: bool) -> None:
         return
     note(
         f"key {made['id']} of account {made['account']}, scopes {', '.join(made['scopes'])}; "
-        "shown this once:"
+        "shown only once:"
     )
     line(made["key"])
 

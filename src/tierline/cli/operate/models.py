@@ -1,4 +1,4 @@
-"""`tierline models`: which models a feature may name, and fetching local ones."""
+"""`tierline models`: the models that a feature may name, and downloads of local models."""
 
 from typing import Annotated, Any
 
@@ -9,35 +9,35 @@ from tierline.catalogue import CLASSES
 from tierline.catalogue.families import MARKET
 from tierline.cli.shared.options import Home, Json, command_group
 
-app = command_group("Which models there are, and fetching local ones.")
+app = command_group("List models, and download local ones.")
 
-WIDE = 110  # columns from which there is room for more than what decides
+WIDE = 110  # columns; a wider terminal gets more columns
 
 
 @app.command("list")
 def list_(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Only those whose id or family has this in it."),
+        typer.Argument(metavar="[NAME]", help="Only models with this text in their id or family."),
     ] = None,
     class_: Annotated[
         str | None, typer.Option("--class", help="Only micro, small, mid or frontier models.")
     ] = None,
     provider: Annotated[str | None, typer.Option(help="Only of this provider.")] = None,
-    used: Annotated[bool, typer.Option("--used", help="Only those that features name.")] = False,
+    used: Annotated[bool, typer.Option("--used", help="Only models that features use.")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """The models that a feature may name: price, end, and whether they can be asked here.
+    """The models that a feature may name: price, end date, and whether they can be used here.
 
-    First those that applied features use, then the catalogue by class. --json has every fact, with
+    Models of applied features come first, then the catalogue by class. --json has every fact, with
     its source.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import note, print_json
 
     if class_ is not None and class_ not in CLASSES:
-        raise UsageError(f"there is no class {class_!r}: one of {', '.join(CLASSES)}")
+        raise UsageError(f"there is no class {class_!r}; use one of {', '.join(CLASSES)}")
     with connect(home) as api:
         answer = api.get("/v1/models")
     found = [
@@ -54,27 +54,27 @@ def list_(
     _show(found)
     if found:
         bands = ", ".join(f"{one} {MARKET[one]}" for one in reversed(CLASSES))
-        note("USD per million tokens, at the standard rate; unpriced: nobody knows.")
-        note(f"Usual: {bands}. Real prices may leave that.")
+        note("USD per million tokens, at the standard rate; unpriced: the price is not known.")
+        note(f"Usual: {bands}. Real prices may be outside these bands.")
 
 
 @app.command()
 def fetch(
     name: Annotated[
-        str | None, typer.Argument(help="A local model's name; the larger one unless said.")
+        str | None, typer.Argument(help="A local model's name; by default the larger one.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch a local model's file into the cache, once; its sha256 decides whether it is right.
+    """Download a local model's file into the cache, once, and check its SHA-256.
 
-    The cache is TIERLINE_MODEL_DIR, else ~/.cache/tierline. An interrupted fetch goes on.
+    The cache is TIERLINE_MODEL_DIR, else ~/.cache/tierline. An interrupted download is continued.
     """
     from tierline.cli.shared.output import line, print_json
     from tierline.stack.models import LARGER, MODELS
 
     wanted = LARGER.name if name is None else name.removeprefix("local:")
     if wanted not in MODELS:
-        raise UsageError(f"no local model is called {wanted!r}; known: {', '.join(MODELS)}")
+        raise UsageError(f"there is no local model {wanted!r}; use one of {', '.join(MODELS)}")
     from tierline.stack.fetch import fetch as fetch_model
 
     model = MODELS[wanted]
@@ -83,7 +83,7 @@ def fetch(
         print_json({"model": f"local:{model.name}", "path": str(path), "sha256": model.sha256})
         return
     line(f"local:{model.name} is at {path}")
-    line(f"sha256 {model.sha256}, as its publisher gives it; licence {model.licence}")
+    line(f"sha256 {model.sha256}, the publisher's; licence {model.licence}")
 
 
 def _show(found: list[dict[str, Any]]) -> None:
@@ -117,7 +117,7 @@ def _show(found: list[dict[str, Any]]) -> None:
             )
             for item in rows
         ],
-        empty="no model is so",
+        empty="no model matches",
     )
 
 

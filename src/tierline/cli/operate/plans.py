@@ -1,4 +1,4 @@
-"""`tierline plans`: what accounts may spend and reach, by name."""
+"""`tierline plans`: named sets of budgets and tier limits for accounts."""
 
 from typing import Annotated
 
@@ -50,13 +50,13 @@ def set_(
         list[str] | None,
         typer.Option(
             metavar="[WHO:]USD/day|month[/hard]",
-            help="Of the account, or of each user or session: 50/month, user:0.2/day, 5/day/hard.",
+            help="Per account, or each user or session: 50/month, user:0.2/day, 5/day/hard.",
         ),
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Set a plan; who is on it has its budgets from then on."""
+    """Set a plan. Accounts on it have its budgets from then on."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
@@ -78,10 +78,10 @@ def set_(
 @app.command()
 def assign(
     name: Annotated[str, typer.Argument(metavar="NAME|none")],
-    account: Annotated[str, typer.Option(metavar="NAME", help="Who is put on it.")],
+    account: Annotated[str, typer.Option(metavar="NAME", help="The account to put on the plan.")],
     home: Home = None,
 ) -> None:
-    """Put an account on a plan, or take it off any."""
+    """Put an account on a plan, or remove it from its plan."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line
 

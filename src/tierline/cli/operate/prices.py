@@ -1,4 +1,4 @@
-"""`tierline prices`: the operator's own prices, which go before the public ones."""
+"""`tierline prices`: the operator's own prices, which take precedence over the public ones."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ def list_(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Your own prices, the newest first. `models list` tells which price each model has now."""
+    """Your own prices, the newest first. `models list` shows the price in force of each model."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import Col, note, print_json, print_table, when
 
@@ -51,7 +51,7 @@ def list_(
             )
             for item in answer["data"]
         ],
-        empty="no price of your own: the public ones hold",
+        empty="no own prices: the public ones apply",
     )
     edition = answer["list"]
     note(
@@ -67,35 +67,38 @@ def set_(
         str | None, typer.Option("--input", metavar="USD", help="For a million tokens of input.")
     ] = None,
     output: Annotated[str | None, _rate("output, reasoning included")] = None,
-    cached: Annotated[str | None, _rate("input read from a cache; the input's unless said")] = None,
+    cached: Annotated[
+        str | None, _rate("input read from a cache; by default the input's price")
+    ] = None,
     write_5m: Annotated[str | None, _rate("input kept in a cache for five minutes")] = None,
     write_1h: Annotated[str | None, _rate("input kept in a cache for an hour")] = None,
     per_hour: Annotated[
         str | None,
-        typer.Option(metavar="USD", help="For an hour of a server of your own, in place of those."),
+        typer.Option(metavar="USD", help="Per hour of your own server, instead of token prices."),
     ] = None,
     tokens_per_s: Annotated[
-        float | None, typer.Option(min=0, help="With --per-hour: what the server does when busy.")
+        float | None,
+        typer.Option(min=0, help="With --per-hour: tokens a second of the busy server."),
     ] = None,
     measured_hours: Annotated[
         float | None,
-        typer.Option(min=0, help="With --per-hour: measure that from the calls of so many hours."),
+        typer.Option(min=0, help="With --per-hour: measure it from the calls of so many hours."),
     ] = None,
     service_tier: Annotated[
-        str, typer.Option(help="The service tier that it is for; the standard unless said.")
+        str, typer.Option(help="The service tier; by default the standard one.")
     ] = "",
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="When it begins to hold; in ten seconds unless said."),
+        typer.Option(metavar="TIME", help="When it begins to apply; by default in ten seconds."),
     ] = None,
     withdraw: Annotated[
-        bool, typer.Option("--withdraw", help="End your own price; the public one holds again.")
+        bool, typer.Option("--withdraw", help="End your own price; the public one applies again.")
     ] = False,
-    note: Annotated[str, typer.Option(help="Why, for who reads it later.")] = "",
+    note: Annotated[str, typer.Option(help="The reason, for later readers.")] = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Set what a model costs from a moment on. What calls have cost already does not change."""
+    """Set a model's price from a given time on. The cost of past calls does not change."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json, when
 
@@ -110,17 +113,17 @@ def set_(
     price: JSON = None
     if withdraw:
         if said or per_hour is not None:
-            raise UsageError("--withdraw takes no price")
+            raise UsageError("--withdraw does not take a price")
     elif per_hour is not None:
         if said:
-            raise UsageError("a price is by the token or, with --per-hour, by the hour")
+            raise UsageError("give token prices or --per-hour, not both")
         price = {"usd_per_hour": _amount(per_hour)}
         if tokens_per_s is not None:
             price["tokens_per_s"] = tokens_per_s
         if measured_hours is not None:
             price["measured_hours"] = measured_hours
     elif input_ is None or output is None:
-        raise UsageError("say --input and --output, or --per-hour, or --withdraw (see --help)")
+        raise UsageError("give --input and --output, or --per-hour, or --withdraw (see --help)")
     else:
         price = said
     body: dict[str, JSON] = {

@@ -1,6 +1,6 @@
-"""`tierline up`: start all that is missing on this machine, run the product, and stay.
+"""`tierline up`: start everything that is missing on this machine, run the product, and stay.
 
-Says where things answer, once, when they do; everything else goes to stderr or to DIR/log.
+It prints the addresses once everything answers. Other messages go to stderr or to DIR/log.
 """
 
 import sys
@@ -18,25 +18,25 @@ def up(
         Path | None,
         typer.Option(
             envvar="TIERLINE_HOME",
-            help="Where its data, logs and keys are kept.  [default: ~/.local/share/tierline]",
+            help="The folder for data, logs and keys.  [default: ~/.local/share/tierline]",
             show_default=False,
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="The API's port; 0 takes a free one.")] = 8000,
     flower_port: Annotated[int, typer.Option(help="Flower's port; 0 takes a free one.")] = 5555,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Say where it is as one line of JSON on stdout.")
+        bool, typer.Option("--json", help="Print the addresses as one line of JSON.")
     ] = False,
     no_flower: Annotated[bool, typer.Option("--no-flower", help="Run without Flower.")] = False,
     procfile: Annotated[
         Path | None, typer.Option(hidden=True, help="Another list of processes.")
     ] = None,
 ) -> None:
-    """Start all that is missing on this machine, and stay until Ctrl-C.
+    """Start everything that is missing on this machine, and run until Ctrl-C.
 
-    PostgreSQL unless DATABASE_URL is set, the broker unless REDIS_URL is set, the local model, and
-    the product's processes; whatever dies is started again. The first Ctrl-C stops all of it in
-    order, a second one at once.
+    It starts PostgreSQL unless DATABASE_URL is set, the broker unless REDIS_URL is set, the local
+    model, and the product's processes. A process that dies is restarted. The first Ctrl-C stops
+    everything in order, a second one at once.
     """
     from tierline.base.settings import settings
     from tierline.stack.home import default_home
@@ -66,7 +66,7 @@ def up(
 
 
 def in_words(addresses: "Addresses", home: Path) -> str:
-    """The short list of addresses that a person sees."""
+    """The short list of addresses for people."""
     lines = ["tierline is up.", f"  API      {addresses.api}  (docs at {addresses.api}/docs)"]
     if addresses.flower is not None:
         lines.append(
@@ -76,6 +76,6 @@ def in_words(addresses: "Addresses", home: Path) -> str:
     lines += [
         f"  key      {home / 'run' / 'api_key'}  (this run's; the tierline commands find it)",
         f"  logs     {home / 'log'}",
-        "Ctrl-C stops all of it.",
+        "Ctrl-C stops everything.",
     ]
     return "\n".join(lines)

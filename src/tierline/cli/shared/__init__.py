@@ -1,1 +1,1 @@
-"""What commands share: the API's client, tables, options."""
+"""Shared by commands: the API's client, tables, options."""

@@ -1,4 +1,4 @@
-"""Amounts and shares as options give them: exact decimals, in range."""
+"""Amounts and shares in options: exact decimals, with a range check."""
 
 from decimal import Decimal
 
@@ -7,15 +7,15 @@ from tierline.base.errors import UsageError
 
 
 def above_zero(option: str, text: str) -> Decimal:
-    """Raises UsageError for what is no number above 0."""
+    """Raises UsageError unless it is a number above 0."""
     amount = _number(option, text, "an amount, such as 2.50")
     if amount <= 0:
-        raise UsageError(f"{option} is {text}: it is above 0")
+        raise UsageError(f"{option} is {text}: it must be above 0")
     return amount
 
 
 def share(option: str, text: str) -> Decimal:
-    """Raises UsageError for what does not lie from 0 to 1."""
+    """Raises UsageError unless it is from 0 to 1."""
     found = _number(option, text, "a share, such as 0.1")
     if not 0 <= found <= 1:
         raise UsageError(f"{option} is {text}: it lies between 0 and 1")

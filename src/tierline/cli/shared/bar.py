@@ -1,4 +1,4 @@
-"""A bar for work of a known size."""
+"""A progress bar for work of known size."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """How far it is, on a terminal's stderr; elsewhere nothing."""
+    """Progress on a terminal's stderr; without a terminal nothing is shown."""
 
     def __init__(self, total: int, title: str) -> None:
         self._total = total

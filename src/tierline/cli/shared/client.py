@@ -1,7 +1,7 @@
-"""The command line's way to the API: where it is, and the client's errors as the product's own.
+"""Finds the API for the command line, and turns the client's errors into the product's.
 
-Where: the `tierline up` that runs on --home; else TIERLINE_URL with TIERLINE_API_KEY; else the one
-that runs on TIERLINE_HOME or the default home. The requests themselves are `tierline_client`'s.
+The API is that of the `tierline up` on --home; else TIERLINE_URL with TIERLINE_API_KEY; else the
+one running on TIERLINE_HOME or the default home. `tierline_client` makes the requests.
 """
 
 import os
@@ -31,7 +31,9 @@ USER_AGENT = "tierline-cli"
 
 
 class Client(Transport):
-    """One connection to the API. Methods return the JSON of the answer; every error is ours."""
+    """One connection to the API. Methods return the JSON of the answer and raise the product's
+    errors.
+    """
 
     def __init__(self, place: Place) -> None:
         super().__init__(place, USER_AGENT)
@@ -55,7 +57,7 @@ def own_errors() -> Iterator[None]:
 
 
 def own(error: client.TierlineError) -> TierlineError:
-    """The product's error that says the same."""
+    """The product's error for a client's error."""
     if isinstance(error, client.InvalidInput):
         problems = [Problem(one.message, one.path, one.line) for one in error.problems]
         return InvalidInput(problems, error.left_out)
@@ -76,13 +78,13 @@ def own(error: client.TierlineError) -> TierlineError:
 
 
 def connect(home: Path | None = None) -> Client:
-    """A client of the API that is meant. Raises UsageError or Unavailable when there is none."""
+    """A client of the API. Raises UsageError or Unavailable if there is none."""
     return Client(find(home))
 
 
 def find(home: Path | None = None) -> Place:
-    """Where the API is: --home first, then the environment, then the default home. Raises
-    UsageError, and Unavailable where nothing runs.
+    """The API's address: --home first, then the environment, then the default home. Raises
+    UsageError, and Unavailable if nothing runs.
     """
     from tierline.stack.home import default_home
     from tierline.stack.running import find_running
@@ -96,7 +98,7 @@ def find(home: Path | None = None) -> Place:
         running = find_running(folder)
         if running is None:
             raise Unavailable(
-                f"no 'tierline up' runs on {folder}: start it, name its --home, or set TIERLINE_URL"
+                f"no 'tierline up' runs on {folder}: start it, give its --home, or set TIERLINE_URL"
             )
         own_key = running.api_key or ""
         said = "" if home is not None else os.environ.get("TIERLINE_API_KEY", "").strip()

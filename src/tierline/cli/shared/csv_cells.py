@@ -1,10 +1,10 @@
-"""CSV for people, whose spreadsheets run some texts as formulas; and how not to.
+"""CSV that is safe in spreadsheets, which run some texts as formulas.
 
 A cell that begins with one of `= + - @`, a tab or a line break, or a full-width form of those, may
-be read as a formula, which can call other programs and send the table away. Answers, ids and names
-come from elsewhere, so such a cell gets a `'` before it, as OWASP advises
-(https://owasp.org/www-community/attacks/CSV_Injection). A plain number stays one: `-1.5` is no
-formula. `--raw-csv` leaves every cell as it is, for programs.
+run as a formula, which can call other programs and send the table away. Answers, ids and names come
+from outside, so such a cell gets a `'` in front, as OWASP advises
+(https://owasp.org/www-community/attacks/CSV_Injection). A plain number is unchanged: `-1.5` is not
+a formula. `--raw-csv` leaves every cell unchanged, for programs.
 """
 
 import csv
@@ -20,7 +20,7 @@ RawCsv: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--raw-csv",
-        help="CSV cells as they are; otherwise ' comes before what a spreadsheet would run.",
+        help="Write CSV cells unchanged; by default, ' is put before text that spreadsheets run.",
     ),
 ]
 
@@ -29,14 +29,16 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def safe(text: str) -> str:
-    """`text` so that a spreadsheet shows it and runs nothing."""
+    """`text` in a form that a spreadsheet shows and does not run."""
     if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
         return f"'{text}"
     return text
 
 
 class Table:
-    """Writes rows of CSV. Texts are made safe unless `raw`; on a terminal they are made plain."""
+    """Writes rows of CSV. Text is made safe unless `raw`; on a terminal, control characters are
+    escaped.
+    """
 
     def __init__(self, sink: IO[str], *, raw: bool, line_end: str = "\n") -> None:
         self._writer = csv.writer(sink, lineterminator=line_end)
@@ -44,7 +46,7 @@ class Table:
         self._shown = sink.isatty()
 
     def row(self, cells: Iterable[object]) -> None:
-        """One row. A number stays one, None is empty."""
+        """One row. A number stays a number, None is empty."""
         self._writer.writerow([self._cell(cell) for cell in cells])
 
     def _cell(self, cell: object) -> object:

@@ -1,4 +1,4 @@
-"""What every command shares: how a group of commands is made, and options of one meaning."""
+"""Common to all commands: how a group of commands is made, and shared options."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -17,19 +17,19 @@ Home: TypeAlias = Annotated[
     typer.Option(
         "--home",
         metavar="DIR",
-        help="Ask the 'tierline up' that runs on this home, whatever TIERLINE_URL says.",
+        help="Use the 'tierline up' that runs on this home, instead of TIERLINE_URL.",
     ),
 ]
 
 
 def command_group(summary: str, cls: type[TyperGroup] | None = None) -> typer.Typer:
-    """A Typer with the manners that all of ours share: plain help, our own error lines."""
+    """A Typer with the common settings: plain help, the product's error lines."""
     return typer.Typer(
         cls=cls,
         help=summary,
         no_args_is_help=True,
         add_completion=False,
-        rich_markup_mode=None,  # help that reads the same in a pipe, a log and 40 columns
+        rich_markup_mode=None,  # so that help is the same in a pipe, a log and 40 columns
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

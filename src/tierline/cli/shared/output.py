@@ -1,7 +1,7 @@
-"""How the command line shows things: JSON for scripts, tables and short lines for people.
+"""Output of the command line: JSON for scripts, tables and short lines for people.
 
-Text that came from elsewhere (inputs, answers, names, messages) is never read as markup and its
-control characters are made visible: an answer must not be able to drive the terminal.
+Text from outside (inputs, answers, names, messages) is never read as markup, and its control
+characters are shown as escapes, so that an answer cannot control the terminal.
 """
 
 import json
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-NARROW = 60  # columns; below this a table of several columns becomes blocks of lines
-UNBOUNDED = 4_000  # columns where no person's terminal sets a width: nothing is wrapped or cut
+NARROW = 60  # columns; below this a table becomes blocks of lines
+UNBOUNDED = 4_000  # columns if there is no terminal: nothing is wrapped or cut
 
-# What drives a terminal or turns the direction of a line, beside C0: DEL, C1, the marks and
-# embeddings of bidirectional text (UAX #9), and Unicode's own line breaks.
+# Characters beyond C0 that control a terminal or change text direction: DEL, C1, bidirectional
+# marks and embeddings (UAX #9), and Unicode's own line breaks.
 _BEYOND_C0 = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
-_CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")  # but for tab and newline
-_IN_JSON = re.compile(f"[{_BEYOND_C0}]")  # C0 is written out in JSON already
+_CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f{_BEYOND_C0}]")  # except tab and newline
+_IN_JSON = re.compile(f"[{_BEYOND_C0}]")  # JSON already escapes C0
 
 STYLES: Mapping[str, str] = {
     "completed": "green",
@@ -51,7 +51,7 @@ class Col:
 
 
 def plain(text: str) -> str:
-    """`text` with control characters written out, so that it is only text."""
+    """`text` with control characters escaped."""
     return _CONTROL.sub(_written_out, text.replace("\r\n", "\n"))
 
 
@@ -67,10 +67,10 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def print_json(value: JSON) -> None:
-    """The value on stdout, indented, for scripts and people alike.
+    """The value on stdout, indented, for scripts and people.
 
-    Characters that drive a terminal are written as \\u escapes, which a program reads as the same
-    characters: one rule, whether a person or a program is at the other end.
+    Characters that control a terminal are written as \\u escapes, which a program reads as the same
+    characters. So the output is the same for people and programs.
     """
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     text = json.dumps(value, indent=2, ensure_ascii=not encoding.startswith("utf"), default=str)
@@ -83,14 +83,14 @@ def line(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """One line on stderr, for what is not the answer itself."""
+    """One line on stderr, for anything but the answer itself."""
     sys.stdout.flush()
     sys.stderr.write(plain(text) + "\n")
 
 
 @cache
 def console() -> "Console":
-    """The terminal; without colour where there is none, or NO_COLOR is set."""
+    """The terminal; without colour if there is none, or NO_COLOR is set."""
     from rich.console import Console
 
     found = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
@@ -122,9 +122,9 @@ def table(columns: Sequence[Col], rows: Sequence[Sequence[object]]) -> "Table":
 
 
 def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty: str) -> None:
-    """The rows for a person; `empty` when there are none.
+    """The rows for a person; `empty` if there are none.
 
-    On a terminal too narrow for columns every row becomes a block of `title: value` lines.
+    If the terminal is too narrow for columns, each row becomes a block of `title: value` lines.
     """
     if not rows:
         line(empty)
@@ -143,7 +143,7 @@ def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty:
 
 
 def _width(made: "Table") -> int:
-    """The columns that a table would take if it had all that it wants."""
+    """The width of a table without any limit."""
     from rich.measure import Measurement
 
     out = console()
@@ -151,7 +151,7 @@ def _width(made: "Table") -> int:
 
 
 def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
-    """Named values, one a line, the names padded; a value that is None is left out."""
+    """Named values, one per line, with aligned names; None values are left out."""
     kept = [(name, show(value)) for name, value in pairs if value is not None]
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
@@ -185,7 +185,7 @@ def usd(value: object) -> str:
 
 
 def seconds(value: object) -> str:
-    """A duration in seconds as a person says it."""
+    """A duration in seconds, for people."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return ""
     if value < 1:
@@ -200,12 +200,12 @@ def seconds(value: object) -> str:
 
 
 def count(value: object) -> str:
-    """A whole number with its thousands apart."""
+    """A whole number with thousands separators."""
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def when(value: object) -> str:
-    """A time as the API gives it, in this machine's zone, to the second."""
+    """A time from the API in the local time zone, to the second."""
     if not isinstance(value, str):
         return ""
     try:

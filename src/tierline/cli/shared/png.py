@@ -1,4 +1,4 @@
-"""Pictures as PNG files, by matplotlib where it is installed."""
+"""Pictures as PNG files, with matplotlib if it is installed."""
 
 import io
 from pathlib import Path
@@ -8,7 +8,7 @@ from tierline.base.errors import TierlineError, UsageError
 
 
 def new_figure(width: float = 8, height: float = 5) -> Any:
-    """An empty figure, in inches at 120 dots each. Raises TierlineError without the extra."""
+    """An empty figure; sizes are inches at 120 dots. Raises TierlineError without the extra."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -17,7 +17,7 @@ def new_figure(width: float = 8, height: float = 5) -> Any:
 
 
 def write_png(figure: Any, path: Path) -> None:
-    """Raises UsageError where it cannot be written."""
+    """Raises UsageError if it cannot be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     drawing = io.BytesIO()

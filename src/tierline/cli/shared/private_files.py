@@ -1,4 +1,4 @@
-"""Files that hold inputs and answers: readable by whoever ran the command, and nobody else."""
+"""Files with inputs and answers: readable only by the user who ran the command."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import IO
 
 
 def new_private(path: Path) -> IO[str]:
-    """A new text file, 0600, in place of one that is there. Nothing is written through a link.
+    """A new text file with mode 0600, which replaces an existing one. It does not write through a
+    link.
 
     Raises OSError.
     """

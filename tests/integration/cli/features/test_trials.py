@@ -119,7 +119,7 @@ def test_what_does_not_end_in_time_is_cancelled_and_failed(
     ran = tierline("features", "test", file, "--timeout", "1", "--json")
     assert ran.code == 1
     cases = json.loads(ran.out)["data"][0]["cases"]
-    assert {case["fault"] for case in cases} == {"it had not ended after 1 s"}
+    assert {case["fault"] for case in cases} == {"it did not end within 1 s"}
     assert {case["status"] for case in cases[1:]} == {"cancelled"}
 
 

@@ -46,7 +46,7 @@ def test_budgets_are_set_changed_listed_and_removed(tierline: Tierline) -> None:
         (("-5", "--per", "day"), 2, "No such option"),
         (("--per", "day", "--", "-5"), 2, "'-5' is not an amount in USD"),
         (("5EUR", "--per", "day"), 2, "'5EUR' is not an amount in USD"),
-        (("5", "--per", "week"), 2, "--per is day or month, not 'week'"),
+        (("5", "--per", "week"), 2, "--per must be day or month, not 'week'"),
         (("5", "--per", "day", "--user", "a", "--session", "b"), 2, "not both"),
         (("5", "--per", "day", "--account", "nobody"), 1, "there is no account 'nobody'"),
     ],

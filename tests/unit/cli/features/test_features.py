@@ -42,7 +42,7 @@ def test_init_writes_the_file_and_never_over_another(
     written = (tmp_path / "order-number.yaml").read_text()
     assert run("features", "init", "order-number") == 2
     assert (tmp_path / "order-number.yaml").read_text() == written
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["Upper", "9lives", "with space", "../up", ""])

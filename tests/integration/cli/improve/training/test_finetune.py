@@ -112,7 +112,7 @@ def test_a_refused_key_and_a_failed_training_are_told_without_the_key(
         (("--model", "mistral:open-mistral-nemo", "--yes"), "is deprecated"),
         (("--model", "gpt-4.1", "--yes"), "openai:MODEL"),
         ((*MODEL,), "give --yes"),
-        ((*MODEL, "--yes", "--usd-per-mtok", "0"), "it is above 0"),
+        ((*MODEL, "--yes", "--usd-per-mtok", "0"), "it must be above 0"),
         ((*MODEL, "--yes", "--epochs", "0"), "--epochs"),
     ],
 )
