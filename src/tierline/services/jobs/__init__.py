@@ -1,1 +1,1 @@
-"""The road of a job: submit, dispatch, execute, settle, recover, cancel."""
+"""The path of a job: submit, dispatch, execute, settle, recover, cancel."""

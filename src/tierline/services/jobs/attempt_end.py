@@ -1,7 +1,7 @@
-"""How an attempt ended: the outcome that decides about its job, and what its row keeps.
+"""How an attempt ended: the outcome that decides about its job, and what is stored of it.
 
-One function for each way: an answer, a tier that is skipped, a failed call, a feature at fault, an
-error of ours.
+There is one function for each way: an answer, a skipped tier, a failed call, an error in the
+feature, an error in tierline.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ UNDERSTOOD = frozenset(
         Verdict.LOW_CONFIDENCE,
     }
 )
-"""The verdicts of answers that could be read, so that there is an output to keep."""
+"""The verdicts of answers that could be parsed, so that there is an output to store."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class AttemptEnd:
 def answered_with(
     attempt: Attempt, answered: Answered, outcome: AnswerOutcome | None
 ) -> AttemptEnd:
-    """The tier answered. `outcome`: what is kept of the answer to compare it; None: nothing is."""
+    """The tier answered. `outcome` is what is stored to compare the answer later, or None."""
     checked = answered.checked
     ended = Ended(
         verdict=checked.verdict,
@@ -69,7 +69,7 @@ def answered_with(
 
 
 def skipped(attempt: Attempt, skip: Skip) -> AttemptEnd:
-    """The tier was not asked."""
+    """The tier was skipped."""
     verdict, reason = skip.verdict, skip.reason
     routing = None if skip.decision is None else skip.decision.to_dict()
     ended = Ended(verdict, reason, attempt.elapsed_s(), routing=routing)
@@ -81,7 +81,7 @@ def skipped(attempt: Attempt, skip: Skip) -> AttemptEnd:
 def call_failed(
     attempt: Attempt, failure: CallFailed, maybe_billed: int, settings: Settings
 ) -> AttemptEnd:
-    """No model of the tier answered. `maybe_billed`: calls that may have been billed."""
+    """All models of the tier failed. `maybe_billed` counts the calls that may have been billed."""
     verdict, reason, wait_s = failure.verdict, failure.reason, failure.retry_after_s
     if wait_s is None:
         number = attempt.claim.attempt
@@ -93,7 +93,7 @@ def call_failed(
 
 
 def feature_failed(attempt: Attempt, broken: RuleBroken | PairRemoved) -> AttemptEnd:
-    """A rule of the feature raised an error, or what a judge was to compare was removed."""
+    """A rule of the feature raised an error, or the answers that a judge compares were removed."""
     reason = broken.message
     return AttemptEnd(
         FeatureFailed(reason), Ended(Verdict.FEATURE_ERROR, reason, attempt.elapsed_s())
@@ -101,8 +101,8 @@ def feature_failed(attempt: Attempt, broken: RuleBroken | PairRemoved) -> Attemp
 
 
 def input_removed(attempt: Attempt) -> AttemptEnd:
-    """The job is a shadow, and the input of the job that it shadows was removed."""
-    reason = "what it was to answer once more was removed"
+    """The job is a shadow, and the input of the job that it repeats was removed."""
+    reason = "the input of the job that this shadow repeats was removed"
     return AttemptEnd(
         FeatureFailed(reason), Ended(Verdict.FEATURE_ERROR, reason, attempt.elapsed_s())
     )
@@ -111,7 +111,7 @@ def input_removed(attempt: Attempt) -> AttemptEnd:
 def crashed(
     attempt: Attempt, error: Exception, maybe_billed: int, settings: Settings
 ) -> AttemptEnd:
-    """We failed over the attempt. The log says where, the caller only that it was our error."""
+    """tierline itself failed. The log has the stack; the caller reads only that it is our error."""
     kind = type(error).__name__
     log.error("attempt_crashed", error=kind, at=frames_of(error))
     verdict, reason = Verdict.PROVIDER_ERROR, f"internal error ({kind})"

@@ -1,9 +1,9 @@
-"""Holding an account to its most queued jobs, over any number of API processes, by the rows alone.
+"""Limits the queued jobs of each account, across all API processes, from the job rows alone.
 
-Up to EXACT_UP_TO the limit is exact: who submits counts and writes as the only one of the account.
-Above it that would cost more than the job does, so a process counts once and then takes in as many
-as there was room for, for TRUST_S: the limit may be passed by what the other processes take in
-meanwhile. A part of a batch, which brings thousands of rows, is always counted exactly.
+Up to EXACT_UP_TO the limit is exact: counting and writing are one step under the account's lock.
+Above that, counting would cost more than the job. So a process counts once and then accepts as many
+jobs as there was room for, for TRUST_S. The limit may be exceeded by what the other processes
+accept in that time. A part of a batch has thousands of rows and is always counted exactly.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from tierline.storage.jobs import submissions
 from tierline.storage.jobs.backlogs import count_queued
 from tierline.storage.jobs.submissions import NewJob, Taken
 
-EXACT_UP_TO = 1_000  # so many entries of an index are counted in less time than a job is written in
-TRUST_S = 1.0  # how long a count is worked with
-TRUST_FACTOR = 20.0  # … or so many times what it took: counting costs a twentieth of a core at most
-FULL_S = 1.0  # what a caller is asked to wait
+EXACT_UP_TO = 1_000  # counting so many index entries takes less time than writing one job
+TRUST_S = 1.0  # how long a count is used
+TRUST_FACTOR = 20.0  # or this many times its duration: counting uses at most 5% of a core
+FULL_S = 1.0  # the wait that a caller is asked for
 
 
 @dataclass
 class _Room:
     limit: int
-    left: int  # jobs that may be taken in before the next count
+    left: int  # jobs that may be accepted before the next count
     until_s: float
 
 
@@ -39,11 +39,11 @@ class Backlogs:
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
         self._rooms: dict[int, _Room] = {}
-        # One at a time of each account, so that those who wait hold no connection.
+        # One request of an account at a time, so that the waiting ones hold no connection.
         self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def insert(self, new: NewJob, limit: int | None) -> Taken:
-        """Write the job, unless the account has `limit` jobs queued: raises LimitReached."""
+        """Write the job. Raises LimitReached if the account already has `limit` jobs queued."""
         if limit is not None and limit <= EXACT_UP_TO:
             return await self._insert_counted(new, limit)
         if limit is not None:
@@ -64,7 +64,7 @@ class Backlogs:
                 room = self._rooms.get(account_id)
                 if not _stands(room, limit):
                     room = await self._count(account_id, limit)
-        assert room is not None, "one that stands, or a new one"
+        assert room is not None, "either still valid or just counted"
         if room.left <= 0:
             raise full(limit, room.until_s - time.monotonic())
         room.left -= 1
@@ -79,10 +79,10 @@ class Backlogs:
 
 
 def full(limit: int, wait_s: float) -> LimitReached:
-    """The error for an account that has its most jobs queued."""
+    """The error for an account that has its maximum of jobs queued."""
     return LimitReached(
-        f"the account has as many jobs queued as it may, {limit:,} (max_queued_jobs): send again"
-        " when some have run",
+        f"the account already has {limit:,} jobs queued, its maximum (max_queued_jobs); try again"
+        " when some of them have run",
         wait_s,
     )
 

@@ -1,4 +1,4 @@
-"""Workers' beats: raising this process's, reading everybody's, removing those of the dead."""
+"""Workers' heartbeats: writing this process's, reading all, removing those of dead workers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,8 +16,8 @@ __all__ = ["Beat", "WorkerBeat", "read_beats", "remove_gone"]
 
 
 class Beat:
-    """The row of one worker process, on a connection of its own, so that a busy pool delays no
-    beat. For one thread; connects when it is first used and after each error.
+    """The row of one worker process. It has a connection of its own, so that a busy pool delays no
+    heartbeat. Use it from one thread only. It connects at the first use and after each error.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class Beat:
         self._connection: psycopg.Connection[Any] | None = None
 
     def write(self, beat: int, tokens: Sequence[UUID]) -> None:
-        """Write the beat, and the claims that live threads hold. Raises psycopg.Error."""
+        """Write the heartbeat and the claims that live threads hold. Raises psycopg.Error."""
         try:
             if self._connection is None:
-                # A beat that a crash of the server loses is written again in a moment.
+                # If a crash of the server loses a heartbeat, the next one follows soon.
                 self._connection = connect(self._url, f"{self._name}-beat", durable=False)
             beats.raise_beat(
                 self._connection,
@@ -50,7 +50,7 @@ class Beat:
             raise
 
     def remove(self) -> None:
-        """Take the row away, unless the last write failed. Raises psycopg.Error."""
+        """Delete the row, unless the last write failed. Raises psycopg.Error."""
         if self._connection is None:
             return
         try:
@@ -65,13 +65,13 @@ class Beat:
 
 
 def read_beats(pool: ConnectionPool[Any]) -> list[WorkerBeat]:
-    """Every worker process that has a row, the dead ones too until they are removed."""
+    """Every worker process that has a row. Rows of dead workers count until they are removed."""
     with pool.connection() as connection:
         return beats.read_beats(connection)
 
 
 def remove_gone(pool: ConnectionPool[Any], gone: Mapping[UUID, int]) -> None:
-    """Take away the rows of these workers, unless they have beaten since the beat given."""
+    """Delete the rows of these workers, unless they have sent a heartbeat since the given one."""
     with pool.connection() as connection:
 
         def remove(worker: UUID) -> None:

@@ -1,4 +1,4 @@
-"""Cancelling a job: at once while it is queued, at its worker's next step while it runs."""
+"""Cancelling a job: at once if it is queued, at its worker's next step if it is running."""
 
 from typing import Any
 from uuid import UUID
@@ -12,11 +12,11 @@ from tierline.storage.jobs.recovery import lock_job
 
 
 def cancel(connection: Connection[Any], account_id: int, job_id: UUID) -> Status:
-    """Ask that the job be cancelled. Returns its status after that.
+    """Request that the job be cancelled. Returns its status after that.
 
-    A queued job is cancelled when this returns. A running one is still in_progress: a call is under
-    way, and the job ends as cancelled unless that call's answer passes. An ended job stays as it
-    is. Raises NotFound for a job that is not the account's.
+    A queued job is cancelled when this returns. A running one is still in_progress because a call
+    is under way; it ends as cancelled unless that call's answer passes. An ended job does not
+    change. Raises NotFound if the account has no such job.
     """
     with connection.transaction():
         locked = lock_job(connection, job_id)

@@ -1,4 +1,4 @@
-"""The route of a job: each decision about it, and what each tier was expected to cost."""
+"""The decisions about a job, in order, and what each tier was expected to cost."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -32,10 +32,10 @@ __all__ = ["Filters", "decisions_of", "decisions_page"]
 
 
 def decisions_of(connection: Connection[Any], account_id: int, job_id: UUID) -> Route:
-    """The whole route, in order. Raises NotFound for a job that is not the account's.
+    """All decisions about a job, in order. Raises NotFound if the account has no such job.
 
-    What each tier was expected to cost is worked out from what is kept: the feature's version, the
-    prices in force when the job came, the length of its input.
+    The expected cost of each tier is calculated from stored data: the feature's version, the prices
+    in force when the job was submitted, and the length of its input.
     """
     began = decisions.beginning(connection, account_id, job_id)
     if began is None:
@@ -65,8 +65,8 @@ def decisions_page(
     before: int | None,
     jobs: int,
 ) -> tuple[list[Decision], int | None]:
-    """The decisions of up to `jobs` jobs of one account or of all, the newest first, and the `seq`
-    to go on before.
+    """The decisions about up to `jobs` jobs of one account or of all, newest first, and the `seq`
+    to continue before.
     """
     rows = decisions.page(connection, account_id, filters, before, jobs + 1)
     each = [list(group) for _, group in groupby(rows, key=lambda row: row["seq"])]
@@ -78,7 +78,7 @@ def decisions_page(
 
 
 def _waiting(job_id: UUID, began: Mapping[str, Any], first: Mapping[str, JSON]) -> Decision:
-    """The decision about a job that no worker has taken yet."""
+    """The decision about a job that no worker has claimed yet."""
     row: FirstDecision = {
         "job_id": job_id,
         "account": began["account"],
@@ -100,12 +100,12 @@ def _waiting(job_id: UUID, began: Mapping[str, Any], first: Mapping[str, JSON]) 
 
 
 def _with_outcomes(rows: list[LoggedDecision]) -> list[tuple[LoggedDecision, str | None]]:
-    """A job's decisions, each with what came of it; null while that is open."""
-    found: list[tuple[LoggedDecision, str | None]] = []
+    """A job's decisions, each with its outcome, or None while that is open."""
+    decided: list[tuple[LoggedDecision, str | None]] = []
     for place, row in enumerate(rows):
         following = rows[place + 1] if place + 1 < len(rows) else None
-        found.append((row, _outcome(row, following)))
-    return found
+        decided.append((row, _outcome(row, following)))
+    return decided
 
 
 def _outcome(row: LoggedDecision, following: LoggedDecision | None) -> str | None:
@@ -116,17 +116,17 @@ def _outcome(row: LoggedDecision, following: LoggedDecision | None) -> str | Non
     if following is not None:
         return "escalated" if following["tier"] != row["tier"] else "tried_again"
     if row["number"] < row["last_attempt"]:
-        return "tried_again_or_escalated"  # the next one is not among those asked for
+        return "tried_again_or_escalated"  # the next decision is outside the requested page
     return str(row["job_status"]) if row["job_status"] in TERMINAL else "waits"
 
 
 def _alternatives(
     feature: Feature, own: OwnPrices, at: datetime, characters: int | None
 ) -> list[Alternative]:
-    """Every tier that the feature allows, and what an answer there was expected to cost, in USD.
+    """Every tier that the feature allows, and the expected cost of an answer there, in USD.
 
-    At most: of an answer as long as the tier allows. Null where a price is unknown, and for all
-    once the input was removed.
+    The cost is an upper bound: it assumes an answer of the tier's maximum length. It is None where
+    a price is unknown, and for all tiers once the input was removed.
     """
     prices = prices_of(feature, own, at)
     return [

@@ -1,6 +1,6 @@
-"""Choosing which jobs go out next, for one pool of queues at a time.
+"""Chooses the jobs whose hints go out next, for one pool of queues at a time.
 
-Commits what it chose; publishing is the caller's, after the commit.
+A choice is committed here. The caller publishes the hints after the commit.
 """
 
 import time
@@ -37,31 +37,31 @@ from tierline.services.jobs.models_in_use import ModelsInUse
 from tierline.storage.jobs import hints
 from tierline.storage.jobs.hints import Due, Head
 
-LOCKED_S = 5.0  # how long a job that somebody else had locked is left out of the choice
-MOST_LOCKED = 2_000  # that are left; each choice is given their ids
+LOCKED_S = 5.0  # how long a job whose row was locked is left out of the choice
+MOST_LOCKED = 2_000  # the most jobs left out; each choice is given their ids
 
 
 @dataclass
 class Choice:
-    """What one choice marked."""
+    """The jobs that one choice marked as hinted."""
 
-    queue_of: dict[UUID, str] = field(default_factory=dict)  # by job, where its hint goes
-    full: bool = False  # it took all the room there was: more may be waiting
+    queue_of: dict[UUID, str] = field(default_factory=dict)  # job → the queue of its hint
+    full: bool = False  # all room was used, so more jobs may be waiting
 
 
 def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
-    """The pools that a choice may find a job in, by one look at all of them.
+    """The pools that may have a job to choose, from one query for all of them.
 
-    A choice in one of the others would find nothing, and take six round trips.
+    A choice in any other pool would find nothing and cost six round trips.
     """
     with pool.connection() as connection:
-        found = hints.with_jobs(connection, JOBS)
-    return [name for name, queues in POOLS.items() if not found.isdisjoint(queues)]
+        queues_with_jobs = hints.with_jobs(connection, JOBS)
+    return [name for name, queues in POOLS.items() if not queues_with_jobs.isdisjoint(queues)]
 
 
 @dataclass
 class _InUse:
-    """The threads in use: what is running and hinted, and by whom, as it grows during a choice."""
+    """The threads in use, by running and by hinted jobs. The counts grow during a choice."""
 
     running: int = 0
     hinted: int = 0
@@ -70,13 +70,13 @@ class _InUse:
     by_model: Counter[str] = field(default_factory=Counter)
     in_lane: Counter[tuple[int, str]] = field(default_factory=Counter)  # by account and queue
     of_model_in_lane: Counter[tuple[int, str, str]] = field(default_factory=Counter)
-    left: Counter[str] = field(default_factory=Counter)  # by model: waiting in earlier lanes
+    left: Counter[str] = field(default_factory=Counter)  # by model: still waiting in earlier lanes
 
     def in_whole_lane(self, queue: str) -> int:
         return sum(count for (_, lane), count in self.in_lane.items() if lane == queue)
 
     def add(self, account_id: int, queue: str, model: str | None, count: int = 1) -> None:
-        """`model` None: it is unknown, because the version is of a later release."""
+        """`model` is None if it is unknown because a later release wrote the feature version."""
         self.by_account[account_id] += count
         self.in_all_pools[account_id] += count
         self.in_lane[account_id, queue] += count
@@ -86,12 +86,12 @@ class _InUse:
 
 
 class Dispatch:
-    """Makes a dispatcher's choices. One per process: it remembers features.
+    """Makes a dispatcher's choices. One per process, because it caches features.
 
-    `spare` is how many hints may wait in the broker beyond a pool's threads, `most_in_progress` the
-    limit of accounts that have none of their own; None: their share of the threads alone.
-    `rate_limits` are the providers', by which hints are paced; `hold_s` is how long a job waits for
-    a model whose circuit is open.
+    `spare` is how many hints may wait in the broker beyond a pool's threads. `most_in_progress` is
+    the limit of accounts without one of their own; None: only their share of the threads limits
+    them. Hints are paced by the providers' `rate_limits`. `hold_s` is how long a job waits for a
+    model whose circuit is open.
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class Dispatch:
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
         self._held_jobs = HeldJobs(rate_limits or {}, hold_s)
-        self._locked: dict[UUID, float] = {}  # jobs that were, and until when they are left
+        self._locked: dict[UUID, float] = {}  # locked jobs, and until when they are left out
 
     def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
-        """Mark the next jobs of pool `name`, whose live workers run `threads` at once, as hinted.
+        """Mark the next jobs of pool `name` as hinted. Its live workers run `threads` at once.
 
-        Empty when nothing is due, there is no room, or another dispatcher chooses.
+        Empty if nothing is due, if there is no room, or if another dispatcher is choosing.
         """
         choice = Choice()
         with pool.connection() as connection, connection.transaction():
@@ -163,7 +163,7 @@ class Dispatch:
         return list(self._locked)
 
     def _leave_locked(self, job_ids: Iterable[UUID]) -> None:
-        """Leave out chosen jobs that could not be marked, so that others get their turn."""
+        """Leave out chosen jobs that could not be marked, so that other jobs get their turn."""
         until_s = time.monotonic() + LOCKED_S
         self._locked |= dict.fromkeys(job_ids, until_s)
         if len(self._locked) > MOST_LOCKED:
@@ -195,10 +195,10 @@ class Dispatch:
         *,
         limited_too: bool,
     ) -> list[Group]:
-        """What waits and can be read; nothing is free to accounts that have a limit in all pools,
-        unless `limited_too`.
+        """The groups of waiting jobs that this release can read. Accounts with a limit over all
+        pools get no free threads, unless `limited_too`.
         """
-        found = []
+        groups = []
         for head in heads:
             tier = self._models.of_tier(connection, head.version_id, head.tier)
             if tier is None:
@@ -213,7 +213,7 @@ class Dispatch:
             )
             if own is not None:
                 free = min(free, own - in_use.in_all_pools[account_id]) if limited_too else 0
-            found.append(
+            groups.append(
                 Group(
                     account_id,
                     head.weight,
@@ -224,14 +224,14 @@ class Dispatch:
                     idle=not in_use.by_account[account_id],
                 )
             )
-        return found
+        return groups
 
     def _waiting(
         self, connection: Connection[Any], groups: Iterable[Group], due: Iterable[Due]
     ) -> list[Waiting]:
-        """What is due, by account."""
+        """The due jobs, by account."""
         accounts = {group.account_id: group for group in groups}
-        found = []
+        waiting = []
         for account_id, rows in groupby(due, key=attrgetter("account_id")):
             jobs = []
             for row in rows:
@@ -239,8 +239,8 @@ class Dispatch:
                 if tier is not None:
                     jobs.append(Candidate(row.job_id, tier.models[0], tier.calls))
             account = accounts[account_id]
-            found.append(Waiting(account_id, account.weight, jobs, account.free))
-        return found
+            waiting.append(Waiting(account_id, account.weight, jobs, account.free))
+        return waiting
 
     def _share_models(
         self,
@@ -251,11 +251,11 @@ class Dispatch:
         in_use: _InUse,
         threads: int,
     ) -> tuple[list[Waiting], Mapping[str, int]]:
-        """What waits, with what is free of each model to its account; and to all together."""
-        wanted = in_use.by_model + in_use.left
+        """What waits, with each account's free threads of each model; and the free ones in all."""
+        demand = in_use.by_model + in_use.left
         for each in waiting:
-            wanted += _could_go(each)
-        limits = model_limits(wanted, self._models.of_pool(connection, name), threads, self._spare)
+            demand += _could_go(each)
+        limits = model_limits(demand, self._models.of_pool(connection, name), threads, self._spare)
         if not limits:
             return waiting, {}
         most = limit_of_one_model(threads)
@@ -275,7 +275,7 @@ class Dispatch:
 
 
 def _sorted(due: Iterable[Due], turns: Turns) -> Sequence[Due]:
-    """By account, whose turn is next first, and each account's in its order."""
+    """By account, the one whose turn is next first; within an account in its own order."""
     return sorted(due, key=lambda job: (in_turn(job.account_id, turns), job.run_after, job.job_id))
 
 
@@ -292,6 +292,6 @@ def _note(
 
 
 def _could_go(waiting: Waiting) -> Counter[str]:
-    """How many jobs of each model the account could have taken; what it may not have wants none."""
+    """How many jobs of each model the account could have started within its free threads."""
     jobs = Counter(job.model for job in waiting.jobs)
     return Counter({model: min(count, waiting.free) for model, count in jobs.items()})

@@ -49,8 +49,8 @@ from tierline.storage.jobs.claims import Claim
 
 log = structlog.get_logger(__name__)
 
-GIVEN_BACK_S = 10.0  # until another worker may claim a job whose feature this release cannot read
-CLAIM_PATIENCE_S = 10.0  # after which a hint that cannot be claimed is left to the dispatcher
+GIVEN_BACK_S = 10.0  # how long a job whose feature this release cannot read may not be claimed
+CLAIM_PATIENCE_S = 10.0  # after this, a hint that cannot be claimed is left to the dispatcher
 
 
 @dataclass
@@ -60,10 +60,10 @@ class Executor:
     pool: ConnectionPool[Any]
     settings: Settings
     queues: tuple[str, ...]
-    worker: str  # its name, for people
+    worker: str  # its name, shown to people
     leases: Leases
     wake_ups: WakeUps
-    stopping: Callable[[], bool]  # true once the process may not wait any more
+    stopping: Callable[[], bool]  # true once the process may no longer wait
     embedding: Embedding = field(default_factory=Embedding)
     admission: Admission = field(init=False)
     tier_path: TierPath = field(init=False)
@@ -76,7 +76,7 @@ class Executor:
         self.versions = FeatureVersions(self.pool)
 
     def run(self, job_id: UUID) -> None:
-        """Run one attempt at the job if there is one to run; a hint too many does nothing."""
+        """Run one attempt at the job, if it can be claimed. A superfluous hint has no effect."""
         token = uuid4()
         with self.leases.hold(token):
             claim = self._claim(job_id, token)
@@ -88,7 +88,7 @@ class Executor:
                 try:
                     self._attempt(claim)
                 except GaveUp:
-                    log.warning("attempt_left", reason="the database stayed away until the stop")
+                    log.warning("attempt_left", reason="the database was away until the stop")
 
     def _claim(self, job_id: UUID, token: UUID) -> Claim | None:
         give_up = time.monotonic() + CLAIM_PATIENCE_S
@@ -97,7 +97,7 @@ class Executor:
         def statement(connection: Connection[Any]) -> Claim | None:
             nonlocal tries
             tries += 1
-            # A first claim whose reply was lost may still be running: this one waits for its lock.
+            # An earlier claim whose reply was lost may still be running; this waits for its lock.
             claim = claims.claim(connection, job_id, token, list(self.queues), self.worker)
             if claim is None and tries > 1:
                 return claims.claimed(connection, job_id, token)
@@ -113,7 +113,7 @@ class Executor:
             log.warning("claim_given_up", job_id=str(job_id))
             return None
         except psycopg.IntegrityError as error:
-            # The version is of a later release, and names no first call for this tier.
+            # A later release wrote the version, and it names no first call for this tier.
             log.error("claim_refused", job_id=str(job_id), error=type(error).__name__)
             return None
 
@@ -133,17 +133,17 @@ class Executor:
         route = self.tier_path.later_tiers(attempt, end.outcome)
         transition = settle(self.pool, attempt, end, route, book.unsettled, keep_on=self._keep_on)
         if transition is not None:
-            self._tell(attempt, end, transition)
+            self._report(attempt, end, transition)
 
     def _ask_and_check(self, attempt: Attempt, book: CallBook) -> AttemptEnd:
-        """How the attempt ends, whatever happens. Raises GaveUp alone."""
+        """Make the calls and check the answer. Returns an end in every case; raises only GaveUp."""
         if attempt.claim.shadow and attempt.claim.input is None:
             return input_removed(attempt)
         try:
-            asked = self.tier_path.before_call(attempt)
-            if isinstance(asked, Skip):
-                return skipped(attempt, asked)
-            answered = self._ask(attempt, book, asked)
+            ask = self.tier_path.before_call(attempt)
+            if isinstance(ask, Skip):
+                return skipped(attempt, ask)
+            answered = self._ask(attempt, book, ask)
             answered, outcome = self.tier_path.after_answer(attempt, answered, book.answerers)
         except CallFailed as failure:
             return call_failed(attempt, failure, book.maybe_billed, self.settings)
@@ -163,8 +163,8 @@ class Executor:
             return micro.answer(ask.micro, book, feature, input)
         return self._answering.answer(book, feature, attempt.tier, input, attempt.prior)
 
-    def _tell(self, attempt: Attempt, end: AttemptEnd, transition: Transition) -> None:
-        """Log how the attempt ended, and wake those who wait for the job."""
+    def _report(self, attempt: Attempt, end: AttemptEnd, transition: Transition) -> None:
+        """Log how the attempt ended, and wake the callers that wait for the job."""
         log.info(
             "attempt_ended",
             tier=attempt.tier.name,
@@ -178,7 +178,7 @@ class Executor:
             self.wake_ups.ready()
 
     def _give_back(self, claim: Claim) -> None:
-        """Leave the job to a worker of the release that its feature version is of."""
+        """Return the job to the queue for a worker of the release that wrote its version."""
         repeat(
             self.pool,
             lambda connection: give_back(connection, claim.job_id, claim.token, GIVEN_BACK_S),

@@ -1,8 +1,8 @@
-"""Which waiting jobs are held: their models have open circuits, or no requests left this minute.
+"""Which waiting jobs are held because their models have open circuits or no requests left.
 
-A job that waits in its queue costs nothing. One that is claimed although no model can answer it
-costs an attempt. So hints go out no faster than the rate limits allow. The exact limit is enforced
-by the workers.
+A job that waits in its queue costs nothing. A job that is claimed although no model can answer it
+costs an attempt. So hints go out no faster than the rate limits allow. The workers enforce the
+exact limit.
 """
 
 import time
@@ -24,9 +24,9 @@ from tierline.storage.jobs.hints import Due, Head
 
 LOOK_S = 0.25
 PROBE_EVERY_S = 2.0
-"""Between two jobs let through to probe one model: the first may still be in the broker."""
+"""Time between two probes of one model: the first job may still be in the broker."""
 WAITED_OUT = frozenset(cause.name for cause in OPERATORS)
-"""What every job waits for. In an outage, one with another tier left goes on to it in time."""
+"""Causes that every job waits for. In another outage, a job with a later tier escalates in time."""
 
 
 class HeldJobs:
@@ -46,53 +46,53 @@ class HeldJobs:
     def may_go(
         self, connection: Connection[Any], heads: Iterable[Head], models: ModelsInUse
     ) -> list[Head]:
-        """Those of `heads` in whose groups there may be a job that needs a hint."""
+        """The groups in `heads` that may have a job that needs a hint."""
         now_s = self._look(connection)
         if not self._standing and not self._limits:
             return list(heads)
         room = self._room(now_s)
-        found = []
+        possible = []
         for head in heads:
             tier = models.of_tier(connection, head.version_id, head.tier)
             if tier is not None and (
-                self._way(tier, room, now_s) is not None
+                self._choice(tier, room, now_s) is not None
                 or self._held_for_too_long(tier, head, now_s) is not None
             ):
-                found.append(head)
-        return found
+                possible.append(head)
+        return possible
 
     def without_held(
         self, connection: Connection[Any], due: Iterable[Due], models: ModelsInUse
     ) -> list[Due]:
-        """`due` without the jobs that need no hint, but for one to probe each model that is due."""
+        """`due` without the held jobs. One job per model that is due for a probe stays in."""
         now_s = self._look(connection)
         if not self._standing and not self._limits:
             return list(due)
         room = self._room(now_s)
-        found = []
+        kept = []
         waited_out: dict[UUID, datetime] = {}
         for job in due:
             tier = models.of_tier(connection, job.version_id, job.tier)
             if tier is None:
                 continue
-            way = self._way(tier, room, now_s)
-            if way is None:
+            choice = self._choice(tier, room, now_s)
+            if choice is None:
                 since = self._held_for_too_long(tier, job, now_s)
                 if since is None:
                     continue
                 waited_out[job.job_id] = since
             else:
-                if way.probe:
-                    self._probed_s[way.model] = now_s
-                for name in way.limits:
+                if choice.probe:
+                    self._probed_s[choice.model] = now_s
+                for name in choice.limits:
                     room[name] -= tier.calls
-            found.append(job)
+            kept.append(job)
         if waited_out:
             hints.note_held(connection, waited_out)
-        return found
+        return kept
 
     def _look(self, connection: Connection[Any]) -> float:
-        """Read the circuits where that was long ago. Returns the monotonic time."""
+        """Read the circuits if the last read is older than LOOK_S. Returns the monotonic time."""
         now_s = time.monotonic()
         if self._read_s is None or now_s - self._read_s > LOOK_S:
             self._standing = {one.model: one for one in circuits.standing(connection)}
@@ -103,8 +103,8 @@ class HeldJobs:
         return {name: self._pace(name, now_s).room(now_s) for name in self._limits}
 
     def _held_for_too_long(self, tier: TierInUse, job: Due | Head, now_s: float) -> datetime | None:
-        """Since when the job has been held, if that is too long; None: not too long. It counts from
-        when the last circuit of its models opened, or from when the job was due, if that is later.
+        """Since when the job has been held, if that is too long; otherwise None. The time counts
+        from when the last circuit of its models opened, or from when the job was due, if later.
         """
         standing = [self._standing.get(model) for model in tier.models]
         opened = [one.opened_at for one in standing if one is not None and one.opened_at]
@@ -116,7 +116,7 @@ class HeldJobs:
         return since if held_s > self._hold_s else None
 
     def went(self, jobs: Iterable[Candidate]) -> None:
-        """These were chosen."""
+        """Count these chosen jobs against the rate limits."""
         for job in jobs:
             for name in limits_of(job.model, self._limits):
                 self._pace(name, time.monotonic()).take(job.calls)
@@ -127,29 +127,29 @@ class HeldJobs:
             pace = self._paces[name] = Bucket(self._limits[name].requests or 1, now_s)
         return pace
 
-    def _way(self, tier: TierInUse, room: dict[str, int], now_s: float) -> "_Way | None":
-        """How a job of the tier could go out now; None: no model of it takes calls."""
+    def _choice(self, tier: TierInUse, room: dict[str, int], now_s: float) -> "_ModelChoice | None":
+        """The model that a job of the tier could ask now, or None if none takes calls."""
         ago_s = now_s - (self._read_s or now_s)
         for model in tier.models:
             limits = limits_of(model, self._limits)
             if any(room[name] <= 0 for name in limits):
                 continue
-            found = self._standing.get(model)
-            if found is None:
-                return _Way(model, limits)
-            if found.paused_s > ago_s:
+            circuit = self._standing.get(model)
+            if circuit is None:
+                return _ModelChoice(model, limits)
+            if circuit.paused_s > ago_s:
                 continue
-            if not found.open or (found.cause not in WAITED_OUT and not tier.last):
-                return _Way(model)
-            due = (found.probe_in_s or 0.0) <= ago_s
+            if not circuit.open or (circuit.cause not in WAITED_OUT and not tier.last):
+                return _ModelChoice(model)
+            due = (circuit.probe_in_s or 0.0) <= ago_s
             if due and now_s - self._probed_s.get(model, -PROBE_EVERY_S) >= PROBE_EVERY_S:
-                return _Way(model, probe=True)
+                return _ModelChoice(model, probe=True)
         return None
 
 
-class _Way(NamedTuple):
+class _ModelChoice(NamedTuple):
     """The model that a job would ask."""
 
     model: str
-    limits: Collection[str] = ()  # the providers' limits that it takes from
-    probe: bool = False  # its circuit is open, and this one looks whether it may be closed
+    limits: Collection[str] = ()  # the providers' limits that the job counts against
+    probe: bool = False  # the circuit is open, and this job probes it

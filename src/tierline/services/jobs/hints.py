@@ -1,4 +1,4 @@
-"""The hints that are out, of jobs and of webhook deliveries, and taking some of them back."""
+"""Hints that have been sent, of jobs and of webhook deliveries, and taking some of them back."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class HintsOut:
 
 
 def hints_out(pool: ConnectionPool[Any]) -> HintsOut:
-    """Few, by design."""
+    """All hints that are out. There are few, by design."""
     with pool.connection() as connection:
         return HintsOut(
             {number: (job_id, queue) for job_id, queue, number in hints.hints_out(connection)},
@@ -31,8 +31,8 @@ def hints_out(pool: ConnectionPool[Any]) -> HintsOut:
 def take_back(
     pool: ConnectionPool[Any], job_ids: Collection[UUID], delivery_ids: Collection[UUID]
 ) -> None:
-    """Their hints did not go out, or are lost: they may be chosen again. A job that somebody has
-    locked keeps its hint, and is found lost once more.
+    """Mark jobs whose hints were not sent or are lost, so that they can be chosen again. A locked
+    job keeps its hint; it is found lost again at the next check.
     """
     with pool.connection() as connection:
         hints.unmark(connection, job_ids)

@@ -1,6 +1,6 @@
-"""Which model a job asks first, and which models the features as they are now ask in each pool.
+"""Which model a job asks first, and which models each pool's current features ask.
 
-Versions are immutable, so that what was read of one is kept.
+Versions are immutable, so what was read of one is cached.
 """
 
 import time
@@ -18,21 +18,21 @@ from tierline.storage.features.features import current_version_ids, load_version
 MOST_FEATURES = 500
 MOST_TIERS = 5_000
 MOST_UNREADABLE = 500
-LOOK_S = 5.0  # how late a newly applied feature is seen
+LOOK_S = 5.0  # the longest delay until a newly applied feature is noticed
 
 log = structlog.get_logger(__name__)
 
 
 class TierInUse(NamedTuple):
-    """What a dispatcher has to know of one tier of one feature version."""
+    """What a dispatcher must know about one tier of one feature version."""
 
     models: tuple[str, ...]  # provider:model, in order of fallback
-    last: bool  # a job has no tier after it
-    calls: int  # that a job takes there, when nothing goes wrong
+    last: bool  # no tier follows it
+    calls: int  # the calls of one attempt, if nothing fails
 
 
 class ModelsInUse:
-    """What a dispatcher remembers of features."""
+    """A dispatcher's cache of features."""
 
     def __init__(self) -> None:
         self._features: Recent[int, Feature] = Recent(MOST_FEATURES)
@@ -42,25 +42,25 @@ class ModelsInUse:
         self._looked_s: float | None = None
 
     def of_tier(self, connection: Connection[Any], version_id: int, name: str) -> TierInUse | None:
-        """The tier of that name, as jobs of this version meet it; None: this release cannot read
-        the version, whose jobs are for a dispatcher that can.
+        """The tier `name` of this version. None if this release cannot read the version; its jobs
+        are left to a dispatcher that can.
         """
-        known = self._of_tier.get((version_id, name))
-        if known is None:
+        tier_in_use = self._of_tier.get((version_id, name))
+        if tier_in_use is None:
             feature = self._feature(connection, version_id)
             if feature is None:
                 return None
             tier = feature.tier(name)
-            known = TierInUse(
+            tier_in_use = TierInUse(
                 models=tuple(str(model) for model in tier.models),
                 last=feature.next_tier(name) is None,
                 calls=len(tier.steps) + feature.answers_on(tier),
             )
-            self._of_tier.keep((version_id, name), known)
-        return known
+            self._of_tier.keep((version_id, name), tier_in_use)
+        return tier_in_use
 
     def of_pool(self, connection: Connection[Any], pool: str) -> set[str]:
-        """The models that jobs submitted now ask first in the pool of that name."""
+        """The models that jobs submitted now ask first in this pool."""
         now_s = time.monotonic()
         if self._looked_s is None or now_s - self._looked_s > LOOK_S:
             self._looked_s = now_s
@@ -75,11 +75,11 @@ class ModelsInUse:
         return self._by_pool.get(pool, set())
 
     def _feature(self, connection: Connection[Any], version_id: int) -> Feature | None:
-        known = self._features.get(version_id)
-        if known is None and self._unreadable.get(version_id) is None:
+        feature = self._features.get(version_id)
+        if feature is None and self._unreadable.get(version_id) is None:
             try:
-                known = self._features.keep(version_id, load_version(connection, version_id))
+                feature = self._features.keep(version_id, load_version(connection, version_id))
             except UnreadableFeature as error:
                 self._unreadable.keep(version_id, True)
                 log.error("feature_version_unreadable", version_id=version_id, reason=error.message)
-        return known
+        return feature

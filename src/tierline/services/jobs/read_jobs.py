@@ -1,4 +1,4 @@
-"""Reading jobs as callers are shown them: one, a page of them, one's attempts with their calls."""
+"""Reading jobs for callers: one job, a page of jobs, one job's attempts with their calls."""
 
 from collections.abc import Awaitable
 from typing import Any, NamedTuple
@@ -26,15 +26,15 @@ class Attempts(NamedTuple):
 def find_job(
     pool: AsyncConnectionPool[Any], account_id: int, job_id: UUID
 ) -> Awaitable[JobRow | None]:
-    """An account's job, for the API's hot path; None when there is none or it is another's.
+    """An account's job, for the API's hot path. None if the account has no such job.
 
-    Goes on through a short outage of the database, and raises its error after that.
+    Retries through a short outage of the database, then raises its error.
     """
     return again(pool, lambda connection: job_reads.job_row_async(connection, account_id, job_id))
 
 
 def read_job(connection: Connection[Any], job_id: UUID) -> JobRow:
-    """A job, whoever's it is: for what has just been done to it. Raises NotFound."""
+    """A job of any account, for showing the result of a change to it. Raises NotFound."""
     row = job_reads.job_row(connection, job_id)
     if row is None:
         raise NotFound(f"there is no job {job_id}")
@@ -53,7 +53,9 @@ def list_jobs(
 
 
 def attempts_of(connection: Connection[Any], account_id: int, job_id: UUID) -> Attempts:
-    """What each tier answered, and what each call used. Raises NotFound for another's job."""
+    """What each tier answered and what each call used. Raises NotFound if the account has no such
+    job.
+    """
     if not job_reads.belongs(connection, account_id, job_id):
         raise NotFound(f"there is no job {job_id}")
     calls: dict[int, list[CallRow]] = {}

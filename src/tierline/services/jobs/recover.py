@@ -1,4 +1,4 @@
-"""Jobs that no worker will end: lost leases, released claims, passed deadlines."""
+"""Ends or requeues jobs that no worker will end: lost leases, released claims, passed deadlines."""
 
 import random
 import time
@@ -41,20 +41,20 @@ from tierline.storage.jobs.recovery import (
 
 log = structlog.get_logger(__name__)
 
-NO_ROUTE = Route(tiers=())  # nothing here sends a job to another tier
+NO_ROUTE = Route(tiers=())  # no transition here goes to another tier
 OVERDUE_AT_ONCE = 500
 MOST_S = 1.0
-"""How long one look may take for one kind of jobs. The next look goes on in another order, so that
-jobs that are always locked do not keep the others waiting."""
+"""The longest time that one round spends on one kind of jobs. The next round uses another order, so
+that jobs that are always locked do not keep the others waiting."""
 LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 ODD = (ValueError, KeyError, TypeError, psycopg.DataError, psycopg.IntegrityError)
-"""Errors that a single row may cause. The other rows are still done."""
+"""Errors that a single row may cause. The other rows are still processed."""
 
 
 def move(connection: Connection[Any], locked: LockedJob, outcome: Outcome) -> Transition:
-    """Decide and write, in the caller's transaction, which holds the job's lock.
+    """Decide and write the transition, in the caller's transaction, which holds the job's lock.
 
-    Raises IllegalTransition when the outcome cannot happen to the job as it is.
+    Raises IllegalTransition if the outcome cannot happen to the job in its state.
     """
     transition = next_state(locked.state, outcome, NO_ROUTE)
     write_transition(connection, locked, transition)
@@ -66,8 +66,8 @@ def move(connection: Connection[Any], locked: LockedJob, outcome: Outcome) -> Tr
 def each(
     connection: Connection[Any], ids: Iterable[UUID], doing: str, do: Callable[[UUID], object]
 ) -> None:
-    """`do` for each, in a transaction of its own, for about MOST_S seconds. One that is locked or
-    raises an error of ODD is logged and left until the next look.
+    """Call `do` for each, in a transaction of its own, for about MOST_S seconds. A row that is
+    locked or raises one of ODD is logged and left until the next round.
     """
     until_s = time.monotonic() + MOST_S
     shuffled = list(ids)
@@ -86,9 +86,9 @@ def each(
 
 
 def recover_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
-    """Queue the jobs of lost leases again; those that are locked, at the next look.
+    """Requeue the jobs of lost leases. Locked ones wait for the next round.
 
-    Returns the jobs that moved.
+    Returns the jobs that were requeued or ended.
     """
     lost, moved = set(tokens), list[UUID]()
     reason = "its worker's heartbeat stopped"
@@ -104,7 +104,7 @@ def recover_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID
 
 
 def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
-    """Give back unfinished jobs of a worker that stops now. Returns those that moved."""
+    """Give back the unfinished jobs of a worker that stops. Returns the jobs that changed."""
     held, moved = set(tokens), list[UUID]()
     reason = "its worker was stopped"
     with pool.connection() as connection:
@@ -117,9 +117,9 @@ def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
 
 
 def give_back(connection: Connection[Any], job_id: UUID, token: UUID, wait_s: float) -> bool:
-    """Undo the claim of a job of which nothing was sent; nobody can claim it within `wait_s`.
+    """Undo the claim of a job that sent no call. Nobody can claim the job for `wait_s`.
 
-    Returns whether the token held it. Safe to repeat.
+    Returns whether the token held the claim. Safe to repeat.
     """
     with connection.transaction():
         locked = lock_job(connection, job_id)
@@ -138,7 +138,7 @@ def _take_back(
     verdict: Verdict,
     reason: str,
 ) -> bool:
-    """End the attempt that one of the tokens holds; False: its worker has ended it meanwhile."""
+    """End the attempt that one of the tokens holds. False if its worker has ended it by now."""
     if (
         locked is None
         or locked.token not in tokens
@@ -159,9 +159,9 @@ def _take_back(
 
 
 def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
-    """End queued jobs whose deadline has passed; those that are locked, at the next look.
+    """End queued jobs whose deadline has passed. Locked ones wait for the next round.
 
-    Returns them.
+    Returns the jobs that were ended.
     """
     expired: list[UUID] = []
     with pool.connection() as connection:
@@ -173,7 +173,7 @@ def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
             try:
                 move(connection, locked, DeadlinePassed())
             except IllegalTransition:
-                return  # claimed meanwhile: its worker deals with the deadline
+                return  # claimed by now: its worker handles the deadline
             expired.append(job_id)
             log.info("job_expired", job_id=str(job_id))
 
@@ -182,7 +182,7 @@ def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
 
 
 def cancel_withdrawn(pool: ConnectionPool[Any], job_id: UUID) -> bool:
-    """End a queued job of a cancelled batch, which no worker may claim. Whether it was one.
+    """End a queued job of a cancelled batch, which no worker may claim. False if it is not one.
 
     Otherwise its hint would count as lost and be sent again until the batch's cancel reaches it.
     """

@@ -1,4 +1,4 @@
-"""Settling an attempt: what becomes of its job, written once, whatever happened meanwhile."""
+"""Settling an attempt: the job's transition is written once, whatever else happened to the job."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -30,10 +30,10 @@ def settle(
     *,
     keep_on: Callable[[], bool],
 ) -> Transition | None:
-    """Write how the attempt ended. Returns the transition; None if the job is another's by now.
+    """Write how the attempt ended. Returns the transition, or None if another attempt has the job.
 
-    Decides on the job as it was claimed, and writes on condition that this still holds. If a
-    cancel, a deadline or a new webhook came between, it decides again on what it finds. The cost of
+    Decides on the job as it was claimed, and writes only if that state still holds. If a cancel, a
+    deadline or a new webhook came in between, it decides again on the current state. The cost of
     the last call is kept in every case. Raises GaveUp.
     """
     claim = attempt.claim
@@ -69,7 +69,7 @@ def _write(
     transition: Transition,
     assumed: Standing,
 ) -> bool:
-    """Whether the job was as assumed, and the transition is written."""
+    """True if the job was as assumed and the transition was written."""
     claim, after = attempt.claim, transition.job
     event = _event(transition, attempt.tier)
     announced = event if assumed.hooked else None
@@ -78,8 +78,8 @@ def _write(
         backfill=claim.backfill,
         quarantined=after.quarantined,
     )
-    # The statement is a transaction by itself. Only with deliveries beside it does it need an
-    # explicit one, whose BEGIN and COMMIT are two more round trips.
+    # A single statement needs no explicit transaction. With deliveries beside it, it does, and
+    # BEGIN and COMMIT cost two more round trips.
     with nullcontext() if announced is None else connection.transaction():
         applied = finish(
             connection,
@@ -123,8 +123,8 @@ def _state(claim: Claim, assumed: Standing) -> JobState:
 
 
 def _event(transition: Transition, tier: Tier) -> str | None:
-    """The webhook event of a transition; None: it has none. Escalating from a micro tier takes no
-    time that a caller would notice, so it is no event.
+    """The webhook event of a transition, or None. Escalating from a micro tier is no event, because
+    it takes no time that a caller would notice.
     """
     if transition.terminal:
         return f"job.{transition.job.status}"

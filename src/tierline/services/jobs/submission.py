@@ -1,4 +1,4 @@
-"""A job as its caller asks for it: reading it, and saying what is wrong with its form."""
+"""A job as its caller submits it: parsing the request, and naming every problem of its form."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ from tierline.features.reading import MOST_HINTS, close_to
 from tierline.views.jobs import JOB_FIELDS, MAX_DEADLINE_S, MAX_NAME
 from tierline.webhooks.addresses import check_url
 
-MAX_METADATA_BYTES = 16 * 1024  # metadata is the caller's note, not a second input
+MAX_METADATA_BYTES = 16 * 1024  # metadata is for the caller's own notes, not a second input
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What a caller asked for, read and found fit in form; the input is not yet checked."""
+    """A caller's request with a valid form. The input is not checked yet."""
 
     feature: str
     input: JSON
@@ -31,7 +31,7 @@ class Submission:
 
 
 def read_submission(body: JSON) -> Submission:
-    """The submission in a request's body. Raises InvalidInput with every problem of form."""
+    """Parse the submission in a request's body. Raises InvalidInput with all problems of form."""
     if not isinstance(body, dict):
         raise InvalidInput([Problem("a job is a JSON object")])
     problems = []
@@ -43,7 +43,7 @@ def read_submission(body: JSON) -> Submission:
     problems.extend(_optional_problems(body))
     unknown = body.keys() - set(JOB_FIELDS)
     if problems or unknown:
-        # What is wrong with a job's own fields comes first: others may be thousands.
+        # Problems of a job's own fields come first, because there may be thousands of others.
         named = nsmallest(MOST_PROBLEMS - len(problems), unknown)
         problems += [
             Problem(
@@ -86,19 +86,19 @@ def webhook_url_problems(url: JSON) -> Iterable[Problem]:
 
 
 def input_problems(check: SchemaCheck, input: JSON) -> list[Problem]:
-    """What keeps `input` from fitting; paths begin with /input."""
+    """Why `input` does not match the schema; the paths begin with /input."""
     return [
         Problem(fault.message, pointer(("input", *fault.path))) for fault in check.faults(input)
     ]
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """What to say after a word that is none of those known: the closest ones, or all of a few."""
+    """A suggestion to append to an unknown word: the closest known ones, or all if they are few."""
     choices = sorted(known)
     close = close_to(word, choices, most=3, cutoff=0.5)
     if close:
         return f"; did you mean {', '.join(close)}?"
-    return f"; known are {', '.join(choices)}" if len(choices) <= 12 else ""
+    return f"; choose from {', '.join(choices)}" if len(choices) <= 12 else ""
 
 
 def _optional_problems(body: Mapping[str, JSON]) -> Iterable[Problem]:

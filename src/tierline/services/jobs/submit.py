@@ -1,6 +1,6 @@
-"""Submitting a job: checking its input against the feature, and writing it all in one statement.
+"""Submitting a job: its input is checked against the feature, and one statement writes all rows.
 
-Nothing is published: the row is the outbox. What a caller may ask for is read in `submission`.
+Nothing is published: the row is the outbox. `submission` parses the caller's request.
 """
 
 import asyncio
@@ -44,11 +44,11 @@ MAX_KEY = 255
 
 @dataclass(frozen=True)
 class Submitted:
-    """The job that a submission stands for."""
+    """The job that a submission created or, by its key, repeats."""
 
     job_id: UUID
     row: JobRow
-    replayed: bool = False  # its key was known: this is the earlier job
+    replayed: bool = False  # its key was used before, and this is the earlier job
 
     @property
     def ended(self) -> bool:
@@ -60,7 +60,7 @@ class UnknownFeature(InvalidInput):
 
 
 class KeyReused(InvalidInput):
-    """The Idempotency-Key stands for another payload."""
+    """The Idempotency-Key was used with another payload."""
 
 
 async def _input_problems(check: SchemaCheck, input: JSON) -> list[Problem]:
@@ -75,7 +75,7 @@ class _Current:
 
     version: CurrentVersion
     check: SchemaCheck  # of the input
-    decision: Decision  # where its jobs begin, unless it varies
+    decision: Decision  # the first tier of its jobs, unless that varies
 
     @property
     def id(self) -> int:
@@ -83,10 +83,10 @@ class _Current:
 
 
 class Submitter:
-    """Takes jobs in. One per process: it remembers the current version of each feature.
+    """Accepts jobs. One per process: it caches the current version of each feature.
 
-    That may be out of date. The statement that writes a job finds out, and the version is read
-    again.
+    The cached version may be stale. The statement that writes a job notices that, and the version
+    is read again.
     """
 
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
@@ -104,12 +104,13 @@ class Submitter:
         most_queued: int | None = None,
         capped: bool = False,
     ) -> Submitted:
-        """Write the job, or find the one that `key` stands for. `account` is the account's name.
+        """Write the job, or return the one that `key` stands for. `account` is the account's name.
 
-        Raises UnknownFeature, InvalidInput for an input that does not fit, KeyReused, and
-        LimitReached if `most_queued` jobs of the account are queued already, or a hard budget is
-        spent; `capped`: the account has one. A known key gets its job all the same. If the database
-        stays away its error is raised: whether the job was written, the same key finds out.
+        Raises UnknownFeature, InvalidInput if the input does not match, KeyReused, and LimitReached
+        if the account has `most_queued` jobs queued or a hard budget is spent. `capped` says that
+        the account has a hard budget. A key that was used before returns its job even then. If the
+        database stays away, its error is raised; a repeat with the same key shows whether the job
+        was written.
         """
         payload_hash = _hash(submission) if key is not None else None
         job_id = new_id()
@@ -118,7 +119,7 @@ class Submitter:
             try:
                 if not await self._fits(submission, current):
                     continue
-                assert current is not None, "what fits is known"
+                assert current is not None, "only an input of a known version fits"
                 new = _new_job(job_id, account_id, account, submission, current, key, payload_hash)
                 if capped:
                     await self._refuse_spent(
@@ -140,7 +141,7 @@ class Submitter:
                 return earlier if earlier.job_id != job_id else replace(earlier, replayed=False)
 
     async def _fits(self, submission: Submission, current: _Current | None) -> bool:
-        """Whether the input fits the version; False: another version is current by now.
+        """Whether the input matches the version. False: another version is current by now.
 
         Raises UnknownFeature, InvalidInput.
         """
@@ -156,7 +157,7 @@ class Submitter:
     async def submit_draft(
         self, account_id: int, draft_id: int, input: JSON, *, most_queued: int | None = None
     ) -> Submitted:
-        """Write a job of a draft. Raises NotFound, InvalidInput and LimitReached as `submit`."""
+        """Write a job of a draft. Raises NotFound; InvalidInput and LimitReached as `submit`."""
         version = await again(self._pool, lambda c: features.draft_version_async(c, draft_id))
         if version is None:
             raise NotFound(f"there is no draft {draft_id}")
@@ -180,9 +181,10 @@ class Submitter:
         most_queued: int | None = None,
         capped: bool = False,
     ) -> Submitted:
-        """A new job that asks the same, as `submit` takes it.
+        """Submit a new job with the same request.
 
-        Raises NotFound; Conflict unless it ended unanswered and its input is still there.
+        Raises NotFound, and Conflict unless the job failed, expired or was cancelled and its input
+        is still stored. Otherwise raises as `submit`.
         """
         row = await again(self._pool, lambda c: job_reads.request_of(c, account_id, job_id))
         if row is None:
@@ -190,12 +192,12 @@ class Submitter:
         status = Status(row["status"])
         if status not in TERMINAL or status is Status.COMPLETED:
             raise Conflict(
-                f"the job is {status}: only one that failed, expired or was cancelled is retried"
+                f"the job is {status}; only a failed, expired or cancelled job can be retried"
             )
         if row["draft"]:
-            raise Conflict("the job tried a draft: try it again")
+            raise Conflict("the job tried a draft, and such a job cannot be retried: test it again")
         if row["input_removed_at"] is not None:
-            raise Conflict("the job's input was removed: submit it anew")
+            raise Conflict("the job's input was removed: submit a new job with the input")
         submission = Submission(
             feature=row["feature"],
             input=row["input"],
@@ -213,36 +215,36 @@ class Submitter:
         refuse_spent(await again(self._pool, lambda c: hard_ones_async(c, holder)))
 
     async def _version(self, name: str) -> _Current | None:
-        known = self._current.get(name)
-        if known is not None:
-            return known
+        cached = self._current.get(name)
+        if cached is not None:
+            return cached
         version = await again(self._pool, lambda c: features.current_version_async(c, name))
         if version is None:
             return None
         feature = version.feature
-        known = _Current(version, schema_check(feature.input_schema), default_tier(feature))
-        self._current[name] = known
-        return known
+        cached = _Current(version, schema_check(feature.input_schema), default_tier(feature))
+        self._current[name] = cached
+        return cached
 
     async def _look_again(self, name: str, refused_by: _Current | None) -> bool:
-        """Whether a refusal stands: the version that refused is the current one."""
+        """Whether a refusal is valid: the version that refused is still the current one."""
         self._current.pop(name, None)
         now = await self._version(name)
         return (now and now.id) == (refused_by and refused_by.id)
 
     async def _unknown(self, name: str) -> UnknownFeature:
-        known = await again(self._pool, features.names_async)
-        if not known:
+        names = await again(self._pool, features.names_async)
+        if not names:
             return UnknownFeature([Problem("no feature is applied yet", "/feature")])
-        message = f"there is no feature {short(name)}{near(name, known)}"
+        message = f"there is no feature {short(name)}{near(name, names)}"
         return UnknownFeature([Problem(message, "/feature")])
 
     async def _write(self, new: NewJob, most_queued: int | None) -> Any:
-        """When it was written, _STALE, or None when the key is taken."""
+        """The time of writing; _STALE if the version is not current; None if the key is taken."""
         try:
             taken = await self._backlogs.insert(new, most_queued)
         except psycopg.errors.UniqueViolation:
-            # Its own id: the try before was committed, and its answer was lost.
+            # The job's own id: an earlier try was committed, but its reply was lost.
             row = await again(
                 self._pool, lambda c: job_reads.job_row_async(c, new.account_id, new.job_id)
             )
@@ -253,7 +255,7 @@ class Submitter:
     async def _replay(
         self, account_id: int, key: str | None, payload_hash: bytes | None
     ) -> Submitted | None:
-        """The job that the key stands for; None: there is none. Raises KeyReused."""
+        """The job that the key stands for, or None. Raises KeyReused."""
         if key is None:
             return None
         held = await again(self._pool, lambda c: submissions.key_holder(c, account_id, key))
@@ -297,7 +299,7 @@ def _new_job(
 
 
 def _fresh_row(new: NewJob, current: CurrentVersion, created_at: datetime) -> JobRow:
-    """The row of a job just written, as reading it would give it."""
+    """The row of a job just written, the same as if it were read from the database."""
     return new_job_row(
         new.job_id,
         feature=new.feature,
@@ -318,6 +320,6 @@ def _own_label(feature: Feature, tier: str) -> str | None:
 
 
 def _hash(submission: Submission) -> bytes:
-    """The same for the same payload, however its objects are ordered."""
+    """A hash of the payload that does not depend on the order of keys."""
     text = json.dumps(vars(submission), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).digest()

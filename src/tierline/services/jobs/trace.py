@@ -1,6 +1,6 @@
-"""The prompts and answers of an attempt, kept for jobs of drafts, which somebody is looking at.
+"""The prompts and answers of an attempt, stored only for jobs of drafts, for their author.
 
-Other jobs keep their answers alone: a prompt can be made again from the version and the input.
+For other jobs only the answers are stored: the version and the input give the prompt again.
 """
 
 from collections.abc import Sequence

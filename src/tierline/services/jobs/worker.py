@@ -1,4 +1,4 @@
-"""What the attempts of a worker process ask of it."""
+"""What an attempt needs from its worker process."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -6,17 +6,17 @@ from uuid import UUID
 
 
 class Leases(Protocol):
-    """The claims that the process's live threads hold, and beats for."""
+    """The claims that the process's live threads hold, and sends heartbeats for."""
 
     def hold(self, token: UUID) -> AbstractContextManager[None]:
-        """Beat for the token inside the block."""
+        """Send heartbeats for the token inside the block."""
 
     def until(self, token: UUID, within_s: float) -> None:
-        """Beat for it for at most `within_s` seconds from now on."""
+        """Send heartbeats for the token for at most `within_s` seconds from now."""
 
 
 class WakeUps(Protocol):
-    """Wakes those who wait, after the commit that moved a job."""
+    """Wakes waiting callers and dispatchers, after the commit that changed a job."""
 
     def ready(self) -> None:
         """A job is queued."""
