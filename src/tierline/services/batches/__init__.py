@@ -1,1 +1,1 @@
-"""Batches: taken in by parts, finished, emptied."""
+"""Batches: accepted in parts, completed or cancelled, their content removed."""

@@ -1,7 +1,7 @@
-"""Batches of many rows: open, take parts in, seal, cancel, and complete once all jobs have ended.
+"""Batches of many rows: open, accept parts, seal, cancel, and complete once all jobs have ended.
 
-A row that does not fit is kept with its problems and stops nothing. What runs a batch's jobs is
-what runs every job, on the backfill lanes.
+A row that does not match is stored with its problems and does not stop the others. A batch's jobs
+run like any other jobs, on the backfill lanes.
 """
 
 import hashlib
@@ -42,18 +42,18 @@ from tierline.storage.jobs.backlogs import count_queued_alone
 from tierline.storage.money.budgets import Holder, hard_ones
 from tierline.views.batches import ROW_FIELDS, StoredBatch
 
-MAX_ROWS = 50_000  # of one part
+MAX_ROWS = 50_000  # per part
 MAX_PARTS = 1_000_000
 PART_S = 60.0  # of one statement: to write so many rows takes seconds, on a busy machine tens
 MAX_LINE = 2**53
 CANCEL_S = 2.0  # of one request
 MISSING_NAMED = 10
-FULL_S = 5.0  # what the sender of a part too many is asked to wait: its rows have to run
+FULL_S = 5.0  # the wait asked of a sender whose part exceeds the limit: queued rows must run first
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What a caller opens a batch with."""
+    """What a caller gives to open a batch."""
 
     feature: str
     metadata: JSON | None = None
@@ -62,16 +62,16 @@ class Opening:
 
 @dataclass(frozen=True)
 class TakenPart:
-    """What became of a part."""
+    """The result of sending a part."""
 
     part: StoredPart
-    replayed: bool  # it was there already, with the same bytes
+    replayed: bool  # it was stored before, with the same bytes
 
 
 def open_batch(
     connection: Connection[Any], account_id: int, opening: Opening, key: str | None = None
 ) -> tuple[StoredBatch, bool]:
-    """The new batch, or the one that `key` stands for; and whether it was there already.
+    """Return the new batch, or the one that `key` stands for, and whether it existed already.
 
     The batch keeps the version of the feature that is current now. Raises UnknownFeature,
     InvalidInput, and KeyReused for a key that was used with another opening.
@@ -94,7 +94,7 @@ def open_batch(
 
 
 def read(connection: Connection[Any], account_id: int, batch_id: UUID) -> StoredBatch:
-    """The batch. Raises NotFound for one that is not the account's."""
+    """The batch. Raises NotFound if the account has no such batch."""
     row = batches.batch_row(connection, account_id, batch_id)
     if row is None:
         raise _unknown(batch_id)
@@ -110,12 +110,11 @@ def take_part(
     *,
     most_queued: int | None = None,
 ) -> TakenPart:
-    """Write the rows of one part, all in one transaction, and none of them twice.
+    """Write the rows of one part in one transaction, and no row twice.
 
-    Sent again with the same bytes it changes nothing; with others it raises Conflict, as it does
-    for a batch that is no longer open. Raises InvalidInput when the body as a whole does not fit,
-    and LimitReached when the account would have more than `most_queued` jobs queued, or has spent
-    a hard budget.
+    A repeat with the same bytes changes nothing. Raises Conflict for a repeat with other bytes and
+    for a batch that is not open; InvalidInput if the body as a whole is invalid; and LimitReached
+    if the account would have more than `most_queued` jobs queued or has spent a hard budget.
     """
     sha256 = hashlib.sha256(body).digest()
     row = read(connection, account_id, batch_id)
@@ -132,7 +131,7 @@ def take_part(
     part = StoredPart(number, sha256, len(good) + len(bad), len(bad))
     placed = _placed(connection, account_id, feature, good)
     with within(connection, PART_S):
-        # Looked at before the status: a part that was taken in is so whatever happened since.
+        # Checked before the status: a part that was accepted stays so, whatever happened since.
         status = batches.hold(connection, account_id, batch_id)
         if batches.claim_part(connection, batch_id, part):
             _refuse_closed(status)
@@ -151,7 +150,7 @@ def take_part(
 def _placed(
     connection: Connection[Any], account_id: int, feature: Feature, good: list[GoodRow]
 ) -> dict[tuple[str, int], list[GoodRow]]:
-    """The rows by the tier that they begin on, its name and index."""
+    """The rows by their first tier, with its name and index."""
     if not varies(feature):
         first = default_tier(feature)
         return {(first.choice, first.tier_index): good}
@@ -210,9 +209,9 @@ def read_rows(feature: Feature, body: bytes) -> tuple[list[GoodRow], list[BadRow
 
 
 def seal(connection: Connection[Any], account_id: int, batch_id: UUID, parts: int) -> StoredBatch:
-    """Close the batch to parts: it has those numbered 1 to `parts`. A repeat changes nothing.
+    """Close the batch: its parts are those numbered 1 to `parts`. A repeat changes nothing.
 
-    Raises Conflict naming parts that are missing, and when there are others than those.
+    Raises Conflict if some of these parts are missing, or if there are parts above `parts`.
     """
     with connection.transaction():
         status = batches.hold(connection, account_id, batch_id, alone=True)
@@ -232,10 +231,10 @@ def seal(connection: Connection[Any], account_id: int, batch_id: UUID, parts: in
 
 
 def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> StoredBatch:
-    """Ask that the batch and its unfinished jobs be cancelled. A repeat changes nothing.
+    """Request that the batch and its unfinished jobs be cancelled. A repeat changes nothing.
 
-    Waiting jobs are cancelled here for as long as CANCEL_S, the rest by `complete_finished`;
-    running ones end as any cancelled job does. A completed batch stays as it is.
+    Waiting jobs are cancelled here for up to CANCEL_S, the rest by `complete_finished`. Running
+    jobs end like any cancelled job. A completed batch does not change.
     """
     read(connection, account_id, batch_id)
     batches.close_as_cancelled(connection, account_id, batch_id)
@@ -299,7 +298,7 @@ def _opening_of(row: StoredBatch) -> Opening:
 
 def _refuse_closed(status: str | None) -> None:
     if status != "open":
-        raise Conflict(f"the batch is {status}: only an open one takes parts")
+        raise Conflict(f"the batch is {status}: only an open batch accepts parts")
 
 
 def _refuse_full(
@@ -312,7 +311,7 @@ def _refuse_full(
             [
                 Problem(
                     f"the part has {rows:,} rows, and the account may have {most_queued:,} jobs"
-                    " queued (max_queued_jobs): send smaller parts"
+                    " queued (max_queued_jobs); send smaller parts"
                 )
             ]
         )

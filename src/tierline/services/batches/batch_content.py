@@ -1,7 +1,7 @@
-"""Removing what a whole batch was asked and answered, at once.
+"""Removing the inputs and outputs of a whole batch at once.
 
-That is its jobs' content, as for one job, and what was said of its bad rows. The batch, its counts
-and its costs stay.
+That is its jobs' content, as for one job, and the problems of its invalid rows. The batch, its
+counts and its costs stay.
 """
 
 import time
@@ -19,22 +19,22 @@ from tierline.storage.upkeep.retention import What
 
 log = structlog.get_logger(__name__)
 
-REMOVE_S = 2.0  # of one request: some ten thousand jobs
+REMOVE_S = 2.0  # of one request: about ten thousand jobs
 BOTH = What(inputs=True, outputs=True)
 
 
 def remove_batch_content(connection: Connection[Any], account_id: int, batch_id: UUID) -> bool:
-    """Remove content of the batch's jobs for about REMOVE_S; whether nothing of it is left.
+    """Remove content of the batch's jobs for up to REMOVE_S. True if nothing is left to remove.
 
-    A repeat goes on, and changes nothing once all is removed. Feedback stays where the feature
-    keeps what is labelled. Raises NotFound for a batch that is not the account's, Conflict while
-    jobs of it go on.
+    A repeat continues; it changes nothing once all is removed. Feedback stays if the feature keeps
+    labelled content. Raises NotFound if the account has no such batch, Conflict while some of its
+    jobs have not ended.
     """
     row = batch.read(connection, account_id, batch_id)
     if row["completed_at"] is None:
         raise Conflict(
-            f"the batch is {row['status']} and jobs of it go on: content is removed once all have"
-            " ended; cancel it"
+            f"the batch is {row['status']} and some of its jobs have not ended: cancel it, or wait"
+            " until they have ended"
         )
     until_s = time.monotonic() + REMOVE_S
     removed = 0
@@ -50,7 +50,7 @@ def remove_batch_content(connection: Connection[Any], account_id: int, batch_id:
             break
     if done and row["input_removed_at"] is None:
         done = forget_problems(connection, batch_id, until_s)
-    # Jobs that another held, to label them or to remove the same, were left out.
+    # Jobs whose rows were locked (to add feedback, or by another removal) were skipped.
     left = bool(retention.of_batch(connection, batch_id, 0, 1)) if done else True
     log.info("content_removed", batch_id=str(batch_id), jobs=removed, left=left)
     return not left

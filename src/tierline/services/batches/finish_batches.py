@@ -1,4 +1,4 @@
-"""What becomes of batches: completed when the last job has ended, cancelled a chunk at a time."""
+"""Completing batches when the last job has ended, and cancelling them a chunk at a time."""
 
 from typing import Any
 from uuid import UUID
@@ -11,14 +11,14 @@ from tierline.services.webhooks.announce import announce_batch
 from tierline.storage.batches import batches
 from tierline.storage.jobs.recovery import lock_job
 
-CANCEL_AT_ONCE = 200  # jobs of one transaction
+CANCEL_AT_ONCE = 200  # jobs per transaction
 
 
 def complete_finished(connection: Connection[Any]) -> list[UUID]:
-    """Complete the sealed batches whose jobs have all ended, and tell of it; which they were.
+    """Complete the sealed batches whose jobs have all ended, and announce it. Returns their ids.
 
-    Also goes on with cancelled ones, a chunk at a time. To be called now and then. Each batch is a
-    transaction of its own: one that somebody has locked is left until the next call.
+    Also continues with cancelled batches, a chunk at a time. Call it regularly. Each batch has a
+    transaction of its own; a locked batch is left until the next call.
     """
     left = CANCEL_AT_ONCE
     completed: list[UUID] = []
@@ -38,15 +38,15 @@ def complete_finished(connection: Connection[Any]) -> list[UUID]:
 
 
 def cancel_some(connection: Connection[Any], batch_id: UUID, most: int) -> int:
-    """Cancel at most `most` jobs of the batch, in the caller's transaction; how many were looked
-    at. Those that somebody has locked are left.
+    """Cancel at most `most` jobs of the batch, in the caller's transaction. Returns how many were
+    examined. Locked jobs are skipped.
     """
-    found = batches.uncancelled_jobs(connection, batch_id, most) if most > 0 else []
-    for job_id in found:
+    jobs = batches.uncancelled_jobs(connection, batch_id, most) if most > 0 else []
+    for job_id in jobs:
         locked = lock_job(connection, job_id)
         if locked is None or locked.state.status in TERMINAL or locked.state.cancel_requested:
             continue
         move(connection, locked, CancelAsked())
-    if len(found) < most:
+    if len(jobs) < most:
         batches.note_cancelled(connection, batch_id)
-    return len(found)
+    return len(jobs)

@@ -1,4 +1,4 @@
-"""Reading batches as callers are shown them: a page of them, parts, counts and rows."""
+"""Reading batches for callers: a page of batches, parts, counts and rows."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ def list_batches(
     limit: int,
     key: str | None = None,
 ) -> list[StoredBatch]:
-    """An account's batches with `seq` below `before`, the newest first; with `key` the one batch
+    """An account's batches with `seq` below `before`, the newest first. With `key`, only the batch
     that this Idempotency-Key stands for."""
     return batches.list_batches(connection, account_id, before, limit, key)
 
@@ -30,12 +30,12 @@ def parts_after(
 
 
 def progress(connection: Connection[Any], batch_id: UUID) -> Progress:
-    """Counted anew each time: for a million jobs that takes seconds."""
+    """The batch's progress, counted each time: this takes seconds for a million jobs."""
     return batch_reads.progress(connection, batch_id)
 
 
 def progress_if_quick(connection: Connection[Any], batch_id: UUID) -> Progress | None:
-    """None where counting takes longer than the connection lets a statement take."""
+    """The progress, or None if counting exceeds the connection's statement timeout."""
     return batch_reads.progress_if_quick(connection, batch_id)
 
 
