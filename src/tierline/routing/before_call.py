@@ -24,7 +24,7 @@ class Skip:
 
 def no_later_tier(plan: str) -> str:
     """Why an account on that plan gets no later tier, for people."""
-    return f"the account's plan {plan} has no tier but the first"
+    return f"the account's plan {plan} allows only the first tier"
 
 
 def refused_by_plan(tier_index: int, first_tier_plan: str | None) -> Skip | None:

@@ -1,1 +1,1 @@
-"""What may be spent and what things cost: budgets, plans, prices."""
+"""Budgets, plans and prices."""

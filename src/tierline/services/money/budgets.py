@@ -1,6 +1,6 @@
-"""Budgets: setting them, refusing jobs under a hard one that is spent, keeping calls within them.
+"""Budgets: setting them, refusing jobs under a spent hard budget, keeping calls within budgets.
 
-A call reserves its worst case before it is sent, and settles what it cost.
+A call reserves its worst case before it is sent, and settles what it really cost.
 """
 
 import json
@@ -31,28 +31,28 @@ from tierline.storage.jobs.claims import Claim
 from tierline.storage.money import budgets
 from tierline.storage.money.budgets import CallId, Full, Holder
 
-WAIT_S = 1.0  # for calls of others, whose reservations stand in the way, to end
+WAIT_S = 1.0  # until calls under way, whose reservations use up the budget, may have ended
 MOST_WAIT_S = 60.0
-"""How long a job waits for others' reservations in all: what they really cost is mostly less."""
+"""How long a job waits in all for other calls' reservations: most calls cost less than that."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Purse:
-    """The budgets that an attempt's calls are paid from; of an account that has none, nothing."""
+    """The budgets that pay for an attempt's calls. Does nothing for an account without budgets."""
 
     pool: ConnectionPool[Any]
     taken: Claim
     keep_on: Callable[[], bool]
-    _reserved: dict[int, Decimal] = field(default_factory=dict)  # USD, by the calls' numbers
+    _reserved: dict[int, Decimal] = field(default_factory=dict)  # USD, by number of the call
 
     def reserve(
         self, number: int, request: CompletionRequest, price: Price | None, *, answered: bool
     ) -> None:
-        """Set the call's worst case aside. Raises CallFailed where a budget does not hold it, or
-        where nobody knows what it may cost. `answered`: calls of the attempt were, which giving the
-        job back would repeat.
+        """Reserve the call's worst case. Raises CallFailed if a budget does not cover it, or if its
+        price is unknown. `answered`: the attempt has answered calls, which would be repeated if the
+        job were given back.
         """
         holder = _holder(self.taken)
         if price is None:
@@ -75,22 +75,22 @@ class Purse:
         if full is None:
             self._reserved[number] = amount
         elif full.waits and not answered and self.taken.held_s < MOST_WAIT_S:
-            raise CallFailed(Cause.BUDGET_IN_USE, told(full), retry_after_s=WAIT_S)
+            raise CallFailed(Cause.BUDGET_IN_USE, refusal_of(full), retry_after_s=WAIT_S)
         else:
-            raise CallFailed(Cause.BUDGET_SPENT, told(full))
+            raise CallFailed(Cause.BUDGET_SPENT, refusal_of(full))
 
     def settle(self, number: int, cost: Decimal | None) -> None:
-        """Put what the call cost in its reservation's place; None, unknown: the whole of that."""
+        """Replace the call's reservation by its cost; None: unknown, so the reservation counts."""
         if number not in self._reserved:
             return
         call, amount = self._call(number), self._reserved[number]
 
         def settled(connection: Connection[Any]) -> list[tuple[int, int]]:
-            found = budgets.settle(connection, call, cost)
-            if found is None:
+            crossed = budgets.settle(connection, call, cost)
+            if crossed is None:
                 holder = _holder(self.taken)
-                found = budgets.settle_anew(connection, holder, call, amount, cost)
-            return found
+                crossed = budgets.settle_anew(connection, holder, call, amount, cost)
+            return crossed
 
         reached = repeat(self.pool, settled, keep_on=self.keep_on)
         for period, percent in reached:
@@ -110,7 +110,8 @@ class Purse:
         ):
             raise CallFailed(
                 Cause.UNPRICED,
-                f"{request.model} has no price, and what has none cannot be kept within a budget",
+                f"{request.model} has no price, and calls without a price cannot run under a"
+                " budget: set one with 'tierline prices set'",
             )
 
     def _call(self, number: int) -> CallId:
@@ -126,19 +127,19 @@ def most_usd(request: CompletionRequest, price: Price) -> Decimal:
 
 
 def blocked(pool: ConnectionPool[Any], taken: Claim, keep_on: Callable[[], bool]) -> Blocked | None:
-    """A spent budget, under which the job may not go to a later tier; None: there is none."""
+    """The spent budget that keeps the job from a later tier, or None."""
     if not taken.budgeted:
         return None
     holder = _holder(taken)
     full = repeat(pool, lambda connection: budgets.blocking(connection, holder), keep_on=keep_on)
-    return None if full is None else Blocked(Verdict.BUDGET, told(full))
+    return None if full is None else Blocked(Verdict.BUDGET, refusal_of(full))
 
 
 def settle_lost(connection: Connection[Any], older_than_s: float, most: int) -> int:
-    """Settle reservations that nobody will settle any more at what their calls cost, or at the
-    whole of them where nobody knows that; how many there were.
+    """Settle reservations whose attempts will never settle them, at what the calls cost, or in full
+    if that is unknown. Returns how many.
 
-    `older_than_s`: since a call was booked, for one that still comes back to tell its cost.
+    `older_than_s` counts from the booking of the call, so that a call may still report its cost.
     """
     lost = budgets.lost_calls(connection, older_than_s, most)
     for call, cost in lost:
@@ -151,8 +152,8 @@ def _holder(taken: Claim) -> Holder:
     return Holder(taken.account_id, taken.user_key, taken.session_key)
 
 
-def told(full: Full) -> str:
-    """What stands in the way, in words."""
+def refusal_of(full: Full) -> str:
+    """Which budget does not cover the call, in words."""
     whose = "the account's budget" if full.scope == "account" else f"the {full.scope}'s budget"
     state = "is in use by other calls" if full.waits else "is spent"
     resets = when(full.ends_at)
@@ -160,7 +161,7 @@ def told(full: Full) -> str:
 
 
 def alert(connection: Connection[Any], period: int, percent: int) -> None:
-    """Tell the account's endpoints that so much of a budget is spent, once."""
+    """Notify the account's endpoints once that this percentage of a budget is spent."""
     with connection.transaction():
         crossed = budgets.cross(connection, period, percent)
         if crossed is not None:
@@ -169,14 +170,14 @@ def alert(connection: Connection[Any], period: int, percent: int) -> None:
 
 
 class BudgetSpent(LimitReached):
-    """A hard budget has nothing left: no job is taken until it resets."""
+    """A hard budget is spent: no job is accepted until it resets."""
 
 
 def refuse_spent(full: Full | None) -> None:
-    """Raises BudgetSpent, with the time until it resets or calls that are out have ended."""
+    """Raises BudgetSpent, with the seconds until the budget resets or reserving calls may end."""
     if full is not None:
         left_s = (full.ends_at - datetime.now(UTC)).total_seconds()
-        raise BudgetSpent(told(full), WAIT_S if full.waits else max(1.0, left_s))
+        raise BudgetSpent(refusal_of(full), WAIT_S if full.waits else max(1.0, left_s))
 
 
 def set_budget(
@@ -189,7 +190,7 @@ def set_budget(
     limit_usd: str,
     hard: bool,
 ) -> dict[str, Any]:
-    """Set one. Raises NotFound for the account, InvalidInput for what does not fit."""
+    """Set a budget. Raises NotFound for the account, InvalidInput for invalid values."""
     if scope == "account" and key:
         raise InvalidInput([Problem("is for the scopes user and session", "/key")])
     account_id = account_id_of(connection, account)
@@ -199,11 +200,11 @@ def set_budget(
 
 
 def list_budgets(connection: Connection[Any], account_id: int | None) -> list[dict[str, Any]]:
-    """An account's budgets, or everybody's, with what is spent of each one's present period."""
+    """The budgets of one account or of all, each with what is spent of its current period."""
     return budgets.list_budgets(connection, account_id)
 
 
 def remove_budget(connection: Connection[Any], budget_id: int) -> None:
-    """Take one away; calls that are out keep what they reserved of others. Raises NotFound."""
+    """Remove a budget. Calls under way keep what they reserved of others. Raises NotFound."""
     if not budgets.remove_budget(connection, budget_id):
         raise NotFound(f"there is no budget {budget_id}")

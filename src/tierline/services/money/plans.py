@@ -1,4 +1,4 @@
-"""Plans: setting one, and putting accounts on it."""
+"""Plans: setting a plan, and putting accounts on it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from tierline.storage.money import plans
 def set_plan(
     connection: Connection[Any], name: str, *, first_tier_only: bool, budgets: Sequence[JSON]
 ) -> dict[str, Any]:
-    """Make or change a plan. Raises InvalidInput for two budgets of one scope and period."""
+    """Create or change a plan. Raises InvalidInput for two budgets of one scope and period."""
     seen: set[tuple[str, str]] = set()
     for place, one in enumerate(budgets):
         if (one["scope"], one["period"]) in seen:
@@ -36,14 +36,9 @@ def list_plans(connection: Connection[Any]) -> list[dict[str, Any]]:
 
 
 def put_on(connection: Connection[Any], account: str, plan: str | None) -> None:
-    """Put an account on a plan, or on none. Raises NotFound, InvalidInput."""
+    """Put an account on a plan, or take it off its plan. Raises NotFound, InvalidInput."""
     if not plans.put_on(connection, account_id_of(connection, account), plan):
         known = ", ".join(row["name"] for row in plans.list_plans(connection)[:20]) or "none yet"
         raise InvalidInput(
             [Problem(f"there is no plan {str(plan)[:63]!r}; known: {known}", "/plan")]
         )
-
-
-def no_later_tier(plan: str) -> str:
-    """Why no later tier is asked for an account on that plan, in words."""
-    return f"the account's plan {plan} has no tier but the first"

@@ -1,4 +1,4 @@
-"""The operator's own prices: setting one, and knowing them where calls are paid for."""
+"""The operator's own prices: setting a price, and caching the prices where calls are paid for."""
 
 import re
 import threading
@@ -23,21 +23,21 @@ from tierline.pricing.estimates import prices_of
 from tierline.storage.db.repeat import repeat
 from tierline.storage.money import prices
 
-LOOK_S = 5.0  # how old what a process knows of the prices may be
-LEAD_S = 2 * LOOK_S  # a price holds from so long after it is set: by then every process knows it
-MEASURED_LEAST_S = 10.0  # a server busy for less has not shown what it can do
-MOST_PER_MTOK = Decimal(1_000_000)  # USD, as of a price that is written
-SMALLEST = Decimal("0.000001")  # USD per million tokens: what a measured price is rounded to
+LOOK_S = 5.0  # the greatest age of a process's cached prices
+LEAD_S = 2 * LOOK_S  # a price begins this long after it is set: by then every process knows it
+MEASURED_LEAST_S = 10.0  # a server that was busy for less cannot be measured
+MOST_PER_MTOK = Decimal(1_000_000)  # USD, the same limit as for a price that is typed in
+SMALLEST = Decimal("0.000001")  # USD per million tokens: a measured price is rounded to it
 _TERMS = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 
 
 @dataclass(frozen=True)
 class Hour:
-    """A server that is paid by the hour, and how many tokens it does in a second."""
+    """A server that is paid by the hour, and its throughput in tokens per second."""
 
     usd: Decimal
     tokens_per_s: float | None = None
-    measured_hours: float | None = None  # measure it from the calls of so many hours
+    measured_hours: float | None = None  # measure it from the calls of the last hours
 
 
 def set_price(
@@ -49,22 +49,22 @@ def set_price(
     since: datetime | None = None,
     note: str = "",
 ) -> Mapping[str, Any]:
-    """Make a price hold for exactly this model from `since` on, or LEAD_S from now.
+    """Set the price of exactly this model from `since` on, or from LEAD_S from now.
 
-    None withdraws it, so that the list holds again. What calls have cost already does not change.
-    Raises InvalidInput for what does not fit, Conflict for a moment that is past or taken.
+    None withdraws the own price, so that the list price applies again. Costs of past calls do not
+    change. Raises InvalidInput for invalid values, Conflict if `since` is in the past or taken.
     """
     _refuse_unfit(model, terms)
     if isinstance(price, Hour):
-        price, told = by_the_hour(connection, model, price)
-        note = f"{note}; {told}" if note else told
+        price, origin = by_the_hour(connection, model, price)
+        note = f"{note}; {origin}" if note else origin
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
     row = prices.add_price(connection, model, terms, since or LEAD_S, price, note)
     if row is None:
         raise Conflict(
-            f"a price of {model} cannot begin then: choose a moment that is to come and that none "
-            "of its prices has; what calls have cost already does not change"
+            f"a price of {model} cannot begin then: choose a time in the future at which no other "
+            "of its prices begins; costs of past calls do not change"
         )
     return row
 
@@ -75,14 +75,14 @@ def list_prices(connection: Connection[Any], model: str | None = None) -> list[d
 
 
 def prices_now(connection: Connection[Any], feature: Feature) -> dict[str, JSON]:
-    """By tier and model: the price in force for a call now, null where nobody knows it."""
+    """By tier and model: the price in force for a call now, None if it is unknown."""
     return prices_of(feature, prices.own_prices(connection), datetime.now(UTC))
 
 
 def by_the_hour(connection: Connection[Any], model: str, hour: Hour) -> tuple[Price, str]:
-    """A server's hour as a price, and how it came about.
+    """The price that follows from a server's hourly cost, and how it was calculated.
 
-    With a throughput it is a price per token; without one each call costs the time that it took,
+    With a throughput it is a price per token. Without one, each call costs the time that it took,
     which is too much where calls share the server.
     """
     rate = hour.tokens_per_s
@@ -117,7 +117,7 @@ def by_the_hour(connection: Connection[Any], model: str, hour: Hour) -> tuple[Pr
 
 
 class PriceBook:
-    """What this process knows of the operator's prices, looked up again when it is LOOK_S old."""
+    """The operator's prices as this process knows them, read again when they are LOOK_S old."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -126,24 +126,24 @@ class PriceBook:
         )
 
     def own(self, pool: ConnectionPool[Any], keep_on: Callable[[], bool]) -> OwnPrices:
-        """The prices in that database. Waits while it is away, as long as `keep_on()` says so;
+        """The own prices in that database. While it is away, waits as long as `keep_on()` is true;
         raises GaveUp after that.
         """
-        known = self._known.get(pool)
-        if known is None or time.monotonic() - known[0] > LOOK_S:
-            found = repeat(pool, prices.own_prices, keep_on=keep_on)
+        cached = self._known.get(pool)
+        if cached is None or time.monotonic() - cached[0] > LOOK_S:
+            read = repeat(pool, prices.own_prices, keep_on=keep_on)
             with self._lock:
-                self._known[pool] = known = (time.monotonic(), found)
-        return known[1]
+                self._known[pool] = cached = (time.monotonic(), read)
+        return cached[1]
 
     def forget(self) -> None:
-        """Look again at the next call."""
+        """Drop the cached prices, so that the next call reads them."""
         with self._lock:
             self._known.clear()
 
 
 BOOK = PriceBook()
-"""This process's."""
+"""The price book of this process."""
 
 
 def _refuse_unfit(model: str, terms: str) -> None:
@@ -159,8 +159,6 @@ def _refuse_unfit(model: str, terms: str) -> None:
         elif (wrong := name_fault(ref.model)) is not None:
             problems.append(Problem(wrong, "/model"))
     if terms and not _TERMS.fullmatch(terms):
-        problems.append(
-            Problem("a service tier is small letters, digits and - _ .", "/service_tier")
-        )
+        problems.append(Problem("must consist of small letters, digits and - _ .", "/service_tier"))
     if problems:
         raise InvalidInput(problems)

@@ -426,7 +426,7 @@ def test_a_plan_may_keep_an_account_on_the_first_tier(bench: Bench, free: None) 
     bench.run(job, 2)
     found = bench.job(job)
     assert (found["status"], found["error_code"]) == ("failed", "plan")
-    assert "the account's plan free has no tier but the first" in found["error_message"]
+    assert "the account's plan free allows only the first tier" in found["error_message"]
     assert "the account's plan free" in blocked_reason(bench, job)
     assert bench.verdicts(job) == ["schema"]  # it is known before it would escalate
     assert found["escalation_reason"] is None
