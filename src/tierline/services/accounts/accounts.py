@@ -1,9 +1,9 @@
-"""Accounts and API keys: making, listing and ending them, and the keys that a start makes.
+"""Accounts and API keys: creating, listing and ending them, and the keys created at startup.
 
-Where a function takes `within`, that is the account beyond which whoever asks has no say; None: an
-operator asks. To an account's administrator the keys of other accounts are as if there were none.
-A key is shown once, when it is made; only its digest is kept. What scripts call at a start takes a
-database URL and opens a connection of its own.
+`within` is the account that the caller is limited to; None: the caller is an operator. For an
+account's administrator, keys of other accounts do not exist. A key is shown once, when it is
+created; only its digest is stored. Functions for startup scripts take a database URL and open a
+connection of their own.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ from tierline.storage.accounts import accounts
 from tierline.storage.db.engine import connect
 from tierline.webhooks.sign import new_secret
 
-KEY_MARK = "tl_"  # so that a key is recognised where it should not be
-SHOWN = len(KEY_MARK) + 6  # of a key's characters, to recognise it by
+KEY_MARK = "tl_"  # so that a leaked key is recognised
+SHOWN = len(KEY_MARK) + 6  # characters of a key that are stored to recognise it
 DEFAULT_ACCOUNT = "default"
 FIRST_KEY_NAME = "first admin key"
 OPERATORS_REVISION = "0027"  # the migration that tells operators from administrators
@@ -36,14 +36,14 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}")
 
 @dataclass(frozen=True)
 class MadeKey:
-    """A new key; `key` is never to be had again."""
+    """A new key. `key` cannot be read again."""
 
     key: str
     row: dict[str, Any]
 
 
 def digest_of(key: str) -> bytes:
-    """What is kept of a key. It has 256 random bits, so a plain hash cannot be guessed back."""
+    """The stored digest of a key. A key has 256 random bits, so a plain hash is safe."""
     return hashlib.sha256(key.encode()).digest()
 
 
@@ -53,9 +53,9 @@ def create_account(
     weight: int = 1,
     limits: Mapping[str, int | None] | None = None,
 ) -> dict[str, Any]:
-    """A new account. Raises InvalidInput for what does not fit, Conflict for a taken name.
+    """Create an account. Raises InvalidInput for invalid values, Conflict for a name in use.
 
-    `limits` are by their names in `rules.limits`; those that are not named are the settings'.
+    `limits` has the names of `rules.limits`. The settings' limits apply where a name is missing.
     """
     if not NAME.fullmatch(name):
         raise InvalidInput(
@@ -72,14 +72,14 @@ def create_account(
             raise Conflict(f"there is an account {name!r} already")
         if limits:
             row = accounts.change_account(connection, name, limits)
-            assert row is not None, "it was just made"
+            assert row is not None, "it was just created"
     return dict(row)
 
 
 def change_account(
     connection: Connection[Any], name: str, changes: Mapping[str, int | None]
 ) -> dict[str, Any]:
-    """Change an account's weight or limits; null makes a limit the settings' again.
+    """Change an account's weight or limits. None sets a limit back to the settings'.
 
     Raises NotFound, InvalidInput.
     """
@@ -99,10 +99,10 @@ def create_key(
     *,
     within: int | None = None,
 ) -> MadeKey:
-    """A new key of an account, in clear this once.
+    """Create a key of an account. Only this result contains the key in clear.
 
-    Raises InvalidInput; NotFound; Forbidden where an account's administrator asks for an operator's
-    key, or for one of another account, and is not told whether there is such an account.
+    Raises InvalidInput; NotFound; and Forbidden if an account's administrator asks for an
+    operator's key or a key of another account, whether or not that account exists.
     """
     problems = [
         Problem(f"there is no scope {scope!r}: choose from {', '.join(SCOPES)}", f"/scopes/{index}")
@@ -139,10 +139,10 @@ def create_key(
 def revoke_key(
     connection: Connection[Any], key_id: int, *, within: int | None = None, force: bool = False
 ) -> dict[str, Any]:
-    """End a key; doing it twice changes nothing.
+    """Revoke a key. A repeat changes nothing.
 
-    Raises NotFound; Forbidden for an operator's key that an administrator would end; and Conflict
-    for the last operator's key, unless `force`.
+    Raises NotFound; Forbidden if an administrator revokes an operator's key; and Conflict for the
+    last operator's key, unless `force`.
     """
     with connection.transaction():
         accounts.lock_operators(connection)
@@ -155,7 +155,7 @@ def revoke_key(
 
 
 def demote_key(connection: Connection[Any], key_id: int, *, force: bool = False) -> dict[str, Any]:
-    """Make an operator's key one of an administrator of its account; another one stays as it is.
+    """Turn an operator's key into an administrator's key. Other keys do not change.
 
     Raises NotFound, and Conflict for the last operator's key, unless `force`.
     """
@@ -170,7 +170,7 @@ def demote_key(connection: Connection[Any], key_id: int, *, force: bool = False)
 
 
 def _changeable(connection: Connection[Any], key_id: int, within: int | None) -> dict[str, Any]:
-    """The key, if whoever asks may change it. Raises NotFound, Forbidden."""
+    """The key, if the caller may change it. Raises NotFound, Forbidden."""
     key = accounts.key_by_id(connection, key_id)
     if key is None or within not in (None, key["account_id"]):
         raise NotFound(f"there is no key {key_id}")
@@ -180,23 +180,23 @@ def _changeable(connection: Connection[Any], key_id: int, within: int | None) ->
 
 
 def _keep_an_operator(connection: Connection[Any], key: Mapping[str, Any]) -> None:
-    """Raises Conflict if the installation would be without an operator's key that lasts."""
+    """Raises Conflict if the installation would have no operator's key that does not expire."""
     if OPERATOR not in key["scopes"] or not key["live"] or key["replaced_by"] is not None:
         return
     if not accounts.has_other_operator(connection, key["id"]):
         raise Conflict(
-            f"key {key['id']} is the last operator's key: make another one first, or say force;"
-            " then 'tierline db upgrade' makes the next one"
+            f"key {key['id']} is the last operator's key: create another one first, or use force;"
+            " after that, 'tierline db upgrade' creates a new one"
         )
 
 
 def rotate_key(
     connection: Connection[Any], key_id: int, overlap_hours: float, *, within: int | None = None
 ) -> MadeKey:
-    """A new key in the place of another, which goes on for the overlap so that callers can follow.
+    """Create a key that replaces another. The old key works until the overlap ends.
 
-    Raises InvalidInput for an unfit overlap, NotFound, Forbidden for an operator's key that an
-    administrator would rotate, and Conflict for a key that has ended or was rotated before.
+    Raises InvalidInput for an invalid overlap, NotFound, Forbidden if an administrator rotates an
+    operator's key, and Conflict for a key that has ended or was rotated before.
     """
     _refuse_overlap(overlap_hours)
     _changeable(connection, key_id, within)
@@ -217,7 +217,7 @@ def rotate_key(
 def rotate_webhook_secret(
     connection: Connection[Any], account_id: int, overlap_hours: float
 ) -> dict[str, Any]:
-    """A new signing secret; the one before signs as well for the overlap. Raises InvalidInput."""
+    """Create a signing secret. The old one signs too for the overlap. Raises InvalidInput."""
     _refuse_overlap(overlap_hours)
     return accounts.rotate_webhook_secret(
         connection, account_id, new_secret(), overlap_hours * 3600.0
@@ -225,11 +225,11 @@ def rotate_webhook_secret(
 
 
 def ensure_first_admin(database_url: str) -> str | None:
-    """The first admin key, an operator's of the account `default`, in clear; None when there is an
-    operator's key already.
+    """Create the first admin key, an operator's of the account `default`, and return it in clear.
+    None if an operator's key exists already.
 
-    So it is also the way back to an installation whose operators' keys have all ended. Safe from
-    several places at once: one of them gets it.
+    This also restores access to an installation whose operators' keys have all ended. Safe to call
+    from several processes at once: one of them gets the key.
     """
     with _connect(database_url) as connection, connection.transaction():
         accounts.lock_operators(connection)
@@ -240,15 +240,15 @@ def ensure_first_admin(database_url: str) -> str | None:
 
 
 def make_run_key(database_url: str, name: str) -> str:
-    """An operator's key for one run of `tierline up`, in clear; ends earlier ones of that name."""
+    """Create an operator's key for one `tierline up`. Earlier keys of that name are revoked."""
     with _connect(database_url) as connection, connection.transaction():
         accounts.revoke_keys_named(connection, _ensure_default(connection), name)
         return create_key(connection, DEFAULT_ACCOUNT, (OPERATOR,), name).key
 
 
 def became_operators(database_url: str, before: str | None) -> list[dict[str, Any]]:
-    """The keys that an upgrade from the revision `before` made operators' keys: those that were
-    admin keys. To be asked right after it, before a key is made.
+    """The admin keys that an upgrade from revision `before` turned into operators' keys. Call it
+    right after the upgrade, before a key is created.
     """
     if before is None or before >= OPERATORS_REVISION:  # they are numbers of four digits
         return []
@@ -257,19 +257,19 @@ def became_operators(database_url: str, before: str | None) -> list[dict[str, An
 
 
 def said_of_operators(keys: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What to say to a person of keys that an upgrade made operators' keys, line by line."""
+    """The lines to show to a person about keys that an upgrade made operators' keys."""
     if not keys:
         return []
     return [
         "these admin keys are operators' keys now: each may change accounts, features, prices and"
         " every account's keys",
         *(f"  key {key['id']} of account {key['account']}: {key['name'] or '-'}" for key in keys),
-        "for one that is for its own account only: tierline keys demote ID",
+        "to limit a key to its own account: tierline keys demote ID",
     ]
 
 
 def revoke_run_key(database_url: str, name: str) -> None:
-    """End the keys of that name that runs of `tierline up` made."""
+    """Revoke the keys of that name that `tierline up` created."""
     with _connect(database_url) as connection:
         owner = accounts.account_named(connection, DEFAULT_ACCOUNT)
         if owner is not None:
@@ -279,7 +279,7 @@ def revoke_run_key(database_url: str, name: str) -> None:
 def _ensure_default(connection: Connection[Any]) -> int:
     accounts.add_account(connection, DEFAULT_ACCOUNT, 1, new_secret())
     owner = accounts.account_named(connection, DEFAULT_ACCOUNT)
-    assert owner is not None, "it was just made"
+    assert owner is not None, "it was just created"
     return int(owner["id"])
 
 

@@ -1,4 +1,4 @@
-"""The keys that requests come with: looking one up, and noting when keys were used."""
+"""Looking up the API keys of requests, and recording when keys were used."""
 
 from collections.abc import Awaitable, Collection
 from typing import Any
@@ -13,14 +13,14 @@ __all__ = ["LiveKey", "find_key", "note_used"]
 
 
 def find_key(pool: AsyncConnectionPool[Any], digest: bytes) -> Awaitable[LiveKey | None]:
-    """The key of that digest; None when it is unknown, revoked or expired.
+    """The key with that digest, or None if it is unknown, revoked or expired.
 
-    Goes on through a short outage of the database, and raises its error after that.
+    Retries through a short outage of the database, then raises its error.
     """
     return again(pool, lambda connection: accounts.live_key(connection, digest))
 
 
 async def note_used(pool: AsyncConnectionPool[Any], key_ids: Collection[int]) -> None:
-    """Keep that these keys were used, to the minute. Raises what the database says, at once."""
+    """Record that these keys were used, to the minute. Raises a database error at once."""
     async with pool.connection() as connection:
         await accounts.note_used(connection, key_ids)

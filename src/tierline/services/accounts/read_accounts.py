@@ -1,4 +1,4 @@
-"""Reading accounts and keys as their administrators are shown them."""
+"""Reading accounts and keys, for their administrators."""
 
 from typing import Any
 
@@ -22,11 +22,11 @@ def account_id_of(connection: Connection[Any], name: str) -> int:
 
 
 def list_keys(connection: Connection[Any], account: str | None = None) -> list[dict[str, Any]]:
-    """Every key, the newest first and the revoked ones too; with `account` only its."""
+    """Every key, newest first, revoked keys included; with `account` only that account's keys."""
     return accounts.list_keys(connection, account)
 
 
 def webhook_secret(connection: Connection[Any], account_id: int) -> dict[str, Any]:
-    """What signs the webhooks of jobs' own `webhook_url`: the secret, and until when an old one
+    """The signing secret for webhooks to jobs' own `webhook_url`, and until when a former secret
     signs too."""
     return accounts.webhook_secret(connection, account_id)
