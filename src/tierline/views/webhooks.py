@@ -110,7 +110,7 @@ class WebhookDelivery(View):
     event: str
     status: DeliveryStatus
     tries: int
-    in_flight: bool = Field(description="it is being tried at this moment")
+    in_flight: bool = Field(description="it is being tried now")
     body_removed: bool = Field(description="with its job's output; it cannot be sent again")
     next_try_at: Time | None = Field(description="null: there is none")
     created_at: Time

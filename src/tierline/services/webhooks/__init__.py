@@ -1,1 +1,1 @@
-"""Webhooks: announced, delivered, and who listens."""
+"""Webhooks: announced, delivered, and the endpoints that receive them."""

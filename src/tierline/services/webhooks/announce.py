@@ -1,6 +1,6 @@
-"""Announcing: the deliveries of an event, written in the transaction that makes it true.
+"""Announcing an event: its deliveries are written in the transaction that makes the event true.
 
-The body is built here, once, from the rows as that transaction sees them; sending is `deliver`'s.
+The body is built here once, from the rows as that transaction sees them. `deliver` sends it.
 """
 
 from collections.abc import Iterable
@@ -31,10 +31,10 @@ from tierline.webhooks.events import (
 
 
 def announce(connection: Connection[Any], event: str, job_id: UUID) -> int:
-    """Write the deliveries of a job's event; how many there are.
+    """Write the deliveries of a job's event. Returns how many there are.
 
-    To be called after the job's UPDATE, in its transaction: both are kept or neither is. Nothing is
-    written where nobody wants to hear of it.
+    Call it after the job's UPDATE, in the same transaction, so that both are committed or neither.
+    Nothing is written if no endpoint listens for the event.
     """
     listeners = announcements.job_listeners(connection, event, job_id)
     if not listeners:
@@ -73,7 +73,7 @@ def announce_batch(connection: Connection[Any], batch_id: UUID) -> int:
 
 
 def announce_budget(connection: Connection[Any], crossed: Crossed, percent: int) -> int:
-    """Write the deliveries of budget.alert, in the transaction that notes that it is told."""
+    """Write the deliveries of budget.alert, in the transaction that records the alert."""
     listeners = announcements.account_listeners(connection, BUDGET_ALERT, crossed.account_id)
     body = budget_body(
         crossed.at,
@@ -94,8 +94,8 @@ def announce_budget(connection: Connection[Any], crossed: Crossed, percent: int)
 def announce_feature(
     connection: Connection[Any], event: str, account_ids: Iterable[int], body: bytes
 ) -> int:
-    """Write the deliveries of something that happened to a feature, to accounts that use it, in the
-    transaction that notes that it is told.
+    """Write the deliveries of a feature's event to the accounts that use the feature, in the
+    transaction that records the event.
     """
     listeners = [
         listener
@@ -123,7 +123,7 @@ def _delivery(
         target = deliveries.endpoint_target(listener.endpoint_id)
     else:
         target = f"url:{_origin(listener.url)}"
-        # What would be refused today was accepted before ports were limited, and is owed.
+        # It was accepted before ports were limited, so it is still delivered.
         any_port = other_port(listener.url, settings().webhook_reach) is not None
     return deliveries.NewDelivery(
         id=new_id(),
@@ -140,8 +140,8 @@ def _delivery(
 
 
 def _origin(url: str) -> str:
-    """What the URLs of one server share. A URL that cannot be read fails when it is called, and not
-    in the transaction that ends a job."""
+    """The part that URLs of one server share. An unreadable URL fails at delivery, not in the
+    transaction that ends a job."""
     try:
         return read_url(url, EVERYWHERE).origin
     except AddressRefused:

@@ -1,4 +1,4 @@
-"""Delivering: one try at one webhook, from the hint to the row that says how it went."""
+"""One try to deliver one webhook, from the hint to the row with its result."""
 
 import time
 from functools import lru_cache
@@ -20,10 +20,10 @@ from tierline.webhooks.sign import signed_headers
 
 log = structlog.get_logger(__name__)
 
-CLAIM_PATIENCE_S = 10.0  # a hint that cannot be claimed for so long is left to the dispatcher
-SLACK_S = 60.0  # beyond the call: how long writing its end may take before the lease is given up
+CLAIM_PATIENCE_S = 10.0  # after this, a hint that cannot be claimed is left to the dispatcher
+SLACK_S = 60.0  # how long after the call its result may be written before the lease ends
 
-MOST_WARNED = 10_000  # endpoints whose warning a process remembers to have given
+MOST_WARNED = 10_000  # endpoints that a process remembers to have warned about
 
 WITHDRAWN = Met(None, "its endpoint was disabled or deleted")
 
@@ -35,10 +35,11 @@ def deliver(
     config: Settings | None = None,
     resolve: Resolve | None = None,
 ) -> None:
-    """Make one try at a delivery, if it is there to be taken; a hint too many does nothing.
+    """Make one try at a delivery, if it can be claimed. A superfluous hint has no effect.
 
-    No transaction is open while the receiver is called. A worker lost in the middle leaves a claim
-    whose lease runs out, and the webhook goes out again: at least once, never silently not at all.
+    No transaction is open while the receiver is called. If a worker is lost during the call, its
+    lease ends and the webhook is sent again: deliveries are at least once, and none is lost
+    silently.
     """
     limits = config or settings()
     token = uuid4()
@@ -66,7 +67,7 @@ def deliver(
             )
         except GaveUp:
             written = False
-    # Neither the URL, which may hold a token, nor anything that was sent or answered.
+    # Not the URL, which may contain a token, and nothing that was sent or answered.
     log.info(
         "webhook_tried",
         delivery_id=str(taken.id),
@@ -83,7 +84,7 @@ def deliver(
 
 @lru_cache(maxsize=MOST_WARNED)
 def _warn_of_port(endpoint_id: UUID, url: str, reach: Reach) -> None:
-    """Once in a process for each endpoint: its port is called until `OTHER_PORTS_END`."""
+    """Warn once per process and endpoint: its port is called only until `OTHER_PORTS_END`."""
     port = other_port(url, reach)
     if port is not None:
         log.warning(

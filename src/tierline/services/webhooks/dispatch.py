@@ -1,4 +1,4 @@
-"""Which webhook deliveries go out next, and taking back those whose worker was lost."""
+"""Which webhook deliveries go out next, and requeuing those whose worker was lost."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,29 +15,29 @@ log = structlog.get_logger(__name__)
 
 
 def choose(pool: ConnectionPool[Any], threads: int, spare: int, most: int) -> list[UUID]:
-    """Mark due deliveries as hinted, oldest first; the caller publishes after this returns.
+    """Mark due deliveries as hinted, oldest first. The caller publishes after this returns.
 
-    `threads` are those of the live workers, `spare` how many may wait in the broker beyond them,
-    `most` how many one endpoint may have out.
+    `threads` counts the live workers' threads, `spare` is how many hints may wait in the broker
+    beyond them, `most` is how many deliveries of one endpoint may be out.
     """
     with pool.connection() as connection:
         return choose_due(connection, threads, spare, most)
 
 
 def tries_in_flight(pool: ConnectionPool[Any]) -> list[UUID]:
-    """The tokens of all tries that are under way."""
+    """The tokens of all tries under way."""
     with pool.connection() as connection:
         return deliveries.in_flight_tokens(connection)
 
 
 def take_back_lost(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> None:
-    """Make the deliveries whose try lost its worker due again; those that are locked, later."""
+    """Make deliveries due again whose worker was lost. Locked ones wait for the next round."""
     with pool.connection() as connection:
 
         def take_back(token: UUID) -> None:
-            found = deliveries.lost(connection, token)
-            if found is not None:
-                delivery_id, job_id = found
+            lost = deliveries.lost(connection, token)
+            if lost is not None:
+                delivery_id, job_id = lost
                 log.warning(
                     "delivery_taken_back",
                     delivery_id=str(delivery_id),

@@ -1,4 +1,4 @@
-"""Registering webhook endpoints, changing and removing them, and sending a delivery again."""
+"""Webhook endpoints: adding, changing and removing them, and sending a delivery again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,9 +41,9 @@ __all__ = [
     "send_test",
 ]
 
-MOST_ENDPOINTS = 20  # of one account: each event is written once for each of them
+MOST_ENDPOINTS = 20  # per account, because each event is written once per endpoint
 MOST_DESCRIPTION = 500  # characters
-OVERLAP_HOURS = 24.0  # how long a former secret signs too, unless the caller says otherwise
+OVERLAP_HOURS = 24.0  # how long a former secret signs too, by default
 
 
 def add_endpoint(
@@ -59,10 +59,10 @@ def add_endpoint(
     most_in_flight: int = MOST_IN_FLIGHT,
     reach: Reach = NOTHING_MORE,
 ) -> tuple[Endpoint, str]:
-    """A new endpoint and its secret, which is shown this once.
+    """Add an endpoint. Returns it with its secret, which is shown only this once.
 
-    `most_in_flight` is what the installation lets an endpoint ask for. Raises InvalidInput naming
-    each field that does not fit, Conflict when the account has too many.
+    `most_in_flight` is the installation's limit per endpoint. Raises InvalidInput naming each
+    invalid field, Conflict if the account has too many endpoints.
     """
     _refuse(
         _url_problems(url, reach)
@@ -119,7 +119,7 @@ def list_deliveries(
 
 def get_endpoint(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> Endpoint:
     """One endpoint. Raises NotFound."""
-    return _found(endpoints.get(connection, account_id, endpoint_id), endpoint_id)
+    return _require_endpoint(endpoints.get(connection, account_id, endpoint_id), endpoint_id)
 
 
 def change_endpoint(
@@ -137,28 +137,28 @@ def change_endpoint(
     most_in_flight: int = MOST_IN_FLIGHT,
     reach: Reach = NOTHING_MORE,
 ) -> Endpoint:
-    """Change what is given. What waits for it goes to the new URL; disabling it fails what waits.
+    """Change the given fields. Waiting deliveries go to the new URL; disabling fails them.
 
     Raises NotFound, InvalidInput.
     """
     with connection.transaction():
-        known = _locked(connection, account_id, endpoint_id)
+        before = _locked(connection, account_id, endpoint_id)
         changed = replace(
-            known,
-            url=known.url if url is None else url,
-            description=known.description if description is None else description,
-            events=known.events if events is None else list(events),
-            include=known.include if include is None else list(include),
-            max_in_flight=known.max_in_flight if max_in_flight is None else max_in_flight,
-            batch_rows=known.batch_rows if batch_rows is None else batch_rows,
-            any_port=known.any_port and url is None,
+            before,
+            url=before.url if url is None else url,
+            description=before.description if description is None else description,
+            events=before.events if events is None else list(events),
+            include=before.include if include is None else list(include),
+            max_in_flight=before.max_in_flight if max_in_flight is None else max_in_flight,
+            batch_rows=before.batch_rows if batch_rows is None else batch_rows,
+            any_port=before.any_port and url is None,
         )
         _refuse(
             ([] if url is None else _url_problems(url, reach))
             + _problems(changed.description, changed.events, changed.include)
             + ([] if max_in_flight is None else _in_flight_problems(max_in_flight, most_in_flight))
         )
-        off = known.disabled_at is not None if disabled is None else disabled
+        off = before.disabled_at is not None if disabled is None else disabled
         written = endpoints.write(connection, changed, disabled=off)
         if off:
             deliveries.give_up_waiting(
@@ -168,7 +168,7 @@ def change_endpoint(
 
 
 def remove_endpoint(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> None:
-    """Take an endpoint away; what waits for it fails and stays listed. Raises NotFound."""
+    """Delete an endpoint. Its waiting deliveries fail and stay listed. Raises NotFound."""
     with connection.transaction():
         _locked(connection, account_id, endpoint_id)
         deliveries.give_up_waiting(connection, account_id, endpoint_id, "its endpoint was deleted")
@@ -181,7 +181,7 @@ def rotate_secret(
     endpoint_id: UUID,
     overlap_hours: float = OVERLAP_HOURS,
 ) -> tuple[Endpoint, str]:
-    """A new secret, shown this once. For `overlap_hours` the former one signs too.
+    """Create a secret, shown only this once. The former one signs too for `overlap_hours`.
 
     Raises NotFound, InvalidInput.
     """
@@ -195,7 +195,7 @@ def rotate_secret(
 
 
 def send_test(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> DeliveryRow:
-    """Send an endpoint an event that says nothing. Raises NotFound, Conflict when disabled."""
+    """Send a test event to an endpoint. Raises NotFound, and Conflict if it is disabled."""
     delivery_id = new_id()
     with connection.transaction():
         endpoint = _locked(connection, account_id, endpoint_id)
@@ -218,14 +218,14 @@ def send_test(connection: Connection[Any], account_id: int, endpoint_id: UUID) -
 
 def get_delivery(connection: Connection[Any], account_id: int, delivery_id: UUID) -> DeliveryRow:
     """One delivery. Raises NotFound."""
-    return _known(delivery_reads.row(connection, account_id, delivery_id), delivery_id)
+    return _require_delivery(delivery_reads.row(connection, account_id, delivery_id), delivery_id)
 
 
 def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) -> DeliveryRow:
-    """Make a delivery due at once, under the webhook-id and with the bytes that it has.
+    """Make a delivery due at once, with the same webhook-id and bytes.
 
-    One that waits for its next try need not wait. Raises NotFound, and Conflict while it is being
-    tried, when its endpoint takes no more, and when its bytes were removed with its job's output.
+    This also ends its wait for the next try. Raises NotFound, and Conflict while it is being tried,
+    if its endpoint is disabled or deleted, and if its body was removed with its job's output.
     """
     with connection.transaction():
         seen = get_delivery(connection, account_id, delivery_id)
@@ -233,24 +233,24 @@ def send_again(connection: Connection[Any], account_id: int, delivery_id: UUID) 
             endpoint = endpoints.get(connection, account_id, seen.endpoint_id, lock=True)
             if endpoint is None or endpoint.disabled_at is not None:
                 raise Conflict("its endpoint was disabled or deleted")
-        known = _known(
+        delivery = _require_delivery(
             delivery_reads.row(connection, account_id, delivery_id, lock=True), delivery_id
         )
-        if known.in_flight:
-            raise Conflict("it is being tried at this moment")
-        if known.body_removed:
-            raise Conflict("what it said was removed with the output of its job")
+        if delivery.in_flight:
+            raise Conflict("the delivery is being tried now")
+        if delivery.body_removed:
+            raise Conflict("its body was removed with the output of its job")
         deliveries.make_due(connection, delivery_id)
         return get_delivery(connection, account_id, delivery_id)
 
 
 def port_warning(endpoint: Endpoint, reach: Reach) -> str | None:
-    """What its owner is to know of its port; None: there is nothing."""
+    """A warning about the endpoint's port for its owner, or None."""
     port = other_port(endpoint.url, reach) if endpoint.any_port else None
     if port is None:
         return None
     return (
-        f"port {port} was given before ports were limited: from {OTHER_PORTS_END} on it is not"
+        f"port {port} was registered before ports were limited: from {OTHER_PORTS_END} on it is not"
         " called. Use port 80 or 443, or have the operator list it in TIERLINE_WEBHOOK_PORTS"
     )
 
@@ -268,7 +268,7 @@ def _problems(description: str, events: Sequence[str], include: Sequence[str]) -
             if value not in known
         )
         if len(set(given)) != len(given):
-            problems.append(Problem("holds a value twice", f"/{name}"))
+            problems.append(Problem("contains a value twice", f"/{name}"))
     return problems
 
 
@@ -280,8 +280,8 @@ def _url_problems(url: str, reach: Reach) -> list[Problem]:
     return []
 
 
-def _in_flight_problems(asked: int, most: int) -> list[Problem]:
-    if 1 <= asked <= most:
+def _in_flight_problems(value: int, most: int) -> list[Problem]:
+    if 1 <= value <= most:
         return []
     return [
         Problem(
@@ -296,16 +296,18 @@ def _refuse(problems: Sequence[Problem]) -> None:
 
 
 def _locked(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> Endpoint:
-    return _found(endpoints.get(connection, account_id, endpoint_id, lock=True), endpoint_id)
+    return _require_endpoint(
+        endpoints.get(connection, account_id, endpoint_id, lock=True), endpoint_id
+    )
 
 
-def _found(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:
+def _require_endpoint(endpoint: Endpoint | None, endpoint_id: UUID) -> Endpoint:
     if endpoint is None:
         raise NotFound(f"there is no webhook endpoint {endpoint_id}")
     return endpoint
 
 
-def _known(row: DeliveryRow | None, delivery_id: UUID) -> DeliveryRow:
+def _require_delivery(row: DeliveryRow | None, delivery_id: UUID) -> DeliveryRow:
     if row is None:
         raise NotFound(f"there is no webhook delivery {delivery_id}")
     return row
