@@ -1,1 +1,1 @@
-"""What is done once a minute, and what is cleared away."""
+"""The maintenance that runs once a minute, retention, and the readings for health."""

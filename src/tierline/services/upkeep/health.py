@@ -1,6 +1,6 @@
-"""What one look at Postgres tells of the installation, for a process that says whether it is well.
+"""What a process reads from Postgres to report the installation's health.
 
-How a beat changes between two looks, and what all of it means, is for who looks.
+The caller compares the heartbeats of two readings and decides what they mean.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from tierline.storage.jobs import queue_reads
 
 
 class Revisions:
-    """Which revisions of the database this release knows."""
+    """The database revisions that this release knows."""
 
     def __init__(self) -> None:
-        self.head = revisions.head()  # the one that it is written for
+        self.head = revisions.head()  # the revision that this release is written for
         self.known = revisions.known()
 
 
@@ -29,23 +29,23 @@ class Revisions:
 class Around:
     """The processes and models around this one."""
 
-    beats: list[tuple[UUID, list[str], int, int]]  # of workers: id, queues, threads, beat
+    beats: list[tuple[UUID, list[str], int, int]]  # workers: id, queues, threads, heartbeat
     dispatchers: int  # connected to the database
-    circuits: dict[str, str]  # by model that is open: since when, and why
+    circuits: dict[str, str]  # model with an open circuit → since when, and why
 
 
 async def revision(connection: AsyncConnection[Any]) -> str | None:
-    """The revision that the database is at. Raises UndefinedTable when it was never migrated."""
+    """The database's current revision. Raises UndefinedTable if it was never migrated."""
     return await queue_reads.revision(connection)
 
 
 async def takes_writes(connection: AsyncConnection[Any]) -> bool:
-    """Whether a transaction may write: not on a replica, nor where the default is read-only."""
+    """Whether transactions may write: not on a replica, and not if read-only is the default."""
     return await queue_reads.takes_writes(connection)
 
 
 async def look_around(connection: AsyncConnection[Any]) -> Around:
-    """Only where the database has the revision that this release is written for."""
+    """Read the processes and circuits. The database must have this release's revision."""
     return Around(
         beats=await queue_reads.beats(connection),
         dispatchers=await queue_reads.dispatchers(connection),
@@ -57,15 +57,15 @@ async def look_around(connection: AsyncConnection[Any]) -> Around:
 
 
 class FeatureWatch:
-    """Finds features that cannot run as they are. One per process: it remembers which versions
-    this release can read."""
+    """Finds features that cannot run as they are. One per process, because it remembers which
+    versions this release can read."""
 
     def __init__(self) -> None:
-        self._readable: set[int] = set()  # of the versions that jobs wait for
+        self._readable: set[int] = set()  # versions with waiting jobs
 
     def problems(self, connection: Connection[Any]) -> dict[str, str]:
-        """What is missing around each applied feature, and which versions that jobs wait for were
-        applied by a later release; by `feature:NAME` and `feature:NAME:VERSION`."""
+        """By `feature:NAME`, what is missing for an applied feature; by `feature:NAME:VERSION`, a
+        version with waiting jobs that a later release applied."""
         found: dict[str, str] = {}
         current = current_versions(connection)
         for version in current:

@@ -1,6 +1,6 @@
-"""Retention: content goes after the time that its feature sets, or at once when its caller says so.
+"""Retention: content is removed after the time that its feature sets, or at once on request.
 
-What goes and what stays is told in docs/features.md; the statements are `storage.retention`'s.
+docs/features.md says what is removed and what stays. The statements are in `storage.retention`.
 """
 
 import time
@@ -23,7 +23,7 @@ from tierline.storage.upkeep.retention import Place, Policy, What
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 200  # jobs of one transaction: some 10 ms of locks on rows that have ended
+AT_ONCE = 200  # jobs per transaction: about 10 ms of locks on rows that have ended
 BODIES_AT_ONCE = 500
 BATCHES_AT_ONCE = 100
 PROBLEMS_AT_ONCE = 1000
@@ -33,7 +33,7 @@ FIRST: Place = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))  # before every j
 
 @dataclass(frozen=True)
 class Pass:
-    """One walk through a feature's jobs: those that have `walk` for `days` lose `remove`."""
+    """One walk through a feature's jobs: jobs that have `walk` for `days` lose `remove`."""
 
     walk: What
     remove: What
@@ -41,7 +41,7 @@ class Pass:
 
 
 def passes(kept: Retention) -> list[Pass]:
-    """What to walk for, in order: what has the shorter time goes along with what has the longer."""
+    """The walks, in order. Content with the shorter time is removed with that of the longer."""
     found = []
     if kept.outputs_days is not None:
         inputs_too = kept.inputs_days is not None and kept.inputs_days <= kept.outputs_days
@@ -55,10 +55,10 @@ def passes(kept: Retention) -> list[Pass]:
 
 
 def remove_content(connection: Connection[Any], account_id: int, job_id: UUID) -> None:
-    """Remove what an ended job was asked and answered, now. A repeat changes nothing.
+    """Remove the input and output of an ended job now. A repeat changes nothing.
 
-    Feedback on it stays where its feature keeps what is labelled. Raises NotFound for a job that is
-    not the account's, Conflict while it goes on.
+    Feedback stays if the feature keeps labelled content. Raises NotFound if the account has no such
+    job, Conflict if the job has not ended.
     """
     with connection.transaction():
         locked = lock_job(connection, job_id)
@@ -66,7 +66,7 @@ def remove_content(connection: Connection[Any], account_id: int, job_id: UUID) -
             raise NotFound(f"there is no job {job_id}")
         if locked.state.status not in TERMINAL:
             raise Conflict(
-                f"the job is {locked.state.status}: content is removed once it has ended; cancel it"
+                f"the job is {locked.state.status}: cancel it, or wait until it has ended"
             )
         keep = retention.keeps_labelled(connection, job_id)
         retention.remove(connection, [job_id], What(inputs=True, outputs=True), keep_feedback=keep)
@@ -74,10 +74,10 @@ def remove_content(connection: Connection[Any], account_id: int, job_id: UUID) -
 
 
 def remove_due(pool: ConnectionPool[Any], until_s: float) -> int:
-    """Remove what has been kept for as long as its feature says; of how many jobs.
+    """Remove content older than its feature allows. Returns the number of jobs.
 
-    In small transactions, until the monotonic time `until_s`; the next round goes on. Safe beside
-    others that do the same.
+    Works in small transactions until the monotonic time `until_s`; the next round continues. Safe
+    to run in several processes at once.
     """
     removed = 0
     with pool.connection() as connection:
@@ -95,7 +95,7 @@ def remove_due(pool: ConnectionPool[Any], until_s: float) -> int:
 
 
 def _look_again(connection: Connection[Any], policy: Policy, until_s: float) -> None:
-    """What was kept for its label is due like the rest, once the feature does not keep it."""
+    """Make content that was kept for its label due again, if the feature no longer keeps it."""
     while time.monotonic() < until_s:
         if retention.look_again(connection, policy.version_ids, AT_ONCE) < AT_ONCE:
             break
@@ -128,7 +128,7 @@ def _remove(connection: Connection[Any], job_ids: list[UUID], one: Pass, *, keep
     with connection.transaction():
         locked = retention.lock_ended(connection, job_ids, one.walk)
         if keep:
-            # Asked under the locks, so that feedback which comes meanwhile counts or is refused.
+            # Checked under the locks, so that concurrent feedback either counts or is refused.
             labelled = retention.labelled(connection, locked)
             if labelled:
                 retention.pass_by(connection, labelled)
@@ -139,9 +139,9 @@ def _remove(connection: Connection[Any], job_ids: list[UUID], one: Pass, *, keep
 
 
 def forget_problems(connection: Connection[Any], batch_id: UUID, until_s: float) -> bool:
-    """Forget what was said of a batch's rows that never became jobs: it may quote their inputs.
+    """Remove the problems of a batch's invalid rows, because they may quote inputs.
 
-    Returns whether that was done by the monotonic time `until_s`; a repeat goes on.
+    Returns whether that was completed by the monotonic time `until_s`; a repeat continues.
     """
     for _ in _problems_of(connection, batch_id):
         if time.monotonic() > until_s:
@@ -161,7 +161,7 @@ def _forget_old_problems(connection: Connection[Any], policy: Policy, until_s: f
 
 
 def _problems_of(connection: Connection[Any], batch_id: UUID) -> Iterator[int]:
-    """Forget them a chunk at a time; where each chunk ended."""
+    """Remove the problems a chunk at a time. Yields where each chunk ended."""
     place: int | None = 0
     while place is not None:
         place = retention.forget_problems(connection, batch_id, place, PROBLEMS_AT_ONCE)

@@ -1,5 +1,5 @@
-"""What is done once a minute: rolling up how tiers fare, comparing outcomes with their references,
-and clearing away what has served its time, keys that may be used again and content past its days.
+"""The maintenance of each minute: summarise how tiers fared, compare outcomes with their
+references, and remove what is past its time: old rows, reusable keys and content.
 """
 
 import time
@@ -23,14 +23,14 @@ from tierline.storage.money.budgets import forget_reservations
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 1000
-RESERVATIONS_KEPT_S = 86_400.0  # of calls that were settled: nobody asks for them again
-LOST_AFTER_S = 600.0  # until then a call whose attempt has ended may come back and tell its cost
-SEE_S = 5.0  # for how tiers fare
-MOST_S = 30.0  # of one round: the next comes in a minute and goes on
+RESERVATIONS_KEPT_S = 86_400.0  # of settled calls: nothing reads them any more
+LOST_AFTER_S = 600.0  # until then, a call whose attempt has ended may still report its cost
+SEE_S = 5.0  # for the tiers' summary
+MOST_S = 30.0  # per round; the next one continues a minute later
 
 
 def sweep(pool: ConnectionPool[Any], drift: Drift) -> None:
-    """One round, in small statements that hold nobody up."""
+    """One round, in small statements that do not block others."""
     see_tiers(pool, time.monotonic() + SEE_S)
     forgotten = 0
     with pool.connection() as connection:
