@@ -86,8 +86,13 @@ END
 $$
 """
 
+# The rows are locked while they are copied. A process of 0.1 that settles one meanwhile waits for
+# that, and its settlement is copied after the row was; not before, and then overwritten.
 COPY_SOME = """
-SELECT j.id, copy_judge_call(j) FROM judge_calls j WHERE j.id > :after ORDER BY j.id LIMIT :most
+SELECT one.id, copy_judge_call(one.written) FROM (
+    SELECT j.id, j AS written FROM judge_calls j
+    WHERE j.id > :after ORDER BY j.id LIMIT :most FOR UPDATE
+) one ORDER BY one.id
 """
 
 # Along the primary key of the table that names the jobs.

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,9 +15,11 @@ from uuid import UUID
 import psycopg
 import pytest
 from alembic import command
+from sqlalchemy import text
 
 from tests.support import previous_release
 from tests.support.rows import add_account, add_feature, add_job, two_tiers
+from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.services.reports.report import report
 from tierline.storage.db import migrate
@@ -131,6 +135,58 @@ def test_many_are_copied_some_at_a_time(
         "SELECT count(*), count(DISTINCT job_id), sum(cost_usd) FROM calls WHERE purpose = 'judge'"
     ).fetchone()
     assert found == (4500, 4500, Decimal("4.5"))
+
+
+def test_what_is_settled_while_it_is_copied_keeps_its_cost(
+    old: tuple[Connection, UUID], empty_database_url: str
+) -> None:
+    rows, job = old
+    migration = import_module("migrations.versions.0030_judges_are_jobs")
+    migrate.upgrade(empty_database_url)
+    for _ in range(2):
+        judge_call(rows, job)  # booked by processes of 0.1, whose calls are out
+    (second,) = rows.execute("SELECT max(id) FROM judge_calls").fetchone() or ()
+    engine = migrate.create_engine(empty_database_url)
+
+    def copy() -> None:
+        with engine.begin() as connection:
+            connection.execute(text(migration.COPY_SOME), {"after": 0, "most": 10}).all()
+
+    def settle(settling: Connection) -> None:
+        settling.execute(
+            "UPDATE judge_calls SET answered_model = 'judge-2026', same = true, cost_usd = %s"
+            " WHERE id = %s",
+            (COST, second),
+        )
+
+    def waits_for_a_lock(condition: str, *given: object) -> bool:
+        found = rows.execute(
+            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND " + condition, given
+        )
+        return found.fetchone() is not None
+
+    with (
+        psycopg.connect(empty_database_url) as holding,
+        psycopg.connect(empty_database_url, autocommit=True) as settling,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        # The copy of the first row waits for this, after the rows of the statement were read.
+        holding.execute("SELECT FROM jobs WHERE judged_attempt = 1 ORDER BY id LIMIT 1 FOR UPDATE")
+        copying = threads.submit(copy)
+        wait_until(
+            lambda: waits_for_a_lock("query LIKE '%%copy_judge_call%%'"), 20, "the copy to begin"
+        )
+        settled = threads.submit(settle, settling)
+        wait_until(
+            lambda: settled.done() or waits_for_a_lock("pid = %s", settling.info.backend_pid),
+            20,
+            "the call to be settled, or to wait for the copy",
+        )
+        holding.rollback()
+        copying.result(20)
+        settled.result(20)
+    engine.dispose()
+    assert sorted(row[1] is None for row in judges_of(rows)) == [False, True]
 
 
 def test_calls_of_shadows_and_of_evaluations_judges_get_their_purpose(
