@@ -205,9 +205,11 @@ class Dispatcher:
         return True
 
     def _due_evaluations(self) -> list[int]:
-        """Those to step now. A hint that does not go out is made good for as a lost one is."""
+        """Those to step now; none while no live worker takes the hints, which would pile up in the
+        broker. A hint that does not go out is made good for as a lost one is.
+        """
         now = time.monotonic()
-        if now < self._evaluations_at:
+        if now < self._evaluations_at or not self._threads.get(queues.MAINTENANCE):
             return []
         self._evaluations_at = now + EVALUATIONS_S
         return due_evaluations(self._pool)

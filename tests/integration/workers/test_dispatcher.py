@@ -109,3 +109,23 @@ def test_a_sweep_that_could_not_be_sent_is_sent_with_the_next_choice(
         assert one.choose_once() is not None
         assert one.choose_once() is None
     assert sent == [("maintenance", ())]
+
+
+def test_no_evaluation_is_hinted_at_while_no_worker_takes_the_hints(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import dispatcher as module
+    from workers.app import create_app
+
+    sent: list[tuple[str, tuple[str, ...]]] = []
+    monkeypatch.setattr(module, "pools_with_jobs", lambda _: [])
+    monkeypatch.setattr(module.deliveries, "choose", lambda *_: [])
+    monkeypatch.setattr(module, "due_evaluations", lambda _: [7])
+    monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
+    one = module.Dispatcher(settings(), create_app())
+    with one.pool:
+        one.choose_once()
+        assert sent == []
+        one.see_threads({"maintenance": 1})
+        one.choose_once()
+    assert sent == [("maintenance", ("7",))]
