@@ -27,6 +27,7 @@ from tierline.routing.threshold_search import confidence_of_attempt
 from tierline.services.evidence.shadows import AT_ONCE, compare_open
 from tierline.services.features.find_feature import current_feature, current_version
 from tierline.services.steering.recipes import recipe_of
+from tierline.storage.db.engine import allow_idle
 from tierline.storage.evidence import calibrations
 from tierline.storage.evidence.judgements import people_said
 from tierline.storage.evidence.shadows import watched
@@ -126,6 +127,7 @@ def calibrate(
             raise too_few(name, len(rows), max(1, missing))
         confidence = feature.confidence_of(tier)
         assert confidence is not None, "the tier was chosen for it"
+        allow_idle(connection)  # the recipe stays locked while the threshold is searched for
         outcomes = _outcomes(feature, rows)
         watch.progress("testing")
         found = promise(

@@ -49,6 +49,14 @@ def within(connection: psycopg.Connection[Any], statement_s: float) -> Iterator[
         yield
 
 
+def allow_idle(connection: psycopg.Connection[Any]) -> None:
+    """Let the present transaction be idle while its process calculates, however long that takes.
+
+    For one that holds no lock that a job waits for. The connection ends with its process.
+    """
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
 def connect_args(name: str, session: str = SESSION) -> Mapping[str, Any]:
     """The options of every connection. `name` is shown in pg_stat_activity."""
     return {

@@ -16,6 +16,8 @@ from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.calibrations import (
     CalibrationRequest,
     NotEnoughData,
+    Watch,
+    calibrate,
     calibrations_of,
 )
 from tierline.services.evidence.threshold_searches import cancel, search_of, start
@@ -94,6 +96,21 @@ def test_what_is_found_holds_and_a_cancelled_one_uses_nothing_up(
     assert 0.8 < held["coverage"] < 1.0
     with pytest.raises(NotEnoughData, match="not enough data: 0 new outcomes"):
         started(db)
+
+
+def test_a_long_search_is_not_cut_off_in_its_transaction(db: Database) -> None:
+    add_outcomes(db, "kept", recipe(db), 1_000)
+    db.execute("SET idle_in_transaction_session_timeout = '15s'")  # as of each connection
+    seen: dict[str, str] = {}
+
+    def note(phase: str) -> None:
+        row = db.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+        assert row is not None
+        seen[phase] = row[0]
+
+    calibrate(db, "kept", WANTED, watch=Watch(progress=note))
+    note("afterwards")
+    assert (seen["testing"], seen["afterwards"]) == ("0", "15s")
 
 
 def test_what_cannot_be_searched_is_refused_before_it_is_queued(db: Database) -> None:
