@@ -117,7 +117,10 @@ def test_a_tier_without_a_price_is_named(tierline: Tierline, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--requests-per-day", "-5", "--peak", "1"), "--requests-per-day is -5: it must be above 0"),
+        (
+            ("--requests-per-day", "-5", "--peak", "1"),
+            "--requests-per-day is -5: it must be above 0",
+        ),
         (("--requests-per-day", "many", "--peak", "1"), "give an amount"),
         (("--requests-per-day", "86400", "--peak", "0.5"), "the peak is at least that"),
         ((*VOLUME, "--revenue-per-month", "0"), "--revenue-per-month is 0: it must be above 0"),
