@@ -1,1 +1,1 @@
-"""What callers are told about a feature's costs, quality and state."""
+"""Reports on a feature's costs, quality and state."""

@@ -1,4 +1,4 @@
-"""What a feature's jobs used and cost, and what they would cost at a volume."""
+"""What a feature's jobs used and cost, and what they would cost at a given volume."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from tierline.storage.money.prices import own_prices
 from tierline.storage.reports import economics
 from tierline.storage.reports.reports import Window
 
-FLEX = "flex"  # the service tier that is slower and cheaper, where a seller has it
+FLEX = "flex"  # the slower and cheaper service tier, which some sellers offer
 
 Row = Mapping[str, Any]
 
@@ -31,10 +31,11 @@ def economics_of(
     until: datetime,
     question: CostQuestion | None = None,
 ) -> dict[str, Any]:
-    """Means and standard deviations by tier, of all versions, and by job, of the present one; of
-    those submitted in [since, until); of a sample of them where they are many. What nobody knows is
-    null. With a question also what each way of running the feature costs. Raises NotFound,
-    InvalidInput, and Conflict for what cannot be worked out.
+    """Means and standard deviations by tier (all versions) and by job (the current version).
+
+    Covers jobs submitted in [since, until), or a sample if there are many. Unknown values are None.
+    With a question, also the cost of each way to run the feature. Raises NotFound, InvalidInput,
+    and Conflict if something cannot be calculated.
     """
     if since >= until:
         raise InvalidInput([Problem("from is not before to", "/from")])
@@ -69,8 +70,8 @@ def economics_of(
         "cost_deviation_usd": _usd(measured.deviation_usd),
         "upkeep": [{**row, "cost_usd": usd(row["cost_usd"])} for row in upkeep],
         "tiers": [
-            _tier_json(tier, found, rows.get(tier.name) or {})
-            for tier, found in zip(feature.tiers, measured.tiers, strict=True)
+            _tier_json(tier, measured_tier, rows.get(tier.name) or {})
+            for tier, measured_tier in zip(feature.tiers, measured.tiers, strict=True)
         ],
         "costs": None if question is None else _costs(feature, measured, question),
     }
@@ -93,20 +94,20 @@ def _measured(feature: Feature, tier: Tier, row: Row, own: OwnPrices) -> Measure
     )
 
 
-def _tier_json(tier: Tier, found: MeasuredTier, row: Row) -> dict[str, JSON]:
+def _tier_json(tier: Tier, measured: MeasuredTier, row: Row) -> dict[str, JSON]:
     return {
         "tier": tier.name,
         "model": str(tier.models[0]),
         "attempts": row.get("attempts", 0),
-        "known_attempts": found.known_attempts,
-        "unknown_cost_attempts": found.unknown_attempts,
-        "cost_usd": _usd(found.cost_usd),
-        "cost_deviation_usd": _usd(found.deviation_usd),
+        "known_attempts": measured.known_attempts,
+        "unknown_cost_attempts": measured.unknown_attempts,
+        "cost_usd": _usd(measured.cost_usd),
+        "cost_deviation_usd": _usd(measured.deviation_usd),
         "input_tokens": _number(row.get("input_tokens")),
         "cached_input_tokens": _number(row.get("cached_input_tokens")),
         "output_tokens": _number(row.get("output_tokens")),
-        "flex_price": None if found.flex is None else found.flex.to_dict(),
-        "prompt_characters": found.prompt_characters,
+        "flex_price": None if measured.flex is None else measured.flex.to_dict(),
+        "prompt_characters": measured.prompt_characters,
     }
 
 

@@ -1,4 +1,4 @@
-"""How the whole installation is: its queues, its models' circuits, its webhooks; numbers only."""
+"""Numbers about the whole installation: its queues, its models' circuits, its webhooks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["Circuit", "Depth", "Numbers", "Webhooks", "circuits_of_models", "dep
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a scrape of the metrics reads, beside how calls went in the last hour."""
+    """What a scrape of the metrics reads, besides the calls of the last hour."""
 
     depths: Sequence[Depth]
     ended: dict[str, int]  # of the jobs submitted in the last hour, by status
@@ -27,7 +27,7 @@ class Numbers:
 
 
 def depths(connection: Connection[Any]) -> list[Depth]:
-    """Every queue, the empty ones too."""
+    """Every queue, including empty ones."""
     return queue_reads.depths(connection)
 
 
@@ -37,7 +37,7 @@ def circuits_of_models(connection: Connection[Any]) -> list[Circuit]:
 
 
 def numbers(connection: Connection[Any]) -> Numbers:
-    """Read anew each time."""
+    """The numbers, read from the database each time."""
     return Numbers(
         depths=queue_reads.depths(connection),
         ended=queue_reads.ended_lately(connection),

@@ -1,4 +1,4 @@
-"""How the last hour went, remembered for a while: asking takes longer the more calls there were."""
+"""The results of the last hour, cached because the query takes longer the more calls there were."""
 
 import threading
 import time
@@ -15,11 +15,11 @@ from tierline.storage.reports.last_hour import Fared
 __all__ = ["Fared", "LastHour"]
 
 EVERY_S = 3.0
-SHARE = 20  # … or as many times what asking took: at most a twentieth of a core goes into it
+SHARE = 20  # … or this many times the query's duration: queries use at most 5% of a core
 
 
 class LastHour:
-    """One per process; used from the threads of its routes."""
+    """The cache. One per process, used from the threads of its routes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class LastHour:
         self._fared: Sequence[Fared] = ()
 
     def fared(self, connection: Connection[Any]) -> Sequence[Fared]:
-        """By feature, tier, model and verdict. While one asks, others get what there was."""
+        """By feature, tier, model and verdict. During a query, other threads get the old value."""
         if time.monotonic() < self._until_s or not self._lock.acquire(blocking=self._until_s < 0):
             return self._fared
         try:
@@ -41,7 +41,7 @@ class LastHour:
         return self._fared
 
     def failed_checks(self, connection: Connection[Any]) -> list[dict[str, Any]]:
-        """Which checks failed how often."""
+        """Which checks failed, and how often."""
         counts: Counter[tuple[str, str, str]] = Counter()
         for one in self.fared(connection):
             if one.verdict in CHECK_FAILURES:

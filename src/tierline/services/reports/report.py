@@ -1,4 +1,4 @@
-"""What a feature's routing saved and kept: its real costs beside those of its last tier alone."""
+"""What a feature's routing saved: its real costs, and the costs of its last tier alone."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from tierline.services.features.find_feature import current_feature
 from tierline.storage.reports import reports
 from tierline.storage.reports.reports import Window
 
-MOST_OUTCOMES = 20_000  # of one report's quality, the newest
+MOST_OUTCOMES = 20_000  # the newest ones, for the quality in one report
 
 Row = Mapping[str, Any]
 
@@ -25,8 +25,9 @@ Row = Mapping[str, Any]
 def report(
     connection: Connection[Any], name: str, since: datetime, until: datetime
 ) -> dict[str, JSON]:
-    """Costs, escalations by reason and the quality that is kept, of jobs submitted in [since,
-    until). What nobody knows is null. Raises NotFound, InvalidInput.
+    """Costs, escalations by reason and quality, of jobs submitted in [since, until).
+
+    Unknown values are None. Raises NotFound, InvalidInput.
     """
     feature = current_feature(connection, name)
     window = _window(name, since, until)
@@ -78,8 +79,8 @@ def outcomes_page(
     limit: int,
     account_id: int | None = None,
 ) -> tuple[list[dict[str, JSON]], int | None]:
-    """Compared outcomes, the newest first, and the `seq` to go on before; with the inputs of the
-    account's own jobs, of all where none is named. Raises NotFound.
+    """Compared outcomes, newest first, and the `seq` to continue before. Inputs are included for
+    the account's own jobs, or for all jobs if no account is given. Raises NotFound.
     """
     current_feature(connection, name)
     rows = reports.compared(connection, _window(name, since, until), before, limit + 1, account_id)
@@ -110,8 +111,8 @@ def _window(name: str, since: datetime, until: datetime) -> Window:
 
 
 def _judge(connection: Connection[Any], feature: Feature) -> JSON:
-    """Whose word it is that answers differ, and how much of what does not may be wrong as well, as
-    its newest calibration found; null where that is not known, or no judge is asked.
+    """The judge that compares answers, and the share of differences that it missed in the newest
+    calibration. None if that is unknown or if no judge is used.
     """
     if feature.compared_by.kind != "judge":
         return None
@@ -121,15 +122,15 @@ def _judge(connection: Connection[Any], feature: Feature) -> JSON:
 
 
 def _last_tier_alone(by_tier: Sequence[Row], last: str, jobs: int) -> Decimal | None:
-    """What the last tier would have cost for all jobs, at what it cost for those that it was asked
-    about, shadows included; None where it was asked about none, or a cost is unknown.
+    """What the last tier would have cost for all jobs. It extrapolates the cost of the jobs that
+    the last tier answered, shadows included. None if there were none, or if a cost is unknown.
     """
     there = [row for row in by_tier if row["tier"] == last and row["kind"] != "judge"]
-    asked = sum(row["jobs"] for row in there)
-    if not asked or any(row["unknown_cost_calls"] for row in there):
+    answered = sum(row["jobs"] for row in there)
+    if not answered or any(row["unknown_cost_calls"] for row in there):
         return None
     total = sum((row["cost_usd"] for row in there), Decimal(0))
-    return Decimal(total / asked * jobs)
+    return Decimal(total / answered * jobs)
 
 
 def _cost(by_tier: Sequence[Row], kind: str) -> Decimal:
@@ -164,9 +165,9 @@ def _place(feature: Feature, row: Row) -> int:
 
 
 def _quality(rows: Sequence[Row]) -> dict[str, JSON]:
-    """Of what the first tier served and what it did not, how much differs from its reference.
+    """How much differs from its reference, of what the first tier served and did not serve.
 
-    Of outcomes drawn with one probability, so that they stand for all.
+    Uses only outcomes that were sampled with the same probability, so that they represent all.
     """
     drawn = equally_drawn(rows)
     served = [row for row in drawn if row["served"]]

@@ -1,4 +1,4 @@
-"""Where a feature is on its road, what it cost and saved this month, and what comes next."""
+"""A feature's stage, its costs and savings this month, and the next step."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,21 +25,21 @@ LATELY = timedelta(days=30)
 
 
 def status_of(connection: Connection[Any], name: str) -> dict[str, JSON]:
-    """How it stands now. Raises NotFound."""
+    """The feature's status now. Raises NotFound."""
     now = datetime.now(UTC)
     version = current_version(connection, name)
     feature = version.read()
     facts = _facts(connection, feature, now)
-    found = standing(facts)
+    standing_now = standing(facts)
     begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     month = report(connection, name, begin, now)
-    told = ("jobs", "cost_usd", "unknown_cost_calls", "last_tier_alone_usd", "saved_usd")
+    summed = ("jobs", "cost_usd", "unknown_cost_calls", "last_tier_alone_usd", "saved_usd")
     return {
         "feature": name,
         "feature_version": version.version,
         "stages": list(STAGES),
-        "stage": found.stage,
-        "told": found.told,
+        "stage": standing_now.stage,
+        "told": standing_now.told,
         "labels": facts.labels,
         "labels_wanted": FEWEST_LABELS,
         "dataset_rows": facts.dataset_rows,
@@ -48,9 +48,9 @@ def status_of(connection: Connection[Any], name: str) -> dict[str, JSON]:
         "rung": facts.rung,
         "share": facts.share,
         "drifted": facts.drifted,
-        "month": {"from": month["from"], **{key: month[key] for key in told}},
-        "next": found.next,
-        "why": found.why,
+        "month": {"from": month["from"], **{key: month[key] for key in summed}},
+        "next": standing_now.next,
+        "why": standing_now.why,
     }
 
 
@@ -60,7 +60,7 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
     promotion = promotions.in_force(connection, name)
     dataset = datasets.dataset(connection, name, None)
     of_task = dataset is not None and dataset["task"] == task(feature)
-    found = evidence.compared if isinstance(evidence, ValidEvaluation) else None
+    compared = evidence.compared if isinstance(evidence, ValidEvaluation) else None
     last = feature.tiers[-1].name
     alarm = drift.last_alarm(connection, name)
     lately = Window(name, now - LATELY, now)
@@ -74,8 +74,8 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
         labels=labels.count_labels(connection, name, last),
         dataset_rows=dataset["rows"] if dataset is not None and of_task else 0,
         dataset_old=dataset is not None and alarm is not None and alarm > dataset["created_at"],
-        verdict=None if found is None else found["verdict"],
-        more_examples=None if found is None else found["more_examples"],
+        verdict=None if compared is None else compared["verdict"],
+        more_examples=None if compared is None else compared["more_examples"],
         stale=evidence if isinstance(evidence, str) else None,
         rung=None if promotion is None else promotion["rung"],
         share=None if promotion is None else promotion["share"],
@@ -84,8 +84,8 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
 
 
 def _evidence(connection: Connection[Any], feature: Feature) -> ValidEvaluation | str | None:
-    """The newest evaluation that says something; else why the newest says nothing; None: there is
-    none.
+    """The newest evaluation if it is valid; otherwise the reason why it is not; None if there is no
+    evaluation.
     """
     if len(feature.tiers) < 2:
         return None

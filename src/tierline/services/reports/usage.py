@@ -1,4 +1,4 @@
-"""What an account used: sums of its calls."""
+"""An account's usage: sums of its calls."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,5 +18,5 @@ def usage_of(
     until: datetime,
     groups: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Sums of the calls booked in [since, until), a row for each group that has any."""
+    """Sums of the calls booked in [since, until), one row per group that has any."""
     return usage.usage(connection, account_id, since, until, groups)
