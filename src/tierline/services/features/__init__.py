@@ -1,1 +1,1 @@
-"""Feature files: drafted, applied, and the models that they name."""
+"""Feature files: drafts, applying, and the models that the files name."""

@@ -1,7 +1,7 @@
 """Applying a feature file: from its text to the version that new jobs get.
 
-What is only missing around it (a key, a price) is a warning: it can change any day, and the file is
-right without it.
+If only something around the file is missing (a key, a price), that is a warning: it can change any
+day, and the file itself is valid.
 """
 
 from collections.abc import Sequence
@@ -27,29 +27,29 @@ from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
 from tierline.storage.money import prices
 
-MOST_REASONS = 8  # of what stands in the way of a class: enough to act on
+MOST_REASONS = 8  # reasons shown per class: enough to act on
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of a feature file. `version` is None after a dry run of something new."""
+    """The result for a feature file. `version` is None after a dry run of a new feature."""
 
     feature: Feature
     version: StoredVersion | None
-    changed: bool  # false: the same document was the current version already
+    changed: bool  # false: the same document is already the current version
     warnings: tuple[str, ...]
 
 
 def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = False) -> Applied:
     """Make the file's feature the version that new jobs get. Raises FeatureError with lines.
 
-    Running jobs keep the version that they began with.
+    Existing jobs keep the version that they began with.
     """
     feature, doubts = read_usable(connection, text)
     present = features.stored_version(connection, feature.name)
     before = None
     if present is not None:
-        with suppress(UnreadableFeature):  # of a later release, before this one was put back
+        with suppress(UnreadableFeature):  # written by a later release, before a rollback
             before = present.read()
     warnings = (*doubts, *kept_shorter(before, feature))
     if dry_run:
@@ -60,7 +60,7 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
 
 
 def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[str]]:
-    """The file's feature with its models chosen, and what speaks against running it as it is.
+    """The file's feature with its models resolved, and warnings about running it.
 
     Raises FeatureError with lines.
     """
@@ -70,7 +70,7 @@ def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[s
     feature, chosen = resolve_classes(feature, own, now)
     doubts = refuse_unfit(feature, chosen, text, now)
     return feature, [
-        *(_said(one) for one in chosen),
+        *(_class_note(one) for one in chosen),
         *doubts,
         *missing_around(feature),
         *unpriced(feature, own),
@@ -80,9 +80,9 @@ def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[s
 def refuse_unfit(
     feature: Feature, chosen: Sequence[ResolvedClass], text: str, now: datetime
 ) -> list[str]:
-    """What speaks against the feature's models without making them useless, a line each.
+    """Warnings about the feature's models, a line each.
 
-    Raises FeatureError, with lines of the file, for a class that no model stands for and for models
+    Raises FeatureError, with lines of the file, for a class without a usable model and for models
     that cannot do what the feature asks.
     """
     document = read_yaml(text, SOURCE)
@@ -110,8 +110,8 @@ def refuse_unfit(
     return doubts
 
 
-def _said(one: ResolvedClass) -> str:
-    assert one.price is not None, "a class that no model stands for is refused"
+def _class_note(one: ResolvedClass) -> str:
+    assert one.price is not None, "a class without a usable model is refused"
     paid, made = one.price.input_usd_per_mtok, one.price.output_usd_per_mtok
     return (
         f"class:{one.wanted} is {one.model} in this version, at ${paid} in and ${made} out per "
@@ -131,11 +131,11 @@ def missing_around(feature: Feature) -> list[str]:
 
 
 def unpriced(feature: Feature, own: OwnPrices) -> list[str]:
-    """The feature's models whose price nobody knows, a line each."""
+    """The feature's models with an unknown price, a line each."""
     now = datetime.now(UTC)
     return [
-        f"tier {tier.name}: {model}: its price is unknown, and so is what its calls will cost; "
-        "give one with 'tierline prices set', or under the tier's prices"
+        f"tier {tier.name}: {model}: its price is unknown, and so is the cost of its calls; "
+        "set a price with 'tierline prices set', or under the tier's prices"
         for tier in feature.allowed_tiers()
         for model in tier.models
         if price_of(model, Asked(now, tier.service_tier), tier.prices, own) is None
@@ -143,7 +143,7 @@ def unpriced(feature: Feature, own: OwnPrices) -> list[str]:
 
 
 def kept_shorter(before: Feature | None, feature: Feature) -> list[str]:
-    """What a new version's retention removes that the one before it keeps, a line each."""
+    """What a new version's retention removes that the previous version kept, a line each."""
     if before is None or feature.retention is None:
         return []
     kept = before.retention or Retention()

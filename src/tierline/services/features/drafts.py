@@ -1,7 +1,7 @@
 """Drafts: a feature file that is tried before it is applied.
 
-A draft is a version that nobody's jobs get but its own, so that a file is tried on the real queues,
-models and checks while the installation goes on with what is applied.
+A draft is a version that only its own jobs use. So a file is tried on the real queues, models and
+checks while the applied version stays in use.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from tierline.storage.features.features import StoredVersion
 
 @dataclass(frozen=True)
 class Draft:
-    """A file that is kept as a draft."""
+    """A file that is stored as a draft."""
 
     feature: Feature
     version: StoredVersion
@@ -26,9 +26,9 @@ class Draft:
 
 
 def keep_draft(connection: Connection[Any], text: str, tier: str | None = None) -> Draft:
-    """The file's feature as a draft; `tier`: with that tier alone.
+    """Store the file's feature as a draft; with `tier`, only with that tier.
 
-    The same document again is the same draft. Raises FeatureError with lines.
+    The same document gives the same draft. Raises FeatureError with lines.
     """
     feature, warnings = read_usable(connection, text)
     if tier is not None:
@@ -38,6 +38,6 @@ def keep_draft(connection: Connection[Any], text: str, tier: str | None = None) 
                 [Problem(f"has no tier {tier[:63]!r}; its tiers are {', '.join(names)}", "/tiers")]
             )
         feature = feature.only(tier)
-    # No job sees the cases: with others it is the same draft.
+    # Jobs do not depend on the cases, so files that differ only in cases give the same draft.
     version = features.add_draft(connection, replace(feature, cases=()), text)
     return Draft(feature, version, tuple(warnings))

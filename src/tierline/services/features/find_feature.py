@@ -18,7 +18,7 @@ def current_versions(connection: Connection[Any]) -> list[StoredVersion]:
 
 
 def version_of(connection: Connection[Any], name: str, number: int | None = None) -> StoredVersion:
-    """One version, the one that new jobs get unless `number` says another. Raises NotFound."""
+    """A version of the feature: number `number`, or the current one. Raises NotFound."""
     version = None if "\x00" in name else features.stored_version(connection, name, number)
     if version is None:
         which = "" if number is None else f" version {number} of"

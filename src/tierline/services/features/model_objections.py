@@ -1,7 +1,7 @@
-"""Whether a feature's models can do what it asks, as far as is known: said when it is applied.
+"""Whether a feature's models can do what it asks, as far as is known. Checked when it is applied.
 
-Facts bind only where they are the seller's: what another server behind the same setting serves
-under an id is its own business. What is not known is no objection.
+The catalogue's facts apply only if the model is called at its seller. Another server behind the
+same setting may serve anything under that id. An unknown fact is no objection.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ OF_ONES_OWN = frozenset({"local", "llamacpp", "ollama", "vllm"})
 
 @dataclass(frozen=True)
 class Objection:
-    """What is wrong with one model of one tier."""
+    """A problem of one model of one tier."""
 
     message: str
-    refused: bool  # it would fail every call, or break the feature's own terms; else a warning
+    refused: bool  # true: every call would fail or break the feature's terms; false: a warning
 
 
 def objections(feature: Feature, tier: Tier, model: ModelRef, today: date) -> Iterator[Objection]:
-    """Everything that is known against this model for this tier."""
+    """All known problems of this model for this tier."""
     if feature.residency:
         yield from _residency(feature, model)
     yield from _asked_in_vain(feature, tier, model)
@@ -44,22 +44,22 @@ def objections(feature: Feature, tier: Tier, model: ModelRef, today: date) -> It
     yield from _limits(feature, tier, model, sold)
     if sold.structured_output is False and not feature.plain_text:
         yield Objection(
-            f"{model} cannot be held to a JSON Schema: the prompt asks, and the check decides"
+            f"{model} cannot enforce a JSON Schema: the prompt asks for it, the check verifies it"
             f"{_instead(sold, today)}",
             refused=False,
         )
 
 
 def sold_model(model: ModelRef) -> Sold | None:
-    """What is known of the model as it is asked here; None when nothing binds."""
+    """The catalogue's facts about the model, or None if they do not apply."""
     if model.provider != "local" and not _asked_at_seller(model.provider):
         return None
-    found = find(model.provider, model.model)
-    return None if found is None else found[1]
+    entry = find(model.provider, model.model)
+    return None if entry is None else entry[1]
 
 
 def region(provider: str) -> str | None:
-    """Where the provider runs what it is asked, by the address that is asked; None: anywhere."""
+    """The region in which the provider runs, from its configured address; None: anywhere."""
     host = host_of(provider)
     if host is None:
         return None
@@ -70,10 +70,10 @@ def region(provider: str) -> str | None:
 
 
 def allowed(feature: Feature, provider: str) -> bool:
-    """Whether the feature's models may run where this provider runs them.
+    """Whether the feature's residency allows the place where this provider runs.
 
-    A server of one's own runs where its owner put it, and is always allowed. One that is only
-    reached under a name of one's choice may be anybody's.
+    A server of your own is always allowed, because you know where it runs. A server that is only
+    known by a name of your choice may be anybody's.
     """
     if not feature.residency or provider in OF_ONES_OWN:
         return True
@@ -102,14 +102,14 @@ def _residency(feature: Feature, model: ModelRef) -> Iterator[Objection]:
     regions = ", ".join(feature.residency)
     runs = "may run anywhere" if where is None else f"runs in {where}"
     yield Objection(
-        f"{model} {runs}, as its address is set, and this feature allows {regions} only: "
-        "set a regional address, or take a model of your own server",
+        f"{model} {runs} at its configured address, and this feature allows only {regions}: "
+        "set a regional address, or use a model of your own server",
         refused=True,
     )
 
 
 def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Objection]:
-    """Parameters and signals that the model has not: unsent, they would change nothing unseen."""
+    """Parameters and signals that the model lacks. Dropping them silently would hide the change."""
     can = capabilities(model)
     for key, wanted, taken in (
         ("reasoning_effort", tier.reasoning_effort, can.efforts),
@@ -118,21 +118,21 @@ def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Ob
         if wanted is not None and wanted not in taken:
             which = f"only {', '.join(taken)}" if taken else "none that is known"
             yield Objection(
-                f"{model} does not take the {key} {wanted}, {which}: leave the key out, or take "
+                f"{model} does not take the {key} {wanted}, {which}: leave the key out, or use "
                 "another model",
                 refused=True,
             )
     if scores_labels(feature, tier) and not can.most_logprobs:
         yield Objection(
-            f"{model} tells no probabilities of tokens, which label_logprob needs: take "
+            f"{model} gives no token probabilities, which label_logprob needs: use "
             "'signal: agreement', or another model",
             refused=True,
         )
     confidence = feature.confidence_of(tier)
     if confidence is not None and confidence.verify and not can.most_logprobs:
         yield Objection(
-            f"{model} tells no probabilities of tokens, which verify needs: leave the key out, or "
-            "take another model",
+            f"{model} gives no token probabilities, which verify needs: leave the key out, or "
+            "use another model",
             refused=True,
         )
     if can.temperature:
@@ -140,7 +140,7 @@ def _asked_in_vain(feature: Feature, tier: Tier, model: ModelRef) -> Iterator[Ob
     own = None if confidence is None else confidence.temperature
     if tier.temperature or own not in (None, SAMPLE_TEMPERATURE):
         yield Objection(
-            f"{model} takes no temperature but its own: leave the key out, or take another model",
+            f"{model} accepts only its own temperature: leave the key out, or use another model",
             refused=True,
         )
 
@@ -186,7 +186,7 @@ def _limits(feature: Feature, tier: Tier, model: ModelRef, sold: Sold) -> Iterat
 
 
 def _longest_input(feature: Feature) -> int:
-    """Characters of the input's texts, as far as its schema bounds them."""
+    """The characters of the input's texts, as far as the schema limits them."""
     properties = feature.input_schema.get("properties")
     if not isinstance(properties, dict):
         return 0

@@ -1,6 +1,6 @@
-"""What can be named in a feature file: the catalogue's models and those that features use.
+"""The models that a feature file can name: the catalogue's models and those that features use.
 
-Each with whether it can be asked here and what it costs now.
+Each has its price and whether it can be called here.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ UNKNOWN = (
     *("context_tokens", "output_tokens"),
     *("structured_output", "logprobs", "temperature", "reasoning"),
 )
-"""What is told of a model that is not in the catalogue: null each."""
+"""The facts of a model that is not in the catalogue: all null."""
 
 
 @dataclass
@@ -34,41 +34,42 @@ class _Use:
     """A model that applied features name."""
 
     features: list[str] = field(default_factory=list)
-    override: dict[str, Price] = field(default_factory=dict)  # of the first of them
+    override: dict[str, Price] = field(default_factory=dict)  # the first feature's own prices
 
 
 def list_models(connection: Connection[Any]) -> list[dict[str, JSON]]:
-    """Those in use first, by name; then the catalogue's, by class and family.
+    """Models in use first, by name; then the catalogue's, by class and family.
 
-    A family that nobody sells under its name is there too, with `model` null and its nearest.
+    A family that nobody sells under its name is listed too: `model` is null, and its nearest is
+    given.
     """
     now = datetime.now(UTC)
     own = prices.own_prices(connection)
     used = _used(connection)
     open_since = {one.model: one for one in circuits.every(connection) if one.open}
-    found: list[dict[str, JSON]] = []
+    models: list[dict[str, JSON]] = []
     for name in sorted(used):
         ref = ModelRef.parse(name)
-        known = find(ref.provider, ref.model)
-        family, sold = (None, None) if known is None else known
-        found.append(_entry(ref, family, sold, used[name], own, now))
-    found += _catalogue(used, own, now)
-    for entry in found:
+        listed = find(ref.provider, ref.model)
+        family, sold = (None, None) if listed is None else listed
+        models.append(_entry(ref, family, sold, used[name], own, now))
+    models += _catalogue(used, own, now)
+    for entry in models:
         circuit = open_since.get(entry["model"] or "")
         entry["circuit_open"] = None if circuit is None else circuit.reason
         entry["left_alone"] = entry["circuit_open"]  # its name in version 0.1
-    return found
+    return models
 
 
 def _used(connection: Connection[Any]) -> dict[str, _Use]:
-    found: dict[str, _Use] = {}
+    uses: dict[str, _Use] = {}
     for feature in features.readable(features.current_versions(connection)):
         for tier in feature.allowed_tiers():
             for model in tier.models:
-                use = found.setdefault(str(model), _Use(override=dict(tier.prices)))
+                use = uses.setdefault(str(model), _Use(override=dict(tier.prices)))
                 if feature.name not in use.features:
                     use.features.append(feature.name)
-    return found
+    return uses
 
 
 def _catalogue(used: dict[str, _Use], own: OwnPrices, now: datetime) -> Iterator[dict[str, JSON]]:

@@ -1,4 +1,4 @@
-"""Putting an exact model in the place of `class:small`, once, when a feature is applied."""
+"""Replacing `class:small` by an exact model, once, when a feature is applied."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,24 +15,24 @@ from tierline.features import Feature, ModelRef, Tier
 from tierline.pricing import Asked, OwnPrices, Price, price_of
 from tierline.services.features.model_objections import SOON, allowed, objections
 
-INPUT_SHARE = 3  # parts of input to one of output: what narrow tasks look like
+INPUT_SHARE = 3  # parts of input per part of output, as in typical narrow tasks
 
 
 @dataclass(frozen=True)
 class ResolvedClass:
-    """Which model stands for a class, and why none does where `model` is None."""
+    """The model chosen for a class, or, if `model` is None, why there is none."""
 
     path: Path
     wanted: str
     model: ModelRef | None
     price: Price | None
-    why_not: tuple[str, ...]  # what would have to change, a line each
+    why_not: tuple[str, ...]  # the reason against each candidate, a line each
 
 
 def resolve_classes(
     feature: Feature, own: OwnPrices, now: datetime
 ) -> tuple[Feature, list[ResolvedClass]]:
-    """The feature with an exact model for every class that it names, and what was chosen."""
+    """The feature with an exact model for every class that it names, and the choices."""
     chosen: list[ResolvedClass] = []
     tiers = []
     for number, tier in enumerate(feature.tiers):
@@ -42,9 +42,9 @@ def resolve_classes(
             if model.wanted_class is None:
                 named.append(model)
                 continue
-            found = _choose(feature, tier, model.wanted_class, own, now, taken=[*models, *named])
-            chosen.append(replace(found, path=("tiers", number, "models", place)))
-            named.append(found.model or model)
+            resolved = _choose(feature, tier, model.wanted_class, own, now, taken=[*models, *named])
+            chosen.append(replace(resolved, path=("tiers", number, "models", place)))
+            named.append(resolved.model or model)
         tiers.append(replace(tier, models=tuple(named)))
     return replace(feature, tiers=tuple(tiers)), chosen
 
@@ -89,9 +89,9 @@ def _why_not(
     feature: Feature, tier: Tier, sold: Sold, model: ModelRef, now: datetime
 ) -> str | None:
     if model.provider not in providers.known_providers():
-        return f"{model.provider} is no provider of this version"
+        return f"{model.provider} is not a provider of this version"
     if not allowed(feature, model.provider):
-        return f"{model.provider} runs outside of {', '.join(feature.residency)}"
+        return f"{model.provider} runs outside {', '.join(feature.residency)}"
     missing = providers.configured(model.provider)
     if missing is not None:
         return f"{model.provider}: {missing}"
@@ -105,7 +105,7 @@ def _why_not(
     if sold.successor is not None:
         return f"{model} is superseded by {sold.successor}"
     if not feature.plain_text and sold.structured_output is not True:
-        return f"{model} is not known to hold answers to a JSON Schema"
+        return f"{model} is not known to enforce a JSON Schema"
     refused = [one for one in objections(feature, tier, model, today) if one.refused]
     return refused[0].message if refused else None
 

@@ -1,4 +1,4 @@
-"""Feature versions as a worker keeps them: they never change, so each is read once."""
+"""A worker's cache of feature versions. They never change, so each is read once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from tierline.storage.features.features import load_version
 
 log = structlog.get_logger(__name__)
 
-MOST_KEPT = 500  # each draft that somebody tries is one
+MOST_KEPT = 500  # each draft that somebody tries is one more version
 
 
 @dataclass
 class FeatureVersions:
-    """Those that this process used lately. May be shared by threads."""
+    """The versions that this process used recently. Thread-safe."""
 
     pool: ConnectionPool[Any]
     _kept: Recent[int, Feature] = field(default_factory=lambda: Recent(MOST_KEPT))
     _unreadable: Recent[int, bool] = field(default_factory=lambda: Recent(MOST_KEPT))
 
     def of(self, version_id: int, keep_on: Callable[[], bool]) -> Feature:
-        """The feature of that version. Raises GaveUp, and UnreadableFeature for a version of a
-        later release, which is logged once.
+        """The feature of that version. Raises GaveUp, and UnreadableFeature if a later release
+        wrote the version; that is logged once.
         """
         kept = self._kept.get(version_id)
         if kept is not None:
