@@ -1,4 +1,4 @@
-"""Trained artefacts in a worker: the one in force is read once, and looked for again and again."""
+"""A worker's cache of trained artefacts: each is read once, and regularly checked for a new one."""
 
 import time
 from collections.abc import Callable
@@ -14,15 +14,15 @@ from tierline.storage.steering.artefacts import Table, artefact_in_force
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 5.0  # how late a new one, or a withdrawal, is seen
-MOST_KEPT = 100  # of megabytes each
+LOOK_S = 5.0  # the longest delay until a new artefact or a withdrawal is noticed
+MOST_KEPT = 100  # of some megabytes each
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Kept(Generic[T]):
-    """The artefact in force of one feature and recipe, as this process last saw it."""
+    """The artefact in force for one feature and recipe, as this process last read it."""
 
     looked_at_s: float
     id: int | None
@@ -31,32 +31,32 @@ class Kept(Generic[T]):
 
 @dataclass
 class Artefacts(Generic[T]):
-    """The artefacts of one table. May be shared by threads."""
+    """The artefacts of one table. Thread-safe."""
 
     pool: ConnectionPool[Any]
     table: Table
     read: Callable[[Any, bytes | None], T]  # raises ImportError or ValueError
-    _known: Recent[tuple[str, str], Kept[T]] = field(default_factory=lambda: Recent(MOST_KEPT))
+    _cache: Recent[tuple[str, str], Kept[T]] = field(default_factory=lambda: Recent(MOST_KEPT))
 
     def in_force(self, feature: str, recipe: str, keep_on: Callable[[], bool]) -> Kept[T]:
-        """The newest that is not withdrawn. Raises GaveUp."""
+        """The newest artefact that is not withdrawn. Raises GaveUp."""
         key = (feature, recipe)
-        known = self._known.get(key)
-        if known is not None and time.monotonic() - known.looked_at_s < LOOK_S:
-            return known
+        cached = self._cache.get(key)
+        if cached is not None and time.monotonic() - cached.looked_at_s < LOOK_S:
+            return cached
         row = repeat(
             self.pool,
             lambda connection: artefact_in_force(
-                connection, self.table, feature, recipe, None if known is None else known.id
+                connection, self.table, feature, recipe, None if cached is None else cached.id
             ),
             keep_on=keep_on,
         )
         now_s = time.monotonic()
         if row is None:
-            return self._known.keep(key, Kept(now_s, None, None))
-        if known is not None and row[0] == known.id:
-            return self._known.keep(key, Kept(now_s, known.id, known.artefact))
-        return self._known.keep(key, Kept(now_s, row[0], self._usable(*row)))
+            return self._cache.keep(key, Kept(now_s, None, None))
+        if cached is not None and row[0] == cached.id:
+            return self._cache.keep(key, Kept(now_s, cached.id, cached.artefact))
+        return self._cache.keep(key, Kept(now_s, row[0], self._usable(*row)))
 
     def _usable(self, id: int, document: Any, packed: bytes | None) -> T | None:
         try:

@@ -1,4 +1,4 @@
-"""The confidence gate in a worker: it reads the calibration in force and keeps the outcome.
+"""The confidence gate in a worker: it reads the calibration in force and stores the outcome.
 
 The rules are in `routing.confidence_gate`.
 """
@@ -43,13 +43,13 @@ from tierline.storage.evidence.calibrations import AnswerOutcome
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 5.0  # how late a new calibration, or a withdrawal, is seen
+LOOK_S = 5.0  # the longest delay until a new calibration or a withdrawal is noticed
 MOST_KEPT = 500
 
 
 @dataclass
 class ConfidenceGate:
-    """The calibrations in this process. May be shared by threads."""
+    """The calibrations in this process. Thread-safe."""
 
     pool: ConnectionPool[Any]
     embedding: Embedding
@@ -68,11 +68,11 @@ class ConfidenceGate:
         answerers: frozenset[str],
         keep_on: Callable[[], bool],
     ) -> tuple[Answered, AnswerOutcome | None]:
-        """The answer, with low_confidence as its verdict if it is not sure enough; and the outcome
-        to keep, None if none is.
+        """The answer, with the verdict low_confidence if its confidence is too low; and the outcome
+        to store, or None.
 
-        `answerers`: who answered the attempt's calls. A calibration covers no novel input: such an
-        answer is not served, and no outcome is kept of it. Raises GaveUp.
+        `answerers` are the models that answered the attempt's calls. A calibration does not cover
+        novel inputs: such an answer is not served, and no outcome is stored. Raises GaveUp.
         """
         feature, tier, claim = attempt.feature, attempt.tier, attempt.claim
         answered = _by_threshold(feature, tier, answered)
@@ -107,20 +107,20 @@ class ConfidenceGate:
         if tier is feature.allowed_tiers()[0]:
             return self._recipes.of(feature, tier)
         key = (feature.fingerprint(), tier.name)
-        known = self._later_recipes.get(key)
-        if known is None or time.monotonic() - known[0] > LOOK_S:
+        cached = self._later_recipes.get(key)
+        if cached is None or time.monotonic() - cached[0] > LOOK_S:
             recipe = repeat(
                 self.pool,
                 lambda connection: recipe_of(connection, feature, tier),
                 keep_on=keep_on,
             )
-            known = self._later_recipes.keep(key, (time.monotonic(), recipe))
-        return known[1]
+            cached = self._later_recipes.keep(key, (time.monotonic(), recipe))
+        return cached[1]
 
     def _calibration(self, print_: str, keep_on: Callable[[], bool]) -> Calibration | None:
-        known = self._in_force.get(print_)
-        if known is None or time.monotonic() - known[0] > LOOK_S:
-            before = None if known is None else known[1]
+        cached = self._in_force.get(print_)
+        if cached is None or time.monotonic() - cached[0] > LOOK_S:
+            before = None if cached is None else cached[1]
             row = repeat(
                 self.pool,
                 lambda connection: calibrations.in_force(
@@ -129,12 +129,12 @@ class ConfidenceGate:
                 keep_on=keep_on,
             )
             calibration = None if row is None else _read(row, before)
-            known = self._in_force.keep(print_, (time.monotonic(), calibration))
-        return known[1]
+            cached = self._in_force.keep(print_, (time.monotonic(), calibration))
+        return cached[1]
 
 
 def low_confidence(answered: Answered, reason: str) -> Answered:
-    """An answer that passed its checks and is not sure enough."""
+    """Mark an answer that passed its checks but whose confidence is too low."""
     checked = replace(
         answered.checked, verdict=Verdict.LOW_CONFIDENCE, reason=reason, failures=(reason,)
     )
@@ -142,7 +142,9 @@ def low_confidence(answered: Answered, reason: str) -> Answered:
 
 
 def _by_threshold(feature: Feature, tier: Tier, answered: Answered) -> Answered:
-    """The answer under what needs no calibration: a fixed threshold, a micro model's novelty."""
+    """The answer after the rules that need no calibration: a fixed threshold, and novelty for a
+    micro model.
+    """
     if answered.checked.verdict is not Verdict.PASSED:
         return answered
     if answered.novel:
@@ -153,7 +155,7 @@ def _by_threshold(feature: Feature, tier: Tier, answered: Answered) -> Answered:
 
 
 def _is_outcome(feature: Feature, tier: Tier, answered: Answered) -> bool:
-    """Whether the answer may be compared: it holds every check, sure enough or not."""
+    """Whether the answer may be compared: it passed every check, whatever its confidence."""
     return (
         is_compared(feature, tier)
         and answered.failed_step is None
@@ -191,7 +193,7 @@ def _outcome(
 
 
 def _read(row: Mapping[str, Any], before: Calibration | None) -> Calibration:
-    """The calibration in a row; if that is `before`, its embeddings were not read again."""
+    """The calibration in a row. If it is `before`, its embeddings were not read again."""
     if before is not None and before.id == row["id"]:
         return before
     known_inputs, least = None, row["least_likeness"]

@@ -25,22 +25,22 @@ MOST_TASKS = 500
 
 
 class NotTrained(Exception):
-    """There is no classifier to ask; the text says why, for people."""
+    """No classifier can be used; the text says why, for people."""
 
 
 def name_of(id: int) -> str:
-    """A micro model's name as the exact model that answered."""
+    """The name under which a micro model is recorded as the exact model that answered."""
     return f"micro-{id}"
 
 
 @dataclass(frozen=True)
 class ReadyMicro:
-    """A classifier that can be asked about one input."""
+    """A classifier and one embedded input."""
 
     id: int
     model: Micro
     vector: Any  # the input's embedding, as one row
-    prepared_s: float  # how long it took to get this far
+    prepared_s: float  # the time that loading and embedding took
 
     def answer(self) -> Answer:
         return self.model.answer(self.vector)[0]
@@ -48,7 +48,7 @@ class ReadyMicro:
 
 @dataclass
 class Micros:
-    """The micro models in this process. May be shared by threads."""
+    """The micro models in this process. Thread-safe."""
 
     pool: ConnectionPool[Any]
     embedding: Embedding
@@ -59,16 +59,16 @@ class Micros:
         self._kept = Artefacts(self.pool, "micro_models", from_parts)
 
     def ready(self, feature: Feature, input: JSON, keep_on: Callable[[], bool]) -> ReadyMicro:
-        """The classifier in force, with what it needs of the input. Raises NotTrained, GaveUp."""
+        """The classifier in force, with the input's embedding. Raises NotTrained, GaveUp."""
         started = time.monotonic()
         kept = self._kept.in_force(feature.name, self._task(feature), keep_on)
         if kept.id is None:
-            raise NotTrained("no micro model is trained for what this feature asks")
+            raise NotTrained("no micro model is trained for the feature's current task")
         if kept.artefact is None:
-            raise NotTrained(f"micro model {kept.id} cannot be used here: 'make setup' brings it")
+            raise NotTrained(f"micro model {kept.id} cannot be used here: run 'make setup'")
         vector = self.embedding.of(input_text(input))
         if vector is None:
-            raise NotTrained("this worker makes no embeddings: 'make setup' brings what it needs")
+            raise NotTrained("this worker cannot make embeddings: run 'make setup'")
         return ReadyMicro(kept.id, kept.artefact, vector, time.monotonic() - started)
 
     def _task(self, feature: Feature) -> str:
@@ -77,13 +77,13 @@ class Micros:
 
 
 def answer(ready: ReadyMicro, book: CallBook, feature: Feature, input: JSON) -> Answered:
-    """The label that the classifier gives, checked as any answer is.
+    """The label that the classifier gives, checked like any other answer.
 
-    Raises RuleBroken when the feature's rule errors.
+    Raises RuleBroken if the feature's rule raises an error.
     """
     started = time.monotonic()
     labels = closed_set(feature.output_schema)
-    assert labels is not None, "refused when a feature is applied"
+    assert labels is not None, "applying a feature refuses a micro tier without labels"
     answer = ready.answer()
     model = name_of(ready.id)
     book.answered_here(model, ready.prepared_s + time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""The recipe of a tier in its place among the others: outcomes and calibrations belong to one."""
+"""The recipe of a tier in its position. Outcomes and calibrations belong to one recipe."""
 
 from typing import Any
 
@@ -11,8 +11,9 @@ from tierline.storage.evidence.calibrations import deciding
 
 
 def recipe_of(connection: Connection[Any], feature: Feature, tier: Tier) -> str:
-    """The first tier's recipe is that of its prompt. A later tier's also covers what decides which
-    jobs reach it now: the tiers before it, their models, calibrations and routers in force.
+    """The recipe of the first tier is `fingerprint.recipe` alone. That of a later tier also covers
+    what decides which jobs reach it: the earlier tiers, their models, and the calibrations and
+    routers in force there.
     """
     before: list[str] = []
     asked_by: list[str] = []

@@ -1,4 +1,4 @@
-"""The router in force, which a worker asks before the first tier."""
+"""The router in force, which a worker asks before it calls the first tier."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from tierline.services.steering.artefacts import Artefacts
 
 @dataclass
 class Routers:
-    """The routers in this process. May be shared by threads."""
+    """The routers in this process. Thread-safe."""
 
     pool: ConnectionPool[Any]
     embedding: Embedding
@@ -31,11 +31,11 @@ class Routers:
     def prediction(
         self, feature: Feature, tier: Tier, input: JSON, keep_on: Callable[[], bool]
     ) -> Prediction:
-        """The risk that the tier fails: by the router in force, or by rules if none can be asked.
+        """The risk that the tier fails, by the router in force, or by rules if none can be used.
 
         Raises GaveUp.
         """
-        assert feature.complexity is not None, "asked for routed features only"
+        assert feature.complexity is not None, "only routed features come here"
         text = input_text(input)
         kept = self._kept.in_force(feature.name, self._recipes.of(feature, tier), keep_on)
         if kept.artefact is None:

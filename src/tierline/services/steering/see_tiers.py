@@ -1,4 +1,4 @@
-"""Rolling up how the tiers of features fared lately, once a minute, for `tier_history`."""
+"""Summarises once a minute the recent attempts of each tier, for `tier_history`."""
 
 import time
 from typing import Any
@@ -17,10 +17,10 @@ AT_ONCE = 5_000  # first calls that one step reads
 
 
 def see_tiers(pool: ConnectionPool[Any], until_s: float) -> int:
-    """Add the attempts that began or ended since the last time. Returns how many calls were read.
+    """Add the attempts that began or ended since the last run. Returns how many calls were read.
 
-    Stops at `until_s`, of the monotonic clock, and goes on the next time. A failure is logged; the
-    figures from before stay in use.
+    Stops at `until_s` (monotonic) and continues at the next run. A failure is logged; the earlier
+    figures stay in use.
     """
     seen = 0
     try:
@@ -38,7 +38,7 @@ def see_tiers(pool: ConnectionPool[Any], until_s: float) -> int:
 def _step(connection: Connection[Any]) -> int:
     try:
         count = tiers_seen.note_begun(connection, AT_ONCE)
-    except psycopg.errors.QueryCanceled:  # the same calls would take too long the next time, too
+    except psycopg.errors.QueryCanceled:  # the same calls would take too long the next time too
         log.warning("tiers_passed_over")
         tiers_seen.pass_over(connection)
         return 0

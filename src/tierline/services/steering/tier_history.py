@@ -1,4 +1,4 @@
-"""How the tiers of features fared lately, as a worker knows it, and which later ones to ask."""
+"""A worker's figures on the tiers' recent attempts, and which later tiers are worth asking."""
 
 import threading
 import time
@@ -17,21 +17,21 @@ from tierline.storage.steering.tiers_seen import tiers_seen
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 60.0  # between two readings; the figures are rolled up once a minute
-CONNECTION_S = 1.0  # for a connection of the pool that the attempts share
+LOOK_S = 60.0  # between two readings; the figures are summarised once a minute
+CONNECTION_S = 1.0  # the wait for a connection of the pool that the attempts share
 
 
 @dataclass
 class TierHistory:
-    """The tiers' figures in this process. May be shared by threads.
+    """The tiers' figures in this process. Thread-safe.
 
-    A thread of its own reads them, so that no attempt waits or fails for it. Before the first
-    reading nothing is known, and no tier is skipped.
+    A separate thread reads them, so that no attempt waits or fails because of them. Before the
+    first reading nothing is known, and no tier is skipped.
     """
 
     pool: ConnectionPool[Any]
     known: Mapping[tuple[int, str], TierStats] = field(default_factory=dict)
-    due_s: float = 0.0  # when they are read next, monotonic
+    due_s: float = 0.0  # monotonic time of the next reading
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def worth_asking(self, feature: Feature, claim: Claim) -> list[tuple[int, LaterTier]]:
@@ -59,13 +59,13 @@ class TierHistory:
             self.known = tiers_seen(connection)
 
     def look(self) -> None:
-        """Start a thread that reads, if it is time and none does."""
+        """Start a thread that reads the figures, if they are due and no thread is reading."""
         if time.monotonic() < self.due_s or not self._reading.acquire(blocking=False):
             return
         self.due_s = time.monotonic() + LOOK_S
         try:
             threading.Thread(target=self._read_aside, name="tiers-seen", daemon=True).start()
-        except RuntimeError:  # no thread can be started now: the next attempt tries again
+        except RuntimeError:  # no thread can be started now; the next attempt tries again
             self._reading.release()
 
     def _read_aside(self) -> None:

@@ -4,9 +4,9 @@
     after_answer   is its answer good enough?      confidence gate
     later_tiers    which tiers may come next?      cost, latency target, plan, budget
 
-The rules are pure and stand in `routing`: `first_tier` (at submission), `before_call`,
-`confidence_gate`, `later_tiers`. This object reads what they need, each thing only if it matters.
-`rules.jobs.next_state` then makes the transition.
+The rules are pure and live in `routing`: `first_tier` (at submission), `before_call`,
+`confidence_gate`, `later_tiers`. This object reads what they need, and only if it matters. Then
+`rules.jobs.next_state` makes the transition.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class TierPath:
     pool: ConnectionPool[Any]
     settings: Settings
     embedding: Embedding
-    keep_on: Callable[[], bool]  # false once the process may not wait for the database any more
+    keep_on: Callable[[], bool]  # false once the process may no longer wait for the database
     routers: Routers = field(init=False)
     micros: Micros = field(init=False)
     gate: ConfidenceGate = field(init=False)
@@ -66,8 +66,8 @@ class TierPath:
         self.history = TierHistory(self.pool)
 
     def before_call(self, attempt: Attempt) -> Ask | Skip:
-        """Whether the attempt's tier is asked. No router decides about a shadow: it is there to
-        have the tier's answer.
+        """Whether the attempt's tier is asked. The router does not apply to shadows, because a
+        shadow's purpose is this tier's answer.
         """
         claim, feature, tier = attempt.claim, attempt.feature, attempt.tier
         refused = refused_by_plan(claim.tier_index, claim.first_tier_plan)
@@ -87,9 +87,9 @@ class TierPath:
     def after_answer(
         self, attempt: Attempt, answered: Answered, answerers: frozenset[str]
     ) -> tuple[Answered, AnswerOutcome | None]:
-        """The answer with the gate's verdict, and the outcome to keep of it; None: none is.
+        """The answer with the gate's verdict, and the outcome to store, or None.
 
-        `answerers`: who answered the attempt's calls.
+        `answerers` are the models that answered the attempt's calls.
         """
         answered, outcome = self.gate.check(attempt, answered, answerers, self.keep_on)
         return answered, None if attempt.claim.draft else outcome
@@ -114,7 +114,7 @@ class TierPath:
 
     def _predicted_to_fail(self, attempt: Attempt) -> Skip | None:
         feature = attempt.feature
-        assert feature.complexity is not None, "it is routed"
+        assert feature.complexity is not None, "the tier is routed"
         max_risk = feature.complexity.max_risk
         prediction = self.routers.prediction(
             feature, attempt.tier, attempt.claim.input, self.keep_on
@@ -124,14 +124,14 @@ class TierPath:
         return predicted_to_fail(feature, prediction, max_risk, self._later(attempt))
 
     def _later(self, attempt: Attempt) -> LaterTiers:
-        """Decided once an attempt: what was right before the call is what settles it."""
+        """Decided once per attempt, so that the answer before and after the call is the same."""
         if attempt.later is None:
             worth = self.history.worth_asking(attempt.feature, attempt.claim)
             attempt.later = later_tiers(worth, self._blocked(attempt) if worth else None)
         return attempt.later
 
     def _blocked(self, attempt: Attempt) -> Blocked | None:
-        """Who forbids every later tier: the account's plan or a spent budget."""
+        """What forbids every later tier: the account's plan, a spent budget, or None."""
         plan = attempt.claim.first_tier_plan
         if plan is not None:
             return Blocked(Verdict.PLAN, no_later_tier(plan))

@@ -152,7 +152,7 @@ def test_an_untrained_micro_tier_passes_its_jobs_on(bench: Bench) -> None:
         first = decisions_of(connection, bench.account, job).decisions[0]
     assert (first.policy, first.reason) == (
         "micro",
-        "no micro model is trained for what this feature asks",
+        "no micro model is trained for the feature's current task",
     )
 
 
