@@ -1,9 +1,9 @@
-"""Arrays in numpy's own compressed format, read with a bound: of what a caller sent.
+"""Reads numpy archives that a caller sent, with a bound on the memory used.
 
-`numpy.load` unpacks whatever an archive says, so that 600 KB became 1.2 GiB. Here the archive's
-list is looked at first (which arrays, how large), each is unpacked to its bound at most, whatever
-the list said, and its header is read before its numbers are: floats and integers of one or two
-dimensions, never objects.
+`numpy.load` unpacks whatever an archive contains: a file of 600 KB became 1.2 GiB. Here the
+archive's list is checked first (which arrays, how large). Each array is unpacked to its bound at
+most, whatever the list says. Its header is checked before its numbers are read: floats and integers
+of one or two dimensions, never objects.
 
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
@@ -22,16 +22,16 @@ HEADER = re.compile(
     rb"'shape': \(([0-9]{1,9}),(?: ([0-9]{1,9}))?\), \} {0,200}\n",
     re.DOTALL,
 )
-"""What numpy writes before the numbers, as a pattern: its own reader takes it for a program's text,
-and fails in many ways at one that is none."""
+"""What numpy writes before the numbers. numpy's own reader parses this text as Python, and raises
+many kinds of errors if it is anything else."""
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 def read_arrays(packed: bytes, names: Collection[str], most_bytes: int) -> dict[str, Any]:
-    """The arrays of those names, which have to be all that there are.
+    """The arrays of those names. The archive must contain exactly these.
 
-    `most_bytes` bounds what they take together, unpacked. Raises ValueError for anything else than
-    `numpy.savez` or `savez_compressed` would write of such arrays.
+    `most_bytes` bounds their total size, unpacked. Raises ValueError for anything that
+    `numpy.savez` or `savez_compressed` would not write for such arrays.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
@@ -56,13 +56,13 @@ def read_arrays(packed: bytes, names: Collection[str], most_bytes: int) -> dict[
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_bytes: int) -> bytes:
-    """One member's bytes: read to the bound and one more, since the list may say less."""
+    """One member's bytes: at most one byte beyond the bound, since the list may give less."""
     if member.compress_type not in METHODS or member.flag_bits & 0x1:
-        raise ValueError("its arrays are packed in a way that is not read")
+        raise ValueError("its arrays use an unsupported compression")
     with archive.open(member) as file:
         data = file.read(most_bytes + 1)
     if len(data) > most_bytes or len(data) != member.file_size:
-        raise ValueError("its arrays are larger than they say")
+        raise ValueError("its arrays are larger than they claim")
     return data
 
 
@@ -71,12 +71,12 @@ def _array(data: bytes) -> Any:
 
     match = HEADER.match(data)
     if match is None:
-        raise ValueError("its arrays hold something else than rows of numbers")
+        raise ValueError("its arrays contain something other than rows of numbers")
     start = match.end()
     kind, by_column, *sides = (one.decode() for one in match.groups() if one is not None)
     shape = tuple(int(side) for side in sides)
     dtype = np.dtype(kind)
     if math.prod(shape) * dtype.itemsize != len(data) - start:
-        raise ValueError("its arrays have another size than they say")
+        raise ValueError("its arrays have another size than they claim")
     flat = np.frombuffer(data, dtype=dtype, offset=start)
     return flat.reshape(shape, order="F" if by_column == "True" else "C")

@@ -1,7 +1,7 @@
-"""Whether a tier is asked at all: by the account's plan, the complexity router and the micro model.
+"""Whether a tier is asked at all: by the account's plan, the complexity router, the micro model.
 
-Pure. Each rule returns why the tier is skipped, or None. The first tier of a job is chosen in
-`first_tier`; the tier that a job goes to from here, in `later_tiers`.
+Pure. Each rule returns why the tier is skipped, or None. `first_tier` chooses the first tier of a
+job; `later_tiers` chooses the tier that a job escalates to.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Skip:
 
     verdict: Verdict  # of the attempt: plan, too_complex, low_confidence
     reason: str
-    decision: Decision | None = None  # for the decision log; None: the job's earlier one stays
+    decision: Decision | None = None  # for the decision log; None: the earlier decision stays
 
 
 def no_later_tier(plan: str) -> str:
@@ -28,9 +28,9 @@ def no_later_tier(plan: str) -> str:
 
 
 def refused_by_plan(tier_index: int, first_tier_plan: str | None) -> Skip | None:
-    """A plan that has the first tier only refuses every other one.
+    """Refuses later tiers to an account whose plan includes only the first tier.
 
-    `first_tier_plan`: that plan's name; None: the account's plan has all tiers.
+    `first_tier_plan` is the name of that plan; None: the account's plan includes all tiers.
     """
     if first_tier_plan is None or tier_index == 0:
         return None
@@ -38,7 +38,7 @@ def refused_by_plan(tier_index: int, first_tier_plan: str | None) -> Skip | None
 
 
 def is_routed(feature: Feature, tier: Tier) -> bool:
-    """Whether a complexity router decides if the tier is asked: the first of several tiers only."""
+    """Whether a complexity router decides if the tier is asked: only the first of several tiers."""
     allowed = feature.allowed_tiers()
     return feature.complexity is not None and len(allowed) > 1 and tier is allowed[0]
 
@@ -51,7 +51,7 @@ def is_too_complex(prediction: Prediction, max_risk: float) -> bool:
 def predicted_to_fail(
     feature: Feature, prediction: Prediction, max_risk: float, later: LaterTiers
 ) -> Skip | None:
-    """A tier that is likely to fail is skipped, unless no later one may be asked in its place."""
+    """Skips a tier that is likely to fail, unless no later tier may be asked instead."""
     if later.next is None or not is_too_complex(prediction, max_risk):
         return None
     by = prediction.by
@@ -69,7 +69,7 @@ def predicted_to_fail(
 
 
 def not_trained(feature: Feature, reason: str, later: LaterTiers) -> Skip:
-    """A micro tier without a usable model cannot be asked, whatever comes after it."""
+    """Skips a micro tier without a usable model, whatever tiers come after it."""
     decision = None
     if later.next is not None:
         decision = Decision("micro", feature.tiers[later.next].name, later.next, reason)

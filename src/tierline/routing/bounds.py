@@ -1,16 +1,16 @@
-"""How high an error rate may still be, given what was counted.
+"""Bounds on an error rate, from counted errors and samples.
 
-The exact binomial bounds of Clopper and Pearson (1934): they hold for any true rate and any number
-of samples, at the price of being a little wide. All rates are shares, 0 to 1.
+The exact binomial bounds of Clopper and Pearson (1934). They hold for any true rate and any number
+of samples, and are a little wider than necessary. All rates are shares, 0 to 1.
 """
 
-MOST_SAMPLES = 10_000_000  # beyond which `samples_needed` says that no number will do
+MOST_SAMPLES = 10_000_000  # above this, `samples_needed` says that no number is enough
 
 
 def upper_bound(errors: float, samples: int, confidence: float) -> float:
-    """The highest error rate that `errors` among `samples` leave possible at `confidence`.
+    """The highest error rate that is compatible with `errors` among `samples`, at `confidence`.
 
-    Errors that are only expected may be a fraction: the bound lies between its neighbours'.
+    `errors` may be a fraction if it is an expected value: the bound lies between its neighbours'.
     """
     _check(errors, samples, confidence)
     if errors >= samples:
@@ -19,7 +19,7 @@ def upper_bound(errors: float, samples: int, confidence: float) -> float:
 
 
 def lower_bound(errors: float, samples: int, confidence: float) -> float:
-    """The lowest error rate that `errors` among `samples` leave possible at `confidence`."""
+    """The lowest error rate that is compatible with `errors` among `samples`, at `confidence`."""
     _check(errors, samples, confidence)
     if errors == 0:
         return 0.0
@@ -27,20 +27,20 @@ def lower_bound(errors: float, samples: int, confidence: float) -> float:
 
 
 def interval(errors: int, samples: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Both bounds, which together hold at `confidence`."""
+    """Both bounds, which hold together at `confidence`."""
     each = 1.0 - (1.0 - confidence) / 2.0
     return lower_bound(errors, samples, each), upper_bound(errors, samples, each)
 
 
 def holds(errors: int, samples: int, max_error: float, confidence: float) -> bool:
-    """Whether `max_error` may be promised: as few errors as these would be too rare above it."""
+    """Whether `max_error` may be promised: a higher rate would rarely give so few errors."""
     return samples > 0 and upper_bound(errors, samples, confidence) <= max_error
 
 
 def samples_needed(max_error: float, confidence: float, expected_error: float = 0.0) -> int | None:
-    """The fewest samples with which `max_error` can be promised, if errors come as expected.
+    """The fewest samples with which `max_error` can be promised, if errors occur as expected.
 
-    None when they never can: errors at or above `max_error` prove nothing below it.
+    None if that is never possible: a rate at or above `max_error` proves nothing below it.
     """
     _check(0, 1, confidence)
     if not 0.0 < max_error <= 1.0:
@@ -70,6 +70,6 @@ def _beta_quantile(share: float, a: float, b: float) -> float:
 
 def _check(errors: float, samples: int, confidence: float) -> None:
     if not 0 <= errors <= samples or samples < 1:
-        raise ValueError(f"{errors} errors among {samples} samples cannot be")
+        raise ValueError(f"{errors} errors among {samples} samples are impossible")
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")

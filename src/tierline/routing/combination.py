@@ -1,7 +1,7 @@
 """One confidence from several signals: a logistic regression on a feature's own outcomes.
 
-What is kept are names and numbers, so that scoring needs no library: a worker that serves by a
-combination imports nothing for it, and a stored decision can be replayed from the row.
+Only names and numbers are stored, so scoring needs no library: a worker imports nothing for it, and
+a stored decision can be replayed from its row.
 """
 
 import math
@@ -11,30 +11,30 @@ from typing import Any
 
 from tierline.base.json_text import JSON
 
-Signals = Mapping[str, float | None]  # by name; None: this answer has no such signal
+Signals = Mapping[str, float | None]  # by name; None: this answer lacks the signal
 
-MOST_Z = 8.0  # standard deviations: a signal further out says no more than one that is so far
+MOST_Z = 8.0  # standard deviations: a signal further out counts as if it were this far
 
 
 @dataclass(frozen=True)
 class Term:
     """What one signal contributes."""
 
-    mean: float  # of the outcomes it was fitted on; stands in for a signal that is missing
+    mean: float  # of the outcomes it was fitted on; used where the signal is missing
     scale: float  # their standard deviation; never 0
-    weight: float  # log odds a standard deviation
+    weight: float  # log odds per standard deviation
     missing: float = 0.0  # log odds added where the signal is missing
 
 
 @dataclass(frozen=True)
 class Combination:
-    """The chance that an answer is right, given its signals."""
+    """The probability that an answer is right, given its signals."""
 
     intercept: float
     terms: Mapping[str, Term]
 
     def score(self, signals: Signals) -> float:
-        """0 to 1, higher is surer. Signals that it does not know are ignored."""
+        """0 to 1; higher is more confident. Unknown signals are ignored."""
         log_odds = self.intercept
         for name, term in self.terms.items():
             value = signals.get(name)
@@ -53,35 +53,35 @@ class Combination:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Combination":
-        """What `to_dict` gave."""
+        """The inverse of `to_dict`."""
         terms = {name: Term(**term) for name, term in data["terms"].items()}
         return cls(float(data["intercept"]), terms)
 
 
 class CannotLearn(ValueError):
-    """The outcomes hold nothing to learn from; the message says why."""
+    """The outcomes do not allow learning; the message says why."""
 
 
 def fit(signals: Sequence[Signals], right: Sequence[bool]) -> Combination:
-    """The combination that explains best which answers were right. Raises CannotLearn.
+    """The combination that best explains which answers were right. Raises CannotLearn.
 
-    The penalty is that of scikit-learn's default on standardised signals: it matters with a few
-    dozen outcomes, and fades with hundreds.
+    The penalty is scikit-learn's default on standardised signals. It matters with a few dozen
+    outcomes and fades with hundreds.
     """
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
     if len(set(right)) < 2:
-        told = "right" if right and right[0] else "wrong"
-        raise CannotLearn(f"all {len(right)} answers are {told}: there is nothing to tell apart")
+        kind = "right" if right and right[0] else "wrong"
+        raise CannotLearn(f"all {len(right)} answers are {kind}, so nothing can be learned")
     names = sorted({name for one in signals for name, value in one.items() if value is not None})
     if not names:
         raise CannotLearn("no outcome has a signal")
     columns, shapes = [], {}
     for name in names:
         seen = [one.get(name) for one in signals]
-        known = np.array([value for value in seen if value is not None], dtype=float)
-        mean, scale = float(known.mean()), float(known.std()) or 1.0
+        present = np.array([value for value in seen if value is not None], dtype=float)
+        mean, scale = float(present.mean()), float(present.std()) or 1.0
         shapes[name] = (mean, scale)
         columns.append(
             [0.0 if v is None else max(-MOST_Z, min(MOST_Z, (v - mean) / scale)) for v in seen]

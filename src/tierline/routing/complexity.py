@@ -1,7 +1,8 @@
-"""Routing before any call: how likely the small model is to get a request right, from its text.
+"""Routing before any call: the probability that the small model answers a request correctly.
 
-Trained from a feature's labelled outcomes on plain signals of the text and, where there is one, its
-embedding: a direction in which requests get harder, and how the most alike requests went.
+It is trained from a feature's labelled outcomes, on simple signals of the text and, if there is
+one, its embedding. The embedding gives two signals: a direction in which requests get harder, and
+the results of the most similar requests.
 """
 
 import math
@@ -12,14 +13,14 @@ from typing import Any
 from tierline.base.vectors import Vectors
 from tierline.routing.combination import CannotLearn, Combination, Signals, fit
 
-_PENALTIES = (0.3, 3.0, 30.0)  # inverse strengths, the best by cross-validation
+_PENALTIES = (0.3, 3.0, 30.0)  # inverse strengths; cross-validation chooses one
 _FOLDS = 3
 NEIGHBOURS = 20
-MOST_EXAMPLES = 4_000  # requests to look for neighbours among: 1.5 kB each
+MOST_EXAMPLES = 4_000  # requests that are searched for neighbours: 1.5 kB each
 
 
 def text_signals(text: str) -> dict[str, float]:
-    """What is seen of a text at a glance; each grows with how much there is to go wrong."""
+    """Simple signals of a text. Each grows with what can make the text difficult."""
     words = text.split()
     size = max(len(text), 1)
     return {
@@ -39,12 +40,12 @@ def text_signals(text: str) -> dict[str, float]:
 class Meaning:
     """What was learned from embeddings."""
 
-    direction: Vectors  # log odds of being answered right, along it
-    examples: Vectors  # a row each, of length 1
-    right: Vectors  # 1 or 0: how those went
+    direction: Vectors  # the log odds of a right answer grow along it
+    examples: Vectors  # one per row, of length 1
+    right: Vectors  # 1 or 0: whether the example was answered right
 
     def signals(self, vectors: Vectors) -> list[dict[str, float]]:
-        """For each vector, what its place says."""
+        """For each vector, the signals of its position."""
         along = vectors @ self.direction
         shares = _neighbours(vectors @ self.examples.T, self.right)
         return [
@@ -55,13 +56,13 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Complexity:
-    """The chance that the small model is right, before it is asked."""
+    """The probability that the small model is right, before it is asked."""
 
-    combined: Combination  # of text_signals, and of what Meaning says where there is one
+    combined: Combination  # of text_signals, and of Meaning's signals if there is one
     meaning: Meaning | None = None
 
     def scores(self, signals: Sequence[Signals], vectors: Vectors | None = None) -> list[float]:
-        """0 to 1 each, higher is surer. Raises ValueError where embeddings are needed."""
+        """0 to 1 each; higher is more confident. Raises ValueError if embeddings are missing."""
         if self.meaning is None:
             return [self.combined.score(one) for one in signals]
         if vectors is None:
@@ -78,10 +79,10 @@ def train(
     vectors: Vectors | None = None,
     most_examples: int = MOST_EXAMPLES,
 ) -> Complexity:
-    """The router that tells best, by these outcomes, what was right. Raises CannotLearn.
+    """The router that best predicts which of these outcomes were right. Raises CannotLearn.
 
-    How much to believe the embeddings is learned from what they say of requests that they were not
-    fitted on, or they would drown the rest.
+    The weight of the embeddings is learned from predictions for requests that they were not fitted
+    on. Otherwise they would outweigh everything else.
     """
     if vectors is None:
         return Complexity(fit(signals, right))
@@ -106,7 +107,7 @@ def train(
         whole.coef_[0].astype(np.float32), vectors[kept], truth[kept].astype(np.float32)
     )
     likeness = vectors @ meaning.examples.T
-    likeness[kept, np.arange(len(kept))] = -np.inf  # nobody is a neighbour of its own
+    likeness[kept, np.arange(len(kept))] = -np.inf  # a request is not its own neighbour
     shares = _neighbours(likeness, meaning.right)
     along = held_out - float(whole.intercept_[0])
     together = [
@@ -117,7 +118,7 @@ def train(
 
 
 def _neighbours(likeness: Vectors, right: Vectors) -> Vectors:
-    """For each row, the share of its nearest that went right, the nearer counting more."""
+    """For each row, the share of its nearest that were right; nearer ones weigh more."""
     import numpy as np
 
     count = min(NEIGHBOURS, likeness.shape[1] - 1) or 1

@@ -1,7 +1,7 @@
-"""Whether an answer that passed its checks is sure enough to be served.
+"""Whether an answer that passed its checks has enough confidence to be served.
 
-Pure. A confidence with a fixed threshold is compared with that. A calibrated one is compared with
-the threshold of the calibration in force; without one in force nothing is served.
+Pure. A confidence with a fixed threshold is compared with that threshold. A calibrated one is
+compared with the threshold of the calibration in force; without a calibration nothing is served.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,15 @@ class Calibration:
     combination: Combination
     threshold: float
     least_likeness: float | None  # of an input to the known ones; None: it covers any input
-    known_inputs: KnownInputs | None  # None: it covers any input, or none can be compared here
+    known_inputs: KnownInputs | None  # None: it covers any input, or inputs cannot be compared here
 
 
 @dataclass(frozen=True)
 class Gated:
-    """What the gate says of one answer."""
+    """The gate's result for one answer."""
 
-    reason: str | None  # why it is not served; None: it is
-    score: float | None = None  # by the calibration's combination; None: there was none
+    reason: str | None  # why it is not served; None: it is served
+    score: float | None = None  # by the calibration's combination; None: no calibration
     novel: bool = False  # the calibration does not cover its input
 
     @property
@@ -40,14 +40,14 @@ class Gated:
 
 
 def is_calibrated(feature: Feature, tier: Tier) -> bool:
-    """Whether the tier's answers are served by a calibration's threshold."""
+    """Whether a calibration's threshold decides about the tier's answers."""
     confidence = feature.confidence_of(tier)
     return confidence is not None and confidence.calibrated
 
 
 def is_compared(feature: Feature, tier: Tier) -> bool:
-    """Whether the tier's answers are kept as outcomes, to be compared with the last tier's: those
-    of a calibrated tier, and those of the first tier of a feature that is shadowed.
+    """Whether the tier's answers are stored as outcomes, to be compared with the last tier's. True
+    for a calibrated tier, and for the first tier of a feature with shadows.
     """
     if is_calibrated(feature, tier):
         return True
@@ -55,11 +55,11 @@ def is_compared(feature: Feature, tier: Tier) -> bool:
 
 
 def inclusion(feature: Feature, tier: Tier, calibration: Calibration | None) -> float:
-    """The probability with which an outcome is drawn to be compared.
+    """The probability that an outcome is sampled for comparison.
 
-    Without a calibration nothing is served. If the last tier comes next, its answer is there for
-    every job then, and every outcome is compared. Otherwise as many as the feature shadows, served
-    or not, so that those that are compared stand for all.
+    Without a calibration nothing is served. If the last tier comes next, it then answers every job,
+    and every outcome is compared. Otherwise the feature's shadow share is sampled, served or not,
+    so that the compared outcomes represent all.
     """
     if (
         calibration is None
@@ -76,7 +76,7 @@ def unlike_training(model: str) -> str:
 
 
 def below_threshold(confidence: Confidence, value: float | None) -> str | None:
-    """Why an answer is not served under a fixed threshold; None: it is, or there is no such one."""
+    """Why an answer is not served under a fixed threshold; None if it is served, or without one."""
     threshold = confidence.threshold
     if threshold is None or value is None or value >= threshold:
         return None
@@ -84,10 +84,10 @@ def below_threshold(confidence: Confidence, value: float | None) -> str | None:
 
 
 def gate(calibration: Calibration | None, signals: Mapping[str, float], vector: Any) -> Gated:
-    """What a calibrated confidence says of an answer with these signals.
+    """The result of a calibrated confidence for an answer with these signals.
 
-    `vector`: the embedding of its input as one row; None: there is none. A calibration covers
-    inputs like those that it was made on, and no others.
+    `vector` is the embedding of its input as one row, or None. A calibration covers only inputs
+    similar to those that it was made from.
     """
     if calibration is None:
         return Gated(NO_CALIBRATION)
@@ -106,17 +106,17 @@ def gate(calibration: Calibration | None, signals: Mapping[str, float], vector: 
 
 
 def _not_covered(calibration: Calibration, vector: Any) -> str | None:
-    """Why a calibration does not cover an input; None: it does."""
+    """Why a calibration does not cover an input; None if it does."""
     if calibration.known_inputs is None or vector is None:
         return (
-            f"whether calibration {calibration.id} is about such an input cannot be told here: "
-            "'make setup' brings what makes embeddings"
+            f"this worker cannot check whether calibration {calibration.id} covers the input: "
+            "run 'make setup', which installs what makes embeddings"
         )
     (likeness,) = calibration.known_inputs.likeness(vector)
     least = calibration.known_inputs.least
     if likeness >= least:
         return None
     return (
-        f"its input is unlike those that calibration {calibration.id} was made on: a likeness of "
-        f"{likeness:.3f}, and {least:.3f} is the least"
+        f"its input is unlike those that calibration {calibration.id} was made from: its likeness "
+        f"is {likeness:.3f}, below the least of {least:.3f}"
     )

@@ -1,4 +1,4 @@
-"""Quality against cost as a router sends more and more to the frontier, and the area under it."""
+"""Quality against cost as a router escalates a growing share, and the area under the curve."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 @dataclass(frozen=True)
 class Outcome:
-    """What both tiers made of one request: quality 0..1, cost in one unit."""
+    """The results of both tiers for one request: quality 0..1, cost in one unit."""
 
     weak_quality: float
     strong_quality: float
@@ -17,17 +17,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Point:
-    """What a router does on average at one setting."""
+    """A router's averages at one setting."""
 
-    cost: float  # a request
+    cost: float  # per request
     quality: float  # 0..1
     escalated: float  # share sent to the frontier
 
 
 def point(outcomes: Sequence[Outcome], escalate: Sequence[bool], *, cascade: bool) -> Point:
-    """The averages when `escalate` says who goes to the frontier.
+    """The averages if `escalate` says which requests go to the frontier.
 
-    In a cascade those have been answered by the weak tier first, and that is paid as well.
+    In a cascade the weak tier answers those first, and its cost counts too.
     """
     cost = quality = 0.0
     for one, up in zip(outcomes, escalate, strict=True):
@@ -38,30 +38,31 @@ def point(outcomes: Sequence[Outcome], escalate: Sequence[bool], *, cascade: boo
 
 
 def curve(outcomes: Sequence[Outcome], scores: Sequence[float], *, cascade: bool) -> list[Point]:
-    """Every setting of a router that serves the surest and escalates the rest, cheapest first.
+    """All settings of a router that serves the most confident and escalates the rest, cheapest
+    first.
 
-    Requests with equal scores go the same way, so a score that says nothing has two points.
+    Requests with equal scores go the same way, so a constant score has two points.
     """
     order = sorted(range(len(outcomes)), key=lambda index: scores[index])
     cost = sum(one.weak_cost for one in outcomes)
     quality = sum(one.weak_quality for one in outcomes)
     count = len(outcomes)
-    found = [Point(cost / count, quality / count, 0.0)]
+    points = [Point(cost / count, quality / count, 0.0)]
     for place, index in enumerate(order, start=1):
         one = outcomes[index]
         cost += one.strong_cost - (0.0 if cascade else one.weak_cost)
         quality += one.strong_quality - one.weak_quality
         if place == count or scores[order[place]] != scores[index]:
-            found.append(Point(cost / count, quality / count, place / count))
-    return found
+            points.append(Point(cost / count, quality / count, place / count))
+    return points
 
 
 def area(points: Sequence[Point], weak_only: Point, strong_only: Point) -> float:
     """The mean quality over all costs between weak only and strong only, along the curve.
 
-    Between two settings a mixture of both is taken, which a router can do. Whoever can pay for
-    strong only has it, so what a curve offers beyond that price does not count. Raises ValueError
-    where the strong tier costs no more than the weak one: then there is nothing to trade.
+    Between two settings a mixture of both is assumed, which a router can do. A budget for strong
+    only can always buy it, so points of the curve beyond that cost do not count. Raises ValueError
+    if the strong tier does not cost more than the weak one, because then there is no trade-off.
     """
     low, high = weak_only.cost, strong_only.cost
     if high <= low:
@@ -83,5 +84,5 @@ def area(points: Sequence[Point], weak_only: Point, strong_only: Point) -> float
         share = (high - last_cost) / (beyond[0].cost - last_cost)
         end_quality = last_quality + share * (beyond[0].quality - last_quality)
     total += (high - last_cost) * (last_quality + end_quality) / 2.0
-    total += (inside[0][0] - low) * weak_only.quality  # before a curve begins there is weak only
+    total += (inside[0][0] - low) * weak_only.quality  # weak only, before the curve begins
     return total / (high - low)

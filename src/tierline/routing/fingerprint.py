@@ -1,7 +1,7 @@
-"""What a calibration is bound to: everything that makes a tier's answers and judges them.
+"""What a calibration is bound to: everything that produces a tier's answers and checks them.
 
-Any other prompt, decoding, check, comparison or answering model is another fingerprint, and what
-was found out about the one says nothing about the other.
+Any change of prompt, decoding, check, comparison or answering model gives another fingerprint. A
+result for one fingerprint says nothing about another.
 """
 
 import hashlib
@@ -15,18 +15,18 @@ from tierline.features.prompts import examples_of, instructions_of
 MOST_KEPT = 500
 
 _NOT_ANSWERS = frozenset({"name", "models", "timeout_s", "prices", "service_tier"})
-"""Keys of a tier that change when, where or at what price an answer comes, and not what it says."""
+"""Keys of a tier that change when, where or at what price an answer is made, not what it says."""
 
 
 def recipe(feature: Feature, tier: Tier) -> str:
-    """SHA-256, in hex, of whose traffic it is and of everything but the model.
+    """SHA-256, in hex, of the feature's name and of everything but the model.
 
-    A key of a tier that is not named here counts, so that a new one never goes unnoticed.
+    Keys of a tier that are not named here count, so that a new key is never missed.
     """
     confidence = feature.confidence_of(tier)
     parts = {name: value for name, value in tier.to_dict().items() if name not in _NOT_ANSWERS}
     parts |= {
-        "feature": feature.name,  # whose traffic it is
+        "feature": feature.name,  # the source of the traffic
         "instructions": instructions_of(feature, tier),
         "examples": [example.to_dict() for example in examples_of(feature, tier)],
         "output": dict(feature.output_schema),
@@ -38,7 +38,7 @@ def recipe(feature: Feature, tier: Tier) -> str:
 
 
 def task(feature: Feature) -> str:
-    """SHA-256, in hex, of what the feature's labels mean: what a micro model is trained for."""
+    """SHA-256, in hex, of the meaning of the feature's labels: a micro model's task."""
     return _digest(
         canonical_json(
             {
@@ -52,7 +52,7 @@ def task(feature: Feature) -> str:
 
 
 class Recipes:
-    """Recipes that were worked out already: a worker needs one for each job. Safe among threads."""
+    """A cache of recipes, since a worker needs one for each job. Thread-safe."""
 
     def __init__(self) -> None:
         self._known: Recent[tuple[str, str], str] = Recent(MOST_KEPT)
@@ -64,27 +64,27 @@ class Recipes:
 
 
 def fingerprint(recipe: str, answerers: Collection[str]) -> str:
-    """SHA-256, in hex, of a recipe and of who answered an attempt's calls: see `models_told`."""
+    """SHA-256, in hex, of a recipe and of the models that answered: see `models_told`."""
     return _digest(f"{recipe}\n{models_told(answerers)}")
 
 
 def behind(recipe: str, before: Collection[str], in_force: Collection[str]) -> str:
-    """The recipe of a later tier, whose traffic is what the tiers before it leave over.
+    """The recipe of a later tier, whose traffic is what the earlier tiers do not serve.
 
-    `before`: the recipes of those and what they were asked by; `in_force`: what decides there now,
-    each calibration and router by its name. Where any of them changes, so does what comes through,
-    and nothing that was found out about the later tier holds any more.
+    `before`: the recipes of the earlier tiers, and their models. `in_force`: the calibrations and
+    routers that decide there now, by name. If any of them changes, the traffic changes, and no
+    earlier result about the later tier is valid.
     """
     return _digest(canonical_json([recipe, list(before), sorted(in_force)]))
 
 
 def models_told(answerers: Collection[str]) -> str:
-    """Who answered, as text: each `provider:model` that was asked with the exact id it told."""
+    """The models that answered, as text: each `provider:model` with the exact id it reported."""
     return ", ".join(sorted(answerers))
 
 
 def answerer(asked: str, answered: str) -> str:
-    """One of them: the id that was told is part of it, so that a new snapshot is another model."""
+    """One of them. It contains the reported id, so that a new snapshot counts as another model."""
     return asked if asked.partition(":")[2] == answered else f"{asked} ({answered})"
 
 

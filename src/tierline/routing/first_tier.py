@@ -1,7 +1,7 @@
 """Where a job begins: which tier of its feature is tried first, and why.
 
-Pure, and the same for the same facts, whenever it is asked: a decision that is kept can be made
-again from what is kept with it. What happens after the first answer is `rules.jobs.next_state`.
+Pure and reproducible: a stored decision can be made again from the facts stored with it. What
+happens after the first answer is in `rules.jobs.next_state`.
 """
 
 import hashlib
@@ -14,43 +14,43 @@ from tierline.features import Feature
 
 @dataclass(frozen=True)
 class JobOrigin:
-    """What is known of a job when it is taken in."""
+    """What is known of a job when it is submitted."""
 
     account: str  # its name
-    key: str  # what its caller's jobs are told apart by: session, user, or its own id
+    key: str  # what groups its caller's jobs: session, user, or the job's own id
 
 
 @dataclass(frozen=True)
 class Decision:
     """One routing decision."""
 
-    policy: str  # the feature's `routing`, or what went before it: pinned, canary
+    policy: str  # the feature's `routing`, or what overrides it: pinned, canary
     choice: str  # the tier's name
     tier_index: int  # in the feature's whole list of tiers, as in jobs.tier_index
     reason: str
-    signals: Mapping[str, JSON] = field(default_factory=dict)  # what the policy looked at
-    threshold: float | None = None  # what a signal was held against
+    signals: Mapping[str, JSON] = field(default_factory=dict)  # the inputs of the policy
+    threshold: float | None = None  # what a signal was compared with
 
     def to_dict(self) -> dict[str, JSON]:
-        """As it is kept with the job."""
-        found: dict[str, JSON] = {
+        """The decision as it is stored with the job."""
+        document: dict[str, JSON] = {
             "policy": self.policy,
             "choice": self.choice,
             "reason": self.reason,
             "signals": dict(self.signals),
         }
         if self.threshold is not None:
-            found["threshold"] = self.threshold
-        return found
+            document["threshold"] = self.threshold
+        return document
 
 
 def varies(feature: Feature) -> bool:
-    """Whether jobs of `feature` begin on different tiers, so that each decision is kept."""
+    """Whether jobs of `feature` may begin on different tiers, so that each decision is stored."""
     return bool(feature.pinned) or feature.canary is not None
 
 
 def default_tier(feature: Feature) -> Decision:
-    """The tier that a job of `feature` waits for unless something about the job says otherwise."""
+    """The first tier of a job of `feature`, unless something about the job says otherwise."""
     index = feature.tiers.index(feature.first_tier())
     reason = {
         "slm_first": "the feature's first tier",
@@ -62,7 +62,7 @@ def default_tier(feature: Feature) -> Decision:
 
 
 def first_tier(feature: Feature, facts: JobOrigin) -> Decision:
-    """The tier that this job waits for: its account's pin, then the canary, then the first tier."""
+    """The job's first tier: its account's pin, then the canary, then the feature's first tier."""
     signals: dict[str, JSON] = {}
     if feature.pinned:
         signals["account"] = facts.account
@@ -72,7 +72,7 @@ def first_tier(feature: Feature, facts: JobOrigin) -> Decision:
 
 
 def by_signals(feature: Feature, signals: Mapping[str, JSON]) -> Decision:
-    """The decision that these signals lead to; those of a kept decision lead to it again."""
+    """The decision for these signals. The signals of a stored decision give the same decision."""
     pin = feature.pinned.get(signals.get("account", ""))
     if pin is not None:
         index = _index(feature, pin)
@@ -83,15 +83,15 @@ def by_signals(feature: Feature, signals: Mapping[str, JSON]) -> Decision:
         return replace(default, signals=signals)
     if signals["drawn"] < canary.share:
         index = _index(feature, canary.tier)
-        reason = f"drawn for the canary, which takes {canary.share:.2%} of the traffic"
+        reason = f"sampled for the canary, which takes {canary.share:.2%} of the traffic"
         return Decision("canary", canary.tier, index, reason, signals, canary.share)
     return replace(default, signals=signals, threshold=canary.share)
 
 
 def share_of(feature: str, key: str) -> float:
-    """A number from 0 to 1, the same for the same key: what makes a canary sticky.
+    """A number from 0 to 1 that is the same for the same key, so that a canary is sticky.
 
-    With the feature's name in it, a caller that is a canary of one feature is not one of all.
+    The feature's name is part of it, so that a caller in one feature's canary is not in all.
     """
     digest = hashlib.sha256(f"{feature}\0{key}".encode()).digest()
     return int.from_bytes(digest[:6]) / 2**48

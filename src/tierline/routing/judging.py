@@ -1,8 +1,8 @@
-"""What may be promised where a judge says which answers differ: it errs, and that is paid for.
+"""Promises where a judge decides which answers differ: its own errors must be included.
 
-Of what a tier serves, wrong are answers that the judge saw to differ, and some that it held to say
-the same. The second share is bounded by a sample that people labelled: P(wrong) is at most
-P(differs) + (1 - P(differs)) P(wrong | held to be the same). Both bounds are at half of the risk.
+Wrong answers are those that the judge saw to differ, plus some that it took for the same. A sample
+labelled by people bounds the second share: P(wrong) is at most
+P(differs) + (1 - P(differs)) P(wrong | taken for the same). Each bound gets half of the risk.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from tierline.routing.bounds import samples_needed, upper_bound
 
 @dataclass(frozen=True)
 class Trusted:
-    """A judge, by what people said of answers that it held to say the same as their reference."""
+    """A judge, and people's labels of answers that it took for the same as their reference."""
 
     samples: int
     wrong: int
 
     def missed(self, confidence: float) -> float:
-        """The most of what it holds to be the same that may be wrong, 0..1."""
+        """The highest possible share of wrong answers among those taken for the same, 0..1."""
         if not self.samples:
             return 1.0
         return upper_bound(self.wrong, self.samples, _half(confidence))
@@ -26,14 +26,14 @@ class Trusted:
 
 @dataclass(frozen=True)
 class Terms:
-    """What has to be shown of the judge's word, so that a promise about what is wrong holds."""
+    """What the judge's results must show, so that a promise about wrong answers holds."""
 
-    max_error: float  # of what is served, the share that the judge may see to differ
+    max_error: float  # the share of served answers that the judge may see to differ
     confidence: float
 
 
 def terms(judge: Trusted, max_error: float, confidence: float) -> Terms | None:
-    """None: the judge misses too much, or too little is known of it, for any such promise."""
+    """None: the judge misses too much, or too little is known about it, for any such promise."""
     missed = judge.missed(confidence)
     if missed >= max_error:
         return None
@@ -41,12 +41,12 @@ def terms(judge: Trusted, max_error: float, confidence: float) -> Terms | None:
 
 
 def labels_needed(max_error: float, confidence: float) -> int:
-    """How many labels of answers that it held to be the same, all of them right, leave half of the
-    error to what it sees.
+    """How many labels of answers taken for the same, all of them right, are needed so that half of
+    the allowed error is left for the differences that the judge sees.
     """
-    found = samples_needed(max_error / 2.0, _half(confidence))
-    assert found is not None, "no errors always prove something"
-    return found
+    needed = samples_needed(max_error / 2.0, _half(confidence))
+    assert needed is not None, "zero errors always prove something"
+    return needed
 
 
 def widened(upper: float, missed: float) -> float:
@@ -55,5 +55,5 @@ def widened(upper: float, missed: float) -> float:
 
 
 def _half(confidence: float) -> float:
-    """The confidence of each of two bounds that hold together with `confidence`."""
+    """The confidence of each of two bounds that together hold at `confidence`."""
     return 1.0 - (1.0 - confidence) / 2.0

@@ -1,6 +1,6 @@
-"""Which later tiers a job may go to: by what each is likely to cost, gain and take.
+"""Which later tiers a job may go to, by each tier's expected cost, gain and time.
 
-Pure. What is unknown is no reason to skip a tier: after too few attempts, each is asked in turn.
+Pure. Missing figures are no reason to skip a tier: with too few attempts, each is asked in turn.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ class TierStats:
     name: str
     attempts: int = 0
     passes: float | None = None  # the share whose answer was served, 0..1
-    cost_usd: float | None = None  # of an attempt, on average; None: unknown
-    latency_s: float | None = None  # of an attempt, the median
+    cost_usd: float | None = None  # mean per attempt; None: unknown
+    latency_s: float | None = None  # median per attempt
 
     @property
     def enough(self) -> bool:
@@ -46,17 +46,17 @@ class LaterTiers:
 
     @property
     def next(self) -> int | None:
-        """The tier to escalate to; None: there is none."""
+        """The tier to escalate to, or None."""
         return self.tiers[0] if self.tiers and self.blocked is None else None
 
 
 def later_tiers(
     worth: Sequence[tuple[int, LaterTier]], blocked: Blocked | None = None
 ) -> LaterTiers:
-    """The tiers that may be asked, from `worth_asking` by their index.
+    """The tiers that may be asked, of those from `worth_asking`, by their index.
 
-    `blocked`: a plan or a budget that forbids all of them. If every tier is skipped, which is
-    always because the last one is too slow, the latency target forbids them.
+    `blocked` is a plan or a budget that forbids all of them. Every tier is skipped only if the last
+    one is too slow; then the latency target forbids them.
     """
     tiers = tuple(index for index, tier in worth if tier.skipped is None)
     skipped = tuple(tier.skipped for _, tier in worth if tier.skipped is not None)
@@ -66,11 +66,11 @@ def later_tiers(
 
 
 def worth_asking(following: Sequence[TierStats], left_s: float | None) -> list[LaterTier]:
-    """The later tiers in order, each with the reason to skip it.
+    """The later tiers in order, each with the reason to skip it, if there is one.
 
-    `left_s`: seconds to the feature's latency target; None: it has none. A tier that is not the
-    last is skipped if asking it costs more than it saves on average: its cost against its chance to
-    spare the job the tiers after it.
+    `left_s`: seconds to the feature's latency target; None: it has none. A tier before the last is
+    skipped if it costs more than it saves on average. It saves the cost of the tiers after it, with
+    the probability that its answer is served.
     """
     worth: list[LaterTier] = []
     rest_usd: float | None = None  # what a job costs on average if it goes on after this tier
@@ -98,7 +98,7 @@ def _too_dear(tier: TierStats, rest_usd: float | None) -> str | None:
     if tier.cost_usd <= tier.passes * rest_usd:
         return None
     return (
-        f"{tier.name} costs {tier.cost_usd:.3g} USD and spares {tier.passes * rest_usd:.3g} on "
+        f"{tier.name} costs {tier.cost_usd:.3g} USD and saves {tier.passes * rest_usd:.3g} on "
         f"average: it passes {tier.passes:.0%}"
     )
 

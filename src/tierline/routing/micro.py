@@ -1,9 +1,9 @@
 """The micro tier: a classifier on embeddings that answers closed-set features inside the worker.
 
-A linear head on a frozen embedding says which label; how far to trust it is learned apart, from
-answers to texts that the head was not fitted on. Among those are texts of labels that were withheld
-from it in turn: a head always names one of its labels, however strange the text, and only
-examples of strangeness can teach it to doubt (leave-out classes as outliers, Vyas et al. 2018).
+A linear head on a frozen embedding chooses the label. A separate model learns how far to trust it,
+from answers to texts that the head was not fitted on. Some of those have labels that were withheld
+from the head in turn: a head always names one of its labels, however strange the text, and only
+strange examples can teach it to doubt (leave-out classes as outliers, Vyas et al. 2018).
 """
 
 import math
@@ -18,36 +18,36 @@ from tierline.routing.threshold_search import Scored
 PENALTY = 20.0  # inverse strength, for unit vectors of a sentence model; by cross-validation
 TOLERANCE = 3e-4  # of a fit's gradient: as accurate as a third of it, in three quarters of the time
 FOLDS = 5  # over texts, for answers that the head was not fitted on
-GROUPS = 7  # of labels, each withheld once
-CONFUSABLE = 0.5  # of the withheld labels, which stand for kinds that were never seen
+GROUPS = 7  # groups of labels, each withheld once
+CONFUSABLE = 0.5  # share of the withheld labels, which represent kinds that were never seen
 FEWEST_A_LABEL = 2
-MOST_EXAMPLES = 4_000  # that a head keeps to look for neighbours among: 0.8 kB each
+MOST_EXAMPLES = 4_000  # that a head stores to search for neighbours: 0.8 kB each
 
 _OWN_WORD = Combination(3.0, {"log_probability": Term(mean=0.0, scale=0.1, weight=1.0)})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the micro tier says to one text, and how sure it is."""
+    """The micro tier's answer to one text, and its confidence."""
 
     label: str
     score: float  # 0..1
     signals: Mapping[str, float]
-    novel: bool  # its text is unlike those that were learned from: nothing is known of such
+    novel: bool  # the text is unlike the training texts, so nothing is known about the answer
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear classifier and texts that it was fitted on, as vectors."""
+    """A linear classifier, and vectors of texts that it was fitted on."""
 
     labels: tuple[str, ...]
-    weights: Vectors  # a row a label
+    weights: Vectors  # a row per label
     biases: Vectors
     examples: Vectors
     example_labels: tuple[int, ...]
 
     def look(self, vectors: Vectors) -> tuple[list[str], list[dict[str, float]]]:
-        """For each vector the label, and the signals of how sure that is."""
+        """For each vector the label, and the signals of its confidence."""
         import numpy as np
 
         logits = vectors @ self.weights.T + self.biases
@@ -80,10 +80,10 @@ class Micro:
 
     head: Head
     trust: Combination
-    least_likeness: float | None = None  # to its examples, below which a text is novel; None: any
+    least_likeness: float | None = None  # to its examples; below it a text is novel; None: never
 
     def answer(self, vectors: Vectors) -> list[Answer]:
-        """One answer a vector, in order."""
+        """One answer per vector, in order."""
         labels, signals = self.head.look(vectors)
         return [
             Answer(label, self.trust.score(seen), seen, self.novel(seen))
@@ -91,23 +91,23 @@ class Micro:
         ]
 
     def novel(self, seen: Mapping[str, float]) -> bool:
-        """Whether a text of these signals is unlike what was learned from."""
+        """Whether a text with these signals is unlike the training texts."""
         return self.least_likeness is not None and seen["likeness"] < self.least_likeness
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A micro tier, and what it said to its own texts when it was not fitted on them."""
+    """A micro tier, and its answers to its own texts when it was not fitted on them."""
 
     micro: Micro
-    planned: tuple[Scored, ...]  # to plan a calibration on; those that were not novel to it
+    planned: tuple[Scored, ...]  # to plan a calibration on; without texts that were novel to it
 
 
 def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> Trained:
-    """A micro tier from labelled texts. Raises CannotLearn where there are too few.
+    """A micro tier from labelled texts. Raises CannotLearn if there are too few.
 
-    `withhold` False learns trust without strangers: a little more is served, and strangers more
-    often with it.
+    Without `withhold`, trust is learned without strange texts: the tier serves a little more, and
+    more often serves texts of unknown kinds.
     """
     names = sorted(set(labels))
     fewest = min((sum(one == label for one in labels), label) for label in names)
@@ -123,7 +123,7 @@ def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> 
         said, seen = head.look(vectors[asked])
         signals += seen
         right += [labels[index] == answer for index, answer in zip(asked, said, strict=True)]
-    # Where nothing went wrong there is nothing to learn trust from but the head's own word.
+    # If nothing went wrong, trust cannot be learned; only the head's own confidence is left.
     trust = fit(signals, right) if len(set(right)) == 2 else _OWN_WORD
     known = signals[: len(labels)]  # of heads that were fitted on other texts than these
     least = least_of([seen["likeness"] for seen in known])
@@ -143,15 +143,15 @@ def strangers(
     asked: Vectors,
     asked_labels: Sequence[str],
 ) -> list[Scored]:
-    """What the trust in `micro` makes of texts whose label its head was not fitted on.
+    """The confidence of `micro` in texts whose label its head was not fitted on.
 
-    Each group of labels is withheld in turn from a head fitted on `vectors`, and `asked` of that
-    group are put to it. All of its answers are wrong; how sure it is of them is what counts. A text
-    that is novel to it is not answered, and counts as one that it is not sure of at all.
+    Each group of labels is withheld in turn from a head fitted on `vectors`, which then answers the
+    texts of `asked` from that group. All its answers are wrong, so its confidence in them is what
+    counts. A text that is novel to it is not answered, and counts with a confidence of 0.
 
-    A kind that comes one day may be more like the known ones than most of them are like each other,
-    and the kinds that come are few: of the labels, CONFUSABLE of them are taken, those of whose
-    texts it is surest when it should not be.
+    A future kind may be more similar to the known kinds than most of them are to each other, and
+    few kinds will be new. So only the CONFUSABLE share of the labels is used: those with the
+    highest mistaken confidence.
     """
     known = sorted(set(labels))
     groups = _groups(known)
@@ -178,10 +178,10 @@ def strangers(
 
 
 def mixed(known: Sequence[Scored], strange: Sequence[Scored], share: float) -> list[Scored]:
-    """`known`, and of `strange` so many that they are `share` of the whole, taken evenly.
+    """`known`, plus so many of `strange` that they are `share` of the whole, taken evenly.
 
-    A promise calibrated on the mixture holds while at most that share of the traffic is of a kind
-    that was never seen. Raises ValueError for a share outside 0..1 or without strangers for it.
+    A promise calibrated on this mixture holds while at most that share of the traffic is of unseen
+    kinds. Raises ValueError for a share outside 0..1, or if strangers are needed and missing.
     """
     if not 0.0 <= share < 1.0:
         raise ValueError(f"a share lies between 0 and 1, not {share}")
@@ -200,7 +200,7 @@ def _head(vectors: Vectors, labels: Sequence[str]) -> Head:
     numbers = [known.index(label) for label in labels]
     model = LogisticRegression(C=PENALTY, max_iter=300, tol=TOLERANCE).fit(vectors, numbers)
     weights, biases = model.coef_, model.intercept_
-    if len(known) == 2:  # scikit-learn keeps one row for two classes
+    if len(known) == 2:  # scikit-learn stores one row for two classes
         weights, biases = np.vstack([-weights, weights]) / 2, np.hstack([-biases, biases]) / 2
     step = max(1.0, len(numbers) / MOST_EXAMPLES)
     kept = [int(place * step) for place in range(min(len(numbers), MOST_EXAMPLES))]
@@ -224,7 +224,7 @@ def _by_text(count: int) -> list[tuple[list[int], list[int]]]:
 
 
 def _by_label(labels: Sequence[str], known: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-    """Heads that lack a group of labels, and the texts of that group."""
+    """Splits in which the head lacks a group of labels and answers the texts of that group."""
     groups = _groups(known)
     return [
         (

@@ -1,4 +1,4 @@
-"""A micro model as what is kept of it: JSON for its labels and its trust, bytes for its numbers."""
+"""A micro model as it is stored: JSON for its labels and its trust, bytes for its numbers."""
 
 import io
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from tierline.routing.combination import Combination
 from tierline.routing.micro import Head, Micro
 
 MOST_LABELS = 1_000
-MOST_BYTES = 6 * 1024 * 1024  # as a request's body has room for, in base64
+MOST_BYTES = 6 * 1024 * 1024  # fits into a request's body as base64
 MOST_UNPACKED = (
     16 * 1024 * 1024
-)  # bytes that they may become: 1,000 labels and 4,000 examples are 8 MB
+)  # the limit when unpacked: 1,000 labels and 4,000 examples are 8 MB
 ARRAYS = ("weights", "biases", "examples", "example_labels")
 
 
 def to_parts(micro: Micro) -> tuple[dict[str, JSON], bytes]:
-    """JSON, and numpy's own format, compressed; examples at half precision."""
+    """JSON, and numpy's own compressed format with the examples at half precision."""
     import numpy as np
 
     packed = io.BytesIO()
@@ -39,9 +39,9 @@ def to_parts(micro: Micro) -> tuple[dict[str, JSON], bytes]:
 
 
 def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Micro:
-    """What `to_parts` gave. Raises ValueError for what is none, ImportError without numpy."""
+    """The inverse of `to_parts`. Raises ValueError for anything else, ImportError without numpy."""
     if packed is None or len(packed) > MOST_BYTES:
-        raise ValueError(f"not a micro model: its numbers have to be here, in {MOST_BYTES:,} bytes")
+        raise ValueError(f"not a micro model: its numbers must be given, in {MOST_BYTES:,} bytes")
     import numpy as np
 
     try:
@@ -49,11 +49,11 @@ def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Micro:
         trust = Combination.from_dict(document["trust"])
         given = document.get("least_likeness")
         least = None if given is None else float(given)
-        found = read_arrays(packed, ARRAYS, MOST_UNPACKED)
-        weights = found["weights"].astype(np.float32)
-        biases = found["biases"].astype(np.float32)
-        examples = found["examples"].astype(np.float32)
-        of_examples = tuple(int(one) for one in found["example_labels"])
+        arrays = read_arrays(packed, ARRAYS, MOST_UNPACKED)
+        weights = arrays["weights"].astype(np.float32)
+        biases = arrays["biases"].astype(np.float32)
+        examples = arrays["examples"].astype(np.float32)
+        of_examples = tuple(int(one) for one in arrays["example_labels"])
     except (KeyError, TypeError, OSError, ValueError, AttributeError, EOFError) as error:
         raise ValueError(f"not a micro model: {type(error).__name__}") from None
     count = len(labels)

@@ -1,4 +1,4 @@
-"""Training a micro model on some of a feature's labels, and putting it to the others."""
+"""Training a micro model on some of a feature's labels, and testing it on the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from tierline.routing.micro import Micro, mixed, strangers, train
 from tierline.routing.threshold_search import Scored
 
 HELD_OUT_SHARE = 0.5
-"""Of the inputs that stand for all traffic, what is kept from training to test a promise on. Which
-they are goes by the input's key, so that a model that is trained anew is not fitted on them."""
-FEWEST_LABELS = 4  # so that some can be withheld, to see the model fooled
+"""The share of the representative inputs that is kept from training, to test a promise. An input's
+key decides whether it is held out, so that a retrained model is not fitted on held-out inputs."""
+FEWEST_LABELS = 4  # so that some can be withheld, as kinds that the model has not seen
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One held-out answer; `label`: the right one, or none for a kind that was withheld."""
+    """One held-out answer. `label` is the right label; None for a kind that was withheld."""
 
     scored: Scored
     label: str | None
@@ -24,28 +24,30 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A micro model, and how it did on what it was not fitted on."""
+    """A micro model, and its results on inputs that it was not fitted on."""
 
     micro: Micro
-    rows: int  # that it was fitted on
-    right: int  # of those, by a head that was not fitted on them
+    rows: int  # rows it was fitted on
+    right: int  # how many of those a head answers that was not fitted on them
     planned: tuple[Scored, ...]  # to plan a promise on
-    held_out: tuple[HeldOut, ...]  # to test it on; those that were not novel to it
-    novel: int  # of those that were held out
-    strangers: float  # the share of held-out kinds in both
+    held_out: tuple[HeldOut, ...]  # to test it on; without those that were novel to it
+    novel: int  # how many held-out inputs were novel
+    strangers: float  # the share of withheld kinds in both
 
 
 def is_held_out(key: str, *, representative: bool) -> bool:
-    """Whether the input of that key tests promises and trains nothing."""
+    """Whether the input with that key is used to test promises, and never for training."""
     return representative and share_of("micro", key) < HELD_OUT_SHARE
 
 
 def learn(
     vectors: Vectors, labels: Sequence[str], held_out: Sequence[bool], share: float
 ) -> Lesson:
-    """Train on what is not held out. `share`: of the traffic, how much may be of a kind that was
-    never seen while a promise still holds; with fewer than FEWEST_LABELS it is 0. Raises
-    CannotLearn where there are too few labels, ValueError for a share outside 0..1.
+    """Train on what is not held out. Raises CannotLearn if there are too few labels, ValueError for
+    a share outside 0..1.
+
+    `share` is how much of the traffic may be of unseen kinds while a promise still holds. With
+    fewer than FEWEST_LABELS it is 0.
     """
     fitted = [place for place, held in enumerate(held_out) if not held]
     asked = [place for place, held in enumerate(held_out) if held]

@@ -1,10 +1,11 @@
-"""Watching a promise on new outcomes, at any time and as often as one likes.
+"""Monitoring a promise on new outcomes, at any time and any number of times.
 
-A bet against the promise: were the error rate at most `max_error`, a gambler who stakes a share of
-her wealth on each next answer being wrong could not expect to grow it, whatever the share. So her
-wealth reaches 1/risk with a chance of at most `risk`, over all looks together (Ville 1939;
-Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting"). Wealth
-here is the mean over a fixed set of stakes, which depends on two counts alone: no state is kept.
+This is a bet against the promise. If the error rate is at most `max_error`, a gambler who stakes a
+share of her wealth on each next answer being wrong cannot expect to gain, whatever the share. So
+her wealth reaches 1/risk with a probability of at most `risk`, over all checks together (Ville
+1939; Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting").
+Wealth here is the mean over a fixed set of stakes. It depends on two counts only, so no state is
+stored.
 """
 
 import math
@@ -15,9 +16,9 @@ _STAKES = tuple(
 
 
 def wealth(errors: int, samples: int, max_error: float) -> float:
-    """The gambler's wealth, from 1: how many times over the counts speak against the promise."""
+    """The gambler's wealth, starting from 1: how strongly the counts contradict the promise."""
     if not 0 <= errors <= samples:
-        raise ValueError(f"{errors} errors among {samples} samples cannot be")
+        raise ValueError(f"{errors} errors among {samples} samples are impossible")
     if not 0.0 < max_error < 1.0:
         raise ValueError(f"max_error must lie between 0 and 1, not {max_error}")
     logs = [_log_wealth(errors, samples, max_error, stake) for stake in _STAKES]
@@ -26,7 +27,7 @@ def wealth(errors: int, samples: int, max_error: float) -> float:
 
 
 def broken(errors: int, samples: int, max_error: float, confidence: float) -> bool:
-    """Whether the promise is refuted at `confidence`, however often it was looked at before."""
+    """Whether the promise is refuted at `confidence`, however often it was checked before."""
     return wealth(errors, samples, max_error) >= 1.0 / (1.0 - confidence)
 
 

@@ -1,7 +1,7 @@
-"""Whether an input is of a kind that was seen before: by its nearest known ones, as embeddings.
+"""Whether an input is of a known kind, by the embeddings of its nearest known inputs.
 
-A promise holds for inputs like those that it was made on. What lies further from them than nearly
-all of them lie from each other is not like them, and is not served by it.
+A promise holds for inputs like those that it was made from. An input that is farther from them than
+nearly all of them are from each other is novel, and the promise does not serve it.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from typing import Any, cast
 from tierline.base.vectors import Vectors
 
 NEAREST = 5  # neighbours whose likeness counts
-NOVEL_SHARE = 0.01  # of known inputs, what is taken for novel
-FEWEST = 50  # known inputs: of fewer, the hundredth part says nothing
-MOST_EXAMPLES = 1_000  # that are kept to compare with: 0.8 kB each
+NOVEL_SHARE = 0.01  # the share of known inputs that would count as novel
+FEWEST = 50  # known inputs; with fewer, one per cent cannot be estimated
+MOST_EXAMPLES = 1_000  # stored for comparison: 0.8 kB each
 
 
 def likeness(vectors: Vectors, examples: Vectors) -> Any:
-    """By row, the mean cosine to the NEAREST examples; an array of floats, -1 to 1."""
+    """For each row, the mean cosine to the NEAREST examples; an array of floats, -1 to 1."""
     import numpy as np
 
     cosines = vectors @ examples.T
@@ -26,8 +26,8 @@ def likeness(vectors: Vectors, examples: Vectors) -> Any:
 
 
 def least_of(likenesses: Sequence[float]) -> float | None:
-    """Below which likeness an input is novel, from those of known inputs to others; None: there
-    are too few to say.
+    """The likeness below which an input is novel, from the likenesses of known inputs to each
+    other. None if there are too few to say.
     """
     if len(likenesses) < FEWEST:
         return None
@@ -37,9 +37,9 @@ def least_of(likenesses: Sequence[float]) -> float | None:
 
 @dataclass(frozen=True)
 class KnownInputs:
-    """Inputs that a promise was made from, and how far from them is too far."""
+    """Inputs that a promise was made from, and the least likeness to them."""
 
-    examples: Vectors  # a row each, of length 1
+    examples: Vectors  # one per row, of length 1
     least: float
 
     def likeness(self, vectors: Vectors) -> list[float]:
@@ -48,8 +48,8 @@ class KnownInputs:
 
 
 def known_from(vectors: Vectors) -> KnownInputs | None:
-    """From what is known: how near each lies to the others says what is far. None where there are
-    too few to say.
+    """The known inputs, with the least likeness from how similar they are to each other. None if
+    there are too few.
     """
     examples = vectors[:MOST_EXAMPLES]
     if len(examples) < FEWEST:
@@ -57,21 +57,21 @@ def known_from(vectors: Vectors) -> KnownInputs | None:
     import numpy as np
 
     cosines = examples @ examples.T
-    np.fill_diagonal(cosines, -1.0)  # nobody is like others for being like itself
+    np.fill_diagonal(cosines, -1.0)  # an input is not its own neighbour
     least = least_of(np.sort(cosines, axis=1)[:, -NEAREST:].mean(axis=1))
     return None if least is None else KnownInputs(examples, least)
 
 
 def packed(vectors: Vectors) -> bytes:
-    """Unit vectors as they are kept: half floats, one after the other."""
+    """Unit vectors as they are stored: half-precision floats, one after the other."""
     import numpy as np
 
     return vectors.astype(np.float16).tobytes()
 
 
 def unpacked(kept: bytes, dimensions: int) -> Vectors:
-    """What `packed` gave, a row each."""
+    """The inverse of `packed`, one vector per row."""
     import numpy as np
 
-    found = np.frombuffer(kept, dtype=np.float16).reshape(-1, dimensions).astype(np.float32)
-    return cast(Vectors, found)
+    vectors = np.frombuffer(kept, dtype=np.float16).reshape(-1, dimensions).astype(np.float32)
+    return cast(Vectors, vectors)

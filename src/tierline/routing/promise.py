@@ -1,7 +1,7 @@
-"""From outcomes to a promise: the score, the threshold and what was seen at it.
+"""From outcomes to a promise: the score, the threshold and the test's result.
 
-The outcomes are cut in two by their keys. Scores and the order of thresholds are made from the one
-part, and tested on the other, so that nothing is tested on what it was made from.
+The outcomes are split in two by their keys. Scores and the order of thresholds are made from one
+part and tested on the other, so that nothing is tested on the data that it was made from.
 """
 
 from collections import defaultdict
@@ -22,46 +22,46 @@ from tierline.routing.threshold_search import (
 )
 
 FIT_SHARE = 0.4
-"""Of the outcomes, what the scores are fitted on: a handful of coefficients need fewer than the
-bound does."""
+"""The share of the outcomes for fitting the scores: a handful of coefficients need fewer outcomes
+than the bound does."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One answer whose truth, or what stands for it, is known."""
+    """One answer with its truth, or with what stands for the truth."""
 
     key: str  # of its job
     signals: Signals
     wrong: bool
-    label: str | None = None  # what it said, where answers are of a closed set
-    vector: Any = None  # its input's embedding; None: there is none
+    label: str | None = None  # the answer, for answers from a closed set
+    vector: Any = None  # its input's embedding, or None
 
 
 @dataclass(frozen=True)
 class OfLabel:
-    """What was seen of the answers that say one label."""
+    """The test's result for the answers with one label."""
 
     samples: int
     served: int
-    errors: int  # among the served
+    errors: int  # among the served answers
 
 
 @dataclass(frozen=True)
 class Promise:
-    """What was found. `found.chosen` is None where nothing can be promised."""
+    """The result. `found.chosen` is None if nothing can be promised."""
 
     combination: Combination
-    learned: bool  # from several signals; else it is the one signal alone, and `why_not` says why
+    learned: bool  # from several signals; otherwise it is one signal, and `why_not` says why
     why_not: str | None
     fitted: int  # outcomes that the scores were fitted on
-    tested_at: float  # the confidence of the test, which earlier attempts left
+    tested_at: float  # the confidence of the test, as earlier attempts leave it
     found: Calibrated
     by_label: Mapping[str, OfLabel]
-    known: KnownInputs | None = None  # whose likes it is about; None: it is about any input
-    novel: int = 0  # outcomes that were left out of its test, since it is not about them
+    known: KnownInputs | None = None  # inputs like these are covered; None: any input is
+    novel: int = 0  # outcomes left out of its test because it does not cover their inputs
 
     def to_dict(self) -> dict[str, JSON]:
-        """What is kept of it beside the columns of its row."""
+        """What is stored of it besides the columns of its row."""
         return {
             "combination": self.combination.to_dict(),
             "learned": self.learned,
@@ -84,9 +84,9 @@ def promise(
 ) -> Promise:
     """The cheapest threshold at which at most `max_error` of what is served is wrong.
 
-    `signal` is the one that ranks answers where too little is known to learn more; `attempt` counts
-    the calibrations of this promise. Where each outcome has its input's embedding, the promise is
-    about inputs like those that the scores were made from, and the others are left out of its test.
+    `signal` ranks the answers if too little is known to learn a combination. `attempt` counts the
+    calibrations of this promise. If every outcome has its input's embedding, the promise covers
+    inputs like those that the scores were made from, and the others are left out of its test.
     Raises ValueError for a bad rate.
     """
     made_from = [one for one in outcomes if _fits(one)]

@@ -1,17 +1,17 @@
-"""What a promotion and a demotion change in a feature file."""
+"""How a promotion or a demotion changes a feature file."""
 
 from tierline.base.json_text import JSON
 from tierline.base.yaml_lines import Path
 from tierline.features import Confidence, Feature
 
 Changes = dict[Path, JSON]
-"""By the path of a key its new value; None: without it. See `features.edit`."""
+"""The new value by the path of its key; None removes the key. See `features.edit`."""
 
 
 def promoted(feature: Feature, *, share: float, doubts: bool) -> Changes:
-    """The first tier begins with `share` of the jobs, the same callers each time, or with all.
+    """The first tier begins with `share` of the jobs (always the same callers), or with all.
 
-    Without `doubts` only failed checks escalate from it: its confidence doubts nothing any more.
+    Without `doubts`, only failed checks escalate from it: low confidence no longer does.
     """
     if share < 1.0:
         canary = {"tier": feature.tiers[0].name, "share": share}
@@ -21,13 +21,13 @@ def promoted(feature: Feature, *, share: float, doubts: bool) -> Changes:
 
 
 def demoted() -> Changes:
-    """The last tier answers all, and the others stay in the file."""
+    """The last tier answers all jobs. The other tiers stay in the file."""
     return {("routing",): "frontier_first", ("canary",): None}
 
 
 def undoubting(feature: Feature) -> Changes:
-    """A threshold of 0 in place of the first tier's. Nothing is changed where that would bind other
-    tiers too, nor on a micro tier, whose promise is its check.
+    """Sets the first tier's threshold to 0. Nothing changes if that would affect other tiers too,
+    or on a micro tier, whose promise is its check.
     """
     tier = feature.tiers[0]
     if tier.is_micro:
@@ -44,5 +44,5 @@ def _undoubting(confidence: Confidence, path: Path) -> Changes:
         return {}
     changes: Changes = {(*path, "threshold"): 0}
     if confidence.verify:
-        changes[(*path, "verify")] = False  # a signal of calibrated thresholds alone
+        changes[(*path, "verify")] = False  # a signal for calibrated thresholds only
     return changes

@@ -1,7 +1,6 @@
-"""Scores by which a router decides: its own two, and the simple ones that it has to beat.
+"""Scores that a router can decide by: its own two, and the simple ones that they must beat.
 
-Each is fitted on outcomes whose truth is known, and then scores others; both are named by their
-index.
+Each is fitted on outcomes whose truth is known, and then scores others. Both are given by index.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +10,13 @@ from tierline.routing.combination import Signals, fit
 from tierline.routing.complexity import MOST_EXAMPLES, train
 
 Scorer = Callable[[Sequence[int]], list[float]]
-"""Scores, higher is surer, for the outcomes asked for."""
+"""Scores for the given outcomes; higher is more confident."""
 
 Ranker = Callable[[Sequence[int]], Scorer]
-"""What scores, fitted on these outcomes."""
+"""Returns a scorer that is fitted on the given outcomes."""
 
 NEIGHBOURS = 20
-UNSURE = 0.5  # where there was nothing to learn from
+UNSURE = 0.5  # the score if there was nothing to learn from
 
 
 def confidence(signals: Sequence[Signals], right: Sequence[bool]) -> Ranker:
@@ -64,7 +63,7 @@ def tfidf(prompts: Sequence[str], right: Sequence[bool]) -> Ranker:
         words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
         try:
             seen = words.fit_transform([prompts[index] for index in fitting])
-        except ValueError:  # no word stands in two prompts
+        except ValueError:  # no word occurs in two prompts
             return _unsure
         if len(set(truth)) < 2:
             return _unsure
@@ -80,9 +79,9 @@ def tfidf(prompts: Sequence[str], right: Sequence[bool]) -> Ranker:
 
 
 def nearest(prompts: Sequence[str], right: Sequence[bool], embeddings: Vectors | None) -> Ranker:
-    """The share of the nearest prompts that were answered right, nearer ones counting more.
+    """The share of the nearest prompts that were answered right; nearer ones weigh more.
 
-    Nearest by embedding; by words where there is none.
+    Nearest by embedding, or by words if there are no embeddings.
     """
 
     def ranker(fitting: Sequence[int]) -> Scorer:

@@ -1,7 +1,7 @@
-"""Recorded outcomes of both tiers, sent through the routing that serves, without any model.
+"""Replays recorded outcomes of both tiers through the routing that serves, without any model.
 
-Everything is cross-fitted: the outcomes are cut into folds, and each fold is decided by what was
-fitted on one half of the others and calibrated on the other half.
+Everything is cross-fitted: the outcomes are split into folds. The decisions about a fold are fitted
+on one half of the other folds and calibrated on the other half.
 """
 
 from collections.abc import Sequence
@@ -21,39 +21,39 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request and what both tiers made of it."""
+    """One request and the results of both tiers."""
 
     id: str
     prompt: str
     outcome: Outcome
-    wrong: bool  # the weak answer, by the measure that the promise is about
+    wrong: bool  # whether the weak answer is wrong, by the measure of the promise
     signals: Signals = field(default_factory=dict)  # of the weak answer
 
 
 @dataclass(frozen=True)
 class Served:
-    """What a promise came to on outcomes that it was not chosen on."""
+    """The results of a promise on outcomes that it was not chosen on."""
 
     served: int
     errors: int
-    thresholds: tuple[float | None, ...]  # a fold each; None: nothing could be promised there
-    missing: int | None  # answers that the fold which lacks most would need more; None: none lacks
+    thresholds: tuple[float | None, ...]  # one per fold; None: nothing could be promised there
+    missing: int | None  # answers that the worst fold would need more; None: no fold lacks any
 
     def error_interval(self, confidence: float) -> tuple[float, float] | None:
-        """Both bounds of the error rate among what is served; None where nothing is."""
+        """Both bounds of the error rate among what is served; None if nothing is."""
         return interval(self.errors, self.served, confidence) if self.served else None
 
 
 @dataclass(frozen=True)
 class Policy:
-    """One way to route, and what it does on the recorded outcomes."""
+    """One way to route, and its results on the recorded outcomes."""
 
     name: str
-    at: Point  # at the share of the table
+    at: Point  # at the table's share
     quality_interval: tuple[float, float]
-    area: float  # mean quality over all costs between the two tiers'
+    area: float  # mean quality over all costs between those of the two tiers
     curve: tuple[Point, ...]
-    promised: Served | None = None  # of the policies that can promise
+    promised: Served | None = None  # only for policies that can promise
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ def replay(
     folds: int = FOLDS,
     seed: int = 0,
 ) -> Replay:
-    """Run it. Raises CannotLearn where the weak tier is always right or always wrong, ValueError
-    where the strong tier costs no more than the weak one.
+    """Compare all policies. Raises CannotLearn if the weak tier is always right or always wrong,
+    ValueError if the strong tier does not cost more than the weak one.
     """
     outcomes = [one.outcome for one in recorded]
     right = [not one.wrong for one in recorded]
     if len(set(right)) < 2:
-        told = "right" if right and right[0] else "wrong"
-        raise CannotLearn(f"every weak answer is {told}: there is nothing to route by")
+        kind = "right" if right and right[0] else "wrong"
+        raise CannotLearn(f"every weak answer is {kind}, so nothing can be learned for routing")
     cut = _Cut(len(recorded), folds, seed)
     count = len(recorded)
     weak_only = point(outcomes, [False] * count, cascade=False)
@@ -107,13 +107,13 @@ def replay(
 
     main = next(iter(ours))
     escalated = 1.0 - promised[main].served / count
-    found = [
+    policies = [
         _fixed("weak only", outcomes, [False] * count, weak_only, strong_only),
         _fixed("strong only", outcomes, [True] * count, weak_only, strong_only),
         _random(outcomes, escalated, weak_only, strong_only),
     ]
     for name, scores in pooled.items():
-        found.append(
+        policies.append(
             _ranked(
                 name,
                 outcomes,
@@ -125,16 +125,16 @@ def replay(
                 promised=promised.get(name),
             )
         )
-    return Replay(count, escalated, main, tuple(found), weak_only, strong_only)
+    return Replay(count, escalated, main, tuple(policies), weak_only, strong_only)
 
 
 def cross_fitted(count: int, ranker: Ranker, folds: int = FOLDS, seed: int = 0) -> list[float]:
-    """Each outcome's score by what was fitted on the outcomes of other folds."""
+    """Each outcome's score, fitted on the outcomes of the other folds."""
     return _Cut(count, folds, seed).cross_fitted(ranker)
 
 
 class _Cut:
-    """Which outcomes each fold judges, and which the two halves of the others are."""
+    """The outcomes that each fold decides about, and the two halves of the others."""
 
     def __init__(self, count: int, folds: int, seed: int) -> None:
         import numpy as np
@@ -150,7 +150,7 @@ class _Cut:
             self.parts.append((judged, others[0::2], others[1::2]))
 
     def cross_fitted(self, ranker: Ranker) -> list[float]:
-        """Each outcome's score by what was fitted on the other folds."""
+        """Each outcome's score, fitted on the other folds."""
         scores = [0.0] * self.count
         for judged, fitting, others in self.parts:
             for index, score in zip(judged, ranker([*fitting, *others])(judged), strict=True):
@@ -161,7 +161,7 @@ class _Cut:
 def _promise(
     cut: _Cut, ranker: Ranker, right: Sequence[bool], max_error: float, confidence: float
 ) -> Served:
-    """What serving by this ranker's calibrated thresholds comes to."""
+    """The result of serving by this ranker's calibrated thresholds."""
     served = errors = 0
     thresholds: list[float | None] = []
     missing: list[int] = []
@@ -188,7 +188,7 @@ def _calibrate_on(
     """A threshold chosen on `calibrating` for scores fitted on `fitting`, and those scores.
 
     The sequence of thresholds and its start are planned on scores of `fitting` that were fitted on
-    its other half, since scores on what they were fitted on promise too much.
+    its other half, because scores of the fitted data itself are too optimistic.
     """
     first, second = list(fitting[0::2]), list(fitting[1::2])
     planned = [
@@ -218,7 +218,7 @@ def _fixed(
 def _random(
     outcomes: Sequence[Outcome], share: float, weak_only: Point, strong_only: Point
 ) -> Policy:
-    """Tossing a coin, on average: a straight line between the two tiers."""
+    """The average of random choice: a straight line between the two tiers."""
     at = Point(
         *(
             weak + share * (strong - weak)
@@ -263,7 +263,7 @@ def _ranked(
 
 
 def _quality_interval(outcomes: Sequence[Outcome], up: Sequence[bool]) -> tuple[float, float]:
-    """95%: exact where every quality is 0 or 1, else by the normal approximation."""
+    """95%: exact where every quality is 0 or 1, otherwise by the normal approximation."""
     values = [
         one.strong_quality if high else one.weak_quality
         for one, high in zip(outcomes, up, strict=True)

@@ -1,4 +1,4 @@
-"""Training a router by complexity, and how well it tells on other rows than it was fitted on."""
+"""Training a complexity router, and measuring it on rows that it was not fitted on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from tierline.routing.rankers import Ranker
 from tierline.routing.replay import cross_fitted
 from tierline.routing.trained import quality
 
-FEWEST = 50  # rows: fewer cannot be cut into folds that hold both kinds
+FEWEST = 50  # rows; fewer cannot be split into folds with both kinds
 FEWEST_OF_A_KIND = 10
-MOST_EXAMPLES = 800  # whose embeddings a router keeps: each worker reads them, 0.8 kB each
+MOST_EXAMPLES = 800  # embeddings that a router stores: each worker reads them, 0.8 kB each
 
 
 @dataclass(frozen=True)
 class RouterLesson:
-    """A router of all rows, and how well one tells that was trained on other rows."""
+    """A router trained on all rows, and the quality of routers trained without the tested rows."""
 
     router: Complexity
     quality: dict[str, JSON]
@@ -47,8 +47,10 @@ def learn_router(
     vectors: Vectors | None,
     told: Callable[[int, int], None],
 ) -> RouterLesson:
-    """Train on all rows. `vectors`: the texts' embeddings; None: the router looks at their form
-    alone. `told` hears how many of the fits are done. Raises CannotLearn.
+    """Train on all rows. Raises CannotLearn.
+
+    `vectors` are the texts' embeddings; None: the router uses only their form. `told` is called
+    with the number of finished fits and of all fits.
     """
     signals = [text_signals(text) for text in texts]
     longest = max(map(len, texts)) or 1
@@ -61,7 +63,7 @@ def learn_router(
     router = train(signals, right, vectors, MOST_EXAMPLES)
     told(1, of)
     ours = rankers.complexity(signals, right, vectors, MOST_EXAMPLES)
-    found: dict[str, JSON] = {**quality(right, cross_fitted(len(texts), ours))}
+    measured: dict[str, JSON] = {**quality(right, cross_fitted(len(texts), ours))}
     told(2, of)
     baselines: dict[str, JSON] = {
         "prompt length": quality(right, [1.0 - len(text) / longest for text in texts])["auroc"]
@@ -69,4 +71,4 @@ def learn_router(
     for place, (name, ranker) in enumerate(rivals):
         baselines[name] = quality(right, cross_fitted(len(texts), ranker))["auroc"]
         told(place + 3, of)
-    return RouterLesson(router, found | {"baselines": baselines})
+    return RouterLesson(router, measured | {"baselines": baselines})

@@ -1,4 +1,4 @@
-"""Which outcomes are drawn to be compared, and which of those a bound may use together."""
+"""Which outcomes are sampled for comparison, and which of those a bound may use together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,37 +9,37 @@ Row = Mapping[str, Any]
 
 
 def drawn_at(job_id: object) -> float:
-    """The share of outcomes, 0 to 1, from which on this one is among those drawn.
+    """The smallest sampling share, 0 to 1, at which this outcome is sampled.
 
-    It is the job's own, so that what is drawn at one share is drawn at every larger one.
+    It depends only on the job, so that what is sampled at one share is sampled at every larger one.
     """
     return share_of("outcome", str(job_id))
 
 
 def equally_drawn(rows: Sequence[Row]) -> list[Row]:
-    """As many of them as can be had with one probability for each, by `inclusion` and `job_id`.
+    """The largest subset that has one sampling probability, by `inclusion` and `job_id`.
 
-    While there was no calibration each was drawn, later a share: those of the larger probability
-    are thinned to the smaller, or the others are left out, whichever leaves more. Looks at nothing
-    that is compared.
+    Before a calibration every outcome is sampled, afterwards a share. Either outcomes of the larger
+    probability are thinned to the smaller one, or the others are left out, whichever leaves more.
+    The results of comparisons are not used.
     """
-    found: list[Row] = []
+    largest: list[Row] = []
     for inclusion in sorted({row["inclusion"] for row in rows}):
         kept = [
             row
             for row in rows
             if row["inclusion"] >= inclusion and drawn_at(row["job_id"]) < inclusion
         ]
-        found = max(found, kept, key=len)
-    return found
+        largest = max(largest, kept, key=len)
+    return largest
 
 
 def representative(rows: Sequence[Row]) -> set[object]:
-    """The `job_id` of the rows that stand for all traffic, with one probability for each.
+    """The `job_id` of the rows that represent all traffic, with one probability for each.
 
-    Each row: `job_id`, `inclusion` (null: nobody drew it), `failed` and `feature_version_id`. What
-    failed a check of the first tier is always labelled: it counts as if drawn at the probability
-    of the others of its version, and not at all where none of those was drawn.
+    Each row has `job_id`, `inclusion` (None: not sampled), `failed` and `feature_version_id`. An
+    answer that failed a check of the first tier is always labelled. It counts as if sampled with
+    the probability of the others of its version, and not at all if none of those was sampled.
     """
     drawn = [row for row in rows if row["inclusion"] is not None]
     at_least: dict[object, float] = {}

@@ -1,10 +1,10 @@
-"""Choosing the threshold that keeps a promise: at most so many errors among what a tier serves.
+"""Choosing the threshold that keeps a promise: at most a given share of errors in what is served.
 
-Fixed-sequence testing: the thresholds are put in order beforehand, strict to loose; each is tested
-with an exact bound at the full confidence, and the first that fails ends the search. Since a looser
-one is only looked at when all stricter ones held, the chance of promising too much anywhere is
+Fixed-sequence testing: the thresholds are ordered beforehand, strict to loose. Each is tested with
+an exact bound at the full confidence, and the first that fails ends the search. A looser threshold
+is tested only if all stricter ones held, so the risk of promising too much anywhere is
 1 - confidence, however many thresholds there are (Bauer 1991; for risk control, Angelopoulos et al.
-2021, "Learn then Test"). What is tested must not have been used to fit the scores or the sequence.
+2021, "Learn then Test"). Tested data must not have been used to fit the scores or the sequence.
 """
 
 import math
@@ -16,35 +16,35 @@ from itertools import pairwise
 from tierline.routing.bounds import holds, samples_needed, upper_bound
 
 FIRST_SHARE = 0.9
-"""Of the risk that a promise has, what its first calibration may spend.
+"""The share of a promise's risk that its first calibration may spend.
 
-Each later one takes half of what is left, so that any number of them together stays within it.
+Each later calibration takes half of what is left, so that any number of them stays within it.
 """
 
-UNLUCKY = 1.3  # standard deviations more errors than expected: nine of ten starts have fewer
+UNLUCKY = 1.3  # standard deviations above the expected errors: 90% of starts have fewer errors
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One answer whose truth is known: how sure its tier was, and whether it was wrong."""
+    """One answer with known truth: its tier's confidence, and whether it was wrong."""
 
-    score: float  # 0..1, higher is surer
+    score: float  # 0..1, higher is more confident
     wrong: bool
 
 
 @dataclass(frozen=True)
 class Tested:
-    """One threshold and what the answers at or above it showed."""
+    """One threshold and the result of the answers at or above it."""
 
     threshold: float
     served: int  # answers with a score at or above it, ties included
     errors: int  # … that were wrong
-    bound: float  # the highest error rate that this leaves possible
+    bound: float  # the highest error rate that this result allows
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What a search found."""
+    """The result of a search."""
 
     chosen: Tested | None  # None: nothing can be promised, all escalates
     tested: tuple[Tested, ...]  # in the order tested; the last is the one that failed, if one did
@@ -55,7 +55,7 @@ class Calibrated:
 def confidence_of_attempt(attempt: int, confidence: float) -> float:
     """The confidence to test at, so that all calibrations of one promise together keep it.
 
-    `attempt` counts from 1 the calibrations of the same promise and fingerprint.
+    `attempt` counts the calibrations of the same promise and fingerprint, from 1.
     """
     if attempt < 1:
         raise ValueError(f"attempts count from 1, not {attempt}")
@@ -66,12 +66,12 @@ def confidence_of_attempt(attempt: int, confidence: float) -> float:
 def grid(scores: Sequence[float], steps: int = 50) -> list[float]:
     """Thresholds, strict to loose, at even steps of coverage of `scores`.
 
-    The scores must be others than those that will be tested: a sequence that looks at its own data
-    is not fixed beforehand. The loosest threshold is 0, which serves everything.
+    These scores must not be tested later: a sequence that depends on the tested data is not fixed
+    beforehand. The loosest threshold is 0, which serves everything.
     """
     ordered = sorted(scores, reverse=True)
-    found = {ordered[len(ordered) * step // steps] for step in range(steps)} if ordered else set()
-    return [*sorted(found - {0.0}, reverse=True), 0.0]
+    chosen = {ordered[len(ordered) * step // steps] for step in range(steps)} if ordered else set()
+    return [*sorted(chosen - {0.0}, reverse=True), 0.0]
 
 
 def search_threshold(
@@ -84,11 +84,11 @@ def search_threshold(
 ) -> Calibrated:
     """The loosest of `thresholds` at which at most `max_error` of what is served is wrong.
 
-    `thresholds` go from strict to loose. The sequence begins where the test can pass: at the first
-    threshold that serves enough to pass with the errors that `planned_on` (other data, such as what
-    the scores were fitted on) leads to expect there and some bad luck; where it is empty, with
-    none. Where to begin is read off the scores alone, never off the errors that are then tested.
-    Raises ValueError for thresholds outside 0..1 or out of order.
+    `thresholds` go from strict to loose. The search begins at the first threshold that can pass: it
+    serves enough to pass with the expected errors and some bad luck. The expected errors come from
+    `planned_on` (other data, such as what the scores were fitted on); if that is empty, they are 0.
+    The start depends only on the scores, never on the errors that are then tested. Raises
+    ValueError for thresholds outside 0..1 or out of order.
     """
     _check(thresholds, max_error)
     ordered = sorted(scored, key=lambda one: one.score)
@@ -110,11 +110,11 @@ def search_threshold(
     tested: list[Tested] = []
     for threshold in thresholds[start:]:
         count, errors = seen_at(threshold)
-        found = Tested(threshold, count, errors, upper_bound(errors, count, confidence))
-        tested.append(found)
+        result = Tested(threshold, count, errors, upper_bound(errors, count, confidence))
+        tested.append(result)
         if not holds(errors, count, max_error, confidence):
             break
-        chosen = found
+        chosen = result
     return Calibrated(chosen, tuple(tested), len(ordered))
 
 
@@ -125,9 +125,9 @@ def _start(
     confidence: float,
     planned_on: Sequence[Scored],
 ) -> int | None:
-    """Where the sequence begins; None: nowhere could it pass."""
+    """Where the sequence begins, or None if no threshold could pass."""
     fewest = samples_needed(max_error, confidence)
-    assert fewest is not None, "no errors always prove something"
+    assert fewest is not None, "zero errors always prove something"
     possible = [index for index, count in enumerate(served) if count >= fewest]
     if not possible:
         return None
@@ -149,4 +149,4 @@ def _check(thresholds: Sequence[float], max_error: float) -> None:
     if any(not 0.0 <= threshold <= 1.0 for threshold in thresholds):
         raise ValueError("a threshold lies between 0 and 1")
     if any(after >= before for before, after in pairwise(thresholds)):
-        raise ValueError("thresholds go from strict to loose, each once")
+        raise ValueError("thresholds must go from strict to loose, without repeats")

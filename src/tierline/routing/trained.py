@@ -1,6 +1,6 @@
-"""A trained router as what is kept of it: numbers for its score, and bytes for its embeddings.
+"""A trained router as it is stored: numbers for its score, and bytes for its embeddings.
 
-Scoring by text signals needs no library; with embeddings it needs numpy and the model.
+Scoring by text signals needs no library. With embeddings it needs numpy and the embedding model.
 """
 
 import io
@@ -14,30 +14,30 @@ from tierline.routing.arrays import read_arrays
 from tierline.routing.combination import Combination
 from tierline.routing.complexity import Complexity, Meaning, text_signals
 
-MOST_BYTES = 16 * 1024 * 1024  # of embeddings: some 4,000 examples and what is around them
-MOST_UNPACKED = 32 * 1024 * 1024  # bytes that they may become: packing saves a tenth
+MOST_BYTES = 16 * 1024 * 1024  # of embeddings: about 4,000 examples with their overhead
+MOST_UNPACKED = 32 * 1024 * 1024  # the limit when unpacked; packing saves about a tenth
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is expected of the first tier before it is asked."""
+    """The expected result of the first tier before it is asked."""
 
-    risk: float  # 0..1: the chance that it fails
+    risk: float  # 0..1: the probability that it fails
     signals: Mapping[str, float]
-    by: str  # "router 3", or "rules" at a cold start
+    by: str  # "router 3", or "rules" while there is no router
 
 
 def by_rules(text: str, longest: int | None) -> Prediction:
-    """The transparent rule of a cold start: a text that is longer than the feature says is too
-    much for the first tier, and nothing else is.
+    """The rule without a trained router: a text longer than the feature allows is too complex for
+    the first tier, and any other text is not.
     """
     too_long = longest is not None and len(text) > longest
     return Prediction(float(too_long), {"characters": float(len(text))}, "rules")
 
 
 def predict(router: Complexity, text: str, vector: Any, by: str) -> Prediction:
-    """What a trained router says of one text. `vector`: its embedding as one row; None: there is
-    none, as for a router that was trained without.
+    """A trained router's prediction for one text. `vector` is its embedding as one row; None for a
+    router that was trained without embeddings.
     """
     seen: dict[str, float] = text_signals(text)
     if router.meaning is not None:
@@ -46,12 +46,12 @@ def predict(router: Complexity, text: str, vector: Any, by: str) -> Prediction:
 
 
 def again(combination: Combination, signals: Mapping[str, float]) -> float:
-    """The risk of a kept prediction, from its signals."""
+    """The risk of a stored prediction, from its signals."""
     return 1.0 - combination.score(signals)
 
 
 def to_parts(router: Complexity) -> tuple[dict[str, JSON], bytes | None]:
-    """What is kept of a router: JSON, and its embeddings as numpy's own format, compressed."""
+    """A router as it is stored: JSON, and its embeddings in numpy's own compressed format."""
     if router.meaning is None:
         return router.combined.to_dict(), None
     import numpy as np
@@ -67,7 +67,7 @@ def to_parts(router: Complexity) -> tuple[dict[str, JSON], bytes | None]:
 
 
 def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Complexity:
-    """What `to_parts` gave. Raises ValueError for what is none."""
+    """The inverse of `to_parts`. Raises ValueError for anything else."""
     try:
         combined = Combination.from_dict(document)
         if packed is None:
@@ -76,11 +76,11 @@ def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Complexity:
 
         if len(packed) > MOST_BYTES:
             raise ValueError("its embeddings are too large")
-        found = read_arrays(packed, ("direction", "examples", "right"), MOST_UNPACKED)
+        arrays = read_arrays(packed, ("direction", "examples", "right"), MOST_UNPACKED)
         meaning = Meaning(
-            found["direction"].astype(np.float32),
-            found["examples"].astype(np.float32),
-            found["right"].astype(np.float32),
+            arrays["direction"].astype(np.float32),
+            arrays["examples"].astype(np.float32),
+            arrays["right"].astype(np.float32),
         )
     except (KeyError, TypeError, OSError, ValueError, AttributeError) as error:
         raise ValueError(f"not a router: {type(error).__name__}") from None
@@ -97,8 +97,8 @@ def from_parts(document: Mapping[str, Any], packed: bytes | None) -> Complexity:
 
 
 def quality(right: Sequence[bool], scores: Sequence[float]) -> dict[str, float]:
-    """How well cross-fitted scores tell right from wrong: AUROC, and the Brier score of their
-    chances, lower is better, beside that of always saying the mean.
+    """How well cross-fitted scores separate right from wrong: the AUROC, and the Brier score of the
+    probabilities (lower is better), beside that of always predicting the mean.
     """
     from sklearn.metrics import brier_score_loss, roc_auc_score
 

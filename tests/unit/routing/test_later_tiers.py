@@ -17,7 +17,7 @@ def test_a_tier_that_spares_more_than_it_costs_is_asked() -> None:
 def test_a_tier_that_costs_more_than_it_spares_is_skipped_and_says_why() -> None:
     mid = TierStats("mid", 100, 0.1, 0.002, 1.0)  # spares a tenth of 0.01
     first, last = worth_asking([mid, FRONTIER], None)
-    assert first.skipped == "mid costs 0.002 USD and spares 0.001 on average: it passes 10%"
+    assert first.skipped == "mid costs 0.002 USD and saves 0.001 on average: it passes 10%"
     assert last.skipped is None
 
 

@@ -75,7 +75,7 @@ def test_a_worker_that_cannot_tell_serves_nothing_of_such_a_calibration(bench: B
     job = bench.submit(version, "invoice of 4711 euros")
     bench.run(job)
     assert bench.job(job)["tier"] == "frontier"
-    assert "cannot be told here" in bench.job(job)["escalation_reason"]
+    assert "cannot check whether calibration" in bench.job(job)["escalation_reason"]
 
 
 def test_without_embeddings_a_calibration_is_about_any_input_and_says_so(bench: Bench) -> None:

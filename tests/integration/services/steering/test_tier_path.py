@@ -327,7 +327,7 @@ def test_each_tier_that_is_left_out_has_its_reason(bench: Bench) -> None:
     attempt, path = attempt_of(bench, case), path_of(bench, case)
     route = path.later_tiers(attempt, asked(path, attempt, case)[1])
     assert route.tiers == (2,)
-    assert route.skipped == ("mid costs 0.009 USD and spares 0.001 on average: it passes 10%",)
+    assert route.skipped == ("mid costs 0.009 USD and saves 0.001 on average: it passes 10%",)
 
 
 def test_after_a_provider_failure_no_budget_is_read(bench: Bench) -> None:
