@@ -1,1 +1,1 @@
-"""Commands that run jobs and watch them."""
+"""Commands that submit and follow jobs."""

@@ -1,4 +1,4 @@
-"""How one job is shown to a person: its fields, its attempts and their calls."""
+"""Shows one job to a person: its fields, its attempts and their calls."""
 
 import json
 
@@ -41,7 +41,7 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
 
 
 def readable(job: JSON) -> bool:
-    """Whether the key may read the job: to one that may only submit, its content is left out."""
+    """Whether the key may read the job. A submit-only key does not get its content."""
     return "output" in job
 
 
@@ -83,7 +83,7 @@ def _tokens(usage: JSON | None) -> str | None:
 
 
 def _removed(job: JSON) -> str | None:
-    """Which content is kept no more, and since when."""
+    """Which content was removed, and when."""
     names = ("input", "output")
     since = [(name, job.get(f"{name}_removed_at")) for name in names]
     return ", ".join(f"{name} {when(at)}" for name, at in since if at) or None
@@ -96,7 +96,7 @@ def _as_text(output: JSON) -> str | None:
 
 
 def cost_of(job: JSON) -> str:
-    """What a job cost so far; nothing yet is not the same as unknown."""
+    """A job's cost so far; no cost yet is different from an unknown cost."""
     if job["cost_usd"] is None and not job.get("unknown_cost_calls"):
         return "none yet"
     return usd(job["cost_usd"])

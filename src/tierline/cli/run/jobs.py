@@ -1,5 +1,5 @@
-"""`tierline jobs`: submit one job, follow it, look at its attempts, cancel it, ask again, or remove
-what it was asked and answered."""
+"""`tierline jobs`: submit a job, follow it, show its attempts, cancel it, retry it, remove its
+content."""
 
 import sys
 import time
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 app = command_group("Submit jobs, follow them, cancel or retry them, remove their content.")
 
-GOES_ON = 202  # some of a large batch's content is left: the same request goes on
-LONGEST_WAIT_S = 30.0  # of one request; a longer wait asks again
+GOES_ON = 202  # content of a large batch is left: repeat the request
+LONGEST_WAIT_S = 30.0  # of one request; a longer wait repeats it
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 
@@ -42,25 +42,26 @@ def submit(
     ] = 0.0,
     key: Annotated[
         str | None,
-        typer.Option(help="Idempotency-Key: the same key and job is submitted once."),
+        typer.Option(help="Idempotency-Key: the same job with the same key is submitted once."),
     ] = None,
     webhook_url: Annotated[
         str | None, typer.Option(help="Where to send the job's events, signed.")
     ] = None,
     metadata: Annotated[
-        str | None, typer.Option(metavar="JSON|@FILE", help="An object to get back with the job.")
+        str | None,
+        typer.Option(metavar="JSON|@FILE", help="An object that is returned with the job."),
     ] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="S", help="Not worth having after S seconds.")
+        float | None, typer.Option(metavar="S", help="The job expires after S seconds.")
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Submit one job and print how it stands, or with --wait how it ended.
+    """Submit one job and print its state, or with --wait its result.
 
-    A key that may submit and not read is shown no output.
+    A key that may submit but not read does not get the output.
 
-    Exit code 1 when it ended and not as completed.
+    Exit code 1 if it ended without being completed.
     """
     from tierline.cli.shared.client import connect
 
@@ -73,7 +74,7 @@ def submit(
         body["deadline_s"] = deadline
     until = time.monotonic() + wait
     if wait and key is None:
-        key = str(uuid4())  # a key that may not read asks again by submitting again
+        key = str(uuid4())  # a key that may not read polls by submitting again
     headers = {} if key is None else {"Idempotency-Key": key}
     with connect(home) as api:
         job = _submit(api, body, headers, until)
@@ -89,7 +90,7 @@ def submit(
 def get(
     job_id: JobId,
     attempts: Annotated[
-        bool, typer.Option("--attempts", help="With every attempt, its verdict and its calls.")
+        bool, typer.Option("--attempts", help="Show every attempt, its verdict and its calls.")
     ] = False,
     wait: Annotated[
         float, typer.Option(metavar="S", min=0, help="Wait up to S seconds for the end.")
@@ -97,7 +98,7 @@ def get(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """One job: where it is, what came out, and what it cost."""
+    """One job: its state, its output, and its cost."""
     from tierline.cli.shared.client import connect
 
     with connect(home) as api:
@@ -115,7 +116,9 @@ def list_(
     ] = None,
     batch: Annotated[str | None, typer.Option(help="Only of this batch.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="Jobs in one page.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="The next page, as the last one said.")] = None,
+    cursor: Annotated[
+        str | None, typer.Option(help="The cursor of the next page, from the last page.")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -160,7 +163,7 @@ def list_(
 
 @app.command()
 def cancel(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
-    """Withdraw a job. One that runs is asked to stop, and says so until it has."""
+    """Cancel a job. A running one is asked to stop, and shows that until it has stopped."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
@@ -176,7 +179,7 @@ def cancel(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
 
 @app.command()
 def retry(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
-    """Submit a job that ended without an answer once more, as a new job."""
+    """Submit a job that ended without an answer again, as a new job."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
@@ -195,18 +198,18 @@ def remove_content(
     ] = None,
     batch: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Of all jobs of this batch, in place of one job."),
+        typer.Option(metavar="ID", help="All jobs of this batch, instead of one job."),
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Remove inputs and outputs of what has ended, for good. Verdicts and costs stay."""
+    """Remove inputs and outputs of ended jobs for good. Verdicts and costs stay."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
     from tierline_client.retry_after import retry_after_s
 
     if (job_id is None) == (batch is None):
-        raise UsageError("name one job, or all jobs of a batch by --batch ID")
+        raise UsageError("give a job's ID, or --batch ID for all jobs of a batch")
     path = _path(job_id) if job_id is not None else _path(batch or "", "batches")
     with connect(home) as api:
         answer = api.send("DELETE", f"{path}/content")
@@ -223,7 +226,7 @@ def remove_content(
 
 
 def _submit(api: "Client", body: JSON, headers: dict[str, str], until: float) -> JSON:
-    """The job, after as much of the wait as one request may last."""
+    """The job, after waiting as long as one request may."""
     left_s = until - time.monotonic()
     if left_s > 0:
         headers = {**headers, "Prefer": f"wait={min(left_s, LONGEST_WAIT_S):.3f}"}
@@ -233,7 +236,7 @@ def _submit(api: "Client", body: JSON, headers: dict[str, str], until: float) ->
 def _submit_until_ended(
     api: "Client", job: JSON, body: JSON, headers: dict[str, str], until: float
 ) -> JSON:
-    """As `follow`, for a key that may not read: the same submission tells of the same job."""
+    """As `follow`, for a key that may not read: repeating the submission returns the same job."""
     pause_s = 0.05
     while job["status"] not in TERMINAL and time.monotonic() < until:
         time.sleep(max(0.0, min(pause_s, until - time.monotonic())))
@@ -249,7 +252,7 @@ def _path(found_id: str, kind: str = "jobs") -> str:
 
 
 def follow(api: "Client", job: JSON, wait_s: float, quiet: bool) -> JSON:
-    """The job once it ended, or as it is after `wait_s` seconds; changes are told on stderr."""
+    """The job at its end, or after `wait_s` seconds; changes are shown on stderr."""
     from tierline.cli.shared.output import note
 
     deadline = time.monotonic() + wait_s
@@ -272,7 +275,7 @@ def _end(job: JSON) -> None:
 
 
 def read_json_option(text: str, option: str) -> JSON:
-    """The JSON that an option holds or points to. Raises UsageError."""
+    """The JSON in an option or in the file that it names. Raises UsageError."""
     if text == "-":
         raw, source = sys.stdin.buffer.read(), "stdin"
     elif text.startswith("@"):

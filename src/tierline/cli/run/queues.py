@@ -1,7 +1,7 @@
-"""`tierline queues`: what waits and what runs in each queue, once or live.
+"""`tierline queues`: what waits and runs in each queue, once or live.
 
-The backlog is in Postgres, where Flower does not look: Flower shows the few messages that are
-dispatched and the tasks that ran; this shows everything that waits, and which checks failed.
+The backlog is in Postgres and not visible in Flower, which shows the few dispatched messages and
+the tasks that ran. This command shows everything that waits, and which checks failed.
 """
 
 import time
@@ -23,19 +23,18 @@ EXPLANATION = (
 
 
 def queues(
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Stay, and show it again until Ctrl-C.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")] = False,
     every: Annotated[
-        float, typer.Option(metavar="S", min=0.2, help="With --watch: how often.")
+        float, typer.Option(metavar="S", min=0.2, help="With --watch: seconds between refreshes.")
     ] = 1,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """What waits and runs in each queue, and which checks failed.
 
-    The backlog is in Postgres, where Flower does not look. Flower shows what is dispatched and the
-    tasks that ran: a task that succeeded there ran, whatever its job came to.
+    The backlog is in Postgres and not visible in Flower. Flower shows the dispatched messages and
+    the tasks that ran. A succeeded task there only means that it ran, whatever the result of its
+    job.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import console, print_json
@@ -66,7 +65,7 @@ def queues(
 
 
 def picture(answer: JSON) -> "Group":
-    """The queues, and the checks that failed, for a person."""
+    """The queues, and the failed checks, for a person."""
     from rich.console import Group, RenderableType
     from rich.text import Text
 
@@ -112,7 +111,9 @@ def picture(answer: JSON) -> "Group":
 
 
 def bar(waiting: int, longest: int) -> str:
-    """A bar as long as its share of the longest backlog; any backlog at all shows."""
+    """A bar with the length of its share of the longest backlog; any backlog shows at least a
+    little.
+    """
     if waiting <= 0 or longest <= 0:
         return ""
     return "█" * max(1, round(BAR * waiting / longest))

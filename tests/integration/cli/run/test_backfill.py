@@ -181,7 +181,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(bench: Bench) -> Non
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.count("\n")) == (130, 1), err
-    assert "the same command goes on" in err
+    assert "the same command continues" in err
     bench.answer()
     assert bench.run(file, "--feature", FEATURE).code == 0
     assert (bench.jobs(), bench.repeated()) == (20, [])

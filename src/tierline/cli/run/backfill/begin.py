@@ -1,4 +1,4 @@
-"""Which run a command means: one to go on with, one that the API remembers, or a new one."""
+"""Chooses the run of a command: one to continue, one that the API still knows, or a new one."""
 
 from itertools import count
 from pathlib import Path
@@ -11,32 +11,36 @@ from tierline.cli.run.backfill.steady import Steady
 
 
 def found_or_new(api: Steady, asked: RunRequest, progress: Progress) -> RunState:
-    """The run of a state that was lost, else a new one. Raises UsageError for somebody's OUT."""
+    """The run whose state file was lost, else a new one. Raises UsageError if OUT belongs to
+    something else.
+    """
     new = RunState(asked, print_of(Path(asked.file)))
     known = known_run(api, new)
     if known is not None:
-        progress.say("the API knows this run: going on with it (--restart would begin anew)")
+        progress.say("the API knows this run: continuing it (use --restart to begin again)")
         return known
     if Path(asked.out).exists():
-        raise UsageError(f"{asked.out} is there and not of this run: name another with --out")
+        raise UsageError(
+            f"{asked.out} exists and is not from this run: give another path with --out"
+        )
     return new
 
 
 def anew(api: Steady, asked: RunRequest) -> RunState:
-    """A run that the API has never heard of."""
+    """A run that the API does not know yet."""
     found = print_of(Path(asked.file))
     restart = next(n for n in count() if api.batch_of_key(asked.key(found.sha256, n, 0)) is None)
     return RunState(asked, found, restart)
 
 
 def refuse_other(state: RunState, asked: RunRequest) -> None:
-    """Raises UsageError when OUT is of another run, or FILE is no longer what it was."""
+    """Raises UsageError if OUT belongs to another run, or FILE has changed."""
     if state.asked != asked:
         was = state.asked
         raise UsageError(
-            f"{asked.out} is of another run: {was.file} with --feature {was.feature}, "
+            f"{asked.out} belongs to another run: {was.file} with --feature {was.feature}, "
             f"{dict(was.mapping) or 'no --map'}, --id-column {was.id_column or 'not set'}; "
-            "name another --out, or begin anew with --restart"
+            "give another --out, or begin again with --restart"
         )
     file = Path(asked.file)
     if stamp_of(file) == state.source.stamp:
@@ -44,14 +48,14 @@ def refuse_other(state: RunState, asked: RunRequest) -> None:
     found = print_of(file)
     if found.sha256 != state.source.sha256:
         raise UsageError(
-            f"{file} has changed since this run began: put the old one back to go on, name another "
-            "--out, or begin anew with --restart (every row is then paid for again)"
+            f"{file} has changed since this run began: restore it to continue, give another "
+            "--out, or begin again with --restart (every row is then paid for again)"
         )
     state.source = found
 
 
 def known_run(api: Steady, state: RunState) -> RunState | None:
-    """The run whose state was lost, by its keys; None when it was never begun."""
+    """The run whose state file was lost, found by its keys; None if it was never begun."""
     found = None
     for restart in count():
         first = api.batch_of_key(state.asked.key(state.source.sha256, restart, 0))

@@ -1,8 +1,8 @@
-"""From a table's text cells to an input: each cell is cast to what the input schema has there.
+"""Converts a table's text cells to an input, with the types of the input schema.
 
-A cell casts to the first of null, boolean, integer, number, array and object that the schema allows
-and the text is; where the schema allows text, the text stays as it is, to the last zero and space.
-An empty cell is a field that is absent. Pure.
+A cell becomes the first of null, boolean, integer, number, array and object that the schema allows
+and that the text matches. If the schema allows text, the text is kept exactly. An empty cell means
+that the field is absent. Pure.
 """
 
 import math
@@ -24,12 +24,14 @@ _NAMED_COLUMNS = 20  # in a message
 
 
 class CannotCast(Exception):
-    """The cell is not of the schema's type; the message says what is wanted, never the cell."""
+    """The cell does not match the schema's type. The message names the type, never the cell's
+    content.
+    """
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the input, and the column that fills it."""
+    """One field of the input, and its column."""
 
     name: str
     column: int  # from 0
@@ -43,9 +45,9 @@ def fields_of(
     mapping: Mapping[str, str],
     id_column: str | None,
 ) -> list[Field]:
-    """Which column fills which field. Raises UsageError when a needed column is not there.
+    """Which column fills which field. Raises UsageError if a required column is missing.
 
-    Without a mapping for it, a field takes the column of its own name.
+    Without a mapping, a field takes the column of its own name.
     """
     properties = schema.get("properties") or {}
     required = schema.get("required") or []
@@ -54,11 +56,11 @@ def fields_of(
         if column in properties and column not in chosen:
             chosen[column] = column
         elif not properties and not mapping and column != id_column:
-            chosen[column] = column  # the schema names no field: all columns are its
+            chosen[column] = column  # the schema names no fields, so all columns are fields
     names = ", ".join(columns[:_NAMED_COLUMNS]) + (" …" if len(columns) > _NAMED_COLUMNS else "")
     for wanted in [*chosen.values(), *([id_column] if id_column is not None else [])]:
         if columns.count(wanted) != 1:
-            problem = "is there more than once" if wanted in columns else "is not there"
+            problem = "occurs more than once" if wanted in columns else "does not exist"
             raise UsageError(f"the column {short(wanted)} {problem}; the columns are: {names}")
     if schema.get("additionalProperties") is False:
         for name in chosen.keys() - properties.keys():
@@ -67,7 +69,7 @@ def fields_of(
     for name in required:
         if name not in chosen:
             raise UsageError(
-                f"the input needs {short(name)}: say which column with --map {name}=COLUMN; "
+                f"the input needs {short(name)}: give its column with --map {name}=COLUMN; "
                 f"the columns are: {names}"
             )
     return [
@@ -78,7 +80,7 @@ def fields_of(
 
 
 def input_of(fields: Sequence[Field], cells: Sequence[str]) -> dict[str, JSON]:
-    """The input that a row's cells are. Raises CannotCast naming the field."""
+    """The input from a row's cells. Raises CannotCast with the field."""
     found: dict[str, JSON] = {}
     for field in fields:
         cell = cells[field.column]
@@ -94,7 +96,7 @@ def input_of(fields: Sequence[Field], cells: Sequence[str]) -> dict[str, JSON]:
 
 
 def cast(cell: str, kinds: Kinds) -> JSON:
-    """The value of a cell that is not empty. Raises CannotCast."""
+    """The value of a non-empty cell. Raises CannotCast."""
     if "string" in kinds:
         return cell
     text = cell.strip()
@@ -119,7 +121,7 @@ def cast(cell: str, kinds: Kinds) -> JSON:
 
 
 def kinds_of(schema: JSON, root: Mapping[str, JSON], depth: int = 8) -> Kinds:
-    """The JSON types that a field may have; text where the schema does not say."""
+    """The JSON types that a field may have; text if the schema does not say."""
     if not isinstance(schema, dict) or depth == 0:
         return _ANY
     named = schema.get("type")

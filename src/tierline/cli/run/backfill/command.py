@@ -1,4 +1,4 @@
-"""`tierline backfill`: options, and what is told at the end. What a run does is in `run`."""
+"""`tierline backfill`: options, and the summary at the end. The run itself is in `run`."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +30,7 @@ def backfill(
             "--out",
             metavar="OUT",
             help="Where the results go: JSONL, or CSV if it ends in .csv. "
-            "FILE.out.jsonl unless said.",
+            "By default FILE.out.jsonl.",
         ),
     ] = None,
     mapping: Annotated[
@@ -50,24 +50,24 @@ def backfill(
         typer.Option(
             metavar="N",
             min=1,
-            help="Only the first N rows; without it, later, go on with the rest.",
+            help="Only the first N rows; run it later without the option for the rest.",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Only count rows, check them, and estimate the cost."),
+        typer.Option("--dry-run", help="Only count and check rows, and estimate the cost."),
     ] = False,
     max_cost_usd: Annotated[
         str | None,
         typer.Option(
             metavar="USD",
-            help="Send no more rows once this run has cost so much, its retries included; rows "
-            "that are out then still end. With a higher one it goes on.",
+            help="Send no more rows once this run, with its retries, has cost so much; rows "
+            "already sent still end. With a higher value it continues.",
         ),
     ] = None,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Run rows that ended without an answer once more."),
+        typer.Option("--retry-failed", help="Run rows that ended without an answer again."),
     ] = False,
     restart: Annotated[
         bool,
@@ -80,17 +80,17 @@ def backfill(
     """Run a feature over every row of a file and write the results in the same order.
 
     CSV needs a header; a JSONL line is {"custom_id", "input", "metadata"} or the input itself; a
-    folder gives a row for each text file, named by its path. Interactive jobs go first.
+    folder gives a row for each text file, with its path as id. Interactive jobs have priority.
 
-    After Ctrl-C or a crash the same command goes on where it stopped, and no row is submitted
-    twice. What the run is stands in OUT.state.json. A row that is not right is told with its line,
-    stands in OUT as invalid, and stops nothing.
+    After Ctrl-C or a crash the same command continues where it stopped, and no row is submitted
+    twice. The run's state is in OUT.state.json. An invalid row is reported with its line, is in OUT
+    as invalid, and does not stop the run.
 
-    OUT has of every row: id (its own, else its line), line, job_id, status, output, unverified,
+    OUT has for every row: id (its own, else its line), line, job_id, status, output, unverified,
     tier, verdict, cost (USD), unknown_cost_calls, error, blocked_reason (why no later tier was
-    asked). It is put in place whole, at the end, readable by its owner alone.
+    asked). It is written as a whole at the end, readable by its owner only.
 
-    Exit code 1 if a row failed or was not right, or the cost limit was reached.
+    Exit code 1 if a row failed or was invalid, or the cost limit was reached.
     """
     from tierline.cli.run.backfill.dry_run import count, report
     from tierline.cli.run.backfill.progress import Progress
@@ -123,17 +123,17 @@ def backfill(
 def _held_run(
     api: "Steady", asked: "RunRequest", wanted: "RunOptions", progress: "Progress", restart: bool
 ) -> JSON:
-    """The summary of a run during which nobody else writes OUT."""
+    """Run while holding OUT's lock, and return the summary."""
     from tierline.cli.run.backfill.state import StateFile
 
     _refuse_out(Path(asked.out), Path(asked.file))
     without = " without --restart" if restart else ""
-    go_on = f"stopped: the same command{without} goes on from here"
+    go_on = f"stopped: the same command{without} continues from here"
     with StateFile(Path(asked.out)) as kept:
         try:
             return _run(api, kept, asked, wanted, progress, restart)
         except KeyboardInterrupt:
-            progress.say(f"{go_on}; rows that were sent are answered meanwhile")
+            progress.say(f"{go_on}; rows already sent are still answered")
             raise typer.Exit(130) from None
         except Unavailable:
             if kept.read() is not None:
@@ -164,9 +164,9 @@ def _run(
     if done and done["limit"] == wanted.limit and not wanted.retry_failed:
         out = Path(asked.out)
         if is_csv(out) and done.get("raw_csv", wanted.raw_csv) != wanted.raw_csv:
-            progress.say("this run is done: writing OUT again, with the other kind of cells")
+            progress.say("this run is done: writing OUT again with the other form of cells")
         elif out.exists():
-            progress.say("this run is done; --retry-failed or --restart would do more")
+            progress.say("this run is done; use --retry-failed or --restart to do more")
             return done
         else:
             progress.say("this run is done and OUT is gone: writing it again")
@@ -178,7 +178,7 @@ def _mapping(given: list[str]) -> dict[str, str]:
     for text in given:
         name, equals, column = text.partition("=")
         if not (name and equals and column):
-            raise UsageError(f"--map takes FIELD=COLUMN, not {text!r}")
+            raise UsageError(f"--map needs FIELD=COLUMN, not {text!r}")
         if name in found:
             raise UsageError(f"--map names {name} twice")
         found[name] = column
@@ -193,19 +193,21 @@ def _cap(text: str | None) -> Decimal | None:
     except ValueError:
         cap = Decimal(-1)
     if not (cap.is_finite() and cap > 0):
-        raise UsageError(f"--max-cost-usd takes an amount above 0, such as 2.50, not {text!r}")
+        raise UsageError(f"--max-cost-usd needs an amount above 0, such as 2.50, not {text!r}")
     return cap
 
 
 def _refuse_out(out: Path, file: Path) -> None:
     if out.name == "-" or (out.exists() and not out.is_file()):
-        raise UsageError(f"--out: {out} is no file; OUT is put in place whole, at the end")
+        raise UsageError(f"--out: {out} is not a file; OUT must be a file")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out: there is no folder {out.absolute().parent}")
     if out.exists() and out.samefile(file):
-        raise UsageError("--out names FILE itself")
+        raise UsageError("--out is the same file as FILE")
     if file.is_dir() and out.resolve().is_relative_to(file.resolve()):
-        raise UsageError(f"--out: {out} would be a row of the folder; put it elsewhere")
+        raise UsageError(
+            f"--out: {out} is inside the folder and would become a row; choose another place"
+        )
 
 
 def _tell(summary: JSON, as_json: bool) -> None:
@@ -223,4 +225,4 @@ def _tell(summary: JSON, as_json: bool) -> None:
     line(f"cost {usd(summary['cost_usd'])}{more}")
     line(f"wrote {summary['out']}")
     if summary["stopped"]:
-        note("stopped at --max-cost-usd: the same command with a higher one goes on")
+        note("stopped at --max-cost-usd: the same command with a higher value continues")

@@ -1,5 +1,5 @@
-"""Rows of a CSV file. A record that is not right costs itself only: reading goes on in the line
-after the one it began in, so an open quote does not swallow the file."""
+"""Rows of a CSV file. An invalid record affects only itself: reading continues on the line after
+its first one, so an unclosed quote does not consume the file."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _SEPARATORS = (",", ";", "\t")
 
 
 class CsvSource:
-    """A CSV file with a header. Raises UsageError when its columns do not make the input."""
+    """A CSV file with a header. Raises UsageError if its columns do not fit the input."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class _TooLong(Exception):
 
 
 class _Fed:
-    """Lines as the csv module wants them, which bounds a record's length."""
+    """Feeds lines to the csv module, and limits a record's length."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -77,7 +77,7 @@ class _Fed:
         self._length += len(line)
         if too_long(line) or self._length > MAX_ROW_BYTES:
             raise _TooLong
-        # A byte that is not UTF-8 comes through as half a surrogate, and its record is refused.
+        # A byte that is not UTF-8 becomes a lone surrogate, and its record is refused.
         return line.decode("utf-8", "surrogateescape")
 
 
@@ -111,7 +111,7 @@ def _record(
     custom_id = cells[id_at] if id_at is not None and id_at < len(cells) else None
     bad = _fault(cells, width)
     if custom_id is not None and (bad is not None or len(custom_id) > MAX_CUSTOM_ID):
-        bad, custom_id = bad or f"an id has at most {MAX_CUSTOM_ID} characters", None
+        bad, custom_id = bad or f"an id may have at most {MAX_CUSTOM_ID} characters", None
     if bad is not None:
         return BadLine(line, None, bad)
     try:

@@ -22,11 +22,11 @@ FIRST_BAD = 10
 
 @dataclass
 class Counted:
-    """What a run would be."""
+    """What a run would do."""
 
     feature: str
     version: int
-    rows: int = 0  # that can be sent
+    rows: int = 0  # valid rows
     bad: int = 0
     first_bad: list[JSON] = field(default_factory=list)
     characters: int = 0
@@ -39,7 +39,7 @@ class Counted:
 
 
 def count(feature: JSON, asked: RunRequest, limit: int | None, progress: Progress) -> Counted:
-    """Reads the source once. Raises UsageError when it cannot be read as the feature's inputs."""
+    """Reads the source once. Raises UsageError if it cannot be read as the feature's inputs."""
     schema = feature["document"]["input"]
     source = open_source(Path(asked.file), schema, asked.mapping, asked.id_column)
     check = schema_check(schema)
@@ -58,12 +58,13 @@ def count(feature: JSON, asked: RunRequest, limit: int | None, progress: Progres
         found.characters += len(json.dumps(row.input, ensure_ascii=False))
     model = Feature.from_dict(feature["document"])
     every = estimates(model, feature["prices"], found.rows, found.characters)
-    found.tiers = every[model.allowed_tiers().index(model.first_tier()) :]  # from where jobs begin
+    # from the tier where jobs begin
+    found.tiers = every[model.allowed_tiers().index(model.first_tier()) :]
     return found
 
 
 def report(counted: Counted, as_json: bool) -> None:
-    """What was counted, for a person or a script."""
+    """Print the result, for a person or a script."""
     first = counted.tiers[0].cost_usd
     costs = [tier.cost_usd for tier in counted.tiers]
     every = sum((cost for cost in costs if cost is not None), Decimal(0))
@@ -83,7 +84,7 @@ def report(counted: Counted, as_json: bool) -> None:
             }
         )
         return
-    line(f"{counted.rows + counted.bad:,} rows, {counted.bad:,} of them not right; nothing is sent")
+    line(f"{counted.rows + counted.bad:,} rows, {counted.bad:,} of them invalid; nothing is sent")
     print_table(
         [
             *(Col("TIER"), Col("MODEL"), Col("TOKENS IN", "right"), Col("TOKENS OUT", "right")),
@@ -102,8 +103,11 @@ def report(counted: Counted, as_json: bool) -> None:
         empty="",
     )
     if len(counted.tiers) > 1:
-        line(f"estimate: {usd(first)} if the first tier answers all, {usd(all_tiers)} if none")
+        line(
+            f"estimate: {usd(first)} if the first tier answers all rows, {usd(all_tiers)} if it "
+            "answers none"
+        )
     line(
         f"({CHARACTERS_PER_TOKEN} characters of prompt and input to a token, answers as long as "
-        "each tier allows; no re-asks, no repeats, no higher rates of long prompts)"
+        "each tier allows; without re-asks, retries and higher rates of long prompts)"
     )

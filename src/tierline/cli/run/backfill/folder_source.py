@@ -1,8 +1,8 @@
-"""Rows of a folder: a text file a row, in the order of their paths; a row's id is its path.
+"""Rows of a folder: one text file per row, in the order of their paths; a row's id is its path.
 
-A folder that came from elsewhere may hold links to any file of this machine, and a row's text goes
-to a provider: a link that leads out of the folder is not read, and is told as a row that is not
-right. Links within it are read as the files they lead to.
+A folder from elsewhere may contain links to any file of this machine, and a row's text is sent to a
+provider. So a link that leads out of the folder is not read, and is reported as an invalid row.
+Links within the folder are followed.
 """
 
 import os
@@ -16,11 +16,11 @@ from tierline.cli.run.backfill.lines import TOO_LONG
 from tierline.cli.run.backfill.rows import MAX_ROW_BYTES, BadLine, Record, Row
 from tierline.rules.batches import MAX_CUSTOM_ID
 
-COLUMNS = ("text", "path")  # what a file is, for --map: what stands in it, and where it lies
+COLUMNS = ("text", "path")  # the columns of a file, for --map: its content and its path
 
 
 class FolderSource:
-    """Every regular file below a folder, but hidden ones and those in hidden folders."""
+    """Every regular file in a folder, except hidden ones and those in hidden folders."""
 
     def __init__(self, path: Path, schema: Mapping[str, JSON], mapping: Mapping[str, str]) -> None:
         self.path = path
@@ -40,7 +40,7 @@ class FolderSource:
             real = path.resolve()
             if not real.is_relative_to(root):
                 return BadLine(None, shown, "a link that leads out of the folder: not read")
-            # The file that was looked at: a link that stands there by now is not followed.
+            # Open the checked file itself: a link that has replaced it meanwhile is not followed.
             with os.fdopen(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
                 raw = file.read(MAX_ROW_BYTES + 1)
         except OSError as error:
@@ -52,7 +52,7 @@ class FolderSource:
         except UnicodeDecodeError as error:
             return BadLine(None, shown, f"not UTF-8 at byte {error.start + 1}")
         if "\x00" in text:
-            return BadLine(None, shown, "holds a NUL character: not a text file")
+            return BadLine(None, shown, "contains a NUL character: not a text file")
         try:
             return Row(None, shown, input_of(self._fields, (text, shown)))
         except CannotCast as error:
@@ -60,7 +60,7 @@ class FolderSource:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """All files that are rows, and links that lead out of the folder, sorted: paths, not contents,
+    """All files that are rows, and links that lead out of the folder, sorted. Only paths are kept,
     so a million cost some 200 MB."""
     root = folder.resolve()
     found: list[Path] = []
@@ -68,7 +68,7 @@ def files_of(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             path for name in folders if leads_out(root, path := Path(below, name))
-        ]  # they are not walked, as no link to a folder is
+        ]  # they are not entered, like all links to folders
         found += [
             path
             for name in names
@@ -79,14 +79,14 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def leads_out(root: Path, path: Path) -> bool:
-    """Whether a path is a link to something outside of `root`, which is resolved already."""
+    """Whether a path is a link to something outside of `root`, which is already resolved."""
     if not path.is_symlink():
         return False
     return path.exists() and not path.resolve().is_relative_to(root)
 
 
 def _only_text(schema: Mapping[str, JSON]) -> Mapping[str, str]:
-    """The one field that a file's text fills when nobody said which. Raises UsageError."""
+    """The one field that a file's text fills by default. Raises UsageError."""
     properties = schema.get("properties") or {}
     required = [name for name in schema.get("required") or [] if name in properties]
     fields = required or list(properties)
@@ -95,6 +95,6 @@ def _only_text(schema: Mapping[str, JSON]) -> Mapping[str, str]:
     if "text" in fields:
         return {"text": "text"}
     raise UsageError(
-        "say which field of the input a file's text is, with --map FIELD=text; the input has: "
+        "give the input field for a file's text with --map FIELD=text; the input has: "
         + ", ".join(properties)
     )

@@ -1,5 +1,5 @@
-"""Asking how far a batch is, no oftener than the answer is worth: counting a million rows takes
-the API seconds, so the pause grows with how long the last answer took."""
+"""Polls a batch's progress. Counting a million rows takes the API seconds, so the pause grows with
+the duration of the last answers."""
 
 import time
 from collections import deque
@@ -15,11 +15,11 @@ from tierline.cli.run.backfill.steady import Steady
 LEAST_PAUSE_S = 0.1
 USUAL_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-PAUSE_SHARE = 10  # pauses are so many times as long as answers take
+PAUSE_SHARE = 10  # pauses are this many times as long as answers take
 
 
 class Follower:
-    """One batch of a run, watched."""
+    """Follows one batch of a run."""
 
     def __init__(
         self,
@@ -35,16 +35,16 @@ class Follower:
         self._id = batch_id
         self._progress = progress
         self._tiers = tiers  # in the feature's order
-        self._spent = spent  # USD, on the run's other batches
+        self._spent = spent  # USD, for the run's other batches
         self._pause = pause
         self._began = time.monotonic()
-        self._took: deque[float] = deque(maxlen=3)  # seconds; one slow answer does not count
+        self._took: deque[float] = deque(maxlen=3)  # seconds; a single slow answer has no effect
         self._due = 0.0
         self.picture = Picture(retry=retry, cost_usd=str(spent))
 
     @property
     def cost_usd(self) -> Decimal:
-        """Of the whole run, as far as it was seen."""
+        """The cost of the whole run, as far as it is known."""
         return Decimal(self.picture.cost_usd)
 
     @property
@@ -52,7 +52,7 @@ class Follower:
         return sum(self.picture.counts.get(status, 0) for status in ("queued", "in_progress"))
 
     def note_sent(self, rows: int, bad: int) -> None:
-        """More rows became jobs, or are known to be bad; shown, with new counts when due."""
+        """Record new jobs and invalid rows; show them, with new counts if due."""
         was = self.picture
         self.picture = replace(was, sent=was.sent + rows, bad=was.bad + bad)
         if time.monotonic() >= self._due:
@@ -77,19 +77,19 @@ class Follower:
         self._progress.show(self.picture)
 
     def wait(self) -> None:
-        """Until it is time to ask again; then ask."""
+        """Wait until the next poll is due, and poll."""
         self._pause(max(0.0, self._due - time.monotonic()))
         self.look()
 
     def until_ended(self, all_sent: bool) -> None:
-        """Until no row of what was sent is unfinished."""
+        """Follow until every row that was sent has ended."""
         self.picture = replace(self.picture, all_sent=all_sent)
         self.look()
         while self.unfinished:
             self.wait()
 
     def room(self, cap: Decimal) -> int:
-        """How many rows may be sent under the cap: a Gate. Waits while there is no room."""
+        """How many rows may be sent under the cap (a Gate). Waits while there is no room."""
         self.look()
         while self._spent + self._charged() < cap:
             room = room_under(
@@ -101,7 +101,7 @@ class Follower:
         return 0
 
     def _charged(self) -> Decimal:
-        """This batch's cost, each call of unknown cost taken to cost what a row does."""
+        """This batch's cost; each call of unknown cost counts as much as an average row."""
         own = self.cost_usd - self._spent
         if not self.picture.ended:
             return own

@@ -13,11 +13,11 @@ ROW_FIELDS = frozenset({"custom_id", "input", "metadata"})
 
 
 class JsonlSource:
-    """A file with a JSON value a line; empty lines are skipped."""
+    """A file with a JSON value per line; empty lines are skipped."""
 
     def __init__(self, path: Path, schema: Mapping[str, JSON]) -> None:
         self.path = path
-        # Where an input has a field `input` of its own, only trying tells the two forms apart.
+        # If an input has a field `input` itself, only trying tells the two forms apart.
         own = "input" in (schema.get("properties") or {})
         self._ambiguous = schema_check(schema) if own else None
 

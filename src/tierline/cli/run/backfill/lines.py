@@ -1,4 +1,4 @@
-"""A file's lines as bytes, one at a time, none of them longer in memory than a row may be."""
+"""A file's lines as bytes, one at a time, never more in memory than a row may have."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +12,7 @@ class Lines:
     """Lines in order, with their numbers. Close it, or use it in a with statement."""
 
     def __init__(self, path: Path) -> None:
-        self.number = 0  # of the line read last, from 1
+        self.number = 0  # of the last line, from 1
         self._file: BinaryIO = path.open("rb")
         if self._file.read(len(BOM)) != BOM:
             self._file.seek(0)
@@ -24,8 +24,8 @@ class Lines:
         self._file.close()
 
     def read(self) -> bytes | None:
-        """The next line with its end; None after the last one. Too long a line is cut to one byte
-        more than a row may have, and its rest is passed over."""
+        """The next line with its end; None after the last one. A line that is too long is cut to
+        one byte more than a row may have, and the rest is skipped."""
         line = self._file.readline(MAX_ROW_BYTES + 1)
         if not line:
             return None
@@ -36,7 +36,7 @@ class Lines:
         return line
 
     def mark(self) -> tuple[int, int]:
-        """The place after the line read last, to come back to."""
+        """The position after the last line, to return to."""
         return self._file.tell(), self.number
 
     def back_to(self, mark: tuple[int, int]) -> None:

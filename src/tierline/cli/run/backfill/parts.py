@@ -1,8 +1,8 @@
-"""Cutting rows into the numbered parts that /v1/batches takes.
+"""Splits rows into the numbered parts of /v1/batches.
 
-The API takes a part once, by its number and bytes. How many rows each part has is known to the API,
-so a later run cuts the earlier parts again by those counts, sees by their hashes that the rows are
-the same, and goes on after them. How big a new part is may differ from run to run.
+The API accepts a part once, by its number and bytes, and knows how many rows each part has. So a
+later run repeats the earlier parts with those counts, compares their hashes, and continues after
+them. The size of new parts may differ from run to run.
 """
 
 import hashlib
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from tierline.cli.run.backfill.rows import Row
 
 MAX_PART_ROWS = 2_000
-MAX_PART_BYTES = 1024 * 1024  # but for one row that is longer by itself
+MAX_PART_BYTES = 1024 * 1024  # except for a single longer row
 
 
 @dataclass(frozen=True)
 class Part:
-    """Rows as they are sent: a JSON object a line."""
+    """Rows as they are sent: a JSON object per line."""
 
     body: bytes
     rows: int
@@ -29,14 +29,14 @@ class Part:
 
 
 class Cutter:
-    """Cuts one stream of rows, from its beginning, part by part."""
+    """Splits one stream of rows, from its beginning, part by part."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._lines = (encoded(row) for row in rows)
         self._ahead: bytes | None = None
 
     def repeat(self, rows: int) -> Part:
-        """A part of exactly so many rows, fewer only where they end."""
+        """A part of exactly so many rows; fewer only at the end."""
         return self._cut(rows, None)
 
     @property
@@ -47,7 +47,7 @@ class Cutter:
         return self._ahead is not None
 
     def next(self, most_rows: int = MAX_PART_ROWS) -> Part:
-        """The next part, as long as the bounds let it be; without rows when none is left."""
+        """The next part, as large as the limits allow; empty if no row is left."""
         return self._cut(min(most_rows, MAX_PART_ROWS), MAX_PART_BYTES)
 
     def _cut(self, most_rows: int, most_bytes: int | None) -> Part:
@@ -67,7 +67,7 @@ class Cutter:
 
 
 def encoded(row: Row) -> bytes:
-    """A row as the API reads it: always the same bytes for the same row."""
+    """A row in the API's form: always the same bytes for the same row."""
     fields = {
         "custom_id": row.custom_id,
         "input": row.input,

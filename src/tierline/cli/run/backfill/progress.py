@@ -1,6 +1,6 @@
-"""What a person sees while a backfill runs: a live bar on a terminal, elsewhere a line at times.
+"""The progress of a backfill: a live bar on a terminal, otherwise a line at intervals.
 
-All of it goes to stderr. Nothing here asks the API.
+All output goes to stderr. Nothing here calls the API.
 """
 
 import time
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-FIRST_LINE_S = 5.0  # where there is no terminal: the first line, and then one every
+FIRST_LINE_S = 5.0  # without a terminal: the first line, and then one every
 LINE_EVERY_S = 30.0
-RATE_S = 30.0  # the rate is that of so many last seconds
+RATE_S = 30.0  # the rate covers the last so many seconds
 COUNT_EVERY = 5_000  # rows
 BAR = 30  # columns at most
-SHOWN_BAD = 10  # bad rows that are told one by one
+SHOWN_BAD = 10  # invalid rows that are reported one by one
 
 
 @dataclass(frozen=True)
 class Picture:
-    """How far it is."""
+    """The state of the run to show."""
 
     sent: int = 0  # rows that became jobs
     bad: int = 0  # rows that did not
@@ -49,7 +49,7 @@ class Picture:
 
 
 class Progress:
-    """Shows the pictures that it is given. Use it in a with statement."""
+    """Shows the pictures that it gets. Use it in a with statement."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -87,23 +87,23 @@ class Progress:
             self._live = None
 
     def say(self, text: str) -> None:
-        """One line that stays."""
+        """A line that stays."""
         if self._live is not None:
             self._console.print(plain(text), soft_wrap=True)
         else:
             note(text)
 
     def bad(self, line: int | None, custom_id: str | None, message: str) -> None:
-        """Tell of a row that is not right; after the first few only the count grows."""
+        """Report an invalid row; after the first few only the count grows."""
         self._bad_told += 1
         if self._bad_told <= SHOWN_BAD:
             self.say(f"{place_of(line, custom_id)}: {message}")
         elif self._bad_told == SHOWN_BAD + 1:
-            self.say("more rows are not right; OUT names each with its line")
+            self.say("more rows are invalid; OUT has each with its line")
 
     @property
     def bad_left(self) -> int:
-        """How many bad rows will still be told one by one."""
+        """How many invalid rows will still be reported one by one."""
         return max(0, SHOWN_BAD - self._bad_told)
 
     def show(self, picture: Picture) -> None:
@@ -114,7 +114,7 @@ class Progress:
             self._line(" · ".join(how_far(picture, rate) + what_came(picture)))
 
     def count(self, what: str, rows: int) -> None:
-        """Show now and then how many rows were read or written, where no API is asked."""
+        """Show at intervals how many rows were read or written, where the API is not called."""
         if rows % COUNT_EVERY:
             return
         text = f"{what} {rows:,} rows"
@@ -133,7 +133,7 @@ class Progress:
 
 
 class Rate:
-    """Rows a second, over the last RATE_S seconds."""
+    """Rows per second, over the last RATE_S seconds."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
@@ -149,7 +149,7 @@ class Rate:
 
 
 def how_far(picture: Picture, rate: float) -> list[str]:
-    """How many rows, how fast, how long still."""
+    """How many rows, how fast, and the time left."""
     ended = f"{picture.ended:,}"
     if picture.all_sent:
         found = [f"{ended} of {max(picture.sent, picture.ended):,}"]
@@ -166,7 +166,7 @@ def how_far(picture: Picture, rate: float) -> list[str]:
 
 
 def what_came(picture: Picture) -> list[str]:
-    """What each tier answered, what failed, and the cost."""
+    """The number of answers per tier, failures, and the cost."""
     found = []
     for name, tier in picture.tiers.items():
         waiting = f" + {tier['unfinished']:,} waiting" if tier["unfinished"] else ""
@@ -184,11 +184,11 @@ def _picture(picture: Picture, rate: float, width: int) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    width -= 1  # a line as wide as the terminal wraps on some
+    width -= 1  # a line as wide as the terminal wraps on some terminals
     length = min(BAR, width)
     total = max(picture.sent, picture.ended)
     full = length * picture.ended // total if picture.all_sent and total else 0
-    # Two characters, not two colours: NO_COLOR shows the bar as well.
+    # Two characters and not two colours, so that NO_COLOR shows the bar too.
     bar = Text("━" * full, style="green") + Text("╌" * (length - full), style="bright_black")
     head = " · ".join(how_far(picture, rate))
     if length + 2 + len(head) <= width:
@@ -200,7 +200,7 @@ def _picture(picture: Picture, rate: float, width: int) -> "RenderableType":
 
 
 def wrapped(parts: list[str], width: int) -> list[str]:
-    """The parts joined into lines, none longer than `width` unless a part is."""
+    """The parts joined into lines of at most `width`, unless a single part is longer."""
     lines: list[str] = []
     for part in parts:
         joined = f"{lines[-1]} · {part}" if lines else part

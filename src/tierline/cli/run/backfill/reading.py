@@ -1,4 +1,4 @@
-"""One pass over a source: the first so many records, with what is wrong told once."""
+"""One pass over a source: the first so many records, with each problem reported once."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -7,11 +7,11 @@ from hashlib import blake2b
 from tierline.cli.run.backfill.rows import BadLine, Record, Row
 from tierline.cli.run.backfill.sources import Source
 
-Tell = Callable[[int | None, str | None, str], None]  # line, id, what is wrong
+Tell = Callable[[int | None, str | None, str], None]  # line, id, problem
 
 
 class Reading:
-    """The records that a run is about; afterwards, whether they were all there are."""
+    """The records of a run; afterwards, whether they were all of the source."""
 
     def __init__(self, source: Source, limit: int | None) -> None:
         self._source = source
@@ -27,7 +27,7 @@ class Reading:
         self.whole = True
 
     def rows(self, bad: Tell, repeated: Tell) -> Iterator[Row]:
-        """Those that can be sent. `bad` hears of the others, `repeated` of ids used before."""
+        """The valid rows. `bad` is called for the others, `repeated` for ids used before."""
         seen = SeenIds()
         for record in self:
             if isinstance(record, BadLine):
@@ -35,12 +35,12 @@ class Reading:
                 continue
             before = seen.line_of(record.custom_id, record.line)
             if before is not None:
-                repeated(record.line, record.custom_id, f"its id stands in line {before} already")
+                repeated(record.line, record.custom_id, f"its id is already used in line {before}")
             yield record
 
 
 class SeenIds:
-    """Which ids there were, in flat memory: SQLite spills its temporary table to disk."""
+    """The ids seen so far, in constant memory: SQLite moves its temporary table to disk."""
 
     def __init__(self) -> None:
         self._table = sqlite3.connect("", isolation_level=None)
@@ -49,7 +49,7 @@ class SeenIds:
         self._table.execute("CREATE TABLE ids (id INTEGER PRIMARY KEY, line INTEGER)")
 
     def line_of(self, custom_id: str | None, line: int | None) -> int | None:
-        """The line that had this id first; None for the first one."""
+        """The line that used this id first; None if this is the first."""
         if custom_id is None or line is None:
             return None
         digest = blake2b(custom_id.encode(), digest_size=8).digest()

@@ -1,8 +1,8 @@
 """OUT: every row of the source in its order, each with its last result.
 
-Sources give the same records each time, and a batch's rows come in the order they were sent, so the
-two are read side by side; lines that were never sent stand where they stood. Nothing is held but
-a page of rows. OUT appears whole: it is written beside and then put in place.
+Sources give the same records each time, and a batch's rows come in the order they were sent, so
+both are read side by side. Lines that were never sent keep their place. Only a page of rows is in
+memory. OUT is written to another file and then renamed.
 """
 
 import json
@@ -32,7 +32,7 @@ FIELDS = (
 
 @dataclass
 class Tally:
-    """What OUT holds."""
+    """The totals of OUT."""
 
     rows: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
@@ -50,7 +50,7 @@ class Tally:
 
 
 def sent_rows(api: Steady, batches: Sequence[Batch]) -> Iterator[JSON]:
-    """The rows of a run's first batch, those that were retried with their later results."""
+    """The rows of a run's first batch; retried ones with their later results."""
     rows = api.rows(batches[0].id)
     for retry in batches[1:]:
         rows = _retried(rows, api.rows(retry.id), retry.covers or 0)
@@ -67,7 +67,7 @@ def _retried(before: Iterator[JSON], again: Iterator[JSON], covers: int) -> Iter
 
 
 def rows_to_retry(records: Iterable[Record], sent: Iterator[JSON], covers: int) -> Iterator[Row]:
-    """Of the first `covers` rows that were sent, those that ended without an answer."""
+    """Of the first `covers` rows sent, those that ended without an answer."""
     number = 0
     for record in records:
         if isinstance(record, BadLine):
@@ -81,7 +81,7 @@ def rows_to_retry(records: Iterable[Record], sent: Iterator[JSON], covers: int) 
 
 
 def results(records: Iterable[Record], sent: Iterator[JSON]) -> Iterator[dict[str, JSON]]:
-    """A result a record, as far as rows were sent."""
+    """One result per record, as far as rows were sent."""
     for record in records:
         if isinstance(record, BadLine):
             yield _result(record, {"status": "invalid", "error": _bad(record.message)})
@@ -97,9 +97,10 @@ def is_csv(out: Path) -> bool:
 
 
 def write_out(out: Path, found: Iterable[dict[str, JSON]], *, raw_csv: bool = False) -> Tally:
-    """Write all results; OUT is there whole or as it was. Raises UsageError when it cannot be.
+    """Write all results. OUT is then complete, or unchanged after an error. Raises UsageError if it
+    cannot be written.
 
-    A new OUT is its owner's alone (0600); one that is there keeps its mode.
+    A new OUT has mode 0600; an existing one keeps its mode.
     """
     tally = Tally()
     beside = out.with_name(out.name + ".part")
@@ -135,7 +136,7 @@ def _result(record: Record, row: JSON) -> dict[str, JSON]:
         "unverified": row.get("unverified", False),
         "tier": row.get("tier"),
         "verdict": row.get("verdict"),
-        "cost": row.get("cost_usd"),  # known so far
+        "cost": row.get("cost_usd"),  # the known part
         "unknown_cost_calls": row.get("unknown_cost_calls", 0),
         "error": row.get("error") or _removed(row),
         "blocked_reason": row.get("blocked_reason"),
@@ -143,7 +144,7 @@ def _result(record: Record, row: JSON) -> dict[str, JSON]:
 
 
 def _removed(row: JSON) -> dict[str, JSON] | None:
-    """Why a row that was answered has no output any more; None while it has."""
+    """Why an answered row no longer has an output; None while it has one."""
     at = row.get("output_removed_at")
     if at is None:
         return None
@@ -151,7 +152,7 @@ def _removed(row: JSON) -> dict[str, JSON] | None:
 
 
 def _bad(message: str) -> dict[str, JSON]:
-    """In the shape of the API's own for a row that does not fit."""
+    """In the form of the API's error for an invalid row."""
     return {
         "code": "invalid_row",
         "message": message,
@@ -166,7 +167,7 @@ def _cell(value: JSON) -> JSON:
 
 
 def _cost_of_both(row: JSON, later: JSON) -> dict[str, JSON]:
-    """A retried row costs what all its tries did. One that did not fit the second time cost 0."""
+    """The total cost of a retried row. A row that was invalid the second time added nothing."""
     return {
         "cost_usd": usd(Decimal(row["cost_usd"]) + Decimal(later.get("cost_usd", 0))),
         "unknown_cost_calls": row["unknown_cost_calls"] + later.get("unknown_cost_calls", 0),

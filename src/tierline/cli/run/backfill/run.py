@@ -1,7 +1,7 @@
-"""A run from the first request to OUT: what it asks of the API, in which order.
+"""A run from the first request to OUT.
 
-Every step may be interrupted and done again: a batch is opened under a key that follows from the
-source and the options, parts are recognised, OUT is written from what the API has.
+Every step may be interrupted and repeated: a batch's key follows from the source and the options,
+sent parts are recognised, and OUT is written from the API's data.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,16 +29,16 @@ from tierline.rules.batches import PLACES
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What may differ from one run of the same command to the next."""
+    """Options that may change between runs of the same command."""
 
     limit: int | None = None
-    cap: Decimal | None = None  # USD, of the whole run with its retries
+    cap: Decimal | None = None  # USD, for the whole run with its retries
     retry_failed: bool = False
-    raw_csv: bool = False  # OUT's cells as they are, also those that a spreadsheet would run
+    raw_csv: bool = False  # write OUT's cells unchanged, even if a spreadsheet would run them
 
 
 class Run:
-    """One run of the command, on a state that it keeps."""
+    """One run of the command, on a stored state."""
 
     def __init__(
         self, api: Steady, kept: StateFile, state: RunState, wanted: RunOptions, progress: Progress
@@ -55,9 +55,9 @@ class Run:
         self._was_done = state.done is not None
 
     def go(self, instead_of: RunState | None = None) -> JSON:
-        """Do what is left to do; the summary. Raises TierlineError.
+        """Do what is left to do, and return the summary. Raises TierlineError.
 
-        A run that this one is `instead_of` is cancelled once this one has begun.
+        The run given in `instead_of` is cancelled once this one has begun.
         """
         feature = self._begin(instead_of)
         if self.wanted.cap is not None:
@@ -79,22 +79,22 @@ class Run:
         self._refuse_changed()
 
     def _refuse_changed(self) -> None:
-        """Raises UsageError when FILE is no longer what this run began with."""
+        """Raises UsageError if FILE has changed since this run began."""
         file = Path(self.state.asked.file)
         if stamp_of(file) != self.state.source.stamp:
-            raise UsageError(f"{file} was written to meanwhile: run again when it is whole")
+            raise UsageError(f"{file} changed meanwhile: run again when it is complete")
 
     def _begin(self, instead_of: RunState | None) -> JSON:
-        """Open the first batch, or find it; the feature in the version that it runs."""
+        """Open the first batch, or find it; return the feature in its version."""
         asked, state = self.state.asked, self.state
         if not state.batches:
             current = feature_named(self.api, asked.feature)
-            # Before anything is opened: columns that do not fit and unknown prices end it here.
+            # Before a batch is opened: wrong columns and unknown prices end the run here.
             self._open_source(current)
             if self.wanted.cap is not None:
                 refuse_unknown_prices(current, self.wanted.cap)
             state.batches.append(Batch(self._open_batch(0, None)["id"]))
-        # Before the state forgets it: what is not known any more could not be cancelled.
+        # Before the state file is overwritten: an unknown run could not be cancelled.
         self._cancel(instead_of)
         state.done = None
         self.kept.write(state)
@@ -110,7 +110,7 @@ class Run:
             try:
                 self.api.post(f"/v1/batches/{batch.id}/cancel")
             except NotFound:
-                continue  # of another installation
+                continue  # from another installation
 
     def _run_first(self) -> None:
         batch = self._batch(self.state.batches[0].id)
@@ -124,7 +124,7 @@ class Run:
         follower.until_ended(all_sent=not self._stopped)
 
     def _run_retries(self) -> None:
-        """Go on with a retry that did not get as far as OUT, else begin one if asked for."""
+        """Continue a retry that did not reach OUT, else begin one if asked for."""
         batches = self.state.batches
         if len(batches) > 1 and not self._was_done:
             self._run_retry(len(batches) - 1)
@@ -148,7 +148,7 @@ class Run:
         follower.until_ended(all_sent=not self._stopped)
 
     def _to_retry(self, number: int, covers: int) -> Iterator[Row]:
-        """What retry `number` sends: rows that no batch before it has an answer for."""
+        """The rows that retry `number` sends: those without an answer in any earlier batch."""
         assert self._source is not None, "opened at the beginning"
         before = sent_rows(self.api, self.state.batches[:number])
         return rows_to_retry(self._source.records(), before, covers)
@@ -214,10 +214,10 @@ class Run:
         except NotFound:
             raise UsageError(
                 f"the API does not know the batch {batch_id} of this run: is it another "
-                "installation or account? --restart begins anew"
+                "installation or account? Use --restart to begin again"
             ) from None
         if found["status"] == "cancelled":
-            raise UsageError(f"the batch {batch_id} was cancelled: --restart begins anew")
+            raise UsageError(f"the batch {batch_id} was cancelled: use --restart to begin again")
         return found
 
     def _follower(self, number: int) -> Follower:
@@ -245,7 +245,7 @@ class Run:
 
 
 def feature_named(api: Steady, name: str) -> JSON:
-    """The feature's current version. Raises UsageError when there is none."""
+    """The feature's current version. Raises UsageError if there is none."""
     try:
         return api.feature(name)
     except NotFound as error:
@@ -253,11 +253,11 @@ def feature_named(api: Steady, name: str) -> JSON:
 
 
 def refuse_unknown_prices(feature: JSON, cap: Decimal) -> None:
-    """Raises UsageError when a model that may be used has no known price."""
+    """Raises UsageError if a model that may be used has no known price."""
     unknown = models_without_price(Feature.from_dict(feature["document"]), feature["prices"])
     if unknown:
         names = ", ".join(dict.fromkeys(str(model) for model in unknown))
         raise UsageError(
-            f"--max-cost-usd {cap}: no price is known for {names}, so the cost could not be "
-            "watched; give it one in the feature's file (tiers: prices:)"
+            f"--max-cost-usd {cap}: the price of {names} is not known, so the cost cannot be "
+            "limited; set it in the feature's file (tiers: prices:)"
         )

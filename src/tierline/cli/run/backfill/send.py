@@ -1,7 +1,7 @@
-"""Sending rows as parts: what an earlier run sent is recognised, the rest is sent, once.
+"""Sends rows as parts: recognises what an earlier run sent, and sends the rest once.
 
-Parts go one after the other, so those that the API has are always the first ones. Taking a part in
-is a hundred times faster than answering it: more at once would only take connections from others.
+Parts are sent one after the other, so the API always has the first ones. Accepting a part is a
+hundred times faster than answering it, so sending several at once would not help.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,20 +16,20 @@ from tierline.cli.run.backfill.rows import Row
 from tierline.cli.run.backfill.steady import Steady
 
 FIRST_ROWS = 10  # sent under a cap before any cost is known
-WINDOW_ROWS = 2_000  # unfinished at most under a cap
-MARGIN = Decimal("1.5")  # a row still out is taken to cost so many times the average
+WINDOW_ROWS = 2_000  # the most unfinished rows under a cap
+MARGIN = Decimal("1.5")  # an unfinished row counts as so many times the average cost
 TRIES = 3
 
 
 class Gate(Protocol):
-    """Says how many rows may be sent now; waits while it is none, and gives 0 to stop for good."""
+    """Returns how many rows may be sent now; waits while it is none, and returns 0 to stop."""
 
     def __call__(self) -> int: ...
 
 
 @dataclass(frozen=True)
 class Sent:
-    """Where sending got to."""
+    """The position reached."""
 
     parts: int
     stopped: bool  # by the gate, with rows left
@@ -40,9 +40,10 @@ def no_cap() -> int:
 
 
 def room_under(cap: Decimal, cost: Decimal, finished: int, unfinished: int) -> int:
-    """How many more rows may be out when `cost` USD went to `finished` rows and those still out.
+    """How many more rows may be unfinished, if `cost` USD went to `finished` rows and the
+    unfinished ones.
 
-    Close to the cap it is one row at a time, so what is spent beyond it is what that row costs.
+    Close to the cap it is one row at a time, so the cap is exceeded by at most that row's cost.
     """
     if cost >= cap:
         return 0
@@ -53,7 +54,7 @@ def room_under(cap: Decimal, cost: Decimal, finished: int, unfinished: int) -> i
     room = min(fit, WINDOW_ROWS) - unfinished
     if unfinished == 0:
         return max(1, room)
-    # Wait for a worthwhile number: a request for every single row would be as slow as rows are.
+    # Wait for a larger number: a request for every single row would be slow.
     return room if room > 0 and room >= unfinished // 2 else 0
 
 
@@ -64,15 +65,16 @@ def send(
     gate: Gate,
     sent: Callable[[int, JSON], None],
 ) -> Sent:
-    """Send what the batch has not got. `rows` begins anew each time; `sent` hears of each part.
+    """Send what the batch does not have. `rows` starts again at each call; `sent` is called for
+    each part.
 
-    Raises UsageError when the rows are not those that were sent before.
+    Raises UsageError if the rows are not those sent before.
     """
     for _ in range(TRIES):
         found = _send(api, batch_id, rows(), gate, sent)
         if found is not None:
             return found
-    raise Conflict(f"the batch {batch_id} is being filled by somebody else as well")
+    raise Conflict(f"the batch {batch_id} is also being filled by another process")
 
 
 def _send(
@@ -82,17 +84,19 @@ def _send(
     gate: Gate,
     sent: Callable[[int, JSON], None],
 ) -> Sent | None:
-    """None when a request of a killed run came in late: what is there has to be read again."""
+    """None if a late request of a killed run arrived: the parts must be read again."""
     cutter = Cutter(rows)
     number = 0
     for known in api.parts(batch_id):
         part = cutter.repeat(known["rows"])
         if part.rows < known["rows"]:
-            return Sent(number, stopped=False)  # a smaller --limit: more was sent than is asked
+            # a smaller --limit: more was sent than is asked for now
+            return Sent(number, stopped=False)
         if part.sha256 != known["sha256"]:
             raise UsageError(
-                f"part {known['number']} was sent with other rows than FILE has now: put the old "
-                "file back, or begin anew with --restart (what was sent is then paid for again)"
+                f"part {known['number']} was sent with other rows than FILE has now: restore "
+                "the old "
+                "file, or begin again with --restart (sent rows are then paid for again)"
             )
         number += 1
         sent(number, known)

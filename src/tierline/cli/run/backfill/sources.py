@@ -1,4 +1,4 @@
-"""What FILE is: which kind of source, and by what it is known again at the next run."""
+"""FILE: its kind of source, and how a later run recognises it."""
 
 import hashlib
 import os
@@ -21,27 +21,27 @@ _CHUNK = 1024 * 1024  # bytes hashed at a time
 
 
 class Source(Protocol):
-    """Reads the same records in the same order as often as it is asked."""
+    """Reads the same records in the same order each time."""
 
     def records(self) -> Iterator[Record]: ...
 
 
 @dataclass(frozen=True)
 class Print:
-    """What a source held: equal hashes, equal rows. `stamp` tells cheaply that nothing changed."""
+    """A source's content: equal hashes mean equal rows. `stamp` is a cheap check for changes."""
 
     sha256: str
     stamp: str
 
 
 def kind_of(path: Path) -> Kind:
-    """Which kind of source a path is. Raises UsageError."""
+    """The kind of source at a path. Raises UsageError."""
     if path.is_dir():
         return "folder"
     if not path.exists():
-        raise UsageError(f"{path} is not there")
+        raise UsageError(f"{path} does not exist")
     if not path.is_file():
-        raise UsageError(f"{path} is no file: a run that goes on later reads it again")
+        raise UsageError(f"{path} is not a file; it must be readable again when the run continues")
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         return "csv"
@@ -50,9 +50,7 @@ def kind_of(path: Path) -> Kind:
     with path.open("rb") as file:
         if file.read(64).removeprefix(BOM).lstrip().startswith(b"{"):
             return "jsonl"
-    raise UsageError(
-        f"{path}: what is it? Give it a name that ends in .csv or .jsonl, or name a folder"
-    )
+    raise UsageError(f"{path}: unknown format; use a .csv or .jsonl file, or a folder")
 
 
 def open_source(
@@ -70,12 +68,12 @@ def open_source(
     if kind == "folder":
         return FolderSource(path, schema, mapping)
     if mapping:
-        raise UsageError("--map is for CSV and folders; a JSONL row is the input, or holds it")
+        raise UsageError("--map is for CSV and folders; a JSONL row is or contains the input")
     return JsonlSource(path, schema)
 
 
 def stamp_of(path: Path) -> str:
-    """Sizes and times of change: equal as long as nobody wrote to the source."""
+    """Sizes and modification times: equal while nobody writes to the source."""
     if not path.is_dir():
         return _stamp(path.stat())
     total = hashlib.sha256()
@@ -88,20 +86,20 @@ def stamp_of(path: Path) -> str:
 
 
 def print_of(path: Path) -> Print:
-    """Reads the source once, at the disk's speed. Raises UsageError when it changes meanwhile."""
+    """Reads the source once, at the disk's speed. Raises UsageError if it changes meanwhile."""
     before = stamp_of(path)
     total = hashlib.sha256()
     if path.is_dir():
         root = path.resolve()
         for file in files_of(path):
             name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
-            # what a link that leads out leads to is not read, here neither
+            # the target of a link that leads out of the folder is not read here either
             content = b"" if leads_out(root, file) else _digest(file)
             total.update(name + b"\0" + content + b"\0")
     else:
         total.update(_digest(path))
     if stamp_of(path) != before:
-        raise UsageError(f"{path} changes while it is read: run again when it is whole")
+        raise UsageError(f"{path} changes while it is read: run again when it is complete")
     return Print(total.hexdigest(), before)
 
 

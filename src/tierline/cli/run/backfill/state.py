@@ -1,7 +1,7 @@
-"""What a run is, kept beside OUT from its first request on: which batches are its own.
+"""A run's state file beside OUT, from the first request on: which batches belong to the run.
 
-The file names no row and no result: those are the API's. When it is lost, the batches are found
-again by their Idempotency-Keys, which follow from FILE's content and the options.
+It contains no rows and no results; the API has those. If it is lost, the batches are found by their
+Idempotency-Keys, which follow from FILE's content and the options.
 """
 
 import fcntl
@@ -21,18 +21,18 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What makes a run this run. How many rows and how much money may differ the next time."""
+    """What identifies a run. The number of rows and the cost limit may change the next time."""
 
-    file: str  # absolute
+    file: str  # absolute path
     feature: str
-    out: str  # absolute
+    out: str  # absolute path
     mapping: Mapping[str, str]
     id_column: str | None
 
     def key(self, sha256: str, restart: int, retry: int) -> str:
         """The Idempotency-Key of the run's batch, or of its retry with that number."""
         said = canonical_json([VERSION, asdict(self), sha256, restart])
-        # A path need not be UTF-8.
+        # a path may not be UTF-8
         digest = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
         return f"backfill-{digest[:40]}-{retry}"
 
@@ -42,18 +42,18 @@ class Batch:
     """One batch of a run: the first has FILE's rows, each later one retries rows of all before."""
 
     id: str
-    covers: int | None = None  # a retry's: only the first so many rows sent were looked at
+    covers: int | None = None  # for a retry: it covers only the first so many rows sent
 
 
 @dataclass
 class RunState:
-    """A run, as far as it got."""
+    """The state of a run."""
 
     asked: RunRequest
     source: Print
-    restart: int = 0  # how often it was begun anew
+    restart: int = 0  # how often it was begun again
     batches: list[Batch] = field(default_factory=list)
-    done: JSON = None  # the summary, once OUT was written for what was asked
+    done: JSON = None  # the summary, once OUT was written
 
     def to_dict(self) -> dict[str, JSON]:
         return {"version": VERSION, **asdict(self)}
@@ -74,10 +74,12 @@ def state_path(out: Path) -> Path:
 
 
 class StateFile:
-    """The state of one OUT, held by one process at a time. Use it in a with statement."""
+    """The state file of one OUT, locked by one process. Use it in a with statement."""
 
     def __init__(self, out: Path) -> None:
-        """Raises UsageError when OUT cannot be written beside, or another backfill holds it."""
+        """Raises UsageError if it cannot be written beside OUT, or another backfill has it
+        locked.
+        """
         self.path = state_path(out)
         self._out = out
         try:
@@ -88,20 +90,20 @@ class StateFile:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._file)
-            raise UsageError(f"another 'tierline backfill' writes {out} just now") from None
+            raise UsageError(f"another 'tierline backfill' is writing {out} now") from None
 
     def __enter__(self) -> "StateFile":
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
-            if os.fstat(self._file).st_size == 0:  # nothing was begun: leave no trace
+            if os.fstat(self._file).st_size == 0:  # nothing was begun, so remove the file
                 self.path.unlink(missing_ok=True)
         finally:
             os.close(self._file)
 
     def read(self) -> RunState | None:
-        """None when there is none yet, or what is there cannot be read."""
+        """None if there is none yet, or it cannot be read."""
         size = os.fstat(self._file).st_size
         try:
             data = json.loads(os.pread(self._file, size, 0))
@@ -110,7 +112,9 @@ class StateFile:
             return None
 
     def write(self, state: RunState) -> None:
-        """In place, as the lock is on this file; a torn one is as good as a lost one."""
+        """Written in place, because the lock is on this file. A torn file is treated like a lost
+        one.
+        """
         text = json.dumps(state.to_dict(), indent=1).encode()
         os.pwrite(self._file, text, 0)
         os.ftruncate(self._file, len(text))

@@ -1,7 +1,8 @@
-"""The API over hours: what a backfill asks, each request repeated until it is answered.
+"""The API for long runs: each request is repeated until it is answered.
 
-A batch is opened under an Idempotency-Key and a part is known by its number, so all of it may be
-repeated. A restart of `tierline up` changes the port and the key: the place is looked up again.
+A batch is opened under an Idempotency-Key and a part is identified by its number, so all requests
+are safe to repeat. A restart of `tierline up` changes the port and the key, so these are looked up
+again.
 """
 
 import os
@@ -19,13 +20,16 @@ from tierline.cli.shared.client import USER_AGENT, find, own_errors
 from tierline_client import Place, Retrying, Transport
 from tierline_client import Unavailable as Silent
 
-PAGE = 500  # rows in one answer
+PAGE = 500  # rows per page
 
 T = TypeVar("T")
 
 
 class Steady:
-    """Requests that outlast a restart. Before the first answer nothing is waited for."""
+    """Requests that survive a restart of the API.
+
+    Before the first answer, errors are not retried.
+    """
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class Steady:
         return self.get(f"/v1/features/{quote(name, safe='')}", params)
 
     def batch_of_key(self, key: str) -> JSON:
-        """The batch that an Idempotency-Key stands for, without counts; None when there is none."""
+        """The batch of an Idempotency-Key, without counts; None if there is none."""
         found = self.get("/v1/batches", {"idempotency_key": key})["data"]
         return found[0] if found else None
 
@@ -76,7 +80,7 @@ class Steady:
         return self.get(f"/v1/batches/{batch_id}")
 
     def parts(self, batch_id: str) -> Iterator[JSON]:
-        """The parts taken in so far, by number."""
+        """The accepted parts, by number."""
         cursor = None
         while True:
             params: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
@@ -98,7 +102,8 @@ class Steady:
                 path=f"/v1/batches/{batch_id}/{what}",
                 params={"after": after, "limit": asked},
             )
-            # Read whole before the first row is given: a page that broke off is asked for again.
+            # Read the whole page before the first row is returned: an interrupted page is requested
+            # again.
             page = self._repeat(asks)
             yield from page
             given += len(page)
@@ -108,7 +113,7 @@ class Steady:
 
     def _repeat(self, ask: Callable[[Transport], T]) -> T:
         if self._retrying is None:
-            # A `tierline up` that says where the API is may come again with another key.
+            # After a restart, `tierline up` may have another address and key.
             moves = self._home is not None or not os.environ.get("TIERLINE_URL")
             self._retrying = Retrying(
                 find(self._home),
@@ -124,11 +129,11 @@ class Steady:
         try:
             return find(self._home)
         except Unavailable:
-            return None  # nothing runs just now
+            return None  # nothing runs now
 
 
 def _lines(client: Transport, path: str, params: Mapping[str, Any]) -> list[JSON]:
     text = client.send("GET", path, params=params).content.decode("utf-8")
     if text and not text.endswith("\n"):
-        raise Silent(f"{client.url} broke off within a row")
+        raise Silent(f"{client.url} closed the connection within a row")
     return [parse_json(line) for line in text.split("\n") if line]

@@ -90,7 +90,7 @@ def test_a_reference_to_itself_ends() -> None:
     [
         (["body"], {}, None, "--map text=COLUMN"),
         (["body"], {"text": "boddy"}, None, "columns are: body"),
-        (["text"], {}, "id", '"id" is not there'),
+        (["text"], {}, "id", '"id" does not exist'),
         (["text", "text"], {}, None, "more than once"),
         (["text", "x"], {"other": "x"}, None, "no field"),
     ],

@@ -232,7 +232,7 @@ def test_an_id_that_stood_before_is_told_and_its_row_goes_on(tmp_path: Path) -> 
     reading = Reading(open_source(path, TEXT, {}, None), None)
     rows = list(reading.rows(lambda *bad: told.append(bad), lambda *again: told.append(again)))
     assert len(rows) == 2
-    assert told == [(2, "a", "its id stands in line 1 already")]
+    assert told == [(2, "a", "its id is already used in line 1")]
 
 
 def test_a_line_is_never_held_longer_than_a_row_may_be(
