@@ -1,6 +1,6 @@
-"""The processes behind the API: workers on Celery, and the dispatcher that feeds them hints.
+"""The processes behind the API: Celery workers, and the dispatcher that sends them hints.
 
-Thin doors on tierline.services: what a job goes through stands there.
+They are thin entry points to tierline.services, where the work is done.
 """
 
 from tierline.base.lean_start import begin

@@ -15,15 +15,16 @@ from tierline.rules import queues
 from tierline.services.processes.connections import check_database_url
 
 SWITCH_S = 0.001
-"""How long a thread keeps the interpreter before another gets it. With Python's 5 ms the consumer,
-one thread among dozens that wake for a moment each, waits longest: 262 jobs/s became 307."""
+"""How long a thread keeps the interpreter before it switches. With Python's default of 5 ms the
+consumer waits longest, because it is one of dozens of threads that wake for short times: 262 jobs/s
+became 307."""
 
 
 def main() -> int:
-    """Run until told to stop. Exit code 0 after an orderly stop, 2 for unfit arguments."""
+    """Run until told to stop. Exit code 0 after an orderly stop, 2 for invalid arguments."""
     parser = argparse.ArgumentParser(prog="python -m workers", description="Run a worker process.")
     parser.add_argument("--queues", required=True, help=f"comma-separated, of {queues.ALL}")
-    parser.add_argument("--name", required=True, help="what Flower and the logs call it")
+    parser.add_argument("--name", required=True, help="the name in Flower and in the logs")
     parser.add_argument(
         "--threads", type=whole, help="jobs at once; default TIERLINE_WORKER_THREADS"
     )
@@ -37,7 +38,7 @@ def main() -> int:
     try:
         logs.configure(arguments.name)
         threads = arguments.threads or settings().worker_threads
-        check_database_url(settings().database)  # said now rather than at the first hint
+        check_database_url(settings().database)  # fail now and not at the first hint
         from workers.app import app
         from workers.pool import TaskPool
         from workers.process import install
@@ -45,10 +46,10 @@ def main() -> int:
         print(f"tierline: {error.message}", file=sys.stderr)
         return 2
     sys.setswitchinterval(SWITCH_S)
-    # Celery warns of root because of pickle; only JSON is accepted here.
+    # Celery warns about root because of pickle, but only JSON is accepted here.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     install(arguments.name, wanted, threads)
-    # Celery's own command would import every command there is, Flower's too.
+    # Celery's own command would import all of its commands, and Flower's.
     running = app.Worker(
         hostname=f"{arguments.name}@{socket.gethostname()}",
         pool_cls=TaskPool,

@@ -1,7 +1,7 @@
-"""The Celery application: queues, tasks' names and how the broker is used.
+"""The Celery application: queues, names of tasks, and the use of the broker.
 
-A message is a hint and may be lost, so nothing is acknowledged, redelivered or kept as a result:
-Postgres knows what is to be done, the dispatcher says it again.
+A message is a hint and may be lost, so nothing is acknowledged, redelivered or stored as a result.
+Postgres has the work, and the dispatcher sends hints again.
 """
 
 from celery import Celery
@@ -12,13 +12,13 @@ from tierline.base.settings import settings
 from tierline.rules import queues
 from workers.consumer import BatchedEvents
 
-# With no_ack there is never an unacknowledged message to put back; each look for one costs a
-# worker's consumer 20 ms, which was 4% of its time when it looked once a second.
+# With no_ack there are no unacknowledged messages to restore. Each search for one costs a worker's
+# consumer 20 ms, which was 4% of its time at one search a second.
 RESTORE_S = 60
 
 
 def create_app(tasks: tuple[str, ...] = ("workers.tasks",)) -> Celery:
-    """The application of this process, for the broker that its settings name.
+    """The application of this process, for the broker in its settings.
 
     `tasks` are the modules that a worker imports; a process that runs no task needs none.
     """
@@ -26,7 +26,7 @@ def create_app(tasks: tuple[str, ...] = ("workers.tasks",)) -> Celery:
     app.Task.Request = "workers.consumer:HintRequest"
     app.conf.update(
         # no_ack: a hint needs no bookkeeping, and kombu's costs a worker most of its time. The
-        # routing key keeps each queue its own; without it all would share the default's.
+        # routing key keeps the queues separate; without it all would share the default's.
         task_queues=[Queue(name, routing_key=name, no_ack=True) for name in queues.ALL],
         task_default_queue=queues.MAINTENANCE,
         task_create_missing_queues=False,
@@ -36,19 +36,20 @@ def create_app(tasks: tuple[str, ...] = ("workers.tasks",)) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         result_backend=None,
-        # Take a hint only with a thread free for it: what is reserved can no longer be overtaken.
+        # Take a hint only with a free thread for it, because a reserved hint can no longer be
+        # overtaken.
         worker_disable_prefetch=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        # Events are what Flower shows.
+        # Flower shows events.
         worker_send_task_events=True,
         task_send_sent_event=True,
         task_track_started=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # A broker that is out of memory, or may not write, answers a worker that connects with an
-        # error: without this the worker would end of it, and its running calls with it.
+        # A broker that is out of memory, or may not write, answers a connecting worker with an
+        # error. Without this setting the worker would end, with its running calls.
         broker_channel_error_retry=True,
         broker_pool_limit=4,
         broker_transport_options={

@@ -1,7 +1,7 @@
-"""How a worker's consumer treats hints and events: as cheaply as they deserve.
+"""How a worker's consumer handles hints and events, at low cost.
 
-Measured on the consumer's thread, which binds a worker: sending each task's events as they come
-took 28% of the interpreter's time, acknowledging messages that need none 12%.
+Measured on the consumer's thread, which limits a worker: sending each task's events at once took
+28% of the interpreter's time, acknowledging messages that need none 12%.
 """
 
 from typing import Any
@@ -10,19 +10,19 @@ from celery import bootsteps
 from celery.worker.consumer.events import Events
 from celery.worker.request import Request
 
-FLUSH_S = 0.5  # how late Flower may see a task; nothing else listens
-BUFFERED_EVENTS = 500  # flushed earlier when so many have gathered
+FLUSH_S = 0.5  # the delay of events; only Flower reads them
+BUFFERED_EVENTS = 500  # sent earlier if so many have accumulated
 
 
 class HintRequest(Request):
-    """A task's request whose message was taken with no_ack: there is nothing to acknowledge."""
+    """A task's request whose message was taken with no_ack, so there is nothing to acknowledge."""
 
     def acknowledge(self) -> None:
         self.acknowledged = True
 
 
 class BatchedEvents(bootsteps.StartStopStep):
-    """Sends task events by the clock, many in one message; started anew with each connection."""
+    """Sends task events at intervals, many in one message; restarted with each connection."""
 
     requires = (Events,)
 

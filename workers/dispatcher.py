@@ -1,7 +1,7 @@
-"""The dispatcher process: turns ready rows into hints, and watches what others left.
+"""The dispatcher process: turns ready rows into hints, and recovers what others left.
 
-Two threads. This one chooses and publishes, woken by NOTIFY and by its own clock; the other is the
-`Watcher`. Any number of dispatchers may run.
+It has two threads. This one chooses and publishes, woken by NOTIFY and by its own clock; the other
+one is the `Watcher`. Several dispatchers may run.
 """
 
 import signal
@@ -37,13 +37,13 @@ from workers.watcher import Watcher
 log = structlog.get_logger(__name__)
 
 GATHER_S = 0.01
-"""Between a choice that found something and the next: one choice for each job that comes would cost
-more than the jobs do."""
+"""Pause between a choice that found something and the next one. A choice for each new job would
+cost more than the jobs."""
 FULL_GATHER_S = 0.025
-"""The same while more jobs wait than there is room for. The hints beyond the idle threads feed the
-workers meanwhile."""
-BROKER_WAIT_S = 1.0  # before publishing is tried again on a broker that was away
-EVALUATIONS_S = 0.1  # at least, between two looks at which evaluations are due for a step
+"""The same while more jobs wait than there is room for. The hints beyond the idle threads keep the
+workers busy meanwhile."""
+BROKER_WAIT_S = 1.0  # before publishing is tried again after the broker was away
+EVALUATIONS_S = 0.1  # the least time between two checks for due evaluations
 SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
 
 
@@ -58,14 +58,14 @@ class Dispatcher:
             config.hints_out, config.max_jobs_in_progress, config.rate_limits, config.hold_s
         )
         self._stop = threading.Event()
-        self._again = threading.Event()  # set by the watcher: choose without waiting to be woken
-        self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is out
-        self._threads: Mapping[str, int] = {}  # queue → threads of the live workers that take it
-        self._evaluations_at = 0.0  # monotonic: when to look at them next
+        self._again = threading.Event()  # set by the watcher: choose now
+        self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is sent
+        self._threads: Mapping[str, int] = {}  # queue → threads of the live workers for it
+        self._evaluations_at = 0.0  # monotonic: the time of the next check
         self._failure: str | None = None
 
     def run(self) -> str | None:
-        """Run until told to stop. Returns what ended it before that; None: nothing did."""
+        """Run until told to stop. Returns the failure that ended it, or None."""
         self._pool.open()
         watcher = threading.Thread(target=self._watch, name="watcher")
         watcher.start()
@@ -87,7 +87,9 @@ class Dispatcher:
             self._fail("watching", error)
 
     def _fail(self, doing: str, error: Exception) -> None:
-        """End the process: with one thread alone, jobs would wait, and nobody would know why."""
+        """End the process: with one thread alone, jobs would wait, and the reason would be
+        hidden.
+        """
         if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
             self._failure = "the database is not at this version: run 'tierline db upgrade'"
         else:
@@ -112,18 +114,18 @@ class Dispatcher:
         return self._pool
 
     def see_threads(self, threads: Mapping[str, int]) -> None:
-        """How many threads the live workers have, by queue."""
+        """Store the number of threads of the live workers, by queue."""
         if threads != self._threads:
             self._threads = threads
             self._again.set()
 
     def choose_again(self) -> None:
-        """Something was put back into the queues."""
+        """Jobs were put back into the queues, so choose now."""
         self._again.set()
 
     def sweep(self) -> None:
-        """It is time for the sweep. The thread that chooses sends it: a broker that hangs must not
-        keep the watcher from looking at leases."""
+        """The sweep is due. The choosing thread sends it, so that a hanging broker does not keep
+        the watcher from checking leases."""
         self._sweep_due.set()
         self._again.set()
 
@@ -136,8 +138,9 @@ class Dispatcher:
                 self._again.clear()
                 gather_s = self.choose_once()
                 if gather_s is not None:
-                    time.sleep(gather_s)  # there may be more, which nobody wakes us for
-                    for _ in ears.notifies(timeout=0):  # unread, they would fill the socket
+                    time.sleep(gather_s)  # there may be more, for which no wake-up comes
+                    # otherwise unread wake-ups would fill the socket
+                    for _ in ears.notifies(timeout=0):
                         pass
                     continue
                 self._wait(ears)
@@ -157,10 +160,11 @@ class Dispatcher:
             pass
 
     def choose_once(self) -> float | None:
-        """One choice for each pool. Seconds to wait before the next; None: nothing was published.
+        """Make one choice for each pool. Returns seconds until the next one; None: nothing was
+        published.
 
-        What was chosen is published even if a later choice fails: its rows are marked, and nobody
-        else would publish it before its hints count as lost.
+        Chosen jobs are published even if a later choice fails: their rows are marked, and nobody
+        else would publish them before their hints count as lost.
         """
         chosen: dict[UUID, str] = {}
         due: list[UUID] = []
@@ -181,8 +185,8 @@ class Dispatcher:
         return FULL_GATHER_S if full else GATHER_S
 
     def _send(self, chosen: Mapping[UUID, str], due: list[UUID], steps: Sequence[int] = ()) -> bool:
-        """Publish hints for jobs, deliveries, steps of evaluations and the sweep. Whether any was
-        published.
+        """Publish hints for jobs, deliveries, evaluation steps and the sweep. Returns whether any
+        was published.
         """
         sweep = self._sweep_due.is_set()
         if not chosen and not due and not steps and not sweep:
@@ -205,8 +209,8 @@ class Dispatcher:
         return True
 
     def _due_evaluations(self) -> list[int]:
-        """Those to step now; none while no live worker takes the hints, which would pile up in the
-        broker. A hint that does not go out is made good for as a lost one is.
+        """The evaluations to step now; empty while no live worker takes the hints, which would
+        only fill the broker. A hint that is not sent is repeated later, like a lost one.
         """
         now = time.monotonic()
         if now < self._evaluations_at or not self._threads.get(queues.MAINTENANCE):
@@ -221,11 +225,11 @@ class Dispatcher:
 
 
 def main() -> int:
-    """Run until SIGTERM or Ctrl-C; exit code 2 when a setting is missing."""
+    """Run until SIGTERM or Ctrl-C; exit code 2 if a setting is missing."""
     try:
         logs.configure("dispatcher")
         config = settings()
-        check_database_url(config.database)  # said before Celery is told of the broker
+        check_database_url(config.database)  # fail before Celery connects to the broker
         from workers.app import app
 
         dispatcher = Dispatcher(config, app)
@@ -234,7 +238,7 @@ def main() -> int:
         return 2
 
     def stop(*_: object) -> None:
-        # Not here: this thread may be inside the lock of the event that stopping sets.
+        # Not here: this thread may hold the lock of the event that stopping sets.
         threading.Thread(target=dispatcher.stop, name="stop").start()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,10 +1,10 @@
-"""Flower, the web page on the queues' messages and tasks, as a process: `python -m workers.flower`.
+"""Flower, the web page for the queues' messages and tasks, as a process: `python -m
+workers.flower`.
 
-Loopback only, behind a password, read-only: revoking a message would cancel no job. Flower itself
-leaves /metrics and /healthcheck open; here they ask for the password too, and only the files of its
-pages do not. It shows which task ran where and for how long; never what it was given, what came out
-or what went wrong in words.
-The backlog is in Postgres and does not show here; `tierline queues` has it.
+It listens on loopback only, needs a password, and is read-only: revoking a message would cancel no
+job. Flower itself leaves /metrics and /healthcheck open. Here they need the password too; only the
+static files do not. It shows which task ran where and for how long, never its arguments, its result
+or an error text. The backlog is in Postgres and not shown here; `tierline queues` shows it.
 """
 
 import os
@@ -29,14 +29,16 @@ from tierline.base import lean_start
 COLUMNS = "name,uuid,state,routing_key,received,started,runtime,worker"
 MAX_TASKS = 5_000  # kept in memory, about 5 kB each
 CONNECTIONS = 64
-"""Its threads ask the workers at the same time, each holding one connection while it waits for a
-second: with the few of a worker process they all waited for each other, and nothing was shown."""
-INSPECT_TIMEOUT_MS = 1_000.0  # a worker whose threads are all busy answers within this
-HIDDEN = ("kwargs", "result", "exception", "traceback")  # of a task event: words, not facts
+"""Its threads ask the workers at the same time, and each holds one connection while it waits for a
+second. With the small pool of a worker process they all waited for each other, and nothing was
+shown."""
+INSPECT_TIMEOUT_MS = 1_000.0  # a worker whose threads are all busy answers in this time
+# fields of a task event that may contain content
+HIDDEN = ("kwargs", "result", "exception", "traceback")
 
 
 class QuietEvents(Events):  # type: ignore[misc]
-    """Task events without the fields that could carry content."""
+    """Task events without the fields that may contain content."""
 
     def on_event(self, event: dict[str, Any]) -> None:
         for name in HIDDEN:
@@ -46,7 +48,7 @@ class QuietEvents(Events):  # type: ignore[misc]
 
 
 class QuietInspector(Inspector):  # type: ignore[misc]
-    """What workers say of themselves, without the broker's password."""
+    """The workers' information about themselves, without the broker's password."""
 
     secret = ""
 
@@ -55,7 +57,7 @@ class QuietInspector(Inspector):  # type: ignore[misc]
 
 
 class Metrics(monitor.Metrics):  # type: ignore[misc]
-    """Flower's numbers, which name every worker and task, behind the password."""
+    """Flower's metrics, which name every worker and task, protected by the password."""
 
     @tornado.web.authenticated
     async def get(self) -> None:
@@ -63,7 +65,7 @@ class Metrics(monitor.Metrics):  # type: ignore[misc]
 
 
 class Healthcheck(monitor.Healthcheck):  # type: ignore[misc]
-    """Whether Flower answers, behind the password."""
+    """Whether Flower answers, protected by the password."""
 
     @tornado.web.authenticated
     async def get(self) -> None:
@@ -85,7 +87,7 @@ def without(value: object, secret: str) -> Any:
 
 
 def build(app: celery.Celery, port: int, user: str, password: str, prefix: str = "") -> Flower:
-    """Flower for an app, ready to start. `prefix` is the path that a proxy puts it under."""
+    """Flower for an app, ready to start. `prefix` is its path behind a proxy."""
     app.conf.broker_pool_limit = CONNECTIONS
     options.port = port
     options.address = os.environ.get("TIERLINE_FLOWER_HOST", "127.0.0.1")
@@ -100,7 +102,7 @@ def build(app: celery.Celery, port: int, user: str, password: str, prefix: str =
         for name in ("login_url", "static_url_prefix"):
             handler_settings[name] = f"/{options.url_prefix}{handler_settings[name]}"
     urls.handlers[:] = [_locked(handler) for handler in urls.handlers]
-    # The tasks' defaults are not needed to show events, and a debug page would show the settings.
+    # Showing events does not need the tasks' defaults, and a debug page would show the settings.
     handler_settings["debug"] = False
     handler_settings["cookie_secret"] = options.cookie_secret
     flower = Flower(capp=app, options=options, **handler_settings)
@@ -118,7 +120,7 @@ def build(app: celery.Celery, port: int, user: str, password: str, prefix: str =
 
 
 def _locked(handler: Any) -> Any:
-    """A route of Flower's as it is, or with the handler that asks for the password."""
+    """A Flower route, unchanged or with the handler that requires the password."""
     if isinstance(handler, tuple) and handler[1] in LOCKED:
         return (handler[0], LOCKED[handler[1]], *handler[2:])
     return handler
@@ -144,7 +146,8 @@ def main() -> int:
     flower = build(app, int(port), user, password, os.environ.get("TIERLINE_FLOWER_PREFIX", ""))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        # Its threads block in the broker's socket and would hold the process; it keeps nothing.
+        # Its threads block in the broker's socket and would delay the exit; there is nothing to
+        # save.
         os._exit(0)
 
     signal.signal(signal.SIGTERM, stop)

@@ -1,4 +1,4 @@
-"""The one thread of a worker process that says its claims are alive."""
+"""The heartbeat thread of a worker process."""
 
 import threading
 import time
@@ -15,10 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """Raises the process's beat every `beat_s` seconds for the claims its live threads hold.
+    """Raises the process's beat every `beat_s` seconds for the claims of its live threads.
 
-    A claim past its attempt's hard deadline is left out: a thread that hangs loses its lease like
-    a process that died. Has a connection of its own, so that a busy pool delays no beat.
+    A claim past its attempt's hard deadline is left out, so a hanging thread loses its lease like a
+    dead process. It has its own connection, so that a busy pool delays no beat.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop beating and take the row away: nobody need wait for this process."""
+        """Stop beating and remove the row, so that nobody waits for this process."""
         self._stop.set()
         self._thread.join(timeout=5.0)
 
@@ -59,7 +59,7 @@ class Heartbeat:
                 self._until[token] = time.monotonic() + within_s
 
     def held(self) -> list[UUID]:
-        """The tokens that are held now, those past their limit too."""
+        """The held tokens, including those past their limit."""
         with self._lock:
             return list(self._until)
 

@@ -1,4 +1,4 @@
-"""Putting hints into the broker, and looking how many wait there."""
+"""Sends hints to the broker, and reads how many wait there."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -28,23 +28,23 @@ TASK_OF_QUEUE = {
     queues.WEBHOOKS: "webhooks.deliver",
     queues.MAINTENANCE: "maintenance.sweep",
 }
-"""The task that a hint on a queue runs, named for those who watch Flower."""
+"""The task that a hint on a queue runs, with a name for Flower."""
 
 EVALUATION_STEP = "maintenance.evaluation"
-"""… and the one of a hint on `maintenance` that names an evaluation."""
+"""The task of a hint on `maintenance` that names an evaluation."""
 
 BROKER_AWAY = (redis.RedisError, OperationalError, BatchPublishError, OSError, RuntimeError)
-"""What a broker says that is away, full or frozen. BatchPublishError: kombu's batch was cut or
-refused; RuntimeError: it was used once more after that."""
+"""The errors of a broker that is away, full or frozen. BatchPublishError: kombu's batch was cut or
+refused; RuntimeError: it was used again after that."""
 
 
 def publish(app: Celery, hints: Iterable[tuple[str, Sequence[str]]]) -> None:
-    """Send (queue, task arguments) pairs in one pipeline, and tell Flower of all in one event.
+    """Send (queue, task arguments) pairs in one pipeline, and report all to Flower in one event.
 
-    The messages are Celery's own. Its send_task would do the same by way of the router, a
-    declaration and an event of each: 60% of the dispatcher's time.
+    The messages are Celery's own. Its send_task would do the same with the router, a declaration
+    and an event for each: 60% of the dispatcher's time.
 
-    Raises one of BROKER_AWAY; some of the hints may have gone out then, and may go out again.
+    Raises one of BROKER_AWAY; some of the hints may have been sent then, and may be sent again.
     """
     origin = anon_nodename()
     events = []
@@ -72,7 +72,7 @@ def task_of(queue: str, arguments: Sequence[str]) -> str:
 def _send(
     app: Celery, producer: Producer, queue: str, arguments: Sequence[str], origin: str
 ) -> dict[str, Any]:
-    """Put one message into its queue; the event that tells of it."""
+    """Put one message into its queue; returns the event about it."""
     headers, properties, body, sent = app.amqp.as_task_v2(
         uuid(),
         task_of(queue, arguments),
@@ -101,11 +101,11 @@ def _send(
     return event
 
 
-ASK_S = 1.0  # a broker that hangs must not keep its onlooker from looking at leases
+ASK_S = 1.0  # a hanging broker must not delay the check of leases
 
 
 class Lists:
-    """The broker's lists, looked at from outside of Celery."""
+    """Reads the broker's lists without Celery."""
 
     def __init__(self) -> None:
         self._client = redis.Redis.from_url(
@@ -113,7 +113,7 @@ class Lists:
         )
 
     def empty(self) -> set[str]:
-        """The queues with no message in the broker. Raises redis.RedisError when it is away."""
+        """The queues with no message in the broker. Raises redis.RedisError if it is away."""
         with self._client.pipeline(transaction=False) as pipeline:
             for name in queues.ALL:
                 pipeline.llen(name)

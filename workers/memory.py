@@ -1,8 +1,8 @@
-"""Giving freed memory back to the system.
+"""Returns freed memory to the system.
 
-Prompts and answers come in all sizes, and glibc keeps what lies between the pieces that are still
-in use. Nothing leaks, and yet a worker of long prompts grows by some hundred bytes a job; asking
-the allocator now and then to give whole free pages back keeps it flat.
+Prompts and answers have all sizes, and glibc keeps free pieces between those in use. Nothing leaks,
+but a worker with long prompts grows by some hundred bytes a job. Regularly asking the allocator to
+return free pages keeps it flat.
 """
 
 import ctypes
@@ -13,9 +13,10 @@ EVERY_S = 30.0
 
 
 def keep_trimmed(every_s: float = EVERY_S) -> threading.Thread | None:
-    """Trim the heap every so often in a thread of its own; None where the allocator cannot."""
+    """Trim the heap regularly in a thread; None if the allocator cannot."""
     try:
-        trim = ctypes.CDLL(None).malloc_trim  # glibc's; the call holds no interpreter lock
+        # a glibc function; the call releases the interpreter lock
+        trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError):
         return None
 

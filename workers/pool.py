@@ -1,7 +1,7 @@
-"""Celery's thread pool, with one thing added: a finished task wakes the consumer at once.
+"""Celery's thread pool with one addition: a finished task wakes the consumer at once.
 
-With prefetch off, the consumer stops asking the broker while every thread is busy, and nothing
-tells it when one is free again: it looks up to a second later (16 threads of 50 ms ran 20 jobs/s).
+With prefetch off, the consumer stops asking the broker while every thread is busy, and it is not
+told when one is free again: it checks up to a second later (16 threads of 50 ms ran 20 jobs/s).
 """
 
 import os
@@ -24,7 +24,7 @@ class TaskPool(ThreadPool):
         os.set_blocking(self._writer, False)
 
     def register_with_event_loop(self, loop: Any) -> None:
-        """Called by the consumer for its loop, again after each reconnection."""
+        """Called by the consumer for its loop, and again after each reconnection."""
         loop.add_reader(self._reader, self._drain)
 
     def on_apply(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -33,7 +33,7 @@ class TaskPool(ThreadPool):
         return result
 
     def _wake(self, _: object) -> None:
-        with suppress(BlockingIOError):  # the pipe is full of wake-ups already
+        with suppress(BlockingIOError):  # the pipe is already full of wake-ups
             os.write(self._writer, WAKE)
 
     def _drain(self) -> None:

@@ -1,8 +1,8 @@
-"""What one worker process holds: its pool, its heartbeat, its executor; and how it stops.
+"""The state of a worker process: its pool, its heartbeat, its executor; and its stop.
 
-The thread pool ignores Celery's time limits and its second SIGTERM, so stopping is ours: the first
-SIGTERM (or Ctrl-C) takes no new hint and lets running calls end inside the grace time; the second,
-or the end of the grace time, gives the held jobs back and leaves at once.
+The thread pool ignores Celery's time limits and its second SIGTERM, so this module does the stop.
+After the first SIGTERM (or Ctrl-C) it takes no new hint and lets running calls end within the grace
+period. After the second one, or at the end of the grace period, it gives its jobs back and exits.
 """
 
 import os
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """The state of this worker process; made when Celery starts one, before it takes a hint."""
+    """The state of this worker process; made when Celery starts, before the first hint."""
 
     def __init__(self, name: str, queues: tuple[str, ...], threads: int) -> None:
         config = settings()
@@ -59,7 +59,7 @@ class Worker:
         keep_trimmed()
 
     def stop(self) -> None:
-        """After the last attempt has ended."""
+        """Called after the last attempt has ended."""
         self._leaving.set()
         self.heartbeat.stop()
         self.notifier.stop()
@@ -67,7 +67,7 @@ class Worker:
         providers.close()
 
     def leave_now(self) -> None:
-        """Give back what is held and end the process, whatever its threads are doing."""
+        """Give back the held jobs and exit, whatever the threads are doing."""
         self._leaving.set()
         held = self.heartbeat.held()
         try:
@@ -88,14 +88,14 @@ _worker: Worker | None = None
 
 
 def worker() -> Worker:
-    """This process's worker. Raises RuntimeError outside of one."""
+    """This process's worker. Raises RuntimeError in other processes."""
     if _worker is None:
         raise RuntimeError("tasks run in a worker: start one with python -m workers")
     return _worker
 
 
 def install(name: str, queues: tuple[str, ...], threads: int) -> None:
-    """Make this process a worker as soon as Celery is about to start it."""
+    """Make this process a worker when Celery is about to start it."""
 
     @signals.worker_init.connect(weak=False)
     def _start(**_: Any) -> None:
@@ -116,7 +116,9 @@ def install(name: str, queues: tuple[str, ...], threads: int) -> None:
 
 
 def _take_signals(running: Worker) -> None:
-    """Let Celery have the first SIGTERM and SIGINT; count the grace time; act on the second."""
+    """Leave the first SIGTERM and SIGINT to Celery; measure the grace period; handle the second
+    signal.
+    """
     warm = signal.getsignal(signal.SIGTERM)
     if not callable(warm):
         return

@@ -1,6 +1,6 @@
 """The tasks: each takes an id, calls the service that does the work, and returns nothing.
 
-Names are what Flower shows. An exception leaves a task without its text, which may hold content.
+Flower shows their names. An exception leaves a task without its text, which may contain content.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class TaskFailed(Exception):
-    """Names the kind of error, and nothing of it."""
+    """Names the kind of error and nothing else about it."""
 
 
 def _without_content(task: Callable[..., None]) -> Callable[..., None]:
@@ -55,7 +55,7 @@ def deliver_webhook(delivery_id: str) -> None:
 @app.task(name=EVALUATION_STEP)
 @_without_content
 def step_evaluation(evaluation_id: str) -> None:
-    """Let an evaluation go on."""
+    """Make the next step of an evaluation."""
     here = worker()
     with here.pool.connection() as connection:
         queued = step_due(connection, int(evaluation_id))
@@ -66,6 +66,6 @@ def step_evaluation(evaluation_id: str) -> None:
 @app.task(name="maintenance.sweep")
 @_without_content
 def maintenance_sweep() -> None:
-    """Clear away what has served its time."""
+    """Remove what is no longer needed."""
     here = worker()
     sweep(here.pool, here.drift)

@@ -1,7 +1,7 @@
-"""The process that does long operations, trainings first: `python -m workers.trainer`.
+"""The process for long operations, such as trainings: `python -m workers.trainer`.
 
-One operation at a time, in a child process of its own. Any number of trainers may run. It needs
-Postgres and no broker.
+It runs one operation at a time, in a child process. Several trainers may run. It needs Postgres and
+no broker.
 """
 
 import signal
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 def main(command: Callable[[UUID], Sequence[str]] = child_command) -> int:
-    """Run until SIGTERM or Ctrl-C; exit code 2 when a setting is missing."""
+    """Run until SIGTERM or Ctrl-C; exit code 2 if a setting is missing."""
     try:
         logs.configure("trainer")
         config = settings()
@@ -36,7 +36,7 @@ def main(command: Callable[[UUID], Sequence[str]] = child_command) -> int:
     stopping = threading.Event()
 
     def stop(*_: object) -> None:
-        # Not here: this thread may be inside the lock of the event.
+        # Not here: this thread may hold the lock of the event.
         threading.Thread(target=stopping.set, name="stop").start()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
-"""The dispatcher's watcher: looks once a second for what nobody else will end.
+"""The dispatcher's watcher: checks once a second for work that would otherwise never end.
 
-Lost leases, hints that no worker will get, deadlines gone by, webhook tries cut off, batches whose
-jobs have all ended. It has a thread of its own, so that a broker that hangs delays no recovery.
+Lost leases, hints that no worker will get, passed deadlines, interrupted webhook tries, batches
+whose jobs have all ended. It has its own thread, so that a hanging broker delays no recovery.
 """
 
 import threading
@@ -28,33 +28,33 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 WATCH_LOCK_MS = 250  # how long the watcher waits for a lock
-LOOK_S = 1.0  # between two looks at leases and hints
-GONE_LEASES = 4  # a worker's row that stands still for so many leases is removed
-MOST_NAMED = 20  # jobs in one line of the log
+LOOK_S = 1.0  # between two checks of leases and hints
+GONE_LEASES = 4  # a worker's row that has not changed for so many leases is removed
+MOST_NAMED = 20  # jobs named in one log line
 
 
 class Chooser(Protocol):
-    """The thread that chooses and publishes, as the watcher needs it."""
+    """The part of the choosing thread that the watcher uses."""
 
     @property
     def stopping(self) -> threading.Event: ...
 
     def see_threads(self, threads: Mapping[str, int]) -> None:
-        """What the live workers offer, by queue."""
+        """The threads of the live workers, by queue."""
 
     def choose_again(self) -> None:
-        """Something was put back into the queues."""
+        """Jobs were put back into the queues."""
 
     def sweep(self) -> None:
-        """It is time for the sweep."""
+        """The sweep is due."""
 
 
 class Watcher:
-    """Looks for what nobody else will end. To be used in a `with`.
+    """Checks for work that would otherwise never end. Use it in a `with` statement.
 
-    Each step stands alone: if one fails, the others are done, and it is tried again at the next
-    look. Leases whose beats or claims could not be read get their whole time again. Statements wait
-    only briefly for a lock, so that a look never takes long.
+    The steps are independent: if one fails, the others still run, and it is tried again at the next
+    check. Leases whose beats or claims could not be read get their full time again. Statements wait
+    only briefly for a lock, so that a check never takes long.
     """
 
     def __init__(self, config: Settings, chooser: Chooser) -> None:
@@ -80,12 +80,12 @@ class Watcher:
             self._lists.close()
 
     def run(self) -> None:
-        """Until the dispatcher stops."""
+        """Runs until the dispatcher stops."""
         while not self._chooser.stopping.wait(LOOK_S):
             self.look()
 
     def look(self) -> None:
-        """One look, all its steps."""
+        """One check with all its steps."""
         now_s = time.monotonic()
         rows = self._step("reading beats", lambda: read_beats(self._pool))
         if rows is None:
@@ -103,7 +103,7 @@ class Watcher:
         self._sweep(time.monotonic())
 
     def _step(self, doing: str, do: Callable[[], T]) -> T | None:
-        """What the step returns; None if it failed, which is logged."""
+        """The step's result; None if it failed, which is logged."""
         try:
             return do()
         except PASSING as error:
@@ -173,7 +173,7 @@ class Watcher:
         take_back(self._pool, lost_jobs, lost_deliveries)
 
     def _empty_queues(self) -> set[str]:
-        """The queues that are empty in the broker; none while it cannot be asked."""
+        """The queues that are empty in the broker; an empty set while it does not answer."""
         try:
             if self._lists is None:
                 self._lists = Lists()
