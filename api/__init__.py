@@ -1,6 +1,6 @@
-"""The REST door: routes, keys, problems. It reads requests, calls services and shows their results.
+"""The REST API: routes, keys, problems. It reads requests, calls services and shows the results.
 
-Nothing here builds a statement, and nothing of the product's logic stands here.
+Nothing here builds an SQL statement or holds product logic.
 """
 
 from tierline.base.lean_start import begin

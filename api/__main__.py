@@ -14,22 +14,22 @@ from tierline.services.processes.connections import check_database_url
 
 
 def main() -> int:
-    """Serve until told to stop. Exit code 0 after an orderly stop, 2 for what cannot start."""
+    """Serve until told to stop. Exit code: 0 after an orderly stop, 2 if it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m api", description="Run the REST API.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=whole, default=8000, help="0 takes a free one")
+    parser.add_argument("--port", type=whole, default=8000, help="0 chooses a free port")
     arguments = parser.parse_args()
     try:
         logs.configure("api")
         config = settings()
-        check_database_url(config.database)  # said now rather than in the log
+        check_database_url(config.database)  # reported here rather than in the log
         app = create_app(config)
     except TierlineError as error:
         sys.stderr.write(f"api: {error.message}\n")
         return 2
     server = Server(configured(app, arguments.host, arguments.port), app.stop)
     lean_start.finish()
-    # After its orderly stop uvicorn raises the signal again, for whoever had it before: nobody.
+    # After its orderly stop uvicorn raises the signal again for the earlier handler; there is none.
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         server.run()

@@ -1,4 +1,4 @@
-"""The app: its routes, what they share, and its OpenAPI."""
+"""The app: its routes, what they share, and its OpenAPI document."""
 
 import asyncio
 import contextlib
@@ -79,7 +79,7 @@ Errors are problem details (RFC 9457); lists are pages with a cursor.
 
 
 def create_app(config: Settings | None = None) -> Front:
-    """The API over the database of `config`; the process's own settings unless given."""
+    """The API over the database of `config`; by default the process's own settings."""
     config = config or settings()
     metrics = Metrics()
     app = create_routes(config, metrics)
@@ -111,7 +111,7 @@ def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
     )
-    # The page /docs, from this process alone: no script from elsewhere sees the key typed there.
+    # /docs loads everything from this process, so no foreign script sees a key typed there.
     patch_fastapi(app, swagger_ui_parameters={"filter": True, "displayRequestDuration": True})
     problems.install(app)
     for module in ROUTES:
@@ -122,7 +122,7 @@ def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
-    """What the requests share, from its start to its orderly end."""
+    """What the requests share, from the start of the app to its orderly end."""
     url = config.database
     pool = api_pool(url, NAME, config.pool_size)
     cold_pool = bounded_pool(url, f"{NAME}-cold", COLD_CONNECTIONS, config.statement_timeout_s)
@@ -150,7 +150,7 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
         health=health,
         metrics=metrics,
     )
-    # A database that is away does not keep the process from starting: /readyz says so.
+    # The process starts even if the database is away; /readyz reports it.
     await health.look()
     tasks = [
         asyncio.create_task(part.run(), name=type(part).__name__)

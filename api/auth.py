@@ -1,4 +1,4 @@
-"""Who asks: the scopes that a route needs, and who may read whose content."""
+"""Authorisation: the scope that a route needs, and whose content a caller may read."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ _bearer = HTTPBearer(
 async def authorise(
     state: State, request: MutableMapping[str, Any], authorization: str | None, scope: Scope
 ) -> Caller:
-    """The caller, if its key reaches to `scope`; `request` is the scope in ASGI's sense.
+    """The caller, if its key has `scope`. `request` is an ASGI scope.
 
     Raises Refused (401, 403, 429) and Unavailable.
     """
@@ -34,13 +34,13 @@ async def authorise(
 
 
 def needs(caller: Caller, scope: Scope, what: str = "this") -> Refused:
-    """The refusal (403) of a key that lacks `scope`; `what` is what it is needed for."""
+    """The refusal (403) of a key without `scope`; `what` names the thing that needs it."""
     has = ", ".join(sorted(caller.scopes))
     return Refused("forbidden", f"{what} needs {NEEDED[scope]}; this key has: {has}")
 
 
 def requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that lets callers with `scope` in, and gives the Caller."""
+    """A dependency that admits callers with `scope`, and returns the Caller."""
 
     async def dependency(
         request: Request, _: Annotated[object, Security(_bearer)] = None
@@ -52,8 +52,8 @@ def requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
 
 
 def readable(state: State, caller: Caller) -> int | None:
-    """The account whose jobs' content the caller may read; None: every account's, for an operator
-    of an installation that is set so."""
+    """The account whose jobs' content the caller may read. None: every account's, for an operator
+    if the installation allows it."""
     return caller.confined_to if state.settings.operators_read_all else caller.account_id
 
 

@@ -1,7 +1,7 @@
-"""Reading what was sent and writing what is answered: strict JSON in, JSON out.
+"""Reading request bodies and writing answers: strict JSON in, JSON out.
 
-Strict: UTF-8, one value, no NaN, no NUL, no lone surrogate, no name twice, nesting bounded. Size is
-the front's business: it is looked at before a body is read.
+Strict: UTF-8, one value, no NaN, no NUL, no lone surrogate, no duplicate name, bounded nesting. The
+size is checked by the front before a body is read.
 """
 
 import json
@@ -22,8 +22,8 @@ from tierline.views.view import View
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MOST_WRITTEN = 1_000  # errors of one body that are written down
-MOST_LOOKED_AT = 20_000  # values among which the place of one that may not be is looked for
+MOST_WRITTEN = 1_000  # errors of one body that are written out
+MOST_LOOKED_AT = 20_000  # values that are searched for the place of a forbidden one
 JSON_TYPE = "application/json"
 _WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?")
 
@@ -37,38 +37,38 @@ def _written(value: object) -> object:
 
 
 def whole(value: object) -> object:
-    """A number, which pydantic then takes if it is whole. Raises ValueError for anything else."""
+    """A number, which pydantic then accepts if it is whole. Raises ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a whole number")
     return value
 
 
 Time = Annotated[datetime, BeforeValidator(_written)]
-"""A time as text: a bare number is not taken for seconds since 1970."""
+"""A time as text. A bare number is not read as seconds since 1970."""
 
 
 def aware(time: datetime | None) -> datetime | None:
-    """A time that came without an offset is UTC."""
+    """A time without an offset is taken as UTC."""
     if time is None or time.tzinfo is not None:
         return time
     return time.replace(tzinfo=UTC)
 
 
 Whole = Annotated[int, BeforeValidator(whole)]
-"""An integer as JSON Schema has it: 5 and 5.0, not true and not "5"."""
+"""An integer as in JSON Schema: 5 and 5.0, but not true and not "5"."""
 _JSON_TYPES = re.compile(
     r'application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;\s*charset="?utf-?8"?\s*)?', re.IGNORECASE
 )
 
 
 async def read_json(request: Request, max_depth: int) -> JSON:
-    """The body as strict JSON. Raises Refused: 415 for another type, 400 for anything unfit."""
+    """The body as strict JSON. Raises Refused: 415 for another type, 400 for invalid JSON."""
     refuse_other_types(request.headers.get("content-type"))
     return strict_json(await request.body(), max_depth)
 
 
 def refuse_other_types(sent: str | None) -> None:
-    """Raises Refused (415) unless the Content-Type is JSON's."""
+    """Raises Refused (415) unless the Content-Type is JSON."""
     if sent != JSON_TYPE and not _JSON_TYPES.fullmatch((sent or "").strip()):
         raise Refused(
             "unsupported-media-type",
@@ -78,7 +78,7 @@ def refuse_other_types(sent: str | None) -> None:
 
 
 def strict_json(raw: bytes, max_depth: int) -> JSON:
-    """The one value that `raw` holds. Raises Refused, naming the place."""
+    """The one value in `raw`. Raises Refused with the place of the error."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -108,10 +108,10 @@ def read_model(kind: type[Model], value: JSON) -> Model:
 def _some_errors(
     kind: type[BaseModel], value: JSON, error: ValidationError
 ) -> tuple[Sequence[Mapping[str, Any]], int]:
-    """As many of a model's errors as are told, and how many more there are.
+    """The first of a model's errors, as many as are shown, and how many more there are.
 
-    Of thousands pydantic writes each down before it gives the first (0.7 s for 1 MB): there the
-    errors are those of what stands first.
+    pydantic writes out all errors before it returns the first: thousands take 0.7 s for 1 MB. So
+    for many errors only the beginning of the value is validated.
     """
     count = error.error_count()
     if count > MOST_WRITTEN and isinstance(value, dict):
@@ -144,14 +144,14 @@ def answer(
 
 
 def encoded(body: View | JSON) -> bytes:
-    """JSON as it goes out."""
+    """The JSON bytes of the answer."""
     if isinstance(body, View):
         return body.to_json()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def body_of(kind: type[BaseModel], example: JSON) -> dict[str, Any]:
-    """What OpenAPI says of a route's body, for `openapi_extra`."""
+    """The description of a route's body in OpenAPI, for `openapi_extra`."""
     schema = kind.model_json_schema()
     schema = _inlined(schema, schema.pop("$defs", {}))
     return {
@@ -164,12 +164,12 @@ def body_of(kind: type[BaseModel], example: JSON) -> dict[str, Any]:
 
 STORABLE = "^[^\\x00]*$"
 """Text that Postgres can store, as a pattern for OpenAPI."""
-_OF_ANY_TYPE = {"title", "description", "default"}  # what is said of a field that takes any JSON
+_OF_ANY_TYPE = {"title", "description", "default"}  # the keys of a field that takes any JSON
 
 
 def _inlined(value: Any, models: Mapping[str, Any]) -> Any:
-    """The schema with the models inside it written out: its own place is within a document whose
-    references lead elsewhere. No text in it holds a NUL character, which strict JSON refuses.
+    """The schema with its models written out, because it is placed in a document in which its
+    references mean something else. Texts exclude NUL, which strict JSON refuses.
     """
     if isinstance(value, dict):
         if "$ref" in value:
@@ -192,14 +192,14 @@ def _inlined(value: Any, models: Mapping[str, Any]) -> Any:
 
 def _said(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
-        return "is not a field of this"
+        return "is not a known field"
     if error["type"] == "missing":
         return "is required and missing"
     return str(error["msg"])
 
 
 def _place(text: str, max_depth: int) -> str | None:
-    """Where the first value stands that parsed but may not be: NUL, lone surrogate, too deep."""
+    """The place of the first value that parses but is forbidden: NUL, lone surrogate, too deep."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

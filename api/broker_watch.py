@@ -1,7 +1,7 @@
-"""Whether the broker answers, asked on a clock of its own.
+"""Whether the broker answers, checked in the background.
 
-Nobody who asks this process how it is waits for a broker that hangs. A connection that is open and
-silent, as a frozen broker's is, is found by the time that an answer takes.
+So a caller that asks for this process's health never waits for a broker that hangs. A connection
+that is open but silent, as with a frozen broker, is found by the time limit for an answer.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from tierline.base.settings import Settings
 log = structlog.get_logger(__name__)
 
 EVERY_S = 5.0
-ANSWER_S = 2.0  # what it gets to answer; a silent one shows after at most both together
-FIRST_S = 1.0  # how long who asks waits for the first answer of all
+ANSWER_S = 2.0  # the limit for an answer; a silent broker is noticed after both times at most
+FIRST_S = 1.0  # how long a caller waits for the very first answer
 KEY = "tierline:asked"
 KEPT_MS = 60_000
 
 
 class BrokerWatch:
-    """Writes one small key every EVERY_S, which PING would not tell: a full broker refuses it."""
+    """Writes one small key every EVERY_S. PING would succeed on a full broker; a write does not."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -35,23 +35,23 @@ class BrokerWatch:
 
     @property
     def answers(self) -> bool:
-        """Whether it did when it was asked last."""
+        """Whether it answered the last check."""
         return self._asked.is_set() and self._reason is None
 
     async def reason(self) -> str | None:
-        """What is wrong with it; None when it answers."""
+        """What is wrong with it, or None if it answers."""
         if not self._asked.is_set():
             try:
                 await asyncio.wait_for(self._asked.wait(), FIRST_S)
             except TimeoutError:
-                return "has not answered yet: jobs are taken in and wait"
+                return "has not answered yet: jobs are accepted and wait"
         if self._reason is None:
             return None
         silent_s = time.monotonic() - self._answered_s
-        return f"{self._reason}, for {silent_s:.0f} s: jobs are taken in and wait"
+        return f"{self._reason}, for {silent_s:.0f} s: jobs are accepted and wait"
 
     async def run(self) -> None:
-        """Ask every EVERY_S, until cancelled."""
+        """Check every EVERY_S, until cancelled."""
         try:
             while True:
                 before = self._reason
@@ -75,7 +75,7 @@ class BrokerWatch:
         except TierlineError as error:
             self._reason = error.message
         except redis.exceptions.ResponseError as error:
-            self._reason = f"answers and takes nothing ({type(error).__name__})"
+            self._reason = f"answers but accepts no writes ({type(error).__name__})"
         except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
             self._reason = f"does not answer ({type(error).__name__})"
             await self._close()
@@ -84,14 +84,14 @@ class BrokerWatch:
             self._answered_s = time.monotonic()
 
     async def _close(self) -> None:
-        """The next question goes over a connection of its own."""
+        """Close the connection, so that the next check opens a new one."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
 
 def _pass_on_cancellation() -> None:
-    """Raise the cancellation that redis-py swallows while it connects: it would hang the stop."""
+    """Raise the cancellation that redis-py swallows while it connects, or the stop would hang."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -1,8 +1,8 @@
-"""The connections of routes that run in a thread, and what keeps one account from holding them all.
+"""Connections for routes that run in a thread, with limits so that no account uses them all.
 
-Ordinary routes read a bounded page; reports read as much as there is, on a pool of their own. Each
-statement of either is ended by Postgres when its time is over. What only reads is also ended when
-nobody waits for it any more: its caller has hung up, or the process stops.
+Ordinary routes read a bounded page. Reports read as much as there is, on a pool of their own.
+Postgres ends each statement when its time is over. A request that only reads is also ended when its
+caller has hung up or the process stops.
 """
 
 import asyncio
@@ -24,32 +24,32 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
-COLD_CONNECTIONS = 4  # of ordinary routes
-REPORT_CONNECTIONS = 5  # of reports; one of them is for /metrics alone
-COLD_WAIT_S = 2.0  # for a connection, or for one's turn
-CANCEL_S = 2.0  # what one try to end a statement may take
-CANCEL_AGAIN_S = 0.1  # a report of many statements is ended in whichever it is by then
-_BUSY = "as many reports run as may at once: ask again"
+COLD_CONNECTIONS = 4  # for ordinary routes
+REPORT_CONNECTIONS = 5  # for reports; one of them is only for /metrics
+COLD_WAIT_S = 2.0  # for a connection, or for the account's turn
+CANCEL_S = 2.0  # the limit for one try to cancel a statement
+CANCEL_AGAIN_S = 0.1  # between tries, because a report may already be in its next statement
+_BUSY = "the maximum of reports is running: ask again later"
 _STOPPING = "the process is stopping: ask again"
 CALLER = "tierline.caller"
-"""Where a request's scope holds the Caller, once its key was found good."""
+"""The key in a request's scope of its Caller, once the API key was accepted."""
 
 
 class _Connections:
-    """A pool whose statements Postgres ends after `within_s` seconds, and what ends them before."""
+    """A pool whose statements Postgres ends after `within_s` seconds, or earlier on request."""
 
     def __init__(self, pool: ConnectionPool[Any], within_s: float, too_slow: str) -> None:
         self.pool = pool
         self._within_s = within_s
-        self._told = too_slow
+        self._message = too_slow
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """End what is watched, and begin nothing any more: the process stops."""
+        """End the watched statements and start no more, because the process stops."""
         self._stopping.set()
 
     def _too_slow(self) -> Refused:
-        return Refused("too-slow", self._told)
+        return Refused("too-slow", self._message)
 
     @contextlib.asynccontextmanager
     async def _plain(self) -> AsyncIterator[Connection[Any]]:
@@ -63,8 +63,8 @@ class _Connections:
     async def _watched(
         self, request: Request | None, within_s: float | None
     ) -> AsyncIterator[Connection[Any]]:
-        """A connection whose statements end when the caller of `request` hangs up, the process
-        stops, or `within_s` seconds have passed, whichever statement it is by then.
+        """A connection whose statement is ended when the caller of `request` hangs up, the process
+        stops or `within_s` seconds have passed, whichever statement is running then.
         """
         if self._stopping.is_set():
             raise Unavailable(_STOPPING)
@@ -79,7 +79,7 @@ class _Connections:
             finally:
                 ended.set()
                 if await watch is not None:
-                    # Postgres may still be about to act on the cancelling: nobody else gets it.
+                    # Postgres may still act on the cancellation: do not reuse it.
                     connection.close()
 
     async def _watch(
@@ -89,9 +89,9 @@ class _Connections:
         within_s: float | None,
         ended: asyncio.Event,
     ) -> Exception | None:
-        """Wait until the work has `ended`, and end it when there is a reason to.
+        """Wait until the work has `ended`, and cancel it if there is a reason to.
 
-        Returns the reason, as what its caller is to be answered.
+        Returns the reason, as the answer to the caller.
         """
         left = asyncio.create_task(_hung_up(request))
         stop = asyncio.create_task(self._stopping.wait())
@@ -119,29 +119,28 @@ class _Connections:
 
 
 class Cold(_Connections):
-    """The ordinary routes' connections. An account leaves one of them to the others."""
+    """The ordinary routes' connections. An account always leaves one to the others."""
 
     def __init__(self, pool: ConnectionPool[Any], within_s: float) -> None:
         super().__init__(
             pool,
             within_s,
             f"it took longer than {within_s:g} s (TIERLINE_STATEMENT_TIMEOUT_S) and was ended: ask"
-            " for less at a time, or again when the database is less busy",
+            " for less at a time, or ask again when the database is less busy",
         )
         self._turns: dict[int, asyncio.Semaphore] = {}
 
     @contextlib.asynccontextmanager
     async def connection(self, request: Request, account_id: int) -> AsyncIterator[Connection[Any]]:
-        """A connection, for as long as the block lasts. Raises Refused (429, 504), Unavailable and
+        """A connection for the time of the block. Raises Refused (429, 504), Unavailable and
         PoolTimeout.
 
-        What only reads ends when the caller hangs up. The wait for the account's other requests
-        takes no thread.
+        A request that only reads is ended when its caller hangs up. Waiting for the account's other
+        requests takes no thread.
         """
         most = COLD_CONNECTIONS - 1
         busy = limit_reached(
-            f"{most} requests of the account are being answered, and take long: ask for less at a"
-            " time",
+            f"{most} slow requests of the account are running, its maximum: ask for less at a time",
             COLD_WAIT_S,
         )
         reads = request.method == "GET"
@@ -174,10 +173,10 @@ class Reports(_Connections):
     async def connection(
         self, request: Request, account_id: int, *, whole: bool = True
     ) -> AsyncIterator[Connection[Any]]:
-        """A connection for a report, whose statements end when the caller hangs up.
+        """A connection for a report, whose statements are ended when the caller hangs up.
 
-        `whole`: its time is that of all statements together, and not of each. For a request whose
-        body was read. Raises Refused (429, 504), Unavailable and PoolTimeout.
+        With `whole`, the time limit is for all statements together, not for each. Use it for a
+        request whose body was read. Raises Refused (429, 504), Unavailable and PoolTimeout.
         """
         most = limit_reached(
             f"the account may run {self._most} reports at once (TIERLINE_MAX_REPORTS)", COLD_WAIT_S
@@ -193,7 +192,7 @@ class Reports(_Connections):
     async def metrics(self) -> AsyncIterator[Connection[Any]]:
         """The connection of /metrics, one scrape at a time.
 
-        It goes on when its caller has hung up: what it reads is remembered for the next scrape.
+        It continues when its caller has hung up, because the result is cached for the next scrape.
         """
         async with (
             _turn(self._metrics, Unavailable(_BUSY)),
@@ -204,10 +203,10 @@ class Reports(_Connections):
     async def work(
         self, request: Request, account_id: int, work: Callable[[Connection[Any]], Result]
     ) -> Result:
-        """What `work` returns, called in a thread with a report's connection.
+        """Call `work` in a thread with a report's connection, and return its result.
 
-        For what reads a history to write what it found: it also reckons, and only its statements
-        are held to the time of a report. Ended early, it has written nothing or all.
+        For work that reads a history, calculates, and writes the result. Only its statements have
+        the time limit of a report. If it is ended early, it has written nothing or everything.
         """
         async with self.connection(request, account_id, whole=False) as connection:
             return await run_in_threadpool(work, connection)
@@ -231,11 +230,11 @@ async def _turn(turns: asyncio.Semaphore, otherwise: Exception) -> AsyncIterator
 
 
 async def _hung_up(request: Request | None) -> None:
-    """Returns when the caller is gone; never without a request."""
+    """Return when the caller has disconnected; without a request, never."""
     while request is not None:
         try:
             message = await request.receive()
-        except Refused:  # a body that nobody asked for, and too large: whoever sent it waits
+        except Refused:  # an unexpected body that is too large; its sender still waits
             break
         if message["type"] == "http.disconnect":
             return
@@ -243,8 +242,8 @@ async def _hung_up(request: Request | None) -> None:
 
 
 async def _cancel(connection: Connection[Any]) -> None:
-    # In a thread of asyncio's own: those of the routes may all be taken.
+    # In a thread of asyncio's own, because the routes' threads may all be busy.
     try:
         await asyncio.to_thread(connection.cancel_safe, timeout=CANCEL_S)
-    except psycopg.Error as error:  # the next try may go through, and Postgres has its own limit
+    except psycopg.Error as error:  # the next try may succeed, and Postgres has its own limit
         log.warning("report_not_cancelled", error=type(error).__name__)

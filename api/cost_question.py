@@ -1,4 +1,4 @@
-"""What is asked of a feature's economics in the query: a volume, and what is assumed."""
+"""The query parameters of a feature's economics: a volume, and assumptions."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -32,7 +32,7 @@ def cost_question(
         str | None, _number("assumed, 0 to 1; as measured unless said")
     ] = None,
 ) -> CostQuestion | None:
-    """None where nothing is asked. Raises InvalidInput."""
+    """The question, or None if nothing is asked. Raises InvalidInput."""
     given = {
         "requests_per_day": requests_per_day,
         "peak_per_s": peak_per_s,
@@ -48,17 +48,17 @@ def cost_question(
         return None
     rate = values.pop("escalation_rate", None)
     problems = [
-        Problem("is not above 0", f"/{name}") for name, value in values.items() if value <= 0
+        Problem("must be above 0", f"/{name}") for name, value in values.items() if value <= 0
     ]
     problems += [
-        Problem("is missing: costs are worked out at a volume", f"/{name}")
+        Problem("is missing: costs are calculated for a volume", f"/{name}")
         for name in ("requests_per_day", "peak_per_s")
         if name not in values
     ]
     if ("machine_usd_per_hour" in values) != ("machine_requests_per_s" in values):
         problems.append(Problem("a server of your own needs both", "/machine_usd_per_hour"))
     if rate is not None and rate > 1:
-        problems.append(Problem("lies between 0 and 1", "/escalation_rate"))
+        problems.append(Problem("must lie between 0 and 1", "/escalation_rate"))
     if problems:
         raise InvalidInput(problems)
     machine = None

@@ -5,7 +5,7 @@ import binascii
 
 from tierline.base.errors import InvalidInput, Problem
 
-_MARK = "s"  # the form of a cursor, should there be another
+_MARK = "s"  # identifies the form of the cursor, in case another one follows
 
 
 def write_cursor(seq: int) -> str:
@@ -14,7 +14,7 @@ def write_cursor(seq: int) -> str:
 
 
 def read_cursor(text: str | None) -> int | None:
-    """The `seq` that a cursor holds. Raises InvalidInput for one that we did not write."""
+    """The `seq` in a cursor. Raises InvalidInput for a text that is not a cursor of ours."""
     if text is None:
         return None
     try:
@@ -23,4 +23,4 @@ def read_cursor(text: str | None) -> int | None:
             return int(plain[1:])
     except (binascii.Error, ValueError):
         pass
-    raise InvalidInput([Problem("is not a cursor: pass next_cursor as it was given", "?cursor")])
+    raise InvalidInput([Problem("is not a cursor: pass next_cursor unchanged", "?cursor")])

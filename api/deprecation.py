@@ -1,7 +1,7 @@
 """Old routes that keep working for a release, and say so in their answers.
 
-RFC 9745 (Deprecation) gives since when a route is deprecated, RFC 8594 (Sunset) when it goes, and a
-link with the relation successor-version (RFC 5829) what to ask instead.
+The header Deprecation (RFC 9745) says since when a route is deprecated. Sunset (RFC 8594) says when
+it may be removed. A link with the relation successor-version (RFC 5829) names its replacement.
 """
 
 from datetime import UTC, datetime
@@ -17,19 +17,19 @@ HEADERS: dict[str, Any] = {
         "schema": {"type": "string"},
     },
     "Sunset": {
-        "description": "when the route may go (RFC 8594)",
+        "description": "when the route may be removed (RFC 8594)",
         "schema": {"type": "string"},
     },
     "Link": {
-        "description": "what to ask instead, with the relation successor-version",
+        "description": "the route to use instead, with the relation successor-version",
         "schema": {"type": "string"},
     },
 }
-"""The headers as the OpenAPI document has them, for the answers of a deprecated route."""
+"""The headers of a deprecated route's answers, for the OpenAPI document."""
 
 
 def deprecation_headers(successor: str | None) -> dict[str, str]:
-    """The headers of an answer of a deprecated route; `successor` is the path to ask instead."""
+    """The headers of a deprecated route's answer; `successor` is the path to use instead."""
     headers = {
         "Deprecation": f"@{int(DEPRECATED_AT.timestamp())}",
         "Sunset": format_datetime(SUNSET_AT, usegmt=True),

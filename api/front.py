@@ -1,9 +1,9 @@
-"""The outermost layer: the size of a body and its time, the last resort for errors, what no answer
-goes without, and the count of requests.
+"""The outermost layer: limits on bodies, the last resort for errors, headers that every answer has,
+and the count of requests.
 
-A body over the limit is refused before it is read, or as soon as it has grown too large; one that
-drips is refused when its time is over. What nobody caught becomes a problem of status 500 and one
-line in the log, with frames and ids only.
+A body over the limit is refused before it is read, or as soon as it has grown too large. A body
+that arrives too slowly is refused when its time is over. An uncaught error becomes a problem of
+status 500 and one line in the log, with frames and ids only.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from tierline.base.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-PARTS = "/v1/batches/"  # whose bodies are parts of many rows
-LARGE = ("/micro-models", "/datasets")  # … and here thousands of embeddings, or of rows
+PARTS = "/v1/batches/"  # bodies here are parts with many rows
+LARGE = ("/micro-models", "/datasets")  # bodies here have thousands of embeddings or rows
 
 
-PRIVATE = (b"cache-control", b"no-store")  # answers are an account's own, refusals too
+PRIVATE = (b"cache-control", b"no-store")  # answers belong to one account, and so do refusals
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-IDENTITY = (b"tierline-api", b"v1")  # a client tells by it that no other web server answers
-PUBLIC = ("/docs", "/swagger/", "/openapi.json")  # the same for everybody
+IDENTITY = (b"tierline-api", b"v1")  # tells a client that this is not another web server
+PUBLIC = ("/docs", "/swagger/", "/openapi.json")  # the same for all callers
 
 
 class Front:
-    """Wraps the app. Give uvicorn this one."""
+    """Wraps the app. Pass this object to uvicorn."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class Front:
         stop: Callable[[], None],
     ) -> None:
         self.app = app
-        self._hot = hot  # by method and path: routes that need neither middleware nor the router
+        self._hot = hot  # by method and path: routes that bypass the middleware and the router
         self._settings = settings
         self._requests = requests
-        self.stop = stop  # what takes long and need not be finished; called when a stop begins
+        self.stop = stop  # ends long work that need not finish; called when a stop begins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +83,7 @@ class Front:
             else:
                 await app(scope, receive, sending)
         except Exception as error:
-            # Also reached after Starlette has sent its own 500: it raises again, for the log.
+            # Also reached after Starlette has sent its own 500, because it raises the error again.
             log.error(
                 "request_crashed",
                 method=scope["method"],
@@ -114,9 +114,9 @@ def _announced(scope: Scope) -> tuple[int | None, bool]:
 
 
 def _bounded(scope: Scope, receive: Receive, limit: int, within_s: float) -> Receive:
-    """`receive` that raises Refused for a body over `limit` bytes, or not whole in `within_s`.
+    """`receive` that raises Refused for a body over `limit` bytes or not complete in `within_s`.
 
-    The time counts from the first read, which comes after the key was found good.
+    The time counts from the first read, which comes after the key was accepted.
     """
     seen = 0
     whole = False
@@ -124,7 +124,7 @@ def _bounded(scope: Scope, receive: Receive, limit: int, within_s: float) -> Rec
 
     async def receiving() -> Message:
         nonlocal seen, whole, until
-        if whole:  # what comes now is the caller's hanging up, whenever it does
+        if whole:  # the next message is the caller's disconnect, whenever it comes
             return await receive()
         until = until or asyncio.get_running_loop().time() + within_s
         try:
@@ -132,7 +132,7 @@ def _bounded(scope: Scope, receive: Receive, limit: int, within_s: float) -> Rec
                 message = await receive()
         except TimeoutError:
             raise _refused(
-                "body-too-slow", f"the body was not here within {within_s:g} s"
+                "body-too-slow", f"the body did not arrive within {within_s:g} s"
             ) from None
         whole = not message.get("more_body", False)
         size = len(message.get("body", b""))
@@ -147,16 +147,16 @@ def _bounded(scope: Scope, receive: Receive, limit: int, within_s: float) -> Rec
 
 
 def _too_large(limit: int) -> Refused:
-    return _refused("body-too-large", f"a body here has at most {limit:,} bytes")
+    return _refused("body-too-large", f"a body for this route has at most {limit:,} bytes")
 
 
 def _refused(slug: str, detail: str) -> Refused:
-    # The rest of the body is not waited for, so that nothing can follow it on the connection.
+    # The rest of the body is not read, so nothing else can follow on this connection.
     return Refused(slug, detail, headers={"Connection": "close"})
 
 
 def _guarded(headers: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer, with those that none goes without."""
+    """The headers of an answer, with those that every answer has."""
     guarded = [*headers, NO_SNIFFING, IDENTITY]
     if not path.startswith(PUBLIC) and not any(name == PRIVATE[0] for name, _ in guarded):
         guarded.append(PRIVATE)
@@ -164,6 +164,6 @@ def _guarded(headers: Iterable[tuple[bytes, bytes]], path: str) -> list[tuple[by
 
 
 def _route(scope: Scope) -> str:
-    """The path's template: a label of few values, unlike the path."""
+    """The path's template. As a label it has few values, unlike the path."""
     route = scope.get("route")
     return str(getattr(route, "path", "none"))

@@ -1,8 +1,8 @@
 """Whether this process can serve, and what is missing around it.
 
-Not ready means one thing: no usable Postgres, and one that takes no writes is none. Everything else
-that is wrong (a broker that is away, a queue without a worker, a model without a key) is told, and
-submitting goes on.
+Not ready means only that Postgres is unusable; a Postgres that accepts no writes is unusable. Other
+faults (a broker that is away, a queue without a worker, a model without a key) are reported, and
+jobs are still accepted.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ from tierline.services.upkeep.health import FeatureWatch, Revisions
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
-ANSWER_S = 1.5  # how long /readyz waits for Postgres; then it tells what it knows
-SILENT_S = 5.0  # without an answer for so long, it is not usable; on a busy machine one may be late
-LAST_LOOK_S = 0.5  # what a look gets to end by itself when the process stops
+ANSWER_S = 1.5  # how long /readyz waits for Postgres; then it reports what it knows
+SILENT_S = 5.0  # Postgres is unusable after this time without an answer; a busy one may be late
+LAST_LOOK_S = 0.5  # how long a check may take to end by itself when the process stops
 FEATURES_EVERY_S = 10.0
-NO_WRITES = "the database takes no writes: it is a replica, or set to be read-only"
+NO_WRITES = "the database accepts no writes: it is a replica, or set to be read-only"
 WORKED = (queues.SLM, queues.DEEPER, queues.WEBHOOKS, queues.QUARANTINE, queues.MAINTENANCE)
 
 
 class Health:
-    """Looks at the parts around this process again and again. One per process."""
+    """Checks the parts around this process regularly. One per process."""
 
     def __init__(
         self,
@@ -49,15 +49,15 @@ class Health:
         self._revisions = Revisions()
         self._wrong_schema: str | None = None
         self._newer_schema: str | None = None
-        self._beats: dict[UUID, tuple[int, float]] = {}  # beat, when it was seen to change
+        self._beats: dict[UUID, tuple[int, float]] = {}  # heartbeat, and when it last changed
         self._threads: dict[str, int] = {}  # of live workers, by queue
         self._dispatchers = 1
-        self._circuits: dict[str, str] = {}  # why those that are open are
+        self._circuits: dict[str, str] = {}  # open circuits, with their reasons
         self._features: tuple[float, dict[str, str]] = (-FEATURES_EVERY_S, {})
         self._watch = FeatureWatch()
         self._reading: asyncio.Task[dict[str, str]] | None = None
         self._database: str | None = None
-        self._answered_s = -SILENT_S  # monotonic; before the first answer it has been silent
+        self._answered_s = -SILENT_S  # monotonic; before the first answer it counts as silent
         self._looking: asyncio.Task[None] | None = None
         self.broker = BrokerWatch(settings)
 
@@ -77,7 +77,7 @@ class Health:
             raise Unavailable(self._wrong_schema)
 
     async def run(self) -> None:
-        """Look every LOOK_EVERY_S, until cancelled."""
+        """Check every LOOK_EVERY_S, until cancelled."""
         try:
             while True:
                 before = self._database
@@ -91,10 +91,10 @@ class Health:
                 self._looking.cancel()
 
     async def look(self) -> str | None:
-        """Look at Postgres once. Returns why it cannot be used; None when it can.
+        """Check Postgres once. Returns why it cannot be used, or None.
 
-        Who comes while another looks gets what that one finds. Giving up on a frozen server takes
-        psycopg ten seconds: nobody waits for that.
+        A call during another check gets that check's result. With a frozen server psycopg needs ten
+        seconds to give up; callers do not wait for that.
         """
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="look")
@@ -127,21 +127,21 @@ class Health:
 
     async def degraded(self) -> dict[str, str]:
         """What is wrong around a process that is ready, by part."""
-        found: dict[str, str] = {}
+        problems: dict[str, str] = {}
         if self._newer_schema is not None:
-            found["database"] = self._newer_schema
+            problems["database"] = self._newer_schema
         broker = await self.broker.reason()
         if broker is not None:
-            found["broker"] = broker
+            problems["broker"] = broker
         if not self._dispatchers:
-            found["dispatcher"] = "none is connected: jobs are taken in and wait"
+            problems["dispatcher"] = "none is connected: jobs are accepted and wait"
         for queue in WORKED:
             if not self._threads.get(queue):
-                found[f"queue:{queue}"] = "no worker beats for it"
-        return found | self._circuits | await self._models()
+                problems[f"queue:{queue}"] = "no live worker serves it"
+        return problems | self._circuits | await self._models()
 
     def _see_silence(self, kind: str) -> None:
-        # Beats were not seen meanwhile: that is our blindness, not the workers' silence.
+        # Heartbeats could not be read meanwhile, so their silence says nothing about the workers.
         self._beats.clear()
         self._database = f"Postgres does not answer ({kind})"
 
@@ -174,21 +174,21 @@ class Health:
         self._threads = threads
 
     async def _models(self) -> dict[str, str]:
-        looked, found = self._features
-        if time.monotonic() - looked <= FEATURES_EVERY_S:
-            return found
+        checked_s, problems = self._features
+        if time.monotonic() - checked_s <= FEATURES_EVERY_S:
+            return problems
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(asyncio.to_thread(self._missing))
-        # Postgres answered a moment ago; if it is silent now, the next look at it will tell.
+        # Postgres answered a moment ago; if it is silent now, the next check of it reports that.
         await asyncio.wait({self._reading}, timeout=ANSWER_S)
         if not self._reading.done():
-            return {"features": "could not be looked at (TimeoutError)"}
+            return {"features": "could not be checked (TimeoutError)"}
         try:
-            found = self._reading.result()
+            problems = self._reading.result()
         except (psycopg.Error, PoolTimeout) as error:
-            return {"features": f"could not be looked at ({type(error).__name__})"}
-        self._features = (time.monotonic(), found)
-        return found
+            return {"features": f"could not be checked ({type(error).__name__})"}
+        self._features = (time.monotonic(), problems)
+        return problems
 
     def _missing(self) -> dict[str, str]:
         with self._cold_pool.connection() as connection:

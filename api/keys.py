@@ -1,8 +1,8 @@
-"""The API keys: whom one stands for, remembered for a moment, and when it was last used.
+"""API keys: whose they are, cached for a moment, and when they were last used.
 
-A key that was found good is remembered for REMEMBER_S, so that a busy caller costs no look-up a
-request; a revoked key is refused everywhere after that long at the latest. Who floods with wrong
-keys takes a few of the pool's connections, and a key that was good is not behind them.
+An accepted key is cached for REMEMBER_S, so that a busy caller needs no look-up per request. After
+that time at most, a revoked key is refused everywhere. A flood of wrong keys uses only a few of the
+pool's connections, and recently accepted keys do not wait behind it.
 """
 
 import asyncio
@@ -29,16 +29,16 @@ log = structlog.get_logger(__name__)
 
 REMEMBER_S = 1.0
 MOST_REMEMBERED = 10_000
-STRANGERS_AT_ONCE = 2  # look-ups of keys that were not good lately; a pool has 8 connections
-STRANGER_WAIT_S = 2.0  # for one's turn, as long as for a connection of the pool
-NOTE_EVERY_S = 20.0  # last_used_at is kept to the minute
+STRANGERS_AT_ONCE = 2  # look-ups of keys that were not accepted recently; a pool has 8 connections
+STRANGER_WAIT_S = 2.0  # the wait for a look-up, as long as for a connection of the pool
+NOTE_EVERY_S = 20.0  # last_used_at is exact to the minute
 _KEY = re.compile(rf"{KEY_MARK}[A-Za-z0-9_-]{{43}}")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tierline"'}
 
 
 @dataclass(frozen=True)
 class Caller:
-    """The account on whose behalf a request comes, and what its key may do."""
+    """The account that a request acts for, and what its key may do."""
 
     account_id: int
     account: str  # its name
@@ -52,31 +52,31 @@ class Caller:
 
     @property
     def confined_to(self) -> int | None:
-        """The account beyond which the key has no say; None: it is an operator's."""
+        """The account that the key is limited to; None: it is an operator's key."""
         return None if self.may("operator") else self.account_id
 
 
 class Keys:
-    """The keys lately seen. One per process."""
+    """The recently used keys. One per process."""
 
     def __init__(self, pool: AsyncConnectionPool[Any], defaults: Limits) -> None:
         self._pool = pool
         self._defaults = defaults
-        self._known: dict[bytes, tuple[LiveKey, float]] = {}  # and until when it need not be asked
+        self._known: dict[bytes, tuple[LiveKey, float]] = {}  # with the time of the next look-up
         self._wrong: dict[bytes, float] = {}  # until when
         self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
         self._used: set[int] = set()
 
     async def caller(self, authorization: str | None) -> Caller:
-        """Whom the header names. Raises Refused (401), and Unavailable in a flood of wrong keys."""
+        """The header's caller. Raises Refused (401), and Unavailable in a flood of wrong keys."""
         scheme, _, key = (authorization or "").partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
             raise Refused(
                 "unauthorized", "send the header 'Authorization: Bearer KEY'", headers=_CHALLENGE
             )
-        found = await self._find(key) if _KEY.fullmatch(key) else None
-        if found is None:
+        live = await self._find(key) if _KEY.fullmatch(key) else None
+        if live is None:
             raise Refused(
                 "unauthorized",
                 "the API key is unknown, expired or revoked",
@@ -84,13 +84,11 @@ class Keys:
                     "WWW-Authenticate": f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'
                 },
             )
-        self._used.add(found.id)
-        return Caller(
-            found.account_id, found.account, found.id, found.scopes, found.limits, found.capped
-        )
+        self._used.add(live.id)
+        return Caller(live.account_id, live.account, live.id, live.scopes, live.limits, live.capped)
 
     def forget(self) -> None:
-        """Look every key up again."""
+        """Clear the cache."""
         self._known.clear()
         self._wrong.clear()
 
@@ -113,24 +111,24 @@ class Keys:
             self._strangers.release()
 
     async def _look_up(self, digest: bytes) -> LiveKey | None:
-        found = await authenticate.find_key(self._pool, digest)
+        live = await authenticate.find_key(self._pool, digest)
         until_s = time.monotonic() + REMEMBER_S
-        if found is None:
+        if live is None:
             self._known.pop(digest, None)
             _remember(self._wrong, digest, until_s)
             return None
-        found = replace(found, limits=found.limits.over(self._defaults))
-        _remember(self._known, digest, (found, until_s))
-        return found
+        live = replace(live, limits=live.limits.over(self._defaults))
+        _remember(self._known, digest, (live, until_s))
+        return live
 
     async def run(self) -> None:
-        """Keep when keys were used, until cancelled."""
+        """Record when keys were used, until cancelled."""
         while True:
             await asyncio.sleep(NOTE_EVERY_S)
             await self.note()
 
     async def note(self) -> None:
-        """Write down the keys used since the last time."""
+        """Store the keys used since the last time."""
         used, self._used = self._used, set()
         if not used:
             return

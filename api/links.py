@@ -1,7 +1,7 @@
 """Which answer leads to which request: the links of the OpenAPI document.
 
-A link names an operation and which of its parameters the answer gives, so that tools and clients
-know how to go on.
+A link names an operation and the parameters that the answer provides for it, so that tools and
+clients know the next step.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ FEATURE = (
     *(("get", "/v1/features/{name}/outcomes"), ("get", "/v1/features/{name}/calibrations")),
 )
 
-# (what gives it, the statuses with which it does, where in the body) → (parameter, who takes it)
+# (source operation, its statuses, place in the body) → (parameter, operations that take it)
 _LINKS: tuple[tuple[Operation, tuple[str, ...], str, str, tuple[Operation, ...]], ...] = (
     (("post", "/v1/jobs"), ("200", "202"), _ID, "job_id", JOB),
     (("post", "/v1/jobs/{job_id}/retry"), ("202",), _ID, "job_id", JOB),
@@ -83,7 +83,7 @@ _LINKS: tuple[tuple[Operation, tuple[str, ...], str, str, tuple[Operation, ...]]
 
 
 def add_links(document: dict[str, Any]) -> None:
-    """Put the links into a document whose paths are complete. Raises KeyError for what is none."""
+    """Add the links to a document with all its paths. Raises KeyError for an unknown operation."""
     paths = document["paths"]
     for (method, path), statuses, where, parameter, takers in _LINKS:
         links = dict(_links(paths, where, parameter, takers))

@@ -1,6 +1,7 @@
-"""The numbers behind /metrics, read from Postgres at each scrape; docs/operations.md tells of them.
+"""The numbers of /metrics, read from Postgres at each scrape. docs/operations.md explains them.
 
-They are of the whole installation, whichever API process gives them, but for its own requests.
+They describe the whole installation and are the same in each API process, except for the number of
+requests, which is the process's own.
 """
 
 import threading
@@ -83,7 +84,7 @@ class Metrics:
         self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")
 
     def text(self, connection: Connection[Any], last_hour: LastHour, health: Health) -> bytes:
-        """The exposition, read anew. One at a time: who is told gets all of it."""
+        """The metrics, read now. One scrape at a time, so that each shows one consistent state."""
         with self._lock:
             return self._text(connection, last_hour, health)
 

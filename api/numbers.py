@@ -1,6 +1,6 @@
-"""Whole numbers of paths and queries: ASCII digits, as `tierline.base.digits` reads them.
+"""Whole numbers in paths and queries: ASCII digits, as `tierline.base.digits` reads them.
 
-Pydantic alone would read `1_000` and ` 12 `. In a body, JSON's own numbers are asked for.
+Pydantic alone would accept `1_000` and ` 12 `. Bodies use JSON's own numbers.
 """
 
 from typing import Any
@@ -15,4 +15,4 @@ def _whole(value: Any) -> Any:
 
 
 ASCII_DIGITS = BeforeValidator(_whole)
-"""Stands last in an annotation: before its bounds, OpenAPI would not tell them."""
+"""Put it last in an annotation: placed before the bounds, it would hide them in OpenAPI."""

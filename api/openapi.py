@@ -1,6 +1,6 @@
-"""The OpenAPI document: how a route says what it answers, and the document of an app.
+"""The OpenAPI document: how a route declares its answers, and the document of an app.
 
-The components are made from the models of `tierline.views` that routes name.
+The components come from the models of `tierline.views` that the routes name.
 """
 
 from collections.abc import Mapping
@@ -48,11 +48,11 @@ def returns(
     description: str, model: type[BaseModel], headers: Mapping[str, JSONValue] | None = None
 ) -> dict[str, Any]:
     """A JSON answer of a route, for its `responses`."""
-    found: dict[str, Any] = {
+    response: dict[str, Any] = {
         "description": description,
         "content": {"application/json": {"schema": component(model)}},
     }
-    return found | ({"headers": dict(headers)} if headers else {})
+    return response | ({"headers": dict(headers)} if headers else {})
 
 
 def takes(model: type[BaseModel], example: JSONValue) -> dict[str, Any]:
@@ -62,23 +62,23 @@ def takes(model: type[BaseModel], example: JSONValue) -> dict[str, Any]:
 
 
 def component(model: type[BaseModel], *, sent: bool = False) -> dict[str, Any]:
-    """A reference to a model, which the document then has among its components."""
+    """A reference to a model, which adds it to the document's components."""
     _named[model] = "validation" if sent else "serialization"
     return {"$ref": _TEMPLATE.format(model=model.__name__)}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
     """The document of all the routes of `app`."""
-    found = get_openapi(
+    openapi = get_openapi(
         title=app.title,
         version=app.version,
         description=app.description,
         routes=app.routes,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    components = found.setdefault("components", {})
+    components = openapi.setdefault("components", {})
     made = components.get("schemas", {})
-    # The framework's own form of a 422; every route says its own.
+    # The framework's own form of a 422 is unused, because every route declares its own.
     for name in ("HTTPValidationError", "ValidationError"):
         made.pop(name, None)
     components["schemas"] = {
@@ -87,27 +87,27 @@ def document(app: FastAPI) -> dict[str, Any]:
         "Json": JSON_VALUE,
         **_components(),
     }
-    add_links(found)
-    return found
+    add_links(openapi)
+    return openapi
 
 
 def _components() -> dict[str, Any]:
     models = list(_named.items())
-    _, found = models_json_schema(models, ref_template=_TEMPLATE, schema_generator=_Short)
-    made: dict[str, Any] = found["$defs"]
+    _, schemas = models_json_schema(models, ref_template=_TEMPLATE, schema_generator=_Short)
+    made: dict[str, Any] = schemas["$defs"]
     return made
 
 
 class _Short(GenerateJsonSchema):
-    """Without titles, which only repeat the names, and with what may be null in one `type`."""
+    """Omits titles, which only repeat the names, and writes nullable types as one `type`."""
 
     def field_title_should_be_set(self, _: Any) -> bool:
         return False
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        found = super().model_schema(schema)
-        found.pop("title", None)
-        return found
+        result = super().model_schema(schema)
+        result.pop("title", None)
+        return result
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         inner = self.generate_inner(schema["schema"])
@@ -120,6 +120,6 @@ class _Short(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def get_schema_from_definitions(self, json_ref: JsonRef) -> JsonSchemaValue | None:
-        if json_ref == ANY_JSON["$ref"]:  # ours, and no model
+        if json_ref == ANY_JSON["$ref"]:  # our own component, not a model
             return None
         return super().get_schema_from_definitions(json_ref)

@@ -1,6 +1,7 @@
 """Every error that the API answers with: RFC 9457 problem+json, and which error becomes which.
 
-No stack trace, no exception's own text unless the error is ours and written to be shown.
+Answers never contain a stack trace. They contain an exception's text only if the error is our own
+and its text is meant for callers.
 """
 
 import json
@@ -37,8 +38,8 @@ from tierline.services.money.budgets import BudgetSpent
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:tierline:problem:"
-RETRY_S = 2  # what a caller is asked to wait when a part is away
-MOST_BYTES = 64 * 1024  # of an answer that says what is wrong
+RETRY_S = 2  # the Retry-After when a part is away
+MOST_BYTES = 64 * 1024  # of a problem's answer
 MOST_DETAIL = 4_000  # characters
 UNMIGRATED = "the database is not migrated: run 'tierline db upgrade'"
 
@@ -47,29 +48,29 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "malformed-json": (400, "The body is not strict JSON"),
     "unauthorized": (401, "A valid API key is needed"),
     "forbidden": (403, "The key may not do this"),
-    "not-found": (404, "There is no such thing"),
+    "not-found": (404, "Not found"),
     "method-not-allowed": (405, "The method is not allowed here"),
     "body-too-slow": (408, "The body did not arrive in time"),
     "conflict": (409, "The state does not allow this"),
-    "not-enough-data": (409, "There is too little to go by yet"),
+    "not-enough-data": (409, "There is not enough data yet"),
     "body-too-large": (413, "The body is too large"),
-    "unsupported-media-type": (415, "The content type is not taken"),
-    "invalid": (422, "The request does not fit"),
+    "unsupported-media-type": (415, "The content type is not supported"),
+    "invalid": (422, "The request is not valid"),
     "invalid-feature": (422, "The feature file cannot be applied"),
     "unknown-feature": (422, "There is no such feature"),
-    "idempotency-key-reused": (422, "The Idempotency-Key stands for another payload"),
-    "caller-left": (499, "The caller hung up"),  # as nginx counts it; nobody reads this answer
+    "idempotency-key-reused": (422, "The Idempotency-Key was used with another payload"),
+    "caller-left": (499, "The caller hung up"),  # as in nginx; nobody reads this answer
     "budget-spent": (429, "A budget of the account is spent"),
     "limit-reached": (429, "A limit of the account is reached"),
     "internal": (500, "Something went wrong on our side"),
     "unavailable": (503, "A part of the service is away"),
-    "too-slow": (504, "It took longer than it may"),
+    "too-slow": (504, "The request took too long"),
 }
-"""Slug → status and title; the slug stands in the problem's type."""
+"""Slug → status and title. The slug is part of the problem's type."""
 
 
 class Refused(Exception):
-    """A request refused at the door, as the problem that it is answered with."""
+    """A request refused before its service is called, with the problem to answer."""
 
     def __init__(
         self,
@@ -97,9 +98,9 @@ def problem(
     headers: Mapping[str, str] | None = None,
     left_out: int = 0,
 ) -> Response:
-    """One problem as a response, of at most MOST_BYTES whatever was sent.
+    """One problem as a response of at most MOST_BYTES, whatever was sent.
 
-    `left_out`: how many problems there are beyond `problems`, of which 20 are told at most.
+    `left_out` is how many problems there are beyond `problems`, of which at most 20 are shown.
     """
     status, _ = TITLES[slug]
     kept, more = some_of(problems)
@@ -107,7 +108,7 @@ def problem(
         content = _content(slug, detail, kept, left_out + more)
         if len(content) <= MOST_BYTES or not kept:
             return Response(content, status, dict(headers or {}), MEDIA_TYPE)
-        kept, more = kept[:-1], more + 1  # characters of six bytes each: as many as have room
+        kept, more = kept[:-1], more + 1  # some characters take six bytes: keep what has room
 
 
 def _content(slug: str, detail: str, problems: Sequence[Problem], left_out: int) -> bytes:
@@ -130,7 +131,7 @@ def _content(slug: str, detail: str, problems: Sequence[Problem], left_out: int)
 
 
 def limit_reached(detail: str, wait_s: float) -> Refused:
-    """A limit of the account is reached: come again in `wait_s` seconds."""
+    """A limit of the account is reached: ask again after `wait_s` seconds."""
     return Refused("limit-reached", detail, headers=_retry_after(wait_s))
 
 
@@ -150,11 +151,11 @@ def of_error(error: Exception) -> Response:
         case KeyReused():
             return problem("idempotency-key-reused", error.message)
         case UnknownFeature():
-            return problem("unknown-feature", **_told(error))
+            return problem("unknown-feature", **_details(error))
         case FeatureError():
-            return problem("invalid-feature", **_told(error))
+            return problem("invalid-feature", **_details(error))
         case InvalidInput():
-            return problem("invalid", **_told(error))
+            return problem("invalid", **_details(error))
         case NotFound():
             return problem("not-found", error.message)
         case NotEnoughData():
@@ -174,8 +175,8 @@ def of_error(error: Exception) -> Response:
         case UsageError():
             return problem("bad-request", error.message)
         case RequestValidationError():
-            found = [_validation_problem(one) for one in error.errors()]
-            return problem("invalid", **_told(InvalidInput(found)))
+            problems = [_validation_problem(one) for one in error.errors()]
+            return problem("invalid", **_details(InvalidInput(problems)))
         case HTTPException():
             return _of_http(error)
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
@@ -183,11 +184,11 @@ def of_error(error: Exception) -> Response:
         case psycopg.errors.DiskFull():
             return unavailable("the database's disk is full; nothing was written")
         case psycopg.errors.ReadOnlySqlTransaction():
-            return unavailable("the database takes no writes now; nothing was written")
+            return unavailable("the database accepts no writes now; nothing was written")
         case psycopg.errors.QueryCanceled():
             return problem(
                 "too-slow",
-                "the database took longer than it may for one statement and was stopped: ask for"
+                "a statement exceeded the database's time limit and was stopped: ask for"
                 " less at a time, or ask again when it is less busy",
             )
         case psycopg.DataError():
@@ -197,12 +198,12 @@ def of_error(error: Exception) -> Response:
     return problem("internal", "the error is in the server's log")
 
 
-def _told(error: InvalidInput) -> dict[str, Any]:
+def _details(error: InvalidInput) -> dict[str, Any]:
     return {"detail": error.message, "problems": error.problems, "left_out": error.left_out}
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem. Unexpected ones are raised again, to be logged."""
+    """Turn every error of `app` into a problem. Unexpected ones are raised again, to be logged."""
 
     def handle(request: Request, error: Exception) -> Response:
         response = of_error(error)
@@ -223,7 +224,7 @@ def install(app: FastAPI) -> None:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """Every method of the path; the router names those of one of its routes."""
+    """Every method of the path; the router itself names only those of one route."""
     return sorted(
         method.upper()
         for template, operations in request.app.openapi()["paths"].items()
@@ -235,8 +236,8 @@ def _methods_at(request: Request) -> list[str]:
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems of a route, for its OpenAPI.
 
-    Where a key is asked for, its account's limits and a statement's time too; who reads a body
-    (413) may wait for it in vain.
+    A route with a key can also reach the account's limits (429) and a statement's time limit (504).
+    A route with a body (413) can also time out while reading it (408).
     """
     found = set(statuses)
     if HTTPStatus.UNAUTHORIZED in found:
@@ -277,7 +278,7 @@ SCHEMA: Mapping[str, Any] = {
         "errors": {
             "type": "array",
             "maxItems": MOST_PROBLEMS,
-            "description": "each field that does not fit, at most 20",
+            "description": "each invalid field, at most 20",
             "items": {
                 "type": "object",
                 "required": ["path", "message"],
@@ -295,7 +296,7 @@ SCHEMA: Mapping[str, Any] = {
         "errors_left_out": {
             "type": "integer",
             "minimum": 1,
-            "description": "how many more do not fit than `errors` names; not there when none",
+            "description": "how many more problems there are than `errors` has; absent if none",
         },
     },
 }
@@ -306,7 +307,7 @@ def _of_http(error: HTTPException) -> Response:
     slug = slugs.get(error.status_code, "bad-request")
     detail = {
         404: "nothing is at this path; see /openapi.json",
-        405: "this path does not take this method",
+        405: "this path does not support this method",
     }.get(error.status_code, str(error.detail))
     return problem(slug, detail, headers=error.headers)
 

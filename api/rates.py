@@ -1,7 +1,7 @@
-"""How often, and with how many bytes, an account may come: token buckets of this process.
+"""An account's requests and bytes per second, limited by token buckets of this process.
 
-Each API process counts for itself, so an account that comes to several may have its rate at each.
-That needs neither the broker nor a statement more, and protects what it is for: the process.
+Each API process counts for itself, so an account that uses several processes may have its rate at
+each. This needs neither the broker nor another statement, and it protects the process.
 """
 
 import time
@@ -12,21 +12,21 @@ from api.problems import limit_reached
 from tierline.rules.limits import Limits, TokenBucket
 
 BODY_BYTES = "tierline.body_bytes"
-"""Where the front says in a request's scope how long its body is announced to be."""
+"""The key in a request's scope where the front puts the announced length of the body."""
 CHARGE = "tierline.charge_body"
-"""Where the front finds in the scope whom to charge for a body of unannounced length."""
+"""The key in the scope of the function that charges for a body of unannounced length."""
 
 
 class Rates:
-    """The buckets of every account that came to this process; there are few accounts."""
+    """The buckets of every account that used this process; there are few accounts."""
 
     def __init__(self) -> None:
         self._buckets: dict[int, tuple[TokenBucket, TokenBucket]] = {}
 
     def admit(self, account_id: int, limits: Limits, scope: MutableMapping[str, Any]) -> None:
-        """Count a request and its body. Raises Refused (429) when the account has to wait.
+        """Count a request and its body. Raises Refused (429) if the account must wait.
 
-        A body is charged as announced, before it is read; one that comes in chunks as it comes.
+        A body with an announced length is charged before it is read; a chunked one as it comes.
         """
         requests_per_s, bytes_per_s = limits.max_requests_per_s, limits.max_body_bytes_per_s
         if requests_per_s is None or bytes_per_s is None:

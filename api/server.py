@@ -1,10 +1,9 @@
-"""How the API listens: uvicorn, with the bounds on a request's head that it does not have itself.
+"""How the API listens: uvicorn, plus limits on a request's head that uvicorn lacks.
 
-A head that never ends would hold a connection, and the memory of what came of it, for ever. Bodies
-are the front's business, but for what is left of one when it is answered: closing on unread bytes
-resets the connection, and a client that writes all before it reads would never see the answer
-(RFC 9112, section 9.6). So the rest is read and dropped, within bounds, as nginx's lingering_close
-does.
+A head that never ends would hold a connection and its memory for ever. The front limits bodies, but
+the rest of a body may still arrive after the answer. Closing with unread bytes resets the
+connection, and a client that writes everything before it reads would never see the answer (RFC
+9112, section 9.6). So the rest is read and dropped, within limits, like nginx's lingering_close.
 """
 
 import asyncio
@@ -17,24 +16,23 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-STOP_S = 10  # after SIGTERM: how long requests under way may still take; a wait is cut
+STOP_S = 10  # how long requests under way may take after SIGTERM; longer waits are cut
 KEEP_ALIVE_S = 75  # longer than the usual proxy's own, so that the proxy closes first
 BACKLOG = 2048
 HEAD_S = 20.0  # from the first byte of a request, or the connection, to the end of its headers
 MAX_HEAD_BYTES = 64 * 1024  # request line and headers; proxies allow 8 to 32 KiB
-LINGER_S = 30.0  # from the answer to the close, however the client goes on; nginx's lingering_time
+LINGER_S = 30.0  # from the answer to the close, whatever the client sends; nginx's lingering_time
 LINGER_IDLE_S = 5.0  # … or without a byte from it; nginx's lingering_timeout
-MAX_LINGER_BYTES = 64 * 1024 * 1024  # dropped of one connection: eight times the largest part
+MAX_LINGER_BYTES = 64 * 1024 * 1024  # dropped per connection: eight times the largest part
 MOST_LINGERING = 128
-"""Connections of a process that linger at once; beyond it they are closed as they are. They hold a
-descriptor and a timer each, and must not pile up."""
+"""The most lingering connections of a process; more are closed at once. Each holds a descriptor and
+a timer, so they must not accumulate."""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection whose requests' heads are bounded in time and size.
+    """One connection that limits the time and size of its requests' heads.
 
-    A timer is set only for a head that did not come whole at once, so that it costs the usual
-    request nothing.
+    A timer is set only if a head did not arrive at once, so usual requests have no cost.
     """
 
     head_s = HEAD_S
@@ -49,7 +47,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
-        self._rest_bytes = 0  # that came after the answer
+        self._rest_bytes = 0  # received after the answer
         self._rest_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -84,11 +82,11 @@ class BoundedHttp(HttpToolsProtocol):
             return
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body:
-            # Kept alive, with the rest of the body still to come.
+            # Kept alive, and the rest of the body is still to come.
             self._rest_timer = self.loop.call_later(self.linger_s, self._abort)
 
     def close(self) -> None:
-        """Close after what was written; first read away what is left of the request, if any is."""
+        """Close after everything is written. The rest of the request is read first, if any."""
         if self.transport.is_closing() or self in self.lingering:
             return
         unread = self._in_head or self.cycle.more_body
@@ -130,11 +128,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self._refuse(b"408 Request Timeout")
-            self.transport.close()  # nothing is coming that would be left unread
+            self.transport.close()  # no unread bytes can follow
 
     def _refuse(self, status: bytes) -> bool:
-        """Say why the connection is closed next; False: an answer to an earlier request is under
-        way, and nothing can be said."""
+        """Send the reason before the connection is closed. False if an earlier answer is under way,
+        because then nothing can be sent."""
         if self.cycle is not None and not self.cycle.response_complete:
             return False
         self.transport.write(
@@ -160,7 +158,7 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 class _Closing:
-    """The transport as a request's cycle uses it, whose close() is the connection's."""
+    """The transport that a request's cycle uses. Its close() is that of the connection."""
 
     def __init__(self, connection: BoundedHttp) -> None:
         self._connection = connection
@@ -172,8 +170,8 @@ class _Closing:
 
 
 class Server(uvicorn.Server):
-    """One that says when it begins to stop: `stop` ends what the requests under way need not wait
-    for. Uvicorn's own word to the app comes after they have ended.
+    """A server that reports the beginning of a stop: `stop` ends work that requests under way need
+    not wait for. Uvicorn itself informs the app only after those requests have ended.
     """
 
     def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
@@ -197,7 +195,7 @@ def configured(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         lifespan="on",
         access_log=False,
         log_config=None,
-        proxy_headers=False,  # nothing here looks at the client's address
+        proxy_headers=False,  # nothing here uses the client's address
         server_header=False,
         date_header=True,
         backlog=BACKLOG,

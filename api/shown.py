@@ -1,7 +1,7 @@
-"""Jobs and batches as a caller may see them: every route that answers with one goes through here.
+"""Jobs and batches as a caller may see them. Every route that returns one uses this module.
 
-A key that may submit and not read is told how its jobs stand, and nothing that somebody wrote or a
-model answered: not by a wait, a repeated submission, a retry or a cancellation either.
+A key that may submit but not read sees only its jobs' state. It sees no text that a person or a
+model wrote, not even in the answer to a wait, a repeated submission, a retry or a cancellation.
 """
 
 from api.keys import Caller
@@ -16,5 +16,5 @@ def job_for(caller: Caller, row: JobRow) -> Job:
 
 
 def batch_for(caller: Caller, row: StoredBatch, progress: Progress | None = None) -> Batch:
-    """A batch as the caller may see it; with counts and cost when they were taken."""
+    """A batch as the caller may see it, with counts and costs if they are given."""
     return batch_view(row, progress, content=caller.may("read"))

@@ -1,4 +1,4 @@
-"""What the requests of one API process share, and how a route gets at it."""
+"""What the requests of one API process share, and how a route gets it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,14 +29,14 @@ class State:
     """Opened and closed with the app."""
 
     settings: Settings
-    pool: AsyncConnectionPool[Any]  # the hot routes'
-    cold_pool: ConnectionPool[Any]  # of ordinary routes that run in a thread
+    pool: AsyncConnectionPool[Any]  # for the hot routes
+    cold_pool: ConnectionPool[Any]  # for ordinary routes that run in a thread
     cold: Cold  # the same, for routes written as `def`
     reports: Reports
     submitter: Submitter
     keys: Keys
     rates: Rates
-    ready: ReadyNotifier  # say .ready() after a commit that gives a dispatcher something to do
+    ready: ReadyNotifier  # call .ready() after a commit that gives a dispatcher something to do
     ended: EndedJobs
     health: Health
     metrics: Metrics
@@ -49,12 +49,12 @@ class State:
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> Result:
-        """Call a service with a cold connection; in a thread."""
+        """Call a service in a thread with a cold connection."""
         with self.cold_pool.connection() as connection:
             return service(connection, *args, **kwargs)
 
     def tell_ended(self, job_id: UUID) -> None:
-        """Wake who waits for the job, and whoever sends its webhooks; from any thread."""
+        """Wake callers that wait for the job, and the sender of its webhooks; from any thread."""
         self.loop.call_soon_threadsafe(self.ended.wake, (job_id,))
         self.loop.call_soon_threadsafe(self.ready.ready)
 
@@ -76,12 +76,12 @@ async def _report(request: Request) -> AsyncIterator[Connection[Any]]:
         yield connection
 
 
-# Given back before the answer is sent: who reads slowly holds no connection.
+# Given back before the answer is sent, so that slow readers hold no connection.
 Database = Annotated[Connection[Any], Depends(_connection, scope="function")]
-"""An autocommit connection, for routes written as `def`: they run in a thread. For what reads or
-writes a bounded number of rows; named after the caller in the route's parameters."""
+"""An autocommit connection for routes written as `def`, which run in a thread. For reading or
+writing a bounded number of rows."""
 
 Report = Annotated[Connection[Any], Depends(_report, scope="function")]
-"""The same for what reads as much as there is; its statements end when the caller hangs up."""
+"""The same for routes that read any number of rows; statements end when the caller hangs up."""
 
 Shared = Annotated[State, Depends(state_of)]

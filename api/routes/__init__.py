@@ -1,1 +1,1 @@
-"""The routes, by the concerns of services/. A file a subject, each with an APIRouter, `router`."""
+"""The routes, in folders as in services/. Each file covers one subject and has a `router`."""

@@ -1,6 +1,6 @@
-"""/healthz, /readyz and /metrics: for what keeps the process running and for who watches it.
+"""/healthz, /readyz and /metrics: for what keeps the process running and for monitoring.
 
-None of them asks for a key: put them behind the network's own rules if their numbers are private.
+They need no key. If their numbers are private, restrict access in the network.
 """
 
 from fastapi import APIRouter, Response
@@ -18,11 +18,11 @@ router = APIRouter(tags=["probes"])
 
 @router.get(
     "/healthz",
-    summary="Whether the process lives",
+    summary="Whether the process is alive",
     responses={200: returns("It does", Health)},
 )
 async def healthz() -> Response:
-    """Looks at nothing else: restart the process when this does not answer."""
+    """Checks nothing else. Restart the process if this does not answer."""
     return answer(Health(status="ok"))
 
 
@@ -30,12 +30,12 @@ async def healthz() -> Response:
     "/readyz",
     summary="Whether requests can be served",
     responses={
-        200: returns("They can; `degraded` says what is wrong around", Ready),
+        200: returns("They can; `degraded` lists other faults", Ready),
         **documented(503),
     },
 )
 async def readyz(state: Shared) -> Response:
-    """503 only without a usable Postgres. With the broker down, submitting still works."""
+    """503 only without a usable Postgres. Without the broker, submitting still works."""
     reason = await state.health.look()
     if reason is not None:
         return unavailable(reason)

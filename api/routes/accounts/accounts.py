@@ -1,7 +1,7 @@
-"""/v1/accounts, /v1/keys and /v1/webhook-secret: who may do what.
+"""/v1/accounts, /v1/keys and /v1/webhook-secret: accounts and their keys.
 
-Accounts are the operator's. Keys are for an account's administrator, as far as they are of its own
-account and not an operator's, and all of them for an operator.
+Operators manage accounts and all keys. An account's administrator manages the keys of its own
+account, except operators' keys.
 """
 
 from datetime import UTC
@@ -27,16 +27,16 @@ from tierline.views.accounts import Account, AccountList, Key, KeyList, NewKey, 
 router = APIRouter(tags=["accounts"])
 
 KeyId = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
-Force = Annotated[bool, Query(description="also the last operator's key")]
+Force = Annotated[bool, Query(description="even if it is the last operator's key")]
 
-SECRET = {"Cache-Control": "no-store"}  # answers that hold a key or a secret
+SECRET = {"Cache-Control": "no-store"}  # for answers with a key or a secret
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-# The bounds stand before the validator that Whole brings: OpenAPI would not tell of those after it.
+# The bounds come before the validator that Whole brings. After it, OpenAPI would omit them.
 Most = Annotated[int, Field(ge=1, le=MAX_LIMIT), *get_args(Whole)[1:]]
 
 
@@ -45,19 +45,19 @@ def _limit(what: str) -> Any:
 
 
 class AccountChange(_Body):
-    """What to change of an account; what is not named stays as it is."""
+    """The changes of an account. Fields that are not given stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     weight: Whole = Field(default=1, ge=1, le=MAX_WEIGHT, description="its share of a queue")
-    max_queued_jobs: Most | None = _limit("jobs that wait, in all queues")
-    max_jobs_in_progress: Most | None = _limit("jobs that run, in all queues")
+    max_queued_jobs: Most | None = _limit("waiting jobs, in all queues")
+    max_jobs_in_progress: Most | None = _limit("running jobs, in all queues")
     max_requests_per_s: Most | None = _limit("requests to each API process")
     max_body_bytes_per_s: Most | None = _limit("bytes of bodies to each API process")
 
 
 class NewAccount(AccountChange):
-    """An account to make."""
+    """An account to create."""
 
     name: str = Field(
         min_length=1, max_length=63, json_schema_extra={"pattern": f"^{services.NAME.pattern}$"}
@@ -65,45 +65,45 @@ class NewAccount(AccountChange):
 
 
 class KeyRequest(_Body):
-    """A key to make."""
+    """A key to create."""
 
-    account: str | None = Field(default=None, description="the caller's own unless said")
-    name: str = Field(default="", max_length=255, description="what it is for")
+    account: str | None = Field(default=None, description="default: the caller's own")
+    name: str = Field(default="", max_length=255, description="the purpose of the key")
     scopes: list[Scope] = Field(
         default=["submit", "read"],
         min_length=1,
         max_length=len(SCOPES),
-        description="operator: only by an operator's key, and with admin in the answer",
+        description="operator: only by an operator's key; the answer then has admin too",
     )
     expires_at: Time | None = None
 
 
 class Rotation(_Body):
-    """How to change a key or a signing secret."""
+    """How to rotate a key or a signing secret."""
 
     overlap_hours: float = Field(
         default=24.0,
         ge=0,
         le=MAX_OVERLAP_HOURS,
         strict=True,
-        description="how long the old one holds too",
+        description="how long the old one stays valid too",
     )
 
 
 @router.get(
     "/v1/accounts",
     summary="List accounts",
-    responses={200: returns("All of them", AccountList), **documented(401, 403, 503)},
+    responses={200: returns("All accounts", AccountList), **documented(401, 403, 503)},
 )
 def list_accounts(_: Operator, connection: Database) -> Response:
-    """The oldest first."""
+    """Lists the accounts, the oldest first."""
     return answer(AccountList.of(read_accounts.list_accounts(connection)))
 
 
 @router.post(
     "/v1/accounts",
     status_code=201,
-    summary="Make an account",
+    summary="Create an account",
     responses={
         201: returns("Made", Account),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
@@ -111,7 +111,7 @@ def list_accounts(_: Operator, connection: Database) -> Response:
     openapi_extra=body_of(NewAccount, {"name": "billing", "weight": 2}),
 )
 async def post_account(request: Request, _: Operator, state: Shared) -> Response:
-    """It sees only its own jobs."""
+    """Creates an account. It sees only its own jobs."""
     given = read_model(NewAccount, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(
         state.with_connection,
@@ -127,7 +127,7 @@ async def post_account(request: Request, _: Operator, state: Shared) -> Response
     "/v1/accounts/{name}",
     summary="Change an account",
     responses={
-        200: returns("As it is now", Account),
+        200: returns("The changed account", Account),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(AccountChange, {"weight": 3, "max_queued_jobs": 5_000}),
@@ -135,7 +135,8 @@ async def post_account(request: Request, _: Operator, state: Shared) -> Response
 async def patch_account(
     request: Request, name: Annotated[str, Path(max_length=63)], _: Operator, state: Shared
 ) -> Response:
-    """Weight and jobs in progress hold from the next choice on, the rest within a second."""
+    """Changes an account. Weight and jobs in progress apply from the next choice of jobs on, the
+    rest within a second."""
     given = read_model(AccountChange, await read_json(request, state.settings.max_json_depth))
     changes = given.model_dump(exclude_unset=True)
     row = await run_in_threadpool(state.with_connection, services.change_account, name, changes)
@@ -147,7 +148,7 @@ async def patch_account(
     "/v1/keys",
     summary="List keys",
     responses={
-        200: returns("The newest first, revoked ones too", KeyList),
+        200: returns("The newest first, including revoked keys", KeyList),
         **documented(401, 403, 422, 503),
     },
 )
@@ -158,8 +159,8 @@ def list_keys(
         str | None, Query(max_length=63, pattern=STORABLE, description="only its")
     ] = None,
 ) -> Response:
-    """The account's own, operators' keys in it too, or every account's for an operator. By their
-    first characters: no key can be read again.
+    """Lists the account's keys, including operators' keys; an operator gets those of every account.
+    Only their first characters are shown: no key can be read again.
     """
     if not caller.may("operator"):
         if account not in (None, caller.account):
@@ -171,17 +172,18 @@ def list_keys(
 @router.post(
     "/v1/keys",
     status_code=201,
-    summary="Make a key",
+    summary="Create a key",
     responses={
-        201: returns("Made; the key is shown this once", NewKey),
+        201: returns("Created; the key is shown only this once", NewKey),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(KeyRequest, {"account": "billing", "scopes": ["submit", "read"]}),
 )
 async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
-    """Of the caller's own account; an operator's key makes them of any, and operators' keys.
+    """Creates a key of the caller's own account. An operator's key can create keys of any account,
+    and operators' keys.
 
-    Only its hash is kept.
+    Only the key's hash is stored.
     """
     given = read_model(KeyRequest, await read_json(request, state.settings.max_json_depth))
     expires_at = given.expires_at
@@ -208,14 +210,14 @@ async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
     "/v1/keys/{key_id}",
     summary="Revoke a key",
     responses={
-        200: returns("It ends within a second, everywhere", Key),
+        200: returns("It ends within a second everywhere", Key),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
 def delete_key(
     key_id: KeyId, caller: Admin, connection: Database, state: Shared, force: Force = False
 ) -> Response:
-    """Jobs that it submitted go on. 409 for the last operator's key."""
+    """Jobs that the key submitted continue. 409 for the last operator's key."""
     row = services.revoke_key(connection, key_id, within=caller.confined_to, force=force)
     state.keys.forget()
     return answer(Key.model_validate(row))
@@ -223,17 +225,17 @@ def delete_key(
 
 @router.post(
     "/v1/keys/{key_id}/demote",
-    summary="Make an operator's key an account administrator's",
+    summary="Turn an operator's key into an administrator's key",
     responses={
-        200: returns("As it is now, within a second everywhere", Key),
+        200: returns("The key, changed everywhere within a second", Key),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
 def demote_key(
     key_id: KeyId, _: Operator, connection: Database, state: Shared, force: Force = False
 ) -> Response:
-    """It goes on as an administrator's of its own account. A key that is no operator's stays as it
-    is; 409 for the last operator's key.
+    """The key then administers its own account only. A key that is not an operator's does not
+    change; 409 for the last operator's key.
     """
     row = services.demote_key(connection, key_id, force=force)
     state.keys.forget()
@@ -243,9 +245,9 @@ def demote_key(
 @router.post(
     "/v1/keys/{key_id}/rotate",
     status_code=201,
-    summary="Put a new key in a key's place",
+    summary="Replace a key by a new one",
     responses={
-        201: returns("Made; the key is shown this once", NewKey),
+        201: returns("Created; the key is shown only this once", NewKey),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
@@ -256,7 +258,7 @@ async def rotate_key(
     caller: Admin,
     state: Shared,
 ) -> Response:
-    """It has the old one's account, name, scopes and length of life. The old one ends with the
+    """The new key has the old key's account, name, scopes and lifetime. The old key ends after the
     overlap."""
     given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
     made = await run_in_threadpool(
@@ -275,12 +277,12 @@ async def rotate_key(
     tags=["webhooks"],
     summary="Read the secret that signs the account's webhooks",
     responses={
-        200: returns("Of jobs' own webhook_url", WebhookSecret),
+        200: returns("For jobs' own webhook_url", WebhookSecret),
         **documented(401, 403, 503),
     },
 )
 def get_webhook_secret(caller: Admin, connection: Database) -> Response:
-    """Registered endpoints have secrets of their own."""
+    """This secret is for jobs' own webhook_url. Registered endpoints have their own secrets."""
     row = read_accounts.webhook_secret(connection, caller.account_id)
     return answer(WebhookSecret.model_validate(row), 200, SECRET)
 
@@ -290,13 +292,13 @@ def get_webhook_secret(caller: Admin, connection: Database) -> Response:
     tags=["webhooks"],
     summary="Change the secret that signs the account's webhooks",
     responses={
-        200: returns("The new one", WebhookSecret),
+        200: returns("The new secret", WebhookSecret),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
 )
 async def rotate_webhook_secret(request: Request, caller: Admin, state: Shared) -> Response:
-    """For the overlap each webhook is signed by both, so that receivers can follow."""
+    """During the overlap each webhook is signed with both secrets, so that receivers can switch."""
     given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(
         state.with_connection,

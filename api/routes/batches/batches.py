@@ -1,4 +1,4 @@
-"""/v1/batches: open, send parts, seal, follow, read outputs and errors, cancel."""
+"""/v1/batches: open, send parts, seal, poll, read outputs and errors, cancel."""
 
 import asyncio
 import threading
@@ -40,8 +40,8 @@ router = APIRouter(prefix="/v1/batches", tags=["batches"])
 NDJSON = "application/x-ndjson"
 MAX_PAGE = 200
 MAX_PART_PAGE = 1000
-ROWS_AT_ONCE = 500  # of one statement while rows are streamed
-PARTS_AT_ONCE = 2  # more would only hold more bodies, and the other routes' connections
+ROWS_AT_ONCE = 500  # per statement while rows are streamed
+PARTS_AT_ONCE = 2  # more would only hold more bodies and use the other routes' connections
 PART_WAIT_S = 1.0
 
 _room = threading.BoundedSemaphore(PARTS_AT_ONCE)
@@ -52,21 +52,19 @@ After = Annotated[
     Query(ge=0, le=2**62, description="only rows after this one: the `row` of the last line"),
     ASCII_DIGITS,
 ]
-Most = Annotated[
-    int | None, Query(ge=1, description="at most so many rows; all unless said"), ASCII_DIGITS
-]
+Most = Annotated[int | None, Query(ge=1, description="the most rows; default: all"), ASCII_DIGITS]
 
 
 _PART_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "rows, each a JSON object on a line; at most 50,000 and 8 MiB",
+        "description": "rows, one JSON object per line; at most 50,000 and 8 MiB",
         "content": {
             NDJSON: {
                 "schema": {
                     "anyOf": [
                         component(NewBatchRow, sent=True),
-                        {"description": "anything else is a bad row: counted, and told in errors"},
+                        {"description": "anything else is an invalid row, counted in errors"},
                     ]
                 },
                 "example": '{"custom_id":"a-1","input":{"text":"Invoice A-1"},"line":2}\n',
@@ -75,7 +73,7 @@ _PART_BODY: dict[str, Any] = {
     }
 }
 _ROWS: dict[str, Any] = {
-    "description": "A row a line, in the order of the input",
+    "description": "One row per line, in the order of the input",
     "content": {NDJSON: {"schema": component(BatchRow)}},
 }
 
@@ -87,7 +85,7 @@ class NewBatch(BaseModel):
 
     feature: str = Field(description="an applied feature's name; the batch keeps its version")
     metadata: dict[str, Any] | None = Field(default=None, description="at most 16 KiB")
-    webhook_url: str | None = Field(default=None, description="told of batch.completed")
+    webhook_url: str | None = Field(default=None, description="receives batch.completed")
 
 
 class Seal(BaseModel):
@@ -103,8 +101,8 @@ class Seal(BaseModel):
     status_code=201,
     summary="Open a batch",
     responses={
-        200: returns("The Idempotency-Key was known: the earlier batch", BatchState),
-        201: returns("Open for parts", BatchState),
+        200: returns("The earlier batch with this Idempotency-Key", BatchState),
+        201: returns("Created; it accepts parts", BatchState),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewBatch, {"feature": "invoice-fields", "metadata": {"run": 7}}),
@@ -112,7 +110,7 @@ class Seal(BaseModel):
 async def open_batch(
     request: Request, caller: Submit, state: Shared, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """The key of a batch is remembered for as long as the batch."""
+    """Opens a batch. Its Idempotency-Key is remembered as long as the batch exists."""
     key = read_key(idempotency_key)
     given = read_model(NewBatch, await read_json(request, state.settings.max_json_depth))
     opening = Opening(given.feature, given.metadata, given.webhook_url)
@@ -137,12 +135,12 @@ def list_batches(
     caller: Read,
     connection: Database,
     idempotency_key: Annotated[
-        str | None, Query(max_length=255, description="the one batch that it stands for")
+        str | None, Query(max_length=255, description="only the batch with this key")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE), ASCII_DIGITS] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """Only the caller's account's own."""
+    """Lists only batches of the caller's account."""
     before = read_cursor(cursor)
     rows = read_batches.list_batches(
         connection, caller.account_id, before, limit + 1, idempotency_key
@@ -166,7 +164,7 @@ def list_batches(
     },
 )
 def get_batch(batch_id: BatchId, caller: Read, connection: Report) -> Response:
-    """Counts and cost are taken from its jobs and calls each time."""
+    """Counts and cost are calculated from the batch's jobs and calls each time."""
     row = service.read(connection, caller.account_id, read_batch_id(batch_id))
     return answer(batch_for(caller, row, read_batches.progress(connection, row["id"])))
 
@@ -175,7 +173,7 @@ def get_batch(batch_id: BatchId, caller: Read, connection: Report) -> Response:
     "/{batch_id}/parts/{number}",
     summary="Send a part",
     responses={
-        200: returns("It was there already, with the same bytes", BatchPart),
+        200: returns("It was sent before, with the same bytes", BatchPart),
         201: returns("Taken in", BatchPart),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
@@ -189,7 +187,7 @@ async def put_part(
     state: Shared,
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """A row a line. A row that does not fit is kept with its problems; the others are taken in."""
+    """One row per line. Invalid rows are stored with their problems; the others become jobs."""
     if content_type.partition(";")[0].strip().lower() != NDJSON:
         raise Refused(
             "unsupported-media-type",
@@ -201,7 +199,7 @@ async def put_part(
 
     def take() -> service.TakenPart:
         if not _room.acquire(timeout=PART_WAIT_S):
-            raise Unavailable("other parts are being taken in; send this one again")
+            raise Unavailable("other parts are being written; send this one again")
         try:
             return state.with_connection(
                 service.take_part,
@@ -223,7 +221,7 @@ async def put_part(
 
 @router.get(
     "/{batch_id}/parts",
-    summary="List the parts taken in",
+    summary="List the accepted parts",
     responses={
         200: returns("A page of parts, by number", BatchPartPage),
         **documented(401, 403, 404, 422, 503),
@@ -236,7 +234,7 @@ def list_parts(
     limit: Annotated[int, Query(ge=1, le=MAX_PART_PAGE), ASCII_DIGITS] = 200,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """What a sender that lost its place goes on from."""
+    """An interrupted sender can see here which parts to send."""
     row = service.read(connection, caller.account_id, read_batch_id(batch_id))
     found = read_batches.parts_after(connection, row["id"], read_cursor(cursor) or 0, limit + 1)
     page = found[:limit]
@@ -251,9 +249,9 @@ def list_parts(
 
 @router.post(
     "/{batch_id}/seal",
-    summary="Close a batch to parts",
+    summary="Seal a batch",
     responses={
-        200: returns("Sealed; it completes once its jobs have ended", BatchState),
+        200: returns("Sealed; it completes when its jobs have ended", BatchState),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Seal, {"parts": 3}),
@@ -261,7 +259,7 @@ def list_parts(
 async def seal_batch(
     request: Request, batch_id: BatchId, caller: Submit, state: Shared
 ) -> Response:
-    """All parts from 1 to `parts` must be there. A repeat changes nothing."""
+    """Ends the batch's parts, which must be those from 1 to `parts`. A repeat changes nothing."""
     given = read_model(Seal, await read_json(request, state.settings.max_json_depth))
     found = read_batch_id(batch_id)
     row = await asyncio.to_thread(
@@ -274,15 +272,16 @@ async def seal_batch(
     "/{batch_id}/cancel",
     summary="Cancel a batch",
     responses={
-        200: returns("Nothing of it is left to end", BatchState),
-        202: returns("Some of its jobs have still to end", BatchState),
+        200: returns("All its jobs have ended", BatchState),
+        202: returns("Some of its jobs have not ended yet", BatchState),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def cancel_batch(
     batch_id: BatchId, caller: Submit, connection: Database, state: Shared
 ) -> Response:
-    """Waiting jobs are cancelled, running ones cooperatively. A repeat changes nothing."""
+    """Waiting jobs are cancelled at once, running jobs at their next step. A repeat changes
+    nothing."""
     row = service.cancel(connection, caller.account_id, read_batch_id(batch_id))
     state.loop.call_soon_threadsafe(state.ready.ready)
     body = batch_for(caller, row, read_batches.progress_if_quick(connection, row["id"]))
@@ -302,7 +301,7 @@ def cancel_batch(
 def get_output(
     batch_id: BatchId, caller: Read, state: Shared, after: After = 0, limit: Most = None
 ) -> Response:
-    """Every row so far: those answered, those that still wait, and those that did not fit."""
+    """All rows so far: answered ones, waiting ones and invalid ones."""
     return _rows(
         state, caller.account_id, read_batch_id(batch_id), after, limit, unanswered_only=False
     )
@@ -310,7 +309,7 @@ def get_output(
 
 @router.get(
     "/{batch_id}/errors",
-    summary="Read the rows that got no answer",
+    summary="Read the rows without an answer",
     response_class=Response,
     responses={
         200: _ROWS,
@@ -320,7 +319,7 @@ def get_output(
 def get_errors(
     batch_id: BatchId, caller: Read, state: Shared, after: After = 0, limit: Most = None
 ) -> Response:
-    """Rows that did not fit, and jobs that failed, expired or were cancelled."""
+    """Invalid rows, and jobs that failed, expired or were cancelled."""
     return _rows(
         state, caller.account_id, read_batch_id(batch_id), after, limit, unanswered_only=True
     )
@@ -341,7 +340,7 @@ def _rows(
         place, left = after, limit
         while left is None or left > 0:
             asked = ROWS_AT_ONCE if left is None else min(left, ROWS_AT_ONCE)
-            # A connection a page: a reader that stalls holds none.
+            # One connection per page, so that a reader that stalls holds none.
             found = state.with_connection(
                 read_batches.page, batch_id, place, asked, unanswered_only=unanswered_only
             )
@@ -357,7 +356,7 @@ def _rows(
 
 
 def read_batch_id(text: str) -> UUID:
-    """Raises NotFound for what is no id at all."""
+    """Raises NotFound for a text that is not an id."""
     try:
         return UUID(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""What is found out offline: labels, calibrations, evaluations, promotions, drift."""
+"""Labels, calibrations, evaluations, promotions and drift."""

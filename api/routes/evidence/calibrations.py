@@ -1,4 +1,4 @@
-"""/v1/features/{name}/calibrations: what may be promised of what a feature's tiers serve."""
+"""/v1/features/{name}/calibrations: promises about what a feature's tiers serve."""
 
 from typing import Annotated, Any, Literal
 
@@ -24,43 +24,43 @@ Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 
 
 class WantedPromise(BaseModel):
-    """The promise that is wanted."""
+    """The promise to test."""
 
     model_config = ConfigDict(extra="forbid")
 
     max_error: float = Field(
-        strict=True, gt=0.0001, lt=1, description="the share of what is served that may be wrong"
+        strict=True, gt=0.0001, lt=1, description="the share of served answers that may be wrong"
     )
     confidence: float = Field(strict=True, default=0.95, ge=0.5, le=0.9999)
     models: str | None = Field(
         default=None,
         max_length=2_000,
-        description="who answered, as a dry run tells it; those with most new outcomes unless said",
+        description="the models that answered, as in a dry run; default: the most new outcomes",
     )
     reference: Literal["model", "human"] = Field(
         default="model",
-        description="who says what is wrong: the later tier, or the labels of a label sample",
+        description="what decides which answers are wrong: the later tier or people's labels",
     )
     tier: str | None = Field(
-        default=None, max_length=63, description="whose answers; the first calibrated one's"
+        default=None, max_length=63, description="the tier; default: the first calibrated one"
     )
 
 
 class NewCalibration(WantedPromise):
-    """The promise that is wanted, or only how much there is to test it on."""
+    """The promise to test, or only a count of the outcomes."""
 
-    dry_run: bool = Field(default=False, description="only say what there is; uses nothing up")
+    dry_run: bool = Field(default=False, description="only count the outcomes; use none up")
 
 
 class LabelSample(BaseModel):
-    """How many outcomes are to be labelled."""
+    """How many outcomes to label."""
 
     model_config = ConfigDict(extra="forbid")
 
     count: Whole = Field(ge=1, le=5_000)
     models: str | None = Field(default=None, max_length=2_000, description="who answered")
     tier: str | None = Field(
-        default=None, max_length=63, description="whose answers; the first calibrated one's"
+        default=None, max_length=63, description="the tier; default: the first calibrated one"
     )
 
 
@@ -77,8 +77,8 @@ class Withdrawal(BaseModel):
     status_code=201,
     summary="Calibrate a tier of a feature on its outcomes",
     responses={
-        200: returns("A dry run: what there is", OutcomeCount),
-        201: returns("What was found, which holds from now on", Calibration),
+        200: returns("A dry run: the outcomes that exist", OutcomeCount),
+        201: returns("The result, in force from now on", Calibration),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewCalibration, {"max_error": 0.03, "confidence": 0.95}),
@@ -86,10 +86,10 @@ class Withdrawal(BaseModel):
 async def post_calibration(
     name: Name, request: Request, caller: Operator, state: Shared
 ) -> Response:
-    """As a threshold search does, and waits for it: what is large is better searched by
-    POST …/threshold-searches, which may be followed and cancelled. The outcomes that it uses are
-    used up, also when nothing can be promised. 409 where they are too few, with how many more are
-    needed.
+    """Calibrates like a threshold search and waits for the result. For many outcomes use
+    POST …/threshold-searches instead: a search can be polled and cancelled. The outcomes used are
+    used up, even if nothing can be promised. 409 if there are too few, with the number that is
+    missing.
     """
     given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
 
@@ -105,17 +105,17 @@ async def post_calibration(
 
 @router.post(
     "/v1/features/{name}/label-sample",
-    summary="Draw outcomes for people to label",
+    summary="Sample outcomes for people to label",
     responses={
-        200: returns("Those drawn, at random; fewer where there are no more", ToLabel),
+        200: returns("A random sample; smaller if there are no more", ToLabel),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(LabelSample, {"count": 300}),
 )
 async def draw_label_sample(name: Name, request: Request, caller: Admin, state: Shared) -> Response:
-    """Their inputs, without what any tier answered; of the caller's account's jobs, or of all for
-    an operator where the installation lets operators read all. Give what is right by
-    POST /v1/feedback, for all of them; an operator calibrates with `"reference": "human"`.
+    """Returns inputs without the tiers' answers, of the caller's account's jobs, or of all jobs for
+    an operator where the installation allows it. Send the right output of all of them to
+    POST /v1/feedback; then an operator calibrates with `"reference": "human"`.
     """
     given = read_model(LabelSample, await read_json(request, state.settings.max_json_depth))
 
@@ -137,7 +137,7 @@ async def draw_label_sample(name: Name, request: Request, caller: Admin, state: 
     },
 )
 def list_calibrations(name: Name, _: Read, connection: Database) -> Response:
-    """What each promised, on what, and what became of it."""
+    """What each calibration promised, from which outcomes, and its state now."""
     return answer(CalibrationList.of(services.calibrations_of(connection, name)))
 
 
@@ -145,7 +145,7 @@ def list_calibrations(name: Name, _: Read, connection: Database) -> Response:
     "/v1/features/{name}/calibrations/{calibration_id}/withdraw",
     summary="Withdraw a calibration",
     responses={
-        200: returns("It holds no more", Calibration),
+        200: returns("It is no longer in force", Calibration),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Withdrawal, {"reason": "the intake form changed"}),
@@ -153,7 +153,7 @@ def list_calibrations(name: Name, _: Read, connection: Database) -> Response:
 async def withdraw_calibration(
     name: Name, calibration_id: Id, request: Request, _: Operator, state: Shared
 ) -> Response:
-    """Within seconds, what it would have served escalates, until there is a new one."""
+    """Within seconds, what it would have served escalates, until there is a new calibration."""
     given = read_model(Withdrawal, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> dict[str, JSON]:

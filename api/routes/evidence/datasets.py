@@ -1,4 +1,4 @@
-"""/v1/features/{name}/datasets: labelled inputs, in versions that do not change."""
+"""/v1/features/{name}/datasets: labelled inputs, in versions that never change."""
 
 from typing import Annotated, Any
 
@@ -32,12 +32,12 @@ class LabelledInput(BaseModel):
 
 
 class NewDataset(BaseModel):
-    """What it is made of."""
+    """The contents of the new dataset."""
 
     model_config = ConfigDict(extra="forbid")
 
     rows: list[LabelledInput] = Field(default=[], max_length=MOST_ROWS)
-    jobs: bool = Field(default=True, description="with what is known of the feature's own jobs")
+    jobs: bool = Field(default=True, description="include labels of the feature's own jobs")
 
 
 @router.post(
@@ -45,14 +45,14 @@ class NewDataset(BaseModel):
     status_code=201,
     summary="Build a feature's next dataset",
     responses={
-        201: returns("It is whole, and does not change", Dataset),
+        201: returns("Built; it never changes", Dataset),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewDataset, {"jobs": True}),
 )
 async def post_dataset(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
-    """Of rows that are given, and of the caller's account's jobs whose right output is known, or of
-    all jobs where the installation lets operators read all.
+    """Contains the given rows, and the caller's account's jobs whose right output is known, or all
+    accounts' jobs where the installation lets operators read all.
     """
     given = read_model(NewDataset, await read_json(request, state.settings.max_json_depth))
     rows = [Given(row.input, row.expected) for row in given.rows]
@@ -74,7 +74,7 @@ async def post_dataset(name: Name, request: Request, caller: Operator, state: Sh
     },
 )
 def list_datasets(name: Name, _: Read, connection: Database) -> Response:
-    """With what they are made of."""
+    """Lists the datasets with their contents in numbers."""
     return answer(DatasetList.of(services.datasets_of(connection, name)))
 
 
@@ -82,7 +82,7 @@ def list_datasets(name: Name, _: Read, connection: Database) -> Response:
     "/v1/features/{name}/datasets/{version}",
     summary="Get a dataset",
     responses={
-        200: returns("What it is made of", Dataset),
+        200: returns("Its contents in numbers", Dataset),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -108,7 +108,7 @@ def list_rows(
     limit: Annotated[int, Query(ge=1, le=2_000), ASCII_DIGITS] = 500,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """Inputs and labels of files and of the caller's account's jobs, or of all where the
+    """Inputs and labels of files and of the caller's account's jobs, or of all jobs where the
     installation lets operators read all; `shown` is false for the others.
     """
     after = read_cursor(cursor)

@@ -1,4 +1,4 @@
-"""/v1/features/{name}/drift: whether a feature's traffic still is what its evidence was made on."""
+"""/v1/features/{name}/drift: whether the traffic still resembles the evidence."""
 
 from typing import Annotated
 
@@ -17,17 +17,17 @@ router = APIRouter(tags=["routing"])
 
 @router.get(
     "/v1/features/{name}/drift",
-    summary="Get how a feature's traffic stands against its evidence",
+    summary="Compare a feature's traffic with its evidence",
     responses={
-        200: returns("What moved, with examples", Drift),
+        200: returns("The changes, with examples", Drift),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_drift(
     name: Annotated[str, Path(max_length=63)], caller: Operator, state: Shared, connection: Report
 ) -> Response:
-    """The daily looks since its last calibration or router, the figures of the newest one, and
-    inputs of a new kind: of the caller's account's jobs, or of all where the installation lets
-    administrators read all.
+    """The daily comparisons since the last calibration or router, the newest one's figures, and
+    inputs of a new kind. The inputs are those of the caller's account's jobs, or of all jobs where
+    the installation lets administrators read all.
     """
     return answer(drift_of(connection, name, readable(state, caller)))

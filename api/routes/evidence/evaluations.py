@@ -1,4 +1,4 @@
-"""/v1/features/{name}/evaluations: how good each tier is on the test examples of a dataset."""
+"""/v1/features/{name}/evaluations: the quality of each tier on a dataset's test examples."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -31,25 +31,25 @@ Amount = Annotated[str, Field(pattern=AMOUNT)]
 
 
 class NewEvaluation(BaseModel):
-    """What is to be evaluated."""
+    """What to evaluate."""
 
     model_config = ConfigDict(extra="forbid")
 
     dataset: Version | None = Field(default=None, description="its version; null: the newest")
     tiers: list[TierName] | None = Field(
-        default=None, max_length=20, description="each is held to the last of them; null: all"
+        default=None, max_length=20, description="compared with the last of them; null: all"
     )
-    limit: Limit | None = Field(default=None, description="examples; null: all that test")
-    max_usd: Amount | None = Field(default=None, description="what it may cost; null: any")
+    limit: Limit | None = Field(default=None, description="examples; null: all test examples")
+    max_usd: Amount | None = Field(default=None, description="the most it may cost; null: any")
 
 
 @router.post(
     "/v1/features/{name}/evaluations",
     status_code=201,
-    summary="Begin an evaluation, or go on with the one of the same plan",
+    summary="Start an evaluation, or continue the one with the same plan",
     responses={
-        200: returns("It ran already, and may cost what is said now", Evaluation),
-        201: returns("It runs, and goes on by itself", Evaluation),
+        200: returns("It was running already; max_usd is updated", Evaluation),
+        201: returns("Started", Evaluation),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewEvaluation, {"tiers": ["slm", "frontier"], "max_usd": "2.50"}),
@@ -57,8 +57,8 @@ class NewEvaluation(BaseModel):
 async def post_evaluation(
     name: Name, request: Request, caller: Operator, state: Shared
 ) -> Response:
-    """Of the rows that test, of files and of the caller's account's jobs, or of all jobs where the
-    installation lets operators read all; the caller's account pays.
+    """Uses the test rows of files and of the caller's account's jobs, or of all jobs where the
+    installation lets operators read all. The caller's account pays.
     """
     given = read_model(NewEvaluation, await read_json(request, state.settings.max_json_depth))
     most = None if given.max_usd is None else Decimal(given.max_usd)
@@ -81,7 +81,7 @@ async def post_evaluation(
     },
 )
 def list_evaluations(name: Name, _: Read, connection: Database) -> Response:
-    """With what each found, and whether it still says something."""
+    """Lists each evaluation's result, and whether it is still valid."""
     return answer(EvaluationList.of(services.evaluations_of(connection, name)))
 
 
@@ -89,29 +89,29 @@ def list_evaluations(name: Name, _: Read, connection: Database) -> Response:
     "/v1/features/{name}/evaluations/{evaluation_id}",
     summary="Get an evaluation",
     responses={
-        200: returns("How it stands", Evaluation),
+        200: returns("The evaluation's state", Evaluation),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_evaluation(name: Name, evaluation_id: Id, _: Read, connection: Database) -> Response:
-    """Its progress while it runs, and what it found once it is completed. `progress.waits_for` is
-    `budget` while what is left of `max_usd` may not pay for one answer more: allow it more by the
-    request that began it.
+    """Its progress while it runs, and its result when it is completed. `progress.waits_for` is
+    `budget` if the rest of `max_usd` may not pay for one more answer: to allow more, repeat the
+    request that started it.
     """
     return answer(services.evaluation_of(connection, name, evaluation_id))
 
 
 @router.post(
     "/v1/features/{name}/evaluations/{evaluation_id}/step",
-    summary="Step an evaluation, which it does by itself",
+    summary="Advance an evaluation (deprecated)",
     deprecated=True,
     responses={
-        200: returns("How it stands", Evaluation, HEADERS),
+        200: returns("The evaluation's state", Evaluation, HEADERS),
         **documented(401, 403, 404, 422, 503),
     },
 )
 async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Shared) -> Response:
-    """For clients of release 0.1: an evaluation goes on by itself, and GET follows it."""
+    """For clients of release 0.1. An evaluation runs by itself; use GET to poll it."""
 
     def work(connection: Any) -> Evaluation:
         return services.step(connection, name, evaluation_id)
@@ -124,14 +124,14 @@ async def step_evaluation(name: Name, evaluation_id: Id, _: Operator, state: Sha
 
 @router.post(
     "/v1/features/{name}/evaluations/{evaluation_id}/cancel",
-    summary="End an evaluation without a finding",
+    summary="Cancel an evaluation",
     responses={
         200: returns("It has ended", Evaluation),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def cancel_evaluation(name: Name, evaluation_id: Id, _: Operator, connection: Database) -> Response:
-    """Its jobs are cancelled. One that has ended stays as it is."""
+    """Its jobs are cancelled and it gives no result. An ended evaluation does not change."""
     return answer(services.stop(connection, name, evaluation_id))
 
 
@@ -150,10 +150,10 @@ def list_differing(
     state: Shared,
     connection: Database,
     tier: Annotated[
-        str | None, Query(max_length=63, description="the first that is compared unless said")
+        str | None, Query(max_length=63, description="default: the first compared tier")
     ] = None,
 ) -> Response:
-    """At most 200, of files and of the caller's account's jobs, or of all jobs where the
+    """At most 200, from files and from the caller's account's jobs, or from all jobs where the
     installation lets operators read all.
     """
     found = services.side_by_side(connection, name, evaluation_id, tier, readable(state, caller))

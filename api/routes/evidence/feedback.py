@@ -1,4 +1,4 @@
-"""/v1/feedback: what is known of the answers of many jobs, all kept or none."""
+"""/v1/feedback: whether the answers of many jobs are right, stored all or none."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -22,25 +22,25 @@ MOST_ITEMS = 1_000
 
 
 class OfJob(NewFeedback):
-    """What somebody knows of one job's answer."""
+    """What a person knows about one job's answer."""
 
     job_id: Annotated[UUID, Field(strict=False)]
 
 
 class ManyFeedbacks(BaseModel):
-    """What is known of the answers of many jobs, each of them once."""
+    """What is known about the answers of many jobs, each job once."""
 
     model_config = ConfigDict(extra="forbid")
 
     items: list[OfJob] = Field(max_length=MOST_ITEMS)
-    dry_run: bool = Field(default=False, description="only say whether all could be kept")
+    dry_run: bool = Field(default=False, description="only check whether all can be stored")
 
 
 @router.post(
     "/v1/feedback",
-    summary="Say of many jobs whether their answers were right",
+    summary="Give feedback on the answers of many jobs",
     responses={
-        200: returns("All of it was kept", FeedbackCount),
+        200: returns("All feedback was stored", FeedbackCount),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(
@@ -53,8 +53,8 @@ class ManyFeedbacks(BaseModel):
     ),
 )
 async def post_many(request: Request, caller: Submit, state: Shared) -> Response:
-    """All of it or nothing: what cannot be kept is told item by item. Of the caller's account's
-    jobs; for operators of any, where the installation lets them read all.
+    """Stores all items or none; the problems name the items. For the caller's account's jobs, or
+    any jobs for operators where the installation lets them read all.
     """
     given = read_model(ManyFeedbacks, await read_json(request, state.settings.max_json_depth))
     account_id = readable(state, caller)

@@ -22,7 +22,7 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(whole)]
 
 
 class NewPromotion(BaseModel):
-    """How the feature's first tier is to be promoted."""
+    """How to promote the feature's first tier."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,17 +31,17 @@ class NewPromotion(BaseModel):
         default=1.0,
         ge=0.0001,
         le=1.0,
-        description="of the jobs; below 1 it is a canary",
+        description="share of the jobs; below 1 it is a canary",
     )
-    evaluation: Id | None = Field(default=None, description="null: the newest that says something")
+    evaluation: Id | None = Field(default=None, description="null: the newest valid one")
     keep_confidence: bool = Field(
-        default=False, description="doubts escalate even where 95% are kept"
+        default=False, description="low confidence escalates even if 95% of the quality is kept"
     )
-    dry_run: bool = Field(default=False, description="only say what it would change")
+    dry_run: bool = Field(default=False, description="only show what would change")
 
 
 class NewDemotion(BaseModel):
-    """Why the last tier is to answer again."""
+    """Why the last tier shall answer again."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,15 +53,15 @@ class NewDemotion(BaseModel):
     status_code=201,
     summary="Promote a feature's first tier",
     responses={
-        200: returns("What it would change: a dry run", MadePromotion),
-        201: returns("New jobs get the version that it made", MadePromotion),
+        200: returns("What would change: a dry run", MadePromotion),
+        201: returns("New jobs use the version that it made", MadePromotion),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewPromotion, {"share": 0.1}),
 )
 async def post_promotion(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
-    """As far as the lower bound of what it keeps of the last tier's quality reaches, never by the
-    point; a larger share needs 50 answers of the canary before it to be compared.
+    """Decides by the lower bound of the kept quality, not by the point estimate. A larger share
+    needs 50 compared answers of the canary before it.
     """
     given = read_model(NewPromotion, await read_json(request, state.settings.max_json_depth))
     wanted = PromotionRequest(**given.model_dump())
@@ -82,22 +82,22 @@ async def post_promotion(name: Name, request: Request, caller: Operator, state: 
     },
 )
 def list_promotions(name: Name, _: Read, connection: Database) -> Response:
-    """What became of each, and how the one in force does."""
+    """The state of each promotion, and the results of the one in force."""
     return answer(PromotionList.of(services.promotions_of(connection, name)))
 
 
 @router.post(
     "/v1/features/{name}/demote",
     status_code=201,
-    summary="Let a feature's last tier answer all again",
+    summary="Let a feature's last tier answer all jobs again",
     responses={
-        201: returns("New jobs get the version that it made", Demotion),
+        201: returns("New jobs use the version that it made", Demotion),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewDemotion, {"reason": "a partner's new form"}),
 )
 async def post_demotion(name: Name, request: Request, _: Operator, state: Shared) -> Response:
-    """The other tiers stay in the file; a promotion in force ends."""
+    """The other tiers stay in the file. A promotion in force ends."""
     given = read_model(NewDemotion, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> Demotion:

@@ -1,4 +1,4 @@
-"""/v1/features/{name}/threshold-searches: calibrating a tier, in a process of the server's own."""
+"""/v1/features/{name}/threshold-searches: calibrating a tier in a separate server process."""
 
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ ENDED = ("completed", "failed", "cancelled")
     status_code=202,
     summary="Search for the threshold that keeps a promise",
     responses={
-        202: returns("It is queued, or was already", ThresholdSearch),
+        202: returns("Queued, or it was queued before", ThresholdSearch),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(WantedPromise, {"max_error": 0.03, "confidence": 0.95}),
@@ -36,9 +36,9 @@ ENDED = ("completed", "failed", "cancelled")
 async def post_threshold_search(
     name: Name, request: Request, caller: Operator, state: Shared
 ) -> Response:
-    """It ends in a calibration, which holds from then on and uses its outcomes up, also when
-    nothing can be promised. 409 where they are too few, with how many more are needed. A feature
-    has one search at a time; asked for again with the same options, it is the same one.
+    """The result is a calibration, in force from then on. Its outcomes are used up, even if nothing
+    can be promised. 409 if there are too few, with the number that is missing. A feature has one
+    search at a time; a repeat with the same options returns it.
     """
     given = read_model(WantedPromise, await read_json(request, state.settings.max_json_depth))
     wanted = CalibrationRequest(**given.model_dump())
@@ -60,7 +60,7 @@ async def post_threshold_search(
     },
 )
 def list_threshold_searches(name: Name, _: Read, connection: Database) -> Response:
-    """With the calibration that came out of each."""
+    """Lists each search with its calibration."""
     rows = services.searches_of(connection, name)
     return answer(ThresholdSearchList.of(ThresholdSearch.of_row(row) for row in rows))
 
@@ -69,12 +69,12 @@ def list_threshold_searches(name: Name, _: Read, connection: Database) -> Respon
     "/v1/features/{name}/threshold-searches/{search_id}",
     summary="Get a threshold search",
     responses={
-        200: returns("How it stands", ThresholdSearch),
+        200: returns("The search's state", ThresholdSearch),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_threshold_search(name: Name, search_id: Id, _: Read, connection: Database) -> Response:
-    """With its progress, and a Retry-After while it has not ended."""
+    """Includes its progress, and a Retry-After header while it has not ended."""
     return _answer(services.search_of(connection, name, search_id))
 
 
@@ -91,7 +91,7 @@ def get_threshold_search(name: Name, search_id: Id, _: Read, connection: Databas
 def cancel_threshold_search(
     name: Name, search_id: Id, _: Operator, connection: Database
 ) -> Response:
-    """Its process is killed, and no outcome is used up. One that has ended stays as it is."""
+    """Its process is killed, and no outcome is used up. An ended search does not change."""
     row = services.cancel(connection, name, search_id)
     return _answer(row, 200 if row["status"] in ENDED else 202)
 

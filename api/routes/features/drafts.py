@@ -29,16 +29,16 @@ class NewDraftJob(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     input: Annotated[Any, WithJsonSchema(ANY_JSON)] = Field(
-        description="fits the draft's input schema"
+        description="must match the draft's input schema"
     )
 
 
 @router.post(
     "",
     status_code=201,
-    summary="Keep a feature file as a draft",
+    summary="Store a feature file as a draft",
     responses={
-        201: returns("Kept; the same file again is the same draft", features.Draft),
+        201: returns("Stored; the same file gives the same draft", features.Draft),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=FILE_BODY,
@@ -52,11 +52,11 @@ async def post_draft(
         Query(
             max_length=63,
             pattern=STORABLE,
-            description="with this tier alone; every tier unless said",
+            description="only this tier; default: every tier",
         ),
     ] = None,
 ) -> Response:
-    """A version that only its own jobs use. Nothing changes for anybody else."""
+    """A draft is a version that only its own jobs use. Nothing else changes."""
     text = await read_file(request)
 
     def keep() -> Draft:
@@ -87,9 +87,10 @@ async def submit_draft_job(
     state: Shared,
     prefer: Prefer = None,
 ) -> Response:
-    """It runs on the queues as any job, is paid for by the key's account, and tells no endpoint.
+    """The job runs on the queues like any other. The key's account pays for it, and no endpoint
+    gets its events.
 
-    Its attempts have a `trace`: each call's prompt and what the model gave.
+    Its attempts have a `trace`: each call's prompt and the model's text.
     """
     given = read_model(NewDraftJob, await read_json(request, state.settings.max_json_depth))
     if not draft_id.isascii() or not draft_id.isdigit() or int(draft_id) > MAX_ID:

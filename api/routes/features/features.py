@@ -1,4 +1,4 @@
-"""/v1/features and /v1/models: what is applied, applying more, and which models it asks for."""
+"""/v1/features and /v1/models: applied features, applying a file, and the models to name."""
 
 import asyncio
 from contextlib import suppress
@@ -59,8 +59,8 @@ FILE_BODY: dict[str, Any] = {
     },
 )
 def list_features(_: Read, connection: Database) -> Response:
-    """Features are installation-wide: every account may run each of them. One that a later release
-    applied, and this one cannot read, is not listed; /readyz names it.
+    """Features belong to the installation: every account may use each of them. A feature that a
+    later release applied and this one cannot read is not listed; /readyz names it.
     """
     found = []
     for version in current_versions(connection):
@@ -74,7 +74,7 @@ def list_features(_: Read, connection: Database) -> Response:
     summary="Apply a feature file",
     responses={
         200: returns("Nothing changed, or a dry run", AppliedFeature),
-        201: returns("A new version, which new jobs get", AppliedFeature),
+        201: returns("A new version, which new jobs use", AppliedFeature),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=FILE_BODY,
@@ -83,9 +83,9 @@ async def post_feature(
     request: Request,
     _: Operator,
     state: Shared,
-    dry_run: Annotated[bool, Query(description="only check it")] = False,
+    dry_run: Annotated[bool, Query(description="only check the file")] = False,
 ) -> Response:
-    """The file as YAML 1.2 or JSON. The same document again is not a new version."""
+    """The file as YAML 1.2 or JSON. Applying the same document again makes no new version."""
     text = await read_file(request)
 
     def apply() -> Applied:
@@ -110,7 +110,7 @@ async def post_feature(
     "/v1/features/{name}",
     summary="Read a feature",
     responses={
-        200: returns("One version of it", FeatureVersion),
+        200: returns("One of its versions", FeatureVersion),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -120,7 +120,7 @@ def get_feature(
     connection: Database,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1), ASCII_DIGITS] = None,
 ) -> Response:
-    """The current version, or the one that `version` names."""
+    """The current version, or the one given as `version`."""
     found = version_of(connection, name, version)
     return answer(
         FeatureVersion.model_validate(
@@ -139,12 +139,12 @@ def get_feature(
     "/v1/models",
     summary="List the models that a feature may name",
     responses={
-        200: returns("Those in use first, then the catalogue", Models),
+        200: returns("Models in use first, then the catalogue", Models),
         **documented(401, 403, 503),
     },
 )
 def list_models(_: Read, connection: Database) -> Response:
-    """What is known of each, whether it can be asked as this process is set up, and its price."""
+    """The known facts of each model, whether this process can call it, and its price."""
     return answer(Models.model_validate({"data": models.list_models(connection)}))
 
 
@@ -153,7 +153,7 @@ def _told(version: StoredVersion) -> dict[str, Any]:
 
 
 async def read_file(request: Request) -> str:
-    """The feature file in a request's body. Raises Refused for another type, or no UTF-8."""
+    """The feature file in a request's body. Raises Refused for another type or invalid UTF-8."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in TYPES:
         raise Refused(

@@ -1,1 +1,1 @@
-"""/v1/jobs and what was decided about them."""
+"""/v1/jobs, and the decisions about them."""

@@ -21,36 +21,36 @@ from tierline.views.decisions import DecisionPage, Route
 
 router = APIRouter(tags=["routing"])
 
-MOST_JOBS = 200  # of a page
+MOST_JOBS = 200  # per page
 
 
 @router.get(
     "/v1/jobs/{job_id}/decisions",
     summary="List the routing decisions about a job",
     responses={
-        200: returns("Every decision about it, in order", Route),
+        200: returns("All its decisions, in order", Route),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_decisions(job_id: JobId, caller: Read, connection: Database) -> Response:
-    """Policy, signals, threshold and reason of each, what came of it, and what else there was."""
+    """Policy, signals, threshold and reason of each, its outcome, and the alternatives."""
     return answer(decisions_of(connection, caller.account_id, read_job_id(job_id)))
 
 
 @router.get(
     "/v1/jobs/{job_id}/route",
-    summary="List the routing decisions about a job, by the path of version 0.1",
+    summary="List the routing decisions about a job (path of version 0.1)",
     deprecated=True,
     responses={
         200: {
-            **returns("Every decision about it, in order", Route),
+            **returns("All its decisions, in order", Route),
             "headers": DEPRECATION_HEADERS,
         },
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
-    """Ask `GET /v1/jobs/{id}/decisions` instead."""
+    """Use `GET /v1/jobs/{id}/decisions` instead."""
     job = read_job_id(job_id)
     headers = deprecation_headers(f"/v1/jobs/{job}/decisions")
     return answer(decisions_of(connection, caller.account_id, job), headers=headers)
@@ -72,26 +72,28 @@ def list_decisions(
     policy: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
     reason: Annotated[
         str | None,
-        Query(max_length=200, pattern=STORABLE, description="stands in the decision's reason"),
+        Query(max_length=200, pattern=STORABLE, description="a text in the decision's reason"),
     ] = None,
     account: Annotated[
         str | None,
         Query(max_length=63, pattern=STORABLE, description="another account's, for operators"),
     ] = None,
     all_accounts: Annotated[bool, Query(description="every account's, for operators")] = False,
-    since: Annotated[Time | None, Query(alias="from", description="of the submission")] = None,
+    since: Annotated[Time | None, Query(alias="from", description="time of submission")] = None,
     until: Annotated[Time | None, Query(alias="to", description="not included")] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_JOBS, description="jobs a page"), ASCII_DIGITS] = 50,
+    limit: Annotated[
+        int, Query(ge=1, le=MOST_JOBS, description="jobs per page"), ASCII_DIGITS
+    ] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """Only the caller's account's own, unless an operator names another, or asks for all."""
+    """Only the caller's account's own, unless an operator names another account or all accounts."""
     account_id: int | None = caller.account_id
     others = all_accounts or (account is not None and account != caller.account)
     if others and not caller.may("operator"):
-        raise needs(caller, "operator", "what another account's jobs decided")
+        raise needs(caller, "operator", "reading another account's decisions")
     if all_accounts:
         if account is not None:
-            raise InvalidInput([Problem("name one account, or ask for all", "/account")])
+            raise InvalidInput([Problem("give one account, or all_accounts", "/account")])
         account_id = None
     elif account is not None and others:
         account_id = account_id_of(connection, account)

@@ -72,7 +72,7 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE), ASCII_DIGITS] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """Only the caller's account's own."""
+    """Lists only jobs of the caller's account."""
     rows = read_jobs.list_jobs(
         connection,
         caller.account_id,
@@ -95,7 +95,7 @@ def list_jobs(
     summary="Read a job",
     responses={
         200: returns("The job", Job, {**ETAG_HEADERS, **RETRY_HEADER}),
-        304: {"description": "As it was: If-None-Match", "headers": dict(ETAG_HEADERS)},
+        304: {"description": "Unchanged: If-None-Match", "headers": dict(ETAG_HEADERS)},
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -103,9 +103,9 @@ async def get_job(
     job_id: JobId,
     caller: Read,
     state: Shared,
-    if_none_match: Annotated[str | None, Header(description="an ETag seen before")] = None,
+    if_none_match: Annotated[str | None, Header(description="an ETag from before")] = None,
 ) -> Response:
-    """Its state now. Ask again after Retry-After, with the ETag, until the header is gone."""
+    """The job's state now. Poll again after Retry-After, with the ETag, while it is sent."""
     row = await find_job(state.pool, caller.account_id, read_job_id(job_id))
     if row is None:
         raise NotFound(f"there is no job {job_id}")
@@ -125,7 +125,7 @@ async def get_job(
     responses={
         200: returns("It has ended", JobState, STATE_HEADERS),
         202: returns(
-            "It runs, and ends as cancelled unless its call's answer passes",
+            "It is running, and ends as cancelled unless its call's answer passes",
             JobState,
             {**STATE_HEADERS, **RETRY_HEADER},
         ),
@@ -133,7 +133,8 @@ async def get_job(
     },
 )
 def cancel_job(job_id: JobId, caller: Submit, connection: Database, state: Shared) -> Response:
-    """Cooperative: 202 until it is true, 200 with how it ended. A repeat changes nothing."""
+    """Cancelling is cooperative: 202 until the job has ended, then 200 with how it ended. A repeat
+    changes nothing."""
     found = read_job_id(job_id)
     status = cancel(connection, caller.account_id, found)
     row = read_job(connection, found)
@@ -147,7 +148,7 @@ def cancel_job(job_id: JobId, caller: Submit, connection: Database, state: Share
 @router.post(
     "/{job_id}/retry",
     status_code=202,
-    summary="Ask the same again, as a new job",
+    summary="Retry a job as a new job",
     responses={**SUBMIT_ANSWERS, **documented(400, 401, 403, 404, 409, 422, 503)},
 )
 async def retry_job(
@@ -157,7 +158,7 @@ async def retry_job(
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Response:
-    """Only of a job that failed, expired or was cancelled; it runs the present version."""
+    """Only for a failed, expired or cancelled job. The new job uses the current version."""
     key = read_key(idempotency_key)
     try:
         submitted = await state.submitter.retry(
@@ -174,17 +175,17 @@ async def retry_job(
 
 
 def _unquoted(caller: Caller, error: InvalidInput) -> InvalidInput:
-    """Why a kept input does not fit, without quoting it to a key that may not read it."""
+    """Why a stored input does not match, without quoting it to a key that may not read it."""
     if caller.may("read") or isinstance(error, KeyReused | UnknownFeature):
         return error
     return InvalidInput(
-        [Problem("does not fit the feature's present version; a key that may read is told where")]
+        [Problem("does not match the feature's current version; a key that may read sees where")]
     )
 
 
 @router.get(
     "/{job_id}/attempts",
-    summary="A job's attempts and their calls",
+    summary="List a job's attempts and their calls",
     responses={
         200: returns("Every attempt, in order", AttemptList),
         **documented(401, 403, 404, 422, 503),
@@ -203,7 +204,7 @@ def get_attempts(job_id: JobId, caller: Read, connection: Database) -> Response:
 
 
 class NewFeedback(BaseModel):
-    """What somebody knows of a job's answer."""
+    """What a person knows about a job's answer."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -217,14 +218,14 @@ class NewFeedback(BaseModel):
     )
 
     correct: bool | None = Field(default=None, description="whether the output is right")
-    expected: Any = Field(default=None, description="the right output; fits the output schema")
+    expected: Any = Field(default=None, description="the right output, by the output schema")
     comment: Annotated[str, Field(max_length=MAX_COMMENT)] | None = None
 
 
 @router.post(
     "/{job_id}/feedback",
     status_code=201,
-    summary="Say whether an answer was right",
+    summary="Give feedback on an answer",
     responses={
         201: returns("Kept", Feedback),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
@@ -232,7 +233,7 @@ class NewFeedback(BaseModel):
     openapi_extra=body_of(NewFeedback, {"correct": False, "expected": {"category": "billing"}}),
 )
 async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: Shared) -> Response:
-    """Labels for everything that learns. Several may be given; the last one counts."""
+    """Feedback labels the job for calibration, evaluation and training. The last label counts."""
     given = read_model(NewFeedback, await read_json(request, state.settings.max_json_depth))
     said = Said(given.correct, given.expected, given.comment)
     found = read_job_id(job_id)
@@ -244,7 +245,7 @@ async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: 
 
 
 def read_job_id(text: str) -> UUID:
-    """A job's id as it stands in a path. Raises NotFound for what cannot be one."""
+    """A job's id in a path. Raises NotFound for a text that cannot be an id."""
     try:
         return UUID(text)
     except ValueError:
@@ -252,6 +253,6 @@ def read_job_id(text: str) -> UUID:
 
 
 def _matches(header: str, etag: str) -> bool:
-    """If-None-Match, by the weak comparison that it asks for (RFC 9110, 13.1.2)."""
+    """If-None-Match, by weak comparison (RFC 9110, 13.1.2)."""
     candidates = (part.strip().removeprefix("W/") for part in header.split(","))
     return any(candidate in ("*", etag) for candidate in candidates)

@@ -1,8 +1,8 @@
-"""POST /v1/jobs: taking a job in, and answering with it, by the one hot route.
+"""POST /v1/jobs: accepting a job and answering with it. This is the one hot route.
 
-`SubmitRoute` calls `submit_job` without the framework's dependencies, and `api.front` hands
+`SubmitRoute` calls `submit_job` without the framework's dependencies, and `api.front` passes
 requests to it without the framework's middleware and routing: those take as long as all of our own
-work does (`python -m benchmarks submit`). FastAPI reads the function for the OpenAPI document.
+work (`python -m benchmarks submit`). FastAPI reads the function only for the OpenAPI document.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from tierline.services.jobs.submission import read_submission
 from tierline.services.jobs.submit import MAX_KEY, Submitted
 from tierline.views.jobs import JobRow, JobState, NewJob
 
-POLL_S = 1.0  # of a waiting request, behind the wake-up
+POLL_S = 1.0  # polling interval of a waiting request, in case a wake-up is lost
 _KEY = re.compile(rf"[!-~]{{1,{MAX_KEY}}}")
 _WAIT = re.compile(
     r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9}(?:\.[0-9]{1,9})?)\"?\s*(?=$|[,;])", re.IGNORECASE
@@ -48,23 +48,23 @@ IdempotencyKey = Annotated[
 ]
 Prefer = Annotated[
     str | None,
-    Header(description="wait=N: answer when the job ended, or after N seconds (RFC 7240)"),
+    Header(description="wait=N: answer when the job has ended, or after N seconds (RFC 7240)"),
 ]
 
 STATE_HEADERS: Mapping[str, JSONValue] = {
     "Location": {"schema": {"type": "string"}, "description": "the job"},
     "Idempotent-Replayed": {
         "schema": {"type": "string", "const": "true"},
-        "description": "the Idempotency-Key was known: this is the earlier job",
+        "description": "the Idempotency-Key was used before: this is the earlier job",
     },
-    "Preference-Applied": {"schema": {"type": "string"}, "description": "wait=N as obeyed"},
+    "Preference-Applied": {"schema": {"type": "string"}, "description": "wait=N as applied"},
 }
 RETRY_HEADER: Mapping[str, JSONValue] = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}
 }
 SUBMIT_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: returns("The job has ended", JobState, STATE_HEADERS),
-    202: returns("The job is taken in", JobState, {**STATE_HEADERS, **RETRY_HEADER}),
+    202: returns("The job is accepted", JobState, {**STATE_HEADERS, **RETRY_HEADER}),
 }
 
 _EXAMPLE: JSONValue = {
@@ -91,7 +91,7 @@ class _Submission(Request):
 
 
 class SubmitRoute(APIRoute):
-    """Calls its endpoint with the request, its caller and two headers, and nothing else."""
+    """Calls its endpoint with only the request, its caller and two headers."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a POST, whether the router or the front calls it."""
@@ -135,9 +135,10 @@ async def submit_job(
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Response:
-    """Take a job in. It runs as soon as its queue lets it, whatever happens to this process.
+    """Accepts a job. It runs as soon as its queue allows, whatever happens to this process.
 
-    With the same Idempotency-Key and the same payload it gives the same job in its present state.
+    A repeat with the same Idempotency-Key and the same payload returns the same job in its current
+    state.
     """
     state = state_of(request)
     body = await request.body()
@@ -156,11 +157,11 @@ async def submit_job(
 
 
 HOT = {("POST", route.path): route for route in router.routes if isinstance(route, SubmitRoute)}
-"""What the front hands to its route directly."""
+"""What the front passes directly to its route."""
 
 
 async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str | None) -> Response:
-    """The answer to a submission, after the wait that was asked for."""
+    """The answer to a submission, after the requested wait."""
     headers = {"Location": f"/v1/jobs/{submitted.job_id}"}
     if submitted.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -180,7 +181,7 @@ async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str 
 
 
 def read_key(key: str | None) -> str | None:
-    """An Idempotency-Key as it was sent. Raises Refused (400) for one that does not fit."""
+    """The Idempotency-Key as sent. Raises Refused (400) for an invalid one."""
     if key is not None and not _KEY.fullmatch(key):
         raise Refused(
             "bad-request", f"Idempotency-Key: 1 to {MAX_KEY} visible ASCII characters, no spaces"
@@ -189,7 +190,7 @@ def read_key(key: str | None) -> str | None:
 
 
 async def _wait(state: State, account_id: int, job_id: UUID, wait_s: float) -> JobRow | None:
-    """The job's row once it ended, or as it is after `wait_s` seconds."""
+    """The job's row when it has ended, or its state after `wait_s` seconds."""
     until = time.monotonic() + wait_s
     with state.ended.watch(job_id) as ended:
         while True:
@@ -207,7 +208,7 @@ async def _wait(state: State, account_id: int, job_id: UUID, wait_s: float) -> J
 
 
 def asked_wait_s(prefer: str | None, most: float) -> float | None:
-    """The seconds that the Prefer header asks to wait, bounded; None when it does not."""
+    """The wait that the Prefer header asks for, in seconds and bounded; None without one."""
     found = _WAIT.search(prefer) if prefer else None
     return None if found is None else min(float(found[1]), most)
 

@@ -1,6 +1,6 @@
 """/v1/budgets: what an account, its users and its sessions may spend.
 
-Operators set budgets; an account's administrator sees those of its account.
+Operators set budgets. An account's administrator can read those of its account.
 """
 
 from typing import Annotated, Any, Literal
@@ -26,7 +26,7 @@ AMOUNT = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
 
 
 class NewBudget(BaseModel):
-    """A budget to set; the one of the same account, scope, key and period is changed."""
+    """A budget to set. A budget with the same account, scope, key and period is changed."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -44,13 +44,13 @@ class NewBudget(BaseModel):
     key: str = Field(
         default="",
         max_length=255,
-        description="the user or the session; empty: each of them has one for itself",
+        description="the user or session; empty: each of them has a budget of its own",
     )
     period: Literal["day", "month"] = Field(description="in UTC")
     limit_usd: str = Field(pattern=AMOUNT, description="USD, a decimal")
     hard: bool = Field(
         default=False,
-        description="spent, it refuses submissions; else jobs go on on the first tier only",
+        description="when spent, submissions are refused; otherwise jobs use only the first tier",
     )
 
 
@@ -58,7 +58,7 @@ class NewBudget(BaseModel):
     "/v1/budgets",
     summary="List budgets",
     responses={
-        200: returns("Each with what is spent of its present period", BudgetList),
+        200: returns("Each with what is spent of its current period", BudgetList),
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -69,8 +69,8 @@ def list_budgets(
         str | None, Query(max_length=63, pattern=STORABLE, description="only its")
     ] = None,
 ) -> Response:
-    """The account's own, or every account's for an operator. Of a budget that each user or session
-    has for itself, the one that has used most is told.
+    """The account's own budgets; for an operator every account's. If each user or session has a
+    budget of its own, the one with the highest use is shown.
     """
     account_id = caller.confined_to
     if account is not None and account != caller.account:
@@ -86,13 +86,13 @@ def list_budgets(
     "/v1/budgets",
     summary="Set a budget",
     responses={
-        200: returns("As it is now", Budget),
+        200: returns("The budget now", Budget),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewBudget, {"account": "default", "period": "month", "limit_usd": "50"}),
 )
 async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
-    """It holds for calls from now on; what was spent before it was made is not counted."""
+    """It applies to calls from now on. What was spent before is not counted."""
     given = read_model(NewBudget, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> Any:
@@ -107,7 +107,7 @@ async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
     status_code=204,
     summary="Remove a budget",
     responses={
-        204: {"description": "It is gone; what was spent is still in the usage"},
+        204: {"description": "Removed; the usage still shows what was spent"},
         **documented(401, 403, 404, 422, 503),
     },
 )
@@ -116,6 +116,6 @@ def delete_budget(
     _: Operator,
     connection: Database,
 ) -> Response:
-    """Calls that are out keep what they reserved of other budgets."""
+    """Calls under way keep what they reserved of other budgets."""
     services.remove_budget(connection, budget_id)
     return Response(status_code=204)

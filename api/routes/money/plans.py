@@ -1,4 +1,4 @@
-"""/v1/plans and /v1/accounts/{name}/plan: what accounts may spend and reach, by name."""
+"""/v1/plans and /v1/accounts/{name}/plan: named limits on what accounts may spend and use."""
 
 from typing import Annotated, Any, Literal
 
@@ -28,15 +28,15 @@ class PlanBudget(_Body):
     """A budget of each account on the plan."""
 
     scope: Literal["account", "user", "session"] = Field(
-        default="account", description="user and session: each of them has one for itself"
+        default="account", description="user and session: each of them has a budget of its own"
     )
     period: Literal["day", "month"] = Field(description="in UTC")
     limit_usd: str = Field(pattern=AMOUNT, description="USD, a decimal")
-    hard: bool = Field(default=False, description="spent, it refuses submissions")
+    hard: bool = Field(default=False, description="when spent, submissions are refused")
 
 
 class NewPlan(_Body):
-    """A plan to set; the one of that name is changed, and so are the budgets of its accounts."""
+    """A plan to set. An existing plan of that name is changed, with its accounts' budgets."""
 
     name: str = Field(pattern=NAME)
     first_tier_only: bool = Field(default=False, description="its accounts may not escalate")
@@ -55,7 +55,7 @@ class PlanChoice(_Body):
     responses={200: returns("By name", PlanList), **documented(401, 403, 503)},
 )
 def list_plans(_: Operator, connection: Database) -> Response:
-    """Each with how many accounts are on it."""
+    """Lists the plans, each with the number of its accounts."""
     return answer(PlanList.of(services.list_plans(connection)))
 
 
@@ -63,13 +63,13 @@ def list_plans(_: Operator, connection: Database) -> Response:
     "/v1/plans",
     summary="Set a plan",
     responses={
-        200: returns("As it is now", Plan),
+        200: returns("The plan now", Plan),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
     openapi_extra=body_of(NewPlan, {"name": "free", "first_tier_only": True, "budgets": []}),
 )
 async def post_plan(request: Request, _: Operator, state: Shared) -> Response:
-    """An account's own budget of the same scope and period goes before its plan's."""
+    """An account's own budget of the same scope and period takes precedence over its plan's."""
     given = read_model(NewPlan, await read_json(request, state.settings.max_json_depth))
     fields = given.model_dump()
 
@@ -84,7 +84,7 @@ async def post_plan(request: Request, _: Operator, state: Shared) -> Response:
     "/v1/accounts/{name}/plan",
     summary="Put an account on a plan",
     responses={
-        200: returns("Where it is now", OnPlan),
+        200: returns("The account's plan now", OnPlan),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(PlanChoice, {"plan": None}),
@@ -92,7 +92,7 @@ async def post_plan(request: Request, _: Operator, state: Shared) -> Response:
 async def put_plan(
     name: Annotated[str, Path(max_length=63)], request: Request, _: Operator, state: Shared
 ) -> Response:
-    """Its calls from now on are held to that plan; null takes it off any."""
+    """The plan applies to the account's calls from now on. null removes the account's plan."""
     given = read_model(PlanChoice, await read_json(request, state.settings.max_json_depth))
 
     await run_in_threadpool(state.with_connection, services.put_on, name, given.plan)

@@ -1,4 +1,4 @@
-"""/v1/prices: the operator's own prices, and which edition of the public ones is in use."""
+"""/v1/prices: the operator's own prices, and the edition of the public prices in use."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -29,19 +29,19 @@ class _Body(BaseModel):
 
 
 class Rates(_Body):
-    """USD for a million tokens of each kind."""
+    """USD per million tokens of each kind."""
 
     input_usd_per_mtok: Usd
     output_usd_per_mtok: Usd
     cached_input_usd_per_mtok: Usd | None = Field(
-        default=None, description="what input costs unless said"
+        default=None, description="default: the price of input"
     )
     cache_write_5m_usd_per_mtok: Usd | None = None
     cache_write_1h_usd_per_mtok: Usd | None = None
 
 
 class LongContext(Rates):
-    """The rates of every token of a call whose prompt is longer."""
+    """The rates for every token of a call with a longer prompt."""
 
     above_input_tokens: int = Field(ge=1, le=100_000_000, strict=True)
 
@@ -61,14 +61,14 @@ class HourPrice(_Body):
         default=None,
         gt=0,
         le=1e9,
-        description="what it reads and writes when it is busy",
+        description="the tokens that it reads and writes when it is busy",
     )
     measured_hours: float | None = Field(
         strict=True,
         default=None,
         gt=0,
         le=8_760,
-        description="measure that from the calls of so many hours",
+        description="measure the throughput from the calls of the last hours",
     )
 
     @model_validator(mode="after")
@@ -79,11 +79,11 @@ class HourPrice(_Body):
 
 
 class NewPrice(_Body):
-    """A price of one model, from a moment on."""
+    """A price of one model, from a given time on."""
 
     model: str = Field(min_length=3, max_length=200, description="provider:model, exactly")
     service_tier: str = Field(default="", max_length=63, description="empty: the standard")
-    since: Time | None = Field(default=None, description="ten seconds from now unless said")
+    since: Time | None = Field(default=None, description="default: ten seconds from now")
     price: TokenPrice | HourPrice | None = Field(description="null withdraws it")
     note: str = Field(default="", max_length=500)
 
@@ -101,7 +101,7 @@ def list_prices(
     connection: Database,
     model: Annotated[str | None, Query(max_length=200, pattern="^[^\\x00]*$")] = None,
 ) -> Response:
-    """They go before the public list prices, whose edition is told."""
+    """Own prices take precedence over the public list prices, whose edition is given."""
     version, compiled_on = edition()
     return answer(
         money.PriceList.model_validate(
@@ -119,7 +119,7 @@ def list_prices(
     status_code=201,
     summary="Set a price",
     responses={
-        201: returns("It holds from its moment on", money.Price),
+        201: returns("It applies from its time on", money.Price),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
     },
     openapi_extra=body_of(
@@ -131,7 +131,7 @@ def list_prices(
     ),
 )
 async def post_price(request: Request, _: Operator, state: Shared) -> Response:
-    """For exactly this model, whichever feature asks it; a feature's own price goes before it."""
+    """For exactly this model in all features. A feature's own price takes precedence."""
     given = read_model(NewPrice, await read_json(request, state.settings.max_json_depth))
     row = await run_in_threadpool(state.with_connection, _set, given)
     return answer(money.Price.model_validate(row), 201)
@@ -155,7 +155,7 @@ def _set(connection: Any, given: NewPrice) -> Any:
 
 
 def _told(rates: Rates) -> dict[str, JSON]:
-    """Only what was said: a rate that is left out is not one that is unknown."""
+    """Only the given rates, because a missing rate is not an unknown one."""
     found = {
         name: str(value)
         for name, value in rates.model_dump(exclude_none=True, exclude={"long_context"}).items()

@@ -1,1 +1,1 @@
-"""What waits and runs, what was used, and reports of a feature."""
+"""Queues, circuits, usage, and reports on a feature."""

@@ -1,4 +1,4 @@
-"""/v1/features/{name}/report and …/outcomes: what routing saved and kept, and on what it stands."""
+"""/v1/features/{name}/report, …/economics, …/status and …/outcomes: what routing saves."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -21,29 +21,29 @@ from tierline.views import reports
 router = APIRouter(tags=["routing"])
 
 DEFAULT_DAYS = 30
-MOST_OUTCOMES = 1_000  # of a page
+MOST_OUTCOMES = 1_000  # per page
 
 Name = Annotated[str, Path(max_length=63)]
 Since = Annotated[
     Time | None,
-    Query(alias="from", description="of the submission; 30 days before `to` unless said"),
+    Query(alias="from", description="time of submission; default: 30 days before `to`"),
 ]
-Until = Annotated[Time | None, Query(alias="to", description="not included; now unless said")]
+Until = Annotated[Time | None, Query(alias="to", description="exclusive; default: now")]
 
 
 @router.get(
     "/v1/features/{name}/report",
-    summary="What a feature's routing saved and kept",
+    summary="Report what a feature's routing saved",
     responses={
-        200: returns("Of jobs submitted in the window, of every account", reports.Report),
+        200: returns("For jobs submitted in the window, of every account", reports.Report),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_report(
     name: Name, _: Operator, connection: Report, since: Since = None, until: Until = None
 ) -> Response:
-    """Real costs beside those of the last tier alone, escalations by reason, and how much of what
-    was compared differs.
+    """Real costs compared with those of the last tier alone, escalations by reason, and how much of
+    the compared answers differs.
     """
     begin, end = _window(since, until)
     return answer(reports.Report.exactly(report(connection, name, begin, end)))
@@ -51,9 +51,9 @@ def get_report(
 
 @router.get(
     "/v1/features/{name}/economics",
-    summary="What a feature's jobs use and cost, and what they would cost at a volume",
+    summary="Report what a feature's jobs cost, and would cost at a given volume",
     responses={
-        200: returns("Of jobs submitted in the window, of every account", reports.Economics),
+        200: returns("For jobs submitted in the window, of every account", reports.Economics),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
@@ -65,9 +65,9 @@ def get_economics(
     since: Since = None,
     until: Until = None,
 ) -> Response:
-    """Means and standard deviations by tier and by job, and how many escalated; at a volume also
-    what each way of running the feature costs, with 95% intervals, where they break even and what
-    would save most. 409 for a tier without a price.
+    """Means and standard deviations by tier and by job, and the share that escalated. With a volume
+    also the cost of each way to run the feature, with 95% intervals, the break-even points, and
+    what would save most. 409 for a tier without a price.
     """
     begin, end = _window(since, until)
     return answer(reports.Economics.exactly(economics_of(connection, name, begin, end, asked)))
@@ -75,15 +75,15 @@ def get_economics(
 
 @router.get(
     "/v1/features/{name}/status",
-    summary="Where a feature is on its road, and what comes next",
+    summary="Show a feature's stage and its next step",
     responses={
-        200: returns("Its stage, of every account's jobs", reports.FeatureStatus),
+        200: returns("Its stage, from every account's jobs", reports.FeatureStatus),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_status(name: Name, _: Operator, connection: Report) -> Response:
-    """From a prototype on the frontier to a proven small model, with what it cost and saved this
-    month (UTC).
+    """The stages go from a prototype on the frontier to a proven small model. With costs and
+    savings of this month (UTC).
     """
     return answer(reports.FeatureStatus.exactly(status_of(connection, name)))
 
@@ -93,7 +93,7 @@ def get_status(name: Name, _: Operator, connection: Report) -> Response:
     summary="List compared outcomes of a feature's first tier, the newest first",
     responses={
         200: returns(
-            "A page of them, of every account, with the inputs of the caller's own",
+            "A page of every account's outcomes, with the inputs of the caller's own",
             reports.OutcomePage,
         ),
         **documented(401, 403, 404, 422, 503),
@@ -109,7 +109,7 @@ def list_outcomes(
     limit: Annotated[int, Query(ge=1, le=MOST_OUTCOMES), ASCII_DIGITS] = 200,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
-    """Signals, score and both answers' cost of each, and whether the answers differ."""
+    """Each has its signals, its score, both answers' costs, and whether the answers differ."""
     begin, end = _window(since, until)
     rows, before = outcomes_page(
         connection, name, begin, end, read_cursor(cursor), limit, readable(state, caller)

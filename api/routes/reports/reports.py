@@ -1,4 +1,4 @@
-"""/v1/queues, /v1/circuits, /v1/usage: what waits and runs, whom not to ask, what was used."""
+"""/v1/queues, /v1/circuits, /v1/usage: waiting and running jobs, open circuits, usage."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -18,21 +18,21 @@ from tierline.views.installation import Circuits, Queues, Usage
 router = APIRouter(tags=["reports"])
 
 _GROUP = f"({'|'.join(GROUPS)})"
-_GROUP_BY = f"^({_GROUP}(,{_GROUP})*)?$"  # as OpenAPI tells it; spaces are taken as well
+_GROUP_BY = f"^({_GROUP}(,{_GROUP})*)?$"  # as shown in OpenAPI; spaces are accepted too
 
 DEFAULT_DAYS = 30
 
 
 @router.get(
     "/v1/queues",
-    summary="What waits and runs in each queue",
+    summary="Show waiting and running jobs by queue",
     responses={
         200: returns("Every queue, and which checks failed", Queues),
         **documented(401, 403, 503),
     },
 )
 def get_queues(_: Read, connection: Report, state: Shared) -> Response:
-    """Of the whole installation, in numbers only. The backlog is in Postgres, not in the broker."""
+    """Numbers of the whole installation. The backlog is in Postgres, not in the broker."""
     threads = state.health.threads
     return answer(
         Queues.model_validate(
@@ -49,20 +49,20 @@ def get_queues(_: Read, connection: Report, state: Shared) -> Response:
 
 @router.get(
     "/v1/circuits",
-    summary="Which models have an open circuit",
+    summary="List the models with their circuits",
     responses={
-        200: returns("Every model that something was wrong with", Circuits),
+        200: returns("Every model that ever failed", Circuits),
         **documented(401, 403, 503),
     },
 )
 def get_circuits(_: Read, connection: Database) -> Response:
-    """Of the whole installation. A model that is not listed never failed."""
+    """For the whole installation. A model that is not listed never failed."""
     return answer(Circuits.model_validate({"data": circuits_of_models(connection)}))
 
 
 @router.get(
     "/v1/usage",
-    summary="What the account used",
+    summary="Show the account's usage",
     responses={
         200: returns("Sums of its calls", Usage),
         **documented(401, 403, 422, 503),
@@ -71,20 +71,18 @@ def get_circuits(_: Read, connection: Database) -> Response:
 def get_usage(
     caller: Read,
     connection: Report,
-    since: Annotated[
-        Time | None, Query(alias="from", description="30 days ago unless said")
-    ] = None,
-    until: Annotated[Time | None, Query(alias="to", description="now unless said")] = None,
+    since: Annotated[Time | None, Query(alias="from", description="default: 30 days ago")] = None,
+    until: Annotated[Time | None, Query(alias="to", description="default: now")] = None,
     group_by: Annotated[
         str,
         Query(
-            description="any of day, feature, tier, model, purpose; with commas",
+            description="any of day, feature, tier, model, purpose; separated by commas",
             max_length=60,
             json_schema_extra={"pattern": _GROUP_BY},
         ),
     ] = "",
 ) -> Response:
-    """Tokens, calls, jobs and USD. A time without an offset is UTC; `to` is not included."""
+    """Tokens, calls, jobs and USD. Times without an offset are UTC; `to` is exclusive."""
     groups = list(dict.fromkeys(part.strip() for part in group_by.split(",") if part.strip()))
     unknown = [name for name in groups if name not in GROUPS]
     if unknown:
@@ -94,7 +92,7 @@ def get_usage(
     end = aware(until) or now
     begin = aware(since) or end - timedelta(days=DEFAULT_DAYS)
     if begin > end:
-        raise InvalidInput([Problem("is after `to`", "?from")])
+        raise InvalidInput([Problem("must not be after `to`", "?from")])
     rows = usage_of(connection, caller.account_id, begin, end, groups)
     return answer(
         Usage.model_validate(

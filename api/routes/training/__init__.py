@@ -1,1 +1,1 @@
-"""Training micro models and routers, and what came out of it."""
+"""Training micro models and routers, and the trained artefacts."""

@@ -1,7 +1,7 @@
-"""/v1/features/{name}/micro-models and /routers: what trainings made, and the rows that they use.
+"""/v1/features/{name}/micro-models and /routers: trained artefacts, and the rows for training.
 
-Uploading an artefact that a client trained is deprecated: trainings run on the server. What comes
-that way is marked, and founds no promise.
+Uploading an artefact that a client trained is deprecated, because trainings run on the server. Such
+an artefact is marked, and no promise is based on it.
 """
 
 import base64
@@ -59,7 +59,7 @@ class UploadedRouter(_Uploaded):
     vectors: str | None = Field(
         default=None,
         pattern=BASE64,
-        description="base64 of its embeddings; null: it looks at none",
+        description="base64 of its embeddings; null: it uses none",
     )
 
 
@@ -71,7 +71,7 @@ class UploadedMicroModel(_Uploaded):
         min_length=4, pattern=BASE64, description="base64 of its weights and examples"
     )
     inputs: str | None = Field(
-        default=None, pattern=BASE64, description="ignored: what a client says of it is not known"
+        default=None, pattern=BASE64, description="ignored: a client's measurement is not used"
     )
     promise: dict[str, Any] | None = Field(
         default=None, description="refused (409): a promise is tested on the server's own rows"
@@ -88,7 +88,7 @@ _EXAMPLE: dict[str, Any] = {
 
 @router.get(
     "/v1/features/{name}/labels",
-    summary="List a feature's inputs whose right output is known",
+    summary="List a feature's labelled inputs",
     responses={
         200: returns("The newest first, at most 10,000", LabelList),
         **documented(401, 403, 404, 409, 422, 503),
@@ -101,8 +101,8 @@ def get_labels(
     connection: Report,
     for_micro: Annotated[bool, Query(description="refuse a feature without a micro tier")] = False,
 ) -> Response:
-    """What people said is right, else what the last tier answered; of the caller's account's jobs,
-    or of all where the installation lets operators read all.
+    """The label is what people said is right, or else the last tier's answer. From the caller's
+    account's jobs, or from all where the installation lets operators read all.
     """
     account = readable(state, caller)
     found = micro_models.labels_of(connection, name, account, for_micro=for_micro)
@@ -111,15 +111,15 @@ def get_labels(
 
 @router.get(
     "/v1/features/{name}/training-data",
-    summary="List what a feature's first tier handled well or badly",
+    summary="List answers of a feature's first tier with their quality",
     responses={
         200: returns("The newest, at most 5,000", TrainingData),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
 def get_training_data(name: Name, caller: Admin, state: Shared, connection: Report) -> Response:
-    """Answers that failed a check or differ from their reference, and those that agree with it; of
-    the caller's account's jobs, or of all where the installation lets operators read all.
+    """Answers that failed a check or differ from their reference, and answers that agree with it.
+    From the caller's account's jobs, or from all where the installation lets operators read all.
     """
     found = routers.training_data(connection, name, readable(state, caller))
     return answer(TrainingData.of(found))
@@ -128,7 +128,7 @@ def get_training_data(name: Name, caller: Admin, state: Shared, connection: Repo
 @router.post(
     "/v1/features/{name}/micro-models",
     status_code=201,
-    summary="Keep a micro model that a client trained",
+    summary="Store a micro model that a client trained",
     deprecated=True,
     responses={
         201: returns("It answers within seconds", MicroModelWithPromise, HEADERS),
@@ -146,7 +146,7 @@ def get_training_data(name: Name, caller: Admin, state: Shared, connection: Repo
 async def post_micro_model(
     name: Name, request: Request, caller: Operator, state: Shared
 ) -> Response:
-    """Start a training instead. All that such a model says escalates until it is calibrated on its
+    """Start a training instead. All answers of such a model escalate until it is calibrated on its
     outcomes, and it is never evaluated.
     """
     given = read_model(UploadedMicroModel, await read_json(request, state.settings.max_json_depth))
@@ -163,10 +163,10 @@ async def post_micro_model(
 @router.post(
     "/v1/features/{name}/routers",
     status_code=201,
-    summary="Keep a router that a client trained",
+    summary="Store a router that a client trained",
     deprecated=True,
     responses={
-        201: returns("It holds within seconds", Router, HEADERS),
+        201: returns("It is used within seconds", Router, HEADERS),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=takes(
@@ -181,7 +181,7 @@ async def post_micro_model(
     ),
 )
 async def post_router(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
-    """Start a training instead. It is for the prompt that the feature has now."""
+    """Start a training instead. The router is for the feature's current prompt."""
     given = read_model(UploadedRouter, await read_json(request, state.settings.max_json_depth))
     made = await _kept(state, request, caller, name, given, routers.add_uploaded)
     return _uploaded(name, Router.model_validate(made))
@@ -196,7 +196,7 @@ async def post_router(name: Name, request: Request, caller: Operator, state: Sha
     },
 )
 def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
-    """The newest for what the feature asks now that was not withdrawn answers."""
+    """The newest one for the feature's current task that is not withdrawn answers."""
     found = artefacts.artefacts_of(connection, MICRO_MODELS, name)
     return answer(MicroModelList.of(found))
 
@@ -210,7 +210,7 @@ def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
     },
 )
 def list_routers(name: Name, _: Read, connection: Database) -> Response:
-    """The newest of the feature's present prompt that was not withdrawn counts."""
+    """The newest one for the feature's current prompt that is not withdrawn is used."""
     found = artefacts.artefacts_of(connection, ROUTERS, name)
     return answer(RouterList.of(found))
 
@@ -219,12 +219,12 @@ def list_routers(name: Name, _: Read, connection: Database) -> Response:
     "/v1/features/{name}/micro-models/{model_id}/withdraw",
     summary="Withdraw a micro model",
     responses={
-        200: returns("It answers no more", MicroModel),
+        200: returns("It no longer answers", MicroModel),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Database) -> Response:
-    """Within seconds the one before it answers, or the next tier."""
+    """Within seconds the previous one answers instead, or the next tier."""
     found = artefacts.withdraw(connection, MICRO_MODELS, name, model_id)
     return answer(MicroModel.model_validate(found))
 
@@ -233,12 +233,12 @@ def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Data
     "/v1/features/{name}/routers/{router_id}/withdraw",
     summary="Withdraw a router",
     responses={
-        200: returns("It counts no more", Router),
+        200: returns("It is no longer used", Router),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def withdraw_router(name: Name, router_id: Id, _: Operator, connection: Database) -> Response:
-    """Within seconds the one before it counts, or the rules of a cold start."""
+    """Within seconds the previous one is used instead, or the rules without a router."""
     found = artefacts.withdraw(connection, ROUTERS, name, router_id)
     return answer(Router.model_validate(found))
 

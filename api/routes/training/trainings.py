@@ -25,7 +25,7 @@ Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(whole)]
 
 HEADERS: dict[str, Any] = {
-    "Location": {"schema": {"type": "string"}, "description": "where to follow it"},
+    "Location": {"schema": {"type": "string"}, "description": "where to poll it"},
     "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"},
 }
 ENDED = ("completed", "failed", "cancelled")
@@ -35,49 +35,49 @@ class _New(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     dry_run: bool = Field(
-        strict=True, default=False, description="keep nothing: only say how good it would be"
+        strict=True, default=False, description="store nothing: only measure the quality"
     )
 
 
 class NewMicroModel(_New):
-    """How a micro model is to be trained."""
+    """How to train a micro model."""
 
-    kind: Literal["micro_model"] = Field(description="what is made")
+    kind: Literal["micro_model"] = Field(description="what to train")
     dataset: Version | None = Field(
         default=None,
-        description="the version to learn from; null: what is known of the jobs",
+        description="the version to learn from; null: the labels of the jobs",
     )
     max_error: float | None = Field(
         strict=True,
         default=None,
         gt=0.0001,
         lt=1,
-        description="of what it serves, the share that may be wrong; null: nothing is promised, "
-        "all that it says escalates and becomes outcomes",
+        description="the share of served answers that may be wrong; null: no promise, so all its "
+        "answers escalate and become outcomes",
     )
     confidence: float = Field(
-        strict=True, default=0.95, ge=0.5, le=0.9999, description="with which that is promised"
+        strict=True, default=0.95, ge=0.5, le=0.9999, description="confidence of the promise"
     )
     strangers: float = Field(
         strict=True,
         default=0.05,
         ge=0,
         le=0.9,
-        description="of the traffic, the share of unseen kinds that the promise survives",
+        description="the share of the traffic that may be of unseen kinds while the promise holds",
     )
 
 
 class NewRouter(_New):
-    """How a router is to be trained."""
+    """How to train a router."""
 
-    kind: Literal["router"] = Field(description="what is made")
+    kind: Literal["router"] = Field(description="what to train")
     embeddings: bool = Field(
-        strict=True, default=True, description="look at the meaning of inputs, not only their form"
+        strict=True, default=True, description="use the meaning of inputs, not only their form"
     )
 
 
 class NewTraining(RootModel[Annotated[NewMicroModel | NewRouter, Field(discriminator="kind")]]):
-    """What is to be trained, and how."""
+    """What to train, and how."""
 
 
 OF_KIND: dict[JSON, type[NewMicroModel] | type[NewRouter]] = {
@@ -87,7 +87,7 @@ OF_KIND: dict[JSON, type[NewMicroModel] | type[NewRouter]] = {
 
 
 def _read(body: JSON) -> NewMicroModel | NewRouter:
-    """The request. Raises InvalidInput, whose paths lead into the body."""
+    """The parsed request. Raises InvalidInput, whose paths are paths in the body."""
     kind = body.get("kind") if isinstance(body, dict) else None
     if isinstance(kind, str) and kind in OF_KIND:
         return read_model(OF_KIND[kind], body)
@@ -99,15 +99,15 @@ def _read(body: JSON) -> NewMicroModel | NewRouter:
     status_code=202,
     summary="Start a training",
     responses={
-        202: returns("It is queued, or was already", Training, HEADERS),
+        202: returns("Queued, or it was queued before", Training, HEADERS),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
     openapi_extra=takes(NewTraining, {"kind": "micro_model", "max_error": 0.03}),
 )
 async def post_training(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
-    """On the inputs of the caller's account's jobs, or of all where the installation lets operators
-    read all. A feature has one of each kind at a time; asked for again with the same options, it is
-    the same one.
+    """Uses the inputs of the caller's account's jobs, or of all where the installation lets
+    operators read all. A feature has one training of each kind at a time; a repeat with the same
+    options returns it.
     """
     given = _read(await read_json(request, state.settings.max_json_depth))
     options = given.model_dump(exclude={"kind"})
@@ -129,7 +129,7 @@ async def post_training(name: Name, request: Request, caller: Operator, state: S
     },
 )
 def list_trainings(name: Name, _: Read, connection: Database) -> Response:
-    """With what came out of each."""
+    """Lists each training with its result."""
     return answer(TrainingList.of(services.trainings_of(connection, name)))
 
 
@@ -137,12 +137,12 @@ def list_trainings(name: Name, _: Read, connection: Database) -> Response:
     "/v1/features/{name}/trainings/{training_id}",
     summary="Get a training",
     responses={
-        200: returns("How it stands", Training),
+        200: returns("The training's state", Training),
         **documented(401, 403, 404, 422, 503),
     },
 )
 def get_training(name: Name, training_id: Id, _: Read, connection: Database) -> Response:
-    """With its progress, and a Retry-After while it has not ended."""
+    """Includes its progress, and a Retry-After header while it has not ended."""
     return _answer(services.training_of(connection, name, training_id))
 
 
@@ -157,7 +157,7 @@ def get_training(name: Name, training_id: Id, _: Read, connection: Database) -> 
     },
 )
 def cancel_training(name: Name, training_id: Id, _: Operator, connection: Database) -> Response:
-    """Its process is killed, and nothing is kept. One that has ended stays as it is."""
+    """Its process is killed, and nothing is stored. An ended training does not change."""
     found = services.cancel(connection, name, training_id)
     return _answer(found, 200 if found.status in ENDED else 202)
 

@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/content and the same of batches: what was asked and answered, removed at once."""
+"""/v1/jobs/{id}/content and the same for batches: removing inputs and outputs at once."""
 
 from fastapi import APIRouter, Response
 
@@ -19,7 +19,7 @@ from tierline.views.jobs import JobState
 
 router = APIRouter(prefix="/v1")
 
-GO_ON_S = 1  # what was left is removed by the next request
+GO_ON_S = 1  # the Retry-After: the next request removes more
 
 
 @router.delete(
@@ -34,7 +34,7 @@ GO_ON_S = 1  # what was left is removed by the next request
 def delete_content(job_id: JobId, caller: Submit, connection: Database) -> Response:
     """The job itself, its verdicts and its costs stay. A repeat changes nothing.
 
-    409 until the job has ended. A webhook that is on its way goes out as it was written.
+    409 until the job has ended. A webhook that is already on its way is sent unchanged.
     """
     found = read_job_id(job_id)
     remove_content(connection, caller.account_id, found)
@@ -46,15 +46,15 @@ def delete_content(job_id: JobId, caller: Submit, connection: Database) -> Respo
     tags=["batches"],
     summary="Remove the inputs and outputs of a batch's jobs",
     responses={
-        200: returns("The batch, with nothing of them left", BatchState),
-        202: returns("Some are left: send it again", BatchState),
+        200: returns("The batch; nothing is left to remove", BatchState),
+        202: returns("Some content is left: send the request again", BatchState),
         **documented(401, 403, 404, 409, 422, 503),
     },
 )
 def delete_batch_content(batch_id: BatchId, caller: Submit, connection: Database) -> Response:
-    """As for each of its jobs, and what was said of bad rows. A repeat goes on where one ended.
+    """Removes the content of each job, and the problems of invalid rows. A repeat continues.
 
-    409 until all of its jobs have ended.
+    409 until all its jobs have ended.
     """
     found = read_batch_id(batch_id)
     done = remove_batch_content(connection, caller.account_id, found)

@@ -1,4 +1,4 @@
-"""/v1/webhook-endpoints and /v1/webhook-deliveries: who is told of jobs, and what became of it."""
+"""/v1/webhook-endpoints and /v1/webhook-deliveries: who receives events, and what was delivered."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
@@ -44,8 +44,8 @@ Cursor = Annotated[str | None, Query(description="next_cursor of the page before
 
 
 async def _manager(caller: Submit) -> Caller:
-    """Who may change endpoints. One is told of every job of the account, so that submitting alone
-    is not enough."""
+    """The caller, if it may change endpoints. An endpoint receives the events of all the account's
+    jobs, so the scope submit is not enough."""
     if not caller.may("read"):
         raise Refused("forbidden", "webhook endpoints need the scopes 'submit' and 'read'")
     return caller
@@ -55,12 +55,12 @@ Manage = Annotated[Caller, Depends(_manager)]
 
 
 def _one_of(words: Iterable[str]) -> dict[str, Any]:
-    """What OpenAPI says of a list's items; that each is one is the service's to check."""
+    """The OpenAPI type of a list's items. The service checks the values."""
     return {"items": {"type": "string", "enum": list(words)}}
 
 
 def _one_of_or_null(words: Iterable[str]) -> dict[str, Any]:
-    """The same of a list that may be left as it is."""
+    """The same for a list that may stay unchanged."""
     return {"anyOf": [{"type": "array", **_one_of(words)}, {"type": "null"}]}
 
 
@@ -70,7 +70,7 @@ class NewEndpoint(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     url: str = Field(
-        description="http or https, at a global address, on port 80, 443 or one that is listed"
+        description="http or https, at a global address, on port 80, 443 or an allowed one"
     )
     description: str = ""
     events: list[str] = Field(
@@ -78,12 +78,12 @@ class NewEndpoint(BaseModel):
     )
     include: list[str] = Field(
         default=[],
-        description="bodies are thin without output",
+        description="without output, bodies are thin",
         json_schema_extra=_one_of(INCLUDES),
     )
     max_in_flight: int = Field(
         default=DEFAULT_IN_FLIGHT,
-        description="deliveries on their way to it at once, from 1 to the installation's most",
+        description="deliveries under way at once, from 1 to the installation's maximum",
     )
     batch_rows: bool = Field(
         default=False, description="true: also the job events of each row of a batch"
@@ -91,7 +91,7 @@ class NewEndpoint(BaseModel):
 
 
 class EndpointChange(BaseModel):
-    """What to change of an endpoint; null leaves it as it is."""
+    """The changes of an endpoint. null leaves a field unchanged."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -99,9 +99,9 @@ class EndpointChange(BaseModel):
     description: str | None = None
     events: list[str] | None = Field(default=None, json_schema_extra=_one_of_or_null(EVENTS))
     include: list[str] | None = Field(default=None, json_schema_extra=_one_of_or_null(INCLUDES))
-    max_in_flight: int | None = Field(default=None, description="deliveries on their way at once")
-    batch_rows: bool | None = Field(default=None, description="each row of a batch too")
-    disabled: bool | None = Field(default=None, description="true fails what waits for it")
+    max_in_flight: int | None = Field(default=None, description="deliveries under way at once")
+    batch_rows: bool | None = Field(default=None, description="also each row of a batch")
+    disabled: bool | None = Field(default=None, description="true: its waiting deliveries fail")
 
 
 @router.post(
@@ -110,7 +110,7 @@ class EndpointChange(BaseModel):
     summary="Register a webhook endpoint",
     responses={
         201: returns(
-            "Registered; its secret is shown this once",
+            "Registered; its secret is shown only this once",
             NewWebhookEndpoint,
             {"Location": {"schema": {"type": "string"}, "description": "the endpoint"}},
         ),
@@ -121,7 +121,7 @@ class EndpointChange(BaseModel):
     ),
 )
 async def post_endpoint(request: Request, caller: Manage, state: Shared) -> Response:
-    """It is told of the account's jobs, by Standard Webhooks, signed with a secret of its own."""
+    """It gets the account's job events, by Standard Webhooks, signed with its own secret."""
     given = read_model(NewEndpoint, await read_json(request, state.settings.max_json_depth))
     made, secret = await run_in_threadpool(
         state.with_connection,
@@ -151,7 +151,7 @@ async def post_endpoint(request: Request, caller: Manage, state: Shared) -> Resp
 def list_endpoints(
     caller: Read, connection: Database, state: Shared, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    """Only the caller's account's own."""
+    """Lists only endpoints of the caller's account."""
     rows = services.list_endpoints(connection, caller.account_id, limit + 1, read_cursor(cursor))
     more = len(rows) > limit
     page = [endpoint_view(row, _warning(row, state)) for row in rows[:limit]]
@@ -169,7 +169,7 @@ def list_endpoints(
 def get_endpoint(
     endpoint_id: EndpointId, caller: Read, connection: Database, state: Shared
 ) -> Response:
-    """Without its secret."""
+    """Shows the endpoint without its secret."""
     found = services.get_endpoint(connection, caller.account_id, _endpoint(endpoint_id))
     return answer(endpoint_view(found, _warning(found, state)))
 
@@ -178,7 +178,7 @@ def get_endpoint(
     "/v1/webhook-endpoints/{endpoint_id}",
     summary="Change a webhook endpoint",
     responses={
-        200: returns("As it is now", WebhookEndpoint),
+        200: returns("The changed endpoint", WebhookEndpoint),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(EndpointChange, {"disabled": False}),
@@ -186,7 +186,7 @@ def get_endpoint(
 async def patch_endpoint(
     request: Request, endpoint_id: EndpointId, caller: Manage, state: Shared
 ) -> Response:
-    """What waits for it goes to a new URL; disabling it fails what waits."""
+    """Its waiting deliveries go to a new URL; disabling makes them fail."""
     given = read_model(EndpointChange, await read_json(request, state.settings.max_json_depth))
     changed = await run_in_threadpool(
         state.with_connection,
@@ -212,12 +212,12 @@ async def patch_endpoint(
     summary="Remove a webhook endpoint",
     response_class=Response,
     responses={
-        204: {"description": "Removed; what waited for it failed, and stays listed"},
+        204: {"description": "Removed; its waiting deliveries failed and stay listed"},
         **documented(401, 403, 404, 422, 503),
     },
 )
 def delete_endpoint(endpoint_id: EndpointId, caller: Manage, connection: Database) -> Response:
-    """A call that is under way ends by itself."""
+    """A call under way is not interrupted."""
     services.remove_endpoint(connection, caller.account_id, _endpoint(endpoint_id))
     return Response(status_code=204)
 
@@ -226,7 +226,7 @@ def delete_endpoint(endpoint_id: EndpointId, caller: Manage, connection: Databas
     "/v1/webhook-endpoints/{endpoint_id}/rotate-secret",
     summary="Change a webhook endpoint's secret",
     responses={
-        200: returns("The new secret, shown this once", NewWebhookEndpoint),
+        200: returns("The new secret, shown only this once", NewWebhookEndpoint),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
@@ -234,7 +234,7 @@ def delete_endpoint(endpoint_id: EndpointId, caller: Manage, connection: Databas
 async def rotate_secret(
     request: Request, endpoint_id: EndpointId, caller: Manage, state: Shared
 ) -> Response:
-    """For the overlap each webhook is signed by both, so that the receiver can follow."""
+    """During the overlap each webhook is signed with both, so that the receiver can switch."""
     given = read_model(Rotation, await read_json(request, state.settings.max_json_depth))
     changed, secret = await run_in_threadpool(
         state.with_connection,
@@ -258,7 +258,7 @@ async def rotate_secret(
 def test_endpoint(
     endpoint_id: EndpointId, caller: Manage, connection: Database, state: Shared
 ) -> Response:
-    """An `endpoint.test`, signed and tried like any other."""
+    """Sends an `endpoint.test`, signed and retried like any other event."""
     row = services.send_test(connection, caller.account_id, _endpoint(endpoint_id))
     state.ready.ready()
     return answer(delivery_view(row), 202)
@@ -305,7 +305,7 @@ def list_deliveries(
     },
 )
 def get_delivery(delivery_id: DeliveryId, caller: Read, connection: Database) -> Response:
-    """How often it was tried, and what was met the last time."""
+    """How often it was tried, and the result of the last try."""
     found = services.get_delivery(connection, caller.account_id, _delivery(delivery_id))
     return answer(delivery_view(found))
 
@@ -322,7 +322,7 @@ def get_delivery(delivery_id: DeliveryId, caller: Read, connection: Database) ->
 def resend(
     delivery_id: DeliveryId, caller: Manage, connection: Database, state: Shared
 ) -> Response:
-    """The same webhook-id and bytes, signed afresh, from the first try of the schedule on."""
+    """Sends the same webhook-id and bytes, signed anew, from the first try of the schedule on."""
     row = services.send_again(connection, caller.account_id, _delivery(delivery_id))
     state.ready.ready()
     return answer(delivery_view(row), 202)

@@ -55,5 +55,5 @@ def _ask(scene: Scene, until: float) -> None:
                 answer = caller.get(f"/v1/features/{ECHO}/status", timeout=WAITED_S)
             except httpx.TimeoutException:
                 continue
-            # 503: as many reports run as may at once, or what broke before is not over yet
+            # 503: the maximum of reports is running, or what broke before is not over yet
             assert answer.status_code in {429, 503}, answer.text

@@ -33,7 +33,7 @@ def read_only(api: Api, database_url: str) -> Iterator[None]:
 def test_what_cannot_be_written_is_to_be_sent_again(api: Api) -> None:
     refused = api.post("/v1/jobs", json={"feature": "echo", "input": {"text": "hello"}})
     assert refused.status_code == 503
-    assert "takes no writes" in refused.json()["detail"]
+    assert "accepts no writes" in refused.json()["detail"]
     assert int(refused.headers["Retry-After"]) > 0
     batch = api.post("/v1/batches", json={"feature": "echo"})
     assert batch.status_code == 503
@@ -50,7 +50,7 @@ def test_a_probe_is_told_that_it_takes_no_writes(api: Api) -> None:
     told = wait_until(
         lambda: (found := api.get("/readyz")).status_code == 503 and found, 20, "the probe to see"
     )
-    wait_until(lambda: "takes no writes" in api.get("/readyz").text, 20, "its reason")
+    wait_until(lambda: "accepts no writes" in api.get("/readyz").text, 20, "its reason")
     assert int(told.headers["Retry-After"]) > 0
     assert api.get("/healthz").status_code == 200
 

@@ -183,7 +183,7 @@ def test_a_retry_that_no_longer_fits_does_not_quote_the_kept_input(
     refused = submitter.post(f"/v1/jobs/{job}/retry")
     assert refused.status_code == 422
     assert SENTINEL not in refused.text
-    assert "present version" in refused.text
+    assert "current version" in refused.text
     told = api.post(f"/v1/jobs/{job}/retry")
     assert told.status_code == 422
     assert SENTINEL in told.text

@@ -23,7 +23,7 @@ def test_the_front_calls_the_route_that_is_registered() -> None:
 def test_the_document_describes_the_function_that_runs() -> None:
     app = create_routes(Settings(), Metrics())
     told = app.openapi()["paths"]["/v1/jobs"]["post"]
-    assert told["description"].startswith("Take a job in.")
+    assert told["description"].startswith("Accepts a job.")
     named = {one["name"].lower() for one in told["parameters"]}
     assert named == {"idempotency-key", "prefer"}
 

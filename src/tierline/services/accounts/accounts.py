@@ -303,7 +303,7 @@ def _refuse_unfit(changes: Mapping[str, int | None]) -> None:
         problems.append(Problem(f"name what to change: {', '.join(accounts.CHANGEABLE)}"))
     for name, value in changes.items():
         if name not in accounts.CHANGEABLE:
-            problems.append(Problem("is not a field of this", f"/{name}"))
+            problems.append(Problem("is not a known field", f"/{name}"))
         elif value is None:
             if name not in LIMITS:
                 problems.append(Problem("must be a whole number", f"/{name}"))
