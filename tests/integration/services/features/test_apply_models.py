@@ -65,7 +65,7 @@ def test_a_class_that_nothing_stands_for_is_refused_at_its_line(
     (problem,) = refused.value.problems
     assert problem.line == 9
     assert "no model of the class small can be used here" in problem.message
-    assert "openai runs outside of eu" in problem.message
+    assert "openai runs outside eu" in problem.message
 
 
 def test_a_retired_model_is_refused_at_its_line_with_its_successor(

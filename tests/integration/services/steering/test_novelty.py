@@ -63,7 +63,7 @@ def test_an_input_of_another_kind_escalates_and_becomes_no_outcome(bench: Bench)
     bench.run(strange, 2)
     assert bench.verdicts(strange) == ["low_confidence", "passed"]
     reason = bench.job(strange)["escalation_reason"]
-    assert f"unlike those that calibration {made['id']} was made on" in reason
+    assert f"unlike those that calibration {made['id']} was made from" in reason
     assert bench.all("SELECT FROM outcomes WHERE job_id = %s", strange) == []
 
 
