@@ -79,15 +79,18 @@ class _Submission(Request):
     """A request whose body mostly comes in one message: it is read without a stream."""
 
     async def body(self) -> bytes:
+        """Raises ClientDisconnect for one that is cut off, even if what came is whole JSON."""
         message = await self.receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
+        if not message.get("more_body") and message["type"] == "http.request":
+            body: bytes = message.get("body", b"")
             return body
-        parts = [body]
-        while message.get("more_body"):
-            message = await self.receive()
+        parts: list[bytes] = []
+        while message["type"] == "http.request":
             parts.append(message.get("body", b""))
-        return b"".join(parts)
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await self.receive()
+        raise ClientDisconnect
 
 
 class SubmitRoute(APIRoute):

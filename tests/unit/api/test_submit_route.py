@@ -1,6 +1,7 @@
 """POST /v1/jobs has one door: what the document shows is what the front and the router call."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from fastapi.routing import APIRoute
@@ -10,8 +11,10 @@ from api.app import create_routes
 from api.metrics import Metrics
 from api.routes.jobs import submit
 from tierline.base.settings import Settings
+from tierline.rules.limits import Limits
 
 (ROUTE,) = submit.router.routes
+JSON_TYPE = [(b"content-type", b"application/json")]
 
 
 def test_the_front_calls_the_route_that_is_registered() -> None:
@@ -48,3 +51,33 @@ def test_the_router_calls_it_as_the_front_does(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(submit.SubmitRoute, "handle", handle)
     asyncio.run(create_routes(Settings(), Metrics())(scope, receive, send))
     assert seen == ["/v1/jobs"]
+
+
+def test_a_body_that_is_cut_off_takes_no_job_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came may be whole JSON: the caller hung up before it said that this is all."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"feature": "echo", "input": 1}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def authorise(*_: object) -> SimpleNamespace:
+        return caller
+
+    async def take_in(*_: object, **__: object) -> None:
+        raise AssertionError("a job was taken in")
+
+    caller = SimpleNamespace(account_id=1, account="acme", limits=Limits(), capped=False)
+    state = SimpleNamespace(settings=Settings(), submitter=SimpleNamespace(submit=take_in))
+    monkeypatch.setattr(submit, "authorise", authorise)
+    monkeypatch.setattr(submit, "state_of", lambda _: state)
+    scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "headers": JSON_TYPE}
+    assert isinstance(ROUTE, submit.SubmitRoute)
+    asyncio.run(ROUTE.handle(scope, receive, send))
+    assert sent[0]["status"] == 499
