@@ -112,7 +112,8 @@ def walk(client: Api, api: Api, rows: Connection, route: Route) -> list[httpx.Re
         full_job(api, rows, "completed")
         others = ("name", "endpoint_id", "delivery_id", "key_id", "draft_id", "router_id")
         more = ("model_id", "budget_id", "evaluation_id", "calibration_id", "version")
-        paths = [template.format_map(dict.fromkeys((*others, *more), "1"))]
+        operations = ("training_id", "search_id")
+        paths = [template.format_map(dict.fromkeys((*others, *more, *operations), "1"))]
     return [client.send(route[0].upper(), path, **row.request()) for path in paths]
 
 

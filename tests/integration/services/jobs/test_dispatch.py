@@ -458,4 +458,4 @@ def test_a_choice_reads_a_few_rows_of_a_long_backlog_behind_a_long_history(
         for threads in range(20, 120, 10):
             assert pools_with_jobs(pool) == ["slm"]
             assert len(choose_hints(pool, "slm", threads, spare=4).queue_of) > 0
-        assert read(pool) - before < long / 10
+        assert read(pool) - before < long / 5  # 1,172, or twice that where a choice is repeated
