@@ -32,7 +32,7 @@ class UseCase:
     temperature: float  # of its last tier
     requests_per_day: float | None
     labels: int | None  # labelled examples
-    latency_ms: float | None  # wanted
+    latency_ms: float | None  # target
     likeness: float | None  # of SPREAD_OF inputs: the median similarity to the nearest other
     high_stakes: bool | None = None
     freeform_is_the_product: bool | None = None
@@ -82,12 +82,12 @@ def narrow_input(facts: UseCase) -> Signal:
         return Signal(
             name, "unknown", weight, f"there are fewer than {SPREAD_OF} inputs to compare"
         )
-    told = f"the median similarity of an input to its nearest other is {facts.likeness:.2f}"
+    similarity = f"the median similarity of an input to its nearest other is {facts.likeness:.2f}"
     if facts.likeness >= NARROW:
-        return Signal(name, "small", weight, f"{told}; narrow is {NARROW:g} or more")
+        return Signal(name, "small", weight, f"{similarity}; narrow is {NARROW:g} or more")
     if facts.likeness <= WIDE:
-        return Signal(name, "frontier", weight, f"{told}; wide is {WIDE:g} or less")
-    return Signal(name, "neither", weight, told)
+        return Signal(name, "frontier", weight, f"{similarity}; wide is {WIDE:g} or less")
+    return Signal(name, "neither", weight, similarity)
 
 
 def traffic(facts: UseCase) -> Signal:
@@ -97,12 +97,12 @@ def traffic(facts: UseCase) -> Signal:
     if a_day is None:
         ask = "--requests-per-day"
         return Signal(name, "unknown", weight, "the number of requests a day is not known", ask)
-    told = f"{a_day:,.0f} requests a day"
+    volume = f"{a_day:,.0f} requests a day"
     if a_day > MANY_A_DAY:
-        return Signal(name, "small", weight, f"{told}, over {MANY_A_DAY:,}")
+        return Signal(name, "small", weight, f"{volume}, over {MANY_A_DAY:,}")
     if a_day < FEW_A_DAY:
-        return Signal(name, "frontier", weight, f"{told}, under {FEW_A_DAY:,}")
-    return Signal(name, "neither", weight, told)
+        return Signal(name, "frontier", weight, f"{volume}, under {FEW_A_DAY:,}")
+    return Signal(name, "neither", weight, volume)
 
 
 def labelled(facts: UseCase) -> Signal:
@@ -124,11 +124,11 @@ def latency(facts: UseCase) -> Signal:
     name, weight = "latency", 1
     if facts.latency_ms is None:
         ask = "--latency-ms"
-        return Signal(name, "unknown", weight, "the wanted latency is not known", ask)
-    told = f"wanted within {facts.latency_ms:,.0f} ms"
+        return Signal(name, "unknown", weight, "the target latency is not known", ask)
+    target = f"target within {facts.latency_ms:,.0f} ms"
     if facts.latency_ms < FAST_MS:
-        return Signal(name, "small", weight, f"{told}, under {FAST_MS}")
-    return Signal(name, "neither", weight, told)
+        return Signal(name, "small", weight, f"{target}, under {FAST_MS}")
+    return Signal(name, "neither", weight, target)
 
 
 def repeatable(facts: UseCase) -> Signal:
@@ -136,24 +136,24 @@ def repeatable(facts: UseCase) -> Signal:
     name, weight = "repeatable", 1
     if facts.temperature == 0:
         return Signal(name, "small", weight, "the answer is asked for at temperature 0")
-    told = f"the answer is asked for at temperature {facts.temperature:g}"
-    return Signal(name, "neither", weight, told)
+    temperature = f"the answer is asked for at temperature {facts.temperature:g}"
+    return Signal(name, "neither", weight, temperature)
 
 
 def hard_instructions(facts: UseCase) -> Signal:
     """Long instructions, or instructions that leave much open."""
     name, weight = "complex or ambiguous instructions", 2
     conditions = len(_CONDITION.findall(facts.instructions))
-    told = f"{len(facts.instructions):,} characters, {conditions} conditions, {facts.steps} steps"
+    size = f"{len(facts.instructions):,} characters, {conditions} conditions, {facts.steps} steps"
     if len(facts.instructions) > LONG_INSTRUCTIONS or conditions > MANY_CONDITIONS:
-        return Signal(name, "frontier", weight, told)
+        return Signal(name, "frontier", weight, size)
     if facts.ambiguous is None:
         return Signal(
-            name, "unknown", weight, f"{told}; whether they leave much open", "--ambiguous"
+            name, "unknown", weight, f"{size}; whether they leave much open", "--ambiguous"
         )
     if facts.ambiguous:
         return Signal(name, "frontier", weight, "they leave much open, as stated")
-    return Signal(name, "small", weight, f"{told}, and clear, as stated")
+    return Signal(name, "small", weight, f"{size}, and clear, as stated")
 
 
 def many_sources(facts: UseCase) -> Signal:

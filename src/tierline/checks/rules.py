@@ -277,5 +277,5 @@ def _why(error: Exception) -> str:
         return f"there is no {error}; test with has(...) first"
     text = str(error).partition("ERROR: ")[2] or str(error)
     lines = [line for line in text.splitlines() if line.strip()]
-    said = lines[0].replace("<input>:1:", "column ") if lines else type(error).__name__
-    return said.partition(" expecting {")[0][:200]
+    message = lines[0].replace("<input>:1:", "column ") if lines else type(error).__name__
+    return message.partition(" expecting {")[0][:200]

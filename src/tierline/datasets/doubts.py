@@ -33,15 +33,15 @@ def contradictions(
         of_group[group].append(place)
     found = []
     for places in of_group.values():
-        said = Counter(labels[place] for place in places)
+        counts = Counter(labels[place] for place in places)
         lost = sum(disagreeing[place] for place in places)
-        if len(said) == 1 and not lost:
+        if len(counts) == 1 and not lost:
             continue
-        told = ", ".join(f"{label} ({count})" for label, count in said.most_common())
+        labelled = ", ".join(f"{label} ({count})" for label, count in counts.most_common())
         if lost:
-            told += f"; {lost} other labels of the same input differ"
+            labelled += f"; {lost} other labels of the same input differ"
         what = "near duplicates labelled" if len(places) > 1 else "labelled"
-        found.append(Doubt("contradiction", tuple(places), f"{what} {told}"))
+        found.append(Doubt("contradiction", tuple(places), f"{what} {labelled}"))
     return found
 
 

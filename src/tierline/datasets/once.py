@@ -27,18 +27,18 @@ def each_once(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _chosen(rows: Sequence[Row]) -> dict[str, Any]:
-    said = [canonical_json(row["expected"]) for row in rows]
+    labels = [canonical_json(row["expected"]) for row in rows]
     best = min(RANK[row["source"]] for row in rows)
-    heard = Counter(
-        told for row, told in zip(rows, said, strict=True) if RANK[row["source"]] == best
+    counts = Counter(
+        label for row, label in zip(rows, labels, strict=True) if RANK[row["source"]] == best
     )
-    label = min(heard, key=lambda told: (-heard[told], told))
+    chosen_label = min(counts, key=lambda one: (-counts[one], one))
     chosen = min(
         (
             row
-            for row, told in zip(rows, said, strict=True)
-            if told == label and RANK[row["source"]] == best
+            for row, label in zip(rows, labels, strict=True)
+            if label == chosen_label and RANK[row["source"]] == best
         ),
         key=lambda row: (not row["representative"], str(row["job_id"] or "")),
     )
-    return {**chosen, "disagreeing": sum(told != label for told in said)}
+    return {**chosen, "disagreeing": sum(label != chosen_label for label in labels)}

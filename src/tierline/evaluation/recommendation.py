@@ -35,15 +35,15 @@ def recommendation(found: Compared, hoped: float = HOPED) -> Recommendation:
     if found.ratio is None or found.interval is None:
         return Recommendation("investigate", "the large tier is right on none of the examples")
     low, high = found.interval.low, found.interval.high
-    told = f"it keeps {found.ratio:.1%} ({low:.1%}-{high:.1%}) of the large tier's quality"
+    quality = f"it keeps {found.ratio:.1%} ({low:.1%}-{high:.1%}) of the large tier's quality"
     if low >= DEFAULT:
-        return Recommendation("default", f"{told}: at least {DEFAULT:.0%}")
+        return Recommendation("default", f"{quality}: at least {DEFAULT:.0%}")
     if low >= SHIP:
-        return Recommendation("ship", f"{told}: at least {SHIP:.0%}")
+        return Recommendation("ship", f"{quality}: at least {SHIP:.0%}")
     if high < SHIP:
-        return Recommendation("investigate", f"{told}: less than {SHIP:.0%}")
+        return Recommendation("investigate", f"{quality}: less than {SHIP:.0%}")
     more = max(1, examples_needed(found, SHIP, hoped) - found.examples)
-    return Recommendation("open", f"{told}: that does not decide", more)
+    return Recommendation("open", f"{quality}: that does not decide", more)
 
 
 def examples_needed(found: Compared, floor: float, hoped: float = HOPED) -> int:

@@ -178,15 +178,15 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
         text = "".join(one["text"] for one in blocks if one["type"] == "text")
     except (KeyError, TypeError):
         raise failures.unreadable(reply, "the answer is not text") from None
-    told = data.get("usage")
+    usage = data.get("usage")
     return Completion(
         text=text,
-        usage=usage_of(told),
+        usage=usage_of(usage),
         finish=FINISHED[finish],
         model=reading.model_id(data.get("model"), asked_model),
         latency_s=reply.latency_s,
         provider_request_id=reading.request_id(reply.headers.get("request-id")),
-        service_tier=service_tier_of(reading.mapping(told)),
+        service_tier=service_tier_of(reading.mapping(usage)),
     )
 
 
@@ -227,9 +227,9 @@ def service_tier_of(usage: Mapping[str, Any]) -> str | None:
     A workspace may have its own region, at 1.1 times the rate (Data residency, read 2026-11-25).
     """
     for name in ("speed", "inference_geo"):
-        told = reading.code(usage.get(name))
-        if told not in USUAL:
-            return told
+        value = reading.code(usage.get(name))
+        if value not in USUAL:
+            return value
     return reading.code(usage.get("service_tier"))
 
 

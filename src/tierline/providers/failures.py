@@ -50,10 +50,10 @@ def failed(
     if cause is not None and cause is not found:
         found, words = cause, WORDS[cause]
     wait_s = asked_wait_s(reply.headers)
-    said = f"HTTP {reply.status}" + (f", {code}" if code else "")
+    status = f"HTTP {reply.status}" + (f", {code}" if code else "")
     return CallFailed(
         found,
-        f"{words} ({said})",
+        f"{words} ({status})",
         retry_after_s=retry_after_s if wait_s is None else wait_s,
         should_retry=SHOULD_RETRY.get(reply.headers.get("x-should-retry", "")),
         latency_s=reply.latency_s,

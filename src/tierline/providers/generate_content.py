@@ -155,15 +155,15 @@ def read_completion(reply: Reply, asked_model: str) -> Completion:
     else:
         _be_blocked(reply, data)
         verdict = Verdict.REFUSED
-    told = data.get("usageMetadata")
+    usage = data.get("usageMetadata")
     return Completion(
         text=text,
-        usage=usage_of(told),
+        usage=usage_of(usage),
         finish=verdict,
         model=reading.model_id(data.get("modelVersion"), asked_model),
         latency_s=reply.latency_s,
         provider_request_id=reading.request_id(data.get("responseId")),
-        service_tier=_service_tier(reply, reading.mapping(told)),
+        service_tier=_service_tier(reply, reading.mapping(usage)),
         top_logprobs=logprobs,
     )
 
@@ -210,8 +210,8 @@ def _service_tier(reply: Reply, usage: Mapping[str, Any]) -> str | None:
     traffic = usage.get("trafficType")
     if isinstance(traffic, str) and traffic in TRAFFIC:
         return TRAFFIC[traffic]
-    told = reading.code(reply.headers.get("x-gemini-service-tier") or traffic)
-    return None if told is None else told.lower()
+    tier = reading.code(reply.headers.get("x-gemini-service-tier") or traffic)
+    return None if tier is None else tier.lower()
 
 
 def _logprobs(data: Any) -> list[list[TokenLogprob]] | None:

@@ -33,22 +33,22 @@ def rest(whole: int | None, *parts: int | None) -> int | None:
     return left if left >= 0 else None
 
 
-def model_id(said: Any, asked_model: str) -> str:
+def model_id(reported: Any, asked_model: str) -> str:
     """The exact model id that answered, or the requested one if none is reported."""
-    return said if isinstance(said, str) and MODEL_ID.fullmatch(said) else asked_model
+    return reported if isinstance(reported, str) and MODEL_ID.fullmatch(reported) else asked_model
 
 
-def request_id(said: Any) -> str | None:
-    return said if isinstance(said, str) and MODEL_ID.fullmatch(said) else None
+def request_id(reported: Any) -> str | None:
+    return reported if isinstance(reported, str) and MODEL_ID.fullmatch(reported) else None
 
 
-def code(said: Any) -> str | None:
+def code(value: Any) -> str | None:
     """A short machine-made word, such as an error code; None for anything that may be a
     sentence.
     """
-    if isinstance(said, int) and not isinstance(said, bool):
-        said = str(said)
-    return said if isinstance(said, str) and SAFE_CODE.fullmatch(said) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and SAFE_CODE.fullmatch(value) else None
 
 
 def mapping(found: Any) -> dict[str, Any]:
@@ -56,9 +56,9 @@ def mapping(found: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def candidate(said: Mapping[str, Any]) -> TokenLogprob:
+def candidate(data: Mapping[str, Any]) -> TokenLogprob:
     """A candidate for a token. Raises ValueError for a logprob that is no number, and KeyError."""
-    logprob = float(said["logprob"])
+    logprob = float(data["logprob"])
     if math.isnan(logprob):
         raise ValueError("a logprob that is no number")
-    return TokenLogprob(str(said["token"]), logprob)
+    return TokenLogprob(str(data["token"]), logprob)

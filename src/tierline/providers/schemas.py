@@ -162,46 +162,46 @@ def _has_format(schema: Schema, dialect: _Dialect) -> bool:
     return dialect.formats is None or schema["format"] in dialect.formats
 
 
-def _literals(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
+def _literals(schema: Schema, dialect: _Dialect, converted: dict[str, Any]) -> None:
     if "const" in schema:
         if dialect.const:
-            said["const"] = schema["const"]
+            converted["const"] = schema["const"]
         else:
-            said["enum"] = [schema["const"]]
-    for value in (*said.get("enum", ()), said.get("const")):
+            converted["enum"] = [schema["const"]]
+    for value in (*converted.get("enum", ()), converted.get("const")):
         if isinstance(value, dict | list):
             raise _Unsayable
 
 
-def _alternatives(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
+def _alternatives(schema: Schema, dialect: _Dialect, converted: dict[str, Any]) -> None:
     for name in ("anyOf", "oneOf"):  # the dialect means at least one, the schema exactly one
         if name in schema:
-            said["anyOf"] = [_one(each, dialect) for each in schema[name]]
+            converted["anyOf"] = [_one(each, dialect) for each in schema[name]]
     if "allOf" in schema:
         if not dialect.all_of:
             raise _Unsayable
-        said["allOf"] = [_one(each, dialect) for each in schema["allOf"]]
+        converted["allOf"] = [_one(each, dialect) for each in schema["allOf"]]
 
 
-def _object(schema: Schema, dialect: _Dialect, said: dict[str, Any]) -> None:
+def _object(schema: Schema, dialect: _Dialect, converted: dict[str, Any]) -> None:
     properties = schema.get("properties") or {}
     required = list(schema.get("required", ()))
     more = schema.get("additionalProperties")
-    said["properties"] = {name: _one(each, dialect) for name, each in properties.items()}
+    converted["properties"] = {name: _one(each, dialect) for name, each in properties.items()}
     if not set(required) <= set(properties):
         raise _Unsayable
     if dialect.closed:
         if isinstance(more, Mapping) or not properties:
             raise _Unsayable  # closing it would change what it accepts
-        said["additionalProperties"] = False
+        converted["additionalProperties"] = False
     elif isinstance(more, Mapping):
-        said["additionalProperties"] = _one(more, dialect)
+        converted["additionalProperties"] = _one(more, dialect)
     elif more is not None:
-        said["additionalProperties"] = more
+        converted["additionalProperties"] = more
     if dialect.all_required and set(required) != set(properties):
         raise _Unsayable  # the model would have to invent optional values
     if required:
-        said["required"] = required
+        converted["required"] = required
 
 
 def _refers_to_itself(schema: Schema) -> bool:

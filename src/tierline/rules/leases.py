@@ -107,9 +107,9 @@ class HintWatch:
             if number not in out:
                 self._taken[queue] = max(number, self._taken.get(queue, number))
         self._out = dict(out)
-        doubted: dict[int, float] = {}
+        suspected: dict[int, float] = {}
         for number, queue in out.items():
             if queue in empty_queues or number < self._taken.get(queue, 0):
-                doubted[number] = self._suspected.get(number, now_s)
-        self._suspected = doubted
-        return [number for number, since_s in doubted.items() if now_s - since_s >= self.lost_s]
+                suspected[number] = self._suspected.get(number, now_s)
+        self._suspected = suspected
+        return [number for number, since_s in suspected.items() if now_s - since_s >= self.lost_s]

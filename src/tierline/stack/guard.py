@@ -131,12 +131,12 @@ def stay_and_watch(watch_fd: int, death_signal: int, program: "list[str]") -> "N
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, forward)
-    told = False
+    signalled = False
     while child.poll() is None:
-        ready, _, _ = select.select([] if told else [watch_fd], [], [], 0.2)
+        ready, _, _ = select.select([] if signalled else [watch_fd], [], [], 0.2)
         if ready and not os.read(watch_fd, 1):
             child.send_signal(death_signal)
-            told = True
+            signalled = True
     code = child.returncode
     raise SystemExit(code if code >= 0 else 128 - code)
 

@@ -110,19 +110,19 @@ class Tuning:
         raise TierlineError(f"OpenAI refused the request: {why}")
 
 
-def _job(told: dict[str, Any]) -> Job:
-    error = told.get("error")
+def _job(body: dict[str, Any]) -> Job:
+    error = body.get("error")
     return Job(
-        id=_text(told, "id"),
-        status=_text(told, "status"),
-        model=told.get("fine_tuned_model"),
-        trained_tokens=told.get("trained_tokens"),
+        id=_text(body, "id"),
+        status=_text(body, "status"),
+        model=body.get("fine_tuned_model"),
+        trained_tokens=body.get("trained_tokens"),
         error=error.get("message") if isinstance(error, dict) else None,
     )
 
 
-def _text(told: dict[str, Any], key: str) -> str:
-    value = told.get(key)
+def _text(body: dict[str, Any], key: str) -> str:
+    value = body.get(key)
     if not isinstance(value, str):
         raise TierlineError(f"OpenAI's answer has no {key}")
     return value

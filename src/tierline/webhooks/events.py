@@ -117,8 +117,8 @@ def job_body(event: str, at: datetime, job: JobFacts, include: frozenset[str]) -
     error = None
     if job.error_code is not None:
         error = {"code": job.error_code, "message": job.error_message}
-    said = {"output": job.output, "error": error, "escalation_reason": job.escalation_reason}
-    full = _body(event, at, {**data, **said})
+    content = {"output": job.output, "error": error, "escalation_reason": job.escalation_reason}
+    full = _body(event, at, {**data, **content})
     if len(full) <= MAX_BODY_BYTES:
         return full
     return _body(event, at, {**data, "output_omitted": True})

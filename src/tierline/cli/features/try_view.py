@@ -16,20 +16,20 @@ def show_attempts(feature: Feature, input: JSON, attempts: JSON) -> None:
     for attempt in attempts:
         verdict = attempt["verdict"] or "running"
         sure = attempt["confidence"]
-        told = "" if sure is None else f" (confidence {sure:.3f})"
-        line(f"attempt {attempt['number']} on {attempt['tier']}: {verdict}{told}")
+        confidence = "" if sure is None else f" (confidence {sure:.3f})"
+        line(f"attempt {attempt['number']} on {attempt['tier']}: {verdict}{confidence}")
         if attempt["reason"]:
             line(f"{INDENT}because: {attempt['reason']}")
-        said = iter(attempt["trace"] or ())
+        traces = iter(attempt["trace"] or ())
         tasks = _tasks(feature, attempt)
         for call in attempt["calls"]:
             _show_call(call)
             if call["error"] is not None or call["settled_at"] is None:
                 continue
-            spoken = next(said, None)
+            trace = next(traces, None)
             task = next(tasks, None)
-            if spoken is not None:
-                _show_said(spoken, task, input)
+            if trace is not None:
+                _show_said(trace, task, input)
         by_label = any(call["purpose"] == "label_score" for call in attempt["calls"])
         if by_label and attempt["answer"] is not None:
             line()

@@ -132,13 +132,13 @@ def list_(home: Home = None, as_json: Json = False) -> None:
 def _asked(weight: int | None, **limits: str | None) -> dict[str, int | None]:
     """The options in the API's form. Raises UsageError for an invalid limit."""
     body: dict[str, int | None] = {} if weight is None else {"weight": weight}
-    for name, said in limits.items():
-        if said is None:
+    for name, value in limits.items():
+        if value is None:
             continue
-        if said != DEFAULT and not (said.isascii() and said.isdigit()):
+        if value != DEFAULT and not (value.isascii() and value.isdigit()):
             option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option}: a whole number from 1, or '{DEFAULT}', not {said!r}")
-        body[name] = None if said == DEFAULT else int(said)
+            raise UsageError(f"{option}: a whole number from 1, or '{DEFAULT}', not {value!r}")
+        body[name] = None if value == DEFAULT else int(value)
     return body
 
 

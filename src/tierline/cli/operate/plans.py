@@ -71,8 +71,8 @@ def set_(
         print_json(made)
         return
     tiers = "the first tier only" if made["first_tier_only"] else "all tiers"
-    told = ", ".join(_told(one) for one in made["budgets"]) or "no budget"
-    line(f"plan {name}: {tiers}, {told}")
+    budgets = ", ".join(_told(one) for one in made["budgets"]) or "no budget"
+    line(f"plan {name}: {tiers}, {budgets}")
 
 
 @app.command()

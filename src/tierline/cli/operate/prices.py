@@ -109,13 +109,13 @@ def set_(
         "cache_write_5m_usd_per_mtok": write_5m,
         "cache_write_1h_usd_per_mtok": write_1h,
     }
-    said = {name: _amount(value) for name, value in rates.items() if value is not None}
+    given = {name: _amount(value) for name, value in rates.items() if value is not None}
     price: JSON = None
     if withdraw:
-        if said or per_hour is not None:
+        if given or per_hour is not None:
             raise UsageError("--withdraw does not take a price")
     elif per_hour is not None:
-        if said:
+        if given:
             raise UsageError("give token prices or --per-hour, not both")
         price = {"usd_per_hour": _amount(per_hour)}
         if tokens_per_s is not None:
@@ -125,7 +125,7 @@ def set_(
     elif input_ is None or output is None:
         raise UsageError("give --input and --output, or --per-hour, or --withdraw (see --help)")
     else:
-        price = said
+        price = given
     body: dict[str, JSON] = {
         "model": model,
         "price": price,

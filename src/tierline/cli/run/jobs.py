@@ -256,13 +256,13 @@ def follow(api: "Client", job: JSON, wait_s: float, quiet: bool) -> JSON:
     from tierline.cli.shared.output import note
 
     deadline = time.monotonic() + wait_s
-    said = None
+    shown = None
     pause_s = 0.05
     while job["status"] not in TERMINAL and time.monotonic() < deadline:
         words = job.get("status_label")
-        if words and words != said and not quiet and sys.stderr.isatty():
+        if words and words != shown and not quiet and sys.stderr.isatty():
             note(f"{words}")
-            said = words
+            shown = words
         time.sleep(max(0.0, min(pause_s, deadline - time.monotonic())))
         pause_s = min(pause_s * 1.5, 1.0)
         job = api.get(_path(job["id"]))

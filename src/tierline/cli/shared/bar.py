@@ -43,5 +43,5 @@ class Bar:
 
     def show(self, done: int, failed: int = 0) -> None:
         if self._progress is not None and self._task is not None:
-            told = f"{self._title}: {failed} failed" if failed else self._title
-            self._progress.update(self._task, completed=done, description=told)
+            title = f"{self._title}: {failed} failed" if failed else self._title
+            self._progress.update(self._task, completed=done, description=title)

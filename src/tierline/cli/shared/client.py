@@ -101,5 +101,5 @@ def find(home: Path | None = None) -> Place:
                 f"no 'tierline up' runs on {folder}: start it, give its --home, or set TIERLINE_URL"
             )
         own_key = running.api_key or ""
-        said = "" if home is not None else os.environ.get("TIERLINE_API_KEY", "").strip()
-        return Place(running.api, said or own_key)
+        key = "" if home is not None else os.environ.get("TIERLINE_API_KEY", "").strip()
+        return Place(running.api, key or own_key)

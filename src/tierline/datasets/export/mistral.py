@@ -15,10 +15,10 @@ ROLES = ("user", "assistant")
 
 def row(prompt: Sequence[Message], answer: str) -> JSON:
     """One example."""
-    said = "\n\n".join(message.content for message in prompt if message.role == "system")
+    system = "\n\n".join(message.content for message in prompt if message.role == "system")
     spoken = turns([message for message in prompt if message.role != "system"])
-    if said:
-        spoken[0] = {**spoken[0], "content": f"{said}\n\n{spoken[0]['content']}"}
+    if system:
+        spoken[0] = {**spoken[0], "content": f"{system}\n\n{spoken[0]['content']}"}
     return {"messages": [*spoken, {"role": "assistant", "content": answer}]}
 
 

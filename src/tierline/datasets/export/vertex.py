@@ -19,10 +19,10 @@ def row(prompt: Sequence[Message], answer: str) -> JSON:
         for message in prompt
         if message.role != "system"
     ]
-    said = "\n\n".join(message.content for message in prompt if message.role == "system")
+    system = "\n\n".join(message.content for message in prompt if message.role == "system")
     found: dict[str, JSON] = {"contents": [*contents, _content("model", answer)]}
-    if said:
-        found = {"systemInstruction": _content("system", said), **found}
+    if system:
+        found = {"systemInstruction": _content("system", system), **found}
     return found
 
 

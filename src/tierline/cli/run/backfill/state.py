@@ -31,9 +31,9 @@ class RunRequest:
 
     def key(self, sha256: str, restart: int, retry: int) -> str:
         """The Idempotency-Key of the run's batch, or of its retry with that number."""
-        said = canonical_json([VERSION, asdict(self), sha256, restart])
+        identity = canonical_json([VERSION, asdict(self), sha256, restart])
         # a path may not be UTF-8
-        digest = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
+        digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
         return f"backfill-{digest[:40]}-{retry}"
 
 
