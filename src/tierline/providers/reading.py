@@ -57,8 +57,10 @@ def mapping(found: Any) -> dict[str, Any]:
 
 
 def candidate(data: Mapping[str, Any]) -> TokenLogprob:
-    """A candidate for a token. Raises ValueError for a logprob that is no number, and KeyError."""
+    """A candidate for a token. Raises ValueError for a logprob that is not a number, and
+    KeyError.
+    """
     logprob = float(data["logprob"])
     if math.isnan(logprob):
-        raise ValueError("a logprob that is no number")
+        raise ValueError("a logprob is not a number")
     return TokenLogprob(str(data["token"]), logprob)

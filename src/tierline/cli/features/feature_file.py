@@ -12,7 +12,7 @@ description: The order number that a customer's message is about.
 instructions: |
   Find the order number in the customer's message. Copy it exactly as it is written.
 
-# JSON Schema (2020-12) of a job's input. An input that does not fit is refused at the door.
+# JSON Schema (2020-12) of a job's input. An input that does not fit is refused.
 input:
   type: object
   additionalProperties: false
@@ -36,7 +36,7 @@ examples:
   - input: {{text: "I would like to return two shirts. Order no. 77120, bought in May."}}
     output: {{order_number: "77120"}}
 
-# An answer that fails a check is never served: the job goes on to the next tier, which is told
+# An answer that fails a check is not served. The job goes to the next tier, which is told
 # what was wrong, and from the last tier it ends as failed.
 checks:
   - grounded: [order_number]            # the value stands in the input
@@ -58,7 +58,7 @@ cases:
 
 routing: slm_first                      # or slm_only, frontier_first, frontier_only
 
-# How long inputs and outputs are kept, in days from a job's end; for good unless said:
+# How long inputs and outputs are kept, in days from a job's end. Default: for ever.
 # retention: {{inputs_days: 30, outputs_days: 90, keep_labelled: true}}
 
 tiers:
@@ -67,7 +67,7 @@ tiers:
     max_tokens: 60                      # of the visible answer
     timeout_s: 60                       # one call, from connecting to the last byte
     # reask: true                       # one corrective question on this tier before moving on
-  # The second tier, "running deeper analysis…" to whoever waits. Take one of these:
+  # The second tier, shown as "running deeper analysis…". Use one of these:
   # - name: frontier
   #   models: [openai:gpt-6.1-sol]      # needs OPENAI_API_KEY; OPENAI_BASE_URL for other servers
   #   max_tokens: 200
