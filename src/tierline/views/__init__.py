@@ -1,1 +1,1 @@
-"""What callers are shown: rows as the JSON of the API, of webhooks and of a backfill's output."""
+"""The API's answers: rows as the JSON of the API, of webhooks and of a backfill's output."""

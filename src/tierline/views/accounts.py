@@ -1,4 +1,4 @@
-"""What callers are shown of accounts, their keys and their signing secrets."""
+"""The JSON of accounts, their keys and their signing secrets."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ class Account(View):
 
     name: str
     weight: int
-    max_queued_jobs: int | None = Field(description="null: the setting's, as of the others")
+    max_queued_jobs: int | None = Field(description="null: the setting's; as for other limits")
     max_jobs_in_progress: int | None
     max_requests_per_s: int | None = Field(description="to each API process")
     max_body_bytes_per_s: int | None = Field(description="to each API process")
@@ -38,7 +38,7 @@ class Key(View):
     expires_at: Time | None
     revoked_at: Time | None
     last_used_at: Time | None
-    replaced_by: int | None = Field(description="the key that a rotation put in its place")
+    replaced_by: int | None = Field(description="the key that replaced it by a rotation")
 
 
 class KeyList(Page[Key]):
@@ -46,13 +46,13 @@ class KeyList(Page[Key]):
 
 
 class NewKey(Key):
-    """A key that was just made."""
+    """A new key."""
 
-    key: str = Field(description="shown this once")
+    key: str = Field(description="shown only this once")
 
 
 class WebhookSecret(View):
-    """The secret that signs what is sent to jobs' own webhook_url."""
+    """The signing secret for webhooks to jobs' own webhook_url."""
 
     secret: str = Field(description="signs the webhooks of the account's jobs")
-    old_until: Time | None = Field(description="the one before signs too, until then")
+    old_until: Time | None = Field(description="the former secret signs too, until then")

@@ -1,4 +1,4 @@
-"""What callers are shown of batches, their parts and their rows; see `tierline.views.jobs`."""
+"""The JSON of batches, their parts and their rows; see `tierline.views.jobs`."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,9 +13,9 @@ from tierline.rules.batches import MAX_CUSTOM_ID, Progress
 from tierline.rules.jobs import TERMINAL, Status
 from tierline.views.view import AnyJson, AnyObject, Page, Time, Usd, View, with_optional
 
-INVALID = "invalid"  # the status of a row that never became a job
+INVALID = "invalid"  # the status of a row that did not become a job
 
-# Documented as one of these, and not checked: a later release beside this one may write another.
+# Documented as one of these but not checked, because a later release may write another one.
 BatchStatus = Annotated[
     str,
     WithJsonSchema({"type": "string", "enum": ["open", "sealed", "completed", "cancelled"]}),
@@ -24,8 +24,8 @@ RowStatus = Annotated[str, WithJsonSchema({"type": "string", "enum": [*Status, I
 
 
 class StoredBatch(TypedDict):
-    """A batch as it is read to be shown. A field of the table `batches` needs no more than its
-    name."""
+    """The row of a batch, as read to be shown. Each field that is a column of the table `batches`
+    is selected by its name."""
 
     id: UUID
     seq: int
@@ -69,7 +69,7 @@ class JobOfBatch(TypedDict):
 
 @final
 class BadRowOfBatch(TypedDict):
-    """A row of a batch that became no job, since it did not fit."""
+    """A row of a batch that did not become a job, because it was invalid."""
 
     batch_row: int
     custom_id: str | None
@@ -78,7 +78,7 @@ class BadRowOfBatch(TypedDict):
 
 
 class Batch(View):
-    """A batch. Counts and cost are there where they were taken."""
+    """A batch. Counts and cost are included only if they were calculated."""
 
     id: UUID
     feature: str
@@ -87,31 +87,31 @@ class Batch(View):
     metadata: AnyObject | None
     webhook_url: str | None
     parts: int
-    rows: int = Field(description="taken in, bad ones included")
-    bad_rows: int = Field(description="that did not fit: see errors_url")
+    rows: int = Field(description="accepted, including invalid ones")
+    bad_rows: int = Field(description="invalid ones: see errors_url")
     created_at: Time
     sealed_at: Time | None
     completed_at: Time | None
     input_removed_at: Time | None = Field(
-        description="what was said of its bad rows is kept no more, since then"
+        description="when the problems of its invalid rows were removed"
     )
     output_url: str
     errors_url: str
     counts: dict[str, int] = Field(default={}, description="jobs by status")
     tiers: dict[str, dict[str, int]] = Field(
-        default={}, description="jobs by the tier where they are, or ended"
+        default={}, description="jobs by their current or last tier"
     )
     cost_usd: Usd = Decimal(0)
     unknown_cost_calls: int = 0
 
 
 BATCH_CONTENT = ("metadata", "webhook_url")
-"""The fields of a batch that hold what somebody wrote; a URL may have a token in it."""
+"""The fields of a batch with text that a person wrote. A URL may contain a token."""
 
 BatchState = with_optional(
     Batch,
     "BatchState",
-    f"A batch. To a key without the scope read it is without {' and '.join(BATCH_CONTENT)}.",
+    f"A batch. For a key without the scope read it has no {' and no '.join(BATCH_CONTENT)}.",
     BATCH_CONTENT,
 )
 
@@ -121,9 +121,9 @@ class BatchPage(Page[Batch]):
 
 
 def batch_view(row: StoredBatch, progress: Progress | None = None, *, content: bool) -> Batch:
-    """A batch as callers see it; with counts and cost when they were taken.
+    """A batch as callers see it, with counts and cost if they were calculated.
 
-    `content`: whether whoever sees it may read; without it BATCH_CONTENT is left out.
+    `content`: whether the caller may read; without it BATCH_CONTENT is left out.
     """
     address = f"/v1/batches/{row['id']}"
     told = {**row, "output_url": f"{address}/output", "errors_url": f"{address}/errors"}
@@ -155,7 +155,7 @@ def _counted(progress: Progress) -> dict[str, object]:
 
 
 class BatchPart(View):
-    """A part as it was taken in."""
+    """An accepted part."""
 
     number: int
     sha256: Annotated[str, BeforeValidator(bytes.hex)]
@@ -173,25 +173,23 @@ class BatchRowError(View):
     code: str
     message: str
     problems: list[AnyObject] = Field(
-        default=[], description="of a row that did not fit: path and message of each"
+        default=[], description="of an invalid row: path and message of each problem"
     )
 
 
 class BatchRow(View):
-    """A row of a batch: the job that it became, or why it became none."""
+    """A row of a batch: its job, or why it did not become one."""
 
     row: int = Field(
         validation_alias="batch_row",
-        description="its place: pass it as ?after= to go on",
+        description="its position: pass it as ?after= to continue",
     )
     custom_id: str | None
-    id: UUID | None = Field(description="the job; null: it became none")
+    id: UUID | None = Field(description="the job; null: the row was invalid")
     line: int | None = None
     status: RowStatus
     output: AnyJson = None
-    output_removed_at: Time | None = Field(
-        default=None, description="it is kept no more, since then"
-    )
+    output_removed_at: Time | None = Field(default=None, description="when it was removed")
     unverified: bool = False
     blocked_reason: str | None = None
     tier: str = ""
@@ -226,9 +224,9 @@ class NewBatchRow(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     custom_id: Annotated[str, Field(min_length=1, max_length=MAX_CUSTOM_ID)] | None = None
-    input: AnyJson = Field(description="fits the feature's input schema")
+    input: AnyJson = Field(description="by the feature's input schema")
     metadata: AnyObject | None = None
-    line: int | None = Field(default=None, description="in your file; errors name it")
+    line: int | None = Field(default=None, description="in your file; used in errors")
 
 
 ROW_FIELDS = frozenset(NewBatchRow.model_fields)

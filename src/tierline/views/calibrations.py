@@ -1,4 +1,4 @@
-"""What callers are shown of calibrations, and of the outcomes that they are made from."""
+"""The JSON of calibrations, and of the outcomes that they are made from."""
 
 from typing import Annotated
 from uuid import UUID
@@ -23,21 +23,21 @@ Reference = Annotated[str, WithJsonSchema({"type": "string", "enum": ["model", "
 
 
 class OutcomeCount(View):
-    """What there is to calibrate on."""
+    """The outcomes that exist for a calibration."""
 
     feature: str
     tier: str
-    models: str | None = Field(description="who answered; null: no outcome yet")
+    models: str | None = Field(description="the models that answered; null: no outcome yet")
     reference: Reference
-    outcomes: int = Field(description="new ones that have a reference")
-    missing: int = Field(description="more that are needed at the very least")
+    outcomes: int = Field(description="new ones with a reference")
+    missing: int = Field(description="how many more are needed at least")
     reference_models: list[str]
-    attempt: int = Field(description="the next calibration's, from 1")
-    judge: AnyObject | None = Field(description="who says what differs; null: the comparison alone")
+    attempt: int = Field(description="number of the next calibration, from 1")
+    judge: AnyObject | None = Field(description="who decides what differs; null: plain comparison")
 
 
 class TestedThreshold(View):
-    """A threshold that was tested, and what it showed."""
+    """A tested threshold and its result."""
 
     threshold: float
     served: int
@@ -46,7 +46,7 @@ class TestedThreshold(View):
 
 
 class CalibratedLabel(View):
-    """What a calibration found of one label of a closed set."""
+    """A calibration's result for one label of a closed set."""
 
     label: str
     samples: int
@@ -55,43 +55,41 @@ class CalibratedLabel(View):
 
 
 class Calibration(View):
-    """What may be promised of what a tier serves, on what, and what became of it."""
+    """A promise about what a tier serves, its evidence, and its state."""
 
     id: TextId
     feature: str
     tier: str
     state: CalibrationState
-    models: str = Field(description="who answered: it holds for no other")
-    attempt: int = Field(description="of this prompt, these checks and models")
+    models: str = Field(description="the models that answered; it is valid only for these")
+    attempt: int = Field(description="number of this calibration of prompt, checks and models")
     reference: Reference
     reference_models: list[str] = Field(
-        description="whose answers it was compared with: errors are disagreement with them"
+        description="whose answers it was compared with: an error is a disagreement"
     )
-    max_error: float = Field(description="promised, of what is served")
+    max_error: float = Field(description="promised maximum for served answers")
     confidence: float
     tested_at: float = Field(description="the confidence of its test")
     threshold: float | None = Field(description="null: nothing can be promised, all escalates")
     samples: int = Field(description="outcomes that it was tested on")
     served: int | None = Field(description="of those, at the threshold")
     errors: int | None = Field(description="of the served")
-    bound: float | None = Field(description="the highest error rate that this leaves possible")
+    bound: float | None = Field(description="the highest error rate compatible with the test")
     coverage: float = Field(description="the share that is served")
-    fitted: int = Field(description="other outcomes, that the score was learned on")
-    signals: list[str] = Field(
-        description="that the score was learned from; empty: it is the one signal alone"
-    )
+    fitted: int = Field(description="other outcomes, from which the score was learned")
+    signals: list[str] = Field(description="the signals of the score; empty: one signal alone")
     why_not_learned: str | None
     judge: AnyObject | None = Field(
-        description="whose word it goes by, and how often people found that wrong; null: none"
+        description="the judge, and how often people found it wrong; null: no judge"
     )
     least_likeness: float | None = Field(
-        description="to inputs that it was made on, below which one is novel, and escalates;"
-        " null: that is not looked at"
+        description="to the inputs it was made from; below it an input is novel and escalates;"
+        " null: not checked"
     )
-    novel: int = Field(description="outcomes left out of its test for that")
+    novel: int = Field(description="outcomes left out of its test as novel")
     tested: list[TestedThreshold] = Field(description="thresholds in the order tested")
     by_label: list[CalibratedLabel]
-    shadow_samples: int = Field(description="of what it served, compared since")
+    shadow_samples: int = Field(description="served answers that were compared since")
     shadow_errors: int = Field(description="of those")
     created_at: Time
     withdrawn_at: Time | None
@@ -103,7 +101,7 @@ class CalibrationList(Page[Calibration]):
 
 
 class OutcomeToLabel(View):
-    """An input of which people are to say what is right."""
+    """An input for people to label."""
 
     job_id: UUID
     input: AnyJson
@@ -111,4 +109,4 @@ class OutcomeToLabel(View):
 
 
 class ToLabel(Page[OutcomeToLabel]):
-    """Outcomes that were drawn at random to be labelled."""
+    """A random sample of outcomes to label."""

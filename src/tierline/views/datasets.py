@@ -1,4 +1,4 @@
-"""What callers are shown of datasets, their rows, and the labels that they are built from."""
+"""The JSON of datasets, their rows, and the labels that they are built from."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -18,9 +18,9 @@ class KnownLabel(View):
     job_id: UUID
     input: AnyJson
     expected: AnyJson
-    label: str | None = Field(description="of a closed set; null: the output is none")
-    said_by: str | None = Field(description="the model that said so; null: a person")
-    representative: bool = Field(description="drawn whatever it says")
+    label: str | None = Field(description="from a closed set; null: the output is not a label")
+    said_by: str | None = Field(description="the model that gave the output; null: a person")
+    representative: bool = Field(description="sampled independently of the answer")
 
 
 class LabelList(Page[KnownLabel]):
@@ -28,29 +28,29 @@ class LabelList(Page[KnownLabel]):
 
 
 class Dataset(View):
-    """A version of a feature's labelled inputs, which does not change."""
+    """A version of a feature's labelled inputs. It never changes."""
 
     id: TextId
     feature: str
     version: int
-    of_this_task: bool = Field(description="its labels mean what the feature's do now")
+    of_this_task: bool = Field(description="its labels mean the same as the feature's now")
     rows: int
-    removed_rows: int = Field(description="that lost their content with their job's")
+    removed_rows: int = Field(description="rows whose content was removed with their job's")
     sha256: str
-    by_side: AnyObject = Field(description="rows that train, calibrate and test")
+    by_side: AnyObject = Field(description="rows for training, calibration and test")
     by_source: AnyObject = Field(description="rows from people, models and files")
-    said_by: AnyObject = Field(description="rows by the model whose answer they are")
-    representative_rows: int = Field(description="that stand for all traffic")
-    near_duplicates: int = Field(description="rows that are like an earlier one")
+    said_by: AnyObject = Field(description="rows by the model that gave the output")
+    representative_rows: int = Field(description="rows that represent all traffic")
+    near_duplicates: int = Field(description="rows that resemble an earlier one")
     by_label: AnyObject = Field(description="rows by label, of a closed set")
-    left_out: int = Field(description="jobs whose input breaks the schema by now")
+    left_out: int = Field(description="jobs whose input no longer matches the schema")
     left_out_jobs: list[str] = Field(description="the first of them")
     created_at: Time
 
 
 def dataset_view(row: Mapping[str, Any], removed: int, task: str) -> Dataset:
-    """A dataset as callers see it; `removed`: rows that lost their content, `task`: the digest of
-    what the feature's labels mean now."""
+    """A dataset as callers see it. `removed`: rows without content. `task`: the digest of what the
+    feature's labels mean now."""
     return Dataset.model_validate(
         {
             "left_out": 0,
@@ -74,15 +74,15 @@ class DatasetRow(View):
     input: AnyJson
     expected: AnyJson
     digest: str
-    alike: int = Field(description="the first row that it is like")
+    alike: int = Field(description="the first row that it resembles")
     side: Side
     source: Source
     said_by: str | None
     representative: bool
-    disagreeing: int = Field(description="labels of the same input that say something else")
+    disagreeing: int = Field(description="labels of the same input that differ")
     job_id: UUID | None
-    removed: bool = Field(description="with its job's content")
-    shown: bool = Field(description="false: another account's")
+    removed: bool = Field(description="its content was removed with its job's")
+    shown: bool = Field(description="false: the job belongs to another account")
 
 
 class DatasetRowPage(Page[DatasetRow]):

@@ -1,4 +1,4 @@
-"""What callers are shown of routing decisions."""
+"""The JSON of routing decisions."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -30,13 +30,13 @@ class _DecisionFields(TypedDict):
 
 
 class FirstDecision(_DecisionFields):
-    """The decision about a job that no worker has taken yet."""
+    """The decision about a job that no worker has claimed yet."""
 
     number: None
 
 
 class LoggedDecision(_DecisionFields):
-    """A decision, the attempt that it led to, and what says what came of that."""
+    """A decision, its attempt, and the facts that give its outcome."""
 
     number: int
     seq: int
@@ -48,29 +48,29 @@ class LoggedDecision(_DecisionFields):
 
 
 class Decision(View):
-    """One routing decision: which tier was asked and why, and what came of it."""
+    """One routing decision: which tier was asked, why, and the outcome."""
 
     job_id: UUID
     account: str
     feature: str
     feature_version: int
     attempt: int | None = Field(
-        validation_alias="number", description="that it led to; null: none yet"
+        validation_alias="number", description="the attempt it led to; null: none yet"
     )
     at: Time = Field(validation_alias="started_at")
     policy: str | None = Field(description="slm_first, pinned, canary, …")
     choice: str = Field(validation_alias="tier", description="the tier")
     reason: str | None
-    signals: AnyObject = Field(description="what the policy looked at")
-    threshold: float | None = Field(description="what a signal was held against")
+    signals: AnyObject = Field(description="the facts that the policy used")
+    threshold: float | None = Field(description="what a signal was compared with")
     model: str | None
     verdict: str | None
     verdict_reason: str | None
     confidence: float | None
-    calibration_id: TextId | None = Field(description="whose threshold the confidence met")
-    confidence_threshold: float | None = Field(description="… and what that was")
+    calibration_id: TextId | None = Field(description="the calibration that applied")
+    confidence_threshold: float | None = Field(description="its threshold")
     confidence_signals: AnyObject | None = Field(
-        description="of an answer whose confidence is calibrated"
+        description="for an answer with a calibrated confidence"
     )
     outcome: str | None = Field(
         description="served, escalated, tried_again, failed, …; null: still open"
@@ -82,7 +82,7 @@ class DecisionPage(Page[Decision]):
 
 
 def decision_view(row: FirstDecision | LoggedDecision, outcome: str | None) -> Decision:
-    """One decision as callers see it; `outcome`: what came of it, None while that is open."""
+    """One decision as callers see it. `outcome` is None while it is open."""
     routing = row["routing"] or {}
     return Decision.model_validate(
         {
@@ -98,17 +98,17 @@ def decision_view(row: FirstDecision | LoggedDecision, outcome: str | None) -> D
 
 
 class Alternative(View):
-    """A tier that the feature allows, and what an answer there was expected to cost."""
+    """A tier that the feature allows, and the expected cost of an answer there."""
 
     tier: str
     model: str
     expected_cost_usd: Usd | None = Field(
-        description="of an answer as long as the tier allows; null: unknown"
+        description="for an answer of the tier's maximum length; null: unknown"
     )
 
 
 class Route(View):
-    """Every decision about a job, in order, and what else there was."""
+    """Every decision about a job, in order, and the alternatives."""
 
     job_id: UUID
     feature: str

@@ -1,4 +1,4 @@
-"""What callers are shown of drift: how a feature's traffic stands against its evidence."""
+"""The JSON of drift: a feature's traffic compared with its evidence."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from tierline.views.view import AnyObject, Time, View
 
 
 class DriftFigure(View):
-    """A figure of a look: its mean, and between what it lies unchanged."""
+    """A figure of one day: its mean, and its range without change."""
 
     name: str
     mean: float
@@ -16,30 +16,30 @@ class DriftFigure(View):
 
 
 class DriftLook(View):
-    """A daily look at a feature's inputs and answers."""
+    """A daily comparison of a feature's inputs and answers."""
 
     number: int
     at: Time = Field(validation_alias="looked_at")
     inputs: int
-    money: float = Field(description="won against no change; 20 is an alarm")
+    money: float = Field(description="evidence of change; 20 raises an alarm")
     alarm: bool
 
 
 class Drift(View):
-    """How a feature's traffic stands against its evidence."""
+    """A feature's traffic compared with its evidence."""
 
     feature: str
-    evidence: str | None = Field(description="what it goes by now; null: nothing was found")
+    evidence: str | None = Field(description="the evidence used now; null: there is none")
     evidence_at: Time | None
     refresh_days: int
     refresh_due: bool = Field(description="the evidence is older than that")
-    reference: AnyObject | None = Field(description="what traffic is held against; null: nothing")
-    waits_for: str | None = Field(description="why there is no look yet; null: there is one")
+    reference: AnyObject | None = Field(description="what traffic is compared with; null: nothing")
+    waits_for: str | None = Field(description="why there is no comparison yet; null: there is one")
     drifted: bool
     moved: list[str]
     figures: list[DriftFigure] = Field(
-        description="of the newest look, or the last with an alarm: the mean, and between "
-        "what it lies unchanged"
+        description="of the newest day, or the last with an alarm: the mean, and its range "
+        "without change"
     )
     looks: list[DriftLook]
     examples: list[OutcomeToLabel]

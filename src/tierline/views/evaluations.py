@@ -1,4 +1,4 @@
-"""What callers are shown of evaluations and promotions."""
+"""The JSON of evaluations and promotions."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,43 +15,43 @@ Rung = Annotated[str, WithJsonSchema({"type": "string", "enum": ["ship", "defaul
 
 
 class EvaluationProgress(View):
-    """How far an evaluation is that runs."""
+    """The progress of a running evaluation."""
 
     asked: int
     ended: int
-    of: int = Field(description="answers in all, a judge's among them")
+    of: int = Field(description="answers in all, including a judge's")
     cost_usd: Usd
     unknown_cost_calls: UnknownCostCalls
     waits_for: str | None = Field(
-        description="budget: what is left of max_usd may not pay for one answer more; null: nothing"
+        description="budget: the rest of max_usd may not pay for one more answer; null: nothing"
     )
 
 
 class Evaluation(View):
-    """How good each tier is on the test examples of a dataset."""
+    """The quality of each tier on a dataset's test examples."""
 
     id: TextId
     feature: str
     dataset: int = Field(description="its version")
     status: EvaluationStatus
-    tiers: list[str] = Field(description="each is held to the last")
+    tiers: list[str] = Field(description="each is compared with the last")
     planned: int = Field(description="examples")
-    left_out: AnyObject = Field(description="examples that a tier has seen, by where")
-    max_usd: Usd | None = Field(description="what it may cost; null: any")
+    left_out: AnyObject = Field(description="examples that a tier was trained on, by source")
+    max_usd: Usd | None = Field(description="the most it may cost; null: any")
     created_at: Time
     ended_at: Time | None
-    found: AnyObject | None = Field(description="null: it is not completed")
-    stale: str | None = Field(description="why it says nothing any more; null: it does")
+    found: AnyObject | None = Field(description="the result; null: not completed")
+    stale: str | None = Field(description="why it is no longer valid; null: it is valid")
     progress: EvaluationProgress | None = Field(description="null: it has ended")
 
 
 def evaluation_view(row: Mapping[str, Any], stale: str | None) -> Evaluation:
-    """An evaluation that has ended, as callers see it; `stale`: why it says nothing any more."""
+    """An ended evaluation as callers see it. `stale`: why it is no longer valid."""
     return Evaluation.model_validate({**_told(row), "stale": stale, "progress": None})
 
 
 def running_view(row: Mapping[str, Any], so_far: Mapping[str, Mapping[str, Any]]) -> Evaluation:
-    """An evaluation that runs; `so_far`: by tier, and of the judge, what was asked and answered."""
+    """A running evaluation. `so_far`: by tier, and of the judge, the answers so far."""
     plan = row["plan"]
     judge = so_far.get("the judge")
     progress = {
@@ -97,29 +97,29 @@ class DifferingList(Page[Differing]):
 
 
 class Promotion(View):
-    """A first tier that was let answer by its evidence."""
+    """A first tier that answers because of its evidence."""
 
     id: TextId
     feature: str
     tier: str
     evaluation: TextId
     rung: Rung
-    share: float = Field(description="of the jobs that begin on the tier")
-    feature_version: int = Field(description="that it made")
+    share: float = Field(description="share of the jobs that begin on the tier")
+    feature_version: int = Field(description="the version that it made")
     most_differing: float = Field(
-        description="share of its answers that may differ from the last tier's"
+        description="the share of its answers that may differ from the last tier's"
     )
     created_at: Time
     ended_at: Time | None
     ended_reason: str | None
-    demoted_to: int | None = Field(description="the version that took it back")
-    compared: int | None = Field(description="answers, since then; null: it has ended")
+    demoted_to: int | None = Field(description="the version that ended it")
+    compared: int | None = Field(description="answers compared since; null: it has ended")
     differing: int | None = Field(description="of those")
 
 
 def promotion_view(row: Mapping[str, Any], since_then: tuple[int, int] | None) -> Promotion:
-    """A promotion as callers see it; `since_then`: how many answers were compared, and how many of
-    them differ, None once it has ended."""
+    """A promotion as callers see it. `since_then`: how many answers were compared, and how many of
+    them differ; None once it has ended."""
     compared, differing = (None, None) if since_then is None else since_then
     return Promotion.model_validate(
         {
@@ -151,20 +151,20 @@ class MadePromotion(View):
     rung: Rung
     reason: str = Field(description="what the evaluation showed")
     evaluation: TextId
-    share: float = Field(description="of the jobs; below 1 it is a canary")
+    share: float = Field(description="share of the jobs; below 1 it is a canary")
     changes: list[FeatureChange] = Field(
         description="of the feature's file; null: without that key"
     )
-    source: str = Field(description="the feature's file with them")
-    watched: bool = Field(description="the feature has shadows to watch it by")
-    only_checks_escalate: bool = Field(description="no doubt does")
+    source: str = Field(description="the feature's file with the changes")
+    watched: bool = Field(description="the feature has shadows to monitor it")
+    only_checks_escalate: bool = Field(description="low confidence does not escalate")
     feature_version: int | None = Field(description="null: a dry run")
     promotion: Promotion | None = Field(description="null: a dry run")
 
 
 class Demotion(View):
-    """The version with which the last tier answers all again."""
+    """The version with which the last tier answers all jobs again."""
 
     feature: str
-    feature_version: int = Field(description="that begins on the last tier")
+    feature_version: int = Field(description="the version that begins on the last tier")
     reason: str

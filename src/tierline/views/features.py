@@ -1,4 +1,4 @@
-"""What callers are shown of features, drafts and models."""
+"""The JSON of features, drafts and models."""
 
 from datetime import date, datetime
 from typing import Any
@@ -35,16 +35,16 @@ class FeatureList(Page[Feature]):
 
 
 class AppliedFeature(_Summary):
-    """What applying a feature file did, or would do."""
+    """The result of applying a feature file, or of a dry run."""
 
-    version: int | None = Field(description="null: a dry run of something new")
-    changed: bool = Field(description="false: it was current already")
+    version: int | None = Field(description="null: a dry run of a new feature")
+    changed: bool = Field(description="false: it is already the current version")
     dry_run: bool
     warnings: list[str]
 
 
 class Draft(_Summary):
-    """A feature file that is kept to be tried."""
+    """A feature file that is stored to be tried."""
 
     id: TextId
     version: int = Field(description="below 0: a draft's", le=-1)
@@ -77,9 +77,9 @@ def summary(feature: features.Feature, applied_at: datetime | None) -> dict[str,
 
 
 class Model(View):
-    """A model that a feature may name: what is known of it, and how it stands."""
+    """A model that a feature can name: its facts and its state."""
 
-    model: str | None = Field(description="provider:model; null: sold by nobody")
+    model: str | None = Field(description="provider:model; null: nobody sells it")
     family: str | None = Field(description="null: not in the catalogue")
     model_class: str | None = Field(alias="class", description="micro, small, mid or frontier")
     features: list[str]
@@ -93,17 +93,17 @@ class Model(View):
     released: date | None
     retires: date | None
     not_before: date | None
-    successor: str | None = Field(description="what is sold in its place")
+    successor: str | None = Field(description="the model that replaces it")
     context_tokens: int | None
     output_tokens: int | None
-    structured_output: bool | None = Field(description="null: not known")
+    structured_output: bool | None = Field(description="null: unknown")
     logprobs: bool | None
     temperature: bool | None
     reasoning: bool | None
     sources: AnyObject = Field(description="by fact: url, and the day it was read")
     self_hosted: AnyObject = Field(description="by server: the id there")
-    nearest: str | None = Field(description="the closest that is sold")
-    circuit_open: str | None = Field(description="why its circuit is open; null: it is not")
+    nearest: str | None = Field(description="the closest model that is sold")
+    circuit_open: str | None = Field(description="why its circuit is open; null: it is closed")
     left_alone: str | None = Field(
         deprecated=True, description="circuit_open as version 0.1 named it"
     )

@@ -1,4 +1,4 @@
-"""What callers are shown of the installation: queues, circuits, usage, readiness."""
+"""The JSON of the installation: queues, circuits, usage, readiness."""
 
 from datetime import date
 from typing import Annotated
@@ -10,16 +10,16 @@ from tierline.views.view import Time, UnknownCostCalls, Usd, View
 
 
 class QueueDepth(View):
-    """What waits and runs in a queue."""
+    """The waiting and running jobs of a queue."""
 
     queue: str
-    waiting: int = Field(description="in Postgres, with no hint out")
-    delayed: int = Field(description="of the waiting, not due yet")
+    waiting: int = Field(description="in Postgres, without a hint under way")
+    delayed: int = Field(description="waiting jobs that are not due yet")
     hinted: int = Field(description="on their way through the broker")
     running: int
     threads: int = Field(description="of live workers")
     accounts_waiting: int
-    oldest_s: float | None = Field(description="how long the first one has waited")
+    oldest_s: float | None = Field(description="how long the first job has waited")
 
 
 class FailedCheck(View):
@@ -43,32 +43,32 @@ def _not_past(seconds: float) -> float:
 
 
 class Circuit(View):
-    """How a model stands that something was wrong with."""
+    """The state of a model that has failed before."""
 
     model: str
-    open: bool = Field(description="no call goes out, but for a probe")
+    open: bool = Field(description="no calls are sent, except for probes")
     cause: Annotated[str, AfterValidator(str.lower)] | None = Field(
-        description="of its being open: server, key, quota …"
+        description="why it is open: server, key, quota …"
     )
     reason: str | None
     opened_at: Time | None
     failed_probes: int
     probe_in_s: Annotated[float, AfterValidator(_not_past)] | None = Field(
-        description="until the next probe may go"
+        description="time until the next probe may be sent"
     )
     paused_s: Annotated[float, AfterValidator(_not_past)] = Field(
-        description="until its rate limit lets calls out"
+        description="time until its rate limit allows calls"
     )
 
 
 class Circuits(View):
-    """Every model that something was wrong with."""
+    """Every model that ever failed."""
 
     data: list[Circuit]
 
 
 class UsageRow(View):
-    """What a group of calls used; with the names that it is grouped by."""
+    """The usage of a group of calls, with the names that it is grouped by."""
 
     day: date = date.min
     feature: str = ""
@@ -76,8 +76,8 @@ class UsageRow(View):
     model: str = ""
     purpose: str = Field(
         default="",
-        description="of the calls; shadow and judge are what was done to compare answers, and no"
-        " caller's budget pays for them",
+        description="of the calls; shadow and judge calls compare answers, and no caller's budget"
+        " pays for them",
     )
     jobs: int
     calls: int
@@ -97,13 +97,13 @@ class Usage(View):
 
 
 class Ready(View):
-    """Whether requests can be served, and what is wrong around."""
+    """Whether requests can be served, and other faults."""
 
     ready: bool
     degraded: dict[str, str] = Field(description="part: reason")
 
 
 class Health(View):
-    """The process lives."""
+    """The process is alive."""
 
     status: Annotated[str, WithJsonSchema({"type": "string", "const": "ok"})]

@@ -1,7 +1,7 @@
-"""What callers are shown of jobs, their attempts and their calls.
+"""The JSON of jobs, their attempts and their calls.
 
-Each kind of row is declared here once, and so is each model: `storage.jobs.job_reads` derives what
-it selects from the rows, and the OpenAPI document comes from the models.
+Each kind of row and each model is declared here once. `storage.jobs.job_reads` derives its SELECT
+from the rows, and the OpenAPI document comes from the models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from tierline.views.view import (
 MAX_NAME = 255  # characters of user and session
 MAX_DEADLINE_S = 30 * 86_400
 
-# Documented as one of these, and not checked: a later release beside this one may write another.
+# Documented as one of these but not checked, because a later release may write another one.
 JobStatus = Annotated[str, WithJsonSchema({"type": "string", "enum": [*Status]})]
 
 
@@ -47,11 +47,12 @@ class Tokens(TypedDict):
 
 
 TOKENS = tuple(Tokens.__annotations__)
-"""The buckets of a call's tokens; no token is in two of them."""
+"""The buckets of a call's tokens. They do not overlap."""
 
 
 class JobRow(Tokens):
-    """A job as it is read to be shown. A field of the table `jobs` needs no more than its name."""
+    """The row of a job, as read to be shown. A field that is a column of `jobs` needs only its
+    name."""
 
     id: UUID
     seq: int
@@ -60,8 +61,8 @@ class JobRow(Tokens):
     feature_version: int
     status: str
     tier: str
-    place: int  # of the tier, among those that call a model; a micro tier has -1
-    own_label: str | None  # the feature's words for this tier; "": it hides them
+    place: int  # the tier's position among those that call a model; a micro tier has -1
+    own_label: str | None  # the feature's label for this tier; "" hides the label
     model: str | None
     output: JSONValue
     unverified: bool
@@ -85,7 +86,7 @@ class JobRow(Tokens):
 
 
 class AttemptRow(TypedDict):
-    """An attempt with the answer that it got."""
+    """An attempt with its answer."""
 
     number: int
     tier: str
@@ -125,7 +126,7 @@ class CallRow(Tokens):
 
 
 class FeedbackRow(TypedDict):
-    """What somebody said of a job's answer."""
+    """A person's feedback on a job's answer."""
 
     id: int
     job_id: UUID
@@ -136,37 +137,37 @@ class FeedbackRow(TypedDict):
 
 
 class TokenUsage(View):
-    """Tokens by kind; null where no call told."""
+    """Tokens by kind; null if no call reported them."""
 
     input_tokens: int | None = Field(description="neither read from a cache nor written to one")
     cached_input_tokens: int | None = Field(description="input read from a cache")
-    cache_write_5m_tokens: int | None = Field(description="input kept for five minutes")
-    cache_write_1h_tokens: int | None = Field(description="input kept for an hour")
-    output_tokens: int | None = Field(description="without the reasoning ones")
+    cache_write_5m_tokens: int | None = Field(description="input cached for five minutes")
+    cache_write_1h_tokens: int | None = Field(description="input cached for an hour")
+    output_tokens: int | None = Field(description="without reasoning tokens")
     reasoning_tokens: int | None = Field(
-        description="null: not told, or counted as output by the provider"
+        description="null: not reported, or counted as output by the provider"
     )
 
 
 class NewJob(BaseModel):
-    """A submission. `services.jobs.submission` reads it, and gives more exact errors."""
+    """A submission. `services.jobs.submission` parses it, with more precise errors."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     feature: str = Field(description="an applied feature's name")
     input: Annotated[AnyJson, WithJsonSchema(ANY_JSON)] = Field(
-        description="fits the feature's input schema"
+        description="by the feature's input schema"
     )
     metadata: AnyObject | None = Field(
-        default=None, description="given back with the job; at most 16 KiB"
+        default=None, description="returned with the job; at most 16 KiB"
     )
     webhook_url: Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})] | None = Field(
-        default=None, description="told of the job's events"
+        default=None, description="receives the job's events"
     )
     user: Annotated[str, Field(min_length=1, max_length=MAX_NAME)] | None = None
     session: Annotated[str, Field(min_length=1, max_length=MAX_NAME)] | None = None
     deadline_s: Annotated[float, Field(gt=0, le=MAX_DEADLINE_S)] | None = Field(
-        default=None, description="not worth having after"
+        default=None, description="after this time the job expires"
     )
 
 
@@ -188,15 +189,15 @@ class Job(View):
     feature_version: int
     status: JobStatus
     status_label: str | None = Field(
-        description="the words to show a person while it goes on",
+        description="a text to show to a person while the job is under way",
         examples=["running deeper analysis…"],
     )
-    tier: str = Field(description="where it is, or ended")
+    tier: str = Field(description="the current or last tier")
     model: str | None = Field(description="the exact model whose answer is served")
-    output: AnyJson = Field(description="the answer; null until completed, and once it was removed")
+    output: AnyJson = Field(description="the answer; null until completed, and after its removal")
     unverified: bool = Field(description="served although it failed a check")
     blocked_reason: str | None = Field(
-        description="why no later tier was asked; null: it was not so"
+        description="why no later tier was asked; null if none was blocked"
     )
     error: JobError | None
     cost_usd: Usd
@@ -210,16 +211,16 @@ class Job(View):
     created_at: Time
     started_at: Time | None
     completed_at: Time | None
-    input_removed_at: Time | None = Field(description="its input is kept no more, since then")
-    output_removed_at: Time | None = Field(description="its answers are kept no more, since then")
+    input_removed_at: Time | None = Field(description="when its input was removed")
+    output_removed_at: Time | None = Field(description="when its answers were removed")
     escalated: bool
     escalation_reason: str | None
     attempts_url: str
 
 
 JOB_CONTENT = ("output", "metadata", "user", "session", "custom_id", "escalation_reason")
-"""The fields of a job that hold, or may quote, what somebody wrote or a model answered. An error's
-message may as well.
+"""The fields of a job that contain, or may quote, text of a person or a model. An error's message
+may do so too.
 """
 
 
@@ -233,8 +234,8 @@ class JobErrorCode(View):
 JobState = with_optional(
     Job,
     "JobState",
-    "A job. To a key without the scope read it is without "
-    f"{', '.join(JOB_CONTENT)} and without the error's message.",
+    "A job. For a key without the scope read it has no "
+    f"{', '.join(JOB_CONTENT)}, and no message in its error.",
     JOB_CONTENT,
     error=JobErrorCode | None,
 )
@@ -251,8 +252,8 @@ class JobPage(Page[Job]):
 def job_view(row: JobRow, *, content: bool) -> Job:
     """A job as callers see it.
 
-    `content`: whether whoever sees it may read; without it JOB_CONTENT and the error's message are
-    left out.
+    `content`: whether the caller may read. Without it JOB_CONTENT and the error's message are left
+    out.
     """
     code = row["error_code"]
     derived = {
@@ -283,7 +284,7 @@ def new_job_row(
     session: str | None,
     created_at: datetime,
 ) -> JobRow:
-    """The row of a job just written, as reading it would give it; `seq` and `account_id` aside."""
+    """The row of a job just written, as if it were read; without `seq` and `account_id`."""
     known = {
         "id": job_id,
         "feature": feature,
@@ -309,10 +310,11 @@ _NOTHING_YET: Mapping[str, Any] = {
 
 
 def status_label(row: Mapping[str, Any] | JobRow) -> str | None:
-    """The words to show a person while the job goes on; None when there is nothing to say.
+    """A text to show to a person while the job is under way, or None.
 
-    `own_label` is the feature's own for this tier: None when it has none, "" when it hides it.
-    `place` is the tier's among those that call a model: the one behind a micro tier is the first.
+    `own_label` is the feature's label for this tier: None if it has none, "" if it hides it.
+    `place` is the tier's position among those that call a model: the tier after a micro tier is the
+    first.
     """
     if row["status"] in TERMINAL:
         return None
@@ -330,12 +332,12 @@ class TracedMessage(View):
 
 
 class TracedCall(View):
-    """What was asked and answered in one call of a draft's job."""
+    """The prompt and answer of one call of a draft's job."""
 
     purpose: str
     model: str
     messages: list[TracedMessage]
-    text: str = Field(description="as the model gave it")
+    text: str = Field(description="as the model returned it")
 
 
 class Call(View):
@@ -343,14 +345,14 @@ class Call(View):
 
     number: int
     purpose: str
-    model: str = Field(description="the exact one that answered, else the asked one")
+    model: str = Field(description="the exact model that answered, or else the requested one")
     asked: str = Field(description="provider:model, as the feature names it")
     usage: TokenUsage
     cost_usd: Usd | None = Field(description="USD; null: unknown")
     latency_s: float | None
     error: str | None
-    service_tier: str | None = Field(description="as the provider told it")
-    provider_request_id: str | None = Field(description="for its support to find the call")
+    service_tier: str | None = Field(description="as the provider reported it")
+    provider_request_id: str | None = Field(description="for questions to the provider's support")
     booked_at: Time
     settled_at: Time | None
 
@@ -369,11 +371,11 @@ class Attempt(View):
     repaired: bool | None
     confidence: float | None
     routing: AnyJson = Field(description="policy, choice, reason, signals: why this tier")
-    answer: str | None = Field(description="as the model gave it")
-    output: AnyJson = Field(description="as it was understood, whether or not it passed")
-    output_removed_at: Time | None = Field(description="the answer is kept no more, since then")
+    answer: str | None = Field(description="as the model returned it")
+    output: AnyJson = Field(description="the parsed answer, whether or not it passed")
+    output_removed_at: Time | None = Field(description="when the answer was removed")
     trace: list[TracedCall] | None = Field(
-        description="of a draft's job: each answered call's prompt and what came"
+        description="of a draft's job: the prompt and answer of each answered call"
     )
     cost_usd: Usd
     unknown_cost_calls: UnknownCostCalls
@@ -405,7 +407,7 @@ def attempt_view(row: AttemptRow, calls: Sequence[Call]) -> Attempt:
 
 
 def call_view(row: CallRow) -> Call:
-    """One call to a model. `model` is the exact one that answered, else the one asked."""
+    """One call to a model. `model` is the exact model that answered, or else the requested one."""
     return Call.model_validate(
         {
             **row,
@@ -417,7 +419,7 @@ def call_view(row: CallRow) -> Call:
 
 
 class Feedback(View):
-    """What somebody said of a job's answer."""
+    """A person's feedback on a job's answer."""
 
     id: int
     job_id: UUID
@@ -428,7 +430,7 @@ class Feedback(View):
 
 
 class FeedbackCount(View):
-    """How much of what was said of many jobs was kept."""
+    """How much feedback was stored."""
 
     kept: int = Field(description="0 after a dry run")
     checked: int

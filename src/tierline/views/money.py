@@ -1,4 +1,4 @@
-"""What callers are shown of budgets, plans and prices."""
+"""The JSON of budgets, plans and prices."""
 
 from datetime import date
 from typing import Annotated
@@ -14,18 +14,18 @@ BudgetPeriod = Annotated[str, WithJsonSchema({"type": "string", "enum": ["day", 
 
 
 class Budget(View):
-    """A budget, with what is spent of its present period."""
+    """A budget, with what is spent of its current period."""
 
     id: TextId
     account: str
     scope: BudgetScope
-    key: str = Field(description="the user or session; empty: each for itself")
+    key: str = Field(description="the user or session; empty: each has its own budget")
     period: BudgetPeriod
     limit_usd: Usd
     hard: bool
-    plan: str | None = Field(description="that it came with; null: the account's own")
+    plan: str | None = Field(description="the plan it belongs to; null: the account's own")
     spent_usd: Usd
-    reserved_usd: Usd = Field(description="USD, of calls that are out or were lost")
+    reserved_usd: Usd = Field(description="USD, for calls under way or lost")
     resets_at: Time
     created_at: Time
 
@@ -44,12 +44,12 @@ class PlanBudget(View):
 
 
 class Plan(View):
-    """What the accounts on it may spend and reach."""
+    """What the accounts on a plan may spend and use."""
 
     name: str
     first_tier_only: bool = Field(description="its accounts may not escalate")
     budgets: list[PlanBudget]
-    accounts: int = Field(default=0, description="that are on it; in lists")
+    accounts: int = Field(default=0, description="number of accounts on it; in lists")
     created_at: Time
 
 
@@ -65,7 +65,7 @@ class OnPlan(View):
 
 
 class Price(View):
-    """A price that the operator set, from a moment on."""
+    """A price that the operator set, from a given time on."""
 
     id: TextId
     model: str = Field(description="provider:model")
@@ -78,7 +78,7 @@ class Price(View):
 
 
 class PriceEdition(View):
-    """Which edition of the public list prices is in use."""
+    """The edition of the public list prices in use."""
 
     source: str
     version: str
@@ -86,6 +86,6 @@ class PriceEdition(View):
 
 
 class PriceList(Page[Price]):
-    """The operator's own prices, and which public ones stand behind them."""
+    """The operator's own prices, and the public ones that apply otherwise."""
 
     edition: PriceEdition = Field(alias="list")

@@ -1,4 +1,4 @@
-"""What callers are shown of a feature's costs, quality and stage."""
+"""The JSON of a feature's costs, quality and stage."""
 
 from decimal import Context, Decimal
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from tierline.views.view import AnyJson, AnyObject, Page, Time, UnknownCostCalls, Usd, View
 
-PLACES = Decimal("1e-12")  # of an amount that was worked out
+PLACES = Decimal("1e-12")  # of a calculated amount
 EXACT = Context(prec=100)  # digits: whatever the volume
 
 
@@ -17,7 +17,7 @@ class ReportedTier(View):
 
     tier: str
     attempts: int
-    jobs: int = Field(description="that it was asked about")
+    jobs: int = Field(description="jobs that the tier was asked about")
     served: int
     cost_usd: Usd
     unknown_cost_calls: UnknownCostCalls
@@ -42,20 +42,20 @@ class PurposeCost(View):
 
 
 class KeptQuality(View):
-    """How much of what was compared differs from its reference."""
+    """How much of the compared answers differs from its reference."""
 
-    compared: int = Field(description="outcomes that stand for all")
+    compared: int = Field(description="outcomes that represent all")
     reference_models: list[str]
     served: int = Field(description="of those, by the first tier")
-    served_differ: int = Field(description="of those, from their reference")
+    served_differ: int = Field(description="of those, different from their reference")
     escalated_differ: int
     judge: AnyObject | None = Field(
-        description="who says what differs, and what share it misses; null: none"
+        description="who decides what differs, and the share it misses; null: no judge"
     )
 
 
 class Report(View):
-    """What a feature's routing saved and kept."""
+    """What a feature's routing saved, and the quality it kept."""
 
     feature: str
     since: Time = Field(alias="from")
@@ -71,11 +71,11 @@ class Report(View):
     shadow_cost_usd: Usd
     judge_cost_usd: Usd
     costs_by_purpose: list[PurposeCost] = Field(
-        description="every call's cost, by what it was for: shadow and judge are not in cost_usd"
+        description="every call's cost by purpose: shadow and judge are not in cost_usd"
     )
     last_tier: str
     last_tier_alone_usd: Usd | None = Field(
-        description="at what it cost where it was asked; null: unknown"
+        description="at its cost where it was asked; null: unknown"
     )
     saved_usd: Usd | None
     saved_share: float | None
@@ -93,9 +93,9 @@ class Outcome(View):
     differs: bool
     score: float | None
     signals: AnyObject
-    inclusion: float = Field(description="the probability with which it was drawn")
-    first_usd: Usd | None = Field(description="what the first tier's answer cost")
-    later_usd: Usd | None = Field(description="what the later tier's cost")
+    inclusion: float = Field(description="the probability with which it was sampled")
+    first_usd: Usd | None = Field(description="the cost of the first tier's answer")
+    later_usd: Usd | None = Field(description="the cost of the later tier's answer")
 
 
 class OutcomePage(Page[Outcome]):
@@ -108,19 +108,19 @@ class TierEconomics(View):
     tier: str
     model: str
     attempts: int = Field(description="with a call, without shadows")
-    known_attempts: int = Field(description="whose cost is known")
+    known_attempts: int = Field(description="attempts with a known cost")
     unknown_cost_attempts: int
-    cost_usd: Usd | None = Field(description="of an attempt, the mean")
+    cost_usd: Usd | None = Field(description="mean per attempt")
     cost_deviation_usd: Usd | None = Field(description="standard deviation")
-    input_tokens: float | None = Field(description="not read from a cache, the mean")
+    input_tokens: float | None = Field(description="mean, without those read from a cache")
     cached_input_tokens: float | None
-    output_tokens: float | None = Field(description="with the reasoning ones")
+    output_tokens: float | None = Field(description="mean, with reasoning tokens")
     flex_price: AnyObject | None = Field(description="at the slower service tier flex")
     prompt_characters: int = Field(description="without an input")
 
 
 class UpkeepCost(View):
-    """What it cost to compare answers, by one purpose."""
+    """The cost of comparing answers, for one purpose."""
 
     purpose: str
     jobs: int
@@ -150,27 +150,27 @@ class CostEstimate(View):
 
 
 class WayOfRunning(View):
-    """What a way of running a feature costs at the volume."""
+    """The cost of one way to run a feature, at the volume."""
 
     name: str
     usd_per_request: CostEstimate = Field(validation_alias="per_request")
     usd_per_day: CostEstimate = Field(validation_alias="per_day")
     usd_per_month: CostEstimate = Field(validation_alias="per_month")
     usd_per_peak_hour: CostEstimate = Field(validation_alias="at_peak_per_hour")
-    replicas: int | None = Field(description="of a server of your own; null: none is kept")
+    replicas: int | None = Field(description="of a server of your own; null: there is none")
     share_of_revenue: CostEstimate | None = Field(
-        validation_alias="of_revenue", description="null: the revenue was not said"
+        validation_alias="of_revenue", description="null: no revenue was given"
     )
     over_15_percent: bool | None = Field(
-        validation_alias="too_dear", description="of the revenue; null: it was not said"
+        validation_alias="too_dear", description="of the revenue; null: none was given"
     )
 
 
 class BreakEvenVolume(View):
-    """From how many requests a day on `kept` costs no more than `paid`."""
+    """The number of requests a day from which `kept` costs no more than `paid`."""
 
     kept: str = Field(description="the way with a server of your own")
-    paid: str = Field(description="the way that is paid by the request")
+    paid: str = Field(description="the way that is paid per request")
     requests_per_day: RequestsPerDay = Field(
         validation_alias="per_day", description="null: at no volume"
     )
@@ -184,7 +184,7 @@ class Saving(View):
 
 
 class WaysOfRunning(View):
-    """What each way of running a feature costs at a volume."""
+    """The cost of each way to run a feature, at a volume."""
 
     requests_per_day: Usd
     peak_per_s: Usd
@@ -195,20 +195,20 @@ class WaysOfRunning(View):
 
 
 class Economics(View):
-    """What a feature's jobs use and cost, to reckon with."""
+    """What a feature's jobs use and cost, as a basis for calculations."""
 
     feature: str
     since: Time = Field(alias="from")
     to: Time
-    every: int = Field(description="of how many jobs one was looked at")
-    jobs: int = Field(description="of the present version, that ended")
-    began_before_last: int = Field(description="of those, before the last tier")
+    every: int = Field(description="one of this many jobs was sampled")
+    jobs: int = Field(description="ended jobs of the current version")
+    began_before_last: int = Field(description="of those, begun before the last tier")
     escalated: int
-    known_jobs: int = Field(description="whose cost is known")
-    cost_usd: Usd | None = Field(description="of a job, the mean")
+    known_jobs: int = Field(description="jobs with a known cost")
+    cost_usd: Usd | None = Field(description="mean per job")
     cost_deviation_usd: Usd | None = Field(description="standard deviation")
     upkeep: list[UpkeepCost] = Field(
-        description="what it cost in all to compare answers, by purpose: shadow, judge"
+        description="the total cost of comparing answers, by purpose: shadow, judge"
     )
     tiers: list[TierEconomics]
     costs: WaysOfRunning | None = Field(description="null: no volume was given")
@@ -226,21 +226,21 @@ class MonthOfFeature(View):
 
 
 class FeatureStatus(View):
-    """Where a feature is on its road, and what comes next."""
+    """A feature's stage and its next step."""
 
     feature: str
     feature_version: int
     stages: list[str] = Field(description="the road")
-    stage: str = Field(description="where it is on it")
+    stage: str = Field(description="the current stage")
     told: str = Field(description="what that means here")
-    labels: int = Field(description="jobs whose right output is known")
+    labels: int = Field(description="jobs with a known right output")
     labels_wanted: int
-    dataset_rows: int = Field(description="of the newest of this task")
-    verdict: str | None = Field(description="of the newest evaluation that still holds")
-    stale: str | None = Field(description="why the newest evaluation holds no more")
+    dataset_rows: int = Field(description="of the newest dataset of this task")
+    verdict: str | None = Field(description="of the newest valid evaluation")
+    stale: str | None = Field(description="why the newest evaluation is not valid")
     rung: str | None = Field(description="of the promotion in force")
-    share: float | None = Field(description="of the jobs that it takes")
+    share: float | None = Field(description="the share of the jobs that it takes")
     drifted: bool
     month: MonthOfFeature
     next: str = Field(description="a command")
-    why: str = Field(description="what it is for")
+    why: str = Field(description="the purpose of the next step")

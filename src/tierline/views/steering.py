@@ -1,4 +1,4 @@
-"""What callers are shown of routers and micro models."""
+"""The JSON of routers and micro models."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,7 +10,7 @@ from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, View
 
 TrainedBy = Annotated[
     str,
-    Field(description="what a client trained founds no promise"),
+    Field(description="no promise is based on what a client trained"),
     WithJsonSchema({"type": "string", "enum": ["server", "client"]}),
 ]
 
@@ -24,11 +24,11 @@ class TrainingRow(View):
 
 
 class TrainingData(Page[TrainingRow]):
-    """What a router learns from."""
+    """The rows that a router is trained on."""
 
 
 class Router(View):
-    """What tells beforehand whether the first tier would fail."""
+    """Predicts whether the first tier would fail."""
 
     id: TextId
     feature: str
@@ -52,8 +52,8 @@ class MicroModel(View):
     id: TextId
     model: str = Field(description="as attempts name it")
     feature: str
-    rows: int = Field(description="that it was trained on")
-    right_rows: int = Field(description="of those, by one not fitted on them")
+    rows: int = Field(description="rows that it was trained on")
+    right_rows: int = Field(description="of those, answered right by a model not fitted on them")
     data_sha256: str
     quality: AnyObject
     trained_by: TrainedBy
@@ -66,6 +66,6 @@ class MicroModelList(Page[MicroModel]):
 
 
 class MicroModelWithPromise(MicroModel):
-    """A micro model and what may be promised of it."""
+    """A micro model and its promise."""
 
     calibration: Calibration | None

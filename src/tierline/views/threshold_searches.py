@@ -1,4 +1,4 @@
-"""What callers are shown of threshold searches: operations that end in a calibration."""
+"""The JSON of threshold searches: operations that end in a calibration."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -19,31 +19,31 @@ SearchStatus = Annotated[
 
 
 class SearchProgress(View):
-    """How far a search is."""
+    """The progress of a search."""
 
     phase: str = Field(description="comparing, reading, testing")
     done: int = Field(description="of `of`, within the phase")
-    of: int = Field(description="0: not known")
+    of: int = Field(description="0: unknown")
 
 
 class SearchError(View):
-    """Why a search failed. It used no outcome up."""
+    """Why a search failed. It used up no outcome."""
 
     code: str = Field(description="not_enough_data, conflict, extra_missing, out_of_memory, …")
     message: str
 
 
 class ThresholdSearch(View):
-    """A search for the threshold that keeps a promise, in a process of the server's own."""
+    """A search for the threshold that keeps a promise, in a separate server process."""
 
     id: TextId
     feature: str
     status: SearchStatus
     cancel_requested: bool = Field(description="it ends within seconds")
-    options: AnyObject = Field(description="what is to be promised, as it was asked")
-    progress: SearchProgress | None = Field(description="null: nobody works on it")
+    options: AnyObject = Field(description="the requested promise")
+    progress: SearchProgress | None = Field(description="null: it is not running")
     calibration: AnyObject | None = Field(
-        description="as it was made: `calibrations` says what became of it; null: there is none"
+        description="as it was made; `calibrations` has its current state; null: there is none"
     )
     error: SearchError | None = Field(description="null: it did not fail")
     created_at: Time
@@ -52,7 +52,7 @@ class ThresholdSearch(View):
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Self:
-        """Of a row of `storage.operations`."""
+        """From a row of `storage.operations`."""
         error = None
         if row["error_code"] is not None:
             error = {"code": row["error_code"], "message": row["error_message"]}

@@ -1,4 +1,4 @@
-"""What callers are shown of trainings: operations that make a micro model or a router."""
+"""The JSON of trainings: operations that make a micro model or a router."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from pydantic import Field, WithJsonSchema
 from tierline.views.steering import MicroModelWithPromise, Router
 from tierline.views.view import AnyObject, Page, TextId, Time, View
 
-# Documented as one of these, and not checked: a later release beside this one may write another.
+# Documented as one of these but not checked, because a later release may write another one.
 Status = Annotated[
     str,
     WithJsonSchema(
@@ -23,11 +23,11 @@ ArtefactKind = Annotated[str, WithJsonSchema({"type": "string", "enum": ["micro_
 
 
 class TrainingProgress(View):
-    """How far a training is."""
+    """The progress of a training."""
 
     phase: Phase
     done: int = Field(description="of `of`, within the phase")
-    of: int = Field(description="0: not known")
+    of: int = Field(description="0: unknown")
 
 
 class TrainingError(View):
@@ -38,22 +38,22 @@ class TrainingError(View):
 
 
 class TrainingResult(View):
-    """What came out of a training."""
+    """The result of a training."""
 
     micro_model: MicroModelWithPromise | None = Field(
         description="null: of a router, or of a dry run"
     )
     router: Router | None = Field(description="null: of a micro model, or of a dry run")
-    rows: int = Field(description="that it was trained on")
+    rows: int = Field(description="rows that it was trained on")
     right_rows: int = Field(
-        description="micro models: answered right by one not fitted on them; routers: that the "
-        "first tier handled well"
+        description="micro models: answered right by a model not fitted on them; routers: handled "
+        "well by the first tier"
     )
     quality: AnyObject = Field(description="on rows that it was not fitted on")
 
 
 class Training(View):
-    """A training, which the server does in a process of its own."""
+    """A training, in a separate server process."""
 
     id: TextId
     feature: str
@@ -61,7 +61,7 @@ class Training(View):
     status: Status
     cancel_requested: bool = Field(description="it ends within seconds")
     options: AnyObject
-    progress: TrainingProgress | None = Field(description="null: nobody has begun with it")
+    progress: TrainingProgress | None = Field(description="null: it has not begun")
     result: TrainingResult | None = Field(description="null: it is not completed")
     error: TrainingError | None = Field(description="null: it did not fail")
     created_at: Time
@@ -70,7 +70,7 @@ class Training(View):
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> "Training":
-        """Of a row of `storage.operations`."""
+        """From a row of `storage.operations`."""
         error = None
         if row["error_code"] is not None:
             error = {"code": row["error_code"], "message": row["error_message"]}

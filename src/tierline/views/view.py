@@ -1,4 +1,4 @@
-"""What the models of responses are made of: their base, and the forms of ids, times and amounts."""
+"""The base of the response models, and the forms of ids, times and amounts."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -28,12 +28,12 @@ Kind = TypeVar("Kind", bound="View")
 
 
 class View(BaseModel):
-    """A JSON object that callers get, made from a row by `model_validate`.
+    """A JSON object for callers, made from a row by `model_validate`.
 
-    A field without a default is always there. One with a default is left out unless it was set.
+    A field without a default is always included. One with a default is left out unless it was set.
     """
 
-    # Built when it is first used: a process that starts does not wait for models it never needs.
+    # Built at the first use, so that a starting process does not wait for unused models.
     model_config = ConfigDict(
         frozen=True,
         defer_build=True,
@@ -45,15 +45,15 @@ class View(BaseModel):
 
     @classmethod
     def exactly(cls, told: object) -> Self:
-        """Made from something with these fields and no other: where a service says what is shown,
-        a field that the model lacks would be left out unseen. Raises ValidationError."""
+        """Made from exactly these fields. A field that the model lacks raises ValidationError;
+        otherwise it would be dropped silently."""
         return cls.model_validate(told, extra="forbid")
 
     def to_json(self) -> bytes:
-        """The object as it goes out."""
+        """The object as JSON bytes."""
         try:
             return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_unset=True)
-        except PydanticSerializationError:  # half of a surrogate pair, in a row of an old release
+        except PydanticSerializationError:  # a lone surrogate in a row of an old release
             told = self.model_dump(by_alias=True, exclude_unset=True)
             text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), default=str)
             return text.encode("utf-8", "replace")
@@ -86,13 +86,13 @@ class Page(View, Generic[Item]):
 
     @classmethod
     def of(cls, items: Iterable[object], next_cursor: str | None = None) -> Self:
-        """The page of these rows or views; without a cursor it is the last one."""
+        """The page of these rows or views. Without a cursor it is the last page."""
         return cls.model_validate({"data": list(items), "next_cursor": next_cursor})
 
 
 @dataclass(frozen=True)
 class _PassedOn:
-    """Marks a value that is passed on as it is, and neither checked nor copied."""
+    """Marks a value that is passed on unchanged, neither checked nor copied."""
 
     type: str | None = None  # in JSON Schema; None: any
 
@@ -114,12 +114,12 @@ else:  # pydantic would look for the name in the alias in each module that uses 
 AnyJson = Annotated[_Value, _PassedOn()]
 
 ANY_JSON = {"$ref": "#/components/schemas/Json"}
-"""What the OpenAPI document says of a JSON value that is sent: it can be stored."""
+"""The schema of a JSON value in a request: it must be storable."""
 
 AnyObject = Annotated[_Object, _PassedOn("object")]
 
 TextId = Annotated[str, BeforeValidator(str)]
-"""A number of a row that callers see as text, so that no client rounds it."""
+"""A number from a row that is sent as text, so that no client rounds it."""
 
 Time = Annotated[
     datetime,
@@ -131,4 +131,4 @@ Usd = Annotated[
     PlainSerializer(usd, return_type=str),
     WithJsonSchema({"type": "string", "description": "USD, a decimal", "examples": ["0.00042"]}),
 ]
-UnknownCostCalls = Annotated[int, Field(description="calls whose cost nobody knows")]
+UnknownCostCalls = Annotated[int, Field(description="calls with an unknown cost")]

@@ -1,4 +1,4 @@
-"""What callers are shown of webhook endpoints and deliveries; see `tierline.views.jobs`."""
+"""The JSON of webhook endpoints and deliveries; see `tierline.views.jobs`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ DeliveryStatus = Annotated[
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint as it is read to be shown: without its secret."""
+    """The row of an endpoint, as read to be shown: without its secret."""
 
     id: UUID
     seq: int
@@ -25,8 +25,8 @@ class Endpoint:
     description: str
     events: list[str]  # empty: all
     include: list[str]
-    max_in_flight: int  # deliveries out at once
-    batch_rows: bool  # hears of the jobs of batches, one by one
+    max_in_flight: int  # deliveries under way at once
+    batch_rows: bool  # also gets the events of each job of a batch
     any_port: bool  # its URL was given before ports were limited
     disabled_at: datetime | None
     disabled_reason: str | None
@@ -36,7 +36,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """A delivery as it is read to be shown."""
+    """The row of a delivery, as read to be shown."""
 
     id: UUID
     seq: int
@@ -48,7 +48,7 @@ class DeliveryRow:
     status: str
     tries: int
     in_flight: bool
-    body_removed: bool  # with its job's output: it cannot be sent again
+    body_removed: bool  # with its job's output, so it cannot be sent again
     next_try_at: datetime
     created_at: datetime
     ended_at: datetime | None
@@ -57,20 +57,20 @@ class DeliveryRow:
 
 
 class WebhookEndpoint(View):
-    """An endpoint that is told of the account's jobs, without its secret."""
+    """An endpoint that gets the account's job events, without its secret."""
 
     id: UUID
     url: str
     description: str
     events: list[str] = Field(description="empty: all of them")
     include: list[str] = Field(description="of: output")
-    max_in_flight: int = Field(description="deliveries on their way to it at once")
-    batch_rows: bool = Field(description="hears of each row of a batch too")
+    max_in_flight: int = Field(description="deliveries under way to it at once")
+    batch_rows: bool = Field(description="it also gets the events of each row of a batch")
     warning: str | None = Field(description="what will stop working; null: nothing")
     disabled: bool
     disabled_at: Time | None
     disabled_reason: str | None
-    old_secret_until: Time | None = Field(description="the secret before signs too, until then")
+    old_secret_until: Time | None = Field(description="the former secret signs too, until then")
     created_at: Time
 
 
@@ -81,16 +81,16 @@ class WebhookEndpointPage(Page[WebhookEndpoint]):
 class NewWebhookEndpoint(WebhookEndpoint):
     """An endpoint with a new secret."""
 
-    secret: str = Field(description="whsec_…, shown this once")
+    secret: str = Field(description="whsec_…, shown only this once")
 
 
 def endpoint_view(row: Endpoint, warning: str | None) -> WebhookEndpoint:
-    """An endpoint as callers see it; `warning`: what about it will stop working."""
+    """An endpoint as callers see it. `warning`: what will stop working."""
     return WebhookEndpoint.model_validate(_endpoint(row, warning))
 
 
 def new_endpoint_view(row: Endpoint, warning: str | None, secret: str) -> NewWebhookEndpoint:
-    """The same with the secret that was just made."""
+    """The same with its new secret."""
     return NewWebhookEndpoint.model_validate({**_endpoint(row, warning), "secret": secret})
 
 
@@ -111,8 +111,8 @@ class WebhookDelivery(View):
     status: DeliveryStatus
     tries: int
     in_flight: bool = Field(description="it is being tried now")
-    body_removed: bool = Field(description="with its job's output; it cannot be sent again")
-    next_try_at: Time | None = Field(description="null: there is none")
+    body_removed: bool = Field(description="with its job's output, so it cannot be sent again")
+    next_try_at: Time | None = Field(description="null: no try is due")
     created_at: Time
     ended_at: Time | None
     last_status: int | None = Field(description="HTTP status of the last try")
