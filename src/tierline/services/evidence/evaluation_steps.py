@@ -21,6 +21,7 @@ from tierline.rules.queues import lane
 from tierline.services.evidence.evaluation_findings import findings
 from tierline.services.evidence.evaluation_judge import ask_judge, to_judge
 from tierline.services.features.find_feature import current_feature
+from tierline.storage.db.engine import allow_idle
 from tierline.storage.evidence import datasets, evaluations
 from tierline.storage.money.prices import own_prices
 from tierline.storage.upkeep import retention
@@ -139,6 +140,7 @@ def drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
 
 
 def _complete(connection: Connection[Any], feature: Feature, row: Row) -> None:
+    allow_idle(connection)  # 10,000 examples take 5 s of a core, and longer on a busy machine
     found = findings(connection, feature, row)
     if found is None:  # too much was removed meanwhile
         evaluations.cancel(connection, row["id"])

@@ -190,6 +190,24 @@ def test_a_step_that_fails_is_tried_again_after_a_minute(
     assert 50 < waits_s <= evaluation_steps.FAILED_PAUSE_S
 
 
+def test_a_last_step_that_calculates_for_long_is_not_cut_off(
+    db: Connection[Any], pool: ConnectionPool[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.execute("SET idle_in_transaction_session_timeout = '15s'")  # as of each connection
+    seen: list[Any] = []
+    real = evaluation_steps.findings
+
+    def calculate(connection: Connection[Any], *given: Any) -> Any:
+        seen.append(connection.execute("SHOW idle_in_transaction_session_timeout").fetchone())
+        return real(connection, *given)
+
+    monkeypatch.setattr(evaluation_steps, "findings", calculate)
+    begun_id(db)
+    run_to_its_end(db, pool)
+    seen.append(db.execute("SHOW idle_in_transaction_session_timeout").fetchone())
+    assert seen == [("0",), ("15s",)]
+
+
 def test_a_spent_budget_is_said_until_more_is_allowed(
     db: Connection[Any], pool: ConnectionPool[Any]
 ) -> None:
