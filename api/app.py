@@ -72,7 +72,7 @@ NAME = "api"
 
 DESCRIPTION = """\
 Asynchronous language-model jobs. A small model answers first, every answer is checked, and what
-fails a check gets deeper analysis. Submit a job, then poll it, wait for it, or be told by webhook.
+fails a check gets deeper analysis. Submit a job, then poll it, wait for it, or receive a webhook.
 
 Errors are problem details (RFC 9457); lists are pages with a cursor.
 """

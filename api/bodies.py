@@ -120,7 +120,7 @@ def _some_errors(
         except ValidationError as fewer:
             error = fewer
         else:
-            return [{"type": "many", "loc": (), "msg": f"{count:,} values do not fit"}], 0
+            return [{"type": "many", "loc": (), "msg": f"{count:,} values are not valid"}], 0
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return found[:MOST_PROBLEMS], max(count, len(found)) - min(len(found), MOST_PROBLEMS)
 

@@ -20,17 +20,19 @@ def cost_question(
     requests_per_day: Annotated[
         str | None, _number("with this, and `peak_per_s`, the answer has `costs`")
     ] = None,
-    peak_per_s: Annotated[str | None, _number("requests a second at the busiest")] = None,
-    revenue_usd_per_month: Annotated[str | None, _number("of what the feature is part of")] = None,
-    machine_usd_per_hour: Annotated[str | None, _number("of a server of your own")] = None,
-    machine_requests_per_s: Annotated[str | None, _number("that it answers, measured")] = None,
+    peak_per_s: Annotated[str | None, _number("requests per second at the peak")] = None,
+    revenue_usd_per_month: Annotated[
+        str | None, _number("revenue of the product with the feature")
+    ] = None,
+    machine_usd_per_hour: Annotated[str | None, _number("price of a server of your own")] = None,
+    machine_requests_per_s: Annotated[
+        str | None, _number("requests per second that it answers, measured")
+    ] = None,
     input_tokens: Annotated[
-        str | None, _number("an attempt, assumed of a tier that was hardly asked yet")
+        str | None, _number("per attempt, assumed for a tier with few attempts")
     ] = None,
-    output_tokens: Annotated[str | None, _number("… and these")] = None,
-    escalation_rate: Annotated[
-        str | None, _number("assumed, 0 to 1; as measured unless said")
-    ] = None,
+    output_tokens: Annotated[str | None, _number("output tokens, likewise")] = None,
+    escalation_rate: Annotated[str | None, _number("assumed, 0 to 1; default: as measured")] = None,
 ) -> CostQuestion | None:
     """The question, or None if nothing is asked. Raises InvalidInput."""
     given = {

@@ -36,9 +36,13 @@ class Metrics:
             ("method", "route", "status"),
             registry=self._registry,
         )
-        self._waiting = self._gauge("queue_waiting", "Jobs in Postgres with no hint out", "queue")
-        self._hinted = self._gauge("queue_hinted", "Jobs on their way to a worker", "queue")
-        self._running = self._gauge("queue_running", "Jobs that a worker holds", "queue")
+        self._waiting = self._gauge(
+            "queue_waiting", "Waiting jobs in Postgres, without a hint under way", "queue"
+        )
+        self._hinted = self._gauge(
+            "queue_hinted", "Jobs whose hint is on its way to a worker", "queue"
+        )
+        self._running = self._gauge("queue_running", "Jobs that workers are running", "queue")
         self._oldest = self._gauge(
             "queue_oldest_seconds", "How long the first waiting job has waited", "queue"
         )
@@ -48,39 +52,39 @@ class Metrics:
         )
         self._attempts = self._gauge(
             "attempts_last_hour",
-            "Attempts begun in the last hour that ended, by how they did",
+            "Attempts that began in the last hour and ended, by verdict",
             *("feature", "tier", "verdict"),
         )
         self._leases_lost = self._gauge(
-            "leases_lost_last_hour", "Of those attempts, the ones whose worker was lost"
+            "leases_lost_last_hour", "Of those attempts, the ones that lost their worker"
         )
         self._cost = self._gauge(
             "cost_usd_last_hour",
-            "USD, as far as known, for calls booked in the last hour",
+            "Known cost in USD of calls booked in the last hour",
             *("feature", "tier", "model"),
         )
-        # A metric of its own: one more label on the one above would change what alerts add up.
+        # A separate metric, because another label on the one above would change sums in alerts.
         self._purpose_cost = self._gauge(
             "cost_by_purpose_usd_last_hour",
-            "The same USD, by what the calls were for",
+            "The same cost in USD, by purpose of the calls",
             *("feature", "purpose"),
         )
         self._unknown_cost = self._gauge(
             "unknown_cost_calls_last_hour",
-            "Calls booked in the last hour whose cost nobody knows",
+            "Calls booked in the last hour with an unknown cost",
             "model",
         )
         self._webhooks_failed = self._gauge(
-            "webhooks_failed_last_hour", "Webhooks given up in the last hour"
+            "webhooks_failed_last_hour", "Webhooks that finally failed in the last hour"
         )
-        self._disabled = self._gauge("webhook_endpoints_disabled", "Endpoints that get no more")
+        self._disabled = self._gauge("webhook_endpoints_disabled", "Disabled webhook endpoints")
         self._circuit_open = self._gauge(
-            "circuit_open", "1: calls to the model are held, but for a probe", "model"
+            "circuit_open", "1: calls to the model are held, except for probes", "model"
         )
         self._paused = self._gauge(
-            "model_paused_seconds", "How long a rate limited model gets no calls yet", "model"
+            "model_paused_seconds", "Time until a rate-limited model gets calls again", "model"
         )
-        self._broker = self._gauge("broker_up", "1: the broker answered when it was last asked")
+        self._broker = self._gauge("broker_up", "1: the broker answered the last check")
         self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")
 
     def text(self, connection: Connection[Any], last_hour: LastHour, health: Health) -> bytes:

@@ -99,5 +99,5 @@ def cancel_threshold_search(
 def _answer(
     row: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    told = {} if row["status"] in ENDED else ask_again(row["created_at"])
-    return answer(ThresholdSearch.of_row(row), status, {**told, **(headers or {})})
+    retry_after = {} if row["status"] in ENDED else ask_again(row["created_at"])
+    return answer(ThresholdSearch.of_row(row), status, {**retry_after, **(headers or {})})

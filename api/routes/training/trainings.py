@@ -165,5 +165,5 @@ def cancel_training(name: Name, training_id: Id, _: Operator, connection: Databa
 def _answer(
     training: Training, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    told = {} if training.status in ENDED else ask_again(training.created_at)
-    return answer(training, status, {**told, **(headers or {})})
+    retry_after = {} if training.status in ENDED else ask_again(training.created_at)
+    return answer(training, status, {**retry_after, **(headers or {})})

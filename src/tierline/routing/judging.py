@@ -33,7 +33,7 @@ class Terms:
 
 
 def terms(judge: Trusted, max_error: float, confidence: float) -> Terms | None:
-    """None: the judge misses too much, or too little is known about it, for any such promise."""
+    """The terms, or None if the judge misses too much or too little is known about it."""
     missed = judge.missed(confidence)
     if missed >= max_error:
         return None

@@ -76,9 +76,9 @@ def worth_asking(following: Sequence[TierStats], left_s: float | None) -> list[L
     rest_usd: float | None = None  # what a job costs on average if it goes on after this tier
     for place, tier in reversed(list(enumerate(following))):
         late = _too_late(tier, left_s)
-        dear = None if place == len(following) - 1 else _too_dear(tier, rest_usd)
-        worth.append(LaterTier(tier, late or dear))
-        if late is None and dear is None:
+        expensive = None if place == len(following) - 1 else _too_expensive(tier, rest_usd)
+        worth.append(LaterTier(tier, late or expensive))
+        if late is None and expensive is None:
             rest_usd = _expected_usd(tier, rest_usd)
     return worth[::-1]
 
@@ -92,7 +92,7 @@ def _too_late(tier: TierStats, left_s: float | None) -> str | None:
     )
 
 
-def _too_dear(tier: TierStats, rest_usd: float | None) -> str | None:
+def _too_expensive(tier: TierStats, rest_usd: float | None) -> str | None:
     if not tier.enough or tier.passes is None or tier.cost_usd is None or rest_usd is None:
         return None
     if tier.cost_usd <= tier.passes * rest_usd:

@@ -43,7 +43,7 @@ class KnownInputs:
     least: float
 
     def likeness(self, vectors: Vectors) -> list[float]:
-        """Of each row to the examples."""
+        """The likeness of each row to the examples."""
         return [float(one) for one in likeness(vectors, self.examples)]
 
 

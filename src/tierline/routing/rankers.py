@@ -35,7 +35,7 @@ def complexity(
     embeddings: Vectors | None,
     most_examples: int = MOST_EXAMPLES,
 ) -> Ranker:
-    """The router that looks at the request alone."""
+    """The router that uses only the request, not the answer."""
 
     def vectors(indexes: Sequence[int]) -> Vectors | None:
         return None if embeddings is None else embeddings[list(indexes)]

@@ -45,11 +45,11 @@ def learn_router(
     texts: Sequence[str],
     right: Sequence[bool],
     vectors: Vectors | None,
-    told: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> RouterLesson:
     """Train on all rows. Raises CannotLearn.
 
-    `vectors` are the texts' embeddings; None: the router uses only their form. `told` is called
+    `vectors` are the texts' embeddings; None: the router uses only their form. `progress` is called
     with the number of finished fits and of all fits.
     """
     signals = [text_signals(text) for text in texts]
@@ -59,16 +59,16 @@ def learn_router(
         ("kNN", rankers.nearest(texts, right, vectors)),
     ]
     of = len(rivals) + 2
-    told(0, of)
+    progress(0, of)
     router = train(signals, right, vectors, MOST_EXAMPLES)
-    told(1, of)
+    progress(1, of)
     ours = rankers.complexity(signals, right, vectors, MOST_EXAMPLES)
     measured: dict[str, JSON] = {**quality(right, cross_fitted(len(texts), ours))}
-    told(2, of)
+    progress(2, of)
     baselines: dict[str, JSON] = {
         "prompt length": quality(right, [1.0 - len(text) / longest for text in texts])["auroc"]
     }
     for place, (name, ranker) in enumerate(rivals):
         baselines[name] = quality(right, cross_fitted(len(texts), ranker))["auroc"]
-        told(place + 3, of)
+        progress(place + 3, of)
     return RouterLesson(router, measured | {"baselines": baselines})

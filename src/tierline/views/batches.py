@@ -126,13 +126,13 @@ def batch_view(row: StoredBatch, progress: Progress | None = None, *, content: b
     `content`: whether the caller may read; without it BATCH_CONTENT is left out.
     """
     address = f"/v1/batches/{row['id']}"
-    told = {**row, "output_url": f"{address}/output", "errors_url": f"{address}/errors"}
+    document = {**row, "output_url": f"{address}/output", "errors_url": f"{address}/errors"}
     if progress is not None:
-        told |= _counted(progress)
+        document |= _counted(progress)
     if content:
-        return Batch.model_validate(told)
+        return Batch.model_validate(document)
     return BatchState.model_validate(
-        {name: value for name, value in told.items() if name not in BATCH_CONTENT}
+        {name: value for name, value in document.items() if name not in BATCH_CONTENT}
     )
 
 

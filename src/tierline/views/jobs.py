@@ -265,9 +265,9 @@ def job_view(row: JobRow, *, content: bool) -> Job:
     }
     if content:
         return Job.model_validate({**row, **derived})
-    told = {name: value for name, value in row.items() if name not in _CONTENT_COLUMNS}
+    visible = {name: value for name, value in row.items() if name not in _CONTENT_COLUMNS}
     return JobState.model_validate(
-        {**told, **derived, "error": None if code is None else {"code": code}}
+        {**visible, **derived, "error": None if code is None else {"code": code}}
     )
 
 

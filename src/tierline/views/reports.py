@@ -230,7 +230,7 @@ class FeatureStatus(View):
 
     feature: str
     feature_version: int
-    stages: list[str] = Field(description="the road")
+    stages: list[str] = Field(description="all stages, in order")
     stage: str = Field(description="the current stage")
     told: str = Field(description="what that means here")
     labels: int = Field(description="jobs with a known right output")

@@ -44,18 +44,18 @@ class View(BaseModel):
     )
 
     @classmethod
-    def exactly(cls, told: object) -> Self:
+    def exactly(cls, document: object) -> Self:
         """Made from exactly these fields. A field that the model lacks raises ValidationError;
         otherwise it would be dropped silently."""
-        return cls.model_validate(told, extra="forbid")
+        return cls.model_validate(document, extra="forbid")
 
     def to_json(self) -> bytes:
         """The object as JSON bytes."""
         try:
             return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_unset=True)
         except PydanticSerializationError:  # a lone surrogate in a row of an old release
-            told = self.model_dump(by_alias=True, exclude_unset=True)
-            text = json.dumps(told, ensure_ascii=False, separators=(",", ":"), default=str)
+            document = self.model_dump(by_alias=True, exclude_unset=True)
+            text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)
             return text.encode("utf-8", "replace")
 
 

@@ -160,7 +160,7 @@ def test_a_broker_that_answers_and_takes_nothing_is_told(
         with serving() as url:
             api = Api(url, None)
             reason = wait_until(lambda: degraded(api).get("broker", ""), 20, "the full broker")
-    assert "takes nothing (OutOfMemoryError)" in reason
+    assert "accepts no writes (OutOfMemoryError)" in reason
     settings.cache_clear()
 
 

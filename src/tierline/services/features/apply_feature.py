@@ -45,13 +45,13 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
 
     Existing jobs keep the version that they began with.
     """
-    feature, doubts = read_usable(connection, text)
+    feature, file_warnings = read_usable(connection, text)
     present = features.stored_version(connection, feature.name)
     before = None
     if present is not None:
         with suppress(UnreadableFeature):  # written by a later release, before a rollback
             before = present.read()
-    warnings = (*doubts, *kept_shorter(before, feature))
+    warnings = (*file_warnings, *kept_shorter(before, feature))
     if dry_run:
         same = present is not None and present.fingerprint == feature.fingerprint()
         return Applied(feature, present if same else None, not same, warnings)
@@ -68,10 +68,10 @@ def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[s
     now = datetime.now(UTC)
     own = prices.own_prices(connection)
     feature, chosen = resolve_classes(feature, own, now)
-    doubts = refuse_unfit(feature, chosen, text, now)
+    model_warnings = refuse_unfit(feature, chosen, text, now)
     return feature, [
         *(_class_note(one) for one in chosen),
-        *doubts,
+        *model_warnings,
         *missing_around(feature),
         *unpriced(feature, own),
     ]
@@ -87,7 +87,7 @@ def refuse_unfit(
     """
     document = read_yaml(text, SOURCE)
     refused: list[Problem] = []
-    doubts: list[str] = []
+    warnings: list[str] = []
 
     def refuse(path: Path, message: str) -> None:
         refused.append(Problem(message, pointer(path), document.line(path), SOURCE))
@@ -104,10 +104,10 @@ def refuse_unfit(
                 if objection.refused:
                     refuse(("tiers", number, "models", place), objection.message)
                 else:
-                    doubts.append(f"tier {tier.name}: {objection.message}")
+                    warnings.append(f"tier {tier.name}: {objection.message}")
     if refused:
         raise FeatureError(refused)
-    return doubts
+    return warnings
 
 
 def _class_note(one: ResolvedClass) -> str:

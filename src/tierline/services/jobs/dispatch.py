@@ -251,7 +251,7 @@ class Dispatch:
         in_use: _InUse,
         threads: int,
     ) -> tuple[list[Waiting], Mapping[str, int]]:
-        """What waits, with each account's free threads of each model; and the free ones in all."""
+        """The waiting jobs, and the free threads: per account and model, and per model in all."""
         demand = in_use.by_model + in_use.left
         for each in waiting:
             demand += _could_go(each)

@@ -81,7 +81,7 @@ def test_a_retired_model_is_refused_at_its_line_with_its_successor(
 def test_a_model_outside_of_the_features_region_is_refused(connection: Connection[Any]) -> None:
     with pytest.raises(FeatureError) as refused:
         apply_feature(connection, feature("far", "openai:gpt-6-luna", "residency: [eu]"))
-    assert "this feature allows eu only" in refused.value.problems[0].message
+    assert "this feature allows only eu" in refused.value.problems[0].message
 
 
 def test_an_unpriced_model_is_said_and_applied(connection: Connection[Any]) -> None:
