@@ -99,9 +99,9 @@ def read_model(kind: type[Model], value: JSON) -> Model:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        found, left_out = _some_errors(kind, value, error)
+        errors, left_out = _some_errors(kind, value, error)
         raise InvalidInput(
-            [Problem(_said(one), pointer(one["loc"])) for one in found], left_out
+            [Problem(_message(one), pointer(one["loc"])) for one in errors], left_out
         ) from None
 
 
@@ -121,19 +121,19 @@ def _some_errors(
             error = fewer
         else:
             return [{"type": "many", "loc": (), "msg": f"{count:,} values are not valid"}], 0
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return found[:MOST_PROBLEMS], max(count, len(found)) - min(len(found), MOST_PROBLEMS)
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    return errors[:MOST_PROBLEMS], max(count, len(errors)) - min(len(errors), MOST_PROBLEMS)
 
 
 def _beginning(kind: type[BaseModel], value: Mapping[str, JSON]) -> dict[str, JSON]:
     names = {field.alias or name for name, field in kind.model_fields.items()}
-    known = {
+    known_fields = {
         name: item[:MOST_PROBLEMS] if isinstance(item, list) else item
         for name, item in value.items()
         if name in names
     }
     unknown = (name for name in value if name not in names)
-    return known | {name: value[name] for name in islice(unknown, MOST_PROBLEMS)}
+    return known_fields | {name: value[name] for name in islice(unknown, MOST_PROBLEMS)}
 
 
 def answer(
@@ -174,23 +174,23 @@ def _inlined(value: Any, models: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         if "$ref" in value:
             return _inlined(models[value["$ref"].rpartition("/")[2]], models)
-        found = {name: _inlined(inner, models) for name, inner in value.items()}
-        if "title" in found and set(found) <= _OF_ANY_TYPE:
-            found |= {"$ref": "#/components/schemas/Json"}
-        if found.get("type") == "object" and found.get("additionalProperties") is True:
-            found["additionalProperties"] = {"$ref": "#/components/schemas/Json"}
-            found["propertyNames"] = {"pattern": STORABLE}
-        if found.get("type") == "string" and not {"pattern", "format", "enum", "const"} & set(
-            found
+        schema = {name: _inlined(inner, models) for name, inner in value.items()}
+        if "title" in schema and set(schema) <= _OF_ANY_TYPE:
+            schema |= {"$ref": "#/components/schemas/Json"}
+        if schema.get("type") == "object" and schema.get("additionalProperties") is True:
+            schema["additionalProperties"] = {"$ref": "#/components/schemas/Json"}
+            schema["propertyNames"] = {"pattern": STORABLE}
+        if schema.get("type") == "string" and not {"pattern", "format", "enum", "const"} & set(
+            schema
         ):
-            found["pattern"] = STORABLE
-        return found
+            schema["pattern"] = STORABLE
+        return schema
     if isinstance(value, list):
         return [_inlined(inner, models) for inner in value]
     return value
 
 
-def _said(error: Mapping[str, Any]) -> str:
+def _message(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "is not a known field"
     if error["type"] == "missing":

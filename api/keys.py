@@ -95,9 +95,9 @@ class Keys:
     async def _find(self, key: str) -> LiveKey | None:
         digest = digest_of(key)
         now = time.monotonic()
-        known = self._known.get(digest)
-        if known is not None:
-            return known[0] if known[1] > now else await self._look_up(digest)
+        cached = self._known.get(digest)
+        if cached is not None:
+            return cached[0] if cached[1] > now else await self._look_up(digest)
         if self._wrong.get(digest, now) > now:
             return None
         try:

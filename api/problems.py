@@ -239,14 +239,14 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     A route with a key can also reach the account's limits (429) and a statement's time limit (504).
     A route with a body (413) can also time out while reading it (408).
     """
-    found = set(statuses)
-    if HTTPStatus.UNAUTHORIZED in found:
-        found.add(HTTPStatus.TOO_MANY_REQUESTS.value)
-        if HTTPStatus.SERVICE_UNAVAILABLE in found:
-            found.add(HTTPStatus.GATEWAY_TIMEOUT.value)
-    if HTTPStatus.REQUEST_ENTITY_TOO_LARGE in found:
-        found.add(HTTPStatus.REQUEST_TIMEOUT.value)
-    return {status: _document(status) for status in sorted(found)}
+    all_statuses = set(statuses)
+    if HTTPStatus.UNAUTHORIZED in all_statuses:
+        all_statuses.add(HTTPStatus.TOO_MANY_REQUESTS.value)
+        if HTTPStatus.SERVICE_UNAVAILABLE in all_statuses:
+            all_statuses.add(HTTPStatus.GATEWAY_TIMEOUT.value)
+    if HTTPStatus.REQUEST_ENTITY_TOO_LARGE in all_statuses:
+        all_statuses.add(HTTPStatus.REQUEST_TIMEOUT.value)
+    return {status: _document(status) for status in sorted(all_statuses)}
 
 
 def _document(status: int) -> dict[str, Any]:

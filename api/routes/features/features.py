@@ -62,11 +62,11 @@ def list_features(_: Read, connection: Database) -> Response:
     """Features belong to the installation: every account may use each of them. A feature that a
     later release applied and this one cannot read is not listed; /readyz names it.
     """
-    found = []
+    features = []
     for version in current_versions(connection):
         with suppress(UnreadableFeature):  # /readyz names it
-            found.append(Feature.model_validate(_told(version)))
-    return answer(FeatureList.of(found))
+            features.append(Feature.model_validate(_version_fields(version)))
+    return answer(FeatureList.of(features))
 
 
 @router.post(
@@ -125,7 +125,7 @@ def get_feature(
     return answer(
         FeatureVersion.model_validate(
             {
-                **_told(found),
+                **_version_fields(found),
                 "source": found.source,
                 "document": dict(found.document),
                 "fingerprint": found.fingerprint,
@@ -148,7 +148,7 @@ def list_models(_: Read, connection: Database) -> Response:
     return answer(Models.model_validate({"data": models.list_models(connection)}))
 
 
-def _told(version: StoredVersion) -> dict[str, Any]:
+def _version_fields(version: StoredVersion) -> dict[str, Any]:
     return {**summary(version.read(), version.applied_at), "version": version.version}
 
 

@@ -143,7 +143,7 @@ def _set(connection: Any, given: NewPrice) -> Any:
         hour = given.price
         price = Hour(hour.usd_per_hour, hour.tokens_per_s, hour.measured_hours)
     elif given.price is not None:
-        price = Price.from_dict(_told(given.price))
+        price = Price.from_dict(_rates_json(given.price))
     return services.set_price(
         connection,
         given.model,
@@ -154,15 +154,15 @@ def _set(connection: Any, given: NewPrice) -> Any:
     )
 
 
-def _told(rates: Rates) -> dict[str, JSON]:
+def _rates_json(rates: Rates) -> dict[str, JSON]:
     """Only the given rates, because a missing rate is not an unknown one."""
-    found = {
+    document = {
         name: str(value)
         for name, value in rates.model_dump(exclude_none=True, exclude={"long_context"}).items()
     }
     if isinstance(rates, LongContext):
-        return {**found, "above_input_tokens": rates.above_input_tokens}
+        return {**document, "above_input_tokens": rates.above_input_tokens}
     if isinstance(rates, TokenPrice) and rates.long_context:
         steps = sorted(rates.long_context, key=lambda step: -step.above_input_tokens)
-        return {**found, "long_context": [_told(step) for step in steps]}
-    return dict(found)
+        return {**document, "long_context": [_rates_json(step) for step in steps]}
+    return dict(document)

@@ -158,8 +158,8 @@ def get_training(name: Name, training_id: Id, _: Read, connection: Database) -> 
 )
 def cancel_training(name: Name, training_id: Id, _: Operator, connection: Database) -> Response:
     """Its process is killed, and nothing is stored. An ended training does not change."""
-    found = services.cancel(connection, name, training_id)
-    return _answer(found, 200 if found.status in ENDED else 202)
+    training = services.cancel(connection, name, training_id)
+    return _answer(training, 200 if training.status in ENDED else 202)
 
 
 def _answer(

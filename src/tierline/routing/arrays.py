@@ -42,12 +42,12 @@ def read_arrays(packed: bytes, names: Collection[str], most_bytes: int) -> dict[
                 raise ValueError(f"an archive of the arrays {', '.join(names)} was expected")
             if sum(member.file_size for member in members) > most_bytes:
                 raise ValueError(f"its arrays take more than {most_bytes:,} bytes")
-            found, left = {}, most_bytes
+            arrays, left = {}, most_bytes
             for member in members:
                 data = _unpacked(archive, member, left)
                 left -= len(data)
-                found[member.filename.removesuffix(".npy")] = _array(data)
-            return found
+                arrays[member.filename.removesuffix(".npy")] = _array(data)
+            return arrays
     except (
         *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError),
         *(NotImplementedError, RuntimeError, KeyError),  # an unknown method, a password

@@ -83,9 +83,9 @@ def models_told(answerers: Collection[str]) -> str:
     return ", ".join(sorted(answerers))
 
 
-def answerer(asked: str, answered: str) -> str:
+def answerer(requested: str, answered: str) -> str:
     """One of them. It contains the reported id, so that a new snapshot counts as another model."""
-    return asked if asked.partition(":")[2] == answered else f"{asked} ({answered})"
+    return requested if requested.partition(":")[2] == answered else f"{requested} ({answered})"
 
 
 def _digest(text: str) -> str:

@@ -120,9 +120,9 @@ def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> 
     right: list[bool] = []
     for fitted, asked in [*_by_text(len(labels)), *(_by_label(labels, names) if withhold else ())]:
         head = _head(vectors[fitted], [labels[index] for index in fitted])
-        said, seen = head.look(vectors[asked])
+        answers, seen = head.look(vectors[asked])
         signals += seen
-        right += [labels[index] == answer for index, answer in zip(asked, said, strict=True)]
+        right += [labels[index] == answer for index, answer in zip(asked, answers, strict=True)]
     # If nothing went wrong, trust cannot be learned; only the head's own confidence is left.
     trust = fit(signals, right) if len(set(right)) == 2 else _OWN_WORD
     known = signals[: len(labels)]  # of heads that were fitted on other texts than these
@@ -153,15 +153,15 @@ def strangers(
     few kinds will be new. So only the CONFUSABLE share of the labels is used: those with the
     highest mistaken confidence.
     """
-    known = sorted(set(labels))
-    groups = _groups(known)
-    found: dict[str, list[Scored]] = {}
+    all_labels = sorted(set(labels))
+    groups = _groups(all_labels)
+    scored: dict[str, list[Scored]] = {}
     for group in range(groups):
-        fitted = [i for i, label in enumerate(labels) if known.index(label) % groups != group]
+        fitted = [i for i, label in enumerate(labels) if all_labels.index(label) % groups != group]
         strange = [
             index
             for index, label in enumerate(asked_labels)
-            if label in known and known.index(label) % groups == group
+            if label in all_labels and all_labels.index(label) % groups == group
         ]
         if not strange:
             continue
@@ -169,12 +169,12 @@ def strangers(
         _, seen = head.look(asked[strange])
         for index, one in zip(strange, seen, strict=True):
             score = 0.0 if micro.novel(one) else micro.trust.score(one)
-            found.setdefault(asked_labels[index], []).append(Scored(score, wrong=True))
+            scored.setdefault(asked_labels[index], []).append(Scored(score, wrong=True))
     surest = sorted(
-        found, key=lambda label: -sum(one.score for one in found[label]) / len(found[label])
+        scored, key=lambda label: -sum(one.score for one in scored[label]) / len(scored[label])
     )
     taken = surest[: math.ceil(len(surest) * CONFUSABLE)]
-    return [one for label in taken for one in found[label]]
+    return [one for label in taken for one in scored[label]]
 
 
 def mixed(known: Sequence[Scored], strange: Sequence[Scored], share: float) -> list[Scored]:
@@ -196,16 +196,16 @@ def _head(vectors: Vectors, labels: Sequence[str]) -> Head:
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
-    known = sorted(set(labels))
-    numbers = [known.index(label) for label in labels]
+    distinct = sorted(set(labels))
+    numbers = [distinct.index(label) for label in labels]
     model = LogisticRegression(C=PENALTY, max_iter=300, tol=TOLERANCE).fit(vectors, numbers)
     weights, biases = model.coef_, model.intercept_
-    if len(known) == 2:  # scikit-learn stores one row for two classes
+    if len(distinct) == 2:  # scikit-learn stores one row for two classes
         weights, biases = np.vstack([-weights, weights]) / 2, np.hstack([-biases, biases]) / 2
     step = max(1.0, len(numbers) / MOST_EXAMPLES)
     kept = [int(place * step) for place in range(min(len(numbers), MOST_EXAMPLES))]
     return Head(
-        tuple(known),
+        tuple(distinct),
         weights.astype(np.float32),
         biases.astype(np.float32),
         vectors[kept],

@@ -50,23 +50,23 @@ def learn(
     fewer than FEWEST_LABELS it is 0.
     """
     fitted = [place for place, held in enumerate(held_out) if not held]
-    asked = [place for place, held in enumerate(held_out) if held]
-    known = vectors[fitted], [labels[place] for place in fitted]
-    heard = vectors[asked], [labels[place] for place in asked]
-    if len(set(known[1])) < FEWEST_LABELS:
+    held_places = [place for place, held in enumerate(held_out) if held]
+    training = vectors[fitted], [labels[place] for place in fitted]
+    testing = vectors[held_places], [labels[place] for place in held_places]
+    if len(set(training[1])) < FEWEST_LABELS:
         share = 0.0
-    trained = train(*known, withhold=share > 0)
-    answers = trained.micro.answer(heard[0]) if asked else []
+    trained = train(*training, withhold=share > 0)
+    answers = trained.micro.answer(testing[0]) if held_places else []
     tested = [
         HeldOut(Scored(answer.score, answer.label != label), label)
-        for answer, label in zip(answers, heard[1], strict=True)
+        for answer, label in zip(answers, testing[1], strict=True)
         if not answer.novel
     ]
     novel = len(answers) - len(tested)
     planned = list(trained.planned)
     right = sum(not one.wrong for one in planned)
-    if share > 0 and asked:
-        strange = strangers(trained.micro, *known, *heard)
+    if share > 0 and held_places:
+        strange = strangers(trained.micro, *training, *testing)
         if not strange:
             share = 0.0
         planned = mixed(planned, strange, share)

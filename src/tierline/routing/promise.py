@@ -98,7 +98,7 @@ def promise(
     combination, why_not = _score(made_from, signal)
     planned = _scored(combination, made_from)
     tested_at = confidence_of_attempt(attempt, confidence)
-    found = search_threshold(
+    calibrated = search_threshold(
         _scored(combination, tested),
         grid([one.score for one in planned]),
         max_error,
@@ -111,8 +111,8 @@ def promise(
         why_not,
         len(made_from),
         tested_at,
-        found,
-        _by_label(combination, tested, found),
+        calibrated,
+        _by_label(combination, tested, calibrated),
         known,
         count - len(tested),
     )

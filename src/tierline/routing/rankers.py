@@ -24,7 +24,7 @@ def confidence(signals: Sequence[Signals], right: Sequence[bool]) -> Ranker:
 
     def ranker(fitting: Sequence[int]) -> Scorer:
         combined = fit([signals[index] for index in fitting], [right[index] for index in fitting])
-        return lambda asked: [combined.score(signals[index]) for index in asked]
+        return lambda indexes: [combined.score(signals[index]) for index in indexes]
 
     return ranker
 
@@ -69,8 +69,8 @@ def tfidf(prompts: Sequence[str], right: Sequence[bool]) -> Ranker:
             return _unsure
         model = LogisticRegression(C=3.0, max_iter=1000).fit(seen, truth)
 
-        def score(asked: Sequence[int]) -> list[float]:
-            new = words.transform([prompts[index] for index in asked])
+        def score(indexes: Sequence[int]) -> list[float]:
+            new = words.transform([prompts[index] for index in indexes])
             return [float(chance) for chance in model.predict_proba(new)[:, 1]]
 
         return score
@@ -92,15 +92,17 @@ def nearest(prompts: Sequence[str], right: Sequence[bool], embeddings: Vectors |
         truth = [float(right[index]) for index in fitting]
         if embeddings is not None:
             near.fit(embeddings[list(fitting)], truth)
-            return lambda asked: [float(share) for share in near.predict(embeddings[list(asked)])]
+            return lambda indexes: [
+                float(share) for share in near.predict(embeddings[list(indexes)])
+            ]
         words = TfidfVectorizer(sublinear_tf=True)
         try:
             near.fit(words.fit_transform([prompts[index] for index in fitting]), truth)
         except ValueError:  # no prompt has a word
             return _unsure
 
-        def score(asked: Sequence[int]) -> list[float]:
-            new = words.transform([prompts[index] for index in asked])
+        def score(indexes: Sequence[int]) -> list[float]:
+            new = words.transform([prompts[index] for index in indexes])
             return [float(share) for share in near.predict(new)]
 
         return score
@@ -108,5 +110,5 @@ def nearest(prompts: Sequence[str], right: Sequence[bool], embeddings: Vectors |
     return ranker
 
 
-def _unsure(asked: Sequence[int]) -> list[float]:
-    return [UNSURE] * len(asked)
+def _unsure(indexes: Sequence[int]) -> list[float]:
+    return [UNSURE] * len(indexes)

@@ -166,12 +166,14 @@ def _promise(
     thresholds: list[float | None] = []
     missing: list[int] = []
     for judged, fitting, calibrating in cut.parts:
-        found, judge = _calibrate_on(ranker, right, fitting, calibrating, max_error, confidence)
-        thresholds.append(found.chosen.threshold if found.chosen else None)
-        if found.missing is not None:
-            missing.append(found.missing)
+        calibrated, judge = _calibrate_on(
+            ranker, right, fitting, calibrating, max_error, confidence
+        )
+        thresholds.append(calibrated.chosen.threshold if calibrated.chosen else None)
+        if calibrated.missing is not None:
+            missing.append(calibrated.missing)
         for index, score in zip(judged, judge(judged), strict=True):
-            if found.chosen is not None and score >= found.chosen.threshold:
+            if calibrated.chosen is not None and score >= calibrated.chosen.threshold:
                 served += 1
                 errors += not right[index]
     return Served(served, errors, tuple(thresholds), max(missing, default=None))
@@ -202,8 +204,8 @@ def _calibrate_on(
         for index, score in zip(calibrating, fitted(calibrating), strict=True)
     ]
     thresholds = grid([one.score for one in planned])
-    found = search_threshold(tested, thresholds, max_error, confidence, planned_on=planned)
-    return found, fitted
+    calibrated = search_threshold(tested, thresholds, max_error, confidence, planned_on=planned)
+    return calibrated, fitted
 
 
 def _fixed(

@@ -205,8 +205,8 @@ def row_view(row: JobOfBatch | BadRowOfBatch) -> BatchRow:
     """A row of a batch as callers see it."""
     if "problems" in row:
         problems = row["problems"]
-        said = "; ".join(": ".join(filter(None, (p["path"], p["message"]))) for p in problems)
-        error = {"code": "invalid_row", "message": said, "problems": problems}
+        message = "; ".join(": ".join(filter(None, (p["path"], p["message"]))) for p in problems)
+        error = {"code": "invalid_row", "message": message, "problems": problems}
         return BatchRow.model_validate({**row, "id": None, "status": INVALID, "error": error})
     code = row["error_code"]
     return BatchRow.model_validate(

@@ -66,13 +66,13 @@ def with_optional(
     have another type."""
     fields: dict[str, Any] = {field: (kind, ...) for field, kind in changed.items()}
     for field in optional:
-        known = model.model_fields[field]
+        declared = model.model_fields[field]
         fields[field] = (
-            known.rebuild_annotation(),
+            declared.rebuild_annotation(),
             Field(
                 default=None,
-                description=known.description,
-                validation_alias=known.validation_alias,
+                description=declared.description,
+                validation_alias=declared.validation_alias,
             ),
         )
     return create_model(name, __base__=model, __doc__=doc, __module__=model.__module__, **fields)

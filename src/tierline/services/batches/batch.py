@@ -79,11 +79,11 @@ def open_batch(
     _refuse_opening(opening)
     while True:
         if key is not None:
-            known = batches.batch_of_key(connection, account_id, key)
-            if known is not None:
-                if _opening_of(known) != opening:
+            earlier = batches.batch_of_key(connection, account_id, key)
+            if earlier is not None:
+                if _opening_of(earlier) != opening:
                     raise KeyReused([Problem("this Idempotency-Key was used with another payload")])
-                return known, True
+                return earlier, True
         current = features.current_version(connection, opening.feature)
         if current is None:
             message = f"there is no feature {short(opening.feature)}"

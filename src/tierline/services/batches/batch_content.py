@@ -41,11 +41,11 @@ def remove_batch_content(connection: Connection[Any], account_id: int, batch_id:
     done = False
     after = 0
     while not done:
-        found = retention.of_batch(connection, batch_id, after, AT_ONCE)
-        if found:
-            after = found[-1][0]
-            removed += _remove(connection, [job_id for _, job_id in found])
-        done = len(found) < AT_ONCE
+        jobs = retention.of_batch(connection, batch_id, after, AT_ONCE)
+        if jobs:
+            after = jobs[-1][0]
+            removed += _remove(connection, [job_id for _, job_id in jobs])
+        done = len(jobs) < AT_ONCE
         if time.monotonic() > until_s:
             break
     if done and row["input_removed_at"] is None:

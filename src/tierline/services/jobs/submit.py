@@ -162,12 +162,14 @@ class Submitter:
         if version is None:
             raise NotFound(f"there is no draft {draft_id}")
         feature = version.feature
-        known = _Current(version, schema_check(feature.input_schema), default_tier(feature))
-        problems = await _input_problems(known.check, input)
+        current = _Current(version, schema_check(feature.input_schema), default_tier(feature))
+        problems = await _input_problems(current.check, input)
         if problems:
             raise InvalidInput(problems)
         submission = Submission(feature.name, input)
-        new = replace(_new_job(new_id(), account_id, "", submission, known, None, None), draft=True)
+        new = replace(
+            _new_job(new_id(), account_id, "", submission, current, None, None), draft=True
+        )
         created_at = await self._write(new, most_queued)
         return Submitted(new.job_id, _fresh_row(new, version, created_at))
 

@@ -116,8 +116,8 @@ def _judge(connection: Connection[Any], feature: Feature) -> JSON:
     """
     if feature.compared_by.kind != "judge":
         return None
-    found = reports.newest_judge(connection, feature.name)
-    missed = None if found is None else found["missed"]
+    newest = reports.newest_judge(connection, feature.name)
+    missed = None if newest is None else newest["missed"]
     return {"model": feature.compared_by.model, "missed": missed}
 
 

@@ -48,8 +48,8 @@ class TierHistory:
             return [(index, LaterTier(TierStats(name), None)) for index, name in later]
         left_s = None if target is None else target / 1000 - _age_s(claim)
         self.look()
-        known, version = self.known, claim.feature_version_id
-        stats = [known.get((version, name), TierStats(name)) for _, name in later]
+        figures, version = self.known, claim.feature_version_id
+        stats = [figures.get((version, name), TierStats(name)) for _, name in later]
         worth = worth_asking(stats, left_s)
         return [(index, tier) for (index, _), tier in zip(later, worth, strict=True)]
 

@@ -66,25 +66,25 @@ class FeatureWatch:
     def problems(self, connection: Connection[Any]) -> dict[str, str]:
         """By `feature:NAME`, what is missing for an applied feature; by `feature:NAME:VERSION`, a
         version with waiting jobs that a later release applied."""
-        found: dict[str, str] = {}
+        missing_parts: dict[str, str] = {}
         current = current_versions(connection)
         for version in current:
             try:
                 missing = missing_around(version.read())
             except UnreadableFeature as error:
-                found |= _unreadable(error)
+                missing_parts |= _unreadable(error)
                 continue
             if missing:
-                found[f"feature:{version.name}"] = "; ".join(missing)
+                missing_parts[f"feature:{version.name}"] = "; ".join(missing)
         waiting = set(queue_reads.versions_waiting(connection))
         for version_id in waiting - {one.id for one in current} - self._readable:
             try:
                 load_version(connection, version_id)
                 self._readable.add(version_id)
             except UnreadableFeature as error:
-                found |= _unreadable(error)
+                missing_parts |= _unreadable(error)
         self._readable &= waiting
-        return found
+        return missing_parts
 
 
 def _unreadable(error: UnreadableFeature) -> dict[str, str]:

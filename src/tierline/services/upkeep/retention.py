@@ -42,16 +42,16 @@ class Pass:
 
 def passes(kept: Retention) -> list[Pass]:
     """The walks, in order. Content with the shorter time is removed with that of the longer."""
-    found = []
+    walks = []
     if kept.outputs_days is not None:
         inputs_too = kept.inputs_days is not None and kept.inputs_days <= kept.outputs_days
         remove = What(inputs=inputs_too, outputs=True)
-        found.append(Pass(What(inputs=False, outputs=True), remove, kept.outputs_days))
+        walks.append(Pass(What(inputs=False, outputs=True), remove, kept.outputs_days))
     if kept.inputs_days is not None:
         outputs_too = kept.outputs_days is not None and kept.outputs_days <= kept.inputs_days
         remove = What(inputs=True, outputs=outputs_too)
-        found.append(Pass(What(inputs=True, outputs=False), remove, kept.inputs_days))
-    return found
+        walks.append(Pass(What(inputs=True, outputs=False), remove, kept.inputs_days))
+    return walks
 
 
 def remove_content(connection: Connection[Any], account_id: int, job_id: UUID) -> None:
@@ -108,7 +108,7 @@ def _walk(
     place = FIRST
     keep = policy.retention.keep_labelled
     while time.monotonic() < until_s:
-        found = retention.due(
+        due = retention.due(
             connection,
             version_id,
             one.walk,
@@ -116,10 +116,10 @@ def _walk(
             after=place,
             most=AT_ONCE,
         )
-        if found:
-            removed += _remove(connection, [job_id for _, job_id in found], one, keep=keep)
-            place = found[-1]
-        if len(found) < AT_ONCE:
+        if due:
+            removed += _remove(connection, [job_id for _, job_id in due], one, keep=keep)
+            place = due[-1]
+        if len(due) < AT_ONCE:
             break
     return removed
 
@@ -154,8 +154,8 @@ def _forget_old_problems(connection: Connection[Any], policy: Policy, until_s: f
     days = policy.retention.inputs_days
     if days is None:
         return
-    found = retention.batches_due(connection, policy.version_ids, days * DAY_S, BATCHES_AT_ONCE)
-    for batch_id in found:
+    batch_ids = retention.batches_due(connection, policy.version_ids, days * DAY_S, BATCHES_AT_ONCE)
+    for batch_id in batch_ids:
         if not forget_problems(connection, batch_id, until_s):
             return
 
