@@ -50,7 +50,7 @@ def test_only_one_of_a_models_prices_begins_at_a_moment(api: Api) -> None:
 def test_a_price_cannot_begin_in_the_past(api: Api) -> None:
     answer = api.post("/v1/prices", json={"model": "openai:small", "price": SMALL, "since": at(-1)})
     assert answer.status_code == 409
-    assert "does not change" in answer.json()["detail"]
+    assert "do not change" in answer.json()["detail"]
 
 
 def test_a_price_is_withdrawn_by_null(api: Api) -> None:
