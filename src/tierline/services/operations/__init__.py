@@ -1,1 +1,3 @@
-"""Long operations of the server: one child process each, under a lease, to be cancelled."""
+"""Long operations of the server. Each runs in its own child process, under a lease, and can be
+cancelled.
+"""

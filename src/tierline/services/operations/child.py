@@ -1,8 +1,8 @@
 """The child process that does one operation: `python -m tierline.services.operations.child TOKEN`.
 
-It is nice to the rest of the machine and bounded in memory. It reads its rows and keeps its result
-itself, under the token that its parent claimed; the parent keeps the lease. How it ended is in the
-operation's row, or in its exit code (rules/operations.py).
+It runs at a low CPU priority and with limited memory. It reads its rows and stores its result
+itself, with the claim token of its parent. The parent keeps the lease. The result is in the
+operation's row, or in the exit code (rules/operations.py).
 """
 
 import os
@@ -14,7 +14,7 @@ MIB = 1024 * 1024
 
 
 def main(argv: list[str]) -> int:
-    """Returns an exit code of rules/operations.py."""
+    """Do the operation. Returns an exit code of rules/operations.py."""
     os.nice(NICENESS)
     from tierline.base import logs
     from tierline.base.settings import settings
@@ -30,9 +30,9 @@ def main(argv: list[str]) -> int:
 
 
 def limit_memory(most_mb: int) -> None:
-    """Let this process hold so much memory of its own, in MiB: asking for more fails here, before
-    the rest of the machine is short of it. Files and programs that are mapped do not count. A
-    system that knows no such limit (macOS) goes without.
+    """Limit the private memory of this process to `most_mb` MiB. A larger allocation fails in this
+    process, before the machine runs out of memory. Mapped files and programs do not count. On a
+    system without such a limit (macOS) nothing is limited.
     """
     import resource
 

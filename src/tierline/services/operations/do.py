@@ -1,4 +1,4 @@
-"""Doing one operation that is claimed, to its end."""
+"""Runs one claimed operation to its end."""
 
 from typing import Any
 from uuid import UUID
@@ -19,9 +19,9 @@ log = structlog.get_logger(__name__)
 
 
 def do(pool: ConnectionPool[Any], token: UUID) -> int:
-    """Do what the token holds, and keep its result or why there is none.
+    """Do the operation that the token holds. Stores its result, or the reason why there is none.
 
-    Returns an exit code of rules/operations.py: DONE, unless it left the operation open.
+    Returns an exit code of rules/operations.py: DONE, unless the operation is still open.
     """
     try:
         with pool.connection() as connection:
@@ -47,7 +47,7 @@ def do(pool: ConnectionPool[Any], token: UUID) -> int:
 
 
 def _run(kind: str, work: Work) -> rules.Failure | None:
-    """Why nothing came out of it; None: it is completed."""
+    """Run the operation. Returns why it failed, or None if it completed."""
     try:
         run_of(kind)(work)
     except ImportError as missing:

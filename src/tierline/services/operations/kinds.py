@@ -1,7 +1,7 @@
-"""What each kind of operation runs: a function of a Work, imported by the child process alone.
+"""The function that each kind of operation runs. Only the child process imports it.
 
-The libraries that calculations need take a second to import and much memory; who only starts and
-follows operations does without them.
+The libraries for the calculations need much memory and take a second to import. Processes that only
+start and follow operations do not load them.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tierline.services.operations.work import Work
 
 Run = Callable[["Work"], None]
-"""Does the whole operation and completes it. What it raises as a TierlineError is told to whoever
-asked for the operation."""
+"""Does the whole operation and completes it. The caller who asked for the operation sees the
+message of a TierlineError that it raises."""
 
 KINDS: dict[str, tuple[str, str]] = {
     "calibration": ("tierline.services.evidence.threshold_searches", "run"),
@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[str, str]] = {
 
 
 def run_of(kind: str) -> Run:
-    """The function of a kind. Raises KeyError for one that is not known."""
+    """The function of a kind. Raises KeyError for an unknown kind."""
     module, name = KINDS[kind]
     run: Run = getattr(import_module(module), name)
     return run

@@ -1,4 +1,4 @@
-"""What callers ask of operations: to start one, to see how it stands, to cancel it."""
+"""Starting an operation, reading its state and cancelling it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,13 +19,15 @@ class Request:
     feature: str
     kind: str
     options: dict[str, JSON]
-    account_id: int  # whose caller asks
-    readable_account_id: int | None  # whose jobs' content it may read; None: every account's
+    account_id: int  # the caller's account
+    # the account whose job content it may read; None: all accounts
+    readable_account_id: int | None
 
 
 def start(connection: Connection[Any], request: Request, noun: str) -> tuple[Row, bool]:
-    """The operation, and whether it is new: one that is open with the same options is the one that
-    is meant. Raises Conflict while another of its kind is open for the feature, named by `noun`.
+    """Returns the operation and whether it is new. If an operation with the same options is open,
+    that one is returned. Raises Conflict if the feature has an open operation of this kind with
+    other options. `noun` names the kind in messages.
     """
     while True:
         row = operations.add_operation(
@@ -42,7 +44,7 @@ def start(connection: Connection[Any], request: Request, noun: str) -> tuple[Row
             return row, True
         row = operations.open_operation(connection, request.feature, request.kind)
         if row is None:
-            continue  # it has just ended
+            continue  # the open operation has just ended
         same = (
             row["options"] == request.options
             and row["readable_account_id"] == request.readable_account_id
@@ -58,15 +60,15 @@ def start(connection: Connection[Any], request: Request, noun: str) -> tuple[Row
 def operation_of(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str], noun: str
 ) -> Row:
-    """How it stands. Raises NotFound."""
+    """The operation's current row. Raises NotFound."""
     return _known(operations.operation(connection, feature, id, kinds), feature, id, noun)
 
 
 def cancel(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str], noun: str
 ) -> Row:
-    """Ask for its end: a queued one is cancelled, one in progress ends within seconds, one that has
-    ended stays as it is. Raises NotFound.
+    """Ask to cancel it. A queued operation is cancelled at once, and one in progress ends within
+    seconds. An ended operation does not change. Raises NotFound.
     """
     return _known(operations.ask_to_cancel(connection, feature, id, kinds), feature, id, noun)
 

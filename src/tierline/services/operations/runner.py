@@ -1,7 +1,8 @@
-"""Doing operations, one at a time: claim one, run its child process, keep its lease, end it.
+"""Runs operations one at a time: claims one, runs its child process, keeps its lease, ends it.
 
-A lease is a counter that this process raises and every runner watches on its own clock. A runner
-that was killed leaves a counter that stands still, and another one takes the operation up again.
+A lease is a counter. The runner that holds it increases the counter, and every runner watches it
+with its own clock. The counter of a killed runner no longer changes, so another runner requeues the
+operation.
 """
 
 import os
@@ -29,22 +30,23 @@ log = structlog.get_logger(__name__)
 
 Child = subprocess.Popen[bytes]
 Spawn = Callable[[Sequence[str], Mapping[str, str]], Child]
-"""Starts a program in a session of its own, which ends when this process does."""
+"""Starts a program in its own session. The program ends when this process ends."""
 
-POLL_S = 0.25  # between two looks for something to do
-WAIT_S = 0.1  # between two looks at the child
+POLL_S = 0.25  # between two attempts to claim an operation
+WAIT_S = 0.1  # between two checks of the child
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Libraries for linear algebra start a thread a core, and would take the cores from the workers."""
+"""By default, linear algebra libraries start one thread per core. That would take CPU time from the
+workers."""
 
 
 def child_command(token: UUID) -> list[str]:
-    """The program that does the operation which that token holds."""
+    """The command that does the operation of this claim token."""
     return [sys.executable, "-m", "tierline.services.operations.child", str(token)]
 
 
 class Runner:
-    """One process's. Its methods are called from one thread: the kernel ties a child's life to the
-    thread that started it.
+    """The runner of one process. Call its methods from one thread only, because the kernel ends the
+    child when the thread that started it ends.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Runner:
         self._leases = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
 
     def run(self, stopping: threading.Event) -> None:
-        """Until told to stop; what it works on then is given back."""
+        """Run until `stopping` is set. The operation in progress is then requeued."""
         while not stopping.is_set():
             try:
                 self.look()
@@ -78,7 +80,7 @@ class Runner:
                 self._do(row, token, stopping)
 
     def look(self) -> None:
-        """Take back what nobody works on any more."""
+        """Requeue or end the operations whose lease was lost."""
         with self._pool.connection() as connection:
             beats = operations.read_beats(connection, self._kinds)
         seen = {token: (token, beat) for token, beat in beats.items()}
@@ -99,12 +101,12 @@ class Runner:
         finally:
             kill(child)
         if not ended:
-            return  # another process has it by now
+            return  # another process may have claimed it
         change = self._ended(child, token, stopping)
         log.info("operation_ended", **told, status=None if change is None else change.status.value)
 
     def _follow(self, child: Child, token: UUID, stopping: threading.Event) -> bool:
-        """Keep the lease until the child has to be ended or has ended; False: the lease is lost."""
+        """Keep the lease until the child ended or must be ended. False: the lease is lost."""
         beat_at_s = 0.0
         while child.poll() is None and not stopping.is_set():
             if time.monotonic() >= beat_at_s:
@@ -114,12 +116,12 @@ class Runner:
                         cancelled = operations.raise_beat(connection, token)
                     self.look()
                 except PASSING as error:
-                    # The lease is not lost while the database is away: nobody sees it stand still.
+                    # The lease is not lost while the database is away: no runner can read it.
                     log.warning("database_away", error=type(error).__name__)
                     self._leases.interrupted()
                     continue
                 if cancelled is None:
-                    return child.poll() is not None  # it may have completed a moment ago
+                    return child.poll() is not None  # the child may just have completed it
                 if cancelled:
                     return True
             try:
@@ -129,8 +131,8 @@ class Runner:
         return True
 
     def _ended(self, child: Child, token: UUID, stopping: threading.Event) -> Change | None:
-        """Write how it ended, unless the child did. None: it did, or this cannot be written now,
-        and then the lease will be found lost.
+        """Store how the operation ended. None: the child has stored it already, or the database is
+        away. In the second case the lease is lost later, and a runner ends the operation then.
         """
         code = child.wait()
         stopped = stopping.is_set() and code == -signal.SIGKILL
@@ -152,7 +154,9 @@ class Runner:
             return None
 
     def _end(self, token: UUID, decide: Callable[[Mapping[str, Any]], Change]) -> Change | None:
-        """Write what is decided of the operation that the token holds; None: it holds none."""
+        """Store the result of `decide` for the operation of this token. None: the token holds no
+        operation.
+        """
         with self._pool.connection() as connection, connection.transaction():
             row = operations.lock_claimed(connection, token)
             if row is None:
@@ -165,7 +169,7 @@ class Runner:
 
 
 def kill(child: Child) -> None:
-    """End it and everything of its session now."""
+    """Kill the child and all processes of its session."""
     if child.poll() is None:
         try:
             os.killpg(child.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""One operation, as the function that does it sees it: what was asked, and how to say how it goes.
+"""The operation as passed to its function: the options, and methods to report progress and the end.
 
-It runs in the child process. Every write names the claim's token, so that a child whose lease was
-lost, or that was cancelled, changes nothing any more.
+It is used in the child process. Every write names the claim token. So a child that lost its lease
+or was cancelled changes nothing.
 """
 
 import time
@@ -15,11 +15,11 @@ from psycopg_pool import ConnectionPool
 from tierline.base.json_text import JSON
 from tierline.storage.operations import operations
 
-EVERY_S = 0.5  # between two notes of progress within a phase
+EVERY_S = 0.5  # between two progress updates within a phase
 
 
 class Superseded(Exception):
-    """A cancel was asked for, or another process has the operation: stop, and write nothing."""
+    """A cancel was requested, or the lease was lost. Stop, and write nothing."""
 
 
 @dataclass
@@ -30,12 +30,13 @@ class Work:
     token: UUID
     feature: str
     options: dict[str, JSON]
-    readable_account_id: int | None  # whose jobs' content it may read; None: every account's
+    # the account whose job content it may read; None: all accounts
+    readable_account_id: int | None
     _phase: str | None = None
     _noted_s: float = field(default=0.0)
 
     def progress(self, phase: str, done: int = 0, of: int = 0) -> None:
-        """Say how far it is: `done` of `of` in this phase; 0 of 0 where that is not known.
+        """Report progress: `done` of `of` steps of this phase; 0 of 0 means unknown.
 
         Raises Superseded.
         """
@@ -49,8 +50,8 @@ class Work:
                 raise Superseded
 
     def complete(self, connection: Connection[Any], result: JSON) -> None:
-        """Complete it, in the caller's transaction that keeps what was made. Raises Superseded,
-        which has to leave that transaction.
+        """Complete the operation, in the same transaction in which the caller stores its result.
+        Raises Superseded. Let it leave that transaction, so that it is rolled back.
         """
         if not operations.complete(connection, self.token, result):
             raise Superseded

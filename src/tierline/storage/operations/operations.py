@@ -1,7 +1,7 @@
 """Operations: requested by a caller, done by one process at a time under a lease.
 
-Each statement of the working process names the token of its claim. With a token that is no longer
-valid, it changes nothing and returns that.
+Each statement of the working process names its claim token. With a token that is no longer valid,
+the statement changes nothing, and the function's return value shows that.
 """
 
 import json
@@ -39,7 +39,7 @@ HELD = f"claim_token = %(token)s AND status = '{Status.IN_PROGRESS}'"
 
 
 def add_operation(connection: Connection[Any], values: Mapping[str, Any]) -> Row | None:
-    """A queued one; None while the feature has a queued or running one of its kind.
+    """Add a queued operation. None if the feature has a queued or running one of this kind.
 
     `values`: feature, kind, account_id, readable_account_id, options.
     """
@@ -91,8 +91,8 @@ def list_operations(
 def ask_to_cancel(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str]
 ) -> Row | None:
-    """A queued one ends at once; a running one within seconds, when its process sees it; an ended
-    one stays as it is. None if the feature has no such one.
+    """Cancel a queued operation at once. A running one ends within seconds, when its process reads
+    the request. An ended one does not change. None if the feature has no such operation.
     """
     row = _one(
         connection,
@@ -108,7 +108,7 @@ def ask_to_cancel(
 
 
 def claim(connection: Connection[Any], token: UUID, kinds: Collection[str]) -> Row | None:
-    """Claim the oldest queued one of these kinds. Safe to repeat."""
+    """Claim the oldest queued operation of these kinds. Safe to repeat."""
     return _one(connection, CLAIM, {"token": token, "kinds": list(kinds)})
 
 
@@ -118,8 +118,8 @@ def claimed(connection: Connection[Any], token: UUID) -> Row | None:
 
 
 def raise_beat(connection: Connection[Any], token: UUID) -> bool | None:
-    """Record that its process is alive. Returns whether a cancel was asked for; None: the lease is
-    lost.
+    """Record that the operation's process is alive. Returns whether a cancel was requested; None:
+    the lease is lost.
     """
     row = connection.execute(
         f"UPDATE operations SET beat = beat + 1 WHERE {HELD}"
@@ -140,7 +140,7 @@ def read_beats(connection: Connection[Any], kinds: Collection[str]) -> dict[UUID
 
 
 def note_progress(connection: Connection[Any], token: UUID, progress: JSON) -> bool:
-    """Store its progress; False if the token is no longer valid, or a cancel was asked for."""
+    """Store its progress. False if the token is no longer valid or a cancel was requested."""
     updated = connection.execute(
         f"UPDATE operations SET progress = %(progress)s::json WHERE {HELD}"
         " AND cancel_requested_at IS NULL",
@@ -150,8 +150,8 @@ def note_progress(connection: Connection[Any], token: UUID, progress: JSON) -> b
 
 
 def complete(connection: Connection[Any], token: UUID, result: JSON) -> bool:
-    """Store its result, in the transaction that stores what it made. If it returns False, the token
-    is no longer valid or a cancel was asked for, and that transaction must be rolled back.
+    """Store its result, in the same transaction as what the operation made. False if the token is
+    no longer valid or a cancel was requested; roll the transaction back then.
     """
     updated = connection.execute(
         f"UPDATE operations SET status = '{Status.COMPLETED}', result = %(result)s::json,"
@@ -162,7 +162,7 @@ def complete(connection: Connection[Any], token: UUID, result: JSON) -> bool:
 
 
 def fail(connection: Connection[Any], token: UUID, failure: Failure) -> bool:
-    """End it without a result; False if the token is no longer valid, or a cancel was asked for."""
+    """Store why it failed. False if the token is no longer valid or a cancel was requested."""
     updated = connection.execute(
         f"UPDATE operations SET status = '{Status.FAILED}', error_code = %(code)s,"
         " error_message = %(message)s, completed_at = clock_timestamp()"
@@ -180,7 +180,7 @@ def lock_claimed(connection: Connection[Any], token: UUID) -> Row | None:
 
 
 def write_change(connection: Connection[Any], id: int, change: Change) -> None:
-    """Write the change of an operation that is locked here; its claim ends."""
+    """Store the change of an operation that this transaction has locked. Its claim ends."""
     connection.execute(
         "UPDATE operations SET status = %(status)s, losses = %(losses)s, claim_token = NULL,"
         " error_code = %(code)s, error_message = %(message)s,"
