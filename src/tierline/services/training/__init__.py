@@ -1,1 +1,1 @@
-"""Training micro models and routers on a feature's own rows, and keeping them."""
+"""Training micro models and routers on a feature's own rows, and storing them."""

@@ -1,7 +1,7 @@
-"""Trained artefacts, micro models and routers: keeping, listing and withdrawing them.
+"""Storing, listing and withdrawing trained artefacts: micro models and routers.
 
-What was trained on the server may found a promise. What a client trained and uploaded may not: what
-it says of itself, its scores and the inputs that it has seen, is not known to be true.
+A promise may be based on an artefact that was trained on the server. It may not be based on one
+that a client trained and uploaded, because the server cannot verify its scores and training inputs.
 """
 
 import hashlib
@@ -32,17 +32,18 @@ class Kind:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came out of a training, as it is kept."""
+    """The result of a training, as it is stored."""
 
-    rows: int  # that it was trained on
-    right_rows: int  # micro models: answered right under cross-validation; routers: by the tier
+    rows: int  # number of training rows
+    # micro models: rows answered right under cross-validation; routers: rows the tier got right
+    right_rows: int
     data_sha256: str
     quality: JSON
     document: JSON
     vectors: bytes | None
 
     def result(self, *, micro_model: JSON = None, router: JSON = None) -> dict[str, JSON]:
-        """What the operation tells: the artefact that was kept, and how good it is."""
+        """The result of the operation: the stored artefact and its quality."""
         return {
             "micro_model": micro_model,
             "router": router,
@@ -65,9 +66,9 @@ def keep(
     by: TrainedBy,
     inputs: bytes | None = None,
 ) -> Row:
-    """The new row, which counts within seconds. `recipe`: what it was trained for, a micro model's
-    task digest, a router's recipe. `inputs`: 8 bytes of the digest of each input that a micro model
-    has seen.
+    """Store the artefact. Returns the new row, which is in use within seconds. `recipe` says what
+    it was trained for: the task digest for a micro model, the tier's recipe for a router. `inputs`
+    holds 8 bytes of the digest of each training input of a micro model.
     """
     row = artefacts.add_artefact(
         connection,
@@ -89,13 +90,13 @@ def keep(
 
 
 def artefacts_of(connection: Connection[Any], kind: Kind, feature: str) -> list[Row]:
-    """A feature's, the newest first. Raises NotFound."""
+    """The feature's artefacts of this kind, newest first. Raises NotFound."""
     current_feature(connection, feature)
     return [_named(row) for row in artefacts.list_artefacts(connection, kind.table, feature)]
 
 
 def withdraw(connection: Connection[Any], kind: Kind, feature: str, id: int) -> Row:
-    """End one: within seconds the one before it counts, or none does. Raises NotFound."""
+    """Withdraw one. Within seconds the previous one is used, or none. Raises NotFound."""
     row = artefacts.withdraw_artefact(connection, kind.table, feature, id)
     if row is None:
         raise NotFound(f"the feature {feature[:80]!r} has no {kind.noun} {id}")
@@ -103,10 +104,10 @@ def withdraw(connection: Connection[Any], kind: Kind, feature: str, id: int) -> 
 
 
 def _named(row: Row) -> Row:
-    """With what attempts call it, if it is a micro model."""
+    """Add the model name that attempts use for a micro model."""
     return {**row, "model": name_of(row["id"])}
 
 
 def sha256_of(rows: Sequence[Row]) -> str:
-    """What tells the rows of one training from those of another."""
+    """The SHA-256 that identifies the rows of a training."""
     return hashlib.sha256(canonical_json(list(rows)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Embedding the texts of a training, a few hundred at a time, and saying how far it is."""
+"""Embeds the texts of a training in chunks, and reports progress."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ AT_ONCE = 256
 
 
 def embedded(work: Work, texts: Sequence[str]) -> Vectors:
-    """A row a text. Raises EmbeddingMissing, ImportError without numpy, and Superseded."""
+    """One row per text. Raises EmbeddingMissing, ImportError without numpy, and Superseded."""
     import numpy as np
 
     from tierline.base.embeddings import Embedder

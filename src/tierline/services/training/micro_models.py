@@ -1,4 +1,4 @@
-"""Micro models: the labels that they are trained from, training one, and what it may promise."""
+"""Micro models: their training labels, training one, and testing its promise."""
 
 import hashlib
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ from tierline.views.steering import MicroModelWithPromise
 if TYPE_CHECKING:
     from tierline.routing.micro_training import HeldOut, Lesson
 
-DIGEST_BYTES = 8  # that are kept of each input that a model has seen
+DIGEST_BYTES = 8  # bytes stored of each training input's digest
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,17 @@ class LabelledInput:
 
     @property
     def digest(self) -> str:
-        """Of the input, not of its job: what was asked twice stands on one side."""
+        """SHA-256 of the input, not of the job. So equal inputs are all trained on or all held
+        out.
+        """
         return hashlib.sha256(canonical_json(self.input).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class PromiseRequest:
-    """What is to be promised of a micro model."""
+    """The promise that is wanted for a micro model."""
 
-    max_error: float  # of what it serves, 0 to 1
+    max_error: float  # largest error rate among its served answers, 0 to 1
     confidence: float  # 0 to 1
 
 
@@ -77,25 +79,26 @@ def labels_of(
     *,
     for_micro: bool = False,
 ) -> list[dict[str, JSON]]:
-    """The feature's inputs whose right output is known, each once, of one account's jobs or of all;
-    `representative` are those that were drawn whatever they say, `label` is that of a closed set.
-    Raises NotFound, and with `for_micro` Conflict for a feature without a micro tier.
+    """The feature's inputs whose right output is known, each once, from one account's jobs or from
+    all. `representative` marks a row that was drawn independently of its answer. `label` is set if
+    the outputs are a closed set. Raises NotFound, and with `for_micro` Conflict if the feature has
+    no micro tier.
     """
     feature = current_feature(connection, name)
     if for_micro:
         micro_tier(connection, name)
     found: dict[str, dict[str, JSON]] = {}
     for row in known_labels(connection, feature, account_id):
-        found.setdefault(canonical_json(row["input"]), row)  # the newest
+        found.setdefault(canonical_json(row["input"]), row)  # keeps the newest
     return list(found.values())
 
 
 def train(work: Work) -> None:
-    """Train a micro model and test its promise on inputs that it was not trained on; keep both
-    unless `dry_run` is asked for. Without `max_error` all that it says escalates, and becomes
-    outcomes.
+    """Train a micro model and test its promise on inputs that it was not trained on. Stores both
+    unless `dry_run` is set. Without `max_error` every answer escalates and is recorded as an
+    outcome.
 
-    Options: `dataset` (its version; None: what is known of the feature's jobs), `max_error`,
+    Options: `dataset` (its version; None: the known labels of the feature's jobs), `max_error`,
     `confidence`, `strangers`, `dry_run`. Raises NotFound, Conflict, NotEnoughData, Superseded.
     """
     from tierline.routing.micro_training import learn
@@ -141,9 +144,8 @@ def keep_lesson(
     trained: Trained,
     promise: PromiseRequest | None,
 ) -> dict[str, JSON]:
-    """Keep a micro model and its promise, in the caller's transaction: both or neither. `rows` and
-    `trained`: what it was trained from, and what is kept of it. Raises NotEnoughData where too few
-    answers were held out.
+    """Store a micro model and its promise in the caller's transaction. `rows` are its training
+    rows, `trained` is what is stored of it. Raises NotEnoughData if too few answers were held out.
     """
     seen = b"".join(sorted(bytes.fromhex(row.digest)[:DIGEST_BYTES] for row in rows))
     row = keep(connection, MICRO_MODELS, feature.name, task(feature), trained, "server", seen)
@@ -156,17 +158,17 @@ def keep_lesson(
 
 
 def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Row:
-    """Keep a micro model that a client trained, without a promise: all that it says escalates until
-    it is calibrated on its outcomes. Which inputs it has seen is not taken from the client, so that
-    it is never evaluated. Raises NotFound, Conflict, and InvalidInput for what is no micro model of
-    this feature.
+    """Store a micro model that a client trained, without a promise. All its answers escalate until
+    it is calibrated on its outcomes. The client's list of training inputs is not accepted, so the
+    model can never be evaluated. Raises NotFound, Conflict, and InvalidInput if the document is not
+    a micro model of this feature.
     """
     feature, _, allowed = micro_tier(connection, name)
     try:
         micro = from_parts(trained.document, trained.vectors)
     except ImportError:
         raise Conflict(
-            "a micro model needs the extra 'routing' where the API runs: 'make setup' brings it"
+            "a micro model needs the extra 'routing' where the API runs: install it by 'make setup'"
         ) from None
     except ValueError as error:
         raise InvalidInput([Problem(str(error), "/document")]) from None
@@ -187,7 +189,7 @@ def micro_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier, L
     if not tier.is_micro or allowed is None:
         raise Conflict(
             f"{name} has no micro tier: give it '- {{name: micro, models: "
-            "[micro:all-MiniLM-L6-v2]}' as its first one and apply it"
+            "[micro:all-MiniLM-L6-v2]}' as its first tier and apply it"
         )
     return feature, tier, allowed
 
@@ -195,7 +197,9 @@ def micro_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier, L
 def _of_jobs(
     connection: Connection[Any], feature: Feature, account_id: int | None
 ) -> list[LabelledInput]:
-    """Half of what stands for all traffic is held out; which half goes by the input."""
+    """The known labels of the feature's jobs. Half of the representative rows are held out, chosen
+    by the input's digest.
+    """
     from tierline.routing.micro_training import is_held_out
 
     rows = []
@@ -205,8 +209,8 @@ def _of_jobs(
         rows.append(LabelledInput(one.input, one.label, one.said_by, held_out))
     if not rows:
         raise NotEnoughData(
-            f"not enough data: no input of {feature.name} has a label; people give them by "
-            "'tierline feedback', the last tier by answering"
+            f"not enough data: no input of {feature.name} has a label; labels come from "
+            "'tierline feedback' and from the answers of the last tier"
         )
     return rows
 
@@ -218,15 +222,15 @@ def _of_dataset(
     version: int,
     account_id: int | None,
 ) -> list[LabelledInput]:
-    """Rows that train, and as held out those that calibrate and stand for all traffic; rows that
-    test stay unseen.
+    """The training rows of the dataset, and its representative calibration rows as held out. The
+    test rows are not used.
     """
     dataset = datasets.dataset(connection, feature.name, version)
     if dataset is None:
         raise NotFound(f"the feature {feature.name} has no dataset {version}")
     if dataset["task"] != task(feature):
         raise Conflict(
-            f"dataset {version} is of another task: {feature.name} was changed since it was "
+            f"dataset {version} is of another task: {feature.name} was changed after it was "
             f"built; build a new one by 'tierline dataset build {feature.name}'"
         )
     found = datasets.rows_of(connection, dataset["id"], -1, MOST_ROWS, account_id)
@@ -242,12 +246,12 @@ def _of_dataset(
         and (row["side"] == "train" or (row["side"] == "calibration" and row["representative"]))
     ]
     if not rows:
-        raise NotEnoughData(f"dataset {version} of {feature.name} has no row to learn from")
+        raise NotEnoughData(f"dataset {version} of {feature.name} has no row to train on")
     return rows
 
 
 def trained_of(lesson: "Lesson", rows: Sequence[LabelledInput]) -> Trained:
-    """What is kept of a micro model that was trained from these rows."""
+    """What is stored of a micro model that was trained on these rows."""
     document, packed = to_parts(lesson.micro)
     known = [one.scored for one in lesson.held_out if one.label is not None]
     quality: dict[str, JSON] = {
@@ -271,11 +275,11 @@ def _promised(
     wanted: PromiseRequest,
     said_by: Sequence[str],
 ) -> dict[str, JSON]:
-    """The promise, tested on the answers to inputs that were held out.
+    """Test the promise on the answers to held-out inputs, and store the calibration.
 
     Every calibration of the feature's micro tier counts as one more attempt at its promise, since
-    all of them may have been tested on the same inputs. `said_by`: the models whose answers count
-    as right; none: people's alone. Raises NotEnoughData.
+    all of them may have been tested on the same inputs. `said_by` lists the models whose answers
+    count as right; if it is empty, all labels come from people. Raises NotEnoughData.
     """
     recipe = recipe_of(connection, feature, tier)
     calibrations.lock_recipe(connection, recipe)
@@ -314,7 +318,7 @@ def _promised(
             "reference_models": list(said_by),
             "max_error": wanted.max_error,
             "confidence": wanted.confidence,
-            "first_seq": 0,  # of no outcomes: those that come are all new
+            "first_seq": 0,  # it used no outcomes, so all later outcomes are new
             "last_seq": 0,
             **columns_of(promise),
         },

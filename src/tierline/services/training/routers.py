@@ -1,4 +1,4 @@
-"""Routers: what they are trained from, and training one."""
+"""Training data for routers, and training a router."""
 
 from typing import Any
 
@@ -29,7 +29,8 @@ from tierline.views.steering import Router
 def training_data(
     connection: Connection[Any], name: str, account_id: int | None = None
 ) -> list[dict[str, JSON]]:
-    """What the feature's first tier got right or wrong, of one account's jobs or of all.
+    """The inputs that the feature's first tier answered, each with whether the answer was right.
+    From one account's jobs, or from all.
 
     Raises NotFound, Conflict.
     """
@@ -38,7 +39,7 @@ def training_data(
 
 
 def train(work: Work) -> None:
-    """Train a router on the feature's labelled log, and keep it unless `dry_run` is asked for.
+    """Train a router on the feature's labelled log. Stores it unless `dry_run` is set.
 
     Options: `embeddings`, `dry_run`. Raises NotFound, Conflict, NotEnoughData, Superseded.
     """
@@ -71,16 +72,16 @@ def train(work: Work) -> None:
 
 
 def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Row:
-    """Keep a router that a client trained. Raises NotFound, Conflict, and InvalidInput for what is
-    no router.
+    """Store a router that a client trained. Raises NotFound, Conflict, and InvalidInput if the
+    document is not a router.
     """
     feature, tier = routed_tier(connection, name)
     try:
         from_parts(trained.document, trained.vectors)
     except ImportError:
         raise Conflict(
-            "a router with embeddings needs the extra 'routing' where the API runs: 'make setup' "
-            "brings it"
+            "a router with embeddings needs the extra 'routing' where the API runs: install it by "
+            "'make setup'"
         ) from None
     except ValueError as error:
         raise InvalidInput([Problem(str(error), "/document")]) from None
@@ -88,13 +89,15 @@ def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Ro
 
 
 def routed_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
-    """The feature and its first tier, which a router decides about. Raises NotFound, Conflict."""
+    """The feature and the first tier, the one that a router decides about. Raises NotFound,
+    Conflict.
+    """
     feature = current_feature(connection, name)
     tier = feature.allowed_tiers()[0]
     if not is_routed(feature, tier):
         raise Conflict(
-            f"{name} does not route by complexity: give it 'complexity: {{max_risk: 0.5}}' and "
-            "apply it"
+            f"{name} does not route by complexity: add 'complexity: {{max_risk: 0.5}}' to its file "
+            "and apply it"
         )
     return feature, tier
 

@@ -1,4 +1,4 @@
-"""Starting, following and cancelling trainings: operations that make a micro model or a router."""
+"""Starting, reading and cancelling trainings: operations that make a micro model or a router."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,13 +18,13 @@ ALLOWED: Mapping[str, Callable[[Connection[Any], str], object]] = {
     "micro_model": micro_tier,
     "router": routed_tier,
 }
-"""By kind, what raises NotFound or Conflict for a feature that has no use for one."""
+"""Kind → function that raises NotFound or Conflict if the feature cannot use such an artefact."""
 
 
 def start(connection: Connection[Any], request: Request, kind: str) -> tuple[Training, bool]:
-    """The training, and whether it is new: one that is queued or in progress with the same options
-    is the one that is meant. Raises NotFound, and Conflict for a feature that has no use for such
-    an artefact or trains one with other options.
+    """Returns the training and whether it is new. If a training with the same options is queued or
+    in progress, that one is returned. Raises NotFound, and Conflict if the feature cannot use such
+    an artefact or has an open training with other options.
     """
     ALLOWED[kind](connection, request.feature)
     row, new = requests.start(connection, request, NOUN)
@@ -32,19 +32,19 @@ def start(connection: Connection[Any], request: Request, kind: str) -> tuple[Tra
 
 
 def training_of(connection: Connection[Any], feature: str, id: int) -> Training:
-    """How it stands. Raises NotFound."""
+    """The training's current state. Raises NotFound."""
     return Training.of_row(requests.operation_of(connection, feature, id, tuple(ALLOWED), NOUN))
 
 
 def trainings_of(connection: Connection[Any], feature: str) -> list[Training]:
-    """A feature's, the newest first. Raises NotFound."""
+    """The feature's trainings, newest first. Raises NotFound."""
     current_feature(connection, feature)
     rows = operations.list_operations(connection, feature, tuple(ALLOWED))
     return [Training.of_row(row) for row in rows]
 
 
 def cancel(connection: Connection[Any], feature: str, id: int) -> Training:
-    """Ask for its end: a queued one is cancelled, one in progress ends within seconds, one that has
-    ended stays as it is. Raises NotFound.
+    """Ask to cancel it. A queued training is cancelled at once, and one in progress ends within
+    seconds. An ended training does not change. Raises NotFound.
     """
     return Training.of_row(requests.cancel(connection, feature, id, tuple(ALLOWED), NOUN))
