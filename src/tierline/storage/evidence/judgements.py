@@ -1,4 +1,4 @@
-"""Outcomes that a judge compares: which are due, the jobs that ask it, and what those said."""
+"""Outcomes that a judge compares: which are due, the judge's jobs, and their results."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from psycopg.rows import class_row, dict_row
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
 
-AGAIN_S = 300.0  # until an outcome whose judge said nothing is judged again
+AGAIN_S = 300.0  # wait until an outcome is judged again, if its judge gave no usable answer
 MOST_TRIES = 3
 
 _SAID = """
@@ -43,7 +43,8 @@ WHERE o.judge IS NOT NULL AND o.judged_at IS NULL AND o.drawn AND NOT o.shadow_d
 ORDER BY o.seq LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
 """
 
-# A sweep of 0.1, which may still run, judges by itself whatever is due: this never is for it.
+# A sweep of release 0.1 may still run. It judges all due outcomes by itself, so `judge_due_at` is
+# set far into the future.
 QUEUE = """
 WITH asked AS (
     UPDATE outcomes SET judge_job_id = %(id)s, judge_tries = judge_tries + 1,
@@ -62,7 +63,7 @@ WITH asked AS (
 INSERT INTO job_requests (job_id, decision) SELECT id, %(decision)s::json FROM job
 """
 
-# Of any number that take in at once, each takes others.
+# Concurrent runs get different rows.
 TAKE_IN = f"""
 WITH ended AS (
     SELECT o.job_id, o.attempt, {_SAID} AS same
@@ -99,23 +100,23 @@ GROUP BY feature
 
 @dataclass(frozen=True)
 class Pair:
-    """What one judge's job compares."""
+    """The two answers that one judge's job compares, and their input."""
 
     input: JSON
-    output: JSON  # of the outcome
+    output: JSON  # the outcome's answer
     reference: JSON
 
 
 def waiting(connection: Connection[Any]) -> dict[str, int]:
-    """By feature how many outcomes have a judge's job that nobody has taken in yet."""
+    """Feature → how many of its outcomes have a judge's job whose result is not recorded yet."""
     return dict(connection.execute(WAITING).fetchall())
 
 
 def due(
     connection: Connection[Any], most: int, full: Collection[str], without: Collection[int]
 ) -> list[dict[str, Any]]:
-    """Up to `most` outcomes to be judged, locked in this transaction; none of the features `full`
-    nor of the feature versions `without`.
+    """Up to `most` outcomes to judge, locked in this transaction. Outcomes of the features `full`
+    and of the feature versions `without` are excluded.
     """
     parameters = {"most": most, "full": list(full), "without": list(without)}
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -133,7 +134,7 @@ def queue(
     queue: str,
     decision: JSON,
 ) -> None:
-    """Make the job `id` that asks the outcome's judge. Under the outcome's lock."""
+    """Add the job `id` that asks the outcome's judge. The caller must hold the outcome's lock."""
     connection.execute(
         QUEUE,
         {
@@ -151,15 +152,16 @@ def queue(
 
 
 def pair(connection: Connection[Any], job_id: UUID) -> Pair | None:
-    """What a judge's job compares; None: a part of it was removed."""
+    """What a judge's job compares. None if a part of it was removed."""
     with connection.cursor(row_factory=class_row(Pair)) as cursor:
         return cursor.execute(PAIR, (job_id,)).fetchone()
 
 
 def take_in(connection: Connection[Any], most: int) -> int:
-    """Note what judges' jobs that ended said, of up to `most`; of how many.
+    """Record the results of up to `most` ended judge's jobs. Returns how many ended jobs it read.
 
-    One that said nothing is due again after AGAIN_S, until MOST_TRIES were made.
+    If a judge gave no usable answer, its outcome is due again after AGAIN_S, up to MOST_TRIES
+    times.
     """
     given = {"most": most, "most_tries": MOST_TRIES, "again_s": AGAIN_S}
     row = connection.execute(TAKE_IN, given).fetchone()
@@ -167,7 +169,7 @@ def take_in(connection: Connection[Any], most: int) -> int:
 
 
 def judged(connection: Connection[Any], outcome: Mapping[str, Any], same: bool | None) -> None:
-    """Note what is known without a judge's job; the outcome is not judged again."""
+    """Record a result that is known without a judge's job. The outcome is not judged again."""
     connection.execute(
         "UPDATE outcomes SET judged_at = clock_timestamp(), judged_same = %s"
         " WHERE job_id = %s AND attempt = %s AND judged_at IS NULL",
@@ -176,8 +178,8 @@ def judged(connection: Connection[Any], outcome: Mapping[str, Any], same: bool |
 
 
 def people_said(connection: Connection[Any], recipe: str, fingerprint: str) -> list[dict[str, Any]]:
-    """Of outcomes that a judge held to say the same as their reference, those that were drawn for a
-    label and have one: whether people say that the tier's answer is right, where that can be told.
+    """The outcomes that a judge held to be the same as their reference, and that were drawn for a
+    label. Each with its newest feedback, if it has any.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(

@@ -1,8 +1,8 @@
-"""Claiming a job, booking its calls and ending an attempt: the statements of a worker.
+"""A worker's statements: claiming a job, booking its calls and ending an attempt.
 
-Each is one statement in its own transaction and names the claim token it acts for. Each is safe to
-repeat after a cut connection: a repeat finds what the first one did. Nothing is locked between
-them, so no transaction is open while a model answers.
+Each is one statement in its own transaction and names its claim token. Each is safe to repeat after
+a cut connection; `claimed` and `standing` then read what the first run did. No locks are held
+between statements, so no transaction is open while a model answers.
 """
 
 import json
@@ -23,7 +23,7 @@ from tierline.storage.webhooks.deliveries import HOOKED_SQL
 
 @dataclass(frozen=True)
 class FirstCall:
-    """The call that the claim has booked already, as number 1."""
+    """The attempt's call number 1, which is booked together with the claim."""
 
     model: str  # provider:model
     purpose: str
@@ -31,20 +31,20 @@ class FirstCall:
 
 @dataclass(frozen=True)
 class EarlierAnswer:
-    """The last answer that failed a check, for the tier that comes after it."""
+    """The last answer of an earlier tier that failed a check, passed on to the next tier."""
 
     attempt: int
     tier: str
     verdict: Verdict
     reason: str
     text: str | None
-    understood: bool  # whether it could be served, unverified
-    model: str | None  # the exact one
+    understood: bool  # it was parsed, so it can be served unverified
+    model: str | None  # the exact model that answered
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A job in a worker's hands: what it needs to run one attempt."""
+    """A job that a worker has claimed, with what one attempt needs."""
 
     job_id: UUID
     token: UUID
@@ -56,33 +56,33 @@ class Claim:
     failures: int
     losses: int
     maybe_billed: int
-    held_s: float  # when claimed; 0: it is not held
+    held_s: float  # how long it was held, when it was claimed; 0: it was not
     backfill: bool
     cancel_requested: bool
-    remaining_s: float | None  # to the job's deadline, when claimed; None: it has none
+    remaining_s: float | None  # until the job's deadline, when it was claimed; None: no deadline
     input: Any
     earlier: EarlierAnswer | None
     first_call: FirstCall
-    hooked: bool  # somebody is to be told how it ends
-    draft: bool  # of a version that is tried, not applied
-    age_s: float = field(compare=False)  # since the job was submitted, when it was read
-    budgeted: bool  # its account has budgets; a shadow has its feature's own
-    first_tier_plan: str | None  # the account's plan, where it reaches to no later tier
-    user_key: str | None  # whose budget within the account's
+    hooked: bool  # the end of the job is sent to a webhook
+    draft: bool  # its version is a draft, not an applied one
+    age_s: float = field(compare=False)  # time since the job was submitted, when it was read
+    budgeted: bool  # its account has budgets; a shadow is paid from its feature's daily budget
+    first_tier_plan: str | None  # the account's plan, if it allows only the first tier
+    user_key: str | None  # the end user whose budget applies, within the account's
     session_key: str | None
-    shadow: bool  # answers once more what another job was asked; its input is that one's
-    judges: bool  # … or compares what was answered there
-    # … on this process's clock
+    shadow: bool  # it repeats another job's request; the input is the other job's
+    judges: bool  # it compares the answers to another job's request
+    # when the claim was read, on this process's monotonic clock
     read_at_s: float = field(default_factory=time.monotonic, compare=False)
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """How one call ended, for its row."""
+    """How one call ended, to be stored in its row."""
 
     number: int
     purpose: str
-    model: str  # provider:model that was asked
+    model: str  # the requested model, as provider:model
     latency_s: float
     answered_model: str | None = None
     input_tokens: int | None = None
@@ -94,7 +94,7 @@ class Settlement:
     cost_usd: Decimal | None = None
     error: str | None = None
     provider_request_id: str | None = None
-    service_tier: str | None = None  # as the provider told it
+    service_tier: str | None = None  # as the provider reports it
 
     def parameters(self) -> dict[str, object]:
         return {f"c_{name}": value for name, value in vars(self).items()}
@@ -102,25 +102,25 @@ class Settlement:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended, for its row and for the job's."""
+    """How an attempt ended, to be stored in its row and in the job's."""
 
     verdict: Verdict
     reason: str | None
     latency_s: float
     model: str | None = None  # the exact model that answered
-    text: str | None = None  # the answer as given; None: there was none
-    output: Any = None  # … as understood
-    understood: bool = False  # whether `output` means anything
+    text: str | None = None  # the answer as the model gave it; None: no answer
+    output: Any = None  # the parsed answer
+    understood: bool = False  # whether the answer was parsed, so that `output` is set
     repaired: bool | None = None
     confidence: float | None = None
-    trace: Any = None  # JSON, of a draft's job: its calls' messages and texts
-    routing: Any = None  # JSON, in place of the claim's: a decision made before any call
-    outcome: AnswerOutcome | None = None  # if it is kept to be compared with the last tier's
+    trace: Any = None  # JSON, only for a draft's job: the messages and texts of its calls
+    routing: Any = None  # JSON, a decision made before any call; replaces the claim's decision
+    outcome: AnswerOutcome | None = None  # set if the answer is recorded for later comparison
 
 
 @dataclass(frozen=True)
 class _Served:
-    """Whose answer becomes the output."""
+    """The attempt whose answer becomes the job's output."""
 
     attempt: int
     model: str | None
@@ -128,21 +128,21 @@ class _Served:
 
 @dataclass(frozen=True)
 class Standing:
-    """What a finish found when it did not apply: the row as it is now."""
+    """The job's current row, which is read if a finish did not apply."""
 
     status: Status
     token: UUID | None
     cancel_requested: bool
     deadline_passed: bool
     hooked: bool
-    verdict: Verdict | None  # of the attempt that asked
+    verdict: Verdict | None  # of the claim's attempt
 
 
 _CHECKED = ", ".join(f"'{verdict}'" for verdict in sorted(CHECK_FAILURES))
 
-# What a claim needs of the job's feature version, which is looked up once. Every call of a shadow
-# has the purpose `shadow`, whatever its tier's first call is for. A judge's version names no first
-# call: that keeps workers of 0.1 from taking its jobs, which they would answer as shadows.
+# What a claim needs from the job's feature version, which is read only once. Every call of a shadow
+# has the purpose `shadow`, whatever the purpose of its tier's first call is. A judge's version has
+# no first call. So workers of release 0.1 cannot claim its jobs; they would answer them as shadows.
 _OF_VERSION = """CASE
             WHEN jobs.judged_attempt IS NOT NULL THEN jsonb_build_object(
                 'model', f.document #> '{tiers,-1,models,0}', 'purpose', 'judge')
@@ -151,8 +151,8 @@ _OF_VERSION = """CASE
             ELSE f.first_calls -> jobs.tier END AS first_call,
         f.version < 0 AND jobs.shadow_of IS NULL AS draft, f.document ->> 'routing' AS policy"""
 
-# Two of a job's round trips are this and FINISH; the claim, its attempt and its first call stand or
-# fall together.
+# A job needs two round trips to the database for this statement and FINISH. The claim, its attempt
+# and its first call are written in one statement: all or none.
 CLAIM = f"""
 WITH claimed AS (
     UPDATE jobs SET
@@ -240,7 +240,8 @@ _BOOK = """
 
 SETTLE_AND_BOOK = f"WITH settled AS ({_SETTLE}) {_BOOK}"
 
-# The settlement stands outside the fence: a call that was made is paid for, whoever holds the job.
+# The settlement does not depend on the claim token: a call that was made has a cost, even if
+# another worker holds the job now.
 _FINISH = f"""
 WITH done AS (
     UPDATE jobs j SET
@@ -302,10 +303,10 @@ WHERE j.id = %(job_id)s
 def claim(
     connection: Connection[Any], job_id: UUID, token: UUID, queues: list[str], worker: str
 ) -> Claim | None:
-    """Take the job if it waits in one of `queues` and is due; None when there is nothing to take.
+    """Claim the job if it waits in one of `queues` and is due. None if it cannot be claimed.
 
-    Of any number of claims at once, one gets it. Repeated with the same token after a cut
-    connection, it returns the claim that the first one made.
+    If several workers claim a job at the same time, only one gets it. After a cut connection, read
+    the result with `claimed`.
     """
     parameters = {
         "job_id": job_id,
@@ -320,7 +321,7 @@ def claim(
 
 
 def claimed(connection: Connection[Any], job_id: UUID, token: UUID) -> Claim | None:
-    """The claim that `token` made, if it stands: for after a cut connection."""
+    """The claim of this token, if it is still valid. For use after a cut connection."""
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(READ_CLAIM, {"job_id": job_id, "token": token}).fetchone()
         return None if row is None else _claim(row)
@@ -330,7 +331,7 @@ def _claim(row: dict[str, Any]) -> Claim:
     names = ("attempt", "tier", "verdict", "reason", "text", "understood", "model")
     earlier = {name: row.pop(f"e_{name}") for name in names}
     verdict = earlier.pop("verdict")
-    first_call = row.pop("first_call")  # a later release's may have more keys
+    first_call = row.pop("first_call")  # a later release may store more keys
     return Claim(
         earlier=verdict and EarlierAnswer(verdict=Verdict(verdict), **earlier),
         first_call=FirstCall(first_call["model"], first_call["purpose"]),
@@ -341,7 +342,7 @@ def _claim(row: dict[str, Any]) -> Claim:
 def settle_and_book(
     connection: Connection[Any], claim: Claim, settled: Settlement, purpose: str, model: str
 ) -> None:
-    """Settle one call and book the next, committed before it is sent. Safe to repeat."""
+    """Settle one call and book the next, before the next call is sent. Safe to repeat."""
     connection.execute(
         SETTLE_AND_BOOK,
         {
@@ -368,11 +369,12 @@ def finish(
     settled: Settlement,
     announced: bool,
 ) -> bool:
-    """End the attempt and move its job, if the job is as `assumed` and the token still holds it.
+    """End the attempt and change its job, if the token still holds the job and its state is as
+    `assumed`.
 
-    False when it is not: read `standing` and decide anew. `announced` says that the caller writes
-    the deliveries in the same transaction; without it a job that has listeners is not changed.
-    The call's cost is settled in any case.
+    False if not: read `standing` and decide again. `announced` means that the caller writes the
+    webhook deliveries in the same transaction. Without it, a job with a webhook is not changed.
+    The call's cost is settled in every case.
     """
     parameters = {
         **_attempt_parameters(claim, ended),
@@ -409,7 +411,7 @@ def _job_parameters(claim: Claim, transition: Transition, ended: Ended) -> dict[
         "error_code": error and error.code,
         "error_message": error and error.message,
         "escalation_reason": transition.escalation_reason,
-        # An answer that passed wins over a cancel and a deadline.
+        # An answer that passed takes precedence over a cancel and a deadline.
         "unconditional": after.status is Status.COMPLETED and not transition.unverified,
     }
 
@@ -440,7 +442,7 @@ def _served(claim: Claim, transition: Transition, ended: Ended) -> _Served | Non
 
 
 def standing(connection: Connection[Any], claim: Claim) -> Standing | None:
-    """The job as it is now; None when it was removed."""
+    """The job's current state. None if it was removed."""
     row = connection.execute(
         STANDING, {"job_id": claim.job_id, "attempt": claim.attempt}
     ).fetchone()
