@@ -1,1 +1,1 @@
-"""What is found out about tiers offline: labels, calibrations, evaluations, promotions, drift."""
+"""Evidence about tiers: labels, calibrations, evaluations, promotions and drift."""

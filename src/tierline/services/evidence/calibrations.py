@@ -1,7 +1,8 @@
-"""Calibrating a feature's tiers on their own outcomes, and what became of each calibration.
+"""Calibrating a feature's tiers on their own outcomes, and the state of each calibration.
 
-In a cascade of several calibrated tiers each keeps the promised error among what it serves, so that
-all of them together keep it; the risk of the promise, 1 - confidence, is split among them evenly.
+In a cascade of several calibrated tiers, each tier keeps the promised error rate among the answers
+that it serves, so all of them together keep it. The risk of the promise, 1 - confidence, is split
+evenly among the tiers.
 """
 
 import math
@@ -36,25 +37,23 @@ State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_a
 Row = Mapping[str, Any]
 
 EMBEDDED_SHARE = 0.9
-"""Of the outcomes, how many have to have an embedding, so that a promise is made with the novelty
-check: they lack one where a worker could make none."""
+"""The share of outcomes that need an embedding for a promise with the novelty check. An outcome has
+no embedding if its worker could not compute one."""
 
 
 @dataclass(frozen=True)
 class CalibrationRequest:
-    """What is to be promised."""
+    """The promise that is wanted."""
 
-    max_error: float  # of what is served, 0 to 1
+    max_error: float  # largest error rate among the served answers, 0 to 1
     confidence: float  # 0 to 1
-    models: str | None = None  # who answered, as listed; None: who answered most
-    reference: Literal["model", "human"] = "model"  # who says what is wrong
-    tier: str | None = None  # None: the first that is calibrated
+    models: str | None = None  # the models that answered, as listed; None: those with most outcomes
+    reference: Literal["model", "human"] = "model"  # decides which answers are wrong
+    tier: str | None = None  # None: the first calibrated tier
 
 
 def too_few(feature: str, found: int, missing: int) -> NotEnoughData:
-    """The error for `found` outcomes, of which `missing` more, at least, make such a promise
-    possible.
-    """
+    """The error for `found` outcomes, if at least `missing` more are needed for such a promise."""
     return NotEnoughData(
         f"not enough data: {found} new outcomes of {feature} have a reference, and at least "
         f"{missing} more are needed before such a promise can be tested",
@@ -68,11 +67,11 @@ class ExtraMissing(Conflict):
 
 @dataclass(frozen=True)
 class Watch:
-    """What is told how a calibration goes. Either may raise, and then nothing is kept."""
+    """Callbacks during a calibration. If one raises, nothing is stored."""
 
-    progress: Callable[[str], None] = lambda _: None  # of the phase that begins
+    progress: Callable[[str], None] = lambda _: None  # called with the name of each new phase
     keep: Callable[[Connection[Any], Mapping[str, JSON]], None] = lambda *_: None
-    """Of the calibration, within the transaction that keeps it."""
+    """Called with the calibration, within the transaction that stores it."""
 
 
 def calibrate(
@@ -84,12 +83,12 @@ def calibrate(
     enough: bool = False,
     watch: Watch | None = None,
 ) -> dict[str, JSON]:
-    """Look for the threshold that keeps the promise, and let it hold from now on.
+    """Search for the threshold that keeps the promise, and put it in force.
 
-    The outcomes that it uses are used up: the next calibration needs new ones. So are they when
-    nothing can be promised, which then holds too: all escalates. With `dry_run` nothing is tested
-    and nothing is used up: it says what there is; and with `enough`, raises where that is too
-    little. Raises NotFound, InvalidInput, NotEnoughData, Conflict.
+    It uses up its outcomes: the next calibration needs new ones. If nothing can be promised, the
+    outcomes are used up too, and that result is in force: all answers escalate. With `dry_run`
+    nothing is tested or used up, and the result shows the available data. With `enough` as well, it
+    raises if the data are too few. Raises NotFound, InvalidInput, NotEnoughData, Conflict.
     """
     need_libraries()
     watch = watch or Watch()
@@ -126,8 +125,8 @@ def calibrate(
         if group is None or missing > 0:
             raise too_few(name, len(rows), max(1, missing))
         confidence = feature.confidence_of(tier)
-        assert confidence is not None, "the tier was chosen for it"
-        allow_idle(connection)  # the recipe stays locked while the threshold is searched for
+        assert confidence is not None, "the tier is calibrated"
+        allow_idle(connection)  # the recipe stays locked during the threshold search
         outcomes = _outcomes(feature, rows)
         watch.progress("testing")
         found = promise(
@@ -174,12 +173,13 @@ def draw_for_labels(
     account_id: int | None = None,
     tier_name: str | None = None,
 ) -> list[dict[str, JSON]]:
-    """Draw up to `count` outcomes at random for people to say what is right, and note that; of one
-    account's jobs, or of all.
+    """Draw up to `count` outcomes at random for people to label, and record that they were drawn.
+    From one account's jobs, or from all.
 
-    Each answers for as many others as any does, so that a bound may use their labels. What the tier
-    said is not shown, since it would lead whoever labels, but of free text, which nobody could
-    compare with theirs. Raises NotFound, Conflict, InvalidInput.
+    All have the same probability of being drawn, so a bound can use their labels. The tier's answer
+    is not shown, since it would influence the person who labels. Free text is the exception: there
+    the person must see the answer to say whether it is right. Raises NotFound, Conflict,
+    InvalidInput.
     """
     feature, tier = _calibrated_tier(connection, name, tier_name)
     made_by = recipe_of(connection, feature, tier)
@@ -207,7 +207,7 @@ def draw_for_labels(
 
 
 def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JSON]]:
-    """All of a feature's calibrations, the newest first. Raises NotFound."""
+    """All calibrations of a feature, newest first. Raises NotFound."""
     feature = current_feature(connection, name)
     now = {tier.name: recipe_of(connection, feature, tier) for tier in feature.allowed_tiers()}
     return [
@@ -217,7 +217,9 @@ def calibrations_of(connection: Connection[Any], name: str) -> list[dict[str, JS
 
 
 def withdraw(connection: Connection[Any], name: str, id: int, reason: str) -> dict[str, JSON]:
-    """End a calibration: within seconds what it would serve escalates. Raises NotFound."""
+    """Withdraw a calibration. Within seconds, answers that it would serve escalate instead. Raises
+    NotFound.
+    """
     row = calibrations.withdraw(connection, name, id, reason)
     if row is None:
         raise NotFound(f"the feature {name[:80]!r} has no calibration {id}")
@@ -225,7 +227,9 @@ def withdraw(connection: Connection[Any], name: str, id: int, reason: str) -> di
 
 
 def calibration_json(row: Row, state: State, watched: tuple[int, int] = (0, 0)) -> dict[str, JSON]:
-    """A calibration as the API tells it; `watched`: what its shadows showed since."""
+    """A calibration as the API shows it. `watched`: its shadow samples so far, and how many of them
+    differ.
+    """
     document = row["document"]
     served, samples = row["served"], row["samples"]
     return {
@@ -263,14 +267,14 @@ def calibration_json(row: Row, state: State, watched: tuple[int, int] = (0, 0)) 
 
 
 def need_libraries() -> None:
-    """Raises ExtraMissing where a calibration cannot be worked out."""
+    """Raises ExtraMissing if the libraries for a calibration are not installed."""
     try:
         import scipy.special  # noqa: F401
         import sklearn.linear_model  # noqa: F401
     except ImportError:
         raise ExtraMissing(
             "calibrating needs scipy and scikit-learn where the API runs: install the extra "
-            "'routing' ('make setup' brings it)"
+            "'routing' by 'make setup'"
         ) from None
 
 
@@ -284,7 +288,7 @@ def _calibrated_tier(
         raise Conflict(
             f"version {version.version} of {name} has no calibrated confidence: give it "
             "'confidence: {signal: …, threshold: calibrated}' and apply it; its jobs then escalate "
-            "and so become the outcomes to calibrate on"
+            "and are recorded as outcomes to calibrate on"
         )
     if wanted is None:
         return feature, tiers[0]
@@ -292,7 +296,9 @@ def _calibrated_tier(
         if tier.name == wanted:
             return feature, tier
     known = ", ".join(tier.name for tier in tiers)
-    raise InvalidInput([Problem(f"is no calibrated tier of {name}; those are: {known}", "/tier")])
+    raise InvalidInput(
+        [Problem(f"is not a calibrated tier of {name}; those are: {known}", "/tier")]
+    )
 
 
 def _calibrated_tiers(feature: Feature) -> list[Tier]:
@@ -304,25 +310,27 @@ def _calibrated_tiers(feature: Feature) -> list[Tier]:
 
 
 def share_of_risk(feature: Feature, confidence: float) -> float:
-    """The confidence that each calibrated tier is tested at, so that all together keep it."""
+    """The confidence at which each calibrated tier is tested, so that all together reach
+    `confidence`.
+    """
     return 1.0 - (1.0 - confidence) / len(_calibrated_tiers(feature))
 
 
 def _group(groups: Sequence[Row], models: str | None) -> Row | None:
-    """The outcomes of one fingerprint: of who is named, else of who gave most new ones."""
+    """The outcomes of one fingerprint: of the named models, or of those with most new outcomes."""
     if models is None:
         return groups[0] if groups else None
     for group in groups:
         if group["models"] == models:
             return group
-    known = "; ".join(group["models"] for group in groups[:5]) or "nobody yet"
-    raise InvalidInput([Problem(f"no outcome was answered by that; known: {known}", "/models")])
+    known = "; ".join(group["models"] for group in groups[:5]) or "none yet"
+    raise InvalidInput([Problem(f"no outcome is from these models; known: {known}", "/models")])
 
 
 def _least(max_error: float, confidence: float, attempt: int) -> int:
-    """How many outcomes are needed if every one is served and right."""
+    """How many outcomes are needed if all of them are served and right."""
     tested = samples_needed(max_error, confidence_of_attempt(attempt, confidence))
-    assert tested is not None, "no errors always prove something"
+    assert tested is not None, "enough samples without errors prove any bound"
     return math.ceil(tested / (1.0 - FIT_SHARE))
 
 
@@ -333,7 +341,9 @@ def _rows(
     group: Row,
     wanted: CalibrationRequest,
 ) -> list[Row]:
-    """What the reference says of each outcome, as `differs`. Raises Conflict while labels lack."""
+    """The outcomes, with `differs` according to the reference. Raises Conflict if drawn outcomes
+    have no label yet.
+    """
     print_ = group["fingerprint"]
     if wanted.reference == "model":
         return equally_drawn(calibrations.outcomes(connection, made_by, print_, group["last_seq"]))
@@ -346,7 +356,7 @@ def _rows(
 
 
 def _wrong(feature: Feature, row: Row) -> bool | None:
-    """What people said of the tier's answer; None: nobody said enough to tell."""
+    """Whether the tier's answer is wrong according to people; None: their feedback does not say."""
     how = feature.compared_by
     if row["has_expected"]:
         return not how.same(row["output"], row["expected"])
@@ -354,8 +364,8 @@ def _wrong(feature: Feature, row: Row) -> bool | None:
         return None
     if how.same(row["output"], row["served_output"]):
         return not row["correct"]
-    # It is another answer than the right one, which only in free text may be right as well; or
-    # another than a wrong one.
+    # The tier's answer is not the served one. If the served one is right, the tier's is wrong,
+    # except in free text, where both may be right. If the served one is wrong, nothing is known.
     return True if row["correct"] and how.kind != "judge" else None
 
 
@@ -366,8 +376,8 @@ def _judge(
     group: Row | None,
     wanted: CalibrationRequest,
 ) -> Trusted | None:
-    """What is known of the judge that says what differs; None: none is asked. Raises Conflict while
-    labels lack.
+    """How well people's labels confirm the judge. None if the promise does not use a judge. Raises
+    Conflict if drawn outcomes have no label yet.
     """
     if wanted.reference == "human" or feature.compared_by.kind != "judge":
         return None
@@ -382,8 +392,8 @@ def _judge(
 def _shown(
     feature: Feature, judge: Trusted | None, max_error: float, confidence: float, *, dry_run: bool
 ) -> Terms:
-    """What has to be shown of what is compared. Raises Conflict where the judge is not known well
-    enough for any such promise.
+    """The error rate and confidence to test on the compared answers. Raises Conflict if the judge
+    has too few labels for any such promise.
     """
     if judge is None:
         return Terms(max_error, confidence)
@@ -391,10 +401,10 @@ def _shown(
     if found is None and not dry_run:
         needed = labels_needed(max_error, confidence)
         raise Conflict(
-            f"nothing can be promised by the word of {feature.compared_by.model}: of "
-            f"{judge.samples} answers of {feature.name} that it held to be the same and people "
-            f"labelled, {judge.wrong} were wrong. About {needed} such labels, all of them right, "
-            "would do: draw them with 'tierline feedback sample'"
+            f"no promise can be based on the judge {feature.compared_by.model}: people labelled "
+            f"{judge.samples} answers of {feature.name} that it held to be the same, and "
+            f"{judge.wrong} of them were wrong. About {needed} such labels are needed, all of them "
+            "right: draw them with 'tierline feedback sample'"
         )
     return found or Terms(max_error, confidence)
 
@@ -415,13 +425,13 @@ def _refuse_unlabelled(wrong: Sequence[bool | None]) -> None:
     if without:
         raise Conflict(
             f"{without} of the {len(wrong)} outcomes that were drawn for a label have none yet: "
-            "label all of them, since those that are easy to label are no random sample"
+            "label all of them, because the easy ones alone are not a random sample"
         )
 
 
 def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
-    """With their inputs' embeddings, if nearly all have one; those that have none are then left
-    out.
+    """The outcomes with their inputs' embeddings, if nearly all have one. Those without one are
+    then excluded.
     """
     labels = closed_set(feature.output_schema)
     embedded = [row for row in rows if row["vector"] is not None]
@@ -443,7 +453,7 @@ def _reference_models(rows: Sequence[Row]) -> list[str]:
 
 
 def columns_of(found: Promise, judge: JSON = None) -> dict[str, Any]:
-    """What its row keeps of a promise, and of the judge that it goes by."""
+    """The columns of a calibration's row for a promise and its judge."""
     chosen = found.found.chosen
     seen = (
         dict.fromkeys(("threshold", "served", "errors", "bound"))
@@ -464,7 +474,7 @@ def columns_of(found: Promise, judge: JSON = None) -> dict[str, Any]:
 
 
 def state_of(row: Row, made_by: str | None) -> State:
-    """What became of a calibration; `made_by`: its tier's recipe as it is now."""
+    """The state of a calibration. `made_by`: the current recipe of its tier."""
     if row["withdrawn_at"] is not None:
         return "withdrawn"
     if row["recipe"] != made_by:

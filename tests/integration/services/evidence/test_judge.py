@@ -440,7 +440,7 @@ def test_without_labels_of_people_its_word_promises_nothing(
     judge(bench)
     with bench.pool.connection() as connection, pytest.raises(Conflict) as refused:
         calibrate(connection, feature.name, CalibrationRequest(0.3, 0.95))
-    assert "nothing can be promised by the word of openai:judge" in str(refused.value)
+    assert "no promise can be based on the judge openai:judge" in str(refused.value)
     assert "feedback sample" in str(refused.value)
 
 

@@ -74,7 +74,7 @@ def test_calibrations_are_listed_and_withdrawn(
         (("--follow", "1", "--cancel", "1"), 2, "each stand alone"),
         (("--follow", "999"), 1, "has no threshold search 999"),
         (("--withdraw", "99", "--reason", "x"), 1, "has no calibration 99"),
-        (("--max-error", "0.03", "--models", "openai:other"), 2, "known: nobody yet"),
+        (("--max-error", "0.03", "--models", "openai:other"), 2, "known: none yet"),
     ],
 )
 def test_what_cannot_be_done(
