@@ -1,4 +1,4 @@
-"""Following an operation of the server on the command line, until it has ended."""
+"""Follows an operation that runs on the server, until it has ended."""
 
 import time
 from typing import TYPE_CHECKING
@@ -10,16 +10,17 @@ if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
 
 OPEN = ("queued", "in_progress")
-FIRST_POLL_S = 0.1  # a small one takes a second or two; each later wait is half as long again
+FIRST_POLL_S = 0.1  # small operations take 1-2 s; each later pause is 1.5 times as long
 LONGEST_POLL_S = 2.0
-SAY_AFTER_S = 15.0  # that no process has taken it
-AWAY_S = 60.0  # that the API may be silent meanwhile
+SAY_AFTER_S = 15.0  # in the queue, before a note says that it waits for a trainer
+AWAY_S = 60.0  # the API may be unavailable for this long
 
 
 def followed(api: "Client", place: str, operation: JSON, noun: str, goes_on: str) -> JSON:
-    """The operation once it has ended, with a bar on a terminal. `place`: its path at the API.
-    After Ctrl-C it runs on, and `goes_on` says how to go on. Raises KeyboardInterrupt then, and
-    Unavailable after the API was silent for AWAY_S.
+    """Wait for the operation to end, with a bar on a terminal; return it. `place` is its path in
+    the API. After Ctrl-C the operation continues on the server, and a note shows `goes_on`: how to
+    follow or cancel it. Raises KeyboardInterrupt then, and Unavailable if the API does not answer
+    for AWAY_S.
     """
     from tierline.cli.shared.bar import Bar
     from tierline.cli.shared.output import note
@@ -32,7 +33,7 @@ def followed(api: "Client", place: str, operation: JSON, noun: str, goes_on: str
             while operation["status"] in OPEN:
                 waits = operation["status"] == "queued"
                 if waits and not warned and time.monotonic() - began_s > SAY_AFTER_S:
-                    note(f"{name} waits for the process 'trainer': does one run?")
+                    note(f"{name} waits for a process 'trainer': check that one is running")
                     warned = True
                 step = operation["progress"]
                 if step is not None:
@@ -47,6 +48,6 @@ def followed(api: "Client", place: str, operation: JSON, noun: str, goes_on: str
                         raise
                     pause_s = away.retry_after_s or LONGEST_POLL_S
     except (KeyboardInterrupt, Unavailable):
-        note(f"{name} goes on, on the server: {goes_on}")
+        note(f"{name} continues on the server: {goes_on}")
         raise
     return operation

@@ -1,4 +1,4 @@
-"""`tierline audit`: routing decisions, of one job or of many."""
+"""`tierline audit`: the routing decisions of one job or of many jobs."""
 
 import sys
 from typing import Annotated
@@ -10,7 +10,7 @@ from tierline.base.json_text import JSON
 from tierline.cli.shared.csv_cells import RawCsv, Table
 from tierline.cli.shared.options import Home, Json
 
-PAGE = 200  # jobs, as many as the API gives at once
+PAGE = 200  # jobs; the API's maximum per page
 FIELDS = (
     *("at", "job_id", "account", "feature", "feature_version", "attempt", "policy"),
     *("choice", "reason", "threshold", "confidence", "model"),
@@ -20,33 +20,38 @@ FIELDS = (
 
 def audit(
     job: Annotated[
-        str | None, typer.Argument(metavar="[JOB]", help="Only this job, and what else there was.")
+        str | None,
+        typer.Argument(metavar="[JOB]", help="Only this job, with the tiers it could use."),
     ] = None,
     feature: Annotated[str | None, typer.Option(metavar="NAME")] = None,
-    tier: Annotated[str | None, typer.Option(metavar="NAME", help="That was asked.")] = None,
-    policy: Annotated[str | None, typer.Option(metavar="NAME", help="That decided.")] = None,
+    tier: Annotated[str | None, typer.Option(metavar="NAME", help="Only this tier.")] = None,
+    policy: Annotated[str | None, typer.Option(metavar="NAME", help="Only this policy.")] = None,
     reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="That stands in the decision's reason.")
+        str | None, typer.Option(metavar="TEXT", help="Only decisions with this text as a reason.")
     ] = None,
     account: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another account's, with an operator's key.")
+        str | None,
+        typer.Option(metavar="NAME", help="Jobs of another account; needs an operator's key."),
     ] = None,
     all_accounts: Annotated[
-        bool, typer.Option("--all-accounts", help="Every account's, with an operator's key.")
+        bool,
+        typer.Option("--all-accounts", help="Jobs of all accounts; needs an operator's key."),
     ] = False,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Submitted from then on.")
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Only jobs submitted at or after this time."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Submitted before then.")
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Only jobs submitted before this time."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many jobs, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest jobs.")] = 50,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     raw_csv: RawCsv = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Which tier was asked for each job, by which policy, for what reason, and what came of it."""
+    """Show for each job which tier was called, by which policy, why, and with what result."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import print_json
 
@@ -62,13 +67,13 @@ def audit(
     }
     asked = {name: value for name, value in filters.items() if value is not None}
     if account is not None and all_accounts:
-        raise UsageError("--account NAME or --all-accounts, not both")
+        raise UsageError("give --account NAME or --all-accounts, not both")
     if as_csv and as_json:
-        raise UsageError("--csv or --json, not both")
+        raise UsageError("give --csv or --json, not both")
     if raw_csv and not as_csv:
-        raise UsageError("--raw-csv goes with --csv")
+        raise UsageError("--raw-csv needs --csv")
     if job is not None and (asked or as_csv):
-        raise UsageError("a job's own route takes no filters and no --csv")
+        raise UsageError("with JOB, filters and --csv cannot be used")
     with connect(home) as api:
         if job is not None:
             route = api.get(f"/v1/jobs/{job}/decisions")
@@ -148,7 +153,7 @@ def _show_route(route: JSON) -> None:
     _show(route["decisions"], of_one_job=True)
     line()
     print_table(
-        [Col("TIER"), Col("MODEL", wrap=False), Col("EXPECTED, AT MOST", "right")],
+        [Col("TIER"), Col("MODEL", wrap=False), Col("EXPECTED COST, AT MOST", "right")],
         [
             (one["tier"], one["model"], usd(one["expected_cost_usd"]))
             for one in route["alternatives"]

@@ -1,4 +1,4 @@
-"""`tierline calibrate`: the threshold that keeps a promise, from a feature's own outcomes."""
+"""`tierline calibrate`: finds the threshold that keeps a promise, from a feature's own outcomes."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,48 +16,49 @@ def calibrate(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     max_error: Annotated[
         float | None,
-        typer.Option(help="Of what the tier serves, the share that may be wrong: 0.03."),
+        typer.Option(help="The largest share of the tier's served answers that may be wrong: 0.03"),
     ] = None,
-    confidence: Annotated[float, typer.Option(help="With which that is promised.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="The confidence of that promise.")] = 0.95,
     models: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="Who answered, as --dry-run tells it."),
+        typer.Option(metavar="TEXT", help="Only answers by these models, as --dry-run shows them."),
     ] = None,
     reference: Annotated[
         str,
         typer.Option(
             metavar="WHO",
-            help="Who says what is wrong: model (the later tier) or human (a label sample).",
+            help="Who decides what is wrong: model (the later tier) or human (a label sample).",
         ),
     ] = "model",
     tier: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Whose answers; those of the first calibrated tier."),
+        typer.Option(metavar="NAME", help="The tier; by default the first calibrated one."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what outcomes there are; uses none up.")
+        bool, typer.Option("--dry-run", help="Only show which outcomes exist; use none up.")
     ] = False,
     listed: Annotated[
-        bool, typer.Option("--list", help="The calibrations there are, and what became of each.")
+        bool, typer.Option("--list", help="List the calibrations and their states.")
     ] = False,
     withdraw: Annotated[
-        int | None, typer.Option(metavar="ID", help="End one: what it would serve escalates.")
+        int | None,
+        typer.Option(metavar="ID", help="Withdraw a calibration; its answers then escalate."),
     ] = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is ended.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is withdrawn.")] = None,
     follow: Annotated[
-        int | None, typer.Option("--follow", metavar="ID", min=1, help="Wait for a search.")
+        int | None, typer.Option("--follow", metavar="ID", min=1, help="Wait for a running search.")
     ] = None,
     cancel: Annotated[
         int | None,
-        typer.Option("--cancel", metavar="ID", min=1, help="End a search; it uses nothing up."),
+        typer.Option("--cancel", metavar="ID", min=1, help="Cancel a search; no outcome is used."),
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Choose how sure a tier must be, so that a stated share of errors is kept.
+    """Choose a tier's confidence threshold so that its share of errors stays below a limit.
 
-    The server searches: Ctrl-C ends only the waiting. Uses the outcomes up: the next calibration
-    needs new ones.
+    The server runs the search; Ctrl-C ends only the waiting. A calibration uses its outcomes up, so
+    the next one needs new outcomes.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
@@ -66,23 +67,23 @@ def calibrate(
     searches = f"/v1/features/{feature}/threshold-searches"
     if follow is not None or cancel is not None:
         if max_error is not None or listed or withdraw is not None or None not in (follow, cancel):
-            raise UsageError("--follow and --cancel each stand alone, with the id of a search")
+            raise UsageError("give --follow ID or --cancel ID alone, without other options")
         with connect(home) as api:
             if follow is not None:
                 _show_made(_followed(api, api.get(f"{searches}/{follow}")), as_json=as_json)
             else:
                 ended = api.post(f"{searches}/{cancel}/cancel")
                 line(
-                    f"search {cancel} of {feature} ends within seconds"
+                    f"search {cancel} of {feature} will end within seconds"
                     if ended["status"] == "in_progress"
                     else f"search {cancel} of {feature} is {ended['status']}"
                 )
         return
     if listed or withdraw is not None:
         if max_error is not None or (listed and withdraw is not None):
-            raise UsageError("--list, --withdraw or --max-error, one of them")
+            raise UsageError("give only one of --list, --withdraw and --max-error")
         if withdraw is not None and not reason:
-            raise UsageError("say why, for those who look at it later: --reason TEXT")
+            raise UsageError("--withdraw needs a reason, which is recorded: --reason TEXT")
         with connect(home) as api:
             if withdraw is None:
                 answer = api.get(path)
@@ -93,15 +94,15 @@ def calibrate(
         elif withdraw is None:
             _show_all(answer["data"])
         else:
-            line(f"calibration {withdraw} of {feature} is withdrawn: its answers escalate")
+            line(f"calibration {withdraw} of {feature} is withdrawn: its answers now escalate")
         return
     if max_error is None:
-        raise UsageError("say what is to be promised, such as --max-error 0.03 (or --list)")
+        raise UsageError("give the error limit to promise, such as --max-error 0.03 (or --list)")
     within("--max-error", max_error, 0.0001, 1.0)
     within("--confidence", confidence, 0.5, 0.9999)
     body: dict[str, JSON] = {"max_error": max_error, "confidence": confidence}
     if reference not in ("model", "human"):
-        raise UsageError(f"--reference is model or human, not {reference!r}")
+        raise UsageError(f"--reference is {reference!r}: it must be model or human")
     body["reference"] = reference
     if tier is not None:
         body["tier"] = tier
@@ -119,7 +120,7 @@ def calibrate(
 
 
 def _followed(api: "Client", search: JSON) -> JSON:
-    """The search once it has ended."""
+    """Wait for the search to end; return it."""
     from tierline.cli.shared.operations import followed
 
     id, feature = search["id"], search["feature"]
@@ -128,20 +129,20 @@ def _followed(api: "Client", search: JSON) -> JSON:
         f"/v1/features/{feature}/threshold-searches/{id}",
         search,
         "search",
-        f"follow it by 'tierline calibrate {feature} --follow {id}', end it by 'tierline calibrate "
-        f"{feature} --cancel {id}'",
+        f"follow it with 'tierline calibrate {feature} --follow {id}', or cancel it with "
+        f"'tierline calibrate {feature} --cancel {id}'",
     )
 
 
 def _show_made(search: JSON, *, as_json: bool) -> None:
-    """The calibration of a search that has ended. Raises TierlineError where there is none."""
+    """Print the calibration of an ended search. Raises TierlineError if it made none."""
     from tierline.cli.shared.output import print_json
 
     if search["error"] is not None:
         raise TierlineError(search["error"]["message"])
     if search["calibration"] is None:
         raise TierlineError(
-            f"search {search['id']} of {search['feature']} is {search['status']}: no outcome is "
+            f"search {search['id']} of {search['feature']} is {search['status']}: no outcome was "
             "used up"
         )
     if as_json:
@@ -152,7 +153,7 @@ def _show_made(search: JSON, *, as_json: bool) -> None:
 
 def within(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most or value >= 1.0:
-        raise UsageError(f"{name} is {value:g}: it lies between {least:g} and {most:g}")
+        raise UsageError(f"{name} is {value:g}: it must be between {least:g} and {most:g}")
 
 
 def _show_count(made: JSON) -> None:
@@ -161,37 +162,44 @@ def _show_count(made: JSON) -> None:
     print_pairs(
         [
             ("feature", f"{made['feature']}, tier {made['tier']}"),
-            ("answered by", made["models"] or "nobody yet"),
+            ("answered by", made["models"] or "no model yet"),
             ("compared with", _compared_with(made)),
             ("new outcomes", made["outcomes"]),
-            ("missing", f"{made['missing']} at the very least" if made["missing"] else "none"),
-            ("calibration", f"the {_ordinal(made['attempt'])} of these"),
+            ("missing", f"at least {made['missing']}" if made["missing"] else "none"),
+            ("calibration", f"the {_ordinal(made['attempt'])} for these models"),
             *([("judge", _judged(made["judge"]))] if made["judge"] else ()),
         ]
     )
 
 
 def show(made: JSON) -> None:
-    """What was promised, on what, and what was seen of each label."""
+    """Print the promise, the outcomes it is based on, and the counts of each label."""
     from tierline.cli.shared.output import line
 
     line(_promised(made))
     if made["threshold"] is None:
-        line("No threshold keeps it. All of it escalates; a new calibration needs new outcomes.")
+        line(
+            "No threshold keeps this promise. All answers escalate; a new calibration needs new "
+            "outcomes."
+        )
     else:
         line(
-            f"Calibration {made['id']}: from a score of {made['threshold']:.3f} on it serves "
-            f"{made['coverage']:.1%} of {made['samples']:,} outcomes; {made['errors']:,} of "
-            f"{made['served']:,} did, so the bound is {made['bound']:.2%}."
+            f"Calibration {made['id']} serves answers with a score of at least "
+            f"{made['threshold']:.3f}: {made['coverage']:.1%} of {made['samples']:,} outcomes. Of "
+            f"{made['served']:,} served, {made['errors']:,} were errors, so the bound is "
+            f"{made['bound']:.2%}."
         )
     if made["why_not_learned"] is None:
-        line(f"The score was learned on {made['fitted']:,} others: {', '.join(made['signals'])}.")
+        line(
+            f"The score was learned on {made['fitted']:,} other outcomes, from these signals: "
+            f"{', '.join(made['signals'])}."
+        )
     else:
-        line(f"The score is the one signal alone: {made['why_not_learned']}.")
+        line(f"The score is a single signal: {made['why_not_learned']}.")
     if made["judge"] is not None:
-        line(f"What differs is the word of {_judged(made['judge'])}.")
+        line(f"Differences were decided by {_judged(made['judge'])}.")
     line(
-        "It holds for traffic like that of these outcomes, for this prompt and these models alone."
+        "The promise holds only for traffic like these outcomes, for this prompt and these models."
     )
     if made["by_label"]:
         line()
@@ -200,20 +208,20 @@ def show(made: JSON) -> None:
 
 def _promised(made: JSON) -> str:
     return (
-        f"Of what the tier {made['tier']} of {made['feature']} serves at most "
+        f"Of the answers that the tier {made['tier']} of {made['feature']} serves, at most "
         f"{made['max_error']:.2%} {_wrong(made)}, at {made['confidence']:.0%} confidence."
     )
 
 
 def _judged(judge: JSON) -> str:
     return (
-        f"{judge['model']}; of {judge['samples']:,} answers that it held to be the same, people "
-        f"found {judge['wrong']:,} wrong, so up to {judge['missed']:.1%} are"
+        f"{judge['model']}; of {judge['samples']:,} answers that it judged to be the same, people "
+        f"found {judge['wrong']:,} wrong, so it misses up to {judge['missed']:.1%}"
     )
 
 
 def _wrong(made: JSON) -> str:
-    """What an error is: without people's labels it is a difference, and never called wrong."""
+    """What counts as an error. Without labels from people it is only a difference, not wrong."""
     if made["reference"] == "human" or made["judge"] is not None:
         return "may be wrong"
     return f"may differ from {', '.join(made['reference_models']) or 'the later tier'}"

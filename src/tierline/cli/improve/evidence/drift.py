@@ -1,4 +1,4 @@
-"""`tierline drift`: whether a feature's traffic still is what its evidence was made on."""
+"""`tierline drift`: shows whether a feature's traffic has changed since its evidence was made."""
 
 import json
 from pathlib import Path
@@ -9,20 +9,20 @@ import typer
 from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json
 
-ALARM = 20.0  # money at which there is one: 1 / 5%
+ALARM = 20.0  # evidence of change (`money` in the API) that raises an alarm: 1 / 5%
 
 
 def drift(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     png: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw the looks and the figures there.")
+        Path | None, typer.Option(metavar="PNG", help="Draw the days and the figures to this file.")
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """What moved since the feature's evidence was made, with examples of a new kind of input.
+    """Show what changed since the feature's evidence was made, with examples of new inputs.
 
-    A look is taken once a day by the workers; exit code 3 when there is an alarm.
+    The workers compare the traffic once a day. Exit code 3 if there is an alarm.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import print_json
@@ -49,12 +49,12 @@ def _show(found: JSON) -> None:
             ("feature", found["feature"]),
             ("evidence", _evidence(found)),
             (
-                "held against",
+                "compared with",
                 "nothing yet"
                 if reference is None
-                else f"{reference['inputs']:,} inputs of before {reference['evidence']}",
+                else f"{reference['inputs']:,} inputs from before {reference['evidence']}",
             ),
-            ("looks", len(looks)),
+            ("days", len(looks)),
             ("newest", None if not looks else when(looks[0]["at"])),
             ("verdict", _verdict(found)),
             *([("waits for", found["waits_for"])] if found["waits_for"] else []),
@@ -78,7 +78,7 @@ def _show(found: JSON) -> None:
     )
     if found["examples"]:
         line()
-        line("Inputs of the newest look that are unlike those of before, the clearest first:")
+        line("Inputs of the newest day that are unlike earlier ones, the most different first:")
         for one in found["examples"][:5]:
             line(f"  {one['job_id']}  {one_line(json.dumps(one['input'], ensure_ascii=False), 90)}")
 
@@ -87,9 +87,9 @@ def _evidence(found: JSON) -> str:
     from tierline.cli.shared.output import when
 
     if found["evidence"] is None:
-        return "none in force: calibrate, promote, or train a router"
+        return "none: calibrate, promote, or train a router"
     due = f", older than {found['refresh_days']} days: refresh it" if found["refresh_due"] else ""
-    return f"{found['evidence']}, of {when(found['evidence_at'])}{due}"
+    return f"{found['evidence']}, from {when(found['evidence_at'])}{due}"
 
 
 def _verdict(found: JSON) -> str | None:
@@ -97,8 +97,8 @@ def _verdict(found: JSON) -> str | None:
         return None
     money = found["looks"][0]["money"]
     if found["drifted"]:
-        return f"drifted: {', '.join(found['moved'])} ({money:.3g} won against no change)"
-    return f"no change seen ({money:.2g} won against it, {ALARM:.0f} is an alarm)"
+        return f"drifted: {', '.join(found['moved'])} (evidence of change {money:.3g})"
+    return f"no change found (evidence of change {money:.2g}; {ALARM:.0f} raises an alarm)"
 
 
 def _outside(figure: JSON) -> bool:
@@ -123,8 +123,8 @@ def _draw(found: JSON, path: Path) -> None:
     )
     money.axhline(ALARM, color="tab:red", linewidth=1, label="alarm")
     money.set_yscale("log")
-    money.set_xlabel("look")
-    money.set_ylabel("won against no change")
+    money.set_xlabel("day")
+    money.set_ylabel("evidence of change")
     money.legend(loc="upper left", fontsize=9)
     money.grid(alpha=0.3)
     shown = sorted(found["figures"], key=lambda one: (not _outside(one), one["name"]))[:20][::-1]
@@ -133,7 +133,7 @@ def _draw(found: JSON, path: Path) -> None:
         means.plot([one["least"], one["most"]], [place, place], color="0.6", linewidth=5, alpha=0.6)
         means.plot([one["mean"]], [place], "o", color=color, markersize=6)
     means.set_yticks(range(len(shown)), [one["name"] for one in shown], fontsize=8)
-    means.set_xlabel("mean of the newest look; grey: unchanged")
+    means.set_xlabel("mean of the newest day; grey: range without change")
     means.grid(alpha=0.3, axis="x")
-    figure.suptitle(f"{found['feature']}: {_verdict(found) or 'no look yet'}", fontsize=10)
+    figure.suptitle(f"{found['feature']}: {_verdict(found) or 'no day yet'}", fontsize=10)
     write_png(figure, path)

@@ -1,4 +1,4 @@
-"""`tierline eval`: a feature's tiers on the same examples of a dataset, compared pair by pair."""
+"""`tierline eval`: compares a feature's tiers, pair by pair, on the same examples of a dataset."""
 
 import time
 from pathlib import Path
@@ -14,59 +14,73 @@ if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
 
 FEWEST = 10  # examples
-SHOWN = 5  # examples on which two tiers differ
+SHOWN = 5  # examples shown on which two tiers differ
 POLL_S = 0.2
 LONGEST_POLL_S = 5.0
-PAUSE_SHARE = 10  # pauses are so many times as long as answers take
-SAY_AFTER_S = 15.0  # that nothing is asked
+PAUSE_SHARE = 10  # a pause lasts this many times as long as the last answer took
+SAY_AFTER_S = 15.0  # without any call, before a note says so
 NOT_REACHED = 1
 
 
 def evaluate(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     dataset: Annotated[
-        int | None, typer.Option("--dataset", min=1, help="Its version; the newest unless said.")
+        int | None,
+        typer.Option("--dataset", min=1, help="The dataset's version; by default the newest."),
     ] = None,
     tiers: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Of the feature's; all unless said. Held to the last."),
+        typer.Option(
+            metavar="A,B", help="The tiers to compare with the last of them; by default all."
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=FEWEST, help="Only so many examples, always the same.")
+        int | None,
+        typer.Option(min=FEWEST, help="Use only this many examples, always the same ones."),
     ] = None,
     max_usd: Annotated[
-        str | None, typer.Option(metavar="USD", help="What it may cost; go on later with more.")
+        str | None,
+        typer.Option(metavar="USD", help="The cost limit; run it again with more to continue."),
     ] = None,
     fail_under: Annotated[
         float | None,
-        typer.Option(metavar="RATIO", help="Exit 1 unless every tier surely keeps so much: 0.9."),
+        typer.Option(
+            metavar="RATIO",
+            help="Exit 1 if the lower bound of any tier's quality ratio is below this: 0.9.",
+        ),
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(metavar="XML", help="Write JUnit XML there, for CI.")
+        Path | None, typer.Option(metavar="XML", help="Write JUnit XML to this file, for CI.")
     ] = None,
     png: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw what each tier keeps there.")
+        Path | None, typer.Option(metavar="PNG", help="Draw each tier's quality to this file.")
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="S", min=1, help="Stop waiting then; it goes on.")
+        float | None,
+        typer.Option(
+            metavar="S", min=1, help="Stop waiting after S seconds; the evaluation continues."
+        ),
     ] = None,
     show: Annotated[
-        int | None, typer.Option("--show", metavar="ID", min=1, help="One that was made before.")
+        int | None, typer.Option("--show", metavar="ID", min=1, help="Show an earlier evaluation.")
     ] = None,
     follow: Annotated[
-        int | None, typer.Option("--follow", metavar="ID", min=1, help="Wait for one that runs.")
+        int | None,
+        typer.Option("--follow", metavar="ID", min=1, help="Wait for a running evaluation."),
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Those that were made.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the evaluations.")] = False,
     cancel: Annotated[
-        int | None, typer.Option("--cancel", metavar="ID", min=1, help="End one that runs.")
+        int | None,
+        typer.Option("--cancel", metavar="ID", min=1, help="Cancel a running evaluation."),
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Ask each tier the test examples of a dataset, on the queues, and say which is good enough.
+    """Run a dataset's test examples through each tier, and show which tiers are good enough.
 
-    The server does it: Ctrl-C ends only the waiting. Never asks what stands in a prompt or in
-    training. Costs what its calls cost; needs a key with the scope operator, whose account pays.
+    The server runs it on the queues; Ctrl-C ends only the waiting. It never uses examples that are
+    in a prompt or in training data. It needs a key with the scope operator, whose account pays for
+    the calls.
     """
     from tierline.cli.improve.evidence.calibrate import within
     from tierline.cli.shared.amounts import above_zero
@@ -76,7 +90,7 @@ def evaluate(
     if fail_under is not None:
         within("--fail-under", fail_under, 0.01, 1.0)
     if sum(one is not None and one is not False for one in (show, follow, cancel, list_)) > 1:
-        raise UsageError("--show, --follow, --list and --cancel are four commands: give one")
+        raise UsageError("give only one of --show, --follow, --list and --cancel")
     with connect(home) as api:
         place = f"/v1/features/{feature}/evaluations"
         if list_:
@@ -84,7 +98,7 @@ def evaluate(
             return
         if cancel is not None:
             api.post(f"{place}/{cancel}/cancel")
-            line(f"evaluation {cancel} of {feature} has ended")
+            line(f"evaluation {cancel} of {feature} is cancelled")
             return
         if show is not None:
             made = api.get(f"{place}/{show}")
@@ -126,16 +140,16 @@ def evaluate(
 
 
 def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> JSON:
-    """Wait for its end. Raises TierlineError where its budget is spent or the time is over; it
-    stays as it is then.
+    """Wait for the evaluation to end. Raises TierlineError if its budget is spent or the time is
+    over; the evaluation is not changed then.
     """
     from tierline.cli.shared.bar import Bar
     from tierline.cli.shared.output import note
 
     id, feature = made["id"], made["feature"]
     again = (
-        f"follow it by 'tierline eval {feature} --follow {id}', end it by 'tierline eval {feature} "
-        f"--cancel {id}'"
+        f"follow it with 'tierline eval {feature} --follow {id}', or cancel it with "
+        f"'tierline eval {feature} --cancel {id}'"
     )
     began = time.monotonic()
     took_s = 0.0
@@ -148,20 +162,20 @@ def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> J
                 waited_s = time.monotonic() - began
                 if so_far["waits_for"] == "budget":
                     raise TierlineError(
-                        f"of {made['max_usd']} USD {so_far['cost_usd']} are spent on "
+                        f"{so_far['cost_usd']} of {made['max_usd']} USD are spent on "
                         f"{so_far['ended']:,} of {so_far['of']:,} answers, and one more might cost "
-                        f"more than is left: the same command with a higher --max-usd lets "
-                        f"evaluation {id} go on"
+                        f"more than is left: run the same command with a higher --max-usd to "
+                        f"continue evaluation {id}"
                     )
                 if timeout_s is not None and waited_s > timeout_s:
                     raise TierlineError(
-                        f"{so_far['ended']:,} of {so_far['of']:,} answers had come after "
-                        f"{timeout_s:g} s, and it goes on: {again}"
+                        f"after {timeout_s:g} s there are {so_far['ended']:,} of "
+                        f"{so_far['of']:,} answers; the evaluation continues: {again}"
                     )
                 if not warned and not so_far["asked"] and waited_s > SAY_AFTER_S:
                     note(
-                        "nothing has been asked yet: a dispatcher and a worker of the queue "
-                        "'maintenance' let an evaluation go on"
+                        "no model has been called yet: an evaluation needs a running dispatcher "
+                        "and a running worker of the queue 'maintenance'"
                     )
                     warned = True
                 time.sleep(min(LONGEST_POLL_S, max(POLL_S, PAUSE_SHARE * took_s)))
@@ -169,7 +183,7 @@ def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> J
                 made = api.get(f"{place}/{id}")
                 took_s = time.monotonic() - asked
     except KeyboardInterrupt:
-        note(f"evaluation {id} goes on: {again}")
+        note(f"evaluation {id} continues: {again}")
         raise
     return made
 
@@ -179,10 +193,10 @@ def _refuse_unfinished(made: JSON) -> None:
         return
     id, feature, so_far = made["id"], made["feature"], made["progress"]
     if so_far is None:
-        raise TierlineError(f"evaluation {id} of {feature} found nothing: it is {made['status']}")
+        raise TierlineError(f"evaluation {id} of {feature} has no result: it is {made['status']}")
     raise TierlineError(
-        f"evaluation {id} of {feature} runs, {so_far['ended']:,} of {so_far['of']:,} answers have "
-        f"come: 'tierline eval {feature} --follow {id}' waits for it"
+        f"evaluation {id} of {feature} is still running, with {so_far['ended']:,} of "
+        f"{so_far['of']:,} answers: wait for it with 'tierline eval {feature} --follow {id}'"
     )
 
 
@@ -195,9 +209,9 @@ def _list(found: JSON, *, as_json: bool) -> None:
     print_table(
         [
             Col("ID", "right"),
-            Col("BEGUN", wrap=False),
+            Col("STARTED", wrap=False),
             *(Col(title, "right") for title in ("DATASET", "EXAMPLES")),
-            *(Col("STATUS"), Col("FOUND")),
+            *(Col("STATUS"), Col("RESULT")),
         ],
         [
             (

@@ -11,8 +11,8 @@ GOOD = ("ship", "default")
 
 
 def write_junit(path: Path, made: JSON, fail_under: float | None) -> None:
-    """A suite with a case for each tier, which fails where the verdict, or the bound, does. Raises
-    UsageError where it cannot be written.
+    """Write a suite with a case for each tier. A case fails if its verdict is not good, or with
+    `fail_under` if its lower bound is below that. Raises UsageError if the file cannot be written.
     """
     feature = made["feature"]
     suite = ElementTree.Element("testsuite", name=f"tierline eval {feature}")

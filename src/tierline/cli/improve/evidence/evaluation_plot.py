@@ -1,4 +1,4 @@
-"""An evaluation as a picture: how good each tier is, and what it surely keeps of the last one."""
+"""An evaluation as a picture: each tier's quality, and its ratio to the last tier's quality."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tierline.evaluation.recommendation import DEFAULT, SHIP
 
 
 def save_png(made: JSON, path: Path) -> None:
-    """Raises UsageError where it cannot be written, TierlineError without the extra."""
+    """Raises UsageError if the file cannot be written, TierlineError without the extra."""
     found = made["found"]
     figure = new_figure(9, 1.6 + 0.5 * len(found["tiers"]))
     left, right = figure.subplots(1, 2)
@@ -17,7 +17,7 @@ def save_png(made: JSON, path: Path) -> None:
         low, high = one["interval"]
         left.plot([low, high], [place, place], color="tab:blue", linewidth=2.5)
         left.plot(one["quality"], place, "o", color="tab:blue", markersize=7)
-    left.set_xlabel("right, with its 95% interval")
+    left.set_xlabel("share of right answers, with its 95% interval")
     for one in found["compared"]:
         if one["interval"] is None:
             continue
@@ -45,7 +45,7 @@ def save_png(made: JSON, path: Path) -> None:
             fontsize=7,
             color="0.4",
         )
-    right.set_xlabel(f"kept of what {names[-1]} is worth: by its lower end")
+    right.set_xlabel(f"quality relative to {names[-1]}; the lower bound decides")
     for axes in (left, right):
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(-0.6, len(names) - 0.4)

@@ -1,4 +1,4 @@
-"""What an evaluation found, for people: tables of tiers, fields and slices, and examples."""
+"""Prints an evaluation's result: tables of tiers, fields and slices, and examples."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from tierline.base.json_text import JSON
 from tierline.cli.shared.output import Col, line, one_line, print_table, seconds, usd
 
-SLICES = 8  # those where the first tier loses most
+SLICES = 8  # the slices where the first tier is worst compared with the last
 
 
 def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> None:
-    """`differing`: by tier, the examples to show on which it differs from the last one."""
+    """Print the evaluation. `differing`: for each tier, the examples to show where it differs from
+    the last tier.
+    """
     found = made["found"]
     last = found["tiers"][-1]["tier"]
     line(
@@ -19,16 +21,19 @@ def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> Non
     )
     for where, count in made["left_out"].items():
         if count:
-            line(f"{count:,} more were left out: a tier has seen them {where.replace('_', ' ')}")
+            line(
+                f"{count:,} more were left out: a tier has already seen them "
+                f"{where.replace('_', ' ')}"
+            )
     judge = found.get("judge")
     if judge:
-        unread = f", which said nothing readable of {judge['unread']}" if judge["unread"] else ""
-        line(f"By the word of {judge['model']} on {judge['judged']:,} answers{unread}")
+        unread = f"; {judge['unread']} of its verdicts were unreadable" if judge["unread"] else ""
+        line(f"{judge['model']} judged {judge['judged']:,} answers{unread}")
     own = found.get("labelled_by_model", 0)
     if own:
-        line(f"{own:,} labels are the last tier's own answers, with which it agrees by itself")
+        line(f"{own:,} labels are the last tier's own answers, so it is always right on them")
     if made["stale"]:
-        line(f"It says nothing any more: {made['stale']}.")
+        line(f"This evaluation is no longer valid: {made['stale']}.")
     line()
     print_table(
         [
@@ -67,14 +72,14 @@ def print_evaluation(made: JSON, differing: Mapping[str, Sequence[JSON]]) -> Non
 
 def _print_compared(one: JSON, last: str, rows: Sequence[JSON]) -> None:
     tier = one["tier"]
-    line(f"{tier} beside {last}: {one['verdict']}; {one['reason']}.")
+    line(f"{tier} compared with {last}: {one['verdict']}; {one['reason']}.")
     line(
-        f"  {one['only_this']} only {tier} has right, {one['only_the_other']} only {last}; by luck "
-        f"with p = {one['mcnemar_p']:.3g} (McNemar, exact)."
+        f"  Only {tier} is right on {one['only_this']}, only {last} on {one['only_the_other']}; "
+        f"p = {one['mcnemar_p']:.3g} (McNemar, exact)."
     )
     if one["more_examples"] is not None:
         more = one["more_examples"]
-        line(f"  About {more:,} more examples would settle it if it truly keeps 97%.")
+        line(f"  About {more:,} more examples would decide it if the true ratio is 97%.")
     for row in rows:
         line(f"  {one_line(json.dumps(row['input'], ensure_ascii=False), 76)}")
         line(

@@ -1,4 +1,4 @@
-"""`tierline feedback`: labels, from a file to the jobs that they are about."""
+"""`tierline feedback`: imports labels of jobs from a file, and draws samples to label."""
 
 import json
 import re
@@ -18,9 +18,9 @@ from tierline.cli.shared.private_files import new_private
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
 
-app = command_group("Say what is right: labels of jobs, from a file.")
+app = command_group("Import labels of jobs from a file, or draw a sample to label.")
 
-AT_ONCE = 1_000  # labels of one request
+AT_ONCE = 1_000  # labels in one request
 _ITEM = re.compile(r"/items/([0-9]+)(/.*)?")
 
 
@@ -30,14 +30,14 @@ def import_(
         Path, typer.Argument(metavar="FILE", help="CSV or JSONL, see docs/routing.md.")
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only check that all of it could be kept.")
+        bool, typer.Option("--dry-run", help="Only check the file; import nothing.")
     ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Give feedback on many jobs: job_id, and expected or correct, in each row.
+    """Import labels of many jobs. Each row has a job_id, and expected or correct.
 
-    Every row is checked before the first is kept.
+    All rows are checked before the first one is imported.
     """
     from tierline.cli.improve.files.labels_file import read_labels
     from tierline.cli.shared.client import connect
@@ -55,13 +55,13 @@ def import_(
                     _send(api, file, lines, items, dry_run=False, only=chunk)
                 except BaseException:
                     if done:
-                        note(f"the first {done:,} rows were kept: import all of it again")
+                        note(f"only the first {done:,} rows were imported: import the file again")
                     raise
                 done = chunk.stop
     if as_json:
         print_json({"kept": 0 if dry_run else len(items), "checked": len(items)})
     else:
-        line(f"{len(items):,} labels {'could be' if dry_run else 'were'} kept")
+        line(f"{len(items):,} labels {'can be' if dry_run else 'were'} imported")
 
 
 @app.command()
@@ -69,21 +69,26 @@ def sample(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     count: Annotated[int, typer.Option(min=1, max=5_000, help="How many, at most.")] = 300,
     models: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Who answered, as calibrate --dry-run says.")
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="Only answers by these models, as calibrate --dry-run shows them."
+        ),
     ] = None,
     tier: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose; the first calibrated tier's.")
+        str | None,
+        typer.Option(metavar="NAME", help="The tier; by default the first calibrated one."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Write there instead of to the terminal.")
+        Path | None,
+        typer.Option(metavar="CSV", help="Write to this file instead of to the terminal."),
     ] = None,
     raw_csv: RawCsv = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Draw outcomes at random for people to label: a CSV to fill in and to import.
+    """Draw random outcomes for people to label: a CSV to fill in and import.
 
-    All of them have to be labelled before 'calibrate --reference human' can use any.
+    'calibrate --reference human' can use the sample only when all of it is labelled.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import note, print_json
@@ -94,7 +99,7 @@ def sample(
     if tier is not None:
         body["tier"] = tier
     if out is not None and out.exists():
-        raise UsageError(f"{out} exists: name another file")
+        raise UsageError(f"{out} already exists: give another file")
     with connect(home) as api:
         drawn = api.post(f"/v1/features/{feature}/label-sample", json=body)["data"]
     if as_json:
@@ -134,7 +139,7 @@ def _send(
     dry_run: bool,
     only: range | None = None,
 ) -> None:
-    """Send them, or those of `only`. Raises InvalidInput with lines of the file."""
+    """Send all items, or only those in `only`. Raises InvalidInput with lines of the file."""
     problems: list[Problem] = []
     left_out = 0
     for chunk in _chunks(len(items)) if only is None else [only]:

@@ -1,4 +1,4 @@
-"""What to look at, in order, where a small tier keeps too little: the data before the model."""
+"""What to check, in order, if a small tier's quality is too low: the data before the model."""
 
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 WORST = 5  # slices
 Found = tuple[str, str]
-"""What was looked at, and what that says."""
+"""What was checked, and the result."""
 
 
 def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json: bool) -> None:
-    """Print it. Raises TierlineError where no evaluation was completed."""
+    """Print what to check. Raises TierlineError if no evaluation was completed."""
     from tierline.cli.improve.training.stored_datasets import rows_of
     from tierline.cli.shared.output import line, print_json
     from tierline.features import Feature
@@ -42,11 +42,11 @@ def investigate(api: "Client", feature: str, evaluation: int | None, *, as_json:
             }
         )
         return
-    line(f"What to look at in {feature}, by evaluation {made['id']}, in this order:")
+    line(f"What to check in {feature}, by evaluation {made['id']}, in this order:")
     for number, (what, told) in enumerate(found, 1):
         line(f"{number}. {what}: {told}")
     line()
-    line(f"The rows themselves: tierline dataset review {feature} --version {made['dataset']}")
+    line(f"See the rows with: tierline dataset review {feature} --version {made['dataset']}")
 
 
 def _evaluation(api: "Client", feature: str, id: int | None) -> JSON:
@@ -68,8 +68,8 @@ def _labels(rows: list[JSON], known: list[str]) -> list[Found]:
 
     counts = counted(doubts_of(rows, known, embeddings=bool(known)))
     parts = [
-        f"{counts.get('contradiction', 0):,} groups of equal or alike inputs are labelled "
-        "differently"
+        f"{counts.get('contradiction', 0):,} groups of equal or similar inputs have different "
+        "labels"
     ]
     if known:
         parts.append(f"{counts.get('label_error', 0):,} labels look wrong")
@@ -92,11 +92,11 @@ def _coverage(rows: list[JSON], known: list[str]) -> list[Found]:
             )
         ]
     alone = len(rows) - sum(row["alike"] != row["number"] for row in rows)
-    return [("coverage of edge cases", f"{alone:,} of {len(rows):,} rows are like no other")]
+    return [("coverage of edge cases", f"{alone:,} of {len(rows):,} rows are unlike all others")]
 
 
 def _slices(made: JSON) -> list[Found]:
-    """Where it loses most to the last tier."""
+    """The slices where the first tier is worst compared with the last."""
     first, last = made["tiers"][0], made["tiers"][-1]
     worst = [
         f"{one['by']} {one['value']} ({one['quality'][first]:.0%} against "
@@ -105,29 +105,29 @@ def _slices(made: JSON) -> list[Found]:
         if one["quality"][first] < one["quality"][last]
     ]
     if not worst:
-        return [("slices where it fails", "it does no worse than the last tier on any")]
+        return [("slices where it fails", "it is not worse than the last tier on any slice")]
     return [("slices where it fails", "; ".join(worst[:WORST]))]
 
 
 def _more_data(rows: list[JSON], known: list[str]) -> list[Found]:
-    """The learning curve of a classifier on embeddings: of a closed set alone."""
+    """The learning curve of a classifier on embeddings; only for a closed set of labels."""
     what = "the learning curve"
     if not known:
-        return [(what, "unknown: the output is no closed set of labels")]
+        return [(what, "unknown: the output is not a closed set of labels")]
     curve = _curve(rows)
     if curve is None:
-        return [(what, "unknown: too few rows for one")]
+        return [(what, "unknown: there are too few rows")]
     errors = ", ".join(
         f"{size:,}: {error:.1%}" for size, error in zip(curve.rows, curve.errors, strict=True)
     )
     low, high = curve.fewer
-    verdict = "more data would help" if curve.helps else "whether more data helps is open"
+    verdict = "more data would help" if curve.helps else "it is unclear whether more data helps"
     return [
         (
             what,
-            f"a classifier trained on so many of these rows errs on {errors}; on twice all of them "
-            f"it would on {curve.doubled:.1%}, {low:.1%}-{high:.1%} fewer than now (90%), on any "
-            f"number {curve.floor:.1%}: {verdict}",
+            f"the error of a classifier by the number of these rows it was trained on: {errors}; "
+            f"with twice as many rows it would be {curve.doubled:.1%}, {low:.1%}-{high:.1%} less "
+            f"than now (90% interval), and with any number {curve.floor:.1%}: {verdict}",
         )
     ]
 
@@ -156,28 +156,28 @@ def _curve(rows: list[JSON]) -> "Curve | None":
 
 
 def _prompts(feature: "Feature") -> list[Found]:
-    """Whether the tiers are asked the same."""
+    """How the prompts of the first and the last tier differ."""
     from tierline.features.prompts import examples_of, instructions_of
 
     first, last = feature.tiers[0], feature.tiers[-1]
     if first.is_micro:
-        return [("prompts", f"{first.name} has none: it learned from labels")]
+        return [("prompts", f"{first.name} has no prompt: it learned from labels")]
     parts = []
     if instructions_of(feature, first) != instructions_of(feature, last):
-        parts.append("other instructions")
+        parts.append("different instructions")
     if examples_of(feature, first) != examples_of(feature, last):
         parts.append(
             f"{len(examples_of(feature, first))} examples against {len(examples_of(feature, last))}"
         )
     if first.steps != last.steps:
-        parts.append("other steps")
+        parts.append("different steps")
     if not parts:
         shown = len(examples_of(feature, first))
         return [
             (
                 "prompts",
-                f"{first.name} and {last.name} are asked the same, with {shown} examples; a small "
-                "model often needs more of them, or steps",
+                f"{first.name} and {last.name} have the same prompt, with {shown} examples; a "
+                "small model often needs more examples, or steps",
             )
         ]
     return [("prompts", f"{first.name} differs from {last.name}: {', '.join(parts)}")]

@@ -1,4 +1,4 @@
-"""`tierline promote` and `tierline demote`: a small tier answers by its evidence, or no more."""
+"""`tierline promote` and `tierline demote`: let a small tier answer first, or stop that."""
 
 import difflib
 from typing import Annotated
@@ -14,35 +14,44 @@ def promote(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     canary: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Only so much of the traffic: 0.1. Else all."),
+        typer.Option(
+            metavar="SHARE", help="Only this share of the traffic, such as 0.1; by default all."
+        ),
     ] = None,
     evaluation: Annotated[
         int | None,
-        typer.Option(metavar="ID", min=1, help="By that one; the newest that says something."),
+        typer.Option(
+            metavar="ID", min=1, help="The evaluation to use; by default the newest valid one."
+        ),
     ] = None,
     keep_confidence: Annotated[
-        bool, typer.Option("--keep-confidence", help="Doubts escalate even where 95% are kept.")
+        bool,
+        typer.Option(
+            "--keep-confidence",
+            help="Low confidence still escalates, even at 95% of the last tier's quality.",
+        ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would change.")
+        bool, typer.Option("--dry-run", help="Only show what would change.")
     ] = False,
     investigate: Annotated[
-        bool, typer.Option("--investigate", help="What to look at where it keeps too little.")
+        bool, typer.Option("--investigate", help="Show what to check if the quality is too low.")
     ] = False,
-    list_: Annotated[bool, typer.Option("--list", help="Those that were made.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the promotions.")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Let the first tier answer as far as its newest evaluation shows that it is good enough.
+    """Let the first tier answer if its evaluation shows that it is good enough.
 
-    At 90% of the last tier's quality, by the lower bound, it may ship: it answers first, with
-    escalation. At 95% it becomes the default, and only failed checks escalate.
+    The lower bound of its quality, relative to the last tier, decides. From 90% on, the tier ships:
+    it answers first, with escalation. From 95% on, it becomes the default: only failed checks
+    escalate.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import print_json
 
     if canary is not None and not 0.0001 <= canary < 1.0:
-        raise UsageError(f"--canary is {canary:g}: it lies above 0 and below 1")
+        raise UsageError(f"--canary is {canary:g}: it must be at least 0.0001 and below 1")
     with connect(home) as api:
         if list_:
             _list(api.get(f"/v1/features/{feature}/promotions"), as_json=as_json)
@@ -69,12 +78,12 @@ def promote(
 def demote(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     reason: Annotated[
-        str, typer.Option(metavar="TEXT", help="For those who ask later.")
+        str, typer.Option(metavar="TEXT", help="Why; the reason is recorded.")
     ] = "by hand",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Let the last tier answer all again; the other tiers stay in the file."""
+    """Let the last tier answer all jobs again; the other tiers stay in the feature file."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
@@ -83,7 +92,7 @@ def demote(
     if as_json:
         print_json(made)
         return
-    line(f"version {made['feature_version']} of {feature} begins on its last tier")
+    line(f"from version {made['feature_version']} on, {feature} starts with its last tier")
 
 
 def _show(made: JSON, before: str) -> None:
@@ -97,16 +106,16 @@ def _show(made: JSON, before: str) -> None:
         else f"answers first from version {made['feature_version']} on"
     )
     line(f"{what} {done}, for {share}: {made['rung']} by evaluation {made['evaluation']}.")
-    line(f"There {made['reason']}.")
+    line(f"In that evaluation {made['reason']}.")
     if made["only_checks_escalate"]:
-        line("Only a failed check escalates.")
+        line("Only failed checks escalate.")
     if not made["watched"]:
         line(
-            "Nothing watches it: give the feature 'shadow: {share: 0.02}', so that it is demoted "
-            "by itself where it breaks what was shown."
+            "Nothing monitors this promotion: add 'shadow: {share: 0.02}' to the feature, and the "
+            "tier is demoted automatically if its quality falls."
         )
     line()
-    line("The feature's file, as it changed (keep your copy in step):")
+    line("The change to the feature file (update your own copy):")
     lines = difflib.unified_diff(
         before.splitlines(), made["source"].splitlines(), "before", "after", lineterm="", n=1
     )
@@ -137,5 +146,5 @@ def _list(found: JSON, *, as_json: bool) -> None:
             )
             for one in found["data"]
         ],
-        empty="nothing was promoted yet",
+        empty="no promotion yet",
     )

@@ -1,4 +1,4 @@
-"""`tierline status`: where a feature is on its road to a proven small model, and what is next."""
+"""`tierline status`: a feature's stage on the way to a proven small model, and the next step."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ def status(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Its stage, what it cost and saved this month, and the next command."""
+    """Show a feature's stage, its cost and savings this month, and the next command."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json, print_pairs
 
@@ -36,7 +36,7 @@ def status(
 
 
 def _road(found: JSON) -> str:
-    """The stages in a row, the present one in brackets."""
+    """The stages in order, with the current one in brackets."""
     return " → ".join(
         f"[{stage}]" if stage == found["stage"] else stage
         for stage in found["stages"]
@@ -52,5 +52,5 @@ def _month(month: JSON) -> str:
     if unknown:
         told += f" and {unknown:,} calls of unknown cost"
     if month["saved_usd"] is None:
-        return f"{told}; what was saved is unknown"
-    return f"{told}; {usd(month['saved_usd'])} saved beside the last tier alone"
+        return f"{told}; savings are unknown"
+    return f"{told}; {usd(month['saved_usd'])} saved compared with the last tier alone"

@@ -19,7 +19,7 @@ def test_the_route_of_one_job(tierline: Tierline, job: str) -> None:
     shown = tierline("audit", job)
     assert shown.code == 0, shown.err
     assert "the feature's first tier" in shown.out
-    assert "EXPECTED, AT MOST" in shown.out
+    assert "EXPECTED COST, AT MOST" in shown.out
     found = json.loads(tierline("audit", job, "--json").out)
     assert found["decisions"][0]["choice"] == "slm"
     assert found["alternatives"][0]["tier"] == "slm"
@@ -36,8 +36,8 @@ def test_decisions_as_table_csv_and_json(tierline: Tierline, job: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("--csv", "--json"), 2, "--csv or --json, not both"),
-        (("some-job", "--feature", "x"), 2, "takes no filters"),
+        (("--csv", "--json"), 2, "give --csv or --json, not both"),
+        (("some-job", "--feature", "x"), 2, "filters and --csv cannot be used"),
         (("no-such-job",), 1, "there is no job"),
         (("--account", "nobody", "--all-accounts"), 2, "not both"),
         (("--account", "nobody"), 1, "there is no account 'nobody'"),

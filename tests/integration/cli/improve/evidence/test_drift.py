@@ -69,7 +69,7 @@ def test_where_nothing_was_found_out_it_says_what_it_waits_for(
     picture = tmp_path / "none.png"
     ran = tierline("drift", feature, "--png", picture)
     assert ran.code == 0, ran.err
-    assert "none in force: calibrate, promote, or train a router" in ran.out
+    assert "none: calibrate, promote, or train a router" in ran.out
     assert "waits for" in ran.out
     assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -81,7 +81,7 @@ def test_a_drift_is_shown_with_what_moved_and_examples_and_drawn(
     picture = tmp_path / "drift.png"
     ran = tierline("drift", feature, "--png", picture)
     assert ran.code == 3, ran.err
-    assert "drifted: novelty, labels (64 won against no change)" in ran.out
+    assert "drifted: novelty, labels (evidence of change 64)" in ran.out
     assert "! novelty" in ran.out
     assert "! label other" in ran.out
     assert "label billing" not in ran.out  # it did not move
@@ -114,7 +114,7 @@ def test_no_change_ends_well_and_bad_input_is_one_line(
     looked(rows, feature, [0.8])
     ran = tierline("drift", feature)
     assert ran.code == 0, ran.err
-    assert "no change seen (0.8 won against it, 20 is an alarm)" in ran.out
+    assert "no change found (evidence of change 0.8; 20 raises an alarm)" in ran.out
     for arguments, code, told in (
         ((feature, "--png", tmp_path), 2, "cannot be written"),
         (("no-such-feature",), 1, "there is no feature 'no-such-feature'"),

@@ -48,10 +48,10 @@ def test_labels_of_a_csv_are_kept(
         f"{jobs[1]},x,,yes,looks right\n"
     )
     checked = tierline("feedback", "import", file, "--dry-run")
-    assert (checked.code, checked.out) == (0, "2 labels could be kept\n")
+    assert (checked.code, checked.out) == (0, "2 labels can be imported\n")
     assert rows.execute("SELECT count(*) FROM feedback").fetchone() == (0,)
     ran = tierline("feedback", "import", file)
-    assert (ran.code, ran.out) == (0, "2 labels were kept\n"), ran.err
+    assert (ran.code, ran.out) == (0, "2 labels were imported\n"), ran.err
     kept = rows.execute("SELECT expected, correct, comment FROM feedback ORDER BY id").fetchall()
     assert kept == [({"order_number": "ZK-0"}, None, None), (None, True, "looks right")]
 

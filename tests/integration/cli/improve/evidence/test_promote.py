@@ -44,7 +44,7 @@ def test_from_the_frontier_alone_to_a_small_model_as_the_default_and_back(
     refused = tierline("promote", "amounts")
     assert (refused.code, "tierline eval amounts" in refused.err) == (1, True)
     ran = tierline("eval", "amounts")
-    assert "slm beside frontier: default" in ran.out, ran.err
+    assert "slm compared with frontier: default" in ran.out, ran.err
     status = json.loads(tierline("status", "amounts", "--json").out)
     assert (status["stage"], status["next"]) == ("evaluated", "tierline promote amounts")
     tried = tierline("promote", "amounts", "--dry-run")
@@ -52,8 +52,8 @@ def test_from_the_frontier_alone_to_a_small_model_as_the_default_and_back(
     ran = tierline("promote", "amounts")
     assert ran.code == 0, ran.err
     assert "slm of amounts answers first from version 2 on, for all jobs: default" in ran.out
-    assert "Only a failed check escalates." in ran.out
-    assert "Nothing watches it" in ran.out
+    assert "Only failed checks escalate." in ran.out
+    assert "Nothing monitors this promotion" in ran.out
     assert "-routing: frontier_only   # to begin with" in ran.out
     assert "+routing: slm_first   # to begin with" in ran.out
     listed = json.loads(tierline("promote", "amounts", "--list", "--json").out)["data"]
@@ -62,7 +62,7 @@ def test_from_the_frontier_alone_to_a_small_model_as_the_default_and_back(
     assert "[default]" in shown
     assert "tierline drift amounts" in shown
     back = tierline("demote", "amounts", "--reason", "a new shop")
-    assert back.out == "version 3 of amounts begins on its last tier\n"
+    assert back.out == "from version 3 on, amounts starts with its last tier\n"
     assert "a new shop" in tierline("promote", "amounts", "--list").out
     assert tierline("demote", "amounts").code == 1
 
@@ -112,7 +112,7 @@ def test_of_a_closed_set_the_learning_curve_is_part_of_it(
     assert tierline("eval", "tickets").code == 0
     looked = json.loads(tierline("promote", "tickets", "--investigate", "--json").out)
     said = {one["at"]: one["found"] for one in looked["look_at"]}
-    assert "on twice all of them it would on" in said["the learning curve"]
+    assert "with twice as many rows it would be" in said["the learning curve"]
     assert "label login (0% against 100%" in said["slices where it fails"]
 
 
