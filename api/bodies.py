@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
+from api.openapi import STORABLE
 from api.problems import Refused
 from tierline.base.errors import MOST_PROBLEMS, InvalidInput, Problem
 from tierline.base.json_pointer import pointer
@@ -162,8 +163,6 @@ def body_of(kind: type[BaseModel], example: JSON) -> dict[str, Any]:
     }
 
 
-STORABLE = "^[^\\x00]*$"
-"""Text that Postgres can store, as a pattern for OpenAPI."""
 _OF_ANY_TYPE = {"title", "description", "default"}  # the keys of a field that takes any JSON
 
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Admin, Operator, needs
-from api.bodies import STORABLE, Time, Whole, answer, body_of, read_json, read_model
+from api.bodies import Time, Whole, answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
-from api.openapi import returns
+from api.openapi import STORABLE, returns
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.rules.limits import LIMITS

@@ -28,6 +28,6 @@ def get_drift(
 ) -> Response:
     """The daily comparisons since the last calibration or router, the newest one's figures, and
     inputs of a new kind. The inputs are those of the caller's account's jobs, or of all jobs where
-    the installation lets administrators read all.
+    the installation lets operators read all.
     """
     return answer(drift_of(connection, name, readable(state, caller)))

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.auth import Operator
-from api.bodies import STORABLE, answer, read_json, read_model
-from api.openapi import returns, takes
+from api.bodies import answer, read_json, read_model
+from api.openapi import STORABLE, returns, takes
 from api.problems import documented
 from api.routes.features.features import FILE_BODY, read_file
 from api.routes.jobs.submit import SUBMIT_ANSWERS, Prefer, taken

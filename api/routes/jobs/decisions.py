@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.auth import Read, needs
-from api.bodies import STORABLE, Time, answer, aware
+from api.bodies import Time, answer, aware
 from api.cursors import read_cursor, write_cursor
 from api.deprecation import HEADERS as DEPRECATION_HEADERS
 from api.deprecation import deprecation_headers
 from api.numbers import ASCII_DIGITS
-from api.openapi import returns
+from api.openapi import STORABLE, returns
 from api.problems import documented
 from api.routes.jobs.jobs import JobId, read_job_id
 from api.state import Database, Report

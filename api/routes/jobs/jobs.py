@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.ask_again import ask_again
 from api.auth import Read, Submit
-from api.bodies import STORABLE, answer, body_of, encoded, read_json, read_model
+from api.bodies import answer, body_of, encoded, read_json, read_model
 from api.cursors import read_cursor, write_cursor
 from api.keys import Caller
 from api.numbers import ASCII_DIGITS
-from api.openapi import ETAG_HEADERS, returns
+from api.openapi import ETAG_HEADERS, STORABLE, returns
 from api.problems import documented
 from api.routes.jobs.submit import (
     RETRY_HEADER,

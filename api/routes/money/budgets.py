@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Admin, Operator, needs
-from api.bodies import STORABLE, answer, body_of, read_json, read_model
+from api.bodies import answer, body_of, read_json, read_model
 from api.numbers import ASCII_DIGITS
-from api.openapi import returns
+from api.openapi import STORABLE, returns
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.services.accounts.read_accounts import account_id_of
