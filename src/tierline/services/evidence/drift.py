@@ -1,7 +1,8 @@
-"""Daily looks at whether a feature's inputs and answers still are what its evidence was made on.
+"""Daily checks whether a feature's inputs and answers still match the traffic of its evidence.
 
-When they are not, its calibrations end, since they promise nothing of such traffic, and whoever
-uses the feature is told, once. Evidence that grows old is told as well.
+If they no longer match, its calibrations are withdrawn, because their promises do not cover such
+traffic, and the feature's users are notified once. They are also notified when evidence becomes
+old.
 """
 
 import time
@@ -42,28 +43,29 @@ from tierline.webhooks.events import DRIFT, REFRESH_DUE, drift_body, refresh_bod
 
 log = structlog.get_logger(__name__)
 
-CHECK_S = 600.0  # how often a process looks whether a look is due
-MOST_KNOWN = 1_500  # inputs of a reference
-MOST_A_LOOK = 200  # inputs
-FEWEST_A_LOOK = 20  # with fewer a look waits
-BEFORE = timedelta(days=90)  # evidence whose traffic that was, where it has no outcomes of its own
-MOST_NOVEL = 20  # inputs of a new kind that are named
+CHECK_S = 600.0  # how often a process tests whether a check of a feature is due
+MOST_KNOWN = 1_500  # most inputs of a reference
+MOST_A_LOOK = 200  # most inputs of a check
+FEWEST_A_LOOK = 20  # a check with fewer inputs is postponed
+# the period whose traffic counts as that of the evidence, if the evidence has no outcomes
+BEFORE = timedelta(days=90)
+MOST_NOVEL = 20  # how many novel inputs are listed
 
 Row = Mapping[str, Any]
 
 
 @dataclass
 class Drift:
-    """Takes the looks, in a process that sweeps."""
+    """Runs the checks, in a sweeping process."""
 
     pool: ConnectionPool[Any]
-    every: timedelta = timedelta(days=1)  # between a feature's looks
+    every: timedelta = timedelta(days=1)  # between two checks of a feature
     _checked_s: float | None = field(default=None)
 
     def look_due(self, until_s: float) -> int:
-        """Take the looks that are due, until the monotonic time `until_s`; how many. Safe beside
-        others that do the same: of two looks for one day one counts. Takes none where no embeddings
-        can be made.
+        """Run the due checks, until the monotonic time `until_s`. Returns how many it ran. Safe in
+        several processes at once: of two checks for one day, only one is stored. Runs none if no
+        embeddings can be computed.
         """
         now_s = time.monotonic()
         if self._checked_s is not None and now_s - self._checked_s < min(
@@ -77,7 +79,7 @@ class Drift:
             features = list(readable(current_versions(connection)))
         for feature in features:
             if time.monotonic() > until_s:
-                self._checked_s = None  # the next round goes on
+                self._checked_s = None  # the next round continues
                 break
             with self.pool.connection() as connection:
                 state = _standing(connection, feature)
@@ -94,10 +96,12 @@ class Drift:
         return count
 
     def _look(self, feature: Feature, state: "_Standing", texts: "_Texts") -> bool:
-        """Take one, or begin with what later ones are held against; whether it was a look."""
+        """Check the feature, or store its reference if there is none. Returns whether it ran a
+        check.
+        """
         if state.reference is None:
             self._begin(feature, state, texts)
-            return False  # what comes from now on is looked at
+            return False  # checks cover the inputs from now on
         rows, wrong = self._new_ones(state)
         reference = _reference(state.reference)
         if len(rows) < FEWEST_A_LOOK or reference is None:
@@ -130,7 +134,7 @@ class Drift:
         with self.pool.connection() as connection:
             rows = known_inputs(connection, state.versions, known, MOST_KNOWN)
         if len(rows) < FEWEST:
-            return  # so many no longer have their input
+            return  # too many inputs were removed
         seen = _seen(feature, rows, texts, ())
         served = known["served"]
         document = {
@@ -143,8 +147,8 @@ class Drift:
             _add_reference(connection, feature, known, len(rows), packed(seen.vectors), document)
 
     def _new_ones(self, state: "_Standing") -> tuple[Sequence[Row], Sequence[bool]]:
-        """What came since the last look, and whether the audited answers of that time differ."""
-        assert state.reference is not None, "there is nothing to hold them against"
+        """The inputs since the last check, and whether the audited answers since then differ."""
+        assert state.reference is not None, "there is no reference to compare with"
         after = state.reference["created_at"] if state.newest is None else state.newest["up_to"]
         calibration = state.evidence["calibration_id"]
         with self.pool.connection() as connection:
@@ -155,7 +159,7 @@ class Drift:
 
 
 def evidence_of(connection: Connection[Any], feature: Feature) -> Row | None:
-    """What the feature goes by now; see `storage.drift.evidence`."""
+    """The feature's current evidence; see `storage.evidence.drift.evidence`."""
     recipes = _recipes(connection, feature)
     return drift.evidence(connection, feature.name, recipes) if recipes else None
 
@@ -163,24 +167,24 @@ def evidence_of(connection: Connection[Any], feature: Feature) -> Row | None:
 def known_inputs(
     connection: Connection[Any], versions: Sequence[int], known: Row, most: int
 ) -> Sequence[Row]:
-    """Inputs of the time that the evidence comes from."""
+    """Inputs from the period of the evidence."""
     since = known["since"] or known["made_at"] - BEFORE
     return drift.sample(connection, versions, since, known["made_at"], most)
 
 
 @dataclass(frozen=True)
 class _Standing:
-    """What there is of a feature before a look."""
+    """A feature's stored state before a check."""
 
     evidence: Row
     reference: Row | None  # None: there is none yet, or it is empty
-    newest: Row | None  # look
+    newest: Row | None  # the newest check
     refresh_told: bool
     versions: list[int]
     now: datetime
 
     def due(self, every: timedelta) -> bool:
-        """Whether a look is, so long after the last one."""
+        """Whether a check is due, if there is one per `every`."""
         if self.reference is None:
             return True
         last = self.reference["created_at"] if self.newest is None else self.newest["looked_at"]
@@ -188,10 +192,10 @@ class _Standing:
 
 
 class _Texts:
-    """Embeds texts; its model is loaded with the first and gone after the round."""
+    """Embeds texts. Its model is loaded for the first text and released after the round."""
 
     def __init__(self) -> None:
-        self.missing = False  # what embeds is not here
+        self.missing = False  # the embedding model or its libraries are not installed
         self._embedder: Any = None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -218,7 +222,7 @@ def _standing(connection: Connection[Any], feature: Feature) -> _Standing | None
 
 
 def _recipes(connection: Connection[Any], feature: Feature) -> list[str]:
-    """Of the tiers that anything was found out about, as they stand now."""
+    """The current recipes of all tiers before the last, which may have evidence."""
     allowed = feature.allowed_tiers()
     return [recipe_of(connection, feature, tier) for tier in allowed[:-1]]
 
@@ -250,8 +254,9 @@ def _models(rows: Sequence[Row]) -> set[str]:
 
 
 def same_models(kept: Row, rows: Sequence[Row]) -> bool:
-    """Whether no other model answered than before: another one's labels are its own doing, and say
-    nothing of the traffic. A reference of an earlier release does not tell.
+    """Whether only models from the time of the reference answered. If another model answered, its
+    labels may differ although the traffic is the same. True if the reference is from an earlier
+    release that did not store the models.
     """
     known = kept["document"].get("models")
     return known is None or _models(rows) <= set(known)
@@ -265,7 +270,7 @@ def _reference(kept: Row) -> Reference | None:
 
 
 def _carried(newest: Row | None) -> tuple[DriftState, int, Vectors]:
-    """The state, the next look's number and the latest inputs."""
+    """The state, the next check's number and the latest inputs' embeddings."""
     import numpy as np
 
     nothing: Vectors = np.zeros((0, DIMENSIONS), dtype=np.float32)
@@ -294,7 +299,7 @@ def _labels(feature: Feature, rows: Sequence[Row]) -> Iterator[str | None]:
         try:
             yield None if labels is None else labels.unwrap(row["output"])
         except (KeyError, TypeError):
-            yield None  # it failed
+            yield None  # the job has no output
 
 
 def _document(found: Look, rows: Sequence[Row]) -> dict[str, JSON]:
@@ -308,7 +313,9 @@ def _document(found: Look, rows: Sequence[Row]) -> dict[str, JSON]:
 
 
 def moved_figures(found: Look) -> list[str]:
-    """The figures that won most, where there is an alarm; of one without a bet nothing is said."""
+    """The figures with evidence of change, strongest first, if there is an alarm. Empty without an
+    alarm.
+    """
     if not found.alarm:
         return []
     return sorted((name for name in found.by if found.by[name] > 1.0), key=lambda n: -found.by[n])
@@ -321,11 +328,11 @@ def _alarm(
     if at is None:
         return
     moved = moved_figures(found)
-    reason = f"what it was made on has changed: {', '.join(moved)}"
+    reason = f"the traffic has changed: {', '.join(moved)}"
     ended = drift.withdraw_all(connection, feature.name, _recipes(connection, feature), reason)
     try:
         demote_promoted(connection, feature.name, reason)
-    except TierlineError as error:  # its file cannot be applied now: the alarm is told all the same
+    except TierlineError as error:  # its file cannot be applied now; the alarm is still announced
         log.warning("feature_not_demoted", feature=feature.name, reason=error.message)
     body = drift_body(at, feature.name, kept["evidence"], moved)
     announce_feature(connection, DRIFT, _told(connection, rows), body)
@@ -333,7 +340,9 @@ def _alarm(
 
 
 def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> None:
-    """Say that the evidence is old, once; an empty reference notes it where there is none yet."""
+    """Announce once that the evidence is old. If there is no reference yet, an empty one records
+    the announcement.
+    """
     known = state.evidence
     if state.refresh_told or not feature.needs_refresh(known["made_at"], state.now):
         return
@@ -352,5 +361,5 @@ def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> 
 
 
 def _told(connection: Connection[Any], rows: Sequence[Row]) -> list[int]:
-    """The accounts that hear of it: those whose jobs were seen, and the operators'."""
+    """The accounts to notify: those of the checked jobs, and the operators'."""
     return sorted({row["account_id"] for row in rows} | drift.operators(connection))

@@ -1,4 +1,4 @@
-"""What the daily looks at a feature found, as the API tells it."""
+"""The results of a feature's daily drift checks, as the API shows them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,12 +20,13 @@ Row = Mapping[str, Any]
 
 
 def drift_of(connection: Connection[Any], name: str, account_id: int | None = None) -> Drift:
-    """How a feature's inputs and answers stand against its evidence, with examples of a new kind of
-    input from the account's own jobs, or from all where none is named. Raises NotFound.
+    """How a feature's inputs and answers compare with its evidence, with examples of novel inputs.
+    The examples are from the account's own jobs, or from all if no account is given. Raises
+    NotFound.
     """
     feature = current_feature(connection, name)
     known = evidence_of(connection, feature)
-    if known is None:  # an alarm ended it, or there never was any
+    if known is None:  # an alarm ended the evidence, or there never was any
         kept = drift.newest_reference(connection, name)
     else:
         kept = drift.reference(connection, name, known["evidence"])
@@ -64,7 +65,9 @@ def drift_of(connection: Connection[Any], name: str, account_id: int | None = No
 
 
 def _telling(rows: Sequence[Row], *, drifted: bool) -> Row | None:
-    """The look to be told of, of the newest first: once it drifted, the last that said so."""
+    """The check to show, from `rows` with the newest first: after drift, the last one with an
+    alarm.
+    """
     if drifted:
         return next((row for row in rows if row["alarm"]), rows[0] if rows else None)
     return rows[0] if rows else None
@@ -73,20 +76,20 @@ def _telling(rows: Sequence[Row], *, drifted: bool) -> Row | None:
 def _waits_for(
     connection: Connection[Any], name: str, known: Row | None, kept: Row | None, rows: Sequence[Row]
 ) -> str | None:
-    """Why there is no look yet; None: there is one."""
+    """What the first check waits for. None if there is a check already."""
     if rows:
         return None
     if known is None:
-        return "a calibration or a router in force: drift is measured from the traffic of its time"
+        return "a calibration or a router in force: traffic is compared with that of its time"
     if kept is not None:
-        return f"{FEWEST_A_LOOK} new inputs, and a day since what they are held against was kept"
+        return f"{FEWEST_A_LOOK} new inputs, and a day since the reference was stored"
     versions = drift.version_ids(connection, name)
     count = len(known_inputs(connection, versions, known, FEWEST))
     if count < FEWEST:
         return (
-            f"newer evidence: of the traffic that {known['evidence']} was made on {count} inputs "
-            f"are kept, and {FEWEST} are needed"
+            f"newer evidence: {count} inputs are stored from the time of {known['evidence']}, and "
+            f"{FEWEST} are needed"
         )
     if not embeddings.here():
         return "the extra `routing` where the worker of the queue maintenance runs: 'make setup'"
-    return "the workers, which keep what it is held against within minutes, and look once a day"
+    return "the workers: they store the reference within minutes and check once a day"

@@ -1,8 +1,8 @@
-"""Promoting a feature's first tier by the evidence of an evaluation, and taking that back.
+"""Promoting a feature's first tier on the evidence of an evaluation, and demoting it.
 
-The routing that follows is written into the feature's own file as a new version. What was promoted
-is watched: it is demoted when the live answers refute what the evaluation showed, when another
-model answers than was evaluated, and when the traffic is no longer what it was.
+The new routing is written into the feature's file as a new version. A promoted feature is watched.
+It is demoted if the live answers refute the evaluation, if a model answers that was not evaluated,
+or if the traffic has changed.
 """
 
 from collections.abc import Mapping
@@ -45,19 +45,19 @@ Row = Mapping[str, Any]
 class PromotionRequest:
     """How a feature's first tier is to be promoted."""
 
-    share: float = 1.0  # of the jobs, above 0; below 1 it is a canary
-    evaluation: int | None = None  # None: the newest that says something
-    keep_confidence: bool = False  # at `default` too
+    share: float = 1.0  # share of the jobs, above 0; below 1 it is a canary
+    evaluation: int | None = None  # None: the newest valid one
+    keep_confidence: bool = False  # keep the confidence gate even if the verdict is `default`
     dry_run: bool = False
 
 
 def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) -> MadePromotion:
-    """Let the first tier answer, as far as its evidence reaches; with `dry_run` say what that
-    would change. Raises NotFound; InvalidInput for a share outside (0, 1]; Conflict where there is
-    no evidence, where it does not reach, and for a canary that may not grow yet.
+    """Let the first tier answer as far as the evidence allows. With `dry_run`, only return what
+    would change. Raises NotFound; InvalidInput for a share outside (0, 1]; Conflict if there is no
+    evidence, if it is not sufficient, or if a canary may not grow yet.
     """
     if not 0.0001 <= wanted.share <= 1.0:
-        raise InvalidInput([Problem("lies above 0 and is at most 1", "/share")])
+        raise InvalidInput([Problem("must be above 0 and at most 1", "/share")])
     with connection.transaction():
         features.hold_applications(connection)
         version = current_version(connection, name)
@@ -119,7 +119,7 @@ def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) ->
 
 
 def demote(connection: Connection[Any], name: str, reason: str) -> Demotion:
-    """Let the last tier answer all again. Raises NotFound, and Conflict where it does already."""
+    """Let the last tier answer all jobs again. Raises NotFound, and Conflict if it already does."""
     with connection.transaction():
         version = _demote(connection, name, reason)
     if version is None:
@@ -128,8 +128,8 @@ def demote(connection: Connection[Any], name: str, reason: str) -> Demotion:
 
 
 def demote_promoted(connection: Connection[Any], name: str, reason: str) -> bool:
-    """Demote a feature that was promoted and still is, since its evaluation no longer holds; in a
-    transaction of the caller's.
+    """Demote a feature whose promotion is in force, because its evaluation no longer holds. Runs in
+    the caller's transaction. Returns whether the feature was demoted.
     """
     if promotions.in_force(connection, name) is None:
         return False
@@ -137,15 +137,15 @@ def demote_promoted(connection: Connection[Any], name: str, reason: str) -> bool
 
 
 def promotions_of(connection: Connection[Any], name: str) -> list[Promotion]:
-    """A feature's, the newest first. Raises NotFound."""
+    """The feature's promotions, newest first. Raises NotFound."""
     feature = current_feature(connection, name)
     rows = promotions.list_promotions(connection, name)
     return [_shown(connection, feature, row) for row in rows]
 
 
 def watch(pool: ConnectionPool[Any]) -> int:
-    """Look at every promotion in force, and end what no longer holds; of how many. Safe beside
-    others that do the same.
+    """Check every promotion in force, and end those that no longer hold. Returns how many it ended.
+    Safe to run in several processes at once.
     """
     ended = 0
     with pool.connection() as connection:
@@ -171,7 +171,7 @@ def _watch(connection: Connection[Any], row: Row) -> bool:
 
 
 def _changed_by_hand(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
-    """What somebody applied since, so that the promotion is no longer what the feature does."""
+    """Why a later version no longer matches the promotion, or None if it does."""
     if len(feature.tiers) < 2 or feature.tiers[0].name != row["tier"]:
         return f"the feature's first tier is {feature.tiers[0].name} now"
     share = 1.0 if feature.routing == "slm_first" else 0.0
@@ -191,7 +191,7 @@ def _changed_by_hand(connection: Connection[Any], feature: Feature, row: Row) ->
 
 
 def _strange_model(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
-    """That another model answers where the first of the tier's is asked than was evaluated."""
+    """A message if a model answers for the tier's first one that was not evaluated, or None."""
     kept = evaluations.evaluation(connection, feature.name, row["evaluation_id"])
     if kept is None or kept["document"] is None:
         return None
@@ -206,7 +206,10 @@ def _strange_model(connection: Connection[Any], feature: Feature, row: Row) -> s
     strange = sorted(now - known)
     if not strange or not known:
         return None
-    return f"{strange[0]} answers where {asked} is asked; {', '.join(sorted(known))} was evaluated"
+    return (
+        f"calls to {asked} are answered by {strange[0]}, which was not evaluated; "
+        f"evaluated: {', '.join(sorted(known))}"
+    )
 
 
 def _refuted(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
@@ -214,8 +217,8 @@ def _refuted(connection: Connection[Any], feature: Feature, row: Row) -> str | N
     if not is_broken(differ, samples, row["most_differing"]):
         return None
     return (
-        f"{differ} of {samples} answers differ from the last tier's, where evaluation "
-        f"{row['evaluation_id']} leaves room for {row['most_differing']:.1%}"
+        f"{differ} of {samples} answers differ from the last tier's; evaluation "
+        f"{row['evaluation_id']} allows {row['most_differing']:.1%}"
     )
 
 
@@ -227,8 +230,8 @@ def _compared(connection: Connection[Any], feature: Feature, row: Row) -> tuple[
 def _demote(
     connection: Connection[Any], name: str, reason: str, *, refuted: bool = False
 ) -> StoredVersion | None:
-    """The version that follows, and who is told of it; None: jobs begin on the last tier already.
-    In a transaction of the caller's.
+    """Apply the demoted version and notify its users. None if jobs already begin on the last tier.
+    Runs in the caller's transaction.
     """
     features.hold_applications(connection)
     version = current_version(connection, name)
@@ -252,24 +255,24 @@ def _demote(
 def _edited(
     connection: Connection[Any], version: StoredVersion, feature: Feature, changes: Changes
 ) -> tuple[Feature, str]:
-    """The feature with these changes in its file, and that file. Raises Conflict where a model that
-    the file names by its class would be another one now.
+    """The feature with these changes in its file, and the text of that file. Raises Conflict if the
+    file names a model by class and the class now means a different model.
     """
     text = edited(version.source, changes)
     after, _ = read_usable(connection, text)
     for tier, before in zip(after.tiers, feature.tiers, strict=True):
         if tier.models != before.models:
             raise Conflict(
-                f"{feature.name} names a model of its tier {tier.name} by class, and that would be "
-                f"{tier.models[0]} now, not {before.models[0]}: name it by its id, or apply the "
-                "file and evaluate it anew"
+                f"{feature.name} names a model of its tier {tier.name} by class, and that class "
+                f"now means {tier.models[0]}, not {before.models[0]}: name the model by its id, or "
+                "apply the file and evaluate it again"
             )
     return after, text
 
 
 def _refuse_single(feature: Feature) -> None:
     if len(feature.tiers) < 2:
-        raise Conflict(f"{feature.name} has one tier alone: there is nothing to promote")
+        raise Conflict(f"{feature.name} has only one tier: there is nothing to promote")
 
 
 def _refuse_unproven(feature: Feature, found: ValidEvaluation) -> None:
@@ -286,10 +289,10 @@ def _refuse_unproven(feature: Feature, found: ValidEvaluation) -> None:
 def _refuse_unwatched(
     connection: Connection[Any], feature: Feature, share: float, before: Row | None
 ) -> None:
-    """A canary grows by what was compared since it began."""
+    """Raises Conflict if a canary has no shadows, or if it has too few compared answers to grow."""
     if share < 1.0 and feature.shadow is None:
         raise Conflict(
-            f"a canary is watched by shadows, and {feature.name} has none: give it 'shadow: "
+            f"a canary needs shadows, and {feature.name} has none: give it 'shadow: "
             "{share: 0.05}' and apply it"
         )
     if before is None or before["share"] >= share or before["tier"] != feature.tiers[0].name:
@@ -297,18 +300,18 @@ def _refuse_unwatched(
     samples, differ = _compared(connection, feature, before)
     if is_broken(differ, samples, before["most_differing"]):
         raise Conflict(
-            f"{differ} of {samples} answers of the canary differ from the last tier's, where its "
-            f"evidence leaves room for {before['most_differing']:.1%}: it is about to be demoted"
+            f"{differ} of {samples} answers of the canary differ from the last tier's; its "
+            f"evidence allows {before['most_differing']:.1%}: it is about to be demoted"
         )
     if samples < FEWEST:
         raise Conflict(
-            f"{samples} of {FEWEST} answers were compared since the canary takes "
-            f"{before['share']:.2%}: it grows once all of them were"
+            f"{samples} of {FEWEST} answers were compared since the canary was set to "
+            f"{before['share']:.2%}: it may grow after all of them are compared"
         )
 
 
 def _only_checks(feature: Feature) -> bool:
-    """Whether nothing but a failed check escalates from the first tier."""
+    """Whether only failed checks escalate from the first tier."""
     confidence = feature.confidence_of(feature.tiers[0])
     return confidence is None or confidence.threshold == 0
 

@@ -161,7 +161,7 @@ def test_a_new_kind_of_input_ends_the_promise_and_is_told_once_with_examples(
     assert all("weather" in one["input"]["text"] for one in found["examples"][:5])
     assert told(bench, endpoint) == ["feature.drift"]
     reason = bench.one("SELECT withdrawn_reason FROM calibrations WHERE id = %s", id)
-    assert reason.startswith("what it was made on has changed: ")
+    assert reason.startswith("the traffic has changed: ")
     with bench.pool.connection() as connection:
         other = add_account(connection, f"other-{next(bench.numbers)}")
     assert shown(bench, feature, other)["examples"] == []
@@ -215,8 +215,8 @@ def test_too_few_known_inputs_are_said(bench: Bench, draw: random.Random) -> Non
     found = shown(bench, feature)
     assert found["reference"] is None
     assert found["waits_for"] == (
-        f"newer evidence: of the traffic that calibration {id} was made on 99 inputs are kept, and"
-        " 100 are needed"
+        f"newer evidence: 99 inputs are stored from the time of calibration {id}, and 100 are"
+        " needed"
     )
 
 

@@ -284,7 +284,7 @@ def test_another_model_under_the_same_name_is_demoted(
         assert watch(pool) == ended
     (kept,) = promotions_of(db, "kinds")
     assert kept.ended_reason == (
-        "small-2 answers where openai:small is asked; small-1 was evaluated"
+        "calls to openai:small are answered by small-2, which was not evaluated; evaluated: small-1"
     )
 
 
