@@ -1,4 +1,4 @@
-"""Feedback: what somebody knows of a job's answer, kept as labels for everything that learns."""
+"""Feedback: what a person says about a job's answer. It is stored as labels for all training."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MAX_COMMENT = 4000
 
 @dataclass(frozen=True)
 class Said:
-    """What was said of an answer; None: nothing of that."""
+    """What was said about an answer. None means not said."""
 
     correct: bool | None = None
     expected: JSON | None = None
@@ -33,21 +33,22 @@ class Said:
 def give_feedback(
     connection: Connection[Any], account_id: int | None, job_id: UUID, said: Said
 ) -> FeedbackRow:
-    """Keep it. Raises NotFound; InvalidInput for what cannot be; Conflict while the job goes on and
-    once its output was removed. `account_id` None: of whichever account the job is.
+    """Store the feedback. Raises NotFound; InvalidInput if it does not fit the feature; Conflict
+    while the job is not ended, and if its output was removed. With `account_id` None, the job may
+    be of any account.
 
-    `expected` has to fit the output schema of the version that the job ran: a label that no answer
-    could ever equal would only mislead. One of a fixed list of answers may be given bare.
+    `expected` must fit the output schema of the job's version: a label that no answer can equal
+    would mislead. For a closed set of labels, the label alone is accepted.
     """
     row = job_reads.job_row(connection, job_id)
     if row is None or account_id not in (None, row["account_id"]):
         raise NotFound(f"there is no job {job_id}")
     if row["status"] not in TERMINAL:
-        raise Conflict(f"the job is {row['status']}: feedback is about an answer")
+        raise Conflict(f"the job is {row['status']}: give feedback after it has ended")
     if row["output_removed_at"] is not None:
         raise _removed()
     if said.correct is None and said.expected is None:
-        raise InvalidInput([Problem("say `correct`, `expected` or both")])
+        raise InvalidInput([Problem("give `correct`, `expected` or both")])
     expected = said.expected
     if expected is not None:
         version = stored_version(connection, row["feature"], row["feature_version"])
@@ -70,7 +71,7 @@ def give_feedback(
         said.comment,
     )
     if kept is None:
-        raise _removed()  # since it was read above
+        raise _removed()  # removed after the read above
     return kept
 
 
@@ -81,10 +82,10 @@ def give_many(
     *,
     dry_run: bool = False,
 ) -> int:
-    """Keep what is said of many jobs, all of it or nothing; of how many.
+    """Store feedback on many jobs, all of it or nothing. Returns how many items were given.
 
-    Raises InvalidInput with every item that cannot be kept, by its place. With `dry_run` nothing is
-    kept: it says whether all could be.
+    Raises InvalidInput that lists every item that cannot be stored, by its index. With `dry_run`
+    nothing is stored; it only checks the items.
     """
     problems: list[Problem] = []
     left_out = 0
@@ -111,4 +112,4 @@ def give_many(
 
 
 def _removed() -> Conflict:
-    return Conflict("the job's output was removed: feedback is about an answer")
+    return Conflict("the job's output was removed, so there is no answer to give feedback on")

@@ -1,12 +1,12 @@
-"""A judge: a model that says whether two answers to one request say the same.
+"""The judge: a model that decides whether two answers to one request say the same.
 
-It is not told whose they are, and is asked twice, with the answers in both orders; they say the
-same if it says so both times. What it cannot tell widens what its word can promise: see
-`routing.judging`.
+It does not see which model gave which answer. It is asked twice, with the answers in both orders.
+The answers count as the same only if the judge says so both times. A promise that is based on a
+judge includes the judge's own error rate: see `routing.judging`.
 
-A judge's work is a job on the backfill lane, of a version of its own (`judge_of`). The job names
-the outcome that it judges; the texts are read when it is run, and kept nowhere else. `judgements`
-makes these jobs and takes in what they say.
+Each judgement is a job on the backfill lane, with a feature version of its own (`judge_of`). The
+job names the outcome that it judges. The texts are read when it runs and are not copied.
+`judgements` adds these jobs and records their results.
 """
 
 import json
@@ -33,7 +33,7 @@ from tierline.storage.jobs.claims import Claim
 TIER = "judge"
 TIMEOUT_S = 60.0
 MAX_TOKENS = 50
-CALLS = 2  # of one judge's job at most: one for each order
+CALLS = 2  # most calls of one judge's job: one for each order of the answers
 ANSWER: JSON = {
     "type": "object",
     "properties": {"same": {"type": "boolean"}},
@@ -49,15 +49,16 @@ REPLY = 'Reply with {"same": true} or {"same": false} and nothing else.'
 
 
 class PairRemoved(TierlineError):
-    """What the judge was to compare is not there any more."""
+    """One of the texts that the judge had to compare was removed."""
 
 
 def judge_of(feature: Feature) -> Feature:
-    """The version that the jobs of the feature's judge are of. Its last tier is the judge.
+    """The feature version of the judge's jobs. Its last tier is the judge.
 
-    The jobs wait where the tier with the judge's model waits; a model that no tier has waits where
-    the last tier does. Behind the first queue the version has a tier before the judge, which is
-    never asked. Raises TypeError for a feature that is compared without a judge.
+    The jobs use the queue of the tier that has the judge's model, or the last tier's queue if no
+    tier has it. If that is not the first queue, the version has another tier before the judge, to
+    put the judge at the right place; that tier is never asked. Raises TypeError if the feature has
+    no judge.
     """
     model = feature.compared_by.model
     if model is None:
@@ -65,7 +66,7 @@ def judge_of(feature: Feature) -> Feature:
     ref = ModelRef.parse(model)
     with_it = (index for index, tier in enumerate(feature.tiers) if ref in tier.models)
     place = feature.place(next(with_it, len(feature.tiers) - 1))
-    # `reask`: it is asked twice, and an attempt's lease has to last as long.
+    # `reask`: the judge is asked twice, and an attempt's lease must cover both calls.
     tier = Tier(TIER, (ref,), MAX_TOKENS, TIMEOUT_S, reask=True)
     before = (replace(tier, name="before"),) if place > 0 else ()
     return Feature(
@@ -81,7 +82,7 @@ def judge_of(feature: Feature) -> Feature:
 
 
 def judge_messages(feature: Feature, input: JSON, first: JSON, second: JSON) -> list[Message]:
-    """What the judge is asked; nothing in it says whose an answer is."""
+    """The messages to the judge. They do not show which model gave which answer."""
     more = feature.compared_by.instructions
     system = [ASKED, *([f"What counts: {more}"] if more else []), REPLY]
     parts = [
@@ -95,7 +96,7 @@ def judge_messages(feature: Feature, input: JSON, first: JSON, second: JSON) -> 
 
 
 def said_same(text: str) -> bool | None:
-    """What the judge's answer says; None: nothing that can be read."""
+    """What the judge's answer says. None if the answer cannot be read."""
     start, end = text.find("{"), text.rfind("}")
     try:
         found = json.loads(text[start : end + 1])
@@ -112,16 +113,16 @@ def judge_pair(
     taken: Claim,
     keep_on: Callable[[], bool],
 ) -> Answered:
-    """Run a judge's job, whose version `judge_of` made: ask in one order, and in the other if that
-    one says the same.
+    """Run a judge's job, whose version is from `judge_of`. It asks in one order, and in the other
+    order only if the first result is "the same".
 
-    The answer holds the word alone, {"same": …}, whatever else the model wrote: nothing of what was
-    compared is kept with it. Raises PairRemoved; CallFailed when no order was answered; GaveUp when
-    the database stayed away.
+    The stored answer is only {"same": …}, whatever else the model wrote, so it contains nothing of
+    the compared texts. Raises PairRemoved; CallFailed if a call got no answer; GaveUp if the
+    database did not come back.
     """
     pair = repeat(pool, lambda c: judgements.pair(c, taken.job_id), keep_on=keep_on)
     if pair is None:
-        raise PairRemoved("what it was to compare was removed")
+        raise PairRemoved("one of the texts to compare was removed")
     for swapped in (False, True):
         one, other = (pair.reference, pair.output) if swapped else (pair.output, pair.reference)
         completion = book.complete(
@@ -131,7 +132,7 @@ def judge_pair(
         if same is None:
             return _unread(completion)
         if not same:
-            break  # it takes both to say the same
+            break  # the answers are the same only if both orders say so
     said = {"same": same}
     return Answered(
         json.dumps(said), Checked(Verdict.PASSED, None, said, False, ()), completion.model

@@ -1,8 +1,8 @@
-"""Making the jobs that ask judges, and taking in what they said: a part of the sweep.
+"""Adds the jobs that ask judges, and records their results. Part of the sweep.
 
-No model is asked here: the jobs wait on the backfill lane like shadows, and like shadows they are
-paid from the feature's own day, `shadow.usd_per_day`. The account of the judged job has them in its
-usage, and none of its budgets pays.
+No model is asked here. Like shadows, the jobs wait on the backfill lane and are paid from the
+feature's daily budget, `shadow.usd_per_day`. Their cost appears in the usage of the judged job's
+account, but is not taken from the account's budgets.
 """
 
 import time
@@ -31,19 +31,20 @@ from tierline.storage.money.prices import own_prices
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 50  # outcomes of one transaction, with their texts
-TAKEN_AT_ONCE = 500
+AT_ONCE = 50  # outcomes per transaction, with their texts
+TAKEN_AT_ONCE = 500  # results recorded per transaction
 MOST_WAITING = 200
-"""Judges' jobs of a feature that wait or run: the others stay outcomes, and fill no account's queue
-while a judge is down."""
+"""The most judge's jobs of a feature that wait or run. Further outcomes get no job yet, so they do
+not fill an account's queue while a judge is down."""
 
 Row = Mapping[str, Any]
 
 
 def keep_judged(pool: ConnectionPool[Any], until_s: float) -> int:
-    """One round, in small transactions, until the monotonic time `until_s`; the next goes on.
+    """Run one round, in small transactions, until the monotonic time `until_s`. The next round
+    continues.
 
-    Safe beside others that do the same. Returns how many jobs were made.
+    Safe to run in several processes at once. Returns how many jobs were added.
     """
     made = 0
     with pool.connection() as connection:
@@ -64,11 +65,11 @@ def keep_judged(pool: ConnectionPool[Any], until_s: float) -> int:
 
 
 class _Batch:
-    """The outcomes of one transaction. `full`: features that may have no more jobs this round."""
+    """The outcomes of one transaction. `full`: features that get no more jobs in this round."""
 
     def __init__(self, connection: Connection[Any], full: set[str]) -> None:
         self.made = 0
-        self.filled = False  # a feature became full: others may wait behind its outcomes
+        self.filled = False  # a feature became full; its outcomes may hide those of others
         self._connection = connection
         self._full = full
         self._prices: OwnPrices = own_prices(connection)
@@ -77,7 +78,7 @@ class _Batch:
         self._versions: dict[int, tuple[Feature, int]] = {}
 
     def judge(self) -> int:
-        """Judge the outcomes that are due, or make the jobs that will; of how many."""
+        """Judge the due outcomes, or add the judge's jobs for them. Returns how many were due."""
         known = ReadableFeatures(self._connection)
         rows = known.readable(
             lambda without: judgements.due(self._connection, AT_ONCE, self._full, without)
@@ -98,7 +99,7 @@ class _Batch:
         return len(rows)
 
     def _queue(self, feature: Feature, row: Row) -> bool:
-        """Make the outcome's job; False: its feature may have no more for now."""
+        """Add the outcome's job. False if its feature may have no more jobs now."""
         name = feature.name
         if self._waiting.get(name, 0) >= MOST_WAITING:
             return False
@@ -107,7 +108,7 @@ class _Batch:
         left = self._left[name]
         at_most = self._at_most_usd(feature, row)
         if left is not None and (at_most is None or at_most > left):
-            log.info("judge_not_asked", feature=name, reason="its day's budget does not hold it")
+            log.info("judge_not_asked", feature=name, reason="the daily budget does not cover it")
             return False
         version, version_id = self._version(feature, row["feature_version_id"])
         index = len(version.tiers) - 1
@@ -140,13 +141,13 @@ class _Batch:
         """The judge's version of the feature, and its id."""
         if of_version not in self._versions:
             version = judge_of(feature)
-            # Without a first call: see storage.jobs.claims.
+            # The version has no first call: see storage.jobs.claims.
             stored = features.add_draft(self._connection, version, "", calls={})
             self._versions[of_version] = version, stored.id
         return self._versions[of_version]
 
     def _at_most_usd(self, feature: Feature, row: Row) -> Decimal | None:
-        """What both orders may cost at most; None: the judge has no price."""
+        """The highest possible cost of both calls. None if the judge has no price."""
         tier = judge_of(feature).tiers[-1]
         (model,) = tier.models
         price = price_of(model, Asked(datetime.now(UTC)), None, self._prices)

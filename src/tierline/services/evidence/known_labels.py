@@ -1,4 +1,4 @@
-"""What is known to be right of the inputs of a feature's jobs."""
+"""The inputs of a feature's jobs whose right output is known."""
 
 from typing import Any
 
@@ -15,11 +15,12 @@ from tierline.storage.evidence.labels import labels
 def known_labels(
     connection: Connection[Any], feature: Feature, account_id: int | None
 ) -> list[dict[str, JSON]]:
-    """Jobs' inputs with the output that people or the last tier hold to be right, the newest first;
-    of one account's jobs, or of all. The same input may come several times.
+    """Job inputs with the output that people or the last tier say is right, newest first. From one
+    account's jobs, or from all. The same input may occur several times.
 
-    `representative` are those that were drawn whatever they say, `label` is that of a closed set.
-    Outputs that no longer fit, of a version whose labels were others, are left out.
+    `representative` marks a row that was drawn independently of its answer. `label` is set if the
+    outputs are a closed set. Outputs of earlier versions that do not fit the current schema or
+    labels are excluded.
     """
     allowed = closed_set(feature.output_schema)
     fits = schema_check(feature.output_schema).fits

@@ -1,4 +1,4 @@
-"""The features of outcomes, each version read once, without those that a later release wrote."""
+"""The features of outcomes. Each version is read once; versions of a later release are skipped."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -16,15 +16,15 @@ Row = Mapping[str, Any]
 
 
 class ReadableFeatures:
-    """What one round knows of features, by the `feature_version_id` of its rows."""
+    """The features that one round has read, by the `feature_version_id` of its rows."""
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._known: dict[int, Feature] = {}
 
     def readable(self, read: Callable[[Collection[int]], Sequence[Row]]) -> Sequence[Row]:
-        """Rows whose features can all be read: `read` is told which versions are of a later
-        release, and is asked again without them. They are that release's to compare.
+        """Rows whose features can all be read. If some versions are of a later release, `read` is
+        called again and excludes them. Processes of that release compare their outcomes.
         """
         unreadable: set[int] = set()
         while True:

@@ -1,6 +1,7 @@
-"""Giving outcomes their references: shadows for what was served, and comparing both answers.
+"""Gives outcomes their references: adds shadows for served answers, and compares both answers.
 
-What is compared is watched: a calibration whose promise the later outcomes refute is withdrawn.
+Calibrations are watched with the results. If later outcomes refute a calibration's promise, it is
+withdrawn.
 """
 
 import time
@@ -32,7 +33,9 @@ Row = Mapping[str, Any]
 
 
 def keep_references(pool: ConnectionPool[Any], until_s: float) -> None:
-    """One round, in small transactions, until the monotonic time `until_s`; the next goes on."""
+    """Run one round, in small transactions, until the monotonic time `until_s`. The next round
+    continues.
+    """
     with pool.connection() as connection:
         while time.monotonic() < until_s and compare_open(connection) == AT_ONCE:
             pass
@@ -40,11 +43,13 @@ def keep_references(pool: ConnectionPool[Any], until_s: float) -> None:
 
 
 def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
-    """Compare outcomes whose reference is there; of how many. Safe beside others that do the same.
+    """Compare outcomes whose reference exists. Returns how many it read. Safe to run in several
+    processes at once.
 
-    Those of a job that failed differ: no tier gave what they could agree with, and to leave them
-    out would leave out what is hard. What is gone, given up by its caller, or
-    held back by a budget, a plan or its latency target, is not compared.
+    Outcomes of a failed job count as different: no tier gave a reference, and without them the hard
+    inputs would be missing. An outcome is not compared if its answer was removed, if its job was
+    cancelled or expired, or if a budget, a plan or the latency target kept the job from a later
+    tier.
     """
     features = ReadableFeatures(connection)
     with connection.transaction():
@@ -75,10 +80,10 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
 
 
 def shadow_due(connection: Connection[Any]) -> int:
-    """Give shadows to served outcomes that were drawn, within what their features may spend on it.
+    """Add shadows for the drawn served outcomes, within their features' daily budgets.
 
-    What waited for a day is drawn no more. Returns how many shadows there are now more; none while
-    another process makes some.
+    An outcome that waited for a day is no longer drawn. Returns how many shadows were added. Adds
+    none while another process adds some.
     """
     with connection.transaction():
         return _shadow_due(connection) if shadows.hold_spending(connection) else 0
@@ -99,7 +104,7 @@ def _shadow_due(connection: Connection[Any]) -> int:
         room = left[feature.name]
         at_most = _at_most_usd(feature, own, row["characters"])
         if room is not None and (at_most is None or at_most > room):
-            continue  # until the day is over, or its tier has a price
+            continue  # it waits for the next day, or for a price of its tier
         if _shadow(connection, feature, row, at_most):
             made += 1
             if room is not None and at_most is not None:
@@ -108,7 +113,7 @@ def _shadow_due(connection: Connection[Any]) -> int:
 
 
 def left_today(connection: Connection[Any], feature: Feature) -> Decimal | None:
-    """USD that the feature may still spend today (UTC) on comparing answers; None: any amount."""
+    """USD that the feature may still spend today (UTC) on comparing answers. None: no limit."""
     if feature.shadow is None or feature.shadow.usd_per_day is None:
         return None
     limit = Decimal(str(feature.shadow.usd_per_day))
@@ -116,7 +121,9 @@ def left_today(connection: Connection[Any], feature: Feature) -> Decimal | None:
 
 
 def between(feature: Feature, row: Row) -> bool:
-    """Whether its job was answered, but by a tier that is not the last: no answer to be held to."""
+    """Whether the outcome's job was answered by a tier between its own and the last. Such an answer
+    cannot be its reference.
+    """
     return (
         row["shadow_job_id"] is None
         and row["has_reference"]
@@ -141,7 +148,7 @@ def _shadow(
         decision={
             "policy": "shadow",
             "choice": tier.name,
-            "reason": "drawn at random, to compare what an earlier tier said with",
+            "reason": "drawn at random to check an earlier tier's answer",
             "signals": {"share": feature.shadow.share, "shadow_of": str(row["job_id"])},
         },
         at_most_usd=at_most_usd,
@@ -149,7 +156,7 @@ def _shadow(
 
 
 def _at_most_usd(feature: Feature, own: OwnPrices, characters: int) -> Decimal | None:
-    """What a shadow may cost at most, as far as its length tells; None: its price is unknown."""
+    """The highest cost of a shadow, estimated from its input's length; None: no price is known."""
     prices = prices_of(feature, own, datetime.now(UTC))
     return estimates(feature, prices, 1, characters)[-1].cost_usd
 
@@ -158,7 +165,7 @@ def _differs(feature: Feature, row: Row) -> bool | None:
     if not row["has_output"] or row["status"] not in (Status.COMPLETED, Status.FAILED):
         return None
     if row["blocked"]:
-        return None  # no later tier was asked, whatever was answered
+        return None  # no later tier was asked, so there is no reference
     if not row["has_reference"]:
         return True
     if row["judge"] is not None:
@@ -167,18 +174,19 @@ def _differs(feature: Feature, row: Row) -> bool | None:
 
 
 def _watch(connection: Connection[Any], id: int) -> None:
-    """End a calibration whose promise is refuted, however often one looks."""
+    """Withdraw a calibration if its promise is refuted. The test is valid however often it runs."""
     kept = calibrations.calibration(connection, id)
     if kept is None or kept["withdrawn_at"] is not None or kept["reference"] != "model":
-        return  # a promise about what people say is wrong is not refuted by another model
+        return  # another model cannot refute a promise that is based on people's labels
     samples, errors = shadows.watched(connection, id)
     judge = kept["document"].get("judge")
-    missed = 0.0 if judge is None else judge["missed"]  # of what does not differ, this is wrong too
+    # the share of wrong answers among those that the judge held to be the same
+    missed = 0.0 if judge is None else judge["missed"]
     most = (kept["max_error"] - missed) / (1.0 - missed)
     if samples and broken(errors, samples, most, kept["confidence"]):
         reason = (
-            f"{errors} of {samples} shadow samples of what it served differ, which refutes "
-            f"{kept['max_error']:.2%} at {kept['confidence']:.0%}"
+            f"{errors} of {samples} shadow samples of its served answers differ, which refutes an "
+            f"error rate of {kept['max_error']:.2%} at {kept['confidence']:.0%} confidence"
         )
         calibrations.withdraw(connection, kept["feature"], id, reason)
         log.warning("calibration_withdrawn", feature=kept["feature"], calibration=id, reason=reason)

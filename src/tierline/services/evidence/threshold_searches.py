@@ -1,7 +1,7 @@
-"""Threshold searches: operations that calibrate a tier on its outcomes, in a process of their own.
+"""Threshold searches: operations that calibrate a tier on its outcomes, each in its own process.
 
-The search reads the outcomes' rows itself; nobody tells it a score. What it finds holds from the
-moment that it is completed. One that is cancelled or fails uses no outcome up.
+The search reads the outcomes from the database; callers cannot pass in scores. Its result is in
+force as soon as it completes. A search that is cancelled or fails does not use up outcomes.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ NOUN = "threshold search"
 def start(
     connection: Connection[Any], name: str, wanted: CalibrationRequest, account_id: int
 ) -> Row:
-    """The search that is queued now, or the one with the same options that is under way. Raises
-    NotFound, InvalidInput, NotEnoughData, and Conflict for a feature that is not calibrated or
-    whose search has other options.
+    """Queue a search, or return the open one with the same options. Raises NotFound, InvalidInput,
+    NotEnoughData, and Conflict if the feature has no calibrated tier or an open search with other
+    options.
     """
     calibrate(connection, name, wanted, dry_run=True, enough=True)
     request = Request(name, KIND, asdict(wanted), account_id, None)
@@ -36,25 +36,25 @@ def start(
 
 
 def search_of(connection: Connection[Any], name: str, id: int) -> Row:
-    """How it stands. Raises NotFound."""
+    """The search's current row. Raises NotFound."""
     return requests.operation_of(connection, name, id, (KIND,), NOUN)
 
 
 def searches_of(connection: Connection[Any], name: str) -> list[Row]:
-    """A feature's, the newest first, at most 100. Raises NotFound."""
+    """The feature's searches, newest first, at most 100. Raises NotFound."""
     current_feature(connection, name)
     return operations.list_operations(connection, name, (KIND,))
 
 
 def cancel(connection: Connection[Any], name: str, id: int) -> Row:
-    """Ask for its end: within seconds, and nothing is used up. One that has ended stays as it is.
-    Raises NotFound.
+    """Ask to cancel it. It ends within seconds and uses up no outcomes. An ended search does not
+    change. Raises NotFound.
     """
     return requests.cancel(connection, name, id, (KIND,), NOUN)
 
 
 def run(work: Work) -> None:
-    """Search, and let what is found hold. Raises what `calibrate` raises, and Superseded."""
+    """Search, and put the result in force. Raises what `calibrate` raises, and Superseded."""
 
     def keep(connection: Connection[Any], made: Mapping[str, JSON]) -> None:
         work.complete(connection, dict(made))

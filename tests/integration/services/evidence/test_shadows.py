@@ -281,7 +281,7 @@ def test_a_promise_that_shadows_refute_is_withdrawn(bench: Bench, numbers: Itera
     with bench.pool.connection() as connection:
         ended = calibrations.calibration(connection, id)
     assert ended is not None
-    assert "shadow samples of what it served differ" in ended["withdrawn_reason"]
+    assert "shadow samples of its served answers differ" in ended["withdrawn_reason"]
     forget_calibrations(bench)
     later = bench.submit(version, "it costs 41")
     bench.run(later)
