@@ -9,7 +9,7 @@ INSTALL := UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip
 # Tests wait more than they reckon, so there are more workers than two cores would need. One worker
 # takes a whole file, whose tests share a database.
 WORKERS ?= 4
-SPREAD := --numprocesses $(WORKERS) --dist loadfile
+SPREAD := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The product and its client, which no index has.
 OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes

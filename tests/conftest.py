@@ -30,6 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+LONG = ("tests/faults/", "tests/system/", "tests/integration/api/test_schemathesis.py")
+"""Files whose tests take longest. They begin first, so that no process has one left at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))  # stable: else as collected
+
+
 def pytest_configure(config: pytest.Config) -> None:
     show = config.getoption("processor")
     if show:
