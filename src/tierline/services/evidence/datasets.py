@@ -1,4 +1,4 @@
-"""Building a feature's datasets from its labels and from files, and reading them back."""
+"""Builds a feature's datasets from its labels and from files, and reads them."""
 
 import hashlib
 from collections import Counter
@@ -26,7 +26,7 @@ from tierline.views.datasets import Dataset, DatasetRow, dataset_view
 Row = Mapping[str, Any]
 
 MOST_ROWS = 50_000
-MOST_LEFT_OUT = 200  # jobs that are named
+MOST_LEFT_OUT = 200  # how many excluded jobs are listed
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,11 @@ def build(
     jobs: bool = True,
     account_id: int | None = None,
 ) -> Dataset:
-    """The feature's next dataset: of what is given, and with `jobs` of what is known of the inputs
-    of one account's jobs, or of all. Each input once; those that are alike stand on one side of
-    the split. Kept whole or not at all. Raises NotFound, Conflict for too little, and InvalidInput
-    that names each row of `given` which breaks the feature's schemas.
+    """Build the feature's next dataset: from the rows `given`, and with `jobs` also from the known
+    labels of one account's jobs, or of all. Each input occurs once. Near duplicates are put on the
+    same side of the split. The dataset is stored whole or not at all. Raises NotFound, Conflict if
+    there is too little data, and InvalidInput that lists each row of `given` which violates the
+    feature's schemas.
     """
     feature = current_feature(connection, name)
     labels = closed_set(feature.output_schema)
@@ -73,8 +74,8 @@ def build(
         alike = groups([input_text(row["input"]) for row in rows])
     except ImportError:
         raise Conflict(
-            "near duplicates are found by the extra 'routing' where the API runs: 'make setup' "
-            "brings it"
+            "finding near duplicates needs the extra 'routing' where the API runs: install it by "
+            "'make setup'"
         ) from None
     whole = [
         {**row, "number": number, "alike": group, "side": side}
@@ -103,7 +104,7 @@ def build(
 
 
 def datasets_of(connection: Connection[Any], name: str) -> list[Dataset]:
-    """A feature's, the newest first. Raises NotFound."""
+    """The feature's datasets, newest first. Raises NotFound."""
     now = task(current_feature(connection, name))
     rows = datasets.list_datasets(connection, name)
     removed = datasets.removed_rows(connection, [row["id"] for row in rows])
@@ -111,7 +112,7 @@ def datasets_of(connection: Connection[Any], name: str) -> list[Dataset]:
 
 
 def dataset_of(connection: Connection[Any], name: str, version: int | None) -> Dataset:
-    """That version, or the newest. Raises NotFound."""
+    """The dataset of this version, or the newest. Raises NotFound."""
     feature = current_feature(connection, name)
     row = _dataset(connection, name, version)
     removed = datasets.removed_rows(connection, [row["id"]])
@@ -126,8 +127,9 @@ def rows_page(
     most: int,
     account_id: int | None,
 ) -> tuple[list[DatasetRow], int | None]:
-    """Rows in order, and the number to go on after; inputs and labels of the account's own jobs and
-    of files, of all jobs where no account is named. Raises NotFound.
+    """Returns a page of rows in order, and the number after which the next page starts. Inputs and
+    labels are shown for rows from files and from the account's own jobs, or from all jobs if no
+    account is given. Raises NotFound.
     """
     current_feature(connection, name)
     row = _dataset(connection, name, version)
@@ -177,7 +179,7 @@ def _row(input: JSON, expected: JSON, source: str) -> dict[str, Any]:
         "digest": hashlib.sha256(canonical_json(input).encode()).hexdigest(),
         "source": source,
         "said_by": None,
-        "representative": source == "file",  # as its owner drew it
+        "representative": source == "file",  # a file is taken as a representative sample
         "job_id": None,
     }
 

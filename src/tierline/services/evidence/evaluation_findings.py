@@ -1,4 +1,4 @@
-"""From the ended jobs of an evaluation to what it found."""
+"""Computes an evaluation's findings from its ended jobs."""
 
 import statistics
 from collections.abc import Mapping
@@ -22,15 +22,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Findings:
-    """What an evaluation showed."""
+    """The result of an evaluation."""
 
-    document: dict[str, JSON]  # as it is kept
-    scores: list[tuple[str, int, float]]  # by tier and row
+    document: dict[str, JSON]  # as it is stored
+    scores: list[tuple[str, int, float]]  # (tier, row number, score)
 
 
 def findings(connection: Connection[Any], feature: Feature, row: Row) -> Findings | None:
-    """Of an evaluation whose jobs have ended, by the examples that are still there; None: too few
-    are.
+    """The findings of an evaluation whose jobs have ended, from the examples that were not removed.
+    None if too few examples remain.
     """
     names = [planned["tier"] for planned in row["plan"]["tiers"]]
     of_number: dict[int, dict[str, Row]] = {}
@@ -69,7 +69,7 @@ def findings(connection: Connection[Any], feature: Feature, row: Row) -> Finding
 
 
 def _judge(feature: Feature, said: Mapping[Any, Row]) -> dict[str, JSON] | None:
-    """Whose word it was; null: nobody's, answers were compared."""
+    """The judge, and how many pairs it judged. None if no judge compared the answers."""
     if feature.compared_by.kind != "judge":
         return None
     first = [one for (_, _, swapped), one in said.items() if not swapped]
@@ -81,7 +81,7 @@ def _judge(feature: Feature, said: Mapping[Any, Row]) -> dict[str, JSON] | None:
 
 
 def _answer(feature: Feature, row: Row, *, same: bool) -> Answer:
-    """`same`: a judge held it to say what is expected."""
+    """One tier's answer. `same`: the judge held it to be the same as the expected output."""
     served = row["status"] == Status.COMPLETED and row["has_output"]
     output = row["output"] if served else None
     how = feature.compared_by
@@ -112,7 +112,7 @@ def _fields(feature: Feature, output: JSON, expected: JSON) -> dict[str, bool]:
 
 
 def _sliced(feature: Feature, whole: Mapping[int, Mapping[str, Row]]) -> list[EvaluatedExample]:
-    """Each example with its label, where the output is one of a closed set, and its length."""
+    """Each example with its slices: its length, and its label if the outputs are a closed set."""
     labels = closed_set(feature.output_schema)
     lengths = {
         number: len(input_text(next(iter(found.values()))["input"]))

@@ -1,6 +1,6 @@
-"""Which evaluations are due for a step; the dispatcher publishes a hint for each.
+"""Finds the evaluations that are due for a step. The dispatcher publishes a hint for each.
 
-A hint may be lost, repeated or late: an evaluation is due again LOST_S after its hint went out.
+A hint may be lost, repeated or late, so an evaluation is due again LOST_S after its hint.
 """
 
 from typing import Any
@@ -9,13 +9,13 @@ from psycopg_pool import ConnectionPool
 
 from tierline.storage.evidence import evaluations
 
-LOST_S = 5.0  # a hint that led to no step within this time is sent again
-AT_ONCE = 16  # evaluations hinted at in one look
+LOST_S = 5.0  # a hint is sent again if no step started within this time
+AT_ONCE = 16  # most evaluations per call
 
 
 def due_evaluations(pool: ConnectionPool[Any]) -> list[int]:
-    """Mark those that are due as hinted; the caller publishes after this returns. Of several
-    dispatchers one gets each.
+    """Mark the due evaluations as hinted and return their ids. The caller then publishes the hints.
+    If several dispatchers call this, each evaluation goes to only one of them.
     """
     with pool.connection() as connection:
         return evaluations.take_due(connection, LOST_S, AT_ONCE)

@@ -1,9 +1,10 @@
-"""A judge of an evaluation's answers, where the feature is compared by one: see evidence.judge.
+"""Judges an evaluation's answers, if the feature is compared by a judge: see evidence.judge.
 
-It is asked by jobs of a draft of its own, on the backfill lane like the tiers, and is not told
-whose the answers are: each answer that does not equal what is expected is shown beside it, in both
-orders. Both are the same if it says so both times. Its calls have the purpose `judge`; the account
-that ordered the evaluation pays for them, as for the answers, within the evaluation's max_usd.
+The judge's jobs have a draft of their own and use the backfill lane, like those of the tiers. Each
+answer that does not equal the expected output is compared with it, in both orders. The judge does
+not see which of the two is the tier's answer. They count as the same only if the judge says so both
+times. Its calls have the purpose `judge`. The account that ordered the evaluation pays for them and
+for the answers, within the evaluation's max_usd.
 """
 
 from collections.abc import Mapping
@@ -22,11 +23,11 @@ from tierline.storage.features import features
 
 Row = Mapping[str, Any]
 Pair = tuple[str, int, bool]
-"""A tier, the number of a row, and whether what is expected stands first."""
+"""(tier, row number, whether the expected output comes first)."""
 
 
 def keep_judge(connection: Connection[Any], feature: Feature) -> int | None:
-    """The judge's draft; None: the feature is compared without one."""
+    """Store the judge's draft and return its id. None if the feature has no judge."""
     how = feature.compared_by
     if how.kind != "judge" or how.model is None:
         return None
@@ -44,8 +45,8 @@ def keep_judge(connection: Connection[Any], feature: Feature) -> int | None:
 
 
 def to_judge(connection: Connection[Any], feature: Feature, row: Row) -> list[Pair]:
-    """What is still to be put to the judge: the second order only of what the first one held to be
-    the same.
+    """The pairs that the judge must still compare. The second order is asked only if the judge said
+    "the same" in the first one.
     """
     if row["plan"].get("judge_draft_id") is None:
         return []
@@ -65,7 +66,7 @@ def to_judge(connection: Connection[Any], feature: Feature, row: Row) -> list[Pa
 
 
 def ask_judge(connection: Connection[Any], row: Row, pairs: list[Pair]) -> None:
-    """Queue these. Under the evaluation's lock."""
+    """Queue jobs for these pairs. The caller must hold the evaluation's lock."""
     for tier, swapped in sorted({(tier, swapped) for tier, _, swapped in pairs}):
         evaluations.ask_judge(
             connection,
@@ -83,7 +84,7 @@ def ask_judge(connection: Connection[Any], row: Row, pairs: list[Pair]) -> None:
 
 
 def held_same(said: Mapping[Pair, Row], tier: str, number: int) -> bool:
-    """Whether the judge held a tier's answer to say what is expected, in both orders."""
+    """Whether the judge held a tier's answer and the expected output to be the same, both times."""
     return all(
         (one := said.get((tier, number, swapped))) is not None and one["same"] is True
         for swapped in (False, True)

@@ -1,4 +1,4 @@
-"""What an evaluation will ask: which tiers, as drafts of their own, and which examples."""
+"""Plans an evaluation: which tiers it asks, each as a draft of its own, and which examples."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -24,26 +24,28 @@ from tierline.storage.features import features
 from tierline.storage.money.prices import own_prices
 
 MOST_EXAMPLES = 10_000
-DIGEST_BYTES = 8  # of a seen input's digest: two of 10,000 share them once in 10^11
+# stored bytes of a training input's digest: among 10,000 inputs, the probability that two share
+# them is below 10^-11
+DIGEST_BYTES = 8
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What is to be evaluated."""
+    """The evaluation that is wanted."""
 
     dataset: int | None = None  # its version; None: the newest
-    tiers: Sequence[str] | None = None  # by name; None: all. Each is held to the last of them
-    limit: int | None = None  # examples; None: all that test
-    max_usd: Decimal | None = None  # None: any
+    tiers: Sequence[str] | None = None  # names; None: all. Each is compared with the last of them
+    limit: int | None = None  # most examples; None: all test examples
+    max_usd: Decimal | None = None  # None: no limit
 
 
 def plan_of(
     connection: Connection[Any], feature: Feature, wanted: EvaluationRequest, readable: int | None
 ) -> tuple[Row, dict[str, JSON]]:
-    """The dataset, and the plan as it is kept. `readable`: whose jobs' inputs may be asked, None
-    for all. Raises NotFound, and Conflict for what cannot be evaluated.
+    """The dataset, and the plan as it is stored. `readable`: the account whose job inputs may be
+    used, or None for all. Raises NotFound, and Conflict if the request cannot be evaluated.
     """
     name = feature.name
     tiers = _tiers(feature, wanted.tiers)
@@ -53,7 +55,7 @@ def plan_of(
         raise NotFound(f"the feature {name[:80]!r} has {which}: build one")
     if dataset["task"] != task(feature):
         raise Conflict(
-            f"dataset {dataset['version']} is of another task: {name} was changed since it was "
+            f"dataset {dataset['version']} is of another task: {name} was changed after it was "
             "built"
         )
     if wanted.max_usd is not None:
@@ -70,7 +72,7 @@ def plan_of(
 
 
 def _tiers(feature: Feature, wanted: Sequence[str] | None) -> list[str]:
-    """The tiers to ask, the one to be held to last."""
+    """The tiers to ask. The last is the one that the others are compared with."""
     known = [tier.name for tier in feature.tiers]
     names = known if wanted is None else list(wanted)
     for name in names:
@@ -80,13 +82,15 @@ def _tiers(feature: Feature, wanted: Sequence[str] | None) -> list[str]:
             )
     if len(set(names)) < 2:
         raise Conflict(
-            f"two tiers are compared: name two of {feature.name}'s, which are {', '.join(known)}"
+            f"two tiers are compared: name at least two of {feature.name}'s: {', '.join(known)}"
         )
     return sorted(set(names), key=known.index)
 
 
 def _planned(connection: Connection[Any], feature: Feature, tier: str) -> dict[str, JSON]:
-    """A draft of the tier alone, which says whatever it holds, and what makes its answers."""
+    """One tier's part of the plan: a draft with only this tier, which serves every answer, and the
+    recipe and models of its answers.
+    """
     source = current_version(connection, feature.name).source
     alone = replace(feature.only(tier, sure=False), cases=())
     draft = features.add_draft(connection, alone, source)
@@ -112,8 +116,8 @@ def _refuse_unpriced(connection: Connection[Any], feature: Feature, tiers: Seque
         unknown.append(("the judge", judge))
     for who, model in unknown:
         raise Conflict(
-            f"{who}: {model} has no price, so that no budget can be kept: give one by 'tierline "
-            "prices set', or leave the budget out"
+            f"{who}: {model} has no price, so no budget can be enforced: give one by 'tierline "
+            "prices set', or omit the budget"
         )
 
 
@@ -125,7 +129,7 @@ def _examples(
     readable: int | None,
     limit: int | None,
 ) -> tuple[list[int], dict[str, int]]:
-    """Numbers of the rows that test and that no tier has seen, and how many were left out."""
+    """The numbers of the test rows that no tier has seen, and how many rows were excluded."""
     in_prompt = {
         hashlib.sha256(canonical_json(example.input).encode()).hexdigest()
         for shown in (feature.examples, *(tier.examples or () for tier in feature.tiers))
@@ -144,8 +148,9 @@ def _examples(
             numbers.append(number)
     if len(numbers) < FEWEST:
         raise Conflict(
-            f"not enough data: {len(numbers)} examples of dataset {dataset['version']} test, may "
-            f"be read, stand in no prompt and trained no tier; {FEWEST} are the least"
+            f"not enough data: dataset {dataset['version']} has {len(numbers)} usable test "
+            f"examples, and at least {FEWEST} are needed; examples that are in a prompt, trained "
+            "a tier or may not be read are not usable"
         )
     return numbers[: min(limit or MOST_EXAMPLES, MOST_EXAMPLES)], left_out
 
@@ -153,13 +158,13 @@ def _examples(
 def _in_training(
     connection: Connection[Any], feature: Feature, tiers: Sequence[str]
 ) -> frozenset[bytes]:
-    """The beginnings of the digests of what the micro model that answers now has seen."""
+    """The first DIGEST_BYTES of the digests of the current micro model's training inputs."""
     if not any(feature.tier(name).is_micro for name in tiers):
         return frozenset()
     packed = evaluations.seen_by_micro_model(connection, feature.name, task(feature))
     if packed is None:
         raise Conflict(
-            f"it is not known what the micro model of {feature.name} has seen: train it on the "
-            f"server, by 'tierline distil {feature.name}'"
+            f"it is not known what the micro model of {feature.name} was trained on: train it on "
+            f"the server by 'tierline distil {feature.name}'"
         )
     return frozenset(packed[at : at + DIGEST_BYTES] for at in range(0, len(packed), DIGEST_BYTES))

@@ -1,8 +1,8 @@
-"""The steps by which an evaluation goes on: each queues a few examples more, the last completes it.
+"""The steps of an evaluation: each step queues more examples, and the last one completes it.
 
-The dispatcher hints at those that are due (`evaluation_hints`), and a worker of the queue
-`maintenance` makes the step. A step is one transaction under the evaluation's lock: a process that
-is killed within one leaves it undone, and of two that come at once the second does nothing.
+The dispatcher publishes hints for due evaluations (`evaluation_hints`), and a worker of the queue
+`maintenance` runs the step. A step is one transaction under the evaluation's lock. If its process
+is killed, the step is rolled back. If two processes start a step at once, the second does nothing.
 """
 
 import time
@@ -26,14 +26,14 @@ from tierline.storage.evidence import datasets, evaluations
 from tierline.storage.money.prices import own_prices
 from tierline.storage.upkeep import retention
 
-AT_ONCE = 32  # jobs of an evaluation that are out
-AT_ONCE_LEFT_OVER = 200
+AT_ONCE = 32  # most open jobs of an evaluation
+AT_ONCE_LEFT_OVER = 200  # most jobs whose content is removed at once
 SHORTEST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
-BUDGET_PAUSE_S = 30.0  # while the budget is spent: a late call may have cost less than it could
+BUDGET_PAUSE_S = 30.0  # while the budget is spent; a late call may still cost less than reserved
 FAILED_PAUSE_S = 60.0  # after a step that failed
-PAUSE_SHARE = 2  # a pause is at least so many times as long as the step took
-IDLE_SHARE = 4  # a pause is at most this part of the time since a job of it ended, and the shortest
+PAUSE_SHARE = 2  # a pause lasts at least this many times as long as its step
+IDLE_SHARE = 4  # an idle pause is the time since the last job ended, divided by this
 
 Row = Mapping[str, Any]
 WaitsFor = Literal["budget"]
@@ -41,17 +41,17 @@ WaitsFor = Literal["budget"]
 
 @dataclass(frozen=True)
 class Step:
-    """What a step did."""
+    """The result of a step."""
 
-    asked: int  # examples, or looks of the judge, that were queued
-    ended: bool = False  # the evaluation has ended with it
-    waits_for: WaitsFor | None = None  # what keeps it from asking more, while nothing is out
-    idle_s: float = 0.0  # since a job of it ended, or it began
+    asked: int  # how many jobs of examples or of the judge were queued
+    ended: bool = False  # the evaluation has ended with this step
+    waits_for: WaitsFor | None = None  # why nothing was queued although no job is open
+    idle_s: float = 0.0  # since a job of the evaluation last ended, or since its start
 
 
 def step_due(connection: Connection[Any], id: int) -> int:
-    """Step an evaluation that runs; how many jobs were queued. Does nothing where it has ended, or
-    another process steps it now.
+    """Run a step of a running evaluation. Returns how many jobs were queued. Does nothing if the
+    evaluation has ended, or if another process runs a step of it now.
     """
     began = time.monotonic()
     try:
@@ -72,8 +72,8 @@ def step_due(connection: Connection[Any], id: int) -> int:
 
 
 def pause_s(step: Step, took_s: float) -> float:
-    """Seconds until the next step: short while jobs end one after the other, longer while none
-    does, and so that steps take a small share of the time.
+    """Seconds until the next step: short while jobs are ending, longer while none ends. It also
+    depends on the time that the step took, so that steps take a small share of the time.
     """
     if step.waits_for is not None:
         return BUDGET_PAUSE_S
@@ -82,8 +82,8 @@ def pause_s(step: Step, took_s: float) -> float:
 
 
 def forget_left_over(connection: Connection[Any]) -> int:
-    """Remove what ended jobs hold of examples that were removed after they had been asked; of how
-    many. The next round goes on.
+    """Remove the content of ended jobs whose examples were removed after they were asked. Returns
+    how many jobs. The next round continues.
     """
     with connection.transaction():
         jobs = evaluations.left_over(connection, AT_ONCE_LEFT_OVER)
@@ -94,13 +94,14 @@ def forget_left_over(connection: Connection[Any]) -> int:
 
 
 def drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
-    """Ask for as many answers and judgements as there is room for, or end the evaluation."""
+    """Queue as many answers and judgements as the limits allow, or complete the evaluation."""
     plan = row["plan"]
     so_far = evaluations.progress(connection, row["id"])
     out = sum(one["asked"] - one["ended"] for one in so_far.values())
     asked = evaluations.asked_numbers(connection, row["id"])
     there = {number for number, _ in datasets.test_rows(connection, row["dataset_id"], None)}
-    # Example by example rather than tier by tier: what a spent budget leaves is comparable.
+    # Example by example, not tier by tier: if the budget is spent, the answers so far are still
+    # comparable.
     waiting = [
         (planned, number)
         for number in plan["numbers"]
@@ -142,7 +143,7 @@ def drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
 def _complete(connection: Connection[Any], feature: Feature, row: Row) -> None:
     allow_idle(connection)  # 10,000 examples take 5 s of a core, and longer on a busy machine
     found = findings(connection, feature, row)
-    if found is None:  # too much was removed meanwhile
+    if found is None:  # too many examples were removed in the meantime
         evaluations.cancel(connection, row["id"])
         return
     evaluations.complete(connection, row["id"], found.document, found.scores)
@@ -151,8 +152,8 @@ def _complete(connection: Connection[Any], feature: Feature, row: Row) -> None:
 def _affordable(
     connection: Connection[Any], feature: Feature, row: Row, so_far: Mapping[str, Row]
 ) -> int:
-    """How many answers more the budget holds, each at what the dearest may cost."""
-    every = replace(feature, routing="slm_first")  # whichever tiers its jobs may use
+    """How many more answers the budget covers, if each costs as much as the most expensive one."""
+    every = replace(feature, routing="slm_first")  # estimate all tiers, whatever its routing is
     prices = prices_of(feature, own_prices(connection), datetime.now(UTC))
     longest = datasets.longest_input(connection, row["dataset_id"])
     at_most = {one.tier: one.cost_usd for one in estimates(every, prices, 1, longest)}

@@ -1,4 +1,4 @@
-"""What an evaluation is bound to, and whether it still says something about its feature."""
+"""Decides whether an evaluation is still valid for its feature."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,22 +12,25 @@ from tierline.features import Feature
 from tierline.routing.fingerprint import recipe, task
 from tierline.storage.evidence import drift, evaluations, promotions
 
-MOST_UNANSWERED = 0.02  # of the examples: a provider that failed says nothing of its model
+# the largest share of unanswered examples: a failed provider says nothing about its model
+MOST_UNANSWERED = 0.02
 
 
 def recipe_alone(feature: Feature, tier: str) -> str:
-    """What makes a tier's answers, whatever its threshold: what an evaluation of it is bound to."""
+    """The recipe of a tier without its confidence threshold. An evaluation is valid for this recipe
+    only.
+    """
     alone = feature.only(tier, sure=False)
     return recipe(alone, alone.tiers[0])
 
 
 def why_not_valid(feature: Feature, row: Mapping[str, Any], now: datetime) -> str | None:
-    """Why a completed evaluation says nothing about the feature as it is now; None: it does."""
+    """Why a completed evaluation is not valid for the feature as it is now. None: it is valid."""
     known = {tier.name for tier in feature.tiers}
     for planned in row["plan"]["tiers"]:
         tier = planned["tier"]
         if tier not in known or recipe_alone(feature, tier) != planned["recipe"]:
-            return f"what makes the answers of {tier} was changed since"
+            return f"the prompt or settings of {tier} were changed since"
         if [str(model) for model in feature.tier(tier).models] != planned["models"]:
             return f"the models of {tier} were changed since"
     if row["task"] != task(feature):
@@ -38,8 +41,8 @@ def why_not_valid(feature: Feature, row: Mapping[str, Any], now: datetime) -> st
 
 
 class NoValidEvaluation(Conflict):
-    """Nothing says how good the first tier is now; `why` the newest evaluation does not, or None
-    where there is none.
+    """The first tier has no valid evaluation. `why` says why the newest one is not valid; None:
+    there is no evaluation.
     """
 
     def __init__(self, message: str, why: str | None) -> None:
@@ -49,19 +52,20 @@ class NoValidEvaluation(Conflict):
 
 @dataclass(frozen=True)
 class ValidEvaluation:
-    """What an evaluation says of a feature's first tier beside its last."""
+    """An evaluation's results for the feature's first tier compared with its last."""
 
     evaluation: Mapping[str, Any]
     compared: Mapping[str, Any]
-    small: Mapping[str, Any]  # how the first tier did
-    large: Mapping[str, Any]
+    small: Mapping[str, Any]  # the first tier's results
+    large: Mapping[str, Any]  # the last tier's results
 
 
 def newest_valid_evaluation(
     connection: Connection[Any], feature: Feature, id: int | None = None
 ) -> ValidEvaluation:
-    """Of the newest completed evaluation that says something about the feature as it is now, or of
-    that one. Raises NotFound where there is none of that id, NoValidEvaluation otherwise.
+    """The newest completed evaluation that is valid for the feature as it is now; with `id`, that
+    evaluation. Raises NotFound if there is no evaluation `id`, and NoValidEvaluation if none is
+    valid.
     """
     first, last = feature.tiers[0].name, feature.tiers[-1].name
     if id is not None:
@@ -78,15 +82,15 @@ def newest_valid_evaluation(
             return _evidence_of(row, first, last)
         why = why or f"evaluation {row['id']}: {stale}"
     raise NoValidEvaluation(
-        f"no evaluation says how {first} of {feature.name} does beside {last} "
-        f"({why or 'there is none'}): make one by 'tierline eval {feature.name}'",
+        f"no valid evaluation compares {first} of {feature.name} with {last} "
+        f"({why or 'there is none'}): run 'tierline eval {feature.name}'",
         why,
     )
 
 
 def stale_now(connection: Connection[Any], feature: Feature, row: Mapping[str, Any]) -> str | None:
-    """Why a completed evaluation says nothing about the feature and its traffic as they are now;
-    None: it does.
+    """Why a completed evaluation is not valid for the feature and its traffic as they are now.
+    None: it is valid.
     """
     why = why_not_valid(feature, row, datetime.now(UTC))
     if why is not None:
@@ -99,7 +103,7 @@ def stale_now(connection: Connection[Any], feature: Feature, row: Mapping[str, A
 
 
 def _says_nothing(row: Mapping[str, Any], first: str, last: str) -> str | None:
-    """Why it says nothing of the two tiers, whatever has changed; None: it does."""
+    """Why the evaluation itself does not compare the two tiers. None: it does."""
     found = row["document"]
     if found is None:
         return f"it is {row['status']}"

@@ -1,6 +1,7 @@
-"""Evaluations: asking a feature's tiers the test examples of a dataset, to the end.
+"""Evaluations: each asks a feature's tiers the test examples of a dataset.
 
-One of a feature runs at a time. Once started it goes on by itself: see `evaluation_steps`.
+Each feature has at most one running evaluation. After its start it continues by itself: see
+`evaluation_steps`.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from tierline.services.jobs.cancel import cancel
 from tierline.storage.evidence import datasets, evaluations
 from tierline.views.evaluations import Differing, Evaluation, evaluation_view, running_view
 
-MOST_SHOWN = 200  # examples side by side
+MOST_SHOWN = 200  # most examples shown side by side
 
 Row = Mapping[str, Any]
 
@@ -30,9 +31,10 @@ def start(
     account_id: int,
     readable: int | None,
 ) -> tuple[Evaluation, bool]:
-    """An evaluation that runs, and whether it is new: one of the same plan is gone on with, and may
-    cost what is said now. `account_id` pays; `readable`: whose jobs' inputs may be asked, None for
-    all. Raises NotFound, and Conflict for what cannot be evaluated.
+    """Returns the running evaluation and whether it is new. If one with the same plan runs already,
+    it continues, with the new `max_usd`. `account_id` pays. `readable`: the account whose job
+    inputs may be used, or None for all. Raises NotFound, and Conflict if the request cannot be
+    evaluated.
     """
     feature = current_feature(connection, name)
     dataset, plan = plan_of(connection, feature, wanted, readable)
@@ -50,14 +52,14 @@ def start(
         if id is None:
             row = evaluations.running(connection, name)
             if row is None:
-                raise Conflict("another evaluation of the feature has just ended: ask again")
+                raise Conflict("another evaluation of the feature has just ended: try again")
             same = all(
                 row["plan"][part] == plan[part] for part in ("tiers", "limit", "judge_draft_id")
             )
             if not same or row["dataset_id"] != dataset["id"]:
                 raise Conflict(
-                    f"evaluation {row['id']} of {name} runs, and it is another one: go on with it "
-                    "by its own options, or end it by --cancel"
+                    f"evaluation {row['id']} of {name} is running with other options: continue it "
+                    "with those options, or end it by --cancel"
                 )
             evaluations.allow(connection, row["id"], wanted.max_usd)
             return _seen(connection, name, row["id"]), False
@@ -65,8 +67,8 @@ def start(
 
 
 def step(connection: Connection[Any], name: str, id: int) -> Evaluation:
-    """Step it now, as the server does by itself; how it stands then. Changes nothing while another
-    process steps it. For the clients of release 0.1. Raises NotFound.
+    """Run a step now, as the server also does by itself. Returns the state after it. Does nothing
+    while another process runs a step. For clients of release 0.1. Raises NotFound.
     """
     if evaluations.evaluation(connection, name, id) is None:
         raise _none(name, id)
@@ -75,7 +77,7 @@ def step(connection: Connection[Any], name: str, id: int) -> Evaluation:
 
 
 def stop(connection: Connection[Any], name: str, id: int) -> Evaluation:
-    """End one that runs, without a finding: its jobs are cancelled. Raises NotFound."""
+    """Cancel a running evaluation and its jobs. It has no findings then. Raises NotFound."""
     with connection.transaction():
         row = evaluations.evaluation(connection, name, id, lock=True)
         if row is None:
@@ -87,12 +89,12 @@ def stop(connection: Connection[Any], name: str, id: int) -> Evaluation:
 
 
 def evaluation_of(connection: Connection[Any], name: str, id: int) -> Evaluation:
-    """How one stands. Raises NotFound."""
+    """The evaluation's current state. Raises NotFound."""
     return _seen(connection, name, id)
 
 
 def evaluations_of(connection: Connection[Any], name: str) -> list[Evaluation]:
-    """A feature's, the newest first. Raises NotFound."""
+    """The feature's evaluations, newest first. Raises NotFound."""
     feature = current_feature(connection, name)
     return [
         _shown(connection, feature, row) for row in evaluations.list_evaluations(connection, name)
@@ -102,8 +104,9 @@ def evaluations_of(connection: Connection[Any], name: str) -> list[Evaluation]:
 def side_by_side(
     connection: Connection[Any], name: str, id: int, tier: str | None, readable: int | None
 ) -> list[Differing]:
-    """The examples on which a tier and the one that it is held to differ, its largest losses first:
-    input, what is expected, what both said; without those that may not be read. Raises NotFound.
+    """The examples on which a tier and the tier that it is compared with differ, largest losses
+    first: the input, the expected output and both outputs. Excludes those that the account may not
+    read. Raises NotFound.
     """
     row = evaluations.evaluation(connection, name, id)
     if row is None or row["document"] is None:

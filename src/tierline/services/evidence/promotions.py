@@ -186,7 +186,7 @@ def _changed_by_hand(connection: Connection[Any], feature: Feature, row: Row) ->
         if planned["tier"] == row["tier"] and planned["recipe"] != recipe_alone(
             feature, row["tier"]
         ):
-            return f"what makes the answers of {row['tier']} was changed by hand"
+            return f"the prompt or settings of {row['tier']} were changed by hand"
     return None
 
 

@@ -86,8 +86,8 @@ def test_what_was_found_is_kept_and_says_when_it_is_stale(
     )
     assert tierline("features", "apply", file).code == 0
     again = json.loads(tierline("eval", "amounts", "--show", made["id"], "--json").out)
-    assert again["stale"] == "what makes the answers of slm was changed since"
-    assert "stale: what makes the answers" in tierline("eval", "amounts", "--list").out
+    assert again["stale"] == "the prompt or settings of slm were changed since"
+    assert "stale: the prompt or settings" in tierline("eval", "amounts", "--list").out
 
 
 def test_an_interrupted_one_goes_on_by_itself_and_nothing_is_asked_twice(
@@ -125,7 +125,7 @@ def test_a_spent_budget_stops_it_and_more_lets_it_go_on(
     assert float(running["progress"]["cost_usd"]) <= 0.01
     assert running["progress"]["waits_for"] == "budget"
     other = tierline("eval", "amounts", "--limit", 10)
-    assert (other.code, "runs, and it is another one" in other.err) == (1, True)
+    assert (other.code, "is running with other options" in other.err) == (1, True)
     shown = tierline("eval", "amounts", "--show", running["id"])
     assert (shown.code, f"--follow {running['id']}'" in shown.err) == (1, True)
     made = json.loads(tierline("eval", "amounts", "--max-usd", "100", "--json").out)
@@ -220,7 +220,7 @@ def test_free_text_is_judged_in_both_orders_by_who_is_not_told_whose_it_is(
     models.answer = judging
     models.calls.clear()
     bounded = tierline("eval", "priced", "--max-usd", "1")
-    assert (bounded.code, "has no price, so that no budget" in bounded.err) == (1, True)
+    assert (bounded.code, "has no price, so no budget" in bounded.err) == (1, True)
     made = json.loads(tierline("eval", "priced", "--json").out)
     assert made["status"] == "completed"
     found = made["found"]
