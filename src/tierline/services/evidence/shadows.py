@@ -180,7 +180,7 @@ def _watch(connection: Connection[Any], id: int) -> None:
         return  # another model cannot refute a promise that is based on people's labels
     samples, errors = shadows.watched(connection, id)
     judge = kept["document"].get("judge")
-    # the share of wrong answers among those that the judge held to be the same
+    # upper bound on the share of wrong answers among those that the judge held to be the same
     missed = 0.0 if judge is None else judge["missed"]
     most = (kept["max_error"] - missed) / (1.0 - missed)
     if samples and broken(errors, samples, most, kept["confidence"]):
