@@ -1,1 +1,1 @@
-"""The files of examples and labels that commands read."""
+"""Reads files of examples and of labels for the commands."""

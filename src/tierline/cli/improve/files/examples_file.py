@@ -1,4 +1,4 @@
-"""Reading a file of labelled inputs: CSV with the columns input and expected, or JSONL."""
+"""Reads a file of labelled inputs: CSV with the columns input and expected, or JSONL."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ COLUMNS = ("input", "expected")
 
 @dataclass(frozen=True)
 class LabelledExample:
-    """One labelled input, and where it stands."""
+    """One labelled input, with its file and line."""
 
     file: str
     line: int
@@ -21,8 +21,8 @@ class LabelledExample:
 
 
 def read_examples(path: Path, field: str | None) -> list[LabelledExample]:
-    """Every row. `field`: the one text of an input, which a bare text of the file is then put into.
-    Raises UsageError, or InvalidInput with every bad row's line.
+    """Every row. `field`: the name of the input's only text field; a plain text in the file becomes
+    the value of that field. Raises UsageError, or InvalidInput with every invalid row's line.
     """
 
     def parse(line: int, row: Row) -> LabelledExample:
@@ -38,7 +38,7 @@ def read_examples(path: Path, field: str | None) -> list[LabelledExample]:
 
 
 def text_field(input_schema: Mapping[str, JSON]) -> str | None:
-    """The one required property of an input, if that is a text."""
+    """The name of the input's only required property, if its type is text."""
     required, properties = input_schema.get("required"), input_schema.get("properties")
     if not (isinstance(required, list) and len(required) == 1 and isinstance(properties, dict)):
         return None
@@ -52,7 +52,7 @@ def _refuse_columns(names: Sequence[str]) -> str | None:
 
 
 def _cells(cells: dict[str, str]) -> Row:
-    """An object, a list or a quoted text is read as JSON, anything else stays the text it is."""
+    """An object, a list or a quoted text is read as JSON; anything else is kept as text."""
     return {
         name: json_or_text(cell) if cell.lstrip()[:1] in ("{", "[", '"') else cell.strip()
         for name, cell in cells.items()

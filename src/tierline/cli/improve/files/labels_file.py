@@ -1,4 +1,4 @@
-"""Reading a file of labels: CSV with a header, or JSONL; a job each row."""
+"""Reads a file of labels: CSV with a header, or JSONL, with one job per row."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ _SAID = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0":
 
 
 def read_labels(path: Path) -> list[tuple[int, JSON]]:
-    """(line, label) of every row. Raises UsageError, or InvalidInput with every bad row's line."""
+    """(line, label) of each row. Raises UsageError, or InvalidInput with the invalid rows' lines."""
     first: dict[str, int] = {}
 
     def parse(line: int, row: Row) -> tuple[int, JSON]:
         label = _label(row)
         job = str(label["job_id"])
         if job in first:
-            raise ValueError(f"the job stands in line {first[job]} already")
+            raise ValueError(f"the job is already in line {first[job]}")
         first[job] = line
         return line, label
 
@@ -33,9 +33,9 @@ def _label(read: Row) -> dict[str, JSON]:
     except ValueError:
         raise ValueError("job_id is not a job's id") from None
     if "correct" in label and not isinstance(label["correct"], bool):
-        raise ValueError("correct is true or false")
+        raise ValueError("correct must be true or false")
     if "correct" not in label and "expected" not in label:
-        raise ValueError("says neither what is expected nor whether the answer was correct")
+        raise ValueError("needs a value for expected or for correct")
     return label
 
 
@@ -46,7 +46,9 @@ def _refuse_columns(names: Sequence[str]) -> str | None:
 
 
 def _cells(cells: dict[str, str]) -> Row:
-    """A cell of `expected` is JSON where it reads as that, else text; an empty one is none."""
+    """A cell of `expected` is read as JSON if it is valid JSON, else as text. Empty cells are
+    missing values.
+    """
     found: Row = {name: cells[name] for name in COLUMNS if name in cells}
     if "expected" in cells:
         found["expected"] = json_or_text(cells["expected"])

@@ -1,4 +1,4 @@
-"""Reading a file of rows, CSV with a header or JSONL, with every bad row named by its line."""
+"""Reads a file of rows, CSV with a header or JSONL, and reports every invalid row by its line."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +21,11 @@ def read_rows(
     from_cells: Callable[[dict[str, str]], Row],
     parse: Callable[[int, Row], T],
 ) -> list[T]:
-    """What `parse` makes of every row; it is given the line too, and raises ValueError.
+    """The result of `parse` for every row. `parse` gets the line and the row, and raises ValueError
+    for an invalid row.
 
-    `refuse_columns` says what is wrong with a CSV's header, `from_cells` makes a row of its texts.
-    Raises UsageError, or InvalidInput with every bad row's line.
+    `refuse_columns` returns the problem of a CSV's header, or None. `from_cells` converts a CSV's
+    texts to a row. Raises UsageError, or InvalidInput with every invalid row's line.
     """
     problems: list[Problem] = []
     found: list[T] = []
@@ -47,7 +48,7 @@ def read_rows(
 
 
 def json_or_text(cell: str) -> JSON:
-    """A cell's JSON where it reads as that, else its text."""
+    """The cell as JSON if it is valid JSON, else as text."""
     try:
         return parse_json(cell, MOST_DEPTH)
     except NotJson:

@@ -1,4 +1,4 @@
-"""`tierline advise`: whether a small model is worth trying for a feature, signal by signal."""
+"""`tierline advise`: recommends a small or a frontier model for a feature, signal by signal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
     from tierline.features import Feature
 
-DAYS = 30.0  # of the report that the traffic is read from
+DAYS = 30.0  # covered by the report from which the traffic is read
 YesNo = bool | None
 _POINTS = {"small": "small", "frontier": "frontier", "neither": "", "unknown": "?"}
 
@@ -23,33 +23,42 @@ _POINTS = {"small": "small", "frontier": "frontier", "neither": "", "unknown": "
 def advise(
     feature: Annotated[str, typer.Argument(metavar="FEATURE|FILE")],
     per_day: Annotated[
-        float | None, typer.Option("--requests-per-day", min=0, help="Else as it was lately.")
+        float | None,
+        typer.Option(
+            "--requests-per-day", min=0, help="By default the average of the last 30 days."
+        ),
     ] = None,
     latency_ms: Annotated[
-        float | None, typer.Option(min=1, help="How soon an answer has to be there.")
+        float | None, typer.Option(min=1, help="The longest time in ms until an answer.")
     ] = None,
     high_stakes: Annotated[
-        YesNo, typer.Option("--high-stakes/--low-stakes", help="What a wrong answer costs.")
+        YesNo,
+        typer.Option("--high-stakes/--low-stakes", help="Whether a wrong answer is expensive."),
     ] = None,
     freeform: Annotated[
         YesNo,
         typer.Option(
-            "--freeform-is-the-product/--freeform-is-not", help="Free text that is what is sold."
+            "--freeform-is-the-product/--freeform-is-not",
+            help="Whether the product is free text itself.",
         ),
     ] = None,
     many_sources: Annotated[
-        YesNo, typer.Option("--many-sources/--one-source", help="Whether it draws on many.")
+        YesNo,
+        typer.Option(
+            "--many-sources/--one-source", help="Whether an answer combines many sources."
+        ),
     ] = None,
     ambiguous: Annotated[
-        YesNo, typer.Option("--ambiguous/--clear", help="What the instructions leave open.")
+        YesNo, typer.Option("--ambiguous/--clear", help="Whether the instructions are ambiguous.")
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Go through what speaks for a small model and what for the frontier, and say what to do next.
+    """Show which signals favour a small model or a frontier model, and recommend the next step.
 
-    Of a file that was never applied only what stands in it is known. What nobody measured is asked
-    for by an option and never guessed. Signals, not rules: an evaluation confirms them.
+    For a file that was not applied, only its own content is used. Signals that cannot be measured
+    need an option; they are never guessed. Signals are hints, not rules: confirm them with an
+    evaluation.
     """
     from tierline.advice.recommend import recommend
     from tierline.advice.signals import SIGNALS
@@ -94,7 +103,7 @@ def _measured(
     latency_ms: float | None,
     said: dict[str, YesNo],
 ) -> "tuple[Feature, UseCase, int]":
-    """The applied feature, what is known of it, and how many rows its newest dataset has."""
+    """The applied feature, its known facts, and the number of rows in its newest dataset."""
     from dataclasses import replace
 
     from tierline.cli.shared.client import connect
@@ -143,8 +152,8 @@ def _output(feature: "Feature") -> Literal["labels", "fields", "text"]:
 
 
 def _likeness(api: "Client", name: str, rows: int) -> float | None:
-    """The median likeness of SPREAD_OF inputs of the newest dataset to their nearest other; None
-    where so many cannot be read, or no embeddings can be made here.
+    """The median similarity of SPREAD_OF inputs of the newest dataset to their nearest neighbour.
+    None if fewer inputs are readable, or if embeddings are not available here.
     """
     from tierline.advice.signals import SPREAD_OF
     from tierline.cli.improve.training.embedding import embedded
@@ -171,21 +180,21 @@ def _likeness(api: "Client", name: str, rows: int) -> float | None:
 def _next(
     feature: "Feature", named: str, facts: "UseCase", rows: int, *, applied: bool
 ) -> tuple[str, str]:
-    """The next command, and what it is for."""
+    """The next command, and its purpose."""
     from tierline.advice.signals import LABELS
 
     name = feature.name
     if not applied:
         return f"tierline features apply {named}", "then its traffic and labels can be measured"
     if len(feature.tiers) < 2:
-        return f"tierline features show {name}", "name a small model before its last tier"
+        return f"tierline features show {name}", "add a tier with a small model before its last one"
     if rows >= LABELS:
-        return f"tierline eval {name}", "which would confirm it, or not"
+        return f"tierline eval {name}", "to test the recommendation"
     if facts.labels is not None and facts.labels >= LABELS:
-        return f"tierline dataset build {name}", f"then 'tierline eval {name}' would confirm it"
+        return f"tierline dataset build {name}", f"then 'tierline eval {name}' to test it"
     return (
         f"tierline status {name}",
-        f"{LABELS} labels first; then 'tierline eval {name}' would confirm it",
+        f"collect {LABELS} labels first; then run 'tierline eval {name}' to test it",
     )
 
 
@@ -201,7 +210,7 @@ def _show(
             (
                 one.name,
                 _POINTS[one.points],
-                one.evidence + (f": say it by {one.ask}" if one.ask else ""),
+                one.evidence + (f": give {one.ask}" if one.ask else ""),
             )
             for one in signals
         ],
@@ -211,8 +220,8 @@ def _show(
     line(f"{name}: {TOLD[found.tier]}.")
     unknown = sum(one.points == "unknown" for one in signals)
     line(
-        f"How sure: {found.sure:.0%}; {unknown} of {len(signals)} signals are unknown. "
-        "Signals, not rules."
+        f"Confidence: {found.sure:.0%}; {unknown} of {len(signals)} signals are unknown. "
+        "Signals are hints, not rules."
     )
     line(f"Next: {next_[0]}  ({next_[1]})")
 

@@ -1,4 +1,4 @@
-"""`tierline economics`: what a feature costs at a volume, as the server works it out."""
+"""`tierline economics`: shows a feature's costs at a given volume. The server calculates them."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -15,35 +15,48 @@ def economics(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     per_day: Annotated[str, typer.Option("--requests-per-day", metavar="N")],
     peak: Annotated[
-        str, typer.Option("--peak", metavar="N", help="Requests a second at the busiest.")
+        str, typer.Option("--peak", metavar="N", help="Requests per second at the peak.")
     ],
     revenue: Annotated[
         str | None,
-        typer.Option("--revenue-per-month", metavar="USD", help="Of what the feature is part of."),
+        typer.Option(
+            "--revenue-per-month", metavar="USD", help="The revenue of the feature's product."
+        ),
     ] = None,
     gpu_hour: Annotated[
         str | None,
-        typer.Option("--gpu-usd-per-hour", metavar="USD", help="A server of your own."),
+        typer.Option("--gpu-usd-per-hour", metavar="USD", help="The cost of your own server."),
     ] = None,
     gpu_rate: Annotated[
         str | None,
-        typer.Option("--gpu-requests-per-s", metavar="N", help="… and what it answers, measured."),
+        typer.Option(
+            "--gpu-requests-per-s", metavar="N", help="The measured throughput of your own server."
+        ),
     ] = None,
     input_tokens: Annotated[
-        str | None, typer.Option(metavar="N", help="Assumed, of a tier that was hardly asked yet.")
+        str | None,
+        typer.Option(metavar="N", help="Input tokens to assume for a tier with few calls so far."),
     ] = None,
-    output_tokens: Annotated[str | None, typer.Option(metavar="N", help="… and these.")] = None,
+    output_tokens: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Output tokens to assume for a tier with few calls so far."),
+    ] = None,
     escalation_rate: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Assumed: 0.1. Else as measured.")
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="The share to assume, such as 0.1; by default as measured."
+        ),
     ] = None,
     png: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw cost against volume there.")
+        Path | None, typer.Option(metavar="PNG", help="Draw cost against volume to this file.")
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Frontier only, as routed now, the small model only, on a machine of your own: with intervals,
-    from the last 30 days' tokens, escalations and prices.
+    """Compare the costs of the ways to run a feature, with intervals.
+
+    The ways are: frontier only, the present routing, the small model only, and your own machine.
+    The costs come from the tokens, escalations and prices of the last 30 days.
     """
     from tierline.cli.shared.amounts import above_zero, share
     from tierline.cli.shared.client import connect
@@ -54,11 +67,11 @@ def economics(
     at_peak = above_zero("--peak", peak)
     if at_peak * DAY_S < a_day:
         raise UsageError(
-            f"--peak is {peak} requests a second, and {per_day} a day are "
-            f"{a_day / DAY_S:.3g} a second on average: the peak is at least that"
+            f"--peak is {peak} requests a second, but {per_day} a day are "
+            f"{a_day / DAY_S:.3g} a second on average: the peak must be at least that"
         )
     if (gpu_hour is None) != (gpu_rate is None):
-        raise UsageError("a machine of your own needs --gpu-usd-per-hour and --gpu-requests-per-s")
+        raise UsageError("your own machine needs --gpu-usd-per-hour and --gpu-requests-per-s")
     asked: dict[str, Decimal] = {"requests_per_day": a_day, "peak_per_s": at_peak}
     for name, option, given in (
         ("revenue_usd_per_month", "--revenue-per-month", revenue),
@@ -75,7 +88,7 @@ def economics(
     with connect(home) as api:
         found = api.get(f"/v1/features/{feature}/economics", params)
     if found.get("costs") is None:
-        raise TierlineError("the API is of release 0.1, which works no costs out: upgrade it first")
+        raise TierlineError("the API has release 0.1, which does not calculate costs: upgrade it")
     if png is not None:
         from tierline.cli.improve.reports.economics_plot import save_png
 
@@ -103,7 +116,7 @@ def _show(feature: str, costs: JSON) -> None:
         [
             Col("WAY"),
             *(Col(t, "right") for t in ("1,000 REQUESTS", "A DAY", "A MONTH", "95%", "PEAK HOUR")),
-            *([Col("OF REVENUE", "right")] if revenue else []),
+            *([Col("SHARE OF REVENUE", "right")] if revenue else []),
         ],
         [
             (
@@ -119,7 +132,7 @@ def _show(feature: str, costs: JSON) -> None:
         empty="",
     )
     if any(one["over_15_percent"] for one in scenarios):
-        line(f"! takes more than {MOST_OF_REVENUE:.0%} of the revenue")
+        line(f"! costs more than {MOST_OF_REVENUE:.0%} of the revenue")
     for even in costs["break_evens"]:
         line()
         least = even["requests_per_day"]
@@ -127,7 +140,7 @@ def _show(feature: str, costs: JSON) -> None:
         line(f"{even['kept']} costs no more than {even['paid']} {at}.")
     if costs["levers"]:
         line()
-        line("What would save most, each by itself:")
+        line("The largest savings, each change on its own:")
         for lever in costs["levers"]:
             saves = lever["saves_usd_per_month"]
             interval = _between(saves)
@@ -145,7 +158,7 @@ def _usd(told: str | Decimal) -> str:
 
 
 def _between(estimate: JSON) -> str:
-    """The interval; empty where the value is exact."""
+    """The interval; empty if the value is exact."""
     if estimate["low"] == estimate["high"]:
         return ""
     return f"{_usd(estimate['low'])}-{_usd(estimate['high'])}"

@@ -1,4 +1,4 @@
-"""Cost against volume, a line for each way of running a feature."""
+"""Draws cost against volume, with a line for each way to run a feature."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,13 +9,13 @@ from tierline.cli.shared.png import new_figure, write_png
 from tierline.economics.estimates import Estimate
 from tierline.economics.scenarios import Machine, Volume, Way, scenario
 
-SPAN = 2.0  # powers of ten to either side of the volume
+SPAN = 2.0  # powers of ten on each side of the volume
 POINTS = 400
 
 
 def save_png(found: JSON, asked: Mapping[str, Decimal], path: Path) -> None:
-    """`found`: the economics as the API tells them, `asked`: what was asked of it. Raises
-    UsageError where it cannot be written, TierlineError without the extra.
+    """Draw the plot to `path`. `found`: the API's economics; `asked`: the request's parameters.
+    Raises UsageError if the file cannot be written, TierlineError without the extra.
     """
     figure = new_figure(8, 5)
     axes = figure.add_subplot()
@@ -28,7 +28,7 @@ def save_png(found: JSON, asked: Mapping[str, Decimal], path: Path) -> None:
         way = _way(told, asked)
         at = [scenario(way, volume.scaled_to(one)).per_month for one in volumes]
         if not at[-1].value:
-            continue  # nothing, at any volume: a logarithm has no place for it
+            continue  # it is free at any volume, and a logarithmic axis cannot show 0
         across = [float(one) for one in volumes]
         (drawn,) = axes.plot(across, [float(one.value) for one in at], label=way.name, linewidth=2)
         axes.fill_between(
@@ -42,8 +42,8 @@ def save_png(found: JSON, asked: Mapping[str, Decimal], path: Path) -> None:
     axes.axvline(float(volume.per_day), color="0.6", linestyle="--", linewidth=1)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("requests a day (dashed: as said)")
-    axes.set_ylabel("USD a month")
+    axes.set_xlabel("requests per day (dashed: the given volume)")
+    axes.set_ylabel("USD per month")
     axes.set_title(f"{found['feature']}: cost against volume, with 95% intervals", fontsize=10)
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
     axes.legend(fontsize=9)
@@ -51,7 +51,7 @@ def save_png(found: JSON, asked: Mapping[str, Decimal], path: Path) -> None:
 
 
 def _way(told: JSON, asked: Mapping[str, Decimal]) -> Way:
-    """What costs the same for each request, or for each replica."""
+    """A way with a fixed cost for each request, or for each replica."""
     if told["replicas"] is None:
         cost = told["usd_per_request"]
         paid = Estimate(Decimal(cost["value"]), Decimal(cost["low"]), Decimal(cost["high"]))

@@ -1,7 +1,7 @@
-"""Reading a CSV of recorded outcomes: one request a row, with what both tiers made of it.
+"""Reads a CSV of recorded outcomes: one request per row, with the results of both tiers.
 
-The columns are documented in docs/routing.md. Every problem is told with its line, and nothing is
-replayed until none is left.
+The columns are documented in docs/routing.md. Every problem is reported with its line, and a file
+with problems is not replayed.
 """
 
 import csv
@@ -17,14 +17,14 @@ from tierline.features.comparison import Comparison
 from tierline.routing.curves import Outcome
 from tierline.routing.replay import Recorded
 
-SIGNAL = "signal_"  # what a signal's column begins with
-LARGEST = 1e12  # of a number; sums of squares of larger ones are no numbers any more
+SIGNAL = "signal_"  # the prefix of a signal's column
+LARGEST = 1e12  # the largest number; sums of squares of larger ones can overflow
 _SIDES = ("weak", "strong")
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How answers become qualities and tokens become costs."""
+    """How to convert answers to qualities and tokens to costs."""
 
     comparison: Comparison
     right_from: float = 1.0  # the lowest score that counts as right
@@ -32,7 +32,7 @@ class Measure:
 
 
 def read_recorded(path: Path, measure: Measure) -> list[Recorded]:
-    """Every row. Raises UsageError for columns that make no outcome, InvalidInput for rows."""
+    """Every row. Raises UsageError for missing columns, InvalidInput for invalid rows."""
     csv.field_size_limit(16 * 1024 * 1024)
     problems: list[Problem] = []
     found: list[Recorded] = []
@@ -52,7 +52,7 @@ def read_recorded(path: Path, measure: Measure) -> list[Recorded]:
                     problems.append(Problem(str(wrong), line=line, source=str(path)))
                     continue
                 if one.id in first_seen:
-                    told = f"the id {one.id!r} stands in line {first_seen[one.id]} already"
+                    told = f"the id {one.id!r} is already in line {first_seen[one.id]}"
                     problems.append(Problem(told, line=line, source=str(path)))
                     continue
                 first_seen[one.id] = line
@@ -76,7 +76,7 @@ def _check_columns(path: Path, columns: list[str], measure: Measure) -> None:
     names = set(columns)
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     if doubled:
-        raise UsageError(f"{path}: the column {doubled[0]} stands there twice")
+        raise UsageError(f"{path}: the column {doubled[0]} occurs more than once")
     for name in ("id", "prompt"):
         if name not in names:
             raise UsageError(f"{path} needs a column {name}; it has {', '.join(columns) or 'none'}")
@@ -89,7 +89,7 @@ def _check_columns(path: Path, columns: list[str], measure: Measure) -> None:
             raise UsageError(f"{path} needs {side}_cost_usd or {side}_tokens")
         if (measure.usd_per_mtok or {}).get(side) is None:
             raise UsageError(
-                f"{path} has {side}_tokens and no {side}_cost_usd: say --{side}-usd-per-mtok"
+                f"{path} has {side}_tokens and no {side}_cost_usd: give --{side}-usd-per-mtok"
             )
 
 
@@ -115,7 +115,7 @@ def _quality(row: Mapping[str, str], side: str, measure: Measure) -> float:
     if score is not None and score.strip():
         value = _number(f"{side}_score", score)
         if not 0.0 <= value <= 1.0:
-            raise ValueError(f"{side}_score is {value:g}: a score lies between 0 and 1")
+            raise ValueError(f"{side}_score is {value:g}: a score must be between 0 and 1")
         return value
     answer, label = row.get(f"{side}_answer"), row.get("label")
     if answer is None or label is None:
@@ -124,7 +124,7 @@ def _quality(row: Mapping[str, str], side: str, measure: Measure) -> float:
 
 
 def _value(text: str) -> JSON:
-    """A cell as JSON where it is an object or a list, else as text."""
+    """The cell as JSON if it is an object or a list, else as text."""
     stripped = text.strip()
     if stripped[:1] in ("{", "["):
         try:
@@ -139,11 +139,11 @@ def _cost(row: Mapping[str, str], side: str, measure: Measure) -> float:
     if told is not None:
         value = _number(f"{side}_cost_usd", told)
         if value < 0:
-            raise ValueError(f"{side}_cost_usd is {value:g}: a cost is not negative")
+            raise ValueError(f"{side}_cost_usd is {value:g}: a cost cannot be negative")
         return value
     tokens = _number(f"{side}_tokens", row[f"{side}_tokens"])
     if tokens < 0:
-        raise ValueError(f"{side}_tokens is {tokens:g}: a number of tokens is not negative")
+        raise ValueError(f"{side}_tokens is {tokens:g}: a number of tokens cannot be negative")
     return tokens * ((measure.usd_per_mtok or {}).get(side) or 0.0) / 1e6
 
 
@@ -155,5 +155,5 @@ def _number(name: str, cell: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{name} is {cell[:40]!r}, not a finite number")
     if abs(value) > LARGEST:
-        raise ValueError(f"{name} is {cell[:40]!r}: at most {LARGEST:g}")
+        raise ValueError(f"{name} is {cell[:40]!r}: it must be at most {LARGEST:g}")
     return value

@@ -1,4 +1,4 @@
-"""`tierline replay`: recorded outcomes through the routing, without any model."""
+"""`tierline replay`: runs recorded outcomes through the routing, without calling a model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -13,44 +13,49 @@ from tierline.features.comparison import Comparison, Kind
 if TYPE_CHECKING:
     from tierline.routing.replay import Policy, Replay
 
-FEWEST = 50  # rows; fewer cannot be cut into halves of folds that hold both right and wrong
+FEWEST = 50  # rows; with fewer, a half of a fold may not have both right and wrong answers
 
 
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, see docs/routing.md.")],
     max_error: Annotated[
-        float, typer.Option(help="Of what the weak tier serves, the share that may be wrong.")
+        float,
+        typer.Option(help="The largest share of the weak tier's served answers that may be wrong."),
     ] = 0.03,
-    confidence: Annotated[float, typer.Option(help="With which that is promised.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="The confidence of that promise.")] = 0.95,
     compare: Annotated[
-        str, typer.Option(help="How answers compare: exact, normalised, numeric or set.")
+        str, typer.Option(help="How to compare answers: exact, normalised, numeric or set.")
     ] = "normalised",
     tolerance: Annotated[
-        float | None, typer.Option(min=0, help="With --compare numeric: the largest difference.")
+        float | None,
+        typer.Option(min=0, help="With --compare numeric: the largest allowed difference."),
     ] = None,
     right_from: Annotated[
         float, typer.Option(help="The lowest score of an answer that counts as right.")
     ] = 1.0,
     weak_usd_per_mtok: Annotated[
-        float | None, typer.Option(min=0, help="Where the file has tokens and no costs.")
+        float | None,
+        typer.Option(min=0, help="The weak tier's price, if the file has tokens but no costs."),
     ] = None,
     strong_usd_per_mtok: Annotated[float | None, typer.Option(min=0)] = None,
     embeddings: Annotated[
-        bool, typer.Option(help="Look at the meaning of prompts, not only at their words.")
+        bool, typer.Option(help="Use the meaning of prompts, not only their words.")
     ] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Of how the rows are cut into folds.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The seed for splitting the rows into folds.")
+    ] = 0,
     png: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw the cost-quality curve there.")
+        Path | None, typer.Option(metavar="PNG", help="Draw the cost-quality curve to this file.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What each way of routing would have cost and kept, on outcomes recorded of both tiers."""
+    """Compare the cost and quality of routing policies on recorded outcomes of both tiers."""
     _between("--max-error", max_error)
     _between("--confidence", confidence)
     if not 0.0 < right_from <= 1.0:
-        raise UsageError(f"--right-from is {right_from:g}: above 0 and at most 1")
+        raise UsageError(f"--right-from is {right_from:g}: it must be above 0 and at most 1")
     if compare not in get_args(Kind) or compare == "fields":
-        raise UsageError(f"--compare is exact, normalised, numeric or set, not {compare!r}")
+        raise UsageError(f"--compare is {compare!r}: give exact, normalised, numeric or set")
     from tierline.cli.improve.reports.recorded_outcomes import Measure, read_recorded
     from tierline.cli.shared.output import console, line, print_json
 
@@ -97,17 +102,17 @@ def replay(
 
 def _between(name: str, value: float) -> None:
     if not 0.0 < value < 1.0:
-        raise UsageError(f"{name} is {value:g}: it lies between 0 and 1")
+        raise UsageError(f"{name} is {value:g}: it must be between 0 and 1")
 
 
 def show(found: "Replay", max_error: float, confidence: float) -> None:
-    """The table of policies, and what each of them can promise."""
+    """Print the table of policies, and the promise that each policy can keep."""
     from tierline.cli.shared.output import Col, line, print_table
 
     by_name = {policy.name: policy for policy in found.policies}
     full = by_name["strong only"].at.cost
     span = by_name["oracle"].area - by_name["random"].area
-    line(f"{found.count:,} requests; weak served wherever {found.main} keeps the promise")
+    line(f"{found.count:,} requests; the weak tier serves if {found.main} keeps the promise")
     line()
     print_table(
         [
@@ -134,9 +139,9 @@ def show(found: "Replay", max_error: float, confidence: float) -> None:
         ],
         empty="no policy",
     )
-    line("STRONG: share sent to the strong tier, the same in each row but the first two. COST in")
-    line("USD, OF FULL against strong only. AREA: mean quality over all costs between the two")
-    line("tiers'. GAIN: of the way from random to oracle. Fitted and judged on different rows.")
+    line("STRONG: share sent to the strong tier, the same in all rows but the first two. COST in")
+    line("USD, OF FULL: share of strong only's cost. AREA: mean quality over all costs between the")
+    line("two tiers'. GAIN: 0% is random, 100% oracle. Fitted and tested on different rows.")
     line()
     for policy in found.policies:
         if policy.promised is not None:
@@ -151,16 +156,16 @@ def _promise(policy: "Policy", found: "Replay", max_error: float, confidence: fl
     if bounds is None:
         if promised.missing is not None:
             return f"{asked}: not enough data, {promised.missing} more served answers are needed"
-        return f"{asked}: no threshold keeps it; all goes to the strong tier"
+        return f"{asked}: no threshold keeps this; all requests go to the strong tier"
     return (
         f"{asked} → serves {promised.served / found.count:.1%}, "
-        f"found {promised.errors / promised.served:.2%} wrong of {promised.served:,} "
+        f"{promised.errors / promised.served:.2%} of {promised.served:,} were wrong "
         f"({bounds[0]:.2%}-{bounds[1]:.2%})"
     )
 
 
 def as_json_of(found: "Replay", max_error: float, confidence: float) -> JSON:
-    """The same as JSON."""
+    """The same result as JSON."""
     return {
         "requests": found.count,
         "main": found.main,

@@ -1,4 +1,4 @@
-"""`tierline report`: what a feature's routing saved, and the quality that it kept."""
+"""`tierline report`: shows the savings of a feature's routing, and the quality it kept."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -14,44 +14,55 @@ if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
     from tierline.routing.replay import Replay
 
-PAGE = 1_000  # outcomes, as many as the API gives at once
-MOST = 20_000  # outcomes of one curve, the newest
-FEWEST = 50  # outcomes of a curve: fewer cannot be cut into folds that hold both kinds
+PAGE = 1_000  # outcomes; the API's maximum per page
+MOST = 20_000  # outcomes in one curve; the newest are used
+FEWEST = 50  # outcomes in a curve; with fewer, a fold may not have both right and wrong answers
 
 
 def report(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     since: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="Submitted from then on; 30 days back."),
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Only jobs submitted at or after this time; by default 30 days ago.",
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="Submitted before then.")
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Only jobs submitted before this time."),
     ] = None,
     baselines: Annotated[
         bool,
-        typer.Option("--baselines", help="Beside prompt length, TF-IDF, neighbours, the oracle."),
+        typer.Option(
+            "--baselines", help="Compare with prompt length, TF-IDF, neighbours and the oracle."
+        ),
     ] = False,
     max_error: Annotated[
-        float, typer.Option(help="With --baselines: the promise at which they are compared.")
+        float, typer.Option(help="With --baselines: the error limit at which they are compared.")
     ] = 0.03,
-    confidence: Annotated[float, typer.Option(help="… and its confidence.")] = 0.95,
+    confidence: Annotated[
+        float, typer.Option(help="With --baselines: the confidence of the error limit.")
+    ] = 0.95,
     png: Annotated[
         Path | None,
-        typer.Option(metavar="PNG", help="With --baselines: draw the cost-quality curve there."),
+        typer.Option(
+            metavar="PNG", help="With --baselines: draw the cost-quality curve to this file."
+        ),
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Real costs beside those of the last tier alone, what escalated and why, what was kept."""
+    """Show a feature's costs compared with its last tier alone, its escalations and its quality."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import print_json
 
     for name, value in (("--max-error", max_error), ("--confidence", confidence)):
         if not 0.0 < value < 1.0:
-            raise UsageError(f"{name} is {value:g}: it lies between 0 and 1")
+            raise UsageError(f"{name} is {value:g}: it must be between 0 and 1")
     if png is not None and not baselines:
-        raise UsageError("--png draws the curves of --baselines: say both")
+        raise UsageError("--png needs --baselines: it draws their curves")
     window = {k: v for k, v in (("from", since), ("to", until)) if v is not None}
     with connect(home) as api:
         made = api.get(f"/v1/features/{feature}/report", params=window)
@@ -86,7 +97,7 @@ def _outcomes(api: "Client", feature: str, window: dict[str, str]) -> list[JSON]
 
 
 def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay":
-    """The compared outcomes through the routing, as recorded ones are. Raises TierlineError."""
+    """Replay the compared outcomes, like recorded ones. Raises TierlineError."""
     try:
         from tierline.features.prompts import input_text
         from tierline.routing.combination import CannotLearn
@@ -113,7 +124,7 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
         if len(recorded) < FEWEST:
             raise TierlineError(
                 f"a curve needs {FEWEST} compared outcomes of known cost, and there are "
-                f"{len(recorded)}: outcomes come with 'threshold: calibrated' or 'shadow'"
+                f"{len(recorded)}: set 'threshold: calibrated' or 'shadow' to get outcomes"
             )
         return replay(recorded, max_error=max_error, confidence=confidence)
     except ImportError as missing:
@@ -154,7 +165,7 @@ def _show(made: JSON) -> None:
     print_table(
         [
             Col("TIER"),
-            *(Col(title, "right") for title in ("ASKED", "SERVED", "COST", "UNKNOWN", "P50")),
+            *(Col(title, "right") for title in ("CALLED", "SERVED", "COST", "UNKNOWN", "P50")),
         ],
         [
             (
@@ -167,12 +178,12 @@ def _show(made: JSON) -> None:
             )
             for one in made["tiers"]
         ],
-        empty="no job was tried",
+        empty="no job was attempted",
     )
     if made["escalations"]:
         line()
         print_table(
-            [Col("ESCALATED FOR"), Col("JOBS", "right"), Col("SHARE", "right")],
+            [Col("ESCALATION REASON"), Col("JOBS", "right"), Col("SHARE", "right")],
             [
                 (one["verdict"], f"{one['jobs']:,}", f"{one['share']:.1%}")
                 for one in made["escalations"]
@@ -192,7 +203,7 @@ def _alone(made: JSON) -> str:
     from tierline.cli.shared.output import usd
 
     alone = made["last_tier_alone_usd"]
-    return "unknown: it was asked about no job at a known cost" if alone is None else usd(alone)
+    return "unknown: it has no call with a known cost" if alone is None else usd(alone)
 
 
 def _saved(made: JSON) -> str:
@@ -204,13 +215,13 @@ def _saved(made: JSON) -> str:
 
 
 def _kept(made: JSON) -> str:
-    """How much of what the first tier served its shadows dispute, with its interval."""
+    """The share of the first tier's served answers that differ from their shadows, and interval."""
     quality = made["quality"]
     if not quality["served"]:
-        return "unknown: nothing that was served has a shadow to compare with"
+        return "unknown: no served answer has a shadow to compare with"
     differ, served = quality["served_differ"], quality["served"]
     models = ", ".join(quality["reference_models"])
-    told = f"{differ:,} of {served:,} shadows of what was served differ ({differ / served:.1%}"
+    told = f"{differ:,} of {served:,} served answers differ from shadows ({differ / served:.1%}"
     try:
         from tierline.routing.bounds import interval
 
@@ -222,16 +233,16 @@ def _kept(made: JSON) -> str:
 
 
 def _told_interval(low: float, high: float, judge: JSON) -> str:
-    """A judge errs: what is known of that widens the interval; where nothing is, none is told."""
+    """The interval. A judge's own error widens it; if that error is unknown, none is shown."""
     if judge is None:
         return f"; 95%: {low:.1%}-{high:.1%}"
     if judge["missed"] is None:
-        return f"; by the word of {judge['model']}, whose own error nobody measured yet"
+        return f"; judged by {judge['model']}, whose own error is not measured yet"
     from tierline.routing.judging import widened
 
     most = widened(high, judge["missed"])
     return (
-        f"; by the word of {judge['model']}, which misses up to {judge['missed']:.1%}: at most "
+        f"; judged by {judge['model']}, which misses up to {judge['missed']:.1%}: at most "
         f"{most:.1%} are wrong"
     )
 
@@ -242,10 +253,8 @@ def _show_curve(found: "Replay", max_error: float, confidence: float, png: Path 
     from tierline.cli.shared.output import console, line
 
     line()
-    line(
-        "Outcomes that were compared, as if each way of routing had decided about them; quality is"
-    )
-    line("agreement with the later tier, which agrees with itself:")
+    line("The compared outcomes, replayed with each routing policy. Quality is agreement with the")
+    line("later tier, which always agrees with itself:")
     line()
     show(found, max_error, confidence)
     line()

@@ -89,11 +89,11 @@ def test_bad_rows_are_told_by_line_and_none_is_kept(
         ("job_id,note\nx,y\n", "needs the columns job_id, and expected or correct"),
         ("job_id,expected\n", "has no rows"),
         ("job_id,expected\nno-id,x\n", ":2: job_id is not a job's id"),
-        (f"job_id,expected\n{NO_JOB},\n", ":2: says neither"),
-        (f"job_id,correct\n{NO_JOB},maybe\n", ":2: correct is true or false"),
+        (f"job_id,expected\n{NO_JOB},\n", ":2: needs a value for expected or for correct"),
+        (f"job_id,correct\n{NO_JOB},maybe\n", ":2: correct must be true or false"),
         (
             "job_id,correct\n" + f"{'01a1f2b0-0000-7000-8000-000000000000'},yes\n" * 2,
-            ":3: the job stands in line 2 already",
+            ":3: the job is already in line 2",
         ),
     ],
 )

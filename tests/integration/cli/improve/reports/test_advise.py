@@ -20,7 +20,7 @@ def test_of_a_file_only_what_stands_in_it_is_known(tierline: Tierline, tickets: 
     ran = tierline("advise", tickets)
     assert ran.code == 0, ran.err
     assert "the output is one of a closed set of labels" in ran.out
-    assert "say it by --high-stakes" in ran.out
+    assert "give --high-stakes" in ran.out
     assert f"tierline features apply {tickets}" in ran.out.replace("\n", "")
     made = json.loads(tierline("advise", tickets, "--json").out)
     assert made["recommendation"] in ("small first", "open")

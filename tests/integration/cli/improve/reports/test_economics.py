@@ -98,7 +98,7 @@ def test_what_was_measured_comes_with_its_interval(
     assert "measured: 40 of 200 jobs escalated" in made["notes"]
     assert made["levers"][0]["name"] == "half the escalations"
     shown = tierline("economics", amounts, *VOLUME, "--revenue-per-month", "2000")
-    assert "! takes more than 15% of the revenue" in shown.out
+    assert "! costs more than 15% of the revenue" in shown.out
 
 
 def test_a_tier_without_a_price_is_named(tierline: Tierline, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_tier_without_a_price_is_named(tierline: Tierline, tmp_path: Path) -> 
             "--requests-per-day is -5: it must be above 0",
         ),
         (("--requests-per-day", "many", "--peak", "1"), "give an amount"),
-        (("--requests-per-day", "86400", "--peak", "0.5"), "the peak is at least that"),
+        (("--requests-per-day", "86400", "--peak", "0.5"), "the peak must be at least that"),
         ((*VOLUME, "--revenue-per-month", "0"), "--revenue-per-month is 0: it must be above 0"),
         ((*VOLUME, "--escalation-rate", "2"), "it lies between 0 and 1"),
         ((*VOLUME, "--gpu-usd-per-hour", "2"), "needs --gpu-usd-per-hour and"),

@@ -67,8 +67,8 @@ def test_a_report_of_nothing_says_what_is_not_known(tierline: Tierline, feature:
     ran = tierline("report", feature)
     assert ran.code == 0, ran.err
     assert "0: 0 completed, 0 failed" in ran.out
-    assert "unknown: nothing that was served has a shadow" in ran.out
-    assert "no job was tried" in ran.out
+    assert "unknown: no served answer has a shadow" in ran.out
+    assert "no job was attempted" in ran.out
 
 
 def test_a_report_with_every_baseline_and_its_picture(
@@ -92,7 +92,7 @@ def test_a_report_with_every_baseline_and_its_picture(
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("--png", "x.png"), 2, "--png draws the curves of --baselines"),
+        (("--png", "x.png"), 2, "--png needs --baselines"),
         (("--baselines", "--max-error", "2"), 2, "--max-error is 2"),
         (("--from", "yesterday"), 2, "must be a time such as"),
         (("--from", "2026-05-02", "--to", "2026-05-01"), 2, "from is not before to"),

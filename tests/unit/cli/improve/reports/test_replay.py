@@ -81,12 +81,12 @@ def test_answers_and_tokens_do_as_well(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 BAD_ROWS = [
-    ([1, "p", "1.2", "1", "0", "1"], "weak_score is 1.2: a score lies between 0 and 1"),
+    ([1, "p", "1.2", "1", "0", "1"], "weak_score is 1.2: a score must be between 0 and 1"),
     ([1, "p", "", "1", "0", "1"], "weak_score is empty"),
     ([1, "p", "1", "yes", "0", "1"], "strong_score is 'yes', not a number"),
-    ([1, "p", "1", "1", "-1", "1"], "weak_cost_usd is -1: a cost is not negative"),
+    ([1, "p", "1", "1", "-1", "1"], "weak_cost_usd is -1: a cost cannot be negative"),
     ([1, "p", "1", "1", "nan", "1"], "weak_cost_usd is 'nan', not a number"),
-    ([1, "p", "1", "1", "0", "1e308"], "strong_cost_usd is '1e308': at most 1e+12"),
+    ([1, "p", "1", "1", "0", "1e308"], "strong_cost_usd is '1e308': it must be at most 1e+12"),
     (["", "p", "1", "1", "0", "1"], "id is empty"),
     ([1, "p", "1", "1", "0"], "5 cells, and the header has 6 columns"),
 ]
@@ -108,15 +108,15 @@ def test_an_id_that_comes_twice_is_refused(
     row = ["a", "p", "1", "1", "0", "1"]
     path = write(tmp_path / "r.csv", HEADER, [row, row])
     assert run(["replay", str(path)]) == 2
-    assert "r.csv:3: the id 'a' stands in line 2 already" in capsys.readouterr().err
+    assert "r.csv:3: the id 'a' is already in line 2" in capsys.readouterr().err
 
 
 BAD_FILES = [
     (["id", "prompt"], [], "needs weak_score, or weak_answer and label"),
     (["prompt"], [], "needs a column id"),
-    (["id", "id"], [], "the column id stands there twice"),
+    (["id", "id"], [], "the column id occurs more than once"),
     (HEADER[:4], [], "needs weak_cost_usd or weak_tokens"),
-    ([*HEADER[:4], "weak_tokens", "strong_tokens"], [], "say --weak-usd-per-mtok"),
+    ([*HEADER[:4], "weak_tokens", "strong_tokens"], [], "give --weak-usd-per-mtok"),
     (HEADER, [], "has no rows"),
     (HEADER, [[1, "p", 1, 1, 0, 1]], "has 1 rows: at least 50 are needed"),
     (HEADER, [[n, "p", 1, 1, 0, 1] for n in range(60)], "every weak answer is right"),
@@ -142,10 +142,10 @@ def test_a_file_that_cannot_be_replayed_says_why(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--max-error", "1.5"], "--max-error is 1.5: it lies between 0 and 1"),
-        (["--confidence", "95"], "--confidence is 95: it lies between 0 and 1"),
-        (["--right-from", "0"], "--right-from is 0: above 0 and at most 1"),
-        (["--compare", "fuzzy"], "--compare is exact, normalised, numeric or set, not 'fuzzy'"),
+        (["--max-error", "1.5"], "--max-error is 1.5: it must be between 0 and 1"),
+        (["--confidence", "95"], "--confidence is 95: it must be between 0 and 1"),
+        (["--right-from", "0"], "--right-from is 0: it must be above 0 and at most 1"),
+        (["--compare", "fuzzy"], "--compare is 'fuzzy': give exact, normalised, numeric or set"),
     ],
 )
 def test_options_that_cannot_be(
