@@ -12,7 +12,7 @@ _SAID = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0":
 
 
 def read_labels(path: Path) -> list[tuple[int, JSON]]:
-    """(line, label) of each row. Raises UsageError, or InvalidInput with the invalid rows' lines."""
+    """(line, label) of each row. Raises UsageError, or InvalidInput with the bad rows' lines."""
     first: dict[str, int] = {}
 
     def parse(line: int, row: Row) -> tuple[int, JSON]:

@@ -1,4 +1,4 @@
-"""The cost-quality curve as a picture: in a terminal, and as a PNG."""
+"""Draws the cost-quality curve in a terminal and as a PNG."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,10 +8,10 @@ from tierline.cli.shared.png import new_figure, write_png
 from tierline.routing.curves import Point
 from tierline.routing.replay import Replay
 
-_LINES = ("confidence", "complexity", "random", "oracle")  # in a terminal more would be a tangle
+_LINES = ("confidence", "complexity", "random", "oracle")  # more lines are unreadable in a terminal
 _FIXED = ("weak only", "strong only")
 _MARKS = {"confidence": "*", "complexity": "+", "random": ".", "oracle": "o"}
-MOST_POINTS = 400  # of a line in the PNG
+MOST_POINTS = 400  # per line in the PNG
 
 
 def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
@@ -28,7 +28,7 @@ def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
         top = bottom + 0.01
     inner = max(20, width - 9)
     cells = [[" "] * inner for _ in range(height)]
-    for policy in reversed(shown):  # the first named is drawn last, over the others
+    for policy in reversed(shown):  # the first policy is drawn last, over the others
         for column in range(inner):
             cost = low + (high - low) * column / (inner - 1)
             quality = _at(policy.curve, cost, found)
@@ -44,7 +44,7 @@ def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
 
 
 def save_png(found: Replay, path: Path) -> None:
-    """The same with every policy, as a PNG. Raises UsageError where it cannot be written."""
+    """Draw the curves of all policies as a PNG. Raises UsageError if it cannot be written."""
     figure = new_figure()
     axes = figure.add_subplot()
     for policy in found.policies:
@@ -86,7 +86,7 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
 
 
 def _at(points: Sequence[Point], cost: float, found: Replay) -> float:
-    """A curve's quality at a cost, mixing its two nearest settings."""
+    """A curve's quality at a cost, interpolated between its two nearest points."""
     if cost <= points[0].cost:
         return found.weak_only.quality if cost < points[0].cost else points[0].quality
     for before, after in pairwise(points):

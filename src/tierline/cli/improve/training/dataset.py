@@ -1,4 +1,4 @@
-"""`tierline dataset`: a feature's labelled inputs, in versions that do not change."""
+"""`tierline dataset`: builds and shows a feature's datasets: labelled inputs in fixed versions."""
 
 import json
 import sys
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
     from tierline.datasets.doubts import Doubt
 
-app = command_group("Build a feature's datasets, and look through them.")
+app = command_group("Build, review and export a feature's datasets.")
 app.command("export")(export)
 
-SHOWN = 20  # doubts of a kind, in the terminal
+SHOWN = 20  # doubts shown per kind in the terminal
 SIDES = ("train", "calibration", "test")
 
 Version = Annotated[
-    int | None, typer.Option("--version", min=1, help="Which; the newest unless said.")
+    int | None,
+    typer.Option("--version", min=1, help="The dataset's version; by default the newest."),
 ]
 
 
@@ -38,15 +39,17 @@ def build(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     files: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="FILE", help="CSV or JSONL: input, expected. Repeatable."),
+        typer.Option(
+            "--from", metavar="FILE", help="CSV or JSONL with input and expected. Repeatable."
+        ),
     ] = None,
     jobs: Annotated[
-        bool, typer.Option(help="With what is known of the feature's own jobs.")
+        bool, typer.Option(help="Include the labels of the feature's own jobs.")
     ] = True,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Keep what is known to be right: people's labels, the last tier's answers, and files'."""
+    """Build a dataset from people's labels, the last tier's answers, and labels in files."""
     from tierline.cli.improve.files.examples_file import read_examples, text_field
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
@@ -62,7 +65,7 @@ def build(
     line(f"dataset {made['version']} of {feature}: {made['rows']:,} rows, sha256 {made['sha256']}")
     _show(made)
     line()
-    line(f"Look through it before a model learns from it: tierline dataset review {feature}")
+    line(f"Review it before you train a model on it: tierline dataset review {feature}")
 
 
 @app.command("list")
@@ -71,7 +74,7 @@ def list_(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """A feature's datasets, the newest first."""
+    """List a feature's datasets, the newest first."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import Col, print_json, print_table, when
 
@@ -92,7 +95,7 @@ def list_(
                 *(one["version"], when(one["created_at"]), f"{one['rows']:,}"),
                 *(f"{one['by_side'].get(side, 0):,}" for side in SIDES),
                 ", ".join(f"{name} {count:,}" for name, count in one["by_source"].items()),
-                "" if one["of_this_task"] else "of another task",
+                "" if one["of_this_task"] else "for another task",
             )
             for one in found["data"]
         ],
@@ -107,7 +110,7 @@ def show(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """What a dataset is made of."""
+    """Show how many rows a dataset has to train, calibrate and test, and where they come from."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json, when
 
@@ -116,7 +119,7 @@ def show(
     if as_json:
         print_json(found)
         return
-    line(f"dataset {found['version']} of {feature}, of {when(found['created_at'])}")
+    line(f"dataset {found['version']} of {feature}, built {when(found['created_at'])}")
     _show(found)
 
 
@@ -124,33 +127,35 @@ def show(
 def review(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     version: Version = None,
-    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write all doubts there.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write all doubts here.")] = None,
     raw_csv: RawCsv = False,
     embeddings: Annotated[
-        bool, typer.Option(help="Look for wrong labels by a classifier on embeddings.")
+        bool, typer.Option(help="Find wrong labels with a classifier on embeddings.")
     ] = True,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """What a person should look at: contradictions, rare labels, labels that look wrong."""
+    """Show rows that a person should check: contradictions, rare labels, probably wrong labels."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, note, print_json
     from tierline.datasets.doubts import counted
 
     if out is not None and out.exists():
-        raise UsageError(f"{out} exists: name another file")
+        raise UsageError(f"{out} already exists: give another file")
     with connect(home) as api:
         found = find(api, feature, version)
         rows = rows_of(api, feature, found["version"])
     rows = [row for row in rows if row["input"] is not None]
     if not rows:
-        raise TierlineError(f"dataset {found['version']} of {feature} has no row that is yours")
+        raise TierlineError(
+            f"dataset {found['version']} of {feature} has no row that this account can read"
+        )
     doubts = doubts_of(rows, list(found["by_label"]), embeddings=embeddings)
     not_looked_at = _not_looked_at(rows, list(found["by_label"])) if embeddings else []
     if out is not None:
         with new_private(out) as sink:
             _write(Table(sink, raw=raw_csv), rows, doubts)
-        note(f"{len(doubts):,} doubts in {out}")
+        note(f"{len(doubts):,} doubts are written to {out}")
     if as_json:
         print_json(
             {
@@ -167,10 +172,10 @@ def review(
     _show_doubts(rows, doubts)
     if not_looked_at:
         line()
-        line(f"not looked at for wrong labels, too few inputs: {', '.join(not_looked_at)}")
+        line(f"too few inputs to find wrong labels: {', '.join(not_looked_at)}")
     if found["left_out"]:
         line()
-        line(f"{found['left_out']:,} jobs are left out: their input breaks the schema by now")
+        line(f"{found['left_out']:,} jobs are left out: their input breaks the present schema")
         for job_id in found["left_out_jobs"][:SHOWN]:
             line(f"  {job_id}")
 
@@ -185,7 +190,7 @@ def _build(api: "Client", feature: str, given: Sequence["LabelledExample"], *, j
 
 
 def _placed(given: Sequence["LabelledExample"], problem: Problem) -> Problem:
-    """With the file and line of the row that it is about."""
+    """The problem with the file and line of its row."""
     parts = (problem.path or "").split("/")
     if len(parts) < 3 or parts[1] != "rows" or not parts[2].isascii() or not parts[2].isdigit():
         return problem
@@ -196,7 +201,7 @@ def _placed(given: Sequence["LabelledExample"], problem: Problem) -> Problem:
 
 
 def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["Doubt"]:
-    """What is odd of rows that can be read; `known`: the labels of a closed set, or none."""
+    """The doubts about readable rows. `known`: the labels of a closed set; empty without one."""
     from tierline.cli.improve.training.embedding import embedded
     from tierline.datasets.doubts import contradictions, label_errors, rare_labels
     from tierline.features.prompts import input_text
@@ -205,7 +210,7 @@ def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["
     groups = [row["alike"] for row in rows]
     found = contradictions(groups, labels, [row["disagreeing"] for row in rows])
     if not known:
-        return found  # of free outputs no label is rare or looks wrong
+        return found  # rare and wrong labels exist only in a closed set
     found += rare_labels(labels, known)
     if embeddings:
         try:
@@ -220,7 +225,7 @@ def doubts_of(rows: list[JSON], known: list[str], *, embeddings: bool) -> list["
 
 
 def _not_looked_at(rows: list[JSON], known: list[str]) -> list[str]:
-    """Labels of which nobody can say whether they are wrong."""
+    """Labels with too few rows to find wrong ones."""
     from tierline.datasets.doubts import too_rare
 
     if not known:
@@ -229,7 +234,7 @@ def _not_looked_at(rows: list[JSON], known: list[str]) -> list[str]:
 
 
 def label_of(expected: JSON) -> str:
-    """A closed set's label, bare or in its one field; any other output as JSON."""
+    """The label of a closed set, plain or in an object with one field; other outputs as JSON."""
     if isinstance(expected, dict) and len(expected) == 1:
         (expected,) = expected.values()
     return expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False)
@@ -264,13 +269,16 @@ def _show(found: JSON) -> None:
         [
             ("sides", ", ".join(f"{side} {found['by_side'].get(side, 0):,}" for side in SIDES)),
             ("sources", ", ".join(f"{name} {n:,}" for name, n in found["by_source"].items())),
-            ("said by", ", ".join(f"{name} {n:,}" for name, n in found["said_by"].items()) or None),
-            ("stand for all", f"{found['representative_rows']:,} rows"),
-            ("near duplicates", f"{found['near_duplicates']:,} rows are like an earlier one"),
+            (
+                "labelled by",
+                ", ".join(f"{name} {n:,}" for name, n in found["said_by"].items()) or None,
+            ),
+            ("representative", f"{found['representative_rows']:,} rows"),
+            ("near duplicates", f"{found['near_duplicates']:,} rows are similar to an earlier one"),
             ("labels", len(found["by_label"]) or None),
             ("left out", f"{found['left_out']:,} jobs" if found["left_out"] else None),
             ("removed", f"{found['removed_rows']:,} rows" if found["removed_rows"] else None),
-            ("task", None if found["of_this_task"] else "another: the feature was changed since"),
+            ("task", None if found["of_this_task"] else "another: the feature has changed since"),
         ]
     )
 
@@ -297,4 +305,4 @@ def _show_doubts(rows: list[JSON], doubts: list["Doubt"]) -> None:
         )
         if count > SHOWN:
             sys.stdout.flush()
-            line(f"and {count - SHOWN:,} more: --out CSV writes all")
+            line(f"and {count - SHOWN:,} more; write all with --out CSV")

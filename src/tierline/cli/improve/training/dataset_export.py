@@ -1,4 +1,4 @@
-"""`tierline dataset export`: a dataset as files to fine-tune a model on, with a card."""
+"""`tierline dataset export`: writes a dataset as files for fine-tuning, with a dataset card."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tierline.cli.improve.training.redaction import Redactor
     from tierline.features import Feature, Tier
 
-FEWEST = 500  # examples that train or validate: with fewer a small model learns little
+FEWEST = 500  # examples to train or validate; with fewer a small model learns little
 SIDES = {"train": "train.jsonl", "calibration": "validation.jsonl", "test": "test.jsonl"}
 FORM_NAMES = ("openai", "mistral", "vertex", "together", "trl")
 
@@ -31,27 +31,31 @@ def export(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder.")],
     version: Annotated[
-        int | None, typer.Option("--version", min=1, help="Which; the newest unless said.")
+        int | None,
+        typer.Option("--version", min=1, help="The dataset's version; by default the newest."),
     ] = None,
     tier: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="As that tier is asked; the first that calls a model."),
+        typer.Option(
+            metavar="NAME",
+            help="The tier whose prompts are used; by default the first that calls a model.",
+        ),
     ] = None,
     licence: Annotated[
-        str, typer.Option(metavar="TEXT", help="Of the data, for its card.")
+        str, typer.Option(metavar="TEXT", help="The licence of the data, for the card.")
     ] = "not stated",
     redact: Annotated[
-        bool, typer.Option("--redact", help="Mask personal data, by the extra `redaction`.")
+        bool, typer.Option("--redact", help="Mask personal data; needs the extra `redaction`.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help=f"Also with fewer than {FEWEST} examples.")
+        bool, typer.Option("--force", help=f"Export fewer than {FEWEST} examples too.")
     ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Write train, validation and test files with the prompts that the product itself would send.
+    """Write train, validation and test files with the prompts that the product would send.
 
-    The rows that test go into a file of their own: train on none of them. Whole or not at all.
+    Test rows are in a separate file; do not train on them. If the export fails, nothing is written.
     """
     from tierline.cli.improve.training.stored_datasets import find, rows_of
     from tierline.cli.shared.client import connect
@@ -59,9 +63,9 @@ def export(
     from tierline.features import Feature
 
     if form not in FORM_NAMES:
-        raise UsageError(f"--format is {form!r}: it is one of {', '.join(FORM_NAMES)}")
+        raise UsageError(f"--format is {form!r}: it must be one of {', '.join(FORM_NAMES)}")
     if out.exists():
-        raise UsageError(f"{out} exists: name another folder")
+        raise UsageError(f"{out} already exists: give another folder")
     redactor = None
     if redact:
         from tierline.cli.improve.training.redaction import Redactor
@@ -73,8 +77,8 @@ def export(
         found = find(api, feature, version)
         if not found["of_this_task"]:
             raise TierlineError(
-                f"dataset {found['version']} is of another task: {feature} was changed since it "
-                f"was built; build a new one by 'tierline dataset build {feature}'"
+                f"dataset {found['version']} is for another task: {feature} has changed since it "
+                f"was built; build a new one with 'tierline dataset build {feature}'"
             )
         rows = rows_of(api, feature, found["version"])
     card = _write(out, form, parsed, asked, found, rows, licence, redactor, force=force)
@@ -83,7 +87,7 @@ def export(
     if as_json:
         print_json(card)
         return
-    line(f"dataset {found['version']} of {feature} in {out}, in the form {form}")
+    line(f"dataset {found['version']} of {feature} is written to {out} in the format {form}")
     for name, one in card["files"].items():
         line(f"  {name}: {one['examples']:,} examples, sha256 {one['sha256']}")
     for why, count in card["left_out"].items():
@@ -98,7 +102,9 @@ def _tier(feature: "Feature", wanted: str | None) -> "Tier":
         if tier.name == wanted and not tier.is_micro:
             return tier
     names = ", ".join(tier.name for tier in feature.tiers if not tier.is_micro)
-    raise UsageError(f"{feature.name} asks no model on a tier {wanted!r}; it has {names}")
+    raise UsageError(
+        f"{feature.name} has no tier {wanted!r} that calls a model; such tiers are: {names}"
+    )
 
 
 def _write(
@@ -118,8 +124,8 @@ def _write(
     usable = sides["train"] + sides["calibration"]
     if usable < FEWEST and not force:
         raise TierlineError(
-            f"{usable:,} examples train or validate, and {FEWEST} are the least that is worth a "
-            "fine-tuning: label more, or give --force"
+            f"only {usable:,} examples can train or validate, and fine-tuning needs at least "
+            f"{FEWEST} to be useful: label more, or give --force"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -152,10 +158,10 @@ def _write_side(
     from tierline.features.prompts import answer_messages, as_answer
 
     made = FORMS[form]
-    labels = closed_set(feature.output_schema)  # of which there is nothing to mask
+    labels = closed_set(feature.output_schema)  # labels are not masked
     if len(rows) < made.fewest:
         raise TierlineError(
-            f"{path.name} would have {len(rows)} examples, and {form} takes {made.fewest} at least"
+            f"{path.name} would have {len(rows)} examples, but {form} needs at least {made.fewest}"
         )
     digest = hashlib.sha256()
     with path.open("wb") as sink:
@@ -167,7 +173,9 @@ def _write_side(
             example = made.row(answer_messages(feature, tier, given), as_answer(expected))
             faults = made.faults(example)
             if faults:
-                raise TierlineError(f"row {row['number']} makes no {form} example: {faults[0]}")
+                raise TierlineError(
+                    f"row {row['number']} is not a valid {form} example: {faults[0]}"
+                )
             written = json.dumps(example, ensure_ascii=False).encode() + b"\n"
             sink.write(written)
             digest.update(written)
@@ -209,15 +217,15 @@ def _card(
 def _masked(redactor: "Redactor | None") -> str:
     if redactor is None:
         return "no"
-    return "names and what follows a pattern" if redactor.names else "what follows a pattern"
+    return "names and known patterns" if redactor.names else "known patterns"
 
 
 def _told(card: JSON) -> str:
-    """The card for people."""
+    """The card as Markdown, for people."""
     told = [
         f"# {card['feature']}, dataset {card['dataset']}",
         "",
-        f"- form: {card['format']}, prompts of the tier {card['asked_as']}",
+        f"- format: {card['format']}, prompts of the tier {card['asked_as']}",
         f"- licence: {card['licence']}",
         f"- personal data masked: {card['masked']}",
         f"- sha256 of the dataset: {card['dataset_sha256']}",

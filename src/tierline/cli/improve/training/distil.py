@@ -1,4 +1,4 @@
-"""`tierline distil`: a dataset becomes a micro model, in seconds, on the CPU."""
+"""`tierline distil`: trains a micro model on a dataset, in seconds, on the CPU."""
 
 from typing import Annotated
 
@@ -19,7 +19,8 @@ from tierline.cli.shared.options import Home, Json
 def distil(
     feature: Feature,
     version: Annotated[
-        int | None, typer.Option("--dataset", min=1, help="Its version; the newest unless said.")
+        int | None,
+        typer.Option("--dataset", min=1, help="The dataset's version; by default the newest."),
     ] = None,
     max_error: MaxError = None,
     confidence: ConfidenceOf = 0.95,
@@ -28,10 +29,10 @@ def distil(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Train the feature's micro tier on a dataset, and promise how seldom it errs.
+    """Train the feature's micro tier on a dataset, and promise a largest share of errors.
 
-    It learns from the rows that train; the promise is tested on those that calibrate and stand for
-    all traffic. Rows that test stay unseen. The server trains; Ctrl-C leaves it at work.
+    It learns from the train rows. The promise is tested on the calibration rows that represent all
+    traffic. Test rows are not used. The server trains; Ctrl-C ends only the waiting.
     """
     from tierline.cli.improve.training.stored_datasets import find
     from tierline.cli.shared.client import connect

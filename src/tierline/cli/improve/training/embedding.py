@@ -1,7 +1,8 @@
-"""Embedding many texts on the command line, each once: what was embedded before is kept by hash.
+"""Embeds many texts on the command line, with a cache so that each text is embedded only once.
 
-The cache is one SQLite file of this user's, under XDG_CACHE_HOME. It holds vectors by SHA-256 of
-model and text, no text; what was not used for KEPT_DAYS goes. Without it the work is done anew.
+The cache is a SQLite file of this user, under XDG_CACHE_HOME. It has vectors by the SHA-256 of
+model and text, but no texts. Entries that were not used for KEPT_DAYS are deleted. If the cache is
+not available, all texts are embedded again.
 """
 
 import hashlib
@@ -26,15 +27,15 @@ CREATE TABLE IF NOT EXISTS vectors (
 
 
 def cache_file() -> Path:
-    """Where the vectors are kept: $XDG_CACHE_HOME/tierline/embeddings.sqlite."""
+    """The path of the cache: $XDG_CACHE_HOME/tierline/embeddings.sqlite."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(base) if base.startswith("/") else Path.home() / ".cache"
     return root / "tierline" / "embeddings.sqlite"
 
 
 def embedded(texts: Sequence[str]) -> Any:
-    """One row a text, with a bar while it takes its time. Raises EmbeddingMissing, and ImportError
-    without numpy.
+    """An array with one row per text. Shows a progress bar. Raises EmbeddingMissing, and
+    ImportError without numpy.
     """
     import numpy as np
 
@@ -78,7 +79,7 @@ def _embed(texts: Sequence[str], places: Sequence[int]) -> Iterator[tuple[list[i
 
 @contextmanager
 def _cache() -> Iterator[sqlite3.Connection | None]:
-    """None where it cannot be had: a full disk, a home that may not be written to."""
+    """The cache, or None if it is not available, such as with a full disk or a read-only home."""
     path = cache_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""`tierline finetune`: an exported dataset becomes a tuned model, which is a candidate tier."""
+"""`tierline finetune`: fine-tunes a model on an exported dataset, as a candidate for a tier."""
 
 import json
 import sys
@@ -17,31 +17,33 @@ if TYPE_CHECKING:
 
 app = command_group("Fine-tune a model on an exported dataset, at its provider.")
 
-STATE = "finetune.json"  # beside the files: what was uploaded and started, so that a repeat goes on
+STATE = "finetune.json"  # in the folder: uploads and the job, so that a repeated command continues
 EPOCHS = 3
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="As 'dataset export' wrote it.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder from 'dataset export'.")]
 Rate = Annotated[
     str | None,
-    typer.Option(metavar="USD", help="What a million trained tokens cost at the provider."),
+    typer.Option(metavar="USD", help="The provider's price for a million trained tokens."),
 ]
 
 
 @app.command()
 def start(
     folder: Folder,
-    model: Annotated[str, typer.Option(metavar="MODEL", help="The base: openai:gpt-…")],
+    model: Annotated[str, typer.Option(metavar="MODEL", help="The base model: openai:gpt-…")],
     epochs: Annotated[int, typer.Option(min=1, max=50)] = EPOCHS,
     suffix: Annotated[
         str | None, typer.Option(metavar="NAME", help="Part of the tuned model's name.")
     ] = None,
     usd_per_mtok: Rate = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Start without asking, although it costs money.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what it will cost, upload the files and begin. The rows that test stay here.
+    """Show the expected cost, upload the files and start. Test rows are not uploaded.
 
-    After an interruption the same command goes on: what was uploaded is not sent again.
+    After an interruption the same command continues; uploaded files are not sent again.
     """
     from tierline.cli.shared.amounts import above_zero
     from tierline.cli.shared.output import line, note, print_json
@@ -50,20 +52,20 @@ def start(
     provider, _, base = model.partition(":")
     if provider != "openai" or not base:
         raise UsageError(
-            f"--model is {model!r}: openai:MODEL. Mistral's API for fine-tuning is deprecated; for "
-            "the other forms of export use the provider's console or a trainer"
+            f"--model is {model!r}: it must be openai:MODEL. Mistral's API for fine-tuning is "
+            "deprecated; for the other export formats use the provider's console or a trainer"
         )
     card = _card(folder)
     state = _state(folder)
     if state.get("job"):
-        raise UsageError(f"{folder} was started: see 'tierline finetune status {folder}'")
+        raise UsageError(f"{folder} was already started: see 'tierline finetune status {folder}'")
     rate = None if usd_per_mtok is None else above_zero("--usd-per-mtok", usd_per_mtok)
     training = folder / "train.jsonl"
     characters = len(training.read_text(encoding="utf-8"))
     expected = estimate(characters, epochs, rate)
     told = f"about {expected.tokens:,} tokens in {epochs} epochs"
     price = (
-        "a price that nobody said (--usd-per-mtok)"
+        "an unknown price (give --usd-per-mtok)"
         if expected.usd is None
         else f"about ${expected.usd:,.2f}"
     )
@@ -87,19 +89,23 @@ def status(
     saves: Annotated[
         str | None,
         typer.Option(
-            "--saves-usd-per-day", metavar="USD", help="For the payback: see 'economics'."
+            "--saves-usd-per-day",
+            metavar="USD",
+            help="The savings per day, to calculate the payback time; see 'economics'.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """How it stands, what it cost, when it has paid back, and the tier that it becomes."""
+    """Show the job's status, its cost and payback time, and a tier for the tuned model."""
     from tierline.cli.shared.amounts import above_zero
     from tierline.cli.shared.output import line, print_json, print_pairs
     from tierline.tuning.cost import cost, payback_days
 
     state = _state(folder)
     if not state.get("job"):
-        raise UsageError(f"{folder} was not started: tierline finetune start {folder} --model …")
+        raise UsageError(
+            f"{folder} was not started: run 'tierline finetune start {folder} --model …'"
+        )
     saved = None if saves is None else above_zero("--saves-usd-per-day", saves)
     with _tuning() as at:
         job = at.job(state["job"])
@@ -133,7 +139,7 @@ def _show_tier(job: "Job", line: Any) -> None:
     if job.model is None:
         return
     line()
-    line("A tier of the feature's file, to be evaluated before it is promoted:")
+    line("Add this tier to the feature file, and evaluate it before you promote it:")
     line(f'  - {{name: tuned, models: ["openai:{job.model}"], prices: {{"openai:{job.model}":')
     line("      {input_usd_per_mtok: …, output_usd_per_mtok: …}}}")
 
@@ -143,9 +149,11 @@ def _card(folder: Path) -> JSON:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         form = card["format"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{folder} is no export: 'tierline dataset export' writes one") from None
+        raise UsageError(
+            f"{folder} is not an export: create one with 'tierline dataset export'"
+        ) from None
     if form != "openai":
-        raise UsageError(f"{folder} is in the form {form}: export it with --format openai")
+        raise UsageError(f"{folder} has the format {form}: export it with --format openai")
     if "train.jsonl" not in card["files"]:
         raise UsageError(f"{folder} has no examples to train on")
     return card
@@ -157,12 +165,12 @@ def _state(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {"uploaded": {}}
     except (OSError, ValueError):
-        raise UsageError(f"{folder / STATE} cannot be read: remove it to begin anew") from None
+        raise UsageError(f"{folder / STATE} cannot be read: remove it to start again") from None
     return found
 
 
 def _keep(folder: Path, state: dict[str, Any]) -> None:
-    """Whole, in one step."""
+    """Write the state atomically."""
     beside = folder / f".{STATE}"
     beside.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     beside.replace(folder / STATE)
@@ -174,7 +182,7 @@ def _upload(at: "Tuning", folder: Path, state: dict[str, Any], name: str) -> str
 
 
 def _uploaded(at: "Tuning", folder: Path, state: dict[str, Any], path: Path) -> str:
-    """The file's id there, which an earlier run may have been given."""
+    """The file's id at the provider. An earlier run may have uploaded it already."""
     known = state["uploaded"].get(path.name)
     if known is None:
         known = state["uploaded"][path.name] = at.upload(path)
@@ -188,7 +196,7 @@ def _tuning() -> "Tuning":
 
     own = settings()
     if own.openai_api_key is None:
-        raise Forbidden("OPENAI_API_KEY is not set: a fine-tuning is your account's")
+        raise Forbidden("OPENAI_API_KEY is not set: fine-tuning runs in your own OpenAI account")
     return Tuning(
         own.openai_base_url,
         own.openai_api_key.get_secret_value(),
@@ -201,6 +209,6 @@ def _ask_first(*, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("this costs money: give --yes where nobody can be asked")
-    if not typer.confirm("Begin?", err=True):
+        raise UsageError("this costs money: give --yes to start without a terminal")
+    if not typer.confirm("Start?", err=True):
         raise TierlineError("nothing was started")

@@ -1,4 +1,4 @@
-"""`tierline micro`: a classifier of a feature's own, which answers inside the worker."""
+"""`tierline micro`: trains a feature's own classifier, which runs inside the worker."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -12,16 +12,19 @@ from tierline.cli.shared.options import Home, Json
 if TYPE_CHECKING:
     from tierline.cli.shared.output import Col
 
-STRANGERS = 0.05  # of the traffic: what a promise survives unless said
+STRANGERS = 0.05  # default share of traffic with unseen kinds of input that the promise allows for
 
 MaxError = Annotated[
     float | None,
-    typer.Option(help="Of what it serves, the share that may be wrong: 0.03. Else none."),
+    typer.Option(
+        help="The largest share of served answers that may be wrong, such as 0.03. "
+        "Without it, nothing is promised."
+    ),
 ]
-ConfidenceOf = Annotated[float, typer.Option(help="With which that is promised.")]
+ConfidenceOf = Annotated[float, typer.Option(help="The confidence of that promise.")]
 Strangers = Annotated[
     float,
-    typer.Option(help="Of the traffic, the share of unseen kinds that the promise survives."),
+    typer.Option(help="The share of traffic with unseen kinds of input that the promise allows."),
 ]
 
 
@@ -62,31 +65,31 @@ def _show(feature: str, result: JSON) -> None:
     name = "a micro model" if made is None else f"micro model {made['id']}"
     line(
         f"{name} of {feature}: trained on {result['rows']:,} inputs of {quality['labels']} labels"
-        + (", not kept (--dry-run)" if made is None else ", answers from now on")
+        + (", not saved (--dry-run)" if made is None else ", in use from now on")
     )
-    line(f"Right on {quality['accuracy']:.1%} of inputs that its head was not fitted on.")
+    line(f"Accuracy on inputs that its head was not fitted on: {quality['accuracy']:.1%}.")
     if quality["held_out"]:
         line(
-            f"Of {quality['held_out']:,} that were kept from training, and stand for all traffic, "
-            f"{quality['held_out_accuracy']:.1%}; {quality['novel']:,} more were too unlike the "
+            f"Accuracy on {quality['held_out']:,} held-out inputs that represent all traffic: "
+            f"{quality['held_out_accuracy']:.1%}. {quality['novel']:,} more were too unlike the "
             "rest to be answered."
         )
     else:
-        line("None of its inputs stands for all traffic, so that nothing can be promised yet.")
+        line("None of its inputs represents all traffic, so nothing can be promised yet.")
     if made is None:
         return
     line()
     if made["calibration"] is None:
         line(
-            "Nothing is promised: all that it says escalates. Give --max-error, or calibrate it "
-            f"on what it says from now on: tierline calibrate {feature} --max-error 0.03"
+            "Nothing is promised: all its answers escalate. Give --max-error, or calibrate it "
+            f"later on its own answers: tierline calibrate {feature} --max-error 0.03"
         )
         return
     show(made["calibration"])
     if quality["strangers"]:
         line(
-            f"The promise survives up to {quality['strangers']:.0%} of inputs of a kind that it "
-            "never saw."
+            f"The promise holds with up to {quality['strangers']:.0%} of inputs of kinds that it "
+            "has never seen."
         )
 
 
@@ -97,10 +100,10 @@ MICRO_MODEL = Kind(
     path="micro-models",
     columns=_columns,
     cells=_cells,
-    none_yet="no micro model yet: its tier passes every job on",
+    none_yet="no micro model yet: its tier escalates every job",
     show=_show,
 )
-app = commands(MICRO_MODEL, "Train, list and withdraw the classifier that answers in a micro tier.")
+app = commands(MICRO_MODEL, "Train, list and withdraw the classifier of a micro tier.")
 
 
 @app.command("train")
@@ -113,10 +116,10 @@ def train_(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Learn the labels that people or the last tier gave, and promise how seldom it errs.
+    """Train on the labels from people or the last tier, and promise a largest share of errors.
 
-    Without --max-error nothing is promised: all that it says escalates until it is calibrated. The
-    server trains; Ctrl-C leaves it at work.
+    Without --max-error nothing is promised: all its answers escalate until it is calibrated. The
+    server trains; Ctrl-C ends only the waiting.
     """
     from tierline.cli.shared.client import connect
 

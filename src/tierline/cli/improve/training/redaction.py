@@ -1,8 +1,8 @@
-"""Masking personal data by Presidio (microsoft.github.io/presidio), where its extra is installed.
+"""Masks personal data with Presidio (microsoft.github.io/presidio), if its extra is installed.
 
-With spaCy's en_core_web_lg it finds names and places too; without it what follows a pattern: mail
-addresses, numbers of cards, phones and accounts, addresses of machines. It misses some of either: a
-masked dataset is still to be looked through by a person before it leaves the house.
+It finds data with a known pattern: e-mail addresses, card, phone and account numbers, IP addresses.
+With spaCy's en_core_web_lg it finds names and places too. It misses some of both, so a person must
+check a masked dataset before it leaves the company.
 """
 
 import logging
@@ -16,10 +16,10 @@ NAMES_MODEL = "en_core_web_lg"
 
 
 class Redactor:
-    """Masks each text of a JSON value; `names`: whether it looks for names."""
+    """Masks each text in a JSON value. `names`: whether it also finds names."""
 
     def __init__(self) -> None:
-        """Raises TierlineError where Presidio is not installed."""
+        """Raises TierlineError if Presidio is not installed."""
         try:
             import spacy
             from presidio_analyzer import AnalyzerEngine
@@ -30,7 +30,7 @@ class Redactor:
                 f"--redact needs the extra `redaction` ({missing.name} is missing): pip install "
                 "'tierline[redaction]'"
             ) from None
-        # It asks for a list of domains, does without it, and would print why.
+        # tldextract tries to download a list of domains. It works without, but would log that.
         logging.getLogger("tldextract").setLevel(logging.CRITICAL)
         self.names = bool(spacy.util.is_package(NAMES_MODEL))
         engine: Any = SpacyNlpEngine([{"lang_code": LANGUAGE, "model_name": NAMES_MODEL}])
@@ -39,7 +39,7 @@ class Redactor:
         self._anonymizer: Any = AnonymizerEngine()
 
     def masked(self, value: JSON) -> JSON:
-        """The value with <EMAIL_ADDRESS>, <PERSON> and the like in the place of what was found."""
+        """The value with each match replaced by its kind, such as <EMAIL_ADDRESS> or <PERSON>."""
         if isinstance(value, str):
             found = self._analyzer.analyze(text=value, language=LANGUAGE)
             return str(self._anonymizer.anonymize(text=value, analyzer_results=found).text)

@@ -1,4 +1,4 @@
-"""`tierline router`: what tells, before the first tier is asked, whether it would fail."""
+"""`tierline router`: trains a model that predicts, before the first tier is called, if it fails."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,7 @@ def _columns() -> Sequence["Col"]:
 
     return [
         *(Col(title, "right") for title in ("ROWS", "RIGHT", "AUROC", "BRIER")),
-        Col("LOOKS AT"),
+        Col("USES"),
     ]
 
 
@@ -40,14 +40,14 @@ def _show(feature: str, result: JSON) -> None:
 
     made, quality, rows = result["router"], result["quality"], result["rows"]
     if made is None:
-        line(f"{feature}: trained on {rows:,} inputs, not kept (--dry-run)")
+        line(f"{feature}: trained on {rows:,} inputs, not saved (--dry-run)")
     else:
-        line(f"router {made['id']} of {feature}: trained on {rows:,} inputs, holds from now on")
+        line(f"router {made['id']} of {feature}: trained on {rows:,} inputs, in use from now on")
     bad = rows - result["right_rows"]
-    line(f"{bad:,} of them were handled badly. Judged on other rows than fitted on:")
+    line(f"The first tier failed on {bad:,} of them. Tested on other rows than fitted on:")
     line()
     print_table(
-        [Col("TELLS BY"), Col("AUROC", "right")],
+        [Col("PREDICTS BY"), Col("AUROC", "right")],
         [
             ("this router", f"{quality['auroc']:.3f}"),
             *((name, f"{value:.3f}") for name, value in quality["baselines"].items()),
@@ -55,7 +55,7 @@ def _show(feature: str, result: JSON) -> None:
         empty="nothing",
     )
     line(
-        f"Brier score of its chances {quality['brier']:.4f}; of always the mean "
+        f"Brier score of its probabilities: {quality['brier']:.4f}; of the mean alone: "
         f"{quality['brier_of_the_mean']:.4f}."
     )
 
@@ -67,7 +67,7 @@ ROUTER = Kind(
     path="routers",
     columns=_columns,
     cells=_cells,
-    none_yet="no router yet: the rules of a cold start hold",
+    none_yet="no router yet: the cold-start rules are used",
     show=_show,
 )
 app = commands(ROUTER, "Train, list and withdraw routers by complexity.")
@@ -77,15 +77,15 @@ app = commands(ROUTER, "Train, list and withdraw routers by complexity.")
 def train_(
     feature: Feature,
     embeddings: Annotated[
-        bool, typer.Option(help="Look at the meaning of inputs, not only at their form.")
+        bool, typer.Option(help="Use the meaning of inputs, not only their form.")
     ] = True,
     dry_run: DryRun = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Learn from what the first tier handled well or badly which inputs it would fail on.
+    """Learn from the first tier's earlier results on which inputs it would fail.
 
-    The server trains; Ctrl-C leaves it at work.
+    The server trains; Ctrl-C ends only the waiting.
     """
     from tierline.cli.shared.client import connect
 

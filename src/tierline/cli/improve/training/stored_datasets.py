@@ -1,4 +1,4 @@
-"""Reading a feature's datasets from the API, for the commands that work on one."""
+"""Reads a feature's datasets from the API, for the commands that use one."""
 
 from typing import TYPE_CHECKING
 
@@ -8,16 +8,16 @@ from tierline.base.json_text import JSON
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
 
-PAGE = 2_000  # rows of one request
+PAGE = 2_000  # rows in one request
 
 
 def find(api: "Client", feature: str, version: int | None) -> JSON:
-    """That dataset, or the newest. Raises TierlineError where there is none."""
+    """The dataset of a version, or the newest one. Raises TierlineError if there is none."""
     if version is not None:
         return api.get(f"/v1/features/{feature}/datasets/{version}")
     found = api.get(f"/v1/features/{feature}/datasets")["data"]
     if not found:
-        raise TierlineError(f"{feature} has no dataset yet: tierline dataset build {feature}")
+        raise TierlineError(f"{feature} has no dataset yet: run 'tierline dataset build {feature}'")
     return found[0]
 
 

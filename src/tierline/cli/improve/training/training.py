@@ -1,6 +1,6 @@
-"""Trainings on the command line: the flow that `tierline micro` and `tierline router` share.
+"""Trainings on the command line: the code that `tierline micro` and `tierline router` share.
 
-The server trains. A command starts a training and shows how far it is; Ctrl-C leaves it running.
+The server trains. A command starts a training and shows its progress; Ctrl-C leaves it running.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from tierline.cli.shared.output import Col
 
 Feature = Annotated[str, typer.Argument(metavar="FEATURE")]
-TrainingId = Annotated[int, typer.Argument(metavar="ID", min=1, help="Of the training.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how well it would do.")]
+TrainingId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The training's id.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show how good it would be.")]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the two kinds of artefact that are trained, as its commands speak of it."""
+    """One of the two kinds of trained artefact, with the texts of its commands."""
 
-    name: str  # of the API
+    name: str  # in the API
     command: str  # tierline COMMAND
     noun: str
     path: str  # /v1/features/{name}/PATH
-    columns: Callable[[], Sequence["Col"]]  # of a list, between TRAINED and BY
+    columns: Callable[[], Sequence["Col"]]  # of the list, between TRAINED and BY
     cells: Callable[[JSON], Sequence[object]]
-    none_yet: str  # in place of an empty list
-    show: Callable[[str, JSON], None]  # the result of a training, by its feature
+    none_yet: str  # shown instead of an empty list
+    show: Callable[[str, JSON], None]  # prints the result of a training; gets the feature's name
 
 
 def commands(kind: Kind, summary: str) -> typer.Typer:
-    """The commands that both kinds have: list, withdraw, trainings, follow, cancel."""
+    """The commands of both kinds: list, withdraw, trainings, follow, cancel."""
     app = command_group(summary)
 
     @app.command("list")
     def list_(feature: Feature, home: Home = None, as_json: Json = False) -> None:
         _list(kind, feature, home, as_json=as_json)
 
-    list_.__doc__ = f"A feature's {kind.noun}s, the newest first."
+    list_.__doc__ = f"List a feature's {kind.noun}s, the newest first."
 
     @app.command()
     def withdraw(
@@ -61,16 +61,16 @@ def commands(kind: Kind, summary: str) -> typer.Typer:
             api.post(f"/v1/features/{feature}/{kind.path}/{id}/withdraw")
         line(f"{kind.noun} {id} of {feature} is withdrawn")
 
-    withdraw.__doc__ = f"End a {kind.noun}: the one before it counts, or none does."
+    withdraw.__doc__ = f"Withdraw a {kind.noun}: the one before it is used, if there is one."
 
     @app.command()
     def trainings(feature: Feature, home: Home = None, as_json: Json = False) -> None:
-        """A feature's trainings, the newest first."""
+        """List a feature's trainings, the newest first."""
         _trainings(kind, feature, home, as_json=as_json)
 
     @app.command()
     def follow(feature: Feature, id: TrainingId, home: Home = None, as_json: Json = False) -> None:
-        """Wait for a training, and show what came out of it."""
+        """Wait for a training to end, and show its result."""
         from tierline.cli.shared.client import connect
 
         with connect(home) as api:
@@ -79,7 +79,7 @@ def commands(kind: Kind, summary: str) -> typer.Typer:
 
     @app.command()
     def cancel(feature: Feature, id: TrainingId, home: Home = None, as_json: Json = False) -> None:
-        """End a training, and keep nothing of it."""
+        """Cancel a training; nothing of it is kept."""
         from tierline.cli.shared.client import connect
         from tierline.cli.shared.output import line, print_json
 
@@ -88,7 +88,7 @@ def commands(kind: Kind, summary: str) -> typer.Typer:
         if as_json:
             print_json(training)
         elif training["status"] == "in_progress":
-            line(f"training {id} of {feature} ends within seconds")
+            line(f"training {id} of {feature} will end within seconds")
         else:
             line(f"training {id} of {feature} is {training['status']}")
 
@@ -96,23 +96,23 @@ def commands(kind: Kind, summary: str) -> typer.Typer:
 
 
 def train(kind: Kind, api: "Client", feature: str, options: JSON, *, as_json: bool) -> None:
-    """Have the server train, follow it to its end, and show what came out. Raises TierlineError
-    where nothing did.
+    """Start a training on the server, wait for its end, and show its result. Raises TierlineError
+    if there is none.
     """
     training = api.post(f"/v1/features/{feature}/trainings", json={"kind": kind.name, **options})
     _show(kind, _ended(kind, api, training), as_json=as_json)
 
 
 def _ended(kind: Kind, api: "Client", training: JSON) -> JSON:
-    """The training once it has ended."""
+    """Wait for the training to end; return it."""
     feature, id = training["feature"], training["id"]
     return followed(
         api,
         f"/v1/features/{feature}/trainings/{id}",
         training,
         "training",
-        f"'tierline {kind.command} follow {feature} {id}' shows how far it is, "
-        f"'tierline {kind.command} cancel {feature} {id}' ends it",
+        f"follow it with 'tierline {kind.command} follow {feature} {id}', or cancel it with "
+        f"'tierline {kind.command} cancel {feature} {id}'",
     )
 
 
@@ -123,7 +123,7 @@ def _show(kind: Kind, training: JSON, *, as_json: bool) -> None:
     if training["status"] == "failed":
         raise TierlineError(training["error"]["message"])
     if training["status"] == "cancelled":
-        raise TierlineError(f"training {id} of {feature} was cancelled: nothing came out of it")
+        raise TierlineError(f"training {id} of {feature} was cancelled: it has no result")
     result = training["result"]
     if as_json:
         names = (kind.name, "rows", "right_rows", "quality")
@@ -172,7 +172,7 @@ def _trainings(kind: Kind, feature: str, home: Path | None, *, as_json: bool) ->
         return
     print_table(
         [
-            *(Col("ID", "right"), Col("BEGUN", wrap=False), Col("STATUS"), Col("RESULT")),
+            *(Col("ID", "right"), Col("STARTED", wrap=False), Col("STATUS"), Col("RESULT")),
         ],
         [(one["id"], when(one["created_at"]), one["status"], _outcome(kind, one)) for one in rows],
         empty="no training yet",

@@ -132,7 +132,7 @@ def test_a_review_lists_contradictions_rare_labels_and_labels_that_look_wrong(
         kinds = {row["kind"] for row in csv.DictReader(source)}
     assert "contradiction" in kinds
     assert "rare_label" in kinds
-    assert f"{out} exists" in tierline("dataset", "review", "tickets", "--out", out).err
+    assert f"{out} already exists" in tierline("dataset", "review", "tickets", "--out", out).err
 
 
 def test_what_is_removed_from_a_job_is_removed_from_its_datasets(
@@ -173,7 +173,7 @@ def test_a_dataset_becomes_a_micro_model_and_its_test_rows_stay_unseen(
     calibration = made["micro_model"]["calibration"]
     assert (calibration["state"], calibration["reference"]) == ("in_force", "human")
     told = tierline("distil", "tickets", "--dataset", built["version"], "--dry-run")
-    assert "not kept" in told.out
+    assert "not saved" in told.out
     assert "no dataset 999" in tierline("distil", "tickets", "--dataset", 999).err
 
 
@@ -187,4 +187,4 @@ def test_a_dataset_of_another_task_is_refused(
     assert tierline("features", "apply", changed).code == 0
     ran = tierline("distil", "tickets")
     assert ran.code == 1
-    assert "is of another task" in ran.err
+    assert "is for another task" in ran.err

@@ -76,7 +76,7 @@ def test_too_few_are_refused_unless_forced_and_nothing_is_left_behind(
     out = tmp_path / "out" / "shops"
     ran = tierline("dataset", "export", "shops", "--format", "openai", "--out", out)
     assert ran.code == 1
-    assert "500 are the least" in ran.err
+    assert "fine-tuning needs at least 500" in ran.err
     assert not out.parent.exists() or not list(out.parent.iterdir())
     forced = ("--format", "trl", "--out", out, "--force", "--tier", "frontier")
     assert tierline("dataset", "export", "shops", *forced).code == 0
@@ -90,7 +90,7 @@ def test_too_few_are_refused_unless_forced_and_nothing_is_left_behind(
     ("arguments", "code", "told"),
     [
         (("--format", "csv"), 2, "--format is 'csv'"),
-        (("--format", "openai", "--tier", "micro"), 2, "asks no model on a tier 'micro'"),
+        (("--format", "openai", "--tier", "micro"), 2, "has no tier 'micro' that calls a model"),
         (("--format", "openai", "--version", "999"), 1, "no dataset 999"),
         (("--format", "openai", "--redact"), 1, "needs the extra `redaction`"),
     ],

@@ -65,7 +65,7 @@ def test_it_says_what_it_costs_uploads_starts_and_tells_the_tier_that_comes_out(
     assert paths == ["/v1/files", "/v1/files", "/v1/fine_tuning/jobs"]
     sent = {one.body["file"][0] for one in server.asked[:2]}
     assert sent == {"train.jsonl", "validation.jsonl"}  # what tests stays here
-    assert "was started" in run("start", folder, *MODEL, "--yes").err
+    assert "was already started" in run("start", folder, *MODEL, "--yes").err
     server.job = job_object(status="succeeded", fine_tuned_model="ft:kinds", trained_tokens=90_000)
     ended = run("status", folder, "--saves-usd-per-day", "0.05")
     assert ended.code == 0
@@ -126,7 +126,7 @@ def test_what_cannot_be_started(
 
 
 def test_a_folder_that_is_no_export_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:
-    assert "is no export" in run("start", tmp_path, *MODEL, "--yes").err
+    assert "is not an export" in run("start", tmp_path, *MODEL, "--yes").err
     assert "was not started" in run("status", folder).err
     (folder / "card.json").write_text('{"format": "trl", "files": {}}')
-    assert "in the form trl" in run("start", folder, *MODEL, "--yes").err
+    assert "has the format trl" in run("start", folder, *MODEL, "--yes").err

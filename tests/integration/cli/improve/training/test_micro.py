@@ -54,7 +54,7 @@ def test_it_is_trained_promised_listed_and_withdrawn(
     assert tierline("features", "apply", changed).code == 0
     tried = tierline("micro", "train", "tickets", "--dry-run")
     assert tried.code == 0, tried.err
-    assert "not kept" in tried.out
+    assert "not saved" in tried.out
     ran = tierline("micro", "train", "tickets", "--max-error", "0.1", "--json")
     assert ran.code == 0, ran.err
     made = json.loads(ran.out)
@@ -64,7 +64,7 @@ def test_it_is_trained_promised_listed_and_withdrawn(
     assert calibration["bound"] <= 0.1
     assert {one["label"] for one in calibration["by_label"]} == set(KINDS)
     told = tierline("micro", "train", "tickets", "--max-error", "0.2")
-    assert "answers from now on" in told.out
+    assert "in use from now on" in told.out
     assert "may differ from large-2026" in told.out
     few = tierline("micro", "train", "tickets", "--max-error", "0.001")
     assert few.code == 1

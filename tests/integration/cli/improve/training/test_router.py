@@ -70,7 +70,7 @@ def test_a_router_is_trained_listed_and_withdrawn(
     log(database_url, routed, 120)
     tried = tierline("router", "train", routed, "--dry-run", *more)
     assert tried.code == 0, tried.err
-    assert "not kept" in tried.out
+    assert "not saved" in tried.out
     for baseline in ("this router", "prompt length", "TF-IDF", "kNN"):
         assert baseline in tried.out
     made = json.loads(tierline("router", "train", routed, "--json", *more).out)

@@ -38,7 +38,7 @@ def test_ctrl_c_leaves_a_training_at_work_and_says_how_to_go_on(
 ) -> None:
     id, ran = interrupted
     assert ran.code == 130
-    assert f"'tierline micro follow tickets {id}' shows how far it is" in ran.err
+    assert f"follow it with 'tierline micro follow tickets {id}'" in ran.err
     assert "queued" in tierline("micro", "trainings", "tickets").out
     cancelled = tierline("micro", "cancel", "tickets", id)
     assert f"training {id} of tickets is cancelled" in cancelled.out
