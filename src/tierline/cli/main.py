@@ -1,8 +1,8 @@
-"""The `tierline` command: which subcommands there are, and how every one of them ends.
+"""The `tierline` command: the list of subcommands, their error messages and exit codes.
 
-Exit codes: 0 done, 1 it could not be done, 2 the command was not right as written, 130 Ctrl-C.
-Whatever goes wrong is one line on stderr (several when a file has several problems), never a
-traceback; TIERLINE_DEBUG=1 shows it. A subcommand's module is imported when it is run.
+Exit codes: 0 success, 1 failure, 2 invalid command or input, 130 Ctrl-C. An error is one line on
+stderr (several lines if a file has several problems), never a traceback; TIERLINE_DEBUG=1 shows the
+traceback. A subcommand's module is imported only when it runs.
 """
 
 import importlib
@@ -25,15 +25,15 @@ class _Entry:
     """A subcommand before its module is imported."""
 
     module: str
-    attribute: str  # a typer.Typer there, or a function
-    summary: str  # as `tierline --help` shows it
+    attribute: str  # the name of a typer.Typer or of a function in the module
+    summary: str  # shown by `tierline --help`
 
 
 ENTRIES = {
     "up": _Entry(
         "tierline.cli.operate.up",
         "up",
-        "Start all that is missing on this machine, and stay until Ctrl-C.",
+        "Start everything that is missing on this machine, and run until Ctrl-C.",
     ),
     "features": _Entry(
         "tierline.cli.features.features", "app", "Write, check, apply and show feature files."
@@ -49,32 +49,32 @@ ENTRIES = {
         "Run a feature over a CSV or JSONL file or a folder.",
     ),
     "queues": _Entry(
-        "tierline.cli.run.queues", "queues", "What waits and runs in each queue, live."
+        "tierline.cli.run.queues", "queues", "Show waiting and running jobs in each queue, live."
     ),
-    "keys": _Entry("tierline.cli.operate.keys", "app", "Create, list and revoke API keys."),
+    "keys": _Entry("tierline.cli.operate.keys", "app", "Create, list, rotate and revoke API keys."),
     "accounts": _Entry("tierline.cli.operate.accounts", "app", "Create, change and list accounts."),
     "budgets": _Entry(
         "tierline.cli.operate.budgets", "app", "List, set and remove budgets in USD."
     ),
     "plans": _Entry(
-        "tierline.cli.operate.plans", "app", "List and set plans; put accounts on them."
+        "tierline.cli.operate.plans", "app", "List and set plans, and put accounts on them."
     ),
     "models": _Entry("tierline.cli.operate.models", "app", "List models, and download local ones."),
     "prices": _Entry(
         "tierline.cli.operate.prices", "app", "List and set your own prices of models."
     ),
     "audit": _Entry(
-        "tierline.cli.improve.evidence.audit", "audit", "Which tier was asked, and why, job by job."
+        "tierline.cli.improve.evidence.audit", "audit", "Show which tier each job used, and why."
     ),
     "calibrate": _Entry(
         "tierline.cli.improve.evidence.calibrate",
         "calibrate",
-        "Find the threshold that keeps a promise, on a feature's own outcomes.",
+        "Find the confidence threshold that keeps an error limit.",
     ),
     "feedback": _Entry(
         "tierline.cli.improve.evidence.feedback",
         "app",
-        "Say what is right: labels of jobs, from a file.",
+        "Import labels of jobs from a file, or draw a sample to label.",
     ),
     "router": _Entry(
         "tierline.cli.improve.training.router",
@@ -89,7 +89,7 @@ ENTRIES = {
     "dataset": _Entry(
         "tierline.cli.improve.training.dataset",
         "app",
-        "Build a feature's datasets, and look through them.",
+        "Build, review and export a feature's datasets.",
     ),
     "distil": _Entry(
         "tierline.cli.improve.training.distil",
@@ -104,54 +104,54 @@ ENTRIES = {
     "eval": _Entry(
         "tierline.cli.improve.evidence.evaluate",
         "evaluate",
-        "Compare a feature's tiers on a dataset's examples.",
+        "Compare a feature's tiers on the examples of a dataset.",
     ),
     "promote": _Entry(
         "tierline.cli.improve.evidence.promote",
         "promote",
-        "Let a small tier answer by what an evaluation showed.",
+        "Let a small tier answer first, if an evaluation allows it.",
     ),
     "demote": _Entry(
         "tierline.cli.improve.evidence.promote",
         "demote",
-        "Let a feature's last tier answer all again.",
+        "Let a feature's last tier answer all jobs again.",
     ),
     "advise": _Entry(
         "tierline.cli.improve.reports.advise",
         "advise",
-        "Whether a small model is worth trying, and what next.",
+        "Recommend a small or a frontier model, and the next step.",
     ),
     "economics": _Entry(
         "tierline.cli.improve.reports.economics",
         "economics",
-        "What a feature costs at a volume, way by way.",
+        "Show a feature's costs at a given volume.",
     ),
     "status": _Entry(
         "tierline.cli.improve.evidence.status",
         "status",
-        "Where a feature is on its road, and what comes next.",
+        "Show a feature's stage and the next step.",
     ),
     "drift": _Entry(
         "tierline.cli.improve.evidence.drift",
         "drift",
-        "Whether a feature's traffic still is what it was.",
+        "Show whether a feature's traffic has changed.",
     ),
     "report": _Entry(
         "tierline.cli.improve.reports.report",
         "report",
-        "What a feature's routing saved, and what it kept.",
+        "Show the savings and the quality of a feature's routing.",
     ),
     "replay": _Entry(
         "tierline.cli.improve.reports.replay",
         "replay",
-        "What routing would have cost and kept, on recorded outcomes.",
+        "Compare routing policies on recorded outcomes.",
     ),
     "db": _Entry("tierline.cli.operate.db", "app", "Migrate the database to this version."),
 }
 
 
 class _Lazy(TyperGroup):
-    """The root's group: names and summaries without imports, the real command when it is run."""
+    """The root group. It lists the commands without imports, and imports a command to run it."""
 
     _listing = False
 
@@ -185,7 +185,7 @@ class _Lazy(TyperGroup):
 
 
 def _read_ascii_digits(command: Any) -> None:
-    """Let every number of the command's options be ASCII digits: Typer reads `1_000` too."""
+    """Accept only ASCII digits in the command's numbers. Typer alone accepts `1_000` too."""
     for inner in getattr(command, "commands", {}).values():
         _read_ascii_digits(inner)
     for parameter in command.params:
@@ -206,7 +206,7 @@ def _in_ascii(read: Callable[[Any, Any], Any], parameter: Any) -> Callable[[Any,
 
 
 app = command_group(
-    "Language-model jobs: a small model answers first, what fails a check gets deeper analysis.",
+    "Language-model jobs: a small model answers first; if a check fails, a larger one answers.",
     cls=_Lazy,
 )
 
@@ -223,25 +223,25 @@ def _show_version(wanted: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     pass
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit; what `tierline` and `python -m tierline` start."""
+    """Run the command line and exit: the entry point of `tierline` and `python -m tierline`."""
     sys.exit(run(arguments))
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command, and return its exit code."""
     _make_streams_forgiving()
     try:
         code = _invoke(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`| head`) has what it wanted. Python would complain again at its own exit.
+        # The reader (such as `| head`) closed the pipe. Without this, Python reports it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
@@ -297,7 +297,7 @@ def _say(line: str) -> None:
 
 
 def _make_streams_forgiving() -> None:
-    """A terminal that cannot show a character shows a stand-in; the command does not die of it."""
+    """Escape characters that the terminal's encoding does not have, instead of failing on them."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
