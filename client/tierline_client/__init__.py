@@ -1,6 +1,7 @@
-"""A Python program's way to the API of tierline. Imports nothing of the server.
+"""A Python client for the API of tierline. It imports nothing from the server.
 
-`transport` makes requests, `errors` are what they raise, `retries` repeats what may be repeated.
+`transport` makes requests, `errors` has the exceptions, `retries` repeats requests that are safe to
+repeat.
 """
 
 from tierline_client.errors import (

@@ -1,6 +1,6 @@
-"""What a request to the API raises, and which answer becomes which error.
+"""The exceptions of requests to the API, and the conversion of responses to them.
 
-The API answers errors as problem+json (RFC 9457). No error holds a key, or a body that was sent.
+The API returns errors as problem+json (RFC 9457). No exception has a key or a request body in it.
 """
 
 import json
@@ -13,11 +13,11 @@ from tierline_client.retry_after import retry_after_s
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One thing wrong with what was sent."""
+    """One problem in the request."""
 
     message: str
-    path: str = ""  # JSON pointer into what was sent, e.g. "/input/text"
-    line: int | None = None  # counted from 1, where a file was sent
+    path: str = ""  # JSON pointer into the request body, such as "/input/text"
+    line: int | None = None  # from 1, if a file was sent
 
     def __str__(self) -> str:
         parts = [part for part in (self.line and str(self.line), self.path, self.message) if part]
@@ -25,7 +25,7 @@ class FieldProblem:
 
 
 class TierlineError(Exception):
-    """The root of all errors here; `message` is fit to show to a person."""
+    """The base class of all errors in this package; `message` can be shown to a person."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -33,24 +33,24 @@ class TierlineError(Exception):
 
 
 class Misconfigured(TierlineError):
-    """The address or the key cannot be used as it was given."""
+    """The address or the key is missing or invalid."""
 
 
 class Forbidden(TierlineError):
-    """401 or 403: the API does not take the key, or its scopes do not reach this far."""
+    """401 or 403: the API rejects the key, or the key's scopes do not allow the request."""
 
 
 class NotFound(TierlineError):
-    """404: the thing named does not exist, or is not the caller's to see."""
+    """404: the resource does not exist, or the caller may not see it."""
 
 
 class Conflict(TierlineError):
-    """409: the thing is not in a state in which this can be done."""
+    """409: the resource's state does not allow this request."""
 
 
 class InvalidInput(TierlineError):
-    """400, 413, 415 or 422: what was sent does not fit. `problems` names fields; `left_out` says
-    how many more problems there are.
+    """400, 413, 415 or 422: the request is invalid. `problems` has a problem per field; `left_out`
+    is the number of further problems.
     """
 
     def __init__(self, problems: Sequence[FieldProblem], left_out: int = 0) -> None:
@@ -61,9 +61,9 @@ class InvalidInput(TierlineError):
 
 
 class Unavailable(TierlineError):
-    """No answer, or 5xx: asking again later may work.
+    """No response, or 5xx: a later retry may succeed.
 
-    `retry_after_s` is the wait in seconds that the answer asked for, if it did.
+    `retry_after_s` is the response's Retry-After in seconds, if it has one.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -72,27 +72,27 @@ class Unavailable(TierlineError):
 
 
 class LimitReached(Unavailable):
-    """429: the account has as much as it may have now."""
+    """429: the account has reached a limit."""
 
 
 class NotTierline(TierlineError):
-    """Something else than tierline answers at the address."""
+    """The server at the address is not tierline."""
 
     def __init__(self, url: str) -> None:
         super().__init__(f"{url} answers, but it is not tierline: set TIERLINE_URL to its address")
 
 
 class Failed(TierlineError):
-    """Any other answer that is not a success."""
+    """Any other response that is not a success."""
 
 
 def error_of(status: int, headers: Mapping[str, str], body: bytes) -> TierlineError:
-    """The error that an answer stands for, with the words that the API gave."""
+    """The error for a response, with the API's message."""
     problem = _object(body)
     detail = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
     wait_s = retry_after_s(headers.get("retry-after"))
     if status == 401:
-        return Forbidden(f"the API does not take this key: {detail}")
+        return Forbidden(f"the API rejects this key: {detail}")
     if status == 403:
         return Forbidden(detail)
     if status == 404:

@@ -1,7 +1,9 @@
-"""The API over hours: a request is repeated until it is answered, in bounded time.
+"""Retries for programs that run for hours: a request is repeated, for a limited time, until the API
+answers.
 
-Only for requests that may be repeated: a job or batch under an Idempotency-Key, a part by its
-number. A restart may move the API to another port and key: its place can be looked up again.
+Use it only for requests that are safe to repeat: a job or batch with an Idempotency-Key, a part
+with its number. After a restart the API may have another port and key, so its address can be looked
+up again.
 """
 
 import time
@@ -18,22 +20,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long is waited, in seconds."""
+    """How long to wait, in seconds."""
 
-    give_up_s: float = 900.0  # without one answer; a restart takes seconds, a machine's minutes
-    refused_s: float = 30.0  # a key that worked and no longer does: a restart may bring another
+    give_up_s: float = 900.0  # without any answer; a restart takes seconds, a reboot minutes
+    refused_s: float = 30.0  # for a key that worked before: after a restart there may be a new one
     first_pause_s: float = 0.2
     longest_pause_s: float = 5.0
-    longest_asked_s: float = 60.0  # how far a Retry-After is followed
-    say_after_s: float = 3.0
+    longest_asked_s: float = 60.0  # a longer Retry-After is cut to this
+    say_after_s: float = 3.0  # of waiting, before `say` is called
 
 
 class Retrying:
-    """Requests that outlast a restart of the API. Before the first answer nothing is waited for.
+    """Repeats requests during a restart of the API. Before the first answer it does not wait:
+    errors are raised at once.
 
-    `find_again` looks the place up again, where a restart may change it: None while there is none.
-    Without it a refused key is an error at once. `say` is told once that it waits, and once that
-    the API answers again.
+    `find_again` looks up the API's place again, if a restart may change it; it returns None while
+    there is none. Without it a rejected key is an error at once. `say` is called once with a
+    message that the client waits, and once when the API answers again.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Retrying:
             self._transport = None
 
     def call(self, ask: Callable[[Transport], T]) -> T:
-        """What `ask` returns, which may be called several times. Raises the last TierlineError."""
+        """Call `ask`, repeatedly if needed; return its result. Raises the last TierlineError."""
         bounds = self._patience
         silent_since: float | None = None
         waiting_since: float | None = None
@@ -87,7 +90,7 @@ class Retrying:
                 now = self._monotonic()
                 waiting_since = now if waiting_since is None else waiting_since
                 if isinstance(error, LimitReached):
-                    # It answers, and there will be room, however long the queue takes to make it.
+                    # The API answers. There will be capacity, however long the queue takes.
                     self._answered = True
                     silent_since = now
                 silent_since = now if silent_since is None else silent_since
@@ -116,7 +119,7 @@ class Retrying:
         return self._transport
 
     def _look_again(self) -> None:
-        """Drop the connection when the API has moved or has another key."""
+        """Drop the connection if the API has another address or key."""
         place = None if self._find_again is None else self._find_again()
         if place is not None and place != self._place:
             self.close()

@@ -1,11 +1,11 @@
-"""The wait that a server asks for (RFC 9110, 10.2.3): the API, or one of its providers."""
+"""Reads the Retry-After header (RFC 9110, 10.2.3) of the API or of a provider."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 
 def retry_after_s(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds in a Retry-After header, as a number or a date; None: missing or unreadable."""
+    """The seconds of a Retry-After header, a number or a date; None if missing or unreadable."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

@@ -1,6 +1,6 @@
-"""One request to the API: where it is, with which key, and an error for every other answer.
+"""Makes one request to the API, and raises an error for every response that is not a success.
 
-Nothing is repeated here: `retries` does that, for whoever knows that a request may be repeated.
+Nothing is repeated here. Use `retries` for requests that are safe to repeat.
 """
 
 import os
@@ -17,14 +17,14 @@ from tierline_client.errors import Misconfigured, NotTierline, Unavailable, erro
 CONNECT_S = 5.0
 ANSWER_S = 60.0  # longer than the longest Prefer: wait
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-IDENTITY = "Tierline-Api"  # the header by which the API is known; release 0.1 does not send it
-GATEWAY = frozenset({502, 503, 504})  # a proxy answers for a server that does not
+IDENTITY = "Tierline-Api"  # a header that identifies the API; release 0.1 does not send it
+GATEWAY = frozenset({502, 503, 504})  # from a proxy, if the server behind it does not answer
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the API is, and the key to use there. Raises Misconfigured for a key that no header
-    can carry, without showing it.
+    """The API's address and key. Raises Misconfigured for a key that is invalid in a header; the
+    message does not show the key.
     """
 
     url: str
@@ -32,42 +32,40 @@ class Place:
 
     def __post_init__(self) -> None:
         if not self.key.isascii() or not self.key.isprintable() or " " in self.key:
-            raise Misconfigured("TIERLINE_API_KEY holds characters that no key has")
+            raise Misconfigured("TIERLINE_API_KEY has invalid characters")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Place | None":
-        """What TIERLINE_URL and TIERLINE_API_KEY say; None where there is no TIERLINE_URL. Raises
-        Misconfigured without a key.
+        """The place from TIERLINE_URL and TIERLINE_API_KEY; None if TIERLINE_URL is not set. Raises
+        Misconfigured if only the key is not set.
         """
         url = environment.get("TIERLINE_URL", "").rstrip("/")
         key = environment.get("TIERLINE_API_KEY", "").strip()
         if not url:
             return None
         if not key:
-            raise Misconfigured(
-                "TIERLINE_URL is set and TIERLINE_API_KEY is not: name a key as well"
-            )
+            raise Misconfigured("TIERLINE_URL is set, but TIERLINE_API_KEY is not: set it too")
         return cls(url, key)
 
 
 class Transport:
-    """A connection to the API, of one thread. Methods return the JSON of a success, None for an
-    empty one, and raise a TierlineError otherwise.
+    """A connection to the API, for one thread. On success methods return the response's JSON, or
+    None if it is empty. Otherwise they raise a TierlineError.
 
-    `place`: as the environment says unless given; raises Misconfigured where it says nothing.
+    `place`: by default from the environment; raises Misconfigured if it is not set there.
     """
 
     def __init__(self, place: Place | None = None, user_agent: str = "tierline-client") -> None:
         place = place or Place.from_environment()
         if place is None:
-            raise Misconfigured("TIERLINE_URL is not set: it is the address of the API")
+            raise Misconfigured("TIERLINE_URL is not set: set it to the address of the API")
         self.url = place.url
-        self._known = False  # that tierline answers there
+        self._known = False  # True once the server has identified itself as tierline
         self._http = httpx.Client(
             base_url=place.url,
             headers={"Authorization": f"Bearer {place.key}", "User-Agent": user_agent},
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
-            trust_env=urlsplit(place.url).hostname not in LOOPBACK,  # no proxy reaches those
+            trust_env=urlsplit(place.url).hostname not in LOOPBACK,  # no proxy for loopback
         )
 
     def __enter__(self) -> Self:
@@ -104,7 +102,7 @@ class Transport:
         return self.request("DELETE", path)
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON of a success; `options` as httpx takes them. Raises a TierlineError."""
+        """The JSON of a success; `options` are passed to httpx. Raises a TierlineError."""
         response = self.send(method, path, **options)
         if not response.content:
             return None
@@ -114,7 +112,7 @@ class Transport:
             raise NotTierline(self.url) from None
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """A success itself. Raises a TierlineError for any other answer, and for none."""
+        """The successful response. Raises a TierlineError for other responses and for none."""
         response = self._ask(method, path, **options)
         if not self._is_tierline(response):
             raise NotTierline(self.url)
@@ -133,18 +131,20 @@ class Transport:
             raise Misconfigured(f"{self.url}: {error}") from None
         except httpx.UnsupportedProtocol:
             raise Misconfigured(
-                f"{self.url}: TIERLINE_URL begins with http:// or https://"
+                f"{self.url}: TIERLINE_URL must begin with http:// or https://"
             ) from None
         except httpx.TimeoutException:
             raise Unavailable(f"{self.url} takes too long to answer") from None
         except httpx.TransportError as error:
-            raise Unavailable(f"{self.url} broke off: {type(error).__name__}") from None
+            raise Unavailable(
+                f"the connection to {self.url} failed: {type(error).__name__}"
+            ) from None
 
     def _is_tierline(self, response: httpx.Response) -> bool:
-        """Whether tierline, or a proxy that stands in for it, gave the answer.
+        """Whether the response is from tierline, or from a proxy in front of it.
 
-        Release 0.1 has no header of its own, and a proxy may remove it: then, once, the API's
-        description tells.
+        Release 0.1 does not send the header, and a proxy may remove it. In that case the title of
+        the API's OpenAPI document is checked, once.
         """
         if self._known or IDENTITY in response.headers or response.status_code in GATEWAY:
             self._known = self._known or IDENTITY in response.headers
