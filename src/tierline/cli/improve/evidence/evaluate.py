@@ -31,7 +31,7 @@ def evaluate(
     tiers: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B", help="The tiers to compare with the last of them; by default all."
+            metavar="A,B", help="The tiers to use, by default all. The last is the reference."
         ),
     ] = None,
     limit: Annotated[

@@ -187,4 +187,4 @@ def test_a_dataset_of_another_task_is_refused(
     assert tierline("features", "apply", changed).code == 0
     ran = tierline("distil", "tickets")
     assert ran.code == 1
-    assert "is for another task" in ran.err
+    assert "is of another task" in ran.err
