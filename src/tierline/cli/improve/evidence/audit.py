@@ -27,7 +27,8 @@ def audit(
     tier: Annotated[str | None, typer.Option(metavar="NAME", help="Only this tier.")] = None,
     policy: Annotated[str | None, typer.Option(metavar="NAME", help="Only this policy.")] = None,
     reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only decisions with this text as a reason.")
+        str | None,
+        typer.Option(metavar="TEXT", help="Only decisions with this text in the reason."),
     ] = None,
     account: Annotated[
         str | None,

@@ -41,7 +41,7 @@ def promote(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Let the first tier answer if its evaluation shows that it is good enough.
+    """Let the first tier answer first, if an evaluation shows that it is good enough.
 
     The lower bound of its quality, relative to the last tier, decides. From 90% on, the tier ships:
     it answers first, with escalation. From 95% on, it becomes the default: only failed checks
