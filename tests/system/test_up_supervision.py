@@ -55,6 +55,9 @@ def test_it_says_where_everything_is_in_one_line(tmp_path: Path, procfile: Path)
         assert list(up.line) == [*names, "database_url", "redis_url"]
         for name in ("up.json", "api_key"):
             assert (up.home / "run" / name).stat().st_mode & 0o077 == 0
+        steps = ("starting postgres and valkey", "preparing the database", "starting api, ")
+        places = [up.said().index(step) for step in (*steps, "waiting until all of them answer")]
+        assert places == sorted(places)
 
 
 def test_a_second_up_on_the_home_says_who_holds_it(tmp_path: Path, procfile: Path) -> None:

@@ -111,6 +111,9 @@ class Up:
                 **self._plan_models(home),
             }
             self._start_models({"smollm2-135m"}, home, pump)
+            if servers.children():
+                names = [child.name for child in reversed(servers.children())]
+                self._say(f"starting {' and '.join(names)}")
             servers.begin()
             # Importing this is slow; the servers start meanwhile.
             from tierline.stack.run_keys import RunKeys
@@ -122,6 +125,7 @@ class Up:
             if revisions.current(database_url) != revisions.head():
                 from tierline.stack.upgrade import upgrade
 
+                self._say("preparing the database")
                 for words in upgrade(database_url).notes():
                     self._say(words)
             self._supervisor.check()
@@ -130,7 +134,9 @@ class Up:
             write_private(home.run / "api_key", keys.run + "\n")
             self._look_for_models(database_url, home, pump)
             workers = ready.Workers(database_url)
+            self._say(f"starting {', '.join(entry.name for entry in self._entries)}")
             self._start_processes(environment, home, pump)
+            self._say("waiting until all of them answer")
             addresses = Addresses(
                 api=f"http://{HOST}:{port}",
                 flower=f"http://{HOST}:{flower_port}" if self._has("flower") else None,
