@@ -5,15 +5,17 @@ It is the product's own runner and child; only the kinds of operations are these
 
 import os
 import sys
-import time
 from pathlib import Path
 from uuid import UUID
 
+from tests.support.waiting import wait_until
 from tierline.base.errors import Conflict
 from tierline.services.operations import child
 from tierline.services.operations.kinds import KINDS
 from tierline.services.operations.work import Work
 from workers import trainer
+
+WAITS_S = 120.0  # longer than any test follows an operation
 
 KINDS.clear()
 KINDS.update(
@@ -34,8 +36,7 @@ def follow(work: Work) -> None:
     folder = Path(str(work.options["folder"]))
     with (folder / "pids").open("a") as file:
         file.write(f"{os.getpid()}\n")
-    while not (folder / "go").exists():
-        time.sleep(0.02)
+    wait_until((folder / "go").exists, WAITS_S, "the test's word to go on")
     with work.pool.connection() as connection, connection.transaction():
         work.complete(connection, {"id": "7"})
 

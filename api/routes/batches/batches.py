@@ -14,13 +14,14 @@ from api.ask_again import ask_again
 from api.auth import Read, Submit
 from api.bodies import Whole, answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
+from api.ids import read_id
 from api.numbers import ASCII_DIGITS
 from api.openapi import component, returns
 from api.problems import Refused, documented
 from api.routes.jobs.submit import IdempotencyKey, read_key
 from api.shown import batch_for
 from api.state import Database, Report, Shared
-from tierline.base.errors import NotFound, Unavailable
+from tierline.base.errors import Unavailable
 from tierline.services.batches import batch as service
 from tierline.services.batches import read_batches
 from tierline.services.batches.batch import MAX_PARTS, Opening
@@ -357,7 +358,4 @@ def _rows(
 
 def read_batch_id(text: str) -> UUID:
     """Raises NotFound for a text that is not an id."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no batch {text[:80]!r}") from None
+    return read_id(text, "batch")

@@ -12,6 +12,7 @@ from api.ask_again import ask_again
 from api.auth import Read, Submit
 from api.bodies import answer, body_of, encoded, read_json, read_model
 from api.cursors import read_cursor, write_cursor
+from api.ids import read_id
 from api.keys import Caller
 from api.numbers import ASCII_DIGITS
 from api.openapi import ETAG_HEADERS, STORABLE, returns
@@ -246,10 +247,7 @@ async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: 
 
 def read_job_id(text: str) -> UUID:
     """A job's id in a path. Raises NotFound for a text that cannot be an id."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no job {text[:80]!r}") from None
+    return read_id(text, "job")
 
 
 def _matches(header: str, etag: str) -> bool:

@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import Read, Submit
 from api.bodies import answer, body_of, read_json, read_model
 from api.cursors import read_cursor, write_cursor
+from api.ids import read_id
 from api.keys import Caller
 from api.numbers import ASCII_DIGITS
 from api.openapi import returns
 from api.problems import Refused, documented
 from api.routes.accounts.accounts import SECRET, Rotation
 from api.state import Database, Shared, State
-from tierline.base.errors import NotFound
 from tierline.services.webhooks import endpoints as services
 from tierline.views.webhooks import (
     Endpoint,
@@ -333,15 +333,8 @@ def _warning(row: Endpoint, state: State) -> str | None:
 
 
 def _endpoint(text: str) -> UUID:
-    return _uuid(text, "webhook endpoint")
+    return read_id(text, "webhook endpoint")
 
 
 def _delivery(text: str) -> UUID:
-    return _uuid(text, "webhook delivery")
-
-
-def _uuid(text: str, what: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"there is no {what} {text[:80]!r}") from None
+    return read_id(text, "webhook delivery")
