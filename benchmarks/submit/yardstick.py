@@ -22,6 +22,8 @@ from fastapi import FastAPI, Header, HTTPException, Request, Response
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, ConfigDict, Field
 
+from tierline.base.ids import new_id
+
 URL = os.environ["DATABASE_URL"]
 POOL = int(os.environ.get("TIERLINE_POOL_SIZE", "8"))
 
@@ -115,7 +117,7 @@ async def plain(
 ) -> Response:
     digest = read_key(request)
     version_id, tier = check(body)
-    job_id = uuid.uuid4()
+    job_id = new_id()
     payload_hash = hashlib.sha256(await request.body()).digest()
     async with pool.connection() as connection:
         rows = await connection.execute(
@@ -196,7 +198,7 @@ async def strong(
 ) -> Response:
     digest = read_key(request)
     version_id, tier = check(body)
-    job_id = uuid.uuid4()
+    job_id = new_id()
     payload_hash = hashlib.sha256(await request.body()).digest()
     async with pool.connection() as connection:
         rows = await connection.execute(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -22,11 +22,12 @@ from tests.faults.snapshot import (
     Snapshot,
 )
 from tests.support.model_ledger import LedgerCall
+from tierline.base.ids import new_id
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 10}
 COST = cost_of("small", USAGE)
 ORDER = Order("r1-1", "plain", "north", hooked=True)
-JOB_ID = uuid4()
+JOB_ID = new_id()
 
 
 def call(number: int = 1, ledger_id: int | None = 7, cost_usd: Decimal | None = COST) -> CallRow:
@@ -85,7 +86,7 @@ def test_an_accepted_job_that_did_not_end_is_lost(jobs: list[JobRow]) -> None:
 @pytest.mark.parametrize(
     "jobs",
     [
-        [job(PASSED), job(PASSED, id=uuid4())],
+        [job(PASSED), job(PASSED, id=new_id())],
         [job(PASSED, endings=2)],
         [job(PASSED, replace(PASSED, number=2))],
     ],

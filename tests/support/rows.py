@@ -194,11 +194,11 @@ def add_outcomes(connection: Connection, feature: str, recipe: str, count: int) 
     connection.execute(
         "INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals,"
         " served, inclusion, drawn, noted_at, differs, reference_by, repeated)"
-        " SELECT gen_random_uuid(), 1, %(feature)s, %(recipe)s, 'f', 'openai:small',"
+        " SELECT made.id, 1, %(feature)s, %(recipe)s, 'f', 'openai:small',"
         " json_build_object('agreement', CASE WHEN n %% 10 = 0 THEN 0.2 ELSE 0.9 END),"
         " false, 1, true, clock_timestamp(), n %% 10 = 0, 'openai:large', false"
-        " FROM generate_series(1, %(count)s) n",
-        {"feature": feature, "recipe": recipe, "count": count},
+        " FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY made (id, n)",
+        {"feature": feature, "recipe": recipe, "ids": [new_id() for _ in range(count)]},
     )
 
 

@@ -1,13 +1,13 @@
 """Hints that come too often, in any order, and for jobs that nobody waits for; more dispatchers."""
 
 import random
-import uuid
 
 from celery import Celery
 
 from tests.faults.breaking import fault
 from tests.faults.scene import Scene
 from tierline.base.broker_urls import kombu_url
+from tierline.base.ids import new_id
 from tierline.rules import queues
 from workers.hints import publish
 
@@ -30,7 +30,7 @@ def shuffle_hints(scene: Scene) -> None:
     rng = random.Random(scene.seed)
     with _broker(scene) as app:
         for _ in range(5):
-            found = [*scene.rows(OPEN), *scene.rows(ENDED), (uuid.uuid4(), queues.SLM)]
+            found = [*scene.rows(OPEN), *scene.rows(ENDED), (new_id(), queues.SLM)]
             rng.shuffle(found)
             publish(app, [(queue, (str(job_id),)) for job_id, queue in found])
             scene.last(0.3)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import psycopg
@@ -46,6 +45,7 @@ from tests.support.rows import (
     end_job,
 )
 from tests.support.waiting import wait_until
+from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import create_key, revoke_key
 
@@ -248,7 +248,7 @@ def test_what_is_anothers_is_to_a_good_key_what_does_not_exist(
     answer = ask(stranger, route, path)
 
     assert answer.status_code == 404
-    nobodys = str(uuid4()) if "-" in mine else str(2**60)
+    nobodys = str(new_id()) if "-" in mine else str(2**60)
     nothing = ask(stranger, route, path.replace(mine, nobodys))
     assert answer.json() == {
         **nothing.json(),

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import redis
 from celery import Celery
 
 from tests.support.waiting import wait_until
+from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.rules import queues
 from workers.hints import BROKER_AWAY, TASK_OF_QUEUE, publish
@@ -54,7 +54,7 @@ def without_own(message: dict[str, Any]) -> dict[str, Any]:
 def test_a_hint_is_the_message_that_celery_would_send(
     app: Celery, broker: "redis.Redis[Any]"
 ) -> None:
-    job_id = str(uuid4())
+    job_id = str(new_id())
     app.send_task(TASK_OF_QUEUE[queues.SLM], args=(job_id,), queue=queues.SLM, ignore_result=True)
     by_celery = only_message(broker, queues.SLM)
     publish(app, [(queues.SLM, (job_id,))])

@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import redis
 
 from tests.support.waiting import wait_until
+from tierline.base.ids import new_id
 from tierline.base.settings import settings
 
 
@@ -36,7 +36,7 @@ def test_a_worker_that_starts_while_the_broker_has_no_room_waits_for_some(tmp_pa
         finally:
             broker.config_set("maxmemory", 0)
         try:
-            publish(create_app(), [("slm", (str(uuid4()),))])
+            publish(create_app(), [("slm", (str(new_id()),))])
             wait_until(
                 lambda: broker.llen("slm") == 0 or worker.poll() is not None,
                 60,

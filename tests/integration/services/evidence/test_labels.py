@@ -1,11 +1,12 @@
 """People's labels: drawn at random, given all or not at all, and what a promise makes of them."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from tests.support.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
+from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, draw_for_labels
 from tierline.services.evidence.feedback import Said, give_many
@@ -86,7 +87,7 @@ def test_labels_are_given_all_or_not_at_all(
     _, jobs = drawn
     given = [
         (jobs[0], Said(expected={"amount": 1})),
-        (uuid4(), Said(correct=True)),
+        (new_id(), Said(correct=True)),
         (jobs[1], Said(expected={"amount": "a lot"})),
         (jobs[0], Said(correct=True)),
     ]

@@ -13,6 +13,7 @@ from psycopg_pool import ConnectionPool
 from tests.support.notified import notifications_sent
 from tests.support.rows import add_job
 from tierline.base.errors import Conflict, InvalidInput
+from tierline.base.ids import new_id
 from tierline.routing.fingerprint import recipe, task
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.evaluation_validity import recipe_alone
@@ -124,9 +125,9 @@ def compared(db: Connection[Any], count: int, differing: int) -> None:
         db.execute(
             "INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals,"
             " served, inclusion, drawn, noted_at, differs, repeated)"
-            " VALUES (gen_random_uuid(), 1, 'kinds', %s, 'f', 'm', '{}', true, 0.5, true,"
+            " VALUES (%s, 1, 'kinds', %s, 'f', 'm', '{}', true, 0.5, true,"
             " clock_timestamp(), %s, false)",
-            (made, number < differing),
+            (new_id(), made, number < differing),
         )
 
 

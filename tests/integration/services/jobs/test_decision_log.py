@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from tests.support.bench import PRICED, RIGHT, Bench, by_model
 from tests.support.rows import add_account, add_job
 from tierline.base.errors import NotFound
+from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.routing.first_tier import by_signals
 from tierline.services.batches.batch import Opening, open_batch, take_part
@@ -149,7 +150,7 @@ def test_nobody_reads_the_route_of_another_account(bench: Bench) -> None:
         with pytest.raises(NotFound):
             decisions_of(connection, bench.account + 1_000, job)
         with pytest.raises(NotFound):
-            decisions_of(connection, bench.account, uuid4())
+            decisions_of(connection, bench.account, new_id())
 
 
 def test_all_accounts_decisions_come_in_one_order_and_each_says_whose_it_is(bench: Bench) -> None:

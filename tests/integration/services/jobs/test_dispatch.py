@@ -19,6 +19,7 @@ from tests.support.rows import (
     three_tiers,
     two_tiers,
 )
+from tierline.base.ids import new_id
 from tierline.services.jobs.dispatch import Choice, Dispatch, pools_with_jobs
 from tierline.storage.calls import circuits
 from tierline.storage.db.engine import PLANNED_ONCE, create_pool
@@ -423,9 +424,9 @@ def fill(
     """So many jobs of these accounts in turn, in one statement."""
     connection.execute(
         "INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)"
-        " SELECT gen_random_uuid(), (%s::bigint[])[1 + n %% %s], %s, %s, 'slm', 0, 'slm'"
-        " FROM generate_series(1, %s) n",
-        (owners, len(owners), version, status, jobs),
+        " SELECT id, (%s::bigint[])[1 + n %% %s], %s, %s, 'slm', 0, 'slm'"
+        " FROM unnest(%s::uuid[]) WITH ORDINALITY made (id, n)",
+        (owners, len(owners), version, status, [new_id() for _ in range(jobs)]),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.bench import Bench
 from tests.support.model_server import Reply
+from tierline.base.ids import new_id
 from tierline.pricing import Price
 from tierline.services.money.prices import BOOK
 from tierline.storage.money.prices import own_prices, throughput
@@ -80,8 +81,9 @@ def test_a_servers_throughput_is_its_tokens_over_the_time_that_any_call_ran(benc
             connection.execute(
                 "INSERT INTO calls (job_id, attempt, number, account_id, purpose, model, booked_at,"
                 " settled_at, input_tokens, output_tokens)"
-                " VALUES (gen_random_uuid(), 1, %s, %s, 'answer', 'openai:busy', %s, %s, 90, 10)",
+                " VALUES (%s, 1, %s, %s, 'answer', 'openai:busy', %s, %s, 90, 10)",
                 (
+                    new_id(),
                     number,
                     bench.account,
                     now - timedelta(seconds=begin_s),

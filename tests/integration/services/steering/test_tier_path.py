@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.bench import Bench
+from tierline.base.ids import new_id
 from tierline.checks import Checked
 from tierline.features.parse import parse_feature
 from tierline.routing.before_call import Skip
@@ -247,7 +248,7 @@ def no_budgets(bench: Bench) -> Iterator[None]:
 def attempt_of(bench: Bench, case: Case) -> Attempt:
     text = FEATURE.format(number=next(bench.numbers), more=case.more, tiers=case.tiers)
     values = {
-        **{"job_id": uuid4(), "token": uuid4(), "account_id": bench.account, "attempt": 1},
+        **{"job_id": new_id(), "token": uuid4(), "account_id": bench.account, "attempt": 1},
         **{"feature_version_id": 1, "tier_index": 0, "queue": "slm", "failures": 0, "losses": 0},
         **{"maybe_billed": 0, "held_s": 0.0, "backfill": False, "cancel_requested": False},
         **{"remaining_s": None, "input": {"text": "my invoice"}, "earlier": None, "hooked": False},
@@ -269,7 +270,7 @@ def path_of(bench: Bench, case: Case) -> TierPath:
 
 
 def spend_budget(bench: Bench) -> None:
-    limit, call = Decimal("0.01"), CallId(uuid4(), 1, 1)
+    limit, call = Decimal("0.01"), CallId(new_id(), 1, 1)
     with bench.pool.connection() as connection:
         set_budget(connection, bench.account, "account", "", "day", limit, hard=False)
         holder = Holder(bench.account, None, None)

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import Connection
 
 from tests.support.notified import notifications_sent
+from tierline.base.ids import new_id
 from tierline.storage.db.notify import DONE, READY, Notifier, listen
 from tierline.storage.db.wake_ups import ReadyNotifier
 
@@ -32,7 +32,7 @@ def heard(ears: Connection[Any], most: int) -> list[tuple[str, str]]:
 def test_a_worker_says_that_jobs_ended_and_are_ready_outside_any_transaction(
     database_url: str, ears: Connection[Any]
 ) -> None:
-    job_id = uuid4()
+    job_id = new_id()
     with notifications_sent() as sent:
         notifier = Notifier(database_url, "test")
         notifier.start()

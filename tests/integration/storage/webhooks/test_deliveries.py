@@ -12,6 +12,7 @@ from psycopg import Connection
 from tests.support.rows import add_account
 from tests.support.waiting import wait_until
 from tests.support.webhook_scene import Scene
+from tierline.base.ids import new_id
 from tierline.storage.db.engine import PLANNED_ONCE, create_pool
 from tierline.storage.webhooks import deliveries
 from tierline.storage.webhooks.deliveries import Delivery
@@ -350,8 +351,10 @@ def test_targets_that_wait_for_a_retry_are_not_read_to_choose_those_that_are_due
     scene.end_job(url=ONE)
     scene.db.execute(
         "INSERT INTO deliveries (id, account_id, url, target, event, body, status, next_try_at,"
-        " delayed) SELECT gen_random_uuid(), account_id, url, 'url:' || n, event, body, 'pending',"
-        " clock_timestamp() + interval '1 h', true FROM deliveries, generate_series(1, 5000) n"
+        " delayed) SELECT made.id, account_id, url, 'url:' || n, event, body, 'pending',"
+        " clock_timestamp() + interval '1 h', true"
+        " FROM deliveries, unnest(%s::uuid[]) WITH ORDINALITY made (id, n)",
+        ([new_id() for _ in range(5000)],),
     )
     scene.db.execute("ANALYZE deliveries")
     with (
@@ -370,8 +373,9 @@ def test_thousands_that_wait_for_one_target_are_not_read_to_choose_the_next(
     scene.end_job(url=ONE)
     scene.db.execute(
         "INSERT INTO deliveries (id, account_id, url, target, event, body, status)"
-        " SELECT gen_random_uuid(), account_id, url, target, event, body, 'pending'"
-        " FROM deliveries, generate_series(1, 20000)"
+        " SELECT made.id, account_id, url, target, event, body, 'pending'"
+        " FROM deliveries, unnest(%s::uuid[]) made (id)",
+        ([new_id() for _ in range(20_000)],),
     )
     scene.end_job(url=TWO)
     scene.db.execute("ANALYZE deliveries")

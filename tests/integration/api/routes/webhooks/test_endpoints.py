@@ -11,6 +11,7 @@ from api.app import create_app
 from tests.support.rows import add_account
 from tests.support.webhook_receiver import Receiver, status
 from tests.support.webhook_scene import LOOPBACK, Scene
+from tierline.base.ids import new_id
 from tierline.base.settings import Settings
 from tierline.services.accounts.accounts import create_key
 from tierline.services.webhooks.endpoints import MOST_ENDPOINTS
@@ -288,7 +289,7 @@ def test_a_key_that_cannot_both_submit_and_read_changes_no_endpoint(
         client.delete(endpoint, headers=small),
         client.post(f"{endpoint}/rotate-secret", json={}, headers=small),
         client.post(f"{endpoint}/test", headers=small),
-        client.post(f"{DELIVERIES}/{uuid4()}/resend", headers=small),
+        client.post(f"{DELIVERIES}/{new_id()}/resend", headers=small),
     ]
     assert {answer.status_code for answer in answers} == {403}
     assert client.get(endpoint, headers=small).status_code == (200 if scope == "read" else 403)

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 
 from tests.support.cli import Tierline
+from tierline.base.ids import new_id
 
 NO_JOB = "01a20e54-18d6-7a38-8f75-084a3523c9e4"
 
@@ -73,7 +73,7 @@ def test_bad_rows_are_told_by_line_and_none_is_kept(
         "job_id,expected,correct\n"
         f"{jobs[0]},,true\n"
         f'{jobs[1]},"{{""order_number"": 5}}",\n'
-        f"{uuid4()},,true\n"
+        f"{new_id()},,true\n"
     )
     ran = tierline("feedback", "import", file)
     assert ran.code == 2
