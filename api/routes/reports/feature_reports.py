@@ -46,7 +46,7 @@ def get_report(
     the compared answers differs.
     """
     begin, end = _window(since, until)
-    return answer(reports.Report.exactly(report(connection, name, begin, end)))
+    return answer(report(connection, name, begin, end))
 
 
 @router.get(
@@ -70,7 +70,7 @@ def get_economics(
     what would save most. 409 for a tier without a price.
     """
     begin, end = _window(since, until)
-    return answer(reports.Economics.exactly(economics_of(connection, name, begin, end, asked)))
+    return answer(economics_of(connection, name, begin, end, asked))
 
 
 @router.get(
@@ -85,7 +85,7 @@ def get_status(name: Name, _: Operator, connection: Report) -> Response:
     """The stages go from a prototype on the frontier to a proven small model. With costs and
     savings of this month (UTC).
     """
-    return answer(reports.FeatureStatus.exactly(status_of(connection, name)))
+    return answer(status_of(connection, name))
 
 
 @router.get(

@@ -94,15 +94,4 @@ def get_usage(
     if begin > end:
         raise InvalidInput([Problem("must not be after `to`", "?from")])
     rows = usage_of(connection, caller.account_id, begin, end, groups)
-    return answer(
-        Usage.model_validate(
-            {
-                "from": begin,
-                "to": end,
-                "group_by": groups,
-                "data": [
-                    {**row, "usage": row, "model_s": round(row["model_s"], 6)} for row in rows
-                ],
-            }
-        )
-    )
+    return answer(Usage(since=begin, to=end, group_by=groups, data=rows))

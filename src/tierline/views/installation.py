@@ -90,7 +90,7 @@ class UsageRow(View):
 class Usage(View):
     """Sums of an account's calls."""
 
-    since: Time = Field(alias="from")
+    since: Time = Field(serialization_alias="from")
     to: Time
     group_by: list[str]
     data: list[UsageRow]

@@ -58,7 +58,7 @@ class Report(View):
     """What a feature's routing saved, and the quality it kept."""
 
     feature: str
-    since: Time = Field(alias="from")
+    since: Time = Field(serialization_alias="from")
     to: Time
     jobs: int
     completed: int
@@ -198,7 +198,7 @@ class Economics(View):
     """What a feature's jobs use and cost, as a basis for calculations."""
 
     feature: str
-    since: Time = Field(alias="from")
+    since: Time = Field(serialization_alias="from")
     to: Time
     every: int = Field(description="one of this many jobs was sampled")
     jobs: int = Field(description="ended jobs of the current version")
@@ -217,7 +217,7 @@ class Economics(View):
 class MonthOfFeature(View):
     """What a feature cost and saved this month."""
 
-    since: Time = Field(alias="from")
+    since: Time = Field(serialization_alias="from")
     jobs: int
     cost_usd: Usd
     unknown_cost_calls: UnknownCostCalls

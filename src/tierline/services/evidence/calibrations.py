@@ -30,7 +30,8 @@ from tierline.services.features.find_feature import current_feature, current_ver
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.db.engine import allow_idle
 from tierline.storage.evidence import calibrations
-from tierline.storage.evidence.judgements import people_said
+from tierline.storage.evidence.calibrations import ComparedOutcome, LabelledOutcome, OutcomeGroup
+from tierline.storage.evidence.judgements import JudgedOutcome, people_said
 from tierline.storage.evidence.shadows import watched
 
 State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_another_version"]
@@ -101,8 +102,8 @@ def calibrate(
     with connection.transaction():
         if not dry_run:
             calibrations.lock_recipe(connection, made_by)
-        group = _group(calibrations.counts(connection, made_by), wanted.models)
-        attempt = 1 if group is None else group["attempts"] + 1
+        group = _group(calibrations.groups(connection, made_by), wanted.models)
+        attempt = 1 if group is None else group.attempts + 1
         rows = [] if group is None else _rows(connection, feature, made_by, group, wanted)
         own_confidence = share_of_risk(feature, wanted.confidence)
         judge = _judge(connection, feature, made_by, group, wanted)
@@ -114,7 +115,7 @@ def calibrate(
             return {
                 "feature": name,
                 "tier": tier.name,
-                "models": None if group is None else group["models"],
+                "models": None if group is None else group.models,
                 "reference": wanted.reference,
                 "outcomes": len(rows),
                 "missing": max(0, missing),
@@ -145,15 +146,15 @@ def calibrate(
                 "feature": name,
                 "tier": tier.name,
                 "recipe": made_by,
-                "fingerprint": group["fingerprint"],
-                "models": group["models"],
+                "fingerprint": group.fingerprint,
+                "models": group.models,
                 "attempt": attempt,
                 "reference": wanted.reference,
                 "reference_models": _reference_models(rows),
                 "max_error": wanted.max_error,
                 "confidence": wanted.confidence,
-                "first_seq": rows[0]["seq"],
-                "last_seq": rows[-1]["seq"],
+                "first_seq": rows[0].seq,
+                "last_seq": rows[-1].seq,
                 **columns_of(found, judge=_judge_json(feature, judge, own_confidence)),
             },
         )
@@ -187,20 +188,20 @@ def draw_for_labels(
         pass
     with connection.transaction():
         calibrations.lock_recipe(connection, made_by)
-        group = _group(calibrations.counts(connection, made_by), models)
+        group = _group(calibrations.groups(connection, made_by), models)
         if group is None:
             return []
         rows = equally_drawn(
-            calibrations.to_label(connection, made_by, group["fingerprint"], account_id)
+            calibrations.to_label(connection, made_by, group.fingerprint, account_id)
         )
-        rows.sort(key=lambda row: share_of("label", str(row["job_id"])))
+        rows.sort(key=lambda row: share_of("label", str(row.job_id)))
         calibrations.ask_for_labels(connection, rows[:count])
     judged = feature.compared_by.kind == "judge"
     return [
         {
-            "job_id": str(row["job_id"]),
-            "input": row["input"],
-            **({"answer": row["output"]} if judged else {}),
+            "job_id": str(row.job_id),
+            "input": row.input,
+            **({"answer": row.output} if judged else {}),
         }
         for row in rows[:count]
     ]
@@ -316,14 +317,14 @@ def share_of_risk(feature: Feature, confidence: float) -> float:
     return 1.0 - (1.0 - confidence) / len(_calibrated_tiers(feature))
 
 
-def _group(groups: Sequence[Row], models: str | None) -> Row | None:
+def _group(groups: Sequence[OutcomeGroup], models: str | None) -> OutcomeGroup | None:
     """The outcomes of one fingerprint: of the named models, or of those with most new outcomes."""
     if models is None:
         return groups[0] if groups else None
     for group in groups:
-        if group["models"] == models:
+        if group.models == models:
             return group
-    known = "; ".join(group["models"] for group in groups[:5]) or "none yet"
+    known = "; ".join(group.models for group in groups[:5]) or "none yet"
     raise InvalidInput([Problem(f"no outcome is from these models; known: {known}", "/models")])
 
 
@@ -338,42 +339,56 @@ def _rows(
     connection: Connection[Any],
     feature: Feature,
     made_by: str,
-    group: Row,
+    group: OutcomeGroup,
     wanted: CalibrationRequest,
-) -> list[Row]:
+) -> list[ComparedOutcome]:
     """The outcomes, with `differs` according to the reference. Raises Conflict if drawn outcomes
     have no label yet.
     """
-    print_ = group["fingerprint"]
     if wanted.reference == "model":
-        return equally_drawn(calibrations.outcomes(connection, made_by, print_, group["last_seq"]))
-    said = calibrations.labelled(connection, made_by, print_)
-    rows: list[Row] = [
-        row | {"differs": _wrong(feature, row), "reference_by": None} for row in said
+        return equally_drawn(
+            calibrations.outcomes(connection, made_by, group.fingerprint, group.last_seq)
+        )
+    said = calibrations.labelled(connection, made_by, group.fingerprint)
+    wrong = [_wrong(feature, row) for row in said]
+    _refuse_unlabelled(wrong)
+    rows = [
+        ComparedOutcome(
+            seq=row.seq,
+            job_id=row.job_id,
+            attempt=row.attempt,
+            signals=row.signals,
+            inclusion=row.inclusion,
+            served=row.served,
+            differs=differs is True,
+            reference_by=None,
+            vector=row.vector,
+            output=row.output,
+        )
+        for row, differs in zip(said, wrong, strict=True)
     ]
-    _refuse_unlabelled([row["differs"] for row in rows])
     return equally_drawn(rows)
 
 
-def _wrong(feature: Feature, row: Row) -> bool | None:
+def _wrong(feature: Feature, row: LabelledOutcome | JudgedOutcome) -> bool | None:
     """Whether the tier's answer is wrong according to people; None: their feedback does not say."""
     how = feature.compared_by
-    if row["has_expected"]:
-        return not how.same(row["output"], row["expected"])
-    if row["correct"] is None or not row["has_served_output"]:
+    if row.has_expected:
+        return not how.same(row.output, row.expected)
+    if row.correct is None or not row.has_served_output:
         return None
-    if how.same(row["output"], row["served_output"]):
-        return not row["correct"]
+    if how.same(row.output, row.served_output):
+        return not row.correct
     # The tier's answer is not the served one. If the served one is right, the tier's is wrong,
     # except in free text, where both may be right. If the served one is wrong, nothing is known.
-    return True if row["correct"] and how.kind != "judge" else None
+    return True if row.correct and how.kind != "judge" else None
 
 
 def _judge(
     connection: Connection[Any],
     feature: Feature,
     made_by: str,
-    group: Row | None,
+    group: OutcomeGroup | None,
     wanted: CalibrationRequest,
 ) -> Trusted | None:
     """How well people's labels confirm the judge. None if the promise does not use a judge. Raises
@@ -383,7 +398,7 @@ def _judge(
         return None
     if group is None:
         return Trusted(0, 0)
-    rows = equally_drawn(people_said(connection, made_by, group["fingerprint"]))
+    rows = equally_drawn(people_said(connection, made_by, group.fingerprint))
     wrong = [_wrong(feature, row) for row in rows]
     _refuse_unlabelled(wrong)
     return Trusted(len(wrong), sum(one is True for one in wrong))
@@ -429,27 +444,29 @@ def _refuse_unlabelled(wrong: Sequence[bool | None]) -> None:
         )
 
 
-def _outcomes(feature: Feature, rows: Sequence[Row]) -> list[Outcome]:
+def _outcomes(feature: Feature, rows: Sequence[ComparedOutcome]) -> list[Outcome]:
     """The outcomes with their inputs' embeddings, if nearly all have one. Those without one are
     then excluded.
     """
     labels = closed_set(feature.output_schema)
-    embedded = [row for row in rows if row["vector"] is not None]
+    embedded = [row for row in rows if row.vector is not None]
     novelty = len(embedded) >= EMBEDDED_SHARE * len(rows)
     return [
         Outcome(
-            key=str(row["job_id"]),
-            signals=row["signals"],
-            wrong=row["differs"],
-            label=None if labels is None or row["output"] is None else labels.unwrap(row["output"]),
-            vector=unpacked(row["vector"], DIMENSIONS)[0] if novelty else None,
+            key=str(row.job_id),
+            signals=row.signals,
+            wrong=row.differs,
+            label=None if labels is None or row.output is None else labels.unwrap(row.output),
+            vector=unpacked(row.vector, DIMENSIONS)[0]
+            if novelty and row.vector is not None
+            else None,
         )
         for row in (embedded if novelty else rows)
     ]
 
 
-def _reference_models(rows: Sequence[Row]) -> list[str]:
-    return sorted({row["reference_by"] for row in rows if row["reference_by"] is not None})
+def _reference_models(rows: Sequence[ComparedOutcome]) -> list[str]:
+    return sorted({row.reference_by for row in rows if row.reference_by is not None})
 
 
 def columns_of(found: Promise, judge: JSON = None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tierline.routing.fingerprint import task
 from tierline.services.evidence.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import datasets
-from tierline.views.datasets import Dataset, DatasetRow, dataset_view
+from tierline.views.datasets import Dataset, DatasetRow, KnownLabel, dataset_view
 
 Row = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def build(
             if fits(row["input"]):
                 rows.append(row)
             else:
-                left_out.append(row["job_id"])
+                left_out.append(str(row["job_id"]))
     rows = each_once(rows)
     if not rows:
         raise Conflict(f"a dataset of {name} would be empty: no input has a label yet")
@@ -161,14 +161,14 @@ def _from_file(
         raise InvalidInput(problems)
 
 
-def _from_jobs(known: Sequence[Row]) -> Iterator[dict[str, Any]]:
+def _from_jobs(known: Sequence[KnownLabel]) -> Iterator[dict[str, Any]]:
     for one in known:
-        source = "human" if one["said_by"] is None else "model"
+        source = "human" if one.said_by is None else "model"
         yield {
-            **_row(one["input"], one["expected"], source),
-            "said_by": one["said_by"],
-            "representative": one["representative"],
-            "job_id": one["job_id"],
+            **_row(one.input, one.expected, source),
+            "said_by": one.said_by,
+            "representative": one.representative,
+            "job_id": one.job_id,
         }
 
 

@@ -10,11 +10,12 @@ from tierline.checks.schema import schema_check
 from tierline.features import Feature
 from tierline.routing.sampling import representative
 from tierline.storage.evidence.labels import labels
+from tierline.views.datasets import KnownLabel
 
 
 def known_labels(
     connection: Connection[Any], feature: Feature, account_id: int | None
-) -> list[dict[str, JSON]]:
+) -> list[KnownLabel]:
     """Job inputs with the output that people or the last tier say is right, newest first. From one
     account's jobs, or from all. The same input may occur several times.
 
@@ -28,18 +29,18 @@ def known_labels(
     stand_for_all = representative(rows)
     found = []
     for row in rows:
-        label = None if allowed is None else _label(allowed, row["expected"])
-        if not fits(row["expected"]) or (allowed is not None and label is None):
+        label = None if allowed is None else _label(allowed, row.expected)
+        if not fits(row.expected) or (allowed is not None and label is None):
             continue
         found.append(
-            {
-                "job_id": str(row["job_id"]),
-                "input": row["input"],
-                "expected": row["expected"],
-                "label": label,
-                "said_by": row["said_by"],
-                "representative": row["job_id"] in stand_for_all,
-            }
+            KnownLabel(
+                job_id=row.job_id,
+                input=row.input,
+                expected=row.expected,
+                label=label,
+                said_by=row.said_by,
+                representative=row.job_id in stand_for_all,
+            )
         )
     return found
 

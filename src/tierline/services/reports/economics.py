@@ -1,6 +1,5 @@
 """What a feature's jobs used and cost, and what they would cost at a given volume."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,8 +7,6 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, Problem
-from tierline.base.formats import usd, when
-from tierline.base.json_text import JSON
 from tierline.economics.reckoning import CostQuestion, Costs, Measured, MeasuredTier, Upkeep, reckon
 from tierline.features import Feature, Tier
 from tierline.features.prompts import answer_messages
@@ -17,11 +14,11 @@ from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.features.find_feature import current_version
 from tierline.storage.money.prices import own_prices
 from tierline.storage.reports import economics
+from tierline.storage.reports.economics import TierMeans
 from tierline.storage.reports.reports import Window
+from tierline.views.reports import Economics, TierEconomics, UpkeepCost, WaysOfRunning
 
 FLEX = "flex"  # the slower and cheaper service tier, which some sellers offer
-
-Row = Mapping[str, Any]
 
 
 def economics_of(
@@ -30,7 +27,7 @@ def economics_of(
     since: datetime,
     until: datetime,
     question: CostQuestion | None = None,
-) -> dict[str, Any]:
+) -> Economics:
     """Means and standard deviations by tier (all versions) and by job (the current version).
 
     Covers jobs submitted in [since, until), or a sample if there are many. Unknown values are None.
@@ -43,49 +40,58 @@ def economics_of(
     feature = version.read()
     window = Window(name, since, until)
     every = economics.sampled(connection, window)
-    rows = {row["tier"]: row for row in economics.by_tier(connection, window, every)}
+    rows = {row.tier: row for row in economics.by_tier(connection, window, every)}
     jobs = economics.by_job(connection, window, version.id, feature.tiers[-1].name, every)
     upkeep = economics.upkeep(connection, window)
     own = own_prices(connection)
     measured = Measured(
         every=every,
-        known_jobs=jobs["known"],
-        cost_usd=jobs["cost_usd"],
-        deviation_usd=jobs["cost_deviation_usd"],
-        began_before_last=jobs["began_before_last"],
-        escalated=jobs["escalated"],
-        upkeep=[Upkeep(row["purpose"], row["calls"], row["cost_usd"]) for row in upkeep],
-        tiers=[_measured(feature, tier, rows.get(tier.name) or {}, own) for tier in feature.tiers],
+        known_jobs=jobs.known,
+        cost_usd=jobs.cost_usd,
+        deviation_usd=jobs.cost_deviation_usd,
+        began_before_last=jobs.began_before_last,
+        escalated=jobs.escalated,
+        upkeep=[Upkeep(row.purpose, row.calls, row.cost_usd) for row in upkeep],
+        tiers=[
+            _measured(feature, tier, rows.get(tier.name, _no_attempts(tier.name)), own)
+            for tier in feature.tiers
+        ],
     )
-    return {
-        "feature": name,
-        "from": when(since),
-        "to": when(until),
-        "every": every,
-        "jobs": jobs["jobs"],
-        "began_before_last": measured.began_before_last,
-        "escalated": measured.escalated,
-        "known_jobs": measured.known_jobs,
-        "cost_usd": _usd(measured.cost_usd),
-        "cost_deviation_usd": _usd(measured.deviation_usd),
-        "upkeep": [{**row, "cost_usd": usd(row["cost_usd"])} for row in upkeep],
-        "tiers": [
-            _tier_json(tier, measured_tier, rows.get(tier.name) or {})
+    return Economics(
+        feature=name,
+        since=since,
+        to=until,
+        every=every,
+        jobs=jobs.jobs,
+        began_before_last=jobs.began_before_last,
+        escalated=jobs.escalated,
+        known_jobs=jobs.known,
+        cost_usd=jobs.cost_usd,
+        cost_deviation_usd=jobs.cost_deviation_usd,
+        upkeep=[UpkeepCost.model_validate(row) for row in upkeep],
+        tiers=[
+            _tier_view(tier, measured_tier, rows.get(tier.name, _no_attempts(tier.name)))
             for tier, measured_tier in zip(feature.tiers, measured.tiers, strict=True)
         ],
-        "costs": None if question is None else _costs(feature, measured, question),
-    }
+        costs=None
+        if question is None
+        else WaysOfRunning.model_validate(_costs(feature, measured, question)),
+    )
 
 
-def _measured(feature: Feature, tier: Tier, row: Row, own: OwnPrices) -> MeasuredTier:
+def _no_attempts(tier: str) -> TierMeans:
+    return TierMeans(tier, 0, 0, 0, None, None, None, None, None)
+
+
+def _measured(feature: Feature, tier: Tier, row: TierMeans, own: OwnPrices) -> MeasuredTier:
     now, model = datetime.now(UTC), tier.models[0]
     return MeasuredTier(
-        known_attempts=row.get("known", 0),
-        unknown_attempts=row.get("unknown", 0),
-        cost_usd=row.get("cost_usd"),
-        deviation_usd=row.get("cost_deviation_usd"),
-        input_tokens=row.get("input_tokens") or Decimal(0),
-        output_tokens=row.get("output_tokens") or Decimal(0),
+        known_attempts=row.known,
+        unknown_attempts=row.unknown,
+        cost_usd=row.cost_usd,
+        deviation_usd=row.cost_deviation_usd,
+        input_tokens=row.input_tokens or Decimal(0),
+        output_tokens=row.output_tokens or Decimal(0),
         prompt_characters=0
         if tier.is_micro
         else sum(len(message.content) for message in answer_messages(feature, tier, "")),
@@ -94,21 +100,21 @@ def _measured(feature: Feature, tier: Tier, row: Row, own: OwnPrices) -> Measure
     )
 
 
-def _tier_json(tier: Tier, measured: MeasuredTier, row: Row) -> dict[str, JSON]:
-    return {
-        "tier": tier.name,
-        "model": str(tier.models[0]),
-        "attempts": row.get("attempts", 0),
-        "known_attempts": measured.known_attempts,
-        "unknown_cost_attempts": measured.unknown_attempts,
-        "cost_usd": _usd(measured.cost_usd),
-        "cost_deviation_usd": _usd(measured.deviation_usd),
-        "input_tokens": _number(row.get("input_tokens")),
-        "cached_input_tokens": _number(row.get("cached_input_tokens")),
-        "output_tokens": _number(row.get("output_tokens")),
-        "flex_price": None if measured.flex is None else measured.flex.to_dict(),
-        "prompt_characters": measured.prompt_characters,
-    }
+def _tier_view(tier: Tier, measured: MeasuredTier, row: TierMeans) -> TierEconomics:
+    return TierEconomics(
+        tier=tier.name,
+        model=str(tier.models[0]),
+        attempts=row.attempts,
+        known_attempts=row.known,
+        unknown_cost_attempts=row.unknown,
+        cost_usd=row.cost_usd,
+        cost_deviation_usd=row.cost_deviation_usd,
+        input_tokens=_number(row.input_tokens),
+        cached_input_tokens=_number(row.cached_input_tokens),
+        output_tokens=_number(row.output_tokens),
+        flex_price=None if measured.flex is None else measured.flex.to_dict(),
+        prompt_characters=measured.prompt_characters,
+    )
 
 
 def _costs(feature: Feature, measured: Measured, question: CostQuestion) -> Costs:
@@ -119,10 +125,6 @@ def _costs(feature: Feature, measured: Measured, question: CostQuestion) -> Cost
             f"intervals need the extra `routing` where the API runs ({missing.name} is missing): "
             "'make setup' installs it"
         ) from None
-
-
-def _usd(amount: Decimal | None) -> str | None:
-    return None if amount is None else usd(amount)
 
 
 def _number(value: Decimal | None) -> float | None:

@@ -11,6 +11,7 @@ from psycopg import Connection
 from tierline.rules.verdicts import CHECK_FAILURES
 from tierline.storage.reports import last_hour
 from tierline.storage.reports.last_hour import Fared
+from tierline.views.installation import FailedCheck
 
 __all__ = ["Fared", "LastHour"]
 
@@ -40,13 +41,13 @@ class LastHour:
             self._lock.release()
         return self._fared
 
-    def failed_checks(self, connection: Connection[Any]) -> list[dict[str, Any]]:
+    def failed_checks(self, connection: Connection[Any]) -> list[FailedCheck]:
         """Which checks failed, and how often."""
         counts: Counter[tuple[str, str, str]] = Counter()
         for one in self.fared(connection):
             if one.verdict in CHECK_FAILURES:
                 counts[one.feature, one.tier, one.verdict] += one.attempts
         return [
-            {"feature": feature, "tier": tier, "verdict": verdict, "attempts": attempts}
+            FailedCheck(feature=feature, tier=tier, verdict=verdict, attempts=attempts)
             for (feature, tier, verdict), attempts in sorted(counts.items())
         ]

@@ -5,7 +5,6 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.base.json_text import JSON
 from tierline.evaluation.road import FEWEST_LABELS, STAGES, FeatureState, standing
 from tierline.features import Feature
 from tierline.routing.fingerprint import task
@@ -20,11 +19,12 @@ from tierline.services.reports.report import report
 from tierline.storage.evidence import datasets, drift, evaluations, labels, promotions
 from tierline.storage.reports import reports
 from tierline.storage.reports.reports import Window
+from tierline.views.reports import FeatureStatus, MonthOfFeature
 
 LATELY = timedelta(days=30)
 
 
-def status_of(connection: Connection[Any], name: str) -> dict[str, JSON]:
+def status_of(connection: Connection[Any], name: str) -> FeatureStatus:
     """The feature's status now. Raises NotFound."""
     now = datetime.now(UTC)
     version = current_version(connection, name)
@@ -33,25 +33,24 @@ def status_of(connection: Connection[Any], name: str) -> dict[str, JSON]:
     standing_now = standing(facts)
     begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     month = report(connection, name, begin, now)
-    summed = ("jobs", "cost_usd", "unknown_cost_calls", "last_tier_alone_usd", "saved_usd")
-    return {
-        "feature": name,
-        "feature_version": version.version,
-        "stages": list(STAGES),
-        "stage": standing_now.stage,
-        "told": standing_now.told,
-        "labels": facts.labels,
-        "labels_wanted": FEWEST_LABELS,
-        "dataset_rows": facts.dataset_rows,
-        "verdict": facts.verdict,
-        "stale": facts.stale,
-        "rung": facts.rung,
-        "share": facts.share,
-        "drifted": facts.drifted,
-        "month": {"from": month["from"], **{key: month[key] for key in summed}},
-        "next": standing_now.next,
-        "why": standing_now.why,
-    }
+    return FeatureStatus(
+        feature=name,
+        feature_version=version.version,
+        stages=list(STAGES),
+        stage=standing_now.stage,
+        told=standing_now.told,
+        labels=facts.labels,
+        labels_wanted=FEWEST_LABELS,
+        dataset_rows=facts.dataset_rows,
+        verdict=facts.verdict,
+        stale=facts.stale,
+        rung=facts.rung,
+        share=facts.share,
+        drifted=facts.drifted,
+        month=MonthOfFeature.model_validate(month),
+        next=standing_now.next,
+        why=standing_now.why,
+    )
 
 
 def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> FeatureState:
@@ -70,7 +69,7 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
         micro=feature.tiers[0].is_micro,
         micro_trained=evaluations.seen_by_micro_model(connection, name, task(feature)) is not None,
         begins_on_last=feature.first_tier() is feature.tiers[-1],
-        jobs=sum(one["jobs"] for one in reports.statuses(connection, lately)),
+        jobs=sum(one.jobs for one in reports.statuses(connection, lately)),
         labels=labels.count_labels(connection, name, last),
         dataset_rows=dataset["rows"] if dataset is not None and of_task else 0,
         dataset_old=dataset is not None and alarm is not None and alarm > dataset["created_at"],

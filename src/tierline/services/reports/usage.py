@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.storage.reports import usage
+from tierline.views.installation import UsageRow
 
 GROUPS = tuple(usage.GROUPS)  # what usage can be grouped by
 
@@ -17,6 +18,19 @@ def usage_of(
     since: datetime,
     until: datetime,
     groups: Sequence[str],
-) -> list[dict[str, Any]]:
+) -> list[UsageRow]:
     """Sums of the calls booked in [since, until), one row per group that has any."""
-    return usage.usage(connection, account_id, since, until, groups)
+    return [
+        UsageRow.model_validate(
+            {
+                **{name: getattr(row, name) for name in groups},
+                "jobs": row.jobs,
+                "calls": row.calls,
+                "cost_usd": row.cost_usd,
+                "unknown_cost_calls": row.unknown_cost_calls,
+                "usage": row,
+                "model_s": round(row.model_s, 6),
+            }
+        )
+        for row in usage.usage(connection, account_id, since, until, groups)
+    ]

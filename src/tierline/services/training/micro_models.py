@@ -39,6 +39,7 @@ from tierline.services.training.artefacts import (
 )
 from tierline.services.training.embedding import embedded
 from tierline.storage.evidence import calibrations, datasets
+from tierline.views.datasets import KnownLabel
 from tierline.views.steering import MicroModelWithPromise
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def labels_of(
     account_id: int | None = None,
     *,
     for_micro: bool = False,
-) -> list[dict[str, JSON]]:
+) -> list[KnownLabel]:
     """The feature's inputs whose right output is known, each once, from one account's jobs or from
     all. `representative` marks a row that was drawn independently of its answer. `label` is set if
     the outputs are a closed set. Raises NotFound, and with `for_micro` Conflict if the feature has
@@ -87,9 +88,9 @@ def labels_of(
     feature = current_feature(connection, name)
     if for_micro:
         micro_tier(connection, name)
-    found: dict[str, dict[str, JSON]] = {}
+    found: dict[str, KnownLabel] = {}
     for row in known_labels(connection, feature, account_id):
-        found.setdefault(canonical_json(row["input"]), row)  # keeps the newest
+        found.setdefault(canonical_json(row.input), row)  # keeps the newest
     return list(found.values())
 
 
@@ -204,8 +205,9 @@ def _of_jobs(
 
     rows = []
     for row in labels_of(connection, feature.name, account_id):
-        one = LabelledInput(row["input"], row["label"], row["said_by"], held_out=False)
-        held_out = is_held_out(one.digest, representative=row["representative"])
+        assert row.label is not None, "a feature with a micro tier has a closed set of labels"
+        one = LabelledInput(row.input, row.label, row.said_by, held_out=False)
+        held_out = is_held_out(one.digest, representative=row.representative)
         rows.append(LabelledInput(one.input, one.label, one.said_by, held_out))
     if not rows:
         raise NotEnoughData(

@@ -1,12 +1,13 @@
-"""A statement's rows as dictionaries by column."""
+"""A statement's rows, as dictionaries by column or as values of a class."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from psycopg import Connection, sql
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
+Kind = TypeVar("Kind")
 
 
 def one_row(
@@ -22,4 +23,26 @@ def all_rows(
 ) -> list[dict[str, Any]]:
     """Every row, in the statement's order."""
     with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, parameters).fetchall()
+
+
+def typed_row(
+    connection: Connection[Any],
+    kind: type[Kind],
+    statement: str | sql.Composed,
+    parameters: Parameters = None,
+) -> Kind | None:
+    """The first row, as a `kind` whose fields are the columns; None: there is none."""
+    with connection.cursor(row_factory=class_row(kind)) as cursor:
+        return cursor.execute(statement, parameters).fetchone()
+
+
+def typed_rows(
+    connection: Connection[Any],
+    kind: type[Kind],
+    statement: str | sql.Composed,
+    parameters: Parameters = None,
+) -> list[Kind]:
+    """Every row in the statement's order, each as a `kind` whose fields are the columns."""
+    with connection.cursor(row_factory=class_row(kind)) as cursor:
         return cursor.execute(statement, parameters).fetchall()

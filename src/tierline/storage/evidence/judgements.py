@@ -11,6 +11,7 @@ from psycopg.rows import class_row, dict_row
 
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
+from tierline.storage.db.rows import typed_rows
 
 AGAIN_S = 300.0  # wait until an outcome is judged again, if its judge gave no usable answer
 MOST_TRIES = 3
@@ -177,26 +178,43 @@ def judged(connection: Connection[Any], outcome: Mapping[str, Any], same: bool |
     )
 
 
-def people_said(connection: Connection[Any], recipe: str, fingerprint: str) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class JudgedOutcome:
+    """An outcome whose answer a judge held to be the same as its reference, with the job's last
+    feedback.
+    """
+
+    job_id: UUID
+    inclusion: float  # the probability with which it was drawn
+    output: JSON
+    expected: JSON
+    has_expected: bool
+    correct: bool | None  # about `served_output`; None: not said
+    served_output: JSON  # what the caller got
+    has_served_output: bool
+
+
+def people_said(connection: Connection[Any], recipe: str, fingerprint: str) -> list[JudgedOutcome]:
     """The outcomes that a judge held to be the same as their reference, and that were drawn for a
     label. Each with its newest feedback, if it has any.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            """
-            SELECT o.job_id, o.inclusion, own.output, said.expected,
-                said.expected IS NOT NULL AS has_expected, said.correct,
-                later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
-            FROM outcomes o
-            JOIN jobs j ON j.id = o.job_id
-            JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
-            LEFT JOIN answers later ON later.job_id = j.id AND later.attempt = j.answer_attempt
-            LEFT JOIN LATERAL (
-                SELECT f.expected, f.correct FROM feedback f WHERE f.job_id = o.job_id
-                ORDER BY f.id DESC LIMIT 1
-            ) said ON true
-            WHERE o.recipe = %s AND o.fingerprint = %s AND o.drawn AND o.judged_same
-                AND o.label_asked_at IS NOT NULL
-            """,
-            (recipe, fingerprint),
-        ).fetchall()
+    return typed_rows(
+        connection,
+        JudgedOutcome,
+        """
+        SELECT o.job_id, o.inclusion, own.output, said.expected,
+            said.expected IS NOT NULL AS has_expected, said.correct,
+            later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
+        FROM outcomes o
+        JOIN jobs j ON j.id = o.job_id
+        JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+        LEFT JOIN answers later ON later.job_id = j.id AND later.attempt = j.answer_attempt
+        LEFT JOIN LATERAL (
+            SELECT f.expected, f.correct FROM feedback f WHERE f.job_id = o.job_id
+            ORDER BY f.id DESC LIMIT 1
+        ) said ON true
+        WHERE o.recipe = %s AND o.fingerprint = %s AND o.drawn AND o.judged_same
+            AND o.label_asked_at IS NOT NULL
+        """,
+        (recipe, fingerprint),
+    )

@@ -1,11 +1,14 @@
 """The known labels of a feature's inputs, from people or from the last tier."""
 
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
+from tierline.base.json_text import JSON
 from tierline.rules.verdicts import WRONG
+from tierline.storage.db.rows import typed_rows
 
 MOST_ROWS = 10_000  # the newest
 FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
@@ -66,17 +69,22 @@ def count_labels(connection: Connection[Any], feature: str, last_tier: str) -> i
     return int(row[0])
 
 
+@dataclass(frozen=True)
+class LabelRow:
+    """The input of a job, with its label."""
+
+    job_id: UUID
+    feature_version_id: int
+    input: JSON
+    expected: JSON
+    said_by: str | None  # the model that gave the label; None: a person
+    inclusion: float | None  # the probability with which it got a label; None: it was not drawn
+    failed: bool  # the first answer failed a check, so that it always gets a label
+
+
 def labels(
     connection: Connection[Any], feature: str, last_tier: str, account_id: int | None
-) -> list[dict[str, Any]]:
+) -> list[LabelRow]:
     """Inputs of the newest jobs with their labels, the newest first; of one account or of all."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            LABELS,
-            {
-                "feature": feature,
-                "last": last_tier,
-                "account": account_id,
-                "most": MOST_ROWS,
-            },
-        ).fetchall()
+    given = {"feature": feature, "last": last_tier, "account": account_id, "most": MOST_ROWS}
+    return typed_rows(connection, LabelRow, LABELS, given)

@@ -1,10 +1,12 @@
 """What a feature's jobs used and cost, by tier and by job. Reads only."""
 
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
+from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 from tierline.storage.reports.reports import JOBS, Window, one_in
 
@@ -67,6 +69,44 @@ GROUP BY 1 ORDER BY 1
 COUNT = f"WITH {JOBS} SELECT count(*) FROM asked"
 
 
+@dataclass(frozen=True)
+class TierMeans:
+    """The attempts on a tier, and the means of those attempts."""
+
+    tier: str
+    attempts: int  # of callers' jobs
+    known: int  # attempts with a known cost, those of shadows included
+    unknown: int
+    cost_usd: Decimal | None
+    cost_deviation_usd: Decimal | None
+    input_tokens: Decimal | None  # without those read from a cache
+    cached_input_tokens: Decimal | None
+    output_tokens: Decimal | None  # with reasoning tokens
+
+
+@dataclass(frozen=True)
+class JobMeans:
+    """The ended jobs of a version, and their mean cost."""
+
+    jobs: int
+    began_before_last: int  # jobs that began on a tier before the last
+    escalated: int
+    known: int  # jobs with a known cost
+    cost_usd: Decimal | None
+    cost_deviation_usd: Decimal | None
+
+
+@dataclass(frozen=True)
+class UpkeepSum:
+    """What the calls of one purpose cost that compare answers."""
+
+    purpose: str
+    jobs: int
+    calls: int
+    cost_usd: Decimal  # known so far
+    unknown_cost_calls: int
+
+
 def sampled(connection: Connection[Any], window: Window) -> int:
     """The sampling step over job ids that leaves about SAMPLED jobs."""
     row = connection.execute(COUNT, window.parameters()).fetchone()
@@ -74,28 +114,25 @@ def sampled(connection: Connection[Any], window: Window) -> int:
     return one_in(row[0], SAMPLED)
 
 
-def by_tier(connection: Connection[Any], window: Window, every: int) -> list[dict[str, Any]]:
-    """A row per tier: attempts with a call, in a sample of every so-many-th job. Shadows' costs are
-    included, but not their number.
+def by_tier(connection: Connection[Any], window: Window, every: int) -> list[TierMeans]:
+    """For each tier: its attempts with a call, in a sample of every so-many-th job. Shadows' costs
+    are included, but not their number.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(BY_TIER, {**window.parameters(), "one_in": every}).fetchall()
+    return typed_rows(connection, TierMeans, BY_TIER, {**window.parameters(), "one_in": every})
 
 
-def upkeep(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:
-    """A row per purpose of the calls of shadows and judges; of all of them, not of a sample."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(UPKEEP, window.parameters()).fetchall()
+def upkeep(connection: Connection[Any], window: Window) -> list[UpkeepSum]:
+    """The calls of shadows and judges by purpose; of all of them, not of a sample."""
+    return typed_rows(connection, UpkeepSum, UPKEEP, window.parameters())
 
 
 def by_job(
     connection: Connection[Any], window: Window, version_id: int, last: str, every: int
-) -> dict[str, Any]:
+) -> JobMeans:
     """Of a version's ended jobs: how many began before the last tier, how many escalated, and their
     cost, in a sample of every so-many-th.
     """
     given = {**window.parameters(), "version_id": version_id, "last": last, "one_in": every}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(BY_JOB, given).fetchone()
-    assert row is not None
+    row = typed_row(connection, JobMeans, BY_JOB, given)
+    assert row is not None, "an aggregate without GROUP BY gives one row"
     return row

@@ -1,16 +1,19 @@
 """What a feature's jobs cost and how they were routed. Reads only; sums are computed on request."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from psycopg import Connection
 
 from tierline.base.ids import first_id_of
+from tierline.base.json_text import JSON
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
-from tierline.storage.db.rows import all_rows
+from tierline.storage.db.rows import typed_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 
 CLOCKS_APART = timedelta(hours=1)  # the most that clocks of the API and the database may differ
@@ -118,18 +121,95 @@ class Window:
         return {**vars(self), "floor": first_id_of(self.since, CLOCKS_APART)}
 
 
-def statuses(connection: Connection[Any], window: Window) -> list[dict[str, Any]]:
-    """The number of jobs by status. Unverified ones, and those by the verdict of the last tier they
-    left, are separate.
-    """
-    return all_rows(connection, STATUSES, window.parameters())
+@dataclass(frozen=True)
+class StatusCount:
+    """The number of callers' jobs with one status."""
+
+    status: str
+    unverified: bool
+    verdict: str | None  # of the last tier that was left; None: none was
+    jobs: int
+
+
+@dataclass(frozen=True)
+class TierCost:
+    """What a tier did for one kind of job."""
+
+    tier: str
+    kind: str  # answer (callers' jobs), shadow or judge
+    attempts: int
+    jobs: int  # that asked the tier
+    served: int  # jobs whose answer is from the tier
+    cost_usd: Decimal  # known so far
+    unknown_cost_calls: int
+    latency_p50_s: float | None  # of an attempt
+
+
+@dataclass(frozen=True)
+class PurposeCost:
+    """What the calls of one purpose cost."""
+
+    purpose: str
+    calls: int
+    cost_usd: Decimal  # known so far
+    unknown_cost_calls: int
+
+
+@dataclass(frozen=True)
+class ComparedOutcome:
+    """An answer of the first tier, compared with its reference."""
+
+    seq: int
+    job_id: UUID
+    input: JSON  # None: removed, or of another account
+    models: str  # that answered
+    reference_by: str | None  # the model that gave the reference; None: a person
+    served: bool
+    differs: bool
+    score: float | None
+    signals: Mapping[str, float]
+    inclusion: float  # the probability with which it was sampled
+    first_usd: Decimal | None  # the cost of this answer; None: unknown
+    later_usd: Decimal | None  # the cost of its reference; None: unknown
 
 
 class Costs(NamedTuple):
     """The cost of a window's jobs, in USD, split in two ways with the same sum."""
 
-    tiers: list[dict[str, Any]]  # a row per tier and kind of job: attempts, jobs served, cost
-    purposes: list[dict[str, Any]]  # a row per purpose of calls: calls, cost
+    tiers: list[TierCost]
+    purposes: list[PurposeCost]
+
+
+class _Sum(NamedTuple):
+    """A row of TIERS: of a tier and kind of job, or of a purpose."""
+
+    tier: str | None
+    kind: str | None
+    purpose: str | None
+    calls: int
+    attempts: int
+    served: int
+    cost_usd: Decimal
+    unknown_cost_calls: int
+
+
+class _Again(NamedTuple):
+    tier: str
+    kind: str
+    attempts: int
+
+
+class _Median(NamedTuple):
+    tier: str
+    kind: str
+    latency_p50_s: float | None
+
+
+def statuses(connection: Connection[Any], window: Window) -> list[StatusCount]:
+    """The number of jobs by status. Unverified ones, and those by the verdict of the last tier they
+    left, are separate.
+    """
+    return typed_rows(connection, StatusCount, STATUSES, window.parameters())
 
 
 def costs(connection: Connection[Any], window: Window, jobs: int) -> Costs:
@@ -143,16 +223,35 @@ def costs(connection: Connection[Any], window: Window, jobs: int) -> Costs:
         "one_in": one_in(jobs, SAMPLED),
     }
     with sweeping(connection, jobs):
-        rows = all_rows(connection, TIERS, given)
-        again = _by_tier(all_rows(connection, AGAIN, given))
-        medians = _by_tier(all_rows(connection, MEDIANS, given))
-    found = [row for row in rows if row["tier"] is not None]
-    for row in found:
-        key = row["tier"], row["kind"]
-        row["jobs"] = row["attempts"] - (again[key]["attempts"] if key in again else 0)
-        row["latency_p50_s"] = medians[key]["latency_p50_s"] if key in medians else None
-    purposes = [row for row in rows if row["tier"] is None and row["purpose"] is not None]
-    return Costs(found, sorted(purposes, key=lambda row: str(row["purpose"])))
+        rows = typed_rows(connection, _Sum, TIERS, given)
+        again = {
+            (row.tier, row.kind): row.attempts
+            for row in typed_rows(connection, _Again, AGAIN, given)
+        }
+        medians = {
+            (row.tier, row.kind): row.latency_p50_s
+            for row in typed_rows(connection, _Median, MEDIANS, given)
+        }
+    tiers = [
+        TierCost(
+            tier=row.tier,
+            kind=row.kind,
+            attempts=row.attempts,
+            jobs=row.attempts - again.get((row.tier, row.kind), 0),
+            served=row.served,
+            cost_usd=row.cost_usd,
+            unknown_cost_calls=row.unknown_cost_calls,
+            latency_p50_s=medians.get((row.tier, row.kind)),
+        )
+        for row in rows
+        if row.tier is not None and row.kind is not None
+    ]
+    purposes = [
+        PurposeCost(row.purpose, row.calls, row.cost_usd, row.unknown_cost_calls)
+        for row in rows
+        if row.tier is None and row.purpose is not None
+    ]
+    return Costs(tiers, sorted(purposes, key=lambda row: row.purpose))
 
 
 def one_in(jobs: int, most: int) -> int:
@@ -173,22 +272,19 @@ def sweeping(connection: Connection[Any], jobs: int) -> Iterator[None]:
         yield
 
 
-def _by_tier(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    return {(row["tier"], row["kind"]): row for row in rows}
-
-
 def compared(
     connection: Connection[Any],
     window: Window,
     before: int | None,
     limit: int,
     account_id: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ComparedOutcome]:
     """Compared outcomes with `seq` below `before`, the newest first. `input` is null for jobs of
     other accounts, if an account is given.
     """
-    return all_rows(
+    return typed_rows(
         connection,
+        ComparedOutcome,
         OUTCOMES,
         {
             **window.parameters(),
@@ -199,10 +295,12 @@ def compared(
     )
 
 
-def newest_judge(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
-    """What the feature's newest calibration knows about its judge, or None."""
+def missed_by_judge(connection: Connection[Any], feature: str) -> float | None:
+    """The share of differences that the judge misses, 0 to 1, as the feature's newest calibration
+    knows it. None: unknown.
+    """
     row = connection.execute(
-        "SELECT document -> 'judge' FROM calibrations WHERE feature = %s"
+        "SELECT document -> 'judge' -> 'missed' FROM calibrations WHERE feature = %s"
         " AND document -> 'judge' ->> 'missed' IS NOT NULL ORDER BY id DESC LIMIT 1",
         (feature,),
     ).fetchone()

@@ -1,5 +1,6 @@
 """What a feature's routing saved and kept, against sums that were worked out by hand."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -36,10 +37,12 @@ def version(bench: Bench) -> tuple[int, str]:
     return number, feature.name
 
 
-def told(bench: Bench, name: str) -> dict[str, Any]:
+def told(bench: Bench, name: str) -> Any:
+    """The report as callers get it."""
     now = datetime.now(UTC)
     with bench.pool.connection() as connection:
-        return report(connection, name, now - timedelta(hours=1), now + timedelta(hours=1))
+        made = report(connection, name, now - timedelta(hours=1), now + timedelta(hours=1))
+    return json.loads(made.to_json())
 
 
 def run_shadows(bench: Bench) -> None:
@@ -132,9 +135,9 @@ def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(
             connection, version[1], now - timedelta(hours=1), now + timedelta(hours=1), before, 5
         )
     assert (len(rows), len(rest), end) == (5, 3, None)
-    assert sum(row["differs"] for row in rows + rest) == 2
-    assert {(row["first_usd"], row["later_usd"]) for row in rows} == {("0.000014", "0.0014")}
-    assert all(row["input"] for row in rows)
+    assert sum(row.differs for row in rows + rest) == 2
+    assert {(row.first_usd, row.later_usd) for row in rows} == {(SMALL, LARGE)}
+    assert all(row.input for row in rows)
     with bench.pool.connection() as connection:
         others, _ = outcomes_page(
             connection,
@@ -145,7 +148,7 @@ def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(
             5,
             account_id=bench.account + 1,
         )
-    assert [row["input"] for row in others] == [None] * 5
+    assert [row.input for row in others] == [None] * 5
 
 
 def test_what_nobody_knows_is_null(bench: Bench) -> None:
@@ -168,7 +171,7 @@ def test_what_cannot_be_asked(bench: Bench) -> None:
         with pytest.raises(InvalidInput, match="from is not before to"):
             report(connection, feature.name, now, now - timedelta(hours=1))
         empty = report(connection, feature.name, now - timedelta(hours=2), now - timedelta(hours=1))
-    assert (empty["jobs"], empty["tiers"], empty["cost_usd"]) == (0, [], "0")
+    assert (empty.jobs, empty.tiers, empty.cost_usd) == (0, [], 0)
 
 
 @pytest.mark.parametrize("year", [1, 1969])
@@ -177,4 +180,4 @@ def test_a_window_may_begin_before_there_were_jobs(bench: Bench, year: int) -> N
     since = datetime(year, 1, 1, tzinfo=UTC)
     with bench.pool.connection() as connection:
         found = report(connection, feature.name, since, datetime.now(UTC))
-    assert found["jobs"] == 0
+    assert found.jobs == 0

@@ -309,11 +309,11 @@ def test_labels_are_the_last_tiers_or_peoples_and_never_an_earlier_tiers(bench: 
     with bench.pool.connection() as connection:
         found = labels_of(connection, feature.name)
         other = labels_of(connection, feature.name, add_account(connection, "umbrella"))
-    assert [(one["job_id"], one["label"], one["said_by"]) for one in found] == [
-        (str(escalated), "shipping", "large-2026"),
-        (str(told), "login", None),
+    assert [(one.job_id, one.label, one.said_by) for one in found] == [
+        (escalated, "shipping", "large-2026"),
+        (told, "login", None),
     ]
-    assert not any(one["representative"] for one in found)
+    assert not any(one.representative for one in found)
     assert other == []
 
 
@@ -332,7 +332,7 @@ def test_where_the_last_tier_answers_all_its_answers_stand_for_all(bench: Bench)
     with bench.pool.connection() as connection:
         add_feature(connection, again, version=3)
         (row,) = labels_of(connection, feature.name)
-    assert (row["label"], row["representative"]) == ("shipping", True)
+    assert (row.label, row.representative) == ("shipping", True)
 
 
 def test_a_micro_models_numbers_are_those_that_were_sent(bench: Bench, lesson: Lesson) -> None:

@@ -1,5 +1,6 @@
 """What release 0.1 wrote to judge_calls, before the migration and beside it, is in every sum."""
 
+import json
 import os
 import subprocess
 import sys
@@ -238,9 +239,9 @@ def test_what_the_release_before_writes_afterwards_is_counted_as_it_writes(
     begin, end = now - timedelta(hours=1), now + timedelta(hours=1)
     (account,) = rows.execute("SELECT account_id FROM jobs WHERE id = %s", (job,)).fetchone() or ()
     (used,) = usage(rows, account, begin, end, [])
-    made = report(rows, "echo", begin, end)
+    made = json.loads(report(rows, "echo", begin, end).to_json())
     fared = last_hour.fared(rows)
-    assert (used["calls"], used["cost_usd"], used["unknown_cost_calls"]) == (2, COST, 1)
+    assert (used.calls, used.cost_usd, used.unknown_cost_calls) == (2, COST, 1)
     assert Decimal(made["judge_cost_usd"]) == COST
     assert made["costs_by_purpose"] == [
         {"purpose": "judge", "calls": 2, "cost_usd": str(COST), "unknown_cost_calls": 1}

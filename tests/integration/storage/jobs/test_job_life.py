@@ -470,8 +470,8 @@ class Lives(RuleBasedStateMachine):
                 connection, self.account, now - timedelta(days=1), now + timedelta(days=1), ()
             )
         if self.lives and any(life.calls for life in self.lives.values()):
-            assert all_of_it[0]["cost_usd"] == shown
-            assert all_of_it[0]["unknown_cost_calls"] == unknown
+            assert all_of_it[0].cost_usd == shown
+            assert all_of_it[0].unknown_cost_calls == unknown
 
 
 def _settlement(number: int, cost_usd: Decimal | None) -> Settlement:

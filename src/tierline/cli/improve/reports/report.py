@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -96,6 +96,12 @@ def _outcomes(api: "Client", feature: str, window: dict[str, str]) -> list[JSON]
     return found
 
 
+class _Sampled(NamedTuple):
+    job_id: str
+    inclusion: float  # the probability with which it was sampled
+    row: JSON
+
+
 def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay":
     """Replay the compared outcomes, like recorded ones. Raises TierlineError."""
     try:
@@ -105,6 +111,7 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
         from tierline.routing.replay import Recorded, replay
         from tierline.routing.sampling import equally_drawn
 
+        sampled = [_Sampled(row["job_id"], row["inclusion"], row) for row in rows]
         recorded = [
             Recorded(
                 row["job_id"],
@@ -118,7 +125,7 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
                 row["differs"],
                 row["signals"],
             )
-            for row in equally_drawn(rows)
+            for row in (drawn.row for drawn in equally_drawn(sampled))
             if row["first_usd"] is not None and row["later_usd"] is not None
         ]
         if len(recorded) < FEWEST:
