@@ -92,6 +92,12 @@ class Settings(ProviderSettings):
     sweep_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     drift_look_s: Annotated[float, Field(ge=1)] = 86_400.0  # between two drift checks of a feature
 
+    # Upgrades of the database
+    # how long a migration waits for a lock that others then wait behind; afterwards it tries again
+    migration_lock_ms: Annotated[int, Field(ge=1, le=5000)] = 50
+    # for how long it tries before the upgrade ends with the reason
+    migration_wait_s: Annotated[float, Field(gt=0)] = 600.0
+
     # Processes
     worker_threads: int = 16  # parallel model calls of one worker process
     pool_size: int = 8  # database connections of one process

@@ -126,7 +126,7 @@ class Up:
                 from tierline.stack.upgrade import upgrade
 
                 self._say("preparing the database")
-                for words in upgrade(database_url).notes():
+                for words in upgrade(database_url, self._say).notes():
                     self._say(words)
             self._supervisor.check()
             keys = RunKeys(database_url, home.tag).make()

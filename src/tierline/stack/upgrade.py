@@ -3,7 +3,7 @@
 It works on the database directly, because the API does not serve an unmigrated one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,13 +26,14 @@ class Upgraded:
         return accounts.said_of_operators(self.operators)
 
 
-def upgrade(database_url: str) -> Upgraded:
-    """Migrate forward. Safe to repeat, and to run several times at once.
+def upgrade(database_url: str, tell: Callable[[str], None] = lambda _: None) -> Upgraded:
+    """Migrate forward. Safe to interrupt, to repeat, and to run several times at once.
 
-    Raises Conflict for a database of a later release, Unavailable if it does not answer.
+    `tell` gets lines about the progress. Raises Conflict for a database of a later release,
+    Unavailable if it does not answer or other transactions kept a migration from a lock.
     """
     with _answering():
-        before, after = migrate.upgrade(database_url)
+        before, after = migrate.upgrade(database_url, tell)
         return Upgraded(before, after, accounts.became_operators(database_url, before))
 
 

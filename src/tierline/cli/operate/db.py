@@ -26,16 +26,17 @@ def upgrade(
 ) -> None:
     """Migrate the database of DATABASE_URL forward, and make the first admin key.
 
-    Safe to run again and from several places at once. The key has the scope operator, and is
-    printed only once. If no operator's key is valid any more, the same command makes a new one.
+    Safe to interrupt, to run again and from several places at once. Progress is on stderr. The key
+    has the scope operator, and is printed only once. If no operator's key is valid any more, the
+    same command makes a new one.
     """
     from tierline.base.settings import settings
-    from tierline.cli.shared.output import line, print_json
+    from tierline.cli.shared.output import line, note, print_json
     from tierline.stack.upgrade import first_admin_key
     from tierline.stack.upgrade import upgrade as bring_up_to_date
 
     url = settings().database
-    done = bring_up_to_date(url)
+    done = bring_up_to_date(url, lambda words: note(f"upgrade: {words}"))
     key = first_admin_key(url) if admin_key else None
     if as_json:
         listed = [{name: one[name] for name in ("id", "name", "account")} for one in done.operators]

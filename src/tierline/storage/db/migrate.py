@@ -4,6 +4,7 @@ Migrations run forward only. A session-level advisory lock serialises upgrades.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 import migrations
+from migrations.backfill import POSITIONS
 from tierline.base.errors import Conflict
 from tierline.storage.db.engine import connect_args, psycopg_url
 from tierline.storage.db.revisions import head, known
@@ -46,10 +48,14 @@ def alembic_config() -> Config:
     return config
 
 
-def upgrade(database_url: str) -> tuple[str | None, str]:
+def upgrade(
+    database_url: str, tell: Callable[[str], None] = lambda _: None
+) -> tuple[str | None, str]:
     """Migrate to this code's revision. Returns the revisions before and after.
 
-    Raises NewerDatabase for a revision that this code does not know.
+    `tell` gets lines about the progress. An upgrade that was interrupted is run again, and
+    continues where it stopped. Raises NewerDatabase for a revision that this code does not know,
+    and Unavailable if other transactions kept it from a lock for too long.
     """
     config = alembic_config()
     engine = create_engine(database_url)
@@ -64,11 +70,14 @@ def upgrade(database_url: str) -> tuple[str | None, str]:
                     f"this one knows {head()}: run the later version"
                 )
             config.attributes["connection"] = connection
+            if before is not None:  # an empty database has nothing to wait for
+                config.attributes["tell"] = tell
             try:
                 command.upgrade(config, "head")
             except PendingRollbackError as error:
                 # After a cut connection, Alembic leaves its block without a transaction.
                 raise error.__context__ or error from None
+            connection.execute(sa.text(f"DROP TABLE IF EXISTS {POSITIONS}"))
             connection.commit()
             return before, head()
     finally:
