@@ -5,7 +5,7 @@ The order only helps the index. Lists are paged by an identity column.
 
 import os
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 
@@ -21,3 +21,11 @@ def first_id_of(at: datetime, apart: timedelta) -> UUID:
     """The lowest identifier possible at that time on a clock that is late by `apart`."""
     ms = int((at.timestamp() - apart.total_seconds()) * 1000)
     return UUID(int=min(max(0, ms), 2**48 - 1) << 80)
+
+
+def time_of(id: UUID) -> datetime:
+    """The time in an identifier of version 7, to the millisecond.
+
+    Raises OverflowError for a time after the year 9999, which no clock gives.
+    """
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=id.int >> 80)

@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
-from tierline.storage.db.tables.shared import QUEUE_STORAGE, metadata, when
+from tierline.storage.db.partitioned import QUEUE_STORAGE
+from tierline.storage.db.tables.shared import metadata, when
 
 hint_numbers = Sequence("hint_numbers", metadata=metadata)
 

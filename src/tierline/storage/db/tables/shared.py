@@ -12,14 +12,6 @@ metadata = MetaData(
 )
 
 NOW = text("clock_timestamp()")
-# Queue rows are rewritten two or three times: leave room on the page, and run autovacuum by the
-# number of changed rows, not by their share of a table that only grows.
-QUEUE_STORAGE = {
-    "fillfactor": "80",
-    "autovacuum_vacuum_scale_factor": "0.02",
-    "autovacuum_vacuum_threshold": "2000",
-    "autovacuum_analyze_scale_factor": "0.05",
-}
 
 
 def when(name: str, *, required: bool = False, comment: str | None = None) -> Column[object]:

@@ -16,7 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from tierline.storage.db.tables.shared import QUEUE_STORAGE, metadata, when
+from tierline.storage.db.partitioned import QUEUE_STORAGE
+from tierline.storage.db.tables.shared import metadata, when
 
 webhook_endpoints = Table(
     "webhook_endpoints",
