@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from tierline.base.settings import settings
 from tierline.storage.db.migrate import create_engine
+from tierline.storage.db.partitioned import declared
 from tierline.storage.db.tables import metadata
 
 
@@ -25,6 +26,7 @@ def _run(connection: Connection) -> None:
         connection=connection,
         target_metadata=metadata,
         compare_type=True,
+        include_name=declared,
         transaction_per_migration=True,
         on_version_apply=_tell_revision,
     )

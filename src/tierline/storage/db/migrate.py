@@ -17,8 +17,9 @@ from sqlalchemy.exc import OperationalError, PendingRollbackError
 import migrations
 from migrations.backfill import POSITIONS
 from tierline.base.errors import Conflict
-from tierline.storage.db.engine import connect_args, psycopg_url
+from tierline.storage.db.engine import connect, connect_args, psycopg_url
 from tierline.storage.db.revisions import head, known
+from tierline.storage.upkeep.partitions import make_ahead
 
 UPGRADE_LOCK = 0x7E21_0001
 DOES_NOT_ANSWER = (psycopg.OperationalError, OperationalError)
@@ -51,7 +52,9 @@ def alembic_config() -> Config:
 def upgrade(
     database_url: str, tell: Callable[[str], None] = lambda _: None
 ) -> tuple[str | None, str]:
-    """Migrate to this code's revision. Returns the revisions before and after.
+    """Migrate to this code's revision, and make the partitions ahead.
+
+    Returns the revisions before and after.
 
     `tell` gets lines about the progress. An upgrade that was interrupted is run again, and
     continues where it stopped. Raises NewerDatabase for a revision that this code does not know,
@@ -79,7 +82,10 @@ def upgrade(
                 raise error.__context__ or error from None
             connection.execute(sa.text(f"DROP TABLE IF EXISTS {POSITIONS}"))
             connection.commit()
-            return before, head()
+        # For a database that nobody used for weeks, or that was restored.
+        with connect(database_url, "migrate") as plain:
+            make_ahead(plain)
+        return before, head()
     finally:
         engine.dispose()
 

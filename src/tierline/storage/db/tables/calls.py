@@ -16,7 +16,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 
-from tierline.storage.db.partitioned import QUEUE_STORAGE
 from tierline.storage.db.tables.shared import metadata, when
 
 attempts = Table(
@@ -38,7 +37,7 @@ attempts = Table(
     Column("repaired", Boolean, comment="the JSON stood in a fence or in prose"),
     Column("confidence", Double, comment="0 to 1, where the feature asks for it"),
     PrimaryKeyConstraint("job_id", "number"),
-    postgresql_with=QUEUE_STORAGE,
+    postgresql_partition_by="RANGE (job_id)",
 )
 
 answers = Table(
@@ -54,6 +53,7 @@ answers = Table(
         comment="of a draft's job: each call's messages and what the model gave",
     ),
     PrimaryKeyConstraint("job_id", "attempt"),
+    postgresql_partition_by="RANGE (job_id)",
 )
 
 calls = Table(
@@ -81,7 +81,7 @@ calls = Table(
     Column("service_tier", Text, comment="standard, priority, flex, …, as the provider told it"),
     PrimaryKeyConstraint("job_id", "attempt", "number"),
     Index("calls_account_id_booked_at_idx", "account_id", "booked_at"),
-    postgresql_with=QUEUE_STORAGE,
+    postgresql_partition_by="RANGE (job_id)",
     comment="one HTTP request to a model a row: where cost stands",
 )
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     PrimaryKeyConstraint,
+    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -23,12 +24,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 from tierline.storage.db.tables.shared import metadata, when
 
+outcome_numbers = Sequence("outcomes_seq_seq", metadata=metadata)
+
 outcomes = Table(
     "outcomes",
     metadata,
     Column("job_id", Uuid, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("seq", BigInteger, server_default=outcome_numbers.next_value(), nullable=False),
     Column("feature", Text, nullable=False),
     Column("recipe", Text, nullable=False, comment="all of it but who answered"),
     Column("fingerprint", Text, nullable=False, comment="what made and judged it"),
@@ -91,6 +94,7 @@ outcomes = Table(
         "outcomes_labels_idx", "fingerprint", postgresql_where=text("label_asked_at IS NOT NULL")
     ),
     Index("outcomes_served_idx", "calibration_id", postgresql_where=text("drawn AND served")),
+    postgresql_partition_by="RANGE (job_id)",
     comment="answers that passed every check of a tier whose confidence is calibrated",
 )
 

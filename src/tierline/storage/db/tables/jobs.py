@@ -188,6 +188,7 @@ job_requests = Table(
         comment="why it began on its tier, as attempts.routing; null: its feature says it",
     ),
     comment="what was asked, as it was asked",
+    postgresql_partition_by="RANGE (job_id)",
 )
 
 idempotency_keys = Table(

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Identity,
     Index,
     LargeBinary,
+    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -16,7 +17,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from tierline.storage.db.partitioned import QUEUE_STORAGE
 from tierline.storage.db.tables.shared import metadata, when
 
 webhook_endpoints = Table(
@@ -58,11 +58,13 @@ webhook_endpoints = Table(
     when("created_at", required=True),
 )
 
+delivery_numbers = Sequence("deliveries_seq_seq", metadata=metadata)
+
 deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Uuid, primary_key=True, comment="with msg_ before it, the webhook-id"),
-    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("seq", BigInteger, server_default=delivery_numbers.next_value(), nullable=False),
     Column("account_id", BigInteger, nullable=False),
     Column("endpoint_id", Uuid, comment="null: the job's own webhook_url"),
     Column("url", Text, nullable=False),
@@ -105,7 +107,7 @@ deliveries = Table(
     when("ended_at"),
     Column("last_status", SmallInteger, comment="HTTP status of the last try; null: none came"),
     Column("last_error", Text),
-    Index("deliveries_account_id_seq_key", "account_id", "seq", unique=True),
+    Index("deliveries_account_id_seq_idx", "account_id", "seq"),
     Index(
         "deliveries_due_idx",
         "next_try_at",
@@ -147,5 +149,5 @@ deliveries = Table(
             "status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)"
         ),
     ),
-    postgresql_with=QUEUE_STORAGE,
+    postgresql_partition_by="RANGE (id)",
 )
