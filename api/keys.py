@@ -8,7 +8,7 @@ pool's connections, and recently accepted keys do not wait behind it.
 import asyncio
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
@@ -62,7 +62,7 @@ class Keys:
     def __init__(self, pool: AsyncConnectionPool[Any], defaults: Limits) -> None:
         self._pool = pool
         self._defaults = defaults
-        self._known: dict[bytes, tuple[LiveKey, float]] = {}  # with the time of the next look-up
+        self._known: dict[bytes, tuple[Caller, float]] = {}  # with the time of the next look-up
         self._wrong: dict[bytes, float] = {}  # until when
         self._strangers = asyncio.Semaphore(STRANGERS_AT_ONCE)
         self._used: set[int] = set()
@@ -75,8 +75,8 @@ class Keys:
             raise Refused(
                 "unauthorized", "send the header 'Authorization: Bearer KEY'", headers=_CHALLENGE
             )
-        live = await self._find(key) if _KEY.fullmatch(key) else None
-        if live is None:
+        caller = await self._find(key) if _KEY.fullmatch(key) else None
+        if caller is None:
             raise Refused(
                 "unauthorized",
                 "the API key is unknown, expired or revoked",
@@ -84,15 +84,15 @@ class Keys:
                     "WWW-Authenticate": f'{_CHALLENGE["WWW-Authenticate"]}, error="invalid_token"'
                 },
             )
-        self._used.add(live.id)
-        return Caller(live.account_id, live.account, live.id, live.scopes, live.limits, live.capped)
+        self._used.add(caller.key_id)
+        return caller
 
     def forget(self) -> None:
         """Clear the cache."""
         self._known.clear()
         self._wrong.clear()
 
-    async def _find(self, key: str) -> LiveKey | None:
+    async def _find(self, key: str) -> Caller | None:
         digest = digest_of(key)
         now = time.monotonic()
         cached = self._known.get(digest)
@@ -110,16 +110,20 @@ class Keys:
         finally:
             self._strangers.release()
 
-    async def _look_up(self, digest: bytes) -> LiveKey | None:
+    async def _look_up(self, digest: bytes) -> Caller | None:
         live = await authenticate.find_key(self._pool, digest)
         until_s = time.monotonic() + REMEMBER_S
         if live is None:
             self._known.pop(digest, None)
             _remember(self._wrong, digest, until_s)
             return None
-        live = replace(live, limits=live.limits.over(self._defaults))
-        _remember(self._known, digest, (live, until_s))
-        return live
+        caller = self._caller_of(live)
+        _remember(self._known, digest, (caller, until_s))
+        return caller
+
+    def _caller_of(self, live: LiveKey) -> Caller:
+        limits = live.limits.over(self._defaults)
+        return Caller(live.account_id, live.account, live.id, live.scopes, limits, live.capped)
 
     async def run(self) -> None:
         """Record when keys were used, until cancelled."""

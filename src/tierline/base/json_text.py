@@ -7,7 +7,7 @@ repaired here: see `tierline.checks.json_repair`.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias, Union
 
 from tierline.base.errors import TierlineError
@@ -32,6 +32,10 @@ class NotJson(TierlineError):
     """The text is not one strict JSON value; the message gives the reason without quoting
     the text.
     """
+
+
+plain_json: Callable[[JSON], str] = json.JSONEncoder(ensure_ascii=False).encode
+"""The same text as `json.dumps(value, ensure_ascii=False)`, which makes an encoder at each call."""
 
 
 def parse_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:

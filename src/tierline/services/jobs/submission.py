@@ -1,13 +1,12 @@
 """A job as its caller submits it: parsing the request, and naming every problem of its form."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 
 from tierline.base.errors import MOST_PROBLEMS, InvalidInput, Problem
 from tierline.base.json_pointer import pointer
-from tierline.base.json_text import JSON
+from tierline.base.json_text import JSON, plain_json
 from tierline.base.settings import settings
 from tierline.checks.schema import SchemaCheck
 from tierline.features.reading import MOST_HINTS, close_to
@@ -70,7 +69,7 @@ def metadata_problems(metadata: JSON) -> Iterable[Problem]:
     """The problems of a job's or a batch's metadata."""
     if not isinstance(metadata, dict):
         yield Problem("must be an object", "/metadata")
-    elif len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+    elif len(plain_json(metadata).encode()) > MAX_METADATA_BYTES:
         yield Problem(f"is larger than {MAX_METADATA_BYTES:,} bytes", "/metadata")
 
 

@@ -76,10 +76,19 @@ class _Current:
     version: CurrentVersion
     check: SchemaCheck  # of the input
     decision: Decision  # the first tier of its jobs, unless that varies
+    place: int  # of that tier, among those that call a model
+    varies: bool
 
     @property
     def id(self) -> int:
         return self.version.id
+
+    @classmethod
+    def of(cls, version: CurrentVersion) -> "_Current":
+        feature = version.feature
+        decision = default_tier(feature)
+        place = feature.place(decision.tier_index)
+        return cls(version, schema_check(feature.input_schema), decision, place, varies(feature))
 
 
 class Submitter:
@@ -135,7 +144,7 @@ class Submitter:
                 self._current.pop(submission.feature, None)
                 continue
             if isinstance(created_at, datetime):
-                return Submitted(job_id, _fresh_row(new, current.version, created_at))
+                return Submitted(job_id, _fresh_row(new, current, created_at))
             earlier = await self._replay(account_id, key, payload_hash)
             if earlier is not None:
                 return earlier if earlier.job_id != job_id else replace(earlier, replayed=False)
@@ -161,17 +170,16 @@ class Submitter:
         version = await again(self._pool, lambda c: features.draft_version_async(c, draft_id))
         if version is None:
             raise NotFound(f"there is no draft {draft_id}")
-        feature = version.feature
-        current = _Current(version, schema_check(feature.input_schema), default_tier(feature))
+        current = _Current.of(version)
         problems = await _input_problems(current.check, input)
         if problems:
             raise InvalidInput(problems)
-        submission = Submission(feature.name, input)
+        submission = Submission(version.feature.name, input)
         new = replace(
             _new_job(new_id(), account_id, "", submission, current, None, None), draft=True
         )
         created_at = await self._write(new, most_queued)
-        return Submitted(new.job_id, _fresh_row(new, version, created_at))
+        return Submitted(new.job_id, _fresh_row(new, current, created_at))
 
     async def retry(
         self,
@@ -223,8 +231,7 @@ class Submitter:
         version = await again(self._pool, lambda c: features.current_version_async(c, name))
         if version is None:
             return None
-        feature = version.feature
-        cached = _Current(version, schema_check(feature.input_schema), default_tier(feature))
+        cached = _Current.of(version)
         self._current[name] = cached
         return cached
 
@@ -271,6 +278,7 @@ class Submitter:
 
 
 _STALE = object()
+_hashed_text = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def _new_job(
@@ -282,33 +290,37 @@ def _new_job(
     key: str | None,
     payload_hash: bytes | None,
 ) -> NewJob:
-    feature, decision = current.version.feature, current.decision
-    if varies(feature):
+    decision, place = current.decision, current.place
+    if current.varies:
+        feature = current.version.feature
         sticky = submission.session or submission.user or str(job_id)
         decision = first_tier(feature, JobOrigin(account, sticky))
+        place = feature.place(decision.tier_index)
     return NewJob(
         job_id=job_id,
         account_id=account_id,
         version_id=current.id,
         tier=decision.choice,
         tier_index=decision.tier_index,
-        queue=lane(feature.place(decision.tier_index), backfill=False),
+        queue=lane(place, backfill=False),
         key=key,
         payload_hash=payload_hash,
-        decision=decision.to_dict() if varies(feature) else None,
+        decision=decision.to_dict() if current.varies else None,
         **vars(submission),
     )
 
 
-def _fresh_row(new: NewJob, current: CurrentVersion, created_at: datetime) -> JobRow:
+def _fresh_row(new: NewJob, current: _Current, created_at: datetime) -> JobRow:
     """The row of a job just written, the same as if it were read from the database."""
+    feature = current.version.feature
+    default = new.tier_index == current.decision.tier_index
     return new_job_row(
         new.job_id,
         feature=new.feature,
-        feature_version=current.version,
+        feature_version=current.version.version,
         tier=new.tier,
-        place=current.feature.place(new.tier_index),
-        own_label=_own_label(current.feature, new.tier),
+        place=current.place if default else feature.place(new.tier_index),
+        own_label=_own_label(feature, new.tier),
         metadata=new.metadata,
         user=new.user,
         session=new.session,
@@ -323,5 +335,4 @@ def _own_label(feature: Feature, tier: str) -> str | None:
 
 def _hash(submission: Submission) -> bytes:
     """A hash of the payload that does not depend on the order of keys."""
-    text = json.dumps(vars(submission), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(_hashed_text(vars(submission)).encode()).digest()

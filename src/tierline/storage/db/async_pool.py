@@ -50,8 +50,12 @@ async def again(
     pause_s = FIRST_PAUSE_S
     while True:
         try:
-            async with pool.connection() as connection:
+            # `pool.connection()` would commit too, which an autocommit connection does not need.
+            connection = await pool.getconn()
+            try:
                 return await statement(connection)
+            finally:
+                await pool.putconn(connection)
         except (PoolTimeout, psycopg.errors.DiskFull):
             raise
         except PASSING:

@@ -4,7 +4,6 @@ The row is the outbox: the job needs nothing else to run. The statement refuses 
 that is no longer current, so the caller must validate again. It writes nothing if the key is taken.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, Connection
 
-from tierline.base.json_text import JSON
+from tierline.base.json_text import JSON, plain_json
 from tierline.rules.jobs import Status
 from tierline.storage.jobs.backlogs import count_queued, lock_backlog
 
@@ -104,9 +103,9 @@ async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
     parameters = {
         **vars(new),
         "status": Status.QUEUED.value,
-        "input": json.dumps(new.input, ensure_ascii=False),
-        "metadata": None if new.metadata is None else json.dumps(new.metadata, ensure_ascii=False),
-        "decision": None if new.decision is None else json.dumps(new.decision, ensure_ascii=False),
+        "input": plain_json(new.input),
+        "metadata": None if new.metadata is None else plain_json(new.metadata),
+        "decision": None if new.decision is None else plain_json(new.decision),
     }
     statement = SUBMIT if new.key is None else SUBMIT_WITH_KEY
     if new.draft:
