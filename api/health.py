@@ -22,6 +22,7 @@ from tierline.base.settings import Settings
 from tierline.rules import queues
 from tierline.services.upkeep import health
 from tierline.services.upkeep.health import FeatureWatch, Revisions
+from tierline.services.upkeep.partitions import partition_problems
 
 log = structlog.get_logger(__name__)
 
@@ -192,4 +193,4 @@ class Health:
 
     def _missing(self) -> dict[str, str]:
         with self._cold_pool.connection() as connection:
-            return self._watch.problems(connection)
+            return self._watch.problems(connection) | partition_problems(connection)

@@ -21,6 +21,7 @@ from api.health import Health
 from tierline.rules.verdicts import Verdict
 from tierline.services.reports.installation import numbers
 from tierline.services.reports.last_hour import Fared, LastHour
+from tierline.services.upkeep.partitions import days_left
 
 
 class Metrics:
@@ -84,6 +85,9 @@ class Metrics:
         self._paused = self._gauge(
             "model_paused_seconds", "Time until a rate-limited model gets calls again", "model"
         )
+        self._partition_days = self._gauge(
+            "partition_days_ahead", "For how many days the table has partitions", "table"
+        )
         self._broker = self._gauge("broker_up", "1: the broker answered the last check")
         self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")
 
@@ -110,6 +114,8 @@ class Metrics:
         for one in now.circuits:
             self._circuit_open.labels(one.model).set(one.open)
             self._paused.labels(one.model).set(max(0.0, one.paused_s))
+        for table, days in days_left(connection).items():
+            self._partition_days.labels(table).set(days)
         self._broker.set(health.broker.answers)
         self._dispatchers.set(health.dispatchers)
         return generate_latest(self._registry)

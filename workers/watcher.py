@@ -20,6 +20,7 @@ from tierline.services.jobs.beats import WorkerBeat, read_beats, remove_gone
 from tierline.services.jobs.hints import hints_out, take_back
 from tierline.services.jobs.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.services.processes.connections import PASSING, dispatcher_pool
+from tierline.services.upkeep.partitions import keep_ahead
 from tierline.services.webhooks import dispatch as deliveries
 from workers.hints import BROKER_AWAY, Lists
 
@@ -30,6 +31,7 @@ T = TypeVar("T")
 WATCH_LOCK_MS = 250  # how long the watcher waits for a lock
 LOOK_S = 1.0  # between two checks of leases and hints
 GONE_LEASES = 4  # a worker's row that has not changed for so many leases is removed
+PARTITIONS_S = 60.0  # between two checks for partitions to make
 MOST_NAMED = 20  # jobs named in one log line
 
 
@@ -69,6 +71,7 @@ class Watcher:
         self._hints = HintWatch(config.hint_lost_s)
         self._lists: Lists | None = None
         self._swept_s = time.monotonic()
+        self._partitions_s = -PARTITIONS_S  # monotonic: the last check; the first is at the start
 
     def __enter__(self) -> Self:
         self._pool.open()
@@ -100,6 +103,7 @@ class Watcher:
         self._step("expiring jobs", lambda: expire_overdue(self._pool))
         self._step("completing batches", self._complete_batches)
         self._step("finding lost hints", self._find_lost_hints)
+        self._keep_partitions(now_s)
         self._sweep(time.monotonic())
 
     def _step(self, doing: str, do: Callable[[], T]) -> T | None:
@@ -135,6 +139,12 @@ class Watcher:
     def _complete_batches(self) -> None:
         with self._pool.connection() as connection:
             complete_finished(connection)
+
+    def _keep_partitions(self, now_s: float) -> None:
+        # Not in the sweep, which needs the broker: submitting must work without it.
+        if now_s - self._partitions_s >= PARTITIONS_S:
+            self._partitions_s = now_s
+            self._step("making partitions", lambda: keep_ahead(self._pool))
 
     def _see_threads(self, now_s: float, rows: list[WorkerBeat]) -> None:
         alive = self._alive.look(now_s, {row.worker: row.beat for row in rows})

@@ -89,7 +89,7 @@ def test_the_broker_and_the_dispatchers_are_told(api: Api) -> None:
 def test_what_the_runbook_asks_for_is_there(api: Api) -> None:
     told = set(re.findall(r"^# TYPE (tierline_\w+) ", api.get("/metrics").text, re.M))
     expressions = re.findall(r"^\s*expr: (.+)$", RUNBOOK.read_text(), re.M)
-    assert len(expressions) == 10
+    assert len(expressions) == 11
     assert {name for text in expressions for name in re.findall(r"\btierline_\w+", text)} <= told
 
 

@@ -12,6 +12,7 @@ import psutil
 import psycopg
 import pytest
 import redis
+from psycopg import sql
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -31,6 +32,7 @@ from tierline.stack import postgres, valkey
 from tierline.stack.ports import free_port
 from tierline.stack.servers import running_servers
 from tierline.storage.db import migrate
+from tierline.storage.upkeep import partitions
 
 
 def test_a_ready_api_tells_what_is_missing_around_it(api: Api) -> None:
@@ -40,6 +42,21 @@ def test_a_ready_api_tells_what_is_missing_around_it(api: Api) -> None:
     assert body["degraded"]["queue:slm"]
     assert "OPENAI_API_KEY" in body["degraded"]["feature:echo"]
     assert "broker" not in body["degraded"]
+
+
+def test_a_table_whose_partitions_soon_end_is_named(
+    fresh_database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", fresh_database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    settings.cache_clear()
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        for one in partitions.every(connection)["calls"]:
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(one.name)))
+    with serving() as url:
+        degraded = Api(url, None).get("/readyz").json()["degraded"]
+    assert "they end in 0.0 days" in degraded["partitions:calls"]
+    assert not {part for part in degraded if part.startswith("partitions:")} - {"partitions:calls"}
 
 
 def test_a_feature_version_of_a_later_release_is_told_and_takes_nobody_out_of_service(

@@ -6,11 +6,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.settings import settings
 from tierline.storage.jobs import beats, claims
+from tierline.storage.upkeep import partitions
 
 PAST = "2020-01-01T00:00:00Z"
 LEASE_S = 2.0
@@ -143,3 +145,12 @@ def test_a_worker_row_that_is_locked_does_not_keep_a_lost_job(
             return rows == [(gone,)] and status_of(connection, kept) == "queued"
 
         wait_until(lambda: (watcher.look(), removed())[1], LEASE_S * 5 + 5.0, "the other row")
+
+
+def test_partitions_are_made_ahead_at_the_first_look(
+    watcher: Any, connection: psycopg.Connection[Any]
+) -> None:
+    *_, last = partitions.every(connection)["calls"]
+    connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(last.name)))
+    watcher.look()
+    assert partitions.every(connection)["calls"][-1] == last

@@ -54,11 +54,10 @@ def upgrade(
 ) -> tuple[str | None, str]:
     """Migrate to this code's revision, and make the partitions ahead.
 
-    Returns the revisions before and after.
-
-    `tell` gets lines about the progress. An upgrade that was interrupted is run again, and
-    continues where it stopped. Raises NewerDatabase for a revision that this code does not know,
-    and Unavailable if other transactions kept it from a lock for too long.
+    Returns the revisions before and after. `tell` gets lines about the progress. An upgrade that
+    was interrupted is run again, and continues where it stopped. Raises NewerDatabase for a
+    revision that this code does not know, and Unavailable if other transactions kept it from a lock
+    for too long.
     """
     config = alembic_config()
     engine = create_engine(database_url)

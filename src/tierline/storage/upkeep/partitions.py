@@ -25,12 +25,11 @@ class Busy(Exception):
     """Another process is making or dropping partitions."""
 
 
-_PARTITIONED = "SELECT FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'p'"
-
 _PARTITIONS = """
-SELECT c.relname, pg_get_expr(c.relpartbound, c.oid), i.inhdetachpending
-FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = to_regclass(%s)
+SELECT p.relname, c.relname, pg_get_expr(c.relpartbound, c.oid), i.inhdetachpending
+FROM unnest(%s::text[]) named JOIN pg_class p ON p.oid = to_regclass(named)
+LEFT JOIN pg_inherits i ON i.inhparent = p.oid LEFT JOIN pg_class c ON c.oid = i.inhrelid
+WHERE p.relkind = 'p'
 """
 
 _BOUNDS = re.compile(
@@ -46,32 +45,32 @@ def now(connection: Connection[Any]) -> datetime:
     return found
 
 
-def is_partitioned(connection: Connection[Any], table: str) -> bool:
-    """Whether there is a table of that name with partitions."""
-    return connection.execute(_PARTITIONED, (table,)).fetchone() is not None
-
-
-def partitions(connection: Connection[Any], table: str) -> list[Partition]:
-    """The partitions of a table, in the order of their ids; none if it is not partitioned."""
-    found = []
-    for name, bounds, detaching in connection.execute(_PARTITIONS, (table,)):
+def every(
+    connection: Connection[Any], parents: Sequence[Parent] = PARENTS
+) -> dict[str, list[Partition]]:
+    """By table that is partitioned, its partitions in the order of their ids."""
+    found: dict[str, list[Partition]] = {}
+    for table, name, bounds, detaching in connection.execute(
+        _PARTITIONS, ([parent.table for parent in parents],)
+    ):
+        there = found.setdefault(table, [])
         match = _BOUNDS.match(bounds or "")
         if match is not None:
             first, end = match.groups()
-            found.append(Partition(name, UUID(first) if first else None, UUID(end), detaching))
-    return sorted(found, key=lambda one: one.end)
+            there.append(Partition(name, UUID(first) if first else None, UUID(end), detaching))
+    for there in found.values():
+        there.sort(key=lambda one: one.end)
+    return found
 
 
 def last_ends(
     connection: Connection[Any], parents: Sequence[Parent] = PARENTS
 ) -> dict[str, datetime | None]:
     """By partitioned table, the time up to which it has partitions; None: it has none."""
-    ends: dict[str, datetime | None] = {}
-    for parent in parents:
-        if is_partitioned(connection, parent.table):
-            found = partitions(connection, parent.table)
-            ends[parent.table] = found[-1].ends_at if found else None
-    return ends
+    return {
+        table: there[-1].ends_at if there else None
+        for table, there in every(connection, parents).items()
+    }
 
 
 def make_ahead(
@@ -85,11 +84,11 @@ def make_ahead(
     """
     made = []
     at = at or now(connection)
+    ends = last_ends(connection, parents)
     for parent in parents:
-        if not is_partitioned(connection, parent.table):
+        if parent.table not in ends:
             continue
-        found = partitions(connection, parent.table)
-        for one in missing(parent.table, found[-1].ends_at if found else None, at):
+        for one in missing(parent.table, ends[parent.table], at):
             try:
                 if _make(connection, parent, one):
                     made.append(one.name)
@@ -109,7 +108,7 @@ def _make(connection: Connection[Any], parent: Parent, one: Partition) -> bool:
     with connection.transaction():
         lock_partitions(connection)
         connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-        if any(there.end >= one.end for there in partitions(connection, parent.table)):
+        if any(there.end >= one.end for there in every(connection, [parent])[parent.table]):
             return False
         table, name = sql.Identifier(parent.table), sql.Identifier(one.name)
         storage = sql.SQL(", ").join(

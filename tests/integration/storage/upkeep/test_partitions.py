@@ -61,7 +61,7 @@ def test_a_partition_has_its_parents_indexes_and_storage_options(
 def test_partitions_continue_where_the_last_one_ends(connection: Connection[Any]) -> None:
     partitions.make_ahead(connection, MONDAY, [LOG])
     assert partitions.make_ahead(connection, MONDAY + WEEK, [LOG]) == ["visits_20261214"]
-    assert [one.name for one in partitions.partitions(connection, "visits")] == [
+    assert [one.name for one in partitions.every(connection, [LOG])["visits"]] == [
         "visits_20261123",
         "visits_20261130",
         "visits_20261207",
@@ -79,7 +79,7 @@ def test_several_processes_make_each_partition_once(
     with ThreadPoolExecutor(4) as processes:
         made = [name for names in processes.map(make, range(4)) for name in names]
     made += partitions.make_ahead(connection, MONDAY, [LOG])
-    assert sorted(made) == [one.name for one in partitions.partitions(connection, "visits")]
+    assert sorted(made) == [one.name for one in partitions.every(connection, [LOG])["visits"]]
     assert len(made) == len(set(made))
 
 
