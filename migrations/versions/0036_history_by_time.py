@@ -8,13 +8,13 @@ Two things change with it. `seq` of outcomes and deliveries comes from a sequenc
 it does not contain the id.
 
 Revision ID: 0036
-Revises: 0033
+Revises: 0034
 """
 
 from migrations.partitioning import partition
 
 revision = "0036"
-down_revision = "0033"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """An account's usage: sums of its calls, by any of day, feature, tier, model and purpose.
 
-They are computed on request from the calls themselves, so that account, jobs and calls agree. Jobs
-and attempts are joined only if the groups need them, because that is most of the cost.
+Whole hours come from the sums. Read beside them are the calls that are not rolled up yet, and those
+of the hours that the window cuts.
 """
 
 from collections.abc import Sequence
@@ -13,29 +13,48 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.storage.db.rows import typed_rows
-from tierline.storage.jobs.job_reads import SUMS
+from tierline.storage.reports.facts import USAGE, jobs_column
+from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, snapshot
+from tierline.storage.reports.windows import divide
+from tierline.views.jobs import TOKENS
 
 GROUPS = {
-    "day": "to_char(c.booked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
-    "feature": "v.name",
-    "tier": "t.tier",
-    "model": "c.model",
-    "purpose": "c.purpose",
+    "day": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+    "feature": "feature",
+    "tier": "tier",
+    "model": "model",
+    "purpose": "purpose",
 }
 """The possible groups. `model` is the requested one, as the feature names it; `purpose` separates
 what callers asked for from the comparison of answers (rules.purposes)."""
 
-JOINS = {
-    "feature": "JOIN jobs j ON j.id = c.job_id"
-    " JOIN feature_versions v ON v.id = j.feature_version_id",
-    "tier": "JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt",
-}
+_KEYS = "c.job_id, c.attempt, c.number"
+_WHOLE = "c.booked_at >= %(whole_since)s AND c.booked_at < %(whole_until)s"
+_UNCOUNTED = f"""
+    SELECT {_KEYS} FROM uncounted u JOIN calls c ON c.job_id = u.job_id AND c.attempt = u.number
+    WHERE c.account_id = %(account_id)s AND {_WHOLE}
+    UNION ALL
+    SELECT {_KEYS} FROM unnest(%(edge_since)s::timestamptz[], %(edge_until)s::timestamptz[])
+        edge (since, until)
+    JOIN calls c ON c.account_id = %(account_id)s
+        AND c.booked_at >= edge.since AND c.booked_at < edge.until"""
+_HISTORY = f"""
+    UNION ALL
+    SELECT {_KEYS} FROM calls c JOIN attempts a ON a.job_id = c.job_id AND a.number = c.attempt
+    WHERE c.account_id = %(account_id)s AND {_WHOLE} AND {OLD_ATTEMPT.format(a="a")}"""
 
-# job_reads.UNKNOWN_COST, but the job is looked up only for open calls.
-UNKNOWN_COST = """
-c.cost_usd IS NULL AND (c.settled_at IS NOT NULL OR (
-    SELECT own.status <> 'in_progress' OR c.attempt <> own.attempts
-    FROM jobs own WHERE own.id = c.job_id))
+# {history}: nothing, or _HISTORY while there is any.
+_READ = f"""
+WITH {ATTEMPTS}, asked_calls AS ({_UNCOUNTED}{{history}}
+), found AS (
+    SELECT {USAGE.columns} FROM usage_sums s
+    JOIN unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[],
+        %(grain_until)s::timestamptz[]) grain (daily_ones, since, until)
+        ON s.daily = grain.daily_ones AND s.at >= grain.since AND s.at < grain.until
+    WHERE s.account_id = %(account_id)s
+    UNION ALL
+    SELECT {USAGE.columns} FROM ({USAGE.facts}) facts
+)
 """
 
 
@@ -65,29 +84,38 @@ def usage(
     connection: Connection[Any],
     account_id: int,
     since: datetime,
-    until: datetime,
+    until: datetime | None,
     groups: Sequence[str],
 ) -> list[UsageSum]:
-    """Sums of the calls recorded in [since, until), for each group with any."""
-    joins = " ".join(JOINS[name] for name in groups if name in JOINS)
+    """Sums of the calls recorded in [since, until), a row for each group with any. Without `until`,
+    up to now.
+
+    A job is counted once for each group, at its first call there.
+    """
     columns = "".join(f"{GROUPS[name]} AS {name}, " for name in groups)
-    grouping = f"GROUP BY {', '.join(GROUPS[name] for name in groups)}" if groups else ""
-    ordering = f"ORDER BY {', '.join(groups)}" if groups else ""
-    return typed_rows(
-        connection,
-        UsageSum,
-        f"""
-        SELECT {columns}
-            count(DISTINCT c.job_id) AS jobs, count(*) AS calls,
-            coalesce(sum(c.cost_usd), 0) AS cost_usd,
-            count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
-            {SUMS},
-            coalesce(sum(c.latency_s), 0) AS model_s
-        FROM calls c
-        {joins}
-        WHERE c.account_id = %(account_id)s
-            AND c.booked_at >= %(since)s AND c.booked_at < %(until)s
-        {grouping} {ordering}
-        """,
-        {"account_id": account_id, "since": since, "until": until},
-    )
+    grouping = f"GROUP BY {', '.join(str(n + 1) for n in range(len(groups)))}" if groups else ""
+    ordering = f"ORDER BY {', '.join(str(n + 1) for n in range(len(groups)))}" if groups else ""
+    # Sums of a group without calls are null, and there is no such group.
+    tokens = ", ".join(f"sum({name})::bigint AS {name}" for name in TOKENS)
+    with snapshot(connection) as counted:
+        history = _HISTORY if counted.history_from is not None else ""
+        return typed_rows(
+            connection,
+            UsageSum,
+            f"""{_READ.format(history=history)}
+            SELECT {columns}
+                coalesce(sum({jobs_column(groups)}), 0)::bigint AS jobs,
+                coalesce(sum(calls), 0)::bigint AS calls,
+                coalesce(sum(cost_usd), 0) AS cost_usd,
+                coalesce(sum(unknown_cost_calls), 0)::bigint AS unknown_cost_calls,
+                {tokens},
+                coalesce(sum(model_s), 0) AS model_s
+            FROM found {grouping} {ordering}
+            """,
+            {
+                "account_id": account_id,
+                "rolled_to": counted.rolled_to,
+                "history_from": counted.history_from,
+                **divide(since, until).parameters(),
+            },
+        )

@@ -12,6 +12,7 @@ from tierline.storage.db.tables import (
     money,
     operations,
     steering,
+    sums,
     webhooks,
 )
 from tierline.storage.db.tables.shared import metadata
@@ -27,5 +28,6 @@ __all__ = [
     "money",
     "operations",
     "steering",
+    "sums",
     "webhooks",
 ]

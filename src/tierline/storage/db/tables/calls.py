@@ -13,10 +13,15 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSON
 
 from tierline.storage.db.tables.shared import metadata, when
+
+# The transaction has its id before it takes a number. So once every transaction with an older id
+# has ended, no row with an older number can appear.
+NEXT_ATTEMPT = text("(pg_current_xact_id() IS NOT NULL)::int * nextval('attempt_numbers')")
 
 attempts = Table(
     "attempts",
@@ -36,7 +41,14 @@ attempts = Table(
     Column("model", Text, comment="the exact model that answered"),
     Column("repaired", Boolean, comment="the JSON stood in a fence or in prose"),
     Column("confidence", Double, comment="0 to 1, where the feature asks for it"),
+    Column(
+        "seq",
+        BigInteger,
+        server_default=NEXT_ATTEMPT,
+        comment="in the order of their claims, for the roll-up; null: older than the column",
+    ),
     PrimaryKeyConstraint("job_id", "number"),
+    Index("attempts_seq_idx", "seq", postgresql_using="brin"),
     postgresql_partition_by="RANGE (job_id)",
 )
 

@@ -1,0 +1,276 @@
+"""Adds ended attempts and jobs, with their calls, to the sums. Each is counted once.
+
+How it is safe: an attempt has a number (`attempts.seq`), which its transaction takes after its own
+id. A number counts as visible once every transaction with an id from before that number was known
+has ended (`visible_to`). A step takes the visible numbers that no step took before. Attempts that
+run, or have a call that was not settled, go to `sums_pending`, and each step looks at those again.
+So a late commit, a late cost or a long attempt is counted when it is there. What is in neither is
+in the sums, and reports read the rest from its own rows (`uncounted`).
+
+A step is one transaction on one snapshot. Two at once would both write the row of `sums_state`, so
+that one of them fails and changes nothing. A process that is killed in a step changes nothing.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg import Connection
+
+from tierline.rules.verdicts import CHECK_FAILURES, Verdict
+from tierline.storage.db.rows import one_row
+from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, USAGE, Sums, add
+
+FINAL = sorted(str(verdict) for verdict in {Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
+"""Verdicts after which the same tier is not asked again."""
+
+ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+
+NEXT_NUMBER = "SELECT last_value + is_called::int FROM attempt_numbers"
+NEXT_XID = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+
+STATE = "SELECT rolled_to, visible_to, history_from, since FROM sums_state"
+HOLD = """
+SELECT rolled_to, visible_to, next_visible_to, next_xid, history_from, since,
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
+    pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
+FROM sums_state FOR UPDATE SKIP LOCKED
+"""
+MOVE = """
+UPDATE sums_state SET rolled_to = %(rolled_to)s, visible_to = %(visible_to)s,
+    next_visible_to = %(next_visible_to)s, next_xid = %(next_xid)s,
+    history_from = %(history_from)s
+"""
+
+# {which}: the attempts a to look at.
+_LOOK = """
+SELECT a.job_id, a.number, a.ended_at IS NOT NULL AND NOT EXISTS (
+        SELECT FROM calls c
+        WHERE c.job_id = a.job_id AND c.attempt = a.number AND c.settled_at IS NULL) AS done,
+    j.completed_at IS NOT NULL AND j.attempts <= a.number AS last
+FROM {which} JOIN jobs j ON j.id = a.job_id
+"""
+NEW = _LOOK.format(which="attempts a") + "WHERE a.seq >= %(low)s AND a.seq < %(high)s"
+WAITING = (
+    _LOOK.format(
+        which="sums_pending p JOIN attempts a ON a.job_id = p.job_id AND a.number = p.attempt"
+    )
+    + "WHERE a.seq IS NULL OR a.seq < %(low)s"
+)
+OLD = (
+    _LOOK.format(which="attempts a")
+    + "WHERE a.seq IS NULL AND a.job_id >= %(low)s AND a.job_id < %(high)s"
+)
+OLD_JOBS = "SELECT id FROM jobs WHERE id >= %(low)s ORDER BY id LIMIT %(most)s"
+OLD_ENDED = """
+SELECT id FROM jobs WHERE id >= %(low)s AND id < %(high)s AND completed_at < %(since)s
+"""
+ENDED_WAITING = "SELECT job_id FROM sums_pending WHERE attempt = 0"
+
+# An attempt that was forgotten before it sent anything, or was removed with its partition.
+GONE = """
+DELETE FROM sums_pending p WHERE NOT EXISTS (
+    SELECT FROM attempts a WHERE a.job_id = p.job_id AND a.number = p.attempt
+) AND (p.attempt > 0 OR NOT EXISTS (SELECT FROM jobs j WHERE j.id = p.job_id))
+"""
+
+_DONE = """
+done (job_id, number) AS MATERIALIZED (
+    SELECT * FROM unnest(%(job_ids)s::uuid[], %(numbers)s::int[])
+)"""
+ASKED = {
+    "asked_attempts": f"{_DONE}, asked_attempts AS (SELECT * FROM done)",
+    "asked_calls": f"""{_DONE}, asked_calls AS (
+    SELECT c.job_id, c.attempt, c.number FROM done
+    JOIN calls c ON c.job_id = done.job_id AND c.attempt = done.number
+)""",
+    "asked_jobs": "asked_jobs (job_id) AS (SELECT * FROM unnest(%(job_ids)s::uuid[]))",
+}
+COUNT_ATTEMPTS = (
+    add(USAGE, ASKED["asked_calls"]),
+    add(TIERS, ASKED["asked_attempts"]),
+    add(LATENCIES, ASKED["asked_attempts"]),
+)
+COUNT_JOBS = add(JOBS, ASKED["asked_jobs"])
+
+KEEP_PENDING = """
+INSERT INTO sums_pending (job_id, attempt)
+SELECT * FROM unnest(%(job_ids)s::uuid[], %(numbers)s::int[]) ON CONFLICT DO NOTHING
+"""
+DROP_PENDING = """
+DELETE FROM sums_pending p USING unnest(%(job_ids)s::uuid[], %(numbers)s::int[]) d (job_id, number)
+WHERE p.job_id = d.job_id AND p.attempt = d.number
+"""
+
+# A job is counted when all of its attempts are.
+COMPLETE = """
+SELECT k.id FROM unnest(%(ids)s::uuid[]) k (id)
+WHERE NOT EXISTS (SELECT FROM sums_pending p WHERE p.job_id = k.id AND p.attempt > 0)
+    AND NOT EXISTS (
+        SELECT FROM attempts a WHERE a.job_id = k.id AND (a.seq >= %(rolled_to)s
+            OR a.seq IS NULL AND a.job_id >= %(history_from)s::uuid))
+"""
+
+
+class Looked(NamedTuple):
+    """An attempt that a step looked at."""
+
+    job_id: UUID
+    number: int
+    done: bool  # it has ended, and all of its calls are settled
+    last: bool  # its job has ended, and it was the job's last attempt
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How far the sums go, in the present snapshot."""
+
+    rolled_to: int
+    visible_to: int
+    history_from: UUID | None
+    since: datetime
+
+
+@dataclass
+class _State:
+    """The row of sums_state while a step changes it."""
+
+    rolled_to: int
+    visible_to: int
+    next_visible_to: int | None
+    next_xid: int | None
+    history_from: UUID | None
+    since: datetime
+
+    def see(self, number: int, xid: int, xmin: int, xmax: int) -> None:
+        """Move `visible_to` as far as is safe. `number` was the next number of an attempt before
+        `xid` was the next transaction's, and that was before this snapshot.
+
+        A stored id above `xmax` is of another server, from which this database was restored.
+        """
+        if self.next_xid is not None and self.next_visible_to is not None:
+            if xmin >= self.next_xid:
+                self.visible_to = max(self.visible_to, self.next_visible_to)
+            elif self.next_xid <= xmax:
+                return
+        self.next_visible_to, self.next_xid = number, xid
+        if xmin >= xid:
+            self.visible_to = max(self.visible_to, number)
+
+
+def counted(connection: Connection[Any]) -> Counted:
+    """How far the sums go. Read it in the snapshot in which the sums are read."""
+    row = one_row(connection, STATE)
+    assert row is not None, "the migration writes the row"
+    return Counted(**row)
+
+
+def roll_up(connection: Connection[Any], most: int) -> int:
+    """Count what is new since the last step, up to `most` attempts. Returns how many numbers of
+    attempts it moved on; 0 also while another process does this.
+    """
+    number, xid = _fence(connection)
+    try:
+        with connection.transaction():
+            connection.execute(ONE_SNAPSHOT)
+            row = one_row(connection, HOLD)
+            if row is None:
+                return 0
+            xmin, xmax = row.pop("xmin"), row.pop("xmax")
+            state = _State(**row)
+            state.see(number, xid, xmin, xmax)
+            low, high = state.rolled_to, min(state.visible_to, state.rolled_to + most)
+            bounds = {"low": low, "high": high}
+            looked = _look(connection, NEW, bounds) if high > low else []
+            connection.execute(GONE)
+            looked += _look(connection, WAITING, bounds)
+            state.rolled_to = max(low, high)
+            ended = [id for (id,) in connection.execute(ENDED_WAITING)]
+            _count(connection, state, looked, ended)
+            connection.execute(MOVE, vars(state))
+    except psycopg.errors.SerializationFailure:
+        return 0
+    return state.rolled_to - low
+
+
+def roll_up_history(connection: Connection[Any], most: int) -> bool:
+    """Count the next `most` jobs of what was there before attempts had numbers. False: all of it is
+    counted. True also while another process rolls up.
+    """
+    try:
+        with connection.transaction():
+            connection.execute(ONE_SNAPSHOT)
+            row = one_row(connection, HOLD)
+            if row is None:
+                return True
+            del row["xmin"], row["xmax"]
+            state = _State(**row)
+            if state.history_from is None:
+                return False
+            low = state.history_from
+            ids = [id for (id,) in connection.execute(OLD_JOBS, {"low": low, "most": most})]
+            state.history_from = UUID(int=ids[-1].int + 1) if len(ids) == most else None
+            if ids:
+                bounds = {"low": low, "high": UUID(int=ids[-1].int + 1), "since": state.since}
+                looked = _look(connection, OLD, bounds)
+                ended = [id for (id,) in connection.execute(OLD_ENDED, bounds)]
+                _count(connection, state, looked, ended)
+            connection.execute(MOVE, vars(state))
+    except psycopg.errors.SerializationFailure:
+        return True
+    return state.history_from is not None
+
+
+def _fence(connection: Connection[Any]) -> tuple[int, int]:
+    """The number that the next attempt will get, then the id of the next transaction: whoever has a
+    lower number has a lower id. In two statements, because the order matters.
+    """
+    number = connection.execute(NEXT_NUMBER).fetchone()
+    xid = connection.execute(NEXT_XID).fetchone()
+    assert number is not None and xid is not None, "each gives one row"
+    return number[0], xid[0]
+
+
+def _look(
+    connection: Connection[Any], statement: str, parameters: Mapping[str, Any]
+) -> list[Looked]:
+    return [Looked(*row) for row in connection.execute(statement, parameters)]
+
+
+def _count(
+    connection: Connection[Any], state: _State, looked: Sequence[Looked], ended: Collection[UUID]
+) -> None:
+    """Count what is done of these attempts, and the jobs of which everything is counted then."""
+    done = [one for one in looked if one.done]
+    if looked:
+        connection.execute(KEEP_PENDING, _arrays([one for one in looked if not one.done]))
+    if done:
+        attempts = _arrays(done)
+        connection.execute(DROP_PENDING, attempts)
+        for statement in COUNT_ATTEMPTS:
+            connection.execute(statement, attempts | {"final": FINAL})
+    jobs = {one.job_id for one in done if one.last}.union(ended)
+    if not jobs:
+        return
+    given = {
+        "ids": list(jobs),
+        "rolled_to": state.rolled_to,
+        "history_from": state.history_from,
+    }
+    complete = [id for (id,) in connection.execute(COMPLETE, given)]
+    for statement, ids in ((DROP_PENDING, complete), (KEEP_PENDING, jobs.difference(complete))):
+        connection.execute(statement, {"job_ids": list(ids), "numbers": [0] * len(ids)})
+    connection.execute(COUNT_JOBS, {"job_ids": complete})
+
+
+def _arrays(attempts: Sequence[Looked]) -> dict[str, Any]:
+    return {
+        "job_ids": [one.job_id for one in attempts],
+        "numbers": [one.number for one in attempts],
+    }
+
+
+__all__ = ["Counted", "Sums", "counted", "roll_up", "roll_up_history"]

@@ -1,0 +1,44 @@
+"""The rows that are not rolled up yet, which a report reads beside the sums.
+
+A report reads `sums_state`, the sums and these rows in one snapshot (`snapshot`), so that each is
+in exactly one of them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
+
+from tierline.storage.reports.roll_up import Counted, counted
+
+ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+# Attempts that no roll-up has counted. What was there before attempts had numbers is read by the
+# statements themselves, each with its own index (`_HISTORY`).
+ATTEMPTS = """
+uncounted AS MATERIALIZED (
+    SELECT job_id, number FROM attempts WHERE seq >= %(rolled_to)s
+    UNION
+    SELECT job_id, attempt FROM sums_pending WHERE attempt > 0
+)"""
+
+# The rest of what was there before: `{a}` the attempt, `{j}` its job.
+OLD_ATTEMPT = "{a}.seq IS NULL AND {a}.job_id >= %(history_from)s"
+OLD_JOB = """
+{j}.id >= %(history_from)s AND {j}.completed_at IS NOT NULL AND ({j}.completed_at < %(since)s
+    OR EXISTS (SELECT FROM attempts o WHERE o.job_id = {j}.id AND o.seq IS NULL))"""
+
+
+@contextmanager
+def snapshot(connection: Connection[Any]) -> Iterator[Counted]:
+    """One snapshot for all that a report reads, and how far the sums go in it. Within another one it
+    is that one.
+    """
+    if connection.info.transaction_status is not TransactionStatus.IDLE:
+        yield counted(connection)
+        return
+    with connection.transaction():
+        connection.execute(ONE_SNAPSHOT)
+        yield counted(connection)
