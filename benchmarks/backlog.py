@@ -1,6 +1,7 @@
 """A backlog put straight into the tables, as submissions would have left it."""
 
 import itertools
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ def fill(
     jobs: int,
     *,
     backfill: bool = False,
+    text: str = "hello",
 ) -> None:
     """So many jobs of these accounts in turn, with their inputs; as a batch each, or single."""
     queue = lane(0, backfill=backfill)
@@ -37,4 +39,4 @@ def fill(
                 copy.write_row((one, account, version, "queued", "slm", 0, queue, batch, row))
         with cursor.copy("COPY job_requests (job_id, input) FROM STDIN") as copy:
             for one in ids:
-                copy.write_row((one, '{"text": "hello"}'))
+                copy.write_row((one, json.dumps({"text": text})))

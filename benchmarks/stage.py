@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 
@@ -25,6 +27,7 @@ class Stage:
     servers: Servers
     database_url: str
     redis_url: str
+    admin_url: str  # of the same database, for its superuser
 
     def environment(self, **more: str) -> dict[str, str]:
         return {
@@ -39,24 +42,32 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """A migrated, empty database and an empty broker."""
+def stage(settings: Mapping[str, str] | None = None) -> Iterator[Stage]:
+    """A migrated, empty database and an empty broker. `settings`: more of the database server."""
     with (
+        patch.dict(postgres.SETTINGS, settings or {}),
         tempfile.TemporaryDirectory(prefix="tierline-bench-") as folder,
         running_servers(Path(folder)) as servers,
     ):
         database_url = postgres.url(servers.home)
         upgrade(database_url)
-        yield Stage(servers, database_url, valkey.url(servers.home))
+        admin_url = postgres.admin_url(servers.home)
+        yield Stage(servers, database_url, valkey.url(servers.home), admin_url)
 
 
 @contextmanager
 def process(
-    arguments: Sequence[str], environment: dict[str, str], *, output: int = subprocess.DEVNULL
+    arguments: Sequence[str],
+    environment: dict[str, str],
+    *,
+    output: int = subprocess.DEVNULL,
+    python: str | Path = sys.executable,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`python arguments` until the block ends; with BENCH_LOG set it may say what goes wrong."""
     errors = None if "BENCH_LOG" in os.environ else subprocess.DEVNULL
-    with processes.process(arguments, environment, output=output, errors=errors) as child:
+    with processes.process(
+        arguments, environment, output=output, errors=errors, python=python
+    ) as child:
         yield child
 
 

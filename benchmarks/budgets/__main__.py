@@ -20,7 +20,8 @@ from benchmarks.backlog import EMPTY, fill
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.stage import Stage, model_server, process, stage
-from benchmarks.throughput.__main__ import PROCESSES, WARM
+from benchmarks.throughput.sides import PROCESSES
+from benchmarks.throughput.window import WARM
 from tests.support.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id

@@ -12,6 +12,7 @@ KINDS = (  # what a command line holds, and what its process is
     ("workers.dispatcher", "dispatcher"),
     ("-m workers", "workers"),
     ("celery", "workers"),
+    ("benchmarks.throughput.peers", "workers"),
     ("postgres", "Postgres"),
     ("valkey", "broker"),
 )

@@ -34,7 +34,7 @@ with app.producer_or_acquire() as producer:
 """
 
 
-def fill(connection: psycopg.Connection[Any], jobs: int) -> list[UUID]:
+def fill(connection: psycopg.Connection[Any], jobs: int, text: str = "hello") -> list[UUID]:
     """That many queued rows; their ids."""
     ids = [new_id() for _ in range(jobs)]
     with (
@@ -42,7 +42,7 @@ def fill(connection: psycopg.Connection[Any], jobs: int) -> list[UUID]:
         cursor.copy("COPY yard_jobs (id, status, input) FROM STDIN") as copy,
     ):
         for one in ids:
-            copy.write_row((one, "queued", '{"text": "hello"}'))
+            copy.write_row((one, "queued", json.dumps({"text": text})))
     return ids
 
 

@@ -20,13 +20,14 @@ def process(
     output: int = subprocess.DEVNULL,
     errors: int | None = subprocess.DEVNULL,
     root: Path = ROOT,
+    python: str | Path = sys.executable,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`python arguments` until the block ends; asked to end then, and ended if it does not.
 
-    `root`: the checkout whose code it runs.
+    `root`: the checkout whose code it runs. `python`: the interpreter, of another environment.
     """
     child = subprocess.Popen(
-        [sys.executable, *arguments],
+        [python, *arguments],
         cwd=root,
         env=dict(environment),
         stdin=subprocess.DEVNULL,

@@ -1,0 +1,56 @@
+"""Short forms of benchmarks: they run to their end, and their figures are possible ones."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from benchmarks.throughput.peers import NAMES as PEERS
+from benchmarks.throughput.sides import PEERS_PYTHON
+from tests.support.processes import ROOT
+
+Figures = dict[str, dict[str, Any]]
+
+
+def bench(name: str, *options: str) -> Figures:
+    """One benchmark's figures, by what they tell. Whether a goal is reached is not judged here:
+    other tests run beside this one.
+    """
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, "--short", "--json", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert ran.returncode in (0, 1), ran.stderr
+    (found,) = json.loads(ran.stdout).values()
+    return {figure["what"].strip(): figure for figure in found}
+
+
+BRIEF = ("--rounds", "1", "--window-s", "1", "--jobs", "3000", "--warm", "100")
+
+
+def test_throughput_tells_what_a_job_costs() -> None:
+    only = ("--only", "tierline;strong")
+    found = bench("throughput", "--peers", *BRIEF, *only)
+    assert found["throughput / strong Celery task"]["value"] > 0
+    for side in ("tierline", "strong"):
+        assert 1 < found[side]["value"] < 1_280, "64 calls of 50 ms allow no more"
+        assert found[f"{side}, statements of a job"]["value"] > 1.5, "a claim and a finish"
+        assert 0.2 < found[f"{side}, processor time of a job"]["value"] < 50
+    assert found["tierline, row versions of a job"]["value"] > 5
+    assert found["tierline, WAL of a job"]["value"] > found["strong, WAL of a job"]["value"] > 500
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not PEERS_PYTHON.exists(), reason="`make peers` was not run")
+@pytest.mark.parametrize("name", PEERS)
+def test_throughput_beside_another_job_system(name: str) -> None:
+    found = bench("throughput", "--peers", *BRIEF, "--only", name)
+    assert 1 < found[name]["value"] < 1_280
+    assert found[f"{name}, statements of a job"]["value"] > 1.5
+    assert found[f"{name}, row versions of a job"]["value"] > 4.5
