@@ -27,6 +27,7 @@ NAMES = (
     "prices",
     "budgets",
     "report",
+    "size",
     "decision",
     "embedding",
     "micro",
@@ -37,6 +38,7 @@ NAMES = (
     "confidence",
     "ready",
 )
+LONG = ("size",)  # in its short form unless it is named: ten million rows take half an hour
 ROOT = Path(__file__).parents[1]
 
 
@@ -50,10 +52,11 @@ def main() -> int:
     names = arguments.names or NAMES
     if options and len(names) != 1:
         parser.error(f"{options[0]} is an option of one benchmark: name that one alone")
+    long = () if arguments.names else LONG
     found: dict[str, list[Figure] | None] = {}
     for number, name in enumerate(names, 1):
         progress(f"[{number}/{len(names)}] {name}")
-        found[name] = run(name, options, short=arguments.short)
+        found[name] = run(name, options, short=arguments.short or name in long)
     figures = [figure for each in found.values() for figure in each or ()]
     broken = [name for name, each in found.items() if each is None]
     missed = [figure.what for figure in figures if figure.reached is False]

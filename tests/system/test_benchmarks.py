@@ -54,3 +54,12 @@ def test_throughput_beside_another_job_system(name: str) -> None:
     assert 1 < found[name]["value"] < 1_280
     assert found[f"{name}, statements of a job"]["value"] > 1.5
     assert found[f"{name}, row versions of a job"]["value"] > 4.5
+
+
+def test_size_compares_each_step_with_a_new_database_and_tells_what_a_job_takes() -> None:
+    found = bench("size", "--jobs", "20000", "--weeks", "4", "--rounds", "1", "--cycles", "2")
+    for step in ("choose", "claim", "finish", "get", "list", "usage", "report"):
+        ratio = found[f"{step} beside 20,000 finished jobs / on a new database"]
+        assert ratio["value"] > 0
+        assert ratio["wanted"] == 1.2
+    assert 1_000 < found["disk of a job"]["value"] < 4_000

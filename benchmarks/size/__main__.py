@@ -1,0 +1,232 @@
+"""`python -m benchmarks size`: each step of a job beside millions of finished ones.
+
+Two databases of one server: a new one with a few thousand finished jobs, and one with as many as
+--jobs says, spread over a year. On both in turn, in the same minutes, the product's own functions
+choose, claim and finish jobs, read them one by one and in pages, and sum them up in usage and in a
+feature's report of 30 days. What is judged is the ratio of the two.
+
+A server, its settings and its folder are the benchmark's own, and are removed at the end. A
+finished job takes about 2 KB: 20 GB for ten million, and as much again for the log.
+"""
+
+import argparse
+import contextlib
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from uuid import UUID
+
+import psycopg
+
+from benchmarks.command import read_arguments
+from benchmarks.figures import BROKEN, Figure, hand_over, progress
+from benchmarks.history import TABLES, Past, bytes_of, fill_past
+from benchmarks.stage import stage
+from benchmarks.steps import STEPS, Steps, steps
+from tests.support.rows import add_account, add_feature, two_tiers
+from tierline.services.jobs.read_jobs import Filters, list_jobs, read_job
+from tierline.services.reports.report import report
+from tierline.services.reports.usage import usage_of
+from tierline.stack import postgres
+from tierline.storage.db.migrate import upgrade
+from tierline.storage.db.ownership import make_owned
+
+WANTED = 1.2  # times what it takes on a new database
+FEATURE = "echo"
+ACCOUNTS = 50
+FEW = 5_000  # finished jobs of the new database, so that there is something to read
+KB_OF_A_JOB = 4.5  # with the log of its writing
+WINDOW = timedelta(days=30)
+PAGE = 50
+SUMS = 5  # usage and report, in a round
+RECENT = 1_000  # the jobs that callers still read
+# For a machine with little memory, as the product's own settings, but for a bulk load.
+SETTINGS = {
+    "shared_buffers": "512MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "30min",
+}
+GET, GET_OLD, LIST, USAGE, REPORT = "get", "get, of any age", "list", "usage", "report"
+READS = (GET, LIST, USAGE, REPORT)
+
+
+@dataclass
+class Ground:
+    """One of the two databases."""
+
+    url: str
+    accounts: list[int]
+    steps: Steps
+    recent: Sequence[UUID]
+    any_age: Sequence[UUID]
+
+    def timed(self, step: str) -> float:
+        """Seconds of one read."""
+        with self.steps.pool.connection() as connection:
+            read = self._read(step, connection)
+            began_s = time.perf_counter()
+            read()
+            return time.perf_counter() - began_s
+
+    def _read(self, step: str, connection: psycopg.Connection[object]) -> Callable[[], object]:
+        account, now = random.choice(self.accounts), datetime.now(UTC)
+        since, until = now - WINDOW, now
+        if step == GET:
+            one = random.choice(self.recent)
+            return lambda: read_job(connection, one)
+        if step == GET_OLD:
+            old = random.choice(self.any_age)
+            return lambda: read_job(connection, old)
+        if step == LIST:
+            return lambda: list_jobs(connection, account, Filters(), None, PAGE)
+        if step == USAGE:
+            return lambda: usage_of(connection, account, since, until, ["day"])
+        return lambda: report(connection, FEATURE, since, until)
+
+
+@contextlib.contextmanager
+def ground(url: str, jobs: int, weeks: int) -> Iterator[Ground]:
+    """A migrated database with so many finished jobs."""
+    upgrade(url)
+    now = datetime.now(UTC)
+    with psycopg.connect(url, autocommit=True) as connection:
+        version = add_feature(connection, two_tiers(FEATURE))
+        accounts = [add_account(connection, f"account-{number}") for number in range(ACCOUNTS)]
+    began_s = time.monotonic()
+    begin = now - (timedelta(weeks=weeks) if jobs > FEW else WINDOW)
+    fill_past(url, Past(jobs, accounts, version, begin, now - timedelta(minutes=1)))
+    progress(f"{jobs:,} finished jobs are there after {time.monotonic() - began_s:.0f} s")
+    with psycopg.connect(url, autocommit=True) as connection, steps(url, version) as taken:
+        yield Ground(
+            url, accounts, taken, _ids(connection, RECENT), _spread(connection, begin, now)
+        )
+
+
+def _ids(connection: psycopg.Connection[object], most: int) -> list[UUID]:
+    """The newest jobs."""
+    rows = connection.execute("SELECT id FROM jobs ORDER BY id DESC LIMIT %s", (most,))
+    return [one for (one,) in rows]  # type: ignore[misc]
+
+
+def _spread(connection: psycopg.Connection[object], begin: datetime, end: datetime) -> list[UUID]:
+    """Jobs of all ages, found by their ids."""
+    found: list[UUID] = []
+    for _ in range(RECENT):
+        at = begin + (end - begin) * random.random()
+        first = UUID(int=int(at.timestamp() * 1000) << 80)
+        row = connection.execute(
+            "SELECT id FROM jobs WHERE id >= %s ORDER BY id LIMIT 1", (first,)
+        ).fetchone()
+        if row is not None:
+            found.append(row[0])  # type: ignore[index]
+    return found
+
+
+def one_round(grounds: Sequence[Ground], cycles: int, reads: int) -> list[dict[str, float]]:
+    """The median of each step on each database, in seconds. They take turns at every step."""
+    taken: list[dict[str, list[float]]] = [defaultdict(list) for _ in grounds]
+    for _ in range(cycles):
+        for on in grounds:
+            on.steps.cycle(random.sample(on.accounts, 8), 16)
+    for on, found in zip(grounds, taken, strict=True):
+        found.update(on.steps.take())
+    for step in (*READS, GET_OLD):
+        for _ in range(SUMS if step in (USAGE, REPORT) else reads):
+            for on, found in zip(grounds, taken, strict=True):
+                found[step].append(on.timed(step))
+    return [{step: median(times) for step, times in found.items()} for found in taken]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.size", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=10_000_000, help="finished ones")
+    parser.add_argument("--weeks", type=int, default=52, help="over which they are spread")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cycles", type=int, default=20, help="of 16 jobs in a round")
+    parser.add_argument("--reads", type=int, default=30, help="of each kind in a round")
+    arguments = read_arguments(parser, {"jobs": 200_000, "rounds": 3, "cycles": 5})
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    needed = int(arguments.jobs * KB_OF_A_JOB * 1000) + 5_000_000_000
+    if free < needed and not arguments.short:
+        progress(
+            f"{arguments.jobs:,} jobs need {needed / 1e9:.0f} GB in {tempfile.gettempdir()}, where"
+            f" {free / 1e9:.0f} GB are free: take fewer --jobs, or another folder with TMPDIR"
+        )
+        return BROKEN
+    with stage(SETTINGS) as on:
+        with psycopg.connect(
+            postgres.admin_url(on.servers.home, "postgres"), autocommit=True
+        ) as server:
+            make_owned(server, "full", postgres.APP)
+        full_url = postgres.url(on.servers.home, "full")
+        with (
+            ground(on.database_url, FEW, arguments.weeks) as new,
+            ground(full_url, arguments.jobs, arguments.weeks) as full,
+        ):
+            found: list[tuple[dict[str, float], dict[str, float]]] = []
+            for number in range(arguments.rounds + 1):
+                one, other = one_round((new, full), arguments.cycles, arguments.reads)
+                if number == 0:
+                    continue  # warms up
+                found.append((one, other))
+                progress(
+                    f"round {number}, ms on a new database and on the full one: "
+                    + ", ".join(
+                        f"{step} {one[step] * 1000:.2f} {other[step] * 1000:.2f}" for step in one
+                    )
+                )
+        with psycopg.connect(full_url, autocommit=True) as connection:
+            sizes = {table: bytes_of(connection, table) for table in TABLES}
+    return hand_over(
+        [
+            *_figures(found, arguments.jobs),
+            *(
+                Figure(f"  disk of a job in {table}", size.total / arguments.jobs, "bytes")
+                for table, size in sizes.items()
+            ),
+            *(
+                Figure(f"    indexes of {table}", size.indexes / arguments.jobs, "bytes")
+                for table, size in sizes.items()
+            ),
+            Figure(
+                "  disk of a job",
+                sum(size.total for size in sizes.values()) / arguments.jobs,
+                "bytes",
+            ),
+        ],
+        as_json=arguments.json,
+    )
+
+
+def _figures(found: Sequence[tuple[dict[str, float], dict[str, float]]], jobs: int) -> list[Figure]:
+    figures = []
+    for step in (*STEPS, *READS, GET_OLD):
+        ratios = [full[step] / new[step] for new, full in found]
+        figures += [
+            Figure(
+                f"{step} beside {jobs:,} finished jobs / on a new database",
+                median(ratios),
+                "",
+                None if step == GET_OLD else WANTED,
+                at_most=True,
+                low=min(ratios),
+                high=max(ratios),
+            ),
+            Figure(
+                f"  {step} on a new database", median(new[step] for new, _ in found) * 1000, "ms"
+            ),
+            Figure(f"  {step}", median(full[step] for _, full in found) * 1000, "ms"),
+        ]
+    return figures
+
+
+if __name__ == "__main__":
+    sys.exit(main())
