@@ -40,7 +40,6 @@ def main() -> int:
         threads = arguments.threads or settings().worker_threads
         check_database_url(settings().database)  # fail now and not at the first hint
         from workers.app import app
-        from workers.pool import TaskPool
         from workers.process import install
     except TierlineError as error:
         print(f"tierline: {error.message}", file=sys.stderr)
@@ -52,7 +51,7 @@ def main() -> int:
     # Celery's own command would import all of its commands, and Flower's.
     running = app.Worker(
         hostname=f"{arguments.name}@{socket.gethostname()}",
-        pool_cls=TaskPool,
+        pool_cls="threads",
         concurrency=threads,
         queues=list(wanted),
         task_events=True,

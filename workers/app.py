@@ -11,6 +11,7 @@ from tierline.base.broker_urls import kombu_url
 from tierline.base.settings import settings
 from tierline.rules import queues
 from workers.consumer import BatchedEvents
+from workers.take import ListedConsumer, TakeHints
 
 # With no_ack there are no unacknowledged messages to restore. Each search for one costs a worker's
 # consumer 20 ms, which was 4% of its time at one search a second.
@@ -23,10 +24,9 @@ def create_app(tasks: tuple[str, ...] = ("workers.tasks",)) -> Celery:
     `tasks` are the modules that a worker imports; a process that runs no task needs none.
     """
     app = Celery("tierline", broker=kombu_url(settings().broker), include=tasks)
-    app.Task.Request = "workers.consumer:HintRequest"
+    app.amqp.Consumer = ListedConsumer
     app.conf.update(
-        # no_ack: a hint needs no bookkeeping, and kombu's costs a worker most of its time. The
-        # routing key keeps the queues separate; without it all would share the default's.
+        # The routing key keeps the queues separate; without it all would share the default's.
         task_queues=[Queue(name, routing_key=name, no_ack=True) for name in queues.ALL],
         task_default_queue=queues.MAINTENANCE,
         task_create_missing_queues=False,
@@ -36,10 +36,6 @@ def create_app(tasks: tuple[str, ...] = ("workers.tasks",)) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         result_backend=None,
-        # Take a hint only with a free thread for it, because a reserved hint can no longer be
-        # overtaken.
-        worker_disable_prefetch=True,
-        worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         # Flower shows events.
@@ -65,7 +61,7 @@ def create_app(tasks: tuple[str, ...] = ("workers.tasks",)) -> Celery:
         timezone="UTC",
         enable_utc=True,
     )
-    app.steps["consumer"].add(BatchedEvents)
+    app.steps["consumer"].update((BatchedEvents, TakeHints))
     return app
 
 

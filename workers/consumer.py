@@ -1,24 +1,15 @@
-"""How a worker's consumer handles hints and events, at low cost.
+"""Sends a worker's events to Flower, at low cost.
 
-Measured on the consumer's thread, which limits a worker: sending each task's events at once took
-28% of the interpreter's time, acknowledging messages that need none 12%.
+Sending each task's events at once took 28% of the interpreter's time in a busy worker.
 """
 
 from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer.events import Events
-from celery.worker.request import Request
 
 FLUSH_S = 0.5  # the delay of events; only Flower reads them
 BUFFERED_EVENTS = 500  # sent earlier if so many have accumulated
-
-
-class HintRequest(Request):
-    """A task's request whose message was taken with no_ack, so there is nothing to acknowledge."""
-
-    def acknowledge(self) -> None:
-        self.acknowledged = True
 
 
 class BatchedEvents(bootsteps.StartStopStep):

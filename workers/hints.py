@@ -104,13 +104,18 @@ def _send(
 ASK_S = 1.0  # a hanging broker must not delay the check of leases
 
 
+def broker_client(within_s: float) -> redis.Redis:
+    """A client of the broker without Celery, which waits at most `within_s` for an answer."""
+    return redis.Redis.from_url(
+        settings().broker, socket_timeout=within_s, socket_connect_timeout=within_s
+    )
+
+
 class Lists:
-    """Reads the broker's lists without Celery."""
+    """Reads the lengths of the broker's lists."""
 
     def __init__(self) -> None:
-        self._client = redis.Redis.from_url(
-            settings().broker, socket_timeout=ASK_S, socket_connect_timeout=ASK_S
-        )
+        self._client = broker_client(ASK_S)
 
     def empty(self) -> set[str]:
         """The queues with no message in the broker. Raises redis.RedisError if it is away."""

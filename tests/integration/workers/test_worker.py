@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import redis
 
+from tests.support.processes import process
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings
@@ -46,3 +49,52 @@ def test_a_worker_that_starts_while_the_broker_has_no_room_waits_for_some(tmp_pa
         finally:
             worker.terminate()
             assert worker.wait(30) == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_celery_and_its_events_see_what_a_worker_does() -> None:
+    from workers.app import create_app
+    from workers.hints import publish
+
+    app = create_app()
+    events: list[dict[str, object]] = []
+    with redis.Redis.from_url(settings().broker) as broker:
+        broker.flushdb()
+    arguments = [
+        "-m",
+        "workers",
+        "--queues",
+        "slm,slm-backfill",
+        "--name",
+        "seen",
+        "--threads",
+        "2",
+    ]
+    with app.connection() as connection, process(arguments, dict(os.environ)) as worker:
+        receiver = app.events.Receiver(connection, handlers={"*": events.append})
+        listening = threading.Thread(target=receiver.capture, kwargs={"wakeup": False})
+        listening.start()
+        try:
+            wait_until(lambda: events, 60, "the worker's first event")
+            inspect = app.control.inspect(timeout=2.0)
+            (listed,) = wait_until(inspect.active_queues, 60, "the worker to answer").values()
+            assert {queue["name"] for queue in listed} == {"slm", "slm-backfill"}
+
+            publish(app, [("slm", (str(new_id()),)) for _ in range(5)])  # no such jobs
+            wait_until(
+                lambda: sum(event["type"] == "task-succeeded" for event in events) == 5,
+                30,
+                "the events of five tasks",
+            )
+            (stats,) = wait_until(inspect.stats, 10, "the counts").values()
+            assert stats["total"] == {"slm.answer": 5}
+            (running,) = wait_until(inspect.active, 10, "what runs").values()
+            assert running == []
+            worker.terminate()
+            assert worker.wait(30) == 0
+        finally:
+            receiver.should_stop = True
+            listening.join(10)
+    kinds = Counter(str(event["type"]) for event in events)
+    for kind in ("task-received", "task-started", "task-succeeded"):
+        assert kinds[kind] == 5, kinds
