@@ -12,10 +12,16 @@ from api.numbers import ASCII_DIGITS
 from api.openapi import returns
 from api.problems import documented
 from api.state import Database, Shared
-from tierline.base.json_text import JSON
 from tierline.services.evidence import calibrations as services
-from tierline.services.evidence.calibrations import CalibrationRequest
-from tierline.views.calibrations import Calibration, CalibrationList, OutcomeCount, ToLabel
+from tierline.services.evidence.calibrate import CalibrationRequest, calibrate, count_outcomes
+from tierline.services.evidence.calibration_outcomes import draw_for_labels
+from tierline.views.calibrations import (
+    Calibration,
+    CalibrationList,
+    OutcomeCount,
+    OutcomeToLabel,
+    ToLabel,
+)
 
 router = APIRouter(tags=["routing"])
 
@@ -93,14 +99,14 @@ async def post_calibration(
     """
     given = read_model(NewCalibration, await read_json(request, state.settings.max_json_depth))
 
-    def work(connection: Any) -> dict[str, JSON]:
+    def work(connection: Any) -> OutcomeCount | Calibration:
         wanted = CalibrationRequest(**given.model_dump(exclude={"dry_run"}))
-        return services.calibrate(connection, name, wanted, dry_run=given.dry_run)
+        if given.dry_run:
+            return count_outcomes(connection, name, wanted)
+        return calibrate(connection, name, wanted)
 
     made = await state.reports.work(request, caller.account_id, work)
-    if given.dry_run:
-        return answer(OutcomeCount.exactly(made))
-    return answer(Calibration.exactly(made), 201)
+    return answer(made, 200 if given.dry_run else 201)
 
 
 @router.post(
@@ -119,8 +125,8 @@ async def draw_label_sample(name: Name, request: Request, caller: Admin, state: 
     """
     given = read_model(LabelSample, await read_json(request, state.settings.max_json_depth))
 
-    def work(connection: Any) -> list[dict[str, JSON]]:
-        return services.draw_for_labels(
+    def work(connection: Any) -> list[OutcomeToLabel]:
+        return draw_for_labels(
             connection, name, given.count, given.models, readable(state, caller), given.tier
         )
 
@@ -156,7 +162,7 @@ async def withdraw_calibration(
     """Within seconds, what it would have served escalates, until there is a new calibration."""
     given = read_model(Withdrawal, await read_json(request, state.settings.max_json_depth))
 
-    def work(connection: Any) -> dict[str, JSON]:
+    def work(connection: Any) -> Calibration:
         return services.withdraw(connection, name, calibration_id, given.reason)
 
-    return answer(Calibration.exactly(await run_in_threadpool(state.with_connection, work)))
+    return answer(await run_in_threadpool(state.with_connection, work))

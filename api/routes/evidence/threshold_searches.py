@@ -13,7 +13,7 @@ from api.problems import documented
 from api.routes.evidence.calibrations import WantedPromise
 from api.state import Database, Shared
 from tierline.services.evidence import threshold_searches as services
-from tierline.services.evidence.calibrations import CalibrationRequest
+from tierline.services.evidence.calibrate import CalibrationRequest
 from tierline.views.threshold_searches import ThresholdSearch, ThresholdSearchList
 
 router = APIRouter(tags=["routing"])
@@ -43,12 +43,12 @@ async def post_threshold_search(
     given = read_model(WantedPromise, await read_json(request, state.settings.max_json_depth))
     wanted = CalibrationRequest(**given.model_dump())
 
-    def work(connection: Any) -> dict[str, Any]:
+    def work(connection: Any) -> ThresholdSearch:
         return services.start(connection, name, wanted, caller.account_id)
 
-    row = await state.reports.work(request, caller.account_id, work)
-    place = f"/v1/features/{name}/threshold-searches/{row['id']}"
-    return _answer(row, 202, {"Location": place})
+    search = await state.reports.work(request, caller.account_id, work)
+    place = f"/v1/features/{name}/threshold-searches/{search.id}"
+    return _answer(search, 202, {"Location": place})
 
 
 @router.get(
@@ -61,8 +61,7 @@ async def post_threshold_search(
 )
 def list_threshold_searches(name: Name, _: Read, connection: Database) -> Response:
     """Lists each search with its calibration."""
-    rows = services.searches_of(connection, name)
-    return answer(ThresholdSearchList.of(ThresholdSearch.of_row(row) for row in rows))
+    return answer(ThresholdSearchList.of(services.searches_of(connection, name)))
 
 
 @router.get(
@@ -92,12 +91,12 @@ def cancel_threshold_search(
     name: Name, search_id: Id, _: Operator, connection: Database
 ) -> Response:
     """Its process is killed, and no outcome is used up. An ended search does not change."""
-    row = services.cancel(connection, name, search_id)
-    return _answer(row, 200 if row["status"] in ENDED else 202)
+    search = services.cancel(connection, name, search_id)
+    return _answer(search, 200 if search.status in ENDED else 202)
 
 
 def _answer(
-    row: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
+    search: ThresholdSearch, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    retry_after = {} if row["status"] in ENDED else ask_again(row["created_at"])
-    return answer(ThresholdSearch.of_row(row), status, {**retry_after, **(headers or {})})
+    retry_after = {} if search.status in ENDED else ask_again(search.created_at)
+    return answer(search, status, {**retry_after, **(headers or {})})

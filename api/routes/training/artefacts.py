@@ -22,7 +22,7 @@ from api.problems import documented
 from api.state import Database, Report, Shared, State
 from tierline.base.errors import Conflict, InvalidInput, Problem
 from tierline.services.training import artefacts, micro_models, routers
-from tierline.services.training.artefacts import MICRO_MODELS, ROUTERS, Row, Trained
+from tierline.services.training.artefacts import Trained
 from tierline.views.datasets import LabelList
 from tierline.views.steering import (
     MicroModel,
@@ -38,7 +38,7 @@ router = APIRouter(tags=["trainings"])
 
 Name = Annotated[str, Path(max_length=63)]
 Id = Annotated[int, Path(ge=1, le=2**63 - 1), ASCII_DIGITS]
-Add = Callable[[Any, str, Trained], Row]
+Add = Callable[[Any, str, Trained], View]
 
 BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
@@ -157,7 +157,7 @@ async def post_micro_model(
             "max_error, as 'tierline micro train' of 0.2.0 does"
         )
     made = await _kept(state, request, caller, name, given, micro_models.add_uploaded)
-    return _uploaded(name, MicroModelWithPromise.model_validate(made))
+    return _uploaded(name, made)
 
 
 @router.post(
@@ -184,7 +184,7 @@ async def post_router(name: Name, request: Request, caller: Operator, state: Sha
     """Start a training instead. The router is for the feature's current prompt."""
     given = read_model(UploadedRouter, await read_json(request, state.settings.max_json_depth))
     made = await _kept(state, request, caller, name, given, routers.add_uploaded)
-    return _uploaded(name, Router.model_validate(made))
+    return _uploaded(name, made)
 
 
 @router.get(
@@ -197,8 +197,7 @@ async def post_router(name: Name, request: Request, caller: Operator, state: Sha
 )
 def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
     """The newest one for the feature's current task that is not withdrawn answers."""
-    found = artefacts.artefacts_of(connection, MICRO_MODELS, name)
-    return answer(MicroModelList.of(found))
+    return answer(MicroModelList.of(artefacts.micro_models_of(connection, name)))
 
 
 @router.get(
@@ -211,8 +210,7 @@ def list_micro_models(name: Name, _: Read, connection: Database) -> Response:
 )
 def list_routers(name: Name, _: Read, connection: Database) -> Response:
     """The newest one for the feature's current prompt that is not withdrawn is used."""
-    found = artefacts.artefacts_of(connection, ROUTERS, name)
-    return answer(RouterList.of(found))
+    return answer(RouterList.of(artefacts.routers_of(connection, name)))
 
 
 @router.post(
@@ -225,8 +223,7 @@ def list_routers(name: Name, _: Read, connection: Database) -> Response:
 )
 def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the previous one answers instead, or the next tier."""
-    found = artefacts.withdraw(connection, MICRO_MODELS, name, model_id)
-    return answer(MicroModel.model_validate(found))
+    return answer(artefacts.withdraw_micro_model(connection, name, model_id))
 
 
 @router.post(
@@ -239,8 +236,7 @@ def withdraw_micro_model(name: Name, model_id: Id, _: Operator, connection: Data
 )
 def withdraw_router(name: Name, router_id: Id, _: Operator, connection: Database) -> Response:
     """Within seconds the previous one is used instead, or the rules without a router."""
-    found = artefacts.withdraw(connection, ROUTERS, name, router_id)
-    return answer(Router.model_validate(found))
+    return answer(artefacts.withdraw_router(connection, name, router_id))
 
 
 async def _kept(
@@ -250,7 +246,7 @@ async def _kept(
     name: str,
     given: UploadedRouter | UploadedMicroModel,
     add: Add,
-) -> Row:
+) -> View:
     try:
         vectors = None if given.vectors is None else base64.b64decode(given.vectors, validate=True)
     except (binascii.Error, ValueError):
@@ -259,7 +255,7 @@ async def _kept(
         given.rows, given.right_rows, given.data_sha256, given.quality, given.document, vectors
     )
 
-    def work(connection: Any) -> Row:
+    def work(connection: Any) -> View:
         return add(connection, name, trained)
 
     return await state.reports.work(request, caller.account_id, work)

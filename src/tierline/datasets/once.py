@@ -1,32 +1,48 @@
 """Reduces repeated inputs to one row each, with the label that counts, whatever their order."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
+from uuid import UUID
 
-from tierline.base.json_text import canonical_json
+from tierline.base.json_text import JSON, canonical_json
 
 RANK = {"human": 0, "file": 1, "model": 2}
 """The precedence of label sources. A person's label for the job itself comes first."""
 
-Row = Mapping[str, Any]
+
+class LabelledInput(TypedDict):
+    """An input with a label."""
+
+    input: JSON
+    expected: JSON
+    digest: str  # of the input
+    source: str  # human, model or file
+    said_by: str | None  # the model that gave the label
+    representative: bool  # sampled independently of the answer
+    job_id: UUID | None
 
 
-def each_once(rows: Sequence[Row]) -> list[dict[str, Any]]:
+class OnceLabelled(LabelledInput):
+    """An input with the label that counts."""
+
+    disagreeing: int  # other labels of the input that differ
+
+
+def each_once(rows: Sequence[LabelledInput]) -> list[OnceLabelled]:
     """One row for equal inputs, with `disagreeing`: how many of the others have another label.
 
-    Each row: `digest` of its input, `expected`, `source`, `representative` and `job_id`. Among the
-    sources of the best rank, the most frequent label is taken; among equally frequent ones, the
-    first in the order of their JSON. The result is in the order of the inputs' digests, so that the
-    same rows make the same dataset.
+    Among the sources of the best rank, the most frequent label is taken; among equally frequent
+    ones, the first in the order of their JSON. The result is in the order of the inputs' digests,
+    so that the same rows make the same dataset.
     """
-    of_input: defaultdict[str, list[Row]] = defaultdict(list)
+    of_input: defaultdict[str, list[LabelledInput]] = defaultdict(list)
     for row in rows:
         of_input[row["digest"]].append(row)
     return [_chosen(of_input[digest]) for digest in sorted(of_input)]
 
 
-def _chosen(rows: Sequence[Row]) -> dict[str, Any]:
+def _chosen(rows: Sequence[LabelledInput]) -> OnceLabelled:
     labels = [canonical_json(row["expected"]) for row in rows]
     best = min(RANK[row["source"]] for row in rows)
     counts = Counter(

@@ -1,11 +1,12 @@
 """The JSON of datasets, their rows, and the labels that they are built from."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, TypedDict
 from uuid import UUID
 
 from pydantic import Field, WithJsonSchema
 
+from tierline.base.json_text import JSON
 from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, View
 
 Side = Annotated[str, WithJsonSchema({"type": "string", "enum": ["train", "calibration", "test"]})]
@@ -48,7 +49,20 @@ class Dataset(View):
     created_at: Time
 
 
-def dataset_view(row: Mapping[str, Any], removed: int, task: str) -> Dataset:
+class StoredDataset(TypedDict):
+    """The row of a dataset."""
+
+    id: int
+    feature: str
+    version: int
+    task: str  # the digest of what its labels mean
+    rows: int
+    sha256: str
+    document: dict[str, JSON]  # its counts
+    created_at: datetime
+
+
+def dataset_view(row: StoredDataset, removed: int, task: str) -> Dataset:
     """A dataset as callers see it. `removed`: rows without content. `task`: the digest of what the
     feature's labels mean now."""
     return Dataset.model_validate(

@@ -1,17 +1,87 @@
 """The JSON of evaluations and promotions."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from pydantic import Field, WithJsonSchema
 
+from tierline.base.json_text import JSON
 from tierline.views.view import AnyJson, AnyObject, Page, TextId, Time, UnknownCostCalls, Usd, View
 
 EvaluationStatus = Annotated[
     str, WithJsonSchema({"type": "string", "enum": ["running", "completed", "cancelled"]})
 ]
 Rung = Annotated[str, WithJsonSchema({"type": "string", "enum": ["ship", "default"]})]
+
+
+class PlannedTier(TypedDict):
+    """A tier that an evaluation asks."""
+
+    tier: str
+    draft_id: int  # the feature version with this tier alone
+    recipe: str
+    models: list[str]
+
+
+class EvaluationPlan(TypedDict):
+    """What an evaluation asks, as it is stored."""
+
+    tiers: list[PlannedTier]  # each is compared with the last
+    limit: int | None  # most examples; None: all
+    judge_draft_id: NotRequired[int | None]  # None: no judge compares
+    numbers: list[int]  # of the dataset's rows
+    left_out: dict[str, int]  # rows that a tier was trained on, by source
+
+
+class EvaluationRow(TypedDict):
+    """The row of an evaluation, with its dataset's."""
+
+    id: int
+    feature: str
+    dataset_id: int
+    account_id: int  # who pays
+    status: str
+    plan: EvaluationPlan
+    max_usd: Decimal | None  # None: any
+    document: JSON  # the result; None: not completed
+    created_at: datetime
+    ended_at: datetime | None
+    waits_for: str | None
+    dataset: int  # its version
+    task: str  # the digest of what the dataset's labels mean
+    dataset_at: datetime
+
+
+class TierProgress(TypedDict):
+    """What a tier, or the judge, was asked so far."""
+
+    tier: str
+    asked: int
+    ended: int
+    last_end: datetime | None
+    cost_usd: Decimal  # known so far
+    most_usd: Decimal  # of one answer
+    unknown_cost_calls: int
+
+
+class PromotionRow(TypedDict):
+    """The row of a promotion."""
+
+    id: int
+    feature: str
+    tier: str
+    evaluation_id: int
+    rung: str
+    share: float  # of the jobs that begin on the tier
+    version: int  # the feature version that it made
+    most_differing: float  # share of its answers that may differ from the last tier's
+    created_at: datetime
+    ended_at: datetime | None
+    ended_reason: str | None
+    demoted_to: int | None  # the version that ended it
+    refuted: bool  # its evaluation no longer holds
 
 
 class EvaluationProgress(View):
@@ -45,12 +115,12 @@ class Evaluation(View):
     progress: EvaluationProgress | None = Field(description="null: it has ended")
 
 
-def evaluation_view(row: Mapping[str, Any], stale: str | None) -> Evaluation:
+def evaluation_view(row: EvaluationRow, stale: str | None) -> Evaluation:
     """An ended evaluation as callers see it. `stale`: why it is no longer valid."""
     return Evaluation.model_validate({**_told(row), "stale": stale, "progress": None})
 
 
-def running_view(row: Mapping[str, Any], so_far: Mapping[str, Mapping[str, Any]]) -> Evaluation:
+def running_view(row: EvaluationRow, so_far: Mapping[str, TierProgress]) -> Evaluation:
     """A running evaluation. `so_far`: by tier, and of the judge, the answers so far."""
     plan = row["plan"]
     judge = so_far.get("the judge")
@@ -65,7 +135,7 @@ def running_view(row: Mapping[str, Any], so_far: Mapping[str, Mapping[str, Any]]
     return Evaluation.model_validate({**_told(row), "stale": None, "progress": progress})
 
 
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+def _told(row: EvaluationRow) -> dict[str, Any]:
     plan = row["plan"]
     return {
         **row,
@@ -117,7 +187,7 @@ class Promotion(View):
     differing: int | None = Field(description="of those")
 
 
-def promotion_view(row: Mapping[str, Any], since_then: tuple[int, int] | None) -> Promotion:
+def promotion_view(row: PromotionRow, since_then: tuple[int, int] | None) -> Promotion:
     """A promotion as callers see it. `since_then`: how many answers were compared, and how many of
     them differ; None once it has ended."""
     compared, differing = (None, None) if since_then is None else since_then

@@ -81,7 +81,9 @@ class Model(View):
 
     model: str | None = Field(description="provider:model; null: nobody sells it")
     family: str | None = Field(description="null: not in the catalogue")
-    model_class: str | None = Field(alias="class", description="micro, small, mid or frontier")
+    model_class: str | None = Field(
+        serialization_alias="class", description="micro, small, mid or frontier"
+    )
     features: list[str]
     configured: bool | None
     missing: str | None = Field(description="what must be set first")

@@ -1,10 +1,10 @@
 """The JSON of threshold searches: operations that end in a calibration."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, WithJsonSchema
 
+from tierline.views.operations import OperationRow
 from tierline.views.view import AnyObject, Page, TextId, Time, View
 
 SearchStatus = Annotated[
@@ -51,7 +51,7 @@ class ThresholdSearch(View):
     completed_at: Time | None
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Self:
+    def of_row(cls, row: OperationRow) -> Self:
         """From a row of `storage.operations`."""
         error = None
         if row["error_code"] is not None:

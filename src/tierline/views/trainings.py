@@ -1,10 +1,10 @@
 """The JSON of trainings: operations that make a micro model or a router."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, WithJsonSchema
 
+from tierline.views.operations import OperationRow
 from tierline.views.steering import MicroModelWithPromise, Router
 from tierline.views.view import AnyObject, Page, TextId, Time, View
 
@@ -69,7 +69,7 @@ class Training(View):
     completed_at: Time | None
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> "Training":
+    def of_row(cls, row: OperationRow) -> "Training":
         """From a row of `storage.operations`."""
         error = None
         if row["error_code"] is not None:

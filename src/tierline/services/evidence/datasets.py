@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.checks.schema import schema_check, told
 from tierline.datasets.alike import groups
-from tierline.datasets.once import each_once
+from tierline.datasets.once import LabelledInput, each_once
 from tierline.datasets.split import sides
 from tierline.features import Feature
 from tierline.features.prompts import input_text
@@ -21,9 +21,8 @@ from tierline.routing.fingerprint import task
 from tierline.services.evidence.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import datasets
-from tierline.views.datasets import Dataset, DatasetRow, KnownLabel, dataset_view
-
-Row = Mapping[str, Any]
+from tierline.storage.evidence.datasets import NewRow
+from tierline.views.datasets import Dataset, DatasetRow, KnownLabel, StoredDataset, dataset_view
 
 MOST_ROWS = 50_000
 MOST_LEFT_OUT = 200  # how many excluded jobs are listed
@@ -53,16 +52,16 @@ def build(
     """
     feature = current_feature(connection, name)
     labels = closed_set(feature.output_schema)
-    rows = [*_from_file(feature, labels, given)]
+    known = [*_from_file(feature, labels, given)]
     left_out: list[str] = []
     if jobs:
         fits = schema_check(feature.input_schema).fits
         for row in _from_jobs(known_labels(connection, feature, account_id)):
             if fits(row["input"]):
-                rows.append(row)
+                known.append(row)
             else:
                 left_out.append(str(row["job_id"]))
-    rows = each_once(rows)
+    rows = each_once(known)
     if not rows:
         raise Conflict(f"a dataset of {name} would be empty: no input has a label yet")
     if len(rows) > MOST_ROWS:
@@ -77,8 +76,8 @@ def build(
             "finding near duplicates needs the extra 'routing' where the API runs: install it by "
             "'make setup'"
         ) from None
-    whole = [
-        {**row, "number": number, "alike": group, "side": side}
+    whole: list[NewRow] = [
+        NewRow(**row, number=number, alike=group, side=side)
         for number, (row, group, side) in enumerate(
             zip(rows, alike, sides([row["digest"] for row in rows], alike), strict=True)
         )
@@ -86,18 +85,15 @@ def build(
     with connection.transaction():
         made = datasets.add_dataset(
             connection,
-            {
-                "feature": name,
-                "task": task(feature),
-                "rows": len(whole),
-                "sha256": _sha256(whole),
-                "document": {
-                    **_counts(labels, whole),
-                    "left_out": len(left_out),
-                    "left_out_jobs": sorted(left_out)[:MOST_LEFT_OUT],
-                },
-            },
             whole,
+            feature=name,
+            task=task(feature),
+            sha256=_sha256(whole),
+            document={
+                **_counts(labels, whole),
+                "left_out": len(left_out),
+                "left_out_jobs": sorted(left_out)[:MOST_LEFT_OUT],
+            },
         )
         removed = datasets.remove_what_is_gone(connection, made["id"])
     return dataset_view(made, removed, task(feature))
@@ -135,13 +131,12 @@ def rows_page(
     row = _dataset(connection, name, version)
     found = datasets.rows_of(connection, row["id"], after, most + 1, account_id)
     shown = found[:most]
-    made = [DatasetRow.model_validate(one) for one in shown]
-    return made, made[-1].number if len(found) > most else None
+    return shown, shown[-1].number if len(found) > most else None
 
 
 def _from_file(
     feature: Feature, labels: LabelSet | None, given: Sequence[Given]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LabelledInput]:
     fits_in = schema_check(feature.input_schema)
     fits_out = schema_check(feature.output_schema)
     problems: list[Problem] = []
@@ -161,7 +156,7 @@ def _from_file(
         raise InvalidInput(problems)
 
 
-def _from_jobs(known: Sequence[KnownLabel]) -> Iterator[dict[str, Any]]:
+def _from_jobs(known: Sequence[KnownLabel]) -> Iterator[LabelledInput]:
     for one in known:
         source = "human" if one.said_by is None else "model"
         yield {
@@ -172,7 +167,7 @@ def _from_jobs(known: Sequence[KnownLabel]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _row(input: JSON, expected: JSON, source: str) -> dict[str, Any]:
+def _row(input: JSON, expected: JSON, source: str) -> LabelledInput:
     return {
         "input": input,
         "expected": expected,
@@ -184,12 +179,12 @@ def _row(input: JSON, expected: JSON, source: str) -> dict[str, Any]:
     }
 
 
-def _sha256(rows: Sequence[Row]) -> str:
+def _sha256(rows: Sequence[NewRow]) -> str:
     told_rows = [[row["digest"], row["expected"], row["side"]] for row in rows]
     return hashlib.sha256(canonical_json(told_rows).encode()).hexdigest()
 
 
-def _counts(labels: LabelSet | None, rows: Sequence[Row]) -> dict[str, JSON]:
+def _counts(labels: LabelSet | None, rows: Sequence[NewRow]) -> dict[str, JSON]:
     said = Counter(row["said_by"] for row in rows if row["said_by"] is not None)
     found: dict[str, JSON] = {
         "by_side": Counter(row["side"] for row in rows),
@@ -204,7 +199,7 @@ def _counts(labels: LabelSet | None, rows: Sequence[Row]) -> dict[str, JSON]:
     return found
 
 
-def _dataset(connection: Connection[Any], name: str, version: int | None) -> Row:
+def _dataset(connection: Connection[Any], name: str, version: int | None) -> StoredDataset:
     row = datasets.dataset(connection, name, version)
     if row is None:
         which = "no dataset" if version is None else f"no dataset {version}"

@@ -6,7 +6,7 @@ old.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +38,7 @@ from tierline.services.steering.recipes import recipe_of
 from tierline.services.webhooks.announce import announce_feature
 from tierline.storage.db.clock import now
 from tierline.storage.evidence import drift
+from tierline.storage.evidence.drift import DriftCheck, DriftReference, Evidence, SampledJob
 from tierline.storage.features.features import current_versions, readable
 from tierline.webhooks.events import DRIFT, REFRESH_DUE, drift_body, refresh_body
 
@@ -50,8 +51,6 @@ FEWEST_A_LOOK = 20  # a check with fewer inputs is postponed
 # the period whose traffic counts as that of the evidence, if the evidence has no outcomes
 BEFORE = timedelta(days=90)
 MOST_NOVEL = 20  # how many novel inputs are listed
-
-Row = Mapping[str, Any]
 
 
 @dataclass
@@ -146,7 +145,7 @@ class Drift:
         with self.pool.connection() as connection:
             _add_reference(connection, feature, known, len(rows), packed(seen.vectors), document)
 
-    def _new_ones(self, state: "_Standing") -> tuple[Sequence[Row], Sequence[bool]]:
+    def _new_ones(self, state: "_Standing") -> tuple[Sequence[SampledJob], Sequence[bool]]:
         """The inputs since the last check, and whether the audited answers since then differ."""
         assert state.reference is not None, "there is no reference to compare with"
         after = state.reference["created_at"] if state.newest is None else state.newest["up_to"]
@@ -158,15 +157,15 @@ class Drift:
             return rows, drift.audited(connection, calibration, after, state.now)
 
 
-def evidence_of(connection: Connection[Any], feature: Feature) -> Row | None:
+def evidence_of(connection: Connection[Any], feature: Feature) -> Evidence | None:
     """The feature's current evidence; see `storage.evidence.drift.evidence`."""
     recipes = _recipes(connection, feature)
     return drift.evidence(connection, feature.name, recipes) if recipes else None
 
 
 def known_inputs(
-    connection: Connection[Any], versions: Sequence[int], known: Row, most: int
-) -> Sequence[Row]:
+    connection: Connection[Any], versions: Sequence[int], known: Evidence, most: int
+) -> Sequence[SampledJob]:
     """Inputs from the period of the evidence."""
     since = known["since"] or known["made_at"] - BEFORE
     return drift.sample(connection, versions, since, known["made_at"], most)
@@ -176,9 +175,9 @@ def known_inputs(
 class _Standing:
     """A feature's stored state before a check."""
 
-    evidence: Row
-    reference: Row | None  # None: there is none yet, or it is empty
-    newest: Row | None  # the newest check
+    evidence: Evidence
+    reference: DriftReference | None  # None: there is none yet, or it is empty
+    newest: DriftCheck | None  # the newest check
     refresh_told: bool
     versions: list[int]
     now: datetime
@@ -230,7 +229,7 @@ def _recipes(connection: Connection[Any], feature: Feature) -> list[str]:
 def _add_reference(
     connection: Connection[Any],
     feature: Feature,
-    known: Row,
+    known: Evidence,
     inputs: int,
     vectors: bytes,
     document: JSON,
@@ -248,12 +247,12 @@ def _add_reference(
     )
 
 
-def _models(rows: Sequence[Row]) -> set[str]:
+def _models(rows: Sequence[SampledJob]) -> set[str]:
     """The exact models that answered."""
     return {row["model"] for row in rows if row["model"] is not None}
 
 
-def same_models(kept: Row, rows: Sequence[Row]) -> bool:
+def same_models(kept: DriftReference, rows: Sequence[SampledJob]) -> bool:
     """Whether only models from the time of the reference answered. If another model answered, its
     labels may differ although the traffic is the same. True if the reference is from an earlier
     release that did not store the models.
@@ -262,14 +261,14 @@ def same_models(kept: Row, rows: Sequence[Row]) -> bool:
     return known is None or _models(rows) <= set(known)
 
 
-def _reference(kept: Row) -> Reference | None:
+def _reference(kept: DriftReference) -> Reference | None:
     document = kept["document"]
     seen = Seen(unpacked(kept["vectors"], DIMENSIONS), document["lengths"], document["labels"])
     errors = document["errors"]
     return reference_of(seen, None if errors is None else (errors[0], errors[1]))
 
 
-def _carried(newest: Row | None) -> tuple[DriftState, int, Vectors]:
+def _carried(newest: DriftCheck | None) -> tuple[DriftState, int, Vectors]:
     """The state, the next check's number and the latest inputs' embeddings."""
     import numpy as np
 
@@ -287,13 +286,15 @@ def _latest(earlier: Vectors, new: Vectors) -> Vectors:
     return found
 
 
-def _seen(feature: Feature, rows: Sequence[Row], texts: _Texts, wrong: Sequence[bool]) -> Seen:
+def _seen(
+    feature: Feature, rows: Sequence[SampledJob], texts: _Texts, wrong: Sequence[bool]
+) -> Seen:
     inputs = [input_text(row["input"]) for row in rows]
     lengths = [len(text) for text in inputs]
     return Seen(texts.embed(inputs), lengths, list(_labels(feature, rows)), wrong)
 
 
-def _labels(feature: Feature, rows: Sequence[Row]) -> Iterator[str | None]:
+def _labels(feature: Feature, rows: Sequence[SampledJob]) -> Iterator[str | None]:
     labels = closed_set(feature.output_schema)
     for row in rows:
         try:
@@ -302,7 +303,7 @@ def _labels(feature: Feature, rows: Sequence[Row]) -> Iterator[str | None]:
             yield None  # the job has no output
 
 
-def _document(found: Look, rows: Sequence[Row]) -> dict[str, JSON]:
+def _document(found: Look, rows: Sequence[SampledJob]) -> dict[str, JSON]:
     return {
         "state": found.state.to_dict(),
         "by": dict(found.by),
@@ -322,7 +323,11 @@ def moved_figures(found: Look) -> list[str]:
 
 
 def _alarm(
-    connection: Connection[Any], feature: Feature, kept: Row, found: Look, rows: Sequence[Row]
+    connection: Connection[Any],
+    feature: Feature,
+    kept: DriftReference,
+    found: Look,
+    rows: Sequence[SampledJob],
 ) -> None:
     at = drift.tell_once(connection, kept["id"], "alarm_told_at")
     if at is None:
@@ -360,6 +365,6 @@ def _remind(connection: Connection[Any], feature: Feature, state: _Standing) -> 
     log.info("feature_refresh_due", feature=feature.name, evidence=known["evidence"])
 
 
-def _told(connection: Connection[Any], rows: Sequence[Row]) -> list[int]:
+def _told(connection: Connection[Any], rows: Sequence[SampledJob]) -> list[int]:
     """The accounts to notify: those of the checked jobs, and the operators'."""
     return sorted({row["account_id"] for row in rows} | drift.operators(connection))

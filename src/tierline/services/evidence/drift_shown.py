@@ -1,6 +1,6 @@
 """The results of a feature's daily drift checks, as the API shows them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,10 +13,9 @@ from tierline.drift.looks import FEWEST
 from tierline.services.evidence.drift import FEWEST_A_LOOK, evidence_of, known_inputs
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import drift
+from tierline.storage.evidence.drift import DriftCheck, DriftReference, Evidence
 from tierline.views.calibrations import OutcomeToLabel
 from tierline.views.drift import Drift, DriftFigure, DriftLook
-
-Row = Mapping[str, Any]
 
 
 def drift_of(connection: Connection[Any], name: str, account_id: int | None = None) -> Drift:
@@ -64,7 +63,7 @@ def drift_of(connection: Connection[Any], name: str, account_id: int | None = No
     )
 
 
-def _telling(rows: Sequence[Row], *, drifted: bool) -> Row | None:
+def _telling(rows: Sequence[DriftCheck], *, drifted: bool) -> DriftCheck | None:
     """The check to show, from `rows` with the newest first: after drift, the last one with an
     alarm.
     """
@@ -74,7 +73,11 @@ def _telling(rows: Sequence[Row], *, drifted: bool) -> Row | None:
 
 
 def _waits_for(
-    connection: Connection[Any], name: str, known: Row | None, kept: Row | None, rows: Sequence[Row]
+    connection: Connection[Any],
+    name: str,
+    known: Evidence | None,
+    kept: DriftReference | None,
+    rows: Sequence[DriftCheck],
 ) -> str | None:
     """What the first check waits for. None if there is a check already."""
     if rows:

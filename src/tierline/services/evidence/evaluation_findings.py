@@ -14,10 +14,10 @@ from tierline.features import Feature
 from tierline.features.comparison import Comparison
 from tierline.features.prompts import input_text
 from tierline.rules.jobs import Status
-from tierline.services.evidence.evaluation_judge import held_same
+from tierline.services.evidence.evaluation_judge import Pair, held_same
 from tierline.storage.evidence import evaluations
-
-Row = Mapping[str, Any]
+from tierline.storage.evidence.evaluations import EvaluationAnswer, Judgement
+from tierline.views.evaluations import EvaluationRow
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Findings:
     scores: list[tuple[str, int, float]]  # (tier, row number, score)
 
 
-def findings(connection: Connection[Any], feature: Feature, row: Row) -> Findings | None:
+def findings(connection: Connection[Any], feature: Feature, row: EvaluationRow) -> Findings | None:
     """The findings of an evaluation whose jobs have ended, from the examples that were not removed.
     None if too few examples remain.
     """
     names = [planned["tier"] for planned in row["plan"]["tiers"]]
-    of_number: dict[int, dict[str, Row]] = {}
+    of_number: dict[int, dict[str, EvaluationAnswer]] = {}
     for one in evaluations.answers(connection, row["id"]):
         if not one["removed"]:
             of_number.setdefault(one["number"], {})[one["tier"]] = one
@@ -68,7 +68,7 @@ def findings(connection: Connection[Any], feature: Feature, row: Row) -> Finding
     )
 
 
-def _judge(feature: Feature, said: Mapping[Any, Row]) -> dict[str, JSON] | None:
+def _judge(feature: Feature, said: Mapping[Pair, Judgement]) -> dict[str, JSON] | None:
     """The judge, and how many pairs it judged. None if no judge compared the answers."""
     if feature.compared_by.kind != "judge":
         return None
@@ -80,7 +80,7 @@ def _judge(feature: Feature, said: Mapping[Any, Row]) -> dict[str, JSON] | None:
     }
 
 
-def _answer(feature: Feature, row: Row, *, same: bool) -> Answer:
+def _answer(feature: Feature, row: EvaluationAnswer, *, same: bool) -> Answer:
     """One tier's answer. `same`: the judge held it to be the same as the expected output."""
     served = row["status"] == Status.COMPLETED and row["has_output"]
     output = row["output"] if served else None
@@ -111,7 +111,9 @@ def _fields(feature: Feature, output: JSON, expected: JSON) -> dict[str, bool]:
     }
 
 
-def _sliced(feature: Feature, whole: Mapping[int, Mapping[str, Row]]) -> list[EvaluatedExample]:
+def _sliced(
+    feature: Feature, whole: Mapping[int, Mapping[str, EvaluationAnswer]]
+) -> list[EvaluatedExample]:
     """Each example with its slices: its length, and its label if the outputs are a closed set."""
     labels = closed_set(feature.output_schema)
     lengths = {

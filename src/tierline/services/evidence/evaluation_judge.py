@@ -19,9 +19,10 @@ from tierline.rules.purposes import Purpose
 from tierline.rules.queues import lane
 from tierline.services.evidence.judge import ANSWER, ASKED, MAX_TOKENS, TIMEOUT_S
 from tierline.storage.evidence import evaluations
+from tierline.storage.evidence.evaluations import Judgement
 from tierline.storage.features import features
+from tierline.views.evaluations import EvaluationRow
 
-Row = Mapping[str, Any]
 Pair = tuple[str, int, bool]
 """(tier, row number, whether the expected output comes first)."""
 
@@ -44,7 +45,7 @@ def keep_judge(connection: Connection[Any], feature: Feature) -> int | None:
     return features.add_draft(connection, made, "", features.first_calls(made, Purpose.JUDGE)).id
 
 
-def to_judge(connection: Connection[Any], feature: Feature, row: Row) -> list[Pair]:
+def to_judge(connection: Connection[Any], feature: Feature, row: EvaluationRow) -> list[Pair]:
     """The pairs that the judge must still compare. The second order is asked only if the judge said
     "the same" in the first one.
     """
@@ -65,15 +66,18 @@ def to_judge(connection: Connection[Any], feature: Feature, row: Row) -> list[Pa
     return found
 
 
-def ask_judge(connection: Connection[Any], row: Row, pairs: list[Pair]) -> None:
+def ask_judge(connection: Connection[Any], row: EvaluationRow, pairs: list[Pair]) -> None:
     """Queue jobs for these pairs. The caller must hold the evaluation's lock."""
+    draft_id = row["plan"].get("judge_draft_id")
+    if draft_id is None:
+        return
     for tier, swapped in sorted({(tier, swapped) for tier, _, swapped in pairs}):
         evaluations.ask_judge(
             connection,
             row,
             tier=tier,
             swapped=swapped,
-            draft_id=row["plan"]["judge_draft_id"],
+            draft_id=draft_id,
             queue=lane(0, backfill=True),
             jobs={
                 number: new_id()
@@ -83,7 +87,7 @@ def ask_judge(connection: Connection[Any], row: Row, pairs: list[Pair]) -> None:
         )
 
 
-def held_same(said: Mapping[Pair, Row], tier: str, number: int) -> bool:
+def held_same(said: Mapping[Pair, Judgement], tier: str, number: int) -> bool:
     """Whether the judge held a tier's answer and the expected output to be the same, both times."""
     return all(
         (one := said.get((tier, number, swapped))) is not None and one["same"] is True

@@ -1,7 +1,7 @@
 """Plans an evaluation: which tiers it asks, each as a draft of its own, and which examples."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, NotFound
-from tierline.base.json_text import JSON, canonical_json
+from tierline.base.json_text import canonical_json
 from tierline.evaluation.summary import FEWEST
 from tierline.features import Feature, ModelRef
 from tierline.pricing import Asked, price_of
@@ -22,13 +22,13 @@ from tierline.services.features.find_feature import current_version
 from tierline.storage.evidence import datasets, evaluations
 from tierline.storage.features import features
 from tierline.storage.money.prices import own_prices
+from tierline.views.datasets import StoredDataset
+from tierline.views.evaluations import EvaluationPlan, PlannedTier
 
 MOST_EXAMPLES = 10_000
 # stored bytes of a training input's digest: among 10,000 inputs, the probability that two share
 # them is below 10^-11
 DIGEST_BYTES = 8
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class EvaluationRequest:
 
 def plan_of(
     connection: Connection[Any], feature: Feature, wanted: EvaluationRequest, readable: int | None
-) -> tuple[Row, dict[str, JSON]]:
+) -> tuple[StoredDataset, EvaluationPlan]:
     """The dataset, and the plan as it is stored. `readable`: the account whose job inputs may be
     used, or None for all. Raises NotFound, and Conflict if the request cannot be evaluated.
     """
@@ -61,7 +61,7 @@ def plan_of(
     if wanted.max_usd is not None:
         _refuse_unpriced(connection, feature, tiers)
     numbers, left_out = _examples(connection, feature, tiers, dataset, readable, wanted.limit)
-    plan = {
+    plan: EvaluationPlan = {
         "tiers": [_planned(connection, feature, tier) for tier in tiers],
         "limit": wanted.limit,
         "judge_draft_id": keep_judge(connection, feature),
@@ -87,7 +87,7 @@ def _tiers(feature: Feature, wanted: Sequence[str] | None) -> list[str]:
     return sorted(set(names), key=known.index)
 
 
-def _planned(connection: Connection[Any], feature: Feature, tier: str) -> dict[str, JSON]:
+def _planned(connection: Connection[Any], feature: Feature, tier: str) -> PlannedTier:
     """One tier's part of the plan: a draft with only this tier, which serves every answer, and the
     recipe and models of its answers.
     """
@@ -125,7 +125,7 @@ def _examples(
     connection: Connection[Any],
     feature: Feature,
     tiers: Sequence[str],
-    dataset: Row,
+    dataset: StoredDataset,
     readable: int | None,
     limit: int | None,
 ) -> tuple[list[int], dict[str, int]]:

@@ -23,8 +23,10 @@ from tierline.services.evidence.evaluation_judge import ask_judge, to_judge
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.db.engine import allow_idle
 from tierline.storage.evidence import datasets, evaluations
+from tierline.storage.evidence.evaluations import LockedEvaluation
 from tierline.storage.money.prices import own_prices
 from tierline.storage.upkeep import retention
+from tierline.views.evaluations import TierProgress
 
 AT_ONCE = 32  # most open jobs of an evaluation
 AT_ONCE_LEFT_OVER = 200  # most jobs whose content is removed at once
@@ -34,8 +36,6 @@ BUDGET_PAUSE_S = 30.0  # while the budget is spent; a late call may still cost l
 FAILED_PAUSE_S = 60.0  # after a step that failed
 PAUSE_SHARE = 2  # a pause lasts at least this many times as long as its step
 IDLE_SHARE = 4  # an idle pause is the time since the last job ended, divided by this
-
-Row = Mapping[str, Any]
 WaitsFor = Literal["budget"]
 
 
@@ -93,7 +93,7 @@ def forget_left_over(connection: Connection[Any]) -> int:
     return len(jobs)
 
 
-def drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
+def drive(connection: Connection[Any], feature: Feature, row: LockedEvaluation) -> Step:
     """Queue as many answers and judgements as the limits allow, or complete the evaluation."""
     plan = row["plan"]
     so_far = evaluations.progress(connection, row["id"])
@@ -114,8 +114,9 @@ def drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
         _complete(connection, feature, row)
         return Step(0, ended=True)
     room = AT_ONCE - out
-    if row["max_usd"] is not None:
-        room = min(room, _affordable(connection, feature, row, so_far))
+    max_usd = row["max_usd"]
+    if max_usd is not None:
+        room = min(room, _affordable(connection, feature, row, so_far, max_usd))
     room = max(0, room)
     ask_judge(connection, row, pairs[:room])
     for planned in plan["tiers"]:
@@ -140,7 +141,7 @@ def drive(connection: Connection[Any], feature: Feature, row: Row) -> Step:
     )
 
 
-def _complete(connection: Connection[Any], feature: Feature, row: Row) -> None:
+def _complete(connection: Connection[Any], feature: Feature, row: LockedEvaluation) -> None:
     allow_idle(connection)  # 10,000 examples take 5 s of a core, and longer on a busy machine
     found = findings(connection, feature, row)
     if found is None:  # too many examples were removed in the meantime
@@ -150,7 +151,11 @@ def _complete(connection: Connection[Any], feature: Feature, row: Row) -> None:
 
 
 def _affordable(
-    connection: Connection[Any], feature: Feature, row: Row, so_far: Mapping[str, Row]
+    connection: Connection[Any],
+    feature: Feature,
+    row: LockedEvaluation,
+    so_far: Mapping[str, TierProgress],
+    max_usd: Decimal,
 ) -> int:
     """How many more answers the budget covers, if each costs as much as the most expensive one."""
     every = replace(feature, routing="slm_first")  # estimate all tiers, whatever its routing is
@@ -173,4 +178,4 @@ def _affordable(
     spent = sum((one["cost_usd"] for one in so_far.values()), Decimal(0))
     if not dearest:
         return AT_ONCE
-    return int((row["max_usd"] - spent) / dearest) - out
+    return int((max_usd - spent) / dearest) - out

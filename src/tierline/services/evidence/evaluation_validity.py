@@ -11,6 +11,7 @@ from tierline.base.errors import Conflict, NotFound
 from tierline.features import Feature
 from tierline.routing.fingerprint import recipe, task
 from tierline.storage.evidence import drift, evaluations, promotions
+from tierline.views.evaluations import EvaluationRow
 
 # the largest share of unanswered examples: a failed provider says nothing about its model
 MOST_UNANSWERED = 0.02
@@ -24,7 +25,7 @@ def recipe_alone(feature: Feature, tier: str) -> str:
     return recipe(alone, alone.tiers[0])
 
 
-def why_not_valid(feature: Feature, row: Mapping[str, Any], now: datetime) -> str | None:
+def why_not_valid(feature: Feature, row: EvaluationRow, now: datetime) -> str | None:
     """Why a completed evaluation is not valid for the feature as it is now. None: it is valid."""
     known = {tier.name for tier in feature.tiers}
     for planned in row["plan"]["tiers"]:
@@ -35,9 +36,15 @@ def why_not_valid(feature: Feature, row: Mapping[str, Any], now: datetime) -> st
             return f"the models of {tier} were changed since"
     if row["task"] != task(feature):
         return "the feature's task was changed since"
-    if feature.needs_refresh(row["ended_at"], now):
+    if feature.needs_refresh(_ended_at(row), now):
         return f"it is older than {feature.refresh_days} days"
     return None
+
+
+def _ended_at(row: EvaluationRow) -> datetime:
+    ended_at = row["ended_at"]
+    assert ended_at is not None, "a completed evaluation has ended"
+    return ended_at
 
 
 class NoValidEvaluation(Conflict):
@@ -54,7 +61,7 @@ class NoValidEvaluation(Conflict):
 class ValidEvaluation:
     """An evaluation's results for the feature's first tier compared with its last."""
 
-    evaluation: Mapping[str, Any]
+    evaluation: EvaluationRow
     compared: Mapping[str, Any]
     small: Mapping[str, Any]  # the first tier's results
     large: Mapping[str, Any]  # the last tier's results
@@ -88,7 +95,7 @@ def newest_valid_evaluation(
     )
 
 
-def stale_now(connection: Connection[Any], feature: Feature, row: Mapping[str, Any]) -> str | None:
+def stale_now(connection: Connection[Any], feature: Feature, row: EvaluationRow) -> str | None:
     """Why a completed evaluation is not valid for the feature and its traffic as they are now.
     None: it is valid.
     """
@@ -98,11 +105,11 @@ def stale_now(connection: Connection[Any], feature: Feature, row: Mapping[str, A
     alarm = drift.last_alarm(connection, feature.name)
     if alarm is not None and alarm > row["dataset_at"]:
         return "the traffic has changed since its dataset was built"
-    refuted = promotions.refuted_since(connection, feature.name, row["ended_at"])
+    refuted = promotions.refuted_since(connection, feature.name, _ended_at(row))
     return None if refuted is None else f"it was refuted since: {refuted}"
 
 
-def _says_nothing(row: Mapping[str, Any], first: str, last: str) -> str | None:
+def _says_nothing(row: EvaluationRow, first: str, last: str) -> str | None:
     """Why the evaluation itself does not compare the two tiers. None: it does."""
     found = row["document"]
     if found is None:
@@ -117,7 +124,7 @@ def _says_nothing(row: Mapping[str, Any], first: str, last: str) -> str | None:
     return None
 
 
-def _evidence_of(row: Mapping[str, Any], first: str, last: str) -> ValidEvaluation:
+def _evidence_of(row: EvaluationRow, first: str, last: str) -> ValidEvaluation:
     found = row["document"]
     tiers = {one["tier"]: one for one in found["tiers"]}
     compared = next(one for one in found["compared"] if (one["tier"], one["with"]) == (first, last))

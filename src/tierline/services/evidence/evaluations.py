@@ -4,7 +4,6 @@ Each feature has at most one running evaluation. After its start it continues by
 `evaluation_steps`.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from psycopg import Connection
@@ -17,11 +16,16 @@ from tierline.services.evidence.evaluation_validity import stale_now
 from tierline.services.features.find_feature import current_feature
 from tierline.services.jobs.cancel import cancel
 from tierline.storage.evidence import datasets, evaluations
-from tierline.views.evaluations import Differing, Evaluation, evaluation_view, running_view
+from tierline.storage.evidence.evaluations import EvaluationAnswer
+from tierline.views.evaluations import (
+    Differing,
+    Evaluation,
+    EvaluationRow,
+    evaluation_view,
+    running_view,
+)
 
 MOST_SHOWN = 200  # most examples shown side by side
-
-Row = Mapping[str, Any]
 
 
 def start(
@@ -41,20 +45,21 @@ def start(
     with connection.transaction():
         id = evaluations.add_evaluation(
             connection,
-            {
-                "feature": name,
-                "dataset_id": dataset["id"],
-                "account_id": account_id,
-                "plan": plan,
-                "max_usd": wanted.max_usd,
-            },
+            feature=name,
+            dataset_id=dataset["id"],
+            account_id=account_id,
+            plan=plan,
+            max_usd=wanted.max_usd,
         )
         if id is None:
             row = evaluations.running(connection, name)
             if row is None:
                 raise Conflict("another evaluation of the feature has just ended: try again")
-            same = all(
-                row["plan"][part] == plan[part] for part in ("tiers", "limit", "judge_draft_id")
+            before = row["plan"]
+            same = (
+                before["tiers"] == plan["tiers"]
+                and before["limit"] == plan["limit"]
+                and before.get("judge_draft_id") == plan.get("judge_draft_id")
             )
             if not same or row["dataset_id"] != dataset["id"]:
                 raise Conflict(
@@ -117,18 +122,18 @@ def side_by_side(
     tier = found["tier"]
     numbers = found["rows"][:MOST_SHOWN]
     shown = {
-        one["number"]: one
+        one.number: one
         for one in datasets.some_rows(connection, row["dataset_id"], numbers, readable)
-        if one["input"] is not None
+        if one.input is not None
     }
-    said: dict[int, dict[str, Row]] = {}
+    said: dict[int, dict[str, EvaluationAnswer]] = {}
     for answer in evaluations.answers(connection, id, numbers):
         said.setdefault(answer["number"], {})[answer["tier"]] = answer
     return [
         Differing(
             row=number,
-            input=shown[number]["input"],
-            expected=shown[number]["expected"],
+            input=shown[number].input,
+            expected=shown[number].expected,
             output=said[number][tier]["output"],
             job_id=str(said[number][tier]["job_id"]),
             other_output=said[number][found["with"]]["output"],
@@ -151,7 +156,7 @@ def _none(name: str, id: int) -> NotFound:
     return NotFound(f"the feature {name[:80]!r} has no evaluation {id}")
 
 
-def _shown(connection: Connection[Any], feature: Feature, row: Row) -> Evaluation:
+def _shown(connection: Connection[Any], feature: Feature, row: EvaluationRow) -> Evaluation:
     if row["status"] == "running":
         return running_view(row, evaluations.progress(connection, row["id"]))
     completed = row["status"] == "completed"

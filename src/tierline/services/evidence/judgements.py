@@ -6,7 +6,6 @@ account, but is not taken from the account's budgets.
 """
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,6 +25,7 @@ from tierline.services.evidence.readable_features import ReadableFeatures
 from tierline.services.evidence.shadows import between, left_today
 from tierline.services.money.budgets import most_usd
 from tierline.storage.evidence import judgements, shadows
+from tierline.storage.evidence.judgements import DueJudgement
 from tierline.storage.features import features
 from tierline.storage.money.prices import own_prices
 
@@ -36,8 +36,6 @@ TAKEN_AT_ONCE = 500  # results recorded per transaction
 MOST_WAITING = 200
 """The most judge's jobs of a feature that wait or run. Further outcomes get no job yet, so they do
 not fill an account's queue while a judge is down."""
-
-Row = Mapping[str, Any]
 
 
 def keep_judged(pool: ConnectionPool[Any], until_s: float) -> int:
@@ -98,7 +96,7 @@ class _Batch:
                 self.filled = True
         return len(rows)
 
-    def _queue(self, feature: Feature, row: Row) -> bool:
+    def _queue(self, feature: Feature, row: DueJudgement) -> bool:
         """Add the outcome's job. False if its feature may have no more jobs now."""
         name = feature.name
         if self._waiting.get(name, 0) >= MOST_WAITING:
@@ -146,7 +144,7 @@ class _Batch:
             self._versions[of_version] = version, stored.id
         return self._versions[of_version]
 
-    def _at_most_usd(self, feature: Feature, row: Row) -> Decimal | None:
+    def _at_most_usd(self, feature: Feature, row: DueJudgement) -> Decimal | None:
         """The highest possible cost of both calls. None if the judge has no price."""
         tier = judge_of(feature).tiers[-1]
         (model,) = tier.models

@@ -5,7 +5,6 @@ It is demoted if the live answers refute the evaluation, if a model answers that
 or if the traffic has changed.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -33,12 +32,16 @@ from tierline.storage.evidence import evaluations, promotions
 from tierline.storage.evidence.drift import operators
 from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
-from tierline.views.evaluations import Demotion, MadePromotion, Promotion, promotion_view
+from tierline.views.evaluations import (
+    Demotion,
+    MadePromotion,
+    Promotion,
+    PromotionRow,
+    promotion_view,
+)
 from tierline.webhooks.events import DEMOTED, demoted_body
 
 log = structlog.get_logger(__name__)
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,15 +102,13 @@ def promote(connection: Connection[Any], name: str, wanted: PromotionRequest) ->
             promotions.end_promotion(connection, before["id"], "another promotion followed")
         kept = promotions.add_promotion(
             connection,
-            {
-                "feature": name,
-                "tier": feature.tiers[0].name,
-                "evaluation_id": found.evaluation["id"],
-                "rung": "ship" if doubts else "default",
-                "share": wanted.share,
-                "version": made.version,
-                "most_differing": most,
-            },
+            feature=name,
+            tier=feature.tiers[0].name,
+            evaluation_id=found.evaluation["id"],
+            rung="ship" if doubts else "default",
+            share=wanted.share,
+            version=made.version,
+            most_differing=most,
         )
     return MadePromotion.exactly(
         {
@@ -157,7 +158,7 @@ def watch(pool: ConnectionPool[Any]) -> int:
     return ended
 
 
-def _watch(connection: Connection[Any], row: Row) -> bool:
+def _watch(connection: Connection[Any], row: PromotionRow) -> bool:
     feature = current_feature(connection, row["feature"])
     by_hand = _changed_by_hand(connection, feature, row)
     if by_hand is not None:
@@ -170,7 +171,9 @@ def _watch(connection: Connection[Any], row: Row) -> bool:
         return demote_promoted(connection, feature.name, reason)
 
 
-def _changed_by_hand(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
+def _changed_by_hand(
+    connection: Connection[Any], feature: Feature, row: PromotionRow
+) -> str | None:
     """Why a later version no longer matches the promotion, or None if it does."""
     if len(feature.tiers) < 2 or feature.tiers[0].name != row["tier"]:
         return f"the feature's first tier is {feature.tiers[0].name} now"
@@ -190,7 +193,7 @@ def _changed_by_hand(connection: Connection[Any], feature: Feature, row: Row) ->
     return None
 
 
-def _strange_model(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
+def _strange_model(connection: Connection[Any], feature: Feature, row: PromotionRow) -> str | None:
     """A message if a model answers for the tier's first one that was not evaluated, or None."""
     kept = evaluations.evaluation(connection, feature.name, row["evaluation_id"])
     if kept is None or kept["document"] is None:
@@ -212,7 +215,7 @@ def _strange_model(connection: Connection[Any], feature: Feature, row: Row) -> s
     )
 
 
-def _refuted(connection: Connection[Any], feature: Feature, row: Row) -> str | None:
+def _refuted(connection: Connection[Any], feature: Feature, row: PromotionRow) -> str | None:
     samples, differ = _compared(connection, feature, row)
     if not is_broken(differ, samples, row["most_differing"]):
         return None
@@ -222,7 +225,7 @@ def _refuted(connection: Connection[Any], feature: Feature, row: Row) -> str | N
     )
 
 
-def _compared(connection: Connection[Any], feature: Feature, row: Row) -> tuple[int, int]:
+def _compared(connection: Connection[Any], feature: Feature, row: PromotionRow) -> tuple[int, int]:
     recipe = recipe_of(connection, feature, feature.tiers[0])
     return promotions.compared_since(connection, feature.name, recipe, row["created_at"])
 
@@ -287,7 +290,7 @@ def _refuse_unproven(feature: Feature, found: ValidEvaluation) -> None:
 
 
 def _refuse_unwatched(
-    connection: Connection[Any], feature: Feature, share: float, before: Row | None
+    connection: Connection[Any], feature: Feature, share: float, before: PromotionRow | None
 ) -> None:
     """Raises Conflict if a canary has no shadows, or if it has too few compared answers to grow."""
     if share < 1.0 and feature.shadow is None:
@@ -316,6 +319,6 @@ def _only_checks(feature: Feature) -> bool:
     return confidence is None or confidence.threshold == 0
 
 
-def _shown(connection: Connection[Any], feature: Feature, row: Row) -> Promotion:
+def _shown(connection: Connection[Any], feature: Feature, row: PromotionRow) -> Promotion:
     goes_on = row["ended_at"] is None and feature.tiers[0].name == row["tier"]
     return promotion_view(row, _compared(connection, feature, row) if goes_on else None)

@@ -1,7 +1,7 @@
 """The features of outcomes. Each version is read once; versions of a later release are skipped."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypedDict, TypeVar
 
 import structlog
 from psycopg import Connection
@@ -12,7 +12,14 @@ from tierline.storage.features.features import load_version
 
 log = structlog.get_logger(__name__)
 
-Row = Mapping[str, Any]
+
+class OfVersion(TypedDict):
+    """A row about a feature version."""
+
+    feature_version_id: int
+
+
+Row = TypeVar("Row", bound=OfVersion)
 
 
 class ReadableFeatures:
@@ -41,7 +48,7 @@ class ReadableFeatures:
                 return rows
             unreadable |= found
 
-    def of(self, row: Row) -> Feature:
+    def of(self, row: OfVersion) -> Feature:
         """The feature of the row's version. Raises UnreadableFeature."""
         id = row["feature_version_id"]
         if id not in self._known:

@@ -5,7 +5,6 @@ withdrawn.
 """
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -23,13 +22,13 @@ from tierline.rules.jobs import Status
 from tierline.rules.queues import lane
 from tierline.services.evidence.readable_features import ReadableFeatures
 from tierline.storage.evidence import calibrations, shadows
+from tierline.storage.evidence.judgements import DueJudgement
+from tierline.storage.evidence.shadows import DueShadow, OpenOutcome
 from tierline.storage.money.prices import own_prices
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 200
-
-Row = Mapping[str, Any]
 
 
 def keep_references(pool: ConnectionPool[Any], until_s: float) -> None:
@@ -74,7 +73,8 @@ def compare_open(connection: Connection[Any], recipe: str | None = None) -> int:
                 if row not in waiting
             ],
         )
-    for id in sorted({row["calibration_id"] for row in rows if row["served"]} - {None}):
+    served_by = {row["calibration_id"] for row in rows if row["served"]}
+    for id in sorted(id for id in served_by if id is not None):
         _watch(connection, id)
     return len(rows)
 
@@ -120,7 +120,7 @@ def left_today(connection: Connection[Any], feature: Feature) -> Decimal | None:
     return limit - shadows.spent_on_comparing(connection, feature.name)
 
 
-def between(feature: Feature, row: Row) -> bool:
+def between(feature: Feature, row: OpenOutcome | DueJudgement) -> bool:
     """Whether the outcome's job was answered by a tier between its own and the last. Such an answer
     cannot be its reference.
     """
@@ -133,7 +133,7 @@ def between(feature: Feature, row: Row) -> bool:
 
 
 def _shadow(
-    connection: Connection[Any], feature: Feature, row: Row, at_most_usd: Decimal | None
+    connection: Connection[Any], feature: Feature, row: DueShadow, at_most_usd: Decimal | None
 ) -> bool:
     tier = feature.allowed_tiers()[-1]
     index = feature.tiers.index(tier)
@@ -161,7 +161,7 @@ def _at_most_usd(feature: Feature, own: OwnPrices, characters: int) -> Decimal |
     return estimates(feature, prices, 1, characters)[-1].cost_usd
 
 
-def _differs(feature: Feature, row: Row) -> bool | None:
+def _differs(feature: Feature, row: OpenOutcome) -> bool | None:
     if not row["has_output"] or row["status"] not in (Status.COMPLETED, Status.FAILED):
         return None
     if row["blocked"]:
@@ -176,17 +176,17 @@ def _differs(feature: Feature, row: Row) -> bool | None:
 def _watch(connection: Connection[Any], id: int) -> None:
     """Withdraw a calibration if its promise is refuted. The test is valid however often it runs."""
     kept = calibrations.calibration(connection, id)
-    if kept is None or kept["withdrawn_at"] is not None or kept["reference"] != "model":
+    if kept is None or kept.withdrawn_at is not None or kept.reference != "model":
         return  # another model cannot refute a promise that is based on people's labels
     samples, errors = shadows.watched(connection, id)
-    judge = kept["document"].get("judge")
+    judge = kept.document.get("judge")
     # upper bound on the share of wrong answers among those that the judge held to be the same
     missed = 0.0 if judge is None else judge["missed"]
-    most = (kept["max_error"] - missed) / (1.0 - missed)
-    if samples and broken(errors, samples, most, kept["confidence"]):
+    most = (kept.max_error - missed) / (1.0 - missed)
+    if samples and broken(errors, samples, most, kept.confidence):
         reason = (
             f"{errors} of {samples} shadow samples of its served answers differ, which refutes an "
-            f"error rate of {kept['max_error']:.2%} at {kept['confidence']:.0%} confidence"
+            f"error rate of {kept.max_error:.2%} at {kept.confidence:.0%} confidence"
         )
-        calibrations.withdraw(connection, kept["feature"], id, reason)
-        log.warning("calibration_withdrawn", feature=kept["feature"], calibration=id, reason=reason)
+        calibrations.withdraw(connection, kept.feature, id, reason)
+        log.warning("calibration_withdrawn", feature=kept.feature, calibration=id, reason=reason)

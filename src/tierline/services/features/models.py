@@ -3,7 +3,7 @@
 Each has its price and whether it can be called here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,15 +18,10 @@ from tierline.features import ModelRef, Price
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.features.model_objections import SOON, region
 from tierline.storage.calls import circuits
+from tierline.storage.calls.circuits import Circuit
 from tierline.storage.features import features
 from tierline.storage.money import prices
-
-UNKNOWN = (
-    *("id", "lifecycle", "released", "retires", "not_before", "successor"),
-    *("context_tokens", "output_tokens"),
-    *("structured_output", "logprobs", "temperature", "reasoning"),
-)
-"""The facts of a model that is not in the catalogue: all null."""
+from tierline.views.features import Model
 
 
 @dataclass
@@ -37,28 +32,34 @@ class _Use:
     override: dict[str, Price] = field(default_factory=dict)  # the first feature's own prices
 
 
-def list_models(connection: Connection[Any]) -> list[dict[str, JSON]]:
+@dataclass(frozen=True)
+class _Known:
+    """What an entry needs besides the model."""
+
+    now: datetime
+    own: OwnPrices
+    circuits: Mapping[str, Circuit]  # the open ones, by model
+
+
+def list_models(connection: Connection[Any]) -> list[Model]:
     """Models in use first, by name; then the catalogue's, by class and family.
 
     A family that nobody sells under its name is listed too: `model` is null, and its nearest is
     given.
     """
-    now = datetime.now(UTC)
-    own = prices.own_prices(connection)
     used = _used(connection)
-    open_since = {one.model: one for one in circuits.every(connection) if one.open}
-    models: list[dict[str, JSON]] = []
+    known = _Known(
+        now=datetime.now(UTC),
+        own=prices.own_prices(connection),
+        circuits={one.model: one for one in circuits.every(connection) if one.open},
+    )
+    models = []
     for name in sorted(used):
         ref = ModelRef.parse(name)
         listed = find(ref.provider, ref.model)
         family, sold = (None, None) if listed is None else listed
-        models.append(_entry(ref, family, sold, used[name], own, now))
-    models += _catalogue(used, own, now)
-    for entry in models:
-        circuit = open_since.get(entry["model"] or "")
-        entry["circuit_open"] = None if circuit is None else circuit.reason
-        entry["left_alone"] = entry["circuit_open"]  # its name in version 0.1
-    return models
+        models.append(_model(ref, family, sold, used[name], known))
+    return models + list(_catalogue(used, known))
 
 
 def _used(connection: Connection[Any]) -> dict[str, _Use]:
@@ -72,63 +73,60 @@ def _used(connection: Connection[Any]) -> dict[str, _Use]:
     return uses
 
 
-def _catalogue(used: dict[str, _Use], own: OwnPrices, now: datetime) -> Iterator[dict[str, JSON]]:
+def _catalogue(used: dict[str, _Use], known: _Known) -> Iterator[Model]:
     for family in families():
         for sold in family.sold:
             ref = ModelRef(sold.provider, sold.id)
             if str(ref) not in used:
-                yield _entry(ref, family, sold, _Use(), own, now)
+                yield _model(ref, family, sold, _Use(), known)
         if not family.sold:
-            yield _entry(None, family, None, _Use(), own, now)
+            yield _model(None, family, None, _Use(), known)
 
 
-def _entry(
-    ref: ModelRef | None,
-    family: Family | None,
-    sold: Sold | None,
-    use: _Use,
-    own: OwnPrices,
-    now: datetime,
-) -> dict[str, JSON]:
+def _model(
+    ref: ModelRef | None, family: Family | None, sold: Sold | None, use: _Use, known: _Known
+) -> Model:
     missing = None if ref is None else _missing(ref.provider)
-    price = None if ref is None else price_of(ref, Asked(now), use.override, own)
-    return {
-        "model": None if ref is None else str(ref),
-        "family": None if family is None else family.name,
-        "class": None if family is None else family.model_class,
-        "features": use.features,
-        "configured": None if ref is None else missing is None,
-        "missing": missing,
-        "region": None if ref is None else region(ref.provider),
-        "price": None if price is None else price.to_dict(),
-        **_facts(sold, now.date()),
-        "self_hosted": {} if family is None else dict(family.self_hosted),
-        "nearest": None if family is None else family.nearest,
-        "note": None if family is None else family.note,
-    }
+    price = None if ref is None else price_of(ref, Asked(known.now), use.override, known.own)
+    circuit = None if ref is None else known.circuits.get(str(ref))
+    open_because = None if circuit is None else circuit.reason
+    today = known.now.date()
+    return Model(
+        model=None if ref is None else str(ref),
+        family=None if family is None else family.name,
+        model_class=None if family is None else family.model_class,
+        features=use.features,
+        configured=None if ref is None else missing is None,
+        missing=missing,
+        region=None if ref is None else region(ref.provider),
+        price=None if price is None else price.to_dict(),
+        id=None if sold is None else sold.id,
+        aliases=[] if sold is None else list(sold.aliases),
+        lifecycle=None if sold is None else _lifecycle(sold, today),
+        released=None if sold is None else sold.released,
+        retires=None if sold is None else sold.retires,
+        not_before=None if sold is None else sold.not_before,
+        successor=None if sold is None else replacement(sold.ref, today),
+        context_tokens=None if sold is None else sold.context_tokens,
+        output_tokens=None if sold is None else sold.output_tokens,
+        structured_output=None if sold is None else sold.structured_output,
+        logprobs=None if sold is None else sold.logprobs,
+        temperature=None if sold is None else sold.temperature,
+        reasoning=None if sold is None else sold.reasoning,
+        sources={} if sold is None else _sources(sold),
+        self_hosted={} if family is None else dict(family.self_hosted),
+        nearest=None if family is None else family.nearest,
+        circuit_open=open_because,
+        left_alone=open_because,  # its name in version 0.1
+        note=None if family is None else family.note,
+    )
 
 
-def _facts(sold: Sold | None, today: date) -> dict[str, JSON]:
-    if sold is None:
-        return {**dict.fromkeys(UNKNOWN), "aliases": [], "sources": {}}
+def _sources(sold: Sold) -> dict[str, JSON]:
+    """By fact: where it is from, and the day it was read."""
     return {
-        "id": sold.id,
-        "aliases": list(sold.aliases),
-        "lifecycle": _lifecycle(sold, today),
-        "released": _day(sold.released),
-        "retires": _day(sold.retires),
-        "not_before": _day(sold.not_before),
-        "successor": replacement(sold.ref, today),
-        "context_tokens": sold.context_tokens,
-        "output_tokens": sold.output_tokens,
-        "structured_output": sold.structured_output,
-        "logprobs": sold.logprobs,
-        "temperature": sold.temperature,
-        "reasoning": sold.reasoning,
-        "sources": {
-            fact: {"url": sources()[key]["url"], "read": sources()[key]["read"].isoformat()}
-            for fact, key in sold.sources.items()
-        },
+        fact: {"url": sources()[key]["url"], "read": sources()[key]["read"].isoformat()}
+        for fact, key in sold.sources.items()
     }
 
 
@@ -144,7 +142,3 @@ def _missing(provider: str) -> str | None:
     if provider not in providers.known_providers():
         return f"this version has no provider {provider}"
     return providers.configured(provider)
-
-
-def _day(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()

@@ -9,7 +9,7 @@ from psycopg import Connection
 from tierline.base.errors import Conflict, NotFound
 from tierline.base.json_text import JSON
 from tierline.storage.operations import operations
-from tierline.storage.operations.operations import Row
+from tierline.views.operations import OperationRow
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Request:
     readable_account_id: int | None
 
 
-def start(connection: Connection[Any], request: Request, noun: str) -> tuple[Row, bool]:
+def start(connection: Connection[Any], request: Request, noun: str) -> tuple[OperationRow, bool]:
     """Returns the operation and whether it is new. If an operation with the same options is open,
     that one is returned. Raises Conflict if the feature has an open operation of this kind with
     other options. `noun` names the kind in messages.
@@ -32,13 +32,11 @@ def start(connection: Connection[Any], request: Request, noun: str) -> tuple[Row
     while True:
         row = operations.add_operation(
             connection,
-            {
-                "feature": request.feature,
-                "kind": request.kind,
-                "account_id": request.account_id,
-                "readable_account_id": request.readable_account_id,
-                "options": request.options,
-            },
+            feature=request.feature,
+            kind=request.kind,
+            account_id=request.account_id,
+            readable_account_id=request.readable_account_id,
+            options=request.options,
         )
         if row is not None:
             return row, True
@@ -59,21 +57,21 @@ def start(connection: Connection[Any], request: Request, noun: str) -> tuple[Row
 
 def operation_of(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str], noun: str
-) -> Row:
+) -> OperationRow:
     """The operation's current row. Raises NotFound."""
     return _known(operations.operation(connection, feature, id, kinds), feature, id, noun)
 
 
 def cancel(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str], noun: str
-) -> Row:
+) -> OperationRow:
     """Ask to cancel it. A queued operation is cancelled at once, and one in progress ends within
     seconds. An ended operation does not change. Raises NotFound.
     """
     return _known(operations.ask_to_cancel(connection, feature, id, kinds), feature, id, noun)
 
 
-def _known(row: Row | None, feature: str, id: int, noun: str) -> Row:
+def _known(row: OperationRow | None, feature: str, id: int, noun: str) -> OperationRow:
     if row is None:
         raise NotFound(f"the feature {feature[:80]!r} has no {noun} {id}")
     return row

@@ -25,6 +25,7 @@ from tierline.rules.leases import LeaseWatch
 from tierline.rules.operations import Change, after_exit, after_loss
 from tierline.storage.db.repeat import PASSING
 from tierline.storage.operations import operations
+from tierline.views.operations import OperationRow
 
 log = structlog.get_logger(__name__)
 
@@ -87,12 +88,12 @@ class Runner:
         for token in self._leases.look(time.monotonic(), seen, seen):
             self._end(token, lambda row: after_loss(row["losses"], cancel_requested=_asked(row)))
 
-    def _claim(self) -> tuple[dict[str, Any] | None, UUID]:
+    def _claim(self) -> tuple[OperationRow | None, UUID]:
         token = new_id()
         with self._pool.connection() as connection:
             return operations.claim(connection, token, self._kinds), token
 
-    def _do(self, row: Mapping[str, Any], token: UUID, stopping: threading.Event) -> None:
+    def _do(self, row: OperationRow, token: UUID, stopping: threading.Event) -> None:
         told = {"operation_id": row["id"], "kind": row["kind"], "feature": row["feature"]}
         log.info("operation_started", **told)
         child = self._spawn(self._command(token), {**os.environ, **ONE_THREAD})
@@ -137,7 +138,7 @@ class Runner:
         code = child.wait()
         stopped = stopping.is_set() and code == -signal.SIGKILL
 
-        def decide(row: Mapping[str, Any]) -> Change:
+        def decide(row: OperationRow) -> Change:
             if stopped and not _asked(row):
                 return Change(Status.QUEUED, row["losses"])
             return after_exit(
@@ -153,7 +154,7 @@ class Runner:
             log.warning("database_away", error=type(error).__name__)
             return None
 
-    def _end(self, token: UUID, decide: Callable[[Mapping[str, Any]], Change]) -> Change | None:
+    def _end(self, token: UUID, decide: Callable[[OperationRow], Change]) -> Change | None:
         """Store the result of `decide` for the operation of this token. None: the token holds no
         operation.
         """
@@ -178,5 +179,5 @@ def kill(child: Child) -> None:
         child.wait()
 
 
-def _asked(row: Mapping[str, Any]) -> bool:
+def _asked(row: OperationRow) -> bool:
     return row["cancel_requested_at"] is not None

@@ -5,7 +5,7 @@ The rules are in `routing.confidence_gate`.
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,7 +39,7 @@ from tierline.services.calls.embedding import Embedding
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.db.repeat import repeat
 from tierline.storage.evidence import calibrations
-from tierline.storage.evidence.calibrations import AnswerOutcome
+from tierline.storage.evidence.calibrations import AnswerOutcome, CalibrationInForce
 
 log = structlog.get_logger(__name__)
 
@@ -192,15 +192,15 @@ def _outcome(
     )
 
 
-def _read(row: Mapping[str, Any], before: Calibration | None) -> Calibration:
+def _read(row: CalibrationInForce, before: Calibration | None) -> Calibration:
     """The calibration in a row. If it is `before`, its embeddings were not read again."""
-    if before is not None and before.id == row["id"]:
+    if before is not None and before.id == row.id:
         return before
-    known_inputs, least = None, row["least_likeness"]
-    if least is not None:
+    known_inputs, least = None, row.least_likeness
+    if least is not None and row.vectors is not None:
         try:
-            known_inputs = KnownInputs(unpacked(row["vectors"], DIMENSIONS), least)
+            known_inputs = KnownInputs(unpacked(row.vectors, DIMENSIONS), least)
         except ImportError:
-            log.warning("novelty_not_told", calibration=row["id"])
-    combination = Combination.from_dict(row["combination"])
-    return Calibration(row["id"], combination, row["threshold"], least, known_inputs)
+            log.warning("novelty_not_told", calibration=row.id)
+    combination = Combination.from_dict(row.combination)
+    return Calibration(row.id, combination, row.threshold, least, known_inputs)

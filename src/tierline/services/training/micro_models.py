@@ -17,13 +17,9 @@ from tierline.routing.fingerprint import answerer, fingerprint, models_told, tas
 from tierline.routing.micro_parts import from_parts, to_parts
 from tierline.routing.promise import OfLabel, Promise
 from tierline.routing.threshold_search import confidence_of_attempt, grid, search_threshold
-from tierline.services.evidence.calibrations import (
-    calibration_json,
-    columns_of,
-    share_of_risk,
-    state_of,
-    too_few,
-)
+from tierline.services.evidence.calibrate import too_few
+from tierline.services.evidence.calibrated_tiers import share_of_risk
+from tierline.services.evidence.calibrations import Tested, add
 from tierline.services.evidence.datasets import MOST_ROWS
 from tierline.services.evidence.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
@@ -32,13 +28,15 @@ from tierline.services.steering.micro import name_of
 from tierline.services.steering.recipes import recipe_of
 from tierline.services.training.artefacts import (
     MICRO_MODELS,
-    Row,
     Trained,
     keep,
+    named,
     sha256_of,
 )
 from tierline.services.training.embedding import embedded
 from tierline.storage.evidence import calibrations, datasets
+from tierline.storage.steering.artefacts import ArtefactRow
+from tierline.views.calibrations import Calibration
 from tierline.views.datasets import KnownLabel
 from tierline.views.steering import MicroModelWithPromise
 
@@ -125,7 +123,7 @@ def train(work: Work) -> None:
     except CannotLearn as error:
         raise NotEnoughData(f"not enough data: {error}") from None
     trained = trained_of(lesson, rows)
-    made: JSON = None
+    made = None
     work.progress("testing")
     promise = None
     if work.options["max_error"] is not None:
@@ -144,7 +142,7 @@ def keep_lesson(
     rows: Sequence[LabelledInput],
     trained: Trained,
     promise: PromiseRequest | None,
-) -> dict[str, JSON]:
+) -> MicroModelWithPromise:
     """Store a micro model and its promise in the caller's transaction. `rows` are its training
     rows, `trained` is what is stored of it. Raises NotEnoughData if too few answers were held out.
     """
@@ -154,11 +152,10 @@ def keep_lesson(
     if promise is not None:
         said_by = sorted({row.said_by for row in rows if row.said_by is not None})
         calibration = _promised(connection, feature, tier, row, lesson, promise, said_by)
-    made = MicroModelWithPromise.model_validate({**row, "calibration": calibration})
-    return made.model_dump(mode="json", exclude_unset=True)
+    return MicroModelWithPromise.model_validate({**named(row), "calibration": calibration})
 
 
-def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Row:
+def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> MicroModelWithPromise:
     """Store a micro model that a client trained, without a promise. All its answers escalate until
     it is calibrated on its outcomes. The client's list of training inputs is not accepted, so the
     model can never be evaluated. Raises NotFound, Conflict, and InvalidInput if the document is not
@@ -179,7 +176,7 @@ def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Ro
             [Problem(f"{name} has no label {label[:80]!r}", "/document") for label in strange[:10]]
         )
     row = keep(connection, MICRO_MODELS, name, task(feature), trained, "client")
-    return {**row, "calibration": None}
+    return MicroModelWithPromise.model_validate({**named(row), "calibration": None})
 
 
 def micro_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier, LabelSet]:
@@ -238,14 +235,14 @@ def _of_dataset(
     found = datasets.rows_of(connection, dataset["id"], -1, MOST_ROWS, account_id)
     rows = [
         LabelledInput(
-            row["input"],
-            allowed.unwrap(row["expected"]),
-            row["said_by"],
-            held_out=row["side"] == "calibration",
+            row.input,
+            allowed.unwrap(row.expected),
+            row.said_by,
+            held_out=row.side == "calibration",
         )
         for row in found
-        if row["input"] is not None
-        and (row["side"] == "train" or (row["side"] == "calibration" and row["representative"]))
+        if row.input is not None
+        and (row.side == "train" or (row.side == "calibration" and row.representative))
     ]
     if not rows:
         raise NotEnoughData(f"dataset {version} of {feature.name} has no row to train on")
@@ -272,11 +269,11 @@ def _promised(
     connection: Connection[Any],
     feature: Feature,
     tier: Tier,
-    made: Row,
+    made: ArtefactRow,
     lesson: "Lesson",
     wanted: PromiseRequest,
     said_by: Sequence[str],
-) -> dict[str, JSON]:
+) -> Calibration:
     """Test the promise on the answers to held-out inputs, and store the calibration.
 
     Every calibration of the feature's micro tier counts as one more attempt at its promise, since
@@ -297,35 +294,29 @@ def _promised(
     if found.missing is not None:
         raise too_few(feature.name, len(lesson.held_out), max(1, found.missing))
     threshold = None if found.chosen is None else found.chosen.threshold
-    answerers = {answerer(str(tier.models[0]), name_of(made["id"]))}
+    answerers = {answerer(str(tier.models[0]), name_of(made.id))}
     promise = Promise(
         combination=lesson.micro.trust,
         learned=True,
         why_not=None,
-        fitted=made["rows"],
+        fitted=made.rows,
         tested_at=tested_at,
         found=found,
         by_label=_by_label(lesson.held_out, threshold),
     )
-    row = calibrations.add_calibration(
-        connection,
-        {
-            "feature": feature.name,
-            "tier": tier.name,
-            "recipe": recipe,
-            "fingerprint": fingerprint(recipe, answerers),
-            "models": models_told(answerers),
-            "attempt": attempt,
-            "reference": "model" if said_by else "human",
-            "reference_models": list(said_by),
-            "max_error": wanted.max_error,
-            "confidence": wanted.confidence,
-            "first_seq": 0,  # it used no outcomes, so all later outcomes are new
-            "last_seq": 0,
-            **columns_of(promise),
-        },
+    tested = Tested(
+        feature=feature,
+        tier=tier,
+        recipe=recipe,
+        fingerprint=fingerprint(recipe, answerers),
+        models=models_told(answerers),
+        attempt=attempt,
+        reference="model" if said_by else "human",
+        reference_models=said_by,
+        max_error=wanted.max_error,
+        confidence=wanted.confidence,
     )
-    return calibration_json(row, state_of({**row, "newest": True}, recipe))
+    return add(connection, tested, promise)
 
 
 def _by_label(answers: Sequence["HeldOut"], threshold: float | None) -> dict[str, OfLabel]:

@@ -1,11 +1,11 @@
 """Training data for routers, and training a router."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, NotEnoughData, Problem
-from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
 from tierline.routing.before_call import is_routed
@@ -16,19 +16,18 @@ from tierline.services.features.find_feature import current_feature
 from tierline.services.operations.work import Work
 from tierline.services.training.artefacts import (
     ROUTERS,
-    Row,
     Trained,
     keep,
     sha256_of,
 )
 from tierline.services.training.embedding import embedded
 from tierline.storage.evidence.labelled_log import labelled
-from tierline.views.steering import Router
+from tierline.views.steering import Router, TrainingRow
 
 
 def training_data(
     connection: Connection[Any], name: str, account_id: int | None = None
-) -> list[dict[str, JSON]]:
+) -> list[TrainingRow]:
     """The inputs that the feature's first tier answered, each with whether the answer was right.
     From one account's jobs, or from all.
 
@@ -50,8 +49,8 @@ def train(work: Work) -> None:
     with work.pool.connection() as connection:
         feature, tier = routed_tier(connection, work.feature)
         rows = _rows(connection, feature.name, tier, work.readable_account_id)
-    right = [bool(row["right"]) for row in rows]
-    texts = [input_text(row["input"]) for row in rows]
+    right = [row.right for row in rows]
+    texts = [input_text(row.input) for row in rows]
     try:
         refuse_too_few(feature.name, right)
         vectors = embedded(work, texts) if work.options["embeddings"] else None
@@ -61,17 +60,17 @@ def train(work: Work) -> None:
     except CannotLearn as error:
         raise NotEnoughData(f"not enough data: {error}") from None
     document, packed = to_parts(lesson.router)
-    trained = Trained(len(rows), sum(right), sha256_of(rows), lesson.quality, document, packed)
-    made: JSON = None
+    trained = Trained(len(rows), sum(right), _sha256_of(rows), lesson.quality, document, packed)
+    made = None
     with work.pool.connection() as connection, connection.transaction():
         if not work.options["dry_run"]:
             made_for = recipe(feature, tier)
             row = keep(connection, ROUTERS, feature.name, made_for, trained, "server")
-            made = Router.model_validate(row).model_dump(mode="json")
+            made = Router.model_validate(row)
         work.complete(connection, trained.result(router=made))
 
 
-def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Row:
+def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Router:
     """Store a router that a client trained. Raises NotFound, Conflict, and InvalidInput if the
     document is not a router.
     """
@@ -85,7 +84,8 @@ def add_uploaded(connection: Connection[Any], name: str, trained: Trained) -> Ro
         ) from None
     except ValueError as error:
         raise InvalidInput([Problem(str(error), "/document")]) from None
-    return keep(connection, ROUTERS, name, recipe(feature, tier), trained, "client")
+    row = keep(connection, ROUTERS, name, recipe(feature, tier), trained, "client")
+    return Router.model_validate(row)
 
 
 def routed_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
@@ -104,8 +104,14 @@ def routed_tier(connection: Connection[Any], name: str) -> tuple[Feature, Tier]:
 
 def _rows(
     connection: Connection[Any], name: str, tier: Tier, account_id: int | None
-) -> list[dict[str, JSON]]:
+) -> list[TrainingRow]:
     return [
-        {"job_id": str(row["job_id"]), "input": row["input"], "right": row["is_right"]}
+        TrainingRow(job_id=row.job_id, input=row.input, right=row.is_right)
         for row in labelled(connection, name, tier.name, account_id)
     ]
+
+
+def _sha256_of(rows: Sequence[TrainingRow]) -> str:
+    return sha256_of(
+        [{"job_id": str(row.job_id), "input": row.input, "right": row.right} for row in rows]
+    )

@@ -7,14 +7,14 @@ it later. Calibrations are only added. The newest of a fingerprint counts, and m
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
-from tierline.storage.db.rows import typed_rows
+from tierline.storage.db.rows import typed_row, typed_rows
 
 MOST_OUTCOMES = 50_000  # of one calibration, the newest; more would change nothing
 
@@ -110,25 +110,90 @@ class OutcomeKey(Protocol):
     def attempt(self) -> int: ...
 
 
+@dataclass(frozen=True)
+class CalibrationInForce:
+    """What an answer is compared with before it is served."""
+
+    id: int
+    threshold: float
+    combination: JSON
+    least_likeness: float | None  # None: novelty is not checked
+    vectors: bytes | None  # of its inputs; None: not read
+
+
+@dataclass(frozen=True)
+class NewCalibration:
+    """A calibration to store."""
+
+    feature: str
+    tier: str
+    recipe: str
+    fingerprint: str
+    models: str  # that answered
+    attempt: int  # number of this calibration, from 1
+    reference: str  # model or human
+    reference_models: list[str]
+    max_error: float  # promised, 0 to 1
+    confidence: float  # 0 to 1
+    threshold: float | None  # None: nothing can be promised
+    samples: int  # that it was tested on
+    served: int | None  # of those, at the threshold
+    errors: int | None  # of the served
+    bound: float | None  # the highest error rate compatible with the test
+    first_seq: int  # of the outcomes that it used; 0: none
+    last_seq: int
+    document: Mapping[str, JSON]
+    vectors: bytes | None  # the embeddings of its inputs
+
+
+@dataclass(frozen=True)
+class CalibrationRow:
+    """A stored calibration."""
+
+    id: int
+    feature: str
+    tier: str
+    recipe: str
+    fingerprint: str
+    models: str
+    attempt: int
+    reference: str
+    reference_models: Sequence[str]
+    max_error: float
+    confidence: float
+    threshold: float | None
+    samples: int
+    served: int | None
+    errors: int | None
+    bound: float | None
+    first_seq: int
+    last_seq: int
+    document: JSON
+    created_at: datetime
+    withdrawn_at: datetime | None
+    withdrawn_reason: str | None
+    newest: bool = True  # the one that counts for its fingerprint
+
+
 def in_force(
     connection: Connection[Any], fingerprint: str, known: int | None
-) -> Mapping[str, Any] | None:
+) -> CalibrationInForce | None:
     """The newest calibration's content; None if there is none, it is withdrawn, or it guarantees
     nothing. Embeddings are not read again if it is the `known` one.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(
-            """
+    return typed_row(
+        connection,
+        CalibrationInForce,
+        """
+        SELECT id, threshold, combination, least_likeness, vectors FROM (
             SELECT id, threshold, withdrawn_at, document -> 'combination' AS combination,
                 document -> 'least_likeness' AS least_likeness,
                 CASE WHEN id IS DISTINCT FROM %s THEN vectors END AS vectors
             FROM calibrations WHERE fingerprint = %s ORDER BY id DESC LIMIT 1
-            """,
-            (known, fingerprint),
-        ).fetchone()
-    if row is None or row["threshold"] is None or row["withdrawn_at"] is not None:
-        return None
-    return row
+        ) newest WHERE threshold IS NOT NULL AND withdrawn_at IS NULL
+        """,
+        (known, fingerprint),
+    )
 
 
 def deciding(connection: Connection[Any], recipes: Sequence[str]) -> list[str]:
@@ -288,59 +353,58 @@ def use_labels(
         )
 
 
-def add_calibration(connection: Connection[Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+def add_calibration(connection: Connection[Any], new: NewCalibration) -> CalibrationRow:
     """The new row."""
-    names = list(values)
-    given = {
-        name: json.dumps(value) if name == "document" else value for name, value in values.items()
-    }
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(
-            f"""
-            INSERT INTO calibrations ({", ".join(names)})
-            VALUES ({", ".join(f"%({name})s" for name in names)}) RETURNING {COLUMNS}
-            """,
-            given,
-        ).fetchone()
-    assert row is not None
+    values = vars(new) | {"document": json.dumps(new.document)}
+    row = typed_row(
+        connection,
+        CalibrationRow,
+        f"""
+        INSERT INTO calibrations ({", ".join(values)})
+        VALUES ({", ".join(f"%({name})s" for name in values)}) RETURNING {COLUMNS}
+        """,
+        values,
+    )
+    assert row is not None, "an INSERT of one row returns it"
     return row
 
 
 def list_calibrations(
     connection: Connection[Any], feature: str, most: int = 200
-) -> list[dict[str, Any]]:
-    """A feature's calibrations, the newest first. `newest` is true for the one that counts for its
-    fingerprint.
-    """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"""
-            SELECT {COLUMNS}, id = max(id) OVER (PARTITION BY fingerprint) AS newest
-            FROM calibrations WHERE feature = %s ORDER BY id DESC LIMIT %s
-            """,
-            (feature, most),
-        ).fetchall()
+) -> list[CalibrationRow]:
+    """A feature's calibrations, the newest first."""
+    return typed_rows(
+        connection,
+        CalibrationRow,
+        f"""
+        SELECT {COLUMNS}, id = max(id) OVER (PARTITION BY fingerprint) AS newest
+        FROM calibrations WHERE feature = %s ORDER BY id DESC LIMIT %s
+        """,
+        (feature, most),
+    )
 
 
-def calibration(connection: Connection[Any], id: int) -> Mapping[str, Any] | None:
-    """One calibration, in force or not."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(f"SELECT {COLUMNS} FROM calibrations WHERE id = %s", (id,)).fetchone()
+def calibration(connection: Connection[Any], id: int) -> CalibrationRow | None:
+    """One calibration, in force or not. `newest` is not looked at."""
+    return typed_row(
+        connection, CalibrationRow, f"SELECT {COLUMNS} FROM calibrations WHERE id = %s", (id,)
+    )
 
 
 def withdraw(
     connection: Connection[Any], feature: str, id: int, reason: str
-) -> Mapping[str, Any] | None:
+) -> CalibrationRow | None:
     """Withdraw it; None if the feature has no such one. One that has ended stays unchanged."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"""
-            UPDATE calibrations SET withdrawn_at = coalesce(withdrawn_at, clock_timestamp()),
-                withdrawn_reason = coalesce(withdrawn_reason, %s)
-            WHERE feature = %s AND id = %s RETURNING {COLUMNS}
-            """,
-            (reason, feature, id),
-        ).fetchone()
+    return typed_row(
+        connection,
+        CalibrationRow,
+        f"""
+        UPDATE calibrations SET withdrawn_at = coalesce(withdrawn_at, clock_timestamp()),
+            withdrawn_reason = coalesce(withdrawn_reason, %s)
+        WHERE feature = %s AND id = %s RETURNING {COLUMNS}
+        """,
+        (reason, feature, id),
+    )
 
 
 def parameters_of(outcome: AnswerOutcome | None) -> dict[str, JSON]:

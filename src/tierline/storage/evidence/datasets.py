@@ -4,10 +4,14 @@ removed.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
-from psycopg.rows import dict_row
+
+from tierline.base.json_text import JSON
+from tierline.datasets.once import OnceLabelled
+from tierline.storage.db.rows import typed_row, typed_rows
+from tierline.views.datasets import DatasetRow, StoredDataset
 
 ROW = ("number", "input", "expected", "digest", "alike", "side", "source", "said_by")
 # A shared lock for builds, against the removal of content, which locks the same rows.
@@ -29,34 +33,62 @@ WHERE d.dataset_id = %(id)s AND j.id = d.job_id AND (
 COLUMNS = "id, feature, version, task, rows, sha256, document, created_at"
 
 
+class NewRow(OnceLabelled):
+    """A row to store."""
+
+    number: int
+    alike: int  # the first row that it resembles
+    side: str  # train, calibration or test
+
+
+class Example(NamedTuple):
+    """A row's input and label."""
+
+    number: int
+    input: JSON
+    expected: JSON
+
+
 def add_dataset(
-    connection: Connection[Any], values: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
-) -> dict[str, Any]:
+    connection: Connection[Any],
+    rows: Iterable[NewRow],
+    *,
+    feature: str,
+    task: str,
+    sha256: str,
+    document: Mapping[str, JSON],
+) -> StoredDataset:
     """Add the feature's next version, as a whole, in the caller's transaction. Of several at once,
     each gets a number of its own.
     """
-    connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 4))", (values["feature"],)
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 4))", (feature,))
+    new = list(rows)
+    made = typed_row(
+        connection,
+        StoredDataset,
+        f"""
+        INSERT INTO datasets (feature, version, task, rows, sha256, document)
+        SELECT %(feature)s, coalesce(max(version), 0) + 1, %(task)s, %(rows)s, %(sha256)s,
+            %(document)s::json
+        FROM datasets WHERE feature = %(feature)s
+        RETURNING {COLUMNS}
+        """,
+        {
+            "feature": feature,
+            "task": task,
+            "rows": len(new),
+            "sha256": sha256,
+            "document": json.dumps(document),
+        },
     )
-    with connection.cursor(row_factory=dict_row) as cursor:
-        made = cursor.execute(
-            f"""
-            INSERT INTO datasets (feature, version, task, rows, sha256, document)
-            SELECT %(feature)s, coalesce(max(version), 0) + 1, %(task)s, %(rows)s, %(sha256)s,
-                %(document)s::json
-            FROM datasets WHERE feature = %(feature)s
-            RETURNING {COLUMNS}
-            """,
-            {**values, "document": json.dumps(values["document"])},
-        ).fetchone()
-    assert made is not None
+    assert made is not None, "an INSERT of one row returns it"
     columns = (*ROW, "representative", "disagreeing", "job_id")
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY dataset_rows (dataset_id, {', '.join(columns)}) FROM STDIN") as copy,
     ):
-        for row in rows:
-            given = {
+        for row in new:
+            given: dict[str, Any] = {
                 **row,
                 "input": json.dumps(row["input"]),
                 "expected": json.dumps(row["expected"]),
@@ -73,25 +105,25 @@ def remove_what_is_gone(connection: Connection[Any], dataset_id: int) -> int:
     return connection.execute(GONE, {"id": dataset_id}).rowcount
 
 
-def list_datasets(connection: Connection[Any], feature: str) -> list[dict[str, Any]]:
+def list_datasets(connection: Connection[Any], feature: str) -> list[StoredDataset]:
     """A feature's, the newest first."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"SELECT {COLUMNS} FROM datasets WHERE feature = %s ORDER BY version DESC LIMIT 200",
-            (feature,),
-        ).fetchall()
+    return typed_rows(
+        connection,
+        StoredDataset,
+        f"SELECT {COLUMNS} FROM datasets WHERE feature = %s ORDER BY version DESC LIMIT 200",
+        (feature,),
+    )
 
 
-def dataset(
-    connection: Connection[Any], feature: str, version: int | None
-) -> dict[str, Any] | None:
+def dataset(connection: Connection[Any], feature: str, version: int | None) -> StoredDataset | None:
     """That version, or the newest; None: there is none."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"SELECT {COLUMNS} FROM datasets WHERE feature = %s"
-            " AND (%s::int IS NULL OR version = %s) ORDER BY version DESC LIMIT 1",
-            (feature, version, version),
-        ).fetchone()
+    return typed_row(
+        connection,
+        StoredDataset,
+        f"SELECT {COLUMNS} FROM datasets WHERE feature = %s"
+        " AND (%s::int IS NULL OR version = %s) ORDER BY version DESC LIMIT 1",
+        (feature, version, version),
+    )
 
 
 def rows_of(
@@ -100,40 +132,42 @@ def rows_of(
     after: int,
     most: int,
     account_id: int | None,
-) -> list[dict[str, Any]]:
+) -> list[DatasetRow]:
     """Rows with a number above `after`, in order. Input and label of other accounts' jobs are left
     out, unless all may be read. `removed` says whether they were removed.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            """
-            SELECT r.number, r.digest, r.alike, r.side, r.source, r.said_by, r.representative,
-                r.disagreeing, r.job_id, r.input IS NULL AS removed, shown.may AS shown,
-                CASE WHEN shown.may THEN r.input END AS input,
-                CASE WHEN shown.may THEN r.expected END AS expected
-            FROM dataset_rows r
-            LEFT JOIN jobs j ON j.id = r.job_id
-            CROSS JOIN LATERAL (SELECT r.job_id IS NULL OR %(account)s::bigint IS NULL
-                OR j.account_id = %(account)s AS may) shown
-            WHERE r.dataset_id = %(id)s AND r.number > %(after)s
-            ORDER BY r.number LIMIT %(most)s
-            """,
-            {"id": dataset_id, "after": after, "most": most, "account": account_id},
-        ).fetchall()
+    return typed_rows(
+        connection,
+        DatasetRow,
+        """
+        SELECT r.number, r.digest, r.alike, r.side, r.source, r.said_by, r.representative,
+            r.disagreeing, r.job_id, r.input IS NULL AS removed, shown.may AS shown,
+            CASE WHEN shown.may THEN r.input END AS input,
+            CASE WHEN shown.may THEN r.expected END AS expected
+        FROM dataset_rows r
+        LEFT JOIN jobs j ON j.id = r.job_id
+        CROSS JOIN LATERAL (SELECT r.job_id IS NULL OR %(account)s::bigint IS NULL
+            OR j.account_id = %(account)s AS may) shown
+        WHERE r.dataset_id = %(id)s AND r.number > %(after)s
+        ORDER BY r.number LIMIT %(most)s
+        """,
+        {"id": dataset_id, "after": after, "most": most, "account": account_id},
+    )
 
 
 def some_rows(
     connection: Connection[Any], dataset_id: int, numbers: Sequence[int], account_id: int | None
-) -> list[dict[str, Any]]:
+) -> list[Example]:
     """Number, input and label of rows of files and of one account's jobs, or of all jobs."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "SELECT r.number, r.input, r.expected FROM dataset_rows r"
-            " LEFT JOIN jobs j ON j.id = r.job_id"
-            " WHERE r.dataset_id = %(id)s AND r.number = ANY(%(numbers)s) AND (r.job_id IS NULL"
-            " OR %(account)s::bigint IS NULL OR j.account_id = %(account)s)",
-            {"id": dataset_id, "numbers": list(numbers), "account": account_id},
-        ).fetchall()
+    return typed_rows(
+        connection,
+        Example,
+        "SELECT r.number, r.input, r.expected FROM dataset_rows r"
+        " LEFT JOIN jobs j ON j.id = r.job_id"
+        " WHERE r.dataset_id = %(id)s AND r.number = ANY(%(numbers)s) AND (r.job_id IS NULL"
+        " OR %(account)s::bigint IS NULL OR j.account_id = %(account)s)",
+        {"id": dataset_id, "numbers": list(numbers), "account": account_id},
+    )
 
 
 def test_rows(

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
+from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
+from tierline.storage.db.rows import typed_row, typed_rows
 
 # A calibration's evidence comes first, then that of the routing, then that of a promotion. Of
 # several, the oldest counts: changes since then affect it, and a newer one would hide them.
@@ -78,14 +79,61 @@ WHERE 'operator' = ANY(scopes) AND revoked_at IS NULL
 """
 
 
-def evidence(
-    connection: Connection[Any], feature: str, recipes: Sequence[str]
-) -> dict[str, Any] | None:
-    """The feature's present evidence: `evidence`, `made_at`, and of how many it `served` how many
-    were `errors`; None if there is none.
-    """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(EVIDENCE, {"feature": feature, "recipes": list(recipes)}).fetchone()
+class Evidence(TypedDict):
+    """What a feature's routing relies on."""
+
+    evidence: str  # kind and id, such as "calibration 7"
+    calibration_id: int | None  # None: it is no calibration
+    made_at: datetime
+    since: datetime | None  # the start of its outcomes; None: it has none
+    served: int | None  # answers, by its test; None: their errors are not compared
+    errors: int | None  # of the served
+
+
+class DriftReference(TypedDict):
+    """What a feature's traffic is compared with."""
+
+    id: int
+    feature: str
+    evidence: str
+    evidence_at: datetime
+    inputs: int  # 0: only a notification is recorded
+    vectors: bytes
+    document: JSON
+    created_at: datetime
+    alarm_told_at: datetime | None
+    refresh_told_at: datetime | None
+
+
+class DriftCheck(TypedDict):
+    """A daily comparison with a reference."""
+
+    reference_id: int
+    number: int
+    looked_at: datetime
+    inputs: int
+    money: float  # evidence of change
+    alarm: bool
+    document: JSON
+    vectors: bytes | None  # of the latest inputs; None: a later check took them over
+    up_to: datetime
+
+
+class SampledJob(TypedDict):
+    """An ended job whose input is compared."""
+
+    id: UUID
+    account_id: int
+    completed_at: datetime
+    model: str | None
+    input: JSON
+    output: JSON
+
+
+def evidence(connection: Connection[Any], feature: str, recipes: Sequence[str]) -> Evidence | None:
+    """The feature's present evidence; None if there is none."""
+    given = {"feature": feature, "recipes": list(recipes)}
+    return typed_row(connection, Evidence, EVIDENCE, given)
 
 
 def version_ids(connection: Connection[Any], feature: str) -> list[int]:
@@ -106,14 +154,12 @@ def sample(
     after: datetime,
     until: datetime,
     most: int,
-) -> list[dict[str, Any]]:
+) -> list[SampledJob]:
     """Jobs drawn by id from those that ended in (after, until] and still have their input, in the
     order of their end.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            SAMPLE, {"versions": list(versions), "after": after, "until": until, "most": most}
-        ).fetchall()
+    given = {"versions": list(versions), "after": after, "until": until, "most": most}
+    return typed_rows(connection, SampledJob, SAMPLE, given)
 
 
 def audited(
@@ -129,22 +175,24 @@ def operators(connection: Connection[Any]) -> set[int]:
     return {id for (id,) in connection.execute(OPERATORS)}
 
 
-def reference(connection: Connection[Any], feature: str, evidence: str) -> dict[str, Any] | None:
+def reference(connection: Connection[Any], feature: str, evidence: str) -> DriftReference | None:
     """The feature's reference for that evidence."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "SELECT * FROM drift_references WHERE feature = %s AND evidence = %s",
-            (feature, evidence),
-        ).fetchone()
+    return typed_row(
+        connection,
+        DriftReference,
+        "SELECT * FROM drift_references WHERE feature = %s AND evidence = %s",
+        (feature, evidence),
+    )
 
 
-def newest_reference(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
+def newest_reference(connection: Connection[Any], feature: str) -> DriftReference | None:
     """The feature's newest reference."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "SELECT * FROM drift_references WHERE feature = %s ORDER BY id DESC LIMIT 1",
-            (feature,),
-        ).fetchone()
+    return typed_row(
+        connection,
+        DriftReference,
+        "SELECT * FROM drift_references WHERE feature = %s ORDER BY id DESC LIMIT 1",
+        (feature,),
+    )
 
 
 def add_reference(connection: Connection[Any], values: Mapping[str, Any]) -> None:
@@ -160,13 +208,14 @@ def add_reference(connection: Connection[Any], values: Mapping[str, Any]) -> Non
     )
 
 
-def looks(connection: Connection[Any], reference_id: int, most: int = 90) -> list[dict[str, Any]]:
+def looks(connection: Connection[Any], reference_id: int, most: int = 90) -> list[DriftCheck]:
     """A reference's checks, the newest first."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "SELECT * FROM drift_looks WHERE reference_id = %s ORDER BY number DESC LIMIT %s",
-            (reference_id, most),
-        ).fetchall()
+    return typed_rows(
+        connection,
+        DriftCheck,
+        "SELECT * FROM drift_looks WHERE reference_id = %s ORDER BY number DESC LIMIT %s",
+        (reference_id, most),
+    )
 
 
 def add_look(connection: Connection[Any], values: Mapping[str, JSON], vectors: bytes) -> bool:

@@ -6,17 +6,18 @@ it and none asks twice. When an example is removed, it is removed from its jobs 
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
-from tierline.storage.db.rows import one_row
+from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
+from tierline.views.evaluations import EvaluationPlan, EvaluationRow, TierProgress
 
 COLUMNS = """e.id, e.feature, e.dataset_id, e.account_id, e.status, e.plan, e.max_usd, e.document,
     e.created_at, e.ended_at, e.waits_for, d.version AS dataset, d.task,
@@ -131,13 +132,64 @@ LIMIT %s FOR NO KEY UPDATE OF j SKIP LOCKED
 """
 
 
-def add_evaluation(connection: Connection[Any], values: Mapping[str, Any]) -> int | None:
+class LockedEvaluation(EvaluationRow):
+    """A running evaluation that this transaction has locked."""
+
+    now: datetime  # by the database's clock
+
+
+class EvaluationAnswer(TypedDict):
+    """A tier's answer to an example."""
+
+    tier: str
+    number: int  # of the dataset's row
+    job_id: UUID
+    score: float | None
+    status: str  # of the job
+    error_code: str | None
+    model: str | None
+    output: JSON
+    has_output: bool
+    latency_s: float | None
+    input: JSON
+    expected: JSON
+    source: str  # human, model or file
+    removed: bool  # the example's content is gone
+    cost_usd: Decimal  # known so far
+    unknown_cost_calls: int
+
+
+class Judgement(TypedDict):
+    """A judge's comparison of a tier's answer with the expected one."""
+
+    tier: str
+    number: int  # of the dataset's row
+    swapped: bool  # the expected one came first
+    ended: bool
+    same: bool | None  # None: its answer could not be read
+
+
+def add_evaluation(
+    connection: Connection[Any],
+    *,
+    feature: str,
+    dataset_id: int,
+    account_id: int,
+    plan: EvaluationPlan,
+    max_usd: Decimal | None,
+) -> int | None:
     """The id of a new one; None while another one of the feature runs."""
     row = connection.execute(
         "INSERT INTO evaluations (feature, dataset_id, account_id, status, plan, max_usd)"
         " VALUES (%(feature)s, %(dataset_id)s, %(account_id)s, 'running', %(plan)s::json,"
         " %(max_usd)s) ON CONFLICT (feature) WHERE status = 'running' DO NOTHING RETURNING id",
-        {**values, "plan": json.dumps(values["plan"])},
+        {
+            "feature": feature,
+            "dataset_id": dataset_id,
+            "account_id": account_id,
+            "plan": json.dumps(plan),
+            "max_usd": max_usd,
+        },
     ).fetchone()
     return None if row is None else row[0]
 
@@ -160,12 +212,13 @@ def take_due(connection: Connection[Any], lost_s: float, most: int) -> list[int]
     return [id for (id,) in rows]
 
 
-def lock_running(connection: Connection[Any], id: int) -> dict[str, Any] | None:
+def lock_running(connection: Connection[Any], id: int) -> LockedEvaluation | None:
     """A running one, with `now`, locked in this transaction; None if it has ended or another
     transaction holds it.
     """
-    return one_row(
+    return typed_row(
         connection,
+        LockedEvaluation,
         f"SELECT {COLUMNS}, clock_timestamp() AS now {FROM}"
         " WHERE e.id = %s AND e.status = 'running' FOR UPDATE OF e SKIP LOCKED",
         (id,),
@@ -192,20 +245,22 @@ def postpone(connection: Connection[Any], id: int, pause_s: float) -> None:
 
 def evaluation(
     connection: Connection[Any], feature: str, id: int, *, lock: bool = False
-) -> dict[str, Any] | None:
+) -> EvaluationRow | None:
     """One of a feature's; with `lock` nobody else steps or ends it in this transaction."""
-    return one_row(
+    return typed_row(
         connection,
+        EvaluationRow,
         f"SELECT {COLUMNS} {FROM} WHERE e.feature = %s AND e.id = %s"
         + (" FOR UPDATE OF e" if lock else ""),
         (feature, id),
     )
 
 
-def running(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
+def running(connection: Connection[Any], feature: str) -> EvaluationRow | None:
     """The running one, or None."""
-    return one_row(
+    return typed_row(
         connection,
+        EvaluationRow,
         f"SELECT {COLUMNS} {FROM} WHERE e.feature = %s AND e.status = 'running'",
         (feature,),
     )
@@ -213,13 +268,14 @@ def running(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
 
 def list_evaluations(
     connection: Connection[Any], feature: str, most: int = 100
-) -> list[dict[str, Any]]:
+) -> list[EvaluationRow]:
     """A feature's, the newest first."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"SELECT {COLUMNS} {FROM} WHERE e.feature = %s ORDER BY e.id DESC LIMIT %s",
-            (feature, most),
-        ).fetchall()
+    return typed_rows(
+        connection,
+        EvaluationRow,
+        f"SELECT {COLUMNS} {FROM} WHERE e.feature = %s ORDER BY e.id DESC LIMIT %s",
+        (feature, most),
+    )
 
 
 def allow(connection: Connection[Any], id: int, max_usd: Decimal | None) -> None:
@@ -230,10 +286,9 @@ def allow(connection: Connection[Any], id: int, max_usd: Decimal | None) -> None
     )
 
 
-def progress(connection: Connection[Any], id: int) -> dict[str, dict[str, Any]]:
+def progress(connection: Connection[Any], id: int) -> dict[str, TierProgress]:
     """By tier: how many examples were asked and have ended, and their cost so far."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return {row["tier"]: row for row in cursor.execute(PROGRESS, {"id": id}).fetchall()}
+    return {row["tier"]: row for row in typed_rows(connection, TierProgress, PROGRESS, {"id": id})}
 
 
 def asked_numbers(connection: Connection[Any], id: int) -> set[tuple[str, int]]:
@@ -246,7 +301,7 @@ def asked_numbers(connection: Connection[Any], id: int) -> set[tuple[str, int]]:
 
 def ask(
     connection: Connection[Any],
-    evaluation: Mapping[str, Any],
+    evaluation: EvaluationRow,
     *,
     tier: str,
     draft_id: int,
@@ -274,7 +329,7 @@ def ask(
 
 def ask_judge(
     connection: Connection[Any],
-    evaluation: Mapping[str, Any],
+    evaluation: EvaluationRow,
     *,
     tier: str,
     swapped: bool,
@@ -302,25 +357,20 @@ def ask_judge(
     )
 
 
-def judged(connection: Connection[Any], id: int) -> dict[tuple[str, int, bool], dict[str, Any]]:
-    """The judge's results by tier, number and order: `ended`, and `same`, which is None if its
-    answer could not be read.
-    """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return {
-            (row["tier"], row["number"], row["swapped"]): row
-            for row in cursor.execute(JUDGED, (id,)).fetchall()
-        }
+def judged(connection: Connection[Any], id: int) -> dict[tuple[str, int, bool], Judgement]:
+    """The judge's results by tier, number and order."""
+    return {
+        (row["tier"], row["number"], row["swapped"]): row
+        for row in typed_rows(connection, Judgement, JUDGED, (id,))
+    }
 
 
 def answers(
     connection: Connection[Any], id: int, numbers: Sequence[int] | None = None
-) -> list[dict[str, Any]]:
+) -> list[EvaluationAnswer]:
     """Each tier's answer to each example, or to some, in their order."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            ANSWERS, {"id": id, "numbers": None if numbers is None else list(numbers)}
-        ).fetchall()
+    given = {"id": id, "numbers": None if numbers is None else list(numbers)}
+    return typed_rows(connection, EvaluationAnswer, ANSWERS, given)
 
 
 def complete(

@@ -1,17 +1,17 @@
 """Outcomes that a judge compares: which are due, the judge's jobs, and their results."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import class_row, dict_row
 
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
-from tierline.storage.db.rows import typed_rows
+from tierline.storage.db.rows import typed_row, typed_rows
+from tierline.storage.evidence.shadows import OutcomeKey
 
 AGAIN_S = 300.0  # wait until an outcome is judged again, if its judge gave no usable answer
 MOST_TRIES = 3
@@ -108,6 +108,22 @@ class Pair:
     reference: JSON
 
 
+class DueJudgement(OutcomeKey):
+    """An outcome that a judge must compare."""
+
+    feature: str
+    judge: str  # the model that compares
+    shadow_job_id: UUID | None
+    feature_version_id: int
+    input: JSON
+    output: JSON
+    has_output: bool
+    reference: JSON
+    has_reference: bool
+    blocked: bool  # no later tier was asked
+    reference_tier: str | None
+
+
 def waiting(connection: Connection[Any]) -> dict[str, int]:
     """Feature → how many of its outcomes have a judge's job whose result is not recorded yet."""
     return dict(connection.execute(WAITING).fetchall())
@@ -115,18 +131,17 @@ def waiting(connection: Connection[Any]) -> dict[str, int]:
 
 def due(
     connection: Connection[Any], most: int, full: Collection[str], without: Collection[int]
-) -> list[dict[str, Any]]:
+) -> list[DueJudgement]:
     """Up to `most` outcomes to judge, locked in this transaction. Outcomes of the features `full`
     and of the feature versions `without` are excluded.
     """
     parameters = {"most": most, "full": list(full), "without": list(without)}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(DUE, parameters).fetchall()
+    return typed_rows(connection, DueJudgement, DUE, parameters)
 
 
 def queue(
     connection: Connection[Any],
-    outcome: Mapping[str, Any],
+    outcome: OutcomeKey,
     *,
     id: UUID,
     version_id: int,
@@ -154,8 +169,7 @@ def queue(
 
 def pair(connection: Connection[Any], job_id: UUID) -> Pair | None:
     """What a judge's job compares. None if a part of it was removed."""
-    with connection.cursor(row_factory=class_row(Pair)) as cursor:
-        return cursor.execute(PAIR, (job_id,)).fetchone()
+    return typed_row(connection, Pair, PAIR, (job_id,))
 
 
 def take_in(connection: Connection[Any], most: int) -> int:
@@ -169,7 +183,7 @@ def take_in(connection: Connection[Any], most: int) -> int:
     return 0 if row is None else int(row[0])
 
 
-def judged(connection: Connection[Any], outcome: Mapping[str, Any], same: bool | None) -> None:
+def judged(connection: Connection[Any], outcome: OutcomeKey, same: bool | None) -> None:
     """Record a result that is known without a judge's job. The outcome is not judged again."""
     connection.execute(
         "UPDATE outcomes SET judged_at = clock_timestamp(), judged_same = %s"

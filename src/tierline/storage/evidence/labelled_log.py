@@ -1,10 +1,13 @@
 """The labelled log that routers are trained from."""
 
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
+from tierline.base.json_text import JSON
+from tierline.storage.db.rows import typed_rows
 from tierline.storage.evidence.labels import FAILED
 
 MOST_ROWS = 5_000  # of a training: the newest
@@ -33,13 +36,20 @@ ORDER BY started_at DESC, job_id LIMIT %(most)s
 """
 
 
+@dataclass(frozen=True)
+class LoggedInput:
+    """An input that a tier was asked about."""
+
+    job_id: UUID
+    input: JSON
+    is_right: bool  # the tier handled it well
+
+
 def labelled(
     connection: Connection[Any], feature: str, tier: str, account_id: int | None = None
-) -> list[dict[str, Any]]:
+) -> list[LoggedInput]:
     """Inputs with whether the tier handled them well, the newest first; of one account or of
     all.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            LABELLED, {"feature": feature, "tier": tier, "account": account_id, "most": MOST_ROWS}
-        ).fetchall()
+    given = {"feature": feature, "tier": tier, "account": account_id, "most": MOST_ROWS}
+    return typed_rows(connection, LoggedInput, LABELLED, given)

@@ -4,14 +4,14 @@ They are written under the lock of applications (`features.hold_applications`), 
 that writes the version. At most one per feature is in force.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
 
 from tierline.base.ids import first_id_of
-from tierline.storage.db.rows import all_rows
+from tierline.storage.db.rows import typed_row, typed_rows
+from tierline.views.evaluations import PromotionRow
 
 # Jobs since then that both the promoted tier and the last tier answered.
 COMPARED = """
@@ -45,40 +45,62 @@ SELECT DISTINCT account_id FROM (
 LATELY = timedelta(hours=1)
 
 
-def add_promotion(connection: Connection[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def add_promotion(
+    connection: Connection[Any],
+    *,
+    feature: str,
+    tier: str,
+    evaluation_id: int,
+    rung: str,
+    share: float,
+    version: int,
+    most_differing: float,
+) -> PromotionRow:
     """Put it in force; the previous one must be ended first."""
-    row = all_rows(
+    row = typed_row(
         connection,
+        PromotionRow,
         "INSERT INTO promotions"
         " (feature, tier, evaluation_id, rung, share, version, most_differing)"
         " VALUES (%(feature)s, %(tier)s, %(evaluation_id)s, %(rung)s, %(share)s, %(version)s,"
         " %(most_differing)s) RETURNING *",
-        values,
+        {
+            "feature": feature,
+            "tier": tier,
+            "evaluation_id": evaluation_id,
+            "rung": rung,
+            "share": share,
+            "version": version,
+            "most_differing": most_differing,
+        },
     )
-    return row[0]
+    assert row is not None, "an INSERT of one row returns it"
+    return row
 
 
-def in_force(connection: Connection[Any], feature: str) -> dict[str, Any] | None:
+def in_force(connection: Connection[Any], feature: str) -> PromotionRow | None:
     """The feature's promotion in force; None if its routing is not based on an evaluation."""
-    found = all_rows(
+    return typed_row(
         connection,
+        PromotionRow,
         "SELECT * FROM promotions WHERE feature = %(feature)s AND ended_at IS NULL",
         {"feature": feature},
     )
-    return found[0] if found else None
 
 
-def all_in_force(connection: Connection[Any]) -> list[dict[str, Any]]:
+def all_in_force(connection: Connection[Any]) -> list[PromotionRow]:
     """Every feature's."""
-    return all_rows(connection, "SELECT * FROM promotions WHERE ended_at IS NULL ORDER BY id", {})
+    statement = "SELECT * FROM promotions WHERE ended_at IS NULL ORDER BY id"
+    return typed_rows(connection, PromotionRow, statement)
 
 
 def list_promotions(
     connection: Connection[Any], feature: str, most: int = 100
-) -> list[dict[str, Any]]:
+) -> list[PromotionRow]:
     """A feature's, the newest first."""
-    return all_rows(
+    return typed_rows(
         connection,
+        PromotionRow,
         "SELECT * FROM promotions WHERE feature = %(feature)s ORDER BY id DESC LIMIT %(most)s",
         {"feature": feature, "most": most},
     )
@@ -91,16 +113,16 @@ def end_promotion(
     demoted_to: int | None = None,
     *,
     refuted: bool = False,
-) -> dict[str, Any] | None:
+) -> PromotionRow | None:
     """End it; None if another process ended it first. `refuted`: its evaluation no longer holds."""
-    found = all_rows(
+    return typed_row(
         connection,
+        PromotionRow,
         "UPDATE promotions SET ended_at = clock_timestamp(), ended_reason = %(reason)s,"
         " demoted_to = %(version)s, refuted = %(refuted)s"
         " WHERE id = %(id)s AND ended_at IS NULL RETURNING *",
         {"id": id, "reason": reason, "version": demoted_to, "refuted": refuted},
     )
-    return found[0] if found else None
 
 
 def refuted_since(connection: Connection[Any], feature: str, since: datetime) -> str | None:

@@ -6,16 +6,16 @@ comparison.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
+from tierline.storage.db.rows import typed_rows
 
 SPENDING_LOCK = 0x7E21_0008
 
@@ -130,21 +130,67 @@ WHERE id IN (SELECT id FROM done) AND output_removed_at IS NULL
 """
 
 
+class OutcomeKey(TypedDict):
+    """What names an outcome."""
+
+    job_id: UUID
+    attempt: int
+
+
+class OpenOutcome(OutcomeKey):
+    """An outcome to compare, with its reference."""
+
+    calibration_id: int | None
+    served: bool
+    shadow_job_id: UUID | None
+    judge_job_id: UUID | None
+    status: str  # of the job that gives the reference
+    feature_version_id: int
+    output: JSON
+    has_output: bool
+    reference_tier: str | None
+    judge: str | None  # the model that compares; None: plain comparison
+    judged_same: bool | None
+    reference: JSON
+    has_reference: bool
+    reference_by: str | None  # the model that gave it
+    blocked: bool  # no later tier was asked
+    repeated: bool  # an earlier outcome has the same input
+
+
+class Noted(OutcomeKey):
+    """The result of a comparison."""
+
+    shadow_job_id: UUID | None
+    judge_job_id: UUID | None
+    differs: bool | None  # None: it cannot be compared
+    reference_by: str | None
+    repeated: bool
+
+
+class DueShadow(OutcomeKey):
+    """A served outcome that needs a shadow."""
+
+    feature: str
+    feature_version_id: int
+    characters: int | None  # of its input; None: removed
+    stale: bool  # it has waited for a day
+
+
 def open_outcomes(
     connection: Connection[Any],
     most: int,
     recipe: str | None = None,
     without: Collection[int] = (),
-) -> list[dict[str, Any]]:
+) -> list[OpenOutcome]:
     """Up to `most` outcomes whose reference exists or will never exist, locked in the transaction;
     without those of the feature versions `without`.
     """
     parameters = {"most": most, "recipe": recipe, "without": list(without)}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(OPEN, parameters).fetchall()
+    return typed_rows(connection, OpenOutcome, OPEN, parameters)
 
 
-def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
+def note(connection: Connection[Any], rows: Iterable[Noted]) -> None:
     """Store the result of each comparison.
 
     A shadow's or judge's answer is kept as long as the job's own answers. If those are already
@@ -152,14 +198,14 @@ def note(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None
     """
     noted = list(rows)
     with connection.cursor() as cursor:
-        cursor.executemany(NOTE, noted)
+        cursor.executemany(NOTE, [dict(row) for row in noted])
     shadows = [row["shadow_job_id"] for row in noted if row["shadow_job_id"] is not None]
     judges = [row["judge_job_id"] for row in noted if row["judge_job_id"] is not None]
     connection.execute(NAME_PURPOSE, (shadows,))
     connection.execute(FORGET, (shadows + judges,))
 
 
-def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
+def wait_for_shadows(connection: Connection[Any], rows: Iterable[OutcomeKey]) -> None:
     """Let outcomes use a shadow's answer as their reference, because the last tier did not answer
     their job. Under their locks, from `open_outcomes` or from the judge's step.
     """
@@ -171,12 +217,11 @@ def wait_for_shadows(connection: Connection[Any], rows: Iterable[Mapping[str, An
 
 def due_shadows(
     connection: Connection[Any], most: int, without: Collection[int] = ()
-) -> list[dict[str, Any]]:
+) -> list[DueShadow]:
     """Served outcomes that were drawn and have no shadow yet, the oldest first; without those of
     the feature versions `without`.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(DUE, {"most": most, "without": list(without)}).fetchall()
+    return typed_rows(connection, DueShadow, DUE, {"most": most, "without": list(without)})
 
 
 def hold_spending(connection: Connection[Any]) -> bool:
@@ -201,7 +246,7 @@ def spent_on_comparing(connection: Connection[Any], feature: str) -> Decimal:
 
 def add_shadow(
     connection: Connection[Any],
-    outcome: Mapping[str, Any],
+    outcome: OutcomeKey,
     *,
     id: UUID,
     tier: str,
@@ -231,7 +276,7 @@ def add_shadow(
     return made.rowcount == 1
 
 
-def draw_no_more(connection: Connection[Any], outcome: Mapping[str, Any]) -> None:
+def draw_no_more(connection: Connection[Any], outcome: OutcomeKey) -> None:
     """It gets no shadow, and counts as not drawn."""
     connection.execute(
         "UPDATE outcomes SET shadow_due = false, drawn = false"

@@ -10,13 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
 from tierline.rules.operations import Change, Failure
-
-Row = dict[str, Any]
+from tierline.storage.db.rows import typed_row, typed_rows
+from tierline.views.operations import OperationRow
 
 COLUMNS = """id, feature, kind, account_id, readable_account_id, options, status, progress,
     claim_token, losses, cancel_requested_at, result, error_code, error_message, created_at,
@@ -38,26 +37,39 @@ RETURNING {COLUMNS}
 HELD = f"claim_token = %(token)s AND status = '{Status.IN_PROGRESS}'"
 
 
-def add_operation(connection: Connection[Any], values: Mapping[str, Any]) -> Row | None:
-    """Add a queued operation. None if the feature has a queued or running one of this kind.
-
-    `values`: feature, kind, account_id, readable_account_id, options.
-    """
-    return _one(
+def add_operation(
+    connection: Connection[Any],
+    *,
+    feature: str,
+    kind: str,
+    account_id: int,
+    readable_account_id: int | None,
+    options: Mapping[str, JSON],
+) -> OperationRow | None:
+    """Add a queued operation. None if the feature has a queued or running one of this kind."""
+    return typed_row(
         connection,
+        OperationRow,
         "INSERT INTO operations (feature, kind, account_id, readable_account_id, options)"
         " VALUES (%(feature)s, %(kind)s, %(account_id)s, %(readable_account_id)s,"
         " %(options)s::json)"
         " ON CONFLICT (feature, kind) WHERE status IN ('queued', 'in_progress') DO NOTHING"
         f" RETURNING {COLUMNS}",
-        {**values, "options": json.dumps(values["options"])},
+        {
+            "feature": feature,
+            "kind": kind,
+            "account_id": account_id,
+            "readable_account_id": readable_account_id,
+            "options": json.dumps(options),
+        },
     )
 
 
-def open_operation(connection: Connection[Any], feature: str, kind: str) -> Row | None:
+def open_operation(connection: Connection[Any], feature: str, kind: str) -> OperationRow | None:
     """The feature's queued or running operation of that kind."""
-    return _one(
+    return typed_row(
         connection,
+        OperationRow,
         f"SELECT {COLUMNS} FROM operations WHERE feature = %(feature)s AND kind = %(kind)s"
         " AND status IN ('queued', 'in_progress')",
         {"feature": feature, "kind": kind},
@@ -66,10 +78,11 @@ def open_operation(connection: Connection[Any], feature: str, kind: str) -> Row 
 
 def operation(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str]
-) -> Row | None:
+) -> OperationRow | None:
     """One operation of a feature, of one of these kinds."""
-    return _one(
+    return typed_row(
         connection,
+        OperationRow,
         f"SELECT {COLUMNS} FROM operations"
         " WHERE feature = %(feature)s AND id = %(id)s AND kind = ANY(%(kinds)s)",
         {"feature": feature, "id": id, "kinds": list(kinds)},
@@ -78,24 +91,26 @@ def operation(
 
 def list_operations(
     connection: Connection[Any], feature: str, kinds: Collection[str], most: int = 100
-) -> list[Row]:
+) -> list[OperationRow]:
     """A feature's operations of these kinds, the newest first."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"SELECT {COLUMNS} FROM operations WHERE feature = %s AND kind = ANY(%s)"
-            " ORDER BY id DESC LIMIT %s",
-            (feature, list(kinds), most),
-        ).fetchall()
+    return typed_rows(
+        connection,
+        OperationRow,
+        f"SELECT {COLUMNS} FROM operations WHERE feature = %s AND kind = ANY(%s)"
+        " ORDER BY id DESC LIMIT %s",
+        (feature, list(kinds), most),
+    )
 
 
 def ask_to_cancel(
     connection: Connection[Any], feature: str, id: int, kinds: Collection[str]
-) -> Row | None:
+) -> OperationRow | None:
     """Cancel a queued operation at once. A running one ends within seconds, when its process reads
     the request. An ended one does not change. None if the feature has no such operation.
     """
-    row = _one(
+    row = typed_row(
         connection,
+        OperationRow,
         "UPDATE operations SET"
         " cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),"
         f" status = CASE status WHEN '{Status.QUEUED}' THEN '{Status.CANCELLED}' ELSE status END,"
@@ -107,14 +122,16 @@ def ask_to_cancel(
     return row or operation(connection, feature, id, kinds)
 
 
-def claim(connection: Connection[Any], token: UUID, kinds: Collection[str]) -> Row | None:
+def claim(connection: Connection[Any], token: UUID, kinds: Collection[str]) -> OperationRow | None:
     """Claim the oldest queued operation of these kinds. Safe to repeat."""
-    return _one(connection, CLAIM, {"token": token, "kinds": list(kinds)})
+    return typed_row(connection, OperationRow, CLAIM, {"token": token, "kinds": list(kinds)})
 
 
-def claimed(connection: Connection[Any], token: UUID) -> Row | None:
+def claimed(connection: Connection[Any], token: UUID) -> OperationRow | None:
     """The operation that the token holds."""
-    return _one(connection, f"SELECT {COLUMNS} FROM operations WHERE {HELD}", {"token": token})
+    return typed_row(
+        connection, OperationRow, f"SELECT {COLUMNS} FROM operations WHERE {HELD}", {"token": token}
+    )
 
 
 def raise_beat(connection: Connection[Any], token: UUID) -> bool | None:
@@ -172,10 +189,13 @@ def fail(connection: Connection[Any], token: UUID, failure: Failure) -> bool:
     return updated.rowcount == 1
 
 
-def lock_claimed(connection: Connection[Any], token: UUID) -> Row | None:
+def lock_claimed(connection: Connection[Any], token: UUID) -> OperationRow | None:
     """The operation of the token, locked against changes by others in this transaction."""
-    return _one(
-        connection, f"SELECT {COLUMNS} FROM operations WHERE {HELD} FOR UPDATE", {"token": token}
+    return typed_row(
+        connection,
+        OperationRow,
+        f"SELECT {COLUMNS} FROM operations WHERE {HELD} FOR UPDATE",
+        {"token": token},
     )
 
 
@@ -195,8 +215,3 @@ def write_change(connection: Connection[Any], id: int, change: Change) -> None:
             "open": change.status is Status.QUEUED,
         },
     )
-
-
-def _one(connection: Connection[Any], statement: str, parameters: Mapping[str, Any]) -> Row | None:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, parameters).fetchone()

@@ -4,13 +4,14 @@ Rows are added, and may be withdrawn. The newest row of a key that is not withdr
 """
 
 import json
-from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from psycopg import Connection
-from psycopg.rows import dict_row
 
 from tierline.base.json_text import JSON
+from tierline.storage.db.rows import typed_row, typed_rows
 
 Table = Literal["routers", "micro_models"]
 
@@ -18,60 +19,80 @@ COLUMNS = """id, feature, recipe, rows, right_rows, data_sha256, quality, traine
     vectors IS NOT NULL AS with_embeddings, withdrawn_at"""
 
 
-def add_artefact(
-    connection: Connection[Any],
-    table: Table,
-    values: Mapping[str, JSON],
-    vectors: bytes | None,
-    inputs: bytes | None = None,
-) -> dict[str, Any]:
-    """Add a row, which is in force from now on. `inputs`: for a micro model, 8 bytes of the digest
-    of each input that it has seen.
-    """
-    seen = ("", "") if inputs is None else (", inputs", ", %(inputs)s")
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(
-            f"""
-            INSERT INTO {table}
-                (feature, recipe, rows, right_rows, data_sha256, quality, document, trained_by,
-                vectors{seen[0]})
-            VALUES (%(feature)s, %(recipe)s, %(rows)s, %(right_rows)s, %(data_sha256)s,
-                %(quality)s::json, %(document)s::json, %(trained_by)s, %(vectors)s{seen[1]})
-            RETURNING {COLUMNS}
-            """,
-            {
-                **values,
-                "quality": json.dumps(values["quality"]),
-                "document": json.dumps(values["document"]),
-                "vectors": vectors,
-                "inputs": inputs,
-            },
-        ).fetchone()
-    assert row is not None
+@dataclass(frozen=True)
+class NewArtefact:
+    """A router or a micro model to store."""
+
+    feature: str
+    recipe: str  # what it was trained for
+    rows: int  # that it was trained on
+    right_rows: int
+    data_sha256: str
+    quality: JSON
+    document: JSON
+    trained_by: str  # server or client
+    vectors: bytes | None
+    inputs: bytes | None  # micro models: 8 bytes of the digest of each input that it has seen
+
+
+@dataclass(frozen=True)
+class ArtefactRow:
+    """A stored router or micro model, without its content."""
+
+    id: int
+    feature: str
+    recipe: str
+    rows: int
+    right_rows: int
+    data_sha256: str
+    quality: JSON
+    trained_by: str
+    trained_at: datetime
+    with_embeddings: bool
+    withdrawn_at: datetime | None
+
+
+def add_artefact(connection: Connection[Any], table: Table, new: NewArtefact) -> ArtefactRow:
+    """Add a row, which is in force from now on."""
+    values = vars(new) | {"quality": json.dumps(new.quality), "document": json.dumps(new.document)}
+    if new.inputs is None:
+        del values["inputs"]  # routers have no such column
+    row = typed_row(
+        connection,
+        ArtefactRow,
+        f"""
+        INSERT INTO {table} ({", ".join(values)})
+        VALUES ({", ".join(f"%({name})s" for name in values)}) RETURNING {COLUMNS}
+        """,
+        values,
+    )
+    assert row is not None, "an INSERT of one row returns it"
     return row
 
 
 def list_artefacts(
     connection: Connection[Any], table: Table, feature: str, most: int = 100
-) -> list[dict[str, Any]]:
+) -> list[ArtefactRow]:
     """A feature's, the newest first."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"SELECT {COLUMNS} FROM {table} WHERE feature = %s ORDER BY id DESC LIMIT %s",
-            (feature, most),
-        ).fetchall()
+    return typed_rows(
+        connection,
+        ArtefactRow,
+        f"SELECT {COLUMNS} FROM {table} WHERE feature = %s ORDER BY id DESC LIMIT %s",
+        (feature, most),
+    )
 
 
 def withdraw_artefact(
     connection: Connection[Any], table: Table, feature: str, id: int
-) -> dict[str, Any] | None:
+) -> ArtefactRow | None:
     """Withdraw it, so that the previous one counts; None if the feature has no such one."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            f"UPDATE {table} SET withdrawn_at = coalesce(withdrawn_at, clock_timestamp())"
-            f" WHERE feature = %s AND id = %s RETURNING {COLUMNS}",
-            (feature, id),
-        ).fetchone()
+    return typed_row(
+        connection,
+        ArtefactRow,
+        f"UPDATE {table} SET withdrawn_at = coalesce(withdrawn_at, clock_timestamp())"
+        f" WHERE feature = %s AND id = %s RETURNING {COLUMNS}",
+        (feature, id),
+    )
 
 
 def artefact_in_force(

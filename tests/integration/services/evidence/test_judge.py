@@ -23,7 +23,8 @@ from tierline.base.settings import settings
 from tierline.features import Feature
 from tierline.features.parse import FeatureError, parse_feature
 from tierline.services.evidence import judgements
-from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, draw_for_labels
+from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
+from tierline.services.evidence.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.evaluation_judge import keep_judge
 from tierline.services.evidence.judge import judge_of, said_same
 from tierline.services.evidence.judgements import keep_judged
@@ -425,10 +426,10 @@ def labelled(bench: Bench, feature: Feature, lies: int = 0) -> None:
     with bench.pool.connection() as connection:
         drawn = draw_for_labels(connection, feature.name, 5_000)
         for place, one in enumerate(drawn):
-            said = "something else" if place < lies else one["answer"]
+            said = "something else" if place < lies else one.answer
             connection.execute(
                 "INSERT INTO feedback (job_id, account_id, expected) VALUES (%s, %s, %s)",
-                (one["job_id"], bench.account, json.dumps(said)),
+                (one.job_id, bench.account, json.dumps(said)),
             )
 
 
@@ -453,11 +454,11 @@ def test_with_labels_its_own_error_is_part_of_the_promise(
     labelled(bench, feature)
     with bench.pool.connection() as connection:
         made = calibrate(connection, feature.name, CalibrationRequest(0.2, 0.95))
-    assert made["state"] == "in_force"
-    assert made["judge"]["model"] == "openai:judge"
-    assert (made["judge"]["samples"], made["judge"]["wrong"]) == (120, 0)
-    assert 0.0 < made["judge"]["missed"] < 0.05
-    assert made["bound"] < 0.2 - made["judge"]["missed"]  # what it sees to differ has less room
+    assert made.state == "in_force"
+    assert made.judge["model"] == "openai:judge"
+    assert (made.judge["samples"], made.judge["wrong"]) == (120, 0)
+    assert 0.0 < made.judge["missed"] < 0.05
+    assert made.bound < 0.2 - made.judge["missed"]  # what it sees to differ has less room
 
 
 def test_a_judge_that_people_find_wrong_too_often_promises_nothing(

@@ -1,5 +1,6 @@
 """People's labels: drawn at random, given all or not at all, and what a promise makes of them."""
 
+import json
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,8 @@ from tests.support.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.base.ids import new_id
 from tierline.features import Feature
-from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, draw_for_labels
+from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
+from tierline.services.evidence.calibration_outcomes import draw_for_labels
 from tierline.services.evidence.feedback import Said, give_many
 from tierline.services.steering.confidence_gate import ConfidenceGate
 
@@ -26,7 +28,7 @@ def drawn(bench: Bench) -> tuple[Feature, list[UUID]]:
         bench.run(bench.submit(version, f"{number}: it costs 12.50"), 2)
     with bench.pool.connection() as connection:
         rows = draw_for_labels(connection, feature.name, 40)
-    return feature, [UUID(row["job_id"]) for row in rows]
+    return feature, [row.job_id for row in rows]
 
 
 def give(bench: Bench, jobs: list[UUID], said: Said, **options: bool) -> int:
@@ -42,8 +44,8 @@ def test_what_is_drawn_is_drawn_once_and_shows_inputs_alone(
     with bench.pool.connection() as connection:
         rest = draw_for_labels(connection, feature.name, 300)
     assert len(rest) == 20
-    assert not {UUID(row["job_id"]) for row in rest} & set(jobs)
-    assert set(rest[0]) == {"job_id", "input"}
+    assert not {row.job_id for row in rest} & set(jobs)
+    assert set(json.loads(rest[0].to_json())) == {"job_id", "input"}
 
 
 def test_a_promise_about_what_people_say_is_wrong(
@@ -53,8 +55,8 @@ def test_a_promise_about_what_people_say_is_wrong(
     give(bench, jobs, Said(expected={"amount": 12.5}))
     with bench.pool.connection() as connection:
         made = calibrate(connection, feature.name, THIRTY)
-    assert (made["state"], made["reference"]) == ("in_force", "human")
-    assert made["samples"] + made["fitted"] == 40
+    assert (made.state, made.reference) == ("in_force", "human")
+    assert made.samples + made.fitted == 40
     with bench.pool.connection() as connection, pytest.raises(Conflict, match="not enough data"):
         calibrate(connection, feature.name, THIRTY)
 
@@ -66,7 +68,7 @@ def test_both_models_may_agree_and_be_wrong(
     give(bench, jobs, Said(correct=False))  # of what was served, the later tier's same answer
     with bench.pool.connection() as connection:
         made = calibrate(connection, feature.name, THIRTY)
-    assert made["state"] == "nothing_promised"
+    assert made.state == "nothing_promised"
 
 
 def test_while_some_that_were_drawn_have_no_label_none_is_used(
@@ -78,7 +80,7 @@ def test_while_some_that_were_drawn_have_no_label_none_is_used(
         calibrate(connection, feature.name, THIRTY)
     give(bench, jobs[-3:], Said(expected={"amount": 12.5}))
     with bench.pool.connection() as connection:
-        assert calibrate(connection, feature.name, THIRTY)["state"] == "in_force"
+        assert calibrate(connection, feature.name, THIRTY).state == "in_force"
 
 
 def test_labels_are_given_all_or_not_at_all(

@@ -13,13 +13,14 @@ from tests.support.bench import PRICED, RIGHT, Bench, by_model
 from tests.support.model_server import Reply
 from tests.support.rows import add_calibration, of_a_later_release
 from tierline.base.errors import NotEnoughData
-from tierline.services.evidence.calibrations import CalibrationRequest, calibrate
+from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
 from tierline.services.evidence.shadows import compare_open, keep_references, shadow_due
 from tierline.services.features.versions import FeatureVersions
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content
 from tierline.storage.evidence import calibrations, shadows
 from tierline.storage.jobs.job_reads import Filters, list_jobs
+from tierline.views.calibrations import Calibration
 
 EACH = "shadow: {share: 1}"
 
@@ -281,7 +282,7 @@ def test_a_promise_that_shadows_refute_is_withdrawn(bench: Bench, numbers: Itera
     with bench.pool.connection() as connection:
         ended = calibrations.calibration(connection, id)
     assert ended is not None
-    assert "shadow samples of its served answers differ" in ended["withdrawn_reason"]
+    assert "shadow samples of its served answers differ" in ended.withdrawn_reason
     forget_calibrations(bench)
     later = bench.submit(version, "it costs 41")
     bench.run(later)
@@ -307,7 +308,7 @@ def test_a_promise_that_shadows_confirm_holds(bench: Bench, numbers: Iterator[in
         assert shadows.watched(connection, id) == (20, 0)
         kept = calibrations.calibration(connection, id)
     assert kept is not None
-    assert kept["withdrawn_at"] is None
+    assert kept.withdrawn_at is None
 
 
 def test_a_share_is_drawn_of_served_and_escalated_alike(bench: Bench) -> None:
@@ -345,7 +346,7 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
     )
     wanted = CalibrationRequest(max_error=0.3, confidence=0.95)
 
-    def calibrated() -> dict[str, Any]:
+    def calibrated() -> Calibration:
         with bench.pool.connection() as connection:
             made = calibrate(connection, feature.name, wanted)
         forget_calibrations(bench)
@@ -354,7 +355,7 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
     for _ in range(40):
         bench.run(bench.submit(version, f"it costs {next(numbers)}"), 2)
     first = calibrated()
-    assert (first["attempt"], first["state"]) == (1, "in_force")
+    assert (first.attempt, first.state) == (1, "in_force")
     for _ in range(60):
         served(bench, version, f"it costs {next(numbers)}")
     with pytest.raises(NotEnoughData):
@@ -362,9 +363,9 @@ def test_a_new_calibration_is_made_from_what_was_drawn_since(
     round_(bench)
     run_shadows(bench)
     second = calibrated()
-    assert (second["attempt"], second["state"]) == (2, "in_force")
-    assert second["tested_at"] > first["tested_at"]
-    assert second["samples"] + second["fitted"] == 60
+    assert (second.attempt, second.state) == (2, "in_force")
+    assert second.tested_at > first.tested_at
+    assert second.samples + second.fitted == 60
 
 
 def test_outcomes_of_a_later_releases_feature_keep_no_others_from_being_compared(

@@ -13,13 +13,8 @@ from tests.support.waiting import wait_until
 from tierline.base.errors import Conflict
 from tierline.rules.jobs import Status
 from tierline.services.accounts.accounts import create_account
-from tierline.services.evidence.calibrations import (
-    CalibrationRequest,
-    NotEnoughData,
-    Watch,
-    calibrate,
-    calibrations_of,
-)
+from tierline.services.evidence.calibrate import CalibrationRequest, NotEnoughData, Watch, calibrate
+from tierline.services.evidence.calibrations import calibrations_of
 from tierline.services.evidence.threshold_searches import cancel, search_of, start
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.features.find_feature import current_feature
@@ -55,7 +50,7 @@ def recipe(db: Database) -> str:
 def started(db: Database) -> int:
     row = db.execute("SELECT id FROM accounts").fetchone()
     assert row is not None
-    return int(start(db, "kept", WANTED, row[0])["id"])
+    return int(start(db, "kept", WANTED, row[0]).id)
 
 
 def test_what_is_found_holds_and_a_cancelled_one_uses_nothing_up(
@@ -71,29 +66,32 @@ def test_what_is_found_holds_and_a_cancelled_one_uses_nothing_up(
             first = started(db)
             assert started(db) == first  # it is under way
             wait_until(
-                lambda: (search_of(db, "kept", first)["progress"] or {}).get("phase") == "reading",
+                lambda: (
+                    (progress := search_of(db, "kept", first).progress) is not None
+                    and progress.phase == "reading"
+                ),
                 60,
                 "the search to be under way",
             )
             cancel(db, "kept", first)
             wait_until(
-                lambda: search_of(db, "kept", first)["status"] == Status.CANCELLED,
+                lambda: search_of(db, "kept", first).status == Status.CANCELLED,
                 30,
                 "the search to be cancelled",
             )
         assert calibrations_of(db, "kept") == []
         second = started(db)
         wait_until(
-            lambda: search_of(db, "kept", second)["status"] not in ("queued", "in_progress"),
+            lambda: search_of(db, "kept", second).status not in ("queued", "in_progress"),
             60,
             "the search to end",
         )
     found = search_of(db, "kept", second)
-    assert (found["status"], found["error_message"]) == (Status.COMPLETED, None)
+    assert (found.status, found.error) == (Status.COMPLETED, None)
     (held,) = calibrations_of(db, "kept")
-    assert (held["id"], held["state"]) == (found["result"]["id"], "in_force")
-    assert held["samples"] + held["fitted"] == 1_000
-    assert 0.8 < held["coverage"] < 1.0
+    assert (held.id, held.state) == (found.calibration["id"], "in_force")
+    assert held.samples + held.fitted == 1_000
+    assert 0.8 < held.coverage < 1.0
     with pytest.raises(NotEnoughData, match="not enough data: 0 new outcomes"):
         started(db)
 

@@ -64,10 +64,11 @@ def add(connection: Connection, kind: str, feature: str = "kinds", **options: An
     """A queued operation; its id."""
     row = operations.add_operation(
         connection,
-        {
-            **{"feature": feature, "kind": kind, "account_id": 1, "readable_account_id": None},
-            "options": options,
-        },
+        feature=feature,
+        kind=kind,
+        account_id=1,
+        readable_account_id=None,
+        options=options,
     )
     assert row is not None
     return int(row["id"])

@@ -12,14 +12,11 @@ from tests.support.model_server import Reply
 from tierline.base.errors import Conflict, NotEnoughData
 from tierline.features import Feature
 from tierline.routing.combination import Combination
-from tierline.services.evidence.calibrations import (
-    CalibrationRequest,
-    calibrate,
-    calibrations_of,
-    withdraw,
-)
+from tierline.services.evidence.calibrate import CalibrationRequest, calibrate, count_outcomes
+from tierline.services.evidence.calibrations import calibrations_of, withdraw
 from tierline.services.jobs.decision_log import decisions_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
+from tierline.views.calibrations import Calibration
 
 CALIBRATED = "confidence: {signal: agreement, samples: 2, threshold: calibrated}"
 TEN_PERCENT = CalibrationRequest(max_error=0.1, confidence=0.95)
@@ -65,7 +62,7 @@ def outcomes(bench: Bench, version: int, numbers: Iterator[int], count: int = EN
 
 def calibrated(
     bench: Bench, feature: Feature, wanted: CalibrationRequest = TEN_PERCENT
-) -> dict[str, Any]:
+) -> Calibration:
     with bench.pool.connection() as connection:
         found = calibrate(connection, feature.name, wanted)
     look_again(bench)
@@ -100,9 +97,9 @@ def test_too_few_outcomes_promise_nothing_and_are_not_used_up(
         assert refused.value.missing == 50 - 9
     with bench.pool.connection() as connection:
         assert calibrations_of(connection, feature.name) == []
-        counted = calibrate(connection, feature.name, TEN_PERCENT, dry_run=True)
-    assert (counted["outcomes"], counted["missing"]) == (9, 41)
-    assert counted["reference_models"] == ["large-2026"]
+        counted = count_outcomes(connection, feature.name, TEN_PERCENT)
+    assert (counted.outcomes, counted.missing) == (9, 41)
+    assert counted.reference_models == ["large-2026"]
 
 
 def test_a_promise_is_found_and_kept_and_can_be_made_again_from_what_is_kept(
@@ -111,10 +108,10 @@ def test_a_promise_is_found_and_kept_and_can_be_made_again_from_what_is_kept(
     version, feature = bench.apply(CALIBRATED)
     outcomes(bench, version, numbers, 2 * ENOUGH)
     made = calibrated(bench, feature)
-    assert made["state"] == "in_force"
-    assert made["bound"] <= 0.1
-    assert 0.5 < made["coverage"] < 0.8  # two of three are easy
-    assert "agreement" in made["signals"]
+    assert made.state == "in_force"
+    assert made.bound <= 0.1
+    assert 0.5 < made.coverage < 0.8  # two of three are easy
+    assert "agreement" in made.signals
     later = outcomes(bench, version, numbers, 30)
     tiers = {bench.job(job)["tier"] for job in later}
     assert tiers == {"slm", "frontier"}
@@ -123,8 +120,8 @@ def test_a_promise_is_found_and_kept_and_can_be_made_again_from_what_is_kept(
         assert bench.job(job)["tier"] == ("frontier" if hard else "slm")
         with bench.pool.connection() as connection:
             first = decisions_of(connection, bench.account, job).decisions[0]
-        assert first.calibration_id == made["id"]
-        document = bench.one("SELECT document FROM calibrations WHERE id = %s", made["id"])
+        assert first.calibration_id == made.id
+        document = bench.one("SELECT document FROM calibrations WHERE id = %s", made.id)
         score = Combination.from_dict(document["combination"]).score(first.confidence_signals)
         assert score == first.confidence
         assert (score >= first.confidence_threshold) is not hard
@@ -133,7 +130,7 @@ def test_a_promise_is_found_and_kept_and_can_be_made_again_from_what_is_kept(
 def test_outcomes_are_used_once(bench: Bench, numbers: Iterator[int]) -> None:
     version, feature = bench.apply(CALIBRATED)
     outcomes(bench, version, numbers)
-    assert calibrated(bench, feature)["attempt"] == 1
+    assert calibrated(bench, feature).attempt == 1
     with pytest.raises(NotEnoughData):
         calibrated(bench, feature)
 
@@ -143,7 +140,7 @@ def test_the_same_input_again_is_no_further_outcome(bench: Bench) -> None:
     for _ in range(3):
         bench.run(bench.submit(version, "an easy one: 7 euros"), 2)
     with bench.pool.connection() as connection:
-        assert calibrate(connection, feature.name, TEN_PERCENT, dry_run=True)["outcomes"] == 1
+        assert count_outcomes(connection, feature.name, TEN_PERCENT).outcomes == 1
 
 
 def test_a_job_that_no_tier_could_answer_counts_as_wrong(
@@ -153,8 +150,8 @@ def test_a_job_that_no_tier_could_answer_counts_as_wrong(
     bench.server.answer = lambda body: "{}" if body["model"] == "large" else model(body)
     outcomes(bench, version, numbers)
     made = calibrated(bench, feature)
-    assert made["state"] == "nothing_promised"
-    assert made["threshold"] is None
+    assert made.state == "nothing_promised"
+    assert made.threshold is None
     bench.server.answer = model
     (job,) = outcomes(bench, version, numbers, 1)
     assert bench.job(job)["tier"] == "frontier"  # what was found to be too much is not served
@@ -177,7 +174,7 @@ def test_another_model_or_another_prompt_is_not_calibrated(
     )
     with bench.pool.connection() as connection:
         (listed,) = calibrations_of(connection, feature.name)
-    assert (listed["id"], listed["state"]) == (made["id"], "of_another_version")
+    assert (listed.id, listed.state) == (made.id, "of_another_version")
 
 
 def test_what_is_withdrawn_serves_nothing_more(bench: Bench, numbers: Iterator[int]) -> None:
@@ -185,8 +182,8 @@ def test_what_is_withdrawn_serves_nothing_more(bench: Bench, numbers: Iterator[i
     outcomes(bench, version, numbers)
     made = calibrated(bench, feature)
     with bench.pool.connection() as connection:
-        ended = withdraw(connection, feature.name, int(made["id"]), "the form changed")
-    assert (ended["state"], ended["withdrawn_reason"]) == ("withdrawn", "the form changed")
+        ended = withdraw(connection, feature.name, int(made.id), "the form changed")
+    assert (ended.state, ended.withdrawn_reason) == ("withdrawn", "the form changed")
     look_again(bench)
     (job,) = outcomes(bench, version, iter([1]), 1)
     assert bench.verdicts(job)[0] == "low_confidence"
@@ -198,7 +195,7 @@ def test_of_two_calibrations_at_once_one_is_made(bench: Bench, numbers: Iterator
 
     def one(_: int) -> str:
         try:
-            return str(calibrated(bench, feature)["state"])
+            return str(calibrated(bench, feature).state)
         except NotEnoughData:
             return "refused"
 

@@ -13,16 +13,13 @@ from tierline.base.errors import InvalidInput
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.routing.later_tiers import FEWEST
-from tierline.services.evidence.calibrations import (
-    CalibrationRequest,
-    calibrate,
-    calibrations_of,
-    withdraw,
-)
+from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
+from tierline.services.evidence.calibrations import calibrations_of, withdraw
 from tierline.services.evidence.shadows import keep_references
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.steering.tier_history import TierHistory
+from tierline.views.calibrations import Calibration
 
 THREE = """
 feature: {name}
@@ -100,7 +97,7 @@ def compare(bench: Bench) -> None:
     keep_references(bench.pool, time.monotonic() + 30)
 
 
-def calibrated(bench: Bench, feature: Feature, tier: str) -> dict[str, Any]:
+def calibrated(bench: Bench, feature: Feature, tier: str) -> Calibration:
     with bench.pool.connection() as connection:
         made = calibrate(connection, feature.name, CalibrationRequest(**LOOSE, tier=tier))
     look_again(bench)
@@ -128,23 +125,23 @@ def test_each_tier_gets_its_own_promise_and_serves_what_it_is_sure_of(
     jobs(bench, version, numbers, 60)
     compare(bench)
     first = calibrated(bench, feature, "slm")
-    assert first["state"] == "in_force"
-    assert first["tested_at"] > 0.95 + 0.025 * 0.9  # half of the risk is the other tier's
+    assert first.state == "in_force"
+    assert first.tested_at > 0.95 + 0.025 * 0.9  # half of the risk is the other tier's
     jobs(bench, version, numbers, 80)  # what reaches mid is another mix now: its outcomes are new
     compare(bench)
     second = calibrated(bench, feature, "mid")
-    assert (second["state"], second["tier"]) == ("in_force", "mid")
-    assert second["samples"] + second["fitted"] == 160  # of 240: a third never reached it
+    assert (second.state, second.tier) == ("in_force", "mid")
+    assert second.samples + second.fitted == 160  # of 240: a third never reached it
     assert tier_by_kind(bench, jobs(bench, version, numbers, 3)) == {
         ("easy", "slm"),
         ("fair", "mid"),
         ("hard", "frontier"),
     }
     with bench.pool.connection() as connection:
-        states = {one["tier"]: one["state"] for one in calibrations_of(connection, feature.name)}
+        states = {one.tier: one.state for one in calibrations_of(connection, feature.name)}
         assert states == {"slm": "in_force", "mid": "in_force"}
-        withdraw(connection, feature.name, int(first["id"]), "to see what happens")
-        states = {one["tier"]: one["state"] for one in calibrations_of(connection, feature.name)}
+        withdraw(connection, feature.name, int(first.id), "to see what happens")
+        states = {one.tier: one.state for one in calibrations_of(connection, feature.name)}
     assert states == {"slm": "withdrawn", "mid": "of_another_version"}
     look_again(bench)
     # What reaches mid is everything again, and nothing is known of that.

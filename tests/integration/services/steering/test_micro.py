@@ -23,7 +23,7 @@ from tierline.services.evidence.shadows import keep_references
 from tierline.services.jobs.decision_log import decisions_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.steering.micro import Micros
-from tierline.services.training.artefacts import MICRO_MODELS, Trained, artefacts_of, withdraw
+from tierline.services.training.artefacts import Trained, micro_models_of, withdraw_micro_model
 from tierline.services.training.micro_models import (
     LabelledInput,
     PromiseRequest,
@@ -33,6 +33,7 @@ from tierline.services.training.micro_models import (
     micro_tier,
     trained_of,
 )
+from tierline.views.steering import MicroModelWithPromise
 
 KINDS = {
     "billing": "I was charged {n} euros twice on my invoice",
@@ -117,7 +118,7 @@ TENTH = PromiseRequest(0.1, 0.95)
 
 def kept(
     bench: Bench, feature: Feature, lesson: Lesson, promise: PromiseRequest | None = None
-) -> dict[str, Any]:
+) -> MicroModelWithPromise:
     with bench.pool.connection() as connection, connection.transaction():
         found, tier, _ = micro_tier(connection, feature.name)
         rows = rows_of(lesson)
@@ -161,18 +162,18 @@ def test_what_a_trained_one_is_sure_of_it_serves_without_a_call(
 ) -> None:
     version, feature = applied(bench)
     made = kept(bench, feature, lesson, TENTH)
-    assert made["calibration"]["state"] == "in_force"
-    assert made["calibration"]["bound"] <= 0.1
+    assert made.calibration.state == "in_force"
+    assert made.calibration.bound <= 0.1
     calls = len(bench.server.calls)
     job = submitted(bench, version, "my parcel 1234 has not been delivered yet")
     bench.run(job)
     assert bench.job(job)["status"] == "completed"
     assert bench.one("SELECT output FROM answers WHERE job_id = %s", job) == {"kind": "shipping"}
-    assert asked(bench, job) == [("micro", "micro:all-MiniLM-L6-v2", made["model"], 0)]
+    assert asked(bench, job) == [("micro", "micro:all-MiniLM-L6-v2", made.model, 0)]
     assert len(bench.server.calls) == calls
     with bench.pool.connection() as connection:
         (decision,) = decisions_of(connection, bench.account, job).decisions
-    assert decision.calibration_id == made["calibration"]["id"]
+    assert decision.calibration_id == made.calibration.id
     assert {"likeness", "margin", "log_probability"} < set(decision.confidence_signals)
 
 
@@ -194,7 +195,7 @@ def test_what_it_is_not_sure_of_goes_to_the_next_tier_and_nobody_is_told_of_deep
 def test_without_a_promise_all_that_it_says_is_an_outcome(bench: Bench, lesson: Lesson) -> None:
     version, feature = applied(bench)
     made = kept(bench, feature, lesson)
-    assert made["calibration"] is None
+    assert made.calibration is None
     job = submitted(bench, version, "please close my account number 99 for good")
     bench.run(job, 2)
     assert bench.verdicts(job) == ["low_confidence", "passed"]
@@ -221,10 +222,10 @@ def test_a_withdrawn_one_answers_no_more_and_a_new_one_needs_its_own_promise(
     bench.run(job)
     assert "there is no calibration" in bench.job(job)["escalation_reason"]
     with bench.pool.connection() as connection:
-        withdraw(connection, MICRO_MODELS, feature.name, int(second["id"]))
-        assert [str(one["id"]) for one in artefacts_of(connection, MICRO_MODELS, feature.name)] == [
-            second["id"],
-            first["id"],
+        withdraw_micro_model(connection, feature.name, int(second.id))
+        assert [one.id for one in micro_models_of(connection, feature.name)] == [
+            second.id,
+            first.id,
         ]
     look_again(bench)
     later = submitted(bench, version, "my parcel 56 has not been delivered yet")
@@ -237,10 +238,10 @@ def test_each_promise_of_a_micro_tier_is_tested_harder_than_the_one_before(
 ) -> None:
     """The same inputs are held out each time."""
     _, feature = applied(bench)
-    first = kept(bench, feature, lesson, TENTH)["calibration"]
-    second = kept(bench, feature, lesson, TENTH)["calibration"]
-    assert (first["attempt"], second["attempt"]) == (1, 2)
-    assert second["tested_at"] > first["tested_at"]
+    first = kept(bench, feature, lesson, TENTH).calibration
+    second = kept(bench, feature, lesson, TENTH).calibration
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert second.tested_at > first.tested_at
 
 
 def test_too_few_held_out_answers_keep_neither_model_nor_promise(
@@ -251,11 +252,11 @@ def test_too_few_held_out_answers_keep_neither_model_nor_promise(
         kept(bench, feature, lesson, PromiseRequest(0.001, 0.95))
     assert refused.value.missing > 2_000
     with bench.pool.connection() as connection:
-        assert artefacts_of(connection, MICRO_MODELS, feature.name) == []
+        assert micro_models_of(connection, feature.name) == []
         assert calibrations_of(connection, feature.name) == []
 
 
-def uploaded(bench: Bench, feature: Feature, lesson: Lesson) -> dict[str, Any]:
+def uploaded(bench: Bench, feature: Feature, lesson: Lesson) -> MicroModelWithPromise:
     """What a client trained, kept."""
     document, vectors = to_parts(lesson.micro)
     trained = Trained(lesson.rows, lesson.right, "0" * 64, {}, document, vectors)
@@ -269,11 +270,11 @@ def test_what_a_client_trained_answers_without_a_promise(bench: Bench, lesson: L
     version, feature = applied(bench)
     kept(bench, feature, lesson, TENTH)
     made = uploaded(bench, feature, lesson)
-    assert (made["trained_by"], made["calibration"]) == ("client", None)
+    assert (made.trained_by, made.calibration) == ("client", None)
     job = submitted(bench, version, "my parcel 57 has not been delivered yet")
     bench.run(job)
     assert bench.verdicts(job) == ["low_confidence"]
-    inputs = bench.one("SELECT inputs IS NULL FROM micro_models WHERE id = %s", made["id"])
+    inputs = bench.one("SELECT inputs IS NULL FROM micro_models WHERE id = %s", made.id)
     assert inputs
 
 

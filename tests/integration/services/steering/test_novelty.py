@@ -1,7 +1,6 @@
 """A calibration is about inputs like those that it was made on: others escalate."""
 
 import random
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,9 +8,11 @@ import pytest
 from tests.support.bench import Bench, NoEmbedding
 from tierline.features import Feature
 from tierline.services.calls.embedding import Embedding
-from tierline.services.evidence.calibrations import CalibrationRequest, calibrate, calibrations_of
+from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
+from tierline.services.evidence.calibrations import calibrations_of
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content
+from tierline.views.calibrations import Calibration
 
 CALIBRATED = (
     "confidence: {signal: agreement, samples: 2, threshold: calibrated}\nshadow: {share: 1}"
@@ -43,7 +44,7 @@ def jobs(bench: Bench, version: int, count: int) -> list[UUID]:
     return made
 
 
-def calibrated(bench: Bench, feature: Feature) -> dict[str, Any]:
+def calibrated(bench: Bench, feature: Feature) -> Calibration:
     with bench.pool.connection() as connection:
         made = calibrate(connection, feature.name, CalibrationRequest(0.2, 0.95))
     look_again(bench)
@@ -54,8 +55,8 @@ def test_an_input_of_another_kind_escalates_and_becomes_no_outcome(bench: Bench)
     version, feature = bench.apply(CALIBRATED)
     jobs(bench, version, 200)
     made = calibrated(bench, feature)
-    assert made["state"] == "in_force"
-    assert made["least_likeness"] is not None
+    assert made.state == "in_force"
+    assert made.least_likeness is not None
     alike = bench.submit(version, "invoice of 4711 euros")
     bench.run(alike)
     assert bench.job(alike)["status"] == "completed"
@@ -63,7 +64,7 @@ def test_an_input_of_another_kind_escalates_and_becomes_no_outcome(bench: Bench)
     bench.run(strange, 2)
     assert bench.verdicts(strange) == ["low_confidence", "passed"]
     reason = bench.job(strange)["escalation_reason"]
-    assert f"unlike those that calibration {made['id']} was made from" in reason
+    assert f"unlike those that calibration {made.id} was made from" in reason
     assert bench.all("SELECT FROM outcomes WHERE job_id = %s", strange) == []
 
 
@@ -83,7 +84,7 @@ def test_without_embeddings_a_calibration_is_about_any_input_and_says_so(bench: 
     look_again(bench, NoEmbedding())
     jobs(bench, version, 120)
     made = calibrated(bench, feature)
-    assert (made["state"], made["least_likeness"], made["novel"]) == ("in_force", None, 0)
+    assert (made.state, made.least_likeness, made.novel) == ("in_force", None, 0)
     strange = bench.submit(version, "a haiku about whales, and the sea at night, with no rhyme")
     bench.run(strange)
     assert bench.job(strange)["status"] == "completed"
@@ -105,5 +106,5 @@ def test_a_listed_calibration_says_what_it_is_about(bench: Bench) -> None:
     calibrated(bench, feature)
     with bench.pool.connection() as connection:
         (listed,) = calibrations_of(connection, feature.name)
-    assert 0.0 < listed["least_likeness"] < 1.0
-    assert listed["samples"] + listed["fitted"] + listed["novel"] == 200
+    assert 0.0 < listed.least_likeness < 1.0
+    assert listed.samples + listed.fitted + listed.novel == 200

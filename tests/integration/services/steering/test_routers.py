@@ -10,8 +10,9 @@ from tierline.routing.combination import Combination
 from tierline.routing.trained import again
 from tierline.services.jobs.decision_log import decisions_of
 from tierline.services.steering.routers import Routers
-from tierline.services.training.artefacts import ROUTERS, Trained, artefacts_of, withdraw
+from tierline.services.training.artefacts import Trained, routers_of, withdraw_router
 from tierline.services.training.routers import add_uploaded, training_data
+from tierline.views.steering import Router, TrainingRow
 
 COMPLEX = "complexity: {max_risk: 0.5, longest: 200}"
 # Long texts are expected to fail: log odds of being right fall with the logarithm of the length.
@@ -22,7 +23,7 @@ SHORT_IS_RIGHT = {
 LONG = "and so on, " * 12  # 132 characters: a router's business, not the rule's
 
 
-def kept(bench: Bench, name: str, document: dict[str, Any] = SHORT_IS_RIGHT) -> dict[str, Any]:
+def kept(bench: Bench, name: str, document: dict[str, Any] = SHORT_IS_RIGHT) -> Router:
     with bench.pool.connection() as connection:
         trained = Trained(100, 50, "0" * 64, {"auroc": 0.8}, document, None)
         made = add_uploaded(connection, name, trained)
@@ -70,7 +71,7 @@ def test_a_trained_router_sends_what_would_fail_to_the_next_tier(bench: Bench) -
     assert asked(bench, long) == ["openai:large"]
     with bench.pool.connection() as connection:
         first = decisions_of(connection, bench.account, long).decisions[0]
-    assert first.signals["by"] == f"router {made['id']}"
+    assert first.signals["by"] == f"router {made.id}"
     risk = again(Combination.from_dict(SHORT_IS_RIGHT), first.signals)
     assert risk == first.signals["risk"] > first.threshold
 
@@ -79,9 +80,9 @@ def test_a_withdrawn_router_leaves_the_rules(bench: Bench) -> None:
     version, feature = bench.apply(COMPLEX)
     made = kept(bench, feature.name)
     with bench.pool.connection() as connection:
-        withdraw(connection, ROUTERS, feature.name, int(made["id"]))
-        (listed,) = artefacts_of(connection, ROUTERS, feature.name)
-    assert listed["withdrawn_at"] is not None
+        withdraw_router(connection, feature.name, int(made.id))
+        (listed,) = routers_of(connection, feature.name)
+    assert listed.withdrawn_at is not None
     bench.executor.tier_path.routers = Routers(bench.pool, bench.executor.embedding)
     job = bench.submit(version, LONG)
     bench.run(job)
@@ -98,7 +99,7 @@ def test_the_labelled_log_is_of_what_is_known(bench: Bench) -> None:
     with bench.pool.connection() as connection:
         rows = training_data(connection, feature.name)
         others = training_data(connection, feature.name, bench.account + 1)
-    assert rows == [{"job_id": str(bad), "input": {"text": "it costs 2"}, "right": False}]
+    assert rows == [TrainingRow(job_id=bad, input={"text": "it costs 2"}, right=False)]
     assert others == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tierline.rules.operations import Failure
 from tierline.storage.operations import operations
+from tierline.views.operations import OperationRow
 
 Connection = psycopg.Connection[Any]
 
@@ -20,13 +21,14 @@ def rows(database_url: str) -> Any:
         yield connection
 
 
-def add(connection: Connection, feature: str, kind: str = "router") -> operations.Row | None:
+def add(connection: Connection, feature: str, kind: str = "router") -> OperationRow | None:
     return operations.add_operation(
         connection,
-        {
-            **{"feature": feature, "kind": kind, "account_id": 1, "readable_account_id": None},
-            "options": {},
-        },
+        feature=feature,
+        kind=kind,
+        account_id=1,
+        readable_account_id=None,
+        options={},
     )
 
 
