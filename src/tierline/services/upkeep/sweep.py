@@ -23,7 +23,8 @@ from tierline.storage.money.budgets import forget_reservations
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 1000
-RESERVATIONS_KEPT_S = 86_400.0  # of settled calls: nothing reads them any more
+# Of settled calls, from their booking: by then the last of them has reported its cost.
+RESERVATIONS_KEPT_S = 90_000.0
 LOST_AFTER_S = 600.0  # until then, a call whose attempt has ended may still report its cost
 SEE_S = 5.0  # for the tiers' summary
 MOST_S = 30.0  # per round; the next one continues a minute later

@@ -148,6 +148,7 @@ def forget_idempotency_keys(connection: Connection[Any], older_than_s: float, mo
     return connection.execute(
         "DELETE FROM idempotency_keys WHERE (account_id, key) IN ("
         "SELECT account_id, key FROM idempotency_keys"
-        " WHERE created_at < clock_timestamp() - make_interval(secs => %s) LIMIT %s)",
+        " WHERE created_at < statement_timestamp() - make_interval(secs => %s)"
+        " ORDER BY created_at LIMIT %s)",
         (older_than_s, most),
     ).rowcount

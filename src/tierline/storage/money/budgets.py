@@ -379,15 +379,14 @@ def lost_calls(
 
 
 def forget_reservations(connection: Connection[Any], older_than_s: float, most: int) -> int:
-    """Remove reservations of calls that were settled long ago. Returns how many, at most `most`."""
+    """Remove settled reservations that were made long ago. Returns how many, at most `most`."""
     return connection.execute(
         """
         DELETE FROM reservations WHERE (job_id, attempt, number) IN (
-            SELECT r.job_id, r.attempt, r.number FROM reservations r
-            JOIN calls c USING (job_id, attempt, number)
-            WHERE r.settled_usd IS NOT NULL
-                AND c.settled_at < statement_timestamp() - make_interval(secs => %s)
-            LIMIT %s
+            SELECT job_id, attempt, number FROM reservations
+            WHERE settled_usd IS NOT NULL
+                AND made_at < statement_timestamp() - make_interval(secs => %s)
+            ORDER BY made_at LIMIT %s
         )
         """,
         (older_than_s, most),

@@ -307,7 +307,7 @@ def batches_due(
     rows = connection.execute(
         "SELECT id FROM batches WHERE feature_version_id = ANY(%s) AND input_removed_at IS NULL"
         " AND completed_at < statement_timestamp() - make_interval(secs => %s)"
-        " ORDER BY id LIMIT %s",
+        " ORDER BY completed_at LIMIT %s",
         (list(version_ids), older_than_s, most),
     )
     return [batch_id for (batch_id,) in rows]

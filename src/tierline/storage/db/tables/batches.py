@@ -40,6 +40,17 @@ batches = Table(
     UniqueConstraint("account_id", "idempotency_key"),
     Index("batches_account_id_seq_key", "account_id", "seq", unique=True),
     Index("batches_unfinished_idx", "id", postgresql_where=text("status = 'sealed'")),
+    Index(
+        "batches_cancelled_idx",
+        "id",
+        postgresql_where=text("status = 'cancelled' AND completed_at IS NULL"),
+    ),
+    Index(
+        "batches_problems_due_idx",
+        "feature_version_id",
+        "completed_at",
+        postgresql_where=text("completed_at IS NOT NULL AND input_removed_at IS NULL"),
+    ),
 )
 
 batch_parts = Table(

@@ -200,6 +200,7 @@ idempotency_keys = Table(
     Column("payload_hash", LargeBinary, nullable=False),
     when("created_at", required=True),
     PrimaryKeyConstraint("account_id", "key"),
+    Index("idempotency_keys_created_at_idx", "created_at"),
 )
 
 queue_turns = Table(

@@ -119,6 +119,8 @@ reservations = Table(
     Column("periods", ARRAY(BigInteger), nullable=False, comment="budget_periods it counts in"),
     Column("amount_usd", Numeric, nullable=False, comment="the most that the call can cost"),
     Column("settled_usd", Numeric, comment="null: out, or lost"),
+    when("made_at", required=True),
     PrimaryKeyConstraint("job_id", "attempt", "number"),
     Index("reservations_open_idx", "job_id", postgresql_where=text("settled_usd IS NULL")),
+    Index("reservations_made_at_idx", "made_at"),
 )

@@ -1,0 +1,115 @@
+"""No periodic statement reads a share of the history: what the sweep, the watcher and the
+dispatcher do each second or minute costs the same after a year as on the first day.
+
+Each statement is explained with ANALYZE on a database with a long history at rest and a little work
+to do. A new statement that scans a table fails here.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.explained import Explained, Recorded
+from tests.support.history import ACCOUNTS, add_work, fill
+from tierline.base.settings import settings
+from tierline.services.evidence.drift import Drift
+from tierline.services.processes.connections import worker_pool
+from tierline.services.upkeep.sweep import sweep
+from tierline.storage.evidence import judgements, shadows
+from tierline.storage.jobs import hints, recovery
+from tierline.storage.steering import tiers_seen
+from tierline.storage.upkeep import retention
+from tierline.storage.webhooks import delivery_choice
+
+JOBS = 60_000
+SHARE = JOBS // ACCOUNTS  # of one account, the smallest share of the history that is in an index
+MOST_ROWS = SHARE // 2
+# Of 8 KiB, for each row that was read and beside them. The smallest whole index has about 200.
+BLOCKS_A_ROW = 60
+MORE_BLOCKS = 100
+
+
+@pytest.fixture(scope="module")
+def past(environment: None, database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to a database with a history, and work to do."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        add_work(connection, fill(connection, JOBS))
+        yield connection
+
+
+def seen(recorded: Recorded, *statements: str) -> None:
+    """Assert that these statements are among those that were explained."""
+    texts = {one.text for one in recorded.statements}
+    missing = [text for one in statements if (text := " ".join(one.split())) not in texts]
+    assert missing == []
+
+
+def too_much(recorded: Recorded) -> list[Explained]:
+    return [
+        one
+        for one in recorded.statements
+        if one.rows > MOST_ROWS or one.blocks > BLOCKS_A_ROW * one.rows + MORE_BLOCKS
+    ]
+
+
+def test_the_sweep_reads_no_share_of_the_history(past: psycopg.Connection[Any]) -> None:
+    recorded = Recorded()
+    with worker_pool(settings().database, "sweep", 1) as pool, recorded.recording():
+        sweep(pool, Drift(pool))
+    seen(
+        recorded,
+        tiers_seen.BEGIN,
+        tiers_seen.END,
+        judgements.DUE,
+        judgements.TAKE_IN,
+        judgements.WAITING,
+        shadows.OPEN,
+        shadows.DUE,
+        retention.POLICIES,
+        retention.JOBS,
+        retention.SHADOWS,
+    )
+    assert too_much(recorded) == []
+
+
+def test_the_watcher_and_the_dispatcher_read_no_share_of_the_history(
+    past: psycopg.Connection[Any],
+) -> None:
+    from workers.app import create_app
+    from workers.dispatcher import Dispatcher
+    from workers.watcher import Watcher
+
+    dispatcher = Dispatcher(settings(), create_app())
+    recorded = Recorded()
+    with dispatcher.pool, Watcher(settings(), dispatcher) as watcher:
+        dispatcher.see_threads({"slm": 16, "slm-backfill": 16, "webhooks": 16, "maintenance": 1})
+        with recorded.recording():
+            for _ in range(2):
+                watcher.look()
+                dispatcher.choose_once()
+    seen(
+        recorded,
+        hints.WITH_JOBS,
+        hints.HEADS,
+        hints.DUE,
+        hints.OUT,
+        hints.MARK,
+        recovery.LOCK_FREE,
+        recovery.WRITE,
+        delivery_choice.OUT,
+        delivery_choice.TARGETS,
+        delivery_choice.HEADS,
+        delivery_choice.MARK,
+    )
+    assert too_much(recorded) == []
+
+
+def test_a_statement_that_scans_the_history_is_found(past: psycopg.Connection[Any]) -> None:
+    recorded = Recorded()
+    with recorded.recording():
+        past.execute("SELECT count(*) FROM jobs WHERE tier = 'slm'")  # a table
+        past.execute("SELECT FROM job_requests WHERE left(job_id::text, 1) = 'x'")  # finds nothing
+        past.execute("SELECT FROM jobs ORDER BY id LIMIT 1")
+    assert [one in too_much(recorded) for one in recorded.statements] == [True, True, False]
