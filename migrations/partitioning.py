@@ -6,22 +6,19 @@ The exchange is one short transaction. Processes of the release before notice no
 the columns stay.
 """
 
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from alembic import op
 from psycopg import Connection, sql
-from psycopg.errors import LockNotAvailable
+
+from migrations import online
+from tierline.base.errors import Conflict
 
 AHEAD = timedelta(days=1)  # what validating may take, and how wrong the clock of a process may be
 FARTHEST = timedelta(days=400)  # ids of a clock that was ahead by more than this are an error
 MARGIN = timedelta(hours=1)  # at the exchange the bound is at least this far ahead
-LOCK_TIMEOUT_MS = 50  # everybody who uses the table waits as long as this transaction waits
-PAUSE_S = 0.5  # between two tries for the lock
-GIVE_UP_S = 600.0
 
 # The first id of the first week that begins more than AHEAD after a time.
 _BOUND = """
@@ -52,7 +49,7 @@ WHERE c.oid = %s::regclass AND a.grantee <> c.relowner
 """
 
 
-class CannotPartition(Exception):
+class CannotPartition(Conflict):
     """A table cannot be partitioned as it is; the message says why and what to do."""
 
 
@@ -64,74 +61,89 @@ def partition(
     A unique index of a partitioned table must contain its key. `replaced` has the indexes that do
     not: the name of each, with the name and the columns of the one in its place.
 
-    Commits what the migration has done so far. Raises CannotPartition.
+    Commits what the migration has done so far. Raises CannotPartition, and Blocked if the lock was
+    not free in time.
     """
     replaced = replaced or {}
-    with op.get_context().autocommit_block():
-        connection: Connection[Any] = op.get_bind().connection.driver_connection  # type: ignore[assignment]
-        # Building and validating block nobody, however long they wait.
-        connection.execute("SET lock_timeout = 0")
-        if not _is_partitioned(connection, table):
-            for name, columns in replaced.values():
-                connection.execute(_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
-                connection.execute(_sql(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({columns})"))
-            _exchange(connection, table, key, list(replaced))
-        # Autovacuum never analyses a partitioned table, only its partitions.
-        connection.execute(_sql(f"ANALYZE {table}"))
-        connection.execute("SET lock_timeout = '5s'")
+    if not _is_partitioned(table):
+        online.create_indexes([(name, table, columns, "") for name, columns in replaced.values()])
+        _exchange(table, key, list(replaced))
+    # Autovacuum never analyses a partitioned table, only its partitions.
+    _patiently(f"ANALYZE {table}")
 
 
-def _is_partitioned(connection: Connection[Any], table: str) -> bool:
-    found = connection.execute("SELECT relkind FROM pg_class WHERE oid = %s::regclass", (table,))
-    return found.fetchone() == ("p",)
+def _is_partitioned(table: str) -> bool:
+    with online.autocommit() as connection:
+        found = connection.execute(
+            "SELECT relkind FROM pg_class WHERE oid = %s::regclass", (table,)
+        )
+        return found.fetchone() == ("p",)
 
 
-def _exchange(connection: Connection[Any], table: str, key: str, obsolete: list[str]) -> None:
-    while True:
-        bound_at, bound = _bound(connection, table, key)
-        check = f"{table}_before_bound"
-        drop_check = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {check}"
-        _briefly(
-            connection,
+def _exchange(table: str, key: str, obsolete: Sequence[str]) -> None:
+    check = f"{table}_before_bound"
+    alone = f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
+    drop_check = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {check}"
+    while not _is_partitioned(table):
+        bound_at, bound = _bound(table, key)
+        online.run(
             table,
-            drop_check,
+            *(alone, drop_check),
             f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({key} < '{bound}') NOT VALID",
         )
         try:
-            connection.execute(_sql(f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}"))
-            if bound_at - _now(connection) > MARGIN:
-                _briefly(
-                    connection, table, *_become_a_partition(connection, table, key, bound, obsolete)
-                )
-                return
+            _patiently(f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}")
+            if bound_at - _now() > MARGIN:
+                with online.autocommit() as connection:
+                    statements = _become_a_partition(connection, table, key, bound, obsolete)
+                online.run(table, alone, *statements)
         finally:
             # Left behind, it would refuse the rows of the time after the bound.
-            if not _is_partitioned(connection, table):
-                _briefly(connection, table, drop_check)
+            if not _is_partitioned(table):
+                online.run(table, alone, drop_check)
 
 
-def _bound(connection: Connection[Any], table: str, key: str) -> tuple[datetime, UUID]:
+def _bound(table: str, key: str) -> tuple[datetime, UUID]:
     """Where the first partition ends: behind now, and behind every id that is there."""
-    now = _now(connection)
-    bound = connection.execute(_BOUND, (now, AHEAD)).fetchone()
-    newest = connection.execute(
-        _sql(f"SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1")
-    ).fetchone()
-    if bound is not None and newest is not None and newest[0] >= bound[1]:
-        ms = newest[0].int >> 80
-        if ms > (now + FARTHEST).timestamp() * 1000:
-            raise CannotPartition(
-                f"{table}.{key} {newest[0]} is not a UUIDv7 of this time, so it belongs to no"
-                " partition: remove rows with such ids, then run 'tierline db upgrade' again"
+    now = _now()
+    with online.autocommit() as connection:
+        newest = connection.execute(
+            sql.SQL("SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1").format(
+                key=sql.Identifier(key), table=sql.Identifier(table)
             )
-        behind = datetime.fromtimestamp(ms / 1000, UTC)
-        bound = connection.execute(_BOUND, (behind, AHEAD)).fetchone()
+        ).fetchone()
+        bound = connection.execute(_BOUND, (now, AHEAD)).fetchone()
+        if bound is not None and newest is not None and newest[0] >= bound[1]:
+            ms = newest[0].int >> 80
+            if ms > (now + FARTHEST).timestamp() * 1000:
+                raise CannotPartition(
+                    f"{table}.{key} {newest[0]} is not a UUIDv7 of this time, so it belongs to no"
+                    " partition: remove rows with such ids, then run 'tierline db upgrade' again"
+                )
+            behind = datetime.fromtimestamp(ms / 1000, UTC)
+            bound = connection.execute(_BOUND, (behind, AHEAD)).fetchone()
     assert bound is not None, "a SELECT of an expression gives one row"
     return bound
 
 
+def _patiently(statement: str) -> None:
+    """Run a statement that no reader and no writer waits for, however long it takes."""
+    with online.autocommit() as connection:
+        connection.execute("SET lock_timeout = 0")
+        connection.execute(sql.SQL(statement))
+        connection.execute("SET lock_timeout = '5s'")
+
+
+def _now() -> datetime:
+    with online.autocommit() as connection:
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None, "a SELECT of an expression gives one row"
+    now: datetime = row[0]
+    return now
+
+
 def _become_a_partition(
-    connection: Connection[Any], table: str, key: str, bound: UUID, obsolete: list[str]
+    connection: Connection[Any], table: str, key: str, bound: UUID, obsolete: Sequence[str]
 ) -> list[str]:
     """The statements of the exchange, from what the catalogue says about the table now."""
     before = f"{table}_before"
@@ -206,40 +218,3 @@ BEGIN
     CREATE SEQUENCE {sequence};
     PERFORM setval('{sequence}', last, used);
 END $$"""
-
-
-def _briefly(connection: Connection[Any], table: str, *statements: str) -> None:
-    """Run the statements in one transaction that holds the table alone.
-
-    While it waits for the lock, whoever comes later waits behind it: so it waits for 50 ms, and
-    tries again after a pause.
-    """
-    give_up_s = time.monotonic() + GIVE_UP_S
-    while True:
-        try:
-            with connection.transaction():
-                connection.execute(_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-                connection.execute(_sql(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
-                for statement in statements:
-                    connection.execute(_sql(statement))
-            return
-        except LockNotAvailable:
-            if time.monotonic() > give_up_s:
-                raise CannotPartition(
-                    f"another session has used {table} in one transaction for"
-                    f" {GIVE_UP_S / 60:.0f} minutes, such as a dump or a long report: when it has"
-                    " ended, run 'tierline db upgrade' again"
-                ) from None
-        time.sleep(PAUSE_S)
-
-
-def _now(connection: Connection[Any]) -> datetime:
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None, "a SELECT of an expression gives one row"
-    now: datetime = row[0]
-    return now
-
-
-def _sql(statement: str) -> sql.SQL:
-    """A statement made of names in the catalogue and of names in migrations."""
-    return sql.SQL(statement)  # type: ignore[arg-type]

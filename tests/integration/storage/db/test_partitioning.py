@@ -11,11 +11,12 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from migrations import partitioning
+from migrations import online, partitioning
 from tests.support.migrations import upgrade_to
 from tests.support.rows import add_account, add_feature, add_job, add_outcomes, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
+from tierline.base.settings import settings
 from tierline.rules.partitions import first_id
 from tierline.storage.db import migrate
 from tierline.storage.db.partitioned import PARENTS
@@ -154,9 +155,8 @@ def test_rows_are_inserted_all_the_while(live: Live) -> None:
 
 
 def test_a_transaction_that_uses_a_table_is_waited_for_without_holding_up_others(
-    live: Live, monkeypatch: pytest.MonkeyPatch
+    live: Live,
 ) -> None:
-    monkeypatch.setattr(partitioning, "PAUSE_S", 0.05)
     with ThreadPoolExecutor(1) as aside, psycopg.connect(live.url) as reader:
         reader.execute("SELECT count(*) FROM calls")
         upgraded = aside.submit(migrate.upgrade, live.url)
@@ -172,14 +172,22 @@ def test_a_transaction_that_uses_a_table_is_waited_for_without_holding_up_others
     assert live.counts()["calls"] == 19
 
 
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Migrations give up soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIERLINE_MIGRATION_WAIT_S", "0.3")
+        settings.cache_clear()
+        yield
+    settings.cache_clear()
+
+
 def test_a_table_in_use_for_too_long_ends_the_migration_and_leaves_no_check(
-    live: Live, monkeypatch: pytest.MonkeyPatch
+    live: Live, impatient: None
 ) -> None:
-    monkeypatch.setattr(partitioning, "PAUSE_S", 0.05)
-    monkeypatch.setattr(partitioning, "GIVE_UP_S", 0.2)
     with psycopg.connect(live.url) as reader:
         reader.execute("SELECT count(*) FROM calls")
-        with pytest.raises(partitioning.CannotPartition, match="used calls in one transaction"):
+        with pytest.raises(online.Blocked, match="a lock on calls: it is held by process"):
             migrate.upgrade(live.url)
     assert (
         live.connection.execute(
