@@ -4,13 +4,13 @@ They found it by reading whole tables: old idempotency keys, old reservations, c
 and batches whose problems are to be removed.
 
 Revision ID: 0035
-Revises: 0033
+Revises: 0034
 """
 
 from migrations import online
 
 revision = "0035"
-down_revision = "0033"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 

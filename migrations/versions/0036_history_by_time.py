@@ -8,13 +8,13 @@ Two things change with it. `seq` of outcomes and deliveries comes from a sequenc
 it does not contain the id.
 
 Revision ID: 0036
-Revises: 0034
+Revises: 0035
 """
 
 from migrations.partitioning import partition
 
 revision = "0036"
-down_revision = "0034"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 
