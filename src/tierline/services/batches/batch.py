@@ -37,6 +37,7 @@ from tierline.storage.accounts.accounts import account_name
 from tierline.storage.batches import batches
 from tierline.storage.batches.batches import BadRow, GoodRow, Lane, NewBatch
 from tierline.storage.db.engine import within
+from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.features import features
 from tierline.storage.jobs.backlogs import count_queued_alone
 from tierline.storage.money.budgets import Holder, hard_ones
@@ -239,11 +240,15 @@ def cancel(connection: Connection[Any], account_id: int, batch_id: UUID) -> Stor
     read(connection, account_id, batch_id)
     batches.close_as_cancelled(connection, account_id, batch_id)
     until = time.monotonic() + CANCEL_S
+
+    def some() -> int:
+        with connection.transaction():
+            return cancel_some(connection, batch_id, CANCEL_AT_ONCE)
+
     if read(connection, account_id, batch_id)["status"] == "cancelled":
         while time.monotonic() < until:
-            with connection.transaction():
-                if not cancel_some(connection, batch_id, CANCEL_AT_ONCE):
-                    break
+            if not again_if_moved(some):
+                break
     return read(connection, account_id, batch_id)
 
 

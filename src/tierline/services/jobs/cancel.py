@@ -8,6 +8,7 @@ from psycopg import Connection
 from tierline.base.errors import NotFound
 from tierline.rules.jobs import TERMINAL, CancelAsked, Status
 from tierline.services.jobs.recover import move
+from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.recovery import lock_job
 
 
@@ -18,10 +19,14 @@ def cancel(connection: Connection[Any], account_id: int, job_id: UUID) -> Status
     is under way; it ends as cancelled unless that call's answer passes. An ended job does not
     change. Raises NotFound if the account has no such job.
     """
-    with connection.transaction():
-        locked = lock_job(connection, job_id)
-        if locked is None or locked.account_id != account_id:
-            raise NotFound(f"there is no job {job_id}")
-        if locked.state.status in TERMINAL or locked.state.cancel_requested:
-            return locked.state.status
-        return move(connection, locked, CancelAsked()).job.status
+
+    def ask() -> Status:
+        with connection.transaction():
+            locked = lock_job(connection, job_id)
+            if locked is None or locked.account_id != account_id:
+                raise NotFound(f"there is no job {job_id}")
+            if locked.state.status in TERMINAL or locked.state.cancel_requested:
+                return locked.state.status
+            return move(connection, locked, CancelAsked()).job.status
+
+    return again_if_moved(ask)

@@ -34,6 +34,7 @@ from tierline.rules.scheduling import (
 )
 from tierline.services.jobs.held import HeldJobs
 from tierline.services.jobs.models_in_use import ModelsInUse
+from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import hints
 from tierline.storage.jobs.hints import Due, Head
 
@@ -112,6 +113,9 @@ class Dispatch:
 
         Empty if nothing is due, if there is no room, or if another dispatcher is choosing.
         """
+        return again_if_moved(lambda: self._choose(pool, name, threads))
+
+    def _choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
         choice = Choice()
         with pool.connection() as connection, connection.transaction():
             chooses, chooses_limited = hints.lock_choice_in_all(connection, name)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg_pool import ConnectionPool
 
+from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import hints
 from tierline.storage.webhooks import deliveries
 
@@ -35,5 +36,5 @@ def take_back(
     job keeps its hint; it is found lost again at the next check.
     """
     with pool.connection() as connection:
-        hints.unmark(connection, job_ids)
+        again_if_moved(lambda: hints.unmark(connection, job_ids))
         deliveries.unhint(connection, delivery_ids)

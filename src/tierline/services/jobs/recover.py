@@ -27,7 +27,7 @@ from tierline.rules.jobs import (
 from tierline.rules.verdicts import Verdict
 from tierline.services.webhooks.announce import announce
 from tierline.storage.batches.batches import withdrawn
-from tierline.storage.db.repeat import PASSING
+from tierline.storage.db.repeat import MOVED, PASSING, again_if_moved
 from tierline.storage.jobs.recovery import (
     LockedJob,
     end_attempt,
@@ -46,7 +46,7 @@ OVERDUE_AT_ONCE = 500
 MOST_S = 1.0
 """The longest time that one round spends on one kind of jobs. The next round uses another order, so
 that jobs that are always locked do not keep the others waiting."""
-LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+LOCKED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, MOVED)
 ODD = (ValueError, KeyError, TypeError, psycopg.DataError, psycopg.IntegrityError)
 """Errors that a single row may cause. The other rows are still processed."""
 
@@ -108,11 +108,15 @@ def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
     held, moved = set(tokens), list[UUID]()
     reason = "its worker was stopped"
     with pool.connection() as connection:
-        for job_id in release_claims(connection, held):
+
+        def give_up(job_id: UUID) -> bool:
             with connection.transaction():
                 locked = lock_job(connection, job_id)
-                if _take_back(connection, locked, held, Released(), Verdict.SUPERSEDED, reason):
-                    moved.append(job_id)
+                return _take_back(connection, locked, held, Released(), Verdict.SUPERSEDED, reason)
+
+        for job_id in release_claims(connection, held):
+            if again_if_moved(lambda job_id=job_id: give_up(job_id)):
+                moved.append(job_id)
     return moved
 
 
@@ -177,7 +181,8 @@ def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
             expired.append(job_id)
             log.info("job_expired", job_id=str(job_id))
 
-        each(connection, overdue(connection, OVERDUE_AT_ONCE), "expiring jobs", expire)
+        found = again_if_moved(lambda: overdue(connection, OVERDUE_AT_ONCE))
+        each(connection, found, "expiring jobs", expire)
     return expired
 
 

@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool
 from tierline.base.errors import Conflict, NotFound
 from tierline.features import Retention
 from tierline.rules.jobs import TERMINAL
+from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.recovery import lock_job
 from tierline.storage.upkeep import retention
 from tierline.storage.upkeep.retention import Place, Policy, What
@@ -60,16 +61,21 @@ def remove_content(connection: Connection[Any], account_id: int, job_id: UUID) -
     Feedback stays if the feature keeps labelled content. Raises NotFound if the account has no such
     job, Conflict if the job has not ended.
     """
-    with connection.transaction():
-        locked = lock_job(connection, job_id)
-        if locked is None or locked.account_id != account_id:
-            raise NotFound(f"there is no job {job_id}")
-        if locked.state.status not in TERMINAL:
-            raise Conflict(
-                f"the job is {locked.state.status}: cancel it, or wait until it has ended"
-            )
-        keep = retention.keeps_labelled(connection, job_id)
-        retention.remove(connection, [job_id], What(inputs=True, outputs=True), keep_feedback=keep)
+
+    def remove() -> None:
+        with connection.transaction():
+            locked = lock_job(connection, job_id)
+            if locked is None or locked.account_id != account_id:
+                raise NotFound(f"there is no job {job_id}")
+            if locked.state.status not in TERMINAL:
+                raise Conflict(
+                    f"the job is {locked.state.status}: cancel it, or wait until it has ended"
+                )
+            keep = retention.keeps_labelled(connection, job_id)
+            both = What(inputs=True, outputs=True)
+            retention.remove(connection, [job_id], both, keep_feedback=keep)
+
+    again_if_moved(remove)
     log.info("content_removed", job_id=str(job_id))
 
 

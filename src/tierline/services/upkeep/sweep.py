@@ -1,5 +1,6 @@
-"""The maintenance of each minute: summarise how tiers fared, compare outcomes with their
-references, and remove what is past its time: old rows, reusable keys and content.
+"""The maintenance of each minute: move jobs to their part of the table, summarise how tiers fared,
+compare outcomes with their references, and remove what is past its time: old rows, reusable keys
+and content.
 """
 
 import time
@@ -17,6 +18,8 @@ from tierline.services.evidence.shadows import keep_references
 from tierline.services.money.budgets import settle_lost
 from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.upkeep.retention import remove_due
+from tierline.storage.db.repeat import again_if_moved
+from tierline.storage.jobs.parts import move_ended, move_waiting
 from tierline.storage.jobs.submissions import forget_idempotency_keys
 from tierline.storage.money.budgets import forget_reservations
 
@@ -27,12 +30,14 @@ AT_ONCE = 1000
 RESERVATIONS_KEPT_S = 90_000.0
 LOST_AFTER_S = 600.0  # until then, a call whose attempt has ended may still report its cost
 SEE_S = 5.0  # for the tiers' summary
+MOVE_S = 5.0  # for jobs of before release 0.3.0, and of its processes
 MOST_S = 30.0  # per round; the next one continues a minute later
 
 
 def sweep(pool: ConnectionPool[Any], drift: Drift) -> None:
     """One round, in small statements that do not block others."""
     see_tiers(pool, time.monotonic() + SEE_S)
+    _move_jobs(pool, time.monotonic() + MOVE_S)
     forgotten = 0
     with pool.connection() as connection:
         while True:
@@ -54,3 +59,14 @@ def sweep(pool: ConnectionPool[Any], drift: Drift) -> None:
     removed = remove_due(pool, time.monotonic() + MOST_S)
     if forgotten or removed:
         log.info("swept", idempotency_keys=forgotten, contents=removed)
+
+
+def _move_jobs(pool: ConnectionPool[Any], until_s: float) -> None:
+    """Move waiting and ended jobs to their part, until the monotonic time `until_s`."""
+    with pool.connection() as connection:
+        for move in (move_ended, move_waiting):
+            while (
+                again_if_moved(lambda move=move: move(connection, AT_ONCE)) == AT_ONCE
+                and time.monotonic() < until_s
+            ):
+                pass

@@ -294,7 +294,7 @@ def uncancelled_jobs(connection: Connection[Any], batch_id: UUID, most: int) -> 
     caller's transaction; jobs that another transaction has locked are left out.
     """
     rows = connection.execute(
-        "SELECT id FROM jobs WHERE batch_id = %s AND completed_at IS NULL"
+        "SELECT id FROM jobs WHERE part < 2 AND batch_id = %s AND completed_at IS NULL"
         " AND cancel_requested_at IS NULL LIMIT %s FOR UPDATE SKIP LOCKED",
         (batch_id, most),
     )
@@ -305,7 +305,7 @@ def withdrawn(connection: Connection[Any], job_id: UUID) -> bool:
     """Whether the job belongs to a cancelled batch and is not cancelled yet."""
     row = connection.execute(
         "SELECT FROM jobs j JOIN batches b ON b.id = j.batch_id"
-        " WHERE j.id = %s AND j.completed_at IS NULL AND b.status = 'cancelled'",
+        " WHERE j.part < 2 AND j.id = %s AND j.completed_at IS NULL AND b.status = 'cancelled'",
         (job_id,),
     ).fetchone()
     return row is not None
@@ -316,7 +316,7 @@ def note_cancelled(connection: Connection[Any], batch_id: UUID) -> bool:
     done = connection.execute(
         "UPDATE batches SET completed_at = clock_timestamp()"
         " WHERE id = %s AND status = 'cancelled' AND completed_at IS NULL AND NOT EXISTS ("
-        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL)",
+        "SELECT FROM jobs WHERE part < 2 AND batch_id = batches.id AND completed_at IS NULL)",
         (batch_id,),
     )
     return done.rowcount == 1
@@ -326,7 +326,7 @@ def sealed_and_ended(connection: Connection[Any]) -> list[UUID]:
     """Sealed batches without an unfinished job."""
     rows = connection.execute(
         "SELECT id FROM batches WHERE status = 'sealed' AND NOT EXISTS ("
-        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL)"
+        "SELECT FROM jobs WHERE part < 2 AND batch_id = batches.id AND completed_at IS NULL)"
     )
     return [batch_id for (batch_id,) in rows]
 
@@ -336,7 +336,7 @@ def complete_sealed(connection: Connection[Any], batch_id: UUID) -> bool:
     done = connection.execute(
         "UPDATE batches SET status = 'completed', completed_at = clock_timestamp()"
         " WHERE id = %s AND status = 'sealed' AND NOT EXISTS ("
-        "SELECT FROM jobs WHERE batch_id = batches.id AND completed_at IS NULL)",
+        "SELECT FROM jobs WHERE part < 2 AND batch_id = batches.id AND completed_at IS NULL)",
         (batch_id,),
     )
     return done.rowcount == 1

@@ -33,10 +33,13 @@ PARENTS = (
     Parent("calls", "job_id", QUEUE_STORAGE),
     Parent("attempts", "job_id", QUEUE_STORAGE),
     Parent("job_requests", "job_id"),
+    Parent("jobs_ended", "id"),
 )
 """In the order in which their partitions of one week are dropped."""
 
-_PARTITION = re.compile(rf"({'|'.join(parent.table for parent in PARENTS)})_(before|\d{{8}})")
+_PARTITION = re.compile(
+    rf"({'|'.join(parent.table for parent in PARENTS)})_(before|beyond|\d{{8}})|jobs_before"
+)
 
 
 def is_history(name: str) -> bool:

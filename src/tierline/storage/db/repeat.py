@@ -22,6 +22,11 @@ PASSING = (
 )
 """Errors of a database that is away or busy; a retry may work."""
 
+MOVED = psycopg.errors.SerializationFailure
+"""The job's row was moved to another partition while a statement waited for it. Postgres does not
+follow the row: the transaction must be done again, and then finds it."""
+MOST_MOVES = 10  # a job moves at most twice; a statement on many jobs may meet several
+
 FIRST_WAIT_S = 0.02
 MOST_WAIT_S = 1.0
 
@@ -50,3 +55,15 @@ def repeat(
                 raise GaveUp from error
             time.sleep(wait_s)
             wait_s = min(MOST_WAIT_S, wait_s * 2)
+
+
+def again_if_moved(transaction: Callable[[], Result]) -> Result:
+    """The result of `transaction`, which is a whole transaction that changes or locks jobs; done
+    again if one of them was moved meanwhile.
+    """
+    for _ in range(MOST_MOVES):
+        try:
+            return transaction()
+        except MOVED:
+            continue
+    return transaction()

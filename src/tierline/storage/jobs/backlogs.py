@@ -18,13 +18,13 @@ SELECT (
     SELECT count(*) FROM unnest(%(queues)s::text[]) lane (queue)
     CROSS JOIN LATERAL (
         SELECT FROM jobs j
-        WHERE j.queue = lane.queue AND j.account_id = %(account_id)s
+        WHERE j.part < 2 AND j.queue = lane.queue AND j.account_id = %(account_id)s
             AND j.status = 'queued' AND j.hint_no IS NULL
         ORDER BY j.feature_version_id, j.tier, j.run_after LIMIT %(most)s
     ) waiting
 ) + (
     SELECT count(*) FROM jobs
-    WHERE queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL
+    WHERE part < 2 AND queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL
         AND account_id = %(account_id)s
 )
 """

@@ -159,7 +159,7 @@ WITH claimed AS (
         status = %(in_progress)s, claim_token = %(token)s, attempts = attempts + 1,
         hint_no = NULL, started_at = coalesce(started_at, clock_timestamp())
     FROM feature_versions f
-    WHERE jobs.id = %(job_id)s AND f.id = jobs.feature_version_id
+    WHERE jobs.id = %(job_id)s AND jobs.part < 2 AND f.id = jobs.feature_version_id
         AND status = 'queued' AND queue = ANY(%(queues)s)
         AND run_after <= clock_timestamp()
         AND (deadline_at IS NULL OR deadline_at > clock_timestamp())
@@ -214,7 +214,7 @@ CLAIM_AND_READ = CLAIM + _CLAIM_COLUMNS.format(source="claimed")
 READ_CLAIM = _CLAIM_COLUMNS.format(
     source=f"""(
     SELECT jobs.*, {_OF_VERSION} FROM jobs JOIN feature_versions f ON f.id = feature_version_id
-    WHERE jobs.id = %(job_id)s AND claim_token = %(token)s AND status = 'in_progress'
+    WHERE jobs.id = %(job_id)s AND part < 2 AND claim_token = %(token)s AND status = 'in_progress'
 )"""
 )
 
@@ -240,8 +240,9 @@ _BOOK = """
 
 SETTLE_AND_BOOK = f"WITH settled AS ({_SETTLE}) {_BOOK}"
 
-# The settlement does not depend on the claim token: a call that was made has a cost, even if
-# another worker holds the job now.
+# A job that ends moves to the partitions of ended jobs, because its `part` changes. The settlement
+# does not depend on the claim token: a call that was made has a cost, even if another worker holds
+# the job now.
 _FINISH = f"""
 WITH done AS (
     UPDATE jobs j SET
@@ -253,9 +254,10 @@ WITH done AS (
         model = %(model)s, answer_attempt = %(answer_attempt)s, unverified = %(unverified)s,
         error_code = %(error_code)s, error_message = %(error_message)s,
         blocked_reason = %(blocked_reason)s,
-        escalation_reason = coalesce(%(escalation_reason)s, escalation_reason)
+        escalation_reason = coalesce(%(escalation_reason)s, escalation_reason),
+        part = CASE WHEN %(terminal)s THEN 2 ELSE 1 END
     FROM job_requests r
-    WHERE j.id = %(job_id)s AND r.job_id = j.id
+    WHERE j.id = %(job_id)s AND j.part < 2 AND r.job_id = j.id
         AND j.status = 'in_progress' AND j.claim_token = %(token)s
         AND (%(unconditional)s OR (
             (j.cancel_requested_at IS NOT NULL) = %(cancel_requested)s

@@ -26,13 +26,13 @@ LIMITED = "limited accounts"  # its holder chooses for accounts with a limit ove
 HEADS = """
 WITH RECURSIVE head (account_id, version_id, tier, run_after) AS (
     (SELECT account_id, feature_version_id, tier, run_after FROM jobs
-     WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
+     WHERE part < 2 AND queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
      ORDER BY account_id, feature_version_id, tier, run_after LIMIT 1)
     UNION ALL
     SELECT following.account_id, following.feature_version_id, following.tier, following.run_after
     FROM head CROSS JOIN LATERAL (
         SELECT account_id, feature_version_id, tier, run_after FROM jobs
-        WHERE queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
+        WHERE part < 2 AND queue = %(queue)s AND status = 'queued' AND hint_no IS NULL
             AND (account_id, feature_version_id, tier)
                 > (head.account_id, head.version_id, head.tier)
         ORDER BY account_id, feature_version_id, tier, run_after LIMIT 1
@@ -51,7 +51,7 @@ FROM unnest(%(accounts)s::bigint[], %(versions)s::bigint[], %(tiers)s::text[], %
     AS wanted (account_id, version_id, tier, most)
 CROSS JOIN LATERAL (
     SELECT id, run_after FROM jobs
-    WHERE queue = %(queue)s AND account_id = wanted.account_id
+    WHERE part < 2 AND queue = %(queue)s AND account_id = wanted.account_id
         AND (feature_version_id, tier) >= (wanted.version_id, wanted.tier)
         AND (feature_version_id, tier, run_after)
             <= (wanted.version_id, wanted.tier, statement_timestamp())
@@ -66,32 +66,39 @@ CROSS JOIN LATERAL (
 WITH_JOBS = """
 SELECT queue FROM unnest(%s::text[]) queue
 WHERE (SELECT true FROM jobs j
-       WHERE j.queue = queue.queue AND j.status = 'queued' AND j.hint_no IS NULL
+       WHERE j.part < 2 AND j.queue = queue.queue AND j.status = 'queued' AND j.hint_no IS NULL
        ORDER BY j.account_id, j.feature_version_id, j.tier LIMIT 1)
 """
 
 OUT = """
 SELECT account_id, feature_version_id, tier, queue, false, count(*) FROM jobs
-WHERE queue = ANY(%(queues)s) AND status = 'in_progress' GROUP BY 1, 2, 3, 4
+WHERE part < 2 AND queue = ANY(%(queues)s) AND status = 'in_progress' GROUP BY 1, 2, 3, 4
 UNION ALL
 SELECT account_id, feature_version_id, tier, queue, true, count(*) FROM jobs
-WHERE queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL GROUP BY 1, 2, 3, 4
+WHERE part < 2 AND queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL
+GROUP BY 1, 2, 3, 4
 """
 
 # Rows that another transaction has locked are left out: waiting for one would stop all accounts.
 #
 # Under the choice's lock nobody else hints them. With `hint_no IS NULL` in addition, the planner
 # would search the backlog's whole index instead of looking the rows up by id.
-_FREE = "ARRAY(SELECT id FROM jobs WHERE id = ANY(%s) AND status = 'queued' FOR UPDATE SKIP LOCKED)"
+_FREE = """ARRAY(
+    SELECT id FROM jobs WHERE part < 2 AND id = ANY(%s) AND status = 'queued' FOR UPDATE SKIP LOCKED
+)"""
 MARK = f"""
-UPDATE jobs SET hint_no = nextval('hint_numbers') WHERE id = ANY({_FREE}) AND status = 'queued'
+UPDATE jobs SET hint_no = nextval('hint_numbers')
+WHERE part < 2 AND id = ANY({_FREE}) AND status = 'queued'
 RETURNING id, queue
 """
-UNMARK = f"UPDATE jobs SET hint_no = NULL WHERE id = ANY({_FREE}) AND status = 'queued'"
+UNMARK = f"""
+UPDATE jobs SET hint_no = NULL WHERE part < 2 AND id = ANY({_FREE}) AND status = 'queued'
+"""
 NOTE_HELD = f"""
 UPDATE jobs j SET held_since = one.since
 FROM unnest(%s::uuid[], %s::timestamptz[]) AS one (id, since)
-WHERE j.id = one.id AND j.id = ANY({_FREE}) AND j.status = 'queued' AND j.held_since IS NULL
+WHERE j.part < 2 AND j.id = one.id AND j.id = ANY({_FREE}) AND j.status = 'queued'
+    AND j.held_since IS NULL
 """
 
 
@@ -232,5 +239,6 @@ def unmark(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
 def hints_out(connection: Connection[Any]) -> list[tuple[UUID, str, int]]:
     """Every job with a hint out: id, queue, hint number. Few, by design."""
     return connection.execute(
-        "SELECT id, queue, hint_no FROM jobs WHERE status = 'queued' AND hint_no IS NOT NULL"
+        "SELECT id, queue, hint_no FROM jobs"
+        " WHERE part < 2 AND status = 'queued' AND hint_no IS NOT NULL"
     ).fetchall()

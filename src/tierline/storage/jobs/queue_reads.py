@@ -30,12 +30,13 @@ FROM (
         0 AS hinted, 0 AS running,
         count(DISTINCT account_id) AS accounts,
         min(run_after) FILTER (WHERE run_after <= statement_timestamp()) AS since
-    FROM jobs WHERE status = 'queued' AND hint_no IS NULL GROUP BY queue
+    FROM jobs WHERE part < 2 AND status = 'queued' AND hint_no IS NULL GROUP BY queue
     UNION ALL
     SELECT queue, 0, 0, count(*), 0, 0, min(run_after) FROM jobs
-    WHERE status = 'queued' AND hint_no IS NOT NULL GROUP BY queue
+    WHERE part < 2 AND status = 'queued' AND hint_no IS NOT NULL GROUP BY queue
     UNION ALL
-    SELECT queue, 0, 0, 0, count(*), 0, NULL FROM jobs WHERE status = 'in_progress' GROUP BY queue
+    SELECT queue, 0, 0, 0, count(*), 0, NULL FROM jobs
+    WHERE part < 2 AND status = 'in_progress' GROUP BY queue
     UNION ALL
     SELECT 'webhooks', count(*),
         count(*) FILTER (WHERE next_try_at > statement_timestamp()), 0, 0,
@@ -54,13 +55,13 @@ FROM (
 VERSIONS_WAITING = """
 WITH RECURSIVE head (queue, account_id, version_id) AS (
     (SELECT queue, account_id, feature_version_id FROM jobs
-     WHERE status = 'queued' AND hint_no IS NULL
+     WHERE part < 2 AND status = 'queued' AND hint_no IS NULL
      ORDER BY queue, account_id, feature_version_id LIMIT 1)
     UNION ALL
     SELECT following.queue, following.account_id, following.feature_version_id
     FROM head CROSS JOIN LATERAL (
         SELECT queue, account_id, feature_version_id FROM jobs
-        WHERE status = 'queued' AND hint_no IS NULL
+        WHERE part < 2 AND status = 'queued' AND hint_no IS NULL
             AND (queue, account_id, feature_version_id)
                 > (head.queue, head.account_id, head.version_id)
         ORDER BY queue, account_id, feature_version_id LIMIT 1

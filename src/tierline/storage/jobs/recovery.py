@@ -47,23 +47,24 @@ UPDATE jobs SET
     cancel_requested_at = CASE WHEN %(cancel_requested)s
         THEN coalesce(cancel_requested_at, clock_timestamp()) ELSE cancel_requested_at END,
     completed_at = CASE WHEN %(terminal)s THEN clock_timestamp() END,
-    error_code = %(error_code)s, error_message = %(error_message)s
-WHERE id = %(job_id)s
+    error_code = %(error_code)s, error_message = %(error_message)s,
+    part = CASE WHEN %(terminal)s THEN 2 ELSE 1 END
+WHERE id = %(job_id)s AND part < 2
 """
 
 
 def running_claims(connection: Connection[Any]) -> list[tuple[UUID, UUID]]:
     """Every job in progress with the token that holds it."""
     return connection.execute(
-        "SELECT id, claim_token FROM jobs WHERE status = 'in_progress'"
+        "SELECT id, claim_token FROM jobs WHERE part < 2 AND status = 'in_progress'"
     ).fetchall()
 
 
 def overdue(connection: Connection[Any], most: int) -> list[UUID]:
     """Queued jobs past their deadline that nobody has locked. Locked ones do not hide others."""
     rows = connection.execute(
-        "SELECT id FROM jobs WHERE status = 'queued' AND deadline_at <= statement_timestamp()"
-        " LIMIT %s FOR UPDATE SKIP LOCKED",
+        "SELECT id FROM jobs WHERE part < 2 AND status = 'queued'"
+        " AND deadline_at <= statement_timestamp() LIMIT %s FOR UPDATE SKIP LOCKED",
         (most,),
     )
     return [job_id for (job_id,) in rows]
@@ -140,7 +141,7 @@ def forget_attempt(connection: Connection[Any], locked: LockedJob) -> None:
         )
     connection.execute(
         "UPDATE jobs SET attempts = attempts - 1,"
-        " started_at = CASE WHEN attempts > 1 THEN started_at END WHERE id = %s",
+        " started_at = CASE WHEN attempts > 1 THEN started_at END WHERE id = %s AND part < 2",
         (locked.job_id,),
     )
 
@@ -148,7 +149,7 @@ def forget_attempt(connection: Connection[Any], locked: LockedJob) -> None:
 def release_claims(connection: Connection[Any], tokens: Collection[UUID]) -> list[UUID]:
     """The jobs that these tokens hold, for a worker that gives them back."""
     rows = connection.execute(
-        "SELECT id FROM jobs WHERE status = 'in_progress' AND claim_token = ANY(%s)",
+        "SELECT id FROM jobs WHERE part < 2 AND status = 'in_progress' AND claim_token = ANY(%s)",
         (list(tokens),),
     )
     return [job_id for (job_id,) in rows]

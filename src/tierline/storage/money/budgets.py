@@ -362,7 +362,7 @@ WHERE r.settled_usd IS NULL
     AND c.booked_at < statement_timestamp() - make_interval(secs => %s)
     AND NOT EXISTS (
         SELECT FROM jobs j
-        WHERE j.id = r.job_id AND j.attempts = r.attempt AND j.status = 'in_progress'
+        WHERE j.part < 2 AND j.id = r.job_id AND j.attempts = r.attempt AND j.status = 'in_progress'
     )
 LIMIT %s
 """

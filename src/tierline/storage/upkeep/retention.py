@@ -241,7 +241,8 @@ def look_again(connection: Connection[Any], version_ids: Collection[int], most: 
     """
     return connection.execute(
         "UPDATE jobs SET passed_by = false WHERE id IN ("
-        "SELECT id FROM jobs WHERE feature_version_id = ANY(%s) AND passed_by"
+        "SELECT id FROM jobs"
+        " WHERE feature_version_id = ANY(%s) AND completed_at IS NOT NULL AND passed_by"
         " LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)",
         (list(version_ids), most),
     ).rowcount

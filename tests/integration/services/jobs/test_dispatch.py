@@ -394,8 +394,10 @@ def test_many_dispatchers_at_once_do_not_take_an_account_past_its_limit(
 
 
 READ = """
-SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'jobs')
-    + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'jobs')
+SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables
+        WHERE relname ~ '^jobs(_live|_ended.*)$')
+    + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes
+        WHERE relname ~ '^jobs(_live|_ended.*)$')
 """
 
 
@@ -423,10 +425,13 @@ def fill(
 ) -> None:
     """So many jobs of these accounts in turn, in one statement."""
     connection.execute(
-        "INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)"
-        " SELECT id, (%s::bigint[])[1 + n %% %s], %s, %s, 'slm', 0, 'slm'"
-        " FROM unnest(%s::uuid[]) WITH ORDINALITY made (id, n)",
-        (owners, len(owners), version, status, [new_id() for _ in range(jobs)]),
+        "INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,"
+        " completed_at, part)"
+        " SELECT id, (%s::bigint[])[1 + n %% %s], %s, status, 'slm', 0, 'slm',"
+        " CASE WHEN status = 'completed' THEN now() END,"
+        " CASE WHEN status = 'completed' THEN 2 ELSE 1 END"
+        " FROM unnest(%s::uuid[]) WITH ORDINALITY made (id, n), (SELECT %s AS status) chosen",
+        (owners, len(owners), version, [new_id() for _ in range(jobs)], status),
     )
 
 

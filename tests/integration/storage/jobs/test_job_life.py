@@ -53,6 +53,7 @@ from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.recover import expire_overdue, recover_lost, release
 from tierline.services.jobs.settle import settle
 from tierline.storage.db.engine import create_pool
+from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import claims, hints, job_reads
 from tierline.storage.jobs.claims import Claim, Ended, Settlement
 from tierline.storage.jobs.submissions import NewJob, Taken, insert_job
@@ -92,7 +93,8 @@ OUTCOMES: dict[str, tuple[Outcome, Verdict]] = {
     "broken": (FeatureFailed("a rule errs"), Verdict.FEATURE_ERROR),
 }
 
-# Each end of a job, and each change of one that has ended.
+# Each end of a job, which moves it to another partition (an insert there), and each change of one
+# that has ended.
 WATCH = """
 CREATE TABLE endings (job_id uuid);
 CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -104,6 +106,8 @@ CREATE TRIGGER watch AFTER UPDATE OF status ON jobs FOR EACH ROW
     WHEN (old.status <> new.status
         AND (new.completed_at IS NOT NULL OR old.completed_at IS NOT NULL))
     EXECUTE FUNCTION watch();
+CREATE TRIGGER watch_moves AFTER INSERT ON jobs FOR EACH ROW
+    WHEN (new.completed_at IS NOT NULL) EXECUTE FUNCTION watch();
 """
 
 READ = """
@@ -321,6 +325,9 @@ class Lives(RuleBasedStateMachine):
             case job_life.Finish():
                 self._finish(act)
                 return
+        again_if_moved(lambda: self._execute(job_id, act))
+
+    def _execute(self, job_id: UUID, act: Act) -> None:
         with self.pool.connection() as connection:
             match act:
                 case job_life.Claim(token=token, queues=names):
