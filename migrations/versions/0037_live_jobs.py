@@ -52,6 +52,7 @@ BEGIN
     CREATE SEQUENCE jobs_seq_seq;
     PERFORM setval('jobs_seq_seq', last, used);
 END $$""",
+    "DROP TRIGGER jobs_ended_waiting ON jobs",
     "ALTER TABLE jobs RENAME TO jobs_before",
     "CREATE TABLE jobs (LIKE jobs_before INCLUDING DEFAULTS INCLUDING COMMENTS)"
     " PARTITION BY LIST (part)",
@@ -109,6 +110,13 @@ BEGIN
     END IF;
 END $$"""
 
+# Of migration 0034, for every partition. Attaching would refuse a partition that has its own.
+TRIGGER = """
+CREATE TRIGGER jobs_ended_waiting BEFORE UPDATE OF status ON jobs FOR EACH ROW
+WHEN (OLD.status = 'queued' AND OLD.completed_at IS NULL AND NEW.completed_at IS NOT NULL)
+EXECUTE FUNCTION note_ended_waiting()
+"""
+
 GRANTS = """DO $$
 DECLARE
     granted record;
@@ -140,7 +148,7 @@ def upgrade() -> None:
             connection.execute("SET lock_timeout = 0")
             connection.execute("ALTER TABLE jobs VALIDATE CONSTRAINT jobs_part_check")
             connection.execute("SET lock_timeout = '5s'")
-        run("jobs", *DIVIDE, *_partitions(now), GRANTS, ATTACH, held_s=HELD_S)
+        run("jobs", *DIVIDE, *_partitions(now), GRANTS, ATTACH, TRIGGER, held_s=HELD_S)
     with autocommit() as connection:
         # Autovacuum never analyses a partitioned table, only its partitions.
         connection.execute("ANALYZE jobs")
