@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -115,7 +116,7 @@ def release(pool: ConnectionPool[Any], tokens: Iterable[UUID]) -> list[UUID]:
                 return _take_back(connection, locked, held, Released(), Verdict.SUPERSEDED, reason)
 
         for job_id in release_claims(connection, held):
-            if again_if_moved(lambda job_id=job_id: give_up(job_id)):
+            if again_if_moved(partial(give_up, job_id)):
                 moved.append(job_id)
     return moved
 

@@ -4,6 +4,7 @@ and content.
 """
 
 import time
+from functools import partial
 from typing import Any
 
 import structlog
@@ -66,7 +67,7 @@ def _move_jobs(pool: ConnectionPool[Any], until_s: float) -> None:
     with pool.connection() as connection:
         for move in (move_ended, move_waiting):
             while (
-                again_if_moved(lambda move=move: move(connection, AT_ONCE)) == AT_ONCE
+                again_if_moved(partial(move, connection, AT_ONCE)) == AT_ONCE
                 and time.monotonic() < until_s
             ):
                 pass
