@@ -34,9 +34,7 @@ def as_used(
     """The same, as usage gives it."""
     rows = usage(connection, account, since, None, ("tier", "model", "purpose"))
     names = ("tier", "model", "purpose", "calls", "cost_usd", "input_tokens")
-    return sorted(
-        tuple(row[name] if row[name] is not None else 0 for name in names) for row in rows
-    )
+    return sorted(tuple(getattr(row, name) or 0 for name in names) for row in rows)
 
 
 def total(rows: Sequence[tuple[Any, ...]]) -> Decimal:

@@ -12,7 +12,7 @@ from api.problems import documented
 from api.state import Database, Report, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.reports.installation import circuits_of_models, depths
-from tierline.services.reports.usage import GROUPS, usage_of
+from tierline.services.reports.usage import GROUPS, day_of, usage_of
 from tierline.views.installation import Circuits, Queues, Usage
 
 router = APIRouter(tags=["reports"])
@@ -71,7 +71,10 @@ def get_circuits(_: Read, connection: Database) -> Response:
 def get_usage(
     caller: Read,
     connection: Report,
-    since: Annotated[Time | None, Query(alias="from", description="default: 30 days ago")] = None,
+    since: Annotated[
+        Time | None,
+        Query(alias="from", description="default: the beginning of the UTC day, 30 days before"),
+    ] = None,
     until: Annotated[Time | None, Query(alias="to", description="default: now")] = None,
     group_by: Annotated[
         str,
@@ -90,8 +93,8 @@ def get_usage(
         raise InvalidInput([Problem(f"{unknown[0]!r} is not one of {known}", "?group_by")])
     now = datetime.now(UTC)
     end = aware(until) or now
-    begin = aware(since) or end - timedelta(days=DEFAULT_DAYS)
+    begin = aware(since) or day_of(end) - timedelta(days=DEFAULT_DAYS)
     if begin > end:
         raise InvalidInput([Problem("must not be after `to`", "?from")])
-    rows = usage_of(connection, caller.account_id, begin, end, groups)
+    rows = usage_of(connection, caller.account_id, begin, aware(until), groups)
     return answer(Usage(since=begin, to=end, group_by=groups, data=rows))

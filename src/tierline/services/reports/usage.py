@@ -1,7 +1,7 @@
 """An account's usage: sums of its calls."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import Connection
@@ -16,10 +16,12 @@ def usage_of(
     connection: Connection[Any],
     account_id: int,
     since: datetime,
-    until: datetime,
+    until: datetime | None,
     groups: Sequence[str],
 ) -> list[UsageRow]:
-    """Sums of the calls booked in [since, until), one row per group that has any."""
+    """Sums of the calls booked in [since, until), one row per group that has any. Without `until`,
+    up to now.
+    """
     return [
         UsageRow.model_validate(
             {
@@ -34,3 +36,10 @@ def usage_of(
         )
         for row in usage.usage(connection, account_id, since, until, groups)
     ]
+
+
+def day_of(time: datetime) -> datetime:
+    """The beginning of its UTC day. Sums are kept by day and hour, so a window that begins so is
+    read fastest.
+    """
+    return time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

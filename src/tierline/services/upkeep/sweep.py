@@ -17,6 +17,7 @@ from tierline.services.evidence.judgements import keep_judged
 from tierline.services.evidence.promotions import watch
 from tierline.services.evidence.shadows import keep_references
 from tierline.services.money.budgets import settle_lost
+from tierline.services.reports.roll_up import roll_up_due
 from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.upkeep.retention import remove_due
 from tierline.storage.db.repeat import again_if_moved
@@ -30,6 +31,7 @@ AT_ONCE = 1000
 # Of settled calls, from their booking: by then the last of them has reported its cost.
 RESERVATIONS_KEPT_S = 90_000.0
 LOST_AFTER_S = 600.0  # until then, a call whose attempt has ended may still report its cost
+ROLL_UP_S = 10.0  # for the sums of usage and reports
 SEE_S = 5.0  # for the tiers' summary
 MOVE_S = 5.0  # for jobs of before release 0.3.0, and of its processes
 MOST_S = 30.0  # per round; the next one continues a minute later
@@ -37,6 +39,7 @@ MOST_S = 30.0  # per round; the next one continues a minute later
 
 def sweep(pool: ConnectionPool[Any], drift: Drift) -> None:
     """One round, in small statements that do not block others."""
+    roll_up_due(pool, time.monotonic() + ROLL_UP_S)
     see_tiers(pool, time.monotonic() + SEE_S)
     _move_jobs(pool, time.monotonic() + MOVE_S)
     forgotten = 0

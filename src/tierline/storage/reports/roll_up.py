@@ -230,7 +230,8 @@ def _fence(connection: Connection[Any]) -> tuple[int, int]:
     """
     number = connection.execute(NEXT_NUMBER).fetchone()
     xid = connection.execute(NEXT_XID).fetchone()
-    assert number is not None and xid is not None, "each gives one row"
+    assert number is not None, "an expression on a sequence gives one row"
+    assert xid is not None, "an expression gives one row"
     return number[0], xid[0]
 
 

@@ -33,8 +33,8 @@ OLD_JOB = """
 
 @contextmanager
 def snapshot(connection: Connection[Any]) -> Iterator[Counted]:
-    """One snapshot for all that a report reads, and how far the sums go in it. Within another one it
-    is that one.
+    """One snapshot for all that a report reads, and how far the sums go in it. Within a transaction
+    it is that one's.
     """
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         yield counted(connection)

@@ -15,7 +15,7 @@ from psycopg import Connection
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.reports.facts import USAGE, jobs_column
 from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, snapshot
-from tierline.storage.reports.windows import divide
+from tierline.rules.windows import divide
 from tierline.views.jobs import TOKENS
 
 GROUPS = {

@@ -14,7 +14,6 @@ from psycopg_pool import ConnectionPool
 
 from tests.support.rows import add_account, add_feature, add_job, end_job, two_tiers
 from tests.support.sums import LONG_AGO, as_used, from_calls, roll_up_all, total
-from tierline.base.ids import new_id
 from tierline.rules.jobs import CheckFailed, JobState, Passed, Route, Status, next_state
 from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict
@@ -186,14 +185,14 @@ def test_the_late_cost_of_a_job_that_has_ended_is_counted_once(scene: Scene) -> 
     scene.roll_up()
     with scene.pool.connection() as connection:
         (row,) = usage(connection, scene.account, LONG_AGO, None, ())
-    assert (row["calls"], row["unknown_cost_calls"], row["cost_usd"]) == (1, 1, 0)
+    assert (row.calls, row.unknown_cost_calls, row.cost_usd) == (1, 1, 0)
     scene.end(taken)  # the worker is back: its answer is dropped, its cost stays
     for _ in range(2):
         scene.check("0.001")
         scene.roll_up()
     with scene.pool.connection() as connection:
         (row,) = usage(connection, scene.account, LONG_AGO, None, ())
-    assert (row["calls"], row["unknown_cost_calls"], row["cost_usd"]) == (1, 0, Decimal("0.001"))
+    assert (row.calls, row.unknown_cost_calls, row.cost_usd) == (1, 0, Decimal("0.001"))
     assert scene.one("SELECT sum(jobs) FROM job_sums WHERE daily") == 1
 
 
@@ -235,9 +234,9 @@ def test_a_job_counts_once_in_each_group_whatever_calls_it_made(scene: Scene) ->
             (whole,) = usage(connection, scene.account, LONG_AGO, None, ())
             by_tier = usage(connection, scene.account, LONG_AGO, None, ("tier",))
             by_model = usage(connection, scene.account, LONG_AGO, None, ("model",))
-        assert (whole["jobs"], whole["calls"]) == (1, 2)
-        assert [(row["tier"], row["jobs"]) for row in by_tier] == [("frontier", 1), ("slm", 1)]
-        assert [row["jobs"] for row in by_model] == [1]
+        assert (whole.jobs, whole.calls) == (1, 2)
+        assert [(row.tier, row.jobs) for row in by_tier] == [("frontier", 1), ("slm", 1)]
+        assert [row.jobs for row in by_model] == [1]
         scene.roll_up()
 
 

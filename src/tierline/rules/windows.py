@@ -1,4 +1,4 @@
-"""How the window of a report is read: whole UTC days and hours from the sums, the rest from rows."""
+"""Divides the window of a report: whole UTC days and hours, which the sums have, and the rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,10 +57,9 @@ def divide(since: datetime, until: datetime | None) -> Parts:
         return Parts(nothing, nothing, (), (Span(since, end),))
     edges = (Span(since, whole.since), Span(whole.until, end))
     days = Span(_up(whole.since, DAY), NEVER if until is None else _down(whole.until, DAY))
+    hours = [Span(whole.since, days.since), Span(days.until, whole.until)]
     if days.empty:
-        days, hours = Span(since, since), (whole,)
-    else:
-        hours = (Span(whole.since, days.since), Span(days.until, whole.until))
+        days, hours = Span(since, since), [whole]
     return Parts(
         whole,
         days,

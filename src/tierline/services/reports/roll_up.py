@@ -1,0 +1,37 @@
+"""Keeps the sums that usage and reports read: adds what has ended since the last time."""
+
+import time
+from typing import Any
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from tierline.storage.db.repeat import PASSING
+from tierline.storage.reports import roll_up
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 5_000  # attempts that one transaction counts
+HISTORY_AT_ONCE = 2_000  # jobs of the time before there were sums, the same
+
+
+def roll_up_due(pool: ConnectionPool[Any], until_s: float) -> int:
+    """Count what can be counted, until `until_s` (monotonic); the next run goes on from there.
+
+    Returns how many attempts were seen for the first time. Several processes may run it: one of
+    them counts. A failure is logged, and what was not counted is read where it is.
+    """
+    seen = 0
+    try:
+        with pool.connection() as connection:
+            while True:
+                count = roll_up.roll_up(connection, AT_ONCE)
+                seen += count
+                if count < AT_ONCE or time.monotonic() > until_s:
+                    break
+            while time.monotonic() < until_s:
+                if not roll_up.roll_up_history(connection, HISTORY_AT_ONCE):
+                    break
+    except PASSING as error:
+        log.warning("not_rolled_up", error=type(error).__name__)
+    return seen
