@@ -12,10 +12,10 @@ from typing import Any
 
 from psycopg import Connection
 
+from tierline.rules.windows import divide
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.reports.facts import USAGE, jobs_column
 from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, snapshot
-from tierline.rules.windows import divide
 from tierline.views.jobs import TOKENS
 
 GROUPS = {
