@@ -16,6 +16,7 @@ from api.state import Report, Shared
 from tierline.services.reports.economics import economics_of
 from tierline.services.reports.report import outcomes_page, report
 from tierline.services.reports.status import status_of
+from tierline.services.reports.usage import day_of
 from tierline.views import reports
 
 router = APIRouter(tags=["routing"])
@@ -26,7 +27,11 @@ MOST_OUTCOMES = 1_000  # per page
 Name = Annotated[str, Path(max_length=63)]
 Since = Annotated[
     Time | None,
-    Query(alias="from", description="time of submission; default: 30 days before `to`"),
+    Query(
+        alias="from",
+        description="time of submission; default: the beginning of the UTC day, 30 days"
+        " before `to`",
+    ),
 ]
 Until = Annotated[Time | None, Query(alias="to", description="exclusive; default: now")]
 
@@ -117,6 +122,7 @@ def list_outcomes(
     return answer(reports.OutcomePage.of(rows, None if before is None else write_cursor(before)))
 
 
-def _window(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
-    end = aware(until) or datetime.now(UTC)
-    return aware(since) or end - timedelta(days=DEFAULT_DAYS), end
+def _window(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime | None]:
+    end = aware(until)
+    begin = day_of(end or datetime.now(UTC)) - timedelta(days=DEFAULT_DAYS)
+    return aware(since) or begin, end

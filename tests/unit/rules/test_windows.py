@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from tierline.rules.windows import NEVER, Span, divide
 
-TIMES = st.datetimes(datetime(2026, 1, 1), datetime(2026, 3, 1), timezones=st.just(UTC))
+TIMES = st.timedeltas(timedelta(0), timedelta(days=60)).map(
+    lambda after: datetime(2026, 1, 1, tzinfo=UTC) + after
+)
 
 
 def at(day: int, hour: int = 0, minute: int = 0) -> datetime:

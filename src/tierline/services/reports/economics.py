@@ -15,9 +15,11 @@ from tierline.services.features.find_feature import current_version
 from tierline.storage.money.prices import own_prices
 from tierline.storage.reports import economics
 from tierline.storage.reports.economics import TierMeans
-from tierline.storage.reports.reports import Window
+from tierline.storage.reports.feature_sums import Window
+from tierline.storage.reports.uncounted import snapshot
 from tierline.views.reports import Economics, TierEconomics, UpkeepCost, WaysOfRunning
 
+EVERY = 1  # every job counts; earlier releases read a sample of many
 FLEX = "flex"  # the slower and cheaper service tier, which some sellers offer
 
 
@@ -25,27 +27,28 @@ def economics_of(
     connection: Connection[Any],
     name: str,
     since: datetime,
-    until: datetime,
+    until: datetime | None,
     question: CostQuestion | None = None,
 ) -> Economics:
     """Means and standard deviations by tier (all versions) and by job (the current version).
 
-    Covers jobs submitted in [since, until), or a sample if there are many. Unknown values are None.
+    Covers jobs submitted in [since, until); without `until`, up to now. Unknown values are None.
     With a question, also the cost of each way to run the feature. Raises NotFound, InvalidInput,
     and Conflict if something cannot be calculated.
     """
-    if since >= until:
+    to = datetime.now(UTC) if until is None else until
+    if since >= to:
         raise InvalidInput([Problem("from is not before to", "/from")])
     version = current_version(connection, name)
     feature = version.read()
     window = Window(name, since, until)
-    every = economics.sampled(connection, window)
-    rows = {row.tier: row for row in economics.by_tier(connection, window, every)}
-    jobs = economics.by_job(connection, window, version.id, feature.tiers[-1].name, every)
-    upkeep = economics.upkeep(connection, window)
+    with snapshot(connection):
+        rows = {row.tier: row for row in economics.by_tier(connection, window)}
+        jobs = economics.by_job(connection, window, version.id, feature.tiers[-1].name)
+        upkeep = economics.upkeep(connection, window)
     own = own_prices(connection)
     measured = Measured(
-        every=every,
+        every=EVERY,
         known_jobs=jobs.known,
         cost_usd=jobs.cost_usd,
         deviation_usd=jobs.cost_deviation_usd,
@@ -60,8 +63,8 @@ def economics_of(
     return Economics(
         feature=name,
         since=since,
-        to=until,
-        every=every,
+        to=to,
+        every=EVERY,
         jobs=jobs.jobs,
         began_before_last=jobs.began_before_last,
         escalated=jobs.escalated,

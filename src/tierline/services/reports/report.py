@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,23 +14,29 @@ from tierline.features import Feature
 from tierline.routing.sampling import equally_drawn
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.reports import reports
-from tierline.storage.reports.reports import ComparedOutcome, TierCost, Window
+from tierline.storage.reports.feature_sums import Window
+from tierline.storage.reports.reports import ComparedOutcome, TierCost
+from tierline.storage.reports.uncounted import snapshot
 from tierline.views.reports import Escalation, KeptQuality, Outcome, Report, ReportedTier
 from tierline.views.reports import PurposeCost as PurposeCostView
 
 MOST_OUTCOMES = 20_000  # the newest ones, for the quality in one report
 
 
-def report(connection: Connection[Any], name: str, since: datetime, until: datetime) -> Report:
-    """Costs, escalations by reason and quality, of jobs submitted in [since, until).
+def report(
+    connection: Connection[Any], name: str, since: datetime, until: datetime | None
+) -> Report:
+    """Costs, escalations by reason and quality, of jobs submitted in [since, until); without
+    `until`, up to now.
 
     Unknown values are None. Raises NotFound, InvalidInput.
     """
     feature = current_feature(connection, name)
     window = _window(name, since, until)
-    statuses = reports.statuses(connection, window)
+    with snapshot(connection):
+        statuses = reports.statuses(connection, window)
+        by_tier, by_purpose = reports.costs(connection, window)
     jobs = sum(row.jobs for row in statuses)
-    by_tier, by_purpose = reports.costs(connection, window, jobs)
     own = [row for row in by_tier if row.kind == "answer"]
     cost = _cost(by_tier, "answer")
     unknown = sum(row.unknown_cost_calls for row in own)
@@ -43,7 +49,7 @@ def report(connection: Connection[Any], name: str, since: datetime, until: datet
     return Report(
         feature=name,
         since=since,
-        to=until,
+        to=datetime.now(UTC) if until is None else until,
         jobs=jobs,
         completed=sum(row.jobs for row in statuses if row.status == "completed"),
         unverified=sum(row.jobs for row in statuses if row.unverified),
@@ -75,7 +81,7 @@ def outcomes_page(
     connection: Connection[Any],
     name: str,
     since: datetime,
-    until: datetime,
+    until: datetime | None,
     before: int | None,
     limit: int,
     account_id: int | None = None,
@@ -90,8 +96,8 @@ def outcomes_page(
     return made, shown[-1].seq if len(rows) > limit else None
 
 
-def _window(name: str, since: datetime, until: datetime) -> Window:
-    if since >= until:
+def _window(name: str, since: datetime, until: datetime | None) -> Window:
+    if since >= (datetime.now(UTC) if until is None else until):
         raise InvalidInput([Problem("from is not before to", "/from")])
     return Window(name, since, until)
 

@@ -16,9 +16,10 @@ from tierline.services.evidence.evaluation_validity import (
 )
 from tierline.services.features.find_feature import current_version
 from tierline.services.reports.report import report
+from tierline.services.reports.usage import day_of
 from tierline.storage.evidence import datasets, drift, evaluations, labels, promotions
 from tierline.storage.reports import reports
-from tierline.storage.reports.reports import Window
+from tierline.storage.reports.feature_sums import Window
 from tierline.views.reports import FeatureStatus, MonthOfFeature
 
 LATELY = timedelta(days=30)
@@ -32,7 +33,7 @@ def status_of(connection: Connection[Any], name: str) -> FeatureStatus:
     facts = _facts(connection, feature, now)
     standing_now = standing(facts)
     begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    month = report(connection, name, begin, now)
+    month = report(connection, name, begin, None)
     return FeatureStatus(
         feature=name,
         feature_version=version.version,
@@ -62,7 +63,7 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
     compared = evidence.compared if isinstance(evidence, ValidEvaluation) else None
     last = feature.tiers[-1].name
     alarm = drift.last_alarm(connection, name)
-    lately = Window(name, now - LATELY, now)
+    lately = Window(name, day_of(now) - LATELY, None)
     return FeatureState(
         name=name,
         tiers=tuple(tier.name for tier in feature.tiers),

@@ -7,66 +7,43 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.storage.db.rows import typed_row, typed_rows
-from tierline.storage.jobs.job_reads import UNKNOWN_COST
-from tierline.storage.reports.reports import JOBS, Window, one_in
+from tierline.storage.reports.facts import JOBS, TIERS
+from tierline.storage.reports.feature_sums import Window, found
+from tierline.storage.reports.uncounted import snapshot
 
-SAMPLED = 50_000  # jobs: their means are as good as those of a million, within the interval
+# The sample standard deviation, from the number, the sum and the sum of squares.
+_MEANS = """
+sum(known_usd) / nullif(sum(known), 0) AS cost_usd,
+    CASE WHEN sum(known) > 1 THEN sqrt(greatest(0, (sum(known_square_usd)
+        - sum(known_usd) * sum(known_usd) / sum(known)) / (sum(known) - 1)))
+    END AS cost_deviation_usd"""
 
 # An attempt's cost is the sum of its calls'. Attempts with a call of unknown cost count separately.
-BY_TIER = f"""
-WITH {JOBS}, made AS (
-    SELECT a.tier, j.kind, a.job_id, a.number,
-        sum(c.cost_usd) AS cost_usd, bool_or(c.cost_usd IS NULL) AS unknown,
-        sum(c.input_tokens) AS input_tokens, sum(c.cached_input_tokens) AS cached_input_tokens,
-        sum(coalesce(c.output_tokens, 0) + coalesce(c.reasoning_tokens, 0)) AS output_tokens
-    FROM asked j JOIN attempts a ON a.job_id = j.id
-    JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
-    WHERE a.ended_at IS NOT NULL AND j.kind <> 'judge'
-        AND abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
-    GROUP BY 1, 2, 3, 4
-)
-SELECT tier, count(*) FILTER (WHERE kind = 'answer') AS attempts,
-    count(*) FILTER (WHERE NOT unknown) AS known,
-    count(*) FILTER (WHERE unknown) AS unknown,
-    avg(cost_usd) FILTER (WHERE NOT unknown) AS cost_usd,
-    stddev_samp(cost_usd) FILTER (WHERE NOT unknown) AS cost_deviation_usd,
-    avg(input_tokens) AS input_tokens, avg(cached_input_tokens) AS cached_input_tokens,
-    avg(output_tokens) AS output_tokens
-FROM made GROUP BY tier
+_BY_TIER = f"""
+SELECT tier,
+    coalesce(sum(known + unknown) FILTER (WHERE kind = 'answer'), 0)::bigint AS attempts,
+    sum(known)::bigint AS known, sum(unknown)::bigint AS unknown, {_MEANS},
+    sum(input_tokens) / nullif(sum(input_attempts), 0) AS input_tokens,
+    sum(cached_input_tokens) / nullif(sum(cached_input_attempts), 0) AS cached_input_tokens,
+    sum(output_tokens) / nullif(sum(known + unknown), 0) AS output_tokens
+FROM found WHERE kind <> 'judge' GROUP BY tier HAVING sum(known + unknown) > 0
 """
 
-BY_JOB = f"""
-WITH {JOBS}, made AS (
-    SELECT j.id, j.escalation_reason IS NOT NULL AS escalated, sum(c.cost_usd) AS cost_usd,
-        bool_or(c.cost_usd IS NULL AND c.job_id IS NOT NULL) AS unknown,
-        bool_or(c.attempt = 1 AND a.tier <> %(last)s) AS began_before
-    FROM asked j LEFT JOIN calls c ON c.job_id = j.id
-    LEFT JOIN attempts a ON a.job_id = c.job_id AND a.number = c.attempt AND c.attempt = 1
-    WHERE j.kind = 'answer' AND j.completed_at IS NOT NULL
-        AND j.feature_version_id = %(version_id)s
-        AND abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
-    GROUP BY 1, 2
-)
-SELECT count(*) AS jobs, count(*) FILTER (WHERE began_before) AS began_before_last,
-    count(*) FILTER (WHERE escalated) AS escalated,
-    count(*) FILTER (WHERE NOT unknown) AS known,
-    avg(coalesce(cost_usd, 0)) FILTER (WHERE NOT unknown) AS cost_usd,
-    stddev_samp(coalesce(cost_usd, 0)) FILTER (WHERE NOT unknown) AS cost_deviation_usd
-FROM made
+_BY_JOB = f"""
+SELECT coalesce(sum(jobs), 0)::bigint AS jobs,
+    coalesce(sum(jobs) FILTER (WHERE first_tier NOT IN ('', %(last)s)), 0)::bigint
+        AS began_before_last,
+    coalesce(sum(jobs) FILTER (WHERE verdict <> ''), 0)::bigint AS escalated,
+    coalesce(sum(known), 0)::bigint AS known, {_MEANS}
+FROM found WHERE kind = 'answer' AND feature_version_id = %(version_id)s
 """
 
 # Calls for comparing answers, which no caller asked for.
-UPKEEP = f"""
-WITH {JOBS}
-SELECT c.purpose, count(DISTINCT j.id) AS jobs, count(*) AS calls,
-    coalesce(sum(c.cost_usd), 0) AS cost_usd,
-    count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls
-FROM asked j JOIN calls c ON c.job_id = j.id
-WHERE j.kind <> 'answer'
-GROUP BY 1 ORDER BY 1
+_UPKEEP = """
+SELECT purpose, sum(jobs)::bigint AS jobs, sum(calls)::bigint AS calls, sum(cost_usd) AS cost_usd,
+    sum(unknown_cost_calls)::bigint AS unknown_cost_calls
+FROM found WHERE kind <> 'answer' AND purpose <> '' GROUP BY 1 ORDER BY 1
 """
-
-COUNT = f"WITH {JOBS} SELECT count(*) FROM asked"
 
 
 @dataclass(frozen=True)
@@ -107,32 +84,26 @@ class UpkeepSum:
     unknown_cost_calls: int
 
 
-def sampled(connection: Connection[Any], window: Window) -> int:
-    """The sampling step over job ids that leaves about SAMPLED jobs."""
-    row = connection.execute(COUNT, window.parameters()).fetchone()
-    assert row is not None
-    return one_in(row[0], SAMPLED)
-
-
-def by_tier(connection: Connection[Any], window: Window, every: int) -> list[TierMeans]:
-    """For each tier: its attempts with a call, in a sample of every so-many-th job. Shadows' costs
-    are included, but not their number.
-    """
-    return typed_rows(connection, TierMeans, BY_TIER, {**window.parameters(), "one_in": every})
+def by_tier(connection: Connection[Any], window: Window) -> list[TierMeans]:
+    """For each tier: its attempts with a call. Shadows' costs are included, their number is not."""
+    with snapshot(connection) as counted:
+        statement = f"{found(TIERS, counted)}{_BY_TIER}"
+        return typed_rows(connection, TierMeans, statement, window.parameters(counted))
 
 
 def upkeep(connection: Connection[Any], window: Window) -> list[UpkeepSum]:
-    """The calls of shadows and judges by purpose; of all of them, not of a sample."""
-    return typed_rows(connection, UpkeepSum, UPKEEP, window.parameters())
+    """The calls of shadows and judges by purpose."""
+    with snapshot(connection) as counted:
+        statement = f"{found(TIERS, counted)}{_UPKEEP}"
+        return typed_rows(connection, UpkeepSum, statement, window.parameters(counted))
 
 
-def by_job(
-    connection: Connection[Any], window: Window, version_id: int, last: str, every: int
-) -> JobMeans:
+def by_job(connection: Connection[Any], window: Window, version_id: int, last: str) -> JobMeans:
     """Of a version's ended jobs: how many began before the last tier, how many escalated, and their
-    cost, in a sample of every so-many-th.
+    cost.
     """
-    given = {**window.parameters(), "version_id": version_id, "last": last, "one_in": every}
-    row = typed_row(connection, JobMeans, BY_JOB, given)
+    with snapshot(connection) as counted:
+        given = {**window.parameters(counted), "version_id": version_id, "last": last}
+        row = typed_row(connection, JobMeans, f"{found(JOBS, counted)}{_BY_JOB}", given)
     assert row is not None, "an aggregate without GROUP BY gives one row"
     return row

@@ -1,83 +1,60 @@
-"""What a feature's jobs cost and how they were routed. Reads only; sums are computed on request."""
+"""What a feature's jobs cost and how they were routed. Reads only: the sums, and the jobs that are
+not rolled up yet.
+"""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection
 
-from tierline.base.ids import first_id_of
 from tierline.base.json_text import JSON
-from tierline.rules.verdicts import CHECK_FAILURES, Verdict
 from tierline.storage.db.rows import typed_rows
-from tierline.storage.jobs.job_reads import UNKNOWN_COST
-
-CLOCKS_APART = timedelta(hours=1)  # the most that clocks of the API and the database may differ
-
-# from this many jobs on, they are read in one scan, with more memory and two processes
-MANY = 50_000
-SAMPLED = 100_000  # a median of more jobs is that of a sample of this size, drawn by id
-
-# The feature's jobs submitted in the window, and the jobs that compared their answers. A judge's
-# jobs belong to a draft; those of tries and evaluations do too, but are not included. Ids grow with
-# time, so their index finds them.
-JOBS = """
-asked AS (
-    SELECT j.*, CASE WHEN j.judged_attempt IS NOT NULL THEN 'judge'
-        WHEN j.shadow_of IS NOT NULL THEN 'shadow' ELSE 'answer' END AS kind
-    FROM jobs j
-    WHERE (j.feature_version_id = ANY(ARRAY(
-            SELECT id FROM feature_versions WHERE name = %(feature)s AND version > 0))
-        OR j.judged_attempt IS NOT NULL AND j.feature_version_id = ANY(ARRAY(
-            SELECT id FROM feature_versions WHERE name = %(feature)s AND version < 0)))
-        AND j.id >= %(floor)s AND j.created_at >= %(since)s AND j.created_at < %(until)s
-)
-"""
+from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS
+from tierline.storage.reports.feature_sums import JOB_OF_FEATURE, OF_FEATURE, Window, found
+from tierline.storage.reports.uncounted import snapshot
 
 # `verdict`: of the last tier that was left.
-STATUSES = f"""
-WITH {JOBS}
-SELECT status, unverified, split_part(escalation_reason, ':', 1) AS verdict, count(*) AS jobs
-FROM asked WHERE kind = 'answer' GROUP BY 1, 2, 3
+_STATUSES = """
+SELECT status, unverified, nullif(verdict, '') AS verdict, sum(jobs)::bigint AS jobs
+FROM found WHERE kind = 'answer' GROUP BY 1, 2, 3
 """
 
-# A tier's cost is that of all attempts there, with callers' jobs, shadows and judges separate. The
-# cost of each purpose comes from the same scan of the calls, in rows without a tier. An attempt is
-# counted at its first call, so that one join is enough.
-TIERS = f"""
-WITH {JOBS}
-SELECT a.tier, j.kind, c.purpose, count(c.job_id) AS calls,
-    count(*) FILTER (WHERE coalesce(c.number, 1) = 1) AS attempts,
-    count(*) FILTER (WHERE a.number = j.answer_attempt AND coalesce(c.number, 1) = 1) AS served,
-    coalesce(sum(c.cost_usd), 0) AS cost_usd,
-    count(*) FILTER (WHERE c.job_id IS NOT NULL AND {UNKNOWN_COST}) AS unknown_cost_calls
-FROM asked j JOIN attempts a ON a.job_id = j.id
-LEFT JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
-GROUP BY GROUPING SETS ((a.tier, j.kind), (c.purpose))
+# Jobs that wait or run are counted where they are. A branch for each of the queues' indexes.
+_LIVE = " UNION ALL ".join(
+    f"""
+SELECT j.status, j.unverified, split_part(j.escalation_reason, ':', 1) AS verdict, count(*) AS jobs
+FROM jobs j {JOB_OF_FEATURE}
+WHERE {rows} AND j.shadow_of IS NULL AND j.judged_attempt IS NULL
+    AND j.created_at >= %(since)s AND j.created_at < %(until)s
+GROUP BY 1, 2, 3"""
+    for rows in (
+        "j.status = 'queued' AND j.hint_no IS NULL",
+        "j.status = 'queued' AND j.hint_no IS NOT NULL",
+        "j.status = 'in_progress'",
+    )
+)
+LIVE = f"WITH {OF_FEATURE} {_LIVE}"
+
+# A tier's cost is that of all attempts there, with callers' jobs, shadows and judges separate.
+_TIERS = """
+SELECT tier, kind, purpose, sum(calls)::bigint AS calls, sum(attempts)::bigint AS attempts,
+    sum(again)::bigint AS again, sum(cost_usd) AS cost_usd,
+    sum(unknown_cost_calls)::bigint AS unknown_cost_calls
+FROM found GROUP BY 1, 2, 3
 """
 
-# If a tier is asked again, it is in the very next attempt. An answer that passed or failed a check
-# never leads to that.
-AGAIN = f"""
-WITH {JOBS}
-SELECT a.tier, j.kind, count(*) AS attempts
-FROM asked j JOIN attempts a ON a.job_id = j.id
-JOIN attempts b ON b.job_id = a.job_id AND b.number = a.number + 1 AND b.tier = a.tier
-WHERE a.number < j.attempts AND (a.verdict IS NULL OR NOT a.verdict = ANY(%(final)s))
-GROUP BY 1, 2
+_SERVED = """
+SELECT served_tier AS tier, kind, sum(jobs)::bigint AS jobs
+FROM found WHERE served_tier <> '' GROUP BY 1, 2
 """
 
-MEDIANS = f"""
-WITH {JOBS}
-SELECT a.tier, j.kind,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY a.latency_s) AS latency_p50_s
-FROM asked j JOIN attempts a ON a.job_id = j.id
-WHERE abs(uuid_hash(j.id)::bigint) %% %(one_in)s = 0
-GROUP BY 1, 2
+_LATENCIES = """
+SELECT tier, kind, bin, sum(attempts)::bigint AS attempts, sum(latency_s) AS latency_s
+FROM found GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
 # Compared outcomes, each with the cost of both answers. `later_usd` is null if a call's cost is
@@ -107,18 +84,6 @@ CROSS JOIN LATERAL (
 ) strong
 ORDER BY o.seq DESC
 """
-
-
-@dataclass(frozen=True)
-class Window:
-    """Which jobs of a feature: those submitted in [since, until)."""
-
-    feature: str
-    since: datetime
-    until: datetime
-
-    def parameters(self) -> dict[str, Any]:
-        return {**vars(self), "floor": first_id_of(self.since, CLOCKS_APART)}
 
 
 @dataclass(frozen=True)
@@ -180,96 +145,110 @@ class Costs(NamedTuple):
     purposes: list[PurposeCost]
 
 
-class _Sum(NamedTuple):
-    """A row of TIERS: of a tier and kind of job, or of a purpose."""
-
-    tier: str | None
-    kind: str | None
-    purpose: str | None
+class _Tier(NamedTuple):
+    tier: str
+    kind: str
+    purpose: str
     calls: int
     attempts: int
-    served: int
+    again: int
     cost_usd: Decimal
     unknown_cost_calls: int
 
 
-class _Again(NamedTuple):
+class _Served(NamedTuple):
     tier: str
     kind: str
+    jobs: int
+
+
+class _Latency(NamedTuple):
+    tier: str
+    kind: str
+    bin: int
     attempts: int
-
-
-class _Median(NamedTuple):
-    tier: str
-    kind: str
-    latency_p50_s: float | None
+    latency_s: float
 
 
 def statuses(connection: Connection[Any], window: Window) -> list[StatusCount]:
     """The number of jobs by status. Unverified ones, and those by the verdict of the last tier they
     left, are separate.
     """
-    return typed_rows(connection, StatusCount, STATUSES, window.parameters())
+    with snapshot(connection) as counted:
+        ended = f"{found(JOBS, counted)}{_STATUSES}"
+        return [
+            *typed_rows(connection, StatusCount, ended, window.parameters(counted)),
+            *typed_rows(connection, StatusCount, LIVE, window.times()),
+        ]
 
 
-def costs(connection: Connection[Any], window: Window, jobs: int) -> Costs:
-    """By tier and by purpose. `jobs`: the approximate number of jobs of all kinds. If there are
-    many, the median latency is of a sample.
+def costs(connection: Connection[Any], window: Window) -> Costs:
+    """By tier and by purpose. The median latency is within 1%, and of the UTC days that the window
+    touches.
     """
-    final = sorted({Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
-    given = {
-        **window.parameters(),
-        "final": [str(verdict) for verdict in final],
-        "one_in": one_in(jobs, SAMPLED),
-    }
-    with sweeping(connection, jobs):
-        rows = typed_rows(connection, _Sum, TIERS, given)
-        again = {
-            (row.tier, row.kind): row.attempts
-            for row in typed_rows(connection, _Again, AGAIN, given)
+    with snapshot(connection) as counted:
+        given = window.parameters(counted)
+        rows = typed_rows(connection, _Tier, f"{found(TIERS, counted)}{_TIERS}", given)
+        served = {
+            (row.tier, row.kind): row.jobs
+            for row in typed_rows(connection, _Served, f"{found(JOBS, counted)}{_SERVED}", given)
         }
-        medians = {
-            (row.tier, row.kind): row.latency_p50_s
-            for row in typed_rows(connection, _Median, MEDIANS, given)
-        }
-    tiers = [
-        TierCost(
-            tier=row.tier,
-            kind=row.kind,
-            attempts=row.attempts,
-            jobs=row.attempts - again.get((row.tier, row.kind), 0),
-            served=row.served,
-            cost_usd=row.cost_usd,
-            unknown_cost_calls=row.unknown_cost_calls,
-            latency_p50_s=medians.get((row.tier, row.kind)),
-        )
-        for row in rows
-        if row.tier is not None and row.kind is not None
-    ]
-    purposes = [
-        PurposeCost(row.purpose, row.calls, row.cost_usd, row.unknown_cost_calls)
-        for row in rows
-        if row.tier is None and row.purpose is not None
-    ]
-    return Costs(tiers, sorted(purposes, key=lambda row: row.purpose))
+        latencies = f"{found(LATENCIES, counted)}{_LATENCIES}"
+        medians = _medians(typed_rows(connection, _Latency, latencies, given))
+    tiers: dict[tuple[str, str], list[_Tier]] = defaultdict(list)
+    purposes: dict[str, list[_Tier]] = defaultdict(list)
+    for row in rows:
+        tiers[row.tier, row.kind].append(row)
+        if row.purpose:
+            purposes[row.purpose].append(row)
+    return Costs(
+        [
+            TierCost(
+                tier=tier,
+                kind=kind,
+                attempts=sum(row.attempts for row in of_tier),
+                jobs=sum(row.attempts - row.again for row in of_tier),
+                served=served.get((tier, kind), 0),
+                cost_usd=sum((row.cost_usd for row in of_tier), Decimal(0)),
+                unknown_cost_calls=sum(row.unknown_cost_calls for row in of_tier),
+                latency_p50_s=medians.get((tier, kind)),
+            )
+            for (tier, kind), of_tier in tiers.items()
+        ],
+        [
+            PurposeCost(
+                purpose,
+                sum(row.calls for row in of_purpose),
+                sum((row.cost_usd for row in of_purpose), Decimal(0)),
+                sum(row.unknown_cost_calls for row in of_purpose),
+            )
+            for purpose, of_purpose in sorted(purposes.items())
+        ],
+    )
 
 
-def one_in(jobs: int, most: int) -> int:
-    """The sampling step that leaves about `most` of the jobs."""
-    return max(1, -(-jobs // most))
+def _medians(rows: Iterable[_Latency]) -> dict[tuple[str, str], float]:
+    """The median of each tier and kind, from bins in order: the mean of the bin that it is in."""
+    bins: dict[tuple[str, str], list[_Latency]] = defaultdict(list)
+    for row in rows:
+        bins[row.tier, row.kind].append(row)
+    return {key: _median(of_tier) for key, of_tier in bins.items()}
 
 
-@contextmanager
-def sweeping(connection: Connection[Any], jobs: int) -> Iterator[None]:
-    """Allow statements to join whole tables if there are many jobs: a look-up for each of a million
-    costs several times as much.
-    """
-    with connection.transaction():
-        if jobs > MANY:
-            connection.execute("SET LOCAL work_mem = '128MB'")
-            connection.execute("SET LOCAL max_parallel_workers_per_gather = 2")
-            connection.execute("SET LOCAL enable_nestloop = off")
-        yield
+def _median(bins: list[_Latency]) -> float:
+    attempts = sum(one.attempts for one in bins)
+    # The two in the middle, which are the same one if the number is odd.
+    middle = [_mean_at(bins, place) for place in ((attempts - 1) // 2, attempts // 2)]
+    return sum(middle) / 2
+
+
+def _mean_at(bins: list[_Latency], place: int) -> float:
+    """The mean of the bin with the latency at this place, from 0."""
+    for one in bins:
+        if place < one.attempts:
+            return one.latency_s / one.attempts
+        place -= one.attempts
+    raise AssertionError("the place is below the number of attempts")
 
 
 def compared(
@@ -287,7 +266,7 @@ def compared(
         ComparedOutcome,
         OUTCOMES,
         {
-            **window.parameters(),
+            **window.times(),
             "before": before,
             "limit": limit,
             "account": account_id,

@@ -27,8 +27,9 @@ uncounted AS MATERIALIZED (
 # The rest of what was there before: `{a}` the attempt, `{j}` its job.
 OLD_ATTEMPT = "{a}.seq IS NULL AND {a}.job_id >= %(history_from)s"
 OLD_JOB = """
-{j}.id >= %(history_from)s AND {j}.completed_at IS NOT NULL AND ({j}.completed_at < %(since)s
-    OR EXISTS (SELECT FROM attempts o WHERE o.job_id = {j}.id AND o.seq IS NULL))"""
+{j}.id >= %(history_from)s AND {j}.completed_at IS NOT NULL
+    AND ({j}.completed_at < %(since_migration)s OR EXISTS (
+        SELECT FROM attempts o WHERE o.job_id = {j}.id AND o.seq IS NULL))"""
 
 
 @contextmanager

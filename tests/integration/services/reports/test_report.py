@@ -10,10 +10,12 @@ import pytest
 
 from tests.support.bench import RIGHT, Bench, by_model
 from tests.support.model_server import Reply
+from tests.support.sums import roll_up_all
 from tierline.base.errors import InvalidInput, NotFound
 from tierline.services.evidence.shadows import keep_references
+from tierline.services.reports.economics import economics_of
 from tierline.services.reports.report import outcomes_page, report
-from tierline.storage.reports import reports
+from tierline.services.reports.usage import day_of
 
 # 100 tokens in and 10 out a call: 0.000014 USD on the small model, 0.0014 on the large one.
 PRICES = """    prices:
@@ -89,15 +91,44 @@ def test_a_job_that_asked_a_tier_again_counts_once_there(
     assert (slm["attempts"], slm["jobs"], slm["served"]) == (2, 1, 1)
 
 
-def test_many_jobs_are_summed_in_a_sweep_to_the_same(
-    bench: Bench, version: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+def test_a_report_is_the_same_before_and_after_its_jobs_are_rolled_up(
+    bench: Bench, version: tuple[int, str]
 ) -> None:
     bench.server.answer = by_model(small="no idea", large=RIGHT)
     for number in range(3):
         bench.run(bench.submit(version[0], f"it may cost {number}"), 2)
-    few = told(bench, version[1])
-    monkeypatch.setattr(reports, "MANY", 1)
-    assert told(bench, version[1])["tiers"] == few["tiers"]
+    bench.run(bench.submit(version[0], "it waits for the last tier"))
+
+    def asked() -> list[Any]:
+        now = datetime.now(UTC)
+        cut = now - timedelta(minutes=61), now + timedelta(minutes=1)
+        whole = day_of(now) - timedelta(days=30), None
+        with bench.pool.connection() as connection:
+            found = [
+                one
+                for since, until in (cut, whole)
+                for one in (
+                    report(connection, version[1], since, until),
+                    economics_of(connection, version[1], since, until),
+                )
+            ]
+        kept = [json.loads(one.to_json()) for one in found]
+        for one in kept:
+            del one["from"], one["to"]
+        return kept
+
+    before = asked()
+    assert (before[0]["jobs"], before[0]["completed"]) == (4, 3)
+    assert before[0] == before[2]
+    assert before[1] == before[3]
+    roll_up_all(bench.pool)
+    assert bench.one("SELECT sum(attempts) FROM tier_sums WHERE daily") >= 7
+    after = asked()
+    for one in (*before, *after):  # sums of floats, in another order
+        for tier in one["tiers"]:
+            if "latency_p50_s" in tier:
+                tier["latency_p50_s"] = round(tier["latency_p50_s"], 9)
+    assert after == before
 
 
 def test_shadows_tell_what_was_kept_and_their_cost_stands_apart(

@@ -14,6 +14,7 @@ from tests.support.api import Api, serving
 from tests.support.bench import Bench
 from tests.support.model_server import Reply
 from tests.support.rows import add_feature
+from tests.support.sums import roll_up_all
 from tierline.features.parse import parse_feature
 from tierline.services.accounts.accounts import create_key
 from tierline.services.evidence.judgements import keep_judged
@@ -126,7 +127,13 @@ def series(text: str, metric: str) -> dict[str, float]:
     }
 
 
-def test_calls_usage_reports_economics_and_metrics_are_0_usd_apart(ran: Bench, api: Api) -> None:
+@pytest.mark.parametrize("rolled_up", [False, True])
+def test_calls_usage_reports_economics_and_metrics_are_0_usd_apart(
+    ran: Bench, api: Api, rolled_up: bool
+) -> None:
+    if rolled_up:
+        roll_up_all(ran.pool)
+        assert ran.one("SELECT sum(calls) FROM usage_sums WHERE daily") > 10
     calls = {
         purpose: (count, cost, unknown)
         for purpose, count, cost, unknown in ran.all(

@@ -13,7 +13,15 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from tests.support.rows import add_account, add_feature, add_job, end_job, two_tiers
-from tests.support.sums import LONG_AGO, as_used, from_calls, roll_up_all, total
+from tests.support.sums import (
+    LONG_AGO,
+    as_used,
+    from_calls,
+    of_reports,
+    of_rows,
+    roll_up_all,
+    total,
+)
 from tierline.rules.jobs import CheckFailed, JobState, Passed, Route, Status, next_state
 from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict
@@ -66,10 +74,11 @@ class Scene:
             return roll_up(connection, most)
 
     def check(self, cost: str | None = None) -> None:
-        """Usage is what the calls are, in one snapshot."""
+        """Usage, report and economics are what the rows are, in one snapshot."""
         with self.pool.connection() as connection, snapshot(connection):
             expected = from_calls(connection, self.account)
             found = as_used(connection, self.account)
+            assert of_reports(connection, "echo") == of_rows(connection)
         assert found == expected
         assert cost is None or total(found) == Decimal(cost)
 

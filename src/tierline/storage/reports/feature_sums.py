@@ -1,0 +1,134 @@
+"""A feature's sums over a window of submission, with the rows beside them that are not rolled up.
+
+A window that begins and ends with full hours is read from the sums. If it cuts an hour, the jobs of
+that hour are read one by one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from tierline.base.ids import first_id_of
+from tierline.rules.windows import NEVER, divide
+from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, Sums
+from tierline.storage.reports.roll_up import FINAL, Counted
+from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, OLD_JOB
+
+CLOCKS_APART = timedelta(hours=1)  # the most that clocks of the API and the database may differ
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which jobs of a feature: those submitted in [since, until); None: up to now."""
+
+    feature: str
+    since: datetime
+    until: datetime | None
+
+    def parameters(self, counted: Counted) -> dict[str, Any]:
+        """For the statements of this module."""
+        parts = divide(self.since, self.until)
+        return {
+            "feature": self.feature,
+            "final": FINAL,
+            "rolled_to": counted.rolled_to,
+            "history_from": counted.history_from,
+            "since_migration": counted.since,
+            **self.times(),
+            **parts.parameters(),
+            "edge_floor": [first_id_of(edge.since, CLOCKS_APART) for edge in parts.edges],
+            "edge_ceiling": [first_id_of(edge.until, -CLOCKS_APART) for edge in parts.edges],
+        }
+
+    def times(self) -> dict[str, Any]:
+        """The window alone. Ids grow with time, so `floor` finds its jobs."""
+        return {
+            "feature": self.feature,
+            "since": self.since,
+            "until": NEVER if self.until is None else self.until,
+            "floor": first_id_of(self.since, CLOCKS_APART),
+        }
+
+
+# Jobs of tries and evaluations belong to drafts and are not included. Those of judges do too.
+OF_FEATURE = """
+of_feature AS MATERIALIZED (
+    SELECT id, version > 0 AS applied FROM feature_versions WHERE name = %(feature)s
+)"""
+_ITS_JOB = "JOIN of_feature v ON v.id = j.feature_version_id AND (v.applied OR {judge})"
+JOB_OF_FEATURE = _ITS_JOB.format(judge="j.judged_attempt IS NOT NULL")
+_SUM_OF_FEATURE = _ITS_JOB.format(judge="j.kind = 'judge'")
+
+_WHOLE = "j.created_at >= %(whole_since)s AND j.created_at < %(whole_until)s"
+_EDGES = f"""
+unnest(%(edge_since)s::timestamptz[], %(edge_until)s::timestamptz[], %(edge_floor)s::uuid[],
+    %(edge_ceiling)s::uuid[]) edge (since, until, floor, ceiling)
+JOIN jobs j ON j.id >= edge.floor AND j.id < edge.ceiling
+    AND j.created_at >= edge.since AND j.created_at < edge.until
+{JOB_OF_FEATURE}"""
+_GRAINS = """
+JOIN unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[], %(grain_until)s::timestamptz[])
+    grain (daily_ones, since, until)
+    ON j.daily = grain.daily_ones AND j.at >= grain.since AND j.at < grain.until"""
+
+_ASKED_ATTEMPTS = f"""
+    SELECT u.job_id, u.number FROM uncounted u JOIN jobs j ON j.id = u.job_id {JOB_OF_FEATURE}
+    WHERE {_WHOLE}
+    UNION ALL
+    SELECT a.job_id, a.number FROM {_EDGES} JOIN attempts a ON a.job_id = j.id"""
+_OLD_ATTEMPTS = f"""
+    UNION ALL
+    SELECT a.job_id, a.number FROM attempts a JOIN jobs j ON j.id = a.job_id {JOB_OF_FEATURE}
+    WHERE {OLD_ATTEMPT.format(a="a")} AND a.job_id >= %(floor)s AND {_WHOLE}"""
+_ASKED_JOBS = f"""
+    SELECT j.id AS job_id FROM (
+        SELECT job_id FROM uncounted UNION SELECT job_id FROM sums_pending WHERE attempt = 0
+    ) u JOIN jobs j ON j.id = u.job_id {JOB_OF_FEATURE}
+    WHERE j.completed_at IS NOT NULL AND {_WHOLE}
+    UNION
+    SELECT j.id FROM {_EDGES} WHERE j.completed_at IS NOT NULL"""
+_OLD_JOBS = f"""
+    UNION
+    SELECT j.id FROM jobs j {JOB_OF_FEATURE}
+    WHERE {OLD_JOB.format(j="j")} AND j.id >= %(floor)s AND {_WHOLE}"""
+# Latencies are kept by day. So those of all days that the window touches are read.
+_ASKED_LATENCIES = f"""
+    SELECT u.job_id, u.number FROM uncounted u JOIN jobs j ON j.id = u.job_id {JOB_OF_FEATURE}
+    WHERE j.created_at >= %(since)s AND j.created_at < %(until)s"""
+_OLD_LATENCIES = f"""
+    UNION ALL
+    SELECT a.job_id, a.number FROM attempts a JOIN jobs j ON j.id = a.job_id {JOB_OF_FEATURE}
+    WHERE {OLD_ATTEMPT.format(a="a")} AND a.job_id >= %(floor)s
+        AND j.created_at >= %(since)s AND j.created_at < %(until)s"""
+
+
+def _found(sums: Sums, name: str, asked: str, range_of_sums: str) -> str:
+    columns = ", ".join(f"j.{column}" for column in (*sums.keys, "at", *sums.measures))
+    return f"""
+WITH {ATTEMPTS}, {OF_FEATURE}, {name} AS ({asked}
+), found AS (
+    SELECT {columns} FROM {sums.table} j {_SUM_OF_FEATURE} {range_of_sums}
+    UNION ALL
+    SELECT {sums.columns} FROM ({sums.facts}) facts
+)
+"""
+
+
+_DAYS = "WHERE j.at >= date_trunc('day', %(since)s::timestamptz, 'UTC') AND j.at < %(until)s"
+_PARTS = {
+    TIERS.table: (TIERS, "asked_attempts", _ASKED_ATTEMPTS, _OLD_ATTEMPTS, _GRAINS),
+    JOBS.table: (JOBS, "asked_jobs", _ASKED_JOBS, _OLD_JOBS, _GRAINS),
+    LATENCIES.table: (LATENCIES, "asked_attempts", _ASKED_LATENCIES, _OLD_LATENCIES, _DAYS),
+}
+
+
+def found(sums: Sums, counted: Counted) -> str:
+    """The WITH whose `found` has the keys and measures of `sums`, from sums and rows: several rows
+    for the same keys. Its parameters are `Window.parameters`.
+
+    While history is not counted yet, it is read too.
+    """
+    _, name, asked, old, range_of_sums = _PARTS[sums.table]
+    if counted.history_from is not None:
+        asked += old
+    return _found(sums, name, asked, range_of_sums)
