@@ -67,7 +67,7 @@ test: tools
 
 # The tests that need no server. They wait for nothing, so that one worker for each core is enough.
 unit: tools
-	@$(BIN)/pytest --numprocesses logical --dist loadfile tests/unit $(ARGS)
+	@$(BIN)/pytest --numprocesses logical --dist loadfile -p no:schemathesis tests/unit $(ARGS)
 
 # What `make test` leaves out because it takes minutes; each has a short form there.
 nightly: tools

@@ -65,11 +65,12 @@ def bank(embedder: Embedder, most: int) -> Traffic:
     return _embedded(embedder, [rows[i]["text"] for i in kept], [rows[i]["category"] for i in kept])
 
 
-def commands(embedder: Embedder) -> Traffic:
-    """What SNIPS has of each of its seven intents."""
+def commands(embedder: Embedder, most: int | None = None) -> Traffic:
+    """What SNIPS has of each of its seven intents, `most` of each at most."""
     texts, labels = [], []
     for file in sorted(SNIPS.glob("*.json")):
-        for intent, items in json.loads(file.read_text(encoding="utf-8")).items():
+        for intent, all_items in json.loads(file.read_text(encoding="utf-8")).items():
+            items = all_items[:most]
             texts += ["".join(chunk["text"] for chunk in item["data"]) for item in items]
             labels += [intent] * len(items)
     return _embedded(embedder, texts, labels)

@@ -24,7 +24,8 @@ from tierline.drift.looks import (
 )
 from tierline.drift.wealth import LOOKS, Wealth
 
-MIXED = np.random.default_rng(2).permutation(700)  # of all kinds of commands
+MIXED = np.random.default_rng(2).permutation(280)  # of all kinds of the few commands
+KNOWN = 240
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def small_bank() -> Traffic:
     """Few enough to be embedded in seconds."""
     if not BANK.is_file():
         pytest.skip(f"{BANK} is not here: the traffic of this test is read from it")
-    return bank_of(Embedder(threads=2), 900)
+    return bank_of(Embedder(threads=1), 900)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,14 @@ def commands() -> Traffic:
     if not SNIPS.is_dir():
         pytest.skip(f"{SNIPS} is not here: the traffic of this test is read from it")
     return commands_of(Embedder(threads=2))
+
+
+@pytest.fixture(scope="module")
+def few_commands() -> Traffic:
+    """Few enough to be embedded in seconds."""
+    if not SNIPS.is_dir():
+        pytest.skip(f"{SNIPS} is not here: the traffic of this test is read from it")
+    return commands_of(Embedder(threads=1), 40)
 
 
 @pytest.mark.nightly  # 20 runs; the short form looks for commands, which are further away
@@ -65,10 +74,10 @@ def test_commands_among_a_banks_questions_are_found_within_500_inputs(
 
 
 def test_two_kinds_of_commands_among_a_banks_questions_are_found(
-    small_bank: Traffic, commands: Traffic
+    small_bank: Traffic, few_commands: Traffic
 ) -> None:
     """The short form: fewer known inputs, the same days."""
-    found = commands_found(small_bank, commands, 400, range(2))
+    found = commands_found(small_bank, few_commands, 400, range(2))
     assert all(after is not None and after <= WITHIN for after in found), found
 
 
@@ -130,10 +139,10 @@ def mixture_seen(bank: Traffic, seed: int, reference: int, days: int) -> bool:
     return ended.alarm and ended.by["mixture"] > 20.0
 
 
-def test_the_inputs_of_the_new_kind_are_named(small_bank: Traffic, commands: Traffic) -> None:
+def test_the_inputs_of_the_new_kind_are_named(small_bank: Traffic, few_commands: Traffic) -> None:
     known = reference_of(small_bank.take(np.arange(800)))
     assert known is not None
-    strange = commands.of("GetWeather")
+    strange = few_commands.of("GetWeather")
     live = small_bank.take(np.arange(800, 890))
     seen = Seen(
         np.concatenate([live.vectors, strange.vectors[:10]]),
@@ -144,22 +153,22 @@ def test_the_inputs_of_the_new_kind_are_named(small_bank: Traffic, commands: Tra
     assert set(range(90, 100)) <= set(found.novel[:12])
 
 
-def reference(commands: Traffic, errors: tuple[int, int] | None = None) -> Reference:
-    found = reference_of(commands.take(MIXED[:400]), errors)
+def reference(few_commands: Traffic, errors: tuple[int, int] | None = None) -> Reference:
+    found = reference_of(few_commands.take(MIXED[:KNOWN]), errors)
     assert found is not None
     return found
 
 
 def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
-    commands: Traffic,
+    few_commands: Traffic,
 ) -> None:
     """Of inputs that mean the same as ever."""
-    known = reference(commands, (10, 500))
+    known = reference(few_commands, (10, 500))
     state = DriftState()
     earlier: Vectors = np.zeros((0, 384), np.float32)
-    label = commands.labels[0]
+    label = few_commands.labels[0]
     for _ in range(6):
-        same = commands.take(MIXED[:400:4])
+        same = few_commands.take(MIXED[:200:2])
         changed = Seen(
             same.vectors,
             [length * 3 for length in same.lengths],
@@ -176,21 +185,21 @@ def test_longer_inputs_other_answers_and_more_errors_are_seen_by_their_figures(
     assert not low <= found.means["length"][0] <= high
 
 
-def test_a_day_without_inputs_changes_nothing_but_the_stake(commands: Traffic) -> None:
+def test_a_day_without_inputs_changes_nothing_but_the_stake(few_commands: Traffic) -> None:
     nothing: Vectors = np.zeros((0, 384), np.float32)
-    found = look(reference(commands), DriftState(), nothing, Seen(nothing, [], []))
+    found = look(reference(few_commands), DriftState(), nothing, Seen(nothing, [], []))
     assert not found.alarm
     assert found.state.looks == 1
     assert found.novel == ()
 
 
-def test_too_few_known_inputs_are_no_reference(commands: Traffic) -> None:
-    assert reference_of(commands.take(MIXED[: FEWEST - 1])) is None
+def test_too_few_known_inputs_are_no_reference(few_commands: Traffic) -> None:
+    assert reference_of(few_commands.take(MIXED[: FEWEST - 1])) is None
     assert 0 < RARE < 0.05
 
 
-def test_a_term_begins_with_nothing_won(commands: Traffic) -> None:
-    known, nothing = reference(commands), np.zeros((0, 384), np.float32)
+def test_a_term_begins_with_nothing_won(few_commands: Traffic) -> None:
+    known, nothing = reference(few_commands), np.zeros((0, 384), np.float32)
     rich = DriftState(LOOKS - 1, {"length": Wealth((9.0,) * 6)})
     late = look(known, rich, nothing, Seen(nothing, [], []))
     assert (late.alarm, late.state.looks) == (True, LOOKS)
@@ -199,8 +208,11 @@ def test_a_term_begins_with_nothing_won(commands: Traffic) -> None:
     assert anew.money <= 1.0
 
 
-def test_a_state_survives_being_kept(commands: Traffic) -> None:
+def test_a_state_survives_being_kept(few_commands: Traffic) -> None:
     found = look(
-        reference(commands), DriftState(), commands.vectors[:5], commands.take(MIXED[400:420])
+        reference(few_commands),
+        DriftState(),
+        few_commands.vectors[:5],
+        few_commands.take(MIXED[KNOWN : KNOWN + 20]),
     )
     assert DriftState.from_dict(json.loads(json.dumps(found.state.to_dict()))) == found.state

@@ -1,6 +1,7 @@
 """SQL stands in `tierline.storage` alone: nobody else writes a statement or sends a wake-up."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,16 +33,22 @@ def modules() -> list[Path]:
     return [path for path in found if not path.is_relative_to(STORAGE)]
 
 
-def strings(tree: ast.AST) -> Iterator[ast.Constant]:
+@functools.cache
+def nodes_of(source: str) -> list[ast.AST]:
+    """Every node of a module."""
+    return list(ast.walk(ast.parse(source)))
+
+
+def strings(nodes: list[ast.AST]) -> Iterator[ast.Constant]:
     """The string literals, those at the beginning of an f-string too, but for docstrings."""
     docstrings = {
         id(body[0].value)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and (body := node.body)
         and isinstance(body[0], ast.Expr)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         if id(node) not in docstrings:
@@ -50,13 +57,13 @@ def strings(tree: ast.AST) -> Iterator[ast.Constant]:
 
 def sql_in(source: str) -> list[str]:
     """What of a module is SQL: `line: text` for a literal, `line: import NAME` for a builder."""
-    tree = ast.parse(source)
+    nodes = nodes_of(source)
     found = [
         f"{node.lineno}: {' '.join(str(node.value).split())[:60]}"
-        for node in strings(tree)
+        for node in strings(nodes)
         if STATEMENT.match(str(node.value))
     ]
-    for node in ast.walk(tree):
+    for node in nodes:
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -93,7 +100,7 @@ def test_wake_ups_are_sent_by_their_own_connections_alone() -> None:
     senders = [
         str(path.relative_to(ROOT))
         for path in paths
-        if any(NOTIFY.search(str(node.value)) for node in strings(ast.parse(path.read_text())))
+        if any(NOTIFY.search(str(node.value)) for node in strings(nodes_of(path.read_text())))
     ]
     assert senders == []
 
