@@ -5,6 +5,7 @@ gets the rest of the total time. The deadline belongs to the calling thread, as 
 does.
 """
 
+import functools
 import ssl
 import threading
 import time
@@ -85,7 +86,7 @@ class _Backend(httpcore.SyncBackend):
 class DeadlineTransport(httpx.HTTPTransport):
     """An httpx transport that obeys `within`. It uses no proxies and no environment variables.
 
-    `verify` is the TLS context. Share one, because loading the certificates takes 20 ms.
+    `verify` is the TLS context, which many transports may share.
     """
 
     def __init__(self, limits: httpx.Limits, verify: ssl.SSLContext) -> None:
@@ -100,6 +101,10 @@ class DeadlineTransport(httpx.HTTPTransport):
         )
 
 
+@functools.cache
 def tls_context() -> ssl.SSLContext:
-    """A context that checks certificates against certifi's and ignores the environment."""
+    """A context that checks certificates against certifi's and ignores the environment.
+
+    All connections of the process share it, because loading the certificates takes 20 ms.
+    """
     return httpx.create_ssl_context(trust_env=False)
