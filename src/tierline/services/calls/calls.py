@@ -23,7 +23,7 @@ from tierline.rules.purposes import purpose_of_call
 from tierline.rules.retries import decisive
 from tierline.services.calls.admission import Admission, Ticket
 from tierline.services.calls.booked_call import BookedCall
-from tierline.services.jobs.trace import Trace
+from tierline.services.calls.trace import Trace
 from tierline.services.money.budgets import Purse
 from tierline.services.money.prices import BOOK
 from tierline.storage.db.repeat import repeat

@@ -26,6 +26,7 @@ from tierline.services.calls.attempt import Attempt
 from tierline.services.calls.calls import CallBook
 from tierline.services.calls.embedding import Embedding
 from tierline.services.calls.longest_attempt import longest_attempt_s
+from tierline.services.calls.trace import Trace
 from tierline.services.evidence.judge import PairRemoved, judge_pair
 from tierline.services.features.versions import FeatureVersions
 from tierline.services.jobs.attempt_end import (
@@ -39,7 +40,6 @@ from tierline.services.jobs.attempt_end import (
 )
 from tierline.services.jobs.recover import cancel_withdrawn, give_back
 from tierline.services.jobs.settle import settle
-from tierline.services.jobs.trace import Trace
 from tierline.services.jobs.worker import Leases, WakeUps
 from tierline.services.steering import micro
 from tierline.services.steering.tier_path import Ask, TierPath
