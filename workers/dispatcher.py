@@ -61,6 +61,7 @@ class Dispatcher:
         self._again = threading.Event()  # set by the watcher: choose now
         self._sweep_due = threading.Event()  # set by the watcher, until the sweep's message is sent
         self._threads: Mapping[str, int] = {}  # queue → threads of the live workers for it
+        self._maintenance_room = True  # fewer messages than allowed wait on that queue
         self._evaluations_at = 0.0  # monotonic: the time of the next check
         self._failure: str | None = None
 
@@ -129,6 +130,10 @@ class Dispatcher:
         self._sweep_due.set()
         self._again.set()
 
+    def see_maintenance(self, *, room: bool) -> None:
+        """Store whether more messages may wait on the queue `maintenance`."""
+        self._maintenance_room = room
+
     def _choose_until_stopped(self) -> None:
         ears: psycopg.Connection[Any] | None = None
         while not self._stop.is_set():
@@ -188,7 +193,7 @@ class Dispatcher:
         """Publish hints for jobs, deliveries, evaluation steps and the sweep. Returns whether any
         was published.
         """
-        sweep = self._sweep_due.is_set()
+        sweep = self._sweep_due.is_set() and self._maintenance_room
         if not chosen and not due and not steps and not sweep:
             return False
         messages: list[tuple[str, tuple[str, ...]]] = []
@@ -213,7 +218,8 @@ class Dispatcher:
         only fill the broker. A hint that is not sent is repeated later, like a lost one.
         """
         now = time.monotonic()
-        if now < self._evaluations_at or not self._threads.get(queues.MAINTENANCE):
+        taken = self._threads.get(queues.MAINTENANCE) and self._maintenance_room
+        if now < self._evaluations_at or not taken:
             return []
         self._evaluations_at = now + EVALUATIONS_S
         return due_evaluations(self._pool)

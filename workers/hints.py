@@ -117,13 +117,14 @@ class Lists:
     def __init__(self) -> None:
         self._client = broker_client(ASK_S)
 
-    def empty(self) -> set[str]:
-        """The queues with no message in the broker. Raises redis.RedisError if it is away."""
+    def lengths(self) -> dict[str, int]:
+        """How many messages of each queue wait in the broker. Raises redis.RedisError if it is
+        away.
+        """
         with self._client.pipeline(transaction=False) as pipeline:
             for name in queues.ALL:
                 pipeline.llen(name)
-            lengths = pipeline.execute()
-        return {name for name, length in zip(queues.ALL, lengths, strict=True) if length == 0}
+            return dict(zip(queues.ALL, pipeline.execute(), strict=True))
 
     def close(self) -> None:
         self._client.close()

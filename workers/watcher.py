@@ -1,7 +1,8 @@
 """The dispatcher's watcher: checks once a second for work that would otherwise never end.
 
-Lost leases, hints that no worker will get, passed deadlines, interrupted webhook tries, batches
-whose jobs have all ended. It has its own thread, so that a hanging broker delays no recovery.
+Lost leases of jobs and operations, hints that no worker will get, passed deadlines, interrupted
+webhook tries, batches whose jobs have all ended. It has its own thread, so that a hanging broker
+delays no recovery.
 """
 
 import threading
@@ -19,6 +20,8 @@ from tierline.services.batches.finish_batches import complete_finished
 from tierline.services.jobs.beats import WorkerBeat, read_beats, remove_gone
 from tierline.services.jobs.hints import hints_out, take_back
 from tierline.services.jobs.recover import claims_in_sight, expire_overdue, recover_lost
+from tierline.services.operations.kinds import KINDS
+from tierline.services.operations.leases import OperationLeases
 from tierline.services.processes.connections import PASSING, dispatcher_pool
 from tierline.services.upkeep.partitions import keep_ahead
 from tierline.services.webhooks import dispatch as deliveries
@@ -33,6 +36,9 @@ LOOK_S = 1.0  # between two checks of leases and hints
 GONE_LEASES = 4  # a worker's row that has not changed for so many leases is removed
 PARTITIONS_S = 60.0  # between two checks for partitions to make
 MOST_NAMED = 20  # jobs named in one log line
+MOST_MAINTENANCE = 32
+"""Messages of the queue `maintenance` that may wait in the broker. A worker may hang although it
+beats, and then nobody takes them. Beyond that none is sent: they would all do the same."""
 
 
 class Chooser(Protocol):
@@ -49,6 +55,9 @@ class Chooser(Protocol):
 
     def sweep(self) -> None:
         """The sweep is due."""
+
+    def see_maintenance(self, *, room: bool) -> None:
+        """Whether more messages may wait on the queue `maintenance`."""
 
 
 class Watcher:
@@ -68,6 +77,7 @@ class Watcher:
         self._leases = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
         self._deliveries = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
         self._alive = AliveWatch(config.lease_s)
+        self._operations = OperationLeases(self._pool, KINDS, config.lease_s)
         self._hints = HintWatch(config.hint_lost_s)
         self._lists: Lists | None = None
         self._swept_s = time.monotonic()
@@ -102,8 +112,13 @@ class Watcher:
             self._step("removing workers", lambda: self._remove_workers(now_s, rows))
         self._step("expiring jobs", lambda: expire_overdue(self._pool))
         self._step("completing batches", self._complete_batches)
-        self._step("finding lost hints", self._find_lost_hints)
         self._keep_partitions(now_s)
+        self._step("recovering operations", self._recover_operations)
+        lengths = self._waiting_messages()
+        self._step("finding lost hints", lambda: self._find_lost_hints(lengths or {}))
+        if lengths is not None:
+            room = lengths[queues.MAINTENANCE] < MOST_MAINTENANCE
+            self._chooser.see_maintenance(room=room)
         self._sweep(time.monotonic())
 
     def _step(self, doing: str, do: Callable[[], T]) -> T | None:
@@ -136,6 +151,13 @@ class Watcher:
         deliveries.take_back_lost(self._pool, late)
         self._chooser.choose_again()
 
+    def _recover_operations(self) -> None:
+        try:
+            self._operations.look()
+        except PASSING:
+            self._operations.interrupted()
+            raise
+
     def _complete_batches(self) -> None:
         with self._pool.connection() as connection:
             complete_finished(connection)
@@ -164,7 +186,7 @@ class Watcher:
         if gone:
             remove_gone(self._pool, gone)
 
-    def _find_lost_hints(self) -> None:
+    def _find_lost_hints(self, lengths: Mapping[str, int]) -> None:
         now_s = time.monotonic()
         out = hints_out(self._pool)
         queue_of = {number: queue for number, (_, queue) in out.jobs.items()}
@@ -172,7 +194,8 @@ class Watcher:
         if not queue_of:
             self._hints.look(now_s, {}, ())
             return
-        lost = set(self._hints.look(now_s, queue_of, self._empty_queues()))
+        empty = {queue for queue, length in lengths.items() if length == 0}
+        lost = set(self._hints.look(now_s, queue_of, empty))
         if not lost:
             return
         lost_jobs = [out.jobs[number][0] for number in sorted(lost) if number in out.jobs]
@@ -182,14 +205,14 @@ class Watcher:
         lost_deliveries = [out.deliveries[number] for number in lost if number in out.deliveries]
         take_back(self._pool, lost_jobs, lost_deliveries)
 
-    def _empty_queues(self) -> set[str]:
-        """The queues that are empty in the broker; an empty set while it does not answer."""
+    def _waiting_messages(self) -> dict[str, int] | None:
+        """How many messages of each queue wait in the broker; None while it does not answer."""
         try:
             if self._lists is None:
                 self._lists = Lists()
-            return self._lists.empty()
+            return self._lists.lengths()
         except BROKER_AWAY:
-            return set()
+            return None
 
     def _sweep(self, now_s: float) -> None:
         if now_s - self._swept_s >= self._settings.sweep_s:

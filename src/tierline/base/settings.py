@@ -86,6 +86,10 @@ class Settings(ProviderSettings):
     # Long operations of the server, such as trainings
     # MiB per training; 10,000 short inputs took 1,114
     training_memory_mb: Annotated[int, Field(ge=256)] = 2048
+    # of one run; the largest measured training took minutes
+    operation_max_s: Annotated[float, Field(ge=1)] = 14_400.0
+    # for ended ones; what they made stays
+    operation_kept_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
     # Periodic work
     # between rounds of comparing and watching

@@ -80,6 +80,14 @@ def after_loss(losses: int, *, cancel_requested: bool) -> Change:
     return Change(Status.FAILED, losses, lost)
 
 
+def after_limit(losses: int, limit_s: float) -> Change:
+    """The change after its time limit. It is not started again: it would take as long."""
+    failure = Failure(
+        "timeout", f"it took longer than it may: its limit is TIERLINE_OPERATION_MAX_S={limit_s:g}"
+    )
+    return Change(Status.FAILED, losses, failure)
+
+
 def after_exit(code: int, losses: int, *, cancel_requested: bool, memory_mb: int) -> Change:
     """The change if its child process ended with this exit code (negative: a signal) and wrote no
     result.

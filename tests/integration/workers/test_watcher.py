@@ -6,12 +6,14 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+import redis
 from psycopg import sql
 
 from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.settings import settings
 from tierline.storage.jobs import beats, claims
+from tierline.storage.operations import operations
 from tierline.storage.upkeep import partitions
 
 PAST = "2020-01-01T00:00:00Z"
@@ -19,15 +21,22 @@ LEASE_S = 2.0
 
 
 @pytest.fixture
-def watcher(environment: None, database_url: str) -> Iterator[Any]:
-    """The watcher of a dispatcher whose other thread does not run."""
+def dispatcher(environment: None, database_url: str) -> Iterator[Any]:
+    """A dispatcher whose threads do not run."""
     from workers.app import create_app
     from workers.dispatcher import Dispatcher
+
+    made = Dispatcher(settings().model_copy(update={"lease_s": LEASE_S}), create_app())
+    with made.pool:
+        yield made
+
+
+@pytest.fixture
+def watcher(dispatcher: Any) -> Iterator[Any]:
+    """The dispatcher's watcher."""
     from workers.watcher import Watcher
 
-    config = settings().model_copy(update={"lease_s": LEASE_S})
-    one = Dispatcher(config, create_app())
-    with one.pool, Watcher(config, one) as made:
+    with Watcher(settings().model_copy(update={"lease_s": LEASE_S}), dispatcher) as made:
         yield made
 
 
@@ -154,3 +163,89 @@ def test_partitions_are_made_ahead_at_the_first_look(
     connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(last.name)))
     watcher.look()
     assert partitions.every(connection)["calls"][-1] == last
+
+
+@pytest.fixture
+def orphan(connection: psycopg.Connection[Any]) -> int:
+    """An operation in progress whose only trainer was killed; its id."""
+    connection.execute("DELETE FROM operations")
+    made = operations.add_operation(
+        connection,
+        feature="kinds",
+        kind="router",
+        account_id=1,
+        readable_account_id=None,
+        options={},
+    )
+    assert made is not None
+    assert operations.claim(connection, uuid4(), ["router"]) is not None
+    return made["id"]
+
+
+def operation_status(connection: psycopg.Connection[Any], id: int) -> str:
+    row = operations.operation(connection, "kinds", id, ["router"])
+    assert row is not None
+    return row["status"]
+
+
+def test_a_cancel_ends_an_operation_whose_trainer_is_gone(
+    watcher: Any, connection: psycopg.Connection[Any], orphan: int
+) -> None:
+    asked = operations.ask_to_cancel(connection, "kinds", orphan, ["router"])
+    assert asked is not None
+    assert asked["status"] == "in_progress"
+    look_until(
+        watcher, lambda: operation_status(connection, orphan) == "cancelled", "the cancelled one"
+    )
+
+
+def test_an_operation_whose_trainer_is_gone_is_queued_again_so_that_a_cancel_ends_it_at_once(
+    watcher: Any, connection: psycopg.Connection[Any], orphan: int
+) -> None:
+    look_until(watcher, lambda: operation_status(connection, orphan) == "queued", "the lost one")
+    asked = operations.ask_to_cancel(connection, "kinds", orphan, ["router"])
+    assert asked is not None
+    assert asked["status"] == "cancelled"
+
+
+def test_a_running_trainer_keeps_its_operation(
+    watcher: Any, connection: psycopg.Connection[Any], orphan: int, submit: Any
+) -> None:
+    row = operations.operation(connection, "kinds", orphan, ["router"])
+    assert row is not None
+    token = row["claim_token"]
+    assert token is not None
+    lost = submit()
+    lose(connection, lost)
+
+    def job_recovered() -> bool:  # a whole lease has passed then
+        operations.raise_beat(connection, token)
+        return status_of(connection, lost) == "queued"
+
+    look_until(watcher, job_recovered, "the lost job")
+    assert operation_status(connection, orphan) == "in_progress"
+
+
+def test_messages_of_maintenance_do_not_pile_up_while_its_worker_hangs(
+    watcher: Any, dispatcher: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import dispatcher as module
+    from workers.watcher import MOST_MAINTENANCE
+
+    monkeypatch.setattr(module, "pools_with_jobs", lambda _: [])
+    monkeypatch.setattr(module.deliveries, "choose", lambda *_: [])
+    monkeypatch.setattr(module, "due_evaluations", lambda _: [7])
+    with redis.Redis.from_url(redis_url) as broker:
+        broker.delete("maintenance")
+        broker.rpush("maintenance", *[b"left by a hanging worker"] * MOST_MAINTENANCE)
+        watcher.look()
+        dispatcher.see_threads({"maintenance": 1})  # it still beats
+        dispatcher.sweep()
+        assert dispatcher.choose_once() is None
+        assert broker.llen("maintenance") == MOST_MAINTENANCE
+        broker.delete("maintenance")
+        watcher.look()
+        dispatcher.see_threads({"maintenance": 1})
+        assert dispatcher.choose_once() is not None
+        assert broker.llen("maintenance") == 2  # the sweep and the evaluation
+        broker.delete("maintenance")

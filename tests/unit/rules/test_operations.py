@@ -13,6 +13,7 @@ from tierline.rules.operations import (
     OUT_OF_MEMORY,
     Change,
     after_exit,
+    after_limit,
     after_loss,
     extra_missing,
     refused,
@@ -71,3 +72,11 @@ def test_a_refusal_is_named_by_its_kind() -> None:
     assert refused(UsageError("how")).code == "refused"
     assert refused(NotFound("not so")).message == "not so"
     assert "sklearn is missing" in extra_missing("sklearn").message
+
+
+def test_a_run_past_its_time_limit_fails_it_and_names_the_limit() -> None:
+    change = after_limit(1, 14_400.0)
+    assert (change.status, change.losses) == (Status.FAILED, 1)
+    assert change.failure is not None
+    assert change.failure.code == "timeout"
+    assert "TIERLINE_OPERATION_MAX_S=14400" in change.failure.message

@@ -1,8 +1,6 @@
 """Runs operations one at a time: claims one, runs its child process, keeps its lease, ends it.
 
-A lease is a counter. The runner that holds it increases the counter, and every runner watches it
-with its own clock. The counter of a killed runner no longer changes, so another runner requeues the
-operation.
+Other processes watch the lease (`leases.py`), so that the operation of a killed runner is requeued.
 """
 
 import os
@@ -21,8 +19,8 @@ from psycopg_pool import ConnectionPool
 from tierline.base.ids import new_id
 from tierline.base.settings import Settings
 from tierline.rules.jobs import Status
-from tierline.rules.leases import LeaseWatch
-from tierline.rules.operations import Change, after_exit, after_loss
+from tierline.rules.operations import Change, after_exit, after_limit
+from tierline.services.operations.leases import OperationLeases, end, is_cancelled
 from tierline.storage.db.repeat import PASSING
 from tierline.storage.operations import operations
 from tierline.views.operations import OperationRow
@@ -63,13 +61,13 @@ class Runner:
         self._kinds = kinds
         self._spawn = spawn
         self._command = command
-        self._leases = LeaseWatch(config.lease_s, blind_s=config.lease_s / 2)
+        self._leases = OperationLeases(pool, kinds, config.lease_s)
 
     def run(self, stopping: threading.Event) -> None:
         """Run until `stopping` is set. The operation in progress is then requeued."""
         while not stopping.is_set():
             try:
-                self.look()
+                self._leases.look()
                 row, token = self._claim()
             except PASSING as error:
                 log.warning("database_away", error=type(error).__name__)
@@ -80,14 +78,6 @@ class Runner:
             else:
                 self._do(row, token, stopping)
 
-    def look(self) -> None:
-        """Requeue or end the operations whose lease was lost."""
-        with self._pool.connection() as connection:
-            beats = operations.read_beats(connection, self._kinds)
-        seen = {token: (token, beat) for token, beat in beats.items()}
-        for token in self._leases.look(time.monotonic(), seen, seen):
-            self._end(token, lambda row: after_loss(row["losses"], cancel_requested=_asked(row)))
-
     def _claim(self) -> tuple[OperationRow | None, UUID]:
         token = new_id()
         with self._pool.connection() as connection:
@@ -97,25 +87,29 @@ class Runner:
         told = {"operation_id": row["id"], "kind": row["kind"], "feature": row["feature"]}
         log.info("operation_started", **told)
         child = self._spawn(self._command(token), {**os.environ, **ONE_THREAD})
+        until_s = time.monotonic() + self._settings.operation_max_s
         try:
-            ended = self._follow(child, token, stopping)
+            ended = self._follow(child, token, stopping, until_s)
+            overdue = child.poll() is None and time.monotonic() >= until_s
         finally:
             kill(child)
         if not ended:
             return  # another process may have claimed it
-        change = self._ended(child, token, stopping)
+        change = self._ended(child, token, stopped=stopping.is_set(), overdue=overdue)
         log.info("operation_ended", **told, status=None if change is None else change.status.value)
 
-    def _follow(self, child: Child, token: UUID, stopping: threading.Event) -> bool:
-        """Keep the lease until the child ended or must be ended. False: the lease is lost."""
+    def _follow(self, child: Child, token: UUID, stopping: threading.Event, until_s: float) -> bool:
+        """Keep the lease until the child ended or must be ended, at the latest at the monotonic
+        time `until_s`. False: the lease is lost.
+        """
         beat_at_s = 0.0
-        while child.poll() is None and not stopping.is_set():
+        while child.poll() is None and not stopping.is_set() and time.monotonic() < until_s:
             if time.monotonic() >= beat_at_s:
                 beat_at_s = time.monotonic() + self._settings.beat_s
                 try:
                     with self._pool.connection() as connection:
                         cancelled = operations.raise_beat(connection, token)
-                    self.look()
+                    self._leases.look()
                 except PASSING as error:
                     # The lease is not lost while the database is away: no runner can read it.
                     log.warning("database_away", error=type(error).__name__)
@@ -131,42 +125,29 @@ class Runner:
                 continue
         return True
 
-    def _ended(self, child: Child, token: UUID, stopping: threading.Event) -> Change | None:
+    def _ended(self, child: Child, token: UUID, *, stopped: bool, overdue: bool) -> Change | None:
         """Store how the operation ended. None: the child has stored it already, or the database is
-        away. In the second case the lease is lost later, and a runner ends the operation then.
+        away. In the second case the lease is lost later, and the operation is ended then.
         """
         code = child.wait()
-        stopped = stopping.is_set() and code == -signal.SIGKILL
 
         def decide(row: OperationRow) -> Change:
-            if stopped and not _asked(row):
+            if overdue and not is_cancelled(row):
+                return after_limit(row["losses"], self._settings.operation_max_s)
+            if stopped and code == -signal.SIGKILL and not is_cancelled(row):
                 return Change(Status.QUEUED, row["losses"])
             return after_exit(
                 code,
                 row["losses"],
-                cancel_requested=_asked(row),
+                cancel_requested=is_cancelled(row),
                 memory_mb=self._settings.training_memory_mb,
             )
 
         try:
-            return self._end(token, decide)
+            return end(self._pool, token, decide)
         except PASSING as error:
             log.warning("database_away", error=type(error).__name__)
             return None
-
-    def _end(self, token: UUID, decide: Callable[[OperationRow], Change]) -> Change | None:
-        """Store the result of `decide` for the operation of this token. None: the token holds no
-        operation.
-        """
-        with self._pool.connection() as connection, connection.transaction():
-            row = operations.lock_claimed(connection, token)
-            if row is None:
-                return None
-            change = decide(row)
-            operations.write_change(connection, row["id"], change)
-        if change.failure is not None:
-            log.warning("operation_failed", operation_id=row["id"], code=change.failure.code)
-        return change
 
 
 def kill(child: Child) -> None:
@@ -177,7 +158,3 @@ def kill(child: Child) -> None:
         except ProcessLookupError:
             child.kill()
         child.wait()
-
-
-def _asked(row: OperationRow) -> bool:
-    return row["cancel_requested_at"] is not None

@@ -4,6 +4,7 @@ and content.
 """
 
 import time
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.parts import move_ended, move_waiting
 from tierline.storage.jobs.submissions import forget_idempotency_keys
 from tierline.storage.money.budgets import forget_reservations
+from tierline.storage.operations.operations import forget_ended
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,9 @@ def sweep(pool: ConnectionPool[Any], drift: Drift) -> None:
         while settle_lost(connection, LOST_AFTER_S, AT_ONCE) == AT_ONCE:
             pass
         while forget_reservations(connection, RESERVATIONS_KEPT_S, AT_ONCE) == AT_ONCE:
+            pass
+        kept = timedelta(days=settings().operation_kept_days)
+        while forget_ended(connection, kept, AT_ONCE) == AT_ONCE:
             pass
     # Before anything is removed that could still be compared.
     keep_judged(pool, time.monotonic() + MOST_S / 3)

@@ -6,6 +6,7 @@ the statement changes nothing, and the function's return value shows that.
 
 import json
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -187,6 +188,17 @@ def fail(connection: Connection[Any], token: UUID, failure: Failure) -> bool:
         {"token": token, "code": failure.code, "message": failure.message},
     )
     return updated.rowcount == 1
+
+
+def forget_ended(connection: Connection[Any], older_than: timedelta, most: int) -> int:
+    """Remove operations that ended so long ago, `most` at once. What they made stays. Returns how
+    many.
+    """
+    return connection.execute(
+        "DELETE FROM operations WHERE id IN (SELECT id FROM operations"
+        " WHERE completed_at < clock_timestamp() - %s ORDER BY id LIMIT %s)",
+        (older_than, most),
+    ).rowcount
 
 
 def lock_claimed(connection: Connection[Any], token: UUID) -> OperationRow | None:

@@ -153,3 +153,15 @@ def test_each_operation_is_done_once_by_two_trainers(rows: Connection, start: St
         assert ended(rows, id)["status"] == "completed"
     counts = rows.execute("SELECT feature, count(*) FROM done GROUP BY 1").fetchall()
     assert sorted(counts) == [(f"feature-{number}", 1) for number in range(4)]
+
+
+def test_a_run_past_its_time_limit_is_killed_and_not_repeated(
+    rows: Connection, start: StartTrainer, tmp_path: Path
+) -> None:
+    id = add(rows, "follow", folder=str(tmp_path))
+    start(TIERLINE_OPERATION_MAX_S="5")
+    child = begun(tmp_path)
+    row = ended(rows, id)
+    assert (row["status"], row["error_code"], row["losses"]) == ("failed", "timeout", 0)
+    assert "TIERLINE_OPERATION_MAX_S=5" in str(row["error_message"])
+    assert not alive(child)

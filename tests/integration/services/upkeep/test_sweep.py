@@ -13,6 +13,7 @@ from tests.support.retention import SECRET, Kept
 from tests.support.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
+from tierline.base.settings import settings
 from tierline.features import Retention
 from tierline.services.evidence.drift import Drift
 from tierline.services.upkeep import retention
@@ -320,3 +321,19 @@ def test_a_retention_of_a_later_release_stops_no_others(kept: Kept) -> None:
     assert sweep(kept) == 1
     assert kept.holding(job) == set()
     assert kept.holding(late) == ALL
+
+
+def test_the_sweep_forgets_operations_that_ended_longer_ago_than_they_are_kept(kept: Kept) -> None:
+    days = settings().operation_kept_days
+    with kept.pool.connection() as connection:
+        for feature, ago in (("old", days + 1), ("young", days - 1)):
+            connection.execute(
+                "INSERT INTO operations (feature, kind, account_id, options, status, completed_at)"
+                " VALUES (%s, 'router', 1, '{}', 'completed',"
+                " clock_timestamp() - make_interval(days => %s))",
+                (feature, ago),
+            )
+    clear_away(kept.pool, Drift(kept.pool))
+    with kept.pool.connection() as connection:
+        left = connection.execute("SELECT feature FROM operations").fetchall()
+    assert left == [("young",)]

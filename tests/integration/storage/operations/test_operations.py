@@ -1,6 +1,7 @@
 """Statements on operations, when several ask at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -109,3 +110,17 @@ def test_what_is_queued_is_cancelled_at_once_and_what_has_ended_stays(rows: Conn
         assert row["status"] == "cancelled"
         assert row["completed_at"] is not None
     assert operations.ask_to_cancel(rows, "kinds", made["id"], ["micro_model"]) is None
+
+
+def test_only_what_ended_long_ago_is_forgotten(rows: Connection) -> None:
+    ids = [made["id"] for name in "abcd" if (made := add(rows, name)) is not None]
+    for id, days in zip(ids[:3], (91, 92, 89), strict=True):
+        rows.execute(
+            "UPDATE operations SET status = 'completed',"
+            " completed_at = clock_timestamp() - make_interval(days => %s) WHERE id = %s",
+            (days, id),
+        )
+    ninety = timedelta(days=90)
+    assert [operations.forget_ended(rows, ninety, 1) for _ in range(3)] == [1, 1, 0]
+    left = rows.execute("SELECT id FROM operations ORDER BY id").fetchall()
+    assert [id for (id,) in left] == ids[2:]
