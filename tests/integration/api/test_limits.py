@@ -134,6 +134,23 @@ def test_hinted_jobs_count_and_another_accounts_do_not(scene: Scene) -> None:
     assert codes == [202, 429]
 
 
+def test_the_jobs_of_shadows_and_judges_do_not_count(scene: Scene) -> None:
+    own = add_job(scene.db, scene.account_id, scene.version, status="completed")
+    for hint_no in (None, 1):
+        add_job(scene.db, scene.account_id, scene.version, shadow_of=own, hint_no=hint_no)
+        add_job(
+            scene.db,
+            scene.account_id,
+            scene.version,
+            shadow_of=own,
+            judged_attempt=1,
+            hint_no=hint_no,
+        )
+    scene.limit(max_queued_jobs=1)
+    codes = [scene.apis[0].post("/v1/jobs", json=ONE).status_code for _ in range(2)]
+    assert codes == [202, 429]
+
+
 def test_a_known_idempotency_key_is_answered_although_there_is_no_room(scene: Scene) -> None:
     scene.limit(max_queued_jobs=1)
     api = scene.apis[0]

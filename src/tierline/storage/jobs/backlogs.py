@@ -12,20 +12,20 @@ from tierline.rules.queues import JOBS
 BACKLOG_LOCK = 0x7E21_0006  # the first half of the advisory lock's key; the second is the account
 
 # One lane at a time and in the index's order, so that only that part of the index is read, and only
-# up to `most`.
+# up to `most`. The jobs of shadows and judges are not the account's own, so they do not count.
 COUNT = """
 SELECT (
     SELECT count(*) FROM unnest(%(queues)s::text[]) lane (queue)
     CROSS JOIN LATERAL (
         SELECT FROM jobs j
         WHERE j.part < 2 AND j.queue = lane.queue AND j.account_id = %(account_id)s
-            AND j.status = 'queued' AND j.hint_no IS NULL
+            AND j.status = 'queued' AND j.hint_no IS NULL AND j.shadow_of IS NULL
         ORDER BY j.feature_version_id, j.tier, j.run_after LIMIT %(most)s
     ) waiting
 ) + (
     SELECT count(*) FROM jobs
     WHERE part < 2 AND queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL
-        AND account_id = %(account_id)s
+        AND account_id = %(account_id)s AND shadow_of IS NULL
 )
 """
 
