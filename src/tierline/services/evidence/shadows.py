@@ -90,26 +90,51 @@ def shadow_due(connection: Connection[Any]) -> int:
 
 
 def _shadow_due(connection: Connection[Any]) -> int:
-    own = own_prices(connection)
-    left: dict[str, Decimal | None] = {}
-    made = 0
-    features = ReadableFeatures(connection)
-    for row in features.readable(lambda without: shadows.due_shadows(connection, AT_ONCE, without)):
-        feature = features.of(row)
-        if row["stale"] or row["characters"] is None or feature.shadow is None:
-            shadows.draw_no_more(connection, row)
-            continue
-        if feature.name not in left:
-            left[feature.name] = left_today(connection, feature)
-        room = left[feature.name]
-        at_most = _at_most_usd(feature, own, row["characters"])
-        if room is not None and (at_most is None or at_most > room):
-            continue  # it waits for the next day, or for a price of its tier
-        if _shadow(connection, feature, row, at_most):
-            made += 1
-            if room is not None and at_most is not None:
-                left[feature.name] = room - at_most
-    return made
+    batch = _Batch(connection)
+    while batch.add_shadows():
+        pass
+    return batch.made
+
+
+class _Batch:
+    """The shadows that one transaction adds."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self.made = 0
+        self._connection = connection
+        self._prices = own_prices(connection)
+        self._features = ReadableFeatures(connection)
+        self._left: dict[str, Decimal | None] = {}
+        self._full: set[str] = set()  # features whose daily budget is spent
+
+    def add_shadows(self) -> bool:
+        """Add shadows for the oldest outcomes. Returns whether others may be due behind them, of
+        features that still have a budget.
+        """
+        rows = self._features.readable(
+            lambda without: shadows.due_shadows(self._connection, AT_ONCE, self._full, without)
+        )
+        full_before = len(self._full)
+        for row in rows:
+            feature = self._features.of(row)
+            if row["stale"] or row["characters"] is None or feature.shadow is None:
+                shadows.draw_no_more(self._connection, row)
+            elif feature.name not in self._full:
+                self._add(feature, row, row["characters"])
+        return len(rows) == AT_ONCE and len(self._full) > full_before
+
+    def _add(self, feature: Feature, row: DueShadow, characters: int) -> None:
+        name = feature.name
+        if name not in self._left:
+            self._left[name] = left_today(self._connection, feature)
+        left = self._left[name]
+        at_most = _at_most_usd(feature, self._prices, characters)
+        if left is not None and (at_most is None or at_most > left):
+            self._full.add(name)  # its outcomes wait for the next day, or for a price of its tier
+        elif _shadow(self._connection, feature, row, at_most):
+            self.made += 1
+            if left is not None and at_most is not None:
+                self._left[name] = left - at_most
 
 
 def left_today(connection: Connection[Any], feature: Feature) -> Decimal | None:

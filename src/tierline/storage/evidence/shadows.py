@@ -56,7 +56,8 @@ SELECT o.job_id, o.attempt, o.feature, j.feature_version_id, length(r.input::tex
 FROM outcomes o
 JOIN jobs j ON j.id = o.job_id
 JOIN job_requests r ON r.job_id = o.job_id
-WHERE o.shadow_due AND j.feature_version_id <> ALL(%(without)s) ORDER BY o.seq LIMIT %(most)s
+WHERE o.shadow_due AND o.feature <> ALL(%(full)s) AND j.feature_version_id <> ALL(%(without)s)
+ORDER BY o.seq LIMIT %(most)s
 """
 
 # One shadow serves all waiting outcomes of a job.
@@ -216,12 +217,13 @@ def wait_for_shadows(connection: Connection[Any], rows: Iterable[OutcomeKey]) ->
 
 
 def due_shadows(
-    connection: Connection[Any], most: int, without: Collection[int] = ()
+    connection: Connection[Any], most: int, full: Collection[str], without: Collection[int]
 ) -> list[DueShadow]:
-    """Served outcomes that were drawn and have no shadow yet, the oldest first; without those of
-    the feature versions `without`.
+    """Served outcomes that were drawn and have no shadow yet, the oldest first. Outcomes of the
+    features `full` and of the feature versions `without` are excluded.
     """
-    return typed_rows(connection, DueShadow, DUE, {"most": most, "without": list(without)})
+    parameters = {"most": most, "full": list(full), "without": list(without)}
+    return typed_rows(connection, DueShadow, DUE, parameters)
 
 
 def hold_spending(connection: Connection[Any]) -> bool:

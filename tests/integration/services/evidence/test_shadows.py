@@ -223,6 +223,20 @@ def test_shadows_stay_within_what_a_day_may_cost(bench: Bench) -> None:
         assert shadows.spent_on_comparing(connection, feature.name) <= Decimal("0.006")
 
 
+def test_a_feature_whose_budget_is_spent_holds_up_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tierline.services.evidence.shadows.AT_ONCE", 2)
+    unpriced, _ = bench.apply("shadow: {share: 1, usd_per_day: 5}")
+    version, _ = bench.apply(EACH)
+    waiting = [served(bench, unpriced) for _ in range(5)]
+    job = served(bench, version)
+    with bench.pool.connection() as connection:
+        assert shadow_due(connection) == 1
+    assert shadow_of(bench, job) is not None
+    assert [shadow_of(bench, one) for one in waiting] == [None] * 5
+
+
 def test_an_unpriced_tier_gets_no_shadow_under_a_budget(bench: Bench) -> None:
     version, feature = bench.apply("shadow: {share: 1, usd_per_day: 5}")
     served(bench, version)
