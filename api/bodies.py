@@ -14,7 +14,6 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from api.openapi import STORABLE
 from api.problems import Refused
 from tierline.base.errors import MOST_PROBLEMS, InvalidInput, Problem
 from tierline.base.json_pointer import pointer
@@ -149,44 +148,6 @@ def encoded(body: View | JSON) -> bytes:
     if isinstance(body, View):
         return body.to_json()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def body_of(kind: type[BaseModel], example: JSON) -> dict[str, Any]:
-    """The description of a route's body in OpenAPI, for `openapi_extra`."""
-    schema = kind.model_json_schema()
-    schema = _inlined(schema, schema.pop("$defs", {}))
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {JSON_TYPE: {"schema": schema, "example": example}},
-        }
-    }
-
-
-_OF_ANY_TYPE = {"title", "description", "default"}  # the keys of a field that takes any JSON
-
-
-def _inlined(value: Any, models: Mapping[str, Any]) -> Any:
-    """The schema with its models written out, because it is placed in a document in which its
-    references mean something else. Texts exclude NUL, which strict JSON refuses.
-    """
-    if isinstance(value, dict):
-        if "$ref" in value:
-            return _inlined(models[value["$ref"].rpartition("/")[2]], models)
-        schema = {name: _inlined(inner, models) for name, inner in value.items()}
-        if "title" in schema and set(schema) <= _OF_ANY_TYPE:
-            schema |= {"$ref": "#/components/schemas/Json"}
-        if schema.get("type") == "object" and schema.get("additionalProperties") is True:
-            schema["additionalProperties"] = {"$ref": "#/components/schemas/Json"}
-            schema["propertyNames"] = {"pattern": STORABLE}
-        if schema.get("type") == "string" and not {"pattern", "format", "enum", "const"} & set(
-            schema
-        ):
-            schema["pattern"] = STORABLE
-        return schema
-    if isinstance(value, list):
-        return [_inlined(inner, models) for inner in value]
-    return value
 
 
 def _message(error: Mapping[str, Any]) -> str:

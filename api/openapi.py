@@ -93,13 +93,50 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 def _components() -> dict[str, Any]:
     models = list(_named.items())
-    _, schemas = models_json_schema(models, ref_template=_TEMPLATE, schema_generator=_Short)
+    refs, schemas = models_json_schema(models, ref_template=_TEMPLATE, schema_generator=_Short)
     made: dict[str, Any] = schemas["$defs"]
+    waiting = [refs[model, mode] for model, mode in models if mode == "validation"]
+    strict: set[str] = set()
+    while waiting:
+        name = waiting.pop()["$ref"].rpartition("/")[2]
+        if name in made and name not in strict:
+            strict.add(name)
+            made[name] = _storable(made[name], waiting)
     return made
 
 
+_OF_ANY_TYPE = {"description", "default"}  # the keys of a field that takes any JSON
+
+
+def _storable(value: Any, refs: list[JsonSchemaValue]) -> Any:
+    """The schema of a body, whose texts exclude NUL, which strict JSON refuses. Adds the references
+    in it to `refs`.
+    """
+    if isinstance(value, list):
+        return [_storable(inner, refs) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        refs.append(value)
+        return value
+    schema = {name: _storable(inner, refs) for name, inner in value.items()}
+    if isinstance(schema.get("properties"), dict):
+        schema["properties"] = {
+            name: {**field, **ANY_JSON} if set(field) <= _OF_ANY_TYPE else field
+            for name, field in schema["properties"].items()
+        }
+    kind = schema.get("type")
+    kinds = kind if isinstance(kind, list) else [kind]
+    if "object" in kinds and schema.get("additionalProperties") is True:
+        schema |= {"additionalProperties": ANY_JSON, "propertyNames": {"pattern": STORABLE}}
+    if "string" in kinds and not {"pattern", "format", "enum", "const"} & set(schema):
+        schema["pattern"] = STORABLE
+    return schema
+
+
 class _Short(GenerateJsonSchema):
-    """Omits titles, which only repeat the names, and writes nullable types as one `type`."""
+    """Omits titles, which only repeat the names, and writes nullable types as one `type`. Answers
+    have no defaults."""
 
     def field_title_should_be_set(self, _: Any) -> bool:
         return False
@@ -117,6 +154,8 @@ class _Short(GenerateJsonSchema):
         return super().nullable_schema(schema)
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if self.mode == "validation":  # of a body, where a caller wants to know it
+            return super().default_schema(schema)
         return self.generate_inner(schema["schema"])
 
     def get_schema_from_definitions(self, json_ref: JsonRef) -> JsonSchemaValue | None:

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Admin, Operator, needs
-from api.bodies import Time, Whole, answer, body_of, read_json, read_model
+from api.bodies import Time, Whole, answer, read_json, read_model
 from api.numbers import ASCII_DIGITS
-from api.openapi import STORABLE, returns
+from api.openapi import STORABLE, returns, takes
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.rules.limits import LIMITS
@@ -108,7 +108,7 @@ def list_accounts(_: Operator, connection: Database) -> Response:
         201: returns("Made", Account),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewAccount, {"name": "billing", "weight": 2}),
+    openapi_extra=takes(NewAccount, {"name": "billing", "weight": 2}),
 )
 async def post_account(request: Request, _: Operator, state: Shared) -> Response:
     """Creates an account. It sees only its own jobs."""
@@ -130,7 +130,7 @@ async def post_account(request: Request, _: Operator, state: Shared) -> Response
         200: returns("The changed account", Account),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(AccountChange, {"weight": 3, "max_queued_jobs": 5_000}),
+    openapi_extra=takes(AccountChange, {"weight": 3, "max_queued_jobs": 5_000}),
 )
 async def patch_account(
     request: Request, name: Annotated[str, Path(max_length=63)], _: Operator, state: Shared
@@ -177,7 +177,7 @@ def list_keys(
         201: returns("Created; the key is shown only this once", NewKey),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(KeyRequest, {"account": "billing", "scopes": ["submit", "read"]}),
+    openapi_extra=takes(KeyRequest, {"account": "billing", "scopes": ["submit", "read"]}),
 )
 async def post_key(request: Request, caller: Admin, state: Shared) -> Response:
     """Creates a key of the caller's own account. An operator's key can create keys of any account,
@@ -250,7 +250,7 @@ def demote_key(
         201: returns("Created; the key is shown only this once", NewKey),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
+    openapi_extra=takes(Rotation, {"overlap_hours": 24}),
 )
 async def rotate_key(
     request: Request,
@@ -295,7 +295,7 @@ def get_webhook_secret(caller: Admin, connection: Database) -> Response:
         200: returns("The new secret", WebhookSecret),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
+    openapi_extra=takes(Rotation, {"overlap_hours": 24}),
 )
 async def rotate_webhook_secret(request: Request, caller: Admin, state: Shared) -> Response:
     """During the overlap each webhook is signed with both secrets, so that receivers can switch."""

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.ask_again import ask_again
 from api.auth import Read, Submit
-from api.bodies import Whole, answer, body_of, read_json, read_model
-from api.cursors import read_cursor, write_cursor
+from api.bodies import Whole, answer, read_json, read_model
+from api.cursors import read_page
 from api.ids import read_id
 from api.numbers import ASCII_DIGITS
-from api.openapi import component, returns
+from api.openapi import component, returns, takes
 from api.problems import Refused, documented
 from api.routes.jobs.submit import IdempotencyKey, read_key
 from api.shown import batch_for
@@ -106,7 +106,7 @@ class Seal(BaseModel):
         201: returns("Created; it accepts parts", BatchState),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewBatch, {"feature": "invoice-fields", "metadata": {"run": 7}}),
+    openapi_extra=takes(NewBatch, {"feature": "invoice-fields", "metadata": {"run": 7}}),
 )
 async def open_batch(
     request: Request, caller: Submit, state: Shared, idempotency_key: IdempotencyKey = None
@@ -142,18 +142,15 @@ def list_batches(
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Lists only batches of the caller's account."""
-    before = read_cursor(cursor)
-    rows = read_batches.list_batches(
-        connection, caller.account_id, before, limit + 1, idempotency_key
+    page, next_cursor = read_page(
+        cursor,
+        limit,
+        lambda before, most: read_batches.list_batches(
+            connection, caller.account_id, before, most, idempotency_key
+        ),
+        lambda row: row["seq"],
     )
-    page = rows[:limit]
-    more = len(rows) > limit
-    return answer(
-        BatchPage(
-            data=[batch_for(caller, row) for row in page],
-            next_cursor=write_cursor(page[-1]["seq"]) if more else None,
-        )
-    )
+    return answer(BatchPage(data=[batch_for(caller, row) for row in page], next_cursor=next_cursor))
 
 
 @router.get(
@@ -237,15 +234,14 @@ def list_parts(
 ) -> Response:
     """An interrupted sender can see here which parts to send."""
     row = service.read(connection, caller.account_id, read_batch_id(batch_id))
-    found = read_batches.parts_after(connection, row["id"], read_cursor(cursor) or 0, limit + 1)
-    page = found[:limit]
-    more = len(found) > limit
-    return answer(
-        BatchPartPage(
-            data=[BatchPart.model_validate(part) for part in page],
-            next_cursor=write_cursor(page[-1].number) if more else None,
-        )
+    page, next_cursor = read_page(
+        cursor,
+        limit,
+        lambda after, most: read_batches.parts_after(connection, row["id"], after or 0, most),
+        lambda part: part.number,
     )
+    parts = [BatchPart.model_validate(part) for part in page]
+    return answer(BatchPartPage(data=parts, next_cursor=next_cursor))
 
 
 @router.post(
@@ -255,7 +251,7 @@ def list_parts(
         200: returns("Sealed; it completes when its jobs have ended", BatchState),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(Seal, {"parts": 3}),
+    openapi_extra=takes(Seal, {"parts": 3}),
 )
 async def seal_batch(
     request: Request, batch_id: BatchId, caller: Submit, state: Shared

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Admin, Operator, Read, readable
-from api.bodies import Whole, answer, body_of, read_json, read_model
+from api.bodies import Whole, answer, read_json, read_model
 from api.numbers import ASCII_DIGITS
-from api.openapi import returns
+from api.openapi import returns, takes
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.services.evidence import calibrations as services
@@ -87,7 +87,7 @@ class Withdrawal(BaseModel):
         201: returns("The result, in force from now on", Calibration),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewCalibration, {"max_error": 0.03, "confidence": 0.95}),
+    openapi_extra=takes(NewCalibration, {"max_error": 0.03, "confidence": 0.95}),
 )
 async def post_calibration(
     name: Name, request: Request, caller: Operator, state: Shared
@@ -116,7 +116,7 @@ async def post_calibration(
         200: returns("A random sample; smaller if there are no more", ToLabel),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(LabelSample, {"count": 300}),
+    openapi_extra=takes(LabelSample, {"count": 300}),
 )
 async def draw_label_sample(name: Name, request: Request, caller: Admin, state: Shared) -> Response:
     """Returns inputs without the tiers' answers, of the caller's account's jobs, or of all jobs for
@@ -154,7 +154,7 @@ def list_calibrations(name: Name, _: Read, connection: Database) -> Response:
         200: returns("It is no longer in force", Calibration),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(Withdrawal, {"reason": "the intake form changed"}),
+    openapi_extra=takes(Withdrawal, {"reason": "the intake form changed"}),
 )
 async def withdraw_calibration(
     name: Name, calibration_id: Id, request: Request, _: Operator, state: Shared

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Operator, Read, readable
-from api.bodies import answer, body_of, read_json, read_model
-from api.cursors import read_cursor, write_cursor
+from api.bodies import answer, read_json, read_model
+from api.cursors import read_page
 from api.numbers import ASCII_DIGITS
-from api.openapi import returns
+from api.openapi import returns, takes
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.services.evidence import datasets as services
@@ -48,7 +48,7 @@ class NewDataset(BaseModel):
         201: returns("Built; it never changes", Dataset),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewDataset, {"jobs": True}),
+    openapi_extra=takes(NewDataset, {"jobs": True}),
 )
 async def post_dataset(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
     """Contains the given rows, and the caller's account's jobs whose right output is known, or all
@@ -111,8 +111,11 @@ def list_rows(
     """Inputs and labels of files and of the caller's account's jobs, or of all jobs where the
     installation lets operators read all; `shown` is false for the others.
     """
-    after = read_cursor(cursor)
-    made, rest = services.rows_page(
-        connection, name, version, -1 if after is None else after, limit, readable(state, caller)
+    account = readable(state, caller)
+    page, next_cursor = read_page(
+        cursor,
+        limit,
+        lambda after, most: services.rows_of(connection, name, version, after, most, account),
+        lambda row: row.number,
     )
-    return answer(DatasetRowPage.of(made, None if rest is None else write_cursor(rest)))
+    return answer(DatasetRowPage.of(page, next_cursor))

@@ -8,10 +8,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Operator, Read, readable
-from api.bodies import answer, body_of, read_json, read_model, whole
+from api.bodies import answer, read_json, read_model, whole
 from api.deprecation import HEADERS, deprecation_headers
 from api.numbers import ASCII_DIGITS
-from api.openapi import returns
+from api.openapi import returns, takes
 from api.problems import documented
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
@@ -52,7 +52,7 @@ class NewEvaluation(BaseModel):
         201: returns("Started", Evaluation),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewEvaluation, {"tiers": ["slm", "frontier"], "max_usd": "2.50"}),
+    openapi_extra=takes(NewEvaluation, {"tiers": ["slm", "frontier"], "max_usd": "2.50"}),
 )
 async def post_evaluation(
     name: Name, request: Request, caller: Operator, state: Shared

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Submit, readable
-from api.bodies import answer, body_of, read_json, read_model
-from api.openapi import returns
+from api.bodies import answer, read_json, read_model
+from api.openapi import returns, takes
 from api.problems import documented
 from api.routes.jobs.jobs import NewFeedback
 from api.state import Shared
@@ -43,7 +43,7 @@ class ManyFeedbacks(BaseModel):
         200: returns("All feedback was stored", FeedbackCount),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(
+    openapi_extra=takes(
         ManyFeedbacks,
         {
             "items": [

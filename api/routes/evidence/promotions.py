@@ -7,8 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Operator, Read
-from api.bodies import answer, body_of, read_json, read_model, whole
-from api.openapi import returns
+from api.bodies import answer, read_json, read_model, whole
+from api.openapi import returns, takes
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.services.evidence import promotions as services
@@ -57,7 +57,7 @@ class NewDemotion(BaseModel):
         201: returns("New jobs use the version that it made", MadePromotion),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewPromotion, {"share": 0.1}),
+    openapi_extra=takes(NewPromotion, {"share": 0.1}),
 )
 async def post_promotion(name: Name, request: Request, caller: Operator, state: Shared) -> Response:
     """Decides by the lower bound of the kept quality, not by the point estimate. A larger share
@@ -94,7 +94,7 @@ def list_promotions(name: Name, _: Read, connection: Database) -> Response:
         201: returns("New jobs use the version that it made", Demotion),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewDemotion, {"reason": "a partner's new form"}),
+    openapi_extra=takes(NewDemotion, {"reason": "a partner's new form"}),
 )
 async def post_demotion(name: Name, request: Request, _: Operator, state: Shared) -> Response:
     """The other tiers stay in the file. A promotion in force ends."""

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.ask_again import ask_again
 from api.auth import Operator, Read
-from api.bodies import answer, body_of, read_json, read_model
+from api.bodies import answer, read_json, read_model
 from api.numbers import ASCII_DIGITS
-from api.openapi import returns
+from api.openapi import returns, takes
 from api.problems import documented
 from api.routes.evidence.calibrations import WantedPromise
 from api.state import Database, Shared
@@ -31,7 +31,7 @@ ENDED = ("completed", "failed", "cancelled")
         202: returns("Queued, or it was queued before", ThresholdSearch),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(WantedPromise, {"max_error": 0.03, "confidence": 0.95}),
+    openapi_extra=takes(WantedPromise, {"max_error": 0.03, "confidence": 0.95}),
 )
 async def post_threshold_search(
     name: Name, request: Request, caller: Operator, state: Shared

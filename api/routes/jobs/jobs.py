@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.ask_again import ask_again
 from api.auth import Read, Submit
-from api.bodies import answer, body_of, encoded, read_json, read_model
-from api.cursors import read_cursor, write_cursor
+from api.bodies import answer, encoded, read_json, read_model
+from api.cursors import read_page
 from api.ids import read_id
 from api.keys import Caller
 from api.numbers import ASCII_DIGITS
-from api.openapi import ETAG_HEADERS, STORABLE, returns
+from api.openapi import ETAG_HEADERS, STORABLE, returns, takes
 from api.problems import documented
 from api.routes.jobs.submit import (
     RETRY_HEADER,
@@ -74,21 +74,16 @@ def list_jobs(
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> Response:
     """Lists only jobs of the caller's account."""
-    rows = read_jobs.list_jobs(
-        connection,
-        caller.account_id,
-        Filters(feature, status, tier, batch_id),
-        read_cursor(cursor),
-        limit + 1,
+    filters = Filters(feature, status, tier, batch_id)
+    page, next_cursor = read_page(
+        cursor,
+        limit,
+        lambda before, most: read_jobs.list_jobs(
+            connection, caller.account_id, filters, before, most
+        ),
+        lambda row: row["seq"],
     )
-    more = len(rows) > limit
-    page = rows[:limit]
-    return answer(
-        JobPage(
-            data=[job_for(caller, row) for row in page],
-            next_cursor=write_cursor(page[-1]["seq"]) if more else None,
-        )
-    )
+    return answer(JobPage(data=[job_for(caller, row) for row in page], next_cursor=next_cursor))
 
 
 @router.get(
@@ -231,7 +226,7 @@ class NewFeedback(BaseModel):
         201: returns("Kept", Feedback),
         **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewFeedback, {"correct": False, "expected": {"category": "billing"}}),
+    openapi_extra=takes(NewFeedback, {"correct": False, "expected": {"category": "billing"}}),
 )
 async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: Shared) -> Response:
     """Feedback labels the job for calibration, evaluation and training. The last label counts."""

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Admin, Operator, needs
-from api.bodies import answer, body_of, read_json, read_model
+from api.bodies import answer, read_json, read_model
 from api.numbers import ASCII_DIGITS
-from api.openapi import STORABLE, returns
+from api.openapi import STORABLE, returns, takes
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.services.accounts.read_accounts import account_id_of
@@ -89,7 +89,7 @@ def list_budgets(
         200: returns("The budget now", Budget),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewBudget, {"account": "default", "period": "month", "limit_usd": "50"}),
+    openapi_extra=takes(NewBudget, {"account": "default", "period": "month", "limit_usd": "50"}),
 )
 async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
     """It applies to calls from now on. What was spent before is not counted."""

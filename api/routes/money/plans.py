@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Operator
-from api.bodies import answer, body_of, read_json, read_model
-from api.openapi import returns
+from api.bodies import answer, read_json, read_model
+from api.openapi import returns, takes
 from api.problems import documented
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
@@ -24,7 +24,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class PlanBudget(_Body):
+class NewPlanBudget(_Body):
     """A budget of each account on the plan."""
 
     scope: Literal["account", "user", "session"] = Field(
@@ -40,7 +40,7 @@ class NewPlan(_Body):
 
     name: str = Field(pattern=NAME)
     first_tier_only: bool = Field(default=False, description="its accounts may not escalate")
-    budgets: list[PlanBudget] = Field(default=[], max_length=6)
+    budgets: list[NewPlanBudget] = Field(default=[], max_length=6)
 
 
 class PlanChoice(_Body):
@@ -66,7 +66,7 @@ def list_plans(_: Operator, connection: Database) -> Response:
         200: returns("The plan now", Plan),
         **documented(400, 401, 403, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(NewPlan, {"name": "free", "first_tier_only": True, "budgets": []}),
+    openapi_extra=takes(NewPlan, {"name": "free", "first_tier_only": True, "budgets": []}),
 )
 async def post_plan(request: Request, _: Operator, state: Shared) -> Response:
     """An account's own budget of the same scope and period takes precedence over its plan's."""
@@ -87,7 +87,7 @@ async def post_plan(request: Request, _: Operator, state: Shared) -> Response:
         200: returns("The account's plan now", OnPlan),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(PlanChoice, {"plan": None}),
+    openapi_extra=takes(PlanChoice, {"plan": None}),
 )
 async def put_plan(
     name: Annotated[str, Path(max_length=63)], request: Request, _: Operator, state: Shared

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Operator, Read
-from api.bodies import Time, answer, body_of, read_json, read_model
-from api.openapi import returns
+from api.bodies import Time, answer, read_json, read_model
+from api.openapi import returns, takes
 from api.problems import documented
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
@@ -122,7 +122,7 @@ def list_prices(
         201: returns("It applies from its time on", money.Price),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(
+    openapi_extra=takes(
         NewPrice,
         {
             "model": "openai:small",

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Read, Submit
-from api.bodies import answer, body_of, read_json, read_model
-from api.cursors import read_cursor, write_cursor
+from api.bodies import answer, read_json, read_model
+from api.cursors import read_page
 from api.ids import read_id
 from api.keys import Caller
 from api.numbers import ASCII_DIGITS
-from api.openapi import returns
+from api.openapi import returns, takes
 from api.problems import Refused, documented
 from api.routes.accounts.accounts import SECRET, Rotation
 from api.state import Database, Shared, State
@@ -116,7 +116,7 @@ class EndpointChange(BaseModel):
         ),
         **documented(400, 401, 403, 409, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(
+    openapi_extra=takes(
         NewEndpoint, {"url": "https://hooks.example.com/jobs", "events": ["job.completed"]}
     ),
 )
@@ -152,10 +152,14 @@ def list_endpoints(
     caller: Read, connection: Database, state: Shared, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Lists only endpoints of the caller's account."""
-    rows = services.list_endpoints(connection, caller.account_id, limit + 1, read_cursor(cursor))
-    more = len(rows) > limit
-    page = [endpoint_view(row, _warning(row, state)) for row in rows[:limit]]
-    return answer(WebhookEndpointPage.of(page, write_cursor(rows[limit - 1].seq) if more else None))
+    page, next_cursor = read_page(
+        cursor,
+        limit,
+        lambda before, most: services.list_endpoints(connection, caller.account_id, most, before),
+        lambda row: row.seq,
+    )
+    shown = [endpoint_view(row, _warning(row, state)) for row in page]
+    return answer(WebhookEndpointPage.of(shown, next_cursor))
 
 
 @router.get(
@@ -181,7 +185,7 @@ def get_endpoint(
         200: returns("The changed endpoint", WebhookEndpoint),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(EndpointChange, {"disabled": False}),
+    openapi_extra=takes(EndpointChange, {"disabled": False}),
 )
 async def patch_endpoint(
     request: Request, endpoint_id: EndpointId, caller: Manage, state: Shared
@@ -229,7 +233,7 @@ def delete_endpoint(endpoint_id: EndpointId, caller: Manage, connection: Databas
         200: returns("The new secret, shown only this once", NewWebhookEndpoint),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
-    openapi_extra=body_of(Rotation, {"overlap_hours": 24}),
+    openapi_extra=takes(Rotation, {"overlap_hours": 24}),
 )
 async def rotate_secret(
     request: Request, endpoint_id: EndpointId, caller: Manage, state: Shared
@@ -282,18 +286,21 @@ def list_deliveries(
     cursor: Cursor = None,
 ) -> Response:
     """Each is delivered at least once, or listed here as failed."""
-    rows = services.list_deliveries(
-        connection,
-        caller.account_id,
-        limit=limit + 1,
-        before=read_cursor(cursor),
-        endpoint_id=endpoint_id,
-        status=status,
-        job_id=job_id,
+    page, next_cursor = read_page(
+        cursor,
+        limit,
+        lambda before, most: services.list_deliveries(
+            connection,
+            caller.account_id,
+            limit=most,
+            before=before,
+            endpoint_id=endpoint_id,
+            status=status,
+            job_id=job_id,
+        ),
+        lambda row: row.seq,
     )
-    more = len(rows) > limit
-    page = [delivery_view(row) for row in rows[:limit]]
-    return answer(WebhookDeliveryPage.of(page, write_cursor(rows[limit - 1].seq) if more else None))
+    return answer(WebhookDeliveryPage.of([delivery_view(row) for row in page], next_cursor))
 
 
 @router.get(

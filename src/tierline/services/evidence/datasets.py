@@ -115,23 +115,22 @@ def dataset_of(connection: Connection[Any], name: str, version: int | None) -> D
     return dataset_view(row, removed.get(row["id"], 0), task(feature))
 
 
-def rows_page(
+def rows_of(
     connection: Connection[Any],
     name: str,
     version: int,
-    after: int,
+    after: int | None,
     most: int,
     account_id: int | None,
-) -> tuple[list[DatasetRow], int | None]:
-    """Returns a page of rows in order, and the number after which the next page starts. Inputs and
-    labels are shown for rows from files and from the account's own jobs, or from all jobs if no
-    account is given. Raises NotFound.
+) -> list[DatasetRow]:
+    """Rows with a number above `after`, or the first ones, in order. Inputs and labels are shown
+    for rows from files and from the account's own jobs, or from all jobs if no account is given.
+    Raises NotFound.
     """
     current_feature(connection, name)
     row = _dataset(connection, name, version)
-    found = datasets.rows_of(connection, row["id"], after, most + 1, account_id)
-    shown = found[:most]
-    return shown, shown[-1].number if len(found) > most else None
+    first = -1 if after is None else after
+    return datasets.rows_of(connection, row["id"], first, most, account_id)
 
 
 def _from_file(

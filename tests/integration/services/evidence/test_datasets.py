@@ -13,7 +13,7 @@ from psycopg import Connection
 from tests.support.tickets import TICKETS, answered
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import create_account
-from tierline.services.evidence.datasets import Given, build, rows_page
+from tierline.services.evidence.datasets import Given, build, rows_of
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.upkeep.retention import remove_content
 from tierline.views.datasets import Dataset
@@ -134,7 +134,7 @@ def test_an_input_that_was_labelled_twice_is_kept_once_and_the_other_label_count
     first = build(db, "tickets", given, jobs=False)
     second = build(db, "tickets", given[::-1], jobs=False)
     assert first.sha256 == second.sha256
-    rows, _ = rows_page(db, "tickets", first.version, -1, 10, None)
+    rows = rows_of(db, "tickets", first.version, None, 10, None)
     disagreeing = {json.dumps(row.input): row.disagreeing for row in rows}
     assert disagreeing == {'{"text": "again"}': 1, '{"text": "else"}': 0}
 
