@@ -16,9 +16,9 @@ from tests.support.webhook_receiver import Receiver, receiving
 from tierline.base.settings import Settings
 from tierline.services.webhooks.announce import announce
 from tierline.services.webhooks.deliver import deliver
+from tierline.services.webhooks.dispatch import choose_due
 from tierline.services.webhooks.endpoints import add_endpoint
 from tierline.storage.db.engine import create_pool
-from tierline.storage.webhooks.delivery_choice import choose_due
 from tierline.webhooks.addresses import Reach
 
 Db = Connection[Any]

@@ -29,7 +29,9 @@ class SearchProgress(View):
 class SearchError(View):
     """Why a search failed. It used up no outcome."""
 
-    code: str = Field(description="not_enough_data, conflict, extra_missing, out_of_memory, timeout, …")
+    code: str = Field(
+        description="not_enough_data, conflict, extra_missing, out_of_memory, timeout, …"
+    )
     message: str
 
 

@@ -33,7 +33,9 @@ class TrainingProgress(View):
 class TrainingError(View):
     """Why a training failed."""
 
-    code: str = Field(description="not_enough_data, conflict, extra_missing, out_of_memory, timeout, …")
+    code: str = Field(
+        description="not_enough_data, conflict, extra_missing, out_of_memory, timeout, …"
+    )
     message: str
 
 

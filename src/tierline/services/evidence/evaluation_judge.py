@@ -42,7 +42,9 @@ def keep_judge(connection: Connection[Any], feature: Feature) -> int | None:
         tiers=(Tier("judge", (ModelRef.parse(how.model),), MAX_TOKENS, TIMEOUT_S),),
         routing="slm_only",
     )
-    return features.add_draft(connection, made, "", features.first_calls(made, Purpose.JUDGE)).id
+    calls = features.first_calls(made, Purpose.JUDGE)
+    with connection.transaction():
+        return features.add_draft(connection, made, "", calls).id
 
 
 def to_judge(connection: Connection[Any], feature: Feature, row: EvaluationRow) -> list[Pair]:

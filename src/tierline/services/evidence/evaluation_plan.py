@@ -93,7 +93,8 @@ def _planned(connection: Connection[Any], feature: Feature, tier: str) -> Planne
     """
     source = current_version(connection, feature.name).source
     alone = replace(feature.only(tier, sure=False), cases=())
-    draft = features.add_draft(connection, alone, source)
+    with connection.transaction():
+        draft = features.add_draft(connection, alone, source)
     return {
         "tier": tier,
         "draft_id": draft.id,

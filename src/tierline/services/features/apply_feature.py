@@ -55,7 +55,8 @@ def apply_feature(connection: Connection[Any], text: str, *, dry_run: bool = Fal
     if dry_run:
         same = present is not None and present.fingerprint == feature.fingerprint()
         return Applied(feature, present if same else None, not same, warnings)
-    version, changed = features.add_version(connection, feature, text)
+    with connection.transaction():
+        version, changed = features.add_version(connection, feature, text)
     return Applied(feature, version, changed, warnings)
 
 

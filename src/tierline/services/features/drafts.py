@@ -39,5 +39,6 @@ def keep_draft(connection: Connection[Any], text: str, tier: str | None = None) 
             )
         feature = feature.only(tier)
     # Jobs do not depend on the cases, so files that differ only in cases give the same draft.
-    version = features.add_draft(connection, replace(feature, cases=()), text)
+    with connection.transaction():
+        version = features.add_draft(connection, replace(feature, cases=()), text)
     return Draft(feature, version, tuple(warnings))

@@ -12,12 +12,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from tierline.base.errors import LimitReached
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import submissions
-from tierline.storage.jobs.backlogs import count_queued
+from tierline.storage.jobs.backlogs import count_queued, lock_backlog
 from tierline.storage.jobs.submissions import NewJob, Taken
 
 EXACT_UP_TO = 1_000  # counting so many index entries takes less time than writing one job
@@ -52,7 +53,7 @@ class Backlogs:
 
     async def _insert_counted(self, new: NewJob, limit: int) -> Taken:
         async with self._turns[new.account_id]:
-            taken = await again(self._pool, lambda c: submissions.insert_job_within(c, new, limit))
+            taken = await again(self._pool, lambda c: _insert_within(c, new, limit))
         if taken is None:
             raise full(limit, FULL_S)
         return taken
@@ -76,6 +77,18 @@ class Backlogs:
         trust_s = max(TRUST_S, TRUST_FACTOR * (now_s - started_s))
         room = self._rooms[account_id] = _Room(limit, limit - queued, now_s + trust_s)
         return room
+
+
+async def _insert_within(connection: AsyncConnection[Any], new: NewJob, limit: int) -> Taken | None:
+    """Write the job, unless `limit` jobs of the account are queued: then None. Concurrent calls do
+    not exceed it together. Safe to repeat after a cut connection.
+    """
+    async with connection.transaction():
+        await lock_backlog(connection, new.account_id)
+        queued = await count_queued(connection, new.account_id, limit)
+        if queued >= limit and not await submissions.is_written(connection, new.job_id):
+            return None
+        return await submissions.insert_job(connection, new)
 
 
 def full(limit: int, wait_s: float) -> LimitReached:

@@ -206,5 +206,7 @@ def list_budgets(connection: Connection[Any], account_id: int | None) -> list[di
 
 def remove_budget(connection: Connection[Any], budget_id: int) -> None:
     """Remove a budget. Calls under way keep what they reserved of others. Raises NotFound."""
-    if not budgets.remove_budget(connection, budget_id):
+    with connection.transaction():
+        removed = budgets.remove_budget(connection, budget_id)
+    if not removed:
         raise NotFound(f"there is no budget {budget_id}")

@@ -27,7 +27,8 @@ def set_plan(
                 ]
             )
         seen.add((one["scope"], one["period"]))
-    return plans.set_plan(connection, name, first_tier_only=first_tier_only, budgets=budgets)
+    with connection.transaction():
+        return plans.set_plan(connection, name, first_tier_only=first_tier_only, budgets=budgets)
 
 
 def list_plans(connection: Connection[Any]) -> list[dict[str, Any]]:
@@ -37,7 +38,10 @@ def list_plans(connection: Connection[Any]) -> list[dict[str, Any]]:
 
 def put_on(connection: Connection[Any], account: str, plan: str | None) -> None:
     """Put an account on a plan, or take it off its plan. Raises NotFound, InvalidInput."""
-    if not plans.put_on(connection, account_id_of(connection, account), plan):
+    account_id = account_id_of(connection, account)
+    with connection.transaction():
+        is_put = plans.put_on(connection, account_id, plan)
+    if not is_put:
         known = ", ".join(row["name"] for row in plans.list_plans(connection)[:20]) or "none yet"
         raise InvalidInput(
             [Problem(f"there is no plan {str(plan)[:63]!r}; known: {known}", "/plan")]

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
+from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.base.settings import Settings, settings
@@ -62,7 +63,7 @@ def deliver(
         try:
             written = repeat(
                 pool,
-                lambda connection: finish(connection, taken, met, decision),
+                lambda connection: _finish(connection, taken, met, decision),
                 keep_on=lambda: time.monotonic() < give_up_s,
             )
         except GaveUp:
@@ -90,6 +91,11 @@ def _warn_of_port(endpoint_id: UUID, url: str, reach: Reach) -> None:
         log.warning(
             "webhook_port_ends", endpoint_id=str(endpoint_id), port=port, until=OTHER_PORTS_END
         )
+
+
+def _finish(connection: Connection[Any], taken: Delivery, met: Met, decision: Decision) -> bool:
+    with connection.transaction():
+        return finish(connection, taken, met, decision)
 
 
 def _try(taken: Delivery, limits: Settings, resolve: Resolve | None) -> tuple[Met, Decision]:

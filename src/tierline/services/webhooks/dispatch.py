@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.services.jobs.recover import each
-from tierline.storage.webhooks import deliveries
-from tierline.storage.webhooks.delivery_choice import choose_due
+from tierline.storage.webhooks import deliveries, delivery_choice
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +22,14 @@ def choose(pool: ConnectionPool[Any], threads: int, spare: int, most: int) -> li
     """
     with pool.connection() as connection:
         return choose_due(connection, threads, spare, most)
+
+
+def choose_due(connection: Connection[Any], threads: int, spare: int, most: int) -> list[UUID]:
+    """`choose`, on a connection that is in no transaction."""
+    if not delivery_choice.any_due(connection):
+        return []
+    with connection.transaction():
+        return delivery_choice.mark_due(connection, threads, spare, most)
 
 
 def tries_in_flight(pool: ConnectionPool[Any]) -> list[UUID]:

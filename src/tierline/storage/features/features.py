@@ -169,33 +169,32 @@ def add_version(
     """Make `feature` the version that new jobs get. Returns it, and whether anything changed.
 
     The same document as the current version changes nothing. Applications are serialised, so that
-    two at once become two versions in some order.
+    two at once become two versions in some order. Call it in a transaction.
     """
-    with connection.transaction():
-        hold_applications(connection)
-        present = stored_version(connection, feature.name)
-        if present is not None and present.fingerprint == feature.fingerprint():
-            return present, False
-        added = _stored(
-            connection,
-            "INSERT INTO feature_versions"
-            " (name, version, document, source, fingerprint, first_calls)"
-            " SELECT %(name)s, greatest(max(version), 0) + 1, %(document)s, %(source)s,"
-            " %(fingerprint)s, %(first_calls)s FROM feature_versions WHERE name = %(name)s"
-            f" RETURNING {_COLUMNS}",
-            {
-                "name": feature.name,
-                "document": json.dumps(feature.to_dict()),
-                "source": source,
-                "fingerprint": feature.fingerprint(),
-                "first_calls": json.dumps(first_calls(feature)),
-            },
-        )[0]
-        connection.execute(
-            "INSERT INTO features (name, version_id) VALUES (%s, %s)"
-            " ON CONFLICT (name) DO UPDATE SET version_id = excluded.version_id",
-            (feature.name, added.id),
-        )
+    hold_applications(connection)
+    present = stored_version(connection, feature.name)
+    if present is not None and present.fingerprint == feature.fingerprint():
+        return present, False
+    added = _stored(
+        connection,
+        "INSERT INTO feature_versions"
+        " (name, version, document, source, fingerprint, first_calls)"
+        " SELECT %(name)s, greatest(max(version), 0) + 1, %(document)s, %(source)s,"
+        " %(fingerprint)s, %(first_calls)s FROM feature_versions WHERE name = %(name)s"
+        f" RETURNING {_COLUMNS}",
+        {
+            "name": feature.name,
+            "document": json.dumps(feature.to_dict()),
+            "source": source,
+            "fingerprint": feature.fingerprint(),
+            "first_calls": json.dumps(first_calls(feature)),
+        },
+    )[0]
+    connection.execute(
+        "INSERT INTO features (name, version_id) VALUES (%s, %s)"
+        " ON CONFLICT (name) DO UPDATE SET version_id = excluded.version_id",
+        (feature.name, added.id),
+    )
     return added, True
 
 
@@ -209,36 +208,35 @@ def add_draft(
     is reused.
 
     Its number counts down from -1. Its time is that of the last call here. `calls`: the first call
-    of each tier, which a claim records; None: as `first_calls` says.
+    of each tier, which a claim records; None: as `first_calls` says. Call it in a transaction.
     """
-    with connection.transaction():
-        hold_applications(connection)
-        parameters = {
-            "name": feature.name,
-            "document": json.dumps(feature.to_dict()),
-            "source": source,
-            "fingerprint": feature.fingerprint(),
-            "first_calls": json.dumps(first_calls(feature) if calls is None else calls),
-        }
-        kept = _stored(
-            connection,
-            "UPDATE feature_versions SET applied_at = clock_timestamp(), source = %(source)s,"
-            " first_calls = %(first_calls)s"
-            " WHERE name = %(name)s AND fingerprint = %(fingerprint)s AND version < 0"
-            f" RETURNING {_COLUMNS}",
-            parameters,
-        )
-        if kept:
-            return kept[0]
-        return _stored(
-            connection,
-            "INSERT INTO feature_versions"
-            " (name, version, document, source, fingerprint, first_calls)"
-            " SELECT %(name)s, least(min(version), 0) - 1, %(document)s, %(source)s,"
-            " %(fingerprint)s, %(first_calls)s FROM feature_versions WHERE name = %(name)s"
-            f" RETURNING {_COLUMNS}",
-            parameters,
-        )[0]
+    hold_applications(connection)
+    parameters = {
+        "name": feature.name,
+        "document": json.dumps(feature.to_dict()),
+        "source": source,
+        "fingerprint": feature.fingerprint(),
+        "first_calls": json.dumps(first_calls(feature) if calls is None else calls),
+    }
+    kept = _stored(
+        connection,
+        "UPDATE feature_versions SET applied_at = clock_timestamp(), source = %(source)s,"
+        " first_calls = %(first_calls)s"
+        " WHERE name = %(name)s AND fingerprint = %(fingerprint)s AND version < 0"
+        f" RETURNING {_COLUMNS}",
+        parameters,
+    )
+    if kept:
+        return kept[0]
+    return _stored(
+        connection,
+        "INSERT INTO feature_versions"
+        " (name, version, document, source, fingerprint, first_calls)"
+        " SELECT %(name)s, least(min(version), 0) - 1, %(document)s, %(source)s,"
+        " %(fingerprint)s, %(first_calls)s FROM feature_versions WHERE name = %(name)s"
+        f" RETURNING {_COLUMNS}",
+        parameters,
+    )[0]
 
 
 async def draft_version_async(

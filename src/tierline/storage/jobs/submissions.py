@@ -13,7 +13,6 @@ from psycopg import AsyncConnection, Connection
 
 from tierline.base.json_text import JSON, plain_json
 from tierline.rules.jobs import Status
-from tierline.storage.jobs.backlogs import count_queued, lock_backlog
 
 _CURRENT = """
 current AS (
@@ -115,23 +114,8 @@ async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
     return Taken(stale=not row[0], created_at=row[1])
 
 
-async def insert_job_within(
-    connection: AsyncConnection[Any], new: NewJob, most: int
-) -> Taken | None:
-    """`insert_job`, unless `most` jobs of the account are queued: then None.
-
-    Concurrent calls do not exceed `most` together. Safe to repeat, like `insert_job`.
-    """
-    async with connection.transaction():
-        await lock_backlog(connection, new.account_id)
-        queued = await count_queued(connection, new.account_id, most)
-        if queued >= most and not await _is_written(connection, new.job_id):
-            return None
-        return await insert_job(connection, new)
-
-
-async def _is_written(connection: AsyncConnection[Any], job_id: UUID) -> bool:
-    """Whether an earlier try was committed and only its response was lost."""
+async def is_written(connection: AsyncConnection[Any], job_id: UUID) -> bool:
+    """Whether an earlier try to insert the job was committed, and only its response was lost."""
     found = await connection.execute("SELECT FROM jobs WHERE id = %s", (job_id,))
     return await found.fetchone() is not None
 

@@ -346,12 +346,13 @@ def list_budgets(connection: Connection[Any], account_id: int | None) -> list[di
 
 
 def remove_budget(connection: Connection[Any], id: int) -> bool:
-    """False if there is none. Its open calls are settled in their other budgets."""
-    with connection.transaction():
-        # Lock it first, so that no call begins a period of it meanwhile.
-        connection.execute("SELECT FROM budgets WHERE id = %s FOR UPDATE", (id,))
-        connection.execute("DELETE FROM budget_periods WHERE budget_id = %s", (id,))
-        return connection.execute("DELETE FROM budgets WHERE id = %s", (id,)).rowcount == 1
+    """False if there is none. Its open calls are settled in their other budgets. Call it in a
+    transaction.
+    """
+    # Lock it first, so that no call begins a period of it meanwhile.
+    connection.execute("SELECT FROM budgets WHERE id = %s FOR UPDATE", (id,))
+    connection.execute("DELETE FROM budget_periods WHERE budget_id = %s", (id,))
+    return connection.execute("DELETE FROM budgets WHERE id = %s", (id,)).rowcount == 1
 
 
 # The worker does not settle such a call any more: its attempt has ended, or lost its job.

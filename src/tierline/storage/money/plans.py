@@ -28,8 +28,10 @@ ON CONFLICT (account_id, scope, key, period) DO UPDATE
 def set_plan(
     connection: Connection[Any], name: str, *, first_tier_only: bool, budgets: Sequence[JSON]
 ) -> dict[str, Any]:
-    """Create the plan, or change it and the budgets of its accounts; amounts spent stay."""
-    with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+    """Create the plan, or change it and the budgets of its accounts; amounts spent stay. Call it in
+    a transaction.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
             f"""
             INSERT INTO plans (name, first_tier_only, budgets) VALUES (%s, %s, %s::json)
@@ -55,17 +57,18 @@ def list_plans(connection: Connection[Any]) -> list[dict[str, Any]]:
 
 
 def put_on(connection: Connection[Any], account_id: int, plan: str | None) -> bool:
-    """Put the account on a plan, or on none; False if there is no such plan."""
-    with connection.transaction():
-        if plan is not None:
-            there = connection.execute(
-                "SELECT FROM plans WHERE name = %s FOR SHARE", (plan,)
-            ).fetchone()
-            if there is None:
-                return False
-        connection.execute("UPDATE accounts SET plan = %s WHERE id = %s", (plan, account_id))
-        _take_away(connection, "b.account_id = %(account)s AND b.plan IS NOT NULL", account_id)
-        connection.execute(_GIVE.format(which="a.id = %s"), (account_id,))
+    """Put the account on a plan, or on none; False if there is no such plan. Call it in a
+    transaction.
+    """
+    if plan is not None:
+        there = connection.execute(
+            "SELECT FROM plans WHERE name = %s FOR SHARE", (plan,)
+        ).fetchone()
+        if there is None:
+            return False
+    connection.execute("UPDATE accounts SET plan = %s WHERE id = %s", (plan, account_id))
+    _take_away(connection, "b.account_id = %(account)s AND b.plan IS NOT NULL", account_id)
+    connection.execute(_GIVE.format(which="a.id = %s"), (account_id,))
     return True
 
 

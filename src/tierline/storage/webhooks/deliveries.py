@@ -139,41 +139,41 @@ def finish(connection: Connection[Any], taken: Delivery, met: Met, decision: Dec
     """Write the result of a try; False if the claim is no longer this one, and then nothing is
     written.
 
-    If the receiver is gone, its endpoint is disabled and its waiting deliveries fail.
+    If the receiver is gone, its endpoint is disabled and its waiting deliveries fail. Call it in a
+    transaction.
     """
-    with connection.transaction():
-        if decision.disable and taken.endpoint_id is not None:
-            connection.execute(
-                "UPDATE webhook_endpoints e SET disabled_at = clock_timestamp(),"
-                " disabled_reason = 'its receiver answered 410 Gone'"
-                " FROM deliveries d WHERE d.id = %s AND d.claim_token = %s"
-                " AND e.id = d.endpoint_id AND e.disabled_at IS NULL",
-                (taken.id, taken.token),
-            )
-        written = connection.execute(
-            """
-            UPDATE deliveries SET
-                status = %(status)s, claim_token = NULL, url = %(url)s,
-                next_try_at = clock_timestamp() + make_interval(secs => %(wait_s)s),
-                delayed = %(wait_s)s > 0,
-                ended_at = CASE WHEN %(status)s <> 'pending' THEN clock_timestamp() END,
-                last_status = %(last_status)s, last_error = %(last_error)s
-            WHERE id = %(id)s AND claim_token = %(token)s AND status = 'pending'
-            """,
-            {
-                "id": taken.id,
-                "token": taken.token,
-                "url": taken.url,
-                "status": decision.status,
-                "wait_s": decision.wait_s,
-                "last_status": met.status,
-                "last_error": met.error,
-            },
-        ).rowcount
-        if written and decision.disable and taken.endpoint_id is not None:
-            give_up_waiting(
-                connection, taken.account_id, taken.endpoint_id, "its endpoint was disabled"
-            )
+    if decision.disable and taken.endpoint_id is not None:
+        connection.execute(
+            "UPDATE webhook_endpoints e SET disabled_at = clock_timestamp(),"
+            " disabled_reason = 'its receiver answered 410 Gone'"
+            " FROM deliveries d WHERE d.id = %s AND d.claim_token = %s"
+            " AND e.id = d.endpoint_id AND e.disabled_at IS NULL",
+            (taken.id, taken.token),
+        )
+    written = connection.execute(
+        """
+        UPDATE deliveries SET
+            status = %(status)s, claim_token = NULL, url = %(url)s,
+            next_try_at = clock_timestamp() + make_interval(secs => %(wait_s)s),
+            delayed = %(wait_s)s > 0,
+            ended_at = CASE WHEN %(status)s <> 'pending' THEN clock_timestamp() END,
+            last_status = %(last_status)s, last_error = %(last_error)s
+        WHERE id = %(id)s AND claim_token = %(token)s AND status = 'pending'
+        """,
+        {
+            "id": taken.id,
+            "token": taken.token,
+            "url": taken.url,
+            "status": decision.status,
+            "wait_s": decision.wait_s,
+            "last_status": met.status,
+            "last_error": met.error,
+        },
+    ).rowcount
+    if written and decision.disable and taken.endpoint_id is not None:
+        give_up_waiting(
+            connection, taken.account_id, taken.endpoint_id, "its endpoint was disabled"
+        )
     return written == 1
 
 

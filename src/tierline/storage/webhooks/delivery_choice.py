@@ -101,41 +101,43 @@ RETURNING id
 """
 
 
-def choose_due(connection: Connection[Any], threads: int, spare: int, most: int) -> list[UUID]:
-    """Mark due deliveries as hinted, the oldest first. The caller publishes them afterwards.
-
-    `share_out` decides how many each target gets. No endpoint has more than `most` out, whatever it
-    asked for. One dispatcher chooses at a time; for another there is nothing to choose.
-    """
+def any_due(connection: Connection[Any]) -> bool:
+    """Whether a delivery is due."""
     row = connection.execute(
         f"SELECT EXISTS (SELECT FROM deliveries WHERE {FREE}"
         " AND next_try_at <= statement_timestamp())"
     ).fetchone()
-    if row is None or not row[0]:
+    return row is not None and bool(row[0])
+
+
+def mark_due(connection: Connection[Any], threads: int, spare: int, most: int) -> list[UUID]:
+    """Mark due deliveries as hinted, the oldest first. Call it in a transaction.
+
+    `share_out` decides how many each target gets. No endpoint has more than `most` out, whatever it
+    asked for. One dispatcher chooses at a time; for another there is nothing to choose.
+    """
+    if not lock_choice(connection, WEBHOOKS):
         return []
-    with connection.transaction():
-        if not lock_choice(connection, WEBHOOKS):
-            return []
-        connection.execute(UNDELAY, {"some": MOST_UNDELAYED})
-        out = {(account, target): held for account, target, held in connection.execute(OUT)}
-        candidates = _candidates(connection, out, threads, spare)
-        shares = share_out(
-            _heads(connection, candidates, out, threads + spare, most),
-            _by_account(out),
-            threads,
-            spare,
-        )
-        if not shares:
-            return []
-        rows = connection.execute(
-            MARK,
-            {
-                "accounts": [one.account_id for one, _ in shares],
-                "targets": [one.target for one, _ in shares],
-                "counts": [count for _, count in shares],
-            },
-        )
-        return [chosen for (chosen,) in rows]
+    connection.execute(UNDELAY, {"some": MOST_UNDELAYED})
+    out = {(account, target): held for account, target, held in connection.execute(OUT)}
+    candidates = _candidates(connection, out, threads, spare)
+    shares = share_out(
+        _heads(connection, candidates, out, threads + spare, most),
+        _by_account(out),
+        threads,
+        spare,
+    )
+    if not shares:
+        return []
+    rows = connection.execute(
+        MARK,
+        {
+            "accounts": [one.account_id for one, _ in shares],
+            "targets": [one.target for one, _ in shares],
+            "counts": [count for _, count in shares],
+        },
+    )
+    return [chosen for (chosen,) in rows]
 
 
 _Out = Mapping[tuple[int, str], int]  # (account, target) to deliveries hinted or in flight

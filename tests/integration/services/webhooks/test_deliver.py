@@ -18,6 +18,7 @@ from tests.support.webhook_scene import NoLeases, Scene
 from tierline.base.settings import Settings
 from tierline.services.webhooks import announce as announcing
 from tierline.services.webhooks.deliver import deliver
+from tierline.services.webhooks.dispatch import choose_due
 from tierline.services.webhooks.endpoints import (
     add_endpoint,
     change_endpoint,
@@ -25,7 +26,6 @@ from tierline.services.webhooks.endpoints import (
     rotate_secret,
 )
 from tierline.storage.webhooks import deliveries
-from tierline.storage.webhooks.delivery_choice import choose_due
 from tierline.webhooks.addresses import Address
 from tierline.webhooks.events import webhook_id
 from tierline.webhooks.schedule import MOST_TRIES

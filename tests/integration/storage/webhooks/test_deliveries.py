@@ -13,10 +13,10 @@ from tests.support.rows import add_account
 from tests.support.waiting import wait_until
 from tests.support.webhook_scene import Scene
 from tierline.base.ids import new_id
+from tierline.services.webhooks.dispatch import choose_due
 from tierline.storage.db.engine import PLANNED_ONCE, create_pool
 from tierline.storage.webhooks import deliveries
 from tierline.storage.webhooks.deliveries import Delivery
-from tierline.storage.webhooks.delivery_choice import choose_due
 from tierline.webhooks.schedule import MOST_TRIES, Met, after_try
 from tierline.webhooks.shares import MOST_IN_FLIGHT
 
