@@ -8,16 +8,15 @@ traceback. A subcommand's module is imported only when it runs.
 import importlib
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from tierline.base.digits import number, whole
 from tierline.base.errors import InvalidInput, TierlineError, UsageError
 from tierline.cli.shared.options import command_group
+from tierline.cli.shared.values import read_plainly, read_values
 
 
 @dataclass(frozen=True)
@@ -172,9 +171,12 @@ class _Lazy(TyperGroup):
             single.command(cmd_name)(found)
             found = single
         command = typer.main.get_command(found)
-        _read_ascii_digits(command)
+        read_values(command)
         command.name = cmd_name
         return command
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return read_plainly(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self._listing = True
@@ -182,27 +184,6 @@ class _Lazy(TyperGroup):
             super().format_help(ctx, formatter)
         finally:
             self._listing = False
-
-
-def _read_ascii_digits(command: Any) -> None:
-    """Accept only ASCII digits in the command's numbers. Typer alone accepts `1_000` too."""
-    for inner in getattr(command, "commands", {}).values():
-        _read_ascii_digits(inner)
-    for parameter in command.params:
-        parameter.process_value = _in_ascii(parameter.process_value, parameter)
-
-
-def _in_ascii(read: Callable[[Any, Any], Any], parameter: Any) -> Callable[[Any, Any], Any]:
-    def process_value(ctx: Any, value: Any) -> Any:
-        found = read(ctx, value)
-        if isinstance(value, str) and isinstance(found, int | float) and type(found) is not bool:
-            try:
-                return whole(value) if isinstance(found, int) else number(value)
-            except ValueError as error:
-                raise typer.BadParameter(str(error), ctx=ctx, param=parameter) from None
-        return found
-
-    return process_value
 
 
 app = command_group(
@@ -231,7 +212,13 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: the entry point of `tierline` and `python -m tierline`."""
+    skip_httpx_command()
     sys.exit(run(arguments))
+
+
+def skip_httpx_command() -> None:
+    """Let httpx leave out its own command line, which imports rich, pygments and click."""
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 
 @dataclass(frozen=True)
 class ProcessId:
@@ -49,6 +47,8 @@ class ProcessId:
 
 def group_members(group: int) -> list[int]:
     """The living processes of a process group; empty if there are none."""
+    import psutil
+
     members = []
     for pid in psutil.pids():
         try:
@@ -92,6 +92,8 @@ def _start_of(pid: int) -> str | None:
         except OSError:
             return None
         return None if fields[0] in "ZX" else f"{_boot()}:{fields[19]}"
+    import psutil  # not on Linux: a command that looks for the running `up` starts sooner
+
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:

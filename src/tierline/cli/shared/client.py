@@ -86,13 +86,13 @@ def find(home: Path | None = None) -> Place:
     """The API's address: --home first, then the environment, then the default home. Raises
     UsageError, and Unavailable if nothing runs.
     """
-    from tierline.stack.home import default_home
-    from tierline.stack.running import find_running
-
     with own_errors():
         place = Place.from_environment() if home is None else None
         if place is not None:
             return place
+        from tierline.stack.home import default_home
+        from tierline.stack.running import find_running
+
         named = os.environ.get("TIERLINE_HOME")
         folder = home or (Path(named) if named else default_home())
         running = find_running(folder)
