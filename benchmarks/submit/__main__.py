@@ -1,7 +1,8 @@
-"""`python -m benchmarks.submit`: POST /v1/jobs beside hand-written endpoints, as ratios.
+"""`python -m benchmarks.submit`: POST /v1/jobs and GET /v1/jobs/{id} beside hand-written endpoints.
 
-All three are one process on the same Postgres, with as many connections, loaded in turns; each
-round's ratio is of neighbours in time, and the medians are what counts. Asked for: at least 0.8.
+Each side is one process on the same Postgres, with as many connections. They are loaded in turns;
+each round's ratio is of neighbours in time, and the medians count. Wanted: POST and GET at least
+0.8 of the hand-written endpoint's rate, and GET at least 1.5 of POST's rate.
 """
 
 import argparse
@@ -15,14 +16,17 @@ import uvloop
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.stage import answers, api, process, stage
-from benchmarks.submit.load import Round, load
+from benchmarks.submit.load import Requests, Round, load, reads, submissions
 from tests.support.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import make_run_key
 from tierline.stack.ports import free_port
 
 WANTED = 0.8
+WANTED_READS = 1.5  # of the rate of submissions
 OURS = "POST /v1/jobs"
+READ = "GET /v1/jobs/{id}"
+STRONG_READ = "strong GET"
 
 
 def main() -> int:
@@ -45,26 +49,35 @@ def main() -> int:
             wait_until(
                 lambda: answers(f"http://127.0.0.1:{theirs}/none", 404), 60, "the yardstick", 0.05
             )
-            sides = {
+            submitting = {
                 OURS: (ours, "/v1/jobs"),
                 "plain": (theirs, "/plain"),
                 "strong": (theirs, "/strong"),
             }
-            rounds: dict[str, list[Round]] = {name: [] for name in sides}
-            for number in range(arguments.rounds + 1):
-                for name, (port, path) in sides.items():
-                    one = uvloop.run(
-                        load(
-                            port,
-                            path,
-                            key,
-                            seconds=arguments.seconds if number else 1.0,  # the first warms up
-                            connections=arguments.connections,
-                            name=f"{name.replace(' ', '')}-{number}",
-                        )
+            reading = {READ: (ours, "/v1/jobs"), STRONG_READ: (theirs, "/strong")}
+            rounds: dict[str, list[Round]] = {name: [] for name in (*submitting, *reading)}
+
+            def measure(name: str, port: int, requests: Requests, number: int) -> Round:
+                one = uvloop.run(
+                    load(
+                        port,
+                        requests,
+                        seconds=arguments.seconds if number else 1.0,  # the first warms up
+                        connections=arguments.connections,
                     )
-                    if number:
-                        rounds[name].append(one)
+                )
+                if number:
+                    rounds[name].append(one)
+                return one
+
+            for number in range(arguments.rounds + 1):
+                job_ids: tuple[str, ...] = ()
+                for name, (port, path) in submitting.items():
+                    keys = f"{name.replace(' ', '')}-{number}"
+                    one = measure(name, port, submissions(path, key, keys), number)
+                    job_ids = job_ids or one.job_ids
+                for name, (port, path) in reading.items():
+                    measure(name, port, reads(path, key, job_ids), number)
                 if number:
                     progress(
                         f"round {number}: "
@@ -77,23 +90,15 @@ def main() -> int:
 
 def _figures(rounds: Mapping[str, Sequence[Round]]) -> list[Figure]:
     mine = rounds[OURS]
-    figures: list[Figure] = []
-    for name, found in rounds.items():
-        if name != OURS:
-            ratios = [one.rate / other.rate for one, other in zip(mine, found, strict=True)]
-            figures.append(
-                Figure(
-                    f"{OURS} / {name} endpoint",
-                    median(ratios),
-                    "",
-                    WANTED,
-                    low=min(ratios),
-                    high=max(ratios),
-                )
-            )
+    figures = [
+        _ratio(OURS, "plain", "plain endpoint", WANTED, rounds),
+        _ratio(OURS, "strong", "strong endpoint", WANTED, rounds),
+        _ratio(READ, STRONG_READ, "strong endpoint", WANTED, rounds),
+        _ratio(READ, OURS, OURS, WANTED_READS, rounds),
+    ]
     for name, found in rounds.items():
         rates = [one.rate for one in found]
-        shown = name if name == OURS else f"{name} endpoint"
+        shown = name if name in (OURS, READ) else f"{name} endpoint"
         figures.append(
             Figure(f"  {shown}", median(rates), "jobs/s", low=min(rates), high=max(rates))
         )
@@ -101,6 +106,16 @@ def _figures(rounds: Mapping[str, Sequence[Round]]) -> list[Figure]:
     figures.append(Figure(f"  {OURS} under this load, p50", p50 * 1000, "ms"))
     figures.append(Figure(f"  {OURS} under this load, p99", p99 * 1000, "ms"))
     return figures
+
+
+def _ratio(
+    name: str, other: str, shown: str, wanted: float, rounds: Mapping[str, Sequence[Round]]
+) -> Figure:
+    """The rates of one side as shares of another's, round by round."""
+    ratios = [one.rate / two.rate for one, two in zip(rounds[name], rounds[other], strict=True)]
+    return Figure(
+        f"{name} / {shown}", median(ratios), "", wanted, low=min(ratios), high=max(ratios)
+    )
 
 
 if __name__ == "__main__":

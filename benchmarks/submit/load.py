@@ -3,8 +3,12 @@
 import asyncio
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from typing import cast
+
+MOST_IDS = 1_000
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,7 @@ class Round:
     answered: int
     seconds: float
     latencies_s: tuple[float, ...]
+    job_ids: tuple[str, ...] = ()  # of the jobs that were submitted
 
     @property
     def rate(self) -> float:
@@ -40,7 +45,7 @@ class _Connection(asyncio.Protocol):
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         if len(body) < length:
             return
-        if not head.startswith(b"HTTP/1.1 202"):
+        if not self._load.accepts(head):
             self._load.fail(f"{head[:60]!r} {body[:300]!r}")
             return
         self._load.latencies.append(time.perf_counter() - self._sent_at)
@@ -61,26 +66,63 @@ class _Connection(asyncio.Protocol):
             self._load.done.set_result(None)
 
 
+@dataclass(frozen=True)
+class Requests:
+    """What is sent, as ready-made bytes, and the status that is expected."""
+
+    next: Callable[[], bytes]
+    status: int
+
+
+def submissions(path: str, key: str, name: str) -> Requests:
+    """POST requests, each with an Idempotency-Key of its own that begins with `name`."""
+    body = json.dumps(
+        {
+            "feature": "echo",
+            "input": {"text": "Invoice A-17 of Nordwind GmbH\nTotal due: 12.50 EUR\n" * 6},
+            "metadata": {"source": "benchmark"},
+        }
+    ).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nIdempotency-Key: "
+    ).encode()
+    tail = b"\r\n\r\n" + body
+    numbers = count(1)
+    return Requests(lambda: head + f"{name}-{next(numbers)}".encode() + tail, 202)
+
+
+def reads(path: str, key: str, job_ids: Sequence[str]) -> Requests:
+    """GET requests for these jobs in turn, below `path`."""
+    authorization = f"Authorization: Bearer {key}"
+    requests = [
+        f"GET {path}/{job_id} HTTP/1.1\r\nHost: bench\r\n{authorization}\r\n\r\n".encode()
+        for job_id in job_ids
+    ]
+    numbers = count()
+    return Requests(lambda: requests[next(numbers) % len(requests)], 200)
+
+
+@dataclass
 class _Load:
-    def __init__(self, path: str, key: str, seconds: float, connections: int, name: str) -> None:
-        body = json.dumps(
-            {
-                "feature": "echo",
-                "input": {"text": "Invoice A-17 of Nordwind GmbH\nTotal due: 12.50 EUR\n" * 6},
-                "metadata": {"source": "benchmark"},
-            }
-        ).encode()
-        self._head = (
-            f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nIdempotency-Key: "
-        ).encode()
-        self._tail = b"\r\n\r\n" + body
-        self._name = name
-        self._number = 0
-        self._until = time.perf_counter() + seconds
-        self.left = connections
-        self.latencies: list[float] = []
+    requests: Requests
+    seconds: float
+    left: int  # connections
+    latencies: list[float] = field(default_factory=list)
+    job_ids: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._until = time.perf_counter() + self.seconds
+        self._status = f"HTTP/1.1 {self.requests.status} ".encode()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def accepts(self, head: bytes) -> bool:
+        """Whether the answer has the expected status. Keeps the id of the first submitted jobs."""
+        if len(self.job_ids) < MOST_IDS and self.requests.status == 202:
+            location = head.lower().partition(b"\r\nlocation: ")[2].partition(b"\r\n")[0]
+            if location:  # a yardstick answers a repeated key without one
+                self.job_ids.append(location.rpartition(b"/")[2].decode())
+        return head.startswith(self._status)
 
     def fail(self, why: str) -> None:
         if not self.done.done():
@@ -89,20 +131,20 @@ class _Load:
     def request(self) -> bytes | None:
         if time.perf_counter() > self._until:
             return None
-        self._number += 1
-        return self._head + f"{self._name}-{self._number}".encode() + self._tail
+        return self.requests.next()
 
 
-async def load(
-    port: int, path: str, key: str, *, seconds: float, connections: int, name: str
-) -> Round:
-    """Keep `connections` requests under way for `seconds`, each with a key of its own."""
+async def load(port: int, requests: Requests, *, seconds: float, connections: int) -> Round:
+    """Keep `connections` requests under way for `seconds`."""
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    running = _Load(path, key, seconds, connections, name)
+    running = _Load(requests, seconds, connections)
     for _ in range(connections):
         await loop.create_connection(lambda: _Connection(running), "127.0.0.1", port)
     await running.done
     return Round(
-        len(running.latencies), time.perf_counter() - started, tuple(sorted(running.latencies))
+        len(running.latencies),
+        time.perf_counter() - started,
+        tuple(sorted(running.latencies)),
+        tuple(running.job_ids),
     )

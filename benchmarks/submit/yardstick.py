@@ -1,10 +1,12 @@
-"""The yardstick: POST endpoints as one would write them by hand, with FastAPI and async psycopg.
+"""The yardstick: POST and GET endpoints as one would write them by hand, with FastAPI and async
+psycopg.
 
 Both authenticate, validate the body and its input, are idempotent, and insert the same three rows
 as the product. `/plain` does it in the steps that come to mind: look the key up, then a
 transaction with a statement a table. `/strong` does all of it in one statement, the key's look-up
 included. Neither sends a wake-up, waits, lists what is wrong with a body in one problem format,
-limits its size, or knows versions of features.
+limits its size, or knows versions of features. `GET /strong/{id}` authenticates and reads the job,
+its request, its answer and the sums of its calls in one statement, with an ETag.
 """
 
 import hashlib
@@ -227,6 +229,46 @@ async def strong(
             assert idempotency_key is not None
             return await replay(connection, account_id, idempotency_key, payload_hash)
     return accepted(job_id, body, tier, created_at)
+
+
+READ = """
+SELECT j.id, v.name, v.version, j.status, j.tier, j.model, a.output, j.error_code, j.error_message,
+    r.metadata, r.user_key, r.session_key, j.created_at, j.started_at, j.completed_at,
+    s.cost_usd, s.input_tokens, s.output_tokens
+FROM api_keys k
+JOIN jobs j ON j.account_id = k.account_id
+JOIN job_requests r ON r.job_id = j.id
+JOIN feature_versions v ON v.id = j.feature_version_id
+LEFT JOIN answers a ON a.job_id = j.id AND a.attempt = j.answer_attempt
+CROSS JOIN LATERAL (
+    SELECT sum(c.cost_usd) AS cost_usd, sum(c.input_tokens) AS input_tokens,
+        sum(c.output_tokens) AS output_tokens
+    FROM calls c WHERE c.job_id = j.id
+) s
+WHERE k.digest = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+    AND k.scopes && ARRAY['read', 'admin'] AND j.id = %s
+"""
+READ_NAMES = (
+    *("id", "feature", "feature_version", "status", "tier", "model", "output", "error_code"),
+    *("error_message", "metadata", "user", "session", "created_at", "started_at"),
+    *("completed_at", "cost_usd", "input_tokens", "output_tokens"),
+)
+
+
+@app.get("/strong/{job_id}")
+async def read(
+    request: Request, job_id: uuid.UUID, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    async with pool.connection() as connection:
+        rows = await connection.execute(READ, (read_key(request), job_id))
+        row = await rows.fetchone()
+    if row is None:
+        raise HTTPException(404)
+    content = json.dumps(dict(zip(READ_NAMES, row, strict=True)), default=str).encode()
+    headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "Retry-After": "1"}
+    if if_none_match == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, 200, headers, "application/json")
 
 
 if __name__ == "__main__":
