@@ -13,6 +13,7 @@ from api import problems
 from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Cold, Reports
 from api.front import Front
 from api.health import Health
+from api.hot_routes import HotRoutes
 from api.keys import Keys
 from api.metrics import Metrics
 from api.openapi import document
@@ -30,7 +31,7 @@ from api.routes.evidence import (
     threshold_searches,
 )
 from api.routes.features import drafts, features
-from api.routes.jobs import decisions, jobs, submit
+from api.routes.jobs import decisions, jobs, read, submit
 from api.routes.money import budgets, plans, prices
 from api.routes.reports import feature_reports, reports
 from api.routes.training import artefacts, trainings
@@ -45,6 +46,7 @@ from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier
 ROUTES = (
     *(
         submit,
+        read,
         jobs,
         trainings,
         artefacts,
@@ -89,7 +91,8 @@ def create_app(config: Settings | None = None) -> Front:
         state.cold.stop()
         state.reports.stop()
 
-    return Front(app, submit.HOT, config, metrics.requests, stop)
+    hot = HotRoutes(route for module in ROUTES for route in module.router.routes)
+    return Front(app, hot, config, metrics.requests, stop)
 
 
 def create_routes(config: Settings, metrics: Metrics) -> FastAPI:

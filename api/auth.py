@@ -1,6 +1,7 @@
 """Authorisation: the scope that a route needs, and whose content a caller may read."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -39,16 +40,17 @@ def needs(caller: Caller, scope: Scope, what: str = "this") -> Refused:
     return Refused("forbidden", f"{what} needs {NEEDED[scope]}; this key has: {has}")
 
 
-def requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that admits callers with `scope`, and returns the Caller."""
+@dataclass(frozen=True)
+class Requires:
+    """A dependency that admits callers with the scope `needs`, and returns the Caller."""
 
-    async def dependency(
-        request: Request, _: Annotated[object, Security(_bearer)] = None
+    needs: Scope
+
+    async def __call__(
+        self, request: Request, _: Annotated[object, Security(_bearer)] = None
     ) -> Caller:
         authorization = request.headers.get("authorization")
-        return await authorise(state_of(request), request.scope, authorization, scope)
-
-    return dependency
+        return await authorise(state_of(request), request.scope, authorization, self.needs)
 
 
 def readable(state: State, caller: Caller) -> int | None:
@@ -57,7 +59,7 @@ def readable(state: State, caller: Caller) -> int | None:
     return caller.confined_to if state.settings.operators_read_all else caller.account_id
 
 
-Submit = Annotated[Caller, Depends(requires("submit"))]
-Read = Annotated[Caller, Depends(requires("read"))]
-Admin = Annotated[Caller, Depends(requires("admin"))]  # of the key's own account
-Operator = Annotated[Caller, Depends(requires("operator"))]  # of the installation
+Submit = Annotated[Caller, Depends(Requires("submit"))]
+Read = Annotated[Caller, Depends(Requires("read"))]
+Admin = Annotated[Caller, Depends(Requires("admin"))]  # of the key's own account
+Operator = Annotated[Caller, Depends(Requires("operator"))]  # of the installation

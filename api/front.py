@@ -7,14 +7,14 @@ status 500 and one line in the log, with frames and ids only.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import structlog
 from prometheus_client import Counter
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.hosts import host_fault
+from api.hot_routes import HotRoutes
 from api.problems import Refused, of_error
 from api.rates import BODY_BYTES, CHARGE
 from tierline.base.logs import frames_of
@@ -38,13 +38,13 @@ class Front:
     def __init__(
         self,
         app: ASGIApp,
-        hot: Mapping[tuple[str, str], Route],
+        hot: HotRoutes,
         settings: Settings,
         requests: Counter,
         stop: Callable[[], None],
     ) -> None:
         self.app = app
-        self._hot = hot  # by method and path: routes that bypass the middleware and the router
+        self._hot = hot  # they bypass the middleware and the router
         self._settings = settings
         self._requests = requests
         self.stop = stop  # ends long work that need not finish; called when a stop begins
@@ -64,7 +64,7 @@ class Front:
             await send(message)
 
         app = self.app
-        hot = self._hot.get((scope["method"], path))
+        hot = self._hot.find(scope)
         if hot is not None:
             scope["app"], scope["route"] = self.app, hot
             app = hot.handle

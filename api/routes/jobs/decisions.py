@@ -12,7 +12,7 @@ from api.deprecation import deprecation_headers
 from api.numbers import ASCII_DIGITS
 from api.openapi import STORABLE, returns
 from api.problems import documented
-from api.routes.jobs.jobs import JobId, read_job_id
+from api.routes.jobs.read import JobId, read_job_id
 from api.state import Database, Report
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.accounts.read_accounts import account_id_of

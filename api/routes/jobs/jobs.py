@@ -1,22 +1,21 @@
-"""/v1/jobs: read, list, cancel, retry, attempts, feedback. Submitting is in `submit`."""
+"""/v1/jobs: list, cancel, retry, attempts, feedback. The hot routes are in `submit` and `read`."""
 
 import asyncio
-import hashlib
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.ask_again import ask_again
 from api.auth import Read, Submit
-from api.bodies import answer, encoded, read_json, read_model
+from api.bodies import answer, read_json, read_model
 from api.cursors import read_page
-from api.ids import read_id
 from api.keys import Caller
 from api.numbers import ASCII_DIGITS
-from api.openapi import ETAG_HEADERS, STORABLE, returns, takes
+from api.openapi import STORABLE, returns, takes
 from api.problems import documented
+from api.routes.jobs.read import JobId, read_job_id
 from api.routes.jobs.submit import (
     RETRY_HEADER,
     STATE_HEADERS,
@@ -28,17 +27,16 @@ from api.routes.jobs.submit import (
 )
 from api.shown import job_for
 from api.state import Database, Shared
-from tierline.base.errors import InvalidInput, NotFound, Problem
+from tierline.base.errors import InvalidInput, Problem
 from tierline.rules.jobs import TERMINAL
 from tierline.services.evidence.feedback import MAX_COMMENT, Said, give_feedback
 from tierline.services.jobs import read_jobs
 from tierline.services.jobs.cancel import cancel
-from tierline.services.jobs.read_jobs import Filters, attempts_of, find_job, read_job
+from tierline.services.jobs.read_jobs import Filters, attempts_of, read_job
 from tierline.services.jobs.submit import KeyReused, UnknownFeature
 from tierline.views.jobs import (
     AttemptList,
     Feedback,
-    Job,
     JobPage,
     JobState,
     attempt_view,
@@ -48,8 +46,6 @@ from tierline.views.jobs import (
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 MAX_PAGE = 200
-
-JobId = Annotated[str, Path(description="the job's id", json_schema_extra={"format": "uuid"})]
 
 
 @router.get(
@@ -84,35 +80,6 @@ def list_jobs(
         lambda row: row["seq"],
     )
     return answer(JobPage(data=[job_for(caller, row) for row in page], next_cursor=next_cursor))
-
-
-@router.get(
-    "/{job_id}",
-    summary="Read a job",
-    responses={
-        200: returns("The job", Job, {**ETAG_HEADERS, **RETRY_HEADER}),
-        304: {"description": "Unchanged: If-None-Match", "headers": dict(ETAG_HEADERS)},
-        **documented(401, 403, 404, 422, 503),
-    },
-)
-async def get_job(
-    job_id: JobId,
-    caller: Read,
-    state: Shared,
-    if_none_match: Annotated[str | None, Header(description="an ETag from before")] = None,
-) -> Response:
-    """The job's state now. Poll again after Retry-After, with the ETag, while it is sent."""
-    row = await find_job(state.pool, caller.account_id, read_job_id(job_id))
-    if row is None:
-        raise NotFound(f"there is no job {job_id}")
-    body = encoded(job_for(caller, row))
-    etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if row["status"] not in TERMINAL:
-        headers |= ask_again(row["created_at"])
-    if if_none_match is not None and _matches(if_none_match, etag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, "application/json")
 
 
 @router.post(
@@ -238,14 +205,3 @@ async def post_feedback(request: Request, job_id: JobId, caller: Submit, state: 
         state.with_connection, give_feedback, caller.account_id, found, said
     )
     return answer(Feedback.model_validate(row), 201)
-
-
-def read_job_id(text: str) -> UUID:
-    """A job's id in a path. Raises NotFound for a text that cannot be an id."""
-    return read_id(text, "job")
-
-
-def _matches(header: str, etag: str) -> bool:
-    """If-None-Match, by weak comparison (RFC 9110, 13.1.2)."""
-    candidates = (part.strip().removeprefix("W/") for part in header.split(","))
-    return any(candidate in ("*", etag) for candidate in candidates)

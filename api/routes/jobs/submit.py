@@ -1,9 +1,4 @@
-"""POST /v1/jobs: accepting a job and answering with it. This is the one hot route.
-
-`SubmitRoute` calls `submit_job` without the framework's dependencies, and `api.front` passes
-requests to it without the framework's middleware and routing: those take as long as all of our own
-work (`python -m benchmarks submit`). FastAPI reads the function only for the OpenAPI document.
-"""
+"""POST /v1/jobs: accepting a job and answering with it. A hot route: see `api.hot_routes`."""
 
 import asyncio
 import re
@@ -13,18 +8,16 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
-from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
 
 from api.ask_again import ask_again
-from api.auth import Submit, authorise
+from api.auth import Submit
 from api.bodies import answer, refuse_other_types, strict_json
+from api.hot_routes import HotRoute
 from api.keys import Caller
 from api.openapi import returns, takes
-from api.problems import Refused, documented, of_error
+from api.problems import Refused, documented
 from api.shown import job_for
-from api.state import State, state_of
+from api.state import Shared, State
 from tierline.base.errors import NotFound
 from tierline.base.json_text import JSONValue
 from tierline.rules.jobs import TERMINAL
@@ -46,6 +39,7 @@ IdempotencyKey = Annotated[
         json_schema_extra={"pattern": f"^[!-~]{{1,{MAX_KEY}}}$"},
     ),
 ]
+ContentType = Annotated[str | None, Header(include_in_schema=False)]  # OpenAPI has it with the body
 Prefer = Annotated[
     str | None,
     Header(description="wait=N: answer when the job has ended, or after N seconds (RFC 7240)"),
@@ -75,54 +69,7 @@ _EXAMPLE: JSONValue = {
 }
 
 
-class _Submission(Request):
-    """A request whose body mostly comes in one message: it is read without a stream."""
-
-    async def body(self) -> bytes:
-        """Raises ClientDisconnect for one that is cut off, even if what came is whole JSON."""
-        message = await self.receive()
-        if not message.get("more_body") and message["type"] == "http.request":
-            body: bytes = message.get("body", b"")
-            return body
-        parts: list[bytes] = []
-        while message["type"] == "http.request":
-            parts.append(message.get("body", b""))
-            if not message.get("more_body"):
-                return b"".join(parts)
-            message = await self.receive()
-        raise ClientDisconnect
-
-
-class SubmitRoute(APIRoute):
-    """Calls its endpoint with only the request, its caller and two headers."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a POST, whether the router or the front calls it."""
-        if scope["method"] != "POST":  # the router answers 405
-            await super().handle(scope, receive, send)
-            return
-        authorization = key = prefer = None
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                authorization = value
-            elif name == b"idempotency-key":
-                key = value
-            elif name == b"prefer":
-                prefer = value if prefer is None else b"%b, %b" % (prefer, value)
-        request = _Submission(scope, receive)
-        try:
-            caller = await authorise(state_of(request), scope, _text(authorization), "submit")
-            response = await self.endpoint(request, caller, _text(key), _text(prefer))
-        except ClientDisconnect:
-            response = Refused("caller-left", "the caller hung up").response()
-        except Exception as error:
-            response = of_error(error)
-            if response.status_code == 500:
-                raise  # the front logs it and answers
-        await response(scope, receive, send)
-
-
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=SubmitRoute)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=HotRoute)
 
 
 @router.post(
@@ -135,6 +82,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=SubmitRoute)
 async def submit_job(
     request: Request,
     caller: Submit,
+    state: Shared,
+    content_type: ContentType = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Response:
@@ -143,10 +92,9 @@ async def submit_job(
     A repeat with the same Idempotency-Key and the same payload returns the same job in its current
     state.
     """
-    state = state_of(request)
     body = await request.body()
     key = read_key(idempotency_key)
-    refuse_other_types(request.headers.get("content-type"))
+    refuse_other_types(content_type)
     submission = read_submission(strict_json(body, state.settings.max_json_depth))
     submitted = await state.submitter.submit(
         caller.account_id,
@@ -157,10 +105,6 @@ async def submit_job(
         capped=caller.capped,
     )
     return await taken(state, caller, submitted, prefer)
-
-
-HOT = {("POST", route.path): route for route in router.routes if isinstance(route, SubmitRoute)}
-"""What the front passes directly to its route."""
 
 
 async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str | None) -> Response:
@@ -214,7 +158,3 @@ def asked_wait_s(prefer: str | None, most: float) -> float | None:
     """The wait that the Prefer header asks for, in seconds and bounded; None without one."""
     found = _WAIT.search(prefer) if prefer else None
     return None if found is None else min(float(found[1]), most)
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")

@@ -7,7 +7,7 @@ from api.bodies import answer
 from api.openapi import returns
 from api.problems import documented
 from api.routes.batches.batches import BatchId, read_batch_id
-from api.routes.jobs.jobs import JobId, read_job_id
+from api.routes.jobs.read import JobId, read_job_id
 from api.shown import batch_for, job_for
 from api.state import Database
 from tierline.services.batches import batch

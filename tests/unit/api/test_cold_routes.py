@@ -6,6 +6,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from api.app import ROUTES
+from api.auth import Requires
 from api.state import Database, Report
 
 DATABASE, REPORT = (get_args(one)[1].dependency for one in (Database, Report))
@@ -41,9 +42,10 @@ def test_reports_read_by_connections_of_their_own() -> None:
 
 
 def tells_the_caller(dependant: Dependant) -> bool:
-    """Whether it, or what it needs, is one of the scopes that `requires` asks for."""
-    name = getattr(dependant.call, "__qualname__", "")
-    return name.startswith("requires.") or any(map(tells_the_caller, dependant.dependencies))
+    """Whether it, or what it needs, is a `Requires`."""
+    if isinstance(dependant.call, Requires):
+        return True
+    return any(map(tells_the_caller, dependant.dependencies))
 
 
 def test_the_caller_is_known_before_a_connection_is_asked_for() -> None:
