@@ -24,6 +24,7 @@ from tierline.services.jobs.execute import Executor
 from tierline.services.jobs.recover import release
 from tierline.services.processes.connections import worker_pool
 from tierline.services.processes.wake_ups import Notifier
+from tierline.services.upkeep.history import History
 from workers.heartbeat import Heartbeat
 from workers.memory import keep_trimmed
 
@@ -51,6 +52,7 @@ class Worker:
             stopping=self._leaving.is_set,
         )
         self.drift = Drift(self.pool, timedelta(seconds=config.drift_look_s))
+        self.history = History()
 
     def start(self) -> None:
         self.pool.open()

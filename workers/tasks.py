@@ -68,4 +68,4 @@ def step_evaluation(evaluation_id: str) -> None:
 def maintenance_sweep() -> None:
     """Remove what is no longer needed."""
     here = worker()
-    sweep(here.pool, here.drift)
+    sweep(here.pool, here.drift, here.history)

@@ -141,7 +141,7 @@ def add_job(
     **columns: Any,
 ) -> UUID:
     """A queued job; its id. `columns` set others of the row, by SQL literal or value."""
-    job_id = new_id()
+    job_id: UUID = columns.get("id") or new_id()
     values: Mapping[str, Any] = {
         "id": job_id,
         "account_id": account_id,

@@ -102,13 +102,17 @@ class Settings(ProviderSettings):
     # for how long it tries before the upgrade ends with the reason
     migration_wait_s: Annotated[float, Field(gt=0)] = 600.0
 
+    # History older than this is removed, a week at a time; unset: none is. docs/operations.md says
+    # what is kept longer
+    history_days: Annotated[float, Field(ge=1)] | None = None
+
     # Processes
     worker_threads: int = 16  # parallel model calls of one worker process
     pool_size: int = 8  # database connections of one process
     grace_s: float = 20.0  # after SIGTERM: time for running calls to end
     log_format: str = "auto"  # json, console, or auto: console on a terminal
 
-    @field_validator("max_jobs_in_progress", mode="before")
+    @field_validator("max_jobs_in_progress", "history_days", mode="before")
     @classmethod
     def _no_limit(cls, value: object) -> object:
         return None if value == "" else value

@@ -27,6 +27,11 @@ class Partition:
     detaching: bool = False  # a DETACH CONCURRENTLY was interrupted
 
     @property
+    def begins_at(self) -> datetime | None:
+        """The time of its first id; None: of the lowest one."""
+        return None if self.first is None else time_of(self.first)
+
+    @property
     def ends_at(self) -> datetime:
         """The time of the first id after it."""
         return time_of(self.end)

@@ -20,6 +20,7 @@ from tierline.services.evidence.shadows import keep_references
 from tierline.services.money.budgets import settle_lost
 from tierline.services.reports.roll_up import roll_up_due
 from tierline.services.steering.see_tiers import see_tiers
+from tierline.services.upkeep.history import History
 from tierline.services.upkeep.retention import remove_due
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.parts import move_ended, move_waiting
@@ -39,7 +40,7 @@ MOVE_S = 5.0  # for jobs of before release 0.3.0, and of its processes
 MOST_S = 30.0  # per round; the next one continues a minute later
 
 
-def sweep(pool: ConnectionPool[Any], drift: Drift) -> None:
+def sweep(pool: ConnectionPool[Any], drift: Drift, history: History | None = None) -> None:
     """One round, in small statements that do not block others."""
     roll_up_due(pool, time.monotonic() + ROLL_UP_S)
     see_tiers(pool, time.monotonic() + SEE_S)
@@ -66,6 +67,7 @@ def sweep(pool: ConnectionPool[Any], drift: Drift) -> None:
     with pool.connection() as connection:
         forget_left_over(connection)
     removed = remove_due(pool, time.monotonic() + MOST_S)
+    (history or History()).remove_old(pool, time.monotonic() + MOST_S)
     if forgotten or removed:
         log.info("swept", idempotency_keys=forgotten, contents=removed)
 

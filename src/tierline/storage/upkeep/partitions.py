@@ -32,6 +32,12 @@ LEFT JOIN pg_inherits i ON i.inhparent = p.oid LEFT JOIN pg_class c ON c.oid = i
 WHERE p.relkind = 'p'
 """
 
+_SIZES = """
+SELECT c.relname, pg_total_relation_size(c.oid)
+FROM unnest(%s::text[]) named JOIN pg_inherits i ON i.inhparent = to_regclass(named)
+JOIN pg_class c ON c.oid = i.inhrelid
+"""
+
 _BOUNDS = re.compile(
     r"^FOR VALUES FROM \((?:MINVALUE|'([0-9a-f-]{36})')\) TO \('([0-9a-f-]{36})'\)$"
 )
@@ -71,6 +77,12 @@ def last_ends(
         table: there[-1].ends_at if there else None
         for table, there in every(connection, parents).items()
     }
+
+
+def sizes(connection: Connection[Any]) -> dict[str, int]:
+    """The bytes of each partition, with its indexes, by name."""
+    rows = connection.execute(_SIZES, ([parent.table for parent in PARENTS],))
+    return dict(rows.fetchall())
 
 
 def make_ahead(
