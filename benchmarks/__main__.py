@@ -28,6 +28,8 @@ NAMES = (
     "budgets",
     "report",
     "size",
+    "snapshot",
+    "accounts",
     "decision",
     "embedding",
     "micro",

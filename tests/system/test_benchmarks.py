@@ -63,3 +63,21 @@ def test_size_compares_each_step_with_a_new_database_and_tells_what_a_job_takes(
         assert ratio["value"] > 0
         assert ratio["wanted"] == 1.2
     assert 1_000 < found["disk of a job"]["value"] < 4_000
+
+
+@pytest.mark.parametrize("holder", [(), ("--pg-dump",)], ids=["a transaction", "pg_dump"])
+def test_snapshot_compares_the_end_with_the_beginning(holder: tuple[str, ...]) -> None:
+    found = bench("snapshot", "--jobs", "1024", *holder)
+    for step in ("choose", "claim", "finish"):
+        ratio = found[f"{step} after 1,024 jobs beside a snapshot / at its beginning"]
+        assert ratio["value"] > 0
+        assert ratio["wanted"] == 1.5
+    # What is not held is removed by and by: a job leaves several dead rows, and all are kept.
+    assert found["dead rows at the end"]["value"] > 2
+
+
+def test_accounts_tells_what_a_choice_takes_and_how_evenly_it_gives() -> None:
+    found = bench("accounts", "--sizes", "20,60", "--choices", "3")
+    assert found["a choice among 60 waiting accounts"]["wanted"] == 20
+    assert found["a choice among 20 waiting accounts"]["wanted"] is None
+    assert found["jobs of one of 60 accounts when each has had one"]["value"] <= 2

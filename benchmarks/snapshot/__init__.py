@@ -1,0 +1,1 @@
+"""A job's steps while a snapshot is held open and many jobs pass."""
