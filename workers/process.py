@@ -19,6 +19,7 @@ from celery import signals
 from tierline import providers
 from tierline.base import lean_start
 from tierline.base.settings import settings
+from tierline.rules.queues import MAINTENANCE
 from tierline.services.evidence.drift import Drift
 from tierline.services.jobs.execute import Executor
 from tierline.services.jobs.recover import release
@@ -38,7 +39,12 @@ class Worker:
         config = settings()
         self.name = name
         self.queues = queues
-        self.pool = worker_pool(config.database, name, min(config.pool_size, threads + 1))
+        self.pool = worker_pool(
+            config.database,
+            name,
+            min(config.pool_size, threads + 1),
+            by_index=MAINTENANCE not in queues,
+        )
         self.heartbeat = Heartbeat(config.database, name, queues, threads, config.beat_s)
         self.notifier = Notifier(config.database, name)
         self._leaving = threading.Event()

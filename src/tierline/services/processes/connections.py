@@ -8,7 +8,14 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from tierline.storage.db.async_pool import create_async_pool
-from tierline.storage.db.engine import PLANNED_ONCE, create_pool, ended_after, psycopg_url
+from tierline.storage.db.engine import (
+    BY_INDEX,
+    PLANNED_ONCE,
+    SESSION,
+    create_pool,
+    ended_after,
+    psycopg_url,
+)
 from tierline.storage.db.repeat import PASSING
 
 __all__ = [
@@ -40,13 +47,15 @@ def bounded_pool(url: str, name: str, size: int, statement_s: float) -> Connecti
     return create_pool(url, name, size, ended_after(statement_s), checked=True)
 
 
-def worker_pool(url: str, name: str, size: int, *, checked: bool = False) -> ConnectionPool[Any]:
+def worker_pool(
+    url: str, name: str, size: int, *, checked: bool = False, by_index: bool = False
+) -> ConnectionPool[Any]:
     """The pool of a worker process; opened by its user.
 
     `checked`: each connection is tried before it is given out, for who does not make a statement
-    again.
+    again. `by_index`: no statement reads a whole table, as all do that answer jobs.
     """
-    return create_pool(url, name, size, checked=checked)
+    return create_pool(url, name, size, BY_INDEX if by_index else SESSION, checked=checked)
 
 
 def dispatcher_pool(

@@ -44,7 +44,7 @@ def sweep(pool: ConnectionPool[Any], drift: Drift, history: History | None = Non
     """One round, in small statements that do not block others."""
     roll_up_due(pool, time.monotonic() + ROLL_UP_S)
     see_tiers(pool, time.monotonic() + SEE_S)
-    _move_jobs(pool, time.monotonic() + MOVE_S)
+    move_jobs(pool, time.monotonic() + MOVE_S)
     forgotten = 0
     with pool.connection() as connection:
         while True:
@@ -72,7 +72,7 @@ def sweep(pool: ConnectionPool[Any], drift: Drift, history: History | None = Non
         log.info("swept", idempotency_keys=forgotten, contents=removed)
 
 
-def _move_jobs(pool: ConnectionPool[Any], until_s: float) -> None:
+def move_jobs(pool: ConnectionPool[Any], until_s: float) -> None:
     """Move waiting and ended jobs to their part, until the monotonic time `until_s`."""
     with pool.connection() as connection:
         for move in (move_ended, move_waiting):
