@@ -3,6 +3,10 @@
 ARG PYTHON_IMAGE=python:3.12.13-slim-bookworm
 FROM ${PYTHON_IMAGE}
 
+# The local model's library needs libgomp, which slim images lack.
+RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+
 RUN groupadd --system --gid 10001 tierline \
     && useradd --system --uid 10001 --gid tierline --create-home tierline
 WORKDIR /app

@@ -60,7 +60,15 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
 
-    server = _serve(options, path, key, slots, context * slots)
+    try:
+        server = _serve(options, path, key, slots, context * slots)
+    except ImportError as error:
+        print(
+            f"the local model cannot start: {error}. It needs the system library libgomp"
+            " (Debian and Ubuntu: apt-get install libgomp1; Fedora: dnf install libgomp)",
+            file=sys.stderr,
+        )
+        return 2
     print(f"serving {options.alias} at {server.listening_address}", flush=True)
     stopping.wait()
     # The server's own shutdown waits for running requests. Ending them loses nothing.
