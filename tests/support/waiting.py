@@ -11,9 +11,12 @@ def wait_until(check: Callable[[], T], timeout_s: float, what: str, every_s: flo
     """The first true value of `check`. Fails the test, naming `what`, after `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while True:
+        late = (
+            time.monotonic() > deadline
+        )  # asked first: there is always a check after the deadline
         value = check()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if late:
             raise AssertionError(f"waited {timeout_s:g} s for {what}; last seen: {value!r}")
         time.sleep(every_s)

@@ -230,7 +230,7 @@ def test_no_redirect_leads_anywhere(
 def test_a_status_counts_though_its_body_never_ends(receiver: Receiver, manner: Manner) -> None:
     receiver.manner = manner
 
-    assert post(receiver.url, timeout_s=0.5) == Met(200)
+    assert post(receiver.url, timeout_s=1.0) == Met(200)
 
 
 def test_a_retry_after_is_reported(receiver: Receiver) -> None:

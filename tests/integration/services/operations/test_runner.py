@@ -96,7 +96,7 @@ def test_a_killed_trainer_leaves_no_child_and_another_takes_the_operation_up(
     first = begun(tmp_path)
     trainer.kill()
     trainer.wait(10)
-    wait_until(lambda: not alive(first), 5, "the child to end with its parent")
+    wait_until(lambda: not alive(first), 30, "the child to end with its parent")
     assert seen(rows, id)["status"] == "in_progress"
     start()
     second = begun(tmp_path, 2)
