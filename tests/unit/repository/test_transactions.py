@@ -15,7 +15,6 @@ WORDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "START TRANSACTION")
 # Path, or path and function: why it opens a connection or a transaction.
 ALLOWED = {
     "db/": "it makes the pools, the connections and the transactions that services use",
-    "reports/reports.py:sweeping": "a statement's planner settings must end with it",
 }
 
 

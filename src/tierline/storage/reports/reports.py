@@ -28,7 +28,7 @@ _LIVE = " UNION ALL ".join(
     f"""
 SELECT j.status, j.unverified, split_part(j.escalation_reason, ':', 1) AS verdict, count(*) AS jobs
 FROM jobs j {JOB_OF_FEATURE}
-WHERE {rows} AND j.shadow_of IS NULL AND j.judged_attempt IS NULL
+WHERE j.part < 2 AND {rows} AND j.shadow_of IS NULL AND j.judged_attempt IS NULL
     AND j.created_at >= %(since)s AND j.created_at < %(until)s
 GROUP BY 1, 2, 3"""
     for rows in (

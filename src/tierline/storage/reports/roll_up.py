@@ -22,12 +22,11 @@ from psycopg import Connection
 
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
 from tierline.storage.db.rows import one_row
+from tierline.storage.db.snapshot import one_snapshot
 from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, USAGE, Sums, add
 
 FINAL = sorted(str(verdict) for verdict in {Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
 """Verdicts after which the same tier is not asked again."""
-
-ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 NEXT_NUMBER = "SELECT last_value + is_called::int FROM attempt_numbers"
 NEXT_XID = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
@@ -174,8 +173,7 @@ def roll_up(connection: Connection[Any], most: int) -> int:
     """
     number, xid = _fence(connection)
     try:
-        with connection.transaction():
-            connection.execute(ONE_SNAPSHOT)
+        with one_snapshot(connection):
             row = one_row(connection, HOLD)
             if row is None:
                 return 0
@@ -201,8 +199,7 @@ def roll_up_history(connection: Connection[Any], most: int) -> bool:
     counted. True also while another process rolls up.
     """
     try:
-        with connection.transaction():
-            connection.execute(ONE_SNAPSHOT)
+        with one_snapshot(connection):
             row = one_row(connection, HOLD)
             if row is None:
                 return True

@@ -11,9 +11,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
+from tierline.storage.db.snapshot import one_snapshot
 from tierline.storage.reports.roll_up import Counted, counted
-
-ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 # Attempts that no roll-up has counted. What was there before attempts had numbers is read by the
 # statements themselves, each with its own index (`_HISTORY`).
@@ -40,6 +39,5 @@ def snapshot(connection: Connection[Any]) -> Iterator[Counted]:
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         yield counted(connection)
         return
-    with connection.transaction():
-        connection.execute(ONE_SNAPSHOT)
+    with one_snapshot(connection, read_only=True):
         yield counted(connection)
