@@ -46,7 +46,8 @@ class Past:
     def job(self, weeks_ago: int, **columns: Any) -> UUID:
         """A job that was submitted and ended then."""
         at = self.at(weeks_ago)
-        ended = {"status": "completed", "completed_at": at, "attempts": 1, "created_at": at}
+        ended = {"status": "completed", "completed_at": at, "attempts": 1, "part": 2}
+        ended["created_at"] = at
         do = self.connection.execute
         with self.connection.transaction():
             job = add_job(

@@ -4,9 +4,10 @@ Off unless the setting is there. docs/operations.md says what keeps a week, and 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,9 +23,9 @@ from tierline.storage.upkeep import history, partitions
 
 log = structlog.get_logger(__name__)
 
-JOBS_AT_ONCE = 500
-ERRORS_AT_ONCE = 1000
+ROWS_AT_ONCE = 500
 BATCHES_AT_ONCE = 20
+ENDED = "jobs_ended"
 LOOK_AGAIN_S = 3600.0  # at a week that something keeps
 
 Week = tuple[UUID | None, UUID]  # the range of ids of a partition
@@ -63,11 +64,10 @@ class History:
             try:
                 with history.alone(connection):
                     cutoff = partitions.now(connection) - age
-                    for week in self._removable(connection, cutoff, until_s):
-                        for table, one in week:
-                            history.detach(connection, table, one)
-                            dropped += list(history.drop_detached(connection))
                     dropped += list(history.drop_detached(connection))
+                    for table, one in self._removable(connection, cutoff, until_s):
+                        history.detach(connection, table, one)
+                        dropped += list(history.drop_detached(connection))
                     _remove_batches(connection, first_id(cutoff), until_s)
             except partitions.Busy:
                 pass
@@ -79,25 +79,28 @@ class History:
 
     def _removable(
         self, connection: Connection[Any], cutoff: datetime, until_s: float
-    ) -> Iterator[list[tuple[str, Partition]]]:
-        """The partitions of each week that nothing keeps, after its jobs are gone."""
+    ) -> Iterator[tuple[str, Partition]]:
+        """The partitions to detach and drop, each with its table, before the next is asked for."""
         for week, members in _weeks_before(connection, cutoff):
-            half_done = [(table, one) for table, one in members if one.detaching]
-            whole = [(table, one) for table, one in members if not one.detaching]
-            if half_done:
-                yield half_done
+            yield from ((table, one) for table, one in members if one.detaching)
+            members_left = [(table, one) for table, one in members if not one.detaching]
             now_s = time.monotonic()
             if now_s >= until_s:
                 return
-            if not whole or now_s < self._kept.get(week, now_s):
+            if not members_left or now_s < self._kept.get(week, now_s):
                 continue
-            _, one = whole[0]
-            reasons = history.kept_by(connection, one)
-            if not reasons and _remove_jobs(connection, one, until_s):
-                yield whole
-            elif reasons:
+            _, some = members_left[0]
+            reasons = history.kept_by(connection, some)
+            if reasons:
                 self._kept[week] = now_s + LOOK_AGAIN_S
-                log.info("history_kept", partitions=[one.name for _, one in whole], reasons=reasons)
+                names = [one.name for _, one in members_left]
+                log.info("history_kept", partitions=names, reasons=reasons)
+                continue
+            if not _remove_jobs(connection, some, until_s):
+                continue
+            yield from ((table, one) for table, one in members_left if table == ENDED)
+            if not history.has_jobs(connection, some) and _remove_naming(connection, some, until_s):
+                yield from ((table, one) for table, one in members_left if table != ENDED)
 
 
 def states(connection: Connection[Any]) -> list[PartitionState]:
@@ -123,7 +126,11 @@ def states(connection: Connection[Any]) -> list[PartitionState]:
 def _weeks_before(
     connection: Connection[Any], cutoff: datetime
 ) -> list[tuple[Week, list[tuple[str, Partition]]]]:
-    """The partitions that end before `cutoff`, by week, the oldest first; in each as in PARENTS."""
+    """The partitions that end before `cutoff`, by week, the oldest first; in each as in PARENTS.
+
+    Of weeks that end together, that of ended jobs comes first: the first partitions of the tables
+    do not all have the same range.
+    """
     weeks: dict[Week, list[tuple[str, Partition]]] = {}
     every = partitions.every(connection)
     for parent in PARENTS:
@@ -134,16 +141,28 @@ def _weeks_before(
 
 
 def _remove_jobs(connection: Connection[Any], one: Partition, until_s: float) -> bool:
-    """Remove the jobs of a week in small statements. True: none is left."""
-    while time.monotonic() < until_s:
-        if history.remove_jobs(connection, one, JOBS_AT_ONCE) < JOBS_AT_ONCE:
-            return not history.has_jobs(connection, one)
-    return False
+    """Remove the jobs of a week that are not in jobs_ended. True: in time."""
+    return _in_batches(partial(history.remove_jobs, connection, one), until_s)
+
+
+def _remove_naming(connection: Connection[Any], one: Partition, until_s: float) -> bool:
+    """Remove the rows that name jobs of the week. True: in time."""
+    return all(
+        _in_batches(partial(history.remove_naming, connection, table, one), until_s)
+        for table in history.NAMING
+    )
+
+
+def _in_batches(remove: Callable[[int], int], until_s: float) -> bool:
+    """Call `remove` with the most rows it may remove, until none is left. False: not in time."""
+    while remove(ROWS_AT_ONCE) == ROWS_AT_ONCE:
+        if time.monotonic() >= until_s:
+            return False
+    return True
 
 
 def _remove_batches(connection: Connection[Any], before: UUID, until_s: float) -> None:
     for batch_id in history.batches_without_jobs(connection, before, BATCHES_AT_ONCE):
-        while history.remove_errors(connection, batch_id, ERRORS_AT_ONCE) == ERRORS_AT_ONCE:
-            if time.monotonic() >= until_s:
-                return
+        if not _in_batches(partial(history.remove_errors, connection, batch_id), until_s):
+            return
         history.remove_batch(connection, batch_id)

@@ -27,13 +27,13 @@ class Parent:
 
 
 PARENTS = (
+    Parent("jobs_ended", "id"),
     Parent("deliveries", "id", QUEUE_STORAGE),
     Parent("outcomes", "job_id"),
     Parent("answers", "job_id"),
     Parent("calls", "job_id", QUEUE_STORAGE),
     Parent("attempts", "job_id", QUEUE_STORAGE),
     Parent("job_requests", "job_id"),
-    Parent("jobs_ended", "id"),
 )
 """In the order in which their partitions of one week are dropped."""
 

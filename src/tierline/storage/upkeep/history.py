@@ -1,10 +1,13 @@
 """Removes history that is too old, a week at a time: first the jobs, then the partitions.
 
-A week is kept whole while anything in it is needed (`reasons`). Jobs go first, so that nobody finds
-a job whose answers are gone. A partition is marked, detached without a lock on its parent that a
-reader or a writer waits for, and dropped. Whoever finds a step half done finishes it.
+A week is kept whole while anything in it is needed (`kept_by`). Jobs go first, so that nobody finds
+a job whose answers are gone. A partition is marked, then detached without a lock on its parent that
+a reader or a writer waits for. Whether the week is needed is checked again then, because no job of
+it can be found any more: it is dropped, or attached again. Whoever finds a step half done finishes
+it.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,8 +18,9 @@ from psycopg import Connection, sql
 from tierline.rules.partitions import Partition
 from tierline.storage.upkeep.partitions import LOCK_TIMEOUT_MS, PARTITIONS_LOCK, Busy
 
-MARK = "past history_days: to be dropped"
-"""The comment on a partition that is being removed. A detached table without it is somebody's."""
+# The comment on a partition that is being removed. A detached table without it is somebody's.
+_MARK = "past history_days, to be dropped: {table} from {first} to {end}"
+_MARK_OF = re.compile(r"^past history_days, to be dropped: (\w+) from (\S+) to (\S+)$")
 
 LOWEST = UUID(int=0)
 
@@ -41,7 +45,7 @@ _PENDING = (
 )
 
 _LIVE_JOBS = " UNION ALL ".join(
-    f"SELECT FROM jobs WHERE {unfinished} AND ({_RANGE.format(id='id')}"
+    f"SELECT FROM jobs WHERE part < 2 AND {unfinished} AND ({_RANGE.format(id='id')}"
     f" OR {_RANGE.format(id='shadow_of')})"
     for unfinished in _UNFINISHED
 )
@@ -104,29 +108,27 @@ _KEPT_BY = (
     + ") kept (number, reason, needed) WHERE needed ORDER BY number"
 )
 
-# What only makes sense with its job goes with it. A job that got a label meanwhile stays.
+# Ended jobs that are not in jobs_ended: those of before 0.3.0. A job that got a label meanwhile
+# stays.
 _REMOVE_JOBS = f"""
-WITH gone AS (
-    DELETE FROM jobs WHERE id IN (
-        SELECT id FROM jobs j
-        WHERE {_RANGE.format(id="j.id")} AND j.completed_at IS NOT NULL
-            AND NOT EXISTS ({_LABELLED.format(job="j.id")})
-        ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED)
-    RETURNING id
-), labels AS (
-    DELETE FROM feedback WHERE job_id IN (SELECT id FROM gone)
-), examples AS (
-    DELETE FROM evaluation_answers WHERE job_id IN (SELECT id FROM gone)
-), judgements AS (
-    DELETE FROM evaluation_judgements WHERE job_id IN (SELECT id FROM gone)
-)
-SELECT count(*) FROM gone
+DELETE FROM jobs WHERE part < 2 AND id = ANY(ARRAY(
+    SELECT id FROM jobs j
+    WHERE part < 2 AND {_RANGE.format(id="j.id")} AND j.completed_at IS NOT NULL
+        AND NOT EXISTS ({_LABELLED.format(job="j.id")})
+    ORDER BY id LIMIT %(most)s FOR UPDATE SKIP LOCKED))
 """
 
+# What names jobs that are gone, and makes no sense without them. {table}: one of NAMING.
+_REMOVE_NAMING = f"""
+DELETE FROM {{table}} WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM {{table}} WHERE {_JOB} LIMIT %(most)s FOR UPDATE SKIP LOCKED))
+"""
+NAMING = ("feedback", "evaluation_answers", "evaluation_judgements")
+
 _MARKED = """
-SELECT c.relname FROM pg_class c
+SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class c
 WHERE c.relkind = 'r' AND NOT c.relispartition AND pg_table_is_visible(c.oid)
-    AND obj_description(c.oid, 'pg_class') = %s
+    AND obj_description(c.oid, 'pg_class') LIKE 'past history_days, to be dropped: %'
 ORDER BY c.relname
 """
 
@@ -165,13 +167,19 @@ def kept_by(connection: Connection[Any], one: Partition) -> list[str]:
 
 
 def remove_jobs(connection: Connection[Any], one: Partition, most: int) -> int:
-    """Remove up to `most` ended jobs of the range, with their labels. Returns how many."""
-    row = connection.execute(_REMOVE_JOBS, {**_bounds(one), "most": most}).fetchone()
-    return 0 if row is None else int(row[0])
+    """Remove up to `most` ended jobs of the range that are not in jobs_ended. Returns how many."""
+    return connection.execute(_REMOVE_JOBS, {**_bounds(one), "most": most}).rowcount
+
+
+def remove_naming(connection: Connection[Any], table: str, one: Partition, most: int) -> int:
+    """Remove up to `most` rows of one of `NAMING` whose jobs were in the range, and are gone."""
+    return connection.execute(
+        _REMOVE_NAMING.format(table=table), {**_bounds(one), "most": most}
+    ).rowcount
 
 
 def has_jobs(connection: Connection[Any], one: Partition) -> bool:
-    """Whether jobs of the range are left: then its partitions stay."""
+    """Whether jobs of the range are left: then what belongs to them stays."""
     row = connection.execute(
         f"SELECT FROM jobs WHERE {_RANGE.format(id='id')} LIMIT 1", _bounds(one)
     ).fetchone()
@@ -187,9 +195,8 @@ def detach(connection: Connection[Any], table: str, one: Partition) -> None:
     names = {"table": sql.Identifier(table), "name": sql.Identifier(one.name)}
     how = "FINALIZE" if one.detaching else "CONCURRENTLY"
     if not one.detaching:
-        connection.execute(
-            sql.SQL("COMMENT ON TABLE {name} IS {mark}").format(**names, mark=sql.Literal(MARK))
-        )
+        mark = _MARK.format(table=table, **_bounds(one))
+        _comment(connection, one.name, mark)
     connection.execute(
         sql.SQL("ALTER TABLE {table} DETACH PARTITION {name} ").format(**names) + sql.SQL(how)
     )
@@ -198,11 +205,39 @@ def detach(connection: Connection[Any], table: str, one: Partition) -> None:
 def drop_detached(connection: Connection[Any]) -> Iterator[str]:
     """Drop the tables that `detach` has marked and detached, and yield their names.
 
-    Within `alone`. Raises LockNotAvailable if somebody reads one; a repeat drops it.
+    One whose week is needed by now is attached again. Within `alone`. Raises LockNotAvailable if
+    somebody reads one; a repeat finishes it.
     """
-    for (name,) in connection.execute(_MARKED, (MARK,)).fetchall():
+    for name, mark in connection.execute(_MARKED).fetchall():
+        match = _MARK_OF.match(mark)
+        if match is None:
+            continue
+        table, first, end = match.groups()
+        if kept_by(connection, Partition(name, UUID(first), UUID(end))):
+            _attach_again(connection, table, name, first, end)
+            continue
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
         yield name
+
+
+def _attach_again(connection: Connection[Any], table: str, name: str, first: str, end: str) -> None:
+    """Undo `detach`. The check that it left spares reading the rows."""
+    with connection.transaction():
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+                sql.Identifier(table),
+                sql.Identifier(name),
+                sql.SQL("MINVALUE") if UUID(first) == LOWEST else sql.Literal(first),
+                sql.Literal(end),
+            )
+        )
+        _comment(connection, name, None)
+
+
+def _comment(connection: Connection[Any], name: str, comment: str | None) -> None:
+    connection.execute(
+        sql.SQL("COMMENT ON TABLE {} IS {}").format(sql.Identifier(name), sql.Literal(comment))
+    )
 
 
 def batches_without_jobs(connection: Connection[Any], before: UUID, most: int) -> list[UUID]:

@@ -74,18 +74,21 @@ def test_old_weeks_go_with_their_jobs_and_young_ones_stay(past: Past) -> None:
 
 def live_job(past: Past, job: UUID) -> None:
     past.connection.execute(
-        "UPDATE jobs SET status = 'in_progress', completed_at = NULL WHERE id = %s", (job,)
+        "UPDATE jobs SET part = 1, status = 'in_progress', completed_at = NULL WHERE id = %s",
+        (job,),
     )
 
 
 def hinted_job(past: Past, job: UUID) -> None:
     past.connection.execute(
-        "UPDATE jobs SET status = 'queued', hint_no = 1, completed_at = NULL WHERE id = %s", (job,)
+        "UPDATE jobs SET part = 1, status = 'queued', hint_no = 1, completed_at = NULL"
+        " WHERE id = %s",
+        (job,),
     )
 
 
 def live_shadow(past: Past, job: UUID) -> None:
-    shadow = past.job(0, status="queued", completed_at=None, shadow_of=job)
+    shadow = past.job(0, status="queued", completed_at=None, part=1, shadow_of=job)
     assert shadow > job
 
 
@@ -225,15 +228,32 @@ def test_a_label_keeps_nothing_once_its_jobs_content_is_removed(past: Past) -> N
 
 
 def test_a_label_that_came_after_the_check_keeps_its_job(past: Past) -> None:
-    job, other = past.job(5), past.job(5)
+    """The same for a job that is in `jobs_ended`, and for one of before 0.3.0."""
+    job, old = past.job(5), past.job(5, part=1)
     week = week_with(past, job)
+    of_jobs = next(
+        one for one in partitions.every(past.connection)["jobs_ended"] if one.end == week.end
+    )
     assert history.kept_by(past.connection, week) == []
-    label(past, job)
-    assert history.remove_jobs(past.connection, week, 100) == 1
-    assert history.has_jobs(past.connection, week)
-    remove_old(past)
-    assert job_reads.job_row(past.connection, other) is None
-    assert count(past, "answers") == 2, "the week stays"
+    with history.alone(past.connection):
+        history.detach(past.connection, "jobs_ended", of_jobs)
+        label(past, job)
+        assert list(history.drop_detached(past.connection)) == []
+    assert job_reads.job_row(past.connection, job) is not None, "it is attached again"
+    past.connection.execute("UPDATE feedback SET job_id = %s", (old,))
+    assert history.remove_jobs(past.connection, week, 100) == 0
+    past.connection.execute("DELETE FROM feedback")
+    assert remove_old(past) > 0
+    assert job_reads.job_row(past.connection, job) is None
+    assert job_reads.job_row(past.connection, old) is None
+
+
+def test_what_names_the_removed_jobs_goes_with_them(past: Past) -> None:
+    job = past.job(5)
+    evaluation(past, job, "completed")
+    assert remove_old(past) > 0
+    assert count(past, "evaluation_answers") == 0
+    assert count(past, "evaluations") == 1
 
 
 def test_an_ended_batch_goes_with_its_last_job(past: Past) -> None:
