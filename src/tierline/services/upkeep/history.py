@@ -165,4 +165,5 @@ def _remove_batches(connection: Connection[Any], before: UUID, until_s: float) -
     for batch_id in history.batches_without_jobs(connection, before, BATCHES_AT_ONCE):
         if not _in_batches(partial(history.remove_errors, connection, batch_id), until_s):
             return
-        history.remove_batch(connection, batch_id)
+        with connection.transaction():
+            history.remove_batch(connection, batch_id)
