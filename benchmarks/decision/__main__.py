@@ -18,7 +18,7 @@ from tests.support.rows import two_tiers
 from tierline.base.json_text import canonical_json
 from tierline.checks.signals import signals_of
 from tierline.features import Feature
-from tierline.features.model import Canary
+from tierline.features.routing_options import Canary
 from tierline.routing.combination import Combination, Term
 from tierline.routing.first_tier import JobOrigin, first_tier
 

@@ -14,7 +14,7 @@ from api.problems import documented
 from api.routes.jobs.jobs import NewFeedback
 from api.state import Shared
 from tierline.services.evidence.feedback import Said, give_many
-from tierline.views.jobs import FeedbackCount
+from tierline.views.feedback import FeedbackCount
 
 router = APIRouter(tags=["jobs"])
 

@@ -34,14 +34,9 @@ from tierline.services.jobs import read_jobs
 from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.read_jobs import Filters, attempts_of, read_job
 from tierline.services.jobs.submit import KeyReused, UnknownFeature
-from tierline.views.jobs import (
-    AttemptList,
-    Feedback,
-    JobPage,
-    JobState,
-    attempt_view,
-    call_view,
-)
+from tierline.views.attempts import AttemptList, attempt_view, call_view
+from tierline.views.feedback import Feedback
+from tierline.views.jobs import JobPage, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -38,6 +38,11 @@ plain_json: Callable[[JSON], str] = json.JSONEncoder(ensure_ascii=False).encode
 """The same text as `json.dumps(value, ensure_ascii=False)`, which makes an encoder at each call."""
 
 
+def without_none(**values: JSON) -> dict[str, JSON]:
+    """An object of these values, without those that are None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def parse_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
     """The one JSON value in `text`; surrounding white space is allowed. Raises NotJson."""
     refuse_too_many(text)

@@ -12,11 +12,12 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, cast
 
-from tierline.base.json_text import JSON, canonical_json
+from tierline.base.json_text import JSON, canonical_json, without_none
 from tierline.base.model_ref import ModelRef
 from tierline.features.cases import Case
 from tierline.features.comparison import Comparison
 from tierline.features.retention import Retention
+from tierline.features.routing_options import Canary, Complexity, Shadow
 from tierline.features.task import Check, Step, WorkedExample, is_plain_text
 from tierline.pricing import Price
 
@@ -56,7 +57,7 @@ class Confidence:
         return self.threshold is None
 
     def to_dict(self) -> dict[str, JSON]:
-        return _without_none(
+        return without_none(
             signal=self.signal,
             threshold=CALIBRATED if self.threshold is None else self.threshold,
             samples=self.samples,
@@ -68,42 +69,6 @@ class Confidence:
     def from_dict(cls, data: Mapping[str, JSON]) -> "Confidence":
         threshold = data["threshold"]
         return cls(**{**data, "threshold": None if threshold == CALIBRATED else threshold})
-
-
-@dataclass(frozen=True)
-class Canary:
-    """A share of the traffic that begins on another tier. The callers in it stay the same."""
-
-    tier: str
-    share: float  # of jobs, above 0 and below 1
-
-    def to_dict(self) -> dict[str, JSON]:
-        return {"tier": self.tier, "share": self.share}
-
-
-@dataclass(frozen=True)
-class Complexity:
-    """Which jobs skip the first tier because it would likely fail."""
-
-    max_risk: float  # 0..1: above it, the next tier is asked directly
-    longest: int | None = None  # characters of input before a model is trained; None: no limit
-
-    def to_dict(self) -> dict[str, JSON]:
-        return _without_none(max_risk=self.max_risk, longest=self.longest)
-
-
-@dataclass(frozen=True)
-class Shadow:
-    """A share of the jobs that the first tier serves: the last tier answers them too, in the
-    background.
-    """
-
-    share: float  # share of served jobs, above 0 and at most 1
-    # limit on the cost of these answers per UTC day; None: no limit
-    usd_per_day: float | None = None
-
-    def to_dict(self) -> dict[str, JSON]:
-        return _without_none(share=self.share, usd_per_day=self.usd_per_day)
 
 
 @dataclass(frozen=True)
@@ -141,7 +106,7 @@ class Tier:
             "temperature": self.temperature,
             "reask": self.reask,
         }
-        found |= _without_none(
+        found |= without_none(
             instructions=self.instructions,
             reasoning_effort=self.reasoning_effort,
             service_tier=self.service_tier,
@@ -396,7 +361,3 @@ def _examples(data: JSON) -> tuple[WorkedExample, ...]:
 
 def _confidence(data: Mapping[str, Any] | None) -> Confidence | None:
     return None if data is None else Confidence.from_dict(data)
-
-
-def _without_none(**values: JSON) -> dict[str, JSON]:
-    return {name: value for name, value in values.items() if value is not None}

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from tierline.base.json_text import JSON, short
 from tierline.base.yaml_lines import Path
-from tierline.features.model import Canary, Complexity, Feature, Routing, Shadow, Tier
+from tierline.features.model import Feature, Routing, Tier
 from tierline.features.reading import Reading, near
+from tierline.features.routing_options import Canary, Complexity, Shadow
 
 _ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_first", "frontier_only")
 MOST_PINS = 1_000

@@ -3,33 +3,29 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from decimal import Decimal
 
-from tierline.base.digits import decimal
 from tierline.base.json_text import JSON, short
 from tierline.base.model_ref import ModelRef
 from tierline.base.yaml_lines import Path
 from tierline.catalogue import CLASSES
-from tierline.checks.labels import closed_set, indistinct
 from tierline.checks.schema import Schema
 from tierline.features.model import (
     CALIBRATED,
     EFFORTS,
     MICRO,
-    MICRO_MODEL,
     SAMPLE_TEMPERATURE,
     SERVICE_TIERS,
     Confidence,
-    Feature,
     Signal,
     Tier,
 )
 from tierline.features.model_names import name_fault
 from tierline.features.parse_checks import Placed, read_examples
 from tierline.features.parse_steps import read_steps, refuse_unjoinable
+from tierline.features.parse_tier_prices import read_prices
 from tierline.features.reading import Reading, near
 from tierline.features.task import Step
-from tierline.pricing import Price
+from tierline.features.tier_faults import refuse_on_micro
 
 MAX_TIERS = 10
 MAX_MODELS = 8  # fallbacks of one tier
@@ -55,18 +51,6 @@ _TIER_OPTIONAL = (
     "confidence",
     "prices",
 )
-_PROMPTED = (
-    *("temperature", "reasoning_effort", "service_tier", "instructions", "examples"),
-    *("steps", "join_steps", "reask", "prices"),
-)
-_PRICE_REQUIRED = ("input_usd_per_mtok", "output_usd_per_mtok")
-_PRICE_OPTIONAL = (
-    "cached_input_usd_per_mtok",
-    "cache_write_5m_usd_per_mtok",
-    "cache_write_1h_usd_per_mtok",
-    "usd_per_hour",
-)
-_MAX_PRICE = Decimal(1_000_000)
 
 
 def read_tiers(
@@ -149,7 +133,7 @@ def _read_tier(
         join_steps=reading.boolean(item.get("join_steps", False), (*path, "join_steps")),
         reask=reading.boolean(item.get("reask", False), (*path, "reask")),
         confidence=confidence,
-        prices=_read_prices(reading, item.get("prices", {}), (*path, "prices"), models),
+        prices=read_prices(reading, item.get("prices", {}), (*path, "prices"), models),
         reasoning_effort=_one_of(reading, item, path, "reasoning_effort", EFFORTS),
         service_tier=_one_of(reading, item, path, "service_tier", SERVICE_TIERS),
     )
@@ -240,39 +224,6 @@ def _threshold(reading: Reading, value: JSON, path: Path) -> float:
     return reading.number(value, path, 0, 1)
 
 
-def _read_prices(
-    reading: Reading, value: JSON, path: Path, models: Collection[ModelRef]
-) -> Mapping[str, Price]:
-    refs = [str(model) for model in models]
-    found: dict[str, Price] = {}
-    for ref, item in reading.mapping(value, path, refs).items():
-        here = (*path, ref)
-        known = (*_PRICE_REQUIRED, *_PRICE_OPTIONAL)
-        entry = reading.mapping(item, here, known, _PRICE_REQUIRED)
-        amounts = {
-            key: _amount(reading, amount, (*here, key))
-            for key, amount in entry.items()
-            if key in known
-        }
-        if all(key in amounts for key in _PRICE_REQUIRED):
-            found[ref] = Price.from_dict(amounts)
-    return found
-
-
-def _amount(reading: Reading, value: JSON, path: Path) -> Decimal:
-    """USD, written as a number, or as text where every digit counts."""
-    try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError
-        amount = decimal(str(value))
-        if not 0 <= amount <= _MAX_PRICE:
-            raise ValueError
-    except ValueError:
-        reading.problem(path, f"must be USD, 0 to {_MAX_PRICE:,}")
-        return Decimal(0)
-    return amount
-
-
 def read_status_labels(
     reading: Reading, value: JSON, tiers: tuple[Tier, ...]
 ) -> Mapping[str, str | None]:
@@ -286,116 +237,3 @@ def read_status_labels(
         name: reading.text(label, (*path, name), 200, least=0) or None
         for name, label in reading.mapping(value, path, names).items()
     }
-
-
-def refuse_unscorable(
-    reading: Reading,
-    output_schema: Mapping[str, JSON],
-    confidence: Confidence | None,
-    tiers: tuple[Tier, ...],
-) -> None:
-    """Label scoring needs a closed set of labels that differ in their first token."""
-    places: list[tuple[Path, Confidence | None]] = [(("confidence",), confidence)]
-    places += [
-        (("tiers", index, "confidence"), tier.confidence) for index, tier in enumerate(tiers)
-    ]
-    for path, given in places:
-        if given is None or given.signal != "label_logprob":
-            continue
-        labels = closed_set(output_schema)
-        if labels is None:
-            reading.problem(
-                (*path, "signal"),
-                "label_logprob needs a closed set as output: a string enum, or an object whose "
-                "one required property is a string enum",
-            )
-        elif (fault := indistinct(labels)) is not None:
-            reading.problem((*path, "signal"), fault)
-
-
-def refuse_on_micro(
-    reading: Reading, item: Mapping[str, JSON], path: Path, models: tuple[ModelRef, ...]
-) -> None:
-    """A micro tier is one classifier.
-
-    It reads no prompt, and its threshold is always calibrated.
-    """
-    if len(models) > 1:
-        reading.problem((*path, "models"), "a micro tier has one model")
-    if models[0].model != MICRO_MODEL:
-        reading.problem((*path, "models", 0), f"the only micro model is {MICRO}:{MICRO_MODEL}")
-    for key in _PROMPTED:
-        if item.get(key):
-            reading.problem(
-                (*path, key), f"a micro tier reads no prompt and calls no model; leave out {key}"
-            )
-    confidence = item.get("confidence")
-    if isinstance(confidence, dict) and confidence != {"signal": "micro", "threshold": CALIBRATED}:
-        reading.problem(
-            (*path, "confidence"),
-            "a micro tier's threshold comes from its calibration; leave this key out",
-        )
-
-
-def refuse_misplaced_micro(reading: Reading, feature: Feature) -> None:
-    """A micro tier must be first, and the output must be a closed set of labels."""
-    for index, tier in enumerate(feature.tiers):
-        path: Path = ("tiers", index)
-        if not tier.is_micro:
-            if tier.confidence is not None and tier.confidence.signal == "micro":
-                reading.problem((*path, "confidence", "signal"), "is for micro tiers only")
-            continue
-        if index > 0:
-            reading.problem(path, "a micro tier must be the first tier")
-        if feature.output_schema and closed_set(feature.output_schema) is None:
-            reading.problem(
-                (*path, "models"),
-                "a micro tier needs a closed set as output: a string enum, or an object whose one "
-                "required property is a string enum",
-            )
-
-
-def refuse_uncalibratable(reading: Reading, feature: Feature) -> None:
-    """A calibrated tier escalates low-confidence answers to a later tier, and is measured against
-    the last one.
-    """
-    allowed = feature.allowed_tiers()
-    for tier in allowed:
-        confidence = feature.confidence_of(tier)
-        if confidence is None or not confidence.calibrated:
-            continue
-        index = feature.tiers.index(tier)
-        own: Path = ("tiers", index, "confidence") if tier.confidence else ("confidence",)
-        path = (*own, "threshold")
-        if len(allowed) == 1:
-            reading.problem(
-                path,
-                f"{CALIBRATED} needs a later tier to escalate to and to compare answers with, but "
-                f"routing {feature.routing} leaves only the tier "
-                f"{short(tier.name)}",
-            )
-        elif tier is allowed[-1]:
-            reading.problem(
-                path,
-                f"the last tier cannot be {CALIBRATED}, because the others' answers are "
-                "compared with its own; give it a number",
-            )
-        elif tier is not allowed[-2] and feature.shadow is None:
-            reading.problem(
-                path,
-                f"{CALIBRATED} needs the key shadow here: without it, the answers of the tiers "
-                f"between {short(tier.name)} and {short(allowed[-1].name)} are compared with "
-                "nothing",
-            )
-
-
-def refuse_doubtful_joins(reading: Reading, feature: Feature) -> None:
-    """A confidence signal cannot read a joined answer, because no single call produced it."""
-    for index, tier in enumerate(feature.tiers):
-        confidence = feature.confidence_of(tier)
-        if tier.join_steps and confidence is not None:
-            reading.problem(
-                ("tiers", index, "join_steps"),
-                f"the signal {confidence.signal} needs an answer from one call, which "
-                "join_steps does not make; leave out join_steps or the confidence",
-            )

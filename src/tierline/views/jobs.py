@@ -1,13 +1,13 @@
-"""The JSON of jobs, their attempts and their calls.
+"""The JSON of jobs.
 
 Each kind of row and each model is declared here once. `storage.jobs.job_reads` derives its SELECT
 from the rows, and the OpenAPI document comes from the models.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypedDict, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from tierline.base.json_text import JSONValue
 from tierline.features.model import DEEPER_LABEL
 from tierline.rules.jobs import TERMINAL, Status
-from tierline.rules.verdicts import Verdict
+from tierline.views.tokens import Tokens, TokenUsage
 from tierline.views.view import (
     ANY_JSON,
     AnyJson,
@@ -33,21 +33,6 @@ MAX_DEADLINE_S = 30 * 86_400
 
 # Documented as one of these but not checked, because a later release may write another one.
 JobStatus = Annotated[str, WithJsonSchema({"type": "string", "enum": [*Status]})]
-
-
-class Tokens(TypedDict):
-    """The columns of a row with tokens: the fields of `TokenUsage`."""
-
-    input_tokens: int | None
-    cached_input_tokens: int | None
-    cache_write_5m_tokens: int | None
-    cache_write_1h_tokens: int | None
-    output_tokens: int | None
-    reasoning_tokens: int | None
-
-
-TOKENS = tuple(Tokens.__annotations__)
-"""The buckets of a call's tokens. They do not overlap."""
 
 
 class JobRow(Tokens):
@@ -83,70 +68,6 @@ class JobRow(Tokens):
     output_removed_at: datetime | None
     cost_usd: Decimal
     unknown_cost_calls: int
-
-
-class AttemptRow(TypedDict):
-    """An attempt with its answer."""
-
-    number: int
-    tier: str
-    queue: str
-    worker: str
-    routing: JSONValue
-    started_at: datetime
-    ended_at: datetime | None
-    latency_s: float | None
-    verdict: str | None
-    reason: str | None
-    model: str | None
-    repaired: bool | None
-    confidence: float | None
-    answer: str | None
-    output: JSONValue
-    trace: JSONValue
-    output_removed_at: datetime | None
-    running: bool  # a worker holds it now
-
-
-class CallRow(Tokens):
-    """A call to a model."""
-
-    attempt: int
-    number: int
-    purpose: str
-    model: str
-    answered_model: str | None
-    booked_at: datetime
-    settled_at: datetime | None
-    latency_s: float | None
-    cost_usd: Decimal | None
-    error: str | None
-    service_tier: str | None
-    provider_request_id: str | None
-
-
-class FeedbackRow(TypedDict):
-    """A person's feedback on a job's answer."""
-
-    id: int
-    job_id: UUID
-    correct: bool | None
-    expected: JSONValue
-    comment: str | None
-    created_at: datetime
-
-
-class TokenUsage(View):
-    """Tokens by kind; null if no call reported them."""
-
-    input_tokens: int | None = Field(description="neither read from a cache nor written to one")
-    cached_input_tokens: int | None = Field(description="input read from a cache")
-    cache_write_5m_tokens: int | None = Field(description="input cached for five minutes")
-    cache_write_1h_tokens: int | None = Field(description="input cached for an hour")
-    output_tokens: int | None = Field(description="without reasoning tokens")
-    reasoning_tokens: int | None = Field(
-        description="null: not reported, or counted as output by the provider"
-    )
 
 
 class NewJob(BaseModel):
@@ -322,115 +243,3 @@ def status_label(row: Mapping[str, Any] | JobRow) -> str | None:
     if own is not None:
         return own or None
     return DEEPER_LABEL if row["place"] > 0 else None
-
-
-class TracedMessage(View):
-    """A message of a prompt."""
-
-    role: str
-    content: str
-
-
-class TracedCall(View):
-    """The prompt and answer of one call of a draft's job."""
-
-    purpose: str
-    model: str
-    messages: list[TracedMessage]
-    text: str = Field(description="as the model returned it")
-
-
-class Call(View):
-    """A call to a model."""
-
-    number: int
-    purpose: str
-    model: str = Field(description="the exact model that answered, or else the requested one")
-    asked: str = Field(description="provider:model, as the feature names it")
-    usage: TokenUsage
-    cost_usd: Usd | None = Field(description="USD; null: unknown")
-    latency_s: float | None
-    error: str | None
-    service_tier: str | None = Field(description="as the provider reported it")
-    provider_request_id: str | None = Field(description="for questions to the provider's support")
-    booked_at: Time
-    settled_at: Time | None
-
-
-class Attempt(View):
-    """An attempt at a job, with its calls."""
-
-    number: int
-    tier: str
-    queue: str
-    model: str | None
-    verdict: str | None = Field(
-        description=f"null while it runs; one of {', '.join(Verdict)}, or a later release's"
-    )
-    reason: str | None
-    repaired: bool | None
-    confidence: float | None
-    routing: AnyJson = Field(description="policy, choice, reason, signals: why this tier")
-    answer: str | None = Field(description="as the model returned it")
-    output: AnyJson = Field(description="the parsed answer, whether or not it passed")
-    output_removed_at: Time | None = Field(description="when the answer was removed")
-    trace: list[TracedCall] | None = Field(
-        description="of a draft's job: the prompt and answer of each answered call"
-    )
-    cost_usd: Usd
-    unknown_cost_calls: UnknownCostCalls
-    latency_s: float | None
-    started_at: Time
-    ended_at: Time | None
-    worker: str
-    calls: list[Call]
-
-
-class AttemptList(Page[Attempt]):
-    """Every attempt at a job."""
-
-
-def attempt_view(row: AttemptRow, calls: Sequence[Call]) -> Attempt:
-    """One attempt with its calls."""
-    unknown = sum(
-        call.cost_usd is None and (call.settled_at is not None or not row["running"])
-        for call in calls
-    )
-    return Attempt.model_validate(
-        {
-            **row,
-            "cost_usd": sum((call.cost_usd for call in calls if call.cost_usd), Decimal(0)),
-            "unknown_cost_calls": unknown,
-            "calls": list(calls),
-        }
-    )
-
-
-def call_view(row: CallRow) -> Call:
-    """One call to a model. `model` is the exact model that answered, or else the requested one."""
-    return Call.model_validate(
-        {
-            **row,
-            "model": row["answered_model"] or row["model"].partition(":")[2],
-            "asked": row["model"],
-            "usage": row,
-        }
-    )
-
-
-class Feedback(View):
-    """A person's feedback on a job's answer."""
-
-    id: int
-    job_id: UUID
-    correct: bool | None
-    expected: AnyJson
-    comment: str | None
-    created_at: Time
-
-
-class FeedbackCount(View):
-    """How much feedback was stored."""
-
-    kept: int = Field(description="0 after a dry run")
-    checked: int

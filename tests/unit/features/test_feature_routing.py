@@ -5,8 +5,8 @@ import pytest
 from tests.support.feature_samples import INVOICE
 from tierline.base.errors import FeatureError
 from tierline.features import Feature
-from tierline.features.model import Canary, Complexity, Shadow
 from tierline.features.parse import parse_feature
+from tierline.features.routing_options import Canary, Complexity, Shadow
 
 BARE = "\n".join(line for line in INVOICE.splitlines() if not line.startswith("routing:")) + "\n"
 HERE = BARE.count("\n") + 1  # the line of a key that is written at the end

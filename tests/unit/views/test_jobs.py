@@ -11,7 +11,8 @@ from tierline.base.errors import InvalidInput
 from tierline.services.jobs.submission import read_submission
 from tierline.storage.db.columns import columns
 from tierline.storage.jobs.job_reads import JOB_COLUMNS
-from tierline.views.jobs import TOKENS, JobRow, NewJob, TokenUsage, job_view, new_job_row
+from tierline.views.jobs import JobRow, NewJob, job_view, new_job_row
+from tierline.views.tokens import TOKENS, TokenUsage
 
 FIRST = {"feature": "echo", "input": {"text": "x"}}
 

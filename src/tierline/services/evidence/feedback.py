@@ -16,7 +16,7 @@ from tierline.checks.schema import schema_check
 from tierline.rules.jobs import TERMINAL
 from tierline.storage.features.features import stored_version
 from tierline.storage.jobs import job_reads
-from tierline.views.jobs import FeedbackRow
+from tierline.views.feedback import FeedbackRow
 
 MAX_COMMENT = 4000
 

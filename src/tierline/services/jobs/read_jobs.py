@@ -11,7 +11,8 @@ from tierline.base.errors import NotFound
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_reads
 from tierline.storage.jobs.job_reads import Filters
-from tierline.views.jobs import AttemptRow, CallRow, JobRow
+from tierline.views.attempts import AttemptRow, CallRow
+from tierline.views.jobs import JobRow
 
 __all__ = ["Attempts", "Filters", "attempts_of", "find_job", "list_jobs", "read_job"]
 

@@ -14,7 +14,10 @@ from psycopg.rows import class_row
 
 from tierline.base.json_text import JSONValue
 from tierline.storage.db.columns import columns
-from tierline.views.jobs import TOKENS, AttemptRow, CallRow, FeedbackRow, JobRow
+from tierline.views.attempts import AttemptRow, CallRow
+from tierline.views.feedback import FeedbackRow
+from tierline.views.jobs import JobRow
+from tierline.views.tokens import TOKENS
 
 # A call counts as of unknown cost if it was settled without a cost, or its attempt can no longer
 # settle it. `c`: the call, `j`: its job.

@@ -16,7 +16,7 @@ from tierline.rules.windows import divide
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.reports.facts import USAGE, jobs_column
 from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, snapshot
-from tierline.views.jobs import TOKENS
+from tierline.views.tokens import TOKENS
 
 GROUPS = {
     "day": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",

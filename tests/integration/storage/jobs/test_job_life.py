@@ -58,7 +58,7 @@ from tierline.storage.jobs import claims, hints, job_reads
 from tierline.storage.jobs.claims import Claim, Ended, Settlement
 from tierline.storage.jobs.submissions import NewJob, Taken, insert_job
 from tierline.storage.reports.usage import usage
-from tierline.views.jobs import attempt_view, call_view
+from tierline.views.attempts import attempt_view, call_view
 
 EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "15"))
 STEPS = 30
