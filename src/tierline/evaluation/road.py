@@ -41,7 +41,7 @@ class Standing:
     """A stage, what it means for this feature, and what to do next."""
 
     stage: Stage
-    told: str
+    meaning: str
     next: str  # a command
     why: str  # what the command is for
 
@@ -107,34 +107,37 @@ def _in_use(facts: FeatureState) -> Standing:
 
 def _evaluated(facts: FeatureState) -> Standing:
     name, first = facts.name, facts.tiers[0]
-    told = f"the newest evaluation of {first} says {facts.verdict}"
+    meaning = f"the newest evaluation of {first} says {facts.verdict}"
     if facts.verdict == "investigate":
         return Standing(
             "evaluated",
-            told,
+            meaning,
             f"tierline promote {name} --investigate",
             "what to look at before the model is blamed",
         )
     if facts.verdict == "open":
         return Standing(
             "evaluated",
-            f"{told}: about {facts.more_examples or 0:,} more examples would settle it",
+            f"{meaning}: about {facts.more_examples or 0:,} more examples would settle it",
             f"tierline dataset build {name}",
             "more labelled examples; then evaluate it again",
         )
     return Standing(
-        "evaluated", told, f"tierline promote {name}", "let it answer first; --canary for a share"
+        "evaluated",
+        meaning,
+        f"tierline promote {name}",
+        "let it answer first; --canary for a share",
     )
 
 
 def _candidate(facts: FeatureState) -> Standing:
-    told = f"{facts.dataset_rows:,} labelled inputs stand in its dataset"
+    meaning = f"{facts.dataset_rows:,} labelled inputs stand in its dataset"
     if facts.stale is not None:
-        told += f", and its newest evaluation is stale: {facts.stale}"
+        meaning += f", and its newest evaluation is stale: {facts.stale}"
     if facts.dataset_old:
         why = "with what came since the traffic changed; then evaluate it anew"
-        return Standing("candidate", told, f"tierline dataset build {facts.name}", why)
-    return Standing("candidate", told, *_evaluate(facts))
+        return Standing("candidate", meaning, f"tierline dataset build {facts.name}", why)
+    return Standing("candidate", meaning, *_evaluate(facts))
 
 
 def _collecting(facts: FeatureState) -> Standing:

@@ -232,7 +232,8 @@ class FeatureStatus(View):
     feature_version: int
     stages: list[str] = Field(description="all stages, in order")
     stage: str = Field(description="the current stage")
-    told: str = Field(description="what that means here")
+    meaning: str = Field(description="what the stage means here")
+    told: str = Field(deprecated=True, description="meaning as version 0.2 named it")
     labels: int = Field(description="jobs with a known right output")
     labels_wanted: int
     dataset_rows: int = Field(description="of the newest dataset of this task")

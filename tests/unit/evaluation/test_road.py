@@ -67,14 +67,14 @@ def test_each_fact_leads_to_its_stage_and_command(
     assert found.stage == stage
     assert found.stage in STAGES
     assert found.next.endswith(command) or command in found.next
-    assert found.told
+    assert found.meaning
     assert found.why
 
 
 def test_how_many_labels_are_there_of_how_many_is_said() -> None:
-    assert "40 of 500 inputs have a label" in standing(replace(NEW, jobs=40, labels=40)).told
+    assert "40 of 500 inputs have a label" in standing(replace(NEW, jobs=40, labels=40)).meaning
 
 
 def test_how_many_examples_would_settle_it_is_said() -> None:
     open_one = replace(NEW, verdict="open", more_examples=1_200)
-    assert "about 1,200 more examples" in standing(open_one).told
+    assert "about 1,200 more examples" in standing(open_one).meaning

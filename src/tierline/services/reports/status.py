@@ -39,7 +39,8 @@ def status_of(connection: Connection[Any], name: str) -> FeatureStatus:
         feature_version=version.version,
         stages=list(STAGES),
         stage=standing_now.stage,
-        told=standing_now.told,
+        meaning=standing_now.meaning,
+        told=standing_now.meaning,  # its name in version 0.2
         labels=facts.labels,
         labels_wanted=FEWEST_LABELS,
         dataset_rows=facts.dataset_rows,

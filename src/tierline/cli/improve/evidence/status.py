@@ -27,7 +27,7 @@ def status(
     print_pairs(
         [
             ("feature", f"{found['feature']}, version {found['feature_version']}"),
-            ("stage", f"{found['stage']}: {found['told']}"),
+            ("stage", f"{found['stage']}: {found['meaning']}"),
             ("this month", _month(found["month"])),
             ("next", found["next"]),
             ("", found["why"]),
