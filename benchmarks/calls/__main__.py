@@ -4,9 +4,13 @@ That is everything but the network: the request is built and written down, the a
 read and priced. In the place of the socket stands a function that gives the same answer at once,
 for us and for each vendor's newest client, which asks the same and reads its own types; it prices
 nothing. The two take turns, so that both meet the same machine.
+
+The network's part is measured apart: the processor time of this thread for a POST to a server on
+loopback, over a connection that is kept, beside httpx's own client and beside the standard library.
 """
 
 import argparse
+import http.client
 import json
 import sys
 import time
@@ -14,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 import anthropic
 import httpx
@@ -24,6 +29,7 @@ from google.genai import types
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
+from tests.support.processes import model_server
 from tierline.base.settings import Settings
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
@@ -31,10 +37,13 @@ from tierline.pricing import Asked, cost_usd, price_of
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.gemini import Gemini
 from tierline.providers.openai import OpenAI
+from tierline.providers.transport import Transport
 from tierline.providers.types import CompletionRequest, Provider
 
 WANTED_MS = 1.0
 WANTED_SHARE = 0.5  # of the vendor's client's time
+WANTED_HTTP = 0.5  # of httpx.Client's
+MOST_BYTES = 1_000_000  # of an answer
 KEY = "not-a-key"
 SYSTEM = "Extract the invoice's fields. " * 20
 TEXT = "Invoice 4711 of 12.5 EUR. " * 40
@@ -208,14 +217,18 @@ def their_gemini() -> Callable[[], object]:
 THEIRS = {"openai": their_openai, "anthropic": their_anthropic, "gemini": their_gemini}
 
 
-def measured(calls: tuple[Callable[[], object], ...], times: int) -> tuple[list[float], ...]:
-    """Milliseconds of each call, the two in turn; the first tenth warms up and is left out."""
+def measured(
+    calls: tuple[Callable[[], object], ...],
+    times: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[list[float], ...]:
+    """Milliseconds of each call, all in turn; the first tenth warms up and is left out."""
     found: tuple[list[float], ...] = tuple([] for _ in calls)
     for _ in range(times + times // 10):
         for times_of, call in zip(found, calls, strict=True):
-            began = time.perf_counter()
+            began = clock()
             call()
-            times_of.append((time.perf_counter() - began) * 1e3)
+            times_of.append((clock() - began) * 1e3)
     return tuple(each[times // 10 :] for each in found)
 
 
@@ -229,10 +242,42 @@ def figures(times: int) -> Iterator[Figure]:
         yield Figure(f"… ours as a share of it ({name})", share, "", WANTED_SHARE, True)
 
 
+def loopback(times: int) -> Iterator[Figure]:
+    """Processor time of one POST: ours, httpx.Client's, and http.client's as the yardstick."""
+    progress("a POST on loopback")
+    body = {"model": "small", "messages": [{"role": "user", "content": TEXT}]}
+    with model_server("--latency-ms", "0") as base_url:
+        path = "chat/completions"
+        own = Transport(base_url, {"authorization": f"Bearer {KEY}"}, MOST_BYTES)
+        parts = urlsplit(base_url)
+        assert parts.hostname is not None
+        plain = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60.0)
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        with httpx.Client(trust_env=False, headers=headers) as client:
+
+            def by_the_standard_library() -> object:
+                plain.request("POST", f"{parts.path}/{path}", json.dumps(body), headers)
+                return plain.getresponse().read()
+
+            calls = (
+                lambda: own.post(path, body, 60.0).body,
+                lambda: client.post(f"{base_url}/{path}", json=body).content,
+                by_the_standard_library,
+            )
+            ours_ms, theirs_ms, plain_ms = map(median, measured(calls, times, time.thread_time))
+        plain.close()
+        own.close()
+    yield Figure("processor time of a POST on loopback, p50", ours_ms, "ms")
+    yield Figure("… of httpx.Client, p50", theirs_ms, "ms")
+    yield Figure("… of http.client, p50", plain_ms, "ms")
+    yield Figure("… ours as a share of httpx.Client's", ours_ms / theirs_ms, "", WANTED_HTTP, True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.calls", description=__doc__)
     arguments = read_arguments(parser, {})
-    found = list(figures(200 if arguments.short else 1_000))
+    times = 200 if arguments.short else 1_000
+    found = [*figures(times), *loopback(times)]
     return hand_over(found, as_json=arguments.json)
 
 

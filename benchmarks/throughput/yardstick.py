@@ -4,7 +4,7 @@ Both claim with a token, write the attempt's row, call the model over a reused c
 finish on condition of the token. `plain` is how one would write it first: a statement each.
 `strong` is the best that its author could write: claim and attempt in one statement, finish in one,
 no acknowledgements, and a connection to the model for each thread, since httpx's pool gets slow
-with many (see providers/transport.py).
+with many.
 """
 
 import json
