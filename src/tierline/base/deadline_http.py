@@ -33,14 +33,18 @@ def within(seconds: float) -> Iterator[None]:
         _deadline.at = None
 
 
-def _left(timeout: float | None, late: type[Exception]) -> float | None:
+def left_s(timeout: float | None, late: type[Exception]) -> float | None:
+    """The time for the thread's next operation: `timeout`, or less if the deadline comes sooner.
+
+    Raises `late` if the deadline has passed.
+    """
     at: float | None = getattr(_deadline, "at", None)
     if at is None:
         return timeout
-    left_s = at - time.monotonic()
-    if left_s <= 0:
+    rest_s = at - time.monotonic()
+    if rest_s <= 0:
         raise late("the deadline has passed")
-    return left_s if timeout is None else min(timeout, left_s)
+    return rest_s if timeout is None else min(timeout, rest_s)
 
 
 class _Stream(httpcore.NetworkStream):
@@ -48,10 +52,10 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return self._stream.read(max_bytes, left_s(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        self._stream.write(buffer, left_s(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -62,8 +66,8 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        left_s = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left_s))
+        rest_s = left_s(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, rest_s))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -78,8 +82,8 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        left_s = _left(timeout, httpcore.ConnectTimeout)
-        stream = super().connect_tcp(host, port, left_s, local_address, socket_options)
+        rest_s = left_s(timeout, httpcore.ConnectTimeout)
+        stream = super().connect_tcp(host, port, rest_s, local_address, socket_options)
         return _Stream(stream)
 
 

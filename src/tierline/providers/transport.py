@@ -15,15 +15,16 @@ from typing import Any
 
 import httpx
 
-from tierline.base.deadline_http import DeadlineTransport, tls_context, within
+from tierline.base.deadline_http import tls_context, within
 from tierline.base.digits import number
+from tierline.base.http_connection import HttpConnection
 from tierline.providers.tokens import Tokens
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
 from tierline_client.retry_after import retry_after_s
 
 CONNECT_S = 5.0  # a server that takes longer to accept counts as down
-LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60.0)
+IDLE_S = 60.0  # how long an idle connection is kept
 ENCODINGS = frozenset({"identity", "gzip", "x-gzip"})
 GZIP = 16 + zlib.MAX_WBITS  # zlib's value for gzip
 UNAUTHORIZED = 401
@@ -59,11 +60,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 class Transport:
-    """Reused connections to one server: one for each calling thread.
-
-    httpcore's pool compares all its connections in pairs when a call begins and ends. With 32 of
-    them that took longer than the rest of the call. Pools of one avoid it.
-    """
+    """Reused connections to one server: one for each calling thread."""
 
     def __init__(
         self,
@@ -87,7 +84,7 @@ class Transport:
         self._max_answer_bytes = max_answer_bytes
         self._tls: ssl.SSLContext | None = None
         self._here = threading.local()
-        self._opened: list[DeadlineTransport] = []
+        self._opened: list[HttpConnection] = []
         self._opening = threading.Lock()
 
     def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Reply:
@@ -111,8 +108,7 @@ class Transport:
         """Send a prepared request. Raises the same as `post`."""
         started = time.monotonic()
         connect_s = min(CONNECT_S, timeout_s)
-        timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=connect_s)
-        request.extensions["timeout"] = timeout.as_dict()
+        request.extensions["timeout"] = {"connect": connect_s}  # the rest ends by `within`
         try:
             with within(timeout_s):
                 response = self._connection().handle_request(request)
@@ -151,13 +147,13 @@ class Transport:
             content=json.dumps(body, ensure_ascii=False, allow_nan=False).encode(),
         )
 
-    def _connection(self) -> DeadlineTransport:
-        found: DeadlineTransport | None = getattr(self._here, "connection", None)
+    def _connection(self) -> HttpConnection:
+        found: HttpConnection | None = getattr(self._here, "connection", None)
         if found is None:
             with self._opening:
                 # No proxies or other environment variables: the address of a server is a setting.
                 self._tls = self._tls or tls_context()
-                found = self._here.connection = DeadlineTransport(LIMITS, self._tls)
+                found = self._here.connection = HttpConnection(self._tls, IDLE_S)
                 self._opened.append(found)
         return found
 
@@ -172,7 +168,9 @@ class Transport:
         unpacking = None if encoding == "identity" else zlib.decompressobj(GZIP)
         chunks: list[bytes] = []
         size = 0
-        for raw in response.iter_raw():
+        stream = response.stream
+        assert isinstance(stream, httpx.SyncByteStream), "the connection is not asynchronous"
+        for raw in stream:
             try:
                 chunk = raw if unpacking is None else unpacking.decompress(raw, most - size + 1)
             except zlib.error:
