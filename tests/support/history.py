@@ -1,6 +1,7 @@
 """A database with a long history at rest: what ran ended, what was due to be removed is gone."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ import psycopg
 
 from tests.support.judged_feature import SUMMARY
 from tests.support.rows import add_account, add_feature, add_job, three_tiers, two_tiers
-from tierline.base.ids import new_id
+from tierline.base.ids import first_id_of, new_id
 from tierline.features.parse import parse_feature
 
 ACCOUNTS = 10
@@ -45,8 +46,8 @@ INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, 
     claim_token, attempts, created_at, started_at, completed_at, model, answer_attempt,
     input_removed_at, output_removed_at)
 SELECT id, account_id, version_id, 'completed', 'slm', 0, 'slm', at, id, 1, at, at, at, 'small', 1,
-    CASE WHEN version_id = {retained} AND at < now() - interval '30 days' THEN now() END,
-    CASE WHEN version_id = {retained} AND at < now() - interval '10 days' THEN now() END
+    CASE WHEN version_id = {retained} AND at < now() - interval '721 hours' THEN now() END,
+    CASE WHEN version_id = {retained} AND at < now() - interval '241 hours' THEN now() END
 FROM past ORDER BY n;
 INSERT INTO job_requests (job_id, input) SELECT id, '{{"text": "hello"}}' FROM past ORDER BY n;
 INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, started_at, ended_at,
@@ -158,12 +159,22 @@ def add_work(connection: psycopg.Connection[Any], past: History) -> None:
             " 'x', 'pending', %s)",
             (new_id(), job, hint_no),
         )
-    # What is past its time: content, keys and reservations.
-    connection.execute(
-        "UPDATE jobs SET input_removed_at = NULL, output_removed_at = NULL WHERE id IN ("
-        " SELECT id FROM jobs WHERE feature_version_id = %s ORDER BY id LIMIT 20)",
-        (past.retained,),
-    )
+    # What is past its time: content, keys and reservations. Retention has walked until an hour ago.
+    for content, days in (("inputs", 30), ("outputs", 10)):
+        connection.execute(
+            "INSERT INTO retention_positions VALUES ('retained', %s, %s)",
+            (content, first_id_of(datetime.now(UTC), timedelta(days=days, hours=1))),
+        )
+        connection.execute(
+            f"UPDATE jobs SET {content[:-1]}_removed_at = NULL WHERE id IN ("
+            " SELECT id FROM jobs WHERE feature_version_id = %s ORDER BY id LIMIT 20)",
+            (past.retained,),
+        )
+        connection.execute(
+            "INSERT INTO retention_left SELECT id, %s, feature_version_id, completed_at FROM jobs"
+            " WHERE feature_version_id = %s ORDER BY id LIMIT 20",
+            (content, past.retained),
+        )
     connection.execute(
         "UPDATE idempotency_keys SET created_at = created_at - interval '1 day'"
         " WHERE (account_id, key) IN (SELECT account_id, key FROM idempotency_keys LIMIT 20)"

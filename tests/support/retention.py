@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,12 +11,18 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from tests.support.rows import add_account, add_feature, add_job, two_tiers
-from tierline.base.ids import new_id
+from tierline.base.ids import first_id_of, new_id
 from tierline.features import Retention
 from tierline.storage.db.engine import create_pool
 from tierline.storage.features.features import add_draft, add_version
 
 SECRET = "ZK-4410 for Mrs Secret"  # in everything that may quote what was asked or answered
+
+
+def id_days_ago(days: float) -> UUID:
+    """The id of a job that was made then."""
+    at = first_id_of(datetime.now(UTC), timedelta(days=days))
+    return UUID(int=at.int | new_id().int & (1 << 80) - 1)
 
 
 @dataclass
@@ -40,7 +47,7 @@ class Kept:
                 tier_index=1,
                 error_message=f"ungrounded: {SECRET}",
                 escalation_reason=f"rule: {SECRET}: and more",
-                **columns,
+                **({"id": id_days_ago(days)} | columns),
             )
             self._end(do, job_id, days)
             if delivery is not None:

@@ -1,7 +1,7 @@
 """Rows put straight into the tables, for tests of what happens after submission."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -161,6 +161,39 @@ def add_job(
         (job_id, json.dumps({"text": "hello"} if input is None else input)),
     )
     return job_id
+
+
+OLDER = """
+UPDATE {table} SET {column} = (
+    lpad(to_hex(('x' || left(replace({column}::text, '-', ''), 12))::bit(48)::bigint
+        - (%(seconds)s * 1000)::bigint), 12, '0')
+    || substr(replace({column}::text, '-', ''), 13))::uuid
+WHERE %(versions)s::bigint[] IS NULL OR {column} IN (
+    SELECT id FROM jobs WHERE feature_version_id = ANY(%(versions)s)
+        AND completed_at > clock_timestamp() - interval '30 minutes')
+"""
+
+
+def make_older(
+    connection: Connection, seconds: float, versions: Sequence[int] | None = None
+) -> None:
+    """Move jobs into the past, with their ids; with `versions` only those of them that ended in the
+    last half hour.
+    """
+    given = {"seconds": seconds, "versions": None if versions is None else list(versions)}
+    for table, column in (
+        ("job_requests", "job_id"),
+        ("answers", "job_id"),
+        ("outcomes", "job_id"),
+        ("jobs", "id"),
+    ):
+        connection.execute(OLDER.format(table=table, column=column), given)
+    connection.execute(
+        "UPDATE jobs SET completed_at = completed_at - make_interval(secs => %(seconds)s)"
+        " WHERE %(versions)s::bigint[] IS NULL OR feature_version_id = ANY(%(versions)s)"
+        " AND completed_at > clock_timestamp() - interval '30 minutes'",
+        given,
+    )
 
 
 def status_of(connection: Connection, job_id: UUID) -> str:

@@ -20,7 +20,7 @@ from tierline.services.upkeep.sweep import sweep
 from tierline.storage.evidence import judgements, shadows
 from tierline.storage.jobs import hints, recovery
 from tierline.storage.steering import tiers_seen
-from tierline.storage.upkeep import retention
+from tierline.storage.upkeep import due_content, retention
 from tierline.storage.webhooks import delivery_choice
 
 JOBS = 60_000
@@ -68,6 +68,11 @@ def test_the_sweep_reads_no_share_of_the_history(past: psycopg.Connection[Any]) 
         shadows.OPEN,
         shadows.DUE,
         retention.POLICIES,
+        *(
+            statement.format(kept=kept)
+            for statement in (due_content.NEXT, due_content.LEFT)
+            for kept in ("input_removed_at", "output_removed_at")
+        ),
         retention.JOBS,
         retention.SHADOWS,
     )

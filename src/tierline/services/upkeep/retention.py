@@ -6,7 +6,7 @@ docs/features.md says what is removed and what stays. The statements are in `sto
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +15,14 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import Conflict, NotFound
+from tierline.base.ids import first_id_of
 from tierline.features import Retention
 from tierline.rules.jobs import TERMINAL
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.recovery import lock_job
-from tierline.storage.upkeep import retention
-from tierline.storage.upkeep.retention import Place, Policy, What
+from tierline.storage.upkeep import due_content, retention
+from tierline.storage.upkeep.due_content import Walk
+from tierline.storage.upkeep.retention import Policy, What
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +31,10 @@ BODIES_AT_ONCE = 500
 BATCHES_AT_ONCE = 100
 PROBLEMS_AT_ONCE = 1000
 DAY_S = 86_400.0
-FIRST: Place = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))  # before every job
+LAG = timedelta(minutes=5)
+"""Most jobs end so soon after their creation. A walk passes a job only when that time is over as
+well, so that few jobs have to be noted; until then each round reads them again."""
+FIRST_LEFT = (datetime(1970, 1, 1, tzinfo=UTC), due_content.BEGINNING)
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,7 @@ def remove_due(pool: ConnectionPool[Any], until_s: float) -> int:
             if not policy.retention.keep_labelled:
                 _look_again(connection, policy, until_s)
             for one in passes(policy.retention):
-                for version_id in policy.version_ids:
-                    removed += _walk(connection, policy, one, version_id, until_s)
+                removed += _walk(connection, policy, one, until_s)
             _forget_old_problems(connection, policy, until_s)
         while time.monotonic() < until_s:
             if retention.drop_bodies(connection, BODIES_AT_ONCE) < BODIES_AT_ONCE:
@@ -103,36 +107,61 @@ def remove_due(pool: ConnectionPool[Any], until_s: float) -> int:
 def _look_again(connection: Connection[Any], policy: Policy, until_s: float) -> None:
     """Make content that was kept for its label due again, if the feature no longer keeps it."""
     while time.monotonic() < until_s:
-        if retention.look_again(connection, policy.version_ids, AT_ONCE) < AT_ONCE:
+        with connection.transaction():
+            job_ids = retention.look_again(connection, policy.version_ids, AT_ONCE)
+            for content in ("inputs", "outputs"):
+                due_content.note(connection, content, job_ids)
+        if len(job_ids) < AT_ONCE:
             break
 
 
-def _walk(
-    connection: Connection[Any], policy: Policy, one: Pass, version_id: int, until_s: float
-) -> int:
-    removed = 0
-    place = FIRST
+def _walk(connection: Connection[Any], policy: Policy, one: Pass, until_s: float) -> int:
+    """Remove one kind of content of a feature's jobs that is due. Returns the number of jobs."""
+    walk = due_content.walk_of(
+        connection, policy.feature, policy.version_ids, one.walk, one.days * DAY_S
+    )
     keep = policy.retention.keep_labelled
-    while time.monotonic() < until_s:
-        due = retention.due(
-            connection,
-            version_id,
-            one.walk,
-            one.days * DAY_S,
-            after=place,
-            most=AT_ONCE,
-        )
-        if due:
-            removed += _remove(connection, [job_id for _, job_id in due], one, keep=keep)
-            place = due[-1]
-        if len(due) < AT_ONCE:
-            break
+    removed = _walk_left(connection, walk, one, until_s, keep=keep)
+    place: UUID | None = due_content.position(connection, walk)
+    passed = first_id_of(walk.due - LAG, timedelta(0))
+    while place is not None and time.monotonic() < until_s:
+        page = due_content.next_page(connection, walk, place)
+        for job_ids in _parts(page.due):
+            removed += _remove(connection, walk, job_ids, one, keep=keep)
+        due_content.note(connection, walk.content, [id for id in page.later if id < passed])
+        due_content.move(connection, walk, passed if page.last is None else min(page.last, passed))
+        place = page.last
     return removed
 
 
-def _remove(connection: Connection[Any], job_ids: list[UUID], one: Pass, *, keep: bool) -> int:
+def _walk_left(
+    connection: Connection[Any], walk: Walk, one: Pass, until_s: float, *, keep: bool
+) -> int:
+    """The same for the jobs that the walk passed before their content was due."""
+    removed = 0
+    place: tuple[datetime, UUID] | None = FIRST_LEFT
+    while place is not None and time.monotonic() < until_s:
+        page = due_content.left_page(connection, walk, place, AT_ONCE)
+        due_content.note(connection, walk.content, page.later)
+        due_content.forget(connection, walk, page.done)
+        if page.due:
+            removed += _remove(connection, walk, page.due, one, keep=keep)
+        place = page.last
+    return removed
+
+
+def _parts(job_ids: list[UUID]) -> Iterator[list[UUID]]:
+    for start in range(0, len(job_ids), AT_ONCE):
+        yield job_ids[start : start + AT_ONCE]
+
+
+def _remove(
+    connection: Connection[Any], walk: Walk, job_ids: list[UUID], one: Pass, *, keep: bool
+) -> int:
+    """Remove the content of jobs. Those that another transaction holds are noted for later."""
     with connection.transaction():
         locked = retention.lock_ended(connection, job_ids, one.walk)
+        handled = set(locked)
         if keep:
             # Checked under the locks, so that concurrent feedback either counts or is refused.
             labelled = retention.labelled(connection, locked)
@@ -141,6 +170,9 @@ def _remove(connection: Connection[Any], job_ids: list[UUID], one: Pass, *, keep
             locked = [job_id for job_id in locked if job_id not in labelled]
         if locked:
             retention.remove(connection, locked, one.remove, keep_feedback=keep)
+    # Afterwards, so that nobody waits for these rows while jobs are locked.
+    due_content.forget(connection, walk, handled)
+    due_content.note(connection, walk.content, set(job_ids) - handled)
     return len(locked)
 
 

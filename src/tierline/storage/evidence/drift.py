@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from uuid import UUID
 
 from psycopg import Connection
 
+from tierline.base.ids import first_id_of
 from tierline.base.json_text import JSON
 from tierline.storage.db.rows import typed_row, typed_rows
 
@@ -44,17 +45,22 @@ SELECT evidence, calibration_id, made_at, since, served, errors FROM (
 ) known ORDER BY place, made_at, evidence LIMIT 1
 """
 
-# Drawn along the index of retention, independent of traffic, so that every hour has its share.
-# Equal inputs are drawn as often as they occur, because a small sample without repeats would differ
-# from a large one. Jobs kept for their label beyond the retention are left out: they are not
+# The first jobs of each of many equal parts of the time, along the primary key, whose order is that
+# of creation. So it reads a bounded number of jobs however long the time is, and every hour has its
+# share. Equal inputs are drawn as often as they occur, because a small sample without repeats would
+# differ from a large one. Jobs kept for their label beyond the retention are left out: they are not
 # representative.
 SAMPLE = """
 WITH drawn AS (
-    SELECT id FROM jobs
+    SELECT page.id
+    FROM unnest(%(lowest)s::uuid[], %(below)s::uuid[]) AS part (lowest, below)
+    CROSS JOIN LATERAL (
+        SELECT id, feature_version_id, completed_at, input_removed_at, passed_by FROM jobs
+        WHERE id >= part.lowest AND id < part.below ORDER BY id LIMIT %(a_part)s
+    ) page
     WHERE feature_version_id = ANY(%(versions)s) AND completed_at IS NOT NULL
         AND input_removed_at IS NULL AND NOT passed_by
-        AND completed_at > %(after)s AND completed_at <= %(until)s
-    ORDER BY uuid_hash_extended(id, 7) LIMIT 3 * %(most)s
+    ORDER BY uuid_hash_extended(page.id, 7) LIMIT 3 * %(most)s
 ), asked AS (
     SELECT j.id, j.account_id, j.completed_at, j.model, r.input, w.output
     FROM drawn JOIN jobs j ON j.id = drawn.id AND j.shadow_of IS NULL
@@ -64,6 +70,9 @@ WITH drawn AS (
 )
 SELECT * FROM asked ORDER BY completed_at, id
 """
+PARTS = 200  # of the time
+MOMENT = timedelta(milliseconds=1)  # what an id tells of its time
+OF_A_PART = (100, 2_000)  # jobs; the second if the first gave too few: the feature is a rare one
 
 AUDITED = """
 SELECT o.differs FROM outcomes o
@@ -155,11 +164,24 @@ def sample(
     until: datetime,
     most: int,
 ) -> list[SampledJob]:
-    """Jobs drawn by id from those that ended in (after, until] and still have their input, in the
-    order of their end.
+    """Jobs drawn from those that were created in [after, until), have ended and still have their
+    input, in the order of their end. It reads at most PARTS x OF_A_PART jobs.
     """
-    given = {"versions": list(versions), "after": after, "until": until, "most": most}
-    return typed_rows(connection, SampledJob, SAMPLE, given)
+    step = (until - after) / PARTS
+    times = [*(after + number * step for number in range(PARTS)), until + MOMENT]
+    bounds = [first_id_of(at, timedelta(0)) for at in times]
+    given = {
+        "versions": list(versions),
+        "lowest": bounds[:-1],
+        "below": bounds[1:],
+        "most": most,
+    }
+    rows: list[SampledJob] = []
+    for of_a_part in OF_A_PART:
+        rows = typed_rows(connection, SampledJob, SAMPLE, {**given, "a_part": of_a_part})
+        if len(rows) == most:
+            break
+    return rows
 
 
 def audited(

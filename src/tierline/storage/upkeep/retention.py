@@ -7,7 +7,6 @@ Several processes may remove at once; each takes jobs that no other holds.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -37,9 +36,6 @@ class What:
     outputs: bool
 
 
-Place = tuple[datetime, UUID]
-"""completed_at and id of a job: the position of a scan through a version's jobs."""
-
 # A feature that was never applied has drafts only: the one tried last decides.
 DECIDING = """
     (SELECT name, version_id FROM features
@@ -56,15 +52,6 @@ JOIN feature_versions v ON v.id = f.version_id
 JOIN feature_versions every ON every.name = f.name
 WHERE v.document ? 'retention'
 GROUP BY f.name, v.document -> 'retention' ORDER BY f.name
-"""
-
-# {kept}: one of the two columns, so that the scan uses its partial index.
-DUE = """
-SELECT completed_at, id FROM jobs
-WHERE feature_version_id = %(version_id)s AND {kept} IS NULL AND NOT passed_by
-    AND completed_at < statement_timestamp() - make_interval(secs => %(older_than_s)s)
-    AND (completed_at, id) > (%(at)s, %(id)s)
-ORDER BY completed_at, id LIMIT %(most)s
 """
 
 LOCK = """
@@ -159,34 +146,6 @@ def policies(connection: Connection[Any]) -> list[Policy]:
     return found
 
 
-def due(
-    connection: Connection[Any],
-    version_id: int,
-    what: What,
-    older_than_s: float,
-    *,
-    after: Place,
-    most: int,
-) -> list[Place]:
-    """The next jobs of a version that ended so long ago and still have an input or an output.
-
-    Those that were passed by are not among them. `what` names one of the two. In the order of their
-    ends, from behind `after` on; not locked.
-    """
-    kept = "input_removed_at" if what.inputs else "output_removed_at"
-    rows = connection.execute(
-        DUE.format(kept=kept),
-        {
-            "version_id": version_id,
-            "older_than_s": older_than_s,
-            "at": after[0],
-            "id": after[1],
-            "most": most,
-        },
-    )
-    return [(completed_at, job_id) for completed_at, job_id in rows]
-
-
 def of_batch(
     connection: Connection[Any], batch_id: UUID, after: int, most: int
 ) -> list[tuple[int, UUID]]:
@@ -234,18 +193,19 @@ def pass_by(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
     connection.execute("UPDATE jobs SET passed_by = true WHERE id = ANY(%s)", (list(job_ids),))
 
 
-def look_again(connection: Connection[Any], version_ids: Collection[int], most: int) -> int:
+def look_again(connection: Connection[Any], version_ids: Collection[int], most: int) -> list[UUID]:
     """Make kept jobs due again, for a feature that no longer keeps labelled jobs.
 
-    Returns how many there were, at most `most`; locked jobs are left out.
+    Returns them, at most `most`; locked jobs are left out.
     """
-    return connection.execute(
+    rows = connection.execute(
         "UPDATE jobs SET passed_by = false WHERE id IN ("
         "SELECT id FROM jobs"
         " WHERE feature_version_id = ANY(%s) AND completed_at IS NOT NULL AND passed_by"
-        " LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)",
+        " LIMIT %s FOR NO KEY UPDATE SKIP LOCKED) RETURNING id",
         (list(version_ids), most),
-    ).rowcount
+    )
+    return [job_id for (job_id,) in rows]
 
 
 def remove(

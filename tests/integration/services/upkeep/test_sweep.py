@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.retention import SECRET, Kept
+from tests.support.retention import SECRET, Kept, id_days_ago
 from tests.support.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
@@ -20,8 +20,10 @@ from tierline.services.upkeep import retention
 from tierline.services.upkeep.retention import remove_due
 from tierline.services.upkeep.sweep import sweep as clear_away
 from tierline.storage.jobs import job_reads
+from tierline.storage.upkeep import due_content
 from tierline.storage.upkeep import retention as statements
-from tierline.storage.upkeep.retention import Place, What
+from tierline.storage.upkeep.due_content import Page
+from tierline.storage.upkeep.retention import What
 from tierline.views.jobs import job_view
 
 ALL = {"jobs", "job_requests", "attempts", "answers"}
@@ -74,16 +76,14 @@ def test_each_of_the_two_goes_by_its_own_time(
     kept: Kept, inputs: float | None, outputs: float | None
 ) -> None:
     kept.keep_for(inputs, outputs)
-    job = kept.ended_job(days=8)
-    assert sweep(kept) == 1
+    older, job = kept.ended_job(days=31), kept.ended_job(days=8)
+    assert sweep(kept) > 1
     first = {"answers"} if inputs == 7 else {"job_requests"}
     assert kept.holding(job) == first
     told = shown(kept, job)
     assert bool(told["input_removed_at"]) == (inputs == 7)
     assert bool(told["output_removed_at"]) == (outputs == 7)
     assert sweep(kept) == 0
-    older = kept.ended_job(days=31)
-    sweep(kept)
     assert kept.holding(older) == (set() if inputs and outputs else first)
 
 
@@ -159,14 +159,14 @@ def test_what_is_labelled_is_looked_at_once(kept: Kept, monkeypatch: pytest.Monk
         kept.label(kept.ended_job(days=3))
     assert sweep(kept) == 0
     looked: list[int] = []
-    due = statements.due
+    read = due_content.next_page
 
-    def counted(*given: Any, **more: Any) -> list[Place]:
-        found = due(*given, **more)
-        looked.append(len(found))
+    def counted(*given: Any) -> Page:
+        found = read(*given)
+        looked.append(len(found.due))
         return found
 
-    monkeypatch.setattr(statements, "due", counted)
+    monkeypatch.setattr(due_content, "next_page", counted)
     assert sweep(kept) == 0
     assert set(looked) == {0}
 
@@ -241,6 +241,53 @@ def test_sweeps_at_once_remove_each_jobs_content_once(
     removed.append(sweep(kept))
     assert sum(removed) == len(jobs)
     assert all(kept.holding(job) == set() for job in jobs)
+
+
+def test_a_job_that_ended_long_after_its_creation_is_found_when_its_own_days_are_over(
+    kept: Kept,
+) -> None:
+    kept.keep_for(7, 7)
+    waited = kept.ended_job(days=1, id=id_days_ago(9))
+    runs = kept.ended_job(status="in_progress", id=id_days_ago(9))
+    assert sweep(kept) == 0  # both are passed, and noted
+    with kept.pool.connection() as connection:
+        connection.execute(
+            "UPDATE jobs SET status = 'completed',"
+            " completed_at = clock_timestamp() - interval '8 days'"
+        )
+        connection.execute(
+            "UPDATE retention_left SET ended_after = ended_after - interval '8 days'"
+        )
+    assert sweep(kept) == 2
+    assert [kept.holding(job) for job in (waited, runs)] == [set(), set()]
+    assert kept.one("SELECT count(*) FROM retention_left") == 0
+    assert sweep(kept) == 0
+
+
+def test_a_locked_job_is_looked_at_again(kept: Kept) -> None:
+    kept.keep_for(1, 1)
+    job = kept.ended_job(days=2)
+    with kept.pool.connection() as other, other.transaction():
+        other.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", (job,))
+        assert sweep(kept) == 0
+    assert sweep(kept) == 1
+    assert kept.holding(job) == set()
+
+
+def test_a_shorter_retention_finds_what_the_walk_has_not_reached(kept: Kept) -> None:
+    kept.keep_for(30, 30)
+    job = kept.ended_job(days=9)
+    assert sweep(kept) == 0
+    kept.keep_for(7, 7)
+    assert sweep(kept) == 1
+    assert kept.holding(job) == set()
+
+
+def test_without_a_retention_nothing_is_noted(kept: Kept) -> None:
+    kept.ended_job(days=9)
+    sweep(kept)
+    assert kept.one("SELECT count(*) FROM retention_positions") == 0
+    assert kept.one("SELECT count(*) FROM retention_left") == 0
 
 
 def test_feedback_that_is_given_while_the_sweep_passes_keeps_its_job(kept: Kept) -> None:

@@ -211,26 +211,6 @@ jobs_ended = _part(
         "batch_row",
         postgresql_where=text("batch_id IS NOT NULL"),
     ),
-    # What retention has yet to check. A job leaves each index when its content is removed, or when
-    # it is kept for its label.
-    Index(
-        "jobs_ended_inputs_due_idx",
-        "feature_version_id",
-        "completed_at",
-        "id",
-        postgresql_where=text(
-            "completed_at IS NOT NULL AND input_removed_at IS NULL AND NOT passed_by"
-        ),
-    ),
-    Index(
-        "jobs_ended_outputs_due_idx",
-        "feature_version_id",
-        "completed_at",
-        "id",
-        postgresql_where=text(
-            "completed_at IS NOT NULL AND output_removed_at IS NULL AND NOT passed_by"
-        ),
-    ),
     Index("jobs_ended_passed_by_idx", "feature_version_id", postgresql_where=text("passed_by")),
     Index(
         "jobs_ended_judges_idx",
@@ -269,6 +249,28 @@ idempotency_keys = Table(
     when("created_at", required=True),
     PrimaryKeyConstraint("account_id", "key"),
     Index("idempotency_keys_created_at_idx", "created_at"),
+)
+
+retention_positions = Table(
+    "retention_positions",
+    metadata,
+    Column("feature", Text, nullable=False),
+    Column("content", Text, nullable=False, comment="inputs, outputs"),
+    Column("up_to", Uuid, nullable=False, comment="all jobs with a lower id are handled"),
+    PrimaryKeyConstraint("feature", "content"),
+    comment="where the sweep goes on, for features with a retention",
+)
+
+retention_left = Table(
+    "retention_left",
+    metadata,
+    Column("job_id", Uuid, nullable=False),
+    Column("content", Text, nullable=False, comment="inputs, outputs"),
+    Column("feature_version_id", BigInteger, nullable=False),
+    when("ended_after", required=True, comment="its end, or a time at which it had not ended"),
+    PrimaryKeyConstraint("job_id", "content"),
+    Index("retention_left_due_idx", "feature_version_id", "content", "ended_after", "job_id"),
+    comment="jobs that the sweep has passed and must look at again",
 )
 
 queue_turns = Table(
