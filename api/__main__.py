@@ -23,6 +23,8 @@ def main() -> int:
         logs.configure("api")
         config = settings()
         check_database_url(config.database)  # reported here rather than in the log
+        if config.replica is not None:
+            check_database_url(config.replica, "DATABASE_READ_URL")
         app = create_app(config)
     except TierlineError as error:
         sys.stderr.write(f"api: {error.message}\n")

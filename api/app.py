@@ -18,6 +18,7 @@ from api.keys import Keys
 from api.metrics import Metrics
 from api.openapi import document
 from api.rates import Rates
+from api.replica import ReplicaPools
 from api.routes import probes
 from api.routes.accounts import accounts
 from api.routes.batches import batches
@@ -131,19 +132,21 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     cold_pool = bounded_pool(url, f"{NAME}-cold", COLD_CONNECTIONS, config.statement_timeout_s)
     report_pool = bounded_pool(url, f"{NAME}-reports", REPORT_CONNECTIONS, config.report_timeout_s)
     cold_pool.timeout = report_pool.timeout = COLD_WAIT_S
-    reports = Reports(report_pool, config.report_timeout_s, config.max_reports)
+    copies = ReplicaPools(NAME, config, pool)
+    reports = Reports(report_pool, config.report_timeout_s, config.max_reports, copies.reports)
     keys = Keys(pool, config.limits)
     ready = ReadyNotifier(url, NAME)
     ended = EndedJobs(url, NAME)
-    health = Health(pool, cold_pool, config)
+    health = Health(pool, cold_pool, config, copies.replica)
     await pool.open()
     cold_pool.open()
     report_pool.open()
+    copies.open()
     state = State(
         settings=config,
         pool=pool,
         cold_pool=cold_pool,
-        cold=Cold(cold_pool, config.statement_timeout_s),
+        cold=Cold(cold_pool, config.statement_timeout_s, copies.cold),
         reports=reports,
         submitter=Submitter(pool),
         keys=keys,
@@ -157,7 +160,8 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     await health.look()
     tasks = [
         asyncio.create_task(part.run(), name=type(part).__name__)
-        for part in (keys, ready, ended, health, health.broker)
+        for part in (keys, ready, ended, health, health.broker, copies.replica)
+        if part is not None
     ]
     try:
         yield state
@@ -169,6 +173,7 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
         await pool.close(timeout=2.0)
         await asyncio.to_thread(cold_pool.close, 2.0)
         await asyncio.to_thread(report_pool.close, 2.0)
+        await asyncio.to_thread(copies.close)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

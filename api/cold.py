@@ -8,17 +8,19 @@ caller has hung up or the process stops.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
 import structlog
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from psycopg import Connection
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.requests import Request
 
 from api.problems import Refused, limit_reached
 from tierline.base.errors import Unavailable
+from tierline.services.processes.replica import Replica
 
 Result = TypeVar("Result")
 
@@ -33,13 +35,33 @@ _BUSY = "the maximum of reports is running: ask again later"
 _STOPPING = "the process is stopping: ask again"
 CALLER = "tierline.caller"
 """The key in a request's scope of its Caller, once the API key was accepted."""
+LAG_S = "tierline.lag_s"
+"""The same of the replica's lag in seconds, if the replica was read."""
+
+
+@dataclass(frozen=True)
+class ReplicaPool:
+    """Connections to the replica, and whether it may be read."""
+
+    pool: ConnectionPool[Any]
+    replica: Replica
 
 
 class _Connections:
-    """A pool whose statements Postgres ends after `within_s` seconds, or earlier on request."""
+    """A pool whose statements Postgres ends after `within_s` seconds, or earlier on request.
 
-    def __init__(self, pool: ConnectionPool[Any], within_s: float, too_slow: str) -> None:
+    `copy`: the replica, for reads that may be late.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool[Any],
+        within_s: float,
+        too_slow: str,
+        copy: ReplicaPool | None = None,
+    ) -> None:
         self.pool = pool
+        self._copy = copy
         self._within_s = within_s
         self._message = too_slow
         self._stopping = asyncio.Event()
@@ -61,14 +83,16 @@ class _Connections:
 
     @contextlib.asynccontextmanager
     async def _watched(
-        self, request: Request | None, within_s: float | None
+        self, request: Request | None, within_s: float | None, *, late: bool = False
     ) -> AsyncIterator[Connection[Any]]:
         """A connection whose statement is ended when the caller of `request` hangs up, the process
         stops or `within_s` seconds have passed, whichever statement is running then.
+
+        `late`: what it reads may be a little old, so that it may be the replica's.
         """
         if self._stopping.is_set():
             raise Unavailable(_STOPPING)
-        async with contextmanager_in_threadpool(self.pool.connection()) as connection:
+        async with self._opened(request, late=late) as connection:
             ended = asyncio.Event()
             watch = asyncio.create_task(self._watch(connection, request, within_s, ended))
             try:
@@ -81,6 +105,27 @@ class _Connections:
                 if await watch is not None:
                     # Postgres may still act on the cancellation: do not reuse it.
                     connection.close()
+
+    @contextlib.asynccontextmanager
+    async def _opened(
+        self, request: Request | None, *, late: bool
+    ) -> AsyncIterator[Connection[Any]]:
+        copy = self._copy
+        if late and copy is not None and copy.replica.usable:
+            try:
+                connection = await run_in_threadpool(copy.pool.getconn)
+            except (psycopg.Error, PoolTimeout) as error:
+                copy.replica.see_away(type(error).__name__)
+            else:
+                if request is not None:
+                    request.scope[LAG_S] = copy.replica.lag_s
+                try:
+                    yield connection
+                finally:
+                    await run_in_threadpool(copy.pool.putconn, connection)
+                return
+        async with contextmanager_in_threadpool(self.pool.connection()) as connection:
+            yield connection
 
     async def _watch(
         self,
@@ -121,19 +166,26 @@ class _Connections:
 class Cold(_Connections):
     """The ordinary routes' connections. An account always leaves one to the others."""
 
-    def __init__(self, pool: ConnectionPool[Any], within_s: float) -> None:
+    def __init__(
+        self, pool: ConnectionPool[Any], within_s: float, copy: ReplicaPool | None = None
+    ) -> None:
         super().__init__(
             pool,
             within_s,
             f"it took longer than {within_s:g} s (TIERLINE_STATEMENT_TIMEOUT_S) and was ended: ask"
             " for less at a time, or ask again when the database is less busy",
+            copy,
         )
         self._turns: dict[int, asyncio.Semaphore] = {}
 
     @contextlib.asynccontextmanager
-    async def connection(self, request: Request, account_id: int) -> AsyncIterator[Connection[Any]]:
+    async def connection(
+        self, request: Request, account_id: int, *, late: bool = False
+    ) -> AsyncIterator[Connection[Any]]:
         """A connection for the time of the block. Raises Refused (429, 504), Unavailable and
         PoolTimeout.
+
+        `late`: for a list that may miss the last seconds.
 
         A request that only reads is ended when its caller hangs up. Waiting for the account's other
         requests takes no thread.
@@ -146,7 +198,7 @@ class Cold(_Connections):
         reads = request.method == "GET"
         async with (
             _turn(_of(self._turns, account_id, most), busy),
-            self._watched(request, None) if reads else self._plain() as connection,
+            self._watched(request, None, late=late) if reads else self._plain() as connection,
         ):
             yield connection
 
@@ -157,12 +209,19 @@ class Reports(_Connections):
     `most`: how many an account may run at once. `within_s`: how long one may take.
     """
 
-    def __init__(self, pool: ConnectionPool[Any], within_s: float, most: int) -> None:
+    def __init__(
+        self,
+        pool: ConnectionPool[Any],
+        within_s: float,
+        most: int,
+        copy: ReplicaPool | None = None,
+    ) -> None:
         super().__init__(
             pool,
             within_s,
             f"it took longer than {within_s:g} s (TIERLINE_REPORT_TIMEOUT_S) and was ended: ask for"
             " a shorter range, by `from` and `to` where the route takes them",
+            copy,
         )
         self._most = most
         self._turns: dict[int, asyncio.Semaphore] = {}
@@ -171,9 +230,11 @@ class Reports(_Connections):
 
     @contextlib.asynccontextmanager
     async def connection(
-        self, request: Request, account_id: int, *, whole: bool = True
+        self, request: Request, account_id: int, *, whole: bool = True, late: bool = False
     ) -> AsyncIterator[Connection[Any]]:
         """A connection for a report, whose statements are ended when the caller hangs up.
+
+        `late`: for one that may miss the last seconds.
 
         With `whole`, the time limit is for all statements together, not for each. Use it for a
         request whose body was read. Raises Refused (429, 504), Unavailable and PoolTimeout.
@@ -184,7 +245,7 @@ class Reports(_Connections):
         async with (
             _turn(_of(self._turns, account_id, self._most), most),
             _turn(self._all, Unavailable(_BUSY)),
-            self._watched(request, self._within_s if whole else None) as connection,
+            self._watched(request, self._within_s if whole else None, late=late) as connection,
         ):
             yield connection
 
@@ -196,7 +257,7 @@ class Reports(_Connections):
         """
         async with (
             _turn(self._metrics, Unavailable(_BUSY)),
-            self._watched(None, self._within_s) as connection,
+            self._watched(None, self._within_s, late=True) as connection,
         ):
             yield connection
 

@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.cold import LAG_S
 from api.hosts import host_fault
 from api.hot_routes import HotRoutes
 from api.problems import Refused, of_error
@@ -29,6 +30,7 @@ LARGE = ("/micro-models", "/datasets")  # bodies here have thousands of embeddin
 PRIVATE = (b"cache-control", b"no-store")  # answers belong to one account, and so do refusals
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 IDENTITY = (b"tierline-api", b"v1")  # tells a client that this is not another web server
+REPLICA_LAG = b"tierline-replica-lag"  # seconds; of answers that were read from the replica
 PUBLIC = ("/docs", "/swagger/", "/openapi.json")  # the same for all callers
 
 
@@ -61,6 +63,8 @@ class Front:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _guarded(message.get("headers", ()), path)
+                if scope.get(LAG_S) is not None:
+                    message["headers"].append((REPLICA_LAG, f"{scope[LAG_S]:.1f}".encode()))
             await send(message)
 
         app = self.app

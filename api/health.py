@@ -20,6 +20,7 @@ from api.problems import UNMIGRATED
 from tierline.base.errors import Unavailable
 from tierline.base.settings import Settings
 from tierline.rules import queues
+from tierline.services.processes.replica import Replica
 from tierline.services.upkeep import health
 from tierline.services.upkeep.health import FeatureWatch, Revisions
 from tierline.services.upkeep.partitions import partition_problems
@@ -43,7 +44,9 @@ class Health:
         pool: AsyncConnectionPool[Any],
         cold_pool: ConnectionPool[Any],
         settings: Settings,
+        replica: Replica | None = None,
     ) -> None:
+        self.replica = replica  # None: DATABASE_READ_URL is not set
         self._pool = pool
         self._cold_pool = cold_pool
         self._settings = settings
@@ -131,6 +134,8 @@ class Health:
         problems: dict[str, str] = {}
         if self._newer_schema is not None:
             problems["database"] = self._newer_schema
+        if self.replica is not None and self.replica.reason is not None:
+            problems["replica"] = f"the primary is read instead: {self.replica.reason}"
         broker = await self.broker.reason()
         if broker is not None:
             problems["broker"] = broker

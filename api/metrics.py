@@ -4,6 +4,7 @@ They describe the whole installation and are the same in each API process, excep
 requests, which is the process's own.
 """
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -89,6 +90,14 @@ class Metrics:
             "partition_days_ahead", "For how many days the table has partitions", "table"
         )
         self._broker = self._gauge("broker_up", "1: the broker answered the last check")
+        self._replica_lag = self._gauge(
+            "replica_lag_seconds",
+            "The replica's lag, as this process sees it; NaN: unknown",
+            "name",
+        )
+        self._replica_read = self._gauge(
+            "replica_read", "1: the replica is read; 0: the primary is read instead", "name"
+        )
         self._dispatchers = self._gauge("dispatchers", "Dispatchers connected to Postgres")
 
     def text(self, connection: Connection[Any], last_hour: LastHour, health: Health) -> bytes:
@@ -118,6 +127,10 @@ class Metrics:
             self._partition_days.labels(table).set(days)
         self._broker.set(health.broker.answers)
         self._dispatchers.set(health.dispatchers)
+        if health.replica is not None:
+            lag_s = health.replica.lag_s
+            self._replica_lag.labels("DATABASE_READ_URL").set(math.nan if lag_s is None else lag_s)
+            self._replica_read.labels("DATABASE_READ_URL").set(health.replica.usable)
         return generate_latest(self._registry)
 
     def _set_last_hour(self, fared: Sequence[Fared]) -> None:

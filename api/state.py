@@ -70,6 +70,20 @@ async def _connection(request: Request) -> AsyncIterator[Connection[Any]]:
         yield connection
 
 
+async def _late(request: Request) -> AsyncIterator[Connection[Any]]:
+    account_id = request.scope[CALLER].account_id
+    cold = state_of(request).cold
+    async with cold.connection(request, account_id, late=True) as connection:
+        yield connection
+
+
+async def _late_report(request: Request) -> AsyncIterator[Connection[Any]]:
+    account_id = request.scope[CALLER].account_id
+    reports = state_of(request).reports
+    async with reports.connection(request, account_id, late=True) as connection:
+        yield connection
+
+
 async def _report(request: Request) -> AsyncIterator[Connection[Any]]:
     account_id = request.scope[CALLER].account_id
     async with state_of(request).reports.connection(request, account_id) as connection:
@@ -83,5 +97,12 @@ writing a bounded number of rows."""
 
 Report = Annotated[Connection[Any], Depends(_report, scope="function")]
 """The same for routes that read any number of rows; statements end when the caller hangs up."""
+
+LateDatabase = Annotated[Connection[Any], Depends(_late, scope="function")]
+"""`Database` for lists that may miss the last seconds: of the replica, if there is one. Never for
+reading what the same caller has just written."""
+
+LateReport = Annotated[Connection[Any], Depends(_late_report, scope="function")]
+"""`Report`, in the same way."""
 
 Shared = Annotated[State, Depends(state_of)]

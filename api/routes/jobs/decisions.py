@@ -13,7 +13,7 @@ from api.numbers import ASCII_DIGITS
 from api.openapi import STORABLE, returns
 from api.problems import documented
 from api.routes.jobs.read import JobId, read_job_id
-from api.state import Database, Report
+from api.state import Database, LateReport
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.jobs.decision_log import Filters, decisions_of, decisions_page
@@ -66,7 +66,7 @@ def get_route(job_id: JobId, caller: Read, connection: Database) -> Response:
 )
 def list_decisions(
     caller: Read,
-    connection: Report,
+    connection: LateReport,
     feature: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
     tier: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
     policy: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,

@@ -26,7 +26,7 @@ from api.routes.jobs.submit import (
     taken,
 )
 from api.shown import job_for
-from api.state import Database, Shared
+from api.state import Database, LateDatabase, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.rules.jobs import TERMINAL
 from tierline.services.evidence.feedback import MAX_COMMENT, Said, give_feedback
@@ -53,7 +53,7 @@ MAX_PAGE = 200
 )
 def list_jobs(
     caller: Read,
-    connection: Database,
+    connection: LateDatabase,
     feature: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
     status: Annotated[
         Literal["queued", "in_progress", "completed", "failed", "cancelled", "expired"] | None,

@@ -12,7 +12,7 @@ from api.cursors import read_cursor, write_cursor
 from api.numbers import ASCII_DIGITS
 from api.openapi import returns
 from api.problems import documented
-from api.state import Report, Shared
+from api.state import LateReport, Shared
 from tierline.services.reports.economics import economics_of
 from tierline.services.reports.report import outcomes_page, report
 from tierline.services.reports.status import status_of
@@ -45,7 +45,7 @@ Until = Annotated[Time | None, Query(alias="to", description="exclusive; default
     },
 )
 def get_report(
-    name: Name, _: Operator, connection: Report, since: Since = None, until: Until = None
+    name: Name, _: Operator, connection: LateReport, since: Since = None, until: Until = None
 ) -> Response:
     """Real costs compared with those of the last tier alone, escalations by reason, and how much of
     the compared answers differs.
@@ -65,7 +65,7 @@ def get_report(
 def get_economics(
     name: Name,
     _: Operator,
-    connection: Report,
+    connection: LateReport,
     asked: AskedCosts,
     since: Since = None,
     until: Until = None,
@@ -86,7 +86,7 @@ def get_economics(
         **documented(401, 403, 404, 422, 503),
     },
 )
-def get_status(name: Name, _: Operator, connection: Report) -> Response:
+def get_status(name: Name, _: Operator, connection: LateReport) -> Response:
     """The stages go from a prototype on the frontier to a proven small model. With costs and
     savings of this month (UTC).
     """
@@ -108,7 +108,7 @@ def list_outcomes(
     name: Name,
     caller: Operator,
     state: Shared,
-    connection: Report,
+    connection: LateReport,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, Query(ge=1, le=MOST_OUTCOMES), ASCII_DIGITS] = 200,

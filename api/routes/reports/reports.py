@@ -9,7 +9,7 @@ from api.auth import Read
 from api.bodies import Time, answer, aware
 from api.openapi import returns
 from api.problems import documented
-from api.state import Database, Report, Shared
+from api.state import Database, LateReport, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.reports.installation import circuits_of_models, depths
 from tierline.services.reports.usage import GROUPS, day_of, usage_of
@@ -31,7 +31,7 @@ DEFAULT_DAYS = 30
         **documented(401, 403, 503),
     },
 )
-def get_queues(_: Read, connection: Report, state: Shared) -> Response:
+def get_queues(_: Read, connection: LateReport, state: Shared) -> Response:
     """Numbers of the whole installation. The backlog is in Postgres, not in the broker."""
     threads = state.health.threads
     return answer(
@@ -70,7 +70,7 @@ def get_circuits(_: Read, connection: Database) -> Response:
 )
 def get_usage(
     caller: Read,
-    connection: Report,
+    connection: LateReport,
     since: Annotated[
         Time | None,
         Query(alias="from", description="default: the beginning of the UTC day, 30 days before"),

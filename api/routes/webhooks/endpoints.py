@@ -17,7 +17,7 @@ from api.numbers import ASCII_DIGITS
 from api.openapi import returns, takes
 from api.problems import Refused, documented
 from api.routes.accounts.accounts import SECRET, Rotation
-from api.state import Database, Shared, State
+from api.state import Database, LateDatabase, Shared, State
 from tierline.services.webhooks import endpoints as services
 from tierline.views.webhooks import (
     Endpoint,
@@ -278,7 +278,7 @@ def test_endpoint(
 )
 def list_deliveries(
     caller: Read,
-    connection: Database,
+    connection: LateDatabase,
     endpoint_id: Annotated[UUID | None, Query()] = None,
     status: Annotated[Literal["pending", "delivered", "failed"] | None, Query()] = None,
     job_id: Annotated[UUID | None, Query()] = None,

@@ -28,6 +28,10 @@ class Settings(ProviderSettings):
     # Servers
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    # A replica of the same database, for lists, reports, usage and metrics; unset: the primary
+    database_read_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_READ_URL")
+    # the lag above which the primary is read instead
+    replica_lag_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
 
     # Processing of jobs
     lease_s: float = 15.0  # a lease is lost if its beat stands still for so long; > 3 beats, < 30
@@ -152,6 +156,12 @@ class Settings(ProviderSettings):
                 "DATABASE_URL is not set: name a PostgreSQL 15+ database, or run 'tierline up'"
             )
         return self.database_url.get_secret_value()
+
+    @property
+    def replica(self) -> str | None:
+        """The URL of a replica for reads that may be late; None: there is none."""
+        url = self.database_read_url
+        return None if url is None else url.get_secret_value() or None
 
     @property
     def broker(self) -> str:

@@ -28,9 +28,9 @@ __all__ = [
 ]
 
 
-def check_database_url(url: str) -> None:
-    """Raises UsageError for a DATABASE_URL that cannot be read; it is not connected to."""
-    psycopg_url(url)
+def check_database_url(url: str, variable: str = "DATABASE_URL") -> None:
+    """Raises UsageError for a URL that cannot be read; it is not connected to."""
+    psycopg_url(url, variable)
 
 
 def api_pool(url: str, name: str, size: int) -> AsyncConnectionPool[Any]:

@@ -91,8 +91,9 @@ def connect(
     return connection
 
 
-def psycopg_url(url: str) -> str:
-    """The URL in psycopg's form; SQLAlchemy's form with a driver is accepted too.
+def psycopg_url(url: str, variable: str = "DATABASE_URL") -> str:
+    """The URL in psycopg's form; SQLAlchemy's form with a driver is accepted too. `variable`: where
+    it comes from.
 
     Raises UsageError if libpq cannot read it: libpq's own message would quote the password.
     """
@@ -107,7 +108,7 @@ def psycopg_url(url: str) -> str:
         readable = False
     if not readable:
         raise UsageError(
-            "DATABASE_URL is not a valid URL: write "
+            f"{variable} is not a valid URL: write "
             "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with"
             " % and other special characters of the password written as %25 and the like"
         )

@@ -1,0 +1,94 @@
+"""A real streaming replica of an embedded server, on a socket of its own."""
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from tierline.stack import environment, postgres
+from tierline.stack.child import Child, guarded
+from tierline.stack.home import Home, open_home
+from tierline.stack.logs import LogPump
+from tierline.stack.servers import Servers, remove_sockets, running_servers
+
+STOP_S = 20.0
+REPLICATED = {"wal_level": "replica", "max_wal_senders": "4"}
+
+
+@dataclass
+class Replica:
+    """The replica and its primary."""
+
+    primary: Servers
+    home: Home
+    child: Child
+
+    def url(self, primary_url: str) -> str:
+        """The URL of the same database on the replica."""
+        return primary_url.replace(_quoted(self.primary.home), _quoted(self.home))
+
+    def pause(self) -> None:
+        """It receives, and applies nothing, until `resume`."""
+        self._do("SELECT pg_wal_replay_pause()")
+
+    def resume(self) -> None:
+        self._do("SELECT pg_wal_replay_resume()")
+
+    def stop(self) -> None:
+        self.child.stop(STOP_S)
+
+    def start(self, pump: LogPump) -> None:
+        self.child = Child(postgres.program(self.home), self.home, pump)
+        self.child.start()
+        postgres.wait_ready(self.home, self.child)
+
+    def _do(self, statement: str) -> None:
+        admin = self.url(postgres.admin_url(self.primary.home, "postgres"))
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@contextlib.contextmanager
+def replicated(folder: Path, pump: LogPump) -> Iterator[Replica]:
+    """Servers in a folder, and a replica of their Postgres."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in REPLICATED.items():
+            patch.setitem(postgres.SETTINGS, name, value)
+        with running_servers(folder / "primary") as primary:
+            home = open_home(folder / "replica")
+            _copy(primary.home, home)
+            replica = Replica(primary, home, Child(postgres.program(home), home, pump))
+            try:
+                replica.start(pump)
+                yield replica
+            finally:
+                replica.stop()
+                remove_sockets(home)
+
+
+def _copy(primary: Home, home: Home) -> None:
+    source = postgres.admin_url(primary, "postgres")
+    argv = [
+        *[postgres.binary("pg_basebackup"), "-d", source, "-D", str(home.postgres)],
+        *["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"],
+    ]
+    done = subprocess.run(
+        guarded(argv, signal.SIGKILL, drop_root=True),
+        stdin=subprocess.DEVNULL,
+        env=environment.base(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _quoted(home: Home) -> str:
+    return quote(str(home.sockets), safe="")
