@@ -1,4 +1,4 @@
-"""Upgrades a database to this release: migrations, and the first admin key.
+"""Upgrades a database to this release: migrations, and the first admin key; lists its partitions.
 
 It works on the database directly, because the API does not serve an unmigrated one.
 """
@@ -10,7 +10,9 @@ from typing import Any
 
 from tierline.base.errors import Unavailable
 from tierline.services.accounts import accounts
+from tierline.services.upkeep.history import PartitionState, states
 from tierline.storage.db import migrate
+from tierline.storage.db.engine import connect
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ def first_admin_key(database_url: str) -> str | None:
     """A new operator's key as plain text if no valid one exists; else None. Raises Unavailable."""
     with _answering():
         return accounts.ensure_first_admin(database_url)
+
+
+def list_partitions(database_url: str) -> list[PartitionState]:
+    """The partitions of history, with what keeps each. Raises Unavailable."""
+    with _answering(), connect(database_url, "partitions") as connection:
+        return states(connection)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`tierline db`: migrate the database behind DATABASE_URL to this version of the product.
+"""`tierline db`: migrate the database behind DATABASE_URL to this version, and list its partitions.
 
 It works on the database directly, because the API does not serve an unmigrated one.
 """
@@ -57,3 +57,49 @@ def upgrade(
         line(words)
     if key:
         line(f"first admin key, shown only once: {key}")
+
+
+@app.command()
+def partitions(as_json: Json = False) -> None:
+    """List the weekly partitions of history in the database of DATABASE_URL, the oldest first.
+
+    KEPT BY says why TIERLINE_HISTORY_DAYS would not remove the week now; docs/operations.md
+    explains each reason.
+    """
+    from dataclasses import asdict
+
+    from tierline.base.settings import settings
+    from tierline.cli.shared.output import Col, print_json, print_table, when
+    from tierline.stack.upgrade import list_partitions
+
+    found = list_partitions(settings().database)
+    if as_json:
+        print_json(
+            [
+                asdict(one)
+                | {
+                    "begins_at": one.begins_at and one.begins_at.isoformat(),
+                    "ends_at": one.ends_at.isoformat(),
+                }
+                for one in found
+            ]
+        )
+        return
+    print_table(
+        [
+            *(Col("TABLE"), Col("PARTITION", wrap=False), Col("FROM"), Col("TO")),
+            *(Col("MB", "right"), Col("KEPT BY")),
+        ],
+        [
+            (
+                one.table,
+                one.name,
+                when(one.begins_at) if one.begins_at else "",
+                when(one.ends_at),
+                f"{one.bytes / 1e6:,.1f}",
+                "not over" if one.kept_by is None else ", ".join(one.kept_by),
+            )
+            for one in found
+        ],
+        "no table is partitioned: run 'tierline db upgrade'",
+    )

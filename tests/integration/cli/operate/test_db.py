@@ -6,9 +6,11 @@ import psycopg
 import pytest
 
 from tests.support.migrations import upgrade_to
+from tests.support.past import past_weeks
 from tests.support.rows import add_account
 from tierline.base.settings import settings
 from tierline.cli import main
+from tierline.storage.db import migrate
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +30,12 @@ def test_an_empty_database_is_migrated_and_gets_its_first_admin_key_once(
     second = capsys.readouterr().out
     assert "already" in second
     assert "admin key" not in second
+
+
+def migrated(url: str) -> str:
+    """The database's URL, after it was migrated."""
+    migrate.upgrade(url)
+    return url
 
 
 @pytest.fixture
@@ -71,3 +79,26 @@ def test_in_json_the_revisions_and_the_key_are_values(capsys: pytest.CaptureFixt
     assert found["before"] is None
     assert found["after"]
     assert found["admin_key"]
+
+
+def test_the_partitions_are_listed_with_what_keeps_them(
+    empty_database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["db", "partitions"]) == 0
+    assert "run 'tierline db upgrade'" in capsys.readouterr().out
+    with past_weeks(migrated(empty_database_url)) as past:
+        feedback = "INSERT INTO feedback (job_id, account_id, correct) VALUES (%s, 1, true)"
+        past.connection.execute(feedback, (past.job(3),))
+    assert main.run(["db", "partitions", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    calls = [one for one in found if one["table"] == "calls"]
+    assert [one["kept_by"] for one in calls if one["kept_by"]] == [["labels"]]
+    assert calls[-1]["kept_by"] is None, "its week is not over"
+    assert calls == sorted(calls, key=lambda one: one["ends_at"])
+    assert main.run(["db", "partitions"]) == 0
+    line = next(
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if "calls_" in line and "labels" in line
+    )
+    assert line.startswith("calls ")
