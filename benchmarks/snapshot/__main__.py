@@ -34,7 +34,6 @@ ACCOUNTS = 8
 FINISHED = 20_000  # jobs that were there before, so that a dump takes its time
 PART = 256  # jobs that wait at once
 THREADS = 4  # that claim and finish while nothing is timed
-CYCLES = 20  # of 16 jobs, timed
 LOOKS = 4  # times that the steps are timed, after the first
 DEAD = "SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables"
 Times = dict[str, float]
@@ -78,9 +77,9 @@ def prepare(url: str) -> tuple[list[int], int]:
     return accounts, version
 
 
-def timed(grounds: Sequence[Ground]) -> list[Times]:
+def timed(grounds: Sequence[Ground], cycles: int) -> list[Times]:
     """The median of each step in seconds, on each database. They take turns."""
-    for _ in range(CYCLES):
+    for _ in range(cycles):
         for on in grounds:
             on.steps.cycle(on.accounts, 16)
     return [{step: median(took) for step, took in on.steps.take().items()} for on in grounds]
@@ -90,7 +89,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.snapshot", description=__doc__)
     parser.add_argument("--jobs", type=int, default=100_000, help="that pass meanwhile")
     parser.add_argument("--pg-dump", action="store_true", help="a pg_dump holds the snapshot")
-    arguments = read_arguments(parser, {"jobs": 10_000})
+    parser.add_argument("--cycles", type=int, default=20, help="of 16 jobs each time it is timed")
+    arguments = read_arguments(parser, {"jobs": 10_000, "cycles": 10})
     hold = holders.pg_dump if arguments.pg_dump else holders.transaction
     with stage() as on:
         with psycopg.connect(
@@ -109,14 +109,14 @@ def main() -> int:
                 Ground(url, *made, taken)
                 for url, made, taken in zip(urls, prepared, (held_steps, other_steps), strict=True)
             )
-            timed((held, other))  # warms up
+            timed((held, other), arguments.cycles)  # warms up
             before = bytes_of(admin, "jobs")
             with hold(held.url, on.admin_url) as holds:
-                looks = [timed((held, other))]
+                looks = [timed((held, other), arguments.cycles)]
                 said(0, looks[0])
                 for number in range(1, LOOKS + 1):
                     held.pass_jobs(arguments.jobs // LOOKS, threads)
-                    looks.append(timed((held, other)))
+                    looks.append(timed((held, other), arguments.cycles))
                     said(number * arguments.jobs // LOOKS, looks[-1])
                 if not holds():
                     raise SystemExit("the snapshot was given up before the end")

@@ -67,7 +67,7 @@ def test_size_compares_each_step_with_a_new_database_and_tells_what_a_job_takes(
 
 @pytest.mark.parametrize("holder", [(), ("--pg-dump",)], ids=["a transaction", "pg_dump"])
 def test_snapshot_compares_the_end_with_the_beginning(holder: tuple[str, ...]) -> None:
-    found = bench("snapshot", "--jobs", "1024", *holder)
+    found = bench("snapshot", "--jobs", "1024", "--cycles", "2", *holder)
     for step in ("choose", "claim", "finish"):
         ratio = found[f"{step} after 1,024 jobs beside a snapshot / at its beginning"]
         assert ratio["value"] > 0
