@@ -48,6 +48,9 @@ class Metrics:
         self._oldest = self._gauge(
             "queue_oldest_seconds", "How long the first waiting job has waited", "queue"
         )
+        self._counted = self._gauge(
+            "queue_counted_seconds_ago", "0: queue_waiting is of now; else its age", "queue"
+        )
         self._threads = self._gauge("queue_threads", "Threads of live workers", "queue")
         self._ended = self._gauge(
             "jobs_ended_last_hour", "Jobs submitted in the last hour that ended", "status"
@@ -113,9 +116,10 @@ class Metrics:
             self._hinted.labels(depth.queue).set(depth.hinted)
             self._running.labels(depth.queue).set(depth.running)
             self._oldest.labels(depth.queue).set(depth.oldest_s or 0.0)
+            self._counted.labels(depth.queue).set(depth.counted_s_ago or 0.0)
             self._threads.labels(depth.queue).set(threads.get(depth.queue, 0))
         self._ended.clear()
-        for status, count in now.ended.items():
+        for status, count in last_hour.ended(connection).items():
             self._ended.labels(status).set(count)
         self._set_last_hour(last_hour.fared(connection))
         self._webhooks_failed.set(now.webhooks.failed)

@@ -340,3 +340,20 @@ def _create_tables() -> None:
         comment="one row: how far the roll-up is",
         if_not_exists=True,
     )
+    op.create_table(
+        "queue_counts",
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("waiting", sa.BigInteger(), nullable=False),
+        sa.Column("delayed", sa.BigInteger(), nullable=False),
+        sa.Column("accounts_waiting", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "counted_at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            server_default=sa.text("clock_timestamp()"),
+        ),
+        sa.Column("took_s", sa.Double(), nullable=False, comment="to count all queues"),
+        sa.PrimaryKeyConstraint("queue", name="queue_counts_pkey"),
+        comment="what waited in queues that are too long to be counted at each read",
+        if_not_exists=True,
+    )

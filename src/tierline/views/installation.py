@@ -20,6 +20,10 @@ class QueueDepth(View):
     threads: int = Field(description="of live workers")
     accounts_waiting: int
     oldest_s: float | None = Field(description="how long the first job has waited")
+    counted_s_ago: float | None = Field(
+        description="null: all numbers are of now; else `waiting`, `delayed` and"
+        " `accounts_waiting` of a long queue were counted so many seconds ago"
+    )
 
 
 class FailedCheck(View):

@@ -83,7 +83,7 @@ def picture(answer: JSON) -> "Group":
             [
                 (
                     row["queue"],
-                    f"{row['waiting']:,}",
+                    _waiting(row),
                     bar(row["waiting"], longest),
                     f"{row['delayed']:,}",
                     row["hinted"],
@@ -108,6 +108,12 @@ def picture(answer: JSON) -> "Group":
         ]
     parts += [Text(), Text(EXPLANATION, style="dim")]
     return Group(*parts)
+
+
+def _waiting(row: JSON) -> str:
+    """How many wait, with the age of that count if it is not of now."""
+    age_s = row.get("counted_s_ago")
+    return f"{row['waiting']:,}" + (f" ({age_s:.0f} s ago)" if age_s is not None else "")
 
 
 def bar(waiting: int, longest: int) -> str:

@@ -18,10 +18,9 @@ __all__ = ["Circuit", "Depth", "Numbers", "Webhooks", "circuits_of_models", "dep
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a scrape of the metrics reads, besides the calls of the last hour."""
+    """What a scrape of the metrics reads, besides what is of the last hour."""
 
     depths: Sequence[Depth]
-    ended: dict[str, int]  # of the jobs submitted in the last hour, by status
     webhooks: Webhooks
     circuits: Sequence[Circuit]
 
@@ -40,7 +39,6 @@ def numbers(connection: Connection[Any]) -> Numbers:
     """The numbers, read from the database each time."""
     return Numbers(
         depths=queue_reads.depths(connection),
-        ended=queue_reads.ended_lately(connection),
         webhooks=last_hour.webhooks(connection),
         circuits=circuits.every(connection),
     )

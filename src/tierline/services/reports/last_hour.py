@@ -1,14 +1,15 @@
-"""The results of the last hour, cached because the query takes longer the more calls there were."""
+"""The results of the last hour, cached because reading them takes longer the more calls there were."""
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import Connection
 
 from tierline.rules.verdicts import CHECK_FAILURES
+from tierline.storage.jobs import queue_reads
 from tierline.storage.reports import last_hour
 from tierline.storage.reports.last_hour import Fared
 from tierline.views.installation import FailedCheck
@@ -26,20 +27,30 @@ class LastHour:
         self._lock = threading.Lock()
         self._until_s = -1.0
         self._fared: Sequence[Fared] = ()
+        self._ended: Mapping[str, int] = {}
 
     def fared(self, connection: Connection[Any]) -> Sequence[Fared]:
         """By feature, tier, model and verdict. During a query, other threads get the old value."""
+        self._refresh(connection)
+        return self._fared
+
+    def ended(self, connection: Connection[Any]) -> Mapping[str, int]:
+        """How many of the jobs submitted in the last hour ended, by status."""
+        self._refresh(connection)
+        return self._ended
+
+    def _refresh(self, connection: Connection[Any]) -> None:
         if time.monotonic() < self._until_s or not self._lock.acquire(blocking=self._until_s < 0):
-            return self._fared
+            return
         try:
             began_s = time.monotonic()
             if began_s >= self._until_s:
                 self._fared = last_hour.fared(connection)
+                self._ended = queue_reads.ended_lately(connection)
                 ended_s = time.monotonic()
                 self._until_s = ended_s + max(EVERY_S, SHARE * (ended_s - began_s))
         finally:
             self._lock.release()
-        return self._fared
 
     def failed_checks(self, connection: Connection[Any]) -> list[FailedCheck]:
         """Which checks failed, and how often."""

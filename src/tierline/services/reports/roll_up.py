@@ -1,4 +1,6 @@
-"""Keeps the sums that usage and reports read: adds what has ended since the last time."""
+"""Keeps the sums that usage and reports read: adds what has ended since the last time, and counts
+long queues.
+"""
 
 import time
 from typing import Any
@@ -7,11 +9,14 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from tierline.storage.db.repeat import PASSING
+from tierline.storage.jobs.queue_reads import keep_counts
 from tierline.storage.reports import roll_up
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 5_000  # attempts that one transaction counts
+COUNT_EVERY_S = 5.0  # between two counts of long queues
+COUNT_SHARE = 20.0  # … or so many times what a count takes: they use at most 5% of a core
 HISTORY_AT_ONCE = 2_000  # jobs of the time before there were sums, the same
 
 
@@ -24,6 +29,7 @@ def roll_up_due(pool: ConnectionPool[Any], until_s: float) -> int:
     seen = 0
     try:
         with pool.connection() as connection:
+            keep_counts(connection, COUNT_EVERY_S, COUNT_SHARE)
             while True:
                 count = roll_up.roll_up(connection, AT_ONCE)
                 seen += count

@@ -10,45 +10,84 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection, Connection
-from psycopg.rows import dict_row
 
 from tierline.rules.queues import DEEPER, DEEPER_BACKFILL, QUARANTINE, SLM, SLM_BACKFILL, WEBHOOKS
+from tierline.storage.db.rows import all_rows
 
 LANES = (SLM, SLM_BACKFILL, DEEPER, DEEPER_BACKFILL, QUARANTINE, WEBHOOKS)
 LATELY_S = 3600.0
 
-DEPTHS = """
-SELECT queue, sum(waiting)::bigint AS waiting, sum(delayed)::bigint AS delayed,
-    sum(hinted)::bigint AS hinted,
-    sum(running)::bigint AS running, sum(accounts)::bigint AS accounts_waiting,
-    CASE WHEN min(since) IS NOT NULL  -- greatest() would make 0 of "nothing waits"
+EXACT_TO = 10_000  # what waits in a queue is counted at each read up to here
+
+_WAITS = "part < 2 AND status = 'queued' AND hint_no IS NULL"
+_DUE_JOB = f"""
+SELECT run_after FROM jobs WHERE {_WAITS} AND queue = l.queue ORDER BY run_after LIMIT 1"""
+_WAITING_DELIVERY = "status = 'pending' AND hint_no IS NULL AND claim_token IS NULL"
+
+# {limit}: how many rows of a queue are read at most. Without one, it costs as much as there waits.
+_WAITING = f"""
+SELECT l.queue, c.* FROM unnest(%(lanes)s::text[]) l (queue) CROSS JOIN LATERAL (
+    SELECT count(*) AS waiting,
+        count(*) FILTER (WHERE run_after > statement_timestamp()) AS delayed,
+        count(DISTINCT account_id) AS accounts_waiting
+    FROM (SELECT run_after, account_id FROM jobs WHERE {_WAITS} AND queue = l.queue {{limit}}) one
+) c
+UNION ALL
+SELECT 'webhooks', count(*),
+    count(*) FILTER (WHERE next_try_at > statement_timestamp()), count(DISTINCT account_id)
+FROM (SELECT next_try_at, account_id FROM deliveries WHERE {_WAITING_DELIVERY} {{limit}}) one
+"""
+WAITING = _WAITING.format(limit=f"LIMIT {EXACT_TO + 1}")
+ALL_WAITING = _WAITING.format(limit="")
+
+# What is hinted or runs is never more than there are threads and some hints.
+UNDER_WAY = f"""
+SELECT queue, sum(hinted)::bigint AS hinted, sum(running)::bigint AS running,
+    -- greatest() would make 0 of "nothing waits"
+    CASE WHEN min(since) IS NOT NULL
         THEN greatest(0, extract(epoch FROM clock_timestamp() - min(since)))::float8
     END AS oldest_s
 FROM (
-    SELECT queue, count(*) AS waiting,
-        count(*) FILTER (WHERE run_after > statement_timestamp()) AS delayed,
-        0 AS hinted, 0 AS running,
-        count(DISTINCT account_id) AS accounts,
-        min(run_after) FILTER (WHERE run_after <= statement_timestamp()) AS since
-    FROM jobs WHERE part < 2 AND status = 'queued' AND hint_no IS NULL GROUP BY queue
-    UNION ALL
-    SELECT queue, 0, 0, count(*), 0, 0, min(run_after) FROM jobs
+    SELECT queue, count(*) AS hinted, 0 AS running, min(run_after) AS since FROM jobs
     WHERE part < 2 AND status = 'queued' AND hint_no IS NOT NULL GROUP BY queue
     UNION ALL
-    SELECT queue, 0, 0, 0, count(*), 0, NULL FROM jobs
+    SELECT queue, 0, count(*), NULL FROM jobs
     WHERE part < 2 AND status = 'in_progress' GROUP BY queue
     UNION ALL
-    SELECT 'webhooks', count(*),
-        count(*) FILTER (WHERE next_try_at > statement_timestamp()), 0, 0,
-        count(DISTINCT account_id),
-        min(next_try_at) FILTER (WHERE next_try_at <= statement_timestamp())
-    FROM deliveries WHERE status = 'pending' AND hint_no IS NULL AND claim_token IS NULL
+    SELECT l.queue, 0, 0, first.run_after FROM unnest(%(lanes)s::text[]) l (queue)
+    CROSS JOIN LATERAL ({_DUE_JOB}) first WHERE first.run_after <= statement_timestamp()
     UNION ALL
-    SELECT 'webhooks', 0, 0, count(*) FILTER (WHERE claim_token IS NULL),
-        count(*) FILTER (WHERE claim_token IS NOT NULL), 0, NULL
+    SELECT 'webhooks', count(*) FILTER (WHERE claim_token IS NULL),
+        count(*) FILTER (WHERE claim_token IS NOT NULL), NULL
     FROM deliveries
     WHERE status = 'pending' AND (hint_no IS NOT NULL OR claim_token IS NOT NULL)
-) depth GROUP BY queue
+    UNION ALL
+    SELECT 'webhooks', 0, 0, min(next_try_at)
+    FROM (
+        SELECT next_try_at FROM deliveries WHERE {_WAITING_DELIVERY}
+        ORDER BY next_try_at LIMIT 1
+    ) first WHERE next_try_at <= statement_timestamp()
+) found GROUP BY queue
+"""
+
+COUNTED = """
+SELECT queue, waiting, delayed, accounts_waiting,
+    greatest(0, extract(epoch FROM clock_timestamp() - counted_at))::float8 AS counted_s_ago
+FROM queue_counts WHERE queue = ANY(%(queues)s)
+"""
+COUNT_IS_DUE = """
+SELECT NOT EXISTS (SELECT FROM queue_counts WHERE counted_at
+    > clock_timestamp() - make_interval(secs => greatest(%(every_s)s, %(share)s * took_s)))
+"""
+KEEP_COUNTS = f"""
+WITH began AS MATERIALIZED (SELECT clock_timestamp() AS at), counts AS MATERIALIZED ({ALL_WAITING})
+INSERT INTO queue_counts (queue, waiting, delayed, accounts_waiting, counted_at, took_s)
+SELECT queue, waiting, delayed, accounts_waiting, began.at,
+    extract(epoch FROM clock_timestamp() - began.at)
+FROM began, counts
+ON CONFLICT (queue) DO UPDATE SET waiting = excluded.waiting, delayed = excluded.delayed,
+    accounts_waiting = excluded.accounts_waiting, counted_at = excluded.counted_at,
+    took_s = excluded.took_s
 """
 
 # A recursive loose scan of the choice's index: one probe for each account and version that waits.
@@ -86,13 +125,50 @@ class Depth:
     running: int = 0
     accounts_waiting: int = 0
     oldest_s: float | None = None  # how long the oldest one has been ready
+    # waiting, delayed and accounts_waiting were counted so long ago; None: now
+    counted_s_ago: float | None = None
 
 
 def depths(connection: Connection[Any]) -> list[Depth]:
-    """Every queue, the empty ones too."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        found = {row["queue"]: Depth(**row) for row in cursor.execute(DEPTHS)}
-    return [found.get(queue, Depth(queue)) for queue in LANES]
+    """Every queue, the empty ones too.
+
+    What waits is counted now, up to EXACT_TO jobs of a queue. Of a longer queue it is the last
+    count by `keep_counts`, with its age. So the cost does not grow with what waits.
+    """
+    given = {"lanes": [lane for lane in LANES if lane != WEBHOOKS]}
+    waiting = {row["queue"]: row for row in all_rows(connection, WAITING, given)}
+    long = [queue for queue, row in waiting.items() if row["waiting"] > EXACT_TO]
+    if long:
+        counted = {row["queue"]: row for row in all_rows(connection, COUNTED, {"queues": long})}
+        # Before the first count, and after the queue has grown since the last one.
+        missing = [
+            queue for queue in long if counted.get(queue, {"waiting": 0})["waiting"] <= EXACT_TO
+        ]
+        if missing:
+            everything = all_rows(connection, ALL_WAITING, given)
+            counted |= {row["queue"]: row for row in everything if row["queue"] in missing}
+        waiting |= counted
+    under_way = {row["queue"]: row for row in all_rows(connection, UNDER_WAY, given)}
+    return [
+        Depth(**{"queue": lane, **waiting.get(lane, {}), **under_way.get(lane, {})})
+        for lane in LANES
+    ]
+
+
+def keep_counts(connection: Connection[Any], every_s: float, share: float) -> bool:
+    """Count all that waits and keep the numbers for `depths`, if a queue is longer than EXACT_TO.
+
+    Not more often than every `every_s` seconds, nor than `share` times what the last count took.
+    Returns whether it counted.
+    """
+    given = {"lanes": [lane for lane in LANES if lane != WEBHOOKS]}
+    if all(row["waiting"] <= EXACT_TO for row in all_rows(connection, WAITING, given)):
+        return False
+    due = connection.execute(COUNT_IS_DUE, {"every_s": every_s, "share": share}).fetchone()
+    if due is None or not due[0]:
+        return False
+    connection.execute(KEEP_COUNTS, given)
+    return True
 
 
 def versions_waiting(connection: Connection[Any]) -> list[int]:

@@ -169,3 +169,15 @@ sums_state = Table(
     CheckConstraint("one", name="sums_state_one_check"),
     comment="one row: how far the roll-up is",
 )
+
+queue_counts = Table(
+    "queue_counts",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    _count("waiting"),
+    _count("delayed"),
+    _count("accounts_waiting"),
+    when("counted_at", required=True),
+    Column("took_s", Double, nullable=False, comment="to count all queues"),
+    comment="what waited in queues that are too long to be counted at each read",
+)
