@@ -1,4 +1,4 @@
-"""The results of the last hour, cached because reading them takes longer the more calls there were."""
+"""The results of the last hour, cached: reading them takes longer the more calls there were."""
 
 import threading
 import time
