@@ -21,9 +21,9 @@ from benchmarks.backlog import fill
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.history import Past, bytes_of, fill_past
-from benchmarks.snapshot import holders
 from benchmarks.stage import stage
 from benchmarks.steps import STEPS, TEXT, Steps, steps
+from tests.support import snapshots
 from tests.support.rows import add_account, add_feature, two_tiers
 from tierline.stack import postgres
 from tierline.storage.db.migrate import upgrade
@@ -91,7 +91,7 @@ def main() -> int:
     parser.add_argument("--pg-dump", action="store_true", help="a pg_dump holds the snapshot")
     parser.add_argument("--cycles", type=int, default=20, help="of 16 jobs each time it is timed")
     arguments = read_arguments(parser, {"jobs": 10_000, "cycles": 10})
-    hold = holders.pg_dump if arguments.pg_dump else holders.transaction
+    hold = snapshots.pg_dump if arguments.pg_dump else snapshots.transaction
     with stage() as on:
         with psycopg.connect(
             postgres.admin_url(on.servers.home, "postgres"), autocommit=True

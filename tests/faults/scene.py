@@ -39,15 +39,17 @@ from tierline.stack.ports import free_port
 PATIENCE_S = 90.0  # for something to be there again after it was broken
 ROWS_EVERY_S = 0.1  # each look is a connection of its own, whose password costs Postgres 5 ms
 
-# Notes every end of a job, and every change of one that has ended: each job has one line.
+# Notes every end of a job, and every change of one that has ended: each job has one line. Before the
+# change and not after it, because the end of a job moves its row to another partition, and no trigger
+# after an update sees that.
 WATCH_ENDINGS = """
 CREATE TABLE IF NOT EXISTS watched_endings (job_id uuid, was text, became text);
 CREATE OR REPLACE FUNCTION watch_endings() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO watched_endings VALUES (new.id, old.status, new.status);
-    RETURN NULL;
+    RETURN new;
 END $$;
-CREATE OR REPLACE TRIGGER watch_endings AFTER UPDATE OF status ON jobs FOR EACH ROW
+CREATE OR REPLACE TRIGGER watch_endings BEFORE UPDATE OF status ON jobs FOR EACH ROW
     WHEN (old.status <> new.status
         AND (new.completed_at IS NOT NULL OR old.completed_at IS NOT NULL))
     EXECUTE FUNCTION watch_endings();

@@ -23,6 +23,7 @@ LIKE = {  # left to the nightly form, and what stands for each in the suite
     "kill -9 of the deeper worker": "kill -9 of the first tier's worker",
     "kill -9 of the quarantine worker": "kill -9 of the first tier's worker",
     "texts of a million combining marks": "1 MB of unknown keys",
+    "a snapshot held open": "a pg_dump with a slow reader",
     "the same hint ten times": "hints in any order, of jobs that have ended and of none",
 }
 

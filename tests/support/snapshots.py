@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -13,6 +14,8 @@ from tests.support.waiting import wait_until
 from tierline.stack import postgres
 
 Holds = Callable[[], bool]  # whether the snapshot is still held
+# Called with the URL of the database, and with the superuser's.
+Hold = Callable[[str, str], AbstractContextManager[Holds]]
 
 HELD = "SELECT backend_xmin IS NOT NULL FROM pg_stat_activity WHERE pid = %s"
 DUMPING = """
