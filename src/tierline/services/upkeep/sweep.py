@@ -3,6 +3,7 @@ compare outcomes with their references, and remove what is past its time: old ro
 and content.
 """
 
+import threading
 import time
 from datetime import timedelta
 from functools import partial
@@ -38,10 +39,26 @@ ROLL_UP_S = 10.0  # for the sums of usage and reports
 SEE_S = 5.0  # for the tiers' summary
 MOVE_S = 5.0  # for jobs of before release 0.3.0, and of its processes
 MOST_S = 30.0  # per round; the next one continues a minute later
+_RUNNING = threading.Lock()  # held by the round that runs in this process
 
 
-def sweep(pool: ConnectionPool[Any], drift: Drift, history: History | None = None) -> None:
-    """One round, in small statements that do not block others."""
+def sweep(pool: ConnectionPool[Any], drift: Drift, history: History | None = None) -> bool:
+    """One round, in small statements that do not block others.
+
+    Returns False, and does nothing, if a round is still running in this process. A second one would
+    compute the same again, and take one more thread from the deliveries of webhooks.
+    """
+    if not _RUNNING.acquire(blocking=False):
+        log.info("sweep_still_running")
+        return False
+    try:
+        _sweep(pool, drift, history or History())
+    finally:
+        _RUNNING.release()
+    return True
+
+
+def _sweep(pool: ConnectionPool[Any], drift: Drift, history: History) -> None:
     roll_up_due(pool, time.monotonic() + ROLL_UP_S)
     see_tiers(pool, time.monotonic() + SEE_S)
     move_jobs(pool, time.monotonic() + MOVE_S)
@@ -67,7 +84,7 @@ def sweep(pool: ConnectionPool[Any], drift: Drift, history: History | None = Non
     with pool.connection() as connection:
         forget_left_over(connection)
     removed = remove_due(pool, time.monotonic() + MOST_S)
-    (history or History()).remove_old(pool, time.monotonic() + MOST_S)
+    history.remove_old(pool, time.monotonic() + MOST_S)
     if forgotten or removed:
         log.info("swept", idempotency_keys=forgotten, contents=removed)
 

@@ -355,6 +355,22 @@ def test_the_sweep_of_the_maintenance_queue_removes_content(kept: Kept) -> None:
     assert kept.holding(job) == set()
 
 
+def test_a_sweep_does_nothing_while_another_runs_in_the_process(kept: Kept) -> None:
+    kept.keep_for(1, 1)
+    job = kept.ended_job(days=2)
+    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'jobs'::regclass AND NOT granted"
+    with ThreadPoolExecutor(1) as beside:
+        with kept.pool.connection() as holding, holding.transaction():
+            holding.execute("LOCK TABLE jobs")
+            first = beside.submit(clear_away, kept.pool, Drift(kept.pool))
+            wait_until(lambda: kept.one(waiting), 30, "the first sweep to wait for the table")
+            assert not clear_away(kept.pool, Drift(kept.pool))
+            assert not first.done()
+        assert first.result(60)
+    assert kept.holding(job) == set()
+    assert clear_away(kept.pool, Drift(kept.pool))
+
+
 def test_a_retention_of_a_later_release_stops_no_others(kept: Kept) -> None:
     kept.keep_for(1, 1)
     with kept.pool.connection() as connection:
