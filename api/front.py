@@ -49,6 +49,7 @@ class Front:
         self._hot = hot  # they bypass the middleware and the router
         self._settings = settings
         self._requests = requests
+        self._counters: dict[tuple[str, str, int], Counter] = {}
         self.stop = stop  # ends long work that need not finish; called when a stop begins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +98,14 @@ class Front:
             )
             if not status:
                 await of_error(error)(scope, receive, sending)
-        self._requests.labels(scope["method"], _route(scope), str(status or "none")).inc()
+        self._count(scope["method"], _route(scope), status)
+
+    def _count(self, method: str, route: str, status: int) -> None:
+        counter = self._counters.get((method, route, status))
+        if counter is None:  # looking a counter up by its labels takes longer than counting
+            counter = self._requests.labels(method, route, str(status or "none"))
+            self._counters[method, route, status] = counter
+        counter.inc()
 
     def _limit(self, path: str) -> int:
         config = self._settings

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Path, Response
 
 from api.ask_again import ask_again
 from api.auth import Read
-from api.bodies import encoded
+from api.bodies import JsonAnswer, encoded
 from api.hot_routes import HotRoute
 from api.ids import read_id
 from api.openapi import ETAG_HEADERS, returns
@@ -52,7 +52,7 @@ async def get_job(
         headers |= ask_again(row["created_at"])
     if if_none_match is not None and _matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, "application/json")
+    return JsonAnswer(body, 200, headers)
 
 
 def read_job_id(text: str) -> UUID:

@@ -1,13 +1,26 @@
 """A statement's rows, as dictionaries by column or as values of a class."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
 
 from psycopg import Connection, sql
 from psycopg.rows import class_row, dict_row
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any] | None
 Kind = TypeVar("Kind")
+
+
+def declared_rows(kind: type[Kind]) -> Callable[[object], Callable[[Sequence[Any]], Kind]]:
+    """A row factory for a statement whose select list is `columns(kind)`, for a TypedDict.
+
+    psycopg's own factories read and decode the name of each column again for each statement.
+    """
+    names = tuple(kind.__annotations__)
+
+    def made(values: Sequence[Any]) -> Kind:
+        return cast(Kind, dict(zip(names, values, strict=True)))
+
+    return lambda _: made
 
 
 def one_row(

@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 
 from tierline.base.json_text import JSONValue
 from tierline.storage.db.columns import columns
+from tierline.storage.db.rows import declared_rows
 from tierline.views.attempts import AttemptRow, CallRow
 from tierline.views.feedback import FeedbackRow
 from tierline.views.jobs import JobRow
@@ -69,6 +70,8 @@ CROSS JOIN LATERAL (
 """
 
 JOB = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs='jobs j')} WHERE j.id = %s"
+JOB_OF_ACCOUNT = f"{JOB} AND j.account_id = %s"
+_job_rows = declared_rows(JobRow)
 
 _PAGE = """
 (SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
@@ -150,11 +153,9 @@ async def job_row_async(
     connection: AsyncConnection[Any], account_id: int, job_id: UUID
 ) -> JobRow | None:
     """An account's job; None when there is none or it is another's."""
-    async with connection.cursor(row_factory=class_row(JobRow)) as cursor:
-        row = await (
-            await cursor.execute(f"{JOB} AND j.account_id = %s", (job_id, account_id))
-        ).fetchone()
-    return row
+    async with connection.cursor(row_factory=_job_rows) as cursor:
+        await cursor.execute(JOB_OF_ACCOUNT, (job_id, account_id))
+        return await cursor.fetchone()
 
 
 async def request_of(
