@@ -13,6 +13,7 @@ from tests.support.rows import add_account, add_feature, add_job, two_tiers
 from tests.support.sums import roll_up_all
 from tierline.base.ids import new_id
 from tierline.rules.partitions import WEEK, week_of
+from tierline.storage.db.clock import now
 from tierline.storage.db.engine import create_pool
 from tierline.storage.upkeep import partitions
 
@@ -32,7 +33,7 @@ class Past:
         self.pool, self.connection = pool, connection
         self.account = add_account(connection, "acme")
         self.version = add_feature(connection, two_tiers())
-        self.now = partitions.now(connection)
+        self.now = now(connection)
         for there in partitions.every(connection).values():
             for one in there:
                 connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(one.name)))

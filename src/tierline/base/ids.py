@@ -1,6 +1,8 @@
 """Time-ordered identifiers (UUID version 7, RFC 9562), so that new rows are adjacent in an index.
 
-The order only helps the index. Lists are paged by an identity column.
+The time decides in which partition a row is, so it is Postgres's: each new connection of a pool
+measures how far this process's clock is from it (`set_clock`). In between a steady clock counts, so
+a wall clock that is wrong, or is set, changes no id. Lists are paged by a sequence, not by ids.
 """
 
 import os
@@ -8,10 +10,44 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+# Unlike CLOCK_MONOTONIC it counts while the machine is suspended; Linux has it.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class _Clock:
+    """The time of Postgres, as far as this process knows it."""
+
+    offset_ns: int | None = None  # from the steady clock to Unix time; None: not measured yet
+
+    def now_ns(self) -> int:
+        if self.offset_ns is None:
+            return time.time_ns()
+        return steady_ns() + self.offset_ns
+
+
+_clock = _Clock()
+
+
+def steady_ns() -> int:
+    """Nanoseconds on a clock that nobody sets."""
+    return time.clock_gettime_ns(_STEADY)
+
+
+def set_clock(now: datetime, asked_ns: int) -> None:
+    """Postgres has answered that it is `now`, and was asked at `asked_ns` of `steady_ns`."""
+    middle_ns = (asked_ns + steady_ns()) // 2
+    _clock.offset_ns = (now - _EPOCH) // timedelta(microseconds=1) * 1000 - middle_ns
+
+
+def database_now() -> datetime:
+    """The time of Postgres; before the first connection, that of this process."""
+    return _EPOCH + timedelta(microseconds=_clock.now_ns() // 1000)
+
 
 def new_id() -> UUID:
     """A UUID of version 7: 48 bits of Unix milliseconds, then 74 random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = (_clock.now_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
@@ -28,4 +64,4 @@ def time_of(id: UUID) -> datetime:
 
     Raises OverflowError for a time after the year 9999, which no clock gives.
     """
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=id.int >> 80)
+    return _EPOCH + timedelta(milliseconds=id.int >> 80)

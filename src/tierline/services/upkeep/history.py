@@ -18,6 +18,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.settings import settings
 from tierline.rules.partitions import Partition, first_id
+from tierline.storage.db import clock
 from tierline.storage.db.partitioned import PARENTS
 from tierline.storage.upkeep import history, partitions
 
@@ -63,7 +64,7 @@ class History:
         with pool.connection() as connection:
             try:
                 with history.alone(connection):
-                    cutoff = partitions.now(connection) - age
+                    cutoff = clock.now(connection) - age
                     dropped += list(history.drop_detached(connection))
                     for table, one in self._removable(connection, cutoff, until_s):
                         history.detach(connection, table, one)
@@ -105,7 +106,7 @@ class History:
 
 def states(connection: Connection[Any]) -> list[PartitionState]:
     """Every partition, with what keeps it."""
-    now = partitions.now(connection)
+    now = clock.now(connection)
     sizes = partitions.sizes(connection)
     found: dict[Week, list[str] | None] = {}
     listed = []

@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.rules.partitions import ALERT_DAYS, days_ahead
+from tierline.storage.db import clock
 from tierline.storage.upkeep import partitions
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ def keep_ahead(pool: ConnectionPool[Any]) -> None:
 
 def days_left(connection: Connection[Any]) -> dict[str, float]:
     """By partitioned table, for how many days from now on it has partitions."""
-    now = partitions.now(connection)
+    now = clock.now(connection)
     return {table: days_ahead(end, now) for table, end in partitions.last_ends(connection).items()}
 
 

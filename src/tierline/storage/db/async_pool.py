@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from tierline.base.settings import settings
+from tierline.storage.db.clock import read_clock_async
 from tierline.storage.db.engine import connect_args, psycopg_url
 from tierline.storage.db.repeat import PASSING
 
@@ -30,6 +31,7 @@ def create_async_pool(url: str, name: str, size: int | None = None) -> AsyncConn
         min_size=size,
         max_size=size,
         open=False,
+        configure=read_clock_async,
         timeout=WAIT_S,
         reconnect_timeout=RECONNECT_S,
         name=name,

@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from tierline.base.errors import UsageError
 from tierline.base.settings import settings
+from tierline.storage.db.clock import read_clock
 
 # The product's statements take milliseconds. One that takes this long is stuck, and must not hold
 # locks that others wait for.
@@ -135,6 +136,7 @@ def create_pool(
         min_size=1,
         max_size=most,
         open=False,
+        configure=read_clock,
         check=ConnectionPool.check_connection if checked else None,
         timeout=10.0,
         reconnect_timeout=3.0,  # the pool's own back-off grows to a minute; after it, users' tries

@@ -4,12 +4,12 @@ They are written under the lock of applications (`features.hold_applications`), 
 that writes the version. At most one per feature is in force.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
 
-from tierline.base.ids import first_id_of
+from tierline.base.ids import database_now, first_id_of
 from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.views.evaluations import PromotionRow
 
@@ -152,7 +152,7 @@ def answered_by(
     """The exact models that recently answered for `asked` (provider:model), in that version or a
     later one.
     """
-    floor = first_id_of(datetime.now(UTC), LATELY)
+    floor = first_id_of(database_now(), LATELY)
     rows = connection.execute(
         ANSWERED,
         {
@@ -168,5 +168,5 @@ def answered_by(
 
 def users(connection: Connection[Any], feature: str) -> set[int]:
     """The accounts that used the feature recently."""
-    floor = first_id_of(datetime.now(UTC), LATELY)
+    floor = first_id_of(database_now(), LATELY)
     return {id for (id,) in connection.execute(USERS, {"feature": feature, "floor": floor})}

@@ -4,18 +4,19 @@ The last hour is found by the ids: UUIDs of version 7 begin with their milliseco
 the primary key is a range of time, and no index by time is needed.
 """
 
-import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection, Connection
 
+from tierline.base.ids import database_now, first_id_of
 from tierline.rules.queues import DEEPER, DEEPER_BACKFILL, QUARANTINE, SLM, SLM_BACKFILL, WEBHOOKS
 from tierline.storage.db.rows import all_rows
 
 LANES = (SLM, SLM_BACKFILL, DEEPER, DEEPER_BACKFILL, QUARANTINE, WEBHOOKS)
-LATELY_S = 3600.0
+LATELY = timedelta(hours=1)
 
 EXACT_TO = 10_000  # what waits in a queue is counted at each read up to here
 
@@ -178,7 +179,8 @@ def versions_waiting(connection: Connection[Any]) -> list[int]:
 
 def ended_lately(connection: Connection[Any]) -> dict[str, int]:
     """How many jobs of the last hour ended with each status."""
-    return dict(connection.execute(ENDED, {"since": _id_at(time.time() - LATELY_S)}).fetchall())
+    since = first_id_of(database_now(), LATELY)
+    return dict(connection.execute(ENDED, {"since": since}).fetchall())
 
 
 async def revision(connection: AsyncConnection[Any]) -> str | None:
@@ -210,8 +212,3 @@ async def dispatchers(connection: AsyncConnection[Any]) -> int:
         )
     ).fetchone()
     return 0 if row is None else int(row[0])
-
-
-def _id_at(seconds: float) -> UUID:
-    """The lowest UUID of version 7 at that Unix time."""
-    return UUID(int=int(seconds * 1000) << 80)

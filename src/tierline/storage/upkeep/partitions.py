@@ -15,6 +15,7 @@ from psycopg import Connection, sql
 from psycopg.errors import LockNotAvailable
 
 from tierline.rules.partitions import Partition, missing
+from tierline.storage.db.clock import now
 from tierline.storage.db.partitioned import PARENTS, Parent
 
 LOCK_TIMEOUT_MS = 50  # on hot tables a lock is tried again later rather than waited for
@@ -41,14 +42,6 @@ JOIN pg_class c ON c.oid = i.inhrelid
 _BOUNDS = re.compile(
     r"^FOR VALUES FROM \((?:MINVALUE|'([0-9a-f-]{36})')\) TO \('([0-9a-f-]{36})'\)$"
 )
-
-
-def now(connection: Connection[Any]) -> datetime:
-    """The time of Postgres, which decides which partitions there are."""
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None, "an expression gives one row"
-    found: datetime = row[0]
-    return found
 
 
 def every(

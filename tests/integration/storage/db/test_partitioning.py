@@ -19,6 +19,7 @@ from tierline.base.ids import new_id
 from tierline.base.settings import settings
 from tierline.rules.partitions import first_id
 from tierline.storage.db import migrate
+from tierline.storage.db.clock import now
 from tierline.storage.db.partitioned import PARENTS
 from tierline.storage.db.tables import metadata
 from tierline.storage.upkeep import partitions
@@ -111,7 +112,7 @@ def test_every_row_stays_where_it_is_and_new_ones_find_their_partition(live: Liv
         ), "it is the same file: nothing was copied"
         assert len(later) >= 2, "the upgrade makes the partitions ahead"
     live.add_history()
-    ahead = first_id(partitions.now(live.connection) + timedelta(days=13))
+    ahead = first_id(now(live.connection) + timedelta(days=13))
     live.connection.execute(CALL, (ahead, 1))
     (home,) = live.connection.execute(
         "SELECT tableoid::regclass::text FROM calls WHERE job_id = %s", (ahead,)
@@ -200,12 +201,12 @@ def test_a_table_in_use_for_too_long_ends_the_migration_and_leaves_no_check(
 
 
 def test_ids_of_a_clock_that_was_ahead_move_the_bound_behind_them(live: Live) -> None:
-    late = first_id(partitions.now(live.connection) + timedelta(days=60))
+    late = first_id(now(live.connection) + timedelta(days=60))
     live.connection.execute(CALL, (late, 1))
     migrate.upgrade(live.url)
     first, *_ = partitions.every(live.connection)["calls"]
     assert late < first.end
-    assert first.ends_at < partitions.now(live.connection) + timedelta(days=70)
+    assert first.ends_at < now(live.connection) + timedelta(days=70)
 
 
 def test_ids_that_no_clock_made_are_named_and_nothing_changes(live: Live) -> None:
