@@ -1,7 +1,8 @@
 """The dispatcher process: turns ready rows into hints, and recovers what others left.
 
 It has two threads. This one chooses and publishes, woken by NOTIFY and by its own clock; the other
-one is the `Watcher`. Several dispatchers may run.
+one is the `Watcher`. Several dispatchers may run: one leads, which chooses for all queues, and the
+others take over when it ends, loses its connection or is frozen.
 """
 
 import signal
@@ -22,8 +23,9 @@ from tierline.base.errors import TierlineError
 from tierline.base.settings import Settings, settings
 from tierline.rules import queues
 from tierline.services.evidence.evaluation_hints import due_evaluations
-from tierline.services.jobs.dispatch import Dispatch, pools_with_jobs
+from tierline.services.jobs.dispatch import Dispatch
 from tierline.services.jobs.hints import take_back
+from tierline.services.jobs.out_jobs import OutJobs
 from tierline.services.processes.connections import (
     PASSING,
     check_database_url,
@@ -42,6 +44,7 @@ cost more than the jobs."""
 FULL_GATHER_S = 0.025
 """The same while more jobs wait than there is room for. The hints beyond the idle threads keep the
 workers busy meanwhile."""
+TRY_LEAD_S = 0.5  # between two tries to take over from another dispatcher
 BROKER_WAIT_S = 1.0  # before publishing is tried again after the broker was away
 EVALUATIONS_S = 0.1  # the least time between two checks for due evaluations
 SPARE_DELIVERIES = 8  # webhook deliveries that may wait in the broker beyond the idle threads
@@ -53,7 +56,7 @@ class Dispatcher:
     def __init__(self, config: Settings, app: Celery) -> None:
         self._settings = config
         self._app = app
-        self._pool = dispatcher_pool(config.database, "dispatcher", 2)
+        self._pool = dispatcher_pool(config.database, "dispatcher", 3)
         self._dispatch = Dispatch(
             config.hints_out, config.max_jobs_in_progress, config.rate_limits, config.hold_s
         )
@@ -63,6 +66,8 @@ class Dispatcher:
         self._threads: Mapping[str, int] = {}  # queue → threads of the live workers for it
         self._maintenance_room = True  # fewer messages than allowed wait on that queue
         self._evaluations_at = 0.0  # monotonic: the time of the next check
+        self._leading: psycopg.Connection[Any] | None = None  # the connection that holds the lead
+        self._lead_at = 0.0  # monotonic: the time of the next try
         self._failure: str | None = None
 
     def run(self) -> str | None:
@@ -77,6 +82,7 @@ class Dispatcher:
         finally:
             self._stop.set()
             watcher.join(timeout=20.0)
+            self._give_up_lead()
             self._pool.close()
         return self._failure
 
@@ -122,6 +128,15 @@ class Dispatcher:
 
     def choose_again(self) -> None:
         """Jobs were put back into the queues, so choose now."""
+        self._again.set()
+
+    @property
+    def out_jobs(self) -> OutJobs:
+        return self._dispatch.out_jobs
+
+    def hints_returned(self) -> None:
+        """Hints of jobs were taken back, so choose now."""
+        self._dispatch.returned()
         self._again.set()
 
     def sweep(self) -> None:
@@ -176,18 +191,43 @@ class Dispatcher:
         steps: list[int] = []
         full = False
         try:
-            for name in pools_with_jobs(self._pool):
-                choice = self._dispatch.choose(self._pool, name, self._threads.get(name, 0))
-                chosen |= choice.queue_of
-                full = full or choice.full
+            connection = self._lead()
+            if connection is not None:
+                for name in self._dispatch.look(connection):
+                    threads = self._threads.get(name, 0)
+                    choice = self._dispatch.choose_on(connection, name, threads)
+                    chosen |= choice.queue_of
+                    full = full or choice.full
             due = self._choose_deliveries()
             steps = self._due_evaluations()
         except PASSING:
+            self._give_up_lead()
             self._send(chosen, due)
             raise
         if not self._send(chosen, due, steps):
             return None
         return FULL_GATHER_S if full else GATHER_S
+
+    def _lead(self) -> psycopg.Connection[Any] | None:
+        """The connection on which this dispatcher chooses; None while another one leads."""
+        now = time.monotonic()
+        if self._leading is None and now >= self._lead_at:
+            self._lead_at = now + TRY_LEAD_S
+            connection = self._pool.getconn()
+            if self._dispatch.lead(connection):
+                log.info("dispatcher_leads")
+                self._leading = connection
+            else:
+                self._pool.putconn(connection)
+        return self._leading
+
+    def _give_up_lead(self) -> None:
+        """Close the connection that leads: another dispatcher may take over, or this one again."""
+        if self._leading is not None:
+            self._leading.close()
+            self._pool.putconn(self._leading)
+            self._leading = None
+            self._lead_at = 0.0
 
     def _send(self, chosen: Mapping[UUID, str], due: list[UUID], steps: Sequence[int] = ()) -> bool:
         """Publish hints for jobs, deliveries, evaluation steps and the sweep. Returns whether any
@@ -207,6 +247,7 @@ class Dispatcher:
         except BROKER_AWAY as error:
             log.warning("broker_away", error=type(error).__name__, hints=len(messages))
             take_back(self._pool, chosen.keys(), due)
+            self._dispatch.returned()
             self._stop.wait(BROKER_WAIT_S)
             return False
         if sweep:

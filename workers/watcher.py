@@ -19,6 +19,7 @@ from tierline.rules.leases import AliveWatch, HintWatch, LeaseWatch
 from tierline.services.batches.finish_batches import complete_finished
 from tierline.services.jobs.beats import WorkerBeat, read_beats, remove_gone
 from tierline.services.jobs.hints import hints_out, take_back
+from tierline.services.jobs.out_jobs import OutJobs
 from tierline.services.jobs.recover import claims_in_sight, expire_overdue, recover_lost
 from tierline.services.operations.kinds import KINDS
 from tierline.services.operations.leases import OperationLeases
@@ -50,8 +51,15 @@ class Chooser(Protocol):
     def see_threads(self, threads: Mapping[str, int]) -> None:
         """The threads of the live workers, by queue."""
 
+    @property
+    def out_jobs(self) -> OutJobs:
+        """The jobs whose hints this process has sent, and others that it found."""
+
     def choose_again(self) -> None:
         """Jobs were put back into the queues."""
+
+    def hints_returned(self) -> None:
+        """Hints were taken back, so that their jobs may be chosen again."""
 
     def sweep(self) -> None:
         """The sweep is due."""
@@ -131,7 +139,7 @@ class Watcher:
 
     def _recover(self, by_token: Mapping[UUID, tuple[UUID, int]]) -> None:
         try:
-            running = claims_in_sight(self._pool)
+            running = claims_in_sight(self._pool, self._chooser.out_jobs)
         except PASSING:
             self._leases.interrupted()
             raise
@@ -188,7 +196,7 @@ class Watcher:
 
     def _find_lost_hints(self, lengths: Mapping[str, int]) -> None:
         now_s = time.monotonic()
-        out = hints_out(self._pool)
+        out = hints_out(self._pool, self._chooser.out_jobs)
         queue_of = {number: queue for number, (_, queue) in out.jobs.items()}
         queue_of |= dict.fromkeys(out.deliveries, queues.WEBHOOKS)
         if not queue_of:
@@ -201,9 +209,9 @@ class Watcher:
         lost_jobs = [out.jobs[number][0] for number in sorted(lost) if number in out.jobs]
         job_ids = [str(job_id) for job_id in lost_jobs[:MOST_NAMED]]
         log.info("hints_lost", count=len(lost), job_ids=job_ids)
-        self._chooser.choose_again()
         lost_deliveries = [out.deliveries[number] for number in lost if number in out.deliveries]
         take_back(self._pool, lost_jobs, lost_deliveries)
+        self._chooser.hints_returned()
 
     def _waiting_messages(self) -> dict[str, int] | None:
         """How many messages of each queue wait in the broker; None while it does not answer."""

@@ -71,9 +71,6 @@ END $$""",
     " (queue, account_id, feature_version_id, tier, run_after, id)",
     "CREATE INDEX jobs_live_due_idx ON jobs_live (queue, run_after)"
     " INCLUDE (account_id, feature_version_id, tier)",
-    "CREATE INDEX jobs_live_hinted_idx ON jobs_live (queue)"
-    " WHERE status = 'queued' AND hint_no IS NOT NULL",
-    "CREATE INDEX jobs_live_running_idx ON jobs_live (queue) WHERE status = 'in_progress'",
     "CREATE INDEX jobs_live_deadline_idx ON jobs_live (deadline_at) WHERE deadline_at IS NOT NULL",
     "CREATE UNIQUE INDEX jobs_live_batch_idx ON jobs_live (batch_id, batch_row)"
     " WHERE batch_id IS NOT NULL",
@@ -133,6 +130,60 @@ BEGIN
 END $$"""
 
 
+# As in migration 0030, without ON CONFLICT: the ids of all parts together have no index.
+COPY_JUDGE_CALL = """
+CREATE OR REPLACE FUNCTION copy_judge_call(one judge_calls) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    made uuid := (
+        lpad(to_hex(floor(extract(epoch FROM one.asked_at) * 1000)::bigint), 12, '0')
+        || '70008000' || lpad(to_hex(one.id), 12, '0'))::uuid;
+    settled boolean := num_nonnulls(one.answered_model, one.cost_usd, one.error) > 0;
+    verdict text := CASE
+        WHEN NOT settled THEN NULL
+        WHEN one.error IS NOT NULL THEN split_part(one.error, ':', 1)
+        WHEN one.same IS NOT NULL THEN 'passed'
+        ELSE 'malformed' END;
+BEGIN
+    UPDATE jobs SET status = CASE WHEN one.error IS NULL THEN 'completed' ELSE 'failed' END,
+        model = one.answered_model
+    WHERE id = made;
+    IF NOT FOUND THEN
+        INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,
+            attempts, created_at, started_at, completed_at, input_removed_at, output_removed_at,
+            model, shadow_of, judged_attempt, part)
+        SELECT made, j.account_id, j.feature_version_id,
+            CASE WHEN one.error IS NULL THEN 'completed' ELSE 'failed' END, 'judge', 0,
+            'maintenance', 1, one.asked_at, one.asked_at, one.asked_at, one.asked_at,
+            one.asked_at, one.answered_model, j.id, one.attempt, 2
+        FROM jobs j WHERE j.id = one.job_id;
+    END IF;
+
+    INSERT INTO job_requests (job_id) SELECT made FROM jobs WHERE id = made
+    ON CONFLICT (job_id) DO NOTHING;
+
+    INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, started_at, ended_at,
+        verdict, reason, model)
+    SELECT made, 1, made, 'judge', 'maintenance', 'sweep', one.asked_at,
+        CASE WHEN settled THEN one.asked_at END, verdict, one.error, one.answered_model
+    FROM jobs WHERE id = made
+    ON CONFLICT (job_id, number) DO UPDATE SET ended_at = excluded.ended_at,
+        verdict = excluded.verdict, reason = excluded.reason, model = excluded.model;
+
+    INSERT INTO calls (job_id, attempt, number, account_id, purpose, model, answered_model,
+        booked_at, settled_at, input_tokens, output_tokens, cost_usd, error)
+    SELECT made, 1, 1, account_id, 'judge', one.model, one.answered_model, one.asked_at,
+        CASE WHEN settled THEN one.asked_at END, one.input_tokens, one.output_tokens,
+        one.cost_usd, one.error
+    FROM jobs WHERE id = made
+    ON CONFLICT (job_id, attempt, number) DO UPDATE SET
+        answered_model = excluded.answered_model, settled_at = excluded.settled_at,
+        input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
+        cost_usd = excluded.cost_usd, error = excluded.error;
+END
+$$
+"""
+
+
 def upgrade() -> None:
     kind, now = (
         op.get_bind()
@@ -148,7 +199,16 @@ def upgrade() -> None:
             connection.execute("SET lock_timeout = 0")
             connection.execute("ALTER TABLE jobs VALIDATE CONSTRAINT jobs_part_check")
             connection.execute("SET lock_timeout = '5s'")
-        run("jobs", *DIVIDE, *_partitions(now), GRANTS, ATTACH, TRIGGER, held_s=HELD_S)
+        run(
+            "jobs",
+            *DIVIDE,
+            *_partitions(now),
+            GRANTS,
+            ATTACH,
+            TRIGGER,
+            COPY_JUDGE_CALL,
+            held_s=HELD_S,
+        )
     with autocommit() as connection:
         # Autovacuum never analyses a partitioned table, only its partitions.
         connection.execute("ANALYZE jobs")

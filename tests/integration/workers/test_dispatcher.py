@@ -77,8 +77,9 @@ def test_what_was_chosen_goes_out_although_a_later_choice_fails(
             raise psycopg.OperationalError("cut")
         return Choice({job_id: "slm"})
 
-    monkeypatch.setattr(module, "pools_with_jobs", lambda _: ["slm", "deeper-analysis"])
-    monkeypatch.setattr(module.Dispatch, "choose", choose)
+    monkeypatch.setattr(module.Dispatcher, "_lead", lambda _: object())
+    monkeypatch.setattr(module.Dispatch, "look", lambda *_: ["slm", "deeper-analysis"])
+    monkeypatch.setattr(module.Dispatch, "choose_on", choose)
     monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))
     one = module.Dispatcher(settings(), create_app())
     with pytest.raises(psycopg.OperationalError):
@@ -97,7 +98,7 @@ def test_a_sweep_that_could_not_be_sent_is_sent_with_the_next_choice(
     def away(*_: object) -> None:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(module, "pools_with_jobs", lambda _: [])
+    monkeypatch.setattr(module.Dispatch, "look", lambda *_: [])
     monkeypatch.setattr(module, "BROKER_WAIT_S", 0.0)
     monkeypatch.setattr(module.deliveries, "choose", lambda *_: [])
     one = module.Dispatcher(settings(), create_app())
@@ -118,7 +119,7 @@ def test_no_evaluation_is_hinted_at_while_no_worker_takes_the_hints(
     from workers.app import create_app
 
     sent: list[tuple[str, tuple[str, ...]]] = []
-    monkeypatch.setattr(module, "pools_with_jobs", lambda _: [])
+    monkeypatch.setattr(module.Dispatch, "look", lambda *_: [])
     monkeypatch.setattr(module.deliveries, "choose", lambda *_: [])
     monkeypatch.setattr(module, "due_evaluations", lambda _: [7])
     monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))

@@ -232,7 +232,7 @@ def test_messages_of_maintenance_do_not_pile_up_while_its_worker_hangs(
     from workers import dispatcher as module
     from workers.watcher import MOST_MAINTENANCE
 
-    monkeypatch.setattr(module, "pools_with_jobs", lambda _: [])
+    monkeypatch.setattr(module.Dispatch, "look", lambda *_: [])
     monkeypatch.setattr(module.deliveries, "choose", lambda *_: [])
     monkeypatch.setattr(module, "due_evaluations", lambda _: [7])
     with redis.Redis.from_url(redis_url) as broker:

@@ -6,7 +6,8 @@ A choice is committed here. The caller publishes the hints after the commit.
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -16,7 +17,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tierline.rules.jobs import Route
-from tierline.rules.queues import JOBS, POOLS
+from tierline.rules.queues import POOLS
 from tierline.rules.rate_limits import RateLimit
 from tierline.rules.scheduling import (
     Candidate,
@@ -32,14 +33,20 @@ from tierline.rules.scheduling import (
     room_for_hints,
     worth_reading,
 )
+from tierline.rules.waiting_groups import GroupKey, Kind
 from tierline.services.jobs.held import HeldJobs
+from tierline.services.jobs.memory import Memory
 from tierline.services.jobs.models_in_use import ModelsInUse
+from tierline.services.jobs.out_jobs import OutJobs
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import hints
-from tierline.storage.jobs.hints import Due, Head
+from tierline.storage.jobs.hints import Due, Head, Wanted
 
 LOCKED_S = 5.0  # how long a job whose row was locked is left out of the choice
 MOST_LOCKED = 2_000  # the most jobs left out; each choice is given their ids
+MOST_VISITED = 500  # accounts of one kind that a choice considers, if few may have a job
+VISITED_MORE = 16  # accounts beyond those that a choice may reach, considered at once
+STORE_TURNS_S = 1.0  # how much of the turns is lost if the dispatcher is killed
 
 
 @dataclass
@@ -48,16 +55,6 @@ class Choice:
 
     queue_of: dict[UUID, str] = field(default_factory=dict)  # job → the queue of its hint
     full: bool = False  # all room was used, so more jobs may be waiting
-
-
-def pools_with_jobs(pool: ConnectionPool[Any]) -> list[str]:
-    """The pools that may have a job to choose, from one query for all of them.
-
-    A choice in any other pool would find nothing and cost six round trips.
-    """
-    with pool.connection() as connection:
-        queues_with_jobs = hints.with_jobs(connection, JOBS)
-    return [name for name, queues in POOLS.items() if not queues_with_jobs.isdisjoint(queues)]
 
 
 @dataclass
@@ -86,13 +83,29 @@ class _InUse:
             self.of_model_in_lane[account_id, queue, model] += count
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a choice is made."""
+
+    name: str  # of the pool
+    queue: str
+    threads: int  # of the pool's live workers
+    in_use: _InUse
+    _: KW_ONLY
+    limited_too: bool  # it also chooses for accounts with a limit over all pools
+
+
 class Dispatch:
-    """Makes a dispatcher's choices. One per process, because it caches features.
+    """Makes a dispatcher's choices. One per process, because it remembers features, what waits and
+    what is out.
 
     `spare` is how many hints may wait in the broker beyond a pool's threads. `most_in_progress` is
     the limit of accounts without one of their own; None: only their share of the threads limits
     them. Hints are paced by the providers' `rate_limits`. `hold_s` is how long a job waits for a
     model whose circuit is open.
+
+    A choice by memory costs as much as it may send, however many accounts and jobs wait: see
+    `lead`. Without the lead, each choice reads everything first.
     """
 
     def __init__(
@@ -102,25 +115,65 @@ class Dispatch:
         rate_limits: Mapping[str, RateLimit] | None = None,
         hold_s: float = Route.hold_s,
     ) -> None:
+        self.out_jobs = OutJobs()
         self._spare = spare
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
         self._held_jobs = HeldJobs(rate_limits or {}, hold_s)
         self._locked: dict[UUID, float] = {}  # locked jobs, and until when they are left out
+        self._memory = Memory()
+        self._leads = False
+        self._turns: dict[str, Turns] = {}  # by queue, of the dispatcher that leads
+        self._stored_s: dict[str, float] = {}  # when they were stored, monotonic
+        self._passed: dict[tuple[str, Kind], int] = {}  # accounts in front that may have nothing
+
+    def lead(self, connection: Connection[Any]) -> bool:
+        """Become the dispatcher that chooses, for as long as this connection lives.
+
+        Then `look` and `choose_on` take this connection, and are called every few seconds. False:
+        another dispatcher leads.
+        """
+        self._leads = hints.lead(connection)
+        self._memory = Memory()
+        self._turns = {}
+        return self._leads
+
+    def look(self, connection: Connection[Any]) -> list[str]:
+        """Learn what came due since the last look. Returns the pools in which jobs may wait."""
+        self._memory.look(connection)
+        return [
+            name
+            for name, queues in POOLS.items()
+            if any(self._memory.of(queue) for queue in queues)
+        ]
+
+    def returned(self) -> None:
+        """Hints were taken back, so that their jobs may be chosen again. From any thread."""
+        self._memory.rescan()
 
     def choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
+        """`choose_on` without the lead, on any connection."""
+        with pool.connection() as connection:
+            return self.choose_on(connection, name, threads)
+
+    def choose_on(self, connection: Connection[Any], name: str, threads: int) -> Choice:
         """Mark the next jobs of pool `name` as hinted. Its live workers run `threads` at once.
 
         Empty if nothing is due, if there is no room, or if another dispatcher is choosing.
         """
-        return again_if_moved(lambda: self._choose(pool, name, threads))
+        choice = again_if_moved(lambda: self._choose(connection, name, threads))
+        self.out_jobs.sent(choice.queue_of)
+        return choice
 
-    def _choose(self, pool: ConnectionPool[Any], name: str, threads: int) -> Choice:
+    def _choose(self, connection: Connection[Any], name: str, threads: int) -> Choice:
         choice = Choice()
-        with pool.connection() as connection, connection.transaction():
+        with connection.transaction():
             chooses, chooses_limited = hints.lock_choice_in_all(connection, name)
             if not chooses:
                 return choice
+            if not self._leads:
+                self._memory.rescan()
+                self._memory.look(connection)
             in_use = self._in_use(connection, name)
             room = room_for_hints(threads, in_use.running, in_use.hinted, self._spare)
             for queue in POOLS[name]:  # the interactive lane first
@@ -129,17 +182,12 @@ class Dispatch:
                 most = room
                 if queue != POOLS[name][0]:
                     most = min(room, free_to_backfills(threads, in_use.in_whole_lane(queue)))
-                if most <= 0:
+                if most <= 0 or not self._memory.of(queue):
                     continue
-                turns = hints.read_turns(connection, queue)
-                heads = self._held_jobs.may_go(
-                    connection, hints.heads(connection, queue), self._models
-                )
-                groups = self._groups(
-                    connection, name, queue, heads, in_use, threads, limited_too=chooses_limited
-                )
-                worth = worth_reading(groups, most, turns)
-                due = hints.due(connection, queue, worth, self._left_locked())
+                turns = self._read_turns(connection, queue)
+                place = _Place(name, queue, threads, in_use, limited_too=chooses_limited)
+                groups = self._near(connection, place, most, turns)
+                due = self._due(connection, queue, worth_reading(groups, most, turns))
                 due = self._held_jobs.without_held(connection, _sorted(due, turns), self._models)
                 if not due:
                     continue
@@ -151,7 +199,7 @@ class Dispatch:
                 if not jobs:
                     continue
                 if after != turns:
-                    hints.write_turns(connection, queue, after)
+                    self._write_turns(connection, queue, after)
                 marked = hints.mark(connection, [job.job_id for job in jobs])
                 choice.queue_of |= marked
                 self._leave_locked(job.job_id for job in jobs if job.job_id not in marked)
@@ -160,6 +208,76 @@ class Dispatch:
                 _note(in_use, queue, waiting, jobs)
             choice.full = room <= 0 and bool(choice.queue_of)
         return choice
+
+    def _near(
+        self, connection: Connection[Any], place: "_Place", most: int, turns: Turns
+    ) -> list[Group]:
+        """The groups whose turn is near: of each kind so many accounts that hold no job yet, and
+        may have some, as the choice can take jobs. It never reaches those behind them.
+        """
+        near = []
+        waiting = self._memory.of(place.queue)
+        for kind in waiting.kinds():
+            passed = self._passed.pop((place.queue, kind), 0)
+            accounts = list(waiting.in_turn(kind, turns))
+            accounts = accounts[passed:] + accounts[:passed]
+            idle = visited = 0
+            possible: list[Group] = []
+            while idle < most and visited < min(len(accounts), MOST_VISITED):
+                ids = accounts[visited : visited + 2 * most + VISITED_MORE]
+                heads = self._memory.heads(connection, place.queue, kind, ids)
+                heads = self._held_jobs.may_go(connection, heads, self._models)
+                found = self._groups(connection, place, heads)
+                idle += sum(group.idle and group.free > 0 for group in found)
+                possible += found
+                visited += len(ids)
+            if visited < len(accounts) and not any(group.free > 0 for group in possible):
+                # All are held or at their limits: the next choice begins behind them.
+                self._passed[place.queue, kind] = (passed + visited) % len(accounts)
+            near += possible
+        return near
+
+    def _due(
+        self, connection: Connection[Any], queue: str, worth: Sequence[tuple[Group, int]]
+    ) -> list[Due]:
+        """The due jobs of these groups, so many of each at most; and the memory learns of them."""
+        waiting = self._memory.of(queue)
+        keys = [
+            GroupKey(group.account_id, Kind(group.version_id, group.tier)) for group, _ in worth
+        ]
+        wanted = [
+            Wanted(key.account_id, key.kind.version_id, key.kind.tier, waiting.mark(key), most)
+            for key, (_, most) in zip(keys, worth, strict=True)
+        ]
+        left_out = self._left_locked()
+        due = hints.due(connection, queue, wanted, left_out)
+        if left_out:
+            return due  # nothing is known about groups whose jobs were left out
+        first: dict[GroupKey, datetime] = {}
+        for job in due:
+            first.setdefault(
+                GroupKey(job.account_id, Kind(job.version_id, job.tier)), job.run_after
+            )
+        for key in keys:
+            if key in first:
+                waiting.begins(key, first[key])
+            else:
+                waiting.is_empty(key)
+        return due
+
+    def _read_turns(self, connection: Connection[Any], queue: str) -> Turns:
+        turns = self._turns.get(queue) if self._leads else None
+        return turns or hints.read_turns(connection, queue)
+
+    def _write_turns(self, connection: Connection[Any], queue: str, turns: Turns) -> None:
+        """Who leads remembers them, and stores them now and then for the next one: beside a held
+        snapshot, each version of their row would stay.
+        """
+        now_s = time.monotonic()
+        if not self._leads or now_s - self._stored_s.get(queue, 0.0) >= STORE_TURNS_S:
+            hints.write_turns(connection, queue, turns)
+            self._stored_s[queue] = now_s
+        self._turns[queue] = turns
 
     def _left_locked(self) -> list[UUID]:
         now_s = time.monotonic()
@@ -175,34 +293,27 @@ class Dispatch:
 
     def _in_use(self, connection: Connection[Any], name: str) -> _InUse:
         in_use = _InUse()
-        for out in hints.out(connection):
+        for out in self.out_jobs.read(connection, all_live=not self._leads):
             if out.queue not in POOLS[name]:
-                in_use.in_all_pools[out.account_id] += out.count
+                in_use.in_all_pools[out.account_id] += 1
                 continue
             if out.hinted:
-                in_use.hinted += out.count
+                in_use.hinted += 1
             else:
-                in_use.running += out.count
+                in_use.running += 1
             tier = self._models.of_tier(connection, out.version_id, out.tier)
             model = None if tier is None else tier.models[0]
-            in_use.add(out.account_id, out.queue, model, out.count)
+            in_use.add(out.account_id, out.queue, model)
         return in_use
 
     def _groups(
-        self,
-        connection: Connection[Any],
-        name: str,
-        queue: str,
-        heads: Iterable[Head],
-        in_use: _InUse,
-        threads: int,
-        *,
-        limited_too: bool,
+        self, connection: Connection[Any], place: "_Place", heads: Iterable[Head]
     ) -> list[Group]:
         """The groups of waiting jobs that this release can read. Accounts with a limit over all
         pools get no free threads, unless `limited_too`.
         """
         groups = []
+        in_use, queue = place.in_use, place.queue
         for head in heads:
             tier = self._models.of_tier(connection, head.version_id, head.tier)
             if tier is None:
@@ -210,13 +321,14 @@ class Dispatch:
             account_id = head.account_id
             own = head.max_jobs_in_progress or self._most_in_progress
             free = free_to_account(
-                threads,
+                place.threads,
                 in_use.by_account[account_id],
                 in_use.in_lane[account_id, queue],
-                interactive=queue == POOLS[name][0],
+                interactive=queue == POOLS[place.name][0],
             )
             if own is not None:
-                free = min(free, own - in_use.in_all_pools[account_id]) if limited_too else 0
+                left = own - in_use.in_all_pools[account_id]
+                free = min(free, left) if place.limited_too else 0
             groups.append(
                 Group(
                     account_id,

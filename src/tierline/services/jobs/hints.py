@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg_pool import ConnectionPool
 
+from tierline.services.jobs.out_jobs import OutJobs
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import hints
 from tierline.storage.webhooks import deliveries
@@ -20,11 +21,15 @@ class HintsOut:
     deliveries: dict[int, UUID]
 
 
-def hints_out(pool: ConnectionPool[Any]) -> HintsOut:
+def hints_out(pool: ConnectionPool[Any], out_jobs: OutJobs) -> HintsOut:
     """All hints that are out. There are few, by design."""
     with pool.connection() as connection:
         return HintsOut(
-            {number: (job_id, queue) for job_id, queue, number in hints.hints_out(connection)},
+            {
+                job.hint_no: (job.job_id, job.queue)
+                for job in out_jobs.read(connection)
+                if job.hinted and job.hint_no is not None
+            },
             {number: delivery_id for delivery_id, number in deliveries.hinted(connection)},
         )
 

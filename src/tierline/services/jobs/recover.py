@@ -26,6 +26,7 @@ from tierline.rules.jobs import (
     next_state,
 )
 from tierline.rules.verdicts import Verdict
+from tierline.services.jobs.out_jobs import OutJobs
 from tierline.services.webhooks.announce import announce
 from tierline.storage.batches.batches import withdrawn
 from tierline.storage.db.repeat import MOVED, PASSING, again_if_moved
@@ -36,7 +37,6 @@ from tierline.storage.jobs.recovery import (
     lock_job,
     overdue,
     release_claims,
-    running_claims,
     write_transition,
 )
 
@@ -206,7 +206,11 @@ def cancel_withdrawn(pool: ConnectionPool[Any], job_id: UUID) -> bool:
     return True
 
 
-def claims_in_sight(pool: ConnectionPool[Any]) -> list[UUID]:
+def claims_in_sight(pool: ConnectionPool[Any], out_jobs: OutJobs) -> list[UUID]:
     """The tokens of every job in progress."""
     with pool.connection() as connection:
-        return [token for _, token in running_claims(connection)]
+        return [
+            job.token
+            for job in out_jobs.read(connection)
+            if not job.hinted and job.token is not None
+        ]

@@ -3,10 +3,14 @@
 One dispatcher at a time chooses for a pool of queues, under an advisory lock that ends with its
 transaction. A hint is a mark in the row (`hint_no`). The message itself is sent after the commit,
 by other code.
+
+A dispatcher that leads remembers what waits and what it has sent. Its usual statements read few
+rows, also while a snapshot keeps dead rows from being removed: a job by its id, a group from its
+first due job on, arrivals of the last moments. HEADS and OUT read everything that is live.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,10 +18,12 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from tierline.rules.queues import JOBS
-from tierline.rules.scheduling import Group, Turns
+from tierline.rules.scheduling import Turns
 
 CHOICE_LOCK = 0x7E21_0002  # the first half of the advisory lock's key; the second is the pool
+LEADER = "leader"  # its holder is the dispatcher that chooses, until its connection ends
+LEADS_S = 15  # how long a leader may be silent
+LIMIT_IDLE = "SELECT set_config('idle_session_timeout', %s, false)"
 LIMITED = "limited accounts"  # its holder chooses for accounts with a limit over all pools
 
 # A recursive loose scan: one index probe finds the first job of each group, which is an account's
@@ -47,12 +53,14 @@ WHERE head.run_after <= statement_timestamp()
 # index for the order, and read every version's rows.
 DUE = """
 SELECT wanted.account_id, due.id, wanted.version_id, wanted.tier, due.run_after
-FROM unnest(%(accounts)s::bigint[], %(versions)s::bigint[], %(tiers)s::text[], %(most)s::int[])
-    AS wanted (account_id, version_id, tier, most)
+FROM unnest(%(accounts)s::bigint[], %(versions)s::bigint[], %(tiers)s::text[],
+        %(marks)s::timestamptz[], %(most)s::int[])
+    AS wanted (account_id, version_id, tier, mark, most)
 CROSS JOIN LATERAL (
     SELECT id, run_after FROM jobs
     WHERE part < 2 AND queue = %(queue)s AND account_id = wanted.account_id
-        AND (feature_version_id, tier) >= (wanted.version_id, wanted.tier)
+        AND (feature_version_id, tier, run_after)
+            >= (wanted.version_id, wanted.tier, wanted.mark)
         AND (feature_version_id, tier, run_after)
             <= (wanted.version_id, wanted.tier, statement_timestamp())
         AND status = 'queued' AND hint_no IS NULL AND id <> ALL(%(without)s)
@@ -60,24 +68,37 @@ CROSS JOIN LATERAL (
 ) due
 """
 
-# A value and not EXISTS, which becomes a join that reads the whole backlog. In the index's order,
-# because an unordered LIMIT may begin at the table's start, among finished jobs; so may one by
-# account alone.
-WITH_JOBS = """
-SELECT queue FROM unnest(%s::text[]) queue
-WHERE (SELECT true FROM jobs j
-       WHERE j.part < 2 AND j.queue = queue.queue AND j.status = 'queued' AND j.hint_no IS NULL
-       ORDER BY j.account_id, j.feature_version_id, j.tier LIMIT 1)
-"""
-
-OUT = """
-SELECT account_id, feature_version_id, tier, queue, false, count(*) FROM jobs
-WHERE part < 2 AND queue = ANY(%(queues)s) AND status = 'in_progress' GROUP BY 1, 2, 3, 4
-UNION ALL
-SELECT account_id, feature_version_id, tier, queue, true, count(*) FROM jobs
-WHERE part < 2 AND queue = ANY(%(queues)s) AND status = 'queued' AND hint_no IS NOT NULL
+# Jobs that came due within the last `since_s` seconds, by group. Those of jobs_before are found by
+# HEADS alone: whatever returns to its queue, returns to jobs_live.
+ARRIVED = """
+SELECT lane.queue, j.account_id, j.feature_version_id, j.tier, min(j.run_after)
+FROM unnest(%(queues)s::text[]) lane (queue)
+CROSS JOIN LATERAL (
+    SELECT account_id, feature_version_id, tier, run_after FROM jobs
+    WHERE part = 1 AND queue = lane.queue
+        AND run_after > statement_timestamp() - make_interval(secs => %(since_s)s)
+        AND run_after <= statement_timestamp()
+        AND status = 'queued' AND hint_no IS NULL
+) j
 GROUP BY 1, 2, 3, 4
 """
+
+_OUT = """
+SELECT id, account_id, feature_version_id, tier, queue, status = 'queued', hint_no, claim_token
+FROM jobs
+"""
+# jobs_live has no index of these: hints and claims would have to write it. jobs_before has.
+OUT = f"""
+{_OUT} WHERE part = 1 AND (status = 'in_progress' OR status = 'queued' AND hint_no IS NOT NULL)
+UNION ALL {_OUT} WHERE part = 0 AND status = 'in_progress'
+UNION ALL {_OUT} WHERE part = 0 AND status = 'queued' AND hint_no IS NOT NULL
+"""
+OUT_AMONG = f"""
+{_OUT} WHERE part < 2 AND id = ANY(%s)
+    AND (status = 'in_progress' OR status = 'queued' AND hint_no IS NOT NULL)
+"""
+
+ACCOUNTS = "SELECT id, weight, max_jobs_in_progress FROM accounts WHERE id = ANY(%s)"
 
 # Rows that another transaction has locked are left out: waiting for one would stop all accounts.
 #
@@ -102,16 +123,37 @@ WHERE j.part < 2 AND j.id = one.id AND j.id = ANY({_FREE}) AND j.status = 'queue
 """
 
 
-@dataclass(frozen=True)
-class Out:
-    """A group of jobs that run or have a hint out."""
+class OutJob(NamedTuple):
+    """A job that runs or has a hint out."""
 
+    job_id: UUID
     account_id: int
     version_id: int
     tier: str
     queue: str
-    hinted: bool
-    count: int
+    hinted: bool  # it waits with a hint; otherwise it runs
+    hint_no: int | None
+    token: UUID | None  # of its claim, if it runs
+
+
+class Arrived(NamedTuple):
+    """A group with jobs that came due lately."""
+
+    queue: str
+    account_id: int
+    version_id: int
+    tier: str
+    run_after: datetime  # of the first of them
+
+
+class Wanted(NamedTuple):
+    """What to read of one group."""
+
+    account_id: int
+    version_id: int
+    tier: str
+    mark: datetime  # no job is due since an earlier time
+    most: int
 
 
 class Head(NamedTuple):  # one per group and choice: a dataclass costs several times as much
@@ -163,15 +205,45 @@ def _lock(connection: Connection[Any], *names: str) -> list[bool]:
     return [got for (got,) in rows]
 
 
-def out(connection: Connection[Any]) -> list[Out]:
-    """What is running and hinted, in every queue of jobs."""
-    rows = connection.execute(OUT, {"queues": list(JOBS)})
-    return [Out(*row) for row in rows]
+def lead(connection: Connection[Any]) -> bool:
+    """Become the only dispatcher that chooses, for as long as this connection lives and is used.
+
+    Postgres ends it after LEADS_S seconds without a statement, so that a frozen process holds up no
+    other. False: another one leads. May be called again.
+    """
+    row = connection.execute(
+        "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (CHOICE_LOCK, LEADER)
+    ).fetchone()
+    if row is None or not row[0]:
+        return False
+    connection.execute(LIMIT_IDLE, (f"{LEADS_S}s",))
+    return True
 
 
-def with_jobs(connection: Connection[Any], queues: Collection[str]) -> set[str]:
-    """The queues among `queues` with a job to hint, due or not: one index probe each."""
-    return {queue for (queue,) in connection.execute(WITH_JOBS, (list(queues),))}
+def out(connection: Connection[Any]) -> list[OutJob]:
+    """Every job that runs or has a hint out, in every queue. Reads all live jobs."""
+    with _whole_table(connection):
+        return [OutJob(*row) for row in connection.execute(OUT)]
+
+
+def out_among(connection: Connection[Any], job_ids: Collection[UUID]) -> list[OutJob]:
+    """Those of the jobs that run or have a hint out."""
+    return [OutJob(*row) for row in connection.execute(OUT_AMONG, (list(job_ids),))]
+
+
+@contextmanager
+def _whole_table(connection: Connection[Any]) -> Iterator[None]:
+    """Let a statement read a table from its beginning to its end, where all others use indexes."""
+    with connection.transaction():
+        connection.execute("SELECT set_config('enable_seqscan', 'on', true)")
+        yield
+        connection.execute("SELECT set_config('enable_seqscan', 'off', true)")
+
+
+def arrived(connection: Connection[Any], queues: Collection[str], since_s: float) -> list[Arrived]:
+    """The groups with jobs that came due within the last `since_s` seconds and have no hint."""
+    rows = connection.execute(ARRIVED, {"queues": list(queues), "since_s": since_s})
+    return [Arrived(*row) for row in rows]
 
 
 def heads(connection: Connection[Any], queue: str) -> list[Head]:
@@ -179,22 +251,30 @@ def heads(connection: Connection[Any], queue: str) -> list[Head]:
     return [Head(*row) for row in connection.execute(HEADS, {"queue": queue})]
 
 
+def accounts(
+    connection: Connection[Any], account_ids: Collection[int]
+) -> dict[int, tuple[int, int | None]]:
+    """Weight and own limit of jobs in progress, by account."""
+    rows = connection.execute(ACCOUNTS, (list(account_ids),))
+    return {id: (weight, most) for id, weight, most in rows}
+
+
 def due(
     connection: Connection[Any],
     queue: str,
-    wanted: Iterable[tuple[Group, int]],
+    wanted: Sequence[Wanted],
     without: Collection[UUID] = (),
 ) -> list[Due]:
     """The wanted number of due jobs of each group, in its order; none of `without`."""
-    groups = list(wanted)
-    if not groups:
+    if not wanted:
         return []
     parameters = {
         "queue": queue,
-        "accounts": [group.account_id for group, _ in groups],
-        "versions": [group.version_id for group, _ in groups],
-        "tiers": [group.tier for group, _ in groups],
-        "most": [most for _, most in groups],
+        "accounts": [group.account_id for group in wanted],
+        "versions": [group.version_id for group in wanted],
+        "tiers": [group.tier for group in wanted],
+        "marks": [group.mark for group in wanted],
+        "most": [group.most for group in wanted],
         "without": list(without),
     }
     return [Due(*row) for row in connection.execute(DUE, parameters)]
@@ -234,11 +314,3 @@ def unmark(connection: Connection[Any], job_ids: Collection[UUID]) -> None:
     hint and are found lost again later.
     """
     connection.execute(UNMARK, (list(job_ids),))
-
-
-def hints_out(connection: Connection[Any]) -> list[tuple[UUID, str, int]]:
-    """Every job with a hint out: id, queue, hint number. Few, by design."""
-    return connection.execute(
-        "SELECT id, queue, hint_no FROM jobs"
-        " WHERE part < 2 AND status = 'queued' AND hint_no IS NOT NULL"
-    ).fetchall()

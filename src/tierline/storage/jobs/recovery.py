@@ -53,13 +53,6 @@ WHERE id = %(job_id)s AND part < 2
 """
 
 
-def running_claims(connection: Connection[Any]) -> list[tuple[UUID, UUID]]:
-    """Every job in progress with the token that holds it."""
-    return connection.execute(
-        "SELECT id, claim_token FROM jobs WHERE part < 2 AND status = 'in_progress'"
-    ).fetchall()
-
-
 def overdue(connection: Connection[Any], most: int) -> list[UUID]:
     """Queued jobs past their deadline that nobody has locked. Locked ones do not hide others."""
     rows = connection.execute(

@@ -4,10 +4,12 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from tests.support.rows import (
@@ -20,7 +22,8 @@ from tests.support.rows import (
     two_tiers,
 )
 from tierline.base.ids import new_id
-from tierline.services.jobs.dispatch import Choice, Dispatch, pools_with_jobs
+from tierline.services.jobs import out_jobs
+from tierline.services.jobs.dispatch import Choice, Dispatch
 from tierline.storage.calls import circuits
 from tierline.storage.db.engine import PLANNED_ONCE, create_pool
 from tierline.storage.jobs import hints
@@ -55,6 +58,24 @@ def choose_hints(
 ) -> Choice:
     """One choice of a dispatcher that has just started."""
     return Dispatch(spare, most).choose(pool, name, threads)
+
+
+@pytest.fixture
+def no_rescan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is read once only, when the dispatcher begins to lead."""
+    monkeypatch.setattr(out_jobs, "RESCAN_S", 3600.0)
+
+
+@contextmanager
+def leading(
+    pool: ConnectionPool[Any], spare: int = 4
+) -> Iterator[tuple[Dispatch, Connection[Any]]]:
+    """The dispatcher that leads, and its connection."""
+    dispatch = Dispatch(spare)
+    with pool.connection() as connection:
+        assert dispatch.lead(connection)
+        yield dispatch, connection
+        connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 def owners(pool: ConnectionPool[Any], chosen: Any) -> Counter[int]:
@@ -135,12 +156,14 @@ def test_only_pools_with_a_job_to_hint_are_looked_into(
     pool: ConnectionPool[Any], version: int
 ) -> None:
     owner = account(pool, "acme")
-    assert pools_with_jobs(pool) == []
-    submit(pool, owner, version, 1, backfill=True)
-    submit(pool, owner, version, 1, tier="frontier", tier_index=1)
-    assert pools_with_jobs(pool) == ["slm", "deeper-analysis"]
-    choose_hints(pool, "slm", threads=8, spare=4)
-    assert pools_with_jobs(pool) == ["deeper-analysis"]
+    with leading(pool) as (dispatch, connection):
+        assert dispatch.look(connection) == []
+        submit(pool, owner, version, 1, backfill=True)
+        submit(pool, owner, version, 1, tier="frontier", tier_index=1)
+        assert dispatch.look(connection) == ["slm", "deeper-analysis"]
+        assert dispatch.choose_on(connection, "slm", 8).queue_of
+        assert not dispatch.choose_on(connection, "slm", 8).queue_of
+        assert dispatch.look(connection) == ["deeper-analysis"]
 
 
 def test_a_job_that_is_not_due_is_not_chosen(pool: ConnectionPool[Any], version: int) -> None:
@@ -173,7 +196,7 @@ def test_hints_that_did_not_go_out_may_be_chosen_again(
     submit(pool, account(pool, "acme"), version, 1)
     chosen = choose_hints(pool, "slm", threads=8, spare=4).queue_of
     with pool.connection() as connection:
-        assert [job for job, _, _ in hints.hints_out(connection)] == list(chosen)
+        assert [job.job_id for job in hints.out(connection) if job.hinted] == list(chosen)
         hints.unmark(connection, chosen)
     assert choose_hints(pool, "slm", threads=8, spare=4).queue_of.keys() == chosen.keys()
 
@@ -401,33 +424,43 @@ SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables
 """
 
 
+@pytest.mark.usefixtures("no_rescan")
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_a_job_behind_a_flood_for_a_model_that_hangs_is_found_by_a_few_reads(
     fresh_database_url: str, analyzed: bool
 ) -> None:
     long = 20_000
-    with create_pool(fresh_database_url, "test", 1, PLANNED_ONCE) as pool:
-        with pool.connection() as connection:
-            slow = add_feature(connection, one_tier("slow", "openai:slow"))
-            quick = add_feature(connection, one_tier("quick", "b:quick"))
-            owner = add_account(connection, "acme")
-            fill(connection, [owner], slow, long)
-            connection.execute("ANALYZE jobs" if analyzed else "SELECT 1")
-        assert choose_until_full(pool, 16) == {slow: 12}
+    with (
+        create_pool(fresh_database_url, "test", 2, PLANNED_ONCE) as pool,
+        leading(pool) as (dispatch, connection),
+    ):
+        slow = add_feature(connection, one_tier("slow", "openai:slow"))
+        quick = add_feature(connection, one_tier("quick", "b:quick"))
+        owner = add_account(connection, "acme")
+        fill(connection, [owner], slow, long)
+        connection.execute("ANALYZE jobs" if analyzed else "SELECT 1")
+        running = 0
+        assert dispatch.look(connection) == ["slm"]  # the first look is at everything
+        while chosen := dispatch.choose_on(connection, "slm", 16).queue_of:
+            take_up(pool, chosen)
+            running += len(chosen)
+        assert running == 12
         submit(pool, owner, quick, 1)
-        before = read(pool)
-        assert versions(pool, choose_hints(pool, "slm", 16, 4).queue_of) == {quick: 1}
-        assert read(pool) - before < long / 100
+        before = read(connection)
+        dispatch.look(connection)
+        assert versions(pool, dispatch.choose_on(connection, "slm", 16).queue_of) == {quick: 1}
+        assert read(connection) - before < long / 100
 
 
 def fill(
     connection: Any, owners: list[int], version: int, jobs: int, status: str = "queued"
 ) -> None:
-    """So many jobs of these accounts in turn, in one statement."""
+    """So many jobs of these accounts in turn, due for an hour, in one statement."""
     connection.execute(
         "INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,"
-        " completed_at, part)"
+        " run_after, completed_at, part)"
         " SELECT id, (%s::bigint[])[1 + n %% %s], %s, status, 'slm', 0, 'slm',"
+        " now() - interval '1 hour',"
         " CASE WHEN status = 'completed' THEN now() END,"
         " CASE WHEN status = 'completed' THEN 2 ELSE 1 END"
         " FROM unnest(%s::uuid[]) WITH ORDINALITY made (id, n), (SELECT %s AS status) chosen",
@@ -435,15 +468,15 @@ def fill(
     )
 
 
-def read(pool: ConnectionPool[Any]) -> int:
+def read(connection: Connection[Any]) -> int:
     """How many rows and index entries of jobs were read so far."""
-    with pool.connection() as connection:
-        connection.execute("SELECT pg_stat_force_next_flush()")
-        row = connection.execute(READ).fetchone()
-        assert row is not None
-        return int(row[0])
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    row = connection.execute(READ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
+@pytest.mark.usefixtures("no_rescan")
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_a_choice_reads_a_few_rows_of_a_long_backlog_behind_a_long_history(
     fresh_database_url: str, analyzed: bool
@@ -459,9 +492,14 @@ def test_a_choice_reads_a_few_rows_of_a_long_backlog_behind_a_long_history(
             fill(connection, owners, version, long, status)
         connection.execute("ANALYZE jobs" if analyzed else "SELECT 1")
 
-    with create_pool(fresh_database_url, "test", 1, PLANNED_ONCE) as pool:
-        before = read(pool)
-        for threads in range(20, 120, 10):
-            assert pools_with_jobs(pool) == ["slm"]
-            assert len(choose_hints(pool, "slm", threads, spare=4).queue_of) > 0
-        assert read(pool) - before < long / 5  # 1,172, or twice that where a choice is repeated
+    with (
+        create_pool(fresh_database_url, "test", 2, PLANNED_ONCE) as pool,
+        leading(pool) as (dispatch, connection),
+    ):
+        assert dispatch.look(connection) == ["slm"]  # the first look is at everything
+        assert len(dispatch.choose_on(connection, "slm", 20).queue_of) > 0
+        before = read(connection)
+        for threads in range(30, 130, 10):
+            assert dispatch.look(connection) == ["slm"]
+            assert len(dispatch.choose_on(connection, "slm", threads).queue_of) > 0
+        assert read(connection) - before < long / 5

@@ -34,7 +34,8 @@ from tierline.storage.db.tables.shared import metadata, when
 
 hint_numbers = Sequence("hint_numbers", metadata=metadata)
 
-# Vacuumed by the number of changed rows, however many wait.
+# Vacuumed by the number of changed rows, however many wait. Claims and hints change no indexed
+# column: with room on their page they are heap-only updates, which write to no index.
 LIVE_STORAGE: Mapping[str, str] = {
     "fillfactor": "50",
     "autovacuum_vacuum_scale_factor": "0",
@@ -141,6 +142,7 @@ def _part(name: str, *more: Index | CheckConstraint, **options: Any) -> Table:
 # `job_requests` keeps an id unique in all of them: each job is inserted together with its request.
 jobs = Table("jobs", metadata, *_columns(keyed=False), postgresql_partition_by="LIST (part)")
 
+# No index has a column or a condition that a hint or a claim changes; see LIVE_STORAGE.
 jobs_live = _part(
     "jobs_live",
     Index("jobs_live_account_id_seq_idx", "account_id", "seq"),
@@ -161,12 +163,6 @@ jobs_live = _part(
         "run_after",
         postgresql_include=["account_id", "feature_version_id", "tier"],
     ),
-    Index(
-        "jobs_live_hinted_idx",
-        "queue",
-        postgresql_where=text("status = 'queued' AND hint_no IS NOT NULL"),
-    ),
-    Index("jobs_live_running_idx", "queue", postgresql_where=text("status = 'in_progress'")),
     Index(
         "jobs_live_deadline_idx",
         "deadline_at",
