@@ -39,9 +39,9 @@ from tierline.stack.ports import free_port
 PATIENCE_S = 90.0  # for something to be there again after it was broken
 ROWS_EVERY_S = 0.1  # each look is a connection of its own, whose password costs Postgres 5 ms
 
-# Notes every end of a job, and every change of one that has ended: each job has one line. Before the
-# change and not after it, because the end of a job moves its row to another partition, and no trigger
-# after an update sees that.
+# Notes every end of a job, and every change of one that has ended: each job has one line. Before
+# the change and not after it, because the end of a job moves its row to another partition, and no
+# trigger after an update sees that.
 WATCH_ENDINGS = """
 CREATE TABLE IF NOT EXISTS watched_endings (job_id uuid, was text, became text);
 CREATE OR REPLACE FUNCTION watch_endings() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -53,6 +53,24 @@ CREATE OR REPLACE TRIGGER watch_endings BEFORE UPDATE OF status ON jobs FOR EACH
     WHEN (old.status <> new.status
         AND (new.completed_at IS NOT NULL OR old.completed_at IS NOT NULL))
     EXECUTE FUNCTION watch_endings();
+"""
+
+# An upgrade from a release without partitions makes `jobs` anew, and the table of before a part of
+# it. In the same transaction the new table gets the trigger, and its parts with it.
+WATCH_DIVISION = """
+CREATE OR REPLACE FUNCTION watch_division() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands()
+               WHERE object_identity = 'public.jobs') THEN
+        DROP TRIGGER watch_endings ON jobs_before;
+        CREATE TRIGGER watch_endings BEFORE UPDATE OF status ON jobs FOR EACH ROW
+            WHEN (old.status <> new.status
+                AND (new.completed_at IS NOT NULL OR old.completed_at IS NOT NULL))
+            EXECUTE FUNCTION watch_endings();
+    END IF;
+END $$;
+CREATE EVENT TRIGGER watch_division ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+    EXECUTE FUNCTION watch_division();
 """
 
 
@@ -137,6 +155,9 @@ class Scene:
         self.start_up()
         with self.database() as connection:
             connection.execute(WATCH_ENDINGS)
+        if self.release != ROOT:
+            with self.superuser() as connection:
+                connection.execute(WATCH_DIVISION)
         self._make_accounts()
 
     def start_up(self) -> None:
