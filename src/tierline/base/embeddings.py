@@ -25,8 +25,8 @@ FILES = {  # by the end of their path, each with its sha256
 MOST_TOKENS = 256  # the length that the model was trained on; longer texts are cut
 MOST_CHARACTERS = 32_768  # limit before tokenising: more than MOST_TOKENS of the longest words
 BATCH_TOKENS = 512
-"""In one run of the model, padding included. Larger runs leave the processor's caches: of short texts,
-each took 9.9 ms with 4096 tokens, and 6.3 ms with 512 or 256."""
+"""In one run of the model, padding included. Larger runs leave the processor's caches: of short
+texts, each took 9.9 ms with 4096 tokens, and 6.3 ms with 512 or 256."""
 
 OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory")  # in an error of ONNX Runtime's
 
