@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.adapt import PyFormat, Transformer
 
 EXPLAINED = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 MARK = re.compile(r"%(?:\((\w+)\)s|s|%)")
@@ -62,7 +63,8 @@ class Recorded:
         body, values = _numbered(text, params)
         literals = ", ".join(sql.Literal(value).as_string(connection) for value in values)
         with connection.transaction(force_rollback=True), psycopg.ClientCursor(connection) as one:
-            one.execute(f"PREPARE explained AS {body}".encode())
+            types = ", ".join(_types(connection, one, values))
+            one.execute(f"PREPARE explained {f'({types})' if types else ''} AS {body}".encode())
             try:
                 call = f"EXECUTE explained({literals})" if values else "EXECUTE explained"
                 one.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {call}".encode())
@@ -70,6 +72,21 @@ class Recorded:
             finally:
                 one.execute("DEALLOCATE explained")
         self.statements.append(_read(" ".join(text.split()), plan[0]["Plan"]))
+
+
+def _types(
+    connection: psycopg.Connection[Any], cursor: psycopg.ClientCursor[Any], values: Sequence[Any]
+) -> list[str]:
+    """The types that psycopg gives with the values; `unknown` is left to Postgres, as there."""
+    transformer = Transformer.from_context(connection)
+    transformer.dump_sequence(list(values), [PyFormat.AUTO] * len(values))
+    oids = list(transformer.types or ())
+    cursor.execute(
+        "SELECT CASE oid WHEN 0 THEN 'unknown' ELSE format_type(oid, NULL) END"
+        " FROM unnest(%s::oid[]) WITH ORDINALITY types (oid, place) ORDER BY place",
+        (oids,),
+    )
+    return [name for (name,) in cursor.fetchall()]
 
 
 def _text(query: Any, cursor: Any) -> str:
@@ -123,7 +140,6 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _rows(node: Mapping[str, Any]) -> int:
-    each = node["Actual Rows"] + sum(
-        node.get(name, 0) for name in ("Rows Removed by Filter", "Rows Removed by Index Recheck")
-    )
+    # Without those that a recheck removes: a BRIN index gives ranges of blocks, counted as blocks.
+    each = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
     return round(each * node["Actual Loops"])

@@ -1,7 +1,6 @@
 """A database with a long history at rest: what ran ended, what was due to be removed is gone."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +8,7 @@ import psycopg
 
 from tests.support.judged_feature import SUMMARY
 from tests.support.rows import add_account, add_feature, add_job, three_tiers, two_tiers
-from tierline.base.ids import first_id_of, new_id
+from tierline.base.ids import new_id
 from tierline.features.parse import parse_feature
 
 ACCOUNTS = 10
@@ -44,10 +43,10 @@ FROM (
 FILLED = """
 INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue, run_after,
     claim_token, attempts, created_at, started_at, completed_at, model, answer_attempt,
-    input_removed_at, output_removed_at)
+    input_removed_at, output_removed_at{part})
 SELECT id, account_id, version_id, 'completed', 'slm', 0, 'slm', at, id, 1, at, at, at, 'small', 1,
     CASE WHEN version_id = {retained} AND at < now() - interval '721 hours' THEN now() END,
-    CASE WHEN version_id = {retained} AND at < now() - interval '241 hours' THEN now() END
+    CASE WHEN version_id = {retained} AND at < now() - interval '241 hours' THEN now() END{ended}
 FROM past ORDER BY n;
 INSERT INTO job_requests (job_id, input) SELECT id, '{{"text": "hello"}}' FROM past ORDER BY n;
 INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, started_at, ended_at,
@@ -84,9 +83,7 @@ SELECT id, account_id, version_id,
     CASE WHEN version_id = {retained} AND at < now() - interval '30 days' THEN now() END
 FROM past WHERE n % 20 < 4 ORDER BY n;
 INSERT INTO operations (feature, kind, account_id, options, status, created_at, completed_at)
-SELECT 'summary', 'router', account_id, '{{}}', 'completed', at, at FROM past WHERE n % 100 = 0;
-INSERT INTO judge_calls (feature, job_id, attempt, swapped, model, asked_at)
-SELECT 'summary', gen_random_uuid(), 1, false, 'openai:judge', at FROM past WHERE n % 10 = 0
+SELECT 'summary', 'router', account_id, '{{}}', 'completed', at, at FROM past WHERE n % 100 = 0
 """
 
 
@@ -102,7 +99,9 @@ class History:
 
 
 def fill(connection: psycopg.Connection[Any], jobs: int) -> History:
-    """Write `jobs` ended jobs of the last 60 days, with all that belongs to them."""
+    """Write `jobs` ended jobs of the last 60 days, with all that belongs to them. The database may
+    be that of 0.2.0, too.
+    """
     for number in range(ACCOUNTS):
         add_account(connection, f"account-{number}")
     versions = [
@@ -116,12 +115,17 @@ def fill(connection: psycopg.Connection[Any], jobs: int) -> History:
     ]
     made = History(jobs, *versions)
     calibration = 1
+    apart = connection.execute("SELECT to_regclass('jobs_ended') IS NOT NULL").fetchone() == (True,)
     with connection.transaction():
         connection.execute(PAST, {"accounts": ACCOUNTS, "jobs": jobs, "versions": versions})
         for statement in FILLED.split(";"):
             connection.execute(
                 statement.format(
-                    retained=made.retained, judged=made.judged, calibration=calibration
+                    retained=made.retained,
+                    judged=made.judged,
+                    calibration=calibration,
+                    part=", part" if apart else "",
+                    ended=", 2" if apart else "",
                 ).encode()
             )
         # It was swept a minute ago.
@@ -129,6 +133,11 @@ def fill(connection: psycopg.Connection[Any], jobs: int) -> History:
             "INSERT INTO rollup_cursors (name, up_to)"
             " VALUES ('tiers_seen', now() - interval '1 minute')"
         )
+        if apart:
+            connection.execute(
+                "UPDATE sums_state SET rolled_to = next.number, visible_to = next.number"
+                " FROM (SELECT nextval('attempt_numbers') AS number) next"
+            )
     connection.execute("VACUUM ANALYZE")
     return made
 
@@ -141,6 +150,25 @@ def add_work(connection: psycopg.Connection[Any], past: History) -> None:
                 add_job(connection, account, version)
     add_job(connection, 3, past.plain, deadline_at="2020-01-01T00:00:00Z")
     add_job(connection, 3, past.plain, hint_no=0)
+    for _ in range(3):  # they ended and are in no sum yet
+        job = add_job(
+            connection,
+            *(3, past.three),
+            status="completed",
+            attempts=1,
+            completed_at="now",
+            part=2,
+        )
+        connection.execute(
+            "INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, ended_at,"
+            " verdict) VALUES (%s, 1, %s, 'slm', 'slm', 'w', clock_timestamp(), 'passed')",
+            (job, job),
+        )
+        connection.execute(
+            "INSERT INTO calls (job_id, attempt, number, account_id, purpose, model, settled_at)"
+            " VALUES (%s, 1, 1, 3, 'answer', 'openai:small', clock_timestamp())",
+            (job,),
+        )
     add_job(connection, 3, past.plain, status="in_progress", claim_token=new_id(), attempts=1)
     for status in ("cancelled", "sealed"):
         batch = new_id()
@@ -159,12 +187,8 @@ def add_work(connection: psycopg.Connection[Any], past: History) -> None:
             " 'x', 'pending', %s)",
             (new_id(), job, hint_no),
         )
-    # What is past its time: content, keys and reservations. Retention has walked until an hour ago.
-    for content, days in (("inputs", 30), ("outputs", 10)):
-        connection.execute(
-            "INSERT INTO retention_positions VALUES ('retained', %s, %s)",
-            (content, first_id_of(datetime.now(UTC), timedelta(days=days, hours=1))),
-        )
+    # What is past its time: content, keys and reservations.
+    for content in ("inputs", "outputs"):
         connection.execute(
             f"UPDATE jobs SET {content[:-1]}_removed_at = NULL WHERE id IN ("
             " SELECT id FROM jobs WHERE feature_version_id = %s ORDER BY id LIMIT 20)",

@@ -19,6 +19,7 @@ from tierline.services.processes.connections import worker_pool
 from tierline.services.upkeep.sweep import sweep
 from tierline.storage.evidence import judgements, shadows
 from tierline.storage.jobs import hints, recovery
+from tierline.storage.reports import roll_up
 from tierline.storage.steering import tiers_seen
 from tierline.storage.upkeep import due_content, retention
 from tierline.storage.webhooks import delivery_choice
@@ -26,16 +27,20 @@ from tierline.storage.webhooks import delivery_choice
 JOBS = 60_000
 SHARE = JOBS // ACCOUNTS  # of one account, the smallest share of the history that is in an index
 MOST_ROWS = SHARE // 2
-# Of 8 KiB, for each row that was read and beside them. The smallest whole index has about 200.
+# Of 8 KiB, for each row that was read and beside them. A range of a BRIN index has 128, and the
+# smallest whole index of the history more than 200.
 BLOCKS_A_ROW = 60
-MORE_BLOCKS = 100
+MORE_BLOCKS = 200
 
 
 @pytest.fixture(scope="module")
 def past(environment: None, database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to a database with a history, and work to do."""
+    """A connection to a database with a history that was swept, and work to do."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        add_work(connection, fill(connection, JOBS))
+        history = fill(connection, JOBS)
+        with worker_pool(database_url, "sweep", 1) as pool:
+            sweep(pool, Drift(pool))
+        add_work(connection, history)
         yield connection
 
 
@@ -57,9 +62,11 @@ def too_much(recorded: Recorded) -> list[Explained]:
 def test_the_sweep_reads_no_share_of_the_history(past: psycopg.Connection[Any]) -> None:
     recorded = Recorded()
     with worker_pool(settings().database, "sweep", 1) as pool, recorded.recording():
-        sweep(pool, Drift(pool))
+        for _ in range(2):  # the second counts what the first was too early for
+            sweep(pool, Drift(pool))
     seen(
         recorded,
+        roll_up.NEW,
         tiers_seen.BEGIN,
         tiers_seen.END,
         judgements.DUE,
@@ -76,7 +83,7 @@ def test_the_sweep_reads_no_share_of_the_history(past: psycopg.Connection[Any]) 
         retention.JOBS,
         retention.SHADOWS,
     )
-    assert too_much(recorded) == []
+    assert not too_much(recorded), "\n".join(str(one)[:500] for one in too_much(recorded))
 
 
 def test_the_watcher_and_the_dispatcher_read_no_share_of_the_history(
@@ -108,7 +115,7 @@ def test_the_watcher_and_the_dispatcher_read_no_share_of_the_history(
         delivery_choice.HEADS,
         delivery_choice.MARK,
     )
-    assert too_much(recorded) == []
+    assert not too_much(recorded), "\n".join(str(one)[:500] for one in too_much(recorded))
 
 
 def test_a_statement_that_scans_the_history_is_found(past: psycopg.Connection[Any]) -> None:
