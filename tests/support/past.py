@@ -44,8 +44,8 @@ class Past:
         """In the middle of that week."""
         return week_of(self.now) - weeks_ago * WEEK + timedelta(days=3)
 
-    def job(self, weeks_ago: int, **columns: Any) -> UUID:
-        """A job that was submitted and ended then."""
+    def job(self, weeks_ago: int, *, settled: bool = True, **columns: Any) -> UUID:
+        """A job that was submitted and ended then. `settled` false: its call was cut by a crash."""
         at = self.at(weeks_ago)
         ended = {"status": "completed", "completed_at": at, "attempts": 1, "part": 2}
         ended["created_at"] = at
@@ -61,9 +61,10 @@ class Past:
                 (job, new_id(), at, at),
             )
             do(
-                "INSERT INTO calls (job_id, attempt, number, account_id, purpose, model, booked_at,"
-                " settled_at, cost_usd) VALUES (%s, 1, 1, %s, 'answer', 'openai:small', %s, %s, 1)",
-                (job, self.account, at, at),
+                "INSERT INTO calls (job_id, attempt, number, account_id, purpose, model,"
+                " booked_at, settled_at, cost_usd)"
+                " VALUES (%s, 1, 1, %s, 'answer', 'openai:small', %s, %s, %s)",
+                (job, self.account, at, at if settled else None, 1 if settled else None),
             )
             do("INSERT INTO answers (job_id, attempt, text) VALUES (%s, 1, 'it')", (job,))
             do(

@@ -20,6 +20,7 @@ from tierline.base.settings import settings
 from tierline.rules.partitions import Partition, first_id
 from tierline.storage.db import clock
 from tierline.storage.db.partitioned import PARENTS
+from tierline.storage.reports import roll_up
 from tierline.storage.upkeep import history, partitions
 
 log = structlog.get_logger(__name__)
@@ -92,6 +93,10 @@ class History:
                 continue
             _, some = members_left[0]
             reasons = history.kept_by(connection, some)
+            if reasons == ["not_rolled_up"]:
+                first, end = some.first or history.LOWEST, some.end
+                _in_batches(partial(roll_up.roll_up_left, connection, first, end), until_s)
+                reasons = history.kept_by(connection, some)
             if reasons:
                 self._kept[week] = now_s + LOOK_AGAIN_S
                 names = [one.name for _, one in members_left]

@@ -63,6 +63,15 @@ OLD = (
     _LOOK.format(which="attempts a")
     + "WHERE a.seq IS NULL AND a.job_id >= %(low)s AND a.job_id < %(high)s"
 )
+# Attempts of jobs that ended long ago: a call that a crash cut is never settled.
+LEFT = """
+SELECT a.job_id, a.number, true AS done, j.attempts <= a.number AS last
+FROM sums_pending p JOIN attempts a ON a.job_id = p.job_id AND a.number = p.attempt
+JOIN jobs j ON j.id = a.job_id
+WHERE p.job_id >= %(first)s AND p.job_id < %(end)s AND a.job_id >= %(first)s AND a.job_id < %(end)s
+    AND j.completed_at IS NOT NULL AND (a.seq IS NULL OR a.seq < %(rolled_to)s)
+LIMIT %(most)s
+"""
 OLD_JOBS = "SELECT id FROM jobs WHERE id >= %(low)s ORDER BY id LIMIT %(most)s"
 OLD_ENDED = """
 SELECT id FROM jobs WHERE id >= %(low)s AND id < %(high)s AND completed_at < %(since)s
@@ -221,6 +230,29 @@ def roll_up_history(connection: Connection[Any], most: int) -> bool:
     return state.history_from is not None
 
 
+def roll_up_left(connection: Connection[Any], first: UUID, end: UUID, most: int) -> int:
+    """Count attempts that wait for calls which nobody will settle: those stay of unknown cost.
+
+    Only for jobs that ended so long ago that no process can still hold their calls: those with an
+    id from `first` on and below `end`. Returns how many attempts, at most `most`.
+    """
+    try:
+        with one_snapshot(connection):
+            row = one_row(connection, HOLD)
+            if row is None:
+                return 0
+            del row["xmin"], row["xmax"]
+            state = _State(**row)
+            bounds = {"first": first, "end": end, "most": most, "rolled_to": state.rolled_to}
+            left = _look(connection, LEFT, bounds)
+            _count(connection, state, left, [])
+            # Two steps at once would both write this row.
+            connection.execute(MOVE, vars(state))
+    except psycopg.errors.SerializationFailure:
+        return 0
+    return len(left)
+
+
 def _fence(connection: Connection[Any]) -> tuple[int, int]:
     """The number that the next attempt will get, then the id of the next transaction: whoever has a
     lower number has a lower id. In two statements, because the order matters.
@@ -271,4 +303,4 @@ def _arrays(attempts: Sequence[Looked]) -> dict[str, Any]:
     }
 
 
-__all__ = ["Counted", "Sums", "counted", "roll_up", "roll_up_history"]
+__all__ = ["Counted", "Sums", "counted", "roll_up", "roll_up_history", "roll_up_left"]

@@ -176,7 +176,10 @@ def evaluation(past: Past, job: UUID, status: str) -> None:
 
 
 def pending_sum(past: Past, job: UUID) -> None:
-    past.connection.execute("INSERT INTO sums_pending VALUES (%s, 1)", (job,))
+    """As long as the job's last attempt is not counted, nothing of it is."""
+    past.connection.execute("UPDATE sums_state SET rolled_to = 1, visible_to = 1")
+    past.connection.execute("UPDATE attempts SET seq = 1 WHERE job_id = %s", (job,))
+    past.connection.execute("UPDATE attempts SET seq = NULL WHERE job_id <> %s", (job,))
 
 
 NEEDS = [
@@ -350,3 +353,16 @@ def test_the_figures_of_removed_weeks_stay(past: Past) -> None:
     after: Any = past.connection.execute("SELECT sum(cost_usd) FROM usage_sums").fetchone()
     assert after == (before,)
     assert before > 0
+
+
+def test_a_call_that_a_crash_cut_is_counted_as_of_unknown_cost_and_keeps_nothing(
+    past: Past,
+) -> None:
+    job = past.job(5, settled=False)
+    assert history.kept_by(past.connection, week_with(past, job)) == ["not_rolled_up"]
+    assert remove_old(past) > 0
+    assert job_reads.job_row(past.connection, job) is None
+    assert past.connection.execute(
+        "SELECT calls, unknown_cost_calls FROM usage_sums WHERE daily"
+    ).fetchall() == [(1, 1)]
+    assert count(past, "sums_pending") == 0
