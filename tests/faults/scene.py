@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from tests.faults.small_disk import small_disk
 from tests.faults.states import answers, lives
 from tests.support.previous_release import python_path
 from tests.support.processes import ROOT, model_server, process
+from tests.support.replica import REPLICATED
 from tests.support.up import RunningUp, environment, run_up, superuser_url
 from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
@@ -71,6 +73,16 @@ BEGIN
 END $$;
 CREATE EVENT TRIGGER watch_division ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
     EXECUTE FUNCTION watch_division();
+"""
+
+# `tierline up`, but its Postgres writes what a replica needs, as a server of one's own does.
+REPLICATED_UP = f"""
+import sys
+from tierline.stack import postgres
+postgres.SETTINGS |= {REPLICATED!r}
+sys.argv[:] = sys.argv[1:]
+from tierline.cli.main import main
+main()
 """
 
 
@@ -164,7 +176,10 @@ class Scene:
         """Run `tierline up` on the home, once more after one was killed."""
         options = ("--port", str(self._port), "--flower-port", str(self._flower_port))
         env = {**self._env, **python_path(self.release)}
-        self.up: RunningUp = self._stack.enter_context(run_up(self.home, *options, env=env))
+        prefix = (sys.executable, "-c", REPLICATED_UP) if self.release == ROOT else ()
+        self.up: RunningUp = self._stack.enter_context(
+            run_up(self.home, *options, env=env, prefix=prefix)
+        )
 
     def _make_accounts(self) -> None:
         with self.client(str(self.up.line["api_key"])) as admin:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 import psycopg
@@ -15,17 +16,24 @@ from tierline.stack import environment, postgres
 from tierline.stack.child import Child, guarded
 from tierline.stack.home import Home, open_home
 from tierline.stack.logs import LogPump
-from tierline.stack.servers import Servers, remove_sockets, running_servers
+from tierline.stack.servers import remove_sockets, running_servers
 
 STOP_S = 20.0
 REPLICATED = {"wal_level": "replica", "max_wal_senders": "4"}
+
+
+class HasHome(Protocol):
+    """A running server of the product's."""
+
+    @property
+    def home(self) -> Home: ...
 
 
 @dataclass
 class Replica:
     """The replica and its primary."""
 
-    primary: Servers
+    primary: HasHome
     home: Home
     child: Child
 
@@ -57,19 +65,35 @@ class Replica:
 @contextlib.contextmanager
 def replicated(folder: Path, pump: LogPump) -> Iterator[Replica]:
     """Servers in a folder, and a replica of their Postgres."""
+    with (
+        _replicated(),
+        running_servers(folder / "primary") as primary,
+        replica_of(primary, folder / "replica", pump) as replica,
+    ):
+        yield replica
+
+
+@contextlib.contextmanager
+def replica_of(primary: HasHome, folder: Path, pump: LogPump) -> Iterator[Replica]:
+    """A replica of a running server that was started with `REPLICATED`."""
+    home = open_home(folder)
+    _copy(primary.home, home)
+    with _replicated():  # a replica refuses to start with less than its primary has
+        replica = Replica(primary, home, Child(postgres.program(home), home, pump))
+        try:
+            replica.start(pump)
+            yield replica
+        finally:
+            replica.stop()
+            remove_sockets(home)
+
+
+@contextlib.contextmanager
+def _replicated() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in REPLICATED.items():
             patch.setitem(postgres.SETTINGS, name, value)
-        with running_servers(folder / "primary") as primary:
-            home = open_home(folder / "replica")
-            _copy(primary.home, home)
-            replica = Replica(primary, home, Child(postgres.program(home), home, pump))
-            try:
-                replica.start(pump)
-                yield replica
-            finally:
-                replica.stop()
-                remove_sockets(home)
+        yield
 
 
 def _copy(primary: Home, home: Home) -> None:
