@@ -14,9 +14,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
-import sqlalchemy as sa
-from alembic import op
-
 from migrations.online import autocommit, run
 
 revision = "0037"
@@ -185,13 +182,12 @@ $$
 
 
 def upgrade() -> None:
-    kind, now = (
-        op.get_bind()
-        .execute(
-            sa.text("SELECT relkind, clock_timestamp() FROM pg_class WHERE oid = 'jobs'::regclass")
-        )
-        .one()
-    )
+    with autocommit() as connection:
+        row = connection.execute(
+            "SELECT relkind::text, clock_timestamp() FROM pg_class WHERE oid = 'jobs'::regclass"
+        ).fetchone()
+    assert row is not None, "an earlier migration made the table"
+    kind, now = row
     if kind != "p":
         run("jobs", *PROVE)
         with autocommit() as connection:

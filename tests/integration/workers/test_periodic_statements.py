@@ -103,7 +103,6 @@ def test_the_watcher_and_the_dispatcher_read_no_share_of_the_history(
                 dispatcher.choose_once()
     seen(
         recorded,
-        hints.WITH_JOBS,
         hints.HEADS,
         hints.DUE,
         hints.OUT,
