@@ -191,7 +191,7 @@ class Dispatcher:
         steps: list[int] = []
         full = False
         try:
-            connection = self._lead()
+            connection = self.lead()
             if connection is not None:
                 for name in self._dispatch.look(connection):
                     threads = self._threads.get(name, 0)
@@ -208,7 +208,7 @@ class Dispatcher:
             return None
         return FULL_GATHER_S if full else GATHER_S
 
-    def _lead(self) -> psycopg.Connection[Any] | None:
+    def lead(self) -> psycopg.Connection[Any] | None:
         """The connection on which this dispatcher chooses; None while another one leads."""
         now = time.monotonic()
         if self._leading is None and now >= self._lead_at:

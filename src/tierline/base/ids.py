@@ -15,7 +15,7 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class _Clock:
+class Clock:
     """The time of Postgres, as far as this process knows it."""
 
     offset_ns: int | None = None  # from the steady clock to Unix time; None: not measured yet
@@ -26,7 +26,7 @@ class _Clock:
         return steady_ns() + self.offset_ns
 
 
-_clock = _Clock()
+clock = Clock()
 
 
 def steady_ns() -> int:
@@ -37,17 +37,17 @@ def steady_ns() -> int:
 def set_clock(now: datetime, asked_ns: int) -> None:
     """Postgres has answered that it is `now`, and was asked at `asked_ns` of `steady_ns`."""
     middle_ns = (asked_ns + steady_ns()) // 2
-    _clock.offset_ns = (now - _EPOCH) // timedelta(microseconds=1) * 1000 - middle_ns
+    clock.offset_ns = (now - _EPOCH) // timedelta(microseconds=1) * 1000 - middle_ns
 
 
 def database_now() -> datetime:
     """The time of Postgres; before the first connection, that of this process."""
-    return _EPOCH + timedelta(microseconds=_clock.now_ns() // 1000)
+    return _EPOCH + timedelta(microseconds=clock.now_ns() // 1000)
 
 
 def new_id() -> UUID:
     """A UUID of version 7: 48 bits of Unix milliseconds, then 74 random bits."""
-    value = (_clock.now_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = (clock.now_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)

@@ -77,7 +77,7 @@ def test_what_was_chosen_goes_out_although_a_later_choice_fails(
             raise psycopg.OperationalError("cut")
         return Choice({job_id: "slm"})
 
-    monkeypatch.setattr(module.Dispatcher, "_lead", lambda _: object())
+    monkeypatch.setattr(module.Dispatcher, "lead", lambda _: object())
     monkeypatch.setattr(module.Dispatch, "look", lambda *_: ["slm", "deeper-analysis"])
     monkeypatch.setattr(module.Dispatch, "choose_on", choose)
     monkeypatch.setattr(module, "publish", lambda _, messages: sent.extend(messages))

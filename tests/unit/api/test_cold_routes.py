@@ -7,9 +7,10 @@ from fastapi.routing import APIRoute
 
 from api.app import ROUTES
 from api.auth import Requires
-from api.state import Database, Report
+from api.state import Database, LateDatabase, LateReport, Report
 
-DATABASE, REPORT = (get_args(one)[1].dependency for one in (Database, Report))
+DATABASES = {get_args(one)[1].dependency for one in (Database, LateDatabase)}
+REPORT_DATABASES = {get_args(one)[1].dependency for one in (Report, LateReport)}
 # What reads more than a bounded page: as much as there is of an account's, or of a feature's, past.
 REPORTS = {
     "get_batch",
@@ -36,7 +37,7 @@ def test_reports_read_by_connections_of_their_own() -> None:
     found = {
         route.name
         for route in routes()
-        if any(one.call is REPORT for one in route.dependant.dependencies)
+        if any(one.call in REPORT_DATABASES for one in route.dependant.dependencies)
     }
     assert found == REPORTS
 
@@ -53,7 +54,7 @@ def test_the_caller_is_known_before_a_connection_is_asked_for() -> None:
     for route in routes():
         needed = route.dependant.dependencies
         for place, one in enumerate(needed):
-            if one.call in (DATABASE, REPORT):
+            if one.call in DATABASES | REPORT_DATABASES:
                 seen += 1
                 assert any(tells_the_caller(before) for before in needed[:place]), route.name
     assert seen > len(REPORTS)

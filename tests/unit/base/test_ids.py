@@ -12,9 +12,9 @@ SOON = timedelta(seconds=30)
 
 
 @pytest.fixture(autouse=True)
-def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has not asked Postgres yet."""
-    monkeypatch.setattr(ids, "_clock", ids._Clock())
+    monkeypatch.setattr(ids, "clock", ids.Clock())
 
 
 def test_ids_are_of_version_7_and_in_the_order_of_time() -> None:

@@ -19,7 +19,7 @@ SOON = timedelta(seconds=30)
 def _wrong_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock of this process is 40 days ahead, and it has not asked Postgres yet."""
     right = time.time_ns
-    monkeypatch.setattr(ids, "_clock", ids._Clock())
+    monkeypatch.setattr(ids, "clock", ids.Clock())
     monkeypatch.setattr(
         ids.time, "time_ns", lambda: right() + WRONG // timedelta(microseconds=1) * 1000
     )
