@@ -2,9 +2,12 @@
 
 Linear algebra stays on one thread: several test processes that each start a thread a core would
 take the cores from each other. Hypothesis sets no time limit: a busy machine is not a failure.
+Compiled modules are kept also where the environment says not to: the suite starts hundreds of
+processes, and each would compile the product again.
 """
 
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -13,6 +16,8 @@ from tests.support.processor_time import ProcessorTime
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile(
     "tierline", settings.get_profile(settings.get_current_profile_name()), deadline=None
