@@ -1,9 +1,11 @@
-"""The exact binomial bounds."""
+"""The exact binomial bounds.
+
+scipy.stats is imported where it is used: it takes a second, which each test process would need.
+"""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest
 
 from tierline.routing.bounds import holds, interval, lower_bound, samples_needed, upper_bound
 
@@ -12,6 +14,8 @@ from tierline.routing.bounds import holds, interval, lower_bound, samples_needed
 def test_both_bounds_are_those_of_an_exact_test(
     samples: int, data: st.DataObject, confidence: float
 ) -> None:
+    from scipy.stats import binomtest
+
     errors = data.draw(st.integers(0, samples))
     expected = binomtest(errors, samples).proportion_ci(confidence, "exact")
     assert interval(errors, samples, confidence) == pytest.approx(tuple(expected), abs=1e-9)
@@ -19,6 +23,8 @@ def test_both_bounds_are_those_of_an_exact_test(
 
 @pytest.mark.parametrize("rate", [0.005, 0.03, 0.2])
 def test_a_bound_is_too_low_as_seldom_as_it_says(rate: float) -> None:
+    from scipy.stats import binom
+
     """Summed over everything that 400 samples can show, not drawn."""
     missed = sum(
         binom.pmf(errors, 400, rate)
