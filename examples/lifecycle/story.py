@@ -61,7 +61,8 @@ class Length:
     max_error: str  # that the classifier promises
     canary: bool
     later: int  # tickets like those before
-    drifted: int  # tickets of which a fifth are of a new kind
+    drifted: int  # tickets of which some are of a new kind
+    late: float  # their share
     shows: bool  # also what changes nothing: the status, a review, a report, a cost estimate
 
     @property
@@ -70,8 +71,24 @@ class Length:
         return max(self.collected, self.later, self.drifted)
 
 
-LONG = Length(collected=900, max_error="0.05", canary=True, later=200, drifted=400, shows=True)
-SHORT = Length(collected=160, max_error="0.2", canary=False, later=30, drifted=200, shows=False)
+LONG = Length(
+    collected=900,
+    max_error="0.05",
+    canary=True,
+    later=200,
+    drifted=400,
+    late=0.2,
+    shows=True,
+)
+SHORT = Length(
+    collected=160,
+    max_error="0.2",
+    canary=False,
+    later=30,
+    drifted=120,
+    late=0.35,
+    shows=False,
+)
 
 
 @dataclass
@@ -235,7 +252,7 @@ def _promote(story: _Story) -> None:
 
 def _drift(story: _Story) -> None:
     story.say("A new kind of ticket comes: of a recall, which nobody labelled")
-    asked = tickets(story.length.drifted, seed=4, late=0.2)
+    asked = tickets(story.length.drifted, seed=4, late=story.length.late)
     rows = story.ask("drifted", asked)
     late = [
         (row, ticket) for row, ticket in zip(rows, asked, strict=True) if ticket.label == "other"

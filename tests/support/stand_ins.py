@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from examples.demo.rows import read_rows
@@ -20,22 +21,34 @@ LETTERS = "Answer with the letter alone."
 
 
 @contextmanager
-def answering_tickets(count: int, seeds: Iterable[int]) -> Iterator[str]:
-    """The address, for so many tickets of the lifecycle of each of these seeds."""
-    parts = [tickets(count, seed, late) for seed in seeds for late in (0.0, 0.2)]
+def answering_tickets(count: int, seeds: Iterable[int], late: float) -> Iterator[str]:
+    """The address, for so many tickets of the lifecycle of each of these seeds, without any of the
+    late kind and with this share of it.
+    """
+    parts = [tickets(count, seed, share) for seed in seeds for share in (0.0, late)]
     known = {ticket.text: ticket.label for part in parts for ticket in part}
     with ModelServer(Known(known)) as server:
         yield server.url
 
 
 @contextmanager
-def answering_demo() -> Iterator[str]:
-    """The address, for the inputs of the demo."""
+def answering_demo(late: str | None = None, delay_s: float = 0.0) -> Iterator[str]:
+    """The address, for the inputs of the demo. The first answer to the text `late` comes late."""
     known = {}
     for row in read_rows():
         expected = row.expected or {}
         known[row.input["text"]] = expected.get("category") or json.dumps(expected)
-    with ModelServer(Known(known)) as server:
+    answer = Known(known)
+    late_ones = [] if late is None else [late]
+
+    def answer_late(body: Any) -> Reply:
+        reply = answer(body)
+        if late_ones and any(late_ones[0] in one["content"] for one in body["messages"]):
+            late_ones.clear()
+            return replace(reply, delay_s=delay_s)
+        return reply
+
+    with ModelServer(answer_late) as server:
         yield server.url
 
 

@@ -34,7 +34,7 @@ def test_a_feature_goes_from_the_frontier_to_a_classifier_and_back(
     options = ["--home", str(home)]
     with ExitStack() as stack:
         if short:
-            url = stack.enter_context(answering_tickets(SHORT.most, SEEDS))
+            url = stack.enter_context(answering_tickets(SHORT.most, SEEDS, SHORT.late))
             options += ["--short", "--local-url", url]
         else:
             options += ["--pictures", str(pictures)]
