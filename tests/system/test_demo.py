@@ -19,6 +19,9 @@ from tests.support.stand_ins import answering_demo
 from tests.support.waiting import wait_until
 
 FEW = 8  # every so many inputs
+LATE_S = 10.0
+"""Until the first answer to one of the inputs. The demo shows after 5 s what has ended, and must
+not be at its end by then."""
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def local_url(every: int) -> Iterator[str | None]:
     if every == 1:
         yield None
         return
-    with answering_demo() as url:
+    with answering_demo(read_rows(every)[-1].input["text"], LATE_S) as url:
         yield url
 
 
