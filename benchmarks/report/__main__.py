@@ -1,25 +1,37 @@
-"""`python -m benchmarks.report`: a feature's report and economics over a million calls.
+"""`python -m benchmarks.report`: usage, report, economics, status, queues and metrics, with two
+million finished jobs behind them.
 
-The rows are written by Postgres itself: nine jobs in ten with a call on the first tier, one in ten
-with another on the last, spread over thirty days. Each question is asked of the API over HTTP, with
-nothing cached but what Postgres keeps in memory. The yardstick is a sum of the cost of the same
-calls, and nothing else.
+Two databases of one server: a new one without a job, and one with as many finished jobs as --jobs
+says, spread over thirty days, all rolled up. Each question is asked of an API
+process over HTTP, of both in turn, with nothing cached but what Postgres keeps in memory.
+What is judged is the ratio of the two.
 """
 
 import argparse
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from statistics import median
 
 import httpx
 import psycopg
+from psycopg_pool import ConnectionPool
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
-from benchmarks.stage import api, stage
+from benchmarks.history import Past, fill_past
+from benchmarks.stage import Stage, api, stage
+from tests.support.rows import add_account
 from tierline.services.accounts.accounts import ensure_first_admin
 from tierline.services.features.apply_feature import apply_feature
+from tierline.services.reports.roll_up import roll_up_due
+from tierline.stack import postgres
+from tierline.storage.db.engine import create_pool
+from tierline.storage.db.migrate import upgrade
+from tierline.storage.db.ownership import make_owned
 
 FEATURE = """feature: kinds
 instructions: Name the kind.
@@ -29,92 +41,98 @@ tiers:
   - {name: slm, models: [openai:small]}
   - {name: frontier, models: [openai:large]}
 """
-WANTED_S = 2.0
-ROUNDS = 5
-
-# Ids grow with time, as the product's do: the first 48 bits are milliseconds.
-JOBS = """
-INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue, attempts,
-    answer_attempt, created_at, completed_at, escalation_reason)
-SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
-        || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid,
-    a.id, f.version_id, 'completed', CASE WHEN n %% 10 = 0 THEN 'frontier' ELSE 'slm' END,
-    (n %% 10 = 0)::int, 'slm', 1 + (n %% 10 = 0)::int, 1 + (n %% 10 = 0)::int, at, at,
-    CASE WHEN n %% 10 = 0 THEN 'schema: x' END
-FROM generate_series(1, %(jobs)s) n, accounts a, features f,
-    LATERAL (SELECT clock_timestamp() - interval '29 days' * (n::float8 / %(jobs)s) AS at) t
-"""
-ATTEMPTS = """
-INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, ended_at, latency_s,
-    verdict, model)
-SELECT j.id, k, gen_random_uuid(), CASE WHEN k = 1 THEN 'slm' ELSE 'frontier' END, 'slm', 'w',
-    j.completed_at, 0.2 * k + random() * 0.1,
-    CASE WHEN k = j.attempts THEN 'passed' ELSE 'schema' END,
-    CASE WHEN k = 1 THEN 'small-1' ELSE 'large-1' END
-FROM jobs j, generate_series(1, j.attempts) k
-"""
-CALLS = """
-INSERT INTO calls (job_id, attempt, number, account_id, purpose, model, answered_model, booked_at,
-    settled_at, latency_s, input_tokens, output_tokens, cost_usd)
-SELECT a.job_id, a.number, 1, j.account_id, 'answer', 'openai:x', a.model, a.ended_at, a.ended_at,
-    a.latency_s, 300, 20, CASE WHEN a.number = 1 THEN 0.0001 ELSE 0.01 END * (0.5 + random())
-FROM attempts a JOIN jobs j ON j.id = a.job_id
-"""
+WANTED = 1.2  # times what it takes on a new database
+ASKED = {
+    "usage": "/v1/usage",
+    "usage by day, feature, tier and model": "/v1/usage?group_by=day,feature,tier,model",
+    "report": "/v1/features/kinds/report",
+    "economics": "/v1/features/kinds/economics",
+    "status": "/v1/features/kinds/status",
+    "queues": "/v1/queues",
+    "metrics": "/metrics",
+}
+ROUNDS = 30
+WARM = 10  # rounds in which statements are prepared and rows come into memory
+OTHERS = 9  # accounts besides the one that asks
 
 
-def seconds(ask: Callable[[], object]) -> list[float]:
-    """Of each round, but the first, which brings the rows into memory."""
-    found = []
-    for _ in range(ROUNDS + 1):
-        began = time.perf_counter()
-        ask()
-        found.append(time.perf_counter() - began)
-    return found[1:]
+@contextlib.contextmanager
+def database(on: Stage, url: str, jobs: int) -> Iterator[httpx.Client]:
+    """A client of an API on a migrated database with so many finished jobs."""
+    upgrade(url)
+    key = ensure_first_admin(url)
+    assert key is not None
+    now = datetime.now(UTC)
+    with psycopg.connect(url, autocommit=True) as connection:
+        apply_feature(connection, FEATURE)
+        (version, account) = connection.execute(
+            "SELECT f.version_id, a.id FROM features f, accounts a"
+        ).fetchone() or (0, 0)
+        accounts = [add_account(connection, f"account-{number}") for number in range(OTHERS)]
+    if jobs:
+        progress(f"writing {jobs:,} finished jobs")
+        past = Past(jobs, [account, *accounts], version, now - timedelta(days=29), now)
+        fill_past(url, past)
+        began_s = time.monotonic()
+        with create_pool(url, "roll-up", 1) as pool:
+            _roll_up(pool)
+        progress(f"rolled up after {time.monotonic() - began_s:.0f} s")
+    environment = {**on.environment(), "DATABASE_URL": url}
+    with (
+        api(environment) as address,
+        httpx.Client(
+            base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=120
+        ) as client,
+    ):
+        yield client
+
+
+def _roll_up(pool: ConnectionPool[psycopg.Connection[object]]) -> None:
+    """Count all of them."""
+    while roll_up_due(pool, time.monotonic() + 600):
+        pass
+    with pool.connection() as connection:
+        connection.execute("VACUUM (ANALYZE) usage_sums, tier_sums, job_sums, latency_sums")
+
+
+def asked_in_turn(clients: Sequence[httpx.Client]) -> list[dict[str, list[float]]]:
+    """Seconds of each question on each database."""
+    found: list[dict[str, list[float]]] = [defaultdict(list) for _ in clients]
+    for number in range(WARM + ROUNDS):
+        for name, path in ASKED.items():
+            for client, taken in zip(clients, found, strict=True):
+                began_s = time.perf_counter()
+                client.get(path).raise_for_status()
+                if number >= WARM:
+                    taken[name].append(time.perf_counter() - began_s)
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
-    arguments = read_arguments(parser, {})
-    calls = 50_000 if arguments.short else 1_000_000
-    with stage() as servers:
-        key = ensure_first_admin(servers.database_url)
-        assert key is not None
-        with psycopg.connect(servers.database_url, autocommit=True) as connection:
-            apply_feature(connection, FEATURE)
-            progress(f"writing {calls:,} calls")
-            connection.execute(JOBS, {"jobs": calls * 10 // 11})
-            connection.execute(ATTEMPTS)
-            connection.execute(CALLS)
-            connection.execute("VACUUM ANALYZE jobs, attempts, calls")
-            (count,) = connection.execute("SELECT count(*) FROM calls").fetchone() or (0,)
-
-            def bare() -> None:
-                connection.execute("SELECT sum(cost_usd) FROM calls").fetchone()
-
-            yardstick = seconds(bare)
+    parser.add_argument("--jobs", type=int, default=2_000_000, help="finished ones")
+    arguments = read_arguments(parser, {"jobs": 50_000})
+    with stage() as on:
+        with psycopg.connect(
+            postgres.admin_url(on.servers.home, "postgres"), autocommit=True
+        ) as server:
+            make_owned(server, "full", postgres.APP)
+        full_url = postgres.url(on.servers.home, "full")
         with (
-            api(servers.environment()) as url,
-            httpx.Client(
-                base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=120
-            ) as client,
+            database(on, on.database_url, 0) as new,
+            database(on, full_url, arguments.jobs) as full,
         ):
-
-            def asking(what: str) -> Callable[[], object]:
-                return lambda: client.get(f"/v1/features/kinds/{what}").raise_for_status()
-
             progress("asking")
-            found = {what: seconds(asking(what)) for what in ("report", "economics")}
+            on_new, on_full = asked_in_turn((new, full))
     figures = []
-    for what, took in found.items():
+    for name in ASKED:
+        one, other = median(on_new[name]), median(on_full[name])
+        low, high = (1000 * edge for edge in (min(on_full[name]), max(on_full[name])))
         figures += [
             Figure(
-                f"{what} on {count:,} calls",
-                *(median(took), "s", WANTED_S),
-                at_most=True,
-                low=min(took),
-                high=max(took),
+                f"{name}, {arguments.jobs:,} finished jobs", other * 1000, "ms", low=low, high=high
             ),
-            Figure("  / a bare sum of their cost", median(took) / median(yardstick), ""),
+            Figure("  / on a new database", other / one, "", WANTED, at_most=True),
         ]
     return hand_over(figures, as_json=arguments.json)
 
