@@ -28,6 +28,7 @@ from tierline.services.processes.wake_ups import Notifier
 from tierline.services.upkeep.history import History
 from workers.heartbeat import Heartbeat
 from workers.memory import keep_trimmed
+from workers.sums import RollUp
 
 log = structlog.get_logger(__name__)
 
@@ -59,16 +60,21 @@ class Worker:
         )
         self.drift = Drift(self.pool, timedelta(seconds=config.drift_look_s))
         self.history = History()
+        self.sums = RollUp(self.pool) if MAINTENANCE in queues else None
 
     def start(self) -> None:
         self.pool.open()
         self.heartbeat.start()
         self.notifier.start()
+        if self.sums is not None:
+            self.sums.start()
         keep_trimmed()
 
     def stop(self) -> None:
         """Called after the last attempt has ended."""
         self._leaving.set()
+        if self.sums is not None:
+            self.sums.stop()
         self.heartbeat.stop()
         self.notifier.stop()
         self.pool.close()
