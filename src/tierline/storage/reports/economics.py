@@ -87,14 +87,14 @@ class UpkeepSum:
 def by_tier(connection: Connection[Any], window: Window) -> list[TierMeans]:
     """For each tier: its attempts with a call. Shadows' costs are included, their number is not."""
     with snapshot(connection) as counted:
-        statement = f"{found(TIERS, counted)}{_BY_TIER}"
+        statement = f"{found(TIERS, counted, window)}{_BY_TIER}"
         return typed_rows(connection, TierMeans, statement, window.parameters(counted))
 
 
 def upkeep(connection: Connection[Any], window: Window) -> list[UpkeepSum]:
     """The calls of shadows and judges by purpose."""
     with snapshot(connection) as counted:
-        statement = f"{found(TIERS, counted)}{_UPKEEP}"
+        statement = f"{found(TIERS, counted, window)}{_UPKEEP}"
         return typed_rows(connection, UpkeepSum, statement, window.parameters(counted))
 
 
@@ -104,6 +104,6 @@ def by_job(connection: Connection[Any], window: Window, version_id: int, last: s
     """
     with snapshot(connection) as counted:
         given = {**window.parameters(counted), "version_id": version_id, "last": last}
-        row = typed_row(connection, JobMeans, f"{found(JOBS, counted)}{_BY_JOB}", given)
+        row = typed_row(connection, JobMeans, f"{found(JOBS, counted, window)}{_BY_JOB}", given)
     assert row is not None, "an aggregate without GROUP BY gives one row"
     return row

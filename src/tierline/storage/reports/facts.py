@@ -5,13 +5,32 @@ Each statement here reads a set that its caller names before it in the WITH: `as
 attempt, number), `asked_attempts` (job_id, number) or `asked_jobs` (job_id).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
 from tierline.views.tokens import TOKENS
 
 LATENCY_BASE = 1.02  # of the bins of latency_sums: a median is right within 1%
+
+
+def by_key(table: str, alias: str, condition: str, *, left: bool = False) -> str:
+    """A join that looks up each row by its key, whatever the planner thinks of the numbers.
+
+    The statements begin with few rows, of which there are no statistics, and follow their keys into
+    tables of any size. OFFSET 0 keeps the planner from reading those tables instead.
+    """
+    rows = f"LATERAL (SELECT * FROM {table} {alias} WHERE {condition} OFFSET 0) {alias}"
+    return f"LEFT JOIN {rows} ON true" if left else f"CROSS JOIN {rows}"
+
+
+def as_planned(table: str, alias: str, condition: str, *, left: bool = False) -> str:
+    """The same join, left to the planner: for a large part of the tables."""
+    return f"{'LEFT ' if left else ''}JOIN {table} {alias} ON {condition}"
+
+
+Join = Callable[..., str]
+"""`by_key` or `as_planned`."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +40,13 @@ class Sums:
     table: str
     keys: Sequence[str]  # without `daily` and `at`
     measures: Sequence[str]
-    facts: str  # gives `at`, the keys and the measures
+    facts_by: Callable[[Join], str]  # gives `at`, the keys and the measures
     daily_only: bool = False
+
+    @property
+    def facts(self) -> str:
+        """The statement for few rows."""
+        return self.facts_by(by_key)
 
     @property
     def columns(self) -> str:
@@ -58,6 +82,32 @@ _EARLIER = ", ".join(
     for groups in GROUPINGS
 )
 
+
+def _usage(to: Join) -> str:
+    return f"""
+SELECT c.account_id, v.name AS feature, coalesce(t.tier, '') AS tier, c.model, c.purpose,
+    date_trunc('hour', c.booked_at, 'UTC') AS at,
+    count(*) AS calls, {_JOBS},
+    coalesce(sum(c.cost_usd), 0) AS cost_usd,
+    count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
+    {", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)},
+    coalesce(sum(c.latency_s), 0) AS model_s
+FROM asked_calls k
+{to("calls", "c", "c.job_id = k.job_id AND c.attempt = k.attempt AND c.number = k.number")}
+{to("jobs", "j", "j.id = c.job_id")}
+{to("feature_versions", "v", "v.id = j.feature_version_id")}
+{to("attempts", "t", "t.job_id = c.job_id AND t.number = c.attempt", left=True)}
+LEFT JOIN LATERAL (
+    SELECT {_EARLIER}
+    FROM calls e
+    {to("attempts", "et", "et.job_id = e.job_id AND et.number = e.attempt", left=True)}
+    WHERE e.job_id = c.job_id AND (e.attempt, e.number) < (c.attempt, c.number)
+        AND (c.attempt > 1 OR c.number > 1)
+) e ON true
+GROUP BY 1, 2, 3, 4, 5, 6
+"""
+
+
 USAGE = Sums(
     "usage_sums",
     ("account_id", "feature", "tier", "model", "purpose"),
@@ -69,41 +119,14 @@ USAGE = Sums(
         *TOKENS,
         "model_s",
     ),
-    f"""
-SELECT c.account_id, v.name AS feature, coalesce(t.tier, '') AS tier, c.model, c.purpose,
-    date_trunc('hour', c.booked_at, 'UTC') AS at,
-    count(*) AS calls, {_JOBS},
-    coalesce(sum(c.cost_usd), 0) AS cost_usd,
-    count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
-    {", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)},
-    coalesce(sum(c.latency_s), 0) AS model_s
-FROM asked_calls k
-JOIN calls c ON c.job_id = k.job_id AND c.attempt = k.attempt AND c.number = k.number
-JOIN jobs j ON j.id = c.job_id
-JOIN feature_versions v ON v.id = j.feature_version_id
-LEFT JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt
-LEFT JOIN LATERAL (
-    SELECT {_EARLIER}
-    FROM calls e LEFT JOIN attempts et ON et.job_id = e.job_id AND et.number = e.attempt
-    WHERE e.job_id = c.job_id AND (e.attempt, e.number) < (c.attempt, c.number)
-        AND (c.attempt > 1 OR c.number > 1)
-) e ON true
-GROUP BY 1, 2, 3, 4, 5, 6
-""",
+    _usage,
 )
+
 
 # `again`: the tier of the attempt before is asked once more. An answer that passed or failed a
 # check never leads to that. An attempt is counted at its first call, so that one join is enough.
-TIERS = Sums(
-    "tier_sums",
-    ("feature_version_id", "kind", "tier", "purpose"),
-    (
-        *("calls", "jobs", "cost_usd", "unknown_cost_calls", "attempts", "again"),
-        *("known", "unknown", "known_usd", "known_square_usd"),
-        *("input_tokens", "input_attempts", "cached_input_tokens", "cached_input_attempts"),
-        "output_tokens",
-    ),
-    f"""
+def _tiers(to: Join) -> str:
+    return f"""
 SELECT j.feature_version_id, {KIND} AS kind, a.tier, coalesce(c.purpose, '') AS purpose,
     date_trunc('hour', j.created_at, 'UTC') AS at,
     count(c.job_id) AS calls,
@@ -125,10 +148,10 @@ SELECT j.feature_version_id, {KIND} AS kind, a.tier, coalesce(c.purpose, '') AS 
     count(x.cached_input_tokens) AS cached_input_attempts,
     coalesce(sum(x.output_tokens), 0) AS output_tokens
 FROM asked_attempts k
-JOIN attempts a ON a.job_id = k.job_id AND a.number = k.number
-JOIN jobs j ON j.id = a.job_id
-LEFT JOIN attempts b ON b.job_id = a.job_id AND b.number = a.number - 1
-LEFT JOIN calls c ON c.job_id = a.job_id AND c.attempt = a.number
+{to("attempts", "a", "a.job_id = k.job_id AND a.number = k.number")}
+{to("jobs", "j", "j.id = a.job_id")}
+{to("attempts", "b", "b.job_id = a.job_id AND b.number = a.number - 1", left=True)}
+{to("calls", "c", "c.job_id = a.job_id AND c.attempt = a.number", left=True)}
 LEFT JOIN LATERAL (
     SELECT bool_or(o.cost_usd IS NULL) AS unknown, sum(o.cost_usd) AS cost_usd,
         sum(o.input_tokens) AS input_tokens, sum(o.cached_input_tokens) AS cached_input_tokens,
@@ -136,33 +159,48 @@ LEFT JOIN LATERAL (
     FROM calls o WHERE o.job_id = a.job_id AND o.attempt = a.number
 ) x ON c.number = 1 AND a.ended_at IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5
-""",
+"""
+
+
+TIERS = Sums(
+    "tier_sums",
+    ("feature_version_id", "kind", "tier", "purpose"),
+    (
+        *("calls", "jobs", "cost_usd", "unknown_cost_calls", "attempts", "again"),
+        *("known", "unknown", "known_usd", "known_square_usd"),
+        *("input_tokens", "input_attempts", "cached_input_tokens", "cached_input_attempts"),
+        "output_tokens",
+    ),
+    _tiers,
 )
 
-LATENCIES = Sums(
-    "latency_sums",
-    ("feature_version_id", "kind", "tier", "bin"),
-    ("attempts", "latency_s"),
-    f"""
+
+def _latencies(to: Join) -> str:
+    return f"""
 SELECT j.feature_version_id, {KIND} AS kind, a.tier,
     ceil(ln(greatest(a.latency_s, 1e-6)) / ln({LATENCY_BASE}::float8))::int AS bin,
     date_trunc('day', j.created_at, 'UTC') AS at,
     count(*) AS attempts, sum(a.latency_s) AS latency_s
 FROM asked_attempts k
-JOIN attempts a ON a.job_id = k.job_id AND a.number = k.number
-JOIN jobs j ON j.id = a.job_id
+{to("attempts", "a", "a.job_id = k.job_id AND a.number = k.number")}
+{to("jobs", "j", "j.id = a.job_id")}
 WHERE a.latency_s IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5
-""",
+"""
+
+
+LATENCIES = Sums(
+    "latency_sums",
+    ("feature_version_id", "kind", "tier", "bin"),
+    ("attempts", "latency_s"),
+    _latencies,
     daily_only=True,
 )
 
+
 # `verdict`: of the last tier that was left.
-JOBS = Sums(
-    "job_sums",
-    ("feature_version_id", "kind", "status", "unverified", "verdict", "first_tier", "served_tier"),
-    ("jobs", "known", "known_usd", "known_square_usd"),
-    f"""
+def _jobs(to: Join) -> str:
+    return f"""
 SELECT j.feature_version_id, {KIND} AS kind, j.status, j.unverified,
     split_part(coalesce(j.escalation_reason, ''), ':', 1) AS verdict,
     coalesce(f.tier, '') AS first_tier, coalesce(s.tier, '') AS served_tier,
@@ -171,16 +209,23 @@ SELECT j.feature_version_id, {KIND} AS kind, j.status, j.unverified,
     coalesce(sum(x.cost_usd) FILTER (WHERE NOT x.unknown), 0) AS known_usd,
     coalesce(sum(x.cost_usd * x.cost_usd) FILTER (WHERE NOT x.unknown), 0) AS known_square_usd
 FROM asked_jobs k
-JOIN jobs j ON j.id = k.job_id
-LEFT JOIN attempts f ON f.job_id = j.id AND f.number = 1
-LEFT JOIN attempts s ON s.job_id = j.id AND s.number = j.answer_attempt
+{to("jobs", "j", "j.id = k.job_id")}
+{to("attempts", "f", "f.job_id = j.id AND f.number = 1", left=True)}
+{to("attempts", "s", "s.job_id = j.id AND s.number = j.answer_attempt", left=True)}
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(c.cost_usd), 0) AS cost_usd,
         coalesce(bool_or(c.cost_usd IS NULL), false) AS unknown
     FROM calls c WHERE c.job_id = j.id
 ) x
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-""",
+"""
+
+
+JOBS = Sums(
+    "job_sums",
+    ("feature_version_id", "kind", "status", "unverified", "verdict", "first_tier", "served_tier"),
+    ("jobs", "known", "known_usd", "known_square_usd"),
+    _jobs,
 )
 
 

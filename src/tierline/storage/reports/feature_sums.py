@@ -10,7 +10,7 @@ from typing import Any
 
 from tierline.base.ids import first_id_of
 from tierline.rules.windows import NEVER, divide
-from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, Sums
+from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, Sums, as_planned, by_key
 from tierline.storage.reports.roll_up import FINAL, Counted
 from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, OLD_JOB
 
@@ -24,6 +24,11 @@ class Window:
     feature: str
     since: datetime
     until: datetime | None
+
+    @property
+    def of_full_hours(self) -> bool:
+        """Whether it cuts no hour, so that the sums have all of it."""
+        return not divide(self.since, self.until).edges
 
     def parameters(self, counted: Counted) -> dict[str, Any]:
         """For the statements of this module."""
@@ -55,27 +60,28 @@ OF_FEATURE = """
 of_feature AS MATERIALIZED (
     SELECT id, version > 0 AS applied FROM feature_versions WHERE name = %(feature)s
 )"""
-_ITS_JOB = "JOIN of_feature v ON v.id = j.feature_version_id AND (v.applied OR {judge})"
-JOB_OF_FEATURE = _ITS_JOB.format(judge="j.judged_attempt IS NOT NULL")
-_SUM_OF_FEATURE = _ITS_JOB.format(judge="j.kind = 'judge'")
+JOB_OF_FEATURE = """
+JOIN of_feature v ON v.id = j.feature_version_id AND (v.applied OR j.judged_attempt IS NOT NULL)"""
+
+_JOB_OF_ATTEMPT = f"""{by_key("jobs", "j", "j.id = u.job_id")} {JOB_OF_FEATURE}"""
 
 _WHOLE = "j.created_at >= %(whole_since)s AND j.created_at < %(whole_until)s"
+_OF_EDGE = """j.id >= edge.floor AND j.id < edge.ceiling
+    AND j.created_at >= edge.since AND j.created_at < edge.until"""
 _EDGES = f"""
 unnest(%(edge_since)s::timestamptz[], %(edge_until)s::timestamptz[], %(edge_floor)s::uuid[],
     %(edge_ceiling)s::uuid[]) edge (since, until, floor, ceiling)
-JOIN jobs j ON j.id >= edge.floor AND j.id < edge.ceiling
-    AND j.created_at >= edge.since AND j.created_at < edge.until
-{JOB_OF_FEATURE}"""
+{by_key("jobs", "j", _OF_EDGE)} {JOB_OF_FEATURE}"""
 _GRAINS = """
-JOIN unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[], %(grain_until)s::timestamptz[])
-    grain (daily_ones, since, until)
-    ON j.daily = grain.daily_ones AND j.at >= grain.since AND j.at < grain.until"""
+CROSS JOIN unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[],
+    %(grain_until)s::timestamptz[]) grain (daily_ones, since, until)"""
+_OF_GRAIN = "j.daily = grain.daily_ones AND j.at >= grain.since AND j.at < grain.until"
 
 _ASKED_ATTEMPTS = f"""
-    SELECT u.job_id, u.number FROM uncounted u JOIN jobs j ON j.id = u.job_id {JOB_OF_FEATURE}
+    SELECT u.job_id, u.number FROM uncounted u {_JOB_OF_ATTEMPT}
     WHERE {_WHOLE}
     UNION ALL
-    SELECT a.job_id, a.number FROM {_EDGES} JOIN attempts a ON a.job_id = j.id"""
+    SELECT a.job_id, a.number FROM {_EDGES} {by_key("attempts", "a", "a.job_id = j.id")}"""
 _OLD_ATTEMPTS = f"""
     UNION ALL
     SELECT a.job_id, a.number FROM attempts a JOIN jobs j ON j.id = a.job_id {JOB_OF_FEATURE}
@@ -83,7 +89,7 @@ _OLD_ATTEMPTS = f"""
 _ASKED_JOBS = f"""
     SELECT j.id AS job_id FROM (
         SELECT job_id FROM uncounted UNION SELECT job_id FROM sums_pending WHERE attempt = 0
-    ) u JOIN jobs j ON j.id = u.job_id {JOB_OF_FEATURE}
+    ) u {_JOB_OF_ATTEMPT}
     WHERE j.completed_at IS NOT NULL AND {_WHOLE}
     UNION
     SELECT j.id FROM {_EDGES} WHERE j.completed_at IS NOT NULL"""
@@ -93,7 +99,7 @@ _OLD_JOBS = f"""
     WHERE {OLD_JOB.format(j="j")} AND j.id >= %(floor)s AND {_WHOLE}"""
 # Latencies are kept by day. So those of all days that the window touches are read.
 _ASKED_LATENCIES = f"""
-    SELECT u.job_id, u.number FROM uncounted u JOIN jobs j ON j.id = u.job_id {JOB_OF_FEATURE}
+    SELECT u.job_id, u.number FROM uncounted u {_JOB_OF_ATTEMPT}
     WHERE j.created_at >= %(since)s AND j.created_at < %(until)s"""
 _OLD_LATENCIES = f"""
     UNION ALL
@@ -102,33 +108,39 @@ _OLD_LATENCIES = f"""
         AND j.created_at >= %(since)s AND j.created_at < %(until)s"""
 
 
-def _found(sums: Sums, name: str, asked: str, range_of_sums: str) -> str:
+def _summed(sums: Sums, range_of_sums: tuple[str, str]) -> str:
     columns = ", ".join(f"j.{column}" for column in (*sums.keys, "at", *sums.measures))
-    return f"""
-WITH {ATTEMPTS}, {OF_FEATURE}, {name} AS ({asked}
-), found AS (
-    SELECT {columns} FROM {sums.table} j {_SUM_OF_FEATURE} {range_of_sums}
-    UNION ALL
-    SELECT {sums.columns} FROM ({sums.facts}) facts
-)
-"""
+    grains, condition = range_of_sums
+    key = f"j.feature_version_id = v.id AND (v.applied OR j.kind = 'judge') AND {condition}"
+    return f"SELECT {columns} FROM of_feature v {grains} {by_key(sums.table, 'j', key)}"
 
 
-_DAYS = "WHERE j.at >= date_trunc('day', %(since)s::timestamptz, 'UTC') AND j.at < %(until)s"
+_DAYS = "j.at >= date_trunc('day', %(since)s::timestamptz, 'UTC') AND j.at < %(until)s"
 _PARTS = {
-    TIERS.table: (TIERS, "asked_attempts", _ASKED_ATTEMPTS, _OLD_ATTEMPTS, _GRAINS),
-    JOBS.table: (JOBS, "asked_jobs", _ASKED_JOBS, _OLD_JOBS, _GRAINS),
-    LATENCIES.table: (LATENCIES, "asked_attempts", _ASKED_LATENCIES, _OLD_LATENCIES, _DAYS),
+    TIERS.table: (TIERS, "asked_attempts", _ASKED_ATTEMPTS, _OLD_ATTEMPTS, (_GRAINS, _OF_GRAIN)),
+    JOBS.table: (JOBS, "asked_jobs", _ASKED_JOBS, _OLD_JOBS, (_GRAINS, _OF_GRAIN)),
+    LATENCIES.table: (LATENCIES, "asked_attempts", _ASKED_LATENCIES, _OLD_LATENCIES, ("", _DAYS)),
 }
 
 
-def found(sums: Sums, counted: Counted) -> str:
+def found(sums: Sums, counted: Counted, window: Window) -> str:
     """The WITH whose `found` has the keys and measures of `sums`, from sums and rows: several rows
     for the same keys. Its parameters are `Window.parameters`.
 
-    While history is not counted yet, it is read too.
+    Rows are read only if there are any that the sums do not have.
     """
     _, name, asked, old, range_of_sums = _PARTS[sums.table]
-    if counted.history_from is not None:
+    summed = _summed(sums, range_of_sums)
+    if counted.complete and window.of_full_hours:
+        return f"WITH {OF_FEATURE}, found AS ({summed})"
+    much = counted.history_from is not None
+    if much:
         asked += old
-    return _found(sums, name, asked, range_of_sums)
+    return f"""
+WITH {ATTEMPTS}, {OF_FEATURE}, {name} AS ({asked}
+), found AS (
+    {summed}
+    UNION ALL
+    SELECT {sums.columns} FROM ({sums.facts_by(as_planned if much else by_key)}) facts
+)
+"""

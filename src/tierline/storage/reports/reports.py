@@ -175,7 +175,7 @@ def statuses(connection: Connection[Any], window: Window) -> list[StatusCount]:
     left, are separate.
     """
     with snapshot(connection) as counted:
-        ended = f"{found(JOBS, counted)}{_STATUSES}"
+        ended = f"{found(JOBS, counted, window)}{_STATUSES}"
         return [
             *typed_rows(connection, StatusCount, ended, window.parameters(counted)),
             *typed_rows(connection, StatusCount, LIVE, window.times()),
@@ -188,12 +188,14 @@ def costs(connection: Connection[Any], window: Window) -> Costs:
     """
     with snapshot(connection) as counted:
         given = window.parameters(counted)
-        rows = typed_rows(connection, _Tier, f"{found(TIERS, counted)}{_TIERS}", given)
+        rows = typed_rows(connection, _Tier, f"{found(TIERS, counted, window)}{_TIERS}", given)
         served = {
             (row.tier, row.kind): row.jobs
-            for row in typed_rows(connection, _Served, f"{found(JOBS, counted)}{_SERVED}", given)
+            for row in typed_rows(
+                connection, _Served, f"{found(JOBS, counted, window)}{_SERVED}", given
+            )
         }
-        latencies = f"{found(LATENCIES, counted)}{_LATENCIES}"
+        latencies = f"{found(LATENCIES, counted, window)}{_LATENCIES}"
         medians = _medians(typed_rows(connection, _Latency, latencies, given))
     tiers: dict[tuple[str, str], list[_Tier]] = defaultdict(list)
     purposes: dict[str, list[_Tier]] = defaultdict(list)

@@ -22,7 +22,7 @@ from psycopg import Connection
 
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
 from tierline.storage.db.rows import one_row
-from tierline.storage.db.snapshot import one_snapshot
+from tierline.storage.db.snapshot import look_up, one_snapshot
 from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, USAGE, Sums, add
 
 FINAL = sorted(str(verdict) for verdict in {Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
@@ -31,7 +31,12 @@ FINAL = sorted(str(verdict) for verdict in {Verdict.PASSED, Verdict.TOO_COMPLEX}
 NEXT_NUMBER = "SELECT last_value + is_called::int FROM attempt_numbers"
 NEXT_XID = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
-STATE = "SELECT rolled_to, visible_to, history_from, since FROM sums_state"
+STATE = """
+SELECT rolled_to, visible_to, history_from, since,
+    history_from IS NULL AND NOT EXISTS (SELECT FROM sums_pending)
+        AND NOT EXISTS (SELECT FROM attempts WHERE seq >= rolled_to) AS complete
+FROM sums_state
+"""
 HOLD = """
 SELECT rolled_to, visible_to, next_visible_to, next_xid, history_from, since,
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
@@ -140,6 +145,7 @@ class Counted:
     visible_to: int
     history_from: UUID | None
     since: datetime
+    complete: bool  # everything is in the sums, but jobs that wait
 
 
 @dataclass
@@ -183,6 +189,7 @@ def roll_up(connection: Connection[Any], most: int) -> int:
     number, xid = _fence(connection)
     try:
         with one_snapshot(connection):
+            look_up(connection)
             row = one_row(connection, HOLD)
             if row is None:
                 return 0
@@ -209,6 +216,7 @@ def roll_up_history(connection: Connection[Any], most: int) -> bool:
     """
     try:
         with one_snapshot(connection):
+            look_up(connection)
             row = one_row(connection, HOLD)
             if row is None:
                 return True

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
-from tierline.storage.db.snapshot import one_snapshot
+from tierline.storage.db.snapshot import look_up, one_snapshot, read_much
 from tierline.storage.reports.roll_up import Counted, counted
 
 # Attempts that no roll-up has counted. What was there before attempts had numbers is read by the
@@ -40,4 +40,8 @@ def snapshot(connection: Connection[Any]) -> Iterator[Counted]:
         yield counted(connection)
         return
     with one_snapshot(connection, read_only=True):
-        yield counted(connection)
+        look_up(connection)
+        found = counted(connection)
+        if found.history_from is not None:
+            read_much(connection)
+        yield found

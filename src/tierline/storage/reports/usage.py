@@ -14,7 +14,7 @@ from psycopg import Connection
 
 from tierline.rules.windows import divide
 from tierline.storage.db.rows import typed_rows
-from tierline.storage.reports.facts import USAGE, jobs_column
+from tierline.storage.reports.facts import USAGE, as_planned, by_key, jobs_column
 from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, snapshot
 from tierline.views.tokens import TOKENS
 
@@ -30,30 +30,34 @@ what callers asked for from the comparison of answers (rules.purposes)."""
 
 _KEYS = "c.job_id, c.attempt, c.number"
 _WHOLE = "c.booked_at >= %(whole_since)s AND c.booked_at < %(whole_until)s"
+_OF_EDGE = """c.account_id = %(account_id)s
+        AND c.booked_at >= edge.since AND c.booked_at < edge.until"""
 _UNCOUNTED = f"""
-    SELECT {_KEYS} FROM uncounted u JOIN calls c ON c.job_id = u.job_id AND c.attempt = u.number
+    SELECT {_KEYS} FROM uncounted u
+    {by_key("calls", "c", "c.job_id = u.job_id AND c.attempt = u.number")}
     WHERE c.account_id = %(account_id)s AND {_WHOLE}
     UNION ALL
     SELECT {_KEYS} FROM unnest(%(edge_since)s::timestamptz[], %(edge_until)s::timestamptz[])
         edge (since, until)
-    JOIN calls c ON c.account_id = %(account_id)s
-        AND c.booked_at >= edge.since AND c.booked_at < edge.until"""
+    {by_key("calls", "c", _OF_EDGE)}"""
 _HISTORY = f"""
     UNION ALL
     SELECT {_KEYS} FROM calls c JOIN attempts a ON a.job_id = c.job_id AND a.number = c.attempt
     WHERE c.account_id = %(account_id)s AND {_WHOLE} AND {OLD_ATTEMPT.format(a="a")}"""
 
 # {history}: nothing, or _HISTORY while there is any.
+_OF_GRAIN = """s.account_id = %(account_id)s AND s.daily = grain.daily_ones
+        AND s.at >= grain.since AND s.at < grain.until"""
+_SUMMED = f"""
+    SELECT {USAGE.columns} FROM unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[],
+        %(grain_until)s::timestamptz[]) grain (daily_ones, since, until)
+    {by_key("usage_sums", "s", _OF_GRAIN)}"""
+_SUMS_ALONE = f"WITH found AS ({_SUMMED})"
 _READ = f"""
 WITH {ATTEMPTS}, asked_calls AS ({_UNCOUNTED}{{history}}
-), found AS (
-    SELECT {USAGE.columns} FROM usage_sums s
-    JOIN unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[],
-        %(grain_until)s::timestamptz[]) grain (daily_ones, since, until)
-        ON s.daily = grain.daily_ones AND s.at >= grain.since AND s.at < grain.until
-    WHERE s.account_id = %(account_id)s
+), found AS ({_SUMMED}
     UNION ALL
-    SELECT {USAGE.columns} FROM ({USAGE.facts}) facts
+    SELECT {USAGE.columns} FROM ({{facts}}) facts
 )
 """
 
@@ -98,11 +102,19 @@ def usage(
     # Sums of a group without calls are null, and there is no such group.
     tokens = ", ".join(f"sum({name})::bigint AS {name}" for name in TOKENS)
     with snapshot(connection) as counted:
-        history = _HISTORY if counted.history_from is not None else ""
+        parts = divide(since, until)
+        if counted.complete and not parts.edges:
+            read = _SUMS_ALONE
+        else:
+            much = counted.history_from is not None
+            read = _READ.format(
+                history=_HISTORY if much else "",
+                facts=USAGE.facts_by(as_planned if much else by_key),
+            )
         return typed_rows(
             connection,
             UsageSum,
-            f"""{_READ.format(history=history)}
+            f"""{read}
             SELECT {columns}
                 coalesce(sum({jobs_column(groups)}), 0)::bigint AS jobs,
                 coalesce(sum(calls), 0)::bigint AS calls,
@@ -116,6 +128,6 @@ def usage(
                 "account_id": account_id,
                 "rolled_to": counted.rolled_to,
                 "history_from": counted.history_from,
-                **divide(since, until).parameters(),
+                **parts.parameters(),
             },
         )
