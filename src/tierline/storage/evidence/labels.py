@@ -26,7 +26,7 @@ WITH jobs_of AS (
     WHERE v.name = %(feature)s AND v.version > 0 AND j.shadow_of IS NULL
         AND j.completed_at IS NOT NULL AND j.input_removed_at IS NULL
         AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
-    ORDER BY j.seq DESC LIMIT %(most)s
+    ORDER BY j.id DESC LIMIT %(most)s
 )
 SELECT j.id AS job_id, j.feature_version_id, r.input,
     CASE WHEN said.expected IS NOT NULL THEN said.expected ELSE last.output END AS expected,
