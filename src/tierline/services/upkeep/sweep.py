@@ -26,7 +26,7 @@ from tierline.services.upkeep.retention import remove_due
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.parts import move_ended, move_waiting
 from tierline.storage.jobs.submissions import forget_idempotency_keys
-from tierline.storage.money.budgets import forget_reservations
+from tierline.storage.money.budgets import forget_periods, forget_reservations
 from tierline.storage.operations.operations import forget_ended
 
 log = structlog.get_logger(__name__)
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 1000
 # Of settled calls, from their booking: by then the last of them has reported its cost.
 RESERVATIONS_KEPT_S = 90_000.0
+PERIODS_KEPT_DAYS = 100  # of budgets: three full months, for whoever asks in SQL
 LOST_AFTER_S = 600.0  # until then, a call whose attempt has ended may still report its cost
 ROLL_UP_S = 10.0  # for the sums of usage and reports
 SEE_S = 5.0  # for the tiers' summary
@@ -72,6 +73,8 @@ def _sweep(pool: ConnectionPool[Any], drift: Drift, history: History) -> None:
         while settle_lost(connection, LOST_AFTER_S, AT_ONCE) == AT_ONCE:
             pass
         while forget_reservations(connection, RESERVATIONS_KEPT_S, AT_ONCE) == AT_ONCE:
+            pass
+        while forget_periods(connection, PERIODS_KEPT_DAYS, AT_ONCE) == AT_ONCE:
             pass
         kept = timedelta(days=settings().operation_kept_days)
         while forget_ended(connection, kept, AT_ONCE) == AT_ONCE:

@@ -70,6 +70,8 @@ WITH drawn AS (
 )
 SELECT * FROM asked ORDER BY completed_at, id
 """
+LOOKS_SHOWN = 90
+LOOKS_KEPT = 100  # of a reference: the newest holds its state, and the others are only shown
 PARTS = 200  # of the time
 MOMENT = timedelta(milliseconds=1)  # what an id tells of its time
 OF_A_PART = (100, 2_000)  # jobs; the second if the first gave too few: the feature is a rare one
@@ -230,7 +232,9 @@ def add_reference(connection: Connection[Any], values: Mapping[str, Any]) -> Non
     )
 
 
-def looks(connection: Connection[Any], reference_id: int, most: int = 90) -> list[DriftCheck]:
+def looks(
+    connection: Connection[Any], reference_id: int, most: int = LOOKS_SHOWN
+) -> list[DriftCheck]:
     """A reference's checks, the newest first."""
     return typed_rows(
         connection,
@@ -241,8 +245,9 @@ def looks(connection: Connection[Any], reference_id: int, most: int = 90) -> lis
 
 
 def add_look(connection: Connection[Any], values: Mapping[str, JSON], vectors: bytes) -> bool:
-    """Store a check, which takes over the vectors of earlier ones; False if another process was
-    first, and then nothing is stored.
+    """Store a check, which takes over the vectors of earlier ones, and remove the oldest.
+
+    False if another process was first, and then nothing is stored.
     """
     made = connection.execute(
         "INSERT INTO drift_looks (reference_id, number, inputs, money, alarm, document, vectors,"
@@ -254,6 +259,10 @@ def add_look(connection: Connection[Any], values: Mapping[str, JSON], vectors: b
         connection.execute(
             "UPDATE drift_looks SET vectors = NULL WHERE reference_id = %s AND number < %s",
             (values["reference_id"], values["number"]),
+        )
+        connection.execute(
+            "DELETE FROM drift_looks WHERE reference_id = %s AND number <= %s::int - %s",
+            (values["reference_id"], values["number"], LOOKS_KEPT),
         )
     return made.rowcount == 1
 

@@ -392,3 +392,22 @@ def forget_reservations(connection: Connection[Any], older_than_s: float, most: 
         """,
         (older_than_s, most),
     ).rowcount
+
+
+def forget_periods(connection: Connection[Any], older_than_days: int, most: int) -> int:
+    """Remove periods of budgets that began so long ago, at most `most`. Returns how many.
+
+    Nothing reads a period that is over, except calls that were booked in it. The ids are in the
+    order of time, so that no index by time is needed.
+    """
+    return connection.execute(
+        """
+        DELETE FROM budget_periods WHERE id IN (
+            SELECT id FROM (
+                SELECT id, starts_on FROM budget_periods ORDER BY id LIMIT %s
+            ) oldest
+            WHERE starts_on < (statement_timestamp() AT TIME ZONE 'UTC')::date - %s::int
+        )
+        """,
+        (most, older_than_days),
+    ).rowcount
