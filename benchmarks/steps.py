@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg_pool import ConnectionPool
 
 from benchmarks.backlog import fill
@@ -46,13 +47,15 @@ class Steps:
     """Takes jobs through choice, claim and finish. `seconds` has what each took, in order."""
 
     def __init__(
-        self, pool: ConnectionPool[Any], choosing: ConnectionPool[Any], version: int
+        self, pool: ConnectionPool[Any], choosing: psycopg.Connection[Any], version: int
     ) -> None:
         self.pool = pool  # a worker's connections
-        self._choosing = choosing  # a dispatcher's
+        self._choosing = choosing  # of the dispatcher that leads
         self.seconds: Mapping[str, list[float]] = defaultdict(list)
         self._version = version
         self._dispatch = Dispatch(spare=4)
+        if not self._dispatch.lead(choosing):
+            raise SystemExit("another dispatcher leads in the benchmark's own database")
 
     def cycle(self, accounts: Sequence[int], jobs: int) -> None:
         """Submit as many jobs, and choose, claim and finish each."""
@@ -70,7 +73,8 @@ class Steps:
     def choose(self, threads: int) -> list[UUID]:
         """The jobs that get a hint while so many threads are free."""
         with self._timed(CHOOSE):
-            choice = self._dispatch.choose(self._choosing, POOL, threads)
+            self._dispatch.look(self._choosing)
+            choice = self._dispatch.choose_on(self._choosing, POOL, threads)
         return list(choice.queue_of)
 
     def claim(self, job_id: UUID) -> Claim:
@@ -119,5 +123,6 @@ def steps(database_url: str, version: int) -> Iterator[Steps]:
     with (
         worker_pool(database_url, "benchmark", 2) as pool,
         dispatcher_pool(database_url, "benchmark", 2) as choosing,
+        choosing.connection() as leading,
     ):
-        yield Steps(pool, choosing, version)
+        yield Steps(pool, leading, version)
