@@ -177,7 +177,10 @@ def _become_a_partition(
     for column in identities:
         sequence = f"{table}_{column}_seq"
         statements += [
-            f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT nextval('{sequence}')",
+            *(
+                f"ALTER TABLE {name} ALTER COLUMN {column} SET DEFAULT nextval('{sequence}')"
+                for name in (table, before)
+            ),
             f"ALTER SEQUENCE {sequence} OWNED BY {table}.{column}",
         ]
     for index, definition, constraint, constraint_definition in indexes:

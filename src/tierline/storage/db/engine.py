@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool
 from tierline.base.errors import UsageError
 from tierline.base.settings import settings
 from tierline.storage.db.clock import read_clock
+from tierline.storage.db.homes import read_homes
 
 # The product's statements take milliseconds. One that takes this long is stuck, and must not hold
 # locks that others wait for.
@@ -116,6 +117,11 @@ def psycopg_url(url: str, variable: str = "DATABASE_URL") -> str:
     return found
 
 
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    read_clock(connection)
+    read_homes(connection)
+
+
 def create_pool(
     url: str,
     name: str,
@@ -136,7 +142,7 @@ def create_pool(
         min_size=1,
         max_size=most,
         open=False,
-        configure=read_clock,
+        configure=_configure,
         check=ConnectionPool.check_connection if checked else None,
         timeout=10.0,
         reconnect_timeout=3.0,  # the pool's own back-off grows to a minute; after it, users' tries

@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 
 from tierline.rules.jobs import Status, Transition
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
+from tierline.storage.db.homes import at_home
 from tierline.storage.evidence.calibrations import AnswerOutcome, parameters_of
 from tierline.storage.webhooks.deliveries import HOOKED_SQL
 
@@ -151,6 +152,10 @@ _OF_VERSION = """CASE
             ELSE f.first_calls -> jobs.tier END AS first_call,
         f.version < 0 AND jobs.shadow_of IS NULL AS draft, f.document ->> 'routing' AS policy"""
 
+# The input of a shadow is that of its job, which may be in another partition.
+INPUT = "SELECT input FROM @job_requests WHERE job_id = %s"
+
+# `@` before a table: see `storage.db.homes`.
 # A job needs two round trips to the database for this statement and FINISH. The claim, its attempt
 # and its first call are written in one statement: all or none.
 CLAIM = f"""
@@ -166,16 +171,16 @@ WITH claimed AS (
         AND NOT EXISTS (SELECT FROM batches WHERE id = jobs.batch_id AND status = 'cancelled')
     RETURNING jobs.*, {_OF_VERSION}
 ), attempt AS (
-    INSERT INTO attempts (job_id, number, claim_token, tier, queue, worker, routing)
+    INSERT INTO @attempts (job_id, number, claim_token, tier, queue, worker, routing)
     SELECT j.id, j.attempts, j.claim_token, j.tier, j.queue, %(worker)s,
         CASE WHEN j.escalation_reason IS NULL AND r.decision IS NOT NULL THEN r.decision
         ELSE json_build_object(
             'policy', j.policy, 'choice', j.tier,
             'reason', coalesce('escalated: ' || j.escalation_reason, 'first allowed tier'),
             'signals', json_build_object('failures', j.failures, 'leases_lost', j.losses)) END
-    FROM claimed j JOIN job_requests r ON r.job_id = j.id
+    FROM claimed j JOIN @job_requests r ON r.job_id = j.id
 ), booked AS (
-    INSERT INTO calls (job_id, attempt, number, account_id, model, purpose)
+    INSERT INTO @calls (job_id, attempt, number, account_id, model, purpose)
     SELECT j.id, j.attempts, 1, j.account_id, j.first_call ->> 'model', j.first_call ->> 'purpose'
     FROM claimed j
 )
@@ -190,8 +195,7 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
     j.cancel_requested_at IS NOT NULL AS cancel_requested,
     extract(epoch FROM j.deadline_at - clock_timestamp())::float8 AS remaining_s,
     extract(epoch FROM clock_timestamp() - j.created_at)::float8 AS age_s,
-    CASE WHEN j.shadow_of IS NULL THEN r.input
-        ELSE (SELECT input FROM job_requests WHERE job_id = j.shadow_of) END AS input,
+    r.input, j.shadow_of,
     {HOOKED_SQL} AS hooked, j.draft, j.first_call, r.user_key, r.session_key,
     j.shadow_of IS NULL AND EXISTS (SELECT FROM budgets b WHERE b.account_id = j.account_id)
         AS budgeted,
@@ -200,11 +204,11 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
     e.number AS e_attempt, e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason,
     e.text AS e_text, e.understood AS e_understood, e.model AS e_model
 FROM {{source}} j
-JOIN job_requests r ON r.job_id = j.id
+JOIN @job_requests r ON r.job_id = j.id
 LEFT JOIN LATERAL (
     SELECT a.number, a.tier, a.verdict, a.reason, a.model, w.text,
         w.output IS NOT NULL AS understood
-    FROM attempts a LEFT JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
+    FROM @attempts a LEFT JOIN @answers w ON w.job_id = a.job_id AND w.attempt = a.number
     WHERE a.job_id = j.id AND a.verdict IN ({_CHECKED}) AND j.attempts > 1 AND a.tier <> j.tier
     ORDER BY a.number DESC LIMIT 1
 ) e ON true
@@ -219,7 +223,7 @@ READ_CLAIM = _CLAIM_COLUMNS.format(
 )
 
 _SETTLE = """
-    UPDATE calls SET
+    UPDATE @calls SET
         settled_at = clock_timestamp(), purpose = %(c_purpose)s, model = %(c_model)s,
         latency_s = %(c_latency_s)s, answered_model = %(c_answered_model)s,
         input_tokens = %(c_input_tokens)s, cached_input_tokens = %(c_cached_input_tokens)s,
@@ -233,7 +237,7 @@ _SETTLE = """
 """
 
 _BOOK = """
-    INSERT INTO calls (job_id, attempt, number, account_id, model, purpose)
+    INSERT INTO @calls (job_id, attempt, number, account_id, model, purpose)
     VALUES (%(job_id)s, %(attempt)s, %(next)s, %(account_id)s, %(next_model)s, %(next_purpose)s)
     ON CONFLICT (job_id, attempt, number) DO NOTHING
 """
@@ -256,7 +260,7 @@ WITH done AS (
         blocked_reason = %(blocked_reason)s,
         escalation_reason = coalesce(%(escalation_reason)s, escalation_reason),
         part = CASE WHEN %(terminal)s THEN 2 ELSE 1 END
-    FROM job_requests r
+    FROM @job_requests r
     WHERE j.id = %(job_id)s AND j.part < 2 AND r.job_id = j.id
         AND j.status = 'in_progress' AND j.claim_token = %(token)s
         AND (%(unconditional)s OR (
@@ -265,20 +269,20 @@ WITH done AS (
         AND (%(announced)s OR NOT ({HOOKED_SQL}))
     RETURNING j.id
 ), ended AS (
-    UPDATE attempts a SET
+    UPDATE @attempts a SET
         ended_at = clock_timestamp(), latency_s = %(latency_s)s, verdict = %(verdict)s,
         reason = %(reason)s, model = %(answered_by)s, repaired = %(repaired)s,
         confidence = %(confidence)s, routing = coalesce(%(routing)s::json, a.routing)
     FROM done WHERE a.job_id = done.id AND a.number = %(attempt)s
 ), answered AS (
-    INSERT INTO answers (job_id, attempt, text, output, trace)
+    INSERT INTO @answers (job_id, attempt, text, output, trace)
     SELECT done.id, %(attempt)s, %(text)s, %(output)s::json, %(trace)s::json FROM done
     WHERE %(text)s::text IS NOT NULL
 ), settled AS ({_SETTLE})
 """
 
 _OUTCOME = """, outcome AS (
-    INSERT INTO outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals, score,
+    INSERT INTO @outcomes (job_id, attempt, feature, recipe, fingerprint, models, signals, score,
         calibration_id, served, inclusion, drawn, shadow_due, input_digest, vector, judge)
     SELECT done.id, %(attempt)s, %(o_feature)s, %(o_recipe)s, %(o_fingerprint)s, %(o_models)s,
         %(o_signals)s::json, %(o_score)s, %(o_calibration_id)s, %(o_served)s, %(o_inclusion)s,
@@ -296,8 +300,8 @@ STANDING = f"""
 SELECT j.status, j.claim_token, j.cancel_requested_at IS NOT NULL AS cancel_requested,
     coalesce(j.deadline_at <= clock_timestamp(), false) AS deadline_passed,
     {HOOKED_SQL} AS hooked, a.verdict
-FROM jobs j JOIN job_requests r ON r.job_id = j.id
-LEFT JOIN attempts a ON a.job_id = j.id AND a.number = %(attempt)s
+FROM jobs j JOIN @job_requests r ON r.job_id = j.id
+LEFT JOIN @attempts a ON a.job_id = j.id AND a.number = %(attempt)s
 WHERE j.id = %(job_id)s
 """
 
@@ -318,18 +322,24 @@ def claim(
         "in_progress": Status.IN_PROGRESS,
     }
     with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(CLAIM_AND_READ, parameters).fetchone()
-        return None if row is None else _claim(row)
+        statement = at_home(connection, CLAIM_AND_READ, job_id)
+        row = cursor.execute(statement, parameters).fetchone()
+        return None if row is None else _claim(connection, row)
 
 
 def claimed(connection: Connection[Any], job_id: UUID, token: UUID) -> Claim | None:
     """The claim of this token, if it is still valid. For use after a cut connection."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(READ_CLAIM, {"job_id": job_id, "token": token}).fetchone()
-        return None if row is None else _claim(row)
+        statement = at_home(connection, READ_CLAIM, job_id)
+        row = cursor.execute(statement, {"job_id": job_id, "token": token}).fetchone()
+        return None if row is None else _claim(connection, row)
 
 
-def _claim(row: dict[str, Any]) -> Claim:
+def _claim(connection: Connection[Any], row: dict[str, Any]) -> Claim:
+    shadow_of = row.pop("shadow_of")
+    if shadow_of is not None:
+        asked = connection.execute(at_home(connection, INPUT, shadow_of), (shadow_of,)).fetchone()
+        row["input"] = None if asked is None else asked[0]
     names = ("attempt", "tier", "verdict", "reason", "text", "understood", "model")
     earlier = {name: row.pop(f"e_{name}") for name in names}
     verdict = earlier.pop("verdict")
@@ -346,7 +356,7 @@ def settle_and_book(
 ) -> None:
     """Settle one call and book the next, before the next call is sent. Safe to repeat."""
     connection.execute(
-        SETTLE_AND_BOOK,
+        at_home(connection, SETTLE_AND_BOOK, claim.job_id),
         {
             "job_id": claim.job_id,
             "attempt": claim.attempt,
@@ -390,7 +400,7 @@ def finish(
         "announced": announced,
     }
     statement = FINISH if ended.outcome is None else FINISH_WITH_OUTCOME
-    row = connection.execute(statement, parameters).fetchone()
+    row = connection.execute(at_home(connection, statement, claim.job_id), parameters).fetchone()
     return row is not None and row[0] == 1
 
 
@@ -446,7 +456,8 @@ def _served(claim: Claim, transition: Transition, ended: Ended) -> _Served | Non
 def standing(connection: Connection[Any], claim: Claim) -> Standing | None:
     """The job's current state. None if it was removed."""
     row = connection.execute(
-        STANDING, {"job_id": claim.job_id, "attempt": claim.attempt}
+        at_home(connection, STANDING, claim.job_id),
+        {"job_id": claim.job_id, "attempt": claim.attempt},
     ).fetchone()
     if row is None:
         return None

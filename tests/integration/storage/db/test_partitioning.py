@@ -25,6 +25,8 @@ from tierline.storage.db.tables import metadata
 from tierline.storage.upkeep import partitions
 
 BEFORE = "0033"
+# Migration 0037 makes jobs_ended, beside these.
+CONVERTED = [parent for parent in PARENTS if parent.table != "jobs_ended"]
 
 DELIVERY = (
     "INSERT INTO deliveries (id, account_id, url, target, job_id, event, status, next_try_at)"
@@ -66,7 +68,7 @@ class Live:
 
     def counts(self) -> dict[str, int]:
         found = {}
-        for parent in PARENTS:
+        for parent in CONVERTED:
             row = self.connection.execute(f"SELECT count(*) FROM {parent.table}").fetchone()
             assert row is not None
             found[parent.table] = row[0]
@@ -84,7 +86,7 @@ def test_the_list_of_partitioned_tables_is_that_of_the_metadata() -> None:
     declared = {
         name: table.dialect_options["postgresql"]["partition_by"]
         for name, table in metadata.tables.items()
-        if table.dialect_options["postgresql"]["partition_by"]
+        if (table.dialect_options["postgresql"]["partition_by"] or "").startswith("RANGE")
     }
     assert {parent.table: f"RANGE ({parent.key})" for parent in PARENTS} == declared
 
@@ -96,11 +98,11 @@ def test_every_row_stays_where_it_is_and_new_ones_find_their_partition(live: Liv
         parent.table: live.connection.execute(
             "SELECT pg_relation_filenode(%s::regclass)", (parent.table,)
         ).fetchone()
-        for parent in PARENTS
+        for parent in CONVERTED
     }
     migrate.upgrade(live.url)
     assert set(live.counts().values()) == {3}
-    for parent in PARENTS:
+    for parent in CONVERTED:
         first, *later = partitions.every(live.connection)[parent.table]
         assert first.name.endswith("before")
         assert first.first is None
@@ -146,11 +148,13 @@ def test_rows_are_inserted_all_the_while(live: Live) -> None:
 
     with ThreadPoolExecutor(2) as inserting:
         counts = [inserting.submit(insert) for _ in range(2)]
-        wait_until(lambda: live.counts()["outcomes"] > 10, 20, "rows of the release before")
-        migrate.upgrade(live.url)
-        beyond = live.counts()["outcomes"] + 10
-        wait_until(lambda: live.counts()["outcomes"] > beyond, 20, "rows after the migration")
-        stop.set()
+        try:
+            wait_until(lambda: live.counts()["outcomes"] > 10, 60, "rows of the release before")
+            migrate.upgrade(live.url)
+            beyond = live.counts()["outcomes"] + 10
+            wait_until(lambda: live.counts()["outcomes"] > beyond, 60, "rows after the migration")
+        finally:
+            stop.set()
         total = sum(one.result(20) for one in counts)
     assert set(live.counts().values()) == {total}
 

@@ -21,6 +21,7 @@ from tierline.services.jobs.recover import expire_overdue, recover_lost
 from tierline.services.upkeep.sweep import move_jobs
 from tierline.storage.db import migrate, revisions
 from tierline.storage.db.engine import BY_INDEX, PLANNED_ONCE, create_pool
+from tierline.storage.db.homes import at_home
 from tierline.storage.db.repeat import repeat
 from tierline.storage.jobs import claims
 from tierline.storage.jobs.claims import Claim, Ended, Settlement, Standing
@@ -273,7 +274,7 @@ def test_claims_and_finishes_read_live_jobs_alone(fresh_database_url: str, sessi
             plans.append("\n".join(line for (line,) in rows))
 
         explained(
-            claims.CLAIM_AND_READ,
+            at_home(connection, claims.CLAIM_AND_READ, job),
             {
                 "job_id": job,
                 "token": new_id(),
