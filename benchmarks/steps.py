@@ -121,7 +121,7 @@ class Steps:
 def steps(database_url: str, version: int) -> Iterator[Steps]:
     """On connections of their own, as the product's processes have them."""
     with (
-        worker_pool(database_url, "benchmark", 2) as pool,
+        worker_pool(database_url, "benchmark", 2, by_index=True) as pool,
         dispatcher_pool(database_url, "benchmark", 2) as choosing,
         choosing.connection() as leading,
     ):

@@ -59,13 +59,13 @@ END $$""",
     "COMMENT ON COLUMN jobs.part IS"
     " '0: from before 0.3.0, 1: live, 2: ended; which partition holds the row'",
     "CREATE TABLE jobs_live PARTITION OF jobs (PRIMARY KEY (id)) FOR VALUES IN (1) WITH ("
-    " fillfactor = 50,"
+    " fillfactor = 33,"
     " autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,"
     " autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 20000,"
     " autovacuum_analyze_scale_factor = 0.1, autovacuum_analyze_threshold = 2000)",
     "CREATE INDEX jobs_live_account_id_seq_idx ON jobs_live (account_id, seq)",
     "CREATE INDEX jobs_live_group_idx ON jobs_live"
-    " (queue, account_id, feature_version_id, tier, run_after, id)",
+    " (queue, account_id, feature_version_id, tier, run_after)",
     "CREATE INDEX jobs_live_due_idx ON jobs_live (queue, run_after)"
     " INCLUDE (account_id, feature_version_id, tier)",
     "CREATE INDEX jobs_live_deadline_idx ON jobs_live (deadline_at) WHERE deadline_at IS NOT NULL",

@@ -66,7 +66,7 @@ class OutJobs:
             scan = all_live or self._rescan.due()
             if scan:
                 self._rescan.begins()
-        found = hints.out(connection) if scan else hints.out_among(connection, known)
+        found = _all_live(connection) if scan else hints.out_among(connection, known)
         still = {job.job_id for job in found}
         with self._lock:
             # Ids that were added meanwhile stay.
@@ -74,3 +74,11 @@ class OutJobs:
             if scan:
                 self._rescan.ended()
         return found
+
+
+def _all_live(connection: Connection[Any]) -> list[OutJob]:
+    with connection.transaction():
+        hints.read_whole_tables(connection, on=True)
+        found = hints.out(connection)
+        hints.read_whole_tables(connection, on=False)
+    return found

@@ -9,8 +9,7 @@ rows, also while a snapshot keeps dead rows from being removed: a job by its id,
 first due job on, arrivals of the last moments. HEADS and OUT read everything that is live.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -64,12 +63,13 @@ CROSS JOIN LATERAL (
         AND (feature_version_id, tier, run_after)
             <= (wanted.version_id, wanted.tier, statement_timestamp())
         AND status = 'queued' AND hint_no IS NULL AND id <> ALL(%(without)s)
-    ORDER BY feature_version_id, tier, run_after, id LIMIT wanted.most
+    ORDER BY feature_version_id, tier, run_after LIMIT wanted.most
 ) due
 """
 
-# Jobs that came due within the last `since_s` seconds, by group. Those of jobs_before are found by
-# HEADS alone: whatever returns to its queue, returns to jobs_live.
+# Jobs that came due within the last `since_s` seconds, by group. In the order of the index: without
+# it, a plan made while the table is small may use another index, and read all rows of the queue.
+# Those of jobs_before are found by HEADS alone: what returns to its queue, returns to jobs_live.
 ARRIVED = """
 SELECT lane.queue, j.account_id, j.feature_version_id, j.tier, min(j.run_after)
 FROM unnest(%(queues)s::text[]) lane (queue)
@@ -79,6 +79,7 @@ CROSS JOIN LATERAL (
         AND run_after > statement_timestamp() - make_interval(secs => %(since_s)s)
         AND run_after <= statement_timestamp()
         AND status = 'queued' AND hint_no IS NULL
+    ORDER BY run_after
 ) j
 GROUP BY 1, 2, 3, 4
 """
@@ -221,9 +222,10 @@ def lead(connection: Connection[Any]) -> bool:
 
 
 def out(connection: Connection[Any]) -> list[OutJob]:
-    """Every job that runs or has a hint out, in every queue. Reads all live jobs."""
-    with _whole_table(connection):
-        return [OutJob(*row) for row in connection.execute(OUT)]
+    """Every job that runs or has a hint out, in every queue. Reads all live jobs: see
+    `read_whole_tables`.
+    """
+    return [OutJob(*row) for row in connection.execute(OUT)]
 
 
 def out_among(connection: Connection[Any], job_ids: Collection[UUID]) -> list[OutJob]:
@@ -231,13 +233,11 @@ def out_among(connection: Connection[Any], job_ids: Collection[UUID]) -> list[Ou
     return [OutJob(*row) for row in connection.execute(OUT_AMONG, (list(job_ids),))]
 
 
-@contextmanager
-def _whole_table(connection: Connection[Any]) -> Iterator[None]:
-    """Let a statement read a table from its beginning to its end, where all others use indexes."""
-    with connection.transaction():
-        connection.execute("SELECT set_config('enable_seqscan', 'on', true)")
-        yield
-        connection.execute("SELECT set_config('enable_seqscan', 'off', true)")
+def read_whole_tables(connection: Connection[Any], *, on: bool) -> None:
+    """Whether the next statements of this transaction may read a table from its beginning to its
+    end, where the others of a dispatcher use indexes.
+    """
+    connection.execute("SELECT set_config('enable_seqscan', %s, true)", ("on" if on else "off",))
 
 
 def arrived(connection: Connection[Any], queues: Collection[str], since_s: float) -> list[Arrived]:

@@ -1,0 +1,159 @@
+"""A snapshot that somebody holds, such as pg_dump's, keeps dead rows from being removed.
+
+Choice, claim and finish must not read them. Counted in blocks that were touched, not by the clock.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from tests.support.rows import add_account, add_feature, add_job, two_tiers
+from tierline.base.ids import new_id
+from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
+from tierline.rules.verdicts import Verdict
+from tierline.services.jobs import memory, out_jobs
+from tierline.services.jobs.dispatch import Dispatch
+from tierline.storage.db.engine import BY_INDEX, PLANNED_ONCE, create_pool
+from tierline.storage.jobs import claims
+from tierline.storage.jobs.claims import Ended, Settlement, Standing
+
+PASSED_BY = int(os.environ.get("HELD_SNAPSHOT_JOBS", "20000"))  # jobs beside the snapshot
+AT_ONCE = 1_000
+MEASURED = 40  # jobs of one measurement
+RIGHT = Ended(Verdict.PASSED, None, 0.5, "small-1", '{"text": "hello"}', {"text": "hello"}, True)
+TOUCHED = """
+SELECT sum(heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read)::bigint
+FROM pg_statio_user_tables WHERE relname ~ '^(jobs|attempts|calls|queue_turns)'
+"""
+PASS = (  # as submissions, choices, claims and finishes do, many at once
+    "INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue)"
+    " SELECT id, %(account)s, %(version)s, 'queued', 'slm', 0, 'slm'"
+    " FROM unnest(%(ids)s::uuid[]) id",
+    "UPDATE jobs SET hint_no = 1 WHERE part = 1 AND id = ANY(%(ids)s)",
+    "UPDATE jobs SET status = 'in_progress', hint_no = NULL WHERE part = 1 AND id = ANY(%(ids)s)",
+    "UPDATE jobs SET status = 'completed', completed_at = now(), part = 2"
+    " WHERE part = 1 AND id = ANY(%(ids)s)",
+)
+
+
+@pytest.fixture
+def choosing(fresh_database_url: str) -> Iterator[Connection[Any]]:
+    """A dispatcher's connection."""
+    with (
+        create_pool(fresh_database_url, "test", 1, PLANNED_ONCE) as pool,
+        pool.connection() as connection,
+    ):
+        yield connection
+
+
+@pytest.fixture
+def worker(fresh_database_url: str) -> Iterator[ConnectionPool[Any]]:
+    with create_pool(fresh_database_url, "test", 1, BY_INDEX) as opened:
+        yield opened
+
+
+class Road:
+    """Takes jobs from their submission to their end, as the product's processes do."""
+
+    def __init__(self, choosing: Connection[Any], worker: ConnectionPool[Any]) -> None:
+        self._choosing, self._worker = choosing, worker
+        self._dispatch = Dispatch(spare=4)
+        assert self._dispatch.lead(choosing)
+        self.account = add_account(choosing, "acme")
+        self.version = add_feature(choosing, two_tiers())
+
+    def delayed(self, jobs: int) -> None:
+        """Add jobs that are not due, in one statement."""
+        self._choosing.execute(
+            "INSERT INTO jobs (id, account_id, feature_version_id, status, tier, tier_index, queue,"
+            " run_after) SELECT id, %s, %s, 'queued', 'slm', 0, 'slm', '2999-01-01'"
+            " FROM unnest(%s::uuid[]) id",
+            (self.account, self.version, [new_id() for _ in range(jobs)]),
+        )
+        self._choosing.execute("VACUUM ANALYZE jobs_live")
+
+    def touched(self, jobs: int) -> dict[str, float]:
+        """Blocks that a job's choice, claim and finish touched, on average."""
+        with self._worker.connection() as connection:
+            for _ in range(jobs):
+                add_job(connection, self.account, self.version)
+        found = dict.fromkeys(("choice", "claim", "finish"), 0)
+        left = jobs
+        while left:
+            before = self._blocks(self._choosing)
+            self._dispatch.look(self._choosing)
+            chosen = self._dispatch.choose_on(self._choosing, "slm", 8).queue_of
+            found["choice"] += self._blocks(self._choosing) - before
+            assert chosen
+            left -= len(chosen)
+            with self._worker.connection() as connection:
+                for job in chosen:
+                    before = self._blocks(connection)
+                    taken = claims.claim(connection, job, new_id(), ["slm"], "test")
+                    claimed = self._blocks(connection)
+                    assert taken is not None
+                    assert claims.finish(
+                        connection,
+                        taken,
+                        tier="slm",
+                        queue="slm",
+                        transition=next_state(
+                            JobState(Status.IN_PROGRESS, 0), Passed(), Route(tiers=(0, 1))
+                        ),
+                        assumed=Standing(
+                            Status.IN_PROGRESS, taken.token, False, False, False, None
+                        ),
+                        ended=RIGHT,
+                        settled=Settlement(1, "answer", "openai:small", 0.4),
+                        announced=False,
+                    )
+                    found["claim"] += claimed - before
+                    found["finish"] += self._blocks(connection) - claimed
+        return {step: blocks / jobs for step, blocks in found.items()}
+
+    @staticmethod
+    def _blocks(connection: Connection[Any]) -> int:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        row = connection.execute(TOUCHED).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_a_held_snapshot_makes_no_job_read_more(
+    choosing: Connection[Any],
+    worker: ConnectionPool[Any],
+    fresh_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What reads everything takes a bounded share of the time, which this test does not measure.
+    monkeypatch.setattr(out_jobs, "RESCAN_S", 3600.0)
+    monkeypatch.setattr(memory, "LATE_EVERY_S", 3600.0)
+    # Dead rows of the last moments are read again, which does not grow with the snapshot's age.
+    monkeypatch.setattr(memory, "SOON_S", 0.0)
+    road = Road(choosing, worker)
+    road.delayed(PASSED_BY)  # so that the indexes are as deep before as they are beside it
+    road.touched(MEASURED)  # statements are prepared
+    before = road.touched(MEASURED)
+    with psycopg.connect(fresh_database_url) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT FROM accounts")
+        for _ in range(PASSED_BY // AT_ONCE):
+            asked = {
+                "account": road.account,
+                "version": road.version,
+                "ids": [new_id() for _ in range(AT_ONCE)],
+            }
+            for statement in PASS:
+                choosing.execute(statement, asked)
+        with worker.connection() as connection:
+            connection.execute("VACUUM ANALYZE jobs_live")
+        road.touched(MEASURED)  # what came due meanwhile is looked through once
+        beside = road.touched(MEASURED)
+    assert {step: beside[step] <= 1.5 * before[step] for step in before} == dict.fromkeys(
+        before, True
+    ), (before, beside)
