@@ -24,6 +24,7 @@ from tests.support.rows import (
 )
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
+from tierline.services.jobs import dispatch as dispatching
 from tierline.services.jobs import memory, out_jobs
 from tierline.services.jobs.dispatch import Choice, Dispatch
 from tierline.storage.calls import circuits
@@ -559,9 +560,10 @@ def test_who_leads_sees_jobs_that_arrive_that_return_and_that_were_committed_lat
 
 
 def test_a_choice_by_memory_is_the_choice_of_who_reads_everything(
-    pool: ConnectionPool[Any], two_models: tuple[int, int]
+    pool: ConnectionPool[Any], two_models: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside some that hold jobs, many accounts wait with one job or more, of two models."""
+    monkeypatch.setattr(dispatching, "STORE_TURNS_S", 0.0)
     with pool.connection() as connection:
         owners = [add_account(connection, f"acme-{n}", weight=1 + n % 3) for n in range(60)]
         for number, owner in enumerate(owners):
@@ -575,10 +577,8 @@ def test_a_choice_by_memory_is_the_choice_of_who_reads_everything(
             dispatch.look(connection)
             chosen = dispatch.choose_on(connection, "slm", threads).queue_of
             assert set(chosen) == set(expected)
+            assert len(chosen) > 0
             take_up(pool, list(chosen)[::2])
-            with pool.connection() as other:
-                for turns in other.execute("SELECT count(*) FROM queue_turns").fetchall():
-                    assert turns == (1,)
 
 
 def test_choosing_among_thousands_of_accounts_reads_few_rows(
@@ -607,6 +607,7 @@ def test_choosing_among_thousands_of_accounts_reads_few_rows(
             dispatch.look(connection)
             chosen = dispatch.choose_on(connection, "slm", threads).queue_of
             assert len(chosen) == 4
-            assert seen.isdisjoint(owners_of := set(owners(pool, chosen)))
-            seen |= owners_of
+            served = set(owners(pool, chosen))
+            assert seen.isdisjoint(served)
+            seen |= served
         assert read(connection) - before < 10 * 500

@@ -35,8 +35,8 @@ from tierline.storage.db.tables.shared import metadata, when
 hint_numbers = Sequence("hint_numbers", metadata=metadata)
 
 # Vacuumed by the number of changed rows, however many wait. Claims and hints change no indexed
-# column: with room on their page they are heap-only updates, which write to no index. Inserts fill a
-# third of a page: beside a held snapshot, all three versions of a row stay.
+# column: with room on their page they are heap-only updates, which write to no index. Inserts fill
+# a third of a page: beside a held snapshot, all three versions of a row stay.
 LIVE_STORAGE: Mapping[str, str] = {
     "fillfactor": "33",
     "autovacuum_vacuum_scale_factor": "0",
