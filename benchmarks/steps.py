@@ -56,6 +56,8 @@ class Steps:
         self._dispatch = Dispatch(spare=4)
         if not self._dispatch.lead(choosing):
             raise SystemExit("another dispatcher leads in the benchmark's own database")
+        # A dispatcher is never idle for long; a benchmark is, while it does something else.
+        choosing.execute("SET idle_session_timeout = 0")
 
     def cycle(self, accounts: Sequence[int], jobs: int) -> None:
         """Submit as many jobs, and choose, claim and finish each."""
