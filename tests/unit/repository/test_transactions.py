@@ -16,7 +16,6 @@ WORDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "START TRANSACTION")
 ALLOWED = {
     "db/": "it makes the pools, the connections and the transactions that services use",
     "upkeep/partitions.py:_make": "each partition is made alone, so that its lock is held briefly",
-    "jobs/hints.py:_whole_table": "a statement's planner setting must end with it",
     "upkeep/history.py:_attach_again": "each partition is attached alone, for the same reason",
 }
 
