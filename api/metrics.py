@@ -6,6 +6,7 @@ requests, which is the process's own.
 
 import math
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from tierline.services.reports.installation import numbers
 from tierline.services.reports.last_hour import Fared, LastHour
 from tierline.services.upkeep.partitions import days_left
 
+PARTITIONS_S = 60.0  # between two reads of how far ahead the partitions are made
+
 
 class Metrics:
     """One per process."""
@@ -32,6 +35,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._lock = threading.Lock()
+        self._partitions_at_s = 0.0  # monotonic: when they are read again
         self.requests = Counter(
             "tierline_http_requests",
             "Requests that this process answered",
@@ -127,8 +131,7 @@ class Metrics:
         for one in now.circuits:
             self._circuit_open.labels(one.model).set(one.open)
             self._paused.labels(one.model).set(max(0.0, one.paused_s))
-        for table, days in days_left(connection).items():
-            self._partition_days.labels(table).set(days)
+        self._set_partition_days(connection)
         self._broker.set(health.broker.answers)
         self._dispatchers.set(health.dispatchers)
         if health.replica is not None:
@@ -136,6 +139,14 @@ class Metrics:
             self._replica_lag.labels("DATABASE_READ_URL").set(math.nan if lag_s is None else lag_s)
             self._replica_read.labels("DATABASE_READ_URL").set(health.replica.usable)
         return generate_latest(self._registry)
+
+    def _set_partition_days(self, connection: Connection[Any]) -> None:
+        """Not at each scrape: reading a partition's bounds waits for whoever locks it."""
+        if time.monotonic() < self._partitions_at_s:
+            return
+        for table, days in days_left(connection).items():
+            self._partition_days.labels(table).set(days)
+        self._partitions_at_s = time.monotonic() + PARTITIONS_S
 
     def _set_last_hour(self, fared: Sequence[Fared]) -> None:
         for gauge in (self._attempts, self._cost, self._purpose_cost, self._unknown_cost):

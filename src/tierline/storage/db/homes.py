@@ -18,9 +18,12 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from psycopg import Connection
+from psycopg.errors import LockNotAvailable
 
 TABLES = ("job_requests", "attempts", "calls", "answers", "outcomes")
 """What may stand behind an `@`. All are partitioned by the job's id."""
+
+LOCK_TIMEOUT_MS = 50
 
 _READ = """
 SELECT p.relname, c.relname, pg_get_expr(c.relpartbound, c.oid)
@@ -64,8 +67,18 @@ _homes: WeakKeyDictionary[Connection[Any], Homes] = WeakKeyDictionary()
 
 
 def read_homes(connection: Connection[Any]) -> None:
-    """Read the partitions, for the statements on this connection."""
-    _homes[connection] = Homes(connection.execute(_READ, (list(TABLES),)).fetchall())
+    """Read the partitions, for the statements on this connection.
+
+    Reading the bounds of a partition waits for whoever locks it. Such a lock must not keep this
+    connection from its work, so the parents' names stand then.
+    """
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            rows = connection.execute(_READ, (list(TABLES),)).fetchall()
+    except LockNotAvailable:
+        return
+    _homes[connection] = Homes(rows)
 
 
 def at_home(connection: Connection[Any], statement: str, job_id: UUID) -> str:
