@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,13 +37,14 @@ class Recorded:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
-        """Explain each statement of psycopg's cursors in this process."""
+        """Explain each statement of psycopg's cursors in this thread."""
         original = psycopg.Cursor.execute
+        here = threading.get_ident()  # pools make their connections in threads of their own
         busy = False
 
         def execute(cursor: Any, query: Any, params: Any = None, **more: Any) -> Any:
             nonlocal busy
-            if not busy:
+            if not busy and threading.get_ident() == here:
                 busy = True
                 try:
                     self._explain(cursor.connection, _text(query, cursor), params)
