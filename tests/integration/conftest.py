@@ -80,7 +80,8 @@ def environment(database_url: str, redis_url: str) -> Iterator[None]:
 
 def _database(stack: Servers, template: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
-    _admin(stack, f"CREATE DATABASE {{}} TEMPLATE {template}", name)
+    # Copying the files takes a tenth of the time of writing each block to the log.
+    _admin(stack, f"CREATE DATABASE {{}} TEMPLATE {template} STRATEGY file_copy", name)
     yield postgres.url(stack.home, name)
     # Autovacuum may be at work in it, which only the superuser can end.
     _admin(stack, "DROP DATABASE {} WITH (FORCE)", name, postgres.admin_url(stack.home))
