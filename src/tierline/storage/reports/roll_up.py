@@ -29,7 +29,9 @@ FINAL = sorted(str(verdict) for verdict in {Verdict.PASSED, Verdict.TOO_COMPLEX}
 """Verdicts after which the same tier is not asked again."""
 
 NEXT_NUMBER = "SELECT last_value + is_called::int FROM attempt_numbers"
-NEXT_XID = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+# An id of its own, because the xmax of a snapshot is only behind the last transaction that has
+# ended: transactions that still run may have that id and higher ones.
+NEXT_XID = "SELECT pg_current_xact_id()::text::bigint"
 
 STATE = """
 SELECT rolled_to, visible_to, history_from, since,
@@ -161,7 +163,7 @@ class _State:
 
     def see(self, number: int, xid: int, xmin: int, xmax: int) -> None:
         """Move `visible_to` as far as is safe. `number` was the next number of an attempt before
-        `xid` was the next transaction's, and that was before this snapshot.
+        transaction `xid` began, and that was before this snapshot.
 
         A stored id above `xmax` is of another server, from which this database was restored.
         """
@@ -262,8 +264,8 @@ def roll_up_left(connection: Connection[Any], first: UUID, end: UUID, most: int)
 
 
 def _fence(connection: Connection[Any]) -> tuple[int, int]:
-    """The number that the next attempt will get, then the id of the next transaction: whoever has a
-    lower number has a lower id. In two statements, because the order matters.
+    """The number that the next attempt will get, then the id of a transaction that begins after
+    that: whoever has a lower number has a lower id. In two statements, because the order matters.
     """
     number = connection.execute(NEXT_NUMBER).fetchone()
     xid = connection.execute(NEXT_XID).fetchone()

@@ -152,6 +152,18 @@ def test_an_attempt_that_commits_after_younger_ones_were_counted_is_counted(scen
     scene.check("0.002")
 
 
+def test_an_open_attempt_behind_which_nothing_has_ended_is_counted(scene: Scene) -> None:
+    late = scene.add()
+    with psycopg.connect(scene.url) as open_one:
+        taken = claims.claim(open_one, late, uuid4(), QUEUES, "test")
+        assert taken is not None
+        assert scene.roll_up() == 0
+        finish(open_one, taken, RIGHT, PAID)
+        open_one.commit()
+    assert scene.roll_up() == 1
+    scene.check("0.001")
+
+
 def test_a_transaction_that_began_between_two_steps_is_not_passed_over(scene: Scene) -> None:
     scene.run()
     with psycopg.connect(scene.url) as open_one:
