@@ -59,6 +59,7 @@ WITH drawn AS (
         WHERE id >= part.lowest AND id < part.below ORDER BY id LIMIT %(a_part)s
     ) page
     WHERE feature_version_id = ANY(%(versions)s) AND completed_at IS NOT NULL
+        AND completed_at > %(after)s AND completed_at <= %(until)s
         AND input_removed_at IS NULL AND NOT passed_by
     ORDER BY uuid_hash_extended(page.id, 7) LIMIT 3 * %(most)s
 ), asked AS (
@@ -73,6 +74,7 @@ SELECT * FROM asked ORDER BY completed_at, id
 LOOKS_SHOWN = 90
 LOOKS_KEPT = 100  # of a reference: the newest holds its state, and the others are only shown
 PARTS = 200  # of the time
+TAKEN = timedelta(hours=1)  # from the creation of most jobs to their end
 MOMENT = timedelta(milliseconds=1)  # what an id tells of its time
 OF_A_PART = (100, 2_000)  # jobs; the second if the first gave too few: the feature is a rare one
 
@@ -166,14 +168,19 @@ def sample(
     until: datetime,
     most: int,
 ) -> list[SampledJob]:
-    """Jobs drawn from those that were created in [after, until), have ended and still have their
-    input, in the order of their end. It reads at most PARTS x OF_A_PART jobs.
+    """Jobs drawn from those that ended in (after, until] and still have their input, in the order
+    of their end. It reads at most PARTS x OF_A_PART jobs.
+
+    A job that took longer than that time, and than TAKEN, is not among them.
     """
-    step = (until - after) / PARTS
-    times = [*(after + number * step for number in range(PARTS)), until + MOMENT]
+    since = after - max(until - after, TAKEN)
+    step = (until - since) / PARTS
+    times = [*(since + number * step for number in range(PARTS)), until + MOMENT]
     bounds = [first_id_of(at, timedelta(0)) for at in times]
     given = {
         "versions": list(versions),
+        "after": after,
+        "until": until,
         "lowest": bounds[:-1],
         "below": bounds[1:],
         "most": most,

@@ -335,8 +335,26 @@ def test_a_draw_reads_a_bounded_number_of_jobs(
     monkeypatch.setattr(drift, "OF_A_PART", (2, 3))
     with bench.pool.connection() as connection:
         ids = drift.version_ids(connection, feature.name)
-        rows = drift.sample(connection, ids, since, datetime.now(UTC), 100)
-    assert len(rows) == 3
+        until = datetime.now(UTC)
+        assert len(drift.sample(connection, ids, since, until, 100)) <= 3
+        monkeypatch.setattr(drift, "OF_A_PART", (10_000,))
+        assert len(drift.sample(connection, ids, since, until, 100)) == 100
+
+
+def test_a_job_that_ended_after_a_draw_is_in_the_next_one(
+    bench: Bench, draw: random.Random
+) -> None:
+    version, feature = applied(bench)
+    jobs(bench, version, draw, 1)
+    ((waited, ended),) = bench.all(
+        "SELECT id, completed_at FROM jobs WHERE feature_version_id = %s ORDER BY seq DESC LIMIT 1",
+        version,
+    )
+    with bench.pool.connection() as connection:
+        ids = drift.version_ids(connection, feature.name)
+        drawn = drift.sample(connection, ids, ended - timedelta(milliseconds=1), ended, 100)
+        assert waited in [row["id"] for row in drawn], "it was created before"
+        assert drift.sample(connection, ids, ended, ended + timedelta(seconds=1), 100) == []
 
 
 def test_versions_that_ask_for_something_else_are_other_traffic(bench: Bench) -> None:
