@@ -124,6 +124,12 @@ class Road:
         return int(row[0])
 
 
+def least(road: Road) -> dict[str, float]:
+    """The least of three measurements of each step: autovacuum may have one planned anew."""
+    rounds = [road.touched(MEASURED) for _ in range(3)]
+    return {step: min(one[step] for one in rounds) for step in rounds[0]}
+
+
 def test_a_held_snapshot_makes_no_job_read_more(
     choosing: Connection[Any],
     worker: ConnectionPool[Any],
@@ -138,7 +144,7 @@ def test_a_held_snapshot_makes_no_job_read_more(
     road = Road(choosing, worker)
     road.delayed(PASSED_BY)  # so that the indexes are as deep before as they are beside it
     road.touched(MEASURED)  # statements are prepared
-    before = road.touched(MEASURED)
+    before = least(road)
     with psycopg.connect(fresh_database_url) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         reader.execute("SELECT FROM accounts")
@@ -153,7 +159,7 @@ def test_a_held_snapshot_makes_no_job_read_more(
         with worker.connection() as connection:
             connection.execute("VACUUM ANALYZE jobs_live")
         road.touched(MEASURED)  # what came due meanwhile is looked through once
-        beside = road.touched(MEASURED)
+        beside = least(road)
     assert {step: beside[step] <= 1.5 * before[step] for step in before} == dict.fromkeys(
         before, True
     ), (before, beside)
