@@ -75,7 +75,7 @@ LOOKS_SHOWN = 90
 LOOKS_KEPT = 100  # of a reference: the newest holds its state, and the others are only shown
 PARTS = 200  # of the time
 TAKEN = timedelta(hours=1)  # from the creation of most jobs to their end
-MOMENT = timedelta(milliseconds=1)  # what an id tells of its time
+AHEAD = timedelta(minutes=1)  # by which the clock that made an id may be ahead of the job's end
 OF_A_PART = (100, 2_000)  # jobs; the second if the first gave too few: the feature is a rare one
 
 AUDITED = """
@@ -175,7 +175,7 @@ def sample(
     """
     since = after - max(until - after, TAKEN)
     step = (until - since) / PARTS
-    times = [*(since + number * step for number in range(PARTS)), until + MOMENT]
+    times = [*(since + number * step for number in range(PARTS)), until + AHEAD]
     bounds = [first_id_of(at, timedelta(0)) for at in times]
     given = {
         "versions": list(versions),
