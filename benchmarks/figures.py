@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 REACHED, MISSED, BROKEN = 0, 1, 2
@@ -41,6 +42,18 @@ class Figure:
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> "Figure":
         return cls(**{name: value for name, value in found.items() if name != "reached"})
+
+
+def of_rounds(
+    what: str,
+    values: Sequence[float],
+    unit: str,
+    wanted: float | None = None,
+    *,
+    at_most: bool = False,
+) -> Figure:
+    """The median of the rounds' values, with the smallest and the largest."""
+    return Figure(what, median(values), unit, wanted, at_most, min(values), max(values))
 
 
 def hand_over(figures: Sequence[Figure], *, as_json: bool) -> int:

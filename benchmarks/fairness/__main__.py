@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +26,7 @@ import psycopg
 
 from benchmarks.backlog import EMPTY, fill
 from benchmarks.command import read_arguments
-from benchmarks.figures import Figure, hand_over, progress, share
+from benchmarks.figures import Figure, hand_over, of_rounds, progress, share
 from benchmarks.stage import Stage, api, model_server, process, stage
 from tests.support.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
@@ -186,30 +185,19 @@ def _figures(found: dict[str, list[Seen]]) -> list[Figure]:
             for one, spread in zip(found[setting], found[SPREAD], strict=True)
         ]
         figures += [
-            _figure(f"quiet jobs {setting}, p95 / alone", slower, "", WANTED_P95, at_most=True),
-            _figure(f"  throughput {setting} / without the rule", kept, "", WANTED_KEPT),
+            of_rounds(f"quiet jobs {setting}, p95 / alone", slower, "", WANTED_P95, at_most=True),
+            of_rounds(f"  throughput {setting} / without the rule", kept, "", WANTED_KEPT),
         ]
     for setting, seen in found.items():
         p50 = [share(one.latencies_s, 0.5) * 1000 for one in seen]
         figures += [
-            _figure(f"  quiet jobs {setting}, p50", p50, "ms"),
-            _figure(f"  quiet jobs {setting}, p95", [one.p95_s * 1000 for one in seen], "ms"),
+            of_rounds(f"  quiet jobs {setting}, p50", p50, "ms"),
+            of_rounds(f"  quiet jobs {setting}, p95", [one.p95_s * 1000 for one in seen], "ms"),
         ]
         if setting != ALONE:
             rates = [one.jobs_per_s for one in seen]
-            figures.append(_figure(f"  all jobs {setting}", rates, "jobs/s"))
+            figures.append(of_rounds(f"  all jobs {setting}", rates, "jobs/s"))
     return figures
-
-
-def _figure(
-    what: str,
-    values: Sequence[float],
-    unit: str,
-    wanted: float | None = None,
-    *,
-    at_most: bool = False,
-) -> Figure:
-    return Figure(what, median(values), unit, wanted, at_most, min(values), max(values))
 
 
 if __name__ == "__main__":

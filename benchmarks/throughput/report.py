@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, of_rounds
 from benchmarks.throughput.sides import BACKFILL, INTERACTIVE
 from benchmarks.throughput.window import Window
 
@@ -38,7 +38,7 @@ def figures(found: Found) -> list[Figure]:
                 kind = " Celery task" if other in ("plain", "strong") else ""
                 lane = "throughput" if ours == INTERACTIVE else "throughput of the backfill lane"
                 made.append(
-                    _figure(f"{lane} / {other}{kind}", ratios, "", WANTED.get((ours, other)))
+                    of_rounds(f"{lane} / {other}{kind}", ratios, "", WANTED.get((ours, other)))
                 )
     for side, windows in found.items():
         wanted = compared and side in OURS
@@ -49,9 +49,9 @@ def figures(found: Found) -> list[Figure]:
             return [value(window) for window in windows]
 
         made += [
-            _figure(f"  {side}", each(lambda window: window.jobs_per_s), "jobs/s"),
-            _figure(f"  {side}, in flight", each(lambda window: window.in_flight), "jobs"),
-            _figure(
+            of_rounds(f"  {side}", each(lambda window: window.jobs_per_s), "jobs/s"),
+            of_rounds(f"  {side}, in flight", each(lambda window: window.in_flight), "jobs"),
+            of_rounds(
                 f"  {side}, processor time of a job",
                 each(lambda window: sum(window.cpu_ms.values())),
                 "ms",
@@ -59,24 +59,24 @@ def figures(found: Found) -> list[Figure]:
                 at_most=True,
             ),
             *_by_process(windows),
-            _figure(
+            of_rounds(
                 f"  {side}, WAL of a job",
                 each(lambda window: window.counted.wal_bytes),
                 "bytes",
                 MOST_WAL_BYTES if wanted else None,
                 at_most=True,
             ),
-            _figure(
+            of_rounds(
                 f"  {side}, row versions of a job",
                 each(lambda window: window.counted.row_versions),
                 "",
                 MOST_ROW_VERSIONS if wanted else None,
                 at_most=True,
             ),
-            _figure(
+            of_rounds(
                 f"  {side}, statements of a job", each(lambda window: window.counted.statements), ""
             ),
-            _figure(
+            of_rounds(
                 f"  {side}, broker commands of a job",
                 each(lambda window: window.counted.broker_commands),
                 "",
@@ -103,14 +103,3 @@ def _by_process(windows: Sequence[Window]) -> list[Figure]:
         if spent:
             made.append(Figure(f"    {kind}", spent, "ms"))
     return made
-
-
-def _figure(
-    what: str,
-    values: Sequence[float],
-    unit: str,
-    wanted: float | None = None,
-    *,
-    at_most: bool = False,
-) -> Figure:
-    return Figure(what, median(values), unit, wanted, at_most, min(values), max(values))

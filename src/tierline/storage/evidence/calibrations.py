@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from tierline.base.json_text import JSON
 from tierline.storage.db.rows import typed_row, typed_rows
+from tierline.storage.evidence.labels import OUTCOME_WITH_LABEL
 
 MOST_OUTCOMES = 50_000  # of one calibration, the newest; more would change nothing
 
@@ -282,18 +283,11 @@ def labelled(connection: Connection[Any], recipe: str, fingerprint: str) -> list
     return typed_rows(
         connection,
         LabelledOutcome,
-        """
+        f"""
         SELECT o.seq, o.job_id, o.attempt, o.signals, o.inclusion, o.served, o.vector,
             own.output, said.expected, said.expected IS NOT NULL AS has_expected, said.correct,
             later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
-        FROM outcomes o
-        JOIN jobs j ON j.id = o.job_id
-        JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
-        LEFT JOIN answers later ON later.job_id = j.id AND later.attempt = j.answer_attempt
-        LEFT JOIN LATERAL (
-            SELECT f.expected, f.correct FROM feedback f WHERE f.job_id = o.job_id
-            ORDER BY f.id DESC LIMIT 1
-        ) said ON true
+        {OUTCOME_WITH_LABEL}
         WHERE o.recipe = %s AND o.fingerprint = %s AND o.label_asked_at IS NOT NULL
             AND o.label_used_by IS NULL AND o.drawn
         ORDER BY o.seq

@@ -11,6 +11,7 @@ from psycopg import Connection
 from tierline.base.json_text import JSON
 from tierline.rules.jobs import Status
 from tierline.storage.db.rows import typed_row, typed_rows
+from tierline.storage.evidence.labels import OUTCOME_WITH_LABEL
 from tierline.storage.evidence.shadows import OutcomeKey
 
 AGAIN_S = 300.0  # wait until an outcome is judged again, if its judge gave no usable answer
@@ -215,18 +216,11 @@ def people_said(connection: Connection[Any], recipe: str, fingerprint: str) -> l
     return typed_rows(
         connection,
         JudgedOutcome,
-        """
+        f"""
         SELECT o.job_id, o.inclusion, own.output, said.expected,
             said.expected IS NOT NULL AS has_expected, said.correct,
             later.output AS served_output, later.job_id IS NOT NULL AS has_served_output
-        FROM outcomes o
-        JOIN jobs j ON j.id = o.job_id
-        JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
-        LEFT JOIN answers later ON later.job_id = j.id AND later.attempt = j.answer_attempt
-        LEFT JOIN LATERAL (
-            SELECT f.expected, f.correct FROM feedback f WHERE f.job_id = o.job_id
-            ORDER BY f.id DESC LIMIT 1
-        ) said ON true
+        {OUTCOME_WITH_LABEL}
         WHERE o.recipe = %s AND o.fingerprint = %s AND o.drawn AND o.judged_same
             AND o.label_asked_at IS NOT NULL
         """,

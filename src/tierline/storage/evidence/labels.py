@@ -14,6 +14,18 @@ MOST_ROWS = 10_000  # the newest
 FAILED = ", ".join(f"'{verdict}'" for verdict in sorted(WRONG))
 """The verdicts on wrong answers, as a SQL list."""
 
+OUTCOME_WITH_LABEL = """
+FROM outcomes o
+JOIN jobs j ON j.id = o.job_id
+JOIN answers own ON own.job_id = o.job_id AND own.attempt = o.attempt
+LEFT JOIN answers later ON later.job_id = j.id AND later.attempt = j.answer_attempt
+LEFT JOIN LATERAL (
+    SELECT f.expected, f.correct FROM feedback f WHERE f.job_id = o.job_id
+    ORDER BY f.id DESC LIMIT 1
+) said ON true
+"""
+"""Outcomes o with their own answer, the served answer and the last label that a person gave."""
+
 # A person's label takes precedence over the last tier's answer. An earlier tier's answer is never a
 # label. `inclusion` is the probability that the job's input got a label, independent of the label:
 # that of its first outcome if that was drawn, or 1 if the last tier is asked first. A job whose
