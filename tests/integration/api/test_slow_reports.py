@@ -196,6 +196,7 @@ def hasty(environment: None, rows: Connection, database_url: str) -> Iterator[Ap
     settings.cache_clear()
 
 
+@pytest.mark.usefixtures("api")  # which adds the feature
 @pytest.mark.parametrize("path", [USAGE, "/v1/decisions", "/v1/features/echo/report"])
 def test_a_report_that_takes_too_long_is_answered_with_what_to_do(
     hasty: Api, rows: Connection, database_url: str, path: str
