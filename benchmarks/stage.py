@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import httpx
 
-from tests.support import processes
+from tests.support.processes import started as processes
 from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
 from tierline.stack.ports import free_port

@@ -22,7 +22,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.stage import Stage, stage
 from benchmarks.steps import CHOOSE, TEXT, steps
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database.rows import add_account, add_feature, two_tiers
 
 WANTED_MS = 20.0
 WANTED_MOST = 2.0  # jobs of one account by the time that each has had one

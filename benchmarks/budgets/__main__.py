@@ -22,7 +22,7 @@ from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.stage import Stage, model_server, process, stage
 from benchmarks.throughput.sides import PROCESSES
 from benchmarks.throughput.window import WARM
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.storage.money.budgets import CallId, Holder, reserve, set_budget, settle

@@ -29,7 +29,7 @@ from google.genai import types
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
-from tests.support.processes import model_server
+from tests.support.processes.started import model_server
 from tierline.base.settings import Settings
 from tierline.features import ModelRef
 from tierline.features.prompts import Message

@@ -14,7 +14,7 @@ from statistics import median
 
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress, share
-from tests.support.rows import two_tiers
+from tests.support.database.rows import two_tiers
 from tierline.base.json_text import canonical_json
 from tierline.checks.signals import signals_of
 from tierline.features import Feature

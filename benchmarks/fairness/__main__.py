@@ -28,7 +28,7 @@ from benchmarks.backlog import EMPTY, fill
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, of_rounds, progress, share
 from benchmarks.stage import Stage, api, model_server, process, stage
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import create_account, create_key
 

@@ -23,7 +23,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.ingest.send import body_of, rows, send_batch
 from benchmarks.stage import api, stage
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database.rows import add_account, add_feature, two_tiers
 from tierline.base.ids import new_id
 from tierline.services.accounts.accounts import make_run_key
 from tierline.storage.batches.batches import PLACES

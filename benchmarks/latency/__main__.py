@@ -30,7 +30,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.latency.yardstick import TIMES, by_hand
 from benchmarks.stage import Stage, api, model_server, process, stage
-from tests.support.rows import add_feature, two_tiers
+from tests.support.database.rows import add_feature, two_tiers
 from tierline.services.accounts.accounts import make_run_key
 
 WANTED_P50_MS = 15.0

@@ -25,7 +25,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.ingest.send import body_of, rows, send_batch
 from benchmarks.stage import api, model_server, process, stage
-from tests.support.rows import add_feature, two_tiers
+from tests.support.database.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import make_run_key
 

@@ -23,7 +23,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.history import Past, fill_past
 from benchmarks.stage import Stage, api, stage
-from tests.support.rows import add_account
+from tests.support.database.rows import add_account
 from tierline.services.accounts.accounts import ensure_first_admin
 from tierline.services.features.apply_feature import apply_feature
 from tierline.stack import postgres

@@ -30,7 +30,7 @@ from benchmarks.figures import BROKEN, Figure, hand_over, progress
 from benchmarks.history import TABLES, Past, bytes_of, fill_past
 from benchmarks.stage import stage
 from benchmarks.steps import STEPS, Steps, steps
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database.rows import add_account, add_feature, two_tiers
 from tierline.services.jobs.read_jobs import Filters, list_jobs, read_job
 from tierline.services.reports.report import report
 from tierline.services.reports.usage import usage_of

@@ -23,8 +23,8 @@ from benchmarks.figures import Figure, hand_over, progress
 from benchmarks.history import Past, bytes_of, fill_past
 from benchmarks.stage import stage
 from benchmarks.steps import STEPS, TEXT, Steps, steps
-from tests.support import snapshots
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database import snapshots
+from tests.support.database.rows import add_account, add_feature, two_tiers
 from tierline.stack import postgres
 from tierline.storage.db.migrate import upgrade
 from tierline.storage.db.ownership import make_owned

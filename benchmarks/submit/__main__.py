@@ -17,7 +17,7 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.stage import answers, api, process, stage
 from benchmarks.submit.load import Requests, Round, load, reads, submissions
-from tests.support.rows import add_feature, two_tiers
+from tests.support.database.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import make_run_key
 from tierline.stack.ports import free_port

@@ -20,8 +20,8 @@ from benchmarks.stage import Stage, process
 from benchmarks.submissions import submit
 from benchmarks.throughput import peer_tables, yardstick_tables
 from benchmarks.throughput.peers import NAMES as PEERS
-from tests.support import processes
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database.rows import add_account, add_feature, two_tiers
+from tests.support.processes import started as processes
 from tierline.base.ids import new_id
 
 PROCESSES = 2

@@ -34,11 +34,11 @@ from benchmarks.figures import Figure, hand_over, progress, share
 from benchmarks.trace.asks import TRACE, Ask, read_trace
 from benchmarks.trace.send import FEATURE, Sent, send
 from benchmarks.trace.watch import PROCESSES, Held, Watch
-from tests.support.processes import model_server
-from tests.support.rows import add_feature, two_tiers
-from tests.support.up import run_up
+from tests.support.database.rows import add_feature, two_tiers
+from tests.support.fake_servers.webhook_receiver import Receiver, receiving
+from tests.support.processes.started import model_server
+from tests.support.processes.up import run_up
 from tests.support.waiting import wait_until
-from tests.support.webhook_receiver import Receiver, receiving
 
 WANTED_GROWTH = 2.0  # percent
 NOT_JUDGED = "flower"

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from benchmarks.trace.asks import LETTERS_A_TOKEN, read_mark
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
 
 FIRST_S = 0.05  # until the first token
 TOKEN_S = 0.0003  # sped up like the trace

@@ -10,7 +10,7 @@ import psutil
 import psycopg
 import redis
 
-from tests.support.up import RunningUp
+from tests.support.processes.up import RunningUp
 
 PROCESSES = ("api", "dispatcher", "slm", "deeper", "webhooks", "quarantine", "flower")
 CONNECTIONS = (

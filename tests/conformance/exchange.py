@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.support.model_server import Call, ModelServer, Reply
+from tests.support.fake_servers.model_server import Call, ModelServer, Reply
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
 from tierline.providers.types import CallFailed, Completion, CompletionRequest, Provider

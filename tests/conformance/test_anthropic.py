@@ -10,7 +10,7 @@ from anthropic.types.message_create_params import MessageCreateParamsNonStreamin
 from pydantic import TypeAdapter
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
-from tests.support.model_server import ModelServer
+from tests.support.fake_servers.model_server import ModelServer
 from tierline.base.settings import Settings
 from tierline.base.usage import Usage
 from tierline.features.prompts import Message as Turn

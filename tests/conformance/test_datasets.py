@@ -8,7 +8,7 @@ from mistralai.client import models as mistral
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import TypeAdapter
 
-from tests.support.prompts import PROMPT
+from tests.support.samples.prompts import PROMPT
 from tierline.datasets.export import FORMS
 
 

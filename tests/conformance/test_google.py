@@ -8,7 +8,7 @@ from google.auth.credentials import Credentials
 from google.genai import errors, types
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
-from tests.support.model_server import ModelServer
+from tests.support.fake_servers.model_server import ModelServer
 from tierline.base.settings import Settings
 from tierline.base.usage import Usage
 from tierline.providers.gemini import Gemini

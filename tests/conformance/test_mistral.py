@@ -8,7 +8,7 @@ from mistralai.client import errors
 from mistralai.client.models import ChatCompletionRequest, ChatCompletionResponse
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
-from tests.support.model_server import ModelServer
+from tests.support.fake_servers.model_server import ModelServer
 from tierline.base.settings import Settings
 from tierline.base.usage import Usage
 from tierline.providers.mistral import Mistral

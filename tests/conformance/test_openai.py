@@ -9,7 +9,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsNon
 from pydantic import TypeAdapter
 
 from tests.conformance.exchange import KEY, QUESTION, SCHEMA, SYSTEM, answer, both, refused, request
-from tests.support.model_server import ModelServer
+from tests.support.fake_servers.model_server import ModelServer
 from tierline.base.settings import Settings
 from tierline.base.usage import Usage
 from tierline.providers.azure import Azure

@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai.types.fine_tuning import FineTuningJob
 
-from tests.support.tuning_server import KEY, TuningServer, job_object
+from tests.support.fake_servers.tuning_server import KEY, TuningServer, job_object
 from tierline.tuning.openai import Tuning
 
 BASE = "gpt-4.1-nano-2025-04-14"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.exchange import KEY, SCHEMA, answer, refused, request
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_server import ModelServer, Reply
 from tierline.base.provider_settings import ProviderSettings
 from tierline.base.settings import Settings
 from tierline.providers.anthropic import Anthropic

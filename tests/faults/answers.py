@@ -11,7 +11,7 @@ from zlib import crc32
 
 from tests.faults.features import LABELS
 from tests.faults.orders import label_of, read_mark
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
 
 POISON_S = 3600.0  # a poison job's call does not end: its worker is killed first
 REFUSED = "mid"  # a model whose key is refused

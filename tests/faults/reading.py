@@ -22,7 +22,7 @@ from tests.faults.snapshot import (
     OutRow,
     Snapshot,
 )
-from tests.support.model_ledger import read_ledger
+from tests.support.fake_servers.model_ledger import read_ledger
 from tests.support.waiting import wait_until
 
 Result = TypeVar("Result")

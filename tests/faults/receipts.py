@@ -10,7 +10,7 @@ from zlib import crc32
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from tests.support.webhook_receiver import Receiver, Request, receiving, status
+from tests.support.fake_servers.webhook_receiver import Receiver, Request, receiving, status
 
 _OK, _LATER = status(204), status(503)
 ONE_IN = 11

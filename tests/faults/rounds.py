@@ -11,7 +11,7 @@ from tests.faults.neighbours import Beside, Neighbours
 from tests.faults.reading import last_end_s, read_snapshot, wait_quiet
 from tests.faults.scene import Scene
 from tests.faults.snapshot import Balance
-from tests.support.model_ledger import read_ledger
+from tests.support.fake_servers.model_ledger import read_ledger
 
 MOST_ODD = 5  # of the odd answers that are named
 AFTER_S = 3.0  # how long jobs are still asked for once a fault is over

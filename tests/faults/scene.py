@@ -29,10 +29,10 @@ from tests.faults.orders import ACCOUNTS
 from tests.faults.receipts import Receipts
 from tests.faults.small_disk import small_disk
 from tests.faults.states import answers, lives
-from tests.support.previous_release import python_path
-from tests.support.processes import ROOT, model_server, process
-from tests.support.replica import REPLICATED
-from tests.support.up import RunningUp, environment, run_up, superuser_url
+from tests.support.database.replica import REPLICATED
+from tests.support.processes.previous_release import python_path
+from tests.support.processes.started import ROOT, model_server, process
+from tests.support.processes.up import RunningUp, environment, run_up, superuser_url
 from tests.support.waiting import wait_until
 from tierline.stack import postgres, valkey
 from tierline.stack.home import open_home

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.faults.orders import Order
-from tests.support.model_ledger import LedgerCall
+from tests.support.fake_servers.model_ledger import LedgerCall
 
 
 @dataclass(frozen=True)

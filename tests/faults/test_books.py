@@ -21,7 +21,7 @@ from tests.faults.snapshot import (
     OutRow,
     Snapshot,
 )
-from tests.support.model_ledger import LedgerCall
+from tests.support.fake_servers.model_ledger import LedgerCall
 from tierline.base.ids import new_id
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 10}

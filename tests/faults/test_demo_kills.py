@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.demo import of_home, start
+from tests.support.processes.demo import of_home, start
 from tests.support.waiting import wait_until
 
 MARKS = {

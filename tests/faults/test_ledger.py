@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.model_ledger import read_ledger
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_ledger import read_ledger
+from tests.support.fake_servers.model_server import ModelServer, Reply
 
 QUESTION = {"model": "small", "messages": [{"role": "user", "content": "Which?"}]}
 

@@ -9,8 +9,8 @@ from tests.faults.breaking import Fault
 from tests.faults.breaking.releases import beside, ended_by
 from tests.faults.rounds import run_round
 from tests.faults.scene import SHORT, Scene
-from tests.support import previous_release
-from tests.support.processes import ROOT
+from tests.support.processes import previous_release
+from tests.support.processes.started import ROOT
 from tierline.storage.db import migrate, revisions
 
 SEED = 20_261_125

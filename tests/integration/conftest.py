@@ -12,7 +12,7 @@ import pytest
 import redis
 from psycopg import sql
 
-from tests.support.broker import with_db
+from tests.support.processes.broker import with_db
 from tierline.base.settings import settings
 from tierline.stack import postgres, valkey
 from tierline.stack.servers import Servers, running_servers

@@ -13,12 +13,12 @@ import httpx
 import psycopg
 import pytest
 
+from tests.support.database.rows import TWO_TIERS
 from tests.support.docs import Block, blocks
-from tests.support.model_server import ModelServer, Reply
-from tests.support.rows import TWO_TIERS
-from tests.support.up import RunningUp, run_up
+from tests.support.fake_servers.model_server import ModelServer, Reply
+from tests.support.fake_servers.webhook_receiver import Receiver, receiving, status
+from tests.support.processes.up import RunningUp, run_up
 from tests.support.waiting import wait_until
-from tests.support.webhook_receiver import Receiver, receiving, status
 from tierline.stack import postgres
 from tierline.stack.servers import Servers, running_servers
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.throughput.peers import NAMES as PEERS
 from benchmarks.throughput.sides import PEERS_PYTHON
-from tests.support.processes import ROOT
+from tests.support.processes.started import ROOT
 
 Figures = dict[str, dict[str, Any]]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from examples.demo.rows import read_rows
-from tests.support.demo import of_home, start
-from tests.support.stand_ins import answering_demo
+from tests.support.fake_servers.stand_ins import answering_demo
+from tests.support.processes.demo import of_home, start
 from tests.support.waiting import wait_until
 
 FEW = 8  # every so many inputs

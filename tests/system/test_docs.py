@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from tests.support.docs import Block, blocks
-from tests.support.flower import tasks
-from tests.support.up import environment
+from tests.support.processes.flower import tasks
+from tests.support.processes.up import environment
 from tests.support.waiting import wait_until
 from tierline.stack.ports import free_port
 

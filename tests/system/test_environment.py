@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.up import run_up
+from tests.support.processes.up import run_up
 from tierline.stack import environment
 
 SENTINEL = "sentinel-of-a-provider-key"

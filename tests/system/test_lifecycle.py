@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from examples.lifecycle.story import SHORT
-from tests.support.demo import of_home
-from tests.support.processes import ROOT
-from tests.support.stand_ins import answering_tickets
-from tests.support.up import environment
+from tests.support.fake_servers.stand_ins import answering_tickets
+from tests.support.processes.demo import of_home
+from tests.support.processes.started import ROOT
+from tests.support.processes.up import environment
 
 STAGES = (
     *("The feature is prototype.", "The feature is evaluated.", "The feature is default."),

@@ -13,9 +13,9 @@ import psutil
 import pytest
 import redis
 
-from tests.support.model_server import ModelServer, Reply
-from tests.support.rows import TWO_TIERS
-from tests.support.up import RunningUp, run_up
+from tests.support.database.rows import TWO_TIERS
+from tests.support.fake_servers.model_server import ModelServer, Reply
+from tests.support.processes.up import RunningUp, run_up
 from tests.support.waiting import wait_until
 
 ENDED = {"completed", "failed", "cancelled", "expired"}

@@ -19,11 +19,11 @@ import psutil
 import pytest
 import redis
 
-from tests.support import flower
-from tests.support.model_server import ModelServer, Reply
-from tests.support.up import RunningUp, run_up
+from tests.support.fake_servers.model_server import ModelServer, Reply
+from tests.support.fake_servers.webhook_receiver import Receiver, receiving, status
+from tests.support.processes import flower
+from tests.support.processes.up import RunningUp, run_up
 from tests.support.waiting import wait_until
-from tests.support.webhook_receiver import Receiver, receiving, status
 
 INPUT = "sentinel-of-an-input"
 OUTPUT = "sentinel-of-an-output"

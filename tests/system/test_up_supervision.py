@@ -12,10 +12,10 @@ import psutil
 import psycopg
 import pytest
 
-from tests.support import small_api
-from tests.support.previous_release import python_path
-from tests.support.processes import ROOT
-from tests.support.up import command, environment, run_up
+from tests.support.processes import small_api
+from tests.support.processes.previous_release import python_path
+from tests.support.processes.started import ROOT
+from tests.support.processes.up import command, environment, run_up
 from tests.support.waiting import wait_until
 from tierline.stack.identity import group_members
 

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from tests.support.model_server import ModelServer
-from tests.support.rows import TWO_TIERS
-from tests.support.up import RunningUp, run_up
+from tests.support.database.rows import TWO_TIERS
+from tests.support.fake_servers.model_server import ModelServer
+from tests.support.fake_servers.webhook_receiver import Receiver, hang, receiving, status
+from tests.support.processes.up import RunningUp, run_up
 from tests.support.waiting import wait_until
-from tests.support.webhook_receiver import Receiver, hang, receiving, status
 
 
 def small_is_wrong(request: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from tierline.checks.work import TooMuch
 from tierline.features.reading import Reading, near
 from tierline.features.task import Check, WorkedExample
 
-CHECK_KINDS = ("grounded", "rule")  # each has its rows in tests/support/hostile_texts.py
+CHECK_KINDS = ("grounded", "rule")  # each has its rows in tests/support/samples/hostile_texts.py
 MAX_EXAMPLES = 50
 MAX_CHECKS = 50
 MAX_SAYS = 500  # characters

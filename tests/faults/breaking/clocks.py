@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.faults.breaking import fault
 from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
-from tests.support.up import environment
+from tests.support.processes.up import environment
 from tests.support.waiting import wait_until
 
 ENDED_BY = "SELECT 1 FROM attempts WHERE worker = %s AND verdict = 'passed' OFFSET 4 LIMIT 1"

@@ -7,7 +7,7 @@ from tests.faults.breaking import fault
 from tests.faults.features import ECHO
 from tests.faults.orders import ACCOUNTS
 from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
-from tests.support.rows import Connection, add_job
+from tests.support.database.rows import Connection, add_job
 from tests.support.waiting import wait_until
 
 LONGER_THAN_LOCK_TIMEOUT_S = 6.5  # the product's statements wait 5 s for a lock

@@ -5,7 +5,7 @@ import uuid
 from tests.faults.breaking import fault
 from tests.faults.orders import ACCOUNTS
 from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
-from tests.support.rows import add_feature, add_job, three_tiers
+from tests.support.database.rows import add_feature, add_job, three_tiers
 from tests.support.waiting import wait_until
 
 MODEL = "openai:mid"  # which the model server refuses; the others it answers

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.breaking import fault
 from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
-from tests.support import previous_release
+from tests.support.processes import previous_release
 from tests.support.waiting import wait_until
 
 ENDED_BY = """

@@ -11,7 +11,7 @@ import httpx
 from tests.faults.breaking import fault
 from tests.faults.orders import ACCOUNTS
 from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
-from tests.support.replica import replica_of
+from tests.support.database.replica import replica_of
 from tests.support.waiting import wait_until
 from tierline.stack.home import Home, open_home
 from tierline.stack.logs import LogPump

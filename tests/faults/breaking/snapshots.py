@@ -2,8 +2,8 @@
 
 from tests.faults.breaking import fault
 from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
-from tests.support import snapshots
-from tests.support.up import superuser_url
+from tests.support.database import snapshots
+from tests.support.processes.up import superuser_url
 from tests.support.waiting import wait_until
 
 ENDED_SINCE = "SELECT 1 FROM jobs WHERE completed_at > %s LIMIT 1"

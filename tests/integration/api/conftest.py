@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.support.api import Api, serving
-from tests.support.rows import add_feature, two_tiers
+from tests.support.api.served import Api, serving
+from tests.support.database.rows import add_feature, two_tiers
 from tierline.services.accounts.accounts import create_account, create_key, make_run_key
 
 Connection = psycopg.Connection[tuple[object, ...]]

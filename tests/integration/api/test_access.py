@@ -20,7 +20,7 @@ from starlette.routing import Route
 import api.routes
 from api.app import ROUTES, create_routes
 from api.metrics import Metrics
-from tests.support.access import (
+from tests.support.api.access import (
     ADMIN,
     ENDPOINT,
     LOCKED,
@@ -34,8 +34,8 @@ from tests.support.access import (
     Scopes,
     Whose,
 )
-from tests.support.api import Api
-from tests.support.rows import (
+from tests.support.api.served import Api
+from tests.support.database.rows import (
     add_calibration,
     add_dataset,
     add_evaluation,

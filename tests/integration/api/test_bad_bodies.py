@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 
 Connection = psycopg.Connection[Any]
 JSON_TYPE = {"Content-Type": "application/json"}

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from api.server import MAX_HEAD_BYTES, BoundedHttp
-from tests.support.api import Api, serving
+from tests.support.api.served import Api, serving
 from tests.support.waiting import wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import make_run_key

@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tests.support.waiting import wait_until
 from tierline.storage.calls import circuits
 

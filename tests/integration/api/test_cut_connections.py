@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.api import Api
-from tests.support.rows import Connection
+from tests.support.api.served import Api
+from tests.support.database.rows import Connection
 
 CUT = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s

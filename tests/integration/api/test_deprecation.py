@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 
 
 def test_the_former_path_of_decisions_answers_the_same_and_names_the_new_one(api: Api) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from api.bodies import read_model
 from api.routes.evidence.calibrations import NewCalibration
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tierline.base.errors import InvalidInput
 
 OTHERS = ["1_0", " 1", "1 ", "١", "１", "1.0", "²"]

@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 from api import keys as api_keys
 from api.keys import STRANGERS_AT_ONCE, Keys
 from api.problems import Refused
-from tests.support.rows import add_account
+from tests.support.database.rows import add_account
 from tests.support.waiting import wait_until
 from tierline.base.errors import Unavailable
 from tierline.base.settings import settings

@@ -14,8 +14,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.api import Api, serving
-from tests.support.rows import add_feature, add_job, two_tiers
+from tests.support.api.served import Api, serving
+from tests.support.database.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings

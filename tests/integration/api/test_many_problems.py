@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.problems import MOST_BYTES
-from tests.support.api import Api
+from tests.support.api.served import Api
 
 MB = 1024 * 1024
 UNKNOWN = {f"unknown field {place:05}": 1 for place in range(MB // 30)}

@@ -8,8 +8,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.support.api import Api
-from tests.support.rows import end_job
+from tests.support.api.served import Api
+from tests.support.database.rows import end_job
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 

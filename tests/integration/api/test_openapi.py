@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.api import Api, serving
+from tests.support.api.served import Api, serving
 from tierline.services.accounts.accounts import create_key
 
 Connection = psycopg.Connection[Any]

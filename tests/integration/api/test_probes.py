@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.cold import COLD_CONNECTIONS
-from tests.support.api import Api, serving
-from tests.support.rows import (
+from tests.support.api.served import Api, serving
+from tests.support.database.rows import (
     add_account,
     add_feature,
     add_job,

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tests.support.waiting import wait_until
 
 CUT_OTHERS = (

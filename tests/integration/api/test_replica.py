@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.api import Api, serving
-from tests.support.replica import Replica, replicated
-from tests.support.rows import add_feature, two_tiers
+from tests.support.api.served import Api, serving
+from tests.support.database.replica import Replica, replicated
+from tests.support.database.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import make_run_key

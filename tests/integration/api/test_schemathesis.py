@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tierline.services.accounts.accounts import create_key
 
 EXAMPLES = int(os.environ.get("TIERLINE_EXAMPLES", "8"))  # requests an operation
@@ -84,7 +84,7 @@ def schemathesis(
             cwd=tmp_path,
             env={
                 **os.environ,
-                "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
+                "SCHEMATHESIS_HOOKS": "tests.support.api.schemathesis_hooks",
                 "PYTHONPATH": str(ROOT),
                 "TIERLINE_KEPT_KEYS": kept,
             },

@@ -22,8 +22,8 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS
-from tests.support.api import Api, serving
-from tests.support.rows import add_job
+from tests.support.api.served import Api, serving
+from tests.support.database.rows import add_job
 from tests.support.waiting import wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import create_account, create_key, make_run_key

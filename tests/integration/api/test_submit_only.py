@@ -13,9 +13,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.access import LOCKED, NAMES, ROWS
-from tests.support.api import Api
-from tests.support.rows import add_feature, end_job, two_tiers
+from tests.support.api.access import LOCKED, NAMES, ROWS
+from tests.support.api.served import Api
+from tests.support.database.rows import add_feature, end_job, two_tiers
 from tierline.services.accounts.accounts import create_key
 from tierline.views.batches import BATCH_CONTENT
 from tierline.views.jobs import JOB_CONTENT

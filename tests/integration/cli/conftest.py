@@ -14,10 +14,10 @@ import psycopg
 import pytest
 import structlog
 
-from tests.support.bench import NoLeases, WakeUps
 from tests.support.cli import Ran, Tierline
-from tests.support.model_server import ModelServer
-from tests.support.up import environment as clean_environment
+from tests.support.fake_servers.model_server import ModelServer
+from tests.support.processes.up import environment as clean_environment
+from tests.support.scenes.bench import NoLeases, WakeUps
 from tests.support.waiting import wait_until
 from tierline import providers
 from tierline.base.ids import new_id

@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.model_server import ModelServer, Reply
-from tests.support.rows import add_account, add_feature, add_job, one_tier, status_of
+from tests.support.database.rows import add_account, add_feature, add_job, one_tier, status_of
+from tests.support.fake_servers.model_server import ModelServer, Reply
 from tests.support.waiting import wait_until
 from tierline.rules.scheduling import limit_of_one_model
 

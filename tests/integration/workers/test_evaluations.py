@@ -6,10 +6,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.evaluations import begun, given
-from tests.support.model_server import ModelServer
-from tests.support.processes import process
-from tests.support.tickets import TICKETS
+from tests.support.fake_servers.model_server import ModelServer
+from tests.support.processes.started import process
+from tests.support.samples.tickets import TICKETS
+from tests.support.scenes.evaluations import begun, given
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.datasets import build

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from flower import urls
 
-from tests.support.flower import tasks
+from tests.support.processes.flower import tasks
 from tests.support.waiting import wait_until
 from tierline.stack import valkey
 from tierline.stack.ports import free_port
@@ -25,7 +25,7 @@ def flower(stack: Servers) -> Iterator[httpx.Client]:
     """Flower over a worker that has run one task well and one badly."""
     port = free_port()
     environment = {**os.environ, "REDIS_URL": valkey.url(stack.home), "FLOWER_PORT": str(port)}
-    module = [sys.executable, "-m", "tests.support.small_celery"]
+    module = [sys.executable, "-m", "tests.support.processes.small_celery"]
     page = subprocess.Popen([*module, "flower"], env=environment)
     worker = subprocess.Popen([*module, "worker"], env=environment)
     try:

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
 
-from tests.support.bench import Bench, bench, module_bench
-from tests.support.judged_feature import SUMMARY, model
-from tests.support.model_server import Reply
-from tests.support.processes import process
-from tests.support.rows import add_feature
+from tests.support.database.rows import add_feature
+from tests.support.fake_servers.model_server import Reply
+from tests.support.processes.started import process
+from tests.support.samples.judged_feature import SUMMARY, model
+from tests.support.scenes.bench import Bench, bench, module_bench
 from tests.support.waiting import wait_until
 from tierline.features.parse import parse_feature
 from tierline.services.evidence.judgements import keep_judged

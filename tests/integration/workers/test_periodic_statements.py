@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.explained import Explained, Recorded
-from tests.support.history import ACCOUNTS, add_work, fill
+from tests.support.database.explained import Explained, Recorded
+from tests.support.database.history import ACCOUNTS, add_work, fill
 from tierline.base.settings import settings
 from tierline.services.evidence.drift import Drift
 from tierline.services.processes.connections import worker_pool

@@ -1,6 +1,6 @@
 """The process of `maintenance` rolls up what has ended, without the sweep and without a broker."""
 
-from tests.support.rows import add_account, add_feature, add_job, end_job, two_tiers
+from tests.support.database.rows import add_account, add_feature, add_job, end_job, two_tiers
 from tests.support.waiting import wait_until
 from tierline.storage.db.engine import create_pool
 from workers.sums import RollUp

@@ -9,7 +9,7 @@ import pytest
 import redis
 from psycopg import sql
 
-from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
+from tests.support.database.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.settings import settings
 from tierline.storage.jobs import beats, claims

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 
-from tests.support.json_values import VALUES
+from tests.support.samples.json_values import VALUES
 from tierline.base.json_text import NotJson, canonical_json, parse_json
 
 

@@ -7,7 +7,7 @@ from benchmarks.throughput.peers import NAMES
 from benchmarks.throughput.report import figures
 from benchmarks.throughput.sides import BACKFILL, INTERACTIVE, SIDES, WITH_PEERS, peers_missing
 from benchmarks.throughput.window import Window
-from tests.support.processes import ROOT
+from tests.support.processes.started import ROOT
 
 
 def window(rate: float, cpu_ms: float = 1.0, wal: float = 2_000) -> Window:

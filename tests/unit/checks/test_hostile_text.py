@@ -10,7 +10,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from tests.support.hostile_texts import HELD_S, TOOK_S
+from tests.support.samples.hostile_texts import HELD_S, TOOK_S
 from tierline.features.comparison import KINDS
 from tierline.features.parse_checks import CHECK_KINDS
 from tierline.features.task import Check
@@ -25,7 +25,7 @@ def measured(request: pytest.FixtureRequest) -> dict[str, tuple[float, float]]:
     The suite has a quarter of the largest size. `make nightly` has all of it.
     """
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.support.hostile_texts", str(request.param)],
+        [sys.executable, "-m", "tests.support.samples.hostile_texts", str(request.param)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.json_values import TEXT, VALUES
+from tests.support.samples.json_values import TEXT, VALUES
 from tierline.base.json_text import NotJson
 from tierline.checks.json_repair import Read, read_answer
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.feature_samples import INVOICE, SUMMARY, TRIAGE
+from tests.support.samples.features import INVOICE, SUMMARY, TRIAGE
 from tierline.checks import RuleBroken, check, input_faults
 from tierline.features import Feature
 from tierline.features.parse import parse_feature

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.feature_samples import TRIAGE
+from tests.support.samples.features import TRIAGE
 from tierline.checks.labels import CONTENT_FREE, LabelSet, closed_set, indistinct, scoring_messages
 from tierline.checks.labels import score as score_labels
 from tierline.features.parse import parse_feature

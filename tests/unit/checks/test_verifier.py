@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.support.feature_samples import INVOICE
+from tests.support.samples.features import INVOICE
 from tierline.checks.verifier import share_of_yes, verifier_messages
 from tierline.features.parse import parse_feature
 from tierline.providers.types import TokenLogprob

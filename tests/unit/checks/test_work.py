@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.feature_samples import INVOICE
+from tests.support.samples.features import INVOICE
 from tierline.checks import Checked, check, marks
 from tierline.checks.grounding import Ground
 from tierline.checks.work import MAX_WORK, TooMuch, Work

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.scripted_api import GOOD, ScriptedApi, scripted_api
+from tests.support.fake_servers.scripted_api import GOOD, ScriptedApi, scripted_api
 from tierline_client import Forbidden, InvalidInput, NotTierline, Patience, Retrying, Unavailable
 
 PATIENCE = Patience()

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from api.problems import of_error
-from tests.support.scripted_api import ScriptedApi, scripted_api
+from tests.support.fake_servers.scripted_api import ScriptedApi, scripted_api
 from tierline.base.errors import InvalidInput as Refusal
 from tierline.base.errors import Problem
 from tierline_client import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.support.labelled_vectors import LABELS, texts
+from tests.support.samples.labelled_vectors import LABELS, texts
 from tierline.datasets.doubts import (
     FEWEST_A_LABEL,
     contradictions,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.feature_samples import INVOICE
+from tests.support.samples.features import INVOICE
 from tierline.base.errors import FeatureError
 from tierline.checks.cases import case_fault
 from tierline.features import Feature

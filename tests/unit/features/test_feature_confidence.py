@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.feature_samples import INVOICE
+from tests.support.samples.features import INVOICE
 from tierline.base.errors import FeatureError
 from tierline.features import Feature
 from tierline.features.comparison import Comparison

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.feature_samples import TRIAGE
+from tests.support.samples.features import TRIAGE
 from tierline.base.yaml_lines import read_yaml
 from tierline.features.edit import edited
 from tierline.features.parse import parse_feature

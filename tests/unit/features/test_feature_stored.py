@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.feature_samples import INVOICE, STEPS, SUMMARY, TRIAGE
-from tests.support.rows import three_tiers
+from tests.support.database.rows import three_tiers
+from tests.support.samples.features import INVOICE, STEPS, SUMMARY, TRIAGE
 from tierline.features import Retention
 from tierline.features.parse import parse_feature
 from tierline.features.stored import UnreadableFeature, read_retention, read_stored

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.feature_samples import STEPS
+from tests.support.samples.features import STEPS
 from tierline.base.errors import FeatureError
 from tierline.features import Feature
 from tierline.features.parse import parse_feature

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.feature_samples import INVOICE, SUMMARY, TRIAGE
+from tests.support.samples.features import INVOICE, SUMMARY, TRIAGE
 from tierline.base.errors import FeatureError
 from tierline.features import Confidence, Feature, ModelRef, Price, Tier
 from tierline.features.parse import parse_feature

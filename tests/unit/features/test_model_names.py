@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.feature_samples import INVOICE
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_server import ModelServer, Reply
+from tests.support.samples.features import INVOICE
 from tierline.base.errors import FeatureError, InvalidInput
 from tierline.base.settings import Settings
 from tierline.features import ModelRef

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.feature_samples import INVOICE, SUMMARY, TRIAGE
+from tests.support.samples.features import INVOICE, SUMMARY, TRIAGE
 from tierline.base.shapes import shape_of
 from tierline.checks.labels import closed_set, scoring_messages
 from tierline.features import Feature

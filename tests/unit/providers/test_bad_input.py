@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_server import ModelServer, Reply
 from tierline.base.errors import UsageError
 from tierline.base.settings import Settings, settings
 from tierline.base.usage import Usage

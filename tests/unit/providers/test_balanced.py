@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_server import ModelServer, Reply
 from tierline.providers.balanced import Balanced
 from tierline.providers.transport import Transport
 from tierline.providers.types import CallFailed

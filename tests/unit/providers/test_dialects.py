@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.model_server import Call, ModelServer, Reply
+from tests.support.fake_servers.model_server import Call, ModelServer, Reply
 from tierline import providers
 from tierline.base.settings import Settings, settings
 from tierline.base.usage import Usage

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_server import ModelServer, Reply
 from tierline.base.settings import Settings
 from tierline.features import ModelRef
 from tierline.features.prompts import Message

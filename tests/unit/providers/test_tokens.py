@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import jwt
 
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_server import ModelServer, Reply
 from tierline.base.settings import Settings
 from tierline.features import ModelRef
 from tierline.features.prompts import Message

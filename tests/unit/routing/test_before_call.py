@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.rows import micro_first, three_tiers
+from tests.support.database.rows import micro_first, three_tiers
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.routing.before_call import (

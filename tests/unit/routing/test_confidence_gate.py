@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.rows import TWO_TIERS, three_tiers
+from tests.support.database.rows import TWO_TIERS, three_tiers
 from tierline.features import Confidence
 from tierline.features.parse import parse_feature
 from tierline.routing.combination import Combination, Term

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.rows import TWO_TIERS
+from tests.support.database.rows import TWO_TIERS
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.routing.first_tier import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.labelled_vectors import LABELS, texts
+from tests.support.samples.labelled_vectors import LABELS, texts
 from tierline.routing.combination import CannotLearn
 from tierline.routing.micro import mixed, strangers, train
 from tierline.routing.threshold_search import Scored, grid, search_threshold

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.labelled_vectors import LABELS, texts
+from tests.support.samples.labelled_vectors import LABELS, texts
 from tierline.base.vectors import DIMENSIONS, Vectors
 from tierline.routing.micro import Micro
 from tierline.routing.micro_parts import from_parts, to_parts

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.labelled_vectors import LABELS, texts
+from tests.support.samples.labelled_vectors import LABELS, texts
 from tierline.routing.novelty import (
     FEWEST,
     MOST_EXAMPLES,

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.webhook_receiver import (
+from tests.support.fake_servers.webhook_receiver import (
     Manner,
     Receiver,
     break_in_the_status,

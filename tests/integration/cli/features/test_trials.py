@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.cli import Tierline
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_server import ModelServer, Reply
 
 FILE = """\
 feature: amount

@@ -5,9 +5,9 @@ import json
 import psycopg
 import pytest
 
-from tests.support.migrations import upgrade_to
-from tests.support.past import past_weeks
-from tests.support.rows import add_account
+from tests.support.database.migrations import upgrade_to
+from tests.support.database.past import past_weeks
+from tests.support.database.rows import add_account
 from tierline.base.settings import settings
 from tierline.cli import main
 from tierline.storage.db import migrate

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.batch_scene import FEATURE, Scene
-from tests.support.rows import add_feature
-from tests.support.up import environment
+from tests.support.database.rows import add_feature
+from tests.support.processes.up import environment
+from tests.support.scenes.batches import FEATURE, Scene
 from tests.support.waiting import wait_until
 from tierline.features.parse import parse_feature
 

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.bench import RIGHT, Bench
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import RIGHT, Bench
 from tierline.services.calls import calls
 from tierline.services.calls.admission import Admission
 from tierline.services.jobs.dispatch import Dispatch

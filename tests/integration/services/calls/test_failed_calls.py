@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.bench import RIGHT, Bench, by_model
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import RIGHT, Bench, by_model
 
 
 def test_a_rate_limit_is_obeyed_and_burns_no_attempt_of_the_tier(bench: Bench) -> None:

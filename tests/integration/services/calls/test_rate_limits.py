@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from tests.support.bench import Bench
+from tests.support.scenes.bench import Bench
 from tierline.base.settings import Settings
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause

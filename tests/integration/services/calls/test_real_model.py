@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.bench import Bench
-from tests.support.rows import add_feature
+from tests.support.database.rows import add_feature
+from tests.support.scenes.bench import Bench
 from tests.support.waiting import wait_until
 from tierline import providers
 from tierline.base.settings import settings

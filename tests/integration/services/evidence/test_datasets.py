@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from tests.support.tickets import TICKETS, answered
+from tests.support.samples.tickets import TICKETS, answered
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.datasets import Given, build, rows_of

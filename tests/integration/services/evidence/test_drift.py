@@ -12,14 +12,14 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.bench import Bench
-from tests.support.rows import (
+from tests.support.database.rows import (
     add_account,
     add_calibration,
     add_feature,
     add_router,
     make_older,
 )
+from tests.support.scenes.bench import Bench
 from tierline.drift.looks import DriftState, Look
 from tierline.features import Feature
 from tierline.services.accounts.accounts import create_key

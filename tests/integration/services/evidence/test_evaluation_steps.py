@@ -13,8 +13,8 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tests.support.evaluations import account, begun, end_all, given
-from tests.support.tickets import TICKETS
+from tests.support.samples.tickets import TICKETS
+from tests.support.scenes.evaluations import account, begun, end_all, given
 from tests.support.waiting import wait_until
 from tierline.base.errors import NotFound
 from tierline.services.accounts.accounts import create_account

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from tests.support.evaluations import TWO, account, begun, end_all, given, to_its_end
-from tests.support.tickets import TICKETS, answered
+from tests.support.samples.tickets import TICKETS, answered
+from tests.support.scenes.evaluations import TWO, account, begun, end_all, given, to_its_end
 from tierline.base.errors import Conflict
 from tierline.base.json_text import canonical_json
 from tierline.services.accounts.accounts import create_account

@@ -14,10 +14,10 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg import AsyncConnection
 
-from tests.support.bench import Bench
-from tests.support.judged_feature import SUMMARY, model
-from tests.support.model_server import Reply
-from tests.support.rows import add_feature, add_job
+from tests.support.database.rows import add_feature, add_job
+from tests.support.fake_servers.model_server import Reply
+from tests.support.samples.judged_feature import SUMMARY, model
+from tests.support.scenes.bench import Bench
 from tierline.base.errors import Conflict
 from tierline.base.ids import new_id
 from tierline.base.settings import settings

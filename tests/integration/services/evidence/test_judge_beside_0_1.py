@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import previous_release
-from tests.support.bench import Bench
-from tests.support.judged_feature import SUMMARY, model
-from tests.support.rows import add_feature
+from tests.support.database.rows import add_feature
+from tests.support.processes import previous_release
+from tests.support.samples.judged_feature import SUMMARY, model
+from tests.support.scenes.bench import Bench
 from tierline.base.settings import settings
 from tierline.features.parse import parse_feature
 from tierline.services.evidence.judgements import keep_judged

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.bench import RIGHT, Bench, by_model
+from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.base.ids import new_id
 from tierline.features import Feature

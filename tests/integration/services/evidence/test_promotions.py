@@ -10,8 +10,8 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tests.support.notified import notifications_sent
-from tests.support.rows import add_job
+from tests.support.database.notified import notifications_sent
+from tests.support.database.rows import add_job
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.base.ids import new_id
 from tierline.routing.fingerprint import recipe, task

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.bench import PRICED, RIGHT, Bench, by_model
-from tests.support.model_server import Reply
-from tests.support.rows import add_calibration, of_a_later_release
+from tests.support.database.rows import add_calibration, of_a_later_release
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
 from tierline.base.errors import NotEnoughData
 from tierline.services.evidence.calibrate import CalibrationRequest, calibrate
 from tierline.services.evidence.shadows import compare_open, keep_references, shadow_due

@@ -6,9 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.processes import process
-from tests.support.rows import add_outcomes
-from tests.support.up import environment as clean_environment
+from tests.support.database.rows import add_outcomes
+from tests.support.processes.started import process
+from tests.support.processes.up import environment as clean_environment
 from tests.support.waiting import wait_until
 from tierline.base.errors import Conflict
 from tierline.rules.jobs import Status

@@ -7,9 +7,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.support.bench import FEATURE, RIGHT, Bench
-from tests.support.model_server import Reply
-from tests.support.notified import notifications_sent
+from tests.support.database.notified import notifications_sent
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import FEATURE, RIGHT, Bench
 from tierline.services.features.apply_feature import apply_feature
 from tierline.services.jobs.submission import Submission
 from tierline.services.jobs.submit import Submitter

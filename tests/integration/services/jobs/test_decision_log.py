@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.bench import PRICED, RIGHT, Bench, by_model
-from tests.support.rows import add_account, add_job
+from tests.support.database.rows import add_account, add_job
+from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
 from tierline.base.errors import NotFound
 from tierline.base.ids import new_id
 from tierline.features import Feature

@@ -13,7 +13,7 @@ import pytest
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import (
+from tests.support.database.rows import (
     add_account,
     add_feature,
     add_job,

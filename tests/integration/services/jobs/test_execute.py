@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.bench import PRICED, RIGHT, Bench, by_model
-from tests.support.model_server import Reply
-from tests.support.rows import add_feature, of_a_later_release
+from tests.support.database.rows import add_feature, of_a_later_release
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
 from tierline.features.parse import parse_feature
 from tierline.services.jobs.cancel import cancel
 from tierline.services.jobs.recover import give_back

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.bench import RIGHT, Bench, by_model
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.ids import new_id
 from tierline.services.batches.batch import Opening, open_batch, take_part
 from tierline.services.jobs import settle as settling

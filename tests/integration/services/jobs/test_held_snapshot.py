@@ -12,7 +12,7 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import add_account, add_feature, add_job, two_tiers
+from tests.support.database.rows import add_account, add_feature, add_job, two_tiers
 from tierline.base.ids import new_id
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.verdicts import Verdict

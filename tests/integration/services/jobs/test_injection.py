@@ -4,8 +4,8 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from tests.support.bench import Bench
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import Bench
 
 PRICED = """
     prices:

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support.bench import PRICED, RIGHT, Bench, by_model
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
 from tierline.base.errors import NotFound
 from tierline.base.ids import new_id
 from tierline.services.jobs.cancel import cancel

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from tests.support.bench import PRICED, RIGHT, Bench, by_model
+from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
 from tierline.storage.features.features import add_draft
 
 STEPS = """

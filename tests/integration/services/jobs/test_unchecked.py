@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.bench import Bench, by_model
+from tests.support.scenes.bench import Bench, by_model
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
 
 GROUNDED = "checks:\n  - grounded: [amount]"

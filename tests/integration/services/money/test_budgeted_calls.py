@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support.bench import PRICED, RIGHT, Bench, by_model
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import PRICED, RIGHT, Bench, by_model
 from tierline.services.money.budgets import BudgetSpent, refuse_spent, settle_lost
 from tierline.storage.jobs import claims
 from tierline.storage.money.budgets import CallId, Holder, hard_ones, reserve, settle

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bench import Bench
+from tests.support.scenes.bench import Bench
 from tierline.base.ids import new_id
 from tierline.storage.money.budgets import CallId, Full, Holder, reserve, settle, settle_anew
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.bench import Bench
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import Bench
 from tierline.base.ids import new_id
 from tierline.pricing import Price
 from tierline.services.money.prices import BOOK

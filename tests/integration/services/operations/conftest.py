@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.up import environment as clean_environment
+from tests.support.processes.up import environment as clean_environment
 from tierline.storage.operations import operations
 
 Connection = psycopg.Connection[Any]
@@ -35,7 +35,7 @@ def rows(database_url: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def start(database_url: str, tmp_path: Path) -> Iterator[StartTrainer]:
-    """Start a trainer with the operations of tests.support.small_trainer."""
+    """Start a trainer with the operations of tests.support.processes.small_trainer."""
     running: list[Trainer] = []
     log = (tmp_path / "trainer.log").open("w")
 
@@ -46,7 +46,7 @@ def start(database_url: str, tmp_path: Path) -> Iterator[StartTrainer]:
         )
         running.append(
             subprocess.Popen(
-                [sys.executable, "-m", "tests.support.small_trainer"],
+                [sys.executable, "-m", "tests.support.processes.small_trainer"],
                 **{"env": env, "cwd": ROOT, "stdout": log, "stderr": log},
             )
         )

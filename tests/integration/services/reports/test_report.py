@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.bench import RIGHT, Bench, by_model
-from tests.support.model_server import Reply
-from tests.support.sums import roll_up_all
+from tests.support.database.sums import roll_up_all
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import InvalidInput, NotFound
 from tierline.services.evidence.shadows import keep_references
 from tierline.services.reports.economics import economics_of

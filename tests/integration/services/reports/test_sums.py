@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.api import Api, serving
-from tests.support.bench import Bench
-from tests.support.model_server import Reply
-from tests.support.rows import add_feature
-from tests.support.sums import roll_up_all
+from tests.support.api.served import Api, serving
+from tests.support.database.rows import add_feature
+from tests.support.database.sums import roll_up_all
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import Bench
 from tierline.features.parse import parse_feature
 from tierline.services.accounts.accounts import create_key
 from tierline.services.evidence.judgements import keep_judged

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.bench import Bench
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
+from tests.support.scenes.bench import Bench
 from tierline.base.errors import Conflict, NotEnoughData
 from tierline.features import Feature
 from tierline.routing.combination import Combination

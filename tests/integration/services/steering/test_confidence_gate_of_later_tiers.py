@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.bench import Bench
-from tests.support.rows import add_feature
+from tests.support.database.rows import add_feature
+from tests.support.scenes.bench import Bench
 from tierline.base.errors import InvalidInput
 from tierline.features import Feature
 from tierline.features.parse import parse_feature

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.support.bench import RIGHT, Bench, by_model
-from tests.support.three_tiers import apply, tiers
+from tests.support.scenes.bench import RIGHT, Bench, by_model
+from tests.support.scenes.three_tiers import apply, tiers
 from tierline.routing.later_tiers import FEWEST, TierStats
 from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.steering.tier_history import TierHistory

@@ -8,8 +8,8 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from tests.support.bench import Bench, NoEmbedding
-from tests.support.rows import add_account, add_feature
+from tests.support.database.rows import add_account, add_feature
+from tests.support.scenes.bench import Bench, NoEmbedding
 from tierline.base.embeddings import Embedder
 from tierline.base.errors import Conflict, InvalidInput, NotEnoughData
 from tierline.features import Feature

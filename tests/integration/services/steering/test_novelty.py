@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.bench import Bench, NoEmbedding
+from tests.support.scenes.bench import Bench, NoEmbedding
 from tierline.features import Feature
 from tierline.services.calls.embedding import Embedding
 from tierline.services.evidence.calibrate import CalibrationRequest, calibrate

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bench import RIGHT, Bench, by_model
+from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.routing.combination import Combination
 from tierline.routing.trained import again

@@ -13,8 +13,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.support.bench import RIGHT, Bench, by_model
-from tests.support.three_tiers import apply, tiers
+from tests.support.scenes.bench import RIGHT, Bench, by_model
+from tests.support.scenes.three_tiers import apply, tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.routing.later_tiers import TierStats

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.bench import Bench
+from tests.support.scenes.bench import Bench
 from tierline.base.ids import new_id
 from tierline.checks import Checked
 from tierline.features.parse import parse_feature

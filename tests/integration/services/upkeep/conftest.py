@@ -1,5 +1,5 @@
 """What the sweep is tested with: jobs whose content holds a secret."""
 
-from tests.support.retention import kept
+from tests.support.database.retention import kept
 
 __all__ = ["kept"]

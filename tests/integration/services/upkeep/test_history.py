@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.support.past import WEEKS, Past, past_weeks
-from tests.support.rows import add_dataset
+from tests.support.database.past import WEEKS, Past, past_weeks
+from tests.support.database.rows import add_dataset
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings

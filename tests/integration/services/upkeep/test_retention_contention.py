@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support.retention import Kept
-from tests.support.rows import add_job
+from tests.support.database.retention import Kept
+from tests.support.database.rows import add_job
 from tierline.base.errors import Conflict
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state
 from tierline.rules.verdicts import Verdict

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.retention import SECRET, Kept, id_days_ago
-from tests.support.rows import add_feature, add_job, two_tiers
+from tests.support.database.retention import SECRET, Kept, id_days_ago
+from tests.support.database.rows import add_feature, add_job, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings

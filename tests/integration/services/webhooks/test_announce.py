@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from tests.support.rows import add_account, add_job
-from tests.support.webhook_scene import Scene
+from tests.support.database.rows import add_account, add_job
+from tests.support.scenes.webhooks import Scene
 from tierline.base.ids import new_id
 from tierline.services.webhooks.announce import announce, announce_batch
 from tierline.services.webhooks.endpoints import change_endpoint

@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from tests.support.rows import add_account
+from tests.support.database.rows import add_account
+from tests.support.fake_servers.webhook_receiver import Receiver, hang, receiving, status
+from tests.support.scenes.webhooks import NoLeases, Scene
 from tests.support.waiting import wait_until
-from tests.support.webhook_receiver import Receiver, hang, receiving, status
-from tests.support.webhook_scene import NoLeases, Scene
 from tierline.base.settings import Settings
 from tierline.services.webhooks import announce as announcing
 from tierline.services.webhooks.deliver import deliver

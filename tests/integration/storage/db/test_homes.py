@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.past import id_at, past_weeks
-from tests.support.rows import add_job
+from tests.support.database.past import id_at, past_weeks
+from tests.support.database.rows import add_job
 from tierline.base.ids import new_id
 from tierline.rules.partitions import name_of, week_of
 from tierline.storage.db import migrate

@@ -18,8 +18,8 @@ import pytest
 from alembic import command
 from sqlalchemy import text
 
-from tests.support import previous_release
-from tests.support.rows import add_account, add_feature, add_job, two_tiers
+from tests.support.database.rows import add_account, add_feature, add_job, two_tiers
+from tests.support.processes import previous_release
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.services.reports.report import report

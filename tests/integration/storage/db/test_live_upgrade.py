@@ -9,8 +9,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.support.history import History, fill
-from tests.support.migrations import upgrade_to
+from tests.support.database.history import History, fill
+from tests.support.database.migrations import upgrade_to
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.storage.db import migrate, revisions

@@ -14,8 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
 import migrations
-from tests.support.migrations import upgrade_to
-from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
+from tests.support.database.migrations import upgrade_to
+from tests.support.database.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import became_operators
 from tierline.storage.db import migrate, revisions

@@ -12,8 +12,8 @@ import pytest
 from psycopg import Connection
 
 from migrations import online, partitioning
-from tests.support.migrations import upgrade_to
-from tests.support.rows import add_account, add_feature, add_job, add_outcomes, two_tiers
+from tests.support.database.migrations import upgrade_to
+from tests.support.database.rows import add_account, add_feature, add_job, add_outcomes, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from tests.support.notified import notifications_sent
+from tests.support.database.notified import notifications_sent
 from tierline.base.ids import new_id
 from tierline.storage.db.notify import DONE, READY, Notifier, listen
 from tierline.storage.db.wake_ups import ReadyNotifier

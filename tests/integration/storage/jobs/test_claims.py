@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
+from tests.support.database.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tierline.rules.jobs import CheckFailed, JobState, Passed, Route, Status, next_state
 from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict

@@ -31,7 +31,7 @@ from psycopg_pool import ConnectionPool
 
 from tests.integration.storage.jobs import job_life
 from tests.integration.storage.jobs.job_life import ROUTE, Act, Attempt, Call, Life
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database.rows import add_account, add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.rules import queues

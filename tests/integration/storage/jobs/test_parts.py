@@ -10,8 +10,8 @@ import pytest
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
-from tests.support.migrations import upgrade_to
-from tests.support.rows import add_account, add_feature, add_job, status_of, two_tiers
+from tests.support.database.migrations import upgrade_to
+from tests.support.database.rows import add_account, add_feature, add_job, status_of, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.rules.jobs import JobState, Passed, Route, Status, next_state

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.rows import add_account, add_feature, two_tiers
+from tests.support.database.rows import add_account, add_feature, two_tiers
 from tierline.rules.queues import SLM
 from tierline.storage.jobs.queue_reads import EXACT_TO, Depth, depths, keep_counts
 

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from tests.support.rows import add_account
+from tests.support.database.rows import add_account
 from tierline.storage.money.budgets import forget_periods
 
 ADD = """

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import add_account, add_feature, add_job, end_job, two_tiers
-from tests.support.sums import (
+from tests.support.database.rows import add_account, add_feature, add_job, end_job, two_tiers
+from tests.support.database.sums import (
     LONG_AGO,
     as_used,
     from_calls,

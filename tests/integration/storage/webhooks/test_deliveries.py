@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 from psycopg import Connection
 
-from tests.support.rows import add_account
+from tests.support.database.rows import add_account
+from tests.support.scenes.webhooks import Scene
 from tests.support.waiting import wait_until
-from tests.support.webhook_scene import Scene
 from tierline.base.ids import new_id
 from tierline.services.webhooks.dispatch import choose_due
 from tierline.storage.db.engine import PLANNED_ONCE, create_pool

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.feature_samples import STEPS, TRIAGE
+from tests.support.samples.features import STEPS, TRIAGE
 from tierline.checks import marks
 from tierline.cli.features.try_view import show_attempts
 from tierline.features.parse import parse_feature

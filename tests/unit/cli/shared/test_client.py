@@ -3,7 +3,7 @@
 import pytest
 
 import tierline_client as client
-from tests.support.scripted_api import scripted_api
+from tests.support.fake_servers.scripted_api import scripted_api
 from tierline.base import errors
 from tierline.cli import main
 from tierline.cli.shared.client import own

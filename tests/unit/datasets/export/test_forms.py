@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.prompts import PROMPT
+from tests.support.samples.prompts import PROMPT
 from tierline.datasets.export import FORMS
 
 WRITTEN: dict[str, Any] = {

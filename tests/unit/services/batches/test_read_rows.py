@@ -2,7 +2,7 @@
 
 import json
 
-from tests.support.feature_samples import INVOICE
+from tests.support.samples.features import INVOICE
 from tierline.base.errors import MOST_PROBLEMS
 from tierline.features.parse import parse_feature
 from tierline.services.batches.batch import read_rows

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.feature_samples import TRIAGE
+from tests.support.samples.features import TRIAGE
 from tierline import providers
 from tierline.base.settings import settings
 from tierline.features import Feature, ModelRef

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.rows import two_tiers
+from tests.support.database.rows import two_tiers
 from tierline.features import Retention
 from tierline.services.features.apply_feature import kept_shorter
 from tierline.services.upkeep.retention import Pass, passes

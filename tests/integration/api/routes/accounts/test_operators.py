@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.rows import add_account
+from tests.support.database.rows import add_account
 from tierline.base.errors import Conflict
 from tierline.services.accounts.accounts import (
     create_key,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.batch_scene import Scene, rows
+from tests.support.scenes.batches import Scene, rows
 from tierline.services.accounts.accounts import create_account, create_key
 from tierline.services.batches import batch_content
 

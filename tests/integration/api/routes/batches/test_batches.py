@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.batch_scene import Scene, ndjson, rows
+from tests.support.scenes.batches import Scene, ndjson, rows
 from tests.support.waiting import wait_until
 
 

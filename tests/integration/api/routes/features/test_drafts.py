@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 
 YAML = {"Content-Type": "application/yaml"}
 FILE = """feature: tried

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tierline.storage.calls import circuits
 
 YAML = {"Content-Type": "application/yaml"}

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from tests.support.api import Api
-from tests.support.rows import add_feature, add_job, end_job, micro_first, two_tiers
+from tests.support.api.served import Api
+from tests.support.database.rows import add_feature, add_job, end_job, micro_first, two_tiers
 
 Connection = psycopg.Connection[Any]
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 
 SMALL = {"input_usd_per_mtok": "0.10", "output_usd_per_mtok": "0.40"}
 

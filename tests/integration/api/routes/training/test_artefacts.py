@@ -5,8 +5,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.api import Api
-from tests.support.rows import add_feature, micro_first, two_tiers
+from tests.support.api.served import Api
+from tests.support.database.rows import add_feature, micro_first, two_tiers
 from tierline.features.parse import parse_feature
 
 Connection = psycopg.Connection[Any]

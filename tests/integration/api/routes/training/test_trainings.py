@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.api import Api
-from tests.support.processes import ROOT
-from tests.support.rows import add_feature, add_operation
-from tests.support.tickets import KINDS, TICKETS, answered
-from tests.support.up import environment as clean_environment
+from tests.support.api.served import Api
+from tests.support.database.rows import add_feature, add_operation
+from tests.support.processes.started import ROOT
+from tests.support.processes.up import environment as clean_environment
+from tests.support.samples.tickets import KINDS, TICKETS, answered
 from tests.support.waiting import wait_until
 from tierline.features.parse import parse_feature
 

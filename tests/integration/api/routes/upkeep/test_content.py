@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.api import Api
-from tests.support.rows import end_job, two_tiers
+from tests.support.api.served import Api
+from tests.support.database.rows import end_job, two_tiers
 from tierline.base.ids import new_id
 from tierline.features import Retention
 from tierline.storage.features.features import add_version

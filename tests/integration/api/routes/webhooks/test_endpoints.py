@@ -8,9 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from tests.support.rows import add_account
-from tests.support.webhook_receiver import Receiver, status
-from tests.support.webhook_scene import LOOPBACK, Scene
+from tests.support.database.rows import add_account
+from tests.support.fake_servers.webhook_receiver import Receiver, status
+from tests.support.scenes.webhooks import LOOPBACK, Scene
 from tierline.base.ids import new_id
 from tierline.base.settings import Settings
 from tierline.services.accounts.accounts import create_key

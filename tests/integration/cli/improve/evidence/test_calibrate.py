@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.cli import Tierline
-from tests.support.rows import add_calibration, add_outcomes
+from tests.support.database.rows import add_calibration, add_outcomes
 from tierline.base.ids import new_id
 from tierline.services.evidence.threshold_searches import KIND, run
 from tierline.services.features.find_feature import current_feature

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.support.amounts import AMOUNT, answering
 from tests.support.cli import Tierline
-from tests.support.model_server import ModelServer
+from tests.support.fake_servers.model_server import ModelServer
+from tests.support.samples.amounts import AMOUNT, answering
 from tierline_client import Place, Transport
 
 EXAMPLES = 150  # of which about a fifth tests

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.amounts import AMOUNT, answering
 from tests.support.cli import Tierline
-from tests.support.model_server import ModelServer
-from tests.support.tickets import KINDS, TICKETS
+from tests.support.fake_servers.model_server import ModelServer
+from tests.support.samples.amounts import AMOUNT, answering
+from tests.support.samples.tickets import KINDS, TICKETS
 
 MANY = 900  # of which a fifth tests
 

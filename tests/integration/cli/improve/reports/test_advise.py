@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Tierline
-from tests.support.tickets import TICKETS, labelled, written
+from tests.support.samples.tickets import TICKETS, labelled, written
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.amounts import AMOUNT
 from tests.support.cli import Tierline
-from tests.support.rows import add_job
+from tests.support.database.rows import add_job
+from tests.support.samples.amounts import AMOUNT
 
 VOLUME = ("--requests-per-day", "20000", "--peak", "2")
 ASSUMED = ("--input-tokens", "500", "--output-tokens", "50")

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.support.cli import Tierline
-from tests.support.tickets import KINDS, TICKETS, answered, labelled, written
+from tests.support.samples.tickets import KINDS, TICKETS, answered, labelled, written
 
 pytestmark = pytest.mark.usefixtures("trains")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Ran
-from tests.support.tuning_server import KEY, Asked, TuningServer, job_object
+from tests.support.fake_servers.tuning_server import KEY, Asked, TuningServer, job_object
 from tierline.base.settings import settings
 from tierline.cli import main
 from tierline.cli.shared import output

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Tierline
-from tests.support.tickets import KINDS, TICKETS, answered
+from tests.support.samples.tickets import KINDS, TICKETS, answered
 
 pytestmark = pytest.mark.usefixtures("trains")
 

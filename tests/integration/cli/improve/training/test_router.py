@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.cli import Tierline
-from tests.support.rows import add_job
+from tests.support.database.rows import add_job
 
 pytestmark = pytest.mark.usefixtures("trains")
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.cli import Ran, Tierline
-from tests.support.tickets import TICKETS
+from tests.support.samples.tickets import TICKETS
 from tierline.cli.shared import operations
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripted_api import ScriptedApi, scripted_api
+from tests.support.fake_servers.scripted_api import ScriptedApi, scripted_api
 from tierline.base.errors import Forbidden, InvalidInput
 from tierline.cli.run.backfill import steady
 from tierline.cli.run.backfill.steady import Steady

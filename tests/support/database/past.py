@@ -9,8 +9,8 @@ from uuid import UUID
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import add_account, add_feature, add_job, two_tiers
-from tests.support.sums import roll_up_all
+from tests.support.database.rows import add_account, add_feature, add_job, two_tiers
+from tests.support.database.sums import roll_up_all
 from tierline.base.ids import new_id
 from tierline.rules.partitions import WEEK, week_of
 from tierline.storage.db.clock import now

@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from tests.support.tickets import KINDS
+from tests.support.samples.tickets import KINDS
 from tierline.services.evidence.datasets import Given
 from tierline.services.evidence.evaluation_plan import EvaluationRequest
 from tierline.services.evidence.evaluations import start, step

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.processes import ROOT
-from tests.support.up import environment
+from tests.support.processes.started import ROOT
+from tests.support.processes.up import environment
 from tierline.stack.home import tag_of
 
 

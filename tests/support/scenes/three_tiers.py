@@ -1,7 +1,7 @@
 """A feature of three priced tiers on a bench, and which of them a job was sent to."""
 
-from tests.support.bench import Bench
-from tests.support.rows import add_feature
+from tests.support.database.rows import add_feature
+from tests.support.scenes.bench import Bench
 from tierline.features.parse import parse_feature
 
 THREE = """

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from tests.support.rows import add_job
+from tests.support.database.rows import add_job
 
 KINDS = {
     "billing": "I was charged {n} euros twice on my invoice",

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from tests.support.rows import add_feature, two_tiers
+from tests.support.database.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import ensure_first_admin
 from tierline.services.batches.finish_batches import complete_finished

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.support.processes import ROOT
+from tests.support.processes.started import ROOT
 
 COMMIT = "3fc0ba9"  # the last of release 0.1.0: its database is at revision 0025
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import psycopg
 
-from tests.support.judged_feature import SUMMARY
-from tests.support.rows import add_account, add_feature, add_job, three_tiers, two_tiers
+from tests.support.database.rows import add_account, add_feature, add_job, three_tiers, two_tiers
+from tests.support.samples.judged_feature import SUMMARY
 from tierline.base.ids import new_id
 from tierline.features.parse import parse_feature
 

@@ -1,8 +1,8 @@
 """A model server at the far end of the network: real HTTP on loopback, Chat Completions, scripted.
 
-For tests (`ModelServer`, a thread), and for benchmarks and the fault runs (`python -m
-tests.support.model_server`, a process of its own). It keeps a ledger of every call it got, in a
-file if one is named, so that books can be balanced against it.
+For tests (`ModelServer`, a thread), and for benchmarks and the fault runs
+(`python -m tests.support.fake_servers.model_server`, a process of its own). It keeps a ledger of
+every call it got, in a file if one is named, so that books can be balanced against it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.model_ledger import Ledger, read_ledger
+from tests.support.fake_servers.model_ledger import Ledger, read_ledger
 
 Json = dict[str, Any]
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.support.model_server import Reply
+from tests.support.fake_servers.model_server import Reply
 
 SUMMARY = """
 feature: {name}

@@ -1,4 +1,4 @@
-"""A trainer whose operations do what a test needs: `python -m tests.support.small_trainer`.
+"""A trainer with the operations of a test: `python -m tests.support.processes.small_trainer`.
 
 It is the product's own runner and child; only the kinds of operations are these.
 """
@@ -20,14 +20,14 @@ WAITS_S = 120.0  # longer than any test follows an operation
 KINDS.clear()
 KINDS.update(
     {
-        kind: ("tests.support.small_trainer", kind)
+        kind: ("tests.support.processes.small_trainer", kind)
         for kind in ("follow", "refuse", "hog", "abort", "break_off", "lack", "count")
     }
 )
 
 
 def command(token: UUID) -> list[str]:
-    return [sys.executable, "-m", "tests.support.small_trainer", str(token)]
+    return [sys.executable, "-m", "tests.support.processes.small_trainer", str(token)]
 
 
 def follow(work: Work) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from examples.demo.rows import read_rows
 from examples.lifecycle.tickets import tickets
-from tests.support.model_server import ModelServer, Reply
+from tests.support.fake_servers.model_server import ModelServer, Reply
 
 RIGHT_OF_TEN = 4
 LIKELY, UNLIKELY = -0.2, -3.0  # log probabilities of a label

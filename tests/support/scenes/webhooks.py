@@ -11,8 +11,8 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import add_account, add_feature, add_job, two_tiers
-from tests.support.webhook_receiver import Receiver, receiving
+from tests.support.database.rows import add_account, add_feature, add_job, two_tiers
+from tests.support.fake_servers.webhook_receiver import Receiver, receiving
 from tierline.base.settings import Settings
 from tierline.services.webhooks.announce import announce
 from tierline.services.webhooks.deliver import deliver

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STOP_S = 30.0  # a worker's grace time, and what it writes after that
 
 
@@ -48,8 +48,8 @@ def process(
 
 @contextmanager
 def model_server(*options: str) -> Iterator[str]:
-    """The URL of a model server in a process of its own; see tests/support/model_server.py."""
-    arguments = ["-m", "tests.support.model_server", *options]
+    """The URL of a model server in a process of its own; see `tests.support.fake_servers`."""
+    arguments = ["-m", "tests.support.fake_servers.model_server", *options]
     with process(arguments, os.environ, output=subprocess.PIPE) as child:
         assert child.stdout is not None
         yield str(json.loads(child.stdout.readline())["url"])

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tests.support.feature_samples import INVOICE
+from tests.support.samples.features import INVOICE
 from tierline.base.errors import TierlineError
 from tierline.base.json_text import canonical_json, parse_json
 from tierline.base.text import folded

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from psycopg_pool import ConnectionPool
 
-from tests.support.rows import add_account, add_feature, add_job, two_tiers
+from tests.support.database.rows import add_account, add_feature, add_job, two_tiers
 from tierline.base.ids import first_id_of, new_id
 from tierline.features import Retention
 from tierline.storage.db.engine import create_pool

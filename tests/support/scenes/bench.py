@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from psycopg_pool import ConnectionPool
 
-from tests.support.model_server import ModelServer, Reply
-from tests.support.rows import add_account, add_feature, add_job
+from tests.support.database.rows import add_account, add_feature, add_job
+from tests.support.fake_servers.model_server import ModelServer, Reply
 from tierline import providers
 from tierline.base.settings import settings
 from tierline.features import Feature
