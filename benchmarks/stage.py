@@ -14,9 +14,9 @@ import httpx
 
 from tests.support.processes import started as processes
 from tests.support.waiting import wait_until
-from tierline.stack import postgres, valkey
+from tierline.stack.embedded import postgres, valkey
+from tierline.stack.embedded.servers import Servers, running_servers
 from tierline.stack.ports import free_port
-from tierline.stack.servers import Servers, running_servers
 from tierline.storage.db.migrate import upgrade
 
 

@@ -19,7 +19,7 @@ from tierline.base.settings import settings
 from tierline.services.operations.kinds import KINDS
 from tierline.services.operations.runner import Runner, child_command
 from tierline.services.processes.connections import worker_pool
-from tierline.stack.bound import start_bound
+from tierline.stack.processes.bound import start_bound
 
 log = structlog.get_logger(__name__)
 

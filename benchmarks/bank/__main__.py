@@ -28,7 +28,7 @@ from tierline.features.parse import parse_feature
 from tierline.features.prompts import answer_messages
 from tierline.providers.types import CallFailed, CompletionRequest
 from tierline.routing.micro import Micro, train
-from tierline.stack.models import QWEN, SMOLLM2, available
+from tierline.stack.local_models.models import QWEN, SMOLLM2, available
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 Row = tuple[str, str]

@@ -20,7 +20,7 @@ from statistics import median
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from tests.support.processes.up import command, environment
-from tierline.stack.servers import running_servers
+from tierline.stack.embedded.servers import running_servers
 
 WANTED_S = 5.0
 STOP_S = 90

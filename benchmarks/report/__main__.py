@@ -26,7 +26,7 @@ from benchmarks.stage import Stage, api, stage
 from tests.support.database.rows import add_account
 from tierline.services.accounts.accounts import ensure_first_admin
 from tierline.services.features.apply_feature import apply_feature
-from tierline.stack import postgres
+from tierline.stack.embedded import postgres
 from tierline.storage.db.migrate import upgrade
 from tierline.storage.db.ownership import make_owned
 

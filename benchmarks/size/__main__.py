@@ -34,7 +34,7 @@ from tests.support.database.rows import add_account, add_feature, two_tiers
 from tierline.services.jobs.read_jobs import Filters, list_jobs, read_job
 from tierline.services.reports.report import report
 from tierline.services.reports.usage import usage_of
-from tierline.stack import postgres
+from tierline.stack.embedded import postgres
 from tierline.storage.db.migrate import upgrade
 from tierline.storage.db.ownership import make_owned
 

@@ -25,7 +25,7 @@ from benchmarks.stage import stage
 from benchmarks.steps import STEPS, TEXT, Steps, steps
 from tests.support.database import snapshots
 from tests.support.database.rows import add_account, add_feature, two_tiers
-from tierline.stack import postgres
+from tierline.stack.embedded import postgres
 from tierline.storage.db.migrate import upgrade
 from tierline.storage.db.ownership import make_owned
 

@@ -141,8 +141,8 @@ def _second_tier(console: Console, frontier: str, no_larger: bool) -> SecondTier
         return SecondTier(frontier)
     if no_larger:
         return SecondTier(SMALL, stand_in=True, why="LARGER=0 was asked for")
-    from tierline.stack.fetch import fetch
-    from tierline.stack.models import LARGER as MODEL
+    from tierline.stack.local_models.fetch import fetch
+    from tierline.stack.local_models.models import LARGER as MODEL
 
     try:
         path = fetch(MODEL)

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from tierline.stack.child import guarded
+from tierline.stack.processes.child import guarded
 
 TIERLINE = (sys.executable, "-m", "tierline")
 READY_S = 120.0  # for `up` to answer, a first initdb on a slow machine included

@@ -34,7 +34,7 @@ from tests.support.processes.previous_release import python_path
 from tests.support.processes.started import ROOT, model_server, process
 from tests.support.processes.up import RunningUp, environment, run_up, superuser_url
 from tests.support.waiting import wait_until
-from tierline.stack import postgres, valkey
+from tierline.stack.embedded import postgres, valkey
 from tierline.stack.home import open_home
 from tierline.stack.ports import free_port
 
@@ -78,7 +78,7 @@ CREATE EVENT TRIGGER watch_division ON ddl_command_end WHEN TAG IN ('CREATE TABL
 # `tierline up`, but its Postgres writes what a replica needs, as a server of one's own does.
 REPLICATED_UP = f"""
 import sys
-from tierline.stack import postgres
+from tierline.stack.embedded import postgres
 postgres.SETTINGS |= {REPLICATED!r}
 sys.argv[:] = sys.argv[1:]
 from tierline.cli.main import main

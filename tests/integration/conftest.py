@@ -14,8 +14,8 @@ from psycopg import sql
 
 from tests.support.processes.broker import with_db
 from tierline.base.settings import settings
-from tierline.stack import postgres, valkey
-from tierline.stack.servers import Servers, running_servers
+from tierline.stack.embedded import postgres, valkey
+from tierline.stack.embedded.servers import Servers, running_servers
 
 TEMPLATE = "migrated"
 _numbers = itertools.count(1)

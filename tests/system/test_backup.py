@@ -19,8 +19,8 @@ from tests.support.fake_servers.model_server import ModelServer, Reply
 from tests.support.fake_servers.webhook_receiver import Receiver, receiving, status
 from tests.support.processes.up import RunningUp, run_up
 from tests.support.waiting import wait_until
-from tierline.stack import postgres
-from tierline.stack.servers import Servers, running_servers
+from tierline.stack.embedded import postgres
+from tierline.stack.embedded.servers import Servers, running_servers
 
 Connection = psycopg.Connection[Any]
 

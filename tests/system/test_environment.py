@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.support.processes.up import run_up
-from tierline.stack import environment
+from tierline.stack.processes import environment
 
 SENTINEL = "sentinel-of-a-provider-key"
 OTHER = "sentinel-of-somebody-elses-secret"

@@ -17,7 +17,7 @@ from tests.support.processes.previous_release import python_path
 from tests.support.processes.started import ROOT
 from tests.support.processes.up import command, environment, run_up
 from tests.support.waiting import wait_until
-from tierline.stack.identity import group_members
+from tierline.stack.processes.identity import group_members
 
 NO_MODEL = {"TIERLINE_LOCAL_URL": "http://127.0.0.1:9/v1"}
 API = f"api: python {small_api.__file__} $PORT"

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from tierline.base.digits import whole
-from tierline.stack.models import MODELS, SMOLLM2, ModelMissing, find
+from tierline.stack.local_models.models import MODELS, SMOLLM2, ModelMissing, find
 
 KEY_VARIABLE = "TIERLINE_LOCAL_API_KEY"
 WAIT_POLICY = "OMP_WAIT_POLICY"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tierline.base.errors import TierlineError
 from tierline.stack.ports import HOST
-from tierline.stack.procfile import Entry
+from tierline.stack.processes.procfile import Entry
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tierline.stack.home import running_home, write_private
-from tierline.stack.identity import ProcessId
+from tierline.stack.processes.identity import ProcessId
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING
 
 from tierline.rules import queues
 from tierline.rules.scheduling import KEPT_FREE_LEAST
-from tierline.stack import local_servers, postgres, procfile, ready, running, valkey
-from tierline.stack.child import Child, Program
-from tierline.stack.environment import of_process
+from tierline.stack import ready, running
+from tierline.stack.embedded import postgres, valkey
+from tierline.stack.embedded.servers import Servers, end_left_overs, remove_sockets
 from tierline.stack.home import Home, HomeLock, open_home, write_private
-from tierline.stack.local_servers import LocalServer
-from tierline.stack.logs import LogPump
-from tierline.stack.models import LARGER, SMOLLM2
+from tierline.stack.local_models import local_servers
+from tierline.stack.local_models.local_servers import LocalServer
+from tierline.stack.local_models.models import LARGER, SMOLLM2
 from tierline.stack.ports import HOST, choose
+from tierline.stack.processes import procfile
+from tierline.stack.processes.child import Child, Program
+from tierline.stack.processes.environment import of_process
+from tierline.stack.processes.logs import LogPump
+from tierline.stack.processes.supervisor import Stopping, Supervisor
 from tierline.stack.running import Addresses
-from tierline.stack.servers import Servers, end_left_overs, remove_sockets
-from tierline.stack.supervisor import Stopping, Supervisor
 
 if TYPE_CHECKING:
     from tierline.stack.run_keys import Keys

@@ -14,7 +14,7 @@ from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
 from tests.support.database.replica import replica_of
 from tests.support.waiting import wait_until
 from tierline.stack.home import Home, open_home
-from tierline.stack.logs import LogPump
+from tierline.stack.processes.logs import LogPump
 
 MOST_LAG_S = 1
 LAG = "Tierline-Replica-Lag"

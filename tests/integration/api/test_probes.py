@@ -28,9 +28,9 @@ from tests.support.database.rows import (
 from tests.support.waiting import wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import make_run_key
-from tierline.stack import postgres, valkey
+from tierline.stack.embedded import postgres, valkey
+from tierline.stack.embedded.servers import running_servers
 from tierline.stack.ports import free_port
-from tierline.stack.servers import running_servers
 from tierline.storage.db import migrate
 from tierline.storage.upkeep import partitions
 

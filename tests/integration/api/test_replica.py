@@ -13,8 +13,8 @@ from tests.support.database.rows import add_feature, two_tiers
 from tests.support.waiting import wait_until
 from tierline.base.settings import settings
 from tierline.services.accounts.accounts import make_run_key
-from tierline.stack import postgres, valkey
-from tierline.stack.logs import LogPump
+from tierline.stack.embedded import postgres, valkey
+from tierline.stack.processes.logs import LogPump
 from tierline.storage.db import migrate
 
 MOST_LAG_S = 2

@@ -13,9 +13,9 @@ from flower import urls
 
 from tests.support.processes.flower import tasks
 from tests.support.waiting import wait_until
-from tierline.stack import valkey
+from tierline.stack.embedded import valkey
+from tierline.stack.embedded.servers import Servers
 from tierline.stack.ports import free_port
-from tierline.stack.servers import Servers
 
 AUTH = ("tester", "open-sesame")
 

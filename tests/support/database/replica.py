@@ -12,11 +12,12 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from tierline.stack import environment, postgres
-from tierline.stack.child import Child, guarded
+from tierline.stack.embedded import postgres
+from tierline.stack.embedded.servers import remove_sockets, running_servers
 from tierline.stack.home import Home, open_home
-from tierline.stack.logs import LogPump
-from tierline.stack.servers import remove_sockets, running_servers
+from tierline.stack.processes import environment
+from tierline.stack.processes.child import Child, guarded
+from tierline.stack.processes.logs import LogPump
 
 STOP_S = 20.0
 REPLICATED = {"wal_level": "replica", "max_wal_senders": "4"}

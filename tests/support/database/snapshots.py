@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.support.waiting import wait_until
-from tierline.stack import postgres
+from tierline.stack.embedded import postgres
 
 Holds = Callable[[], bool]  # whether the snapshot is still held
 # Called with the URL of the database, and with the superuser's.

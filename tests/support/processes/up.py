@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.waiting import wait_until
-from tierline.stack import postgres
+from tierline.stack.embedded import postgres
 from tierline.stack.home import open_home
 
 # Never in a test, whatever the environment holds: keys of real providers, and the servers and homes

@@ -18,9 +18,10 @@ import redis
 from ruamel.yaml import YAML
 
 from tests.support.waiting import wait_until
-from tierline.stack import environment, valkey
+from tierline.stack.embedded import valkey
 from tierline.stack.ports import free_port
-from tierline.stack.procfile import parse
+from tierline.stack.processes import environment
+from tierline.stack.processes.procfile import parse
 
 ROOT = Path(__file__).parents[3]
 PROCESSES = {entry.name: entry for entry in parse((ROOT / "Procfile").read_text())}

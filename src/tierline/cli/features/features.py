@@ -231,7 +231,7 @@ def missing_around(feature: "Feature") -> list[str]:
 def _missing(model: "ModelRef") -> str | None:
     from tierline.base.settings import settings
     from tierline.providers import configured
-    from tierline.stack import models
+    from tierline.stack.local_models import models
 
     if model.provider != "local" or settings().local_url:
         return configured(model.provider)

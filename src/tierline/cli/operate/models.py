@@ -70,12 +70,12 @@ def fetch(
     The cache is TIERLINE_MODEL_DIR, else ~/.cache/tierline. An interrupted download is continued.
     """
     from tierline.cli.shared.output import line, print_json
-    from tierline.stack.models import LARGER, MODELS
+    from tierline.stack.local_models.models import LARGER, MODELS
 
     wanted = LARGER.name if name is None else name.removeprefix("local:")
     if wanted not in MODELS:
         raise UsageError(f"there is no local model {wanted!r}; use one of {', '.join(MODELS)}")
-    from tierline.stack.fetch import fetch as fetch_model
+    from tierline.stack.local_models.fetch import fetch as fetch_model
 
     model = MODELS[wanted]
     path = fetch_model(model)

@@ -40,7 +40,7 @@ def up(
     """
     from tierline.base.settings import settings
     from tierline.stack.home import default_home
-    from tierline.stack.procfile import default_path
+    from tierline.stack.processes.procfile import default_path
     from tierline.stack.up import Options, Up
 
     def say(line: str) -> None:

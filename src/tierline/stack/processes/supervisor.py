@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
-from tierline.stack.backoff import next_wait_s
-from tierline.stack.child import Child
+from tierline.stack.processes.backoff import next_wait_s
+from tierline.stack.processes.child import Child
 
 LOOK_S = 1.0  # how often the loop checks when no child's end wakes it
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from tierline.stack import identity, postgres, valkey
-from tierline.stack.child import HOME_MARK, Child
+from tierline.stack.embedded import postgres, valkey
 from tierline.stack.home import Home, HomeLock, open_home
-from tierline.stack.logs import LogPump
+from tierline.stack.processes import identity
+from tierline.stack.processes.child import HOME_MARK, Child
+from tierline.stack.processes.logs import LogPump
 
 STOP_S = 30.0  # enough for a checkpoint on a slow disk
 
@@ -51,7 +52,7 @@ class Servers:
                 self.postgres.start()
             postgres.wait_ready(self.home, self.postgres, alive)
             # Importing this is slow; the server starts meanwhile.
-            from tierline.stack.database import make_database
+            from tierline.stack.embedded.database import make_database
 
             make_database(self.home)
         if self.valkey is not None:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tierline.base.provider_settings import KEYS, ProviderSettings
-from tierline.stack import environment
-from tierline.stack.child import Program
-from tierline.stack.local_servers import LocalServer
-from tierline.stack.models import SMOLLM2
-from tierline.stack.procfile import parse
+from tierline.stack.local_models.local_servers import LocalServer
+from tierline.stack.local_models.models import SMOLLM2
+from tierline.stack.processes import environment
+from tierline.stack.processes.child import Program
+from tierline.stack.processes.procfile import parse
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 COMMANDS = {
     entry.name: shlex.split(entry.command) for entry in parse((ROOT / "Procfile").read_text())
 }

@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 
-from tierline.stack.child import GUARD, guarded
-from tierline.stack.guard import CANNOT
+from tierline.stack.processes.child import GUARD, guarded
+from tierline.stack.processes.guard import CANNOT
 
 
 def test_the_program_takes_the_place_of_the_guard() -> None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tierline.base.errors import TierlineError
-from tierline.stack import environment, identity
 from tierline.stack.home import Home
-from tierline.stack.identity import ProcessId
-from tierline.stack.logs import BoundedLog, LogPump
+from tierline.stack.processes import environment, identity
+from tierline.stack.processes.identity import ProcessId
+from tierline.stack.processes.logs import BoundedLog, LogPump
 
 GUARD = Path(__file__).with_name("guard.py")
 HOME_MARK = "TIERLINE_HOME_MARK"  # an environment variable of each child that names its home

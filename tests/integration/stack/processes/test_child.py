@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from tierline.stack.child import Child, Program
 from tierline.stack.home import open_home
-from tierline.stack.identity import records
-from tierline.stack.logs import LogPump
+from tierline.stack.processes.child import Child, Program
+from tierline.stack.processes.identity import records
+from tierline.stack.processes.logs import LogPump
 
 
 def test_a_child_that_cannot_be_noted_runs_and_is_noted_as_soon_as_it_can(tmp_path: Path) -> None:

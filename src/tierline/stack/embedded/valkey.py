@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tierline.base.broker_urls import unix_url
 from tierline.base.errors import TierlineError
-from tierline.stack.child import Child, Program
 from tierline.stack.home import Home, write_private
+from tierline.stack.processes.child import Child, Program
 
 READY_S = 30.0
 

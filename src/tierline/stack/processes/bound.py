@@ -5,7 +5,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from tierline.stack.child import HAS_DEATH_SIGNAL, guarded
+from tierline.stack.processes.child import HAS_DEATH_SIGNAL, guarded
 
 
 def start_bound(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:

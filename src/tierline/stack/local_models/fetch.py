@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tierline.stack.model_wheels import WHEELS, Wheels
-from tierline.stack.models import (
+from tierline.stack.local_models.model_wheels import WHEELS, Wheels
+from tierline.stack.local_models.models import (
     CHUNK,
     QWEN,
     LocalModel,

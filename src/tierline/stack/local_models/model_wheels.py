@@ -7,7 +7,7 @@ joined file's hash is checked after that.
 
 from dataclasses import dataclass
 
-from tierline.stack.models import QWEN
+from tierline.stack.local_models.models import QWEN
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tierline.base.model_ref import ModelRef
-from tierline.stack import environment as environment_of
-from tierline.stack import models
-from tierline.stack.child import Program
 from tierline.stack.llama_server import KEY_VARIABLE, cores
-from tierline.stack.models import LocalModel
+from tierline.stack.local_models import models
+from tierline.stack.local_models.models import LocalModel
 from tierline.stack.ports import free_port
+from tierline.stack.processes import environment as environment_of
+from tierline.stack.processes.child import Program
 
 TRIED_S = 3600.0  # how long a model starts with `up` after a draft used it
 

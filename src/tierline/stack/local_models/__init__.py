@@ -1,0 +1,1 @@
+"""The local models: their files and their llama.cpp servers."""
