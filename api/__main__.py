@@ -5,7 +5,7 @@ import signal
 import sys
 
 from api.app import create_app
-from api.server import Server, configured
+from api.http.server import Server, configured
 from tierline.base import lean_start, logs
 from tierline.base.digits import whole
 from tierline.base.errors import TierlineError

@@ -9,15 +9,15 @@ from typing import Any, cast
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
-from api import problems
-from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Cold, Reports
-from api.front import Front
-from api.health import Health
-from api.hot_routes import HotRoutes
-from api.keys import Keys
-from api.metrics import Metrics
-from api.openapi import document
-from api.rates import Rates
+from api.access.keys import Keys
+from api.access.rates import Rates
+from api.document.openapi import document
+from api.health.metrics import Metrics
+from api.health.readiness import Health
+from api.http import problems
+from api.http.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Cold, Reports
+from api.http.front import Front
+from api.http.hot_routes import HotRoutes
 from api.replica import ReplicaPools
 from api.routes import probes
 from api.routes.accounts import accounts

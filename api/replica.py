@@ -4,7 +4,7 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, ReplicaPool
+from api.http.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, ReplicaPool
 from tierline.base.settings import Settings
 from tierline.services.processes.connections import bounded_pool
 from tierline.services.processes.replica import Replica

@@ -10,11 +10,11 @@ from fastapi import Depends, Request
 from psycopg import Connection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
-from api.cold import CALLER, Cold, Reports
-from api.health import Health
-from api.keys import Keys
-from api.metrics import Metrics
-from api.rates import Rates
+from api.access.keys import Keys
+from api.access.rates import Rates
+from api.health.metrics import Metrics
+from api.health.readiness import Health
+from api.http.cold import CALLER, Cold, Reports
 from tierline.base.settings import Settings
 from tierline.services.jobs.submit import Submitter
 from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier

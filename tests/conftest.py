@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 LONG = (
-    *("tests/faults/", "tests/system/", "tests/integration/api/test_schemathesis.py"),
+    *("tests/faults/", "tests/system/", "tests/integration/api/document/test_schemathesis.py"),
     *("tests/unit/checks/test_hostile_text.py", "tests/unit/drift/"),
 )
 """Files whose tests take longest. They begin first, so that no process has one left at the end."""

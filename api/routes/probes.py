@@ -7,9 +7,9 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.concurrency import run_in_threadpool
 
-from api.bodies import answer
-from api.openapi import returns
-from api.problems import documented, unavailable
+from api.document.openapi import returns
+from api.http.bodies import answer
+from api.http.problems import documented, unavailable
 from api.state import Shared
 from tierline.views.installation import Health, Ready
 

@@ -10,16 +10,16 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.ask_again import ask_again
-from api.auth import Read, Submit
-from api.bodies import Whole, answer, read_json, read_model
-from api.cursors import read_page
-from api.ids import read_id
-from api.numbers import ASCII_DIGITS
-from api.openapi import component, returns, takes
-from api.problems import Refused, documented
+from api.access.auth import Read, Submit
+from api.access.shown import batch_for
+from api.document.openapi import component, returns, takes
+from api.http.ask_again import ask_again
+from api.http.bodies import Whole, answer, read_json, read_model
+from api.http.problems import Refused, documented
+from api.parameters.cursors import read_page
+from api.parameters.ids import read_id
+from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.submit import IdempotencyKey, read_key
-from api.shown import batch_for
 from api.state import Database, Report, Shared
 from tierline.base.errors import Unavailable
 from tierline.services.batches import batch as service

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Admin, Operator, Read, readable
-from api.bodies import Whole, answer, read_json, read_model
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Admin, Operator, Read, readable
+from api.document.openapi import returns, takes
+from api.http.bodies import Whole, answer, read_json, read_model
+from api.http.problems import documented
+from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
 from tierline.services.evidence import calibrations as services
 from tierline.services.evidence.calibrate import CalibrationRequest, calibrate, count_outcomes

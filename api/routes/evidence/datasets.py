@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import Operator, Read, readable
-from api.bodies import answer, read_json, read_model
-from api.cursors import read_page
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Operator, Read, readable
+from api.document.openapi import returns, takes
+from api.http.bodies import answer, read_json, read_model
+from api.http.problems import documented
+from api.parameters.cursors import read_page
+from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
 from tierline.services.evidence import datasets as services
 from tierline.services.evidence.datasets import MOST_ROWS, Given

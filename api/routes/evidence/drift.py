@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from api.auth import Operator, readable
-from api.bodies import answer
-from api.openapi import returns
-from api.problems import documented
+from api.access.auth import Operator, readable
+from api.document.openapi import returns
+from api.http.bodies import answer
+from api.http.problems import documented
 from api.state import Report, Shared
 from tierline.services.evidence.drift_shown import drift_of
 from tierline.views.drift import Drift

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Operator, Read, readable
-from api.bodies import answer, read_json, read_model, whole
-from api.deprecation import HEADERS, deprecation_headers
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Operator, Read, readable
+from api.document.openapi import returns, takes
+from api.http.bodies import answer, read_json, read_model, whole
+from api.http.deprecation import HEADERS, deprecation_headers
+from api.http.problems import documented
+from api.parameters.numbers import ASCII_DIGITS
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
 from tierline.evaluation.summary import FEWEST

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Submit, readable
-from api.bodies import answer, read_json, read_model
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Submit, readable
+from api.document.openapi import returns, takes
+from api.http.bodies import answer, read_json, read_model
+from api.http.problems import documented
 from api.routes.jobs.jobs import NewFeedback
 from api.state import Shared
 from tierline.services.evidence.feedback import Said, give_many

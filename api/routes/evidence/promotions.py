@@ -6,10 +6,10 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Operator, Read
-from api.bodies import answer, read_json, read_model, whole
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Operator, Read
+from api.document.openapi import returns, takes
+from api.http.bodies import answer, read_json, read_model, whole
+from api.http.problems import documented
 from api.state import Database, Shared
 from tierline.services.evidence import promotions as services
 from tierline.services.evidence.promotions import PromotionRequest

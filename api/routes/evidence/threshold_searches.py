@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.ask_again import ask_again
-from api.auth import Operator, Read
-from api.bodies import answer, read_json, read_model
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Operator, Read
+from api.document.openapi import returns, takes
+from api.http.ask_again import ask_again
+from api.http.bodies import answer, read_json, read_model
+from api.http.problems import documented
+from api.parameters.numbers import ASCII_DIGITS
 from api.routes.evidence.calibrations import WantedPromise
 from api.state import Database, Shared
 from tierline.services.evidence import threshold_searches as services

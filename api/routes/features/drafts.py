@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.auth import Operator
-from api.bodies import answer, read_json, read_model
-from api.openapi import STORABLE, returns, takes
-from api.problems import documented
+from api.access.auth import Operator
+from api.document.openapi import STORABLE, returns, takes
+from api.http.bodies import answer, read_json, read_model
+from api.http.problems import documented
 from api.routes.features.features import FILE_BODY, read_file
 from api.routes.jobs.submit import SUBMIT_ANSWERS, Prefer, taken
 from api.state import Shared

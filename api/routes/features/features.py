@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.auth import Operator, Read
-from api.bodies import answer
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns
-from api.problems import Refused, documented
+from api.access.auth import Operator, Read
+from api.document.openapi import returns
+from api.http.bodies import answer
+from api.http.problems import Refused, documented
+from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
 from tierline.features.stored import UnreadableFeature
 from tierline.services.features import models

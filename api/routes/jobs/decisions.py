@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.auth import Read, needs
-from api.bodies import Time, answer, aware
-from api.cursors import read_cursor, write_cursor
-from api.deprecation import HEADERS as DEPRECATION_HEADERS
-from api.deprecation import deprecation_headers
-from api.numbers import ASCII_DIGITS
-from api.openapi import STORABLE, returns
-from api.problems import documented
+from api.access.auth import Read, needs
+from api.document.openapi import STORABLE, returns
+from api.http.bodies import Time, answer, aware
+from api.http.deprecation import HEADERS as DEPRECATION_HEADERS
+from api.http.deprecation import deprecation_headers
+from api.http.problems import documented
+from api.parameters.cursors import read_cursor, write_cursor
+from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.read import JobId, read_job_id
 from api.state import Database, LateReport
 from tierline.base.errors import InvalidInput, Problem

@@ -7,14 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.ask_again import ask_again
-from api.auth import Read, Submit
-from api.bodies import answer, read_json, read_model
-from api.cursors import read_page
-from api.keys import Caller
-from api.numbers import ASCII_DIGITS
-from api.openapi import STORABLE, returns, takes
-from api.problems import documented
+from api.access.auth import Read, Submit
+from api.access.keys import Caller
+from api.access.shown import job_for
+from api.document.openapi import STORABLE, returns, takes
+from api.http.ask_again import ask_again
+from api.http.bodies import answer, read_json, read_model
+from api.http.problems import documented
+from api.parameters.cursors import read_page
+from api.parameters.numbers import ASCII_DIGITS
 from api.routes.jobs.read import JobId, read_job_id
 from api.routes.jobs.submit import (
     RETRY_HEADER,
@@ -25,7 +26,6 @@ from api.routes.jobs.submit import (
     read_key,
     taken,
 )
-from api.shown import job_for
 from api.state import Database, LateDatabase, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.rules.jobs import TERMINAL

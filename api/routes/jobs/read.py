@@ -1,4 +1,4 @@
-"""GET /v1/jobs/{id}: a job's state now. A hot route, because callers poll: see `api.hot_routes`."""
+"""GET /v1/jobs/{id}: a job now. A hot route, because callers poll: see `api.http.hot_routes`."""
 
 import hashlib
 from typing import Annotated
@@ -6,15 +6,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Response
 
-from api.ask_again import ask_again
-from api.auth import Read
-from api.bodies import JsonAnswer, encoded
-from api.hot_routes import HotRoute
-from api.ids import read_id
-from api.openapi import ETAG_HEADERS, returns
-from api.problems import documented
+from api.access.auth import Read
+from api.access.shown import job_for
+from api.document.openapi import ETAG_HEADERS, returns
+from api.http.ask_again import ask_again
+from api.http.bodies import JsonAnswer, encoded
+from api.http.hot_routes import HotRoute
+from api.http.problems import documented
+from api.parameters.ids import read_id
 from api.routes.jobs.submit import RETRY_HEADER
-from api.shown import job_for
 from api.state import Shared
 from tierline.base.errors import NotFound
 from tierline.rules.jobs import TERMINAL

@@ -1,4 +1,4 @@
-"""POST /v1/jobs: accepting a job and answering with it. A hot route: see `api.hot_routes`."""
+"""POST /v1/jobs: accepting a job and answering with it. A hot route: see `api.http.hot_routes`."""
 
 import asyncio
 import re
@@ -9,14 +9,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
 
-from api.ask_again import ask_again
-from api.auth import Submit
-from api.bodies import answer, refuse_other_types, strict_json
-from api.hot_routes import HotRoute
-from api.keys import Caller
-from api.openapi import returns, takes
-from api.problems import Refused, documented
-from api.shown import job_for
+from api.access.auth import Submit
+from api.access.keys import Caller
+from api.access.shown import job_for
+from api.document.openapi import returns, takes
+from api.http.ask_again import ask_again
+from api.http.bodies import answer, refuse_other_types, strict_json
+from api.http.hot_routes import HotRoute
+from api.http.problems import Refused, documented
 from api.state import Shared, State
 from tierline.base.errors import NotFound
 from tierline.base.json_text import JSONValue

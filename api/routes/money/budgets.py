@@ -9,11 +9,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Admin, Operator, needs
-from api.bodies import answer, read_json, read_model
-from api.numbers import ASCII_DIGITS
-from api.openapi import STORABLE, returns, takes
-from api.problems import documented
+from api.access.auth import Admin, Operator, needs
+from api.document.openapi import STORABLE, returns, takes
+from api.http.bodies import answer, read_json, read_model
+from api.http.problems import documented
+from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
 from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.money import budgets as services

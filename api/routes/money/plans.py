@@ -6,10 +6,10 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Operator
-from api.bodies import answer, read_json, read_model
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Operator
+from api.document.openapi import returns, takes
+from api.http.bodies import answer, read_json, read_model
+from api.http.problems import documented
 from api.routes.money.budgets import AMOUNT
 from api.state import Database, Shared
 from tierline.services.money import plans as services

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Operator, Read
-from api.bodies import Time, answer, read_json, read_model
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Operator, Read
+from api.document.openapi import returns, takes
+from api.http.bodies import Time, answer, read_json, read_model
+from api.http.problems import documented
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.pricing import Price

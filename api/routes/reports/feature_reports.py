@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api.auth import Operator, readable
-from api.bodies import Time, answer, aware
-from api.cost_question import AskedCosts
-from api.cursors import read_cursor, write_cursor
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns
-from api.problems import documented
+from api.access.auth import Operator, readable
+from api.document.openapi import returns
+from api.http.bodies import Time, answer, aware
+from api.http.problems import documented
+from api.parameters.cost_question import AskedCosts
+from api.parameters.cursors import read_cursor, write_cursor
+from api.parameters.numbers import ASCII_DIGITS
 from api.state import LateReport, Shared
 from tierline.services.reports.economics import economics_of
 from tierline.services.reports.report import outcomes_page, report

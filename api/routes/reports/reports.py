@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.auth import Read
-from api.bodies import Time, answer, aware
-from api.openapi import returns
-from api.problems import documented
+from api.access.auth import Read
+from api.document.openapi import returns
+from api.http.bodies import Time, answer, aware
+from api.http.problems import documented
 from api.state import Database, LateReport, Shared
 from tierline.base.errors import InvalidInput, Problem
 from tierline.services.reports.installation import circuits_of_models, depths

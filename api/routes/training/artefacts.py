@@ -12,13 +12,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import Admin, Operator, Read, readable
-from api.bodies import Whole, answer, read_json, read_model
-from api.deprecation import HEADERS, deprecation_headers
-from api.keys import Caller
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Admin, Operator, Read, readable
+from api.access.keys import Caller
+from api.document.openapi import returns, takes
+from api.http.bodies import Whole, answer, read_json, read_model
+from api.http.deprecation import HEADERS, deprecation_headers
+from api.http.problems import documented
+from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Report, Shared, State
 from tierline.base.errors import Conflict, InvalidInput, Problem
 from tierline.services.training import artefacts, micro_models, routers

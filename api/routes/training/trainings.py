@@ -6,12 +6,12 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 from starlette.concurrency import run_in_threadpool
 
-from api.ask_again import ask_again
-from api.auth import Operator, Read, readable
-from api.bodies import answer, read_json, read_model, whole
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns, takes
-from api.problems import documented
+from api.access.auth import Operator, Read, readable
+from api.document.openapi import returns, takes
+from api.http.ask_again import ask_again
+from api.http.bodies import answer, read_json, read_model, whole
+from api.http.problems import documented
+from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
 from tierline.base.json_text import JSON
 from tierline.services.operations import requests

@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter, Response
 
-from api.auth import Submit
-from api.bodies import answer
-from api.openapi import returns
-from api.problems import documented
+from api.access.auth import Submit
+from api.access.shown import batch_for, job_for
+from api.document.openapi import returns
+from api.http.bodies import answer
+from api.http.problems import documented
 from api.routes.batches.batches import BatchId, read_batch_id
 from api.routes.jobs.read import JobId, read_job_id
-from api.shown import batch_for, job_for
 from api.state import Database
 from tierline.services.batches import batch
 from tierline.services.batches.batch_content import remove_batch_content

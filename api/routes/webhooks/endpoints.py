@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import Read, Submit
-from api.bodies import answer, read_json, read_model
-from api.cursors import read_page
-from api.ids import read_id
-from api.keys import Caller
-from api.numbers import ASCII_DIGITS
-from api.openapi import returns, takes
-from api.problems import Refused, documented
+from api.access.auth import Read, Submit
+from api.access.keys import Caller
+from api.document.openapi import returns, takes
+from api.http.bodies import answer, read_json, read_model
+from api.http.problems import Refused, documented
+from api.parameters.cursors import read_page
+from api.parameters.ids import read_id
+from api.parameters.numbers import ASCII_DIGITS
 from api.routes.accounts.accounts import SECRET, Rotation
 from api.state import Database, LateDatabase, Shared, State
 from tierline.services.webhooks import endpoints as services

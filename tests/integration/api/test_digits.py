@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from api.bodies import read_model
+from api.http.bodies import read_model
 from api.routes.evidence.calibrations import NewCalibration
 from tests.support.api.served import Api
 from tierline.base.errors import InvalidInput

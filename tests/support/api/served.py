@@ -10,7 +10,7 @@ import httpx
 import jsonschema_rs
 
 from api.app import create_app
-from api.server import Server, configured
+from api.http.server import Server, configured
 from tests.support.waiting import wait_until
 
 

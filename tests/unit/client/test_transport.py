@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from api.problems import of_error
+from api.http.problems import of_error
 from tests.support.fake_servers.scripted_api import ScriptedApi, scripted_api
 from tierline.base.errors import InvalidInput as Refusal
 from tierline.base.errors import Problem

@@ -1,0 +1,20 @@
+"""Jobs and batches as a caller may see them. Every route that returns one uses this module.
+
+A key that may submit but not read sees only its jobs' state. It sees no text that a person or a
+model wrote, not even in the answer to a wait, a repeated submission, a retry or a cancellation.
+"""
+
+from api.access.keys import Caller
+from tierline.rules.batches import Progress
+from tierline.views.batches import Batch, StoredBatch, batch_view
+from tierline.views.jobs import Job, JobRow, job_view
+
+
+def job_for(caller: Caller, row: JobRow) -> Job:
+    """A job as the caller may see it."""
+    return job_view(row, content=caller.may("read"))
+
+
+def batch_for(caller: Caller, row: StoredBatch, progress: Progress | None = None) -> Batch:
+    """A batch as the caller may see it, with counts and costs if they are given."""
+    return batch_view(row, progress, content=caller.may("read"))

@@ -1,0 +1,1 @@
+"""The OpenAPI document: declared answers and links."""

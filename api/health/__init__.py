@@ -1,0 +1,1 @@
+"""Whether this installation works: readiness, metrics, the broker's state."""

@@ -1,0 +1,1 @@
+"""HTTP requests and answers: listening, headers, bodies, problems, connections for each route."""

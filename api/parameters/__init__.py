@@ -1,0 +1,1 @@
+"""Values in paths and queries: ids, numbers, cursors, economics questions."""
