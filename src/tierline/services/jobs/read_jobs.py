@@ -9,8 +9,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from tierline.base.errors import NotFound
 from tierline.storage.db.async_pool import again
-from tierline.storage.jobs import job_reads
-from tierline.storage.jobs.job_reads import Filters
+from tierline.storage.jobs import job_pages, job_reads
+from tierline.storage.jobs.job_pages import Filters
 from tierline.views.attempts import AttemptRow, CallRow
 from tierline.views.jobs import JobRow
 
@@ -50,7 +50,7 @@ def list_jobs(
     limit: int,
 ) -> list[JobRow]:
     """An account's jobs with `seq` below `before`, the newest first."""
-    return job_reads.list_jobs(connection, account_id, filters, before, limit)
+    return job_pages.list_jobs(connection, account_id, filters, before, limit)
 
 
 def attempts_of(connection: Connection[Any], account_id: int, job_id: UUID) -> Attempts:

@@ -12,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from tierline.base.settings import settings
 from tierline.storage.db.clock import read_clock_async
 from tierline.storage.db.engine import connect_args, psycopg_url
+from tierline.storage.db.homes import read_homes_async
 from tierline.storage.db.repeat import PASSING
 
 Result = TypeVar("Result")
@@ -20,6 +21,11 @@ WAIT_S = 2.0  # for a free connection; then the caller gets 503
 RECONNECT_S = 2.0  # of the pool's own tries; then each request tries at once
 PATIENCE_S = 3.0  # how long a request retries during an outage of the database
 FIRST_PAUSE_S = 0.05
+
+
+async def _configure(connection: AsyncConnection[Any]) -> None:
+    await read_clock_async(connection)
+    await read_homes_async(connection)
 
 
 def create_async_pool(url: str, name: str, size: int | None = None) -> AsyncConnectionPool[Any]:
@@ -31,7 +37,7 @@ def create_async_pool(url: str, name: str, size: int | None = None) -> AsyncConn
         min_size=size,
         max_size=size,
         open=False,
-        configure=read_clock_async,
+        configure=_configure,
         timeout=WAIT_S,
         reconnect_timeout=RECONNECT_S,
         name=name,

@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import class_row, dict_row
 
+from tierline.base.ids import first_id_of
 from tierline.storage.db.columns import columns
+from tierline.storage.db.homes import at_homes, read_at_home
+from tierline.storage.db.rows import one_row, typed_rows
+from tierline.storage.jobs.job_pages import in_few_weeks, in_one_snapshot, newest
 from tierline.views.decisions import LoggedDecision
+
+CLOCKS_APART = timedelta(hours=1)  # the most that clocks of the API and the database may differ
 
 _COLUMNS = columns(
     LoggedDecision,
@@ -30,7 +35,7 @@ _COLUMNS = columns(
 )
 
 _WEIGHED = """
-LEFT JOIN outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
+LEFT JOIN @outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
 LEFT JOIN calibrations c ON c.id = o.calibration_id
 """
 
@@ -42,35 +47,37 @@ _MATCHES = """
 """
 
 # A page has whole jobs, each with all matching decisions. Each account's newest jobs are found by
-# its own index, and merged if all accounts are asked for.
+# its own index, and merged if all accounts are asked for. {jobs}: `@jobs` or `@jobs_ended`.
+# {attempts}: all, for a job that waited for weeks; of what has ended, those of the same weeks.
 PAGE = f"""
-WITH page AS (
-    SELECT own.* FROM accounts account CROSS JOIN LATERAL (
-        SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
-        WHERE j.account_id = account.id AND j.shadow_of IS NULL
-            AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
-            AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
-            AND (%(since)s::timestamptz IS NULL OR j.created_at >= %(since)s)
-            AND (%(until)s::timestamptz IS NULL OR j.created_at < %(until)s)
-            AND EXISTS (SELECT FROM attempts a WHERE {_MATCHES})
-        ORDER BY j.seq DESC LIMIT %(limit)s
-    ) own
-    WHERE %(account_id)s::bigint IS NULL OR account.id = %(account_id)s
-    ORDER BY own.seq DESC LIMIT %(limit)s
-)
-SELECT {_COLUMNS} FROM page j
+SELECT own.seq, own.id FROM accounts account CROSS JOIN LATERAL (
+    SELECT j.seq, j.id FROM {{jobs}} j JOIN feature_versions v ON v.id = j.feature_version_id
+    WHERE j.account_id = account.id AND j.shadow_of IS NULL
+        AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
+        AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
+        AND (%(since)s::timestamptz IS NULL OR j.created_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR j.created_at < %(until)s)
+        AND EXISTS (SELECT FROM {{attempts}} a WHERE {_MATCHES})
+    ORDER BY j.seq DESC LIMIT %(limit)s
+) own
+WHERE %(account_id)s::bigint IS NULL OR account.id = %(account_id)s
+ORDER BY own.seq DESC LIMIT %(limit)s
+"""
+
+OF_PAGE = f"""
+SELECT {_COLUMNS} FROM @jobs j
 JOIN accounts account ON account.id = j.account_id
 JOIN feature_versions v ON v.id = j.feature_version_id
-JOIN attempts a ON {_MATCHES}
+JOIN @attempts a ON {_MATCHES}
 {_WEIGHED}
-ORDER BY j.seq DESC, a.number
+WHERE j.id = ANY(%(ids)s)
 """
 
 OF_JOB = f"""
-SELECT {_COLUMNS} FROM jobs j
+SELECT {_COLUMNS} FROM @jobs j
 JOIN accounts account ON account.id = j.account_id
 JOIN feature_versions v ON v.id = j.feature_version_id
-JOIN attempts a ON a.job_id = j.id
+JOIN @attempts a ON a.job_id = j.id
 {_WEIGHED}
 WHERE j.id = %s ORDER BY a.number
 """
@@ -79,10 +86,10 @@ BEGINNING = """
 SELECT account.name AS account, v.name AS feature, v.version AS feature_version, v.document,
     j.status, j.created_at,
     j.tier, j.attempts, r.decision, length(r.input::text) AS characters
-FROM jobs j
+FROM @jobs j
 JOIN accounts account ON account.id = j.account_id
 JOIN feature_versions v ON v.id = j.feature_version_id
-JOIN job_requests r ON r.job_id = j.id
+JOIN @job_requests r ON r.job_id = j.id
 WHERE j.id = %s AND j.account_id = %s
 """
 
@@ -109,16 +116,32 @@ def page(
     """The decisions of up to `limit` jobs with `seq` below `before`, the newest jobs first; of one
     account's, or of all.
     """
-    with connection.cursor(row_factory=class_row(LoggedDecision)) as cursor:
-        return cursor.execute(
-            PAGE, {**vars(filters), "account_id": account_id, "before": before, "limit": limit}
-        ).fetchall()
+    parameters = {**vars(filters), "account_id": account_id, "before": before, "limit": limit}
+    floor = None if filters.since is None else first_id_of(filters.since, CLOCKS_APART)
+
+    def read() -> list[LoggedDecision]:
+        found = newest(connection, _page_of, parameters, limit, floor)
+        rows: list[LoggedDecision] = []
+        for ids in in_few_weeks(found):
+            statement = at_homes(connection, OF_PAGE, min(ids), max(ids))
+            rows += typed_rows(connection, LoggedDecision, statement, {**parameters, "ids": ids})
+        return sorted(rows, key=lambda row: (-row["seq"], row["number"]))
+
+    return in_one_snapshot(connection, read)
+
+
+def _page_of(jobs: str) -> str:
+    return PAGE.format(jobs=jobs, attempts="attempts" if jobs == "@jobs" else "@attempts")
 
 
 def of_job(connection: Connection[Any], job_id: UUID) -> list[LoggedDecision]:
     """A job's decisions, in order."""
-    with connection.cursor(row_factory=class_row(LoggedDecision)) as cursor:
-        return cursor.execute(OF_JOB, (job_id,)).fetchall()
+    return read_at_home(
+        connection,
+        OF_JOB,
+        job_id,
+        lambda statement: typed_rows(connection, LoggedDecision, statement, (job_id,)),
+    )
 
 
 def beginning(
@@ -128,5 +151,9 @@ def beginning(
 
     `characters` is the length of its input as JSON text; null if that was removed.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(BEGINNING, (job_id, account_id)).fetchone()
+    return read_at_home(
+        connection,
+        BEGINNING,
+        job_id,
+        lambda statement: one_row(connection, statement, (job_id, account_id)),
+    )

@@ -4,9 +4,9 @@ Money is summed from the calls at each read, because a job may gain the cost of 
 its end.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection, Connection
@@ -14,11 +14,14 @@ from psycopg.rows import class_row
 
 from tierline.base.json_text import JSONValue
 from tierline.storage.db.columns import columns
-from tierline.storage.db.rows import declared_rows
+from tierline.storage.db.homes import at_homes, read_at_home, read_at_home_async
+from tierline.storage.db.rows import declared_rows, typed_rows
 from tierline.views.attempts import AttemptRow, CallRow
 from tierline.views.feedback import FeedbackRow
 from tierline.views.jobs import JobRow
 from tierline.views.tokens import TOKENS
+
+Kind = TypeVar("Kind")
 
 # A call counts as of unknown cost if it was settled without a cost, or its attempt can no longer
 # settle it. `c`: the call, `j`: its job.
@@ -55,36 +58,26 @@ JOB_COLUMNS = columns(
     },
 )
 
-# `{jobs}`: jobs as j, or anything with its columns.
+# {jobs}: jobs, or anything with its columns. {requests}: JOIN, or LEFT JOIN where a request may be
+# in a partition that is not named.
 JOB_FROM = f"""
-FROM {{jobs}}
-JOIN job_requests r ON r.job_id = j.id
+FROM {{jobs}} j
+{{requests}} @job_requests r ON r.job_id = j.id
 JOIN feature_versions v ON v.id = j.feature_version_id
-LEFT JOIN answers a ON a.job_id = j.id AND a.attempt = j.answer_attempt
+LEFT JOIN @answers a ON a.job_id = j.id AND a.attempt = j.answer_attempt
 CROSS JOIN LATERAL (
     SELECT sum(c.cost_usd) AS cost_usd,
         count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls,
         {SUMS}
-    FROM calls c WHERE c.job_id = j.id
+    FROM @calls c WHERE c.job_id = j.id
 ) s
 """
 
-JOB = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs='jobs j')} WHERE j.id = %s"
+_JOB = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs='@jobs', requests='JOIN')}"
+JOB = f"{_JOB} WHERE j.id = %s"
 JOB_OF_ACCOUNT = f"{JOB} AND j.account_id = %s"
+JOBS = f"{_JOB} WHERE j.id = ANY(%s)"
 _job_rows = declared_rows(JobRow)
-
-_PAGE = """
-(SELECT j.* FROM jobs j JOIN feature_versions v ON v.id = j.feature_version_id
- WHERE j.account_id = %(account_id)s AND j.shadow_of IS NULL
-    AND (%(before)s::bigint IS NULL OR j.seq < %(before)s)
-    AND (%(feature)s::text IS NULL OR v.name = %(feature)s)
-    AND (%(status)s::text IS NULL OR j.status = %(status)s)
-    AND (%(tier)s::text IS NULL OR j.tier = %(tier)s)
-    AND (%(batch_id)s::uuid IS NULL OR j.batch_id = %(batch_id)s)
- ORDER BY j.seq DESC LIMIT %(limit)s) j
-"""
-
-LIST = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs=_PAGE)} ORDER BY j.seq DESC"
 
 _ATTEMPT_COLUMNS = columns(
     AttemptRow,
@@ -100,22 +93,24 @@ _ATTEMPT_COLUMNS = columns(
 
 ATTEMPTS = f"""
 SELECT {_ATTEMPT_COLUMNS}
-FROM attempts a
-JOIN jobs j ON j.id = a.job_id
-LEFT JOIN answers w ON w.job_id = a.job_id AND w.attempt = a.number
+FROM @attempts a
+JOIN @jobs j ON j.id = a.job_id
+LEFT JOIN @answers w ON w.job_id = a.job_id AND w.attempt = a.number
 WHERE a.job_id = %s ORDER BY a.number
 """
 
-CALLS = f"SELECT {columns(CallRow, 'c')} FROM calls c WHERE job_id = %s ORDER BY attempt, number"
+CALLS = f"SELECT {columns(CallRow, 'c')} FROM @calls c WHERE job_id = %s ORDER BY attempt, number"
 
 REQUEST = """
 SELECT v.name AS feature, v.version < 0 AS draft, j.status, j.input_removed_at, r.input, r.metadata,
     r.webhook_url, r.user_key, r.session_key,
     extract(epoch FROM j.deadline_at - j.created_at)::float8 AS deadline_s
-FROM jobs j JOIN job_requests r ON r.job_id = j.id
+FROM @jobs j JOIN @job_requests r ON r.job_id = j.id
 JOIN feature_versions v ON v.id = j.feature_version_id
 WHERE j.id = %s AND j.account_id = %s
 """
+
+BELONGS = "SELECT 1 FROM @jobs j WHERE id = %s AND account_id = %s"
 
 
 class RequestRow(TypedDict):
@@ -133,70 +128,80 @@ class RequestRow(TypedDict):
     deadline_s: float | None
 
 
-@dataclass(frozen=True)
-class Filters:
-    """Which of an account's jobs to list; None: any."""
-
-    feature: str | None = None
-    status: str | None = None
-    tier: str | None = None
-    batch_id: UUID | None = None
-
-
 def job_row(connection: Connection[Any], job_id: UUID) -> JobRow | None:
     """A job's row, of any account; None if there is none."""
-    with connection.cursor(row_factory=class_row(JobRow)) as cursor:
-        return cursor.execute(JOB, (job_id,)).fetchone()
+    rows = _rows(connection, JobRow, JOB, job_id, (job_id,))
+    return rows[0] if rows else None
 
 
 async def job_row_async(
     connection: AsyncConnection[Any], account_id: int, job_id: UUID
 ) -> JobRow | None:
     """An account's job; None when there is none or it is another's."""
-    async with connection.cursor(row_factory=_job_rows) as cursor:
-        await cursor.execute(JOB_OF_ACCOUNT, (job_id, account_id))
-        return await cursor.fetchone()
+
+    async def read(statement: str) -> JobRow | None:
+        async with connection.cursor(row_factory=_job_rows) as cursor:
+            await cursor.execute(statement.encode(), (job_id, account_id))
+            return await cursor.fetchone()
+
+    return await read_at_home_async(connection, JOB_OF_ACCOUNT, job_id, read)
 
 
 async def request_of(
     connection: AsyncConnection[Any], account_id: int, job_id: UUID
 ) -> RequestRow | None:
     """A job's request, to run it again; None if the account has no such job."""
-    async with connection.cursor(row_factory=class_row(RequestRow)) as cursor:
-        return await (await cursor.execute(REQUEST, (job_id, account_id))).fetchone()
+
+    async def read(statement: str) -> RequestRow | None:
+        async with connection.cursor(row_factory=class_row(RequestRow)) as cursor:
+            await cursor.execute(statement.encode(), (job_id, account_id))
+            return await cursor.fetchone()
+
+    return await read_at_home_async(connection, REQUEST, job_id, read)
 
 
-def list_jobs(
-    connection: Connection[Any],
-    account_id: int,
-    filters: Filters,
-    before: int | None,
-    limit: int,
-) -> list[JobRow]:
-    """An account's jobs with `seq` below `before`, the newest first."""
+def job_rows(connection: Connection[Any], ids: Sequence[UUID]) -> list[JobRow]:
+    """The jobs with these ids, in no order, from the partitions that connection names for them."""
+    statement = at_homes(connection, JOBS, min(ids), max(ids))
     with connection.cursor(row_factory=class_row(JobRow)) as cursor:
-        parameters = {"account_id": account_id, "before": before, "limit": limit, **vars(filters)}
-        return cursor.execute(LIST, parameters).fetchall()
+        return cursor.execute(statement, (list(ids),)).fetchall()
 
 
 def belongs(connection: Connection[Any], account_id: int, job_id: UUID) -> bool:
     """Whether the account has such a job."""
-    found = connection.execute(
-        "SELECT 1 FROM jobs WHERE id = %s AND account_id = %s", (job_id, account_id)
+    return bool(
+        read_at_home(
+            connection,
+            BELONGS,
+            job_id,
+            lambda statement: connection.execute(statement, (job_id, account_id)).fetchall(),
+        )
     )
-    return found.fetchone() is not None
 
 
 def attempt_rows(connection: Connection[Any], job_id: UUID) -> list[AttemptRow]:
     """A job's attempts in order, with their answers."""
-    with connection.cursor(row_factory=class_row(AttemptRow)) as cursor:
-        return cursor.execute(ATTEMPTS, (job_id,)).fetchall()
+    return _rows(connection, AttemptRow, ATTEMPTS, job_id, (job_id,))
 
 
 def call_rows(connection: Connection[Any], job_id: UUID) -> list[CallRow]:
     """A job's calls in order."""
-    with connection.cursor(row_factory=class_row(CallRow)) as cursor:
-        return cursor.execute(CALLS, (job_id,)).fetchall()
+    return _rows(connection, CallRow, CALLS, job_id, (job_id,))
+
+
+def _rows(
+    connection: Connection[Any],
+    kind: type[Kind],
+    statement: str,
+    job_id: UUID,
+    parameters: Sequence[Any],
+) -> list[Kind]:
+    return read_at_home(
+        connection,
+        statement,
+        job_id,
+        lambda named: typed_rows(connection, kind, named, parameters),
+    )
 
 
 def add_feedback(

@@ -37,7 +37,7 @@ from tierline.services.upkeep.retention import remove_content, remove_due
 from tierline.storage.evidence import shadows
 from tierline.storage.features.features import draft_version_async, load_version
 from tierline.storage.jobs import claims
-from tierline.storage.jobs.job_reads import Filters, list_jobs
+from tierline.storage.jobs.job_pages import Filters, list_jobs
 
 QUEUES = ("slm", "slm-backfill", "deeper-analysis", "deeper-analysis-backfill", "quarantine")
 

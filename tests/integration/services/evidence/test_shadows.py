@@ -19,7 +19,7 @@ from tierline.services.features.versions import FeatureVersions
 from tierline.services.steering.confidence_gate import ConfidenceGate
 from tierline.services.upkeep.retention import remove_content
 from tierline.storage.evidence import calibrations, shadows
-from tierline.storage.jobs.job_reads import Filters, list_jobs
+from tierline.storage.jobs.job_pages import Filters, list_jobs
 from tierline.views.calibrations import Calibration
 
 EACH = "shadow: {share: 1}"
