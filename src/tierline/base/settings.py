@@ -37,7 +37,8 @@ class Settings(ProviderSettings):
     lease_s: float = 15.0  # a lease is lost if its beat stands still for so long; > 3 beats, < 30
     beat_s: float = 2.0  # how often a worker process raises its beat
     poll_s: float = 0.25  # how often the dispatcher polls; bounds the delay after a lost wake-up
-    hints_out: int = 4  # hints in the broker per queue beyond the idle threads
+    # hints in the broker per pool of queues beyond the idle threads; more where jobs end quickly
+    hints_out: int = 4
     # a hint is repeated after it was overtaken, or its list empty, for so long
     hint_lost_s: float = 5.0
     retry_base_s: float = 1.0  # first wait after a provider failure; doubles, with jitter

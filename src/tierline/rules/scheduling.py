@@ -8,6 +8,7 @@ Models share a pool's threads by max-min fairness: a model that needs less than 
 what it needs, and the others share the rest. So a hanging model server fills its own share only.
 """
 
+import math
 import random
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,11 @@ KEPT_FREE_SHARE = 8
 starts at once.
 """
 KEPT_FREE_LEAST = 2
+AHEAD_PAUSES = 1.5
+"""For how many pauses between two choices the hints beyond the idle threads should last. Workers
+also need time to fetch a hint, and jobs do not end evenly."""
+MOST_AHEAD_S = 0.1
+"""The longest time for which hints go out ahead. A new account's job waits behind them."""
 MOST_DOUBLINGS = 60
 """Cap on the exponent of the back-off: a job that is held for days has made a thousand tries."""
 
@@ -96,6 +102,18 @@ def worth_reading(groups: Iterable[Group], room: int, turns: Turns) -> list[tupl
             most = min(room + 1, group.free)  # one more shows whether the account's turn goes on
             found.append((group, min(most, group.weight) if once else most))
     return found
+
+
+def hints_ahead(least: int, taken_per_s: float, pause_s: float, threads: int) -> int:
+    """How many hints may wait in the broker beyond the idle threads, at least `least`.
+
+    The workers took `taken_per_s` hints a second lately, and two choices are `pause_s` apart. With
+    fewer, threads whose jobs end between two choices would be idle until the next one. There are
+    never more than half of the threads, because jobs that have a hint keep their place in the
+    queue.
+    """
+    ahead = math.ceil(taken_per_s * min(AHEAD_PAUSES * pause_s, MOST_AHEAD_S))
+    return max(least, min(ahead, threads // 2))
 
 
 def room_for_hints(threads: int, running: int, hinted: int, spare: int) -> int:

@@ -18,6 +18,7 @@ from tierline.rules.scheduling import (
     choose,
     free_to_account,
     free_to_backfills,
+    hints_ahead,
     limit_of_one_model,
     model_limits,
     room_for_hints,
@@ -140,6 +141,15 @@ def test_no_model_is_taken_past_what_is_free_and_none_is_kept_waiting_by_another
 def test_a_model_alone_has_no_limit() -> None:
     assert model_limits({"a": 50}, ["a"], threads=16, spare=4) == {}
     assert model_limits({}, [], threads=16, spare=4) == {}
+
+
+def test_hints_last_until_the_next_choice_where_jobs_end_quickly() -> None:
+    assert hints_ahead(4, taken_per_s=0.0, pause_s=0.0, threads=64) == 4
+    assert hints_ahead(4, taken_per_s=100.0, pause_s=0.025, threads=64) == 4
+    assert hints_ahead(4, taken_per_s=600.0, pause_s=0.03, threads=64) == 27
+    assert hints_ahead(4, taken_per_s=200.0, pause_s=0.9, threads=64) == 20  # for 0.1 s at most
+    assert hints_ahead(4, taken_per_s=5000.0, pause_s=0.03, threads=64) == 32
+    assert hints_ahead(4, taken_per_s=5000.0, pause_s=0.03, threads=2) == 4
 
 
 def test_the_last_eighth_of_the_threads_is_kept_from_any_one_of_several_models() -> None:

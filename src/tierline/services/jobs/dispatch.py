@@ -38,6 +38,7 @@ from tierline.services.jobs.held import HeldJobs
 from tierline.services.jobs.memory import Memory
 from tierline.services.jobs.models_in_use import ModelsInUse
 from tierline.services.jobs.out_jobs import OutJobs
+from tierline.services.jobs.pace import Pace
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs import hints
 from tierline.storage.jobs.hints import Due, Head, Wanted
@@ -90,6 +91,7 @@ class _Place:
     name: str  # of the pool
     queue: str
     threads: int  # of the pool's live workers
+    spare: int  # hints that may wait beyond the idle threads
     in_use: _InUse
     _: KW_ONLY
     limited_too: bool  # it also chooses for accounts with a limit over all pools
@@ -99,8 +101,8 @@ class Dispatch:
     """Makes a dispatcher's choices. One per process, because it remembers features, what waits and
     what is out.
 
-    `spare` is how many hints may wait in the broker beyond a pool's threads. `most_in_progress` is
-    the limit of accounts without one of their own; None: only their share of the threads limits
+    `spare` is how many hints may wait in the broker beyond a pool's idle threads; more where jobs
+    end quickly, see `Pace`. `most_in_progress` is the limit of accounts without one of their own; None: only their share of the threads limits
     them. Hints are paced by the providers' `rate_limits`. `hold_s` is how long a job waits for a
     model whose circuit is open.
 
@@ -116,7 +118,7 @@ class Dispatch:
         hold_s: float = Route.hold_s,
     ) -> None:
         self.out_jobs = OutJobs()
-        self._spare = spare
+        self._paces = {name: Pace(spare) for name in POOLS}
         self._most_in_progress = most_in_progress
         self._models = ModelsInUse()
         self._held_jobs = HeldJobs(rate_limits or {}, hold_s)
@@ -175,7 +177,8 @@ class Dispatch:
                 self._memory.rescan()
                 self._memory.look(connection)
             in_use = self._in_use(connection, name)
-            room = room_for_hints(threads, in_use.running, in_use.hinted, self._spare)
+            spare = self._paces[name].ahead(in_use.hinted, threads)
+            room = room_for_hints(threads, in_use.running, in_use.hinted, spare)
             for queue in POOLS[name]:  # the interactive lane first
                 if room <= 0:
                     break
@@ -185,16 +188,14 @@ class Dispatch:
                 if most <= 0 or not self._memory.of(queue):
                     continue
                 turns = self._read_turns(connection, queue)
-                place = _Place(name, queue, threads, in_use, limited_too=chooses_limited)
+                place = _Place(name, queue, threads, spare, in_use, limited_too=chooses_limited)
                 groups = self._near(connection, place, most, turns)
                 due = self._due(connection, queue, worth_reading(groups, most, turns))
                 due = self._held_jobs.without_held(connection, _sorted(due, turns), self._models)
                 if not due:
                     continue
                 waiting = self._waiting(connection, groups, due)
-                waiting, free = self._share_models(
-                    connection, name, queue, waiting, in_use, threads
-                )
+                waiting, free = self._share_models(connection, place, waiting)
                 jobs, after = choose(waiting, most, turns, free)
                 if not jobs:
                     continue
@@ -207,6 +208,7 @@ class Dispatch:
                 room -= len(jobs)
                 _note(in_use, queue, waiting, jobs)
             choice.full = room <= 0 and bool(choice.queue_of)
+            self._paces[name].sent(len(choice.queue_of))
         return choice
 
     def _near(
@@ -359,19 +361,15 @@ class Dispatch:
         return waiting
 
     def _share_models(
-        self,
-        connection: Connection[Any],
-        name: str,
-        queue: str,
-        waiting: list[Waiting],
-        in_use: _InUse,
-        threads: int,
+        self, connection: Connection[Any], place: "_Place", waiting: list[Waiting]
     ) -> tuple[list[Waiting], Mapping[str, int]]:
         """The waiting jobs, and the free threads: per account and model, and per model in all."""
+        name, queue, in_use, threads = place.name, place.queue, place.in_use, place.threads
         demand = in_use.by_model + in_use.left
         for each in waiting:
             demand += _could_go(each)
-        limits = model_limits(demand, self._models.of_pool(connection, name), threads, self._spare)
+        in_pool = self._models.of_pool(connection, name)
+        limits = model_limits(demand, in_pool, threads, place.spare)
         if not limits:
             return waiting, {}
         most = limit_of_one_model(threads)

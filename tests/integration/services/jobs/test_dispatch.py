@@ -98,6 +98,29 @@ def test_a_few_hints_go_out_beyond_the_idle_threads(
     assert choose_hints(pool, "slm", threads=16, spare=4).queue_of == {}
 
 
+def test_more_hints_go_out_while_workers_take_them_quickly(
+    pool: ConnectionPool[Any], version: int
+) -> None:
+    owner, other = account(pool, "acme"), account(pool, "globex")
+    with leading(pool) as (dispatch, connection):
+
+        def ahead() -> int:
+            """Hints beyond the 16 threads in the next choice, when all that went out have ended."""
+            for one in (owner, other):
+                submit(pool, one, version, 12)
+            dispatch.look(connection)
+            chosen = dispatch.choose_on(connection, "slm", 16).queue_of
+            connection.execute(
+                "UPDATE jobs SET status = 'completed', completed_at = now(), part = 2"
+                " WHERE id = ANY(%s)",
+                (list(chosen),),
+            )
+            return len(chosen) - 16
+
+        assert ahead() == 4
+        wait_until(lambda: ahead() == 8, 20, "half as many hints as threads to go out ahead")
+
+
 def test_a_choice_says_whether_more_may_be_waiting(pool: ConnectionPool[Any], version: int) -> None:
     submit(pool, account(pool, "acme"), version, 5)
     submit(pool, account(pool, "globex"), version, 5)
