@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
+from api.http.field_messages import field_message
 from api.http.problems import Refused
 from tierline.base.errors import MOST_PROBLEMS, InvalidInput, Problem
 from tierline.base.json_pointer import pointer
@@ -102,7 +103,7 @@ def read_model(kind: type[Model], value: JSON) -> Model:
     except ValidationError as error:
         errors, left_out = _some_errors(kind, value, error)
         raise InvalidInput(
-            [Problem(_message(one), pointer(one["loc"])) for one in errors], left_out
+            [Problem(field_message(one), pointer(one["loc"])) for one in errors], left_out
         ) from None
 
 
@@ -122,7 +123,7 @@ def _some_errors(
             error = fewer
         else:
             return [{"type": "many", "loc": (), "msg": f"{count:,} values are not valid"}], 0
-    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = error.errors(include_url=False)
     return errors[:MOST_PROBLEMS], max(count, len(errors)) - min(len(errors), MOST_PROBLEMS)
 
 
@@ -166,14 +167,6 @@ def encoded(body: View | JSON) -> bytes:
     if isinstance(body, View):
         return body.to_json()
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    if error["type"] == "extra_forbidden":
-        return "is not a known field"
-    if error["type"] == "missing":
-        return "is required and missing"
-    return str(error["msg"])
 
 
 def _place(text: str, max_depth: int) -> str | None:

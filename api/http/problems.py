@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from api.http.field_messages import field_message
 from tierline.base.errors import (
     MOST_PROBLEMS,
     Conflict,
@@ -41,6 +42,7 @@ PREFIX = "urn:tierline:problem:"
 RETRY_S = 2  # the Retry-After when a part is away
 MOST_BYTES = 64 * 1024  # of a problem's answer
 MOST_DETAIL = 4_000  # characters
+OPENAI_PATHS = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/files")
 UNMIGRATED = "the database is not migrated: run 'tierline db upgrade'"
 
 TITLES: Mapping[str, tuple[int, str]] = {
@@ -207,6 +209,8 @@ def install(app: FastAPI) -> None:
 
     def handle(request: Request, error: Exception) -> Response:
         response = of_error(error)
+        if _asks_for_openai(request, error):
+            return problem("not-found", _not_openai(request))
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = ", ".join(_methods_at(request))
         return response
@@ -221,6 +225,22 @@ def install(app: FastAPI) -> None:
         Exception,
     ):
         app.add_exception_handler(kind, handle)
+
+
+def _asks_for_openai(request: Request, error: Exception) -> bool:
+    """Whether the path is one of OpenAI's API, and not one of this API."""
+    unknown = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
+    return unknown and request.url.path.startswith(OPENAI_PATHS)
+
+
+def _not_openai(request: Request) -> str:
+    mounted = any(path.startswith("/openai/v1/") for path in request.app.openapi()["paths"])
+    where = (
+        "OpenAI's API is at /openai/v1: set the base URL to it"
+        if mounted
+        else ("this is not OpenAI's API: submit jobs with POST /v1/jobs")
+    )
+    return f"{where}; see /openapi.json"
 
 
 def _methods_at(request: Request) -> list[str]:
@@ -318,4 +338,4 @@ def _validation_problem(error: Mapping[str, Any]) -> Problem:
     marks = {"query": "?", "header": "header ", "path": "path "}
     if place in marks:
         path = marks[place] + path.removeprefix("/")
-    return Problem(str(error["msg"]), path)
+    return Problem(field_message(error), path)

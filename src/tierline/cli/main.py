@@ -175,6 +175,16 @@ class _Lazy(TyperGroup):
         command.name = cmd_name
         return command
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in ENTRIES and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, ENTRIES)
+            meant = f" Did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+            ctx.fail(f"No such command {name!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
     def get_help_option(self, ctx: Any) -> Any:
         return read_plainly(super().get_help_option(ctx))
 

@@ -62,7 +62,9 @@ class Anthropic:
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
         base_url = settings.anthropic_base_url.rstrip("/").removesuffix("/v1")
-        self._transport = Transport(base_url, headers, settings.max_answer_bytes)
+        self._transport = Transport(
+            base_url, headers, settings.max_answer_bytes, setting="ANTHROPIC_BASE_URL"
+        )
 
     def missing(self) -> str | None:
         return "ANTHROPIC_API_KEY is not set" if self._key is None else None

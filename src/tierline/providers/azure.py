@@ -49,7 +49,11 @@ class Azure:
             headers["api-key"] = key.get_secret_value()
         tokens = None if self._entra is None else Tokens(self._entra.fetch)
         self._transport = Transport(
-            _base(self._endpoint or ""), headers, settings.max_answer_bytes, tokens
+            _base(self._endpoint or ""),
+            headers,
+            settings.max_answer_bytes,
+            tokens,
+            setting="AZURE_OPENAI_ENDPOINT",
         )
 
     def missing(self) -> str | None:

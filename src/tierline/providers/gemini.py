@@ -24,7 +24,12 @@ class Gemini:
         headers = {}
         if self._key is not None:
             headers["x-goog-api-key"] = self._key.get_secret_value()
-        self._transport = Transport(settings.gemini_base_url, headers, settings.max_answer_bytes)
+        self._transport = Transport(
+            settings.gemini_base_url,
+            headers,
+            settings.max_answer_bytes,
+            setting="GOOGLE_GEMINI_BASE_URL",
+        )
 
     def missing(self) -> str | None:
         return "neither GEMINI_API_KEY nor GOOGLE_API_KEY is set" if self._key is None else None

@@ -26,7 +26,12 @@ class Local:
         key = settings.local_api_key
         headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
         self._servers = {
-            model: Balanced([Transport(url, headers, settings.max_answer_bytes) for url in urls])
+            model: Balanced(
+                [
+                    Transport(url, headers, settings.max_answer_bytes, setting="TIERLINE_LOCAL_URL")
+                    for url in urls
+                ]
+            )
             for model, urls in local_urls(settings.local_url).items()
         }
 

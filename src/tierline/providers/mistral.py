@@ -37,7 +37,12 @@ class Mistral:
         headers = {}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
-        self._transport = Transport(settings.mistral_base_url, headers, settings.max_answer_bytes)
+        self._transport = Transport(
+            settings.mistral_base_url,
+            headers,
+            settings.max_answer_bytes,
+            setting="MISTRAL_BASE_URL",
+        )
 
     def missing(self) -> str | None:
         return "MISTRAL_API_KEY is not set" if self._key is None else None

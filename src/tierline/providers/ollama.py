@@ -35,7 +35,9 @@ class Ollama:
         self._url = settings.ollama_host
         key = settings.ollama_api_key
         headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
-        self._transport = Transport(self._url or "", headers, settings.max_answer_bytes)
+        self._transport = Transport(
+            self._url or "", headers, settings.max_answer_bytes, setting="OLLAMA_HOST"
+        )
 
     def missing(self) -> str | None:
         return None if self._url else "OLLAMA_HOST is not set"

@@ -42,7 +42,9 @@ class OpenAI:
             headers["OpenAI-Organization"] = settings.openai_org_id
         if settings.openai_project_id is not None:
             headers["OpenAI-Project"] = settings.openai_project_id
-        self._transport = Transport(settings.openai_base_url, headers, settings.max_answer_bytes)
+        self._transport = Transport(
+            settings.openai_base_url, headers, settings.max_answer_bytes, setting="OPENAI_BASE_URL"
+        )
 
     def missing(self) -> str | None:
         if self._key is None and self._is_openai:

@@ -46,16 +46,19 @@ class SelfHosted:
         dialect: Dialect,
         can: Capabilities,
         max_answer_bytes: int,
+        setting: str,
     ) -> None:
+        """`setting` is the name of the setting with the address."""
         self._name = name
+        self._setting = setting
         self._base_url = base_url
         self.dialect = dialect
         self._can = can
         headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
-        self._transport = Transport(base_url or "", headers, max_answer_bytes)
+        self._transport = Transport(base_url or "", headers, max_answer_bytes, setting=setting)
 
     def missing(self) -> str | None:
-        return None if self._base_url else f"{self._name.upper()}_BASE_URL is not set"
+        return None if self._base_url else f"{self._setting} is not set"
 
     def capabilities(self, model: str) -> Capabilities:
         return known(self._name, model, self._can)
@@ -76,6 +79,7 @@ def vllm(settings: Settings) -> SelfHosted:
         VLLM,
         VLLM_CAN,
         settings.max_answer_bytes,
+        "VLLM_BASE_URL",
     )
 
 
@@ -87,6 +91,7 @@ def llama_cpp(settings: Settings) -> SelfHosted:
         LLAMA_CPP,
         LLAMA_CPP_CAN,
         settings.max_answer_bytes,
+        "LLAMACPP_BASE_URL",
     )
 
 
@@ -96,7 +101,15 @@ def named(settings: Settings) -> Mapping[str, Callable[[Settings], Provider]]:
     def maker(name: str) -> Callable[[Settings], Provider]:
         def make(settings: Settings) -> Provider:
             url, key = settings.compatible[name]
-            return SelfHosted(name, url, key, UNKNOWN, UNKNOWN_CAN, settings.max_answer_bytes)
+            return SelfHosted(
+                name,
+                url,
+                key,
+                UNKNOWN,
+                UNKNOWN_CAN,
+                settings.max_answer_bytes,
+                "TIERLINE_OPENAI_COMPATIBLE",
+            )
 
         return make
 

@@ -39,17 +39,24 @@ class Reply:
     headers: httpx.Headers
     body: bytes
     latency_s: float
+    setting: str | None = None  # the one that names the server
 
     def json(self) -> Any:
         """The body as JSON. Raises CallFailed if it is not JSON."""
         try:
             return _DECODER.decode(self.body.decode())
         except (ValueError, RecursionError):
-            raise CallFailed(
-                Cause.UNREADABLE,
-                f"the server's answer (HTTP {self.status}) is not JSON",
-                latency_s=self.latency_s,
-            ) from None
+            page = self.body.lstrip()[:1] == b"<"
+            reason = (
+                f"the server's answer (HTTP {self.status}) is not JSON"
+                + (" but a web page" if page else "")
+                + (
+                    f": check that {self.setting} names a model server's API"
+                    if self.setting
+                    else ""
+                )
+            )
+            raise CallFailed(Cause.UNREADABLE, reason, latency_s=self.latency_s) from None
 
 
 def _no_number(name: str) -> float:
@@ -68,8 +75,11 @@ class Transport:
         headers: Mapping[str, str],
         max_answer_bytes: int,
         tokens: Tokens | None = None,
+        setting: str | None = None,
     ) -> None:
+        """`setting` is the name of the setting with the address, for messages."""
         self._tokens = tokens
+        self._setting = setting
         self._base_url = base_url.rstrip("/")
         self._urls: dict[str, httpx.URL] = {}
         self._headers = httpx.Headers(
@@ -126,7 +136,7 @@ class Transport:
             reason = f"the connection to the server broke ({type(error).__name__})"
             raise self._failed(Cause.SERVER, reason, started) from None
         latency_s = time.monotonic() - started
-        return Reply(response.status_code, response.headers, content, latency_s)
+        return Reply(response.status_code, response.headers, content, latency_s, self._setting)
 
     def close(self) -> None:
         """Close every thread's connection. A thread that calls afterwards opens a new one."""

@@ -94,7 +94,9 @@ class CallFailed(TierlineError):
 def require(missing: str | None) -> None:
     """Raises CallFailed if a setting of the provider is missing."""
     if missing is not None:
-        raise CallFailed(Cause.NOT_CONFIGURED, missing)
+        raise CallFailed(
+            Cause.NOT_CONFIGURED, f"{missing}: set it in the environment of the workers"
+        )
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ class Vertex:
         self._google = GoogleTokens(self._credentials) if self._token is None else None
         tokens = None if self._google is None else Tokens(self._google.fetch)
         base_url = settings.vertex_base_url or f"https://{host(self._location)}"
-        self._transport = Transport(base_url, headers, settings.max_answer_bytes, tokens)
+        self._transport = Transport(
+            base_url, headers, settings.max_answer_bytes, tokens, "GOOGLE_VERTEX_BASE_URL"
+        )
 
     def missing(self) -> str | None:
         if self._project is None:

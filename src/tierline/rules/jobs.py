@@ -262,7 +262,7 @@ def _held(queued: JobState, outcome: ProviderFailed, route: Route) -> Transition
     if queued.held_s < route.hold_s:
         seen = replace(queued, maybe_billed=queued.maybe_billed + outcome.maybe_billed)
         return Transition(seen, wait_s=outcome.wait_s, held=True)
-    waited = f"{outcome.verdict}: {outcome.reason}; it waited for {route.hold_s / 3600:g} h"
+    waited = f"{outcome.reason}; it waited for {route.hold_s / 3600:g} h"
     error = JobError(str(outcome.verdict), waited)
     return Transition(replace(queued, status=Status.FAILED), error=error)
 
@@ -301,11 +301,13 @@ def _no_later_tier(
             served = replace(queued, status=Status.COMPLETED)
             return Transition(served, unverified=True, serve_earlier=True, blocked=blocked)
     verdict = outcome.verdict
-    code = "checks_failed" if verdict in CHECK_FAILURES else str(verdict)
-    error = JobError(code, f"{verdict}: {outcome.reason}")
-    if verdict in CHECK_FAILURES and blocked is not None:
-        message = f"{error.message}; not escalated: {blocked.reason}"
-        error = JobError(str(blocked.verdict), message)
+    if verdict not in CHECK_FAILURES:
+        error = JobError(str(verdict), outcome.reason)
+    else:
+        error = JobError("checks_failed", f"{verdict}: {outcome.reason}")
+        if blocked is not None:
+            message = f"{error.message}; not escalated: {blocked.reason}"
+            error = JobError(str(blocked.verdict), message)
     return Transition(replace(queued, status=Status.FAILED), error=error, blocked=blocked)
 
 

@@ -97,7 +97,10 @@ def open_home(path: Path) -> Home:
         _check_own(home.sockets, home.sockets.lstat())  # /tmp is everybody's: no link is followed
         home.sockets.chmod(0o700)
     except OSError as error:
-        raise UsageError(f"--home {path}: {error.strerror or error}") from None
+        raise UsageError(
+            f"--home {path}: the folder for data, logs and keys cannot be made there "
+            f"({error.strerror or error}): choose a folder that you can write to"
+        ) from None
     return home
 
 

@@ -54,6 +54,21 @@ def test_a_command_that_is_not_right_as_written_ends_with_2(
     assert "Error:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("wrong", "meant"), [("job", "jobs"), ("evl", "eval"), ("key", "keys")])
+def test_a_command_that_is_nearly_right_is_told_which_was_meant(
+    wrong: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run([wrong, "list"]) == 2
+    assert f"No such command '{wrong}'. Did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_a_home_that_cannot_be_made_says_what_was_to_be_made_there() -> None:
+    ran = tierline("up", "--home", "/proc/x")
+    assert ran.returncode == 2
+    assert b"--home /proc/x: the folder for data, logs and keys cannot be made there" in ran.stderr
+    assert b"choose a folder" in ran.stderr
+
+
 def test_a_server_that_does_not_answer_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     ran = tierline(
         "jobs", "list", env={"TIERLINE_URL": "http://127.0.0.1:9", "TIERLINE_API_KEY": "k"}

@@ -142,6 +142,18 @@ def test_a_body_that_is_no_answer_is_unreadable(name: str, server: ModelServer, 
 
 
 @each
+def test_a_web_page_in_place_of_an_answer_names_the_setting_with_the_address(
+    name: str, server: ModelServer
+) -> None:
+    found = failure(name, server, Reply(raw=b"\n<html><body>Sign in</body></html>"))
+    setting = next(one for one, value in FORMATS[name][1].items() if "{root}" in value)
+    assert found.reason == (
+        "the server's answer (HTTP 200) is not JSON but a web page: check that "
+        f"{setting} names a model server's API"
+    )
+
+
+@each
 def test_a_body_that_was_cut_may_have_been_billed(name: str, server: ModelServer) -> None:
     whole = json.dumps(GOOD[kind_of(name)]).encode()
     assert failure(name, server, Reply(raw=whole, cut=True)).cause is Cause.SERVER

@@ -46,9 +46,11 @@ def readable(job: JSON) -> bool:
 
 
 def _error(error: JSON | None) -> str | None:
+    """The code and the message. Jobs that failed before release 0.3 have the code in both."""
     if error is None:
         return None
-    return ": ".join(error[name] for name in ("code", "message") if error.get(name))
+    code, message = str(error.get("code") or ""), str(error.get("message") or "")
+    return ": ".join(part for part in (code, message.removeprefix(f"{code}: ")) if part)
 
 
 def _show_attempts(attempts: JSON) -> None:

@@ -205,7 +205,11 @@ class Submitter:
                 f"the job is {status}; only a failed, expired or cancelled job can be retried"
             )
         if row["draft"]:
-            raise Conflict("the job tried a draft, and such a job cannot be retried: test it again")
+            raise Conflict(
+                "the job ran a draft: a feature file that was tried and not applied. Such a job "
+                "cannot be retried: run 'tierline features test FILE' again, or apply the file "
+                "and submit a new job"
+            )
         if row["input_removed_at"] is not None:
             raise Conflict("the job's input was removed: submit a new job with the input")
         submission = Submission(

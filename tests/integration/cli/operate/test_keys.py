@@ -34,6 +34,18 @@ def test_a_key_is_shown_once_works_and_ends_when_revoked(tierline: Tierline, fea
     assert "revoked" in tierline("keys", "list").out
 
 
+def test_a_scope_and_a_status_that_do_not_exist_are_told_with_those_that_do(
+    tierline: Tierline,
+) -> None:
+    scope = tierline("keys", "create", "--scope", "write")
+    assert scope.code == 2
+    assert "/scopes/0: must be one of submit, read, admin, operator, not 'write'" in scope.err
+    status = tierline("jobs", "list", "--status", "done")
+    assert status.code == 2
+    assert "?status: must be one of queued, in_progress, completed, failed" in status.err
+    assert "not 'done'" in status.err
+
+
 def test_a_key_that_may_only_submit_sees_how_its_job_stands_and_no_output(
     tierline: Tierline, feature: str, database_url: str
 ) -> None:

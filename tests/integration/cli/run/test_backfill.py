@@ -55,14 +55,15 @@ class Bench:
             [sys.executable, "-m", "tierline", "backfill", *map(str, arguments)],
             cwd=self.folder,
             env=environment({"TIERLINE_URL": self.scene.url, "TIERLINE_API_KEY": self.scene.key}),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: object) -> Ended:
+    def run(self, *arguments: object, stdin: str | None = None) -> Ended:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(stdin, timeout=120)
         assert "Traceback" not in err
         return Ended(process.returncode, out, err)
 
@@ -150,6 +151,54 @@ def test_bad_rows_stand_in_their_place_with_their_line_and_the_rest_goes_on(benc
         ("4", "invalid", True),
         ("6", "completed", False),
     ]
+
+
+def test_a_row_with_an_id_that_is_already_used_is_refused_once_and_not_sent(bench: Bench) -> None:
+    bench.answer()
+    file = bench.file("t.jsonl", [*rows(3), *rows(1)])
+    ran = bench.run(file, "--feature", FEATURE, "--out", "o.jsonl")
+    assert ran.code == 1
+    assert ran.err.count("line 4: its id is already used in line 1") == 1
+    statuses = [one["status"] for one in bench.result("o.jsonl")]
+    assert statuses == ["completed", "completed", "completed", "invalid"]
+    assert bench.jobs() == 3
+
+
+def test_rows_come_from_stdin_and_the_same_rows_continue_the_run(bench: Bench) -> None:
+    bench.answer()
+    text = "".join(json.dumps(one) + "\n" for one in rows(3))
+    command = ("-", "--feature", FEATURE, "--out", "o.jsonl")
+    ran = bench.run(*command, stdin=text)
+    assert ran.code == 0, ran.err
+    assert [one["id"] for one in bench.result("o.jsonl")] == ["r0", "r1", "r2"]
+    again = bench.run(*command, stdin=text)
+    assert "this run is done" in again.err
+    assert bench.jobs() == 3
+    assert [path.name for path in bench.folder.iterdir() if "stdin" in path.name] == []
+    assert bench.run("-", "--feature", FEATURE, stdin=text).code == 2
+
+
+def test_csv_comes_from_stdin_too(bench: Bench) -> None:
+    bench.answer()
+    ran = bench.run("-", "--feature", FEATURE, "--out", "o.jsonl", stdin="text\none\ntwo\n")
+    assert ran.code == 0, ran.err
+    assert len(bench.result("o.jsonl")) == 2
+    counted = bench.run(
+        *("-", "--feature", FEATURE, "--out", "p.jsonl", "--dry-run"), stdin="text\none\n"
+    )
+    assert "1 rows, 0 of them invalid" in counted.out, counted.err
+
+
+def test_a_file_in_another_encoding_is_refused_once_and_read_when_it_is_named(bench: Bench) -> None:
+    bench.answer()
+    file = bench.folder / "t.csv"
+    file.write_bytes(b"text\n" + "caf\xe9\n".encode("latin-1") * 40)
+    refused = bench.run(file, "--feature", FEATURE)
+    assert refused.code == 2
+    assert refused.err.count("\n") == 1
+    ran = bench.run(file, "--feature", FEATURE, "--encoding", "latin-1")
+    assert ran.code == 0, ran.err
+    assert bench.result("t.csv.out.jsonl")[0]["output"] == {"text": "CAF\xc9"}
 
 
 def test_a_killed_run_goes_on_and_no_row_is_submitted_twice(bench: Bench) -> None:

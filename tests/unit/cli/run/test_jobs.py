@@ -66,6 +66,14 @@ def test_a_job_says_that_deeper_analysis_runs(capsys: pytest.CaptureFixture[str]
     assert "cost       $0.01, and 1 calls of unknown cost" in out
 
 
+@pytest.mark.parametrize("message", ["no key is set", "provider_error: no key is set"])
+def test_the_code_of_an_error_is_shown_once(
+    message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_job(JOB | {"error": {"code": "provider_error", "message": message}}, as_json=False)
+    assert "error      provider_error: no key is set\n" in capsys.readouterr().out
+
+
 def test_attempts_show_verdict_reason_and_calls(capsys: pytest.CaptureFixture[str]) -> None:
     show_job(JOB, as_json=False, attempts=ATTEMPTS)
     out = capsys.readouterr().out

@@ -223,7 +223,15 @@ def _show(
         f"Confidence: {found.sure:.0%}; {unknown} of {len(signals)} signals are unknown. "
         "Signals are hints, not rules."
     )
+    missing = _missing(signals)
+    if missing:
+        line(f"A clearer answer needs: {', '.join(missing)}.")
     line(f"Next: {next_[0]}  ({next_[1]})")
+
+
+def _missing(signals: "Sequence[Signal]") -> list[str]:
+    """What would make the recommendation surer: an option or a measurement for each unknown."""
+    return [one.ask or f"{one.name} ({one.evidence})" for one in signals if one.points == "unknown"]
 
 
 def _json(
@@ -235,6 +243,7 @@ def _json(
         "recommendation": found.tier,
         "lean": found.lean,
         "sure": found.sure,
+        "missing": _missing(signals),
         "next": next_[0],
         "why": next_[1],
     }

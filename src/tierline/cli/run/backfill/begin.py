@@ -39,7 +39,8 @@ def refuse_other(state: RunState, asked: RunRequest) -> None:
         was = state.asked
         raise UsageError(
             f"{asked.out} belongs to another run: {was.file} with --feature {was.feature}, "
-            f"{dict(was.mapping) or 'no --map'}, --id-column {was.id_column or 'not set'}; "
+            f"{dict(was.mapping) or 'no --map'}, --id-column {was.id_column or 'not set'}, "
+            f"--encoding {was.encoding or 'utf-8'}; "
             "give another --out, or begin again with --restart"
         )
     file = Path(asked.file)

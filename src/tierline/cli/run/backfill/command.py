@@ -1,5 +1,6 @@
 """`tierline backfill`: options, and the summary at the end. The run itself is in `run`."""
 
+from contextlib import ExitStack, nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from tierline.cli.shared.csv_cells import RawCsv
 from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:
+    from tierline.cli.run.backfill.piped import Piped
     from tierline.cli.run.backfill.progress import Progress
     from tierline.cli.run.backfill.run import RunOptions
     from tierline.cli.run.backfill.state import RunRequest, StateFile
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 def backfill(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A .csv or .jsonl file, or a folder of texts.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A .csv or .jsonl file, a folder of texts, or - for stdin."
+        ),
     ],
     feature: Annotated[str, typer.Option("--feature", metavar="NAME", help="The feature to run.")],
     out: Annotated[
@@ -44,6 +49,10 @@ def backfill(
     ] = None,
     id_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="CSV: the column that names each row.")
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="FILE's encoding, if not UTF-8, such as latin-1."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -83,8 +92,8 @@ def backfill(
     folder gives a row for each text file, with its path as id. Interactive jobs have priority.
 
     After Ctrl-C or a crash the same command continues where it stopped, and no row is submitted
-    twice. The run's state is in OUT.state.json. An invalid row is reported with its line, is in OUT
-    as invalid, and does not stop the run.
+    twice. The run's state is in OUT.state.json. An invalid row, such as one with an id that is
+    already used, is reported with its line, is in OUT as invalid, and does not stop the run.
 
     OUT has for every row: id (its own, else its line), line, job_id, status, output, unverified,
     tier, verdict, cost (USD), unknown_cost_calls, error, blocked_reason (why no later tier was
@@ -93,25 +102,41 @@ def backfill(
     Exit code 1 if a row failed or was invalid, or the cost limit was reached.
     """
     from tierline.cli.run.backfill.dry_run import count, report
+    from tierline.cli.run.backfill.encodings import encoding_named, refuse_other_encoding
+    from tierline.cli.run.backfill.piped import piped_rows
     from tierline.cli.run.backfill.progress import Progress
     from tierline.cli.run.backfill.run import RunOptions, feature_named
     from tierline.cli.run.backfill.sources import kind_of
     from tierline.cli.run.backfill.state import RunRequest
     from tierline.cli.run.backfill.steady import Steady
 
-    kind_of(file)
-    if file.name in ("", ".."):
-        file = file.resolve()
-    target = Path(out) if out is not None else file.with_name(file.name + ".out.jsonl")
-    asked = RunRequest(
-        str(file.absolute()), feature, str(target.absolute()), _mapping(mapping or []), id_column
-    )
     wanted = RunOptions(limit, _cap(max_cost_usd), retry_failed, raw_csv)
-    with Progress() as progress, Steady(home, progress.say) as api:
+    fields = _mapping(mapping or [])
+    codec = None if encoding is None else encoding_named(encoding)
+    with ExitStack() as stack:
+        piped = stack.enter_context(piped_rows(out)) if str(file) == "-" else None
+        source = file if piped is None else piped.saved
+        kind = kind_of(source)
+        if kind != "folder" and encoding is None:
+            refuse_other_encoding(source)
+        if file.name in ("", ".."):
+            file = file.resolve()
+        target = Path(out) if out is not None else file.with_name(file.name + ".out.jsonl")
+        read = source if piped is None or dry_run else piped.file
+        asked = RunRequest(
+            str(read.absolute()),
+            feature,
+            str(target.absolute()),
+            fields,
+            id_column,
+            None if codec == "utf-8" else codec,
+        )
+        progress = stack.enter_context(Progress())
+        api = stack.enter_context(Steady(home, progress.say))
         if dry_run:
             counted = count(feature_named(api, feature), asked, limit, progress)
         else:
-            summary = _held_run(api, asked, wanted, progress, restart)
+            summary = _held_run(api, asked, wanted, progress, restart, piped)
     if dry_run:
         report(counted, as_json)
         raise typer.Exit(1 if counted.bad else 0)
@@ -121,7 +146,12 @@ def backfill(
 
 
 def _held_run(
-    api: "Steady", asked: "RunRequest", wanted: "RunOptions", progress: "Progress", restart: bool
+    api: "Steady",
+    asked: "RunRequest",
+    wanted: "RunOptions",
+    progress: "Progress",
+    restart: bool,
+    piped: "Piped | None",
 ) -> JSON:
     """Run while holding OUT's lock, and return the summary."""
     from tierline.cli.run.backfill.state import StateFile
@@ -129,7 +159,7 @@ def _held_run(
     _refuse_out(Path(asked.out), Path(asked.file))
     without = " without --restart" if restart else ""
     go_on = f"stopped: the same command{without} continues from here"
-    with StateFile(Path(asked.out)) as kept:
+    with StateFile(Path(asked.out)) as kept, piped.in_place() if piped else nullcontext():
         try:
             return _run(api, kept, asked, wanted, progress, restart)
         except KeyboardInterrupt:
@@ -202,7 +232,7 @@ def _refuse_out(out: Path, file: Path) -> None:
         raise UsageError(f"--out: {out} is not a file; OUT must be a file")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out: there is no folder {out.absolute().parent}")
-    if out.exists() and out.samefile(file):
+    if out.exists() and file.exists() and out.samefile(file):
         raise UsageError("--out is the same file as FILE")
     if file.is_dir() and out.resolve().is_relative_to(file.resolve()):
         raise UsageError(

@@ -24,15 +24,17 @@ class CsvSource:
         schema: Mapping[str, JSON],
         mapping: Mapping[str, str],
         id_column: str | None,
+        encoding: str | None = None,
     ) -> None:
         self.path = path
-        self._separator, self._columns = _header(path)
+        self._encoding = encoding
+        self._separator, self._columns = _header(path, encoding)
         self._fields = fields_of(schema, self._columns, mapping, id_column)
         self._id = None if id_column is None else self._columns.index(id_column)
 
     def records(self) -> Iterator[Record]:
         """Every record after the header, in order; empty lines are skipped."""
-        with Lines(self.path) as lines:
+        with Lines(self.path, self._encoding) as lines:
             fed = _Fed(lines)
             reader = _reader(fed, self._separator)
             next(reader)
@@ -86,14 +88,14 @@ def _reader(fed: _Fed, separator: str) -> Iterator[list[str]]:
     return csv.reader(fed, delimiter=separator, strict=True)
 
 
-def _header(path: Path) -> tuple[str, list[str]]:
+def _header(path: Path, encoding: str | None) -> tuple[str, list[str]]:
     """The separator and the columns' names. Raises UsageError."""
-    with Lines(path) as lines:
+    with Lines(path, encoding) as lines:
         first = lines.read()
         if first is None:
             raise UsageError(f"{path} is empty: a CSV file begins with its columns' names")
         separator = max(_SEPARATORS, key=lambda one: first.count(one.encode()))
-    with Lines(path) as lines:
+    with Lines(path, encoding) as lines:
         try:
             columns = next(_reader(_Fed(lines), separator), [])
         except (csv.Error, _TooLong) as error:
@@ -101,7 +103,9 @@ def _header(path: Path) -> tuple[str, list[str]]:
     try:
         "".join(columns).encode()
     except UnicodeEncodeError:
-        raise UsageError(f"{path}: line 1 is not UTF-8: save the file as UTF-8") from None
+        raise UsageError(
+            f"{path}: line 1 is not UTF-8: name the file's encoding, such as --encoding latin-1"
+        ) from None
     return separator, columns
 
 

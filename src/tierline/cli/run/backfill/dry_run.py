@@ -41,7 +41,7 @@ class Counted:
 def count(feature: JSON, asked: RunRequest, limit: int | None, progress: Progress) -> Counted:
     """Reads the source once. Raises UsageError if it cannot be read as the feature's inputs."""
     schema = feature["document"]["input"]
-    source = open_source(Path(asked.file), schema, asked.mapping, asked.id_column)
+    source = open_source(Path(asked.file), schema, asked.mapping, asked.id_column, asked.encoding)
     check = schema_check(schema)
     found = Counted(feature["name"], feature["version"])
 
@@ -49,7 +49,7 @@ def count(feature: JSON, asked: RunRequest, limit: int | None, progress: Progres
         found.note_bad(line, custom_id, message)
         progress.bad(line, custom_id, message)
 
-    for row in Reading(source, limit).rows(bad, progress.bad):
+    for row in Reading(source, limit).rows(bad):
         if not check.fits(row.input):
             bad(row.line, row.custom_id, told(check.faults(row.input)))
             continue

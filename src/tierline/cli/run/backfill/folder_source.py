@@ -22,8 +22,15 @@ COLUMNS = ("text", "path")  # the columns of a file, for --map: its content and 
 class FolderSource:
     """Every regular file in a folder, except hidden ones and those in hidden folders."""
 
-    def __init__(self, path: Path, schema: Mapping[str, JSON], mapping: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Mapping[str, JSON],
+        mapping: Mapping[str, str],
+        encoding: str | None = None,
+    ) -> None:
         self.path = path
+        self._encoding = encoding or "utf-8-sig"
         self._fields = fields_of(schema, COLUMNS, mapping or _only_text(schema), None)
 
     def records(self) -> Iterator[Record]:
@@ -48,9 +55,13 @@ class FolderSource:
         if len(raw) > MAX_ROW_BYTES:
             return BadLine(None, shown, TOO_LONG)
         try:
-            text = raw.decode("utf-8-sig")
+            text = raw.decode(self._encoding)
         except UnicodeDecodeError as error:
-            return BadLine(None, shown, f"not UTF-8 at byte {error.start + 1}")
+            return BadLine(
+                None,
+                shown,
+                f"not {self._encoding.removesuffix('-sig').upper()} at byte {error.start + 1}",
+            )
         if "\x00" in text:
             return BadLine(None, shown, "contains a NUL character: not a text file")
         try:

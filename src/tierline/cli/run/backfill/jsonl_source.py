@@ -15,14 +15,15 @@ ROW_FIELDS = frozenset({"custom_id", "input", "metadata"})
 class JsonlSource:
     """A file with a JSON value per line; empty lines are skipped."""
 
-    def __init__(self, path: Path, schema: Mapping[str, JSON]) -> None:
+    def __init__(self, path: Path, schema: Mapping[str, JSON], encoding: str | None = None) -> None:
         self.path = path
+        self._encoding = encoding
         # If an input has a field `input` itself, only trying tells the two forms apart.
         own = "input" in (schema.get("properties") or {})
         self._ambiguous = schema_check(schema) if own else None
 
     def records(self) -> Iterator[Record]:
-        with Lines(self.path) as lines:
+        with Lines(self.path, self._encoding) as lines:
             while (raw := lines.read()) is not None:
                 if not raw.isspace():
                     yield self._record(lines.number, raw)

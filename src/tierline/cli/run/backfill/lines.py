@@ -11,8 +11,10 @@ BOM = b"\xef\xbb\xbf"
 class Lines:
     """Lines in order, with their numbers. Close it, or use it in a with statement."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoding: str | None = None) -> None:
+        """`encoding`: of the file; None: UTF-8. Lines come as UTF-8."""
         self.number = 0  # of the last line, from 1
+        self._encoding = encoding
         self._file: BinaryIO = path.open("rb")
         if self._file.read(len(BOM)) != BOM:
             self._file.seek(0)
@@ -33,7 +35,15 @@ class Lines:
         rest = line
         while not rest.endswith(b"\n") and len(rest) > MAX_ROW_BYTES:
             rest = self._file.readline(MAX_ROW_BYTES + 1)
-        return line
+        return line if self._encoding is None else self._as_utf_8(line)
+
+    def _as_utf_8(self, line: bytes) -> bytes:
+        """The line in UTF-8; as it is if it is not in the file's encoding. Its reader refuses it
+        then, because it is not UTF-8 either."""
+        try:
+            return line.decode(self._encoding or "utf-8").encode()
+        except UnicodeDecodeError:
+            return line
 
     def mark(self) -> tuple[int, int]:
         """The position after the last line, to return to."""

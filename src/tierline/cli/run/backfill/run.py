@@ -117,7 +117,7 @@ class Run:
         follower = self._follower(0)
         if batch["status"] == "open":
             reading = self._reading()
-            rows = partial(reading.rows, self._bad(follower), self.progress.bad)
+            rows = partial(reading.rows, self._bad(follower))
             self._send(0, follower, rows, lambda: reading.whole)
         else:
             follower.note_sent(batch["rows"] - batch["bad_rows"], batch["bad_rows"])
@@ -202,7 +202,14 @@ class Run:
     def _open_source(self, feature: JSON) -> None:
         asked = self.state.asked
         schema = feature["document"]["input"]
-        self._source = open_source(Path(asked.file), schema, asked.mapping, asked.id_column)
+        self._source = open_source(
+            Path(asked.file),
+            schema,
+            asked.mapping,
+            asked.id_column,
+            asked.encoding,
+            repeats=self.state.sends_repeated,
+        )
 
     def _reading(self) -> Reading:
         assert self._source is not None, "opened at the beginning"

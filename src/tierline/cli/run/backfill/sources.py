@@ -14,8 +14,22 @@ from tierline.cli.run.backfill.folder_source import FolderSource, files_of, lead
 from tierline.cli.run.backfill.jsonl_source import JsonlSource
 from tierline.cli.run.backfill.lines import BOM
 from tierline.cli.run.backfill.rows import Record
+from tierline.cli.run.backfill.unique_ids import UniqueIds
 
 Kind = Literal["csv", "jsonl", "folder"]
+
+SPREADSHEET = (
+    "soffice --headless --convert-to 'csv:Text - txt - csv (StarCalc):44,34,76' {file}"  # in UTF-8
+)
+PARQUET = "duckdb -c \"COPY (FROM {file}) TO '{stem}.csv' (HEADER)\""
+CONVERSIONS = (
+    ((".xlsx", ".xls", ".ods"), SPREADSHEET),
+    ((".json",), "jq -c '.[]' {file} > {stem}.jsonl"),
+    ((".parquet",), PARQUET),
+    ((".gz",), "gunzip -k {file}"),
+    ((".zip",), "unzip {file}"),
+)
+"""Formats that are not read, by suffix, and the command that converts them."""
 
 _CHUNK = 1024 * 1024  # bytes hashed at a time
 
@@ -50,7 +64,20 @@ def kind_of(path: Path) -> Kind:
     with path.open("rb") as file:
         if file.read(64).removeprefix(BOM).lstrip().startswith(b"{"):
             return "jsonl"
-    raise UsageError(f"{path}: unknown format; use a .csv or .jsonl file, or a folder")
+    raise UsageError(_unknown_format(path))
+
+
+def _unknown_format(path: Path) -> str:
+    """What backfill reads, and the command that converts this file to it."""
+    suffix = path.suffix.lower()
+    for suffixes, command in CONVERSIONS:
+        if suffix in suffixes:
+            convert = command.format(file=f"'{path}'", stem=path.stem)
+            return (
+                f"{path}: {suffix} files are not read, only .csv, .jsonl and folders; convert it: "
+                f"{convert}"
+            )
+    return f"{path}: unknown format; use a .csv or .jsonl file, or a folder"
 
 
 def open_source(
@@ -58,18 +85,34 @@ def open_source(
     schema: Mapping[str, JSON],
     mapping: Mapping[str, str],
     id_column: str | None,
+    encoding: str | None = None,
+    *,
+    repeats: bool = False,
 ) -> Source:
-    """The source at a path, for inputs of `schema`. Raises UsageError."""
+    """The source at a path, for inputs of `schema`. With `repeats`, rows with an id that is already
+    used are rows like others; else they are invalid. Raises UsageError.
+    """
+    source = _open_source(path, schema, mapping, id_column, encoding)
+    return source if repeats else UniqueIds(source)
+
+
+def _open_source(
+    path: Path,
+    schema: Mapping[str, JSON],
+    mapping: Mapping[str, str],
+    id_column: str | None,
+    encoding: str | None,
+) -> Source:
     kind = kind_of(path)
     if kind == "csv":
-        return CsvSource(path, schema, mapping, id_column)
+        return CsvSource(path, schema, mapping, id_column, encoding)
     if id_column is not None:
         raise UsageError("--id-column is for CSV; JSONL has custom_id, a folder its paths")
     if kind == "folder":
-        return FolderSource(path, schema, mapping)
+        return FolderSource(path, schema, mapping, encoding)
     if mapping:
         raise UsageError("--map is for CSV and folders; a JSONL row is or contains the input")
-    return JsonlSource(path, schema)
+    return JsonlSource(path, schema, encoding)
 
 
 def stamp_of(path: Path) -> str:

@@ -28,10 +28,14 @@ class RunRequest:
     out: str  # absolute path
     mapping: Mapping[str, str]
     id_column: str | None
+    encoding: str | None = None  # of FILE; None: UTF-8
 
     def key(self, sha256: str, restart: int, retry: int) -> str:
         """The Idempotency-Key of the run's batch, or of its retry with that number."""
-        identity = canonical_json([VERSION, asdict(self), sha256, restart])
+        fields = asdict(self)
+        if self.encoding is None:
+            del fields["encoding"]  # as in runs of release 0.2
+        identity = canonical_json([VERSION, fields, sha256, restart])
         # a path may not be UTF-8
         digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
         return f"backfill-{digest[:40]}-{retry}"
@@ -54,6 +58,7 @@ class RunState:
     restart: int = 0  # how often it was begun again
     batches: list[Batch] = field(default_factory=list)
     done: JSON = None  # the summary, once OUT was written
+    sends_repeated: bool = False  # rows with an id that is already used: runs of release 0.2 do
 
     def to_dict(self) -> dict[str, JSON]:
         return {"version": VERSION, **asdict(self)}
@@ -66,6 +71,7 @@ class RunState:
             data["restart"],
             [Batch(**one) for one in data["batches"]],
             data["done"],
+            data.get("sends_repeated", True),
         )
 
 

@@ -21,6 +21,7 @@ def test_of_a_file_only_what_stands_in_it_is_known(tierline: Tierline, tickets: 
     assert ran.code == 0, ran.err
     assert "the output is one of a closed set of labels" in ran.out
     assert "give --high-stakes" in ran.out
+    assert "A clearer answer needs: " in ran.out
     assert f"tierline features apply {tickets}" in ran.out.replace("\n", "")
     made = json.loads(tierline("advise", tickets, "--json").out)
     assert made["recommendation"] in ("small first", "open")
@@ -31,6 +32,7 @@ def test_of_a_file_only_what_stands_in_it_is_known(tierline: Tierline, tickets: 
         ).out
     )
     assert surer["sure"] > made["sure"]
+    assert set(surer["missing"]) < set(made["missing"])
 
 
 def test_of_a_feature_traffic_labels_and_inputs_are_measured(

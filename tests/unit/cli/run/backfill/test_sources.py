@@ -8,6 +8,7 @@ import pytest
 
 from tierline.base.errors import UsageError
 from tierline.cli.run.backfill import lines
+from tierline.cli.run.backfill.encodings import encoding_named, refuse_other_encoding
 from tierline.cli.run.backfill.reading import Reading
 from tierline.cli.run.backfill.rows import MAX_ROW_BYTES, BadLine, Record, Row
 from tierline.cli.run.backfill.sources import kind_of, open_source, print_of, stamp_of
@@ -224,15 +225,101 @@ def test_a_limit_ends_the_reading_and_tells_whether_it_was_all(tmp_path: Path) -
         assert (len(list(reading)), reading.whole) == (rows, whole)
 
 
-def test_an_id_that_stood_before_is_told_and_its_row_goes_on(tmp_path: Path) -> None:
+def test_a_row_with_an_id_that_is_already_used_is_invalid_and_the_first_is_sent(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "x.jsonl"
     row = json.dumps({"custom_id": "a", "input": {"text": "x"}}) + "\n"
     path.write_text(row + row)
     told: list[Any] = []
     reading = Reading(open_source(path, TEXT, {}, None), None)
-    rows = list(reading.rows(lambda *bad: told.append(bad), lambda *again: told.append(again)))
-    assert len(rows) == 2
-    assert told == [(2, "a", "its id is already used in line 1")]
+    assert [one.line for one in reading.rows(lambda *bad: told.append(bad))] == [1]
+    assert told == [(2, "a", "its id is already used in line 1: not sent")]
+
+
+def test_a_run_that_began_with_release_0_2_goes_on_as_it_began(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    row = json.dumps({"custom_id": "a", "input": {"text": "x"}}) + "\n"
+    path.write_text(row + row)
+    source = open_source(path, TEXT, {}, None, repeats=True)
+    assert [type(one) for one in source.records()] == [Row, Row]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("clean.xlsx", "soffice --headless --convert-to"),
+        ("clean.ods", "soffice --headless --convert-to"),
+        ("clean.parquet", "duckdb"),
+        ("clean.json", "jq -c"),
+        ("clean.csv.gz", "gunzip -k"),
+    ],
+)
+def test_a_format_that_is_not_read_is_told_the_command_that_converts_it(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"[PK")
+    with pytest.raises(UsageError, match=words) as refused:
+        kind_of(path)
+    assert ".csv, .jsonl and folders" in refused.value.message
+    assert str(path) in refused.value.message
+
+
+LATIN_1 = "text,n\nok,1\nna\xefve,1\ncaf\xe9,2\n\xe4rger,3\n"
+
+
+def test_a_file_in_another_encoding_is_told_once_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(LATIN_1.encode("latin-1"))
+    with pytest.raises(UsageError) as refused:
+        refuse_other_encoding(path)
+    assert "not UTF-8 from line 3 on; it looks like latin-1" in refused.value.message
+    assert "--encoding latin-1" in refused.value.message
+    path.write_bytes(("text\n" + "\u201cyes\u201d\n" * 3).encode("cp1252"))
+    with pytest.raises(UsageError, match="--encoding cp1252"):
+        refuse_other_encoding(path)
+    path.write_bytes("text\nyes\n".encode("utf-16"))
+    with pytest.raises(UsageError, match="iconv -f utf-16"):
+        refuse_other_encoding(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LATIN_1.encode(),
+        b"text\nplain\n" * 9,
+        b"text\n\xff\n\xff\n",  # two lines: each is an invalid row of its own
+        b"text\n\xff\n\xff\n\xff\n" + "\xe4\n".encode(),  # the file is UTF-8
+    ],
+)
+def test_a_file_in_utf_8_is_read_even_with_some_lines_that_are_not(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    refuse_other_encoding(path)
+
+
+def test_a_file_is_read_in_the_encoding_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(LATIN_1.encode("latin-1"))
+    codec = encoding_named("Latin-1")
+    found = open_source(path, TEXT, {}, None, codec).records()
+    assert [one.input["text"] for one in found if isinstance(one, Row)] == [
+        *("ok", "na\xefve", "caf\xe9", "\xe4rger"),
+    ]
+    rows = tmp_path / "x.jsonl"
+    rows.write_bytes('{"text": "caf\xe9"}\n'.encode("cp1252"))
+    assert list(open_source(rows, TEXT, {}, None, "cp1252").records()) == [
+        Row(1, None, {"text": "caf\xe9"})
+    ]
+
+
+@pytest.mark.parametrize(("name", "words"), [("klingon", "not known"), ("utf-16", "iconv")])
+def test_an_encoding_that_cannot_be_read_by_lines_is_refused(name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        encoding_named(name)
 
 
 def test_a_line_is_never_held_longer_than_a_row_may_be(
