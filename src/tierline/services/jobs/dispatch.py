@@ -102,9 +102,9 @@ class Dispatch:
     what is out.
 
     `spare` is how many hints may wait in the broker beyond a pool's idle threads; more where jobs
-    end quickly, see `Pace`. `most_in_progress` is the limit of accounts without one of their own; None: only their share of the threads limits
-    them. Hints are paced by the providers' `rate_limits`. `hold_s` is how long a job waits for a
-    model whose circuit is open.
+    end quickly, see `Pace`. `most_in_progress` is the limit of accounts without one of their own;
+    None: only their share of the threads limits them. Hints are paced by the providers'
+    `rate_limits`. `hold_s` is how long a job waits for a model whose circuit is open.
 
     A choice by memory costs as much as it may send, however many accounts and jobs wait: see
     `lead`. Without the lead, each choice reads everything first.
