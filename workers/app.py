@@ -7,7 +7,7 @@ Postgres has the work, and the dispatcher sends hints again.
 from celery import Celery
 from kombu import Queue
 
-from tierline.base.broker_urls import kombu_url
+from tierline.base.network.broker_urls import kombu_url
 from tierline.base.settings import settings
 from tierline.rules import queues
 from workers.consumer import BatchedEvents

@@ -27,7 +27,7 @@ from tierline.features import Feature, ModelRef
 from tierline.features.parse import parse_feature
 from tierline.features.prompts import answer_messages
 from tierline.providers.types import CallFailed, CompletionRequest
-from tierline.routing.micro import Micro, train
+from tierline.routing.learned.micro import Micro, train
 from tierline.stack.local_models.models import QWEN, SMOLLM2, available
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"

@@ -36,8 +36,8 @@ from tierline.features.prompts import Message
 from tierline.pricing import Asked, cost_usd, price_of
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.gemini import Gemini
+from tierline.providers.http.transport import Transport
 from tierline.providers.openai import OpenAI
-from tierline.providers.transport import Transport
 from tierline.providers.types import CompletionRequest, Provider
 
 WANTED_MS = 1.0

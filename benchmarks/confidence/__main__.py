@@ -29,8 +29,8 @@ from tierline.features import Feature, ModelRef
 from tierline.features.parse import parse_feature
 from tierline.features.prompts import Message
 from tierline.providers.types import CompletionRequest, TokenLogprob
-from tierline.routing import rankers
-from tierline.routing.replay import cross_fitted
+from tierline.routing.replay import rankers
+from tierline.routing.replay.replay import cross_fitted
 
 ROOT = Path(__file__).parents[2]
 BANKING = ROOT.parent / "shared" / "data" / "banking77" / "test.csv"

@@ -19,8 +19,8 @@ from tierline.base.json_text import canonical_json
 from tierline.checks.signals import signals_of
 from tierline.features import Feature
 from tierline.features.routing_options import Canary
-from tierline.routing.combination import Combination, Term
 from tierline.routing.first_tier import JobOrigin, first_tier
+from tierline.routing.thresholds.combination import Combination, Term
 
 WANTED_MS = 1.0
 INPUT = {"text": "The parcel with order ZK-4410 came twice, and one of them was open. " * 8}

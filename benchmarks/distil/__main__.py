@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from tierline.cli.improve.training.embedding import embedded
-from tierline.routing.micro import train
-from tierline.routing.micro_training import learn
+from tierline.routing.learned.micro import train
+from tierline.routing.learned.micro_training import learn
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 STRANGERS = 0.05  # of the traffic

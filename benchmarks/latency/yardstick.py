@@ -12,8 +12,8 @@ from kombu import Queue
 from benchmarks.stage import Stage, process
 from benchmarks.throughput import yardstick_tables
 from tests.support.waiting import wait_until
-from tierline.base.broker_urls import kombu_url
 from tierline.base.ids import new_id
+from tierline.base.network.broker_urls import kombu_url
 
 POLL_S = 0.002
 QUEUE = "yard-strong"

@@ -23,8 +23,8 @@ from benchmarks.command import read_arguments
 from benchmarks.figures import Figure, hand_over, progress
 from tierline.base.embeddings import Embedder
 from tierline.base.vectors import Vectors
-from tierline.routing.micro import Micro, mixed, strangers, train
-from tierline.routing.threshold_search import Scored, grid, search_threshold
+from tierline.routing.learned.micro import Micro, mixed, strangers, train
+from tierline.routing.thresholds.threshold_search import Scored, grid, search_threshold
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 PROMISES = (0.03, 0.01)

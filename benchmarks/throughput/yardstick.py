@@ -18,7 +18,7 @@ from celery.signals import worker_init
 from kombu import Queue
 from psycopg_pool import ConnectionPool
 
-from tierline.base.broker_urls import kombu_url
+from tierline.base.network.broker_urls import kombu_url
 
 app = Celery("yardstick", broker=kombu_url(os.environ["REDIS_URL"]))
 app.conf.update(

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from tierline.base import digits
-from tierline.base.model_urls import check_model_url, local_urls, named_urls
+from tierline.base.network.model_urls import check_model_url, local_urls, named_urls
 
 KEYS = (
     "openai_api_key",

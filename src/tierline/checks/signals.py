@@ -1,6 +1,6 @@
 """Signals of an answer that passed every check, to estimate how likely it is to be right.
 
-A single signal says little; `tierline.routing.combination` learns to combine them.
+A single signal says little; `tierline.routing.thresholds.combination` learns to combine them.
 """
 
 import math

@@ -15,7 +15,7 @@ from tierline.base.json_text import JSON
 from tierline.base.vectors import Vectors
 from tierline.drift.likeness import Beside, Half, crowding, mixture, novelty
 from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
-from tierline.routing.bounds import interval
+from tierline.routing.thresholds.bounds import interval
 
 RARE = 0.02  # share of known inputs that count as novel, or as near duplicates
 SURE = 0.995  # the confidence of each bound on a mean, given the reference's size

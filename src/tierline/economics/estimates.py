@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tierline.routing.bounds import interval
+from tierline.routing.thresholds.bounds import interval
 
 CONFIDENCE = 0.95
 NOTHING = Decimal(0)

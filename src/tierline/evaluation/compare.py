@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tierline.routing.bounds import lower_bound, upper_bound
+from tierline.routing.thresholds.bounds import lower_bound, upper_bound
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000

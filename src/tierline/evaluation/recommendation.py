@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tierline.evaluation.compare import CONFIDENCE, Compared
-from tierline.routing.bounds import upper_bound
+from tierline.routing.thresholds.bounds import upper_bound
 
 SHIP, DEFAULT = 0.90, 0.95  # of the large tier's quality
 HOPED = 0.97  # the true ratio that a plan assumes

@@ -9,7 +9,7 @@ from tierline.base.formats import usd
 from tierline.base.json_text import JSON
 from tierline.evaluation.compare import Interval, compare, mean_interval
 from tierline.evaluation.recommendation import differing, recommendation
-from tierline.routing.bounds import upper_bound
+from tierline.routing.thresholds.bounds import upper_bound
 
 FEWEST = 10  # examples
 MOST_DIFFERING = 200  # examples that are named

@@ -1,7 +1,7 @@
 """Watches a promotion: how often its answers may differ from the last tier's."""
 
 from tierline.evaluation.recommendation import DEFAULT, SHIP, Rung
-from tierline.routing.monitoring import broken
+from tierline.routing.thresholds.monitoring import broken
 
 CONFIDENCE = 0.95  # a promotion is wrongly taken back in at most one of 20 cases
 FEWEST = 50  # compared answers before a canary may grow

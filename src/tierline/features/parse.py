@@ -13,21 +13,21 @@ from tierline.base.json_text import JSON
 from tierline.base.yaml_lines import Document, read_yaml
 from tierline.features.cases import Case
 from tierline.features.model import REFRESH_DAYS, Feature, OnBlocked
-from tierline.features.parse_cases import read_cases
-from tierline.features.parse_checks import Placed, read_checks, read_examples, read_schema
-from tierline.features.parse_comparison import read_comparison
-from tierline.features.parse_retention import read_retention
-from tierline.features.parse_routing import read_complexity, read_routing, read_shadow
-from tierline.features.parse_steps import MAX_INSTRUCTIONS
-from tierline.features.parse_tiers import read_confidence, read_status_labels, read_tiers
-from tierline.features.reading import Reading
-from tierline.features.task import Check
-from tierline.features.tier_faults import (
+from tierline.features.parsing.parse_cases import read_cases
+from tierline.features.parsing.parse_checks import Placed, read_checks, read_examples, read_schema
+from tierline.features.parsing.parse_comparison import read_comparison
+from tierline.features.parsing.parse_retention import read_retention
+from tierline.features.parsing.parse_routing import read_complexity, read_routing, read_shadow
+from tierline.features.parsing.parse_steps import MAX_INSTRUCTIONS
+from tierline.features.parsing.parse_tiers import read_confidence, read_status_labels, read_tiers
+from tierline.features.parsing.reading import Reading
+from tierline.features.parsing.tier_faults import (
     refuse_doubtful_joins,
     refuse_misplaced_micro,
     refuse_uncalibratable,
     refuse_unscorable,
 )
+from tierline.features.task import Check
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 MAX_DESCRIPTION = 2_000  # characters

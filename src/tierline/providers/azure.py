@@ -12,12 +12,12 @@ from tierline.base.settings import Settings
 from tierline.catalogue import find
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, ask
-from tierline.providers.entra import Entra
+from tierline.providers.credentials.entra import Entra
+from tierline.providers.credentials.tokens import Tokens
+from tierline.providers.http.segments import segment
+from tierline.providers.http.transport import Transport
 from tierline.providers.openai import by_name
 from tierline.providers.schemas import for_azure
-from tierline.providers.segments import segment
-from tierline.providers.tokens import Tokens
-from tierline.providers.transport import Transport
 from tierline.providers.types import (
     Capabilities,
     Completion,

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tierline.base.usage import Usage
-from tierline.providers import failures, reading
 from tierline.providers.capabilities import output_limit
+from tierline.providers.http import failures, reading
+from tierline.providers.http.transport import Reply
 from tierline.providers.schemas import Said, Schema, for_openai
-from tierline.providers.transport import Reply
 from tierline.providers.types import (
     CallFailed,
     Capabilities,

@@ -6,8 +6,8 @@ supports them.
 
 from tierline.base.settings import Settings
 from tierline.providers.generate_content import body_of, capabilities, read_completion
-from tierline.providers.segments import segment
-from tierline.providers.transport import Transport
+from tierline.providers.http.segments import segment
+from tierline.providers.http.transport import Transport
 from tierline.providers.types import (
     Capabilities,
     Completion,

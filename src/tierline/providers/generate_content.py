@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tierline.base.usage import Usage
-from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
+from tierline.providers.http import failures, reading
+from tierline.providers.http.transport import MOST_RETRY_AFTER_S, Reply
 from tierline.providers.schemas import for_gemini
-from tierline.providers.transport import MOST_RETRY_AFTER_S, Reply
 from tierline.providers.types import (
     CallFailed,
     Capabilities,

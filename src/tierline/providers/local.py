@@ -4,12 +4,12 @@ TIERLINE_LOCAL_URL lists them: `model=url` pairs separated by commas, or one URL
 model with several servers has several pairs.
 """
 
-from tierline.base.model_urls import ANY, local_urls
+from tierline.base.network.model_urls import ANY, local_urls
 from tierline.base.settings import Settings
-from tierline.providers.balanced import Balanced
 from tierline.providers.chat_completions import ask
+from tierline.providers.http.balanced import Balanced
+from tierline.providers.http.transport import Transport
 from tierline.providers.self_hosted import LLAMA_CPP, LLAMA_CPP_CAN
-from tierline.providers.transport import Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,

@@ -7,7 +7,7 @@ may also end with `model_length` (the context is full) or `error`.
 from tierline.base.settings import Settings
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import FINISHED, Dialect, ask
-from tierline.providers.transport import Transport
+from tierline.providers.http.transport import Transport
 from tierline.providers.types import (
     Capabilities,
     Completion,

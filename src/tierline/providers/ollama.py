@@ -11,9 +11,9 @@ from typing import Any
 
 from tierline.base.settings import Settings
 from tierline.base.usage import Usage
-from tierline.providers import failures, reading
 from tierline.providers.capabilities import known, output_limit
-from tierline.providers.transport import Reply, Transport
+from tierline.providers.http import failures, reading
+from tierline.providers.http.transport import Reply, Transport
 from tierline.providers.types import (
     CallFailed,
     Capabilities,

@@ -7,7 +7,7 @@ from tierline.base.settings import Settings
 from tierline.features.model import SERVICE_TIERS
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, ask
-from tierline.providers.transport import Transport
+from tierline.providers.http.transport import Transport
 from tierline.providers.types import (
     Capabilities,
     Completion,

@@ -14,8 +14,8 @@ from tierline.base.settings import Settings
 from tierline.features.model import EFFORTS, SERVICE_TIERS
 from tierline.providers.capabilities import known
 from tierline.providers.chat_completions import Dialect, ask
+from tierline.providers.http.transport import Transport
 from tierline.providers.schemas import as_it_is
-from tierline.providers.transport import Transport
 from tierline.providers.types import (
     Capabilities,
     Completion,

@@ -6,16 +6,16 @@ an hour and is not renewed. Vertex stores no requests unless its operator enable
 """
 
 from tierline.base.settings import Settings
+from tierline.providers.credentials.google_tokens import GoogleTokens, found
+from tierline.providers.credentials.tokens import Tokens
 from tierline.providers.generate_content import (
     body_of,
     capabilities,
     read_completion,
     tells_logprobs,
 )
-from tierline.providers.google_tokens import GoogleTokens, found
-from tierline.providers.segments import segment
-from tierline.providers.tokens import Tokens
-from tierline.providers.transport import Transport
+from tierline.providers.http.segments import segment
+from tierline.providers.http.transport import Transport
 from tierline.providers.types import (
     Capabilities,
     Completion,

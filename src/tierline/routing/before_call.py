@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tierline.features import Feature, Tier
 from tierline.routing.first_tier import Decision
 from tierline.routing.later_tiers import LaterTiers
-from tierline.routing.trained import Prediction
+from tierline.routing.learned.trained import Prediction
 from tierline.rules.verdicts import Verdict
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierline.features import Confidence, Feature, Tier
-from tierline.routing.combination import Combination
-from tierline.routing.novelty import KnownInputs
+from tierline.routing.learned.novelty import KnownInputs
+from tierline.routing.thresholds.combination import Combination
 
 NO_CALIBRATION = "there is no calibration for this prompt, these checks and this model"
 

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 
 import httpx
 
-from tierline.base.deadline_http import DeadlineTransport, tls_context, within
+from tierline.base.network.deadline_http import DeadlineTransport, tls_context, within
 from tierline.webhooks.addresses import (
     Address,
     AddressRefused,

@@ -6,8 +6,8 @@ from celery import Celery
 
 from tests.faults.breaking import fault
 from tests.faults.scene import Scene
-from tierline.base.broker_urls import kombu_url
 from tierline.base.ids import new_id
+from tierline.base.network.broker_urls import kombu_url
 from tierline.rules import queues
 from workers.hints import publish
 

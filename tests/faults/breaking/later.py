@@ -11,7 +11,7 @@ from tests.faults.orders import ACCOUNTS
 from tests.faults.scene import PATIENCE_S, ROWS_EVERY_S, Scene
 from tests.support.database.rows import add_feature, add_job, of_a_later_release, two_tiers
 from tests.support.waiting import wait_until
-from tierline.base.broker_urls import kombu_url
+from tierline.base.network.broker_urls import kombu_url
 from tierline.rules import queues
 from workers.hints import publish
 

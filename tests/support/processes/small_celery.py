@@ -6,7 +6,7 @@ import sys
 import celery
 from kombu import Queue
 
-from tierline.base.broker_urls import kombu_url
+from tierline.base.network.broker_urls import kombu_url
 
 app = celery.Celery("small")
 app.conf.update(

@@ -39,7 +39,7 @@ from tierline.features.parse import parse_feature
 from tierline.features.prompts import as_data
 from tierline.features.task import Check
 from tierline.providers.types import TokenLogprob
-from tierline.routing.complexity import text_signals
+from tierline.routing.learned.complexity import text_signals
 from tierline.services.batches.batch import read_rows
 from tierline.services.jobs.submission import read_submission
 from tierline.webhooks.addresses import check_url

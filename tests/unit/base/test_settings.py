@@ -3,7 +3,7 @@
 import pytest
 
 from tierline.base.errors import UsageError
-from tierline.base.model_urls import local_urls
+from tierline.base.network.model_urls import local_urls
 from tierline.base.settings import Settings, settings
 from tierline.storage.db.engine import psycopg_url
 

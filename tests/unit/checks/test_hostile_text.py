@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.samples.hostile_texts import HELD_S, TOOK_S
 from tierline.features.comparison import KINDS
-from tierline.features.parse_checks import CHECK_KINDS
+from tierline.features.parsing.parse_checks import CHECK_KINDS
 from tierline.features.task import Check
 
 ROOT = Path(__file__).parents[3]

@@ -21,11 +21,11 @@ from tierline.providers import generate_content, ollama
 from tierline.providers.anthropic import Anthropic
 from tierline.providers.azure import Azure
 from tierline.providers.gemini import Gemini
+from tierline.providers.http.transport import Reply as Received
 from tierline.providers.mistral import Mistral
 from tierline.providers.ollama import Ollama
 from tierline.providers.openai import OpenAI
 from tierline.providers.self_hosted import vllm
-from tierline.providers.transport import Reply as Received
 from tierline.providers.types import (
     CallFailed,
     Completion,

@@ -13,7 +13,7 @@ from tierline.routing.before_call import (
     refused_by_plan,
 )
 from tierline.routing.later_tiers import LaterTiers
-from tierline.routing.trained import Prediction
+from tierline.routing.learned.trained import Prediction
 from tierline.rules.jobs import Blocked
 from tierline.rules.verdicts import Verdict
 

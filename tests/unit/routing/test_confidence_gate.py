@@ -8,7 +8,6 @@ import pytest
 from tests.support.database.rows import TWO_TIERS, three_tiers
 from tierline.features import Confidence
 from tierline.features.parse import parse_feature
-from tierline.routing.combination import Combination, Term
 from tierline.routing.confidence_gate import (
     Calibration,
     Gated,
@@ -17,7 +16,8 @@ from tierline.routing.confidence_gate import (
     inclusion,
     is_compared,
 )
-from tierline.routing.novelty import KnownInputs
+from tierline.routing.learned.novelty import KnownInputs
+from tierline.routing.thresholds.combination import Combination, Term
 
 BY_AGREEMENT = Combination(0.0, {"agreement": Term(0.5, 0.1, 1.0)})
 CALIBRATION = Calibration(7, BY_AGREEMENT, 0.9, None, None)

@@ -26,7 +26,7 @@ from tests.support.fake_servers.webhook_receiver import (
     receiving,
     status,
 )
-from tierline.base.deadline_http import DeadlineTransport
+from tierline.base.network.deadline_http import DeadlineTransport
 from tierline.webhooks import call
 from tierline.webhooks.addresses import Address, AddressRefused, Reach, read_url
 from tierline.webhooks.schedule import Met

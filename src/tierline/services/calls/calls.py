@@ -17,7 +17,7 @@ from tierline.features.prompts import Message
 from tierline.pricing import OwnPrices
 from tierline.providers import Completion, CompletionRequest, provider
 from tierline.providers.types import CallFailed
-from tierline.routing.fingerprint import answerer
+from tierline.routing.thresholds.fingerprint import answerer
 from tierline.rules.causes import Cause
 from tierline.rules.purposes import purpose_of_call
 from tierline.rules.retries import decisive

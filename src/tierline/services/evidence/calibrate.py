@@ -15,10 +15,10 @@ from psycopg import Connection
 from tierline.base.errors import Conflict, NotEnoughData
 from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
-from tierline.routing.bounds import samples_needed
-from tierline.routing.judging import Terms, Trusted, labels_needed, terms
-from tierline.routing.promise import FIT_SHARE, promise
-from tierline.routing.threshold_search import confidence_of_attempt
+from tierline.routing.thresholds.bounds import samples_needed
+from tierline.routing.thresholds.judging import Terms, Trusted, labels_needed, terms
+from tierline.routing.thresholds.promise import FIT_SHARE, promise
+from tierline.routing.thresholds.threshold_search import confidence_of_attempt
 from tierline.services.evidence.calibrated_tiers import calibrated_tier, share_of_risk
 from tierline.services.evidence.calibration_outcomes import (
     ReferenceBy,

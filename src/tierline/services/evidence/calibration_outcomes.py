@@ -10,10 +10,10 @@ from tierline.base.vectors import DIMENSIONS
 from tierline.checks.labels import closed_set
 from tierline.features import Feature
 from tierline.routing.first_tier import share_of
-from tierline.routing.judging import Trusted
-from tierline.routing.novelty import unpacked
-from tierline.routing.promise import Outcome
-from tierline.routing.sampling import equally_drawn
+from tierline.routing.learned.novelty import unpacked
+from tierline.routing.thresholds.judging import Trusted
+from tierline.routing.thresholds.promise import Outcome
+from tierline.routing.thresholds.sampling import equally_drawn
 from tierline.services.evidence.calibrated_tiers import calibrated_tier
 from tierline.services.evidence.shadows import AT_ONCE, compare_open
 from tierline.services.steering.recipes import recipe_of

@@ -9,8 +9,8 @@ from psycopg import Connection
 from tierline.base.errors import NotFound
 from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
-from tierline.routing.novelty import packed
-from tierline.routing.promise import Promise
+from tierline.routing.learned.novelty import packed
+from tierline.routing.thresholds.promise import Promise
 from tierline.services.evidence.calibration_outcomes import ReferenceBy
 from tierline.services.features.find_feature import current_feature
 from tierline.services.steering.recipes import recipe_of

@@ -17,7 +17,7 @@ from tierline.datasets.once import LabelledInput, each_once
 from tierline.datasets.split import sides
 from tierline.features import Feature
 from tierline.features.prompts import input_text
-from tierline.routing.fingerprint import task
+from tierline.routing.thresholds.fingerprint import task
 from tierline.services.evidence.known_labels import known_labels
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import datasets

@@ -32,7 +32,7 @@ from tierline.drift.looks import (
 )
 from tierline.features import Feature
 from tierline.features.prompts import input_text
-from tierline.routing.novelty import packed, unpacked
+from tierline.routing.learned.novelty import packed, unpacked
 from tierline.services.evidence.promotions import demote_promoted
 from tierline.services.steering.recipes import recipe_of
 from tierline.services.webhooks.announce import announce_feature

@@ -15,7 +15,7 @@ from tierline.evaluation.summary import FEWEST
 from tierline.features import Feature, ModelRef
 from tierline.pricing import Asked, price_of
 from tierline.pricing.estimates import prices_of
-from tierline.routing.fingerprint import task
+from tierline.routing.thresholds.fingerprint import task
 from tierline.services.evidence.evaluation_judge import keep_judge
 from tierline.services.evidence.evaluation_validity import recipe_alone
 from tierline.services.features.find_feature import current_version

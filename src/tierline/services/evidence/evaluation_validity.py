@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from tierline.base.errors import Conflict, NotFound
 from tierline.features import Feature
-from tierline.routing.fingerprint import recipe, task
+from tierline.routing.thresholds.fingerprint import recipe, task
 from tierline.storage.evidence import drift, evaluations, promotions
 from tierline.views.evaluations import EvaluationRow
 

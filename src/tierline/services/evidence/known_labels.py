@@ -8,7 +8,7 @@ from tierline.base.json_text import JSON
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.checks.schema import schema_check
 from tierline.features import Feature
-from tierline.routing.sampling import representative
+from tierline.routing.thresholds.sampling import representative
 from tierline.storage.evidence.labels import labels
 from tierline.views.datasets import KnownLabel
 

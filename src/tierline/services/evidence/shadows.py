@@ -17,7 +17,7 @@ from tierline.base.ids import new_id
 from tierline.features import Feature
 from tierline.pricing import OwnPrices
 from tierline.pricing.estimates import estimates, prices_of
-from tierline.routing.monitoring import broken
+from tierline.routing.thresholds.monitoring import broken
 from tierline.rules.jobs import Status
 from tierline.rules.queues import lane
 from tierline.services.evidence.readable_features import ReadableFeatures

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tierline import providers
-from tierline.base.model_urls import ANY, local_urls
+from tierline.base.network.model_urls import ANY, local_urls
 from tierline.base.settings import settings
 from tierline.base.yaml_lines import Path
 from tierline.catalogue import families

@@ -9,7 +9,7 @@ from tierline.base.json_pointer import pointer
 from tierline.base.json_text import JSON, plain_json
 from tierline.base.settings import settings
 from tierline.checks.schema import SchemaCheck
-from tierline.features.reading import MOST_HINTS, close_to
+from tierline.features.parsing.reading import MOST_HINTS, close_to
 from tierline.views.jobs import JOB_FIELDS, MAX_DEADLINE_S, MAX_NAME
 from tierline.webhooks.addresses import check_url
 

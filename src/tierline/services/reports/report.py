@@ -11,7 +11,7 @@ from psycopg import Connection
 from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSONValue
 from tierline.features import Feature
-from tierline.routing.sampling import equally_drawn
+from tierline.routing.thresholds.sampling import equally_drawn
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.reports import reports
 from tierline.storage.reports.feature_sums import Window

@@ -7,7 +7,7 @@ from psycopg import Connection
 
 from tierline.evaluation.road import FEWEST_LABELS, STAGES, FeatureState, standing
 from tierline.features import Feature
-from tierline.routing.fingerprint import task
+from tierline.routing.thresholds.fingerprint import task
 from tierline.services.evidence.drift_shown import drift_of
 from tierline.services.evidence.evaluation_validity import (
     NoValidEvaluation,

@@ -18,7 +18,6 @@ from tierline.base.vectors import DIMENSIONS
 from tierline.checks.signals import signals_of
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
-from tierline.routing.combination import Combination
 from tierline.routing.confidence_gate import (
     Calibration,
     Gated,
@@ -29,9 +28,10 @@ from tierline.routing.confidence_gate import (
     is_compared,
     unlike_training,
 )
-from tierline.routing.fingerprint import Recipes, fingerprint, models_told
-from tierline.routing.novelty import KnownInputs, packed, unpacked
-from tierline.routing.sampling import drawn_at
+from tierline.routing.learned.novelty import KnownInputs, packed, unpacked
+from tierline.routing.thresholds.combination import Combination
+from tierline.routing.thresholds.fingerprint import Recipes, fingerprint, models_told
+from tierline.routing.thresholds.sampling import drawn_at
 from tierline.rules.verdicts import Verdict
 from tierline.services.calls.answer import Answered
 from tierline.services.calls.attempt import Attempt

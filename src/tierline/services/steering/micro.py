@@ -13,9 +13,9 @@ from tierline.checks import check
 from tierline.checks.labels import closed_set
 from tierline.features import Feature
 from tierline.features.prompts import input_text
-from tierline.routing.fingerprint import task
-from tierline.routing.micro import Answer, Micro
-from tierline.routing.micro_parts import from_parts
+from tierline.routing.learned.micro import Answer, Micro
+from tierline.routing.learned.micro_parts import from_parts
+from tierline.routing.thresholds.fingerprint import task
 from tierline.services.calls.answer import Answered
 from tierline.services.calls.calls import CallBook
 from tierline.services.calls.embedding import Embedding

@@ -6,7 +6,7 @@ from psycopg import Connection
 
 from tierline.base.json_text import canonical_json
 from tierline.features import Feature, Tier
-from tierline.routing.fingerprint import behind, recipe
+from tierline.routing.thresholds.fingerprint import behind, recipe
 from tierline.storage.evidence.calibrations import deciding
 
 

@@ -9,9 +9,9 @@ from psycopg_pool import ConnectionPool
 from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
-from tierline.routing.complexity import Complexity
-from tierline.routing.fingerprint import Recipes
-from tierline.routing.trained import Prediction, by_rules, from_parts, predict
+from tierline.routing.learned.complexity import Complexity
+from tierline.routing.learned.trained import Prediction, by_rules, from_parts, predict
+from tierline.routing.thresholds.fingerprint import Recipes
 from tierline.services.calls.embedding import Embedding
 from tierline.services.steering.artefacts import Artefacts
 

@@ -12,11 +12,15 @@ from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.labels import LabelSet, closed_set
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
-from tierline.routing.combination import CannotLearn
-from tierline.routing.fingerprint import answerer, fingerprint, models_told, task
-from tierline.routing.micro_parts import from_parts, to_parts
-from tierline.routing.promise import OfLabel, Promise
-from tierline.routing.threshold_search import confidence_of_attempt, grid, search_threshold
+from tierline.routing.learned.micro_parts import from_parts, to_parts
+from tierline.routing.thresholds.combination import CannotLearn
+from tierline.routing.thresholds.fingerprint import answerer, fingerprint, models_told, task
+from tierline.routing.thresholds.promise import OfLabel, Promise
+from tierline.routing.thresholds.threshold_search import (
+    confidence_of_attempt,
+    grid,
+    search_threshold,
+)
 from tierline.services.evidence.calibrate import too_few
 from tierline.services.evidence.calibrated_tiers import share_of_risk
 from tierline.services.evidence.calibrations import Tested, add
@@ -41,7 +45,7 @@ from tierline.views.datasets import KnownLabel
 from tierline.views.steering import MicroModelWithPromise
 
 if TYPE_CHECKING:
-    from tierline.routing.micro_training import HeldOut, Lesson
+    from tierline.routing.learned.micro_training import HeldOut, Lesson
 
 DIGEST_BYTES = 8  # bytes stored of each training input's digest
 
@@ -100,7 +104,7 @@ def train(work: Work) -> None:
     Options: `dataset` (its version; None: the known labels of the feature's jobs), `max_error`,
     `confidence`, `strangers`, `dry_run`. Raises NotFound, Conflict, NotEnoughData, Superseded.
     """
-    from tierline.routing.micro_training import learn
+    from tierline.routing.learned.micro_training import learn
 
     work.progress("reading")
     with work.pool.connection() as connection:
@@ -198,7 +202,7 @@ def _of_jobs(
     """The known labels of the feature's jobs. Half of the representative rows are held out, chosen
     by the input's digest.
     """
-    from tierline.routing.micro_training import is_held_out
+    from tierline.routing.learned.micro_training import is_held_out
 
     rows = []
     for row in labels_of(connection, feature.name, account_id):

@@ -9,9 +9,9 @@ from tierline.base.errors import Conflict, InvalidInput, NotEnoughData, Problem
 from tierline.features import Feature, Tier
 from tierline.features.prompts import input_text
 from tierline.routing.before_call import is_routed
-from tierline.routing.combination import CannotLearn
-from tierline.routing.fingerprint import recipe
-from tierline.routing.trained import from_parts
+from tierline.routing.learned.trained import from_parts
+from tierline.routing.thresholds.combination import CannotLearn
+from tierline.routing.thresholds.fingerprint import recipe
 from tierline.services.features.find_feature import current_feature
 from tierline.services.operations.work import Work
 from tierline.services.training.artefacts import (
@@ -42,8 +42,8 @@ def train(work: Work) -> None:
 
     Options: `embeddings`, `dry_run`. Raises NotFound, Conflict, NotEnoughData, Superseded.
     """
-    from tierline.routing.router_training import learn_router, refuse_too_few
-    from tierline.routing.trained import to_parts
+    from tierline.routing.learned.router_training import learn_router, refuse_too_few
+    from tierline.routing.learned.trained import to_parts
 
     work.progress("reading")
     with work.pool.connection() as connection:

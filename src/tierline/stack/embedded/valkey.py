@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tierline.base.broker_urls import unix_url
 from tierline.base.errors import TierlineError
+from tierline.base.network.broker_urls import unix_url
 from tierline.stack.home import Home, write_private
 from tierline.stack.processes.child import Child, Program
 

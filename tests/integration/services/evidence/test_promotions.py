@@ -14,7 +14,7 @@ from tests.support.database.notified import notifications_sent
 from tests.support.database.rows import add_job
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.base.ids import new_id
-from tierline.routing.fingerprint import recipe, task
+from tierline.routing.thresholds.fingerprint import recipe, task
 from tierline.services.accounts.accounts import create_account
 from tierline.services.evidence.evaluation_validity import recipe_alone
 from tierline.services.evidence.promotions import (

@@ -11,7 +11,7 @@ from tests.support.fake_servers.model_server import Reply
 from tests.support.scenes.bench import Bench
 from tierline.base.errors import Conflict, NotEnoughData
 from tierline.features import Feature
-from tierline.routing.combination import Combination
+from tierline.routing.thresholds.combination import Combination
 from tierline.services.evidence.calibrate import CalibrationRequest, calibrate, count_outcomes
 from tierline.services.evidence.calibrations import calibrations_of, withdraw
 from tierline.services.jobs.decision_log import decisions_of

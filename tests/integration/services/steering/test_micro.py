@@ -15,8 +15,8 @@ from tierline.base.errors import Conflict, InvalidInput, NotEnoughData
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
 from tierline.features.prompts import input_text
-from tierline.routing.micro_parts import to_parts
-from tierline.routing.micro_training import Lesson, learn
+from tierline.routing.learned.micro_parts import to_parts
+from tierline.routing.learned.micro_training import Lesson, learn
 from tierline.services.calls.embedding import Embedding
 from tierline.services.evidence.calibrations import calibrations_of
 from tierline.services.evidence.shadows import keep_references

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
-from tierline.routing.combination import Combination
-from tierline.routing.trained import again
+from tierline.routing.learned.trained import again
+from tierline.routing.thresholds.combination import Combination
 from tierline.services.jobs.decision_log import decisions_of
 from tierline.services.steering.routers import Routers
 from tierline.services.training.artefacts import Trained, routers_of, withdraw_router

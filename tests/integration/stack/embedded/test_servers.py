@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from tests.support.waiting import wait_until
-from tierline.base.broker_urls import kombu_url
 from tierline.base.errors import UsageError
+from tierline.base.network.broker_urls import kombu_url
 from tierline.stack.embedded import postgres, valkey
 from tierline.stack.embedded.servers import Servers, running_servers
 from tierline.stack.home import HomeBusy, HomeLock, open_home

@@ -14,8 +14,8 @@ from tierline.base.digits import number
 from tierline.base.errors import InvalidInput, Problem, UsageError
 from tierline.base.json_text import JSON, NotJson, parse_json
 from tierline.features.comparison import Comparison
-from tierline.routing.curves import Outcome
-from tierline.routing.replay import Recorded
+from tierline.routing.replay.curves import Outcome
+from tierline.routing.replay.replay import Recorded
 
 SIGNAL = "signal_"  # the prefix of a signal's column
 LARGEST = 1e12  # the largest number; sums of squares of larger ones can overflow

@@ -11,7 +11,7 @@ from tierline.cli.shared.options import Json
 from tierline.features.comparison import Comparison, Kind
 
 if TYPE_CHECKING:
-    from tierline.routing.replay import Policy, Replay
+    from tierline.routing.replay.replay import Policy, Replay
 
 FEWEST = 50  # rows; with fewer, a half of a fold may not have both right and wrong answers
 
@@ -66,8 +66,8 @@ def replay(
         raise UsageError(f"{file} has {len(recorded)} rows: at least {FEWEST} are needed")
     try:
         from tierline.cli.improve.training.embedding import embedded
-        from tierline.routing.combination import CannotLearn
-        from tierline.routing.replay import replay as run
+        from tierline.routing.replay.replay import replay as run
+        from tierline.routing.thresholds.combination import CannotLearn
 
         found = run(
             recorded,

@@ -12,7 +12,7 @@ from tierline.cli.shared.options import Home, Json
 
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
-    from tierline.routing.replay import Replay
+    from tierline.routing.replay.replay import Replay
 
 PAGE = 1_000  # outcomes; the API's maximum per page
 MOST = 20_000  # outcomes in one curve; the newest are used
@@ -106,10 +106,10 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
     """Replay the compared outcomes, like recorded ones. Raises TierlineError."""
     try:
         from tierline.features.prompts import input_text
-        from tierline.routing.combination import CannotLearn
-        from tierline.routing.curves import Outcome
-        from tierline.routing.replay import Recorded, replay
-        from tierline.routing.sampling import equally_drawn
+        from tierline.routing.replay.curves import Outcome
+        from tierline.routing.replay.replay import Recorded, replay
+        from tierline.routing.thresholds.combination import CannotLearn
+        from tierline.routing.thresholds.sampling import equally_drawn
 
         sampled = [_Sampled(row["job_id"], row["inclusion"], row) for row in rows]
         recorded = [
@@ -230,7 +230,7 @@ def _kept(made: JSON) -> str:
     models = ", ".join(quality["reference_models"])
     told = f"{differ:,} of {served:,} served answers differ from shadows ({differ / served:.1%}"
     try:
-        from tierline.routing.bounds import interval
+        from tierline.routing.thresholds.bounds import interval
 
         low, high = interval(differ, served)
         told += _told_interval(low, high, quality["judge"])
@@ -245,7 +245,7 @@ def _told_interval(low: float, high: float, judge: JSON) -> str:
         return f"; 95%: {low:.1%}-{high:.1%}"
     if judge["missed"] is None:
         return f"; judged by {judge['model']}, whose own error is not measured yet"
-    from tierline.routing.judging import widened
+    from tierline.routing.thresholds.judging import widened
 
     most = widened(high, judge["missed"])
     return (

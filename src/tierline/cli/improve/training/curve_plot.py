@@ -5,8 +5,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from tierline.cli.shared.png import new_figure, write_png
-from tierline.routing.curves import Point
-from tierline.routing.replay import Replay
+from tierline.routing.replay.curves import Point
+from tierline.routing.replay.replay import Replay
 
 _LINES = ("confidence", "complexity", "random", "oracle")  # more lines are unreadable in a terminal
 _FIXED = ("weak only", "strong only")

@@ -1,0 +1,1 @@
+"""URLs of brokers and model servers, and HTTP connections with deadlines."""

@@ -1,0 +1,176 @@
+"""Reads a feature file's schemas, examples and checks."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from tierline.base.json_text import JSON, short
+from tierline.base.yaml_lines import Path
+from tierline.checks.grounding import is_path
+from tierline.checks.rule_costs import MAX_STEPS
+from tierline.checks.rules import (
+    MAX_ITEMS,
+    Rule,
+    RuleBroken,
+    compile_rule,
+    most_items,
+    unbounded_arrays,
+)
+from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
+from tierline.checks.work import TooMuch
+from tierline.features.parsing.reading import Reading, near
+from tierline.features.task import Check, WorkedExample
+
+CHECK_KINDS = ("grounded", "rule")  # each has its rows in tests/support/samples/hostile_texts.py
+MAX_EXAMPLES = 50
+MAX_CHECKS = 50
+MAX_SAYS = 500  # characters
+
+Placed = tuple[Path, WorkedExample]
+"""An example and where it stands in the file."""
+
+_STEP = re.compile(r"([^.\[\]]+)((?:\[\])*)")
+
+
+def read_schema(reading: Reading, value: JSON, path: Path) -> Schema | None:
+    """A JSON Schema that compiles, or None after recording the problem."""
+    if not isinstance(value, dict):
+        reading.problem(path, "must be a JSON Schema, such as {type: object, properties: …}")
+        return None
+    faults = schema_faults(value)
+    for fault in faults:
+        reading.problem((*path, *fault.path), fault.message)
+    return None if faults else value
+
+
+def read_examples(
+    reading: Reading,
+    value: JSON,
+    path: Path,
+    input_schema: Schema | None,
+    output_schema: Schema | None,
+) -> tuple[Placed, ...]:
+    """The worked examples at `path`, each with its place."""
+    found = []
+    sides = {
+        name: None if schema is None else SchemaCheck(schema)
+        for name, schema in (("input", input_schema), ("output", output_schema))
+    }
+    for index, item in enumerate(reading.items(value, path, 0, MAX_EXAMPLES)):
+        here = (*path, index)
+        entry = reading.mapping(item, here, sides, sides)
+        if not all(name in entry for name in sides):
+            continue
+        for name, check in sides.items():
+            for fault in [] if check is None else check.faults(entry[name]):
+                reading.problem(
+                    (*here, name, *fault.path), f"does not fit the {name} schema: {fault.message}"
+                )
+        found.append((here, WorkedExample(entry["input"], entry["output"])))
+    return tuple(found)
+
+
+def read_checks(
+    reading: Reading,
+    value: JSON,
+    path: Path,
+    input_schema: Schema | None,
+    output_schema: Schema | None,
+    examples: Sequence[Placed],
+) -> tuple[Check, ...]:
+    """The checks at `path`. Each rule has been run on the examples."""
+    found = []
+    for index, item in enumerate(reading.items(value, path, 0, MAX_CHECKS)):
+        here = (*path, index)
+        entry = reading.mapping(item, here, (*CHECK_KINDS, "says"))
+        says = None
+        if "says" in entry:
+            says = reading.text(entry["says"], (*here, "says"), MAX_SAYS)
+        if ("grounded" in entry) == ("rule" in entry):
+            reading.problem(here, 'a check needs either the key "grounded" or the key "rule"')
+        elif "grounded" in entry:
+            fields = _read_fields(reading, entry["grounded"], (*here, "grounded"), output_schema)
+            found.append(Check("grounded", fields=fields, says=says))
+        else:
+            text = reading.text(entry["rule"], (*here, "rule"), 10_000)
+            schemas = {"input": input_schema, "output": output_schema}
+            try_rule(reading, text, (*here, "rule"), schemas, examples)
+            found.append(Check("rule", rule=text.strip(), says=says))
+    return tuple(found)
+
+
+def _read_fields(
+    reading: Reading, value: JSON, path: Path, output_schema: Schema | None
+) -> tuple[str, ...]:
+    found = []
+    for index, item in enumerate(reading.items(value, path, 1, 100)):
+        here = (*path, index)
+        text = reading.text(item, here, 500)
+        if text and not is_path(text):
+            reading.problem(here, f"{short(text)} is not a path such as total or items[].sku")
+        elif text and output_schema is not None:
+            fault = _no_such_field(text, output_schema)
+            if fault is not None:
+                reading.problem(here, fault)
+        found.append(text)
+    return tuple(found)
+
+
+def _no_such_field(text: str, schema: JSON) -> str | None:
+    """Why a path leads nowhere; None if it leads to a field or the schema leaves that open."""
+    for match in _STEP.finditer(text):
+        name, brackets = match.groups()
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        if not isinstance(properties, dict):
+            closed = isinstance(schema, dict) and schema.get("type") not in (None, "object")
+            return f"the output has no field {short(name)}" if closed else None
+        if name not in properties:
+            return f"the output has no field {short(name)}{near(name, properties)}"
+        schema = properties[name]
+        for _ in range(len(brackets) // 2):
+            schema = schema.get("items") if isinstance(schema, dict) else None
+    return None
+
+
+def try_rule(
+    reading: Reading,
+    text: str,
+    path: Path,
+    schemas: dict[str, Schema | None],
+    examples: Sequence[Placed],
+) -> None:
+    """Compile the rule and run it on every example; each must pass. Problems are recorded."""
+    try:
+        rule = compile_rule(text)
+    except RuleBroken as error:
+        reading.problem(path, error.message)
+        return
+    for root, where in _unbounded(rule, schemas):
+        reading.problem(
+            path,
+            f"a rule with a macro needs maxItems of at most {MAX_ITEMS} on every array that it may "
+            f"read; {root} has none at {spoken_path(where) or 'its top'}",
+        )
+        return
+    items = max((most_items(schemas[root]) for root in rule.shape.roots), default=0)
+    if rule.shape.cost.steps(items, 0) > MAX_STEPS:
+        reading.problem(
+            path,
+            f"could take too long over arrays of {items} items: lower their maxItems, or iterate "
+            "over them less often",
+        )
+        return
+    for place, example in examples:
+        line = reading.document.line(place)
+        try:
+            if not rule.holds(example.input, example.output):
+                reading.problem(path, f"does not hold for the example on line {line}")
+        except (RuleBroken, TooMuch) as error:
+            reading.problem(path, f"{error.message} (for the example on line {line})")
+            return
+
+
+def _unbounded(rule: Rule, schemas: dict[str, Schema | None]) -> Iterator[tuple[str, Path]]:
+    if rule.shape.macros:
+        for root in sorted(rule.shape.roots):
+            for where in unbounded_arrays(schemas[root]):
+                yield root, where

@@ -1,0 +1,1 @@
+"""Access tokens of providers that do not take an API key."""

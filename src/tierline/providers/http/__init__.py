@@ -1,0 +1,1 @@
+"""HTTP to model servers: requests, responses, errors, several servers as one."""

@@ -1,0 +1,210 @@
+"""One JSON request over HTTP with a total deadline: connections, time, size and errors.
+
+It knows no provider; the wire formats interpret the bodies.
+"""
+
+import json
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+
+from tierline.base.digits import number
+from tierline.base.network.deadline_http import tls_context, within
+from tierline.base.network.http_connection import HttpConnection
+from tierline.providers.credentials.tokens import Tokens
+from tierline.providers.types import CallFailed
+from tierline.rules.causes import Cause
+from tierline_client.retry_after import retry_after_s
+
+CONNECT_S = 5.0  # a server that takes longer to accept counts as down
+IDLE_S = 60.0  # how long an idle connection is kept
+ENCODINGS = frozenset({"identity", "gzip", "x-gzip"})
+GZIP = 16 + zlib.MAX_WBITS  # zlib's value for gzip
+UNAUTHORIZED = 401
+MOST_RETRY_AFTER_S = 3600.0  # limit on a provider's Retry-After
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A complete HTTP response within the limits."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    latency_s: float
+    setting: str | None = None  # the one that names the server
+
+    def json(self) -> Any:
+        """The body as JSON. Raises CallFailed if it is not JSON."""
+        try:
+            return _DECODER.decode(self.body.decode())
+        except (ValueError, RecursionError):
+            page = self.body.lstrip()[:1] == b"<"
+            reason = (
+                f"the server's answer (HTTP {self.status}) is not JSON"
+                + (" but a web page" if page else "")
+                + (
+                    f": check that {self.setting} names a model server's API"
+                    if self.setting
+                    else ""
+                )
+            )
+            raise CallFailed(Cause.UNREADABLE, reason, latency_s=self.latency_s) from None
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
+
+
+class Transport:
+    """Reused connections to one server: one for each calling thread."""
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        max_answer_bytes: int,
+        tokens: Tokens | None = None,
+        setting: str | None = None,
+    ) -> None:
+        """`setting` is the name of the setting with the address, for messages."""
+        self._tokens = tokens
+        self._setting = setting
+        self._base_url = base_url.rstrip("/")
+        self._urls: dict[str, httpx.URL] = {}
+        self._headers = httpx.Headers(
+            {
+                "accept": "application/json",
+                "accept-encoding": "gzip",
+                "content-type": "application/json",
+                "user-agent": f"tierline/{version('tierline')}",
+                **headers,
+            }
+        )
+        self._max_answer_bytes = max_answer_bytes
+        self._tls: ssl.SSLContext | None = None
+        self._here = threading.local()
+        self._opened: list[HttpConnection] = []
+        self._opening = threading.Lock()
+
+    def post(self, path: str, body: Mapping[str, Any], timeout_s: float) -> Reply:
+        """POST `body`; the whole answer must arrive within `timeout_s`.
+
+        Raises CallFailed: TIMEOUT if it does not, UNREACHABLE, SERVER if the connection breaks,
+        UNREADABLE if the answer is too long.
+        """
+        if self._tokens is None:
+            return self.send(self._request(path, body), timeout_s)
+        ends_s = time.monotonic() + timeout_s
+        token = self._tokens.get(timeout_s)
+        request = self._request(path, body)
+        request.headers["authorization"] = f"Bearer {token}"
+        reply = self.send(request, max(0.0, ends_s - time.monotonic()))
+        if reply.status == UNAUTHORIZED:
+            self._tokens.forget(token)
+        return reply
+
+    def send(self, request: httpx.Request, timeout_s: float) -> Reply:
+        """Send a prepared request. Raises the same as `post`."""
+        started = time.monotonic()
+        connect_s = min(CONNECT_S, timeout_s)
+        request.extensions["timeout"] = {"connect": connect_s}  # the rest ends by `within`
+        try:
+            with within(timeout_s):
+                response = self._connection().handle_request(request)
+                try:
+                    content = self._read(response, started)
+                finally:
+                    response.close()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            reason = "the server cannot be reached"
+            raise self._failed(Cause.UNREACHABLE, reason, started) from None
+        except httpx.TimeoutException:
+            reason = f"no complete answer within {timeout_s:g} s"
+            raise self._failed(Cause.TIMEOUT, reason, started) from None
+        except httpx.HTTPError as error:
+            reason = f"the connection to the server broke ({type(error).__name__})"
+            raise self._failed(Cause.SERVER, reason, started) from None
+        latency_s = time.monotonic() - started
+        return Reply(response.status_code, response.headers, content, latency_s, self._setting)
+
+    def close(self) -> None:
+        """Close every thread's connection. A thread that calls afterwards opens a new one."""
+        with self._opening:
+            opened, self._opened = self._opened, []
+            self._here = threading.local()
+        for connection in opened:
+            connection.close()
+
+    def _request(self, path: str, body: Mapping[str, Any]) -> httpx.Request:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = httpx.URL(f"{self._base_url}/{path}")
+        return httpx.Request(
+            "POST",
+            url,
+            headers=self._headers,
+            content=json.dumps(body, ensure_ascii=False, allow_nan=False).encode(),
+        )
+
+    def _connection(self) -> HttpConnection:
+        found: HttpConnection | None = getattr(self._here, "connection", None)
+        if found is None:
+            with self._opening:
+                # No proxies or other environment variables: the address of a server is a setting.
+                self._tls = self._tls or tls_context()
+                found = self._here.connection = HttpConnection(self._tls, IDLE_S)
+                self._opened.append(found)
+        return found
+
+    def _read(self, response: httpx.Response, started: float) -> bytes:
+        """The decompressed body. A few bytes may decompress to a thousand times as many, so the
+        limit applies to the decompressed size, during decompression."""
+        most = self._max_answer_bytes
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ENCODINGS:
+            reason = "the server's answer has a content encoding that was not requested"
+            raise self._failed(Cause.UNREADABLE, reason, started)
+        unpacking = None if encoding == "identity" else zlib.decompressobj(GZIP)
+        chunks: list[bytes] = []
+        size = 0
+        stream = response.stream
+        assert isinstance(stream, httpx.SyncByteStream), "the connection is not asynchronous"
+        for raw in stream:
+            try:
+                chunk = raw if unpacking is None else unpacking.decompress(raw, most - size + 1)
+            except zlib.error:
+                reason = "the server's answer cannot be decompressed"
+                raise self._failed(Cause.UNREADABLE, reason, started) from None
+            size += len(chunk)
+            if size > most:
+                reason = f"the server's answer is longer than {most} bytes"
+                raise self._failed(Cause.UNREADABLE, reason, started)
+            chunks.append(chunk)
+        if unpacking is not None and chunks and not unpacking.eof:
+            reason = "the server's answer was cut off"
+            raise self._failed(Cause.UNREADABLE, reason, started)
+        return b"".join(chunks)
+
+    @staticmethod
+    def _failed(cause: Cause, reason: str, started: float) -> CallFailed:
+        return CallFailed(cause, reason, latency_s=time.monotonic() - started)
+
+
+def asked_wait_s(headers: Mapping[str, str]) -> float | None:
+    """The wait that a provider asks for; OpenAI's retry-after-ms comes first; None: no wait."""
+    try:
+        wait_s: float | None = number(headers["retry-after-ms"]) / 1000
+    except (KeyError, ValueError):
+        wait_s = retry_after_s(headers.get("retry-after"))
+    return None if wait_s is None else min(max(0.0, wait_s), MOST_RETRY_AFTER_S)

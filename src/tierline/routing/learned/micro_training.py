@@ -1,0 +1,75 @@
+"""Training a micro model on some of a feature's labels, and testing it on the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tierline.base.vectors import Vectors
+from tierline.routing.first_tier import share_of
+from tierline.routing.learned.micro import Micro, mixed, strangers, train
+from tierline.routing.thresholds.threshold_search import Scored
+
+HELD_OUT_SHARE = 0.5
+"""The share of the representative inputs that is kept from training, to test a promise. An input's
+key decides whether it is held out, so that a retrained model is not fitted on held-out inputs."""
+FEWEST_LABELS = 4  # so that some can be withheld, as kinds that the model has not seen
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One held-out answer. `label` is the right label; None for a kind that was withheld."""
+
+    scored: Scored
+    label: str | None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A micro model, and its results on inputs that it was not fitted on."""
+
+    micro: Micro
+    rows: int  # rows it was fitted on
+    right: int  # how many of those a head answers that was not fitted on them
+    planned: tuple[Scored, ...]  # to plan a promise on
+    held_out: tuple[HeldOut, ...]  # to test it on; without those that were novel to it
+    novel: int  # how many held-out inputs were novel
+    strangers: float  # the share of withheld kinds in both
+
+
+def is_held_out(key: str, *, representative: bool) -> bool:
+    """Whether the input with that key is used to test promises, and never for training."""
+    return representative and share_of("micro", key) < HELD_OUT_SHARE
+
+
+def learn(
+    vectors: Vectors, labels: Sequence[str], held_out: Sequence[bool], share: float
+) -> Lesson:
+    """Train on what is not held out. Raises CannotLearn if there are too few labels, ValueError for
+    a share outside 0..1.
+
+    `share` is how much of the traffic may be of unseen kinds while a promise still holds. With
+    fewer than FEWEST_LABELS it is 0.
+    """
+    fitted = [place for place, held in enumerate(held_out) if not held]
+    held_places = [place for place, held in enumerate(held_out) if held]
+    training = vectors[fitted], [labels[place] for place in fitted]
+    testing = vectors[held_places], [labels[place] for place in held_places]
+    if len(set(training[1])) < FEWEST_LABELS:
+        share = 0.0
+    trained = train(*training, withhold=share > 0)
+    answers = trained.micro.answer(testing[0]) if held_places else []
+    tested = [
+        HeldOut(Scored(answer.score, answer.label != label), label)
+        for answer, label in zip(answers, testing[1], strict=True)
+        if not answer.novel
+    ]
+    novel = len(answers) - len(tested)
+    planned = list(trained.planned)
+    right = sum(not one.wrong for one in planned)
+    if share > 0 and held_places:
+        strange = strangers(trained.micro, *training, *testing)
+        if not strange:
+            share = 0.0
+        planned = mixed(planned, strange, share)
+        added = mixed([one.scored for one in tested], strange, share)[len(tested) :]
+        tested += [HeldOut(one, None) for one in added]
+    return Lesson(trained.micro, len(fitted), right, tuple(planned), tuple(tested), novel, share)

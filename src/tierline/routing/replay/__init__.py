@@ -1,0 +1,1 @@
+"""Recorded outcomes, replayed through the routing."""

@@ -1,0 +1,73 @@
+"""Recorded outcomes through the routing."""
+
+import random
+
+import pytest
+
+from tierline.routing.replay.curves import Outcome
+from tierline.routing.replay.replay import Recorded, Replay, replay
+from tierline.routing.thresholds.combination import CannotLearn
+
+
+def recorded(count: int, *, signal: bool, seed: int = 1) -> list[Recorded]:
+    """Weak answers, 85% right; with a signal that tells, or with one that says nothing."""
+    draw = random.Random(seed)
+    found = []
+    for number in range(count):
+        right = draw.random() < 0.85
+        told = draw.gauss(1.5 if right and signal else 0.0, 0.6)
+        strong = 1.0 if draw.random() < 0.98 else 0.0
+        found.append(
+            Recorded(
+                str(number),
+                f"question {draw.randint(0, 30)} of kind {draw.randint(0, 9)}",
+                Outcome(float(right), strong, 0.0001, 0.002),
+                not right,
+                {"margin": told},
+            )
+        )
+    return found
+
+
+def policies(found: Replay) -> dict[str, float]:
+    return {policy.name: policy.area for policy in found.policies}
+
+
+def test_a_signal_that_tells_is_worth_more_than_chance_and_less_than_knowing() -> None:
+    found = replay(recorded(1_500, signal=True), max_error=0.03, confidence=0.95)
+    areas = policies(found)
+    assert areas["oracle"] > areas["confidence"] > areas["random"] + 0.02
+    assert abs(areas["prompt length"] - areas["random"]) < 0.02
+    promised = next(one.promised for one in found.policies if one.name == "confidence")
+    assert promised is not None
+    assert promised.served > 400
+    bounds = promised.error_interval(0.95)
+    assert bounds is not None
+    assert bounds[0] <= 0.03
+
+
+def test_a_signal_that_says_nothing_promises_nothing() -> None:
+    found = replay(recorded(1_500, signal=False), max_error=0.03, confidence=0.95)
+    promised = next(one.promised for one in found.policies if one.name == "confidence")
+    assert promised is not None
+    assert promised.served == 0
+    assert found.escalated == 1.0
+
+
+def test_every_policy_is_shown_at_the_same_share() -> None:
+    found = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
+    for policy in found.policies:
+        if policy.name not in ("weak only", "strong only"):
+            assert policy.at.escalated == pytest.approx(found.escalated, abs=1e-3)
+
+
+def test_the_same_seed_gives_the_same_table() -> None:
+    rows = recorded(400, signal=True)
+    first, again = (replay(rows, max_error=0.05, confidence=0.9, seed=4) for _ in range(2))
+    assert first == again
+
+
+def test_outcomes_of_one_kind_are_refused() -> None:
+    rows = [one for one in recorded(400, signal=True) if not one.wrong]
+    with pytest.raises(CannotLearn, match="every weak answer is right"):
+        replay(rows, max_error=0.05, confidence=0.9)

@@ -1,0 +1,60 @@
+"""From outcomes to a promise."""
+
+import random
+
+from tierline.routing.thresholds.promise import FIT_SHARE, Outcome, alone, promise
+
+
+def outcomes(count: int, *, seed: int = 7, honest: bool = True) -> list[Outcome]:
+    """One in five is wrong; an honest signal is low where it is."""
+    draw = random.Random(seed)
+    found = []
+    for number in range(count):
+        wrong = draw.random() < 0.2
+        signal = draw.uniform(0.0, 0.6) if wrong and honest else draw.uniform(0.4, 1.0)
+        signals = {"agreement": signal, "input_length": draw.uniform(1, 6)}
+        found.append(Outcome(f"job-{number}", signals, wrong, "a" if number % 2 else "b"))
+    return found
+
+
+def test_scores_are_fitted_on_other_outcomes_than_those_that_are_tested() -> None:
+    found = promise(outcomes(1000), "agreement", 0.05, 0.95)
+    assert found.fitted + found.found.samples == 1000
+    assert abs(found.fitted / 1000 - FIT_SHARE) < 0.05
+    assert found.learned
+
+
+def test_an_honest_signal_serves_most_and_keeps_the_promise() -> None:
+    found = promise(outcomes(1000), "agreement", 0.05, 0.95).found
+    assert found.chosen is not None
+    assert found.chosen.bound <= 0.05
+    assert found.chosen.served > 0.5 * found.samples
+
+
+def test_a_signal_that_says_nothing_serves_nothing() -> None:
+    assert promise(outcomes(1000, honest=False), "agreement", 0.05, 0.95).found.chosen is None
+
+
+def test_where_all_are_right_the_one_signal_ranks() -> None:
+    right = [Outcome(one.key, one.signals, False) for one in outcomes(300)]
+    found = promise(right, "agreement", 0.05, 0.95)
+    assert not found.learned
+    assert "nothing can be learned" in str(found.why_not)
+    assert found.found.chosen is not None
+    assert found.found.chosen.served == found.found.samples
+    score = alone("agreement").score
+    assert score({"agreement": 0.2}) < score({"agreement": 0.9}) < 1.0
+
+
+def test_what_was_seen_is_told_by_label() -> None:
+    found = promise(outcomes(1000), "agreement", 0.05, 0.95)
+    assert set(found.by_label) == {"a", "b"}
+    assert sum(one.samples for one in found.by_label.values()) == found.found.samples
+    chosen = found.found.chosen
+    assert chosen is not None
+    assert sum(one.errors for one in found.by_label.values()) == chosen.errors
+
+
+def test_a_later_attempt_is_tested_harder() -> None:
+    first, third = (promise(outcomes(500), "agreement", 0.05, 0.95, n).tested_at for n in (1, 3))
+    assert 0.95 < first < third
