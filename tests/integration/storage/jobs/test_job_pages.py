@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from psycopg import Connection
 
-from tests.support.past import Past, id_at, past_weeks
-from tests.support.rows import add_feature, add_job, two_tiers
+from tests.support.database.past import Past, id_at, past_weeks
+from tests.support.database.rows import add_feature, add_job, two_tiers
 from tierline.base.ids import new_id
 from tierline.rules.partitions import name_of, week_of
 from tierline.storage.db import migrate

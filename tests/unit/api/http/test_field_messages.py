@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from api.bodies import read_model
+from api.http.bodies import read_model
 from pydantic import BaseModel, ConfigDict, Field
 
 from tierline.base.errors import InvalidInput
