@@ -266,3 +266,16 @@ def test_two_claims_of_different_jobs_do_not_wait_for_each_other(
     with pool.connection() as busy, busy.transaction():
         busy.execute("SELECT FROM jobs WHERE id = %s FOR UPDATE", (first,))
         assert take(pool, second) is not None
+
+
+def test_a_change_of_a_live_job_writes_one_record_to_the_log(
+    pool: ConnectionPool[Any], job: UUID
+) -> None:
+    """No lock of the row before it, which a trigger before the update would need."""
+    with pool.connection() as connection, connection.transaction(force_rollback=True):
+        row = connection.execute(
+            "EXPLAIN (ANALYZE, WAL, FORMAT JSON) UPDATE jobs SET status = 'in_progress',"
+            f" hint_no = NULL, claim_token = '{uuid4()}' WHERE id = '{job}' AND part < 2"
+        ).fetchone()
+        assert row is not None
+    assert row[0][0]["Plan"]["WAL Records"] == 1

@@ -234,15 +234,22 @@ def test_an_attempt_that_was_forgotten_before_it_sent_anything_leaves_nothing(sc
 
 
 def test_a_job_that_ends_while_it_waits_is_counted_once(scene: Scene) -> None:
-    never = scene.add()
+    never, in_place, removed = scene.add(), scene.add(), scene.add()
     escalated = scene.run(WRONG)
     scene.roll_up()
     for job in (never, escalated):
         with scene.pool.connection() as connection:
             cancel(connection, scene.account, job)
+    with scene.pool.connection() as connection:
+        connection.execute(  # as the release before, which does not move it
+            "UPDATE jobs SET status = 'cancelled', completed_at = clock_timestamp() WHERE id = %s",
+            (in_place,),
+        )
+        connection.execute("DELETE FROM jobs WHERE id = %s", (removed,))
+    assert scene.one("SELECT count(*) FROM sums_pending") == 3
     for _ in range(3):
         scene.roll_up()
-    assert scene.one("SELECT sum(jobs) FROM job_sums WHERE daily AND status = 'cancelled'") == 2
+    assert scene.one("SELECT sum(jobs) FROM job_sums WHERE daily AND status = 'cancelled'") == 3
     assert scene.one("SELECT count(*) FROM sums_pending") == 0
 
 
