@@ -94,7 +94,7 @@ def promises(
     found = {}
     for promise in PROMISES:
         thresholds = grid([one.score for one in plan])
-        chosen = search_threshold(scored, thresholds, promise, CONFIDENCE, planned_on=plan).chosen
+        chosen = search_threshold(scored, thresholds, promise, CONFIDENCE).chosen
         served = [
             one
             for one, novel in zip(seen, unlike, strict=True)

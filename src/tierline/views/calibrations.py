@@ -30,7 +30,17 @@ class OutcomeCount(View):
     models: str | None = Field(description="the models that answered; null: no outcome yet")
     reference: Reference
     outcomes: int = Field(description="new ones with a reference")
-    missing: int = Field(description="how many more are needed at least")
+    missing: int = Field(
+        description="how many more to wait for: up to `recommended`, or where that is null, the"
+        " fewest with which such a promise can be tested"
+    )
+    chance: float | None = Field(
+        description="simulated chance that a search on the present outcomes finds a promise;"
+        " null: too few outcomes to say"
+    )
+    recommended: int | None = Field(
+        description="outcomes with which that chance is 90%; null: unknown, or no realistic number"
+    )
     reference_models: list[str]
     attempt: int = Field(description="number of the next calibration, from 1")
     judge: AnyObject | None = Field(description="who decides what differs; null: plain comparison")

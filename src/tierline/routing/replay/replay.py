@@ -189,8 +189,7 @@ def _calibrate_on(
 ) -> tuple[Calibrated, Scorer]:
     """A threshold chosen on `calibrating` for scores fitted on `fitting`, and those scores.
 
-    The sequence of thresholds and its start are planned on scores of `fitting` that were fitted on
-    its other half, because scores of the fitted data itself are too optimistic.
+    The sequence of thresholds is planned on scores of `fitting` that were fitted on its other half, because scores of the fitted data itself are too optimistic.
     """
     first, second = list(fitting[0::2]), list(fitting[1::2])
     planned = [
@@ -204,7 +203,7 @@ def _calibrate_on(
         for index, score in zip(calibrating, fitted(calibrating), strict=True)
     ]
     thresholds = grid([one.score for one in planned])
-    calibrated = search_threshold(tested, thresholds, max_error, confidence, planned_on=planned)
+    calibrated = search_threshold(tested, thresholds, max_error, confidence)
     return calibrated, fitted
 
 

@@ -4,6 +4,7 @@ The outcomes are split in two by their keys. Scores and the order of thresholds 
 part and tested on the other, so that nothing is tested on the data that it was made from.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tierline.base.json_text import JSON
 from tierline.routing.first_tier import share_of
 from tierline.routing.learned.novelty import KnownInputs, known_from
 from tierline.routing.thresholds.combination import CannotLearn, Combination, Signals, Term, fit
+from tierline.routing.thresholds.search_chance import Chances, chances
 from tierline.routing.thresholds.threshold_search import (
     Calibrated,
     Scored,
@@ -21,7 +23,7 @@ from tierline.routing.thresholds.threshold_search import (
     search_threshold,
 )
 
-FIT_SHARE = 0.4
+FIT_SHARE = 0.25
 """The share of the outcomes for fitting the scores: a handful of coefficients need fewer outcomes
 than the bound does."""
 
@@ -103,7 +105,6 @@ def promise(
         grid([one.score for one in planned]),
         max_error,
         tested_at,
-        planned_on=planned,
     )
     return Promise(
         combination,
@@ -116,6 +117,35 @@ def promise(
         known,
         count - len(tested),
     )
+
+
+def prospects(
+    outcomes: Sequence[Outcome],
+    signal: str,
+    max_error: float,
+    confidence: float,
+    attempt: int = 1,
+) -> Chances | None:
+    """The chance that `promise` finds a threshold, without looking at what it would test.
+
+    The arguments are those of `promise`. `tested` counts the outcomes that the test needs: see
+    `outcomes_for`. None if too few outcomes are known.
+    """
+    made_from = [one for one in outcomes if _fits(one)]
+    if not made_from:
+        return None
+    combination, _ = _score(made_from, signal)
+    return chances(
+        _scored(combination, made_from),
+        len(outcomes) - len(made_from),
+        max_error,
+        confidence_of_attempt(attempt, confidence),
+    )
+
+
+def outcomes_for(tested: int) -> int:
+    """How many outcomes `promise` needs, so that it tests so many."""
+    return math.ceil(tested / (1.0 - FIT_SHARE))
 
 
 def _known(outcomes: Sequence[Outcome]) -> KnownInputs | None:

@@ -5,9 +5,12 @@ an exact bound at the full confidence, and the first that fails ends the search.
 is tested only if all stricter ones held, so the risk of promising too much anywhere is
 1 - confidence, however many thresholds there are (Bauer 1991; for risk control, Angelopoulos et al.
 2021, "Learn then Test"). Tested data must not have been used to fit the scores or the sequence.
+
+Where the sequence begins decides how much is served. A stricter start has fewer wrong answers; a
+looser start serves more, so that a few chance errors do not end the search. The number of outcomes
+and the promised error rate decide it, and never the errors that are then tested.
 """
 
-import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +24,10 @@ FIRST_SHARE = 0.9
 Each later calibration takes half of what is left, so that any number of them stays within it.
 """
 
-UNLUCKY = 1.3  # standard deviations above the expected errors: 90% of starts have fewer errors
+START_SHARE = 0.125
+"""The errors that the first tested threshold must tolerate, as a share of those that the promise
+allows in all outcomes. With few outcomes that is 0, and the search begins at the strictest
+threshold that can pass. `python -m benchmarks search` compares it with other methods."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +85,12 @@ def search_threshold(
     thresholds: Sequence[float],
     max_error: float,
     confidence: float,
-    *,
-    planned_on: Sequence[Scored] = (),
 ) -> Calibrated:
     """The loosest of `thresholds` at which at most `max_error` of what is served is wrong.
 
-    `thresholds` go from strict to loose. The search begins at the first threshold that can pass: it
-    serves enough to pass with the expected errors and some bad luck. The expected errors come from
-    `planned_on` (other data, such as what the scores were fitted on); if that is empty, they are 0.
-    The start depends only on the scores, never on the errors that are then tested. Raises
-    ValueError for thresholds outside 0..1 or out of order.
+    `thresholds` go from strict to loose. The search begins at the first threshold that would pass
+    with `tolerated_errors`. This start depends only on the scores, never on the errors that are
+    then tested. Raises ValueError for thresholds outside 0..1 or out of order.
     """
     _check(thresholds, max_error)
     ordered = sorted(scored, key=lambda one: one.score)
@@ -101,15 +103,18 @@ def search_threshold(
         first = bisect_left(scores, threshold)
         return len(ordered) - first, errors_from[first]
 
-    served = [seen_at(threshold)[0] for threshold in thresholds]
-    start = _start(thresholds, served, max_error, confidence, planned_on)
-    if start is None:
-        fewest = samples_needed(max_error, confidence) or 0
-        return Calibrated(None, (), len(ordered), missing=fewest - max(served, default=0))
+    fewest = samples_needed(max_error, confidence)
+    assert fewest is not None, "zero errors always prove something"
+    most_served = max((seen_at(threshold)[0] for threshold in thresholds), default=0)
+    if most_served < fewest:
+        return Calibrated(None, (), len(ordered), missing=fewest - most_served)
+    tolerated = tolerated_errors(most_served, max_error, confidence)
     chosen: Tested | None = None
     tested: list[Tested] = []
-    for threshold in thresholds[start:]:
+    for threshold in thresholds:
         count, errors = seen_at(threshold)
+        if not tested and not holds(min(tolerated, count), count, max_error, confidence):
+            continue
         result = Tested(threshold, count, errors, upper_bound(errors, count, confidence))
         tested.append(result)
         if not holds(errors, count, max_error, confidence):
@@ -118,29 +123,12 @@ def search_threshold(
     return Calibrated(chosen, tuple(tested), len(ordered))
 
 
-def _start(
-    thresholds: Sequence[float],
-    served: Sequence[int],
-    max_error: float,
-    confidence: float,
-    planned_on: Sequence[Scored],
-) -> int | None:
-    """Where the sequence begins, or None if no threshold could pass."""
-    fewest = samples_needed(max_error, confidence)
-    assert fewest is not None, "zero errors always prove something"
-    possible = [index for index, count in enumerate(served) if count >= fewest]
-    if not possible:
-        return None
-
-    def bound_in_bad_luck(index: int) -> float:
-        alike = [one.wrong for one in planned_on if one.score >= thresholds[index]]
-        expected = served[index] * (sum(alike) + 1) / (len(alike) + 1) if alike else 0.0
-        errors = expected + UNLUCKY * math.sqrt(expected)
-        return upper_bound(min(errors, served[index]), served[index], confidence)
-
-    bounds = {index: bound_in_bad_luck(index) for index in possible}
-    likely = [index for index in possible if bounds[index] <= max_error]
-    return likely[0] if likely else min(possible, key=lambda index: bounds[index])
+def tolerated_errors(samples: int, max_error: float, confidence: float) -> int:
+    """The errors with which the first tested threshold must still pass, of so many samples."""
+    errors = int(START_SHARE * samples * max_error)
+    while errors > 0 and not holds(errors, samples, max_error, confidence):
+        errors -= 1
+    return errors
 
 
 def _check(thresholds: Sequence[float], max_error: float) -> None:

@@ -5,7 +5,6 @@ that it serves, so all of them together keep it. The risk of the promise, 1 - co
 evenly among the tiers.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,8 @@ from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
 from tierline.routing.thresholds.bounds import samples_needed
 from tierline.routing.thresholds.judging import Terms, Trusted, labels_needed, terms
-from tierline.routing.thresholds.promise import FIT_SHARE, promise
+from tierline.routing.thresholds.promise import outcomes_for, promise, prospects
+from tierline.routing.thresholds.search_chance import Chances
 from tierline.routing.thresholds.threshold_search import confidence_of_attempt
 from tierline.services.evidence.calibrated_tiers import calibrated_tier, share_of_risk
 from tierline.services.evidence.calibration_outcomes import (
@@ -117,7 +117,19 @@ class _Available:
         at = confidence_of_attempt(self.attempt, terms.confidence)
         tested = samples_needed(terms.max_error, at)
         assert tested is not None, "enough samples without errors prove any bound"
-        return math.ceil(tested / (1.0 - FIT_SHARE)) - len(self.outcomes)
+        return outcomes_for(tested) - len(self.outcomes)
+
+    def prospects(self, terms: Terms) -> Chances | None:
+        """The chance that a calibration finds a promise; None: too few outcomes to say."""
+        confidence = self.feature.confidence_of(self.tier)
+        assert confidence is not None, "the tier is calibrated"
+        return prospects(
+            with_embeddings(self.feature, self.outcomes),
+            confidence.signal,
+            terms.max_error,
+            terms.confidence,
+            self.attempt,
+        )
 
     def judge_json(self) -> dict[str, JSON] | None:
         """The judge and its error, as callers see it."""
@@ -161,7 +173,7 @@ def calibrate(
             outcomes, confidence.signal, terms.max_error, terms.confidence, available.attempt
         )
         if found.found.missing is not None:
-            more = max(1, math.ceil(found.found.missing / (1.0 - FIT_SHARE)))
+            more = max(1, outcomes_for(found.found.missing))
             raise too_few(name, len(available.outcomes), more)
         tested = Tested(
             feature=feature,
@@ -196,13 +208,21 @@ def count_outcomes(
         terms = available.terms()
     except Conflict:  # the judge has too few labels, which `judge` shows
         terms = Terms(request.max_error, available.confidence)
+    missing = max(0, available.missing(terms))
+    found = available.prospects(terms)
+    recommended = None
+    if found is not None and found.tested is not None:
+        recommended = outcomes_for(found.tested)
+        missing = max(missing, recommended - len(available.outcomes))
     return OutcomeCount(
         feature=name,
         tier=available.tier.name,
         models=None if available.group is None else available.group.models,
         reference=request.reference,
         outcomes=len(available.outcomes),
-        missing=max(0, available.missing(terms)),
+        missing=missing,
+        chance=None if found is None else found.now,
+        recommended=recommended,
         reference_models=reference_models(available.outcomes),
         attempt=available.attempt,
         judge=available.judge_json(),

@@ -293,7 +293,6 @@ def _promised(
         grid([one.score for one in lesson.planned]),
         wanted.max_error,
         tested_at,
-        planned_on=lesson.planned,
     )
     if found.missing is not None:
         raise too_few(feature.name, len(lesson.held_out), max(1, found.missing))

@@ -94,11 +94,12 @@ def test_too_few_outcomes_promise_nothing_and_are_not_used_up(
     for _ in range(2):
         with bench.pool.connection() as connection, pytest.raises(NotEnoughData) as refused:
             calibrate(connection, feature.name, TEN_PERCENT)
-        assert refused.value.missing == 50 - 9
+        assert refused.value.missing == 40 - 9
     with bench.pool.connection() as connection:
         assert calibrations_of(connection, feature.name) == []
         counted = count_outcomes(connection, feature.name, TEN_PERCENT)
-    assert (counted.outcomes, counted.missing) == (9, 41)
+    assert (counted.outcomes, counted.missing) == (9, 31)
+    assert (counted.chance, counted.recommended) == (None, None)  # too few to say
     assert counted.reference_models == ["large-2026"]
 
 
@@ -107,6 +108,13 @@ def test_a_promise_is_found_and_kept_and_can_be_made_again_from_what_is_kept(
 ) -> None:
     version, feature = bench.apply(CALIBRATED)
     outcomes(bench, version, numbers, 2 * ENOUGH)
+    with bench.pool.connection() as connection:
+        counted = count_outcomes(connection, feature.name, TEN_PERCENT)
+    assert counted.chance is not None
+    assert counted.chance > 0.9
+    assert counted.recommended is not None
+    assert 40 < counted.recommended <= 2 * ENOUGH
+    assert counted.missing == 0
     made = calibrated(bench, feature)
     assert made.state == "in_force"
     assert made.bound <= 0.1

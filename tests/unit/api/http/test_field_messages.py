@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from api.http.bodies import read_model
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.http.bodies import read_model
 from tierline.base.errors import InvalidInput
 
 

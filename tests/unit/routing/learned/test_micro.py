@@ -29,7 +29,7 @@ def test_a_promise_survives_kinds_that_were_never_seen() -> None:
     ]
     plan = mixed(trained.planned, strange, 0.2)
     found = search_threshold(
-        mixed(scored, strange, 0.2), grid([one.score for one in plan]), 0.05, 0.95, planned_on=plan
+        mixed(scored, strange, 0.2), grid([one.score for one in plan]), 0.05, 0.95
     )
     assert found.chosen is not None
     coming = texts(LABELS, 100, seed=3)

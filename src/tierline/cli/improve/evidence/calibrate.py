@@ -11,6 +11,8 @@ from tierline.cli.shared.options import Home, Json
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
 
+LIKELY = 0.9  # a search with a lower chance of success asks first
+
 
 def calibrate(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
@@ -52,13 +54,17 @@ def calibrate(
         int | None,
         typer.Option("--cancel", metavar="ID", min=1, help="Cancel a search; no outcome is used."),
     ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Search without asking, even if success is unlikely."),
+    ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Choose a tier's confidence threshold so that its share of errors stays below a limit.
 
     The server runs the search; Ctrl-C ends only the waiting. A calibration uses its outcomes up, so
-    the next one needs new outcomes.
+    the next one needs new outcomes. Where it finds a promise with a chance below 90%, it asks first.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
@@ -116,7 +122,36 @@ def calibrate(
             else:
                 _show_count(count)
             return
+        if not yes:
+            _ask_if_unlikely(api.post(path, json={**body, "dry_run": True}))
         _show_made(_followed(api, api.post(searches, json=body)), as_json=as_json)
+
+
+def _ask_if_unlikely(count: JSON) -> None:
+    """Ask before outcomes are used up with little hope. Raises UsageError without a terminal, and
+    TierlineError if the answer is no.
+    """
+    import sys
+
+    from tierline.cli.shared.output import note
+
+    if count["chance"] is None or count["chance"] >= LIKELY:
+        return
+    warning = (
+        f"a search on these {count['outcomes']:,} outcomes finds a promise with a chance of "
+        f"{count['chance']:.0%}, and uses them up; {_advice(count)}"
+    )
+    if not sys.stdin.isatty():
+        raise UsageError(f"{warning}; give --yes to search all the same")
+    note(warning)
+    if not typer.confirm("Search now?", err=True):
+        raise TierlineError("nothing was started: no outcome was used up")
+
+
+def _advice(count: JSON) -> str:
+    if count["recommended"] is None:
+        return "no realistic number of outcomes makes it 90%: promise a higher error rate"
+    return f"with {count['recommended']:,} outcomes it is 90%"
 
 
 def _followed(api: "Client", search: JSON) -> JSON:
@@ -165,11 +200,27 @@ def _show_count(made: JSON) -> None:
             ("answered by", made["models"] or "no model yet"),
             ("compared with", _compared_with(made)),
             ("new outcomes", made["outcomes"]),
-            ("missing", f"at least {made['missing']}" if made["missing"] else "none"),
+            ("chance of success", _chance(made)),
+            ("recommended", _recommended(made)),
             ("calibration", f"the {_ordinal(made['attempt'])} for these models"),
             *([("judge", _judged(made["judge"]))] if made["judge"] else ()),
         ]
     )
+
+
+def _chance(made: JSON) -> str:
+    if made["chance"] is None:
+        return "unknown: too few outcomes"
+    return f"{made['chance']:.0%} if they are searched now"
+
+
+def _recommended(made: JSON) -> str:
+    if made["recommended"] is not None:
+        more = f"{made['missing']:,} more" if made["missing"] else "no more needed"
+        return f"{made['recommended']:,} outcomes ({more}): chance of success 90%"
+    if made["chance"] is None:
+        return f"at least {made['missing']:,} more, then ask again"
+    return "none: no realistic number makes this promise likely; promise a higher error rate"
 
 
 def show(made: JSON) -> None:

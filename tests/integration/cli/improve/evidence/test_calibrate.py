@@ -22,16 +22,20 @@ from tierline.storage.operations import operations
 @pytest.fixture
 def calibrated(tierline: Tierline, feature: str, tmp_path: Path) -> str:
     """A feature whose confidence is to be calibrated."""
+    return applied(tierline, feature, tmp_path, "kept")
+
+
+def applied(tierline: Tierline, feature: str, folder: Path, name: str) -> str:
     shown = tierline("features", "show", feature, "--json")
-    source = json.loads(shown.out)["source"].replace(f"feature: {feature}", "feature: kept")
-    file = tmp_path / "kept.yaml"
+    source = json.loads(shown.out)["source"].replace(f"feature: {feature}", f"feature: {name}")
+    file = folder / f"{name}.yaml"
     file.write_text(
         f"{source}\n  - {{name: frontier, models: [openai:large]}}\n"
         "confidence: {signal: agreement, samples: 2, threshold: calibrated}\n"
     )
-    applied = tierline("features", "apply", file)
-    assert applied.code == 0, applied.err
-    return "kept"
+    ran = tierline("features", "apply", file)
+    assert ran.code == 0, ran.err
+    return name
 
 
 @pytest.fixture
@@ -44,10 +48,28 @@ def test_without_outcomes_it_says_how_many_are_needed(tierline: Tierline, calibr
     ran = tierline("calibrate", calibrated, "--max-error", "0.03")
     assert ran.code == 1
     assert "not enough data: 0 new outcomes of kept" in ran.err
-    assert "at least 170 more" in ran.err
+    assert "at least 136 more" in ran.err
     counted = tierline("calibrate", calibrated, "--max-error", "0.03", "--dry-run")
     assert counted.code == 0, counted.err
-    assert "at least 170" in counted.out
+    assert "unknown: too few outcomes" in counted.out
+    assert "at least 136 more, then ask again" in counted.out
+
+
+def test_a_search_that_would_probably_find_nothing_asks_first(
+    tierline: Tierline, feature: str, tmp_path: Path, rows: psycopg.Connection[Any]
+) -> None:
+    name = applied(tierline, feature, tmp_path, "early")
+    made_by = current_feature(rows, name)
+    add_outcomes(rows, name, recipe_of(rows, made_by, made_by.tiers[0]), 140)
+    wanted = ("calibrate", name, "--max-error", "0.03")
+    counted = tierline(*wanted, "--dry-run")
+    assert re.search(r"chance of success +[0-6]?[0-9]% if they are searched now", counted.out)
+    assert re.search(r"recommended +\d[\d,]* outcomes \(\d[\d,]* more\)", counted.out)
+    refused = tierline(*wanted)
+    assert refused.code == 2
+    assert "uses them up" in refused.err
+    assert "give --yes" in refused.err
+    assert rows.execute("SELECT count(*) FROM operations").fetchone() == (0,)
 
 
 def test_calibrations_are_listed_and_withdrawn(
