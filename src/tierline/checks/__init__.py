@@ -4,6 +4,7 @@ Pure: no model is asked here. `labels` and `agreement` compute a model's confide
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from tierline.base.json_text import JSON, NotJson
 from tierline.checks.grounding import Ground, values_at
@@ -15,7 +16,16 @@ from tierline.features.model import Feature
 from tierline.features.task import Check, Task
 from tierline.rules.verdicts import Verdict
 
-__all__ = ["Checked", "RuleBroken", "TooMuch", "check", "input_faults", "marks"]
+__all__ = [
+    "NO_CONTEXT",
+    "CheckContext",
+    "Checked",
+    "RuleBroken",
+    "TooMuch",
+    "check",
+    "input_faults",
+    "marks",
+]
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,17 @@ class Checked:
     failures: tuple[str, ...]  # each fault separately
 
 
-def check(task: Task, input: JSON, text: str) -> Checked:
+@dataclass(frozen=True)
+class CheckContext:
+    """What checks need to know of the job."""
+
+    created_at: datetime | None = None  # when it was submitted; see `Ground`
+
+
+NO_CONTEXT = CheckContext()
+
+
+def check(task: Task, input: JSON, text: str, context: CheckContext = NO_CONTEXT) -> Checked:
     """Check a model's text. Raises RuleBroken if a rule errors, which is the feature's fault."""
     try:
         output, repaired = _read(task, text)
@@ -51,7 +71,7 @@ def check(task: Task, input: JSON, text: str) -> Checked:
                 if not rule(check.rule).holds(input, output):
                     failed.append((Verdict.RULE, check.says or f"this does not hold: {check.rule}"))
                 continue
-            ground = ground or Ground(input, work)
+            ground = ground or Ground(input, work, context.created_at)
             if missing := _ungrounded(check, ground, output):
                 failed.append((Verdict.UNGROUNDED, _said(check, missing)))
         except TooMuch as much:
@@ -64,7 +84,9 @@ def check(task: Task, input: JSON, text: str) -> Checked:
     return Checked(failed[0][0], reason, output, repaired, failures)
 
 
-def marks(task: Task, input: JSON, text: str) -> list[tuple[str, str | None]]:
+def marks(
+    task: Task, input: JSON, text: str, context: CheckContext = NO_CONTEXT
+) -> list[tuple[str, str | None]]:
     """Each check of a task by name, with what is wrong; None if it passed.
 
     For people who inspect one answer; `check` gives the verdict. Like `check` it stops at an answer
@@ -92,7 +114,7 @@ def marks(task: Task, input: JSON, text: str) -> list[tuple[str, str | None]]:
         name = f"grounded: {', '.join(check.fields)}" if grounded else check.rule
         try:
             if grounded:
-                ground = ground or Ground(input, work)
+                ground = ground or Ground(input, work, context.created_at)
                 missing = _ungrounded(check, ground, output)
                 results.append((name, _said(check, missing) if missing else None))
             else:

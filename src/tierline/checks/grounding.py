@@ -1,22 +1,24 @@
 """Grounding: whether an answer's values occur in the input, in whatever format.
 
 Text is compared without case, accent encoding, spacing and punctuation; numbers by value in any
-common format (1.250,00 is 1250.0); dates by day (1 March 2026 is 2026-03-01). True, false, null and
-empty text always pass. Ambiguous formats pass in any reading: a value that is refused is not in the
-input, but a value that passes may still be wrong.
+common format (1.250,00 is 1250.0); dates by day (1 March 2026 is 2026-03-01). A text that is an
+amount with a separator, such as "12.00", is compared as a number. True, false, null and empty text
+always pass. Ambiguous formats pass in any reading: a value that is refused is not in the input, but
+a value that passes may still be wrong.
 """
 
 import re
 import unicodedata
 from array import array
 from collections.abc import Iterator
-from datetime import date
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 
 from tierline.base.json_text import JSON
 from tierline.base.text import folds
-from tierline.checks.dates import LONGEST, date_pattern
+from tierline.checks.dates import Dates, dates_in, is_day
+from tierline.checks.not_amounts import without_others
 from tierline.checks.numbers import numbers_in
 from tierline.checks.work import Work
 
@@ -29,10 +31,9 @@ _NEAR = 64  # characters beside a match that are searched for the rest of its co
 _APART = "\x00\x00"  # between two texts of an input; no value contains it and no match spans it
 _A_STEP = 100  # characters that a plain search reads per step of work
 _FIND = 1024 * 1024  # characters per search call, during which no other thread can run
-_DATE_SLICE = 64 * 1024  # the same for a date pattern, which is slower
-_DATE_STEPS = 5_000  # steps of work to build one day's pattern
 _LONGEST_AMOUNT = 80  # characters, with its currency and signs
 _AMOUNT = re.compile(r"[^\w]*+(?:[a-z]{1,3}[^\w]*+)?\d[\d.,'’ ]*+[^\w]*+(?:[a-z]{1,3}[^\w]*+)?")
+_SEPARATED = re.compile(r"\d[.,'’]\d")
 _SHORT = 4  # with fewer letters and digits than this, spacing counts: "12" is not in "1 2"
 _CATEGORY = unicodedata.category
 
@@ -56,9 +57,16 @@ def values_at(value: JSON, path: str) -> Iterator[JSON]:
 class Ground:
     """One input, prepared for looking up many values. Each value is looked up once."""
 
-    def __init__(self, input: JSON, work: Work | None = None) -> None:
-        """Raises TooMuch if `work` is used up, as each look-up does."""
+    def __init__(
+        self, input: JSON, work: Work | None = None, created_at: datetime | None = None
+    ) -> None:
+        """`created_at`: when the input was submitted. A date whose year has two digits lies within
+        80 years before and 20 years after; None: in any century.
+
+        Raises TooMuch if `work` is used up, as each look-up does.
+        """
         self._work = work or Work()
+        self._created_year = created_at.year if created_at else None
         texts: dict[str, None] = {}
         self._given: set[Decimal] = set()
         rest = [input]
@@ -101,9 +109,26 @@ class Ground:
         needle = _Text(_normal(value, self._work), self._work)
         if not needle.plain.strip():
             return True
+        if self._is_amount(needle.plain):
+            # Without its punctuation, 12.00 would be found in 1200.
+            return self._holds_as_number(needle.plain)
+        day = _DATE.fullmatch(value)
+        if day is not None:
+            # Without its punctuation, 2026-03-08 would be found in "1 Jan 2026 03:08".
+            return self._holds_date(day) or self._holds_literally(needle.plain)
         if self._text.holds(needle, self._work):
             return True
-        return self._holds_date(value) or self._holds_as_number(needle.plain)
+        return self._holds_as_number(needle.plain)
+
+    def _holds_literally(self, plain: str) -> bool:
+        self._work.spend(1 + len(self._text.plain) // 10)
+        return re.search(rf"(?<!\w){re.escape(plain)}(?!\w)", self._text.plain) is not None
+
+    def _is_amount(self, plain: str) -> bool:
+        """Whether a text is one amount with a separator, such as "1250.00 EUR"."""
+        if len(plain) > _LONGEST_AMOUNT or not _AMOUNT.fullmatch(plain):
+            return False
+        return bool(_SEPARATED.search(plain) and numbers_in(plain, self._work))
 
     def _holds_as_number(self, plain: str) -> bool:
         """Whether a text that is only an amount, such as "1250.00 EUR", occurs as a number."""
@@ -116,34 +141,27 @@ class Ground:
     def _holds_number(self, number: Decimal) -> bool:
         return number in self._numbers
 
-    def _holds_date(self, value: str) -> bool:
-        match = _DATE.fullmatch(value)
-        if match is None:
-            return False
+    def _holds_date(self, match: re.Match[str]) -> bool:
         year, month, day = (int(part) for part in match.groups())
-        try:
-            date(year, month, day)
-        except ValueError:
+        if not is_day(year, month, day):
             return False
-        if f"{year % 100:02d}" in self._text.plain and self._holds_day(year, month, day):
+        dates = self._dates
+        if dates.holds((year, month, day), self._created_year):
             return True
-        return Decimal(year) in self._numbers and self._holds_day(None, month, day)
+        # The day without a year: the year may stand elsewhere.
+        apart = Decimal(year) in self._numbers
+        if (month, day) in dates.named:
+            return apart or year in dates.years
+        return apart and (month, day) in dates.numeric
 
-    def _holds_day(self, year: int | None, month: int, day: int) -> bool:
-        plain = self._text.plain
-        self._work.spend(_DATE_STEPS + len(plain) // 2)
-        pattern = date_pattern(year, month, day)
-        for start in range(0, len(plain), _DATE_SLICE):
-            end = min(len(plain), start + _DATE_SLICE + LONGEST)
-            found = pattern.search(plain, start, end)
-            # A match at the end of the slice may continue beyond it; the next slice finds it again.
-            if found is not None and (found.end() < end or end == len(plain)):
-                return True
-        return False
+    @cached_property
+    def _dates(self) -> Dates:
+        return dates_in(self._text.plain, self._work)
 
     @cached_property
     def _numbers(self) -> set[Decimal]:
-        return self._given | numbers_in(self._text.plain, self._work)
+        plain = without_others(self._text.plain, self._dates, self._work)
+        return self._given | numbers_in(plain, self._work)
 
 
 class _Text:

@@ -1,7 +1,8 @@
 """Numbers as people write them: 1,250.00, 1.250,00, 1 250,00, 1'250.00, 12,50,000 and -5.
 
-Parts of a date (2026-02-21, 1.3.2026) and digits of a reference (SH-20817, 4417-B) do not count as
-amounts. Small models often mistake them for amounts, and grounding must notice that.
+A number is read whole, with its separators. Parts of a date (2026-02-21, 1.3.2026), digits of a
+reference (SH-20817, 4417-B), pieces of 1.2.3 and padded digits (012) do not count as amounts. Small
+models often mistake them for amounts, and grounding must notice that.
 """
 
 import re
@@ -21,6 +22,9 @@ _CUT = re.compile(r"\D\D")
 _SLICE = 256 * 1024  # characters; about 10 ms
 _STEPS = 12  # steps of work to read one number
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " "})
+_PADDED = re.compile(
+    r"0\d{2,}"
+)  # "05" may be an amount; "012" is a part of a code or a phone number
 _MAX_DIGITS = 60  # longer runs are not amounts, and int() of thousands of digits is slow
 
 
@@ -75,7 +79,7 @@ def _readings(span: str) -> set[Decimal]:
     parts = re.split(r"[.,'’_]", span)
     marks = re.findall(r"[.,'’_]", span)
     if not marks:
-        return {Decimal(span)}
+        return set() if _PADDED.fullmatch(span) else {Decimal(span)}
     found: set[Decimal] = set()
     whole = "".join(parts)
     if len(set(marks)) == 1 and _grouped(parts):
@@ -85,7 +89,9 @@ def _readings(span: str) -> set[Decimal]:
     mixed = marks[-1] in ".," and marks[-1] != marks[0] and len(set(marks[:-1])) == 1
     if mixed and _grouped(parts[:-1]):
         found.add(Decimal(f"{''.join(parts[:-1])}.{parts[-1]}"))
-    return found or {Decimal(part) for part in parts if part}  # 1,2,3
+    if found or set(marks) != {","}:
+        return found
+    return {Decimal(part) for part in parts if part and not _PADDED.fullmatch(part)}  # 1,2,3
 
 
 def _grouped(parts: list[str]) -> bool:

@@ -5,6 +5,7 @@ A single signal says little; `tierline.routing.thresholds.combination` learns to
 
 import math
 from collections.abc import Iterator
+from datetime import datetime
 
 from tierline.base.json_text import JSON, canonical_json
 from tierline.checks.grounding import Ground
@@ -14,7 +15,9 @@ MOST_VALUES = 50  # values of an answer that are looked up in the input
 LONGEST_INPUT = 100_000  # characters; longer inputs are not searched
 
 
-def signals_of(input: JSON, output: JSON, *, repaired: bool) -> dict[str, float]:
+def signals_of(
+    input: JSON, output: JSON, created_at: datetime | None = None, *, repaired: bool
+) -> dict[str, float]:
     """The lengths of input and answer (log of characters), whether the answer's JSON was repaired
     (0 or 1), and the share of its values that occur in the input, if it has any.
     """
@@ -27,7 +30,7 @@ def signals_of(input: JSON, output: JSON, *, repaired: bool) -> dict[str, float]
     values = [value for _, value in zip(range(MOST_VALUES), _leaves(output), strict=False)]
     if values and len(asked) <= LONGEST_INPUT:
         try:
-            ground = Ground(input)
+            ground = Ground(input, created_at=created_at)
             found["grounded"] = sum(ground.holds(value) for value in values) / len(values)
         except TooMuch:
             pass  # the score is trained to work without a missing signal

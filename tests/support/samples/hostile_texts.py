@@ -25,9 +25,10 @@ from tierline.base.yaml_lines import read_yaml
 from tierline.checks import check, marks
 from tierline.checks.agreement import agreement
 from tierline.checks.cases import case_fault
-from tierline.checks.dates import date_pattern
+from tierline.checks.dates import Dates, dates_in
 from tierline.checks.json_repair import read_answer
 from tierline.checks.labels import closed_set, indistinct, score
+from tierline.checks.not_amounts import without_others
 from tierline.checks.numbers import numbers_in
 from tierline.checks.schema import SchemaCheck, schema_faults
 from tierline.checks.signals import signals_of
@@ -162,9 +163,28 @@ def _checks() -> dict[str, Row]:
     found |= _schemas()
     found["numbers"] = partial(numbers_in, "1-" * (MB // 8), Work(10**9))
     found["numbers: none"] = partial(numbers_in, "a- " * (PART // 12), Work(10**9))
-    for year in (2026, None):
-        pattern = date_pattern(year, 3, 1)
-        found[f"dates: {year}"] = partial(pattern.search, "1. , - de march " * 4_000)
+    for name, text in {
+        "names": "1. , - de march " * (MB // 16),
+        "names beside gaps": ("1" + " , - de " * 3 + "mar" + " , - de " * 3) * (MB // 52),
+        "one name": "mar " * (MB // 4),
+        "figures": "1-1-1-" * (MB // 6),
+        "halves": "1/1 " * (MB // 4),
+        "eight digits": "25032018 " * (MB // 9),
+        "none": "a" * MB,
+    }.items():
+        found[f"dates: {name}"] = partial(dates_in, text, Work(10**9))
+    for name, text in {
+        "phones": "tel 1" + "1" * 24,
+        "no phones": "tel: +",
+        "areas": "(012) 345 ",
+        "streets": "1 a b ",
+        "street names": "jalan a b c ",
+        "words": "a" * 30 + " ",
+        "times": "10:45 ",
+    }.items():
+        found[f"no amounts: {name}"] = partial(
+            without_others, text * (MB // len(text)), Dates(), Work(10**9)
+        )
     found["signals"] = partial(
         signals_of, {"text": "1-" * 49_000}, {"v": ["1" * n for n in range(1, 6)]}, repaired=False
     )

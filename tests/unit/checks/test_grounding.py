@@ -1,6 +1,6 @@
 """What stands in an input, however it is written there."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -19,8 +19,11 @@ FORMATS = {
 }
 
 
-def stands(value: object, text: str) -> bool:
-    return Ground({"text": text}).holds(value)
+CREATED = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def stands(value: object, text: str, created_at: datetime | None = CREATED) -> bool:
+    return Ground({"text": text}, created_at=created_at).holds(value)
 
 
 @given(
@@ -82,7 +85,7 @@ def test_joined_figures_that_are_amounts_are_found(value: float, text: str) -> N
 
 
 @given(
-    st.dates(min_value=date(1970, 1, 1), max_value=date(2068, 12, 31)),
+    st.dates(min_value=date(1946, 1, 1), max_value=date(2046, 12, 31)),
     st.sampled_from(
         [
             "%Y-%m-%d",
@@ -96,6 +99,12 @@ def test_joined_figures_that_are_amounts_are_found(value: float, text: str) -> N
             "%d %b %Y",
             "%b %d %Y",
             "%d. %B %Y",
+            "%d/%b/%Y",
+            "%d%b%y",
+            "%d%m%Y",
+            "%Y %b %d",
+            "%d/%m/%YTIME",
+            "%Y-%m-%dT10:45",
             "%dth of %B, %Y",
         ]
     ),
@@ -113,6 +122,19 @@ def test_a_date_is_found_in_any_common_format(day: date, form: str) -> None:
         ("2026-03-01", "on March 1st, in the year 2026"),
         ("2026-03-01T10:00:00Z", "01.03.2026"),
         ("2026-12-24", "24 de diciembre de 2026"),
+        ("2017-01-02", "02/JAN/2017"),
+        ("2018-03-25", "25032018"),
+        ("2018-05-21", "21/05/2018TIME"),
+        ("2018-05-21", "DATE:21/05/2018 10:45"),
+        ("2018-03-30", "30 MAR 2018 18:25"),
+        ("2018-03-30", "30MAR18"),
+        ("2018-03-30", "5 of them, Mar 30, 2018"),
+        ("2018-04-10", "5 Mar 2018 10 Apr 2018"),
+        ("2018-03-05", "5 Mar 2018 10 Apr 2018"),
+        ("2018-03-30", "2018年3月30日"),
+        ("2018-03-18", "from 18-20/03/2018, and 18.3. – 20.3.2018"),
+        ("2018-02-20", "20/02/18"),
+        ("1998-02-20", "20/02/98"),
     ],
 )
 def test_a_date_is_found_in_other_words(value: str, text: str) -> None:
@@ -120,10 +142,95 @@ def test_a_date_is_found_in_other_words(value: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-03-02", "1 May 2026", "1 March 2025", "11.03.2026", "2026-03-10", "1 March"]
+    "text",
+    [
+        *("2026-03-02", "1 May 2026", "1 March 2025", "11.03.2026", "2026-03-10", "1 March"),
+        *("31 MAR 2026", "10 March 2026", "1 Mar 10:26", "1 Mar 12.26", "price 3.10, year 2026"),
+        *("1 Jan 2026 03:01",),
+        *("server 1.3.26.4", "103 2026", "01032026777", "marching 1, 2026"),
+    ],
 )
 def test_another_day_is_not_found(text: str) -> None:
     assert not stands("2026-03-01", text)
+
+
+def test_the_digits_of_a_day_are_not_split() -> None:
+    assert not stands("2018-03-20", "30 MAR 2018")
+    assert stands("2018-03-30", "30 MAR 2018")
+
+
+@pytest.mark.parametrize(
+    ("value", "created", "found"),
+    [
+        ("2018-02-20", 2026, True),
+        ("2118-02-20", 2026, False),
+        ("1918-02-20", 2026, False),
+        ("2118-02-20", 2110, True),
+        ("2018-02-20", 1998, True),
+        ("2018-02-20", 1997, False),
+        ("2018-02-20", 2098, True),
+        ("2018-02-20", 2099, False),
+    ],
+)
+def test_a_year_of_two_digits_is_near_the_jobs_creation(
+    value: str, created: int, found: bool
+) -> None:
+    assert stands(value, "on 20/02/18", datetime(created, 1, 1, tzinfo=UTC)) is found
+
+
+def test_a_year_of_two_digits_is_of_any_century_where_the_creation_is_not_known() -> None:
+    assert stands("2118-02-20", "on 20/02/18", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (12.0, "TEL: 012-345 6789"),
+        ("12.00", "TEL: 012-345 6789"),
+        ("12.00", "ref 012"),
+        (3, "Tel 03-8888 1234"),
+        (1234, "Tel. +60 3 8888 1234"),
+        (555, "call (212) 555-0100 today"),
+        (53, "NO 53, JALAN SAGU 18, 81100 JOHOR BAHRU"),
+        (18, "NO 53, JALAN SAGU 18, 81100 JOHOR BAHRU"),
+        (81100, "NO 53, JALAN SAGU 18, 81100 JOHOR BAHRU"),
+        (221, "221 Baker Street, London"),
+        (5, "Hauptstraße 5, 10115 Berlin"),
+        (10115, "Hauptstraße 5, 10115 Berlin"),
+        (12, "12 rue de Rivoli"),
+        (45, "at 10:45"),
+        (30, "30 MAR 2018"),
+        (2018, "30 MAR 2018"),
+        ("12.00", "no. 1200"),
+        ("45.90", "4590"),
+        (2, "version 1.2.3"),
+    ],
+)
+def test_digits_of_phones_addresses_dates_and_times_are_no_amounts(
+    value: object, text: str
+) -> None:
+    assert not stands(value, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (12.0, "TEL: 012-345 6789 TOTAL 12.00"),
+        ("12.00", "Tel 03-88881234 12.00"),
+        (3, "a 3-room flat on Main Street"),
+        (2, "I bought 2 on Baker Street"),
+        (5, "qty 05"),
+        (53.5, "53.50 Jalan Sagu"),
+        (1200, "no. 1200"),
+        ("12", "12.00"),
+        ("12.00", "12"),
+        ("9.00", "RM9.00"),
+        (12.5, "1 March 12.50"),
+        (3, "3 bottles of St. Emilion"),
+    ],
+)
+def test_amounts_beside_them_are_found(value: object, text: str) -> None:
+    assert stands(value, text)
 
 
 @pytest.mark.parametrize(

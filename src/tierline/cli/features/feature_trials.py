@@ -2,6 +2,7 @@
 it.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,6 +73,7 @@ def show(
     The file is not applied. Exit code 1 if no answer was served. Needs a key with the scope
     operator, whose account pays.
     """
+    from tierline.checks import CheckContext
     from tierline.cli.features.case_runs import warn
     from tierline.cli.features.drafts import keep_draft, submit
     from tierline.cli.features.try_view import show_attempts
@@ -90,7 +92,8 @@ def show(
     if as_json:
         print_json(job | {"attempts": attempts})
     else:
-        show_attempts(feature, asked, attempts)
+        created_at = datetime.fromisoformat(job["created_at"])
+        show_attempts(feature, asked, attempts, CheckContext(created_at))
         show_job(job, as_json=False)
         if job["status"] not in ("completed", "failed", "cancelled", "expired"):
             line(f"the job continues: tierline jobs get {job['id']} --wait 60 --attempts")

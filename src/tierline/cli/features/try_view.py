@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tierline.base.json_text import JSON
-from tierline.checks import RuleBroken, marks
+from tierline.checks import NO_CONTEXT, CheckContext, RuleBroken, marks
 from tierline.cli.shared.output import line, seconds, usd
 from tierline.features import Feature
 from tierline.features.task import Task
@@ -11,7 +11,9 @@ from tierline.features.task import Task
 INDENT = "    "
 
 
-def show_attempts(feature: Feature, input: JSON, attempts: JSON) -> None:
+def show_attempts(
+    feature: Feature, input: JSON, attempts: JSON, context: CheckContext = NO_CONTEXT
+) -> None:
     """`feature`: the job's feature, for its checks; `attempts`: from the API."""
     for attempt in attempts:
         verdict = attempt["verdict"] or "running"
@@ -29,11 +31,11 @@ def show_attempts(feature: Feature, input: JSON, attempts: JSON) -> None:
             trace = next(traces, None)
             task = next(tasks, None)
             if trace is not None:
-                _show_said(trace, task, input)
+                _show_said(trace, task, input, context)
         by_label = any(call["purpose"] == "label_score" for call in attempt["calls"])
         if by_label and attempt["answer"] is not None:
             line()
-            _show_answer(attempt["answer"], feature, input)
+            _show_answer(attempt["answer"], feature, input, context)
         line()
 
 
@@ -51,18 +53,18 @@ def _show_call(call: JSON) -> None:
         line(f"{INDENT}failed: {call['error']}")
 
 
-def _show_said(spoken: JSON, task: Task | None, input: JSON) -> None:
+def _show_said(spoken: JSON, task: Task | None, input: JSON, context: CheckContext) -> None:
     for message in spoken["messages"]:
         _block(message["role"], message["content"])
     if task is not None:  # else a label's score: the answer comes from the tokens' probabilities
-        _show_answer(spoken["text"], task, input)
+        _show_answer(spoken["text"], task, input, context)
 
 
-def _show_answer(text: str, task: Task, input: JSON) -> None:
+def _show_answer(text: str, task: Task, input: JSON, context: CheckContext) -> None:
     _block("answer", text)
     line(f"{INDENT}[checks]")
     try:
-        for what, fault in marks(task, input, text):
+        for what, fault in marks(task, input, text, context):
             line(f"{INDENT}{what}: {fault or 'passed'}")
     except RuleBroken as broken:
         line(f"{INDENT}{broken.message}")

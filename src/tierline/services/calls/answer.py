@@ -73,7 +73,7 @@ class Answering:
                 return _failed_step(step, answered)
             outputs[step.name] = answered.checked.output
         if tier.join_steps:
-            return _joined(feature, input, outputs, answered.model)
+            return _joined(book, feature, input, outputs, answered.model)
         confidence = feature.confidence_of(tier)
         if confidence is None:
             messages = answer_messages(feature, tier, input, prior, outputs)
@@ -149,7 +149,7 @@ class Answering:
             labels, _first_token(completion), self._baseline(book, feature, tier, completion.model)
         )
         output = labels.wrap(scores.best)
-        checked = check(feature, input, labels.text(scores.best))
+        checked = check(feature, input, labels.text(scores.best), book.check_context)
         return Answered(
             text=labels.text(scores.best),
             checked=replace(checked, output=output),
@@ -210,10 +210,13 @@ def _failed_step(step: Step, answered: Answered) -> Answered:
     )
 
 
-def _joined(feature: Feature, input: Any, outputs: Mapping[str, Any], model: str) -> Answered:
+def _joined(
+    book: CallBook, feature: Feature, input: Any, outputs: Mapping[str, Any], model: str
+) -> Answered:
     """The answer from the steps' outputs, which are objects with different fields."""
     text = json.dumps({name: value for part in outputs.values() for name, value in part.items()})
-    return Answered(text=text, checked=check(feature, input, text), model=model)
+    checked = check(feature, input, text, book.check_context)
+    return Answered(text=text, checked=checked, model=model)
 
 
 def _ask(
@@ -244,7 +247,7 @@ def _ask(
         )
         checked = Checked(completion.finish, reason, None, False, (reason,))
     else:
-        checked = check(task, input, text)
+        checked = check(task, input, text, book.check_context)
     return Answered(text=text, checked=checked, model=completion.model)
 
 

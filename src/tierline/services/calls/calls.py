@@ -12,6 +12,8 @@ from typing import Any
 import structlog
 from psycopg_pool import ConnectionPool
 
+from tierline.base.ids import time_of
+from tierline.checks import CheckContext
 from tierline.features import ModelRef, Tier
 from tierline.features.prompts import Message
 from tierline.pricing import OwnPrices
@@ -69,6 +71,7 @@ class CallBook:
         self._answerers: set[str] = set()
         self._purse = Purse(pool, claim, keep_on)
         self._may_wait_s = MOST_WAIT_S
+        self.check_context = CheckContext(created_at=time_of(claim.job_id))
 
     @property
     def unsettled(self) -> Settlement:

@@ -7,11 +7,13 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import structlog
 from psycopg_pool import ConnectionPool
 
+from tierline.base.ids import time_of
 from tierline.base.json_text import canonical_json
 from tierline.base.recent import Recent
 from tierline.base.vectors import DIMENSIONS
@@ -88,7 +90,7 @@ class ConfidenceGate:
             recipe=recipe,
             fingerprint=print_,
             models=models_told(answerers),
-            signals=_signals(answered, claim.input),
+            signals=_signals(answered, claim.input, time_of(claim.job_id)),
             served=answered.checked.verdict is Verdict.PASSED,
             inclusion=share,
             drawn=drawn_at(claim.job_id) < share,
@@ -164,9 +166,9 @@ def _is_outcome(feature: Feature, tier: Tier, answered: Answered) -> bool:
     )
 
 
-def _signals(answered: Answered, input: Any) -> dict[str, float]:
+def _signals(answered: Answered, input: Any, created_at: datetime) -> dict[str, float]:
     checked = answered.checked
-    more = signals_of(input, checked.output, repaired=checked.repaired)
+    more = signals_of(input, checked.output, created_at, repaired=checked.repaired)
     return {**answered.signals, **more}
 
 

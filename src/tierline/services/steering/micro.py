@@ -90,7 +90,7 @@ def answer(ready: ReadyMicro, book: CallBook, feature: Feature, input: JSON) -> 
     text = labels.text(answer.label)
     return Answered(
         text=text,
-        checked=check(feature, input, text),
+        checked=check(feature, input, text, book.check_context),
         model=model,
         confidence=answer.score,
         signals=answer.signals,
