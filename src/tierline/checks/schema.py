@@ -1,7 +1,9 @@
-"""JSON Schema 2020-12: whether a schema is valid, and whether a value fits it, formats included.
+"""JSON Schema: whether a schema is valid, and whether a value fits it, formats included.
 
-`format` is asserted (date, date-time, email, uri, uuid …), which the standard leaves open. Nothing
-is ever fetched: references work only within the schema. Messages name path and rule, not the value.
+The draft is that of the schema's `$schema`, 2020-12 by default (`dialects`). `format` is asserted
+(date, date-time, email, uri, uuid …), which the standard leaves open; a format that the draft does
+not know says nothing of a value. Nothing is ever fetched: references work only within the schema.
+Messages name path and rule, not the value.
 """
 
 import json
@@ -12,6 +14,7 @@ from functools import lru_cache
 import jsonschema_rs
 
 from tierline.base.json_text import JSON, canonical_json, name_told, short, size_of
+from tierline.checks.dialects import DIALECTS, NAMES, Dialect, dialect_named, dialect_of
 from tierline.checks.patterns import (
     OPTIONS,
     bounded_patterns,
@@ -26,13 +29,13 @@ from tierline.checks.work import TooMuch, Work
 Path = tuple[str | int, ...]
 Schema = Mapping[str, JSON]
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_FAULTS = 20  # of one value; nobody reads more
 MOST_TOLD = 5_000  # values times choices up to which each fault is listed
 MOST_TIMES = 1_000_000  # checks of one value by a schema that refers to itself: 0.1 s
 MAX_REASON = 500  # characters shown to the next tier
 _MASK = "the value"
-_META = jsonschema_rs.Draft202012Validator({"$ref": DIALECT}, offline=True)
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_META = {dialect: dialect.validator({"$ref": dialect.uri}, offline=True) for dialect in DIALECTS}
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,15 @@ class Fault:
 class SchemaCheck:
     """One compiled schema. Thread-safe."""
 
-    def __init__(self, schema: Schema, formats: bool = True) -> None:
-        """Raises ValueError if the schema cannot be compiled; see `schema_faults`."""
+    def __init__(
+        self, schema: Schema, formats: bool = True, dialect: Dialect | None = None
+    ) -> None:
+        """`dialect`: by default, what the schema's `$schema` names.
+
+        Raises ValueError if the schema cannot be compiled; see `schema_faults`.
+        """
         keywords = bounded_patterns(schema)
-        self._validator = jsonschema_rs.Draft202012Validator(
+        self._validator = (dialect or dialect_of(schema)).validator(
             dict(schema),
             validate_formats=formats,
             offline=True,
@@ -164,17 +172,12 @@ def schema_faults(schema: JSON) -> list[Fault]:
     )
     if found:
         return found
-    found = list(_reference_faults(schema, ()))
+    dialect = dialect_of(schema)
+    found = list(_reference_faults(schema, (), dialect))
     if found:
         return found
     try:
-        jsonschema_rs.Draft202012Validator(
-            schema,
-            validate_formats=True,
-            ignore_unknown_formats=False,
-            offline=True,
-            pattern_options=OPTIONS,
-        )
+        dialect.validator(schema, validate_formats=True, offline=True, pattern_options=OPTIONS)
     except jsonschema_rs.ValidationError as error:
         found.append(Fault(tuple(error.instance_path), _cut(error.message)))
     except ValueError as error:
@@ -196,38 +199,42 @@ def told(faults: list[Fault]) -> str:
 
 
 def _meta_errors(schema: JSON) -> Iterator[jsonschema_rs.ValidationError]:
-    if _META.is_valid(schema):
+    meta = _META[dialect_of(schema)]
+    if meta.is_valid(schema):
         return
     if size_of(schema)[0] > MOST_TOLD // 5:  # see SchemaCheck._one_fault
         try:
-            _META.validate(schema)
+            meta.validate(schema)
         except jsonschema_rs.ValidationError as first:
             yield first
         return
-    for count, error in enumerate(_META.iter_errors(schema)):
+    for count, error in enumerate(meta.iter_errors(schema)):
         if count == MAX_FAULTS:
             return
         yield error
 
 
-def _reference_faults(node: JSON, path: Path) -> Iterator[Fault]:
+def _reference_faults(node: JSON, path: Path, dialect: Dialect) -> Iterator[Fault]:
     """References that leave the schema, and other dialects, anywhere in it."""
     if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _reference_faults(item, (*path, index))
+            yield from _reference_faults(item, (*path, index), dialect)
     if not isinstance(node, dict):
         return
     for name, item in node.items():
         below = (*path, name)
-        if name in ("$ref", "$dynamicRef") and isinstance(item, str) and not item.startswith("#"):
+        if name in _REFERENCES and isinstance(item, str) and not item.startswith("#"):
             yield Fault(
                 below,
                 f"refers to {short(item)}; only references within the schema (#...) are allowed",
             )
-        elif name == "$schema" and isinstance(item, str) and item.rstrip("#") != DIALECT:
-            yield Fault(below, f"must be {DIALECT}, the only supported dialect")
+        elif name == "$schema" and isinstance(item, str):
+            if dialect_named(item) is None:
+                yield Fault(below, f"{short(item)} is not a supported draft; use {NAMES}")
+            elif dialect_named(item) is not dialect:
+                yield Fault(below, f"must be {dialect.name}, as the whole schema is")
         elif name not in ("enum", "const", "default", "examples"):
-            yield from _reference_faults(item, below)
+            yield from _reference_faults(item, below, dialect)
 
 
 def _message(error: jsonschema_rs.ValidationError) -> str:

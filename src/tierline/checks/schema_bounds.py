@@ -12,6 +12,7 @@ from functools import lru_cache
 import jsonschema_rs
 
 from tierline.base.json_text import JSON
+from tierline.checks.dialects import VALUES, local_references
 
 Path = tuple[str | int, ...]
 Found = tuple[Path, str]
@@ -19,9 +20,8 @@ Found = tuple[Path, str]
 MAX_PARTS = 20_000  # of a schema with its references followed; a large one has some hundred
 MAX_TIMES = 1_000  # tries of a backtracking pattern in one value
 
-VALUES = ("enum", "const", "default", "examples")  # contain values, not schemas
-_NAMED = ("properties", "$defs", "definitions", "dependentSchemas")
-_ITEMS = ("items", "contains", "unevaluatedItems")
+_NAMED = ("properties", "$defs", "definitions", "dependentSchemas", "dependencies")
+_ITEMS = ("items", "additionalItems", "contains", "unevaluatedItems")
 _MEMBERS = ("additionalProperties", "unevaluatedProperties", "propertyNames")
 
 
@@ -31,9 +31,10 @@ class _TooMany(Exception):
 
 def bounds_broken(schema: JSON) -> list[Found]:
     """Where a schema could cost too much, and why. Its references must resolve within it."""
-    walk = _Walk(schema)
+    root = local_references(schema)
+    walk = _Walk(root)
     try:
-        walk.visit(schema, (), 1, ())
+        walk.visit(root, (), 1, ())
     except _TooMany:
         message = f"unfolds to more than {MAX_PARTS:,} parts once its references are followed"
         return [((), message)]
@@ -129,7 +130,7 @@ def _schemas_in(node: dict[str, JSON]) -> Iterator[tuple[Path, JSON]]:
 
 
 def _times_more(node: dict[str, JSON], name: Path) -> float:
-    if name[0] in _ITEMS:
+    if name[0] in _ITEMS and len(name) == 1:  # each place of a list of items is one item
         return _bound(node, "maxItems")
     if name[0] in _MEMBERS or name[0] == "patternProperties":
         return _bound(node, "maxProperties")

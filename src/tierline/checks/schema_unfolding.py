@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tierline.base.json_text import JSON
-from tierline.checks.schema_bounds import VALUES, at, every_schema
+from tierline.checks.dialects import VALUES, local_references
+from tierline.checks.schema_bounds import at, every_schema
 
 _NAMED = ("properties", "patternProperties")
 _ANY_MEMBER = ("additionalProperties", "unevaluatedProperties", "propertyNames")
-_ANY_ITEM = ("items", "contains", "unevaluatedItems")
+_ANY_ITEM = ("items", "additionalItems", "contains", "unevaluatedItems")
 _CHOICES = ("anyOf", "oneOf")
 _MOST_NODES = 20_000  # the same limit as in `schema_bounds`
 
@@ -39,6 +40,7 @@ class Unfolding:
 
 def unfolding_of(schema: JSON) -> Unfolding:
     """The factors of `schema`. Its references must resolve within it."""
+    schema = local_references(schema)
     choices = sum(
         len(node[name])
         for node in every_schema(schema)
@@ -110,14 +112,14 @@ def _parts(node: dict[str, JSON]) -> Iterator[tuple[Step | None, JSON]]:
         if name in _NAMED and isinstance(item, dict):
             for key, below in item.items():
                 yield ("member", key if name == "properties" else "*"), below
-        elif name == "prefixItems" and isinstance(item, list):
+        elif name in ("prefixItems", "items") and isinstance(item, list):
             for index, below in enumerate(item):
                 yield ("item", str(index)), below
         elif name in _ANY_MEMBER:
             yield ("member", "*"), item
         elif name in _ANY_ITEM:
             yield ("item", "*"), item
-        elif name == "dependentSchemas" and isinstance(item, dict):
+        elif name in ("dependentSchemas", "dependencies") and isinstance(item, dict):
             for below in item.values():
                 yield None, below
         elif isinstance(item, list):

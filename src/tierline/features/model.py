@@ -149,7 +149,7 @@ class Feature:
     name: str
     description: str
     instructions: str
-    input_schema: Mapping[str, JSON]  # JSON Schema 2020-12
+    input_schema: Mapping[str, JSON]  # JSON Schema, of any draft in `checks.dialects`
     output_schema: Mapping[str, JSON]
     tiers: tuple[Tier, ...]  # never empty; the first is the small model's
     examples: tuple[WorkedExample, ...] = ()

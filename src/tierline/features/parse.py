@@ -54,12 +54,19 @@ def parse_feature(
     `known_providers`: the allowed provider names; None allows any. Raises FeatureError with every
     problem, in the file's order.
     """
+    return parse_with_warnings(text, source, known_providers)[0]
+
+
+def parse_with_warnings(
+    text: str, source: str = "<feature>", known_providers: Collection[str] | None = None
+) -> tuple[Feature, list[Problem]]:
+    """As `parse_feature`, with what is allowed in the file and probably not meant."""
     document = read_yaml(text, source)
     reading = Reading(document, source)
     feature = _read(document, reading, known_providers)
     if reading.problems or feature is None:
         raise FeatureError(sorted(reading.problems, key=_line))
-    return feature
+    return feature, sorted(reading.warnings, key=_line)
 
 
 def _read(

@@ -64,7 +64,7 @@ class Step:
 
     name: str  # its name in later questions and in reasons
     instructions: str
-    output_schema: Mapping[str, JSON]  # JSON Schema 2020-12
+    output_schema: Mapping[str, JSON]  # JSON Schema, of any draft in `checks.dialects`
     max_tokens: int  # visible output
     examples: tuple[WorkedExample, ...] = ()  # of the feature's input and the step's output
     checks: tuple[Check, ...] = ()  # over the job's input and the step's output

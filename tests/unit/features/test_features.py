@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.samples.features import INVOICE, SUMMARY, TRIAGE
 from tierline.base.errors import FeatureError
 from tierline.features import Confidence, Feature, ModelRef, Price, Tier
-from tierline.features.parse import parse_feature
+from tierline.features.parse import parse_feature, parse_with_warnings
 
 
 def problems(text: str, **options: object) -> list[tuple[int | None, str]]:
@@ -72,6 +72,25 @@ def test_all_problems_are_told_at_once_in_the_files_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("total: {type: number, format: double}", '"double"'),
+        ("total: {type: number, format: dat}", "did you mean date?"),
+        ("total: {type: number, nullable: true}", "nullable is OpenAPI's"),
+    ],
+)
+def test_what_is_probably_not_meant_is_a_warning_with_its_line(written: str, said: str) -> None:
+    old = "total: {type: number}"
+    text = with_line(INVOICE, old, written)
+    feature, [warning] = parse_with_warnings(text, "f.yaml")
+    assert warning.line == 1 + INVOICE[: INVOICE.index(old)].count("\n")
+    assert said in warning.message
+    total = feature.output_schema["properties"]["total"]
+    assert total["type"] == (["number", "null"] if "nullable" in written else total["type"])
+    assert "nullable" not in total
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("models: [local:smollm2-135m]", "models: []", "1 to 8 items"),
@@ -87,7 +106,6 @@ def test_all_problems_are_told_at_once_in_the_files_order() -> None:
         ("signal: agreement, samples: 2", "signal: label_logprob", "closed set"),
         ("total: {type: number}", "total: {type: numbre}", "numbre"),
         ("total: {type: number}", "total: {$ref: 'http://example.com/x'}", "within the schema"),
-        ("total: {type: number}", "total: {type: string, format: dat}", "ormat"),
         ("total: 12.5", "total: twelve", "does not fit the output schema"),
         ("output.total >= 0", "output.total >= ", "not a CEL expression"),
         ("output.total >= 0", "output.total < 0", "does not hold for the example on line 17"),

@@ -29,7 +29,13 @@ def read_text(path: Path) -> str:
 
 def read_feature(path: Path) -> "Feature":
     """The feature of a file. Raises FeatureError with every problem and its line."""
-    from tierline.features.parse import parse_feature
+    return read_with_warnings(path)[0]
+
+
+def read_with_warnings(path: Path) -> tuple["Feature", list[str]]:
+    """As `read_feature`, with what is allowed in the file and probably not meant, a line each."""
+    from tierline.features.parse import parse_with_warnings
     from tierline.providers import known_providers
 
-    return parse_feature(read_text(path), str(path), known_providers())
+    feature, warnings = parse_with_warnings(read_text(path), str(path), known_providers())
+    return feature, [f"line {one.line}: {one.message}" for one in warnings]

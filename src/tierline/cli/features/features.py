@@ -11,7 +11,7 @@ import typer
 
 from tierline.base.errors import FeatureError, InvalidInput, Problem, TierlineError, UsageError
 from tierline.cli.features import feature_trials
-from tierline.cli.features.feature_reading import read_feature, read_text
+from tierline.cli.features.feature_reading import read_feature, read_text, read_with_warnings
 from tierline.cli.features.feature_trials import CASES_S, run_files
 from tierline.cli.shared.options import Files, Home, Json, command_group
 
@@ -80,7 +80,7 @@ def validate(files: Files, as_json: Json = False) -> None:
         item: dict[str, JSON] = {"file": str(path), "feature": None}
         item |= {"problems": [], "problems_left_out": 0, "warnings": []}
         try:
-            feature = read_feature(path)
+            feature, doubtful = read_with_warnings(path)
         except FeatureError as error:
             failed.extend(error.problems)
             left_out += error.left_out
@@ -91,7 +91,7 @@ def validate(files: Files, as_json: Json = False) -> None:
             ]
         else:
             item["feature"] = feature.name
-            item["warnings"] = missing_around(feature)
+            item["warnings"] = [*doubtful, *missing_around(feature)]
             if not as_json:
                 for warning in item["warnings"]:
                     note(f"{path}: warning: {warning}")

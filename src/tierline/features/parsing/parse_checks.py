@@ -16,6 +16,7 @@ from tierline.checks.rules import (
     unbounded_arrays,
 )
 from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
+from tierline.checks.schema_hints import schema_hints, understood
 from tierline.checks.work import TooMuch
 from tierline.features.parsing.reading import Reading, near
 from tierline.features.task import Check, WorkedExample
@@ -36,10 +37,15 @@ def read_schema(reading: Reading, value: JSON, path: Path) -> Schema | None:
     if not isinstance(value, dict):
         reading.problem(path, "must be a JSON Schema, such as {type: object, properties: …}")
         return None
-    faults = schema_faults(value)
+    schema: Schema = understood(value)
+    faults = schema_faults(schema)
     for fault in faults:
         reading.problem((*path, *fault.path), fault.message)
-    return None if faults else value
+    if faults:
+        return None
+    for hint in schema_hints(value):
+        reading.warn((*path, *hint.path), hint.message)
+    return schema
 
 
 def read_examples(

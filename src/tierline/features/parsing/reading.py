@@ -26,11 +26,16 @@ class Reading:
     document: Document
     source: str
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)  # what is allowed and probably not meant
     _hints: int = 0
 
     def problem(self, path: Path, message: str) -> None:
         line = self.document.line(path)
         self.problems.append(Problem(message, pointer(path), line, self.source))
+
+    def warn(self, path: Path, message: str) -> None:
+        line = self.document.line(path)
+        self.warnings.append(Problem(message, pointer(path), line, self.source))
 
     def mapping(
         self, value: JSON, path: Path, known: Collection[str], required: Collection[str] = ()

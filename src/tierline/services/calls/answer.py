@@ -13,6 +13,7 @@ from tierline.base.json_text import storable
 from tierline.base.recent import Recent
 from tierline.checks import Checked, check
 from tierline.checks.agreement import agreement, decided
+from tierline.checks.dialects import modern
 from tierline.checks.labels import closed_set, score, scoring_messages
 from tierline.checks.verifier import share_of_yes, verifier_messages
 from tierline.features import Confidence, Feature, Tier
@@ -229,7 +230,7 @@ def _ask(
     temperature: float | None = None,
     seed: int | None = None,
 ) -> Answered:
-    schema: Mapping[str, Any] | None = None if task.plain_text else task.output_schema
+    schema: Mapping[str, Any] | None = None if task.plain_text else modern(task.output_schema)
     completion = book.complete(
         purpose,
         messages,

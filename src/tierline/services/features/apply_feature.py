@@ -18,7 +18,7 @@ from tierline.base.json_pointer import pointer
 from tierline.base.yaml_lines import Path, read_yaml
 from tierline.features import Feature, Retention
 from tierline.features.edit import SOURCE
-from tierline.features.parse import parse_feature
+from tierline.features.parse import parse_with_warnings
 from tierline.features.stored import UnreadableFeature
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.features.model_objections import objections
@@ -65,12 +65,13 @@ def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[s
 
     Raises FeatureError with lines.
     """
-    feature = parse_feature(text, SOURCE, providers.known_providers())
+    feature, doubtful = parse_with_warnings(text, SOURCE, providers.known_providers())
     now = datetime.now(UTC)
     own = prices.own_prices(connection)
     feature, chosen = resolve_classes(feature, own, now)
     model_warnings = refuse_unfit(feature, chosen, text, now)
     return feature, [
+        *(f"line {one.line}: {one.message}" for one in doubtful),
         *(_class_note(one) for one in chosen),
         *model_warnings,
         *missing_around(feature),

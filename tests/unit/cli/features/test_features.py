@@ -128,3 +128,14 @@ def test_a_key_that_is_not_set_is_a_warning_only(
     path.write_text(new_feature("x", "f.yaml").replace("[local:smollm2-135m]", "[openai:gpt-5]"))
     assert run("features", "validate", path) == 0
     assert "warning: tier slm: openai:gpt-5: OPENAI_API_KEY is not set" in capsys.readouterr().err
+
+
+def test_an_unknown_format_is_a_warning_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "f.yaml"
+    text = new_feature("x", "f.yaml").replace("maxLength: 40}", "maxLength: 40, format: int32}")
+    line = 1 + text[: text.index("format: int32")].count("\n")
+    path.write_text(text)
+    assert run("features", "validate", path) == 0
+    assert f'warning: line {line}: the format "int32"' in capsys.readouterr().err
