@@ -36,6 +36,7 @@ NAMES = (
     "distil",
     "bank",
     "near_duplicates",
+    "replay",
     "drift",
     "confidence",
     "ready",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierline.base.vectors import Vectors
+from tierline.routing.logistic import Logistic, fit_logistic
 from tierline.routing.thresholds.combination import CannotLearn, Combination, Signals, fit
 
 _PENALTIES = (0.3, 3.0, 30.0)  # inverse strengths; cross-validation chooses one
@@ -87,29 +88,31 @@ def train(
     if vectors is None:
         return Complexity(fit(signals, right))
     import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedKFold
 
     if min(right.count(True), right.count(False)) < _FOLDS:
         raise CannotLearn(f"fewer than {_FOLDS} answers are right, or fewer than that are wrong")
     truth = np.array(right)
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    folds = list(StratifiedKFold(_FOLDS, shuffle=True, random_state=0).split(vectors, truth))
     tried: list[tuple[float, float, Any]] = []
+    fitted: dict[int, Logistic] = {}  # by fold, with the penalty before
     for penalty in _PENALTIES:
-        model = LogisticRegression(C=penalty, max_iter=1000)
-        held_out = cross_val_predict(model, vectors, truth, cv=folds, method="decision_function")
+        held_out = np.zeros(len(truth), dtype=np.float32)
+        for fold, (others, asked) in enumerate(folds):
+            fitted[fold] = fit_logistic(vectors[others], truth[others], penalty, fitted.get(fold))
+            held_out[asked] = fitted[fold].log_odds(vectors[asked])
         loss = float(np.logaddexp(0.0, np.where(truth, -held_out, held_out)).mean())
         tried.append((loss, penalty, held_out))
     _, penalty, held_out = min(tried, key=lambda one: one[0])
-    whole = LogisticRegression(C=penalty, max_iter=1000).fit(vectors, truth)
+    whole = fit_logistic(vectors, truth, penalty, fitted[0])
     kept = np.linspace(0, len(right) - 1, min(len(right), most_examples)).astype(int)
     meaning = Meaning(
-        whole.coef_[0].astype(np.float32), vectors[kept], truth[kept].astype(np.float32)
+        whole.weights.astype(np.float32), vectors[kept], truth[kept].astype(np.float32)
     )
     likeness = vectors @ meaning.examples.T
     likeness[kept, np.arange(len(kept))] = -np.inf  # a request is not its own neighbour
     shares = _neighbours(likeness, meaning.right)
-    along = held_out - float(whole.intercept_[0])
+    along = held_out - whole.intercept
     together = [
         {**one, "embedding": float(a), "neighbours": float(b)}
         for one, a, b in zip(signals, along, shares, strict=True)

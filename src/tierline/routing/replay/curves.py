@@ -1,5 +1,6 @@
 """Quality against cost as a router escalates a growing share, and the area under the curve."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -86,3 +87,20 @@ def area(points: Sequence[Point], weak_only: Point, strong_only: Point) -> float
     total += (high - last_cost) * (last_quality + end_quality) / 2.0
     total += (inside[0][0] - low) * weak_only.quality  # weak only, before the curve begins
     return total / (high - low)
+
+
+def cost_of_quality(points: Sequence[Point], strong_only: Point, quality: float) -> float:
+    """The least cost per request at which a curve has that quality, 0..1, or more.
+
+    Between two settings a mixture of both is assumed. The strong tier alone is always possible, so
+    its cost is the most if it has that quality, and infinite otherwise.
+    """
+    ordered = sorted(points, key=lambda one: (one.cost, -one.quality))
+    found = strong_only.cost if strong_only.quality >= quality else math.inf
+    if ordered and ordered[0].quality >= quality:
+        return min(found, ordered[0].cost)
+    for before, after in pairwise(ordered):
+        if after.quality >= quality:
+            share = (quality - before.quality) / (after.quality - before.quality)
+            return min(found, before.cost + share * (after.cost - before.cost))
+    return found

@@ -4,19 +4,32 @@ Everything is cross-fitted: the outcomes are split into folds. The decisions abo
 on one half of the other folds and calibrated on the other half.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tierline.base.vectors import Vectors
 from tierline.routing.learned.complexity import text_signals
 from tierline.routing.replay import rankers
-from tierline.routing.replay.curves import Outcome, Point, area, curve, point
+from tierline.routing.replay.curves import Outcome, Point, area, cost_of_quality, curve, point
 from tierline.routing.replay.rankers import Ranker, Scorer
 from tierline.routing.thresholds.bounds import interval
 from tierline.routing.thresholds.combination import CannotLearn, Signals
 from tierline.routing.thresholds.threshold_search import Calibrated, Scored, grid, search_threshold
 
 FOLDS = 5
+KEPT = (0.95, 0.99)  # shares of the strong tier's quality whose cost the table shows
+HALF = 0.5  # the share sent to the strong tier in the table if nothing says another
+ROUTER_EXAMPLES = 800  # the most that a router stores, as `router_training` trains it
+
+Progress = Callable[[int, int], None]
+"""Is called with the number of finished fits and of all fits."""
+
+
+def _silent(done: int, of: int) -> None:
+    """Progress that nobody sees."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class Served:
     errors: int
     thresholds: tuple[float | None, ...]  # one per fold; None: nothing could be promised there
     missing: int | None  # answers that the worst fold would need more; None: no fold lacks any
+    cost: float  # per request, if the requests that it does not serve go to the strong tier
 
     def error_interval(self, confidence: float) -> tuple[float, float] | None:
         """Both bounds of the error rate among what is served; None if nothing is."""
@@ -53,6 +67,8 @@ class Policy:
     quality_interval: tuple[float, float]
     area: float  # mean quality over all costs between those of the two tiers
     curve: tuple[Point, ...]
+    cost_for: tuple[float, ...]
+    """The least cost of each share of quality in `Replay.kept`; infinite: it never has that."""
     promised: Served | None = None  # only for policies that can promise
 
 
@@ -61,8 +77,10 @@ class Replay:
     """The table: every policy at the same share of requests sent to the frontier."""
 
     count: int
-    escalated: float  # that share: what `main` escalates to keep the promise
-    main: str  # the policy whose promise sets it
+    escalated: float  # that share
+    escalated_by: Literal["promise", "caller", "default"]  # what set it; "promise": `main`'s
+    main: str | None  # the policy that keeps the promise at the least cost; None: none keeps it
+    kept: tuple[float, ...]  # shares of the strong tier's quality
     policies: tuple[Policy, ...]
     weak_only: Point
     strong_only: Point
@@ -74,43 +92,63 @@ def replay(
     max_error: float,
     confidence: float,
     embeddings: Vectors | None = None,
+    share: float | None = None,
+    kept: Sequence[float] = KEPT,
     folds: int = FOLDS,
     seed: int = 0,
+    progress: Progress = _silent,
 ) -> Replay:
-    """Compare all policies. Raises CannotLearn if the weak tier is always right or always wrong,
-    ValueError if the strong tier does not cost more than the weak one.
+    """Compare all policies, at the `share` of requests sent to the strong tier; None: the share
+    with which the cheapest policy keeps the promise. Raises CannotLearn if the weak tier is always
+    right or always wrong, ValueError if the strong tier does not cost more than the weak one.
     """
     outcomes = [one.outcome for one in recorded]
     right = [not one.wrong for one in recorded]
     if len(set(right)) < 2:
         kind = "right" if right and right[0] else "wrong"
         raise CannotLearn(f"every weak answer is {kind}, so nothing can be learned for routing")
-    cut = _Cut(len(recorded), folds, seed)
     count = len(recorded)
     weak_only = point(outcomes, [False] * count, cascade=False)
     strong_only = point(outcomes, [True] * count, cascade=False)
+    area([], weak_only, strong_only)  # raises before the fits if nothing can be saved
     prompts = [one.prompt for one in recorded]
     glances = [text_signals(prompt) for prompt in prompts]
-
     ours: dict[str, Ranker] = {}
     if any(value is not None for one in recorded for value in one.signals.values()):
         ours["confidence"] = rankers.confidence([one.signals for one in recorded], right)
-    ours["complexity"] = rankers.complexity(glances, right, embeddings)
-    promised = {
-        name: _promise(cut, ranker, right, max_error, confidence) for name, ranker in ours.items()
+    ours["complexity"] = rankers.complexity(glances, right, embeddings, ROUTER_EXAMPLES)
+    rivals = {
+        "TF-IDF": rankers.tfidf(prompts, right),
+        "kNN": rankers.nearest(prompts, right, embeddings),
     }
-    pooled = {name: cut.cross_fitted(ranker) for name, ranker in ours.items()}
-    pooled["prompt length"] = [-float(len(prompt)) for prompt in prompts]
-    pooled["TF-IDF"] = cut.cross_fitted(rankers.tfidf(prompts, right))
-    pooled["kNN"] = cut.cross_fitted(rankers.nearest(prompts, right, embeddings))
+    steps = _Steps(progress, folds * (2 * len(ours) + len(rivals)))
+    cut = _Cut(count, folds, seed, steps)
+    with _one_thread():
+        promised = {
+            name: _promise(
+                cut, ranker, outcomes, right, max_error, confidence, name == "confidence"
+            )
+            for name, ranker in ours.items()
+        }
+        pooled = {name: cut.cross_fitted(ranker) for name, ranker in ours.items()}
+        pooled["prompt length"] = [-float(len(prompt)) for prompt in prompts]
+        pooled |= {name: cut.cross_fitted(ranker) for name, ranker in rivals.items()}
     pooled["oracle"] = [one.weak_quality - one.strong_quality for one in outcomes]
 
-    main = next(iter(ours))
-    escalated = 1.0 - promised[main].served / count
+    main = cheapest(promised)
+    escalated_by: Literal["promise", "caller", "default"] = "promise"
+    if share is not None:
+        escalated, escalated_by = share, "caller"
+    elif main is not None:
+        escalated = 1.0 - promised[main].served / count
+    else:
+        escalated, escalated_by = HALF, "default"
+    wanted = tuple(kept)
+    ends = _Ends(weak_only, strong_only, wanted)
     policies = [
-        _fixed("weak only", outcomes, [False] * count, weak_only, strong_only),
-        _fixed("strong only", outcomes, [True] * count, weak_only, strong_only),
-        _random(outcomes, escalated, weak_only, strong_only),
+        _fixed("weak only", outcomes, [False] * count, ends),
+        _fixed("strong only", outcomes, [True] * count, ends),
+        _random(outcomes, escalated, ends),
     ]
     for name, scores in pooled.items():
         policies.append(
@@ -119,30 +157,84 @@ def replay(
                 outcomes,
                 scores,
                 escalated,
-                weak_only,
-                strong_only,
+                ends,
                 cascade=name == "confidence",
                 promised=promised.get(name),
             )
         )
-    return Replay(count, escalated, main, tuple(policies), weak_only, strong_only)
+    return Replay(
+        *(count, escalated, escalated_by, main, wanted, tuple(policies), weak_only, strong_only)
+    )
+
+
+def cheapest(promised: Mapping[str, Served]) -> str | None:
+    """The policy that keeps its promise at the least cost; None: none serves anything."""
+    keeping = [name for name, one in promised.items() if one.served]
+    return min(keeping, key=lambda name: promised[name].cost, default=None)
 
 
 def cross_fitted(count: int, ranker: Ranker, folds: int = FOLDS, seed: int = 0) -> list[float]:
     """Each outcome's score, fitted on the outcomes of the other folds."""
-    return _Cut(count, folds, seed).cross_fitted(ranker)
+    return _Cut(count, folds, seed, _Steps(_silent, folds)).cross_fitted(ranker)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Linear algebra on one thread: of several, those that wait take the processor from each other.
+
+    With 2,000 rows on two busy cores, two threads took 98 s and one took 26 s.
+    """
+    import numpy  # noqa: F401  limits hold for libraries that are loaded
+    import sklearn.linear_model
+    import sklearn.neighbors  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield
+
+
+class _Steps:
+    """Counts the fits that are done."""
+
+    def __init__(self, progress: Progress, of: int) -> None:
+        self._progress, self._of, self._done = progress, of, 0
+        progress(0, of)
+
+    def next(self) -> None:
+        self._done += 1
+        self._progress(self._done, self._of)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Both tiers alone, and the shares of the strong one's quality whose cost is wanted."""
+
+    weak_only: Point
+    strong_only: Point
+    kept: tuple[float, ...]
+
+    def area(self, points: Sequence[Point]) -> float:
+        return area(points, self.weak_only, self.strong_only)
+
+    @property
+    def goals(self) -> list[float]:
+        return [share * self.strong_only.quality for share in self.kept]
+
+    def cost_for(self, points: Sequence[Point]) -> tuple[float, ...]:
+        return tuple(cost_of_quality(points, self.strong_only, goal) for goal in self.goals)
 
 
 class _Cut:
     """The outcomes that each fold decides about, and the two halves of the others."""
 
-    def __init__(self, count: int, folds: int, seed: int) -> None:
+    def __init__(self, count: int, folds: int, seed: int, steps: _Steps) -> None:
         import numpy as np
 
         if not 2 <= folds <= count:
             raise ValueError(f"{count} outcomes cannot be cut into {folds} folds")
         order = np.random.default_rng(seed).permutation(count)
         self.count = count
+        self.steps = steps
         self.parts: list[tuple[list[int], list[int], list[int]]] = []
         for fold in range(folds):
             judged = order[fold::folds].tolist()
@@ -155,28 +247,38 @@ class _Cut:
         for judged, fitting, others in self.parts:
             for index, score in zip(judged, ranker([*fitting, *others])(judged), strict=True):
                 scores[index] = score
+            self.steps.next()
         return scores
 
 
 def _promise(
-    cut: _Cut, ranker: Ranker, right: Sequence[bool], max_error: float, confidence: float
+    cut: _Cut,
+    ranker: Ranker,
+    outcomes: Sequence[Outcome],
+    right: Sequence[bool],
+    max_error: float,
+    confidence: float,
+    cascade: bool,
 ) -> Served:
     """The result of serving by this ranker's calibrated thresholds."""
-    served = errors = 0
+    up = [True] * cut.count
     thresholds: list[float | None] = []
     missing: list[int] = []
     for judged, fitting, calibrating in cut.parts:
         calibrated, judge = _calibrate_on(
             ranker, right, fitting, calibrating, max_error, confidence
         )
+        cut.steps.next()
         thresholds.append(calibrated.chosen.threshold if calibrated.chosen else None)
         if calibrated.missing is not None:
             missing.append(calibrated.missing)
+        if calibrated.chosen is None:
+            continue
         for index, score in zip(judged, judge(judged), strict=True):
-            if calibrated.chosen is not None and score >= calibrated.chosen.threshold:
-                served += 1
-                errors += not right[index]
-    return Served(served, errors, tuple(thresholds), max(missing, default=None))
+            up[index] = score < calibrated.chosen.threshold
+    errors = sum(not good for good, high in zip(right, up, strict=True) if not high)
+    cost = point(outcomes, up, cascade=cascade).cost
+    return Served(up.count(False), errors, tuple(thresholds), max(missing, default=None), cost)
 
 
 def _calibrate_on(
@@ -207,19 +309,15 @@ def _calibrate_on(
     return calibrated, fitted
 
 
-def _fixed(
-    name: str, outcomes: Sequence[Outcome], up: Sequence[bool], weak_only: Point, strong_only: Point
-) -> Policy:
+def _fixed(name: str, outcomes: Sequence[Outcome], up: Sequence[bool], ends: _Ends) -> Policy:
     at = point(outcomes, up, cascade=False)
-    return Policy(
-        name, at, _quality_interval(outcomes, up), area([at], weak_only, strong_only), (at,)
-    )
+    costs = [at.cost if at.quality >= goal else math.inf for goal in ends.goals]
+    return Policy(name, at, _quality_interval(outcomes, up), ends.area([at]), (at,), tuple(costs))
 
 
-def _random(
-    outcomes: Sequence[Outcome], share: float, weak_only: Point, strong_only: Point
-) -> Policy:
+def _random(outcomes: Sequence[Outcome], share: float, ends: _Ends) -> Policy:
     """The average of random choice: a straight line between the two tiers."""
+    weak_only, strong_only = ends.weak_only, ends.strong_only
     at = Point(
         *(
             weak + share * (strong - weak)
@@ -234,7 +332,7 @@ def _random(
     high = _quality_interval(outcomes, [True] * len(outcomes))
     mixed = (low[0] + share * (high[0] - low[0]), low[1] + share * (high[1] - low[1]))
     line = (weak_only, strong_only)
-    return Policy("random", at, mixed, area(line, weak_only, strong_only), line)
+    return Policy("random", at, mixed, ends.area(line), line, ends.cost_for(line))
 
 
 def _ranked(
@@ -242,8 +340,7 @@ def _ranked(
     outcomes: Sequence[Outcome],
     scores: Sequence[float],
     escalated: float,
-    weak_only: Point,
-    strong_only: Point,
+    ends: _Ends,
     *,
     cascade: bool,
     promised: Served | None,
@@ -257,8 +354,9 @@ def _ranked(
         name,
         point(outcomes, up, cascade=cascade),
         _quality_interval(outcomes, up),
-        area(points, weak_only, strong_only),
+        ends.area(points),
         tuple(points),
+        ends.cost_for(points),
         promised,
     )
 

@@ -1,10 +1,12 @@
 """Quality against cost, and the area under it."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierline.routing.replay.curves import Outcome, Point, area, curve, point
+from tierline.routing.replay.curves import Outcome, Point, area, cost_of_quality, curve, point
 
 WRONG_THEN_RIGHT = Outcome(0.0, 1.0, 1.0, 9.0)
 BOTH_RIGHT = Outcome(1.0, 1.0, 1.0, 9.0)
@@ -63,3 +65,16 @@ def test_no_order_beats_the_oracle(rows: list[tuple[bool, bool, float]]) -> None
     best = area(curve(outcomes, gains, cascade=False), weak, strong)
     other = area(curve(outcomes, [score for _, _, score in rows], cascade=False), weak, strong)
     assert other <= best + 1e-9
+
+
+def test_the_cost_of_a_quality_lies_between_two_settings() -> None:
+    line = [Point(1.0, 0.5, 0.0), Point(5.0, 0.9, 0.5), Point(9.0, 1.0, 1.0)]
+    assert cost_of_quality(line, line[-1], 0.7) == pytest.approx(3.0)
+    assert cost_of_quality(line, line[-1], 0.4) == 1.0
+    assert cost_of_quality(line, line[-1], 1.0) == 9.0
+
+
+def test_the_strong_tier_alone_can_always_be_bought() -> None:
+    cascade = [Point(1.0, 0.5, 0.0), Point(10.0, 1.0, 1.0)]
+    assert cost_of_quality(cascade, Point(9.0, 1.0, 1.0), 0.99) == 9.0
+    assert cost_of_quality(cascade, Point(9.0, 0.9, 1.0), 1.1) == math.inf

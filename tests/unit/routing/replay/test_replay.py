@@ -1,9 +1,19 @@
 """Recorded outcomes through the routing."""
 
+import math
 import random
 
 import pytest
 
+from tierline.routing.learned import router_training
+from tierline.routing.replay import (
+    ROUTER_EXAMPLES,
+    Recorded,
+    Replay,
+    Served,
+    cheapest,
+    replay,
+)
 from tierline.routing.replay.curves import Outcome
 from tierline.routing.replay.replay import Recorded, Replay, replay
 from tierline.routing.thresholds.combination import CannotLearn
@@ -51,7 +61,56 @@ def test_a_signal_that_says_nothing_promises_nothing() -> None:
     promised = next(one.promised for one in found.policies if one.name == "confidence")
     assert promised is not None
     assert promised.served == 0
-    assert found.escalated == 1.0
+    assert found.main is None
+    assert (found.escalated, found.escalated_by) == (0.5, "default")
+
+
+def test_the_main_policy_keeps_the_promise_at_the_least_cost() -> None:
+    dear, cheap = (Served(100, 1, (0.5,), None, cost) for cost in (0.003, 0.001))
+    nothing = Served(0, 0, (None,), None, 0.0)
+    assert cheapest({"confidence": dear, "complexity": cheap, "other": nothing}) == "complexity"
+    assert cheapest({"other": nothing}) is None
+
+
+def test_a_cascade_pays_for_both_where_it_escalates() -> None:
+    found = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
+    promised = next(one.promised for one in found.policies if one.name == "confidence")
+    assert promised is not None
+    assert found.main == "confidence"
+    escalated = 1.0 - promised.served / 600
+    assert promised.cost == pytest.approx(0.0001 + escalated * 0.002)
+
+
+def test_a_share_of_ones_own_is_compared() -> None:
+    found = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9, share=0.25)
+    assert (found.escalated, found.escalated_by) == (0.25, "caller")
+    assert {one.at.escalated for one in found.policies[2:]} == {0.25}
+
+
+def test_the_cost_of_a_share_of_the_strong_tiers_quality() -> None:
+    rows = recorded(600, signal=True)
+    found = replay(rows, max_error=0.05, confidence=0.9, kept=(0.95, 0.99, 1.0))
+    costs = {one.name: one.cost_for for one in found.policies}
+    for some in costs.values():
+        assert list(some) == sorted(some)
+    assert costs["strong only"] == (pytest.approx(0.002),) * 3
+    assert costs["weak only"] == (math.inf,) * 3
+    assert costs["oracle"][1] < costs["confidence"][1] < costs["random"][1]
+
+
+def test_it_reports_its_progress_to_the_end() -> None:
+    told: list[tuple[int, int]] = []
+    replay(
+        recorded(300, signal=True),
+        max_error=0.05,
+        confidence=0.9,
+        progress=lambda done, of: told.append((done, of)),
+    )
+    assert told == [(done, 30) for done in range(31)]
+
+
+def test_it_replays_the_router_that_the_product_stores() -> None:
+    assert ROUTER_EXAMPLES == router_training.MOST_EXAMPLES
 
 
 def test_every_policy_is_shown_at_the_same_share() -> None:

@@ -1,5 +1,7 @@
 """`tierline replay`: runs recorded outcomes through the routing, without calling a model."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -38,6 +40,16 @@ def replay(
         typer.Option(min=0, help="The weak tier's price, if the file has tokens but no costs."),
     ] = None,
     strong_usd_per_mtok: Annotated[float | None, typer.Option(min=0)] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(
+            help="Compare at this share sent to the strong tier, instead of the promise's."
+        ),
+    ] = None,
+    keep: Annotated[
+        float | None,
+        typer.Option(help="Also show the cost of this share of the strong tier's quality."),
+    ] = None,
     embeddings: Annotated[
         bool, typer.Option(help="Use the meaning of prompts, not only their words.")
     ] = True,
@@ -52,11 +64,16 @@ def replay(
     """Compare the cost and quality of routing policies on recorded outcomes of both tiers."""
     _between("--max-error", max_error)
     _between("--confidence", confidence)
+    if share is not None and not 0.0 <= share <= 1.0:
+        raise UsageError(f"--share is {share:g}: it must be between 0 and 1")
+    if keep is not None and not 0.0 < keep <= 1.0:
+        raise UsageError(f"--keep is {keep:g}: it must be above 0 and at most 1")
     if not 0.0 < right_from <= 1.0:
         raise UsageError(f"--right-from is {right_from:g}: it must be above 0 and at most 1")
     if compare not in get_args(Kind) or compare == "fields":
         raise UsageError(f"--compare is {compare!r}: give exact, normalised, numeric or set")
     from tierline.cli.improve.reports.recorded_outcomes import Measure, read_recorded
+    from tierline.cli.shared.bar import Bar
     from tierline.cli.shared.output import console, line, print_json
 
     prices = {"weak": weak_usd_per_mtok, "strong": strong_usd_per_mtok}
@@ -66,16 +83,23 @@ def replay(
         raise UsageError(f"{file} has {len(recorded)} rows: at least {FEWEST} are needed")
     try:
         from tierline.cli.improve.training.embedding import embedded
+        from tierline.routing.replay import KEPT
+        from tierline.routing.replay import replay as run
         from tierline.routing.replay.replay import replay as run
         from tierline.routing.thresholds.combination import CannotLearn
 
-        found = run(
-            recorded,
-            max_error=max_error,
-            confidence=confidence,
-            embeddings=embedded([one.prompt for one in recorded]) if embeddings else None,
-            seed=seed,
-        )
+        vectors = embedded([one.prompt for one in recorded]) if embeddings else None
+        with Bar(0, "replaying") as bar:
+            found = run(
+                recorded,
+                max_error=max_error,
+                confidence=confidence,
+                embeddings=vectors,
+                share=share,
+                kept=sorted({*KEPT, *(() if keep is None else (keep,))}),
+                seed=seed,
+                progress=lambda done, of: bar.turn_to("fitting and testing", done, of),
+            )
     except ImportError as missing:
         raise TierlineError(
             f"replay needs the extra `routing` ({missing.name} is missing): run 'make setup'"
@@ -110,16 +134,19 @@ def show(found: "Replay", max_error: float, confidence: float) -> None:
     from tierline.cli.shared.output import Col, line, print_table
 
     by_name = {policy.name: policy for policy in found.policies}
-    full = by_name["strong only"].at.cost
+    full = found.strong_only.cost
     span = by_name["oracle"].area - by_name["random"].area
-    line(f"{found.count:,} requests; the weak tier serves if {found.main} keeps the promise")
+    line(f"{found.count:,} requests; {_shared(found)}")
     line()
     print_table(
         [
             Col("POLICY", wrap=False),
             *(
                 Col(title, "right")
-                for title in ("STRONG", "COST/1000", "OF FULL", "QUALITY", "95%", "AREA", "GAIN")
+                for title in (
+                    *("STRONG", "COST/1000", "QUALITY", "95%", "GAIN"),
+                    *(f"FOR {kept:.3g}%" for kept in (100 * one for one in found.kept)),
+                )
             ),
         ],
         [
@@ -127,25 +154,44 @@ def show(found: "Replay", max_error: float, confidence: float) -> None:
                 policy.name,
                 f"{policy.at.escalated:.1%}",
                 f"${policy.at.cost * 1000:.4g}",
-                f"{policy.at.cost / full:.0%}" if full else "",
                 f"{policy.at.quality:.1%}",
                 "{:.1%}-{:.1%}".format(*policy.quality_interval),
-                f"{policy.area:.4f}",
                 ""
                 if policy.name in ("weak only", "strong only") or span <= 0
                 else f"{(policy.area - by_name['random'].area) / span:.0%}",
+                *(
+                    f"{cost / full:.0%}" if math.isfinite(cost) else "never"
+                    for cost in policy.cost_for
+                ),
             )
             for policy in found.policies
         ],
         empty="no policy",
     )
     line("STRONG: share sent to the strong tier, the same in all rows but the first two. COST in")
-    line("USD, OF FULL: share of strong only's cost. AREA: mean quality over all costs between the")
-    line("two tiers'. GAIN: 0% is random, 100% oracle. Fitted and tested on different rows.")
+    line(
+        "USD; 95%: the interval of QUALITY. GAIN: area under the curve; 0% is random, 100% oracle."
+    )
+    line("FOR 95%: the least cost of 95% of the strong tier's quality, as a share of its cost.")
+    line("Fitted and tested on different rows.")
     line()
     for policy in found.policies:
         if policy.promised is not None:
             line(_promise(policy, found, max_error, confidence))
+    if found.main is None:
+        line("Nothing can be promised with these outcomes: no policy may let the weak tier serve.")
+
+
+def _shared(found: "Replay") -> str:
+    """What set the share that the table compares at."""
+    if found.escalated_by == "promise":
+        return f"{found.main} keeps the promise at the least cost, and its share is compared"
+    if found.escalated_by == "caller":
+        return f"compared with {found.escalated:.1%} sent to the strong tier"
+    return (
+        f"nothing can be promised, so {found.escalated:.0%} sent to the strong tier is compared; "
+        "--share sets another"
+    )
 
 
 def _promise(policy: "Policy", found: "Replay", max_error: float, confidence: float) -> str:
@@ -156,9 +202,10 @@ def _promise(policy: "Policy", found: "Replay", max_error: float, confidence: fl
     if bounds is None:
         if promised.missing is not None:
             return f"{asked}: not enough data, {promised.missing} more served answers are needed"
-        return f"{asked}: no threshold keeps this; all requests go to the strong tier"
+        return f"{asked}: nothing can be promised, no threshold keeps this"
     return (
-        f"{asked} → serves {promised.served / found.count:.1%}, "
+        f"{asked} → serves {promised.served / found.count:.1%} and costs "
+        f"{promised.cost / found.strong_only.cost:.0%} of strong only, "
         f"{promised.errors / promised.served:.2%} of {promised.served:,} were wrong "
         f"({bounds[0]:.2%}-{bounds[1]:.2%})"
     )
@@ -169,13 +216,15 @@ def as_json_of(found: "Replay", max_error: float, confidence: float) -> JSON:
     return {
         "requests": found.count,
         "main": found.main,
+        "escalated": found.escalated,
+        "escalated_by": found.escalated_by,
         "max_error": max_error,
         "confidence": confidence,
-        "policies": [_policy_json(policy) for policy in found.policies],
+        "policies": [_policy_json(policy, found.kept) for policy in found.policies],
     }
 
 
-def _policy_json(policy: "Policy") -> JSON:
+def _policy_json(policy: "Policy", kept: Sequence[float]) -> JSON:
     made: dict[str, JSON] = {
         "policy": policy.name,
         "escalated": policy.at.escalated,
@@ -183,6 +232,10 @@ def _policy_json(policy: "Policy") -> JSON:
         "quality": policy.at.quality,
         "quality_95": list(policy.quality_interval),
         "area": policy.area,
+        "cost_usd_for": [
+            {"quality": share, "cost_usd": cost if math.isfinite(cost) else None}
+            for share, cost in zip(kept, policy.cost_for, strict=True)
+        ],
     }
     if policy.promised is not None:
         made["promised"] = {
@@ -190,5 +243,6 @@ def _policy_json(policy: "Policy") -> JSON:
             "errors": policy.promised.errors,
             "thresholds": list(policy.promised.thresholds),
             "missing": policy.promised.missing,
+            "cost_usd": policy.promised.cost,
         }
     return made

@@ -1,7 +1,7 @@
 """Draws the cost-quality curve in a terminal and as a PNG."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from tierline.cli.shared.png import new_figure, write_png
@@ -10,13 +10,22 @@ from tierline.routing.replay.replay import Replay
 
 _LINES = ("confidence", "complexity", "random", "oracle")  # more lines are unreadable in a terminal
 _FIXED = ("weak only", "strong only")
-_MARKS = {"confidence": "*", "complexity": "+", "random": ".", "oracle": "o"}
+_MARKS = {"random": ".", "oracle": "o"}
+_MAIN, _OTHER = "*", "+"
 MOST_POINTS = 400  # per line in the PNG
 
 
 def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
-    """Quality (up) against cost (to the right) on a grid of characters; legend below."""
-    shown = [policy for policy in found.policies if policy.name in _LINES]
+    """Quality (up) against cost (to the right) on a grid of characters; legend below.
+
+    The policy that keeps the promise at the least cost is drawn over the others.
+    """
+    shown = sorted(
+        (policy for policy in found.policies if policy.name in _LINES),
+        key=lambda policy: policy.name != found.main,
+    )
+    main = found.main or shown[0].name
+    marks = {one.name: _MARKS.get(one.name, _OTHER) for one in shown} | {main: _MAIN}
     low, high = found.weak_only.cost, found.strong_only.cost
     qualities = [
         quality
@@ -33,13 +42,13 @@ def terminal_curve(found: Replay, width: int = 72, height: int = 16) -> str:
             cost = low + (high - low) * column / (inner - 1)
             quality = _at(policy.curve, cost, found)
             row = round((top - quality) / (top - bottom) * (height - 1))
-            cells[min(max(row, 0), height - 1)][column] = _MARKS[policy.name]
+            cells[min(max(row, 0), height - 1)][column] = marks[policy.name]
     labels = {0: f"{top:7.1%}", height - 1: f"{bottom:7.1%}"}
     lines = [f"{labels.get(row, ''):>7} |{''.join(cells[row]).rstrip()}" for row in range(height)]
     left, right = "weak only", "strong only, cost →"
     lines.append(" " * 8 + "+" + "-" * inner)
     lines.append(" " * 9 + left + right.rjust(inner - len(left)))
-    lines.append(" " * 9 + "  ".join(f"{_MARKS[policy.name]} {policy.name}" for policy in shown))
+    lines.append(" " * 9 + "  ".join(f"{marks[policy.name]} {policy.name}" for policy in shown))
     return "\n".join(lines)
 
 
@@ -57,10 +66,9 @@ def save_png(found: Replay, path: Path) -> None:
                 xytext=(6, -12),
             )
             continue
-        ours = policy.promised is not None
         (drawn,) = axes.plot(
             *_scaled(_thinned(policy.curve)),
-            linewidth=2.2 if ours else 1.2,
+            linewidth=2.6 if policy.name == found.main else 1.2,
             linestyle="--" if policy.name in ("random", "oracle") else "-",
             label=policy.name,
         )
@@ -89,10 +97,11 @@ def _at(points: Sequence[Point], cost: float, found: Replay) -> float:
     """A curve's quality at a cost, interpolated between its two nearest points."""
     if cost <= points[0].cost:
         return found.weak_only.quality if cost < points[0].cost else points[0].quality
-    for before, after in pairwise(points):
-        if after.cost >= cost:
-            if after.cost == before.cost:
-                return after.quality
-            share = (cost - before.cost) / (after.cost - before.cost)
-            return before.quality + share * (after.quality - before.quality)
-    return points[-1].quality
+    place = bisect_left(points, cost, key=lambda one: one.cost)
+    if place == len(points):
+        return points[-1].quality
+    before, after = points[place - 1], points[place]
+    if after.cost == before.cost:
+        return after.quality
+    share = (cost - before.cost) / (after.cost - before.cost)
+    return before.quality + share * (after.quality - before.quality)

@@ -48,9 +48,54 @@ def test_a_person_sees_a_table_a_promise_and_a_curve(
     ):
         assert f"\n{policy} " in shown
     assert "confidence: at most 5.00% wrong, at 95% → serves " in shown
+    assert "confidence keeps the promise at the least cost" in shown
+    assert "FOR 95%  FOR 99%" in shown
+    assert "* confidence  " in shown
     assert "strong only, cost →" in shown
     assert shown.endswith(f"\nthe curve with every policy: {png}\n")
     assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_says_that_nothing_can_be_promised(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", str(recorded), "--no-embeddings", "--max-error", "0.001"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("600 requests; nothing can be promised, so 50% sent to the strong tier")
+    assert "\nrandom          50.0%" in shown
+    assert "confidence: at most 0.10% wrong, at 95%: not enough data" in shown
+    assert "Nothing can be promised with these outcomes" in shown
+
+
+def test_a_share_and_a_quality_of_ones_own(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["replay", str(recorded), "--no-embeddings", "--share", "0.3", "--keep", "0.975"]
+    assert run(arguments) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("600 requests; compared with 30.0% sent to the strong tier")
+    assert "FOR 95%  FOR 97.5%  FOR 99%" in shown
+    assert run([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["escalated"], found["escalated_by"]) == (0.3, "caller")
+    oracle = next(one for one in found["policies"] if one["policy"] == "oracle")
+    assert [one["quality"] for one in oracle["cost_usd_for"]] == [0.95, 0.975, 0.99]
+
+
+def test_nothing_is_shown_on_stderr_without_a_terminal(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", str(recorded), "--no-embeddings"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_sees_the_progress(
+    recorded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert run(["replay", str(recorded), "--no-embeddings"]) == 0
+    assert "fitting and testing" in capsys.readouterr().err
 
 
 def test_a_script_gets_json(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,6 +189,8 @@ def test_a_file_that_cannot_be_replayed_says_why(
     [
         (["--max-error", "1.5"], "--max-error is 1.5: it must be between 0 and 1"),
         (["--confidence", "95"], "--confidence is 95: it must be between 0 and 1"),
+        (["--share", "30"], "--share is 30: it must be between 0 and 1"),
+        (["--keep", "0"], "--keep is 0: it must be above 0 and at most 1"),
         (["--right-from", "0"], "--right-from is 0: it must be above 0 and at most 1"),
         (["--compare", "fuzzy"], "--compare is 'fuzzy': give exact, normalised, numeric or set"),
     ],
