@@ -17,7 +17,8 @@ from api.parameters.numbers import ASCII_DIGITS
 from api.state import Database, Shared
 from tierline.services.accounts.read_accounts import account_id_of
 from tierline.services.money import budgets as services
-from tierline.views.money import Budget, BudgetList
+from tierline.services.money.unfit_budgets import unfit
+from tierline.views.money import BudgetList, BudgetSet
 
 router = APIRouter(tags=["accounts"])
 
@@ -86,7 +87,7 @@ def list_budgets(
     "/v1/budgets",
     summary="Set a budget",
     responses={
-        200: returns("The budget now", Budget),
+        200: returns("The budget now", BudgetSet),
         **documented(400, 401, 403, 404, 413, 415, 422, 503),
     },
     openapi_extra=takes(NewBudget, {"account": "default", "period": "month", "limit_usd": "50"}),
@@ -96,10 +97,11 @@ async def post_budget(request: Request, _: Operator, state: Shared) -> Response:
     given = read_model(NewBudget, await read_json(request, state.settings.max_json_depth))
 
     def work(connection: Any) -> Any:
-        return services.set_budget(connection, **given.model_dump())
+        row = services.set_budget(connection, **given.model_dump())
+        return row | {"warnings": unfit(connection, row["limit_usd"], hard=row["hard"])}
 
     row = await run_in_threadpool(state.with_connection, work)
-    return answer(Budget.model_validate(row))
+    return answer(BudgetSet.model_validate(row))
 
 
 @router.delete(

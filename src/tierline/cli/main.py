@@ -47,6 +47,11 @@ ENTRIES = {
         "backfill",
         "Run a feature over a CSV or JSONL file or a folder.",
     ),
+    "batches": _Entry(
+        "tierline.cli.run.batches",
+        "app",
+        "List, show and cancel batches; resume a backfill.",
+    ),
     "queues": _Entry(
         "tierline.cli.run.queues", "queues", "Show waiting and running jobs in each queue, live."
     ),

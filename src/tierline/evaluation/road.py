@@ -28,6 +28,7 @@ class FeatureState:
     labels: int  # inputs of jobs whose right output is known
     dataset_rows: int  # of the newest dataset of this task; 0: there is none
     dataset_old: bool  # the traffic has changed since it was built
+    dataset_new: bool  # it was built after that of the newest evaluation
     verdict: str | None  # of the newest evaluation that is still valid
     more_examples: int | None  # that would decide an open one
     stale: str | None  # why the newest evaluation is no longer valid; None: it is valid
@@ -66,6 +67,10 @@ def standing(facts: FeatureState) -> Standing:
 
 def _in_use(facts: FeatureState) -> Standing:
     name, first = facts.name, facts.tiers[0]
+    if facts.rung is None and facts.verdict is not None:
+        found = _evaluated(facts)
+        meaning = f"{first} answers first without a promotion; {found.meaning}"
+        return Standing("shipped", meaning, found.next, found.why)
     if facts.rung is None:
         return Standing(
             "shipped",
@@ -77,8 +82,7 @@ def _in_use(facts: FeatureState) -> Standing:
         return Standing(
             "refresh due",
             f"{first} answers first on stale evidence: {why}",
-            f"tierline dataset build {name}",
-            "new labels; then evaluate it anew",
+            *(_evaluate(facts) if facts.dataset_new and not facts.dataset_old else _build(facts)),
         )
     if facts.share is not None and facts.share < 1.0:
         wider = min(1.0, facts.share * 5)
@@ -119,8 +123,7 @@ def _evaluated(facts: FeatureState) -> Standing:
         return Standing(
             "evaluated",
             f"{meaning}: about {facts.more_examples or 0:,} more examples would settle it",
-            f"tierline dataset build {name}",
-            "more labelled examples; then evaluate it again",
+            *(_evaluate(facts) if facts.dataset_new else _build(facts)),
         )
     return Standing(
         "evaluated",
@@ -163,6 +166,10 @@ def _collecting(facts: FeatureState) -> Standing:
         f"tierline feedback sample {name}",
         "labels of people, who know better than a model; or wait for more traffic",
     )
+
+
+def _build(facts: FeatureState) -> tuple[str, str]:
+    return f"tierline dataset build {facts.name}", "new labels; then evaluate it again"
 
 
 def _evaluate(facts: FeatureState) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from tierline.base.json_text import JSONValue
 from tierline.features.model import DEEPER_LABEL
 from tierline.rules.jobs import TERMINAL, Status
+from tierline.rules.verdicts import CHECK_FAILURES, Verdict
 from tierline.views.tokens import Tokens, TokenUsage
 from tierline.views.view import (
     ANY_JSON,
@@ -68,6 +69,12 @@ class JobRow(Tokens):
     output_removed_at: datetime | None
     cost_usd: Decimal
     unknown_cost_calls: int
+    # why a queued job waits; null for others
+    held_by: str | None  # why none of its models takes calls now
+    not_before: datetime | None  # the time of its next try, if that is in the future
+    hinted: bool | None  # it was dispatched to a worker
+    last_verdict: str | None  # of its last attempt
+    last_reason: str | None
 
 
 class NewJob(BaseModel):
@@ -92,6 +99,8 @@ class NewJob(BaseModel):
     )
 
 
+WAITS = ("model", "budget", "retry", "worker", "place")
+
 JOB_FIELDS = tuple(NewJob.model_fields)
 
 
@@ -100,6 +109,17 @@ class JobError(View):
 
     code: str
     message: str
+
+
+class WaitingFor(View):
+    """What a queued job waits for."""
+
+    kind: Annotated[str, WithJsonSchema({"type": "string", "enum": [*WAITS]})] = Field(
+        description="model: its models take no calls now; budget: other calls under way; retry: "
+        "the time of its next try; worker: a worker has it next; place: a place in its queue"
+    )
+    message: str
+    until: Time | None = Field(description="the next try, if its time is known")
 
 
 class Job(View):
@@ -113,6 +133,7 @@ class Job(View):
         description="a text to show to a person while the job is under way",
         examples=["running deeper analysis…"],
     )
+    waiting_for: WaitingFor | None = Field(description="null unless the job is queued")
     tier: str = Field(description="the current or last tier")
     model: str | None = Field(description="the exact model whose answer is served")
     output: AnyJson = Field(description="the answer; null until completed, and after its removal")
@@ -179,6 +200,7 @@ def job_view(row: JobRow, *, content: bool) -> Job:
     code = row["error_code"]
     derived = {
         "status_label": status_label(row),
+        "waiting_for": waiting_for(row),
         "error": None if code is None else {"code": code, "message": row["error_message"]},
         "usage": row,
         "escalated": row["escalation_reason"] is not None,
@@ -243,3 +265,25 @@ def status_label(row: Mapping[str, Any] | JobRow) -> str | None:
     if own is not None:
         return own or None
     return DEEPER_LABEL if row["place"] > 0 else None
+
+
+def waiting_for(row: Mapping[str, Any] | JobRow) -> dict[str, Any] | None:
+    """What a queued job waits for, or None. The reasons of failed calls have no content in them;
+    reasons of checks may have, and are left out.
+    """
+    if row["status"] != Status.QUEUED:
+        return None
+    verdict, until = row["last_verdict"], row["not_before"]
+    if row["held_by"] is not None:
+        kind, message = "model", f"no model of this tier takes calls now: {row['held_by']}"
+    elif until is not None and verdict == Verdict.BUDGET:
+        kind, message = "budget", str(row["last_reason"])
+    elif until is not None:
+        failed = verdict is not None and verdict not in CHECK_FAILURES
+        after = f" after {verdict}: {row['last_reason']}" if failed else ""
+        kind, message = "retry", f"the next try{after}"
+    elif row["hinted"]:
+        kind, message = "worker", "a worker has it next"
+    else:
+        kind, message = "place", "a place in the queue: other jobs are running or go first"
+    return {"kind": kind, "message": message, "until": until}

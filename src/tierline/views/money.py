@@ -30,6 +30,12 @@ class Budget(View):
     created_at: Time
 
 
+class BudgetSet(Budget):
+    """A budget that was set."""
+
+    warnings: list[str] = Field(description="tiers that it can never pay for")
+
+
 class BudgetList(Page[Budget]):
     """Budgets."""
 

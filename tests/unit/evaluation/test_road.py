@@ -17,6 +17,7 @@ NEW = FeatureState(
     labels=0,
     dataset_rows=0,
     dataset_old=False,
+    dataset_new=False,
     verdict=None,
     more_examples=None,
     stale=None,
@@ -58,6 +59,28 @@ SHIPPED: dict[str, Any] = {"begins_on_last": False, "rung": "ship", "share": 1.0
         ({**SHIPPED, "rung": "default"}, "default", "tierline drift kinds"),
         ({**SHIPPED, "stale": "older than 90 days"}, "refresh due", "tierline dataset build kinds"),
         ({**SHIPPED, "drifted": True}, "refresh due", "tierline dataset build kinds"),
+        # a step that was just taken is not named again
+        (
+            {"begins_on_last": False, "verdict": "investigate", "dataset_rows": 900},
+            "shipped",
+            "tierline promote kinds --investigate",
+        ),
+        ({"begins_on_last": False, "verdict": "ship"}, "shipped", "tierline promote kinds"),
+        (
+            {"verdict": "open", "more_examples": 80, "dataset_new": True, "dataset_rows": 900},
+            "evaluated",
+            "tierline eval kinds",
+        ),
+        (
+            {**SHIPPED, "stale": "older", "dataset_new": True, "dataset_rows": 900},
+            "refresh due",
+            "tierline eval kinds",
+        ),
+        (
+            {**SHIPPED, "drifted": True, "dataset_new": True, "dataset_rows": 900},
+            "refresh due",
+            "tierline eval kinds",
+        ),
     ],
 )
 def test_each_fact_leads_to_its_stage_and_command(

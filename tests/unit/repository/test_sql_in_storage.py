@@ -15,7 +15,7 @@ WAKE_UPS = {STORAGE / "db" / "notify.py", STORAGE / "db" / "wake_ups.py"}
 # Files of one command's own in SQLite, which the database of the product has no part in.
 SQLITE = {
     ROOT / "src" / "tierline" / "cli" / "improve" / "training" / "embedding.py",
-    ROOT / "src" / "tierline" / "cli" / "run" / "backfill" / "reading.py",
+    ROOT / "src" / "tierline" / "cli" / "run" / "backfill" / "unique_ids.py",
 }
 
 WORDS = (

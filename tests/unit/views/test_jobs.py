@@ -8,12 +8,15 @@ import pytest
 from pydantic import ValidationError
 
 from tierline.base.errors import InvalidInput
+from tierline.rules.jobs import Status
 from tierline.services.jobs.submission import read_submission
 from tierline.storage.db.columns import columns
 from tierline.storage.jobs.job_reads import JOB_COLUMNS
-from tierline.views.jobs import JobRow, NewJob, job_view, new_job_row
+from tierline.views.jobs import JobRow, NewJob, job_view, new_job_row, waiting_for
 from tierline.views.tokens import TOKENS, TokenUsage
 
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+NOTHING = dict.fromkeys(JobRow.__annotations__) | {"status": "queued"}
 FIRST = {"feature": "echo", "input": {"text": "x"}}
 
 
@@ -85,3 +88,40 @@ def test_a_new_job_needs_its_feature_and_its_input(missing: str) -> None:
         NewJob.model_validate(body)
     with pytest.raises(InvalidInput):
         read_submission(body)
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind", "words"),
+    [
+        ({}, "place", "a place in the queue"),
+        ({"hinted": True}, "worker", "a worker has it next"),
+        ({"held_by": "openai:gpt-5: key refused"}, "model", "openai:gpt-5: key refused"),
+        (
+            {"not_before": NOW, "last_verdict": "budget", "last_reason": "in use by other calls"},
+            "budget",
+            "in use by other calls",
+        ),
+        (
+            {"not_before": NOW, "last_verdict": "rate_limited", "last_reason": "429"},
+            "retry",
+            "the next try after rate_limited: 429",
+        ),
+        # what a check says may quote the answer
+        ({"not_before": NOW, "last_verdict": "rule", "last_reason": "quote"}, "retry", "next try"),
+        # an attempt that ended before says nothing about why the job waits now
+        ({"last_verdict": "rate_limited", "last_reason": "429"}, "place", "a place in the queue"),
+    ],
+)
+def test_a_queued_job_says_what_it_waits_for(facts: dict[str, Any], kind: str, words: str) -> None:
+    found = waiting_for({**NOTHING, **facts})
+    assert found is not None
+    assert found["kind"] == kind
+    assert words in found["message"]
+    assert "quote" not in found["message"]
+    assert found["until"] == facts.get("not_before")
+
+
+def test_a_job_that_runs_or_has_ended_waits_for_nothing() -> None:
+    for status in Status:
+        waits = waiting_for({**NOTHING, "status": status.value})
+        assert (waits is None) == (status is not Status.QUEUED)

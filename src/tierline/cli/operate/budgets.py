@@ -76,7 +76,7 @@ def set_(
 ) -> None:
     """Set a budget, or change the existing one of the same account, user or session, and period."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import line, print_json, usd, when
+    from tierline.cli.shared.output import line, note, print_json, usd, when
 
     if user is not None and session is not None:
         raise UsageError("give --user or --session, not both")
@@ -102,8 +102,10 @@ def set_(
     )
     line(
         f"budget {made['id']} of {whose}: {usd(made['limit_usd'])} a {period}, "
-        f"{usd(made['spent_usd'])} of it spent, resets {when(made['resets_at'])} UTC"
+        f"{usd(made['spent_usd'])} of it spent, resets {when(made['resets_at'])}"
     )
+    for warning in made.get("warnings") or ():
+        note(f"warning: {warning}")
 
 
 @app.command()

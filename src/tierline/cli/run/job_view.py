@@ -21,6 +21,7 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
             ("id", job["id"]),
             ("feature", f"{job['feature']} (version {job['feature_version']})"),
             ("status", f"{job['status']}: {label}" if label else job["status"]),
+            ("waiting for", _waiting_for(job)),
             ("tier", job["tier"]),
             ("model", job.get("model")),
             ("escalated", job.get("escalation_reason")),
@@ -43,6 +44,14 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
 def readable(job: JSON) -> bool:
     """Whether the key may read the job. A submit-only key does not get its content."""
     return "output" in job
+
+
+def _waiting_for(job: JSON) -> str | None:
+    waits = job.get("waiting_for")
+    if waits is None:
+        return None
+    until = when(waits.get("until"))
+    return str(waits["message"]) + (f", at {until}" if until else "")
 
 
 def _error(error: JSON | None) -> str | None:
@@ -107,4 +116,7 @@ def cost_of(job: JSON) -> str:
 def remark(job: JSON) -> str:
     if job.get("error"):
         return str(job["error"]["message"])
+    waits = job.get("waiting_for")
+    if waits is not None and waits["kind"] in ("model", "budget", "retry"):
+        return str(waits["message"])
     return job.get("status_label") or job.get("escalation_reason") or ""

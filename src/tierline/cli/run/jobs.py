@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import typer
 
-from tierline.base.errors import UsageError
+from tierline.base.errors import Forbidden, UsageError
 from tierline.base.json_text import JSON, NotJson, parse_json
 from tierline.cli.run.job_view import cost_of, readable, remark, show_job
 from tierline.cli.shared.options import Home, Json, command_group
@@ -163,18 +163,30 @@ def list_(
 
 @app.command()
 def cancel(job_id: JobId, home: Home = None, as_json: Json = False) -> None:
-    """Cancel a job. A running one is asked to stop, and shows that until it has stopped."""
+    """Cancel a job. A running one is asked to stop, and shows that until it has stopped.
+
+    Exit code 1 if it had ended before.
+    """
+    from contextlib import suppress
+
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
     with connect(home) as api:
+        before = None
+        with suppress(Forbidden):  # a key that may submit and not read
+            before = api.get(_path(job_id))["status"]
         job = api.post(f"{_path(job_id)}/cancel")
+    ended = before in TERMINAL or job["status"] in TERMINAL - {"cancelled"}
     if as_json:
         print_json(job)
+    elif ended:
+        line(f"{job['id']} had ended: it is {job['status']}")
     elif job["status"] in TERMINAL:
         line(f"{job['id']} is {job['status']}")
     else:
         line(f"{job['id']} is {job['status']}: asked to stop, see 'tierline jobs get'")
+    raise typer.Exit(1 if ended else 0)
 
 
 @app.command()

@@ -75,9 +75,10 @@ class Purse:
         if full is None:
             self._reserved[number] = amount
         elif full.waits and not answered and self.taken.held_s < MOST_WAIT_S:
-            raise CallFailed(Cause.BUDGET_IN_USE, refusal_of(full), retry_after_s=WAIT_S)
+            reason = refusal_of(full, amount)
+            raise CallFailed(Cause.BUDGET_IN_USE, reason, retry_after_s=WAIT_S)
         else:
-            raise CallFailed(Cause.BUDGET_SPENT, refusal_of(full))
+            raise CallFailed(Cause.BUDGET_SPENT, refusal_of(full, amount))
 
     def settle(self, number: int, cost: Decimal | None) -> None:
         """Replace the call's reservation by its cost; None: unknown, so the reservation counts."""
@@ -152,10 +153,20 @@ def _holder(taken: Claim) -> Holder:
     return Holder(taken.account_id, taken.user_key, taken.session_key)
 
 
-def refusal_of(full: Full) -> str:
-    """Which budget does not cover the call, in words."""
+def refusal_of(full: Full, needed_usd: Decimal | None = None) -> str:
+    """Which budget does not cover the call, in words. `needed_usd`: the most that the call may
+    cost.
+    """
     whose = "the account's budget" if full.scope == "account" else f"the {full.scope}'s budget"
-    state = "is in use by other calls" if full.waits else "is spent"
+    left = full.limit_usd - full.spent_usd
+    if full.waits:
+        state = "is in use by other calls"
+    elif needed_usd is not None and left > 0:
+        state = (
+            f"does not fit: up to {usd(needed_usd)} USD needed for this call, {usd(left)} USD left"
+        )
+    else:
+        state = "is spent"
     resets = when(full.ends_at)
     return f"{whose} of {usd(full.limit_usd)} USD a {full.period} {state}; it resets at {resets}"
 

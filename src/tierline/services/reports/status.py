@@ -60,6 +60,7 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
     evidence = _evidence(connection, feature)
     promotion = promotions.in_force(connection, name)
     dataset = datasets.dataset(connection, name, None)
+    evaluated = evaluations.list_evaluations(connection, name)[:1]
     of_task = dataset is not None and dataset["task"] == task(feature)
     compared = evidence.compared if isinstance(evidence, ValidEvaluation) else None
     last = feature.tiers[-1].name
@@ -75,6 +76,9 @@ def _facts(connection: Connection[Any], feature: Feature, now: datetime) -> Feat
         labels=labels.count_labels(connection, name, last),
         dataset_rows=dataset["rows"] if dataset is not None and of_task else 0,
         dataset_old=dataset is not None and alarm is not None and alarm > dataset["created_at"],
+        dataset_new=dataset is not None
+        and bool(evaluated)
+        and dataset["created_at"] > evaluated[0]["dataset_at"],
         verdict=None if compared is None else compared["verdict"],
         more_examples=None if compared is None else compared["more_examples"],
         stale=evidence if isinstance(evidence, str) else None,

@@ -40,6 +40,21 @@ j.tier_index
 # The position of the job's tier among those that call a model (`Feature.place`). A micro tier,
 # which can only be the first, has -1. `{version}`: the job's feature version.
 
+# Why a queued job's models take no calls now; null if one of them does. The table has a row only
+# for models that failed.
+HELD_BY = """
+CASE WHEN j.status = 'queued' THEN (
+    SELECT CASE
+        WHEN count(*) = jsonb_array_length(v.document -> 'tiers' -> j.tier_index -> 'models')
+        THEN string_agg(o.model || ': '
+            || coalesce(o.reason, 'the provider asked to come back later'), '; ' ORDER BY o.model)
+        END
+    FROM circuits o
+    WHERE (o.open OR o.paused_until > statement_timestamp())
+        AND (v.document -> 'tiers' -> j.tier_index -> 'models') ? o.model
+) END
+"""
+
 JOB_COLUMNS = columns(
     JobRow,
     "j",
@@ -54,6 +69,12 @@ JOB_COLUMNS = columns(
         "session_key": "r.session_key",
         "cost_usd": "coalesce(s.cost_usd, 0)",
         "unknown_cost_calls": "s.unknown_cost_calls",
+        "held_by": HELD_BY,
+        "not_before": "CASE WHEN j.status = 'queued' AND j.run_after > statement_timestamp()"
+        " THEN j.run_after END",
+        "hinted": "j.status = 'queued' AND j.hint_no IS NOT NULL",
+        "last_verdict": "w.verdict",
+        "last_reason": "w.reason",
         **{name: f"s.{name}" for name in TOKENS},
     },
 )
@@ -71,6 +92,10 @@ CROSS JOIN LATERAL (
         {SUMS}
     FROM @calls c WHERE c.job_id = j.id
 ) s
+LEFT JOIN LATERAL (
+    SELECT t.verdict, t.reason FROM attempts t
+    WHERE j.status = 'queued' AND t.job_id = j.id AND t.number = j.attempts
+) w ON true
 """
 
 _JOB = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs='@jobs', requests='JOIN')}"

@@ -71,7 +71,7 @@ WITH {_APPLY}, known AS (
 SELECT EXISTS (SELECT FROM known) AS known, set_config('synchronous_commit', 'off', true) AS quick,
     (SELECT count(*) FROM applying) AS applying, (SELECT count(*) FROM locked) AS found,
     f.scope, f.period, f.limit_usd, f.ends_at,
-    f.spent_usd + %(amount)s <= f.limit_usd AS waits
+    f.spent_usd + %(amount)s <= f.limit_usd AS waits, f.spent_usd
 FROM (SELECT) one LEFT JOIN full_ones f ON true
 ORDER BY waits, f.ends_at DESC LIMIT 1
 """
@@ -142,6 +142,7 @@ class Full:
     limit_usd: Decimal
     ends_at: datetime
     waits: bool  # it would cover the call without the reservations of calls under way
+    spent_usd: Decimal
 
 
 def reserve(
@@ -250,7 +251,8 @@ def cross(connection: Connection[Any], period: int, percent: int) -> Crossed | N
 
 _FULL = f"""
 WITH {_APPLY}
-SELECT a.scope, a.period, a.limit_usd, a.ends_at, p.spent_usd < a.limit_usd AS waits
+SELECT a.scope, a.period, a.limit_usd, a.ends_at, p.spent_usd < a.limit_usd AS waits,
+    p.spent_usd
 FROM applying a
 JOIN budget_periods p ON p.budget_id = a.id AND p.key = a.holder AND p.starts_on = a.starts_on
 WHERE {{condition}}

@@ -9,6 +9,30 @@ from tests.support.waiting import wait_until
 from tierline.storage.calls import circuits
 
 
+def test_a_job_whose_models_take_no_calls_says_which_and_why(
+    api: Api, rows: psycopg.Connection[Any]
+) -> None:
+    job = api.submit()
+    assert job["waiting_for"]["kind"] == "place"
+    tier = api.get(f"/v1/features/{job['feature']}").json()["tiers"][0]
+    for model in tier["models"]:
+        circuits.open_circuit(rows, model, "KEY", "the server refused the key (HTTP 401)", 30.0)
+    waits = api.get(f"/v1/jobs/{job['id']}").json()["waiting_for"]
+    assert waits["kind"] == "model"
+    assert f"{tier['models'][0]}: the server refused the key (HTTP 401)" in waits["message"]
+    listed = next(one for one in api.get("/v1/jobs").json()["data"] if one["id"] == job["id"])
+    assert listed["waiting_for"] == waits
+    rows.execute("TRUNCATE circuits")
+    rows.execute(
+        "UPDATE jobs SET run_after = clock_timestamp() + interval '1 hour' WHERE id = %s",
+        (job["id"],),
+    )
+    later = api.get(f"/v1/jobs/{job['id']}").json()["waiting_for"]
+    assert (later["kind"], later["message"]) == ("retry", "the next try")
+    assert later["until"] is not None
+    assert api.post(f"/v1/jobs/{job['id']}/cancel").json()["waiting_for"] is None
+
+
 def test_an_open_circuit_is_told_in_readyz_metrics_and_by_its_own_route(
     api: Api, rows: psycopg.Connection[Any]
 ) -> None:

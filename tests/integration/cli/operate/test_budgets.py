@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.support.cli import Tierline
+from tests.support.samples.amounts import AMOUNT
 from tests.support.waiting import wait_until
 
 
@@ -38,6 +40,22 @@ def test_budgets_are_set_changed_listed_and_removed(tierline: Tierline) -> None:
     assert "refuses" in shown
     assert tierline("budgets", "remove", found[0]["id"]).code == 0
     assert len(json.loads(tierline("budgets", "list", "--json").out)["data"]) == 2
+
+
+def test_a_budget_below_the_worst_case_of_a_tier_is_set_with_a_warning(
+    tierline: Tierline, tmp_path: Path
+) -> None:
+    file = tmp_path / "amounts.yaml"
+    file.write_text(AMOUNT)
+    assert tierline("features", "apply", file).code == 0
+    made = tierline("budgets", "set", "0.0000001", "--per", "day")
+    assert made.code == 0
+    warning = "warning: does not fit amounts, tier frontier: one call may cost up to "
+    assert warning in made.err
+    assert "tier slm" not in made.err  # a soft budget does not refuse the first tier
+    hard = tierline("budgets", "set", "0.0000001", "--per", "day", "--hard", "--json")
+    assert any("amounts, tier slm" in one for one in json.loads(hard.out)["warnings"])
+    assert tierline("budgets", "set", "1000", "--per", "day").err == ""
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 import csv
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,47 @@ class Ended:
     err: str
 
 
+class Screen:
+    """The user's side of a terminal."""
+
+    def __init__(self, end: int) -> None:
+        self._end = end
+        self._seen = b""
+
+    def read(self) -> bytes:
+        """Everything shown so far."""
+        while select.select([self._end], [], [], 0)[0]:
+            self._seen += os.read(self._end, 65_536)
+        return self._seen
+
+    def type(self, text: str) -> None:
+        os.write(self._end, text.encode())
+
+
+@contextmanager
+def terminal(
+    bench: "Bench", *arguments: object
+) -> Iterator[tuple["subprocess.Popen[bytes]", Screen]]:
+    """`tierline backfill` on a terminal of its own."""
+    user, program = pty.openpty()
+    env = environment({"TIERLINE_URL": bench.scene.url, "TIERLINE_API_KEY": bench.scene.key})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tierline", "backfill", *map(str, arguments), "--feature", FEATURE],
+        cwd=bench.folder,
+        env=env | {"TERM": "xterm"},
+        stdin=program,
+        stdout=program,
+        stderr=program,
+    )
+    os.close(program)
+    try:
+        yield process, Screen(user)
+    finally:
+        process.kill()
+        process.wait(30)
+        os.close(user)
+
+
 class Bench:
     """A folder, the command as a process of its own, and a hand that answers what is queued."""
 
@@ -50,9 +94,9 @@ class Bench:
         self._stop = threading.Event()
         self._hand: threading.Thread | None = None
 
-    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+    def start(self, *arguments: object, of: str = "backfill") -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "tierline", "backfill", *map(str, arguments)],
+            [sys.executable, "-m", "tierline", of, *map(str, arguments)],
             cwd=self.folder,
             env=environment({"TIERLINE_URL": self.scene.url, "TIERLINE_API_KEY": self.scene.key}),
             stdin=subprocess.PIPE,
@@ -66,6 +110,16 @@ class Bench:
         out, err = process.communicate(stdin, timeout=120)
         assert "Traceback" not in err
         return Ended(process.returncode, out, err)
+
+    def command(self, of: str, *arguments: object) -> Ended:
+        process = self.start(*arguments, of=of)
+        out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err
+        return Ended(process.returncode, out, err)
+
+    def open_jobs(self) -> int:
+        row = self.scene.connection.execute("SELECT count(*) FROM jobs WHERE status = 'queued'")
+        return int(row.fetchone()[0])  # type: ignore[index]
 
     def file(self, name: str, lines: list[Any]) -> Path:
         path = self.folder / name
@@ -234,6 +288,67 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(bench: Bench) -> Non
     bench.answer()
     assert bench.run(file, "--feature", FEATURE).code == 0
     assert (bench.jobs(), bench.repeated()) == (20, [])
+
+
+def test_ctrl_c_cancels_what_was_sent_if_that_is_asked_for(bench: Bench) -> None:
+    file = bench.file("t.jsonl", rows(20))
+    process = bench.start(file, "--feature", FEATURE, "--on-interrupt", "cancel")
+    wait_until(lambda: bench.jobs() == 20, 60, "the rows to be sent")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "cancelled: waiting rows do not run" in err
+    statuses = bench.scene.connection.execute("SELECT DISTINCT status FROM jobs").fetchall()
+    assert statuses == [("cancelled",)]
+    again = bench.run(file, "--feature", FEATURE)
+    assert again.code == 2
+    assert "--restart" in again.err
+
+
+def test_a_terminal_is_asked_once_what_becomes_of_the_rows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {"y\n": "cancelled", "\n": "queued"}
+    for number, (typed, status) in enumerate(answers.items()):
+        file = bench.file(f"{number}.jsonl", rows(3))
+        with terminal(bench, file) as (process, screen):
+            wait_until(lambda: bench.open_jobs() == 3, 60, "the rows to be sent")
+            process.send_signal(signal.SIGINT)
+            wait_until(lambda: b"[y/N]" in screen.read(), 30, "the question")
+            screen.type(typed)
+            assert process.wait(30) == 130
+        found = bench.scene.connection.execute(
+            "SELECT status, count(*) FROM jobs GROUP BY status"
+        ).fetchall()
+        assert found == [(status, 3)]
+        bench.scene.connection.execute("DELETE FROM jobs")
+
+
+def test_batches_are_listed_shown_cancelled_and_a_backfill_is_resumed(bench: Bench) -> None:
+    file = bench.file("t.jsonl", rows(4))
+    process = bench.start(file, "--feature", FEATURE, "--out", "o.jsonl")
+    wait_until(lambda: bench.jobs() == 4, 60, "the rows to be sent")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    (batch,) = json.loads(bench.command("batches", "list", "--json").out)["data"]
+    assert f"tierline batches cancel {batch['id']}" in err
+    listed = bench.command("batches", "list").out
+    assert batch["id"] in listed
+    assert "t.jsonl" in listed
+    shown = bench.command("batches", "get", batch["id"]).out
+    assert "jobs     4 queued" in shown
+    bench.answer()
+    resumed = bench.command("batches", "resume", batch["id"])
+    assert resumed.code == 0, resumed.err
+    assert len(bench.result("o.jsonl")) == 4
+    assert bench.jobs() == 4
+    bench.scene.complete()
+    ended = bench.command("batches", "cancel", batch["id"])
+    assert (ended.code, "had ended: it is completed" in ended.out) == (1, True)
+    missing = bench.command("batches", "resume", "019ab8d5-7c30-7000-8000-000000000000")
+    assert (missing.code, "give --out OUT" in missing.err) == (2, True)
+    opened = bench.scene.open()["id"]
+    assert bench.command("batches", "cancel", opened).code == 0
 
 
 def test_a_run_whose_state_was_lost_is_found_again(bench: Bench) -> None:

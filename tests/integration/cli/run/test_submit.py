@@ -17,8 +17,8 @@ def submit(tierline: Tierline, feature: str, *more: str) -> dict[str, object]:
 def test_a_job_is_submitted_shown_and_listed(tierline: Tierline, feature: str) -> None:
     job = submit(tierline, feature, "--metadata", '{"ticket": 7}')
     shown = tierline("jobs", "get", job["id"])
-    assert f"id         {job['id']}" in shown.out
-    assert "status     queued" in shown.out
+    assert f"id           {job['id']}" in shown.out
+    assert "status       queued" in shown.out
     assert str(job["id"]) in tierline("jobs", "list", "--feature", feature).out
     assert job["metadata"] == {"ticket": 7}
 
@@ -115,3 +115,23 @@ def test_one_job_or_a_batch_is_named_to_have_its_content_removed(tierline: Tierl
     assert tierline("jobs", "remove-content", nobody, "--batch", nobody).code == 2
     ran = tierline("jobs", "remove-content", "--batch", nobody)
     assert (ran.code, "no batch" in ran.err) == (1, True)
+
+
+def test_a_job_is_cancelled_once_and_one_that_had_ended_says_so(
+    tierline: Tierline, feature: str
+) -> None:
+    job = submit(tierline, feature)
+    first = tierline("jobs", "cancel", job["id"])
+    assert (first.code, first.out) == (0, f"{job['id']} is cancelled\n")
+    again = tierline("jobs", "cancel", job["id"])
+    assert (again.code, again.out) == (1, f"{job['id']} had ended: it is cancelled\n")
+    assert json.loads(tierline("jobs", "cancel", job["id"], "--json").out)["status"] == "cancelled"
+    other = submit(tierline, feature)
+    key = tierline("keys", "create", "--scope", "submit").out.strip()
+    assert tierline("jobs", "cancel", other["id"], key=key).code == 0
+
+
+def test_a_waiting_job_says_what_it_waits_for(tierline: Tierline, feature: str) -> None:
+    job = submit(tierline, feature)
+    shown = tierline("jobs", "get", job["id"]).out
+    assert "waiting for  a place in the queue" in shown

@@ -117,7 +117,9 @@ def test_a_call_that_the_budget_does_not_hold_ends_the_job_on_the_earlier_tiers_
     assert bench.verdicts(job) == ["schema", "budget"]
     assert bench.calls(job)[1] == ("answer", "openai:large", Decimal(0))
     assert spent(bench) == (Decimal(0), SMALL_CALL)
-    assert "the account's budget of 0.01 USD a day" in blocked_reason(bench, job)
+    reason = blocked_reason(bench, job)
+    assert "the account's budget of 0.01 USD a day does not fit: up to " in reason
+    assert f"USD needed for this call, {Decimal('0.01') - SMALL_CALL} USD left" in reason
     if on_blocked == "fail":
         assert (found["status"], found["error_code"]) == ("failed", "budget")
     else:

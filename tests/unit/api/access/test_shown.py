@@ -21,7 +21,7 @@ TOLD_OF_JOBS = {
     *("id", "feature", "feature_version", "status", "status_label", "tier", "model", "unverified"),
     *("blocked_reason", "error", "cost_usd", "unknown_cost_calls", "usage", "batch_id"),
     *("created_at", "started_at", "completed_at", "input_removed_at", "output_removed_at"),
-    *("escalated", "attempts_url"),
+    *("escalated", "attempts_url", "waiting_for"),
 }
 KEPT_OF_JOBS = {"output", "metadata", "user", "session", "custom_id", "escalation_reason"}
 TOLD_OF_BATCHES = {

@@ -10,13 +10,20 @@ from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.shared.options import Home, Json
 
+USUAL_PEAK = 3  # times the mean of a day: the peak of traffic that follows office hours
+
 
 def economics(
     feature: Annotated[str, typer.Argument(metavar="FEATURE")],
     per_day: Annotated[str, typer.Option("--requests-per-day", metavar="N")],
     peak: Annotated[
-        str, typer.Option("--peak", metavar="N", help="Requests per second at the peak.")
-    ],
+        str | None,
+        typer.Option(
+            "--peak",
+            metavar="N",
+            help=f"Requests per second at the peak; by default {USUAL_PEAK} times the mean.",
+        ),
+    ] = None,
     revenue: Annotated[
         str | None,
         typer.Option(
@@ -64,11 +71,12 @@ def economics(
     from tierline.economics.scenarios import DAY_S
 
     a_day = above_zero("--requests-per-day", per_day)
-    at_peak = above_zero("--peak", peak)
+    mean = a_day / DAY_S
+    at_peak = mean * USUAL_PEAK if peak is None else above_zero("--peak", peak)
     if at_peak * DAY_S < a_day:
         raise UsageError(
             f"--peak is {peak} requests a second, but {per_day} a day are "
-            f"{a_day / DAY_S:.3g} a second on average: the peak must be at least that"
+            f"{mean:.3g} a second on average: the peak must be at least that"
         )
     if (gpu_hour is None) != (gpu_rate is None):
         raise UsageError("your own machine needs --gpu-usd-per-hour and --gpu-requests-per-s")
@@ -84,7 +92,10 @@ def economics(
             asked[name] = above_zero(option, given)
     if escalation_rate is not None:
         asked["escalation_rate"] = share("--escalation-rate", escalation_rate)
-    params = {name: f"{value:f}" for name, value in asked.items()}
+    params = {
+        name: f"{value:.9f}" if name == "peak_per_s" else f"{value:f}"
+        for name, value in asked.items()
+    }
     with connect(home) as api:
         found = api.get(f"/v1/features/{feature}/economics", params)
     if found.get("costs") is None:
@@ -96,10 +107,10 @@ def economics(
     if as_json:
         print_json({"feature": found["feature"], **found["costs"]})
     else:
-        _show(found["feature"], found["costs"])
+        _show(found["feature"], found["costs"], assumed=peak is None)
 
 
-def _show(feature: str, costs: JSON) -> None:
+def _show(feature: str, costs: JSON, *, assumed: bool) -> None:
     from tierline.cli.shared.output import Col, line, print_table, usd
     from tierline.economics.scenarios import MOST_OF_REVENUE
 
@@ -107,6 +118,8 @@ def _show(feature: str, costs: JSON) -> None:
         f"{feature} at {Decimal(costs['requests_per_day']):,} requests a day, "
         f"{Decimal(costs['peak_per_s']):g} a second at the peak"
     )
+    if assumed:
+        line(f"No --peak is given: {USUAL_PEAK} times the mean is assumed.")
     for note in costs["notes"]:
         line(note)
     line()

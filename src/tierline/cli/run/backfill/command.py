@@ -3,7 +3,7 @@
 from contextlib import ExitStack, nullcontext
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ from tierline.base.errors import Unavailable, UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.shared.csv_cells import RawCsv
 from tierline.cli.shared.options import Home, Json
+
+OnInterrupt = Literal["ask", "cancel", "keep"]
 
 if TYPE_CHECKING:
     from tierline.cli.run.backfill.piped import Piped
@@ -82,6 +84,15 @@ def backfill(
         bool,
         typer.Option("--restart", help="Cancel the earlier run and pay for every row again."),
     ] = False,
+    on_interrupt: Annotated[
+        OnInterrupt,
+        typer.Option(
+            metavar="cancel|keep",
+            help="After Ctrl-C: cancel the rows that were sent, or keep them running. By default "
+            "it asks; without a terminal it keeps them.",
+            show_default=False,
+        ),
+    ] = "ask",
     raw_csv: RawCsv = False,
     home: Home = None,
     as_json: Json = False,
@@ -136,7 +147,7 @@ def backfill(
         if dry_run:
             counted = count(feature_named(api, feature), asked, limit, progress)
         else:
-            summary = _held_run(api, asked, wanted, progress, restart, piped)
+            summary = _held_run(api, asked, wanted, progress, restart, piped, on_interrupt)
     if dry_run:
         report(counted, as_json)
         raise typer.Exit(1 if counted.bad else 0)
@@ -152,8 +163,10 @@ def _held_run(
     progress: "Progress",
     restart: bool,
     piped: "Piped | None",
+    on_interrupt: OnInterrupt,
 ) -> JSON:
     """Run while holding OUT's lock, and return the summary."""
+    from tierline.cli.run.backfill.interrupt import interrupted
     from tierline.cli.run.backfill.state import StateFile
 
     _refuse_out(Path(asked.out), Path(asked.file))
@@ -163,7 +176,7 @@ def _held_run(
         try:
             return _run(api, kept, asked, wanted, progress, restart)
         except KeyboardInterrupt:
-            progress.say(f"{go_on}; rows already sent are still answered")
+            interrupted(api, kept, progress, on_interrupt, go_on)
             raise typer.Exit(130) from None
         except Unavailable:
             if kept.read() is not None:

@@ -82,6 +82,10 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Show nothing more that changes."""
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -72,7 +72,9 @@ def test_a_drafts_job_is_not_run_again_as_another_version(api: Api) -> None:
     kept = draft(api)
     job = api.post(f"/v1/drafts/{kept['id']}/jobs", json=INPUT).json()
     assert api.post(f"/v1/jobs/{job['id']}/cancel").status_code == 200
-    assert api.post(f"/v1/jobs/{job['id']}/retry").status_code == 409
+    refused = api.post(f"/v1/jobs/{job['id']}/retry")
+    assert refused.status_code == 409
+    assert "tierline features test FILE" in refused.json()["detail"]
 
 
 def test_a_drafts_job_tells_no_endpoint(api: Api, rows: psycopg.Connection[tuple[object]]) -> None:

@@ -54,6 +54,17 @@ def answered(database_url: str, jobs: int, escalated: int) -> None:
                 )
 
 
+def test_without_a_peak_three_times_the_mean_is_assumed_and_said(
+    tierline: Tierline, amounts: str
+) -> None:
+    ran = tierline("economics", amounts, "--requests-per-day", "86400", *ASSUMED)
+    assert ran.code == 0, ran.err
+    assert "at 86,400 requests a day, 3 a second at the peak" in ran.out
+    assert "No --peak is given: 3 times the mean is assumed." in ran.out
+    given = tierline("economics", amounts, "--requests-per-day", "86400", "--peak", "4", *ASSUMED)
+    assert "is assumed" not in given.out
+
+
 def test_without_traffic_it_goes_by_prices_and_what_is_assumed(
     tierline: Tierline, amounts: str, tmp_path: Path
 ) -> None:
