@@ -12,12 +12,14 @@ from fastapi_swagger import patch_fastapi
 from api.access.keys import Keys
 from api.access.rates import Rates
 from api.document.openapi import document
+from api.health import Health
 from api.health.metrics import Metrics
 from api.health.readiness import Health
 from api.http import problems
 from api.http.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Cold, Reports
 from api.http.front import Front
 from api.http.hot_routes import HotRoutes
+from api.job_watch import JobWatch
 from api.replica import ReplicaPools
 from api.routes import probes
 from api.routes.accounts import accounts
@@ -32,13 +34,14 @@ from api.routes.evidence import (
     threshold_searches,
 )
 from api.routes.features import drafts, features
-from api.routes.jobs import decisions, jobs, read, submit
+from api.routes.jobs import decisions, events, jobs, read, submit
 from api.routes.money import budgets, plans, prices
 from api.routes.reports import feature_reports, reports
 from api.routes.training import artefacts, trainings
 from api.routes.upkeep import content
 from api.routes.webhooks import endpoints
 from api.state import State
+from api.streams import OpenStreams
 from tierline.base.settings import Settings, settings
 from tierline.services.jobs.submit import Submitter
 from tierline.services.processes.connections import api_pool, bounded_pool
@@ -49,6 +52,7 @@ ROUTES = (
         submit,
         read,
         jobs,
+        events,
         trainings,
         artefacts,
         content,
@@ -89,6 +93,7 @@ def create_app(config: Settings | None = None) -> Front:
 
     def stop() -> None:
         state = cast(State, app.state.tierline)
+        state.streams.stop()
         state.cold.stop()
         state.reports.stop()
 
@@ -137,6 +142,8 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     keys = Keys(pool, config.limits)
     ready = ReadyNotifier(url, NAME)
     ended = EndedJobs(url, NAME)
+    streams = OpenStreams(config.max_streams)
+    job_watch = JobWatch(pool, ended, streams)
     health = Health(pool, cold_pool, config, copies.replica)
     await pool.open()
     cold_pool.open()
@@ -153,6 +160,8 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
         rates=Rates(),
         ready=ready,
         ended=ended,
+        streams=streams,
+        job_watch=job_watch,
         health=health,
         metrics=metrics,
     )
@@ -160,7 +169,7 @@ async def _running(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     await health.look()
     tasks = [
         asyncio.create_task(part.run(), name=type(part).__name__)
-        for part in (keys, ready, ended, health, health.broker, copies.replica)
+        for part in (keys, ready, ended, job_watch, health, health.broker, copies.replica)
         if part is not None
     ]
     try:

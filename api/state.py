@@ -12,9 +12,12 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from api.access.keys import Keys
 from api.access.rates import Rates
+from api.health import Health
 from api.health.metrics import Metrics
 from api.health.readiness import Health
 from api.http.cold import CALLER, Cold, Reports
+from api.job_watch import JobWatch
+from api.streams import OpenStreams
 from tierline.base.settings import Settings
 from tierline.services.jobs.submit import Submitter
 from tierline.services.processes.wake_ups import EndedJobs, ReadyNotifier
@@ -38,6 +41,8 @@ class State:
     rates: Rates
     ready: ReadyNotifier  # call .ready() after a commit that gives a dispatcher something to do
     ended: EndedJobs
+    streams: OpenStreams
+    job_watch: JobWatch  # keeps the open streams up to date
     health: Health
     metrics: Metrics
     last_hour: LastHour = field(default_factory=LastHour)

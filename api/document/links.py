@@ -13,6 +13,7 @@ _ID = "$response.body#/id"
 
 JOB = (
     *(("get", "/v1/jobs/{job_id}"), ("get", "/v1/jobs/{job_id}/attempts")),
+    ("get", "/v1/jobs/{job_id}/events"),
     *(("get", "/v1/jobs/{job_id}/decisions"), ("post", "/v1/jobs/{job_id}/cancel")),
     *(("post", "/v1/jobs/{job_id}/retry"), ("post", "/v1/jobs/{job_id}/feedback")),
     ("delete", "/v1/jobs/{job_id}/content"),

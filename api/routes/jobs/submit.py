@@ -17,7 +17,9 @@ from api.http.ask_again import ask_again
 from api.http.bodies import answer, refuse_other_types, strict_json
 from api.http.hot_routes import HotRoute
 from api.http.problems import Refused, documented
+from api.job_watch import JobStream
 from api.state import Shared, State
+from api.streams import EVENT_STREAM, StreamResponse, wants_events
 from tierline.base.errors import NotFound
 from tierline.base.json_text import JSONValue
 from tierline.rules.jobs import TERMINAL
@@ -56,9 +58,15 @@ STATE_HEADERS: Mapping[str, JSONValue] = {
 RETRY_HEADER: Mapping[str, JSONValue] = {
     "Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}
 }
+Accept = Annotated[str | None, Header(include_in_schema=False)]  # OpenAPI has it with the answers
 SUBMIT_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: returns("The job has ended", JobState, STATE_HEADERS),
     202: returns("The job is accepted", JobState, {**STATE_HEADERS, **RETRY_HEADER}),
+}
+
+_JOB_OR_EVENTS = {
+    **SUBMIT_ANSWERS[200]["content"],
+    EVENT_STREAM: {"schema": {"type": "string", "description": "see GET /v1/jobs/{id}/events"}},
 }
 
 _EXAMPLE: JSONValue = {
@@ -76,7 +84,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=HotRoute)
     "",
     status_code=202,
     summary="Submit a job",
-    responses={**SUBMIT_ANSWERS, **documented(400, 401, 403, 413, 415, 422, 503)},
+    responses={
+        **SUBMIT_ANSWERS,
+        200: {**SUBMIT_ANSWERS[200], "content": _JOB_OR_EVENTS},
+        **documented(400, 401, 403, 413, 415, 422, 503),
+    },
     openapi_extra=takes(NewJob, _EXAMPLE),
 )
 async def submit_job(
@@ -86,12 +98,16 @@ async def submit_job(
     content_type: ContentType = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
+    accept: Accept = None,
 ) -> Response:
     """Accepts a job. It runs as soon as its queue allows, whatever happens to this process.
 
     A repeat with the same Idempotency-Key and the same payload returns the same job in its current
-    state.
+    state. `Accept: text/event-stream` answers with the job's events instead, from the first one on.
     """
+    follow = wants_events(accept)
+    if follow:
+        state.streams.admit(caller)  # before the job is written: a refusal means that it was not
     body = await request.body()
     key = read_key(idempotency_key)
     refuse_other_types(content_type)
@@ -104,15 +120,35 @@ async def submit_job(
         most_queued=caller.limits.max_queued_jobs,
         capped=caller.capped,
     )
+    if follow:
+        return _events(request, state, caller, submitted)
     return await taken(state, caller, submitted, prefer)
+
+
+def _events(request: Request, state: State, caller: Caller, submitted: Submitted) -> Response:
+    """The events of a job that was just submitted, or of the one that its key stands for."""
+    if not submitted.replayed:
+        state.ready.ready()
+    stream = JobStream(caller, submitted.job_id)
+    return StreamResponse(
+        stream,
+        state.job_watch.job(stream),
+        lambda: state.keys.caller(request.headers.get("authorization")),
+        headers=_place(submitted),
+    )
+
+
+def _place(submitted: Submitted) -> dict[str, str]:
+    headers = {"Location": f"/v1/jobs/{submitted.job_id}"}
+    if submitted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return headers
 
 
 async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str | None) -> Response:
     """The answer to a submission, after the requested wait."""
-    headers = {"Location": f"/v1/jobs/{submitted.job_id}"}
-    if submitted.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    else:
+    headers = _place(submitted)
+    if not submitted.replayed:
         state.ready.ready()
     row: JobRow | None = submitted.row
     wait_s = asked_wait_s(prefer, state.settings.max_wait_s)

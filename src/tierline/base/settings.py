@@ -79,6 +79,7 @@ class Settings(ProviderSettings):
     max_requests_per_s: PositiveInt = 500  # per API process; about what one process can answer
     max_body_bytes_per_s: PositiveInt = 32 * 1024 * 1024  # bytes of bodies, per API process
     max_reports: PositiveInt = 2  # at once, per API process, which has connections for four
+    max_streams: PositiveInt = 500  # event streams of one key at once, per API process
 
     # Webhooks Networks that webhooks may reach although they are not global, comma-separated
     webhook_allow: Annotated[tuple[Network, ...], NoDecode] = ()

@@ -12,6 +12,7 @@ class Whose(Enum):
 
     ONE = "404, as for what does not exist, and nothing changes"
     LIST = "a list without what is not its own"
+    STREAM = "events of its own account: tests/integration/api/routes/jobs/test_events.py"
     OWN = "something of its own, which the first account does not see"
     KEY = "404 as well, unless it is an operator's, who looks after every account's keys"
     BY_ROLE = "its own account's; an operator's every account's"
@@ -59,6 +60,7 @@ ROUTER = {
 }
 MICRO_MODEL = {**ROUTER, "vectors": "UEsDBA=="}
 ONE, LIST, OWN, ALL = Whose.ONE, Whose.LIST, Whose.OWN, Whose.ALL
+STREAM = Whose.STREAM
 KEY, BY_ROLE = Whose.KEY, Whose.BY_ROLE
 ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/jobs"): Row(OWN, SUBMIT, JOB),
@@ -67,6 +69,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/jobs/{job_id}/cancel"): Row(ONE, SUBMIT),
     ("post", "/v1/jobs/{job_id}/retry"): Row(ONE, SUBMIT),
     ("get", "/v1/jobs/{job_id}/attempts"): Row(ONE, READ),
+    ("get", "/v1/jobs/{job_id}/events"): Row(ONE, READ, query={"timeout_s": "0"}),
+    ("get", "/v1/events"): Row(STREAM, READ, query={"timeout_s": "0"}),
     ("get", "/v1/jobs/{job_id}/decisions"): Row(ONE, READ),
     ("get", "/v1/jobs/{job_id}/route"): Row(ONE, READ),
     ("get", "/v1/decisions"): Row(LIST, READ),

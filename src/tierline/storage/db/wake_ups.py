@@ -6,7 +6,7 @@ next poll.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -65,6 +65,11 @@ class EndedJobs:
         self._url = url
         self._name = f"{name}-listen"
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self._told: list[Callable[[Collection[UUID]], None]] = []
+
+    def tell(self, told: Callable[[Collection[UUID]], None]) -> None:
+        """Call `told` with the ids of jobs that ended, of all accounts, from now on."""
+        self._told.append(told)
 
     @contextlib.contextmanager
     def watch(self, job_id: UUID) -> Iterator[asyncio.Event]:
@@ -79,7 +84,9 @@ class EndedJobs:
             if not events:
                 del self._waiting[job_id]
 
-    def wake(self, job_ids: Iterable[UUID]) -> None:
+    def wake(self, job_ids: Collection[UUID]) -> None:
+        for told in self._told:
+            told(job_ids)
         for job_id in job_ids:
             for event in self._waiting.get(job_id, ()):
                 event.set()
