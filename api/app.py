@@ -34,7 +34,7 @@ from api.routes.evidence import (
     threshold_searches,
 )
 from api.routes.features import drafts, features
-from api.routes.jobs import decisions, events, jobs, read, submit
+from api.routes.jobs import decisions, events, jobs, read, submit, submit_many
 from api.routes.money import budgets, plans, prices
 from api.routes.reports import feature_reports, reports
 from api.routes.training import artefacts, trainings
@@ -51,6 +51,7 @@ ROUTES = (
     *(
         submit,
         read,
+        submit_many,
         jobs,
         events,
         trainings,

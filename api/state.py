@@ -78,7 +78,8 @@ async def _connection(request: Request) -> AsyncIterator[Connection[Any]]:
 async def _late(request: Request) -> AsyncIterator[Connection[Any]]:
     account_id = request.scope[CALLER].account_id
     cold = state_of(request).cold
-    async with cold.connection(request, account_id, late=True) as connection:
+    late = "ids" not in request.query_params  # who names jobs may have just written them
+    async with cold.connection(request, account_id, late=late) as connection:
         yield connection
 
 
@@ -105,7 +106,7 @@ Report = Annotated[Connection[Any], Depends(_report, scope="function")]
 
 LateDatabase = Annotated[Connection[Any], Depends(_late, scope="function")]
 """`Database` for lists that may miss the last seconds: of the replica, if there is one. Never for
-reading what the same caller has just written."""
+reading what the same caller has just written. A query with `ids` reads the primary."""
 
 LateReport = Annotated[Connection[Any], Depends(_late_report, scope="function")]
 """`Report`, in the same way."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, WithJsonSchema
 
 from tierline.base.json_text import JSONValue
 from tierline.features.model import DEEPER_LABEL
@@ -100,6 +100,16 @@ class NewJob(BaseModel):
 
 
 WAITS = ("model", "budget", "retry", "worker", "place")
+MOST_AT_ONCE = 100  # jobs of one call
+
+
+class NewJobs(BaseModel):
+    """Several submissions in one call."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    jobs: Annotated[list[NewJob], Field(min_length=1, max_length=MOST_AT_ONCE)]
+
 
 JOB_FIELDS = tuple(NewJob.model_fields)
 
@@ -189,6 +199,12 @@ _CONTENT_COLUMNS = frozenset(
 
 class JobPage(Page[Job]):
     """A page of jobs."""
+
+
+class SubmittedJobs(View):
+    """The jobs of one call, in its order."""
+
+    data: list[SerializeAsAny[JobState]]  # type: ignore[valid-type]
 
 
 def job_view(row: JobRow, *, content: bool) -> Job:

@@ -64,6 +64,7 @@ STREAM = Whose.STREAM
 KEY, BY_ROLE = Whose.KEY, Whose.BY_ROLE
 ROWS: dict[tuple[str, str], Row] = {
     ("post", "/v1/jobs"): Row(OWN, SUBMIT, JOB),
+    ("post", "/v1/jobs:batch"): Row(ALL, SUBMIT, {"jobs": [JOB]}),
     ("get", "/v1/jobs"): Row(LIST, READ),
     ("get", "/v1/jobs/{job_id}"): Row(ONE, READ),
     ("post", "/v1/jobs/{job_id}/cancel"): Row(ONE, SUBMIT),

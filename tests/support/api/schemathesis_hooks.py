@@ -42,6 +42,7 @@ def _job(body: dict[str, Any]) -> dict[str, Any]:
 
 FILLED: dict[str, Any] = {
     "POST /v1/jobs": _job,
+    "POST /v1/jobs:batch": lambda body: {"jobs": [_job(job) for job in body["jobs"]]},
     "POST /v1/jobs/{job_id}/feedback": lambda _: {"correct": True},
     "POST /v1/batches": lambda _: {"feature": "echo"},
     "PUT /v1/batches/{batch_id}/parts/{number}": lambda _: [ROW],

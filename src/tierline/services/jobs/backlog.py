@@ -9,9 +9,12 @@ accept in that time. A part of a batch has thousands of rows and is always count
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -51,6 +54,21 @@ class Backlogs:
             await self._take_room(new.account_id, limit)
         return await again(self._pool, lambda c: submissions.insert_job(c, new))
 
+    async def insert_all(self, news: Sequence[NewJob], limit: int | None) -> list[Taken]:
+        """Write all jobs of one account, or none: then a job of the result is stale, or its key is
+        taken. Raises LimitReached if the account would have more than `limit` jobs queued.
+        """
+        account_id = news[0].account_id
+        exact = limit if limit is not None and limit <= EXACT_UP_TO else None
+        if limit is not None and exact is None:
+            await self._take_room(account_id, limit, len(news))
+        async with self._turns[account_id] if exact is not None else nullcontext():
+            taken = await again(self._pool, lambda c: _insert_all_within(c, news, exact))
+        if taken is None:
+            assert limit is not None, "without a limit all are written"
+            raise full(limit, FULL_S)
+        return taken
+
     async def _insert_counted(self, new: NewJob, limit: int) -> Taken:
         async with self._turns[new.account_id]:
             taken = await again(self._pool, lambda c: _insert_within(c, new, limit))
@@ -58,7 +76,7 @@ class Backlogs:
             raise full(limit, FULL_S)
         return taken
 
-    async def _take_room(self, account_id: int, limit: int) -> None:
+    async def _take_room(self, account_id: int, limit: int, jobs: int = 1) -> None:
         room = self._rooms.get(account_id)
         if not _stands(room, limit):
             async with self._turns[account_id]:
@@ -66,9 +84,9 @@ class Backlogs:
                 if not _stands(room, limit):
                     room = await self._count(account_id, limit)
         assert room is not None, "either still valid or just counted"
-        if room.left <= 0:
+        if room.left < jobs:
             raise full(limit, room.until_s - time.monotonic())
-        room.left -= 1
+        room.left -= jobs
 
     async def _count(self, account_id: int, limit: int) -> _Room:
         started_s = time.monotonic()
@@ -89,6 +107,28 @@ async def _insert_within(connection: AsyncConnection[Any], new: NewJob, limit: i
         if queued >= limit and not await submissions.is_written(connection, new.job_id):
             return None
         return await submissions.insert_job(connection, new)
+
+
+async def _insert_all_within(
+    connection: AsyncConnection[Any], news: Sequence[NewJob], limit: int | None
+) -> list[Taken] | None:
+    """Write all jobs in one transaction, or none if one is stale or its key is taken. None: the
+    account would have more than `limit` jobs queued. Safe to repeat as `_insert_within` is.
+    """
+    taken: list[Taken] = []
+    async with connection.transaction():
+        if limit is not None:
+            await lock_backlog(connection, news[0].account_id)
+            queued = await count_queued(connection, news[0].account_id, limit)
+            if queued + len(news) > limit and not await submissions.is_written(
+                connection, news[0].job_id
+            ):
+                return None
+        async with connection.pipeline():
+            taken = await submissions.insert_jobs(connection, news)
+        if any(one.created_at is None for one in taken):
+            raise psycopg.Rollback
+    return taken
 
 
 def full(limit: int, wait_s: float) -> LimitReached:

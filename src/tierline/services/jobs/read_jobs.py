@@ -1,6 +1,6 @@
 """Reading jobs for callers: one job, a page of jobs, one job's attempts with their calls."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from tierline.storage.jobs.job_pages import Filters
 from tierline.views.attempts import AttemptRow, CallRow
 from tierline.views.jobs import JobRow
 
-__all__ = ["Attempts", "Filters", "attempts_of", "find_job", "list_jobs", "read_job"]
+__all__ = ["Attempts", "Filters", "attempts_of", "find_job", "jobs_of", "list_jobs", "read_job"]
 
 
 class Attempts(NamedTuple):
@@ -40,6 +40,11 @@ def read_job(connection: Connection[Any], job_id: UUID) -> JobRow:
     if row is None:
         raise NotFound(f"there is no job {job_id}")
     return row
+
+
+def jobs_of(connection: Connection[Any], account_id: int, job_ids: Sequence[UUID]) -> list[JobRow]:
+    """Those of the jobs that are the account's, in the given order."""
+    return job_reads.account_job_rows(connection, account_id, job_ids)
 
 
 def list_jobs(

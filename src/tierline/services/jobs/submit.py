@@ -6,6 +6,7 @@ Nothing is published: the row is the outbox. `submission` parses the caller's re
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -148,6 +149,122 @@ class Submitter:
             earlier = await self._replay(account_id, key, payload_hash)
             if earlier is not None:
                 return earlier if earlier.job_id != job_id else replace(earlier, replayed=False)
+
+    async def submit_all(
+        self,
+        account_id: int,
+        submissions: Sequence[Submission],
+        key: str | None = None,
+        *,
+        account: str = "",
+        most_queued: int | None = None,
+        capped: bool = False,
+    ) -> list[Submitted]:
+        """Write all of these jobs in one transaction, or none. Or return those that `key` stands
+        for.
+
+        Raises as `submit`; the paths of problems begin with `/jobs/` and the job's place.
+        """
+        if most_queued is not None and len(submissions) > most_queued:
+            detail = f"the account may have {most_queued:,} jobs queued (max_queued_jobs)"
+            raise InvalidInput([Problem(detail, "/jobs")])
+        payload_hash = _hash_of_all(submissions) if key is not None else None
+        # A caller's key has no space in it, so these are nobody's own.
+        keys = [None if key is None else f"{key} {place}" for place in range(len(submissions))]
+        ids = [new_id() for _ in submissions]
+        while True:
+            try:
+                currents = await self._all_fit(submissions)
+                if currents is None:
+                    continue
+                news = [
+                    _new_job(job_id, account_id, account, one, current, own_key, payload_hash)
+                    for job_id, one, current, own_key in zip(
+                        ids, submissions, currents, keys, strict=True
+                    )
+                ]
+                if capped:
+                    for user, session in {(one.user, one.session) for one in submissions}:
+                        await self._refuse_spent(Holder(account_id, user, session))
+                written = await self._write_all(news, currents, most_queued)
+            except (InvalidInput, LimitReached):
+                earlier = await self._replay_all(account_id, keys, payload_hash)
+                if earlier is None:
+                    raise
+                return earlier
+            if written is not None:
+                return written
+            earlier = await self._replay_all(account_id, keys, payload_hash)
+            if earlier is not None:
+                replayed = earlier[0].job_id != ids[0]
+                return [replace(one, replayed=replayed) for one in earlier]
+
+    async def _write_all(
+        self, news: Sequence[NewJob], currents: Sequence[_Current], most_queued: int | None
+    ) -> list[Submitted] | None:
+        """The jobs, once written. None: a version is not current, or the key is taken."""
+        try:
+            taken = await self._backlogs.insert_all(news, most_queued)
+        except psycopg.errors.UniqueViolation:
+            # The jobs' own ids: an earlier try was committed, but its reply was lost.
+            return await self._read_all(news[0].account_id, [new.job_id for new in news])
+        for new, one in zip(news, taken, strict=True):
+            if one.stale:
+                self._current.pop(new.feature, None)
+        times = [one.created_at for one in taken if one.created_at is not None]
+        if len(times) < len(news):
+            return None
+        return [
+            Submitted(new.job_id, _fresh_row(new, current, created_at))
+            for new, current, created_at in zip(news, currents, times, strict=True)
+        ]
+
+    async def _all_fit(self, submissions: Sequence[Submission]) -> list[_Current] | None:
+        """The version of each, which its input matches. None: another one is current by now.
+
+        Raises InvalidInput with the problems of all.
+        """
+        currents: list[_Current] = []
+        problems: list[Problem] = []
+        for place, one in enumerate(submissions):
+            current = await self._version(one.feature)
+            try:
+                if not await self._fits(one, current):
+                    return None
+            except InvalidInput as refused:
+                problems += [
+                    replace(problem, path=f"/jobs/{place}{problem.path}")
+                    for problem in refused.problems
+                ]
+            if current is not None:
+                currents.append(current)
+        if problems:
+            raise InvalidInput(problems)
+        return currents
+
+    async def _replay_all(
+        self, account_id: int, keys: Sequence[str | None], payload_hash: bytes | None
+    ) -> list[Submitted] | None:
+        """The jobs that the keys of one call stand for, or None. Raises KeyReused."""
+        first = await self._replay(account_id, keys[0], payload_hash)
+        if first is None:
+            return None
+        ids: list[UUID] = []
+        for key in keys:
+            held = await again(
+                self._pool,
+                lambda c, key=key or "": submissions.key_holder(c, account_id, key),  # type: ignore[misc]
+            )
+            if held is not None:
+                ids.append(held[0])
+        found = await self._read_all(account_id, ids)
+        return [replace(one, replayed=True) for one in found]
+
+    async def _read_all(self, account_id: int, ids: Sequence[UUID]) -> list[Submitted]:
+        rows = await again(
+            self._pool, lambda c: job_reads.account_job_rows_async(c, account_id, ids)
+        )
+        return [Submitted(row["id"], row) for row in rows]
 
     async def _fits(self, submission: Submission, current: _Current | None) -> bool:
         """Whether the input matches the version. False: another version is current by now.
@@ -335,6 +452,10 @@ def _fresh_row(new: NewJob, current: _Current, created_at: datetime) -> JobRow:
 def _own_label(feature: Feature, tier: str) -> str | None:
     labels = feature.status_labels
     return (labels[tier] or "") if tier in labels else None
+
+
+def _hash_of_all(submissions: Sequence[Submission]) -> bytes:
+    return hashlib.sha256(b"".join(_hash(one) for one in submissions)).digest()
 
 
 def _hash(submission: Submission) -> bytes:

@@ -111,7 +111,7 @@ class Homes:
 
     def between(self, first: UUID, last: UUID) -> Names:
         """The same of all jobs with an id from `first` to `last`, both included."""
-        return self._between(first.int, last.int)
+        return self.of(first) if first == last else self._between(first.int, last.int)
 
     def weeks(self) -> list[Week]:
         """The partitions of ended jobs, the newest first; empty where they are not known."""
@@ -192,7 +192,9 @@ def at_home(
     return _put_in(statement, _PARENTS if homes is None else homes.of(job_id))
 
 
-def at_homes(connection: Connection[Any], statement: str, first: UUID, last: UUID) -> str:
+def at_homes(
+    connection: Connection[Any] | AsyncConnection[Any], statement: str, first: UUID, last: UUID
+) -> str:
     """The same for jobs with an id from `first` to `last`, both included."""
     homes = _homes.get(connection)
     return _put_in(statement, _PARENTS if homes is None else homes.between(first, last))
@@ -245,8 +247,19 @@ async def read_at_home_async(
     read: Callable[[str], Awaitable[Result]],
 ) -> Result:
     """`read_at_home` on a connection of the API, outside a transaction."""
+    return await read_at_homes_async(connection, statement, job_id, job_id, read)
+
+
+async def read_at_homes_async(
+    connection: AsyncConnection[Any],
+    statement: str,
+    first: UUID,
+    last: UUID,
+    read: Callable[[str], Awaitable[Result]],
+) -> Result:
+    """`read_at_homes` on a connection of the API, outside a transaction."""
     try:
-        return await read(at_home(connection, statement, job_id))
+        return await read(at_homes(connection, statement, first, last))
     except UndefinedTable:
         _homes.pop(connection, None)
         return await read(_put_in(statement, _PARENTS))

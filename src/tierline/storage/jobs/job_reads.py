@@ -14,7 +14,13 @@ from psycopg.rows import class_row
 
 from tierline.base.json_text import JSONValue
 from tierline.storage.db.columns import columns
-from tierline.storage.db.homes import at_homes, read_at_home, read_at_home_async
+from tierline.storage.db.homes import (
+    at_homes,
+    read_at_home,
+    read_at_home_async,
+    read_at_homes,
+    read_at_homes_async,
+)
 from tierline.storage.db.rows import declared_rows, typed_rows
 from tierline.views.attempts import AttemptRow, CallRow
 from tierline.views.feedback import FeedbackRow
@@ -93,7 +99,7 @@ CROSS JOIN LATERAL (
     FROM @calls c WHERE c.job_id = j.id
 ) s
 LEFT JOIN LATERAL (
-    SELECT t.verdict, t.reason FROM attempts t
+    SELECT t.verdict, t.reason FROM @attempts t
     WHERE j.status = 'queued' AND t.job_id = j.id AND t.number = j.attempts
 ) w ON true
 """
@@ -102,6 +108,7 @@ _JOB = f"SELECT {JOB_COLUMNS} {JOB_FROM.format(jobs='@jobs', requests='JOIN')}"
 JOB = f"{_JOB} WHERE j.id = %s"
 JOB_OF_ACCOUNT = f"{JOB} AND j.account_id = %s"
 JOBS = f"{_JOB} WHERE j.id = ANY(%s)"
+JOBS_OF_ACCOUNT = f"{JOBS} AND j.account_id = %s ORDER BY array_position(%s, j.id)"
 _job_rows = declared_rows(JobRow)
 
 _ATTEMPT_COLUMNS = columns(
@@ -170,6 +177,34 @@ async def job_row_async(
             return await cursor.fetchone()
 
     return await read_at_home_async(connection, JOB_OF_ACCOUNT, job_id, read)
+
+
+async def account_job_rows_async(
+    connection: AsyncConnection[Any], account_id: int, job_ids: Sequence[UUID]
+) -> list[JobRow]:
+    """Those of the jobs that are the account's, in the given order."""
+
+    async def read(statement: str) -> list[JobRow]:
+        async with connection.cursor(row_factory=_job_rows) as cursor:
+            await cursor.execute(statement.encode(), (list(job_ids), account_id, list(job_ids)))
+            return await cursor.fetchall()
+
+    return await read_at_homes_async(connection, JOBS_OF_ACCOUNT, min(job_ids), max(job_ids), read)
+
+
+def account_job_rows(
+    connection: Connection[Any], account_id: int, job_ids: Sequence[UUID]
+) -> list[JobRow]:
+    """The same, for a route in a thread."""
+    return read_at_homes(
+        connection,
+        JOBS_OF_ACCOUNT,
+        min(job_ids),
+        max(job_ids),
+        lambda named: typed_rows(
+            connection, JobRow, named, (list(job_ids), account_id, list(job_ids))
+        ),
+    )
 
 
 async def request_of(

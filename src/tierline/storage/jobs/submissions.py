@@ -4,12 +4,13 @@ The row is the outbox: the job needs nothing else to run. The statement refuses 
 that is no longer current, so the caller must validate again. It writes nothing if the key is taken.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection, AsyncCursor, Connection
 
 from tierline.base.json_text import JSON, plain_json
 from tierline.rules.jobs import Status
@@ -99,6 +100,18 @@ async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
     nothing. If it is repeated after a cut connection, it finds its own key or raises
     UniqueViolation for its id. Both mean that the first try was committed.
     """
+    return await _taken(await connection.execute(*_insert(new)))
+
+
+async def insert_jobs(connection: AsyncConnection[Any], news: Sequence[NewJob]) -> list[Taken]:
+    """Insert the jobs, in the caller's transaction; otherwise as `insert_job`. In the caller's
+    pipeline it takes one round trip.
+    """
+    cursors = [await connection.execute(*_insert(new)) for new in news]
+    return [await _taken(cursor) for cursor in cursors]
+
+
+def _insert(new: NewJob) -> tuple[str, dict[str, object]]:
     parameters = {
         **vars(new),
         "status": Status.QUEUED.value,
@@ -107,9 +120,11 @@ async def insert_job(connection: AsyncConnection[Any], new: NewJob) -> Taken:
         "decision": None if new.decision is None else plain_json(new.decision),
     }
     statement = SUBMIT if new.key is None else SUBMIT_WITH_KEY
-    if new.draft:
-        statement = SUBMIT_DRAFT
-    row = await (await connection.execute(statement, parameters)).fetchone()
+    return SUBMIT_DRAFT if new.draft else statement, parameters
+
+
+async def _taken(cursor: AsyncCursor[Any]) -> Taken:
+    row = await cursor.fetchone()
     assert row is not None, "a SELECT of two expressions gives one row"
     return Taken(stale=not row[0], created_at=row[1])
 

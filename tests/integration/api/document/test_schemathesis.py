@@ -33,6 +33,7 @@ DEPENDS_ON_MORE = (
     "GET /v1/features/{name}/outcomes",
     "POST /v1/drafts",
     "POST /v1/jobs",
+    "POST /v1/jobs:batch",
     "POST /v1/feedback",  # which jobs there are, and that `expected` fits their features' output
     "POST /v1/jobs/{job_id}/feedback",
     "POST /v1/jobs/{job_id}/retry",  # a key that another request used
