@@ -12,7 +12,6 @@ from fastapi_swagger import patch_fastapi
 from api.access.keys import Keys
 from api.access.rates import Rates
 from api.document.openapi import document
-from api.health import Health
 from api.health.metrics import Metrics
 from api.health.readiness import Health
 from api.http import problems

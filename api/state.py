@@ -12,7 +12,6 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from api.access.keys import Keys
 from api.access.rates import Rates
-from api.health import Health
 from api.health.metrics import Metrics
 from api.health.readiness import Health
 from api.http.cold import CALLER, Cold, Reports

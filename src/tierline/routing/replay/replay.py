@@ -291,7 +291,8 @@ def _calibrate_on(
 ) -> tuple[Calibrated, Scorer]:
     """A threshold chosen on `calibrating` for scores fitted on `fitting`, and those scores.
 
-    The sequence of thresholds is planned on scores of `fitting` that were fitted on its other half, because scores of the fitted data itself are too optimistic.
+    The sequence of thresholds is planned on scores of `fitting` that were fitted on its other half,
+    because scores of the fitted data itself are too optimistic.
     """
     first, second = list(fitting[0::2]), list(fitting[1::2])
     planned = [

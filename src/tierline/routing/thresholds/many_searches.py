@@ -40,7 +40,8 @@ def most_errors(served: Vectors, max_error: float, confidence: float) -> Vectors
     errors = binom.ppf(risk, distinct, max_error).astype(int) - 1
     errors += binom.cdf(errors + 1, distinct, max_error) <= risk
     errors[distinct == 0] = -1
-    return errors[places].reshape(np.shape(served))
+    most: Vectors = errors[places].reshape(np.shape(served))
+    return most
 
 
 def search_each(served: Vectors, errors: Vectors, max_error: float, confidence: float) -> Vectors:
@@ -55,7 +56,7 @@ def search_each(served: Vectors, errors: Vectors, max_error: float, confidence: 
     return last_in_sequence(errors <= allowed, start)
 
 
-def last_in_sequence(passes: Vectors, start: Any) -> Vectors:
+def last_in_sequence(passes: Any, start: Any) -> Vectors:
     """For each set the last threshold that passes, if all pass from `start` on; NONE: none does."""
     import numpy as np
 

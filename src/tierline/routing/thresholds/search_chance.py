@@ -97,4 +97,5 @@ def _smooth(scores: Vectors, wrong: Vectors) -> Vectors:
     outcome = np.concatenate([wrong, [0.0, 1.0]])
     weights = np.concatenate([np.ones(len(wrong)), [PSEUDO, PSEUDO]])
     model = LogisticRegression(C=PENALTY).fit(seen, outcome, sample_weight=weights)
-    return model.predict_proba(z)[:, 1]
+    chances_of_error: Vectors = model.predict_proba(z)[:, 1]
+    return chances_of_error

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from tierline.routing.learned import router_training
-from tierline.routing.replay import (
+from tierline.routing.replay.curves import Outcome
+from tierline.routing.replay.replay import (
     ROUTER_EXAMPLES,
     Recorded,
     Replay,
@@ -14,8 +15,6 @@ from tierline.routing.replay import (
     cheapest,
     replay,
 )
-from tierline.routing.replay.curves import Outcome
-from tierline.routing.replay.replay import Recorded, Replay, replay
 from tierline.routing.thresholds.combination import CannotLearn
 
 

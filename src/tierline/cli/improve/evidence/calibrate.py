@@ -64,7 +64,7 @@ def calibrate(
     """Choose a tier's confidence threshold so that its share of errors stays below a limit.
 
     The server runs the search; Ctrl-C ends only the waiting. A calibration uses its outcomes up, so
-    the next one needs new outcomes. Where it finds a promise with a chance below 90%, it asks first.
+    the next one needs new outcomes. It asks first where a promise has a chance below 90%.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
@@ -78,12 +78,7 @@ def calibrate(
             if follow is not None:
                 _show_made(_followed(api, api.get(f"{searches}/{follow}")), as_json=as_json)
             else:
-                ended = api.post(f"{searches}/{cancel}/cancel")
-                line(
-                    f"search {cancel} of {feature} will end within seconds"
-                    if ended["status"] == "in_progress"
-                    else f"search {cancel} of {feature} is {ended['status']}"
-                )
+                _cancel(api, searches, feature, str(cancel))
         return
     if listed or withdraw is not None:
         if max_error is not None or (listed and withdraw is not None):
@@ -106,10 +101,13 @@ def calibrate(
         raise UsageError("give the error limit to promise, such as --max-error 0.03 (or --list)")
     within("--max-error", max_error, 0.0001, 1.0)
     within("--confidence", confidence, 0.5, 0.9999)
-    body: dict[str, JSON] = {"max_error": max_error, "confidence": confidence}
     if reference not in ("model", "human"):
         raise UsageError(f"--reference is {reference!r}: it must be model or human")
-    body["reference"] = reference
+    body: dict[str, JSON] = {
+        "max_error": max_error,
+        "confidence": confidence,
+        "reference": reference,
+    }
     if tier is not None:
         body["tier"] = tier
     if models is not None:
@@ -125,6 +123,17 @@ def calibrate(
         if not yes:
             _ask_if_unlikely(api.post(path, json={**body, "dry_run": True}))
         _show_made(_followed(api, api.post(searches, json=body)), as_json=as_json)
+
+
+def _cancel(api: "Client", searches: str, feature: str, search: str) -> None:
+    from tierline.cli.shared.output import line
+
+    ended = api.post(f"{searches}/{search}/cancel")
+    line(
+        f"search {search} of {feature} will end within seconds"
+        if ended["status"] == "in_progress"
+        else f"search {search} of {feature} is {ended['status']}"
+    )
 
 
 def _ask_if_unlikely(count: JSON) -> None:

@@ -83,8 +83,7 @@ def replay(
         raise UsageError(f"{file} has {len(recorded)} rows: at least {FEWEST} are needed")
     try:
         from tierline.cli.improve.training.embedding import embedded
-        from tierline.routing.replay import KEPT
-        from tierline.routing.replay import replay as run
+        from tierline.routing.replay.replay import KEPT
         from tierline.routing.replay.replay import replay as run
         from tierline.routing.thresholds.combination import CannotLearn
 
