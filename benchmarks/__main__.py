@@ -38,6 +38,7 @@ NAMES = (
     "near_duplicates",
     "replay",
     "drift",
+    "search",
     "confidence",
     "ready",
 )

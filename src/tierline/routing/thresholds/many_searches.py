@@ -6,13 +6,13 @@ have one row per set. It works on counts, so that a thousand sets take well unde
 
 from typing import Any
 
-from tierline.base.vectors import Vectors
 from tierline.routing.thresholds.threshold_search import tolerated_errors
 
+Array = Any  # of numpy, which is imported where it is needed
 NONE = -1  # the index of the chosen threshold if nothing can be promised
 
 
-def counts_at(scores: Vectors, wrong: Vectors, thresholds: Vectors) -> tuple[Vectors, Vectors]:
+def counts_at(scores: Array, wrong: Array, thresholds: Array) -> tuple[Array, Array]:
     """For each set, how many outcomes each threshold serves, and how many of those are wrong.
 
     `scores` and `wrong`: sets x outcomes. `thresholds`: sets x thresholds.
@@ -29,7 +29,7 @@ def counts_at(scores: Vectors, wrong: Vectors, thresholds: Vectors) -> tuple[Vec
     return scores.shape[1] - first, np.take_along_axis(errors, first, 1)
 
 
-def most_errors(served: Vectors, max_error: float, confidence: float) -> Vectors:
+def most_errors(served: Array, max_error: float, confidence: float) -> Array:
     """The most errors with which `max_error` may be promised of so many served; -1: none."""
     import numpy as np
     from scipy.stats import binom
@@ -40,11 +40,10 @@ def most_errors(served: Vectors, max_error: float, confidence: float) -> Vectors
     errors = binom.ppf(risk, distinct, max_error).astype(int) - 1
     errors += binom.cdf(errors + 1, distinct, max_error) <= risk
     errors[distinct == 0] = -1
-    most: Vectors = errors[places].reshape(np.shape(served))
-    return most
+    return errors[places].reshape(np.shape(served))
 
 
-def search_each(served: Vectors, errors: Vectors, max_error: float, confidence: float) -> Vectors:
+def search_each(served: Array, errors: Array, max_error: float, confidence: float) -> Array:
     """For each set the index of the chosen threshold, or NONE. Both arrays: sets x thresholds."""
     import numpy as np
 
@@ -56,7 +55,7 @@ def search_each(served: Vectors, errors: Vectors, max_error: float, confidence: 
     return last_in_sequence(errors <= allowed, start)
 
 
-def last_in_sequence(passes: Any, start: Any) -> Vectors:
+def last_in_sequence(passes: Array, start: Array) -> Array:
     """For each set the last threshold that passes, if all pass from `start` on; NONE: none does."""
     import numpy as np
 

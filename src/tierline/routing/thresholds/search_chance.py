@@ -7,8 +7,7 @@ fitted on. It is an estimate: from few outcomes it is rough, and it gets better 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tierline.base.vectors import Vectors
-from tierline.routing.thresholds.many_searches import NONE, search_each
+from tierline.routing.thresholds.many_searches import NONE, Array, search_each
 from tierline.routing.thresholds.threshold_search import Scored, grid
 
 WANTED_CHANCE = 0.9
@@ -85,7 +84,7 @@ class _Lives:
         return float((chosen != NONE).mean())
 
 
-def _smooth(scores: Vectors, wrong: Vectors) -> Vectors:
+def _smooth(scores: Array, wrong: Array) -> Array:
     """The chance that each answer is wrong, by a logistic curve over its score."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
@@ -97,5 +96,4 @@ def _smooth(scores: Vectors, wrong: Vectors) -> Vectors:
     outcome = np.concatenate([wrong, [0.0, 1.0]])
     weights = np.concatenate([np.ones(len(wrong)), [PSEUDO, PSEUDO]])
     model = LogisticRegression(C=PENALTY).fit(seen, outcome, sample_weight=weights)
-    chances_of_error: Vectors = model.predict_proba(z)[:, 1]
-    return chances_of_error
+    return model.predict_proba(z)[:, 1]

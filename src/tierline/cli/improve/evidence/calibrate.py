@@ -64,7 +64,7 @@ def calibrate(
     """Choose a tier's confidence threshold so that its share of errors stays below a limit.
 
     The server runs the search; Ctrl-C ends only the waiting. A calibration uses its outcomes up, so
-    the next one needs new outcomes. It asks first where a promise has a chance below 90%.
+    the next one needs new outcomes. If its chance of success is below 90%, it asks first.
     """
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
@@ -78,7 +78,7 @@ def calibrate(
             if follow is not None:
                 _show_made(_followed(api, api.get(f"{searches}/{follow}")), as_json=as_json)
             else:
-                _cancel(api, searches, feature, str(cancel))
+                _show_cancelled(api.post(f"{searches}/{cancel}/cancel"))
         return
     if listed or withdraw is not None:
         if max_error is not None or (listed and withdraw is not None):
@@ -99,19 +99,7 @@ def calibrate(
         return
     if max_error is None:
         raise UsageError("give the error limit to promise, such as --max-error 0.03 (or --list)")
-    within("--max-error", max_error, 0.0001, 1.0)
-    within("--confidence", confidence, 0.5, 0.9999)
-    if reference not in ("model", "human"):
-        raise UsageError(f"--reference is {reference!r}: it must be model or human")
-    body: dict[str, JSON] = {
-        "max_error": max_error,
-        "confidence": confidence,
-        "reference": reference,
-    }
-    if tier is not None:
-        body["tier"] = tier
-    if models is not None:
-        body["models"] = models
+    body = _promise(max_error, confidence, reference, tier, models)
     with connect(home) as api:
         if dry_run:
             count = api.post(path, json={**body, "dry_run": True})
@@ -125,15 +113,21 @@ def calibrate(
         _show_made(_followed(api, api.post(searches, json=body)), as_json=as_json)
 
 
-def _cancel(api: "Client", searches: str, feature: str, search: str) -> None:
-    from tierline.cli.shared.output import line
-
-    ended = api.post(f"{searches}/{search}/cancel")
-    line(
-        f"search {search} of {feature} will end within seconds"
-        if ended["status"] == "in_progress"
-        else f"search {search} of {feature} is {ended['status']}"
-    )
+def _promise(
+    max_error: float, confidence: float, reference: str, tier: str | None, models: str | None
+) -> dict[str, JSON]:
+    """The promise that is wanted, for the API. Raises UsageError."""
+    within("--max-error", max_error, 0.0001, 1.0)
+    within("--confidence", confidence, 0.5, 0.9999)
+    if reference not in ("model", "human"):
+        raise UsageError(f"--reference is {reference!r}: it must be model or human")
+    wanted = {"tier": tier, "models": models}
+    return {
+        "max_error": max_error,
+        "confidence": confidence,
+        "reference": reference,
+        **{name: value for name, value in wanted.items() if value is not None},
+    }
 
 
 def _ask_if_unlikely(count: JSON) -> None:
@@ -193,6 +187,14 @@ def _show_made(search: JSON, *, as_json: bool) -> None:
         print_json(search["calibration"])
     else:
         show(search["calibration"])
+
+
+def _show_cancelled(search: JSON) -> None:
+    from tierline.cli.shared.output import line
+
+    name = f"search {search['id']} of {search['feature']}"
+    ends = search["status"] == "in_progress"
+    line(f"{name} will end within seconds" if ends else f"{name} is {search['status']}")
 
 
 def within(name: str, value: float, least: float, most: float) -> None:

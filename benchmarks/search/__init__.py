@@ -1,0 +1,1 @@
+"""Coverage and power of the threshold search beside other methods."""
