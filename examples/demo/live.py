@@ -10,7 +10,8 @@ from rich.table import Table
 
 from examples.demo.rows import Row
 
-PLAIN_S = 5.0  # at most this often a line, where there is no terminal
+FIRST_PAUSE_S = 1.0  # between two lines, where there is no terminal; each pause is twice as long
+LONGEST_PAUSE_S = 5.0
 
 Count = dict[str, int]
 COLUMNS = ("not yet", "queued", "first tier", "deeper", "completed", "failed")
@@ -45,6 +46,7 @@ class Progress:
         self._began = time.monotonic()
         self._live: Live | None = None
         self._last: tuple[float, str] = (float("-inf"), "")
+        self._pause_s = FIRST_PAUSE_S / 2
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
@@ -64,9 +66,10 @@ class Progress:
         total = {name: sum(one[name] for one in found.values()) for name in COLUMNS}
         text = ", ".join(f"{number} {name}" for name, number in total.items() if number)
         at, said = self._last
-        if final or (text != said and time.monotonic() - at >= PLAIN_S):
+        if final or (text != said and time.monotonic() - at >= self._pause_s):
             self._console.print(f"{self._elapsed():>4.0f} s  {text}; {events} webhooks verified")
             self._last = (time.monotonic(), text)
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began

@@ -69,8 +69,16 @@ class Product:
     """A running `up`. `start`, `tend` and `stop` belong to the main thread, which must not end
     before the children do: their death signal follows it."""
 
-    def __init__(self, home: Path, env: Mapping[str, str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        env: Mapping[str, str],
+        say: Callable[[str], None],
+        *,
+        with_flower: bool = True,
+    ) -> None:
         self.home = home
+        self.with_flower = with_flower
         self.env = dict(env)
         self.say = say
         self.addresses: dict[str, str] = {}
@@ -87,7 +95,8 @@ class Product:
     def start(self) -> None:
         """Start `up` and wait until it says where it is. Raises ProductFailed."""
         up = [*TIERLINE, "up", "--home", str(self.home), "--json"]
-        up += ["--port", self._port("api"), "--flower-port", self._port("flower")]
+        up += ["--port", self._port("api")]
+        up += ["--flower-port", self._port("flower")] if self.with_flower else ["--no-flower"]
         self._process = subprocess.Popen(
             bound(up),
             stdin=subprocess.DEVNULL,

@@ -42,9 +42,9 @@ tiers:
     prices:
       local:smollm2-135m: {input_usd_per_mtok: 0, output_usd_per_mtok: 0, usd_per_hour: 0.5}
 """
-SETTINGS = {"TIERLINE_SWEEP_S": "2", "TIERLINE_DRIFT_LOOK_S": "3"}  # else a minute, and a day
+SETTINGS = {"TIERLINE_SWEEP_S": "1", "TIERLINE_DRIFT_LOOK_S": "1"}  # else a minute, and a day
 WAIT_S = 240.0
-POLL_S = 0.5
+POLL_S = 0.1
 COMPARED = 50  # answers before a canary may grow
 DRIFTED = 3  # exit code of `tierline drift` where there is an alarm
 
@@ -171,7 +171,8 @@ def tell(home: Path, length: Length, pictures: Path | None, local_url: str | Non
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
         pictures = pictures.absolute()
-    product = Product(home, environment(None, True, local_url) | SETTINGS, print)
+    settings = environment(None, True, local_url) | SETTINGS
+    product = Product(home, settings, print, with_flower=False)
     with contextlib.ExitStack() as stack:
         stack.callback(product.stop)
         product.start()

@@ -10,6 +10,7 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -19,31 +20,35 @@ from tests.support.processes.demo import of_home, start
 from tests.support.waiting import wait_until
 
 FEW = 8  # every so many inputs
-LATE_S = 10.0
-"""Until the first answer to one of the inputs. The demo shows after 5 s what has ended, and must
-not be at its end by then."""
 
 
 @pytest.fixture
-def local_url(every: int) -> Iterator[str | None]:
+def interrupted() -> Event:
+    """One answer waits for it, so that the demo is not at its end when it is interrupted."""
+    return Event()
+
+
+@pytest.fixture
+def local_url(every: int, interrupted: Event) -> Iterator[str | None]:
     """The server that answers in the model's place; None: the model itself."""
     if every == 1:
         yield None
         return
-    with answering_demo(read_rows(every)[-1].input["text"], LATE_S) as url:
+    with answering_demo(read_rows(every)[-1].input["text"], interrupted) as url:
         yield url
 
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("every", [FEW, pytest.param(1, marks=pytest.mark.nightly)])
 def test_an_interrupted_demo_leaves_nothing_goes_on_and_makes_one_job_of_every_row(
-    tmp_path: Path, every: int, local_url: str | None
+    tmp_path: Path, every: int, local_url: str | None, interrupted: Event
 ) -> None:
     home, log = tmp_path / "demo home", tmp_path / "log"
     demo = start(home, log, every, local_url)
     try:
         wait_until(lambda: "completed" in log.read_text(), 240, "the first jobs to be done")
         demo.send_signal(signal.SIGINT)
+        interrupted.set()
         assert demo.wait(90) == 130, log.read_text()
     finally:
         demo.kill()

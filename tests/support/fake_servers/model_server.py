@@ -19,6 +19,7 @@ from typing import Any
 from tests.support.fake_servers.model_ledger import Ledger, read_ledger
 
 Json = dict[str, Any]
+HELD_S = 60.0  # at most, for a reply that waits for its release
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Reply:
     )
     logprobs: list[Json] | None = None  # the `content` list of the choice's logprobs
     delay_s: float = 0.0  # before the first byte
+    release: threading.Event | None = None  # nothing is sent before it is set
     drip_s: float | None = None  # between two bytes of the body
     cut: bool = False  # close the connection in the middle of the body
     raw: bytes | None = None  # this body instead of a completion
@@ -155,6 +157,8 @@ class ModelServer:
             self._ledger.asked(call.id, call.model, reply.note)
         if reply.delay_s:
             await asyncio.sleep(reply.delay_s)
+        if reply.release is not None:
+            await asyncio.to_thread(reply.release.wait, HELD_S)
         content = completion(call, reply) if reply.raw is None else reply.raw
         writer.write(_head(reply, len(content), call))
         if reply.cut:

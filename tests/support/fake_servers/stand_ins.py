@@ -5,6 +5,7 @@ classifier that learns from people's labels is then better than it.
 """
 
 import json
+import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,23 +33,21 @@ def answering_tickets(count: int, seeds: Iterable[int], late: float) -> Iterator
 
 
 @contextmanager
-def answering_demo(late: str | None = None, delay_s: float = 0.0) -> Iterator[str]:
-    """The address, for the inputs of the demo. The first answer to the text `late` comes late."""
+def answering_demo(held: str, release: threading.Event) -> Iterator[str]:
+    """The address, for the inputs of the demo. The text `held` is answered after the release."""
     known = {}
     for row in read_rows():
         expected = row.expected or {}
         known[row.input["text"]] = expected.get("category") or json.dumps(expected)
     answer = Known(known)
-    late_ones = [] if late is None else [late]
 
-    def answer_late(body: Any) -> Reply:
+    def answer_or_hold(body: Any) -> Reply:
         reply = answer(body)
-        if late_ones and any(late_ones[0] in one["content"] for one in body["messages"]):
-            late_ones.clear()
-            return replace(reply, delay_s=delay_s)
+        if any(held in one["content"] for one in body["messages"]):
+            return replace(reply, release=release)
         return reply
 
-    with ModelServer(answer_late) as server:
+    with ModelServer(answer_or_hold) as server:
         yield server.url
 
 
