@@ -110,14 +110,17 @@ class Evaluation(View):
     max_usd: Usd | None = Field(description="the most it may cost; null: any")
     created_at: Time
     ended_at: Time | None
-    found: AnyObject | None = Field(description="the result; null: not completed")
+    result: AnyObject | None = Field(description="null: not completed")
+    found: AnyObject | None = Field(
+        deprecated=True, description="result as version 0.2 named it; null: not completed"
+    )
     stale: str | None = Field(description="why it is no longer valid; null: it is valid")
     progress: EvaluationProgress | None = Field(description="null: it has ended")
 
 
 def evaluation_view(row: EvaluationRow, stale: str | None) -> Evaluation:
     """An ended evaluation as callers see it. `stale`: why it is no longer valid."""
-    return Evaluation.model_validate({**_told(row), "stale": stale, "progress": None})
+    return Evaluation.model_validate({**_common_fields(row), "stale": stale, "progress": None})
 
 
 def running_view(row: EvaluationRow, so_far: Mapping[str, TierProgress]) -> Evaluation:
@@ -132,16 +135,17 @@ def running_view(row: EvaluationRow, so_far: Mapping[str, TierProgress]) -> Eval
         "unknown_cost_calls": sum(one["unknown_cost_calls"] for one in so_far.values()),
         "waits_for": row["waits_for"],
     }
-    return Evaluation.model_validate({**_told(row), "stale": None, "progress": progress})
+    return Evaluation.model_validate({**_common_fields(row), "stale": None, "progress": progress})
 
 
-def _told(row: EvaluationRow) -> dict[str, Any]:
+def _common_fields(row: EvaluationRow) -> dict[str, Any]:
     plan = row["plan"]
     return {
         **row,
         "tiers": [planned["tier"] for planned in plan["tiers"]],
         "planned": len(plan["numbers"]),
         "left_out": plan["left_out"],
+        "result": row["document"],
         "found": row["document"],
     }
 
