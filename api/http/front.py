@@ -7,6 +7,7 @@ status 500 and one line in the log, with frames and ids only.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -30,6 +31,7 @@ LARGE = ("/micro-models", "/datasets", "/jobs:batch")  # bodies here have many r
 PRIVATE = (b"cache-control", b"no-store")  # answers belong to one account, and so do refusals
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 IDENTITY = (b"tierline-api", b"v1")  # tells a client that this is not another web server
+REQUEST_ID = b"request-id"  # names an answer in questions to the operator, and a crash in the log
 REPLICA_LAG = b"tierline-replica-lag"  # seconds; of answers that were read from the replica
 PUBLIC = ("/docs", "/swagger/", "/openapi.json")  # the same for all callers
 
@@ -58,12 +60,14 @@ class Front:
             return
         status = 0
         path = scope["path"]
+        request_id = os.urandom(8).hex()
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _guarded(message.get("headers", ()), path)
+                message["headers"].append((REQUEST_ID, request_id.encode()))
                 if scope.get(LAG_S) is not None:
                     message["headers"].append((REPLICA_LAG, f"{scope[LAG_S]:.1f}".encode()))
             await send(message)
@@ -93,6 +97,7 @@ class Front:
                 "request_crashed",
                 method=scope["method"],
                 route=_route(scope),
+                request_id=request_id,
                 error=type(error).__name__,
                 at=frames_of(error),
             )

@@ -155,7 +155,7 @@ async def taken(state: State, caller: Caller, submitted: Submitted, prefer: str 
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
         if not submitted.ended:
-            row = await _wait(state, caller.account_id, submitted.job_id, wait_s)
+            row = await wait_for_end(state, caller.account_id, submitted.job_id, wait_s)
     if row is None:
         raise NotFound(f"there is no job {submitted.job_id}")
     if row["status"] in TERMINAL:
@@ -172,7 +172,7 @@ def read_key(key: str | None) -> str | None:
     return key
 
 
-async def _wait(state: State, account_id: int, job_id: UUID, wait_s: float) -> JobRow | None:
+async def wait_for_end(state: State, account_id: int, job_id: UUID, wait_s: float) -> JobRow | None:
     """The job's row when it has ended, or its state after `wait_s` seconds."""
     until = time.monotonic() + wait_s
     with state.ended.watch(job_id) as ended:

@@ -130,7 +130,7 @@ def test_the_document_describes_the_functions_that_run() -> None:
     assert submitted["description"].startswith("Accepts a job.")
     assert shown["description"].startswith("The job's state now.")
     names = [{one["name"].lower() for one in each["parameters"]} for each in (submitted, shown)]
-    assert names == [{"idempotency-key", "prefer"}, {"job_id", "if-none-match"}]
+    assert names == [{"idempotency-key", "prefer"}, {"job_id", "if-none-match", "prefer"}]
 
 
 def test_an_endpoint_gets_its_caller_the_last_part_of_the_path_and_its_headers(

@@ -113,6 +113,28 @@ def test_an_unfit_idempotency_key_is_refused(api: Api, key: str) -> None:
     assert response.status_code == 400
 
 
+def test_reading_a_job_can_wait_for_its_end(api: Api, rows: Connection) -> None:
+    job = api.submit()["id"]
+    slow = api.get(f"/v1/jobs/{job}", headers={"Prefer": "wait=0.1"})
+    assert (slow.json()["status"], slow.headers["preference-applied"]) == ("queued", "wait=0.1")
+
+    def play() -> None:
+        end_job(rows, job)
+        rows.execute("SELECT pg_notify('tierline_done', %s)", (job,))
+
+    worker = threading.Thread(target=play)
+    worker.start()
+    answer = api.get(f"/v1/jobs/{job}", headers={"Prefer": "wait=20"})
+    worker.join()
+    assert answer.json()["status"] == "completed"
+    assert "retry-after" not in answer.headers
+
+
+def test_every_answer_has_an_id_of_its_own(api: Api) -> None:
+    answers = [api.get("/v1/jobs"), api.get("/v1/jobs"), api.get("/v1/jobs/x"), api.get("/healthz")]
+    assert len({answer.headers["request-id"] for answer in answers}) == 4
+
+
 def test_a_wait_ends_when_the_job_does(api: Api, rows: Connection) -> None:
     def play() -> None:
         deadline = time.monotonic() + 20
