@@ -33,11 +33,12 @@ from tierline.drift.looks import (
 from tierline.features import Feature
 from tierline.features.prompts import input_text
 from tierline.routing.learned.novelty import packed, unpacked
+from tierline.routing.thresholds.fingerprint import task
 from tierline.services.evidence.promotions import demote_promoted
 from tierline.services.steering.recipes import recipe_of
 from tierline.services.webhooks.announce import announce_feature
 from tierline.storage.db.clock import now
-from tierline.storage.evidence import drift
+from tierline.storage.evidence import datasets, drift
 from tierline.storage.evidence.drift import DriftCheck, DriftReference, Evidence, SampledJob
 from tierline.storage.features.features import current_versions, readable
 from tierline.webhooks.events import DRIFT, REFRESH_DUE, drift_body, refresh_body
@@ -131,19 +132,21 @@ class Drift:
     def _begin(self, feature: Feature, state: "_Standing", texts: "_Texts") -> None:
         known = state.evidence
         with self.pool.connection() as connection:
-            rows = known_inputs(connection, state.versions, known, MOST_KNOWN)
-        if len(rows) < FEWEST:
+            found = known_inputs(connection, feature, state.versions, known, MOST_KNOWN)
+        if len(found.inputs) < FEWEST:
             return  # too many inputs were removed
-        seen = _seen(feature, rows, texts, ())
+        inputs = [input_text(one) for one in found.inputs]
         served = known["served"]
         document = {
-            "lengths": list(seen.lengths),
-            "labels": list(seen.labels),
+            "lengths": [len(text) for text in inputs],
+            "labels": list(_labels(feature, found.outputs)),
             "errors": [known["errors"], served] if served else None,
-            "models": sorted(_models(rows)),
+            "models": sorted(found.models),
+            "dataset": found.dataset,
         }
+        vectors = packed(texts.embed(inputs))
         with self.pool.connection() as connection:
-            _add_reference(connection, feature, known, len(rows), packed(seen.vectors), document)
+            _add_reference(connection, feature, known, len(inputs), vectors, document)
 
     def _new_ones(self, state: "_Standing") -> tuple[Sequence[SampledJob], Sequence[bool]]:
         """The inputs since the last check, and whether the audited answers since then differ."""
@@ -163,12 +166,38 @@ def evidence_of(connection: Connection[Any], feature: Feature) -> Evidence | Non
     return drift.evidence(connection, feature.name, recipes) if recipes else None
 
 
+@dataclass(frozen=True)
+class KnownInputs:
+    """What a reference is made from."""
+
+    inputs: Sequence[JSON]
+    outputs: Sequence[JSON]  # that were served, in the same order; null: unknown
+    models: set[str]  # the exact models that answered
+    dataset: int | None  # the version of the dataset that they are from; None: they are jobs
+
+
 def known_inputs(
-    connection: Connection[Any], versions: Sequence[int], known: Evidence, most: int
-) -> Sequence[SampledJob]:
-    """Inputs from the period of the evidence."""
+    connection: Connection[Any],
+    feature: Feature,
+    versions: Sequence[int],
+    known: Evidence,
+    most: int,
+) -> KnownInputs:
+    """Inputs from the period of the evidence. If too few jobs ended then, the rows of the dataset
+    that it was made from, as for a promise of `distil` on a file. Their labels are not used,
+    because what is served may differ from what is right.
+    """
     since = known["since"] or known["made_at"] - BEFORE
-    return drift.sample(connection, versions, since, known["made_at"], most)
+    rows = drift.sample(connection, versions, since, known["made_at"], most)
+    if len(rows) < FEWEST and not known["evidence"].startswith("router "):
+        kept = datasets.dataset_before(connection, feature.name, task(feature), known["made_at"])
+        if kept is not None:
+            inputs = datasets.representative_inputs(connection, kept["id"], most)
+            if len(inputs) >= FEWEST:
+                return KnownInputs(inputs, [None] * len(inputs), set(), kept["version"])
+    return KnownInputs(
+        [row["input"] for row in rows], [row["output"] for row in rows], _models(rows), None
+    )
 
 
 @dataclass(frozen=True)
@@ -291,14 +320,15 @@ def _seen(
 ) -> Seen:
     inputs = [input_text(row["input"]) for row in rows]
     lengths = [len(text) for text in inputs]
-    return Seen(texts.embed(inputs), lengths, list(_labels(feature, rows)), wrong)
+    labels = list(_labels(feature, [row["output"] for row in rows]))
+    return Seen(texts.embed(inputs), lengths, labels, wrong)
 
 
-def _labels(feature: Feature, rows: Sequence[SampledJob]) -> Iterator[str | None]:
+def _labels(feature: Feature, outputs: Sequence[JSON]) -> Iterator[str | None]:
     labels = closed_set(feature.output_schema)
-    for row in rows:
+    for output in outputs:
         try:
-            yield None if labels is None else labels.unwrap(row["output"])
+            yield None if labels is None else labels.unwrap(output)
         except (KeyError, TypeError):
             yield None  # the job has no output
 

@@ -10,6 +10,7 @@ from psycopg import Connection
 from tierline.base import embeddings
 from tierline.base.formats import when
 from tierline.drift.looks import FEWEST
+from tierline.features import Feature
 from tierline.services.evidence.drift import FEWEST_A_LOOK, evidence_of, known_inputs
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.evidence import drift
@@ -49,9 +50,10 @@ def drift_of(connection: Connection[Any], name: str, account_id: int | None = No
         else {
             "evidence": kept["evidence"],
             "inputs": kept["inputs"],
+            "dataset": kept["document"].get("dataset"),
             "created_at": when(kept["created_at"]),
         },
-        waits_for=_waits_for(connection, name, known, kept, rows),
+        waits_for=_waits_for(connection, feature, known, kept, rows),
         drifted=drifted,
         moved=list(document.get("moved", ())),
         figures=[
@@ -74,7 +76,7 @@ def _telling(rows: Sequence[DriftCheck], *, drifted: bool) -> DriftCheck | None:
 
 def _waits_for(
     connection: Connection[Any],
-    name: str,
+    feature: Feature,
     known: Evidence | None,
     kept: DriftReference | None,
     rows: Sequence[DriftCheck],
@@ -86,8 +88,8 @@ def _waits_for(
         return "a calibration or a router in force: traffic is compared with that of its time"
     if kept is not None:
         return f"{FEWEST_A_LOOK} new inputs, and a day since the reference was stored"
-    versions = drift.version_ids(connection, name)
-    count = len(known_inputs(connection, versions, known, FEWEST))
+    versions = drift.version_ids(connection, feature.name)
+    count = len(known_inputs(connection, feature, versions, known, FEWEST).inputs)
     if count < FEWEST:
         return (
             f"newer evidence: {count} inputs are stored from the time of {known['evidence']}, and "

@@ -4,6 +4,7 @@ removed.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -124,6 +125,37 @@ def dataset(connection: Connection[Any], feature: str, version: int | None) -> S
         " AND (%s::int IS NULL OR version = %s) ORDER BY version DESC LIMIT 1",
         (feature, version, version),
     )
+
+
+def dataset_before(
+    connection: Connection[Any], feature: str, task: str, made_at: datetime
+) -> StoredDataset | None:
+    """The dataset of this task that evidence made at that time is based on: the one that the newest
+    micro model by then was trained on, else the newest one by then. None: there is none.
+    """
+    return typed_row(
+        connection,
+        StoredDataset,
+        f"""
+        SELECT {COLUMNS} FROM datasets
+        WHERE feature = %(feature)s AND task = %(task)s AND created_at <= %(made_at)s
+        ORDER BY version = (
+            SELECT (quality ->> 'dataset')::integer FROM micro_models
+            WHERE feature = %(feature)s AND trained_at <= %(made_at)s ORDER BY id DESC LIMIT 1
+        ) DESC NULLS LAST, version DESC LIMIT 1
+        """,
+        {"feature": feature, "task": task, "made_at": made_at},
+    )
+
+
+def representative_inputs(connection: Connection[Any], dataset_id: int, most: int) -> list[JSON]:
+    """Inputs of rows that represent all traffic, of all sides, drawn by their digests."""
+    rows = connection.execute(
+        "SELECT input FROM dataset_rows WHERE dataset_id = %s AND representative"
+        " AND input IS NOT NULL ORDER BY digest LIMIT %s",
+        (dataset_id, most),
+    )
+    return [input for (input,) in rows]
 
 
 def rows_of(

@@ -23,6 +23,7 @@ from tests.support.scenes.bench import Bench
 from tierline.drift.looks import DriftState, Look
 from tierline.features import Feature
 from tierline.services.accounts.accounts import create_key
+from tierline.services.evidence.datasets import Given, build
 from tierline.services.evidence.drift import Drift, evidence_of, moved_figures, same_models
 from tierline.services.evidence.drift_shown import drift_of
 from tierline.services.steering.recipes import recipe_of
@@ -225,6 +226,45 @@ def test_too_few_known_inputs_are_said(bench: Bench, draw: random.Random) -> Non
         f"newer evidence: 99 inputs are stored from the time of calibration {id}, and 100 are"
         " needed"
     )
+
+
+def dataset(bench: Bench, feature: Feature, count: int) -> int:
+    """A dataset of a file's rows, which nobody asked about; its version."""
+    texts = [USUAL[n % len(USUAL)].format(n=n, m=n * 7 % 5_000) for n in range(count)]
+    given = [Given({"text": text}, {"amount": 1}) for text in texts]
+    with bench.pool.connection() as connection:
+        return build(connection, feature.name, given, jobs=False).version
+
+
+def test_a_promise_made_from_a_file_is_compared_with_the_files_rows(
+    bench: Bench, draw: random.Random
+) -> None:
+    version, feature = applied(bench)
+    built = dataset(bench, feature, 240)
+    id = calibrated(bench, feature)
+    assert shown(bench, feature)["waits_for"].startswith("the workers")
+    assert look(bench) == 0
+    found = shown(bench, feature)
+    assert found["reference"] | {"created_at": ""} == {
+        **{"evidence": f"calibration {id}", "inputs": 240, "dataset": built, "created_at": ""},
+    }
+    for new in (0.0, 0.0, 0.5, 0.5, 0.5):
+        a_day_later(bench, feature)
+        jobs(bench, version, draw, 60, new)
+        assert not shown(bench, feature)["drifted"] or new
+        look(bench)
+    assert shown(bench, feature)["drifted"]
+    assert bench.one("SELECT withdrawn_reason FROM calibrations WHERE id = %s", id)
+
+
+def test_a_dataset_that_came_after_the_promise_is_not_its_reference(bench: Bench) -> None:
+    _, feature = applied(bench)
+    id = calibrated(bench, feature)
+    dataset(bench, feature, 240)
+    look(bench)
+    found = shown(bench, feature)
+    assert found["reference"] is None
+    assert f"0 inputs are stored from the time of calibration {id}" in found["waits_for"]
 
 
 def test_operators_hear_of_features_that_others_use(

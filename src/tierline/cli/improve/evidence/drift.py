@@ -48,12 +48,7 @@ def _show(found: JSON) -> None:
         [
             ("feature", found["feature"]),
             ("evidence", _evidence(found)),
-            (
-                "compared with",
-                "nothing yet"
-                if reference is None
-                else f"{reference['inputs']:,} inputs from before {reference['evidence']}",
-            ),
+            ("compared with", _reference(reference)),
             ("days", len(looks)),
             ("newest", None if not looks else when(looks[0]["at"])),
             ("verdict", _verdict(found)),
@@ -81,6 +76,17 @@ def _show(found: JSON) -> None:
         line("Inputs of the newest day that are unlike earlier ones, the most different first:")
         for one in found["examples"][:5]:
             line(f"  {one['job_id']}  {one_line(json.dumps(one['input'], ensure_ascii=False), 90)}")
+
+
+def _reference(reference: JSON) -> str:
+    if reference is None:
+        return "nothing yet"
+    if reference.get("dataset") is not None:
+        return (
+            f"{reference['inputs']:,} rows of dataset {reference['dataset']}, which "
+            f"{reference['evidence']} was made from"
+        )
+    return f"{reference['inputs']:,} inputs from before {reference['evidence']}"
 
 
 def _evidence(found: JSON) -> str:
