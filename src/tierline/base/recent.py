@@ -1,11 +1,13 @@
-"""A small cache for values that are expensive to get, limited in size."""
+"""Small caches for values that are expensive to get, limited in size."""
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 class Recent(Generic[K, V]):
@@ -32,3 +34,21 @@ class Recent(Generic[K, V]):
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return value
+
+
+class OfSame(Generic[T, V]):
+    """What `make` gives for an object, made once as long as it is the same object. Thread-safe.
+
+    For objects that nobody changes, such as a feature's schema, and that cannot be compared
+    quickly. Up to `most` of them are kept alive. Errors of `make` are not kept.
+    """
+
+    def __init__(self, make: Callable[[T], V], most: int = 500) -> None:
+        self._make = make
+        self._kept: Recent[int, tuple[T, V]] = Recent(most)
+
+    def __call__(self, thing: T) -> V:
+        known = self._kept.get(id(thing))
+        if known is not None and known[0] is thing:
+            return known[1]
+        return self._kept.keep(id(thing), (thing, self._make(thing)))[1]

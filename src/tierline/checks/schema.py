@@ -14,6 +14,7 @@ from functools import lru_cache
 import jsonschema_rs
 
 from tierline.base.json_text import JSON, canonical_json, name_told, short, size_of
+from tierline.base.recent import OfSame
 from tierline.checks.dialects import DIALECTS, NAMES, Dialect, dialect_named, dialect_of
 from tierline.checks.patterns import (
     OPTIONS,
@@ -151,13 +152,22 @@ class SchemaCheck:
 
 
 def schema_check(schema: Schema) -> SchemaCheck:
-    """The compiled form of `schema`, cached for recently used schemas."""
-    return _compiled(canonical_json(schema))
+    """The compiled form of `schema`, cached for recently used schemas. Do not change the schema
+    afterwards.
+    """
+    return _of_same(schema)
 
 
 @lru_cache(maxsize=512)  # two for each feature version in use
 def _compiled(text: str) -> SchemaCheck:
     return SchemaCheck(json.loads(text))
+
+
+def _of_equal(schema: Schema) -> SchemaCheck:
+    return _compiled(canonical_json(schema))
+
+
+_of_same = OfSame(_of_equal)
 
 
 def schema_faults(schema: JSON) -> list[Fault]:

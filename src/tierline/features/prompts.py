@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from tierline.base.json_text import JSON
+from tierline.base.recent import OfSame
 from tierline.base.shapes import shape_of
 from tierline.features.model import Feature, Tier
 from tierline.features.task import Step, Task, WorkedExample
@@ -28,6 +29,8 @@ MAX_TOLD = 4_000  # characters of an earlier answer, output or reason repeated t
 FAILED_STEP = "step "
 """The reason of a tier whose step failed begins with these words, then the step's name. The failed
 text is then the step's, and would mislead a model that is asked for the whole answer."""
+
+_shape_of = OfSame(shape_of)  # each job of a feature shows the same schema
 
 # text that could be taken for one of our tags
 _TAG = re.compile(r"</?input(?:-([0-9]{1,9}))?", re.IGNORECASE)
@@ -82,7 +85,7 @@ def _first_turn(instructions: str, task: Task) -> Message:
     if task.plain_text:
         form = "Answer with the text alone."
     else:
-        form = f"Answer with JSON alone, of this form:\n{shape_of(task.output_schema)}"
+        form = f"Answer with JSON alone, of this form:\n{_shape_of(task.output_schema)}"
     return Message("system", f"{instructions}\n\n{form}\n{DATA_NOTE}", fixed=True)
 
 

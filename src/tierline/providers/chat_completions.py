@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tierline.base.recent import OfSame
 from tierline.base.usage import Usage
 from tierline.providers.capabilities import output_limit
 from tierline.providers.http import failures, reading
@@ -31,6 +32,8 @@ SERVICE_TIERS = {"standard": "default"}  # our word → the format's word, where
 BLOCKED = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 """Error codes of a 400 after which the prompt was moderated and not answered."""
 
+_for_openai = OfSame(for_openai)  # each job of a feature sends the same schema
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -39,7 +42,7 @@ class Dialect:
     limit: str = "max_tokens"  # the field that limits the output
     seed: str = "seed"
     # the schema as its structured output accepts it
-    schema: Callable[[Schema], Said | None] = for_openai
+    schema: Callable[[Schema], Said | None] = _for_openai
     extra: Mapping[str, Any] = field(default_factory=dict)  # sent with each request
     finished: Mapping[str, Verdict | None] = field(default_factory=lambda: FINISHED)
     request_id: str = "x-request-id"  # the header with the request id, for the provider's support

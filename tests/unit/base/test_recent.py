@@ -1,6 +1,6 @@
 """What is remembered, and what is forgotten for it."""
 
-from tierline.base.recent import Recent
+from tierline.base.recent import OfSame, Recent
 
 
 def test_what_was_used_longest_ago_is_forgotten_first() -> None:
@@ -18,3 +18,19 @@ def test_a_value_that_is_kept_again_takes_no_other_ones_place() -> None:
     recent.keep("b", 2)
     recent.keep("a", 3)
     assert [recent.get(key) for key in "ab"] == [3, 2]
+
+
+def test_what_is_made_of_an_object_is_made_once_for_it_and_again_for_an_equal_one() -> None:
+    made: list[dict[str, int]] = []
+
+    def make(thing: dict[str, int]) -> int:
+        made.append(thing)
+        return thing["a"]
+
+    of_same = OfSame(make, most=2)
+    first, equal = {"a": 1}, {"a": 1}
+    assert [of_same(first), of_same(first), of_same(equal), of_same(equal)] == [1, 1, 1, 1]
+    assert len(made) == 2
+    of_same({"a": 3})
+    assert of_same(first) == 1  # it was forgotten
+    assert len(made) == 4

@@ -48,17 +48,37 @@ class HttpConnection(httpx.BaseTransport):
         The body is read while the response's stream is. Raises httpx.TransportError: ConnectError
         and ConnectTimeout before anything was sent.
         """
-        head = _head(request)
         timeouts = request.extensions.get("timeout", {})
-        connected = self._ready(request.url, timeouts.get("connect"))
+        answer = self.ask(
+            origin_of(request.url),
+            head_of(request) + request.content,
+            timeouts.get("connect"),
+            timeouts.get("write"),
+            timeouts.get("read"),
+        )
+        return httpx.Response(answer.status, headers=answer.headers, stream=answer, request=request)
+
+    def ask(
+        self,
+        origin: Origin,
+        message: bytes,
+        connect_s: float | None,
+        write_s: float | None = None,
+        read_s: float | None = None,
+    ) -> "Answer":
+        """Send a whole request, head and body, and read the head of its answer.
+
+        For who sends the same head each time. Raises as `handle_request` does.
+        """
+        connected = self._ready(origin, connect_s)
         try:
-            self._send(connected, head + request.content, timeouts.get("write"))
-            answer = _Answer(self, connected, timeouts.get("read"))
+            self._send(connected, message, write_s)
+            answer = Answer(self, connected, read_s)
             answer.read_head()
         except BaseException:
             self.close()
             raise
-        return httpx.Response(answer.status, headers=answer.headers, stream=answer, request=request)
+        return answer
 
     def close(self) -> None:
         """Close the connection. The next request opens a new one."""
@@ -70,12 +90,8 @@ class HttpConnection(httpx.BaseTransport):
         """Keep the connection for the next request: the answer is complete."""
         self._idle_until_s = time.monotonic() + self._idle_s
 
-    def _ready(self, url: httpx.URL, connect_s: float | None) -> socket.socket:
+    def _ready(self, origin: Origin, connect_s: float | None) -> socket.socket:
         """The open connection if it can be used, or a new one."""
-        scheme, host = url.scheme, url.raw_host.decode("ascii")
-        if scheme not in PORTS:
-            raise httpx.UnsupportedProtocol("the address does not begin with http:// or https://")
-        origin = scheme, host, url.port or PORTS[scheme]
         if self._socket is not None:
             usable = self._origin == origin and time.monotonic() < self._idle_until_s
             if usable and not _readable(self._socket):
@@ -122,7 +138,7 @@ class HttpConnection(httpx.BaseTransport):
             return
 
 
-class _Answer(httpx.SyncByteStream):
+class Answer(httpx.SyncByteStream):
     """An answer while it arrives: a parser's callbacks, and the stream of the body."""
 
     def __init__(
@@ -222,7 +238,15 @@ class _Answer(httpx.SyncByteStream):
         return not names & {b"content-length", b"transfer-encoding"}
 
 
-def _head(request: httpx.Request) -> bytes:
+def origin_of(url: httpx.URL) -> Origin:
+    """Where a request to this address goes. Raises UnsupportedProtocol."""
+    scheme, host = url.scheme, url.raw_host.decode("ascii")
+    if scheme not in PORTS:
+        raise httpx.UnsupportedProtocol("the address does not begin with http:// or https://")
+    return scheme, host, url.port or PORTS[scheme]
+
+
+def head_of(request: httpx.Request) -> bytes:
     """The request line and the headers. Raises LocalProtocolError for one that is not a line."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
     lines += [b"%b: %b" % header for header in request.headers.raw]

@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -17,7 +17,7 @@ import httpx
 
 from tierline.base.digits import number
 from tierline.base.network.deadline_http import tls_context, within
-from tierline.base.network.http_connection import HttpConnection
+from tierline.base.network.http_connection import HttpConnection, Origin, head_of, origin_of
 from tierline.providers.credentials.tokens import Tokens
 from tierline.providers.types import CallFailed
 from tierline.rules.causes import Cause
@@ -36,7 +36,7 @@ class Reply:
     """A complete HTTP response within the limits."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]  # by their names in lower case
     body: bytes
     latency_s: float
     setting: str | None = None  # the one that names the server
@@ -81,7 +81,7 @@ class Transport:
         self._tokens = tokens
         self._setting = setting
         self._base_url = base_url.rstrip("/")
-        self._urls: dict[str, httpx.URL] = {}
+        self._heads: dict[str, tuple[Origin, bytes]] = {}  # by path, up to the content's length
         self._headers = httpx.Headers(
             {
                 "accept": "application/json",
@@ -103,11 +103,12 @@ class Transport:
         Raises CallFailed: TIMEOUT if it does not, UNREACHABLE, SERVER if the connection breaks,
         UNREADABLE if the answer is too long.
         """
+        content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         if self._tokens is None:
-            return self.send(self._request(path, body), timeout_s)
+            return self._exchange(lambda: self._message(path, content), timeout_s)
         ends_s = time.monotonic() + timeout_s
         token = self._tokens.get(timeout_s)
-        request = self._request(path, body)
+        request = self._request(path, content)
         request.headers["authorization"] = f"Bearer {token}"
         reply = self.send(request, max(0.0, ends_s - time.monotonic()))
         if reply.status == UNAUTHORIZED:
@@ -116,16 +117,22 @@ class Transport:
 
     def send(self, request: httpx.Request, timeout_s: float) -> Reply:
         """Send a prepared request. Raises the same as `post`."""
+        return self._exchange(
+            lambda: (origin_of(request.url), head_of(request) + request.content), timeout_s
+        )
+
+    def _exchange(self, message: Callable[[], tuple[Origin, bytes]], timeout_s: float) -> Reply:
+        """Send what `message` makes, and read the answer."""
         started = time.monotonic()
-        connect_s = min(CONNECT_S, timeout_s)
-        request.extensions["timeout"] = {"connect": connect_s}  # the rest ends by `within`
         try:
+            origin, sent = message()
             with within(timeout_s):
-                response = self._connection().handle_request(request)
+                answer = self._connection().ask(origin, sent, min(CONNECT_S, timeout_s))
+                headers = _by_name(answer.headers)
                 try:
-                    content = self._read(response, started)
+                    content = self._read(headers, answer, started)
                 finally:
-                    response.close()
+                    answer.close()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             reason = "the server cannot be reached"
             raise self._failed(Cause.UNREACHABLE, reason, started) from None
@@ -136,7 +143,7 @@ class Transport:
             reason = f"the connection to the server broke ({type(error).__name__})"
             raise self._failed(Cause.SERVER, reason, started) from None
         latency_s = time.monotonic() - started
-        return Reply(response.status_code, response.headers, content, latency_s, self._setting)
+        return Reply(answer.status, headers, content, latency_s, self._setting)
 
     def close(self) -> None:
         """Close every thread's connection. A thread that calls afterwards opens a new one."""
@@ -146,16 +153,20 @@ class Transport:
         for connection in opened:
             connection.close()
 
-    def _request(self, path: str, body: Mapping[str, Any]) -> httpx.Request:
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = httpx.URL(f"{self._base_url}/{path}")
-        return httpx.Request(
-            "POST",
-            url,
-            headers=self._headers,
-            content=json.dumps(body, ensure_ascii=False, allow_nan=False).encode(),
-        )
+    def _request(self, path: str, content: bytes) -> httpx.Request:
+        url = f"{self._base_url}/{path}"
+        return httpx.Request("POST", url, headers=self._headers, content=content)
+
+    def _message(self, path: str, content: bytes) -> tuple[Origin, bytes]:
+        """Where to, and the whole request. Only the content and its length differ from the last."""
+        known = self._heads.get(path)
+        if known is None:
+            request = self._request(path, b"")
+            del request.headers["content-length"]
+            head = head_of(request).removesuffix(b"\r\n")
+            known = self._heads[path] = origin_of(request.url), head
+        origin, head = known
+        return origin, b"%bcontent-length: %d\r\n\r\n%b" % (head, len(content), content)
 
     def _connection(self) -> HttpConnection:
         found: HttpConnection | None = getattr(self._here, "connection", None)
@@ -167,20 +178,18 @@ class Transport:
                 self._opened.append(found)
         return found
 
-    def _read(self, response: httpx.Response, started: float) -> bytes:
+    def _read(self, headers: Mapping[str, str], body: Iterable[bytes], started: float) -> bytes:
         """The decompressed body. A few bytes may decompress to a thousand times as many, so the
         limit applies to the decompressed size, during decompression."""
         most = self._max_answer_bytes
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ENCODINGS:
             reason = "the server's answer has a content encoding that was not requested"
             raise self._failed(Cause.UNREADABLE, reason, started)
         unpacking = None if encoding == "identity" else zlib.decompressobj(GZIP)
         chunks: list[bytes] = []
         size = 0
-        stream = response.stream
-        assert isinstance(stream, httpx.SyncByteStream), "the connection is not asynchronous"
-        for raw in stream:
+        for raw in body:
             try:
                 chunk = raw if unpacking is None else unpacking.decompress(raw, most - size + 1)
             except zlib.error:
@@ -199,6 +208,15 @@ class Transport:
     @staticmethod
     def _failed(cause: Cause, reason: str, started: float) -> CallFailed:
         return CallFailed(cause, reason, latency_s=time.monotonic() - started)
+
+
+def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The values by their names in lower case; several of one name as one list (RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def asked_wait_s(headers: Mapping[str, str]) -> float | None:
