@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 AMOUNT = """feature: amounts
@@ -20,6 +21,14 @@ tiers:
     prices:
       openai:large: {input_usd_per_mtok: 10, output_usd_per_mtok: 40}
 """
+
+
+def write_rows(path: Path, count: int) -> None:
+    """So many labelled rows for a dataset of the feature."""
+    with path.open("w") as sink:
+        for number in range(100, 100 + count):
+            text = f"It costs {number} euros in the {number % 7}th shop on street {number * 31}"
+            sink.write(json.dumps({"input": text, "expected": {"amount": number}}) + "\n")
 
 
 def answering(lost: Callable[[int], bool]) -> Callable[[Any], str]:

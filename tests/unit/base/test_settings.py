@@ -2,26 +2,20 @@
 
 import pytest
 
+from tests.support.settings import refused as refused_setting
 from tierline.base.errors import UsageError
 from tierline.base.network.model_urls import local_urls
-from tierline.base.settings import Settings, settings
+from tierline.base.settings import Settings
 from tierline.storage.db.engine import psycopg_url
 
 SECRET = "hunter2"
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str:
-    monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    try:
-        with pytest.raises(UsageError) as raised:
-            settings()
-    finally:
-        monkeypatch.delenv(name)
-        settings.cache_clear()
-    assert SECRET not in raised.value.message
-    assert raised.value.message.startswith(f"settings: {name}: ")
-    return raised.value.message
+    message = refused_setting(monkeypatch, name, value).message
+    assert SECRET not in message
+    assert message.startswith(f"settings: {name}: ")
+    return message
 
 
 @pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "TIERLINE_LOCAL_URL"])

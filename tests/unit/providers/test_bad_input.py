@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.support.fake_servers.model_server import ModelServer, Reply
-from tierline.base.errors import UsageError
-from tierline.base.settings import Settings, settings
+from tests.support.settings import refused as refused_setting
+from tierline.base.settings import Settings
 from tierline.base.usage import Usage
 from tierline.features import ModelRef
 from tierline.features.prompts import Message
@@ -244,16 +244,9 @@ VARIABLES = sorted(
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str:
-    monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    try:
-        with pytest.raises(UsageError) as raised:
-            settings()
-    finally:
-        monkeypatch.delenv(name)
-        settings.cache_clear()
-    assert KEY not in "".join(traceback.format_exception(raised.value))
-    return raised.value.message
+    error = refused_setting(monkeypatch, name, value)
+    assert KEY not in "".join(traceback.format_exception(error))
+    return error.message
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.database.rows import add_feature
 from tests.support.scenes.bench import Bench
+from tests.support.scenes.three_tiers import THREE
 from tierline.base.errors import InvalidInput
 from tierline.features import Feature
 from tierline.features.parse import parse_feature
@@ -21,26 +22,8 @@ from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.steering.tier_history import TierHistory
 from tierline.views.calibrations import Calibration
 
-THREE = """
-feature: {name}
-instructions: Give the amount.
-input: {{type: object, required: [text], properties: {{text: {{type: string}}}}}}
-output: {{type: object, required: [amount], properties: {{amount: {{type: number}}}}}}
-confidence: {{signal: agreement, samples: 2, threshold: calibrated}}
-shadow: {{share: 1}}
-tiers:
-  - {{name: slm, models: [openai:small], max_tokens: 50, timeout_s: 5}}
-  - name: mid
-    models: [openai:mid]
-    max_tokens: 50
-    timeout_s: 5
-    prices: {{"openai:mid": {{input_usd_per_mtok: 5, output_usd_per_mtok: 20}}}}
-  - name: frontier
-    models: [openai:large]
-    max_tokens: 50
-    timeout_s: 5
-    prices: {{"openai:large": {{input_usd_per_mtok: 10, output_usd_per_mtok: 40}}}}
-"""
+CALIBRATED = """confidence: {signal: agreement, samples: 2, threshold: calibrated}
+shadow: {share: 1}"""
 LOOSE = {"max_error": 0.2, "confidence": 0.95}
 
 
@@ -71,7 +54,7 @@ def numbers() -> Iterator[int]:
 
 
 def applied(bench: Bench) -> tuple[int, Feature]:
-    feature = parse_feature(THREE.format(name=f"cascade-{next(bench.numbers)}"))
+    feature = parse_feature(THREE.format(name=f"cascade-{next(bench.numbers)}", more=CALIBRATED))
     with bench.pool.connection() as connection:
         return add_feature(connection, feature), feature
 

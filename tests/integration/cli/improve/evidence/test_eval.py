@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.cli import Tierline
 from tests.support.fake_servers.model_server import ModelServer
-from tests.support.samples.amounts import AMOUNT, answering
+from tests.support.samples.amounts import AMOUNT, answering, write_rows
 from tierline_client import Place, Transport
 
 EXAMPLES = 150  # of which about a fifth tests
@@ -22,10 +22,7 @@ EXAMPLES = 150  # of which about a fifth tests
 def amounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("amounts")
     (folder / "amounts.yaml").write_text(AMOUNT)
-    with (folder / "rows.jsonl").open("w") as sink:
-        for number in range(100, 100 + EXAMPLES):
-            text = f"It costs {number} euros in the {number % 7}th shop on street {number * 31}"
-            sink.write(json.dumps({"input": text, "expected": {"amount": number}}) + "\n")
+    write_rows(folder / "rows.jsonl", EXAMPLES)
     return folder
 
 

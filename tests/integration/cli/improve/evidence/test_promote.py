@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.cli import Tierline
 from tests.support.fake_servers.model_server import ModelServer
-from tests.support.samples.amounts import AMOUNT, answering
+from tests.support.samples.amounts import AMOUNT, answering, write_rows
 from tests.support.samples.tickets import KINDS, TICKETS
 
 MANY = 900  # of which a fifth tests
@@ -19,10 +19,7 @@ def amounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "amounts.yaml").write_text(
         AMOUNT.replace("tiers:", "routing: frontier_only   # to begin with\ntiers:")
     )
-    with (folder / "rows.jsonl").open("w") as sink:
-        for number in range(100, 100 + MANY):
-            text = f"It costs {number} euros in the {number % 7}th shop on street {number * 31}"
-            sink.write(json.dumps({"input": text, "expected": {"amount": number}}) + "\n")
+    write_rows(folder / "rows.jsonl", MANY)
     return folder
 
 
