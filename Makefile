@@ -71,7 +71,7 @@ unit: tools
 
 # What `make test` leaves out because it takes minutes; each has a short form there.
 nightly: tools
-	@$(BIN)/pytest -m nightly -v --timeout 1800 --durations 0 --durations-min 5 $(ARGS)
+	@$(BIN)/pytest -m "nightly or hypothesis" --hypothesis-profile nightly -v --timeout 1800 --durations 0 --durations-min 5 $(ARGS)
 
 # Breaks the running product in every way that tests/faults knows, and balances the books.
 SEED ?= 1

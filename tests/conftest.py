@@ -1,7 +1,8 @@
 """What every test process does before the first import of a test, and options of our own.
 
 Linear algebra stays on one thread: several test processes that each start a thread a core would
-take the cores from each other. Hypothesis sets no time limit: a busy machine is not a failure.
+take the cores from each other. Hypothesis sets no time limit: a busy machine is not a failure. It
+tries 30 examples of a property in the suite, and 1000 in `make nightly`.
 Compiled modules are kept also where the environment says not to: the suite starts hundreds of
 processes, and each would compile the product again.
 """
@@ -19,10 +20,10 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-settings.register_profile(
-    "tierline", settings.get_profile(settings.get_current_profile_name()), deadline=None
-)
-settings.load_profile("tierline")
+USUAL = settings.get_profile(settings.get_current_profile_name())
+settings.register_profile("suite", USUAL, deadline=None, max_examples=30)
+settings.register_profile("nightly", USUAL, deadline=None, max_examples=1000)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
