@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field
 
 from tierline.views.view import AnyJson, AnyObject, Page, Time, UnknownCostCalls, Usd, View
+from tierline.views.watching import PromiseWatch
 
 PLACES = Decimal("1e-12")  # of a calculated amount
 EXACT = Context(prec=100)  # digits: whatever the volume
@@ -80,6 +81,9 @@ class Report(View):
     saved_usd: Usd | None
     saved_share: float | None
     quality: KeptQuality
+    watch: PromiseWatch | None = Field(
+        description="what would notice that the feature's promise broke; null: none is in force"
+    )
 
 
 class Outcome(View):
@@ -242,6 +246,9 @@ class FeatureStatus(View):
     rung: str | None = Field(description="of the promotion in force")
     share: float | None = Field(description="the share of the jobs that it takes")
     drifted: bool
+    watch: PromiseWatch | None = Field(
+        description="what would notice that the feature's promise broke; null: none is in force"
+    )
     month: MonthOfFeature
     next: str = Field(description="a command")
     why: str = Field(description="the purpose of the next step")

@@ -12,6 +12,7 @@ from tierline.base.errors import InvalidInput, Problem
 from tierline.base.json_text import JSONValue
 from tierline.features import Feature
 from tierline.routing.thresholds.sampling import equally_drawn
+from tierline.services.evidence.watching import watch_of
 from tierline.services.features.find_feature import current_feature
 from tierline.storage.reports import reports
 from tierline.storage.reports.feature_sums import Window
@@ -74,6 +75,7 @@ def report(
         quality=_quality(
             reports.compared(connection, window, None, MOST_OUTCOMES), _judge(connection, feature)
         ),
+        watch=watch_of(connection, feature),
     )
 
 

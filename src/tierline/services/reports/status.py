@@ -49,6 +49,7 @@ def status_of(connection: Connection[Any], name: str) -> FeatureStatus:
         rung=facts.rung,
         share=facts.share,
         drifted=facts.drifted,
+        watch=month.watch,
         month=MonthOfFeature.model_validate(month),
         next=standing_now.next,
         why=standing_now.why,

@@ -1,11 +1,13 @@
 """The known labels of a feature's inputs, from people or from the last tier."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
 
+from tierline.base.ids import first_id_of
 from tierline.base.json_text import JSON
 from tierline.rules.verdicts import WRONG
 from tierline.storage.db.rows import typed_rows
@@ -76,6 +78,19 @@ def count_labels(connection: Connection[Any], feature: str, last_tier: str) -> i
     row = connection.execute(
         f"SELECT count(*) FROM ({LABELS}) known",
         {"feature": feature, "last": last_tier, "account": None, "most": MOST_ROWS},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def labelled_since(connection: Connection[Any], feature: str, at: datetime, most: int) -> int:
+    """How many jobs that were submitted after that time have feedback; `most` are counted."""
+    row = connection.execute(
+        "SELECT count(*) FROM (SELECT DISTINCT f.job_id FROM feedback f"
+        " JOIN jobs j ON j.id = f.job_id"
+        " JOIN feature_versions v ON v.id = j.feature_version_id AND v.name = %s"
+        " WHERE f.job_id >= %s AND j.shadow_of IS NULL LIMIT %s) labelled",
+        (feature, first_id_of(at, timedelta(0)), most),
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -29,6 +29,7 @@ def status(
             ("feature", f"{found['feature']}, version {found['feature_version']}"),
             ("stage", f"{found['stage']}: {found['meaning']}"),
             ("this month", _month(found["month"])),
+            *watched(found.get("watch")),
             ("next", found["next"]),
             ("", found["why"]),
         ]
@@ -42,6 +43,16 @@ def _road(found: JSON) -> str:
         for stage in found["stages"]
         if stage != "refresh due" or found["stage"] == "refresh due"
     )
+
+
+def watched(watch: JSON) -> list[tuple[str, str]]:
+    """What watches the promise, for `status` and `report`; empty if nothing is promised."""
+    if watch is None:
+        return []
+    if not watch["unwatched"]:
+        return [("watched by", f"{', '.join(watch['by'])} ({watch['evidence']})")]
+    told = f"unwatched: neither drift, nor shadows, nor feedback look at {watch['evidence']}"
+    return [("watched by", told), ("", f"{watch['next']}: {watch['why']}")]
 
 
 def _month(month: JSON) -> str:

@@ -145,6 +145,7 @@ def _replayed(rows: list[JSON], max_error: float, confidence: float) -> "Replay"
 
 
 def _show(made: JSON) -> None:
+    from tierline.cli.improve.evidence.status import watched
     from tierline.cli.shared.output import Col, line, print_pairs, print_table, seconds, usd, when
 
     print_pairs(
@@ -166,6 +167,7 @@ def _show(made: JSON) -> None:
                 else []
             ),
             ("kept", _kept(made)),
+            *watched(made.get("watch")),
         ]
     )
     line()

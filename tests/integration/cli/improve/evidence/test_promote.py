@@ -58,6 +58,10 @@ def test_from_the_frontier_alone_to_a_small_model_as_the_default_and_back(
     shown = tierline("status", "amounts").out
     assert "[default]" in shown
     assert "tierline drift amounts" in shown
+    for command in ("status", "report"):
+        told = " ".join(tierline(command, "amounts").out.split())
+        assert "unwatched: neither drift, nor shadows, nor feedback look at evaluation" in told
+        assert "tierline drift amounts: the workers store what traffic is compared with" in told
     back = tierline("demote", "amounts", "--reason", "a new shop")
     assert back.out == "from version 3 on, amounts starts with its last tier\n"
     assert "a new shop" in tierline("promote", "amounts", "--list").out
