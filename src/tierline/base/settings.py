@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from tierline.base.custom_checks import CustomCheck, parse_custom_checks
 from tierline.base.errors import UsageError
 from tierline.base.provider_settings import ProviderSettings
 from tierline.rules.limits import Limits
@@ -51,6 +52,8 @@ class Settings(ProviderSettings):
     outage_s: float = 60.0
     # Requests and tokens a minute, by provider or model: openai:gpt-5=500/30000,mistral=60/-
     rate_limits: Annotated[Mapping[str, RateLimit], NoDecode] = Field(default_factory=dict)
+    # The operator's own checks, by name, as JSON: see base/custom_checks.py and docs/features.md
+    checks: Annotated[Mapping[str, CustomCheck], NoDecode] = Field(default_factory=dict, repr=False)
     idempotency_s: float = 86_400.0  # how long an Idempotency-Key is remembered
 
     # Limits of one request, checked before anything is parsed
@@ -127,6 +130,11 @@ class Settings(ProviderSettings):
     @classmethod
     def _limits(cls, value: object) -> object:
         return parse_limits(value) if isinstance(value, str) else value
+
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _checks(cls, value: object) -> object:
+        return parse_custom_checks(value) if isinstance(value, str) else value
 
     @field_validator("webhook_allow", "webhook_ports", mode="before")
     @classmethod

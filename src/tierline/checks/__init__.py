@@ -3,15 +3,17 @@
 Pure: no model is asked here. `labels` and `agreement` compute a model's confidence.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from tierline.base.json_text import JSON, NotJson
 from tierline.checks.grounding import Ground, values_at
 from tierline.checks.json_repair import read_answer
+from tierline.checks.listed import not_matching, not_one_of
 from tierline.checks.rules import RuleBroken, rule
 from tierline.checks.schema import Fault, Schema, schema_check, told
-from tierline.checks.work import TooMuch, Work
+from tierline.checks.work import NotChecked, TooMuch, Work
 from tierline.features.model import Feature
 from tierline.features.task import Check, Task
 from tierline.rules.verdicts import Verdict
@@ -20,6 +22,7 @@ __all__ = [
     "NO_CONTEXT",
     "CheckContext",
     "Checked",
+    "NotChecked",
     "RuleBroken",
     "TooMuch",
     "check",
@@ -39,11 +42,17 @@ class Checked:
     failures: tuple[str, ...]  # each fault separately
 
 
+CustomCheck = Callable[[str, JSON, JSON], str | None]
+"""From a check's name, the input and the output to what is wrong; None if it passed. Raises
+NotChecked if that cannot be found out, RuleBroken if there is no check of that name."""
+
+
 @dataclass(frozen=True)
 class CheckContext:
     """What checks need to know of the job."""
 
     created_at: datetime | None = None  # when it was submitted; see `Ground`
+    custom: CustomCheck | None = None  # makes the operator's own checks; None: they are not made
 
 
 NO_CONTEXT = CheckContext()
@@ -64,18 +73,14 @@ def check(task: Task, input: JSON, text: str, context: CheckContext = NO_CONTEXT
         failures = tuple(str(fault) for fault in faults)
         return Checked(Verdict.SCHEMA, told(faults), output, repaired, failures)
     failed: list[tuple[Verdict, str]] = []
-    ground: Ground | None = None
+    checking = _Checking(input, output, work, context)
     for check in task.checks:
+        if check.kind == "custom" and failed:
+            continue  # it takes a process or a request, and would change nothing
         try:
-            if check.kind == "rule":
-                if not rule(check.rule).holds(input, output):
-                    failed.append((Verdict.RULE, check.says or f"this does not hold: {check.rule}"))
-                continue
-            ground = ground or Ground(input, work, context.created_at)
-            if missing := _ungrounded(check, ground, output):
-                failed.append((Verdict.UNGROUNDED, _said(check, missing)))
-        except TooMuch as much:
-            failed.append((Verdict.UNCHECKED, much.message))
+            failed += checking.failures(check)
+        except NotChecked as why:
+            failed.append((Verdict.UNCHECKED, why.message))
     if not failed:
         return Checked(Verdict.PASSED, None, output, repaired, ())
     failed.sort(key=lambda one: one[0] is Verdict.UNCHECKED)  # faults that are certain come first
@@ -108,21 +113,47 @@ def marks(
     results.append(("fits the schema", told(faults) if faults else None))
     if faults:
         return results
-    ground: Ground | None = None
+    checking = _Checking(input, output, work, context)
     for check in task.checks:
-        grounded = check.kind == "grounded"
-        name = f"grounded: {', '.join(check.fields)}" if grounded else check.rule
         try:
-            if grounded:
-                ground = ground or Ground(input, work, context.created_at)
-                missing = _ungrounded(check, ground, output)
-                results.append((name, _said(check, missing) if missing else None))
-            else:
-                broken = not rule(check.rule).holds(input, output)
-                results.append((name, (check.says or "does not hold") if broken else None))
-        except TooMuch as much:
-            results.append((name, much.message))
+            failures = [message for _, message in checking.failures(check)]
+            results.append((check.told, "; ".join(failures) or None))
+        except NotChecked as why:
+            results.append((check.told, why.message))
     return results
+
+
+class _Checking:
+    """The checks of one answer. The input is prepared for grounding once."""
+
+    def __init__(self, input: JSON, output: JSON, work: Work, context: CheckContext) -> None:
+        self._input, self._output = input, output
+        self._work, self._context = work, context
+        self._ground: Ground | None = None
+
+    def failures(self, check: Check) -> list[tuple[Verdict, str]]:
+        """What is wrong; empty if the check passed. Raises NotChecked and RuleBroken."""
+        if check.kind == "rule":
+            if rule(check.rule).holds(self._input, self._output):
+                return []
+            return [(Verdict.RULE, check.says or f"this does not hold: {check.rule}")]
+        if check.kind == "grounded":
+            self._ground = self._ground or Ground(self._input, self._work, self._context.created_at)
+            missing = _ungrounded(check, self._ground, self._output)
+            return [(Verdict.UNGROUNDED, _said(check, missing))] if missing else []
+        if check.kind == "custom":
+            if self._context.custom is None:
+                raise NotChecked(f"the check {check.custom} is made by workers only")
+            wrong = self._context.custom(check.custom, self._input, self._output)
+            return [] if wrong is None else [(Verdict.RULE, check.says or wrong)]
+        wrongs = (
+            not_one_of(check.allowed, self._output, self._work)
+            if check.kind == "one_of"
+            else not_matching(check.patterns, self._output, self._work)
+        )
+        if wrongs and check.says:
+            return [(Verdict.RULE, f"{check.says} ({'; '.join(wrongs)})")]
+        return [(Verdict.RULE, wrong) for wrong in wrongs]
 
 
 def input_faults(feature: Feature, input: JSON) -> list[Fault]:

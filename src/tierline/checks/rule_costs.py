@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tierline.checks.rule_functions import FUNCTIONS, LISTS
+
 Token = tuple[str, str]  # kind and text, as `rules` tokenises a rule
 
 MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter"})
@@ -18,6 +20,8 @@ MAX_STEPS = 500_000  # under 0.2 s, during which no other thread of the process 
 TAKEN_IN = 10  # steps for each value in a rule's context
 COPIED = 0.35  # steps for each value inside something read out of an object or a list
 COLLECTED = 0.15  # steps for each item already in a list when one is added
+CALLED = 50.0  # steps for a call of one of our functions, which are Python
+LISTED = 20.0  # steps for each item of a list that such a function reads
 OPERATOR = 6.0  # tokens of a macro's body that cost a step
 MAX_PATTERN = 60_000  # steps to compile one pattern once: 20 ms
 STEP_US = 0.35
@@ -47,6 +51,7 @@ class Cost:
     collects: tuple[int, int]  # those of them that make a list
     bodies: tuple[int, int]  # tokens inside macros, and inside nested macros
     reads: tuple[tuple[int, str], ...]  # what is read out of a value: the macro depth, and the name
+    calls: tuple[tuple[int, bool], ...]  # of our functions: the macro depth, and whether on a list
     joins: int  # plus signs: each may make a list or a text longer
     pattern_us: float  # to compile its most expensive pattern once; 0 without one
     unfixed_pattern: bool  # a pattern that is not a literal, so its cost is unknown
@@ -69,7 +74,10 @@ class Cost:
         each = characters / TEXT_A_STEP + self.joins * characters / JOINED_A_STEP
         if self.pattern_us:
             each += (_PREPARE_US + self.pattern_us) / STEP_US
-        return int(walks + times * each + copied)
+        called = sum(
+            (CALLED + LISTED * walked * on_list) * walked**deep for deep, on_list in self.calls
+        )
+        return int(walks + times * each + copied + called)
 
 
 def cost_of(tokens: Sequence[Token]) -> Cost:
@@ -78,6 +86,7 @@ def cost_of(tokens: Sequence[Token]) -> Cost:
     bodies = [0, 0]
     collects = [0, 0]
     reads: list[tuple[int, str]] = []
+    calls: list[tuple[int, bool]] = []
     patterns: list[float] = []
     unfixed = False
     stack: list[bool] = []  # for each open bracket: whether a macro opened it
@@ -102,6 +111,9 @@ def cost_of(tokens: Sequence[Token]) -> Cost:
             inside += macro and any(stack)
             outside += macro and not any(stack)
             stack.append(macro)
+            name = tokens[index - 1][1] if lexeme == "(" and index else ""
+            if name in FUNCTIONS:
+                calls.append((sum(stack[:-1]), name in LISTS))
             if lexeme == "(" and index and tokens[index - 1] == ("name", "matches"):
                 pattern = _last_argument(tokens, index)
                 unfixed = unfixed or pattern is None
@@ -114,6 +126,7 @@ def cost_of(tokens: Sequence[Token]) -> Cost:
         (collects[0], collects[1]),
         (bodies[0], bodies[1]),
         tuple(reads),
+        tuple(calls),
         joins,
         max(patterns, default=0.0),
         unfixed,

@@ -1,4 +1,5 @@
-"""Rules: CEL over `input` and `output` (cel.dev), true if the answer is good.
+"""Rules: CEL over `input` and `output` (cel.dev), true if the answer is good, with the functions of
+`rule_functions`.
 
 JSON numbers are doubles in CEL, so arithmetic needs `1.0`, not `1`; comparisons accept either. The
 evaluator runs inside this process and cannot be stopped, so its cost is bounded when the feature is
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tierline.base.errors import TierlineError
 from tierline.base.json_text import JSON
+from tierline.checks import rule_functions
 from tierline.checks.rule_costs import (
     ELEMENT,
     MACROS,
@@ -37,6 +39,7 @@ MAX_NESTING = 16  # nested brackets; the parser recurses
 MAX_ITEMS = 1000  # of an array or object that a macro iterates over
 ROOTS = frozenset({"input", "output"})
 FUNCTIONS = MACROS | {
+    *rule_functions.FUNCTIONS,
     *("has", "size", "contains", "startsWith", "endsWith", "matches"),
     *("int", "uint", "double", "string", "bytes", "type", "dyn", "timestamp", "duration"),
     *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
@@ -85,11 +88,14 @@ class Rule:
         given = {"input": input, "output": output}
         context = {root: given[root] for root in sorted(self.shape.roots)}
         self._guard(context)
-        context = {root: as_doubles(value) for root, value in context.items()}
+        errors: list[str] = []
+        result: object = None
         try:
-            result = self.program.execute(context)
+            result = self.program.execute(_environment(context, errors))
         except Exception as error:
-            raise RuleBroken(f"the rule {self.text!r} cannot be evaluated: {_why(error)}") from None
+            errors.append(_why(error))
+        if errors:
+            raise RuleBroken(f"the rule {self.text!r} cannot be evaluated: {errors[0]}")
         if not isinstance(result, bool):
             raise RuleBroken(
                 f"the rule {self.text!r} gives {type(result).__name__}; it must give true or false"
@@ -120,6 +126,35 @@ class Rule:
                 f"the rule {self.text!r} would take too long over {items} items and texts of "
                 f"{characters} characters; bound arrays with maxItems and texts with maxLength"
             )
+
+
+def _environment(context: dict[str, JSON], errors: list[str]) -> "cel.Context":
+    """One evaluation's values and functions. The library's contexts are not thread-safe."""
+    import cel
+
+    found = cel.Context()
+    for root, value in context.items():
+        found.add_variable(root, as_doubles(value))
+    for name, function in rule_functions.FUNCTIONS.items():
+        found.add_function(name, _recorded(name, function, errors))
+    return found
+
+
+def _recorded(
+    name: str, function: rule_functions.Function, errors: list[str]
+) -> rule_functions.Function:
+    """The function, which records an error and goes on: the library prints exceptions to stderr."""
+
+    def call(*values: object) -> object:
+        try:
+            return function(*values)
+        except ValueError as error:
+            errors.append(str(error))
+        except TypeError:
+            errors.append(f"{name} does not take {len(values)} values")
+        return None
+
+    return call
 
 
 def compile_rule(text: str) -> Rule:

@@ -11,8 +11,12 @@ while other threads run. Preparing a text of 1 MB takes 1 million. An answer tha
 malicious, or its task is not narrow."""
 
 
-class TooMuch(TierlineError):
-    """Checking would take too long. It says nothing about whether the check would pass."""
+class NotChecked(TierlineError):
+    """A check could not be made. It says nothing about whether the check would pass."""
+
+
+class TooMuch(NotChecked):
+    """Checking would take too long."""
 
 
 class Work:

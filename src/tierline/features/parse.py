@@ -58,11 +58,17 @@ def parse_feature(
 
 
 def parse_with_warnings(
-    text: str, source: str = "<feature>", known_providers: Collection[str] | None = None
+    text: str,
+    source: str = "<feature>",
+    known_providers: Collection[str] | None = None,
+    known_checks: Collection[str] | None = None,
 ) -> tuple[Feature, list[Problem]]:
-    """As `parse_feature`, with what is allowed in the file and probably not meant."""
+    """As `parse_feature`, with what is allowed in the file and probably not meant.
+
+    `known_checks`: the names of the operator's own checks; None allows any.
+    """
     document = read_yaml(text, source)
-    reading = Reading(document, source)
+    reading = Reading(document, source, known_checks)
     feature = _read(document, reading, known_providers)
     if reading.problems or feature is None:
         raise FeatureError(sorted(reading.problems, key=_line))

@@ -27,7 +27,7 @@ TIER_KEYS = frozenset(
         "prices",
     }
 )
-CHECK_KEYS = frozenset({"grounded", "rule", "says"})
+CHECK_KEYS = frozenset({"grounded", "rule", "one_of", "matches", "custom", "says"})
 RETENTION_KEYS = frozenset({"inputs_days", "outputs_days", "keep_labelled"})
 MOST_NAMED = 3  # keys in one message, and characters of each:
 MOST_CHARACTERS = 40

@@ -4,32 +4,61 @@ A feature is such a task. A step of a tier is a smaller one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from tierline.base.json_text import JSON
 
+CheckKind = Literal["grounded", "rule", "one_of", "matches", "custom"]
+
 
 @dataclass(frozen=True)
 class Check:
-    """One check beyond the schema. `grounded` uses `fields`, `rule` uses `rule`."""
+    """One check beyond the schema. Each kind uses one of the fields below."""
 
-    kind: Literal["grounded", "rule"]
-    fields: tuple[str, ...] = ()  # paths into the output: total, buyer.name, items[].sku
-    rule: str = ""  # CEL over `input` and `output`, true when the answer is good
+    kind: CheckKind
+    fields: tuple[str, ...] = ()  # grounded: paths into the output: total, items[].sku
+    rule: str = ""  # rule: CEL over `input` and `output`, true when the answer is good
+    allowed: Mapping[str, tuple[JSON, ...]] = field(default_factory=dict)  # one_of: by path
+    patterns: Mapping[str, str] = field(default_factory=dict)  # matches: by path
+    custom: str = ""  # custom: the name of one of the operator's checks, see `base.custom_checks`
     says: str | None = None  # shown to the next tier and the caller if the check fails
 
+    @property
+    def told(self) -> str:
+        """What the check asks, for people."""
+        if self.kind == "rule":
+            return self.rule
+        if self.kind == "grounded":
+            return f"grounded: {', '.join(self.fields)}"
+        if self.kind == "custom":
+            return f"custom: {self.custom}"
+        return f"{self.kind}: {', '.join(self.allowed or self.patterns)}"
+
     def to_dict(self) -> dict[str, JSON]:
-        what: dict[str, JSON] = (
-            {"grounded": list(self.fields)} if self.kind == "grounded" else {"rule": self.rule}
-        )
-        return what if self.says is None else what | {"says": self.says}
+        what: dict[str, JSON] = {
+            "grounded": list(self.fields),
+            "rule": self.rule,
+            "one_of": {path: list(values) for path, values in self.allowed.items()},
+            "matches": dict(self.patterns),
+            "custom": self.custom,
+        }
+        found: dict[str, JSON] = {self.kind: what[self.kind]}
+        return found if self.says is None else found | {"says": self.says}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, JSON]) -> "Check":
+        says = data.get("says")
         if "grounded" in data:
-            return cls("grounded", fields=tuple(data["grounded"]), says=data.get("says"))
-        return cls("rule", rule=data["rule"], says=data.get("says"))
+            return cls("grounded", fields=tuple(data["grounded"]), says=says)
+        if "one_of" in data:
+            allowed = {path: tuple(values) for path, values in data["one_of"].items()}
+            return cls("one_of", allowed=allowed, says=says)
+        if "matches" in data:
+            return cls("matches", patterns=dict(data["matches"]), says=says)
+        if "custom" in data:
+            return cls("custom", custom=data["custom"], says=says)
+        return cls("rule", rule=data["rule"], says=says)
 
 
 @dataclass(frozen=True)

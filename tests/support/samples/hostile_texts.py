@@ -160,7 +160,7 @@ def _checks() -> dict[str, Row]:
     text = rules["an object read again"]
     answer = json.dumps({"values": list(range(500))})
     found["rule: a small object read again"] = partial(check, _feature(rule=text), small, answer)
-    found |= _schemas()
+    found |= _schemas() | _listed()
     found["numbers"] = partial(numbers_in, "1-" * (MB // 8), Work(10**9))
     found["numbers: none"] = partial(numbers_in, "a- " * (PART // 12), Work(10**9))
     for name, text in {
@@ -202,6 +202,25 @@ def _checks() -> dict[str, Row]:
     tokens = [TokenLogprob("a" + ACCENTS * 5_000, -1.0)] * 500
     found["labels: long tokens"] = partial(score, few, tokens, tokens)
     return found
+
+
+def _listed() -> dict[str, Row]:
+    feature = _feature()
+    one_of = Check("one_of", allowed={"values[]": tuple(f"v{one}" for one in range(1_000))})
+    matches = Check("matches", patterns={"values[]": "(a+)+b|\\w{1,50}"})
+    custom = Check("custom", custom="none")
+    adding = Check("rule", rule="sum(output.values) >= 0.0 && max(output.values) < 9.0")
+    long = json.dumps({"values": ["a" * (MB // 2), "b" * (MB // 2)]})
+    many = json.dumps({"values": ["v1"] * (MB // 8)})
+    numbers = json.dumps({"values": [1] * 40_000})
+    return {
+        "one_of: long texts": partial(check, replace(feature, checks=(one_of,)), {}, long),
+        "one_of: many": partial(check, replace(feature, checks=(one_of,)), {}, many),
+        "matches: long texts": partial(check, replace(feature, checks=(matches,)), {}, long),
+        "matches: many": partial(check, replace(feature, checks=(matches,)), {}, many),
+        "custom: not made here": partial(check, replace(feature, checks=(custom,)), {}, long),
+        "rule: a sum": partial(check, replace(feature, checks=(adding,)), {}, numbers),
+    }
 
 
 def _schemas() -> dict[str, Row]:

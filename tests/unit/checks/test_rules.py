@@ -32,6 +32,64 @@ def test_a_rule_is_cel_over_input_and_output(text: str) -> None:
     assert holds(text, output, {"text": "five"})
 
 
+BILL = {
+    "lines": [{"amount": 0.1}, {"amount": 0.2}],
+    "total": 0.3,
+    "issued": "2026-03-01",
+    "due": "2026-03-31T10:00:00Z",
+    "none": [],
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abs(sum(output.lines.map(l, l.amount)) - output.total) <= 0.01",
+        "sum(output.lines.map(l, l.amount)) == output.total",
+        "sum(output.none) == 0",
+        "round(output.total) == 0",
+        "round(output.total - 2.8) == -3",
+        "min(output.total, 1.0) == 0.3 && max(output.total, 1.0) == 1",
+        "max(output.lines.map(l, l.amount)) == 0.2",
+        "days(output.issued, output.due) == 30",
+        "days(output.due, output.issued) == -30",
+        "date(output.due) > date(output.issued)",
+        "date(output.due) - date(output.issued) <= duration('720h')",
+        "days(date(output.issued), output.due) <= 30.0",
+    ],
+)
+def test_a_rule_adds_rounds_and_measures_days(text: str) -> None:
+    assert holds(text, BILL)
+
+
+def test_halves_are_rounded_away_from_zero() -> None:
+    assert holds("round(output.a, 2) == 2.68 && round(output.b) == -3", {"a": 2.675, "b": -2.5})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sum(output.total) > 0", "sum needs a list of numbers, not a number"),
+        ("sum(output.lines) > 0", "sum needs numbers, not an object"),
+        ("min(output.none) > 0", "min needs at least one number"),
+        ("days(output.issued, 'hunter2') > 0", "days needs a date such as 2026-03-01, not another"),
+        ("abs(output.total, 2) > 0", "abs does not take 2 values"),
+        ("round(output.total, 1.5) > 0", "round takes 0 to 12 digits"),
+    ],
+)
+def test_a_function_says_what_it_needs_and_not_what_it_was_given(
+    text: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(RuleBroken, match=said):
+        holds(text, BILL)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_sum_inside_a_macro_over_a_long_list_is_not_begun() -> None:
+    with pytest.raises(TooMuch):
+        holds("output.all(a, sum(output) >= a)", list(range(500)))
+
+
 def test_every_number_is_a_double() -> None:
     assert holds("type(output) == type(1.0)", 1)
 
@@ -51,7 +109,7 @@ def test_a_rule_that_errors_or_gives_no_boolean_is_broken(text: str) -> None:
         ("output.total >=", "not a CEL expression: column 16"),
         ("", "not a CEL expression"),
         ("outptu > 1", "reads outptu"),
-        ("sum(output) > 1", "calls sum"),
+        ("total(output) > 1", "calls total"),
         ("true", "neither input nor output"),
         ("(" * 2000 + "output" + ")" * 2000, "characters"),
         ("(" * 17 + "output" + ")" * 17, "17|16 deep"),

@@ -1,6 +1,6 @@
 """`tierline features`: write, check, try and apply feature files, and show the applied ones.
 
-`init` and `validate` need no server; the others use the API.
+`init`, `validate` and `check` need no server; the others use the API.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierline.base.errors import FeatureError, InvalidInput, Problem, TierlineError, UsageError
-from tierline.cli.features import feature_trials
+from tierline.cli.features import feature_check, feature_trials
 from tierline.cli.features.feature_reading import read_feature, read_text, read_with_warnings
 from tierline.cli.features.feature_trials import CASES_S, run_files
 from tierline.cli.shared.options import Files, Home, Json, command_group
@@ -25,6 +25,7 @@ app = command_group("Write, check, apply and show feature files.")
 
 app.command("test")(feature_trials.run)
 app.command("try")(feature_trials.show)
+app.command("check")(feature_check.check)
 
 
 @app.command()

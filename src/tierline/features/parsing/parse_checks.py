@@ -1,7 +1,7 @@
 """Reads a feature file's schemas, examples and checks."""
 
-import re
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from tierline.base.json_text import JSON, short
 from tierline.base.yaml_lines import Path
@@ -17,19 +17,20 @@ from tierline.checks.rules import (
 )
 from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
 from tierline.checks.schema_hints import schema_hints, understood
+from tierline.checks.schema_paths import no_such_field
 from tierline.checks.work import TooMuch
-from tierline.features.parsing.reading import Reading, near
-from tierline.features.task import Check, WorkedExample
+from tierline.features.parsing.parse_check_kinds import read_custom, read_matches, read_one_of
+from tierline.features.parsing.reading import Reading
+from tierline.features.task import Check, CheckKind, WorkedExample
 
-CHECK_KINDS = ("grounded", "rule")  # each has its rows in tests/support/samples/hostile_texts.py
+# Each has its rows in tests/support/samples/hostile_texts.py.
+CHECK_KINDS: tuple[CheckKind, ...] = get_args(CheckKind)
 MAX_EXAMPLES = 50
 MAX_CHECKS = 50
 MAX_SAYS = 500  # characters
 
 Placed = tuple[Path, WorkedExample]
 """An example and where it stands in the file."""
-
-_STEP = re.compile(r"([^.\[\]]+)((?:\[\])*)")
 
 
 def read_schema(reading: Reading, value: JSON, path: Path) -> Schema | None:
@@ -91,16 +92,29 @@ def read_checks(
         says = None
         if "says" in entry:
             says = reading.text(entry["says"], (*here, "says"), MAX_SAYS)
-        if ("grounded" in entry) == ("rule" in entry):
-            reading.problem(here, 'a check needs either the key "grounded" or the key "rule"')
-        elif "grounded" in entry:
-            fields = _read_fields(reading, entry["grounded"], (*here, "grounded"), output_schema)
-            found.append(Check("grounded", fields=fields, says=says))
+        kinds = [kind for kind in CHECK_KINDS if kind in entry]
+        if len(kinds) != 1:
+            reading.problem(here, f"a check needs exactly one of the keys {', '.join(CHECK_KINDS)}")
+            continue
+        kind, place = kinds[0], (*here, kinds[0])
+        given = entry[kind]
+        if kind == "grounded":
+            fields = _read_fields(reading, given, place, output_schema)
+            found.append(Check(kind, fields=fields, says=says))
+        elif kind == "one_of":
+            allowed = read_one_of(reading, given, place, output_schema)
+            found.append(Check(kind, allowed=allowed, says=says))
+        elif kind == "matches":
+            patterns = read_matches(reading, given, place, output_schema)
+            found.append(Check(kind, patterns=patterns, says=says))
+        elif kind == "custom":
+            name = read_custom(reading, given, place, reading.known_checks)
+            found.append(Check(kind, custom=name, says=says))
         else:
-            text = reading.text(entry["rule"], (*here, "rule"), 10_000)
+            text = reading.text(given, place, 10_000)
             schemas = {"input": input_schema, "output": output_schema}
-            try_rule(reading, text, (*here, "rule"), schemas, examples)
-            found.append(Check("rule", rule=text.strip(), says=says))
+            try_rule(reading, text, place, schemas, examples)
+            found.append(Check(kind, rule=text.strip(), says=says))
     return tuple(found)
 
 
@@ -114,27 +128,11 @@ def _read_fields(
         if text and not is_path(text):
             reading.problem(here, f"{short(text)} is not a path such as total or items[].sku")
         elif text and output_schema is not None:
-            fault = _no_such_field(text, output_schema)
+            fault = no_such_field(text, output_schema)
             if fault is not None:
                 reading.problem(here, fault)
         found.append(text)
     return tuple(found)
-
-
-def _no_such_field(text: str, schema: JSON) -> str | None:
-    """Why a path leads nowhere; None if it leads to a field or the schema leaves that open."""
-    for match in _STEP.finditer(text):
-        name, brackets = match.groups()
-        properties = schema.get("properties") if isinstance(schema, dict) else None
-        if not isinstance(properties, dict):
-            closed = isinstance(schema, dict) and schema.get("type") not in (None, "object")
-            return f"the output has no field {short(name)}" if closed else None
-        if name not in properties:
-            return f"the output has no field {short(name)}{near(name, properties)}"
-        schema = properties[name]
-        for _ in range(len(brackets) // 2):
-            schema = schema.get("items") if isinstance(schema, dict) else None
-    return None
 
 
 def try_rule(

@@ -25,6 +25,7 @@ class Reading:
 
     document: Document
     source: str
+    known_checks: Collection[str] | None = None  # names of the operator's checks; None: not known
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)  # what is allowed and probably not meant
     _hints: int = 0

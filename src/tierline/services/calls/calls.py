@@ -25,6 +25,7 @@ from tierline.rules.purposes import purpose_of_call
 from tierline.rules.retries import decisive
 from tierline.services.calls.admission import Admission, Ticket
 from tierline.services.calls.booked_call import BookedCall
+from tierline.services.calls.custom_checks import custom_check
 from tierline.services.calls.trace import Trace
 from tierline.services.money.budgets import Purse
 from tierline.services.money.prices import BOOK
@@ -71,7 +72,7 @@ class CallBook:
         self._answerers: set[str] = set()
         self._purse = Purse(pool, claim, keep_on)
         self._may_wait_s = MOST_WAIT_S
-        self.check_context = CheckContext(created_at=time_of(claim.job_id))
+        self.check_context = CheckContext(time_of(claim.job_id), custom_check)
 
     @property
     def unsettled(self) -> Settlement:

@@ -15,6 +15,7 @@ from psycopg import Connection
 from tierline import providers
 from tierline.base.errors import FeatureError, Problem
 from tierline.base.json_pointer import pointer
+from tierline.base.settings import settings
 from tierline.base.yaml_lines import Path, read_yaml
 from tierline.features import Feature, Retention
 from tierline.features.edit import SOURCE
@@ -65,7 +66,9 @@ def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[s
 
     Raises FeatureError with lines.
     """
-    feature, doubtful = parse_with_warnings(text, SOURCE, providers.known_providers())
+    feature, doubtful = parse_with_warnings(
+        text, SOURCE, providers.known_providers(), settings().checks
+    )
     now = datetime.now(UTC)
     own = prices.own_prices(connection)
     feature, chosen = resolve_classes(feature, own, now)
