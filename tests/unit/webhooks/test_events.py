@@ -2,13 +2,16 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from tierline.base.json_text import JSON
 from tierline.webhooks.events import (
+    EVENTS,
     MAX_BODY_BYTES,
+    TEST,
     BatchFacts,
     JobFacts,
     batch_body,
@@ -21,6 +24,9 @@ AT = datetime(2026, 3, 1, 12, 0, 0, 500, tzinfo=UTC)
 SECRET_TEXT = "what the model wrote"
 THIN: frozenset[str] = frozenset()
 WITH_OUTPUT = frozenset({"output"})
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "webhooks.md"
 
 
 def job(output: JSON = SECRET_TEXT) -> JobFacts:
@@ -121,3 +127,8 @@ def test_a_batch_body_counts_jobs_by_status() -> None:
     assert body["data"]["counts"] == {"completed": 8, "failed": 2}
     assert body["data"]["bad_rows"] == 1
     assert body["data"]["output_url"] == f"/v1/batches/{JOB_ID}/output"
+
+
+@pytest.mark.parametrize("event", [*EVENTS, TEST])
+def test_every_event_stands_in_the_docs(event: str) -> None:
+    assert f"`{event}`" in PAGE.read_text()
