@@ -39,6 +39,7 @@ NAMES = (
     "replay",
     "drift",
     "search",
+    "evaluation",
     "confidence",
     "ready",
 )

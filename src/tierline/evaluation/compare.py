@@ -1,9 +1,11 @@
 """Compares two tiers' scores of the same examples: means, ratio, and which tier is better.
 
-The ratio is that of the mean scores, small to large. Its interval is a paired bootstrap's (bias-
+The ratio is that of the mean scores, small to large. Its interval is a confidence sequence, which
+holds however often people look and add examples; `sequence` says how. Beside it stands the narrower
+interval that holds if they look once, so that the price is seen: a paired bootstrap's (bias-
 corrected and accelerated: Efron 1987), or Fieller's (1954) if the bootstrap has no variation; a
 test checks that the two agree where both apply. If hardly any pair differs, neither can tell how
-rare differences are. Then the Clopper-Pearson bounds on the share of differing pairs decide.
+rare differences are. Then the Clopper-Pearson bounds on the share of differing pairs are used.
 """
 
 import math
@@ -11,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tierline.evaluation.sequence import ratio_bounds
 from tierline.routing.thresholds.bounds import lower_bound, upper_bound
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
+MOST_RESAMPLED = 2_000  # examples; with more, Fieller's interval is the same and takes no time
 FEW = 10  # differing pairs; with fewer, an interval from their spread means little
 SEED = 20
 
@@ -38,12 +42,15 @@ class Compared:
     small: float  # mean scores, 0..1
     large: float
     ratio: float | None  # small / large; None: the large tier is never right
-    interval: Interval | None
-    method: Method | None
+    interval: Interval | None  # holds however often people look and add examples
+    interval_once: Interval | None  # narrower: holds if they look once
+    method: Method | None  # of interval_once
     only_small: int  # examples on which the small tier does better
     only_large: int
     # probability of such a difference, or a larger one, by chance (exact, two-sided)
     mcnemar_p: float
+    # variance over the pairs of small - ratio * large
+    variance: float
 
 
 def compare(
@@ -62,20 +69,24 @@ def compare(
     a, b = np.asarray(small, dtype=float), np.asarray(large, dtype=float)
     better, worse = int((a > b).sum()), int((a < b).sum())
     p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
-    ratio = interval = method = None
-    if b.mean() > 0:
+    ratio = interval = once = method = None
+    bounds = ratio_bounds(a, b, confidence)
+    if bounds is not None:
         ratio = float(a.mean() / b.mean())
-        interval, method = _ratio_interval(a, b, better, worse, confidence)
+        interval = Interval(*bounds, confidence)
+        once, method = _ratio_interval(a, b, better, worse, confidence)
     return Compared(
         len(a),
         float(a.mean()),
         float(b.mean()),
         ratio,
         interval,
+        once,
         method,
         better,
         worse,
         p,
+        float(np.var(a - (ratio or 0.0) * b)),
     )
 
 
@@ -152,7 +163,7 @@ def _ratio_interval(
 ) -> tuple[Interval | None, Method | None]:
     if better + worse < FEW:
         return _by_pairs_that_differ(len(a), float(b.mean()), better, worse, confidence), "exact"
-    found = bootstrap(a, b, confidence)
+    found = bootstrap(a, b, confidence) if len(a) <= MOST_RESAMPLED else None
     if found is not None:
         return found, "bootstrap"
     found = fieller(a, b, confidence)

@@ -2,7 +2,7 @@
 
 A small model that keeps 90% of the large one's quality may ship, with escalation. At 95% it becomes
 the default, and only failed checks escalate. If the interval decides neither, the number of
-examples that would decide is computed.
+examples that would decide is planned, from the estimated ratio and its error.
 """
 
 import math
@@ -14,9 +14,12 @@ from tierline.evaluation.compare import CONFIDENCE, Compared
 from tierline.routing.thresholds.bounds import upper_bound
 
 SHIP, DEFAULT = 0.90, 0.95  # of the large tier's quality
-HOPED = 0.97  # the true ratio that a plan assumes
-POWER = 0.95  # the probability that a plan detects it
+POWER = 0.95  # the probability that a plan decides, if the true ratio is as far off as it assumes
+NEARER = 0.75  # the probability that the true ratio is at least that far from the floor
 UNSURE = 0.9  # confidence of the bound, from a first sample, on how often pairs differ
+MIXED = 1.5  # log capital that a mixture of bets gives away against the best bet alone
+FEW_DIFFER = 10  # pairs; with fewer, their variance means little
+MOST_EXAMPLES = 20_000  # a question that needs more is called too close to call
 
 Rung = Literal["default", "ship", "open", "investigate"]
 
@@ -27,41 +30,97 @@ class Recommendation:
 
     rung: Rung
     reason: str
-    more: int | None = None  # examples that would decide an open question; None: it is not open
+    more: int | None = None  # examples that would decide an open question
+    more_for_default: int | None = None  # that would decide whether it keeps DEFAULT
+    too_close: tuple[Rung, ...] = ()  # "ship", "default": no realistic number decides them
 
 
-def recommendation(found: Compared, hoped: float = HOPED) -> Recommendation:
-    """From the interval of the ratio. `hoped`: the assumed ratio for planning an open question."""
+def recommendation(found: Compared) -> Recommendation:
+    """From the interval of the ratio."""
     if found.ratio is None or found.interval is None:
         return Recommendation("investigate", "the large tier is right on none of the examples")
     low, high = found.interval.low, found.interval.high
     quality = f"it keeps {found.ratio:.1%} ({low:.1%}-{high:.1%}) of the large tier's quality"
     if low >= DEFAULT:
         return Recommendation("default", f"{quality}: at least {DEFAULT:.0%}")
-    if low >= SHIP:
-        return Recommendation("ship", f"{quality}: at least {SHIP:.0%}")
     if high < SHIP:
         return Recommendation("investigate", f"{quality}: less than {SHIP:.0%}")
-    more = max(1, examples_needed(found, SHIP, hoped) - found.examples)
-    return Recommendation("open", f"{quality}: that does not decide", more)
+    ships = low >= SHIP
+    more = None if ships else more_examples(found, SHIP)
+    for_default = None if high < DEFAULT else more_examples(found, DEFAULT)
+    close: list[Rung] = []
+    if not ships and more is None:
+        close.append("ship")
+    if high >= DEFAULT and for_default is None:
+        close.append("default")
+    if ships:
+        reason = f"{quality}: at least {SHIP:.0%}"
+    elif more is None:
+        reason = f"{quality}: too close to {SHIP:.0%} to call"
+    else:
+        reason = f"{quality}: that does not decide"
+    return Recommendation("ship" if ships else "open", reason, more, for_default, tuple(close))
 
 
-def examples_needed(found: Compared, floor: float, hoped: float = HOPED) -> int:
-    """The number of examples that show a ratio above `floor` with probability POWER if it is
-    `hoped`. It assumes that pairs differ as often as the result allows at most (normal
-    approximation of the paired difference, as in Lachin 1981). Raises ValueError if `hoped` is not
-    above the floor.
+def more_examples(found: Compared, floor: float) -> int | None:
+    """How many further examples would show on which side of `floor` the ratio is; None: too close
+    to call.
+
+    The estimated ratio is normal around the true one. So the true ratio is, with probability
+    NEARER, at least some distance from the floor, and the plan is made for that distance.
     """
-    if not floor < hoped:
-        raise ValueError(f"a ratio of {hoped:g} is not above {floor:g}")
+    if found.ratio is None:
+        return None
+    error = math.sqrt(_variance(found, found.ratio) / found.examples) / found.large
+    distance = _distance(abs(found.ratio - floor), error)
+    needed = examples_needed(found, floor, distance)
+    if needed > MOST_EXAMPLES:
+        return None
+    return max(_at_least(found.examples), needed - found.examples)
+
+
+def examples_needed(found: Compared, floor: float, distance: float) -> int:
+    """The number of examples, in all, that decide with probability POWER if the true ratio is
+    `distance` from `floor`. Raises ValueError if that is not above 0.
+
+    The best bet gains mean^2 / (2 variance) of log capital for each example (normal approximation),
+    and has to reach the log of 2 / risk and what the mixture gives away.
+    """
+    if not distance > 0.0:
+        raise ValueError(f"a distance of {distance:g} from {floor:g} is not above 0")
     from scipy.stats import norm
 
+    gain = (distance * found.large) ** 2 / (2.0 * _variance(found, floor))
+    wanted = math.log(2.0 / (1.0 - CONFIDENCE)) + MIXED
+    z = float(norm.ppf(POWER))
+    # n gain - z sqrt(2 n gain) >= wanted
+    root = (z * math.sqrt(2.0) + math.sqrt(2.0 * z * z + 4.0 * wanted)) / 2.0
+    return math.ceil(root**2 / gain)
+
+
+def _variance(found: Compared, ratio: float) -> float:
+    """The variance over the pairs of small - ratio * large, not underestimated where few differ."""
     differ = upper_bound(found.only_small + found.only_large, found.examples, UNSURE)
-    large = max(found.large, 1e-6)
-    # The variance of small - floor * large over the pairs: those that differ, and those both miss.
-    variance = differ + (1.0 - floor) ** 2 * large * (1.0 - large)
-    z = float(norm.ppf(1.0 - (1.0 - CONFIDENCE) / 2.0) + norm.ppf(POWER))
-    return math.ceil((z / ((hoped - floor) * large)) ** 2 * variance)
+    most = differ + (1.0 - ratio) ** 2 * found.large * (1.0 - found.large)
+    few = found.only_small + found.only_large < FEW_DIFFER
+    return max(most if few else found.variance, 1e-9)
+
+
+def _distance(estimated: float, error: float) -> float:
+    """The distance from the floor that the true ratio has at least, with probability NEARER."""
+    from scipy.stats import norm
+
+    low, high = 0.0, estimated + 4.0 * error
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        beyond = norm.sf((middle - estimated) / error) + norm.cdf((-middle - estimated) / error)
+        low, high = (middle, high) if beyond >= NEARER else (low, middle)
+    return max(low, 1e-9)
+
+
+def _at_least(examples: int) -> int:
+    """The fewest examples that are worth adding: a tenth of what there is, and ten."""
+    return max(10, math.ceil(examples / 10))
 
 
 def differing(small: Sequence[float], large: Sequence[float]) -> list[int]:

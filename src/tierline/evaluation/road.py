@@ -119,10 +119,17 @@ def _evaluated(facts: FeatureState) -> Standing:
             f"tierline promote {name} --investigate",
             "what to look at before the model is blamed",
         )
+    if facts.verdict == "open" and facts.more_examples is None:
+        return Standing(
+            "evaluated",
+            f"{meaning}: it is too close to call, and no realistic number of examples settles it",
+            f"tierline promote {name} --investigate",
+            "what could make the first tier better",
+        )
     if facts.verdict == "open":
         return Standing(
             "evaluated",
-            f"{meaning}: about {facts.more_examples or 0:,} more examples would settle it",
+            f"{meaning}: about {facts.more_examples:,} more examples would settle it",
             *(_evaluate(facts) if facts.dataset_new else _build(facts)),
         )
     return Standing(

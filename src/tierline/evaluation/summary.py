@@ -9,6 +9,7 @@ from tierline.base.formats import usd
 from tierline.base.json_text import JSON
 from tierline.evaluation.compare import Interval, compare, mean_interval
 from tierline.evaluation.recommendation import differing, recommendation
+from tierline.evaluation.sequence import MOST_RATIO
 from tierline.routing.thresholds.bounds import upper_bound
 
 FEWEST = 10  # examples
@@ -99,6 +100,7 @@ def _beside(
         "with": last,
         "ratio": found.ratio,
         "interval": None if found.interval is None else _pair(found.interval),
+        "interval_once": None if found.interval_once is None else _pair(found.interval_once),
         "method": found.method,
         "only_this": found.only_small,
         "only_the_other": found.only_large,
@@ -108,6 +110,8 @@ def _beside(
         "verdict": said.rung,
         "reason": said.reason,
         "more_examples": said.more,
+        "more_examples_for_default": said.more_for_default,
+        "too_close": list(said.too_close),
         "rows": [examples[place].number for place in differing(a, b)[:MOST_DIFFERING]],
     }
 
@@ -156,7 +160,7 @@ def _slices(
 
 
 def _pair(interval: Interval) -> list[float]:
-    return [interval.low, interval.high]
+    return [interval.low, min(interval.high, MOST_RATIO)]  # JSON has no infinity
 
 
 def low_of(compared: Mapping[str, JSON]) -> float:

@@ -285,6 +285,8 @@ def _refuse_unproven(feature: Feature, found: ValidEvaluation) -> None:
         raise Conflict(
             f"{told}; look at the data first: tierline promote {feature.name} --investigate"
         )
+    if compared["verdict"] == "open" and compared["more_examples"] is None:
+        raise Conflict(f"{told}; no realistic number of examples would settle it")
     if compared["verdict"] == "open":
         raise Conflict(f"{told}; about {compared['more_examples']:,} more examples would settle it")
 

@@ -77,15 +77,38 @@ def _print_compared(one: JSON, last: str, rows: Sequence[JSON]) -> None:
         f"  Only {tier} is right on {one['only_this']}, only {last} on {one['only_the_other']}; "
         f"p = {one['mcnemar_p']:.3g} (McNemar, exact)."
     )
-    if one["more_examples"] is not None:
-        more = one["more_examples"]
-        line(f"  About {more:,} more examples would decide it if the true ratio is 97%.")
+    once = one.get("interval_once")
+    if once is not None:
+        line(
+            "  This interval holds however often you look and add examples; for one look it is "
+            f"{_between(once)}."
+        )
+    for text in _plans(one):
+        line(f"  {text}")
     for row in rows:
         line(f"  {one_line(json.dumps(row['input'], ensure_ascii=False), 76)}")
         line(
             f"    expected {_brief(row['expected'])}; {tier} {_brief(row['output'])}; {last} "
             f"{_brief(row['other_output'])}"
         )
+
+
+def _plans(one: JSON) -> list[str]:
+    """How many further examples would decide what is open. Evaluations of before 0.3.0 lack the
+    number for `default`.
+    """
+    found = []
+    if one["more_examples"] is not None:
+        found.append(f"About {one['more_examples']:,} more examples would decide 'ship'.")
+    if one.get("more_examples_for_default") is not None:
+        found.append(
+            f"About {one['more_examples_for_default']:,} more examples would decide 'default'."
+        )
+    found += [
+        f"Too close to call for '{rung}': no realistic number of examples decides it."
+        for rung in one.get("too_close", ())
+    ]
+    return found
 
 
 def _print_qualities(title: str, rows: Sequence[tuple[str, JSON]], names: Sequence[str]) -> None:

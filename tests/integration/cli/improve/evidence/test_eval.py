@@ -49,7 +49,9 @@ def test_a_tier_that_answers_alike_is_compared_with_its_cost(tierline: Tierline)
     assert {one["by"] for one in found["slices"]} == {"length"}
     shown = tierline("eval", "amounts", "--limit", 10)
     assert "10 test examples" in shown.out
-    assert "more examples would decide it" in shown.out
+    assert "more examples would decide 'ship'" in shown.out
+    assert "more examples would decide 'default'" in shown.out
+    assert "for one look it is" in shown.out
 
 
 def test_a_tier_that_is_wrong_is_shown_where_and_fails_what_ci_asks(

@@ -1,0 +1,1 @@
+"""Coverage of the interval of `tierline eval` when an evaluation is extended."""
