@@ -4,9 +4,9 @@ Which tier is asked, and which may come next, is decided in `services.steering.t
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
@@ -40,17 +40,30 @@ from tierline.services.jobs.attempt_end import (
 )
 from tierline.services.jobs.recover import cancel_withdrawn, give_back
 from tierline.services.jobs.settle import settle
+from tierline.services.jobs.together import Together
 from tierline.services.jobs.worker import Leases, WakeUps
 from tierline.services.steering import micro
 from tierline.services.steering.tier_path import Ask, TierPath
-from tierline.storage.db.repeat import GaveUp, repeat
+from tierline.storage.db.repeat import PASSING, GaveUp, repeat
 from tierline.storage.jobs import claims
+from tierline.storage.jobs.claim_together import Wanted, claim_together
 from tierline.storage.jobs.claims import Claim
 
 log = structlog.get_logger(__name__)
 
 GIVEN_BACK_S = 10.0  # how long a job whose feature this release cannot read may not be claimed
 CLAIM_PATIENCE_S = 10.0  # after this, a hint that cannot be claimed is left to the dispatcher
+CLAIMS_AT_ONCE = 2
+"""Statements of a process that claim at the same time. Threads that want a job meanwhile claim
+together in the next one: more at once would only wait for the interpreter and for Postgres."""
+MOST_TOGETHER = 8  # claims in one statement
+
+
+class _FirstTry(NamedTuple):
+    """What one try at a claim found."""
+
+    claim: Claim | None
+    sure: bool = False  # without a claim: the job cannot be claimed, and another try is no use
 
 
 @dataclass
@@ -69,11 +82,13 @@ class Executor:
     tier_path: TierPath = field(init=False)
     _answering: Answering = field(default_factory=Answering)
     versions: FeatureVersions = field(init=False)
+    _claims: Together[Wanted, "_FirstTry"] = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
         self.tier_path = TierPath(self.pool, self.settings, self.embedding, self._keep_on)
         self.versions = FeatureVersions(self.pool)
+        self._claims = Together(self._claim_these, CLAIMS_AT_ONCE, MOST_TOGETHER)
 
     def run(self, job_id: UUID) -> None:
         """Run one attempt at the job, if it can be claimed. A superfluous hint has no effect."""
@@ -91,17 +106,33 @@ class Executor:
                     log.warning("attempt_left", reason="the database was away until the stop")
 
     def _claim(self, job_id: UUID, token: UUID) -> Claim | None:
+        first = self._claims((job_id, token))
+        if first.claim is not None or first.sure:
+            return first.claim
+        return self._claim_alone(job_id, token)
+
+    def _claim_these(self, wanted: Sequence[Wanted]) -> list["_FirstTry"]:
+        """One try at the claims that several threads want; what fails, each tries again alone."""
+        try:
+            with self.pool.connection() as connection:
+                queues = list(self.queues)
+                if len(wanted) == 1:
+                    ((job_id, token),) = wanted
+                    claim = claims.claim(connection, job_id, token, queues, self.worker)
+                    return [_FirstTry(claim, sure=True)]
+                found = claim_together(connection, wanted, queues, self.worker)
+                return [_FirstTry(found.get(token)) for _, token in wanted]
+        except (*PASSING, psycopg.IntegrityError):
+            return [_FirstTry(None) for _ in wanted]
+
+    def _claim_alone(self, job_id: UUID, token: UUID) -> Claim | None:
+        """Claim a job after a try that failed, or that left it out because its row was locked."""
         give_up = time.monotonic() + CLAIM_PATIENCE_S
-        tries = 0
 
         def statement(connection: Connection[Any]) -> Claim | None:
-            nonlocal tries
-            tries += 1
             # An earlier claim whose reply was lost may still be running; this waits for its lock.
             claim = claims.claim(connection, job_id, token, list(self.queues), self.worker)
-            if claim is None and tries > 1:
-                return claims.claimed(connection, job_id, token)
-            return claim
+            return claim or claims.claimed(connection, job_id, token)
 
         try:
             return repeat(

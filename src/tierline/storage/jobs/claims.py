@@ -9,6 +9,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
+from string import Template
 from typing import Any
 from uuid import UUID
 
@@ -157,14 +158,15 @@ INPUT = "SELECT input FROM @job_requests WHERE job_id = %s"
 
 # `@` before a table: see `storage.db.homes`.
 # A job needs two round trips to the database for this statement and FINISH. The claim, its attempt
-# and its first call are written in one statement: all or none.
-CLAIM = f"""
+# and its first call are written in one statement: all or none. $these: which jobs, $fence: the
+# token of each, $theirs: which requests. `storage.jobs.claim_together` claims several.
+_CLAIM = f"""
 WITH claimed AS (
     UPDATE jobs SET
-        status = %(in_progress)s, claim_token = %(token)s, attempts = attempts + 1,
+        status = %(in_progress)s, claim_token = $fence, attempts = attempts + 1,
         hint_no = NULL, started_at = coalesce(started_at, clock_timestamp())
     FROM feature_versions f
-    WHERE jobs.id = %(job_id)s AND jobs.part < 2 AND f.id = jobs.feature_version_id
+    WHERE $these AND jobs.part < 2 AND f.id = jobs.feature_version_id
         AND status = 'queued' AND queue = ANY(%(queues)s)
         AND run_after <= clock_timestamp()
         AND (deadline_at IS NULL OR deadline_at > clock_timestamp())
@@ -178,7 +180,7 @@ WITH claimed AS (
             'policy', j.policy, 'choice', j.tier,
             'reason', coalesce('escalated: ' || j.escalation_reason, 'first allowed tier'),
             'signals', json_build_object('failures', j.failures, 'leases_lost', j.losses)) END
-    FROM claimed j JOIN @job_requests r ON r.job_id = j.id
+    FROM claimed j JOIN @job_requests r ON r.job_id = j.id AND $theirs
 ), booked AS (
     INSERT INTO @calls (job_id, attempt, number, account_id, model, purpose)
     SELECT j.id, j.attempts, 1, j.account_id, j.first_call ->> 'model', j.first_call ->> 'purpose'
@@ -203,8 +205,8 @@ SELECT j.id AS job_id, j.claim_token AS token, j.account_id, j.feature_version_i
         WHERE o.id = j.account_id AND p.first_tier_only) AS first_tier_plan,
     e.number AS e_attempt, e.tier AS e_tier, e.verdict AS e_verdict, e.reason AS e_reason,
     e.text AS e_text, e.understood AS e_understood, e.model AS e_model
-FROM {{source}} j
-JOIN @job_requests r ON r.job_id = j.id
+FROM $source j
+JOIN @job_requests r ON r.job_id = j.id AND $theirs
 LEFT JOIN LATERAL (
     SELECT a.number, a.tier, a.verdict, a.reason, a.model, w.text,
         w.output IS NOT NULL AS understood
@@ -214,12 +216,16 @@ LEFT JOIN LATERAL (
 ) e ON true
 """
 
-CLAIM_AND_READ = CLAIM + _CLAIM_COLUMNS.format(source="claimed")
-READ_CLAIM = _CLAIM_COLUMNS.format(
+CLAIM_TEMPLATE = Template(_CLAIM + _CLAIM_COLUMNS.replace("$source", "claimed"))
+CLAIM_AND_READ = CLAIM_TEMPLATE.substitute(
+    these="jobs.id = %(job_id)s", fence="%(token)s", theirs="r.job_id = %(job_id)s"
+)
+READ_CLAIM = Template(_CLAIM_COLUMNS).substitute(
+    theirs="r.job_id = %(job_id)s",
     source=f"""(
     SELECT jobs.*, {_OF_VERSION} FROM jobs JOIN feature_versions f ON f.id = feature_version_id
     WHERE jobs.id = %(job_id)s AND part < 2 AND claim_token = %(token)s AND status = 'in_progress'
-)"""
+)""",
 )
 
 _SETTLE = """
@@ -324,7 +330,7 @@ def claim(
     with connection.cursor(row_factory=dict_row) as cursor:
         statement = at_home(connection, CLAIM_AND_READ, job_id)
         row = cursor.execute(statement, parameters).fetchone()
-        return None if row is None else _claim(connection, row)
+        return None if row is None else read_claim(connection, row)
 
 
 def claimed(connection: Connection[Any], job_id: UUID, token: UUID) -> Claim | None:
@@ -332,10 +338,11 @@ def claimed(connection: Connection[Any], job_id: UUID, token: UUID) -> Claim | N
     with connection.cursor(row_factory=dict_row) as cursor:
         statement = at_home(connection, READ_CLAIM, job_id)
         row = cursor.execute(statement, {"job_id": job_id, "token": token}).fetchone()
-        return None if row is None else _claim(connection, row)
+        return None if row is None else read_claim(connection, row)
 
 
-def _claim(connection: Connection[Any], row: dict[str, Any]) -> Claim:
+def read_claim(connection: Connection[Any], row: dict[str, Any]) -> Claim:
+    """The claim in a row of CLAIM_TEMPLATE's columns."""
     shadow_of = row.pop("shadow_of")
     if shadow_of is not None:
         asked = connection.execute(at_home(connection, INPUT, shadow_of), (shadow_of,)).fetchone()
