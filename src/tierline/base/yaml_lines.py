@@ -33,6 +33,10 @@ _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_PATHS = re.compile(
+    r"(?<![\w\]])[A-Za-z_][\w-]{0,99}(?:\.[\w-]{1,100}){0,20}\[\](?:\[\]|\.[\w-]{1,100}){0,20}"
+)
+_BRACKETS = "\ue0f0\ue0f1"  # for private use: in no file
 _MAX_DIGITS = 300  # beyond what a double can hold
 
 
@@ -112,7 +116,7 @@ def compose_yaml(text: str, source: str) -> Node:
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
     try:
-        root = yaml.compose(text)
+        root = _compose(yaml, text)
     except _TooDeep as deep:
         reason = f"nested deeper than {MAX_DEPTH} levels"
         raise FeatureError([Problem(reason, line=deep.line, source=source)]) from None
@@ -132,6 +136,47 @@ def compose_yaml(text: str, source: str) -> Node:
         raise FeatureError([Problem("the file is empty", line=1, source=source)])
     assert isinstance(root, Node)
     return root
+
+
+def _compose(yaml: YAML, text: str) -> Any:
+    """The nodes. A path such as items[].sku is read in a list in brackets without quotes too.
+
+    There the brackets are not YAML. So if the text cannot be read, they are read as characters of
+    the same number, which keeps every position.
+    """
+    try:
+        return yaml.compose(text)
+    except MarkedYAMLError:
+        marked = _PATHS.sub(lambda match: match.group().replace("[]", _BRACKETS), text)
+        if marked == text or _BRACKETS in text:
+            raise
+        again = YAML(typ="safe", pure=True)
+        again.Composer = _Composer
+        try:
+            root = again.compose(marked)
+        except MarkedYAMLError:
+            root = None
+        if root is None:
+            raise
+        _restore(root)
+        return root
+
+
+def _restore(root: Node) -> None:
+    """Give every text its brackets back."""
+    rest: list[Node] = [root]
+    seen: set[int] = set()
+    while rest:
+        node = rest.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, ScalarNode):
+            node.value = node.value.replace(_BRACKETS, "[]")
+        elif isinstance(node, MappingNode):
+            rest.extend(one for pair in node.value for one in pair)
+        elif isinstance(node, SequenceNode):
+            rest.extend(node.value)
 
 
 def _value(node: Node, path: Path, reading: _Reading) -> JSON:

@@ -24,6 +24,7 @@ from tierline.checks.rule_costs import (
     STEP_US,
     TAKEN_IN,
     Cost,
+    Token,
     cost_of,
     opens_macro,
 )
@@ -244,12 +245,17 @@ def as_doubles(value: JSON) -> JSON:
     return value
 
 
-def _shape(text: str) -> _Shape:
-    tokens = [
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of a rule's text, without white space and comments."""
+    return [
         (str(match.lastgroup), match.group())
         for match in _TOKEN.finditer(text)
         if match.lastgroup not in ("space", "comment")
     ]
+
+
+def _shape(text: str) -> _Shape:
+    tokens = tokens_of(text)
     bound: set[str] = set()
     roots: set[str] = set()
     stack: list[bool] = []  # for each open bracket: whether a macro opened it

@@ -13,7 +13,7 @@ import jsonschema_rs
 from tierline.base.json_text import JSON, short
 from tierline.checks.dialects import Dialect, Path, dialect_of, subschemas
 from tierline.checks.schema import Fault
-from tierline.features.parsing.reading import close_to
+from tierline.features.parsing.reading import MOST_HINTS, close_to
 
 _OPENAPI_FORMATS = {
     "int32": 'use "type: integer", with minimum and maximum',
@@ -28,6 +28,24 @@ _OPENAPI_FORMATS = {
     "guid": "uuid is the standard's name",
     "phone": "use a pattern",
 }
+KEYWORDS = frozenset(
+    {
+        *("type", "enum", "const", "title", "description", "default", "examples", "deprecated"),
+        *("readOnly", "writeOnly", "id", "format", "pattern", "minLength", "maxLength"),
+        *("contentEncoding", "contentMediaType", "contentSchema", "multipleOf", "minimum"),
+        *("maximum", "exclusiveMinimum", "exclusiveMaximum", "items", "prefixItems"),
+        *("additionalItems", "unevaluatedItems", "contains", "minContains", "maxContains"),
+        *("minItems", "maxItems", "uniqueItems", "properties", "patternProperties"),
+        *("additionalProperties", "unevaluatedProperties", "propertyNames", "required"),
+        *("minProperties", "maxProperties", "dependencies", "dependentRequired"),
+        *("dependentSchemas", "definitions", "allOf", "anyOf", "oneOf", "not", "if", "then"),
+        "else",
+    }
+)
+"""Of all drafts in `dialects`, without those that begin with $."""
+# Of OpenAPI and of editors; some are near a keyword.
+_OTHERS = frozenset({"nullable", "example", "discriminator", "xml", "externalDocs", "options"})
+_NEAR = 0.8  # similarity from which a word is taken for a misspelt keyword
 _FORMATS = (
     *("date", "date-time", "time", "duration", "email", "idn-email", "hostname", "idn-hostname"),
     *("ipv4", "ipv6", "uri", "uri-reference", "iri", "iri-reference", "uri-template", "uuid"),
@@ -48,6 +66,30 @@ def understood(schema: JSON) -> JSON:
 def schema_hints(schema: JSON) -> list[Fault]:
     """Warnings about a schema as it was written, each with its place in the schema."""
     return list(_hints(schema))
+
+
+def misspelt_keywords(schema: JSON) -> list[Fault]:
+    """Keywords that no draft has and that are nearly one that it has: `enm` for `enum`.
+
+    A schema with one of them checks less than it seems to.
+    """
+    found: list[Fault] = []
+    for path, node in subschemas(schema):
+        for name in node:
+            if name in KEYWORDS or name in _OTHERS or name.startswith(("x-", "$")):
+                continue
+            if len(found) == MOST_HINTS:
+                return found
+            close = close_to(name.lower(), KEYWORDS, most=1, cutoff=_NEAR)
+            if close:
+                found.append(
+                    Fault(
+                        (*path, name),
+                        f"{short(name)} is no keyword of JSON Schema; did you mean "
+                        f"{short(close[0])}?",
+                    )
+                )
+    return found
 
 
 def _hints(schema: JSON) -> Iterator[Fault]:

@@ -41,6 +41,12 @@ def is_listed(seller: str, model: str) -> bool:
     return sold is not None and (model in sold["models"] or model in sold["aliases"])
 
 
+def listed_ids(seller: str) -> frozenset[str]:
+    """Every id that the seller publishes a price for."""
+    sold = _table()["sellers"].get(seller, {})
+    return frozenset((*sold.get("models", ()), *sold.get("aliases", ())))
+
+
 def edition() -> tuple[str, str]:
     """The library's version that the prices are from, and the day of compilation."""
     table = _table()

@@ -77,6 +77,7 @@ def test_all_problems_are_told_at_once_in_the_files_order() -> None:
         ("total: {type: number, format: double}", '"double"'),
         ("total: {type: number, format: dat}", "did you mean date?"),
         ("total: {type: number, nullable: true}", "nullable is OpenAPI's"),
+        ("total: {type: number, example: 5, x-order: 1, format: date2}", '"date2"'),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning_with_its_line(written: str, said: str) -> None:
@@ -105,6 +106,15 @@ def test_what_is_probably_not_meant_is_a_warning_with_its_line(written: str, sai
         ("threshold: 1.0", "threshold: 1.5", "0 to 1"),
         ("signal: agreement, samples: 2", "signal: label_logprob", "closed set"),
         ("total: {type: number}", "total: {type: numbre}", "numbre"),
+        ("total: {type: number}", "total: {type: number, enm: [1]}", 'did you mean "enum"?'),
+        ("total: {type: number}", "total: {type: number, minimun: 1}", 'did you mean "minimum"?'),
+        ("output.total >= 0", "output.total >= '0'", "values of unlike types"),
+        (
+            "output.total >= 0",
+            "output.currency != 'Eur'",
+            'is never "Eur"; expected one of EUR, SEK, USD',
+        ),
+        ("output.total >= 0", "output.total.net >= 0", "output.total is a number"),
         ("total: {type: number}", "total: {$ref: 'http://example.com/x'}", "within the schema"),
         ("total: 12.5", "total: twelve", "does not fit the output schema"),
         ("output.total >= 0", "output.total >= ", "not a CEL expression"),
@@ -255,3 +265,31 @@ def test_a_tiers_own_examples_are_checked_as_the_features_are() -> None:
     [(at, message)] = problems(text)
     assert "output.total >= 0" in text.splitlines()[at - 1]
     assert message.endswith(f"does not hold for the example on line {line}")
+
+
+def test_a_rule_over_a_field_that_a_closed_schema_lacks_is_a_problem() -> None:
+    old = "  required: [invoice_number"
+    text = INVOICE.replace(old, f"  additionalProperties: false\n{old}", 1)
+    assert text != INVOICE
+    text = text.replace("output.total >= 0", "output.totl >= 0")
+    [(line, message)] = problems(text)
+    assert line == 1 + text[: text.index("output.totl")].count("\n")
+    assert 'output has no "totl"; did you mean "total"?' in message
+
+
+def test_where_the_schema_is_open_it_is_a_warning() -> None:
+    text = INVOICE.replace("output.total >= 0", "!has(output.totl)")
+    _, [warning] = parse_with_warnings(text)
+    assert warning.line == 1 + text[: text.index("output.totl")].count("\n")
+    assert 'does not name "totl" in output; did you mean "total"?' in warning.message
+
+
+def test_a_path_through_a_list_needs_no_quotes() -> None:
+    text = INVOICE.replace("grounded: [invoice_number, total]", "grounded: [total, lines[].sku]")
+    feature = parse_feature(
+        text.replace(
+            "total: {type: number}",
+            "total: {type: number}\n    lines: {type: array, items: {type: object}}",
+        )
+    )
+    assert feature.checks[0].fields == ("total", "lines[].sku")

@@ -34,8 +34,13 @@ def read_feature(path: Path) -> "Feature":
 
 def read_with_warnings(path: Path) -> tuple["Feature", list[str]]:
     """As `read_feature`, with what is allowed in the file and probably not meant, a line each."""
+    from tierline.base.yaml_lines import read_yaml
     from tierline.features.parse import parse_with_warnings
+    from tierline.pricing.unlisted import unlisted_models
     from tierline.providers import known_providers
 
-    feature, warnings = parse_with_warnings(read_text(path), str(path), known_providers())
-    return feature, [f"line {one.line}: {one.message}" for one in warnings]
+    text = read_text(path)
+    feature, warnings = parse_with_warnings(text, str(path), known_providers())
+    found = [(one.line or 1, one.message) for one in warnings]
+    found += unlisted_models(feature, read_yaml(text, str(path)))
+    return feature, [f"line {line}: {message}" for line, message in sorted(found)]

@@ -7,16 +7,18 @@ from tierline.base.json_text import JSON, short
 from tierline.base.yaml_lines import Path
 from tierline.checks.grounding import is_path
 from tierline.checks.rule_costs import MAX_STEPS
+from tierline.checks.rule_fields import rule_faults
 from tierline.checks.rules import (
     MAX_ITEMS,
     Rule,
     RuleBroken,
     compile_rule,
     most_items,
+    tokens_of,
     unbounded_arrays,
 )
 from tierline.checks.schema import Schema, SchemaCheck, schema_faults, spoken_path
-from tierline.checks.schema_hints import schema_hints, understood
+from tierline.checks.schema_hints import misspelt_keywords, schema_hints, understood
 from tierline.checks.schema_paths import no_such_field
 from tierline.checks.work import TooMuch
 from tierline.features.parsing.parse_check_kinds import read_custom, read_matches, read_one_of
@@ -39,7 +41,7 @@ def read_schema(reading: Reading, value: JSON, path: Path) -> Schema | None:
         reading.problem(path, "must be a JSON Schema, such as {type: object, properties: …}")
         return None
     schema: Schema = understood(value)
-    faults = schema_faults(schema)
+    faults = [*schema_faults(schema), *misspelt_keywords(value)]
     for fault in faults:
         reading.problem((*path, *fault.path), fault.message)
     if faults:
@@ -147,6 +149,12 @@ def try_rule(
         rule = compile_rule(text)
     except RuleBroken as error:
         reading.problem(path, error.message)
+        return
+    certain = False
+    for fault in rule_faults(tokens_of(text), schemas):
+        certain = certain or fault.certain
+        (reading.problem if fault.certain else reading.warn)(path, fault.message)
+    if certain:
         return
     for root, where in _unbounded(rule, schemas):
         reading.problem(

@@ -22,6 +22,7 @@ from tierline.features.edit import SOURCE
 from tierline.features.parse import parse_with_warnings
 from tierline.features.stored import UnreadableFeature
 from tierline.pricing import Asked, OwnPrices, price_of
+from tierline.pricing.unlisted import unlisted_models
 from tierline.services.features.model_objections import objections
 from tierline.services.features.resolve_class import ResolvedClass, resolve_classes
 from tierline.storage.features import features
@@ -112,6 +113,7 @@ def refuse_unfit(
                     warnings.append(f"tier {tier.name}: {objection.message}")
     if refused:
         raise FeatureError(refused)
+    warnings += [f"line {line}: {told}" for line, told in unlisted_models(feature, document)]
     return warnings
 
 
