@@ -1,6 +1,6 @@
 """`python -m benchmarks.distil`: BANKING77's training texts become a micro model.
 
-As `tierline distil` does it: texts are embedded, or found in the cache of embeddings; three
+As `tierline micro train` does it: texts are embedded, or found in the cache of embeddings; three
 quarters train and a quarter is kept to test a promise on; the head, its trust and the strangers of
 all labels are fitted. The clock runs from texts to a model whose answers could be promised. The
 yardstick is one fit of the same head on all texts.

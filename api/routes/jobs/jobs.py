@@ -62,6 +62,9 @@ def list_jobs(
     ] = None,
     tier: Annotated[str | None, Query(max_length=63, pattern=STORABLE)] = None,
     batch_id: Annotated[UUID | None, Query()] = None,
+    drafts: Annotated[
+        bool, Query(description="also jobs of drafts: feature files that were tried, not applied")
+    ] = True,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE), ASCII_DIGITS] = 50,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
     ids: Annotated[
@@ -79,7 +82,7 @@ def list_jobs(
         wanted = _ids(ids, (feature, status, tier, batch_id, cursor))
         named = read_jobs.jobs_of(connection, caller.account_id, wanted)
         return answer(JobPage(data=[job_for(caller, row) for row in named], next_cursor=None))
-    filters = Filters(feature, status, tier, batch_id)
+    filters = Filters(feature, status, tier, batch_id, drafts)
     page, next_cursor = read_page(
         cursor,
         limit,

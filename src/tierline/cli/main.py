@@ -30,30 +30,25 @@ class _Entry:
 
 ENTRIES = {
     "up": _Entry(
-        "tierline.cli.operate.up",
-        "up",
-        "Start everything that is missing on this machine, and run until Ctrl-C.",
+        "tierline.cli.operate.up", "up", "Start everything that is missing here, until Ctrl-C."
     ),
     "features": _Entry(
         "tierline.cli.features.features", "app", "Write, check, apply and show feature files."
     ),
-    "jobs": _Entry(
-        "tierline.cli.run.jobs",
-        "app",
-        "Submit jobs, follow them, cancel or retry them, remove their content.",
-    ),
+    "jobs": _Entry("tierline.cli.run.jobs", "app", "Submit, follow, list, cancel or retry jobs."),
     "backfill": _Entry(
         "tierline.cli.run.backfill.command",
         "backfill",
         "Run a feature over a CSV or JSONL file or a folder.",
     ),
     "batches": _Entry(
-        "tierline.cli.run.batches",
-        "app",
-        "List, show and cancel batches; resume a backfill.",
+        "tierline.cli.run.batches", "app", "List, show and cancel batches; resume a backfill."
     ),
     "queues": _Entry(
         "tierline.cli.run.queues", "queues", "Show waiting and running jobs in each queue, live."
+    ),
+    "login": _Entry(
+        "tierline.cli.operate.login", "login", "Store the address and the key of a server."
     ),
     "keys": _Entry("tierline.cli.operate.keys", "app", "Create, list, rotate and revoke API keys."),
     "accounts": _Entry("tierline.cli.operate.accounts", "app", "Create, change and list accounts."),
@@ -67,73 +62,63 @@ ENTRIES = {
     "prices": _Entry(
         "tierline.cli.operate.prices", "app", "List and set your own prices of models."
     ),
-    "audit": _Entry(
-        "tierline.cli.improve.evidence.audit", "audit", "Show which tier each job used, and why."
+    "webhooks": _Entry(
+        "tierline.cli.operate.webhooks", "app", "List webhook endpoints and deliveries; resend."
     ),
-    "calibrate": _Entry(
-        "tierline.cli.improve.evidence.calibrate",
-        "calibrate",
-        "Find the confidence threshold that keeps an error limit.",
+    "db": _Entry("tierline.cli.operate.db", "app", "Migrate the database to this version."),
+    "completion": _Entry(
+        "tierline.cli.operate.completion", "completion", "Print a shell's completion script."
+    ),
+    "status": _Entry(
+        "tierline.cli.improve.evidence.status",
+        "status",
+        "Show a feature's stage and the next step.",
+    ),
+    "advise": _Entry(
+        "tierline.cli.improve.reports.advise", "advise", "Recommend a small or a frontier model."
     ),
     "feedback": _Entry(
         "tierline.cli.improve.evidence.feedback",
         "app",
-        "Import labels of jobs from a file, or draw a sample to label.",
-    ),
-    "router": _Entry(
-        "tierline.cli.improve.training.router",
-        "app",
-        "Train, list and withdraw routers by complexity.",
-    ),
-    "micro": _Entry(
-        "tierline.cli.improve.training.micro",
-        "app",
-        "Train, list and withdraw the classifier of a micro tier.",
+        "Import labels from a file, or draw a sample.",
     ),
     "dataset": _Entry(
         "tierline.cli.improve.training.dataset",
         "app",
         "Build, review and export a feature's datasets.",
     ),
-    "distil": _Entry(
-        "tierline.cli.improve.training.distil",
-        "distil",
-        "Train a feature's micro tier on a dataset.",
+    "micro": _Entry(
+        "tierline.cli.improve.training.micro",
+        "app",
+        "Train and list the classifier of a micro tier.",
+    ),
+    "router": _Entry(
+        "tierline.cli.improve.training.router",
+        "app",
+        "Train, list and withdraw routers by complexity.",
     ),
     "finetune": _Entry(
-        "tierline.cli.improve.training.finetune",
+        "tierline.cli.improve.training.finetune", "app", "Fine-tune a model on an exported dataset."
+    ),
+    "calibrate": _Entry(
+        "tierline.cli.improve.evidence.calibrate",
         "app",
-        "Fine-tune a model on an exported dataset.",
+        "Find the confidence threshold for an error limit.",
     ),
     "eval": _Entry(
         "tierline.cli.improve.evidence.evaluate",
-        "evaluate",
-        "Compare a feature's tiers on the examples of a dataset.",
+        "app",
+        "Compare a feature's tiers on a dataset's examples.",
     ),
     "promote": _Entry(
         "tierline.cli.improve.evidence.promote",
         "promote",
-        "Let a small tier answer first, if an evaluation allows it.",
+        "Let a small tier answer first, if it is good enough.",
     ),
     "demote": _Entry(
         "tierline.cli.improve.evidence.promote",
         "demote",
         "Let a feature's last tier answer all jobs again.",
-    ),
-    "advise": _Entry(
-        "tierline.cli.improve.reports.advise",
-        "advise",
-        "Recommend a small or a frontier model, and the next step.",
-    ),
-    "economics": _Entry(
-        "tierline.cli.improve.reports.economics",
-        "economics",
-        "Show a feature's costs at a given volume.",
-    ),
-    "status": _Entry(
-        "tierline.cli.improve.evidence.status",
-        "status",
-        "Show a feature's stage and the next step.",
     ),
     "drift": _Entry(
         "tierline.cli.improve.evidence.drift",
@@ -143,33 +128,83 @@ ENTRIES = {
     "report": _Entry(
         "tierline.cli.improve.reports.report",
         "report",
-        "Show the savings and the quality of a feature's routing.",
+        "Show the savings and quality of a feature's routing.",
+    ),
+    "audit": _Entry(
+        "tierline.cli.improve.evidence.audit", "audit", "Show which tier each job used, and why."
     ),
     "replay": _Entry(
         "tierline.cli.improve.reports.replay",
         "replay",
         "Compare routing policies on recorded outcomes.",
     ),
-    "db": _Entry("tierline.cli.operate.db", "app", "Migrate the database to this version."),
+    "economics": _Entry(
+        "tierline.cli.improve.reports.economics",
+        "economics",
+        "Show a feature's costs at a given volume.",
+    ),
+    # a name of release 0.2, which goes with 0.4
+    "distil": _Entry(
+        "tierline.cli.improve.training.distil",
+        "distil",
+        "Train a feature's micro tier on a dataset.",
+    ),
 }
+
+GROUPS = {
+    "Run": ("up", "features", "jobs", "backfill", "batches", "queues"),
+    "Operate": (
+        "login",
+        "keys",
+        "accounts",
+        "budgets",
+        "plans",
+        "models",
+        "prices",
+        "webhooks",
+        "db",
+        "completion",
+    ),
+    "Improve": (
+        "status",
+        "advise",
+        "feedback",
+        "dataset",
+        "micro",
+        "router",
+        "finetune",
+        "calibrate",
+        "eval",
+        "promote",
+        "demote",
+        "drift",
+        "report",
+        "audit",
+        "replay",
+        "economics",
+    ),
+}
+"""The commands by group, as `tierline --help` shows them."""
+
+
+COMPLETES = "_TIERLINE_COMPLETE"  # set by the scripts of `tierline completion`
 
 
 class _Lazy(TyperGroup):
     """The root group. It lists the commands without imports, and imports a command to run it."""
 
-    _listing = False
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for parameter in self.params:
+            read_plainly(parameter)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return list(ENTRIES)
+        return [name for names in GROUPS.values() for name in names]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         entry = ENTRIES.get(cmd_name)
         if entry is None:
             return None
-        if self._listing:
-            stub = typer.Typer(add_completion=False, rich_markup_mode=None)
-            stub.command(cmd_name, short_help=entry.summary)(lambda: None)
-            return typer.main.get_command(stub)
         found = getattr(importlib.import_module(entry.module), entry.attribute)
         if not isinstance(found, typer.Typer):
             single = command_group(entry.summary)
@@ -193,12 +228,20 @@ class _Lazy(TyperGroup):
     def get_help_option(self, ctx: Any) -> Any:
         return read_plainly(super().get_help_option(ctx))
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        self._listing = True
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self._listing = False
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        width = max(map(len, ENTRIES))
+        for group, names in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([(name.ljust(width), ENTRIES[name].summary) for name in names])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Names and summaries, without importing the commands."""
+        from typer._click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        return [CompletionItem(name, help=ENTRIES[name].summary) for name in names]
 
 
 app = command_group(
@@ -217,12 +260,20 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile", metavar="NAME", help="Use this profile of the config file: see 'login'."
+        ),
+    ] = None,
 ) -> None:
-    pass
+    from tierline.cli.shared.profiles import chosen
+
+    chosen.set(profile)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -250,6 +301,10 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _invoke(arguments: list[str] | None) -> int:
+    if COMPLETES in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     try:
         app(args=arguments, prog_name="tierline", standalone_mode=True)
     except SystemExit as end:

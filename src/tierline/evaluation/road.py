@@ -184,7 +184,10 @@ def _evaluate(facts: FeatureState) -> tuple[str, str]:
     if not facts.dataset_rows:
         return f"tierline dataset build {facts.name}", "labelled inputs to evaluate it on"
     if facts.micro and not facts.micro_trained:
-        return f"tierline distil {facts.name}", "train its micro tier, in seconds"
+        return (
+            f"tierline micro train {facts.name} --dataset newest",
+            "train its micro tier, in seconds",
+        )
     return (
         f"tierline eval {facts.name}",
         "whether it is good enough, on unseen examples",

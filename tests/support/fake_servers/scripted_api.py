@@ -47,6 +47,10 @@ class _Request(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        self.do_GET()
+
     def log_message(self, *arguments: object) -> None:
         pass
 

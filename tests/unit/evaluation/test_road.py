@@ -37,7 +37,11 @@ SHIPPED: dict[str, Any] = {"begins_on_last": False, "rung": "ship", "share": 1.0
         ({"dataset_rows": 200}, "collecting", "tierline feedback sample kinds"),
         ({"labels": FEWEST_LABELS}, "candidate", "tierline dataset build kinds"),
         ({"dataset_rows": FEWEST_LABELS}, "candidate", "tierline eval kinds"),
-        ({"dataset_rows": 900, "micro": True}, "candidate", "tierline distil kinds"),
+        (
+            {"dataset_rows": 900, "micro": True},
+            "candidate",
+            "tierline micro train kinds --dataset newest",
+        ),
         (
             {"dataset_rows": 900, "micro": True, "micro_trained": True},
             "candidate",

@@ -16,7 +16,8 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 ELSEWHERE = {  # read by the command line, the supervisor or an example, not by the settings
-    *("TIERLINE_URL", "TIERLINE_API_KEY", "TIERLINE_HOME", "TIERLINE_DEBUG", "TIERLINE_MODEL_DIR"),
+    *("TIERLINE_URL", "TIERLINE_API_KEY", "TIERLINE_HOME", "TIERLINE_PROFILE", "TIERLINE_DEBUG"),
+    "TIERLINE_MODEL_DIR",
     *("TIERLINE_FLOWER_USER", "TIERLINE_FLOWER_PASSWORD", "TIERLINE_FLOWER_HOST"),
     *("TIERLINE_FLOWER_PREFIX", "TIERLINE_WEBHOOK_SECRET"),
 }

@@ -109,13 +109,20 @@ def set_(
 
 
 @app.command()
-def remove(budget: Annotated[int, typer.Argument(metavar="ID", min=1)], home: Home = None) -> None:
+def remove(
+    budget: Annotated[int, typer.Argument(metavar="ID", min=1)],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Remove a budget. It limits nothing from then on."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import line
+    from tierline.cli.shared.output import line, print_json
 
     with connect(home) as api:
         api.delete(f"/v1/budgets/{budget}")
+    if as_json:
+        print_json({"id": str(budget), "removed": True})
+        return
     line(f"budget {budget} is removed")
 
 

@@ -56,7 +56,8 @@ def upgrade(
     for words in done.notes():
         line(words)
     if key:
-        line(f"first admin key, shown only once: {key}")
+        line("first admin key, shown only once:")
+        line(key)
 
 
 @app.command()

@@ -80,14 +80,18 @@ def assign(
     name: Annotated[str, typer.Argument(metavar="NAME|none")],
     account: Annotated[str, typer.Option(metavar="NAME", help="The account to put on the plan.")],
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Put an account on a plan, or remove it from its plan."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import line
+    from tierline.cli.shared.output import line, print_json
 
     plan = None if name == "none" else name
     with connect(home) as api:
-        api.request("PUT", f"/v1/accounts/{account}/plan", json={"plan": plan})
+        made = api.request("PUT", f"/v1/accounts/{account}/plan", json={"plan": plan})
+    if as_json:
+        print_json(made)
+        return
     line(f"{account} is on {'no plan' if plan is None else f'the plan {plan}'}")
 
 

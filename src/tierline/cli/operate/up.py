@@ -58,8 +58,9 @@ def up(
 
     def show(addresses: "Addresses") -> None:
         if run.first_admin_key is not None:
-            words = "first admin key (shown only now; keep it):"
-            print(f"{words} {run.first_admin_key}", file=sys.stderr if as_json else sys.stdout)
+            out = sys.stderr if as_json else sys.stdout
+            # A secret has a line of its own: where a terminal wraps it, it cannot be copied.
+            print(f"first admin key (shown only now; keep it):\n{run.first_admin_key}", file=out)
         print(addresses.to_json() if as_json else in_words(addresses, options.home), flush=True)
 
     raise typer.Exit(run.run(show))
@@ -69,10 +70,10 @@ def in_words(addresses: "Addresses", home: Path) -> str:
     """The short list of addresses for people."""
     lines = ["tierline is up.", f"  API      {addresses.api}  (docs at {addresses.api}/docs)"]
     if addresses.flower is not None:
-        lines.append(
-            f"  Flower   {addresses.flower}  "
-            f"(user {addresses.flower_user}, password {addresses.flower_password})"
-        )
+        lines += [
+            f"  Flower   {addresses.flower}  (user {addresses.flower_user}, password:)",
+            f"           {addresses.flower_password}",
+        ]
     lines += [
         f"  key      {home / 'run' / 'api_key'}  (this run's; the tierline commands find it)",
         f"  logs     {home / 'log'}",

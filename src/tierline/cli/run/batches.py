@@ -29,7 +29,7 @@ def list_(
 ) -> None:
     """Batches of your account, the newest first."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, count, note, one_line, print_json, print_table, when
+    from tierline.cli.shared.output import Col, count, note, one_line, print_json, print_lines, when
 
     params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
     with connect(home) as api:
@@ -37,10 +37,10 @@ def list_(
     if as_json:
         print_json(page)
         return
-    print_table(
+    print_lines(
         [
-            *(Col("ID", wrap=False), Col("FEATURE"), Col("STATUS"), Col("ROWS", "right")),
-            *(Col("OPENED", wrap=False), Col("FILE")),
+            *(Col("ID", wrap=False), Col("FEATURE", least=12), Col("STATUS"), Col("ROWS", "right")),
+            *(Col("OPENED", rank=2), Col("FILE", least=12, rank=1)),
         ],
         [
             (

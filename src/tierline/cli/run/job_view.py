@@ -21,7 +21,7 @@ def show_job(job: JSON, as_json: bool, attempts: JSON | None = None) -> None:
             ("id", job["id"]),
             ("feature", f"{job['feature']} (version {job['feature_version']})"),
             ("status", f"{job['status']}: {label}" if label else job["status"]),
-            ("waiting for", _waiting_for(job)),
+            ("waits for", _waiting_for(job)),
             ("tier", job["tier"]),
             ("model", job.get("model")),
             ("escalated", job.get("escalation_reason")),

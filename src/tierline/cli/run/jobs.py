@@ -119,14 +119,18 @@ def list_(
     cursor: Annotated[
         str | None, typer.Option(help="The cursor of the next page, from the last page.")
     ] = None,
+    drafts: Annotated[
+        bool, typer.Option("--drafts", help="Also jobs of drafts, from 'features test' and 'try'.")
+    ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Jobs of your account, the newest first."""
+    """Jobs of your account, the newest first. A wider terminal shows more columns."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, note, one_line, print_json, print_table, when
+    from tierline.cli.shared.output import Col, note, one_line, print_json, print_lines, when
 
     asked = {
+        "drafts": "true" if drafts else "false",
         "feature": feature,
         "status": status,
         "batch_id": batch,
@@ -138,10 +142,12 @@ def list_(
     if as_json:
         print_json(page)
         return
-    print_table(
+    print_lines(
         [
-            *(Col("ID", wrap=False), Col("FEATURE"), Col("STATUS"), Col("TIER")),
-            *(Col("COST", "right"), Col("SUBMITTED"), Col("NOTE")),
+            *(Col("ID", wrap=False), Col("FEATURE", least=12), Col("STATUS"), Col("TIER", rank=1)),
+            Col("COST", "right"),
+            Col("SUBMITTED", rank=2),
+            Col("NOTE", least=12, rank=3),
         ],
         [
             (

@@ -1,7 +1,8 @@
 """Finds the API for the command line, and turns the client's errors into the product's.
 
-The API is that of the `tierline up` on --home; else TIERLINE_URL with TIERLINE_API_KEY; else the
-one running on TIERLINE_HOME or the default home. `tierline_client` makes the requests.
+The first of these that is set names the API: --home (the `tierline up` that runs there), --profile,
+TIERLINE_URL with TIERLINE_API_KEY, TIERLINE_PROFILE, TIERLINE_HOME, the default profile of the
+config file, the default home. `tierline_client` makes the requests.
 """
 
 import os
@@ -83,11 +84,9 @@ def connect(home: Path | None = None) -> Client:
 
 
 def find(home: Path | None = None) -> Place:
-    """The API's address: --home first, then the environment, then the default home. Raises
-    UsageError, and Unavailable if nothing runs.
-    """
+    """The API's address and key. Raises UsageError, and Unavailable if nothing runs."""
     with own_errors():
-        place = Place.from_environment() if home is None else None
+        place = _named() if home is None else None
         if place is not None:
             return place
         from tierline.stack.home import default_home
@@ -98,8 +97,30 @@ def find(home: Path | None = None) -> Place:
         running = find_running(folder)
         if running is None:
             raise Unavailable(
-                f"no 'tierline up' runs on {folder}: start it, give its --home, or set TIERLINE_URL"
+                f"no 'tierline up' runs on {folder}: start it, give its --home, set TIERLINE_URL, "
+                "or run 'tierline login'"
             )
         own_key = running.api_key or ""
         key = "" if home is not None else os.environ.get("TIERLINE_API_KEY", "").strip()
         return Place(running.api, key or own_key)
+
+
+def _named() -> Place | None:
+    """The server that an option, the environment or the config file names; None: none does."""
+    from tierline.cli.shared.profiles import chosen, default_profile, profile_named
+
+    name = chosen.get()
+    place = Place.from_environment() if name is None else None
+    if place is not None:
+        return place
+    name = name or os.environ.get("TIERLINE_PROFILE")
+    if name:
+        profile = profile_named(name)
+    elif os.environ.get("TIERLINE_HOME"):
+        return None
+    else:
+        found = default_profile()
+        if found is None:
+            return None
+        profile = found
+    return Place(profile.url.rstrip("/"), profile.api_key)

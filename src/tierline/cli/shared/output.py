@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -48,6 +48,9 @@ class Col:
     justify: Literal["left", "right"] = "left"
     style: str = ""
     wrap: bool = True
+    # for `print_lines`:
+    least: int | None = None  # the width to which it may be cut; None: it is never cut
+    rank: int = 0  # above 0, it is left out of a narrow terminal; the highest first
 
 
 def plain(text: str) -> str:
@@ -139,6 +142,42 @@ def print_table(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty:
                     line(f"{column.title.ljust(width)}  {show(value)}")
             line()
         return
+    out.print(made)
+
+
+def print_lines(columns: Sequence[Col], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """The rows for a person, each on one line. On a terminal, columns that have no room are cut or
+    left out; without one, everything is shown.
+    """
+    from tierline.cli.shared.fitting import Column, cut, fitted
+
+    out = console()
+    if not rows or not out.is_terminal:
+        print_table(columns, rows, empty)
+        return
+    texts = [[show(value) for value in row] for row in rows]
+    widths = fitted(
+        [
+            Column(
+                max(len(column.title), *(len(row[at]) for row in texts)), column.least, column.rank
+            )
+            for at, column in enumerate(columns)
+        ],
+        out.width,
+    )
+    shown = [at for at, width in enumerate(widths) if width is not None]
+    if sum(widths[at] or 0 for at in shown) + 2 * (len(shown) - 1) > out.width:
+        print_table(
+            [columns[at] for at in shown], [[row[at] for at in shown] for row in texts], empty
+        )
+        return
+    made = table(
+        [
+            replace(columns[at], title=cut(columns[at].title, widths[at] or 0), wrap=False)
+            for at in shown
+        ],
+        [[cut(row[at], widths[at] or 0) for at in shown] for row in texts],
+    )
     out.print(made)
 
 

@@ -166,6 +166,6 @@ def _in_training(
     if packed is None:
         raise Conflict(
             f"it is not known what the micro model of {feature.name} was trained on: train it on "
-            f"the server by 'tierline distil {feature.name}'"
+            f"the server by 'tierline micro train {feature.name}'"
         )
     return frozenset(packed[at : at + DIGEST_BYTES] for at in range(0, len(packed), DIGEST_BYTES))

@@ -49,6 +49,8 @@ _CONDITIONS = {
     "status": "j.status = %(status)s",
     "tier": "j.tier = %(tier)s",
     "batch_id": "j.batch_id = %(batch_id)s",
+    "no_drafts": "NOT EXISTS (SELECT FROM feature_versions v"
+    " WHERE v.id = j.feature_version_id AND v.version < 0)",
 }
 # {jobs}: `@jobs`, or what has ended alone. {more}: those of _CONDITIONS that are asked for.
 _MATCHING = """
@@ -71,6 +73,7 @@ class Filters:
     status: str | None = None
     tier: str | None = None
     batch_id: UUID | None = None
+    drafts: bool = True  # jobs of drafts too
 
 
 class Group(NamedTuple):
@@ -97,7 +100,8 @@ def list_jobs(
     limit: int,
 ) -> list[JobRow]:
     """An account's jobs with `seq` below `before`, the newest first."""
-    asked = {"before": before, **vars(filters)}
+    asked = {"before": before, **vars(filters), "no_drafts": None if filters.drafts else True}
+    del asked["drafts"]
     given = {name: value for name, value in asked.items() if value is not None}
     more = "".join(f" AND {_CONDITIONS[name]}" for name in given)
     parameters = {**given, "account_id": account_id, "limit": limit}

@@ -171,3 +171,11 @@ def test_an_input_that_no_job_could_have_is_refused(tierline: Tierline, file: Pa
     ran = tierline("features", "try", file, "--input", '{"txt": "x"}')
     assert ran.code == 2
     assert "/input" in ran.err
+
+
+def test_jobs_of_drafts_are_listed_only_if_asked_for(tierline: Tierline, file: Path) -> None:
+    assert tierline("features", "test", file).code == 0
+    applied = json.loads(tierline("jobs", "list", "--json").out)["data"]
+    every = json.loads(tierline("jobs", "list", "--drafts", "--json").out)["data"]
+    assert all(one["feature_version"] > 0 for one in applied)
+    assert any(one["feature_version"] < 0 for one in every)

@@ -38,7 +38,8 @@ def test_budgets_are_set_changed_listed_and_removed(tierline: Tierline) -> None:
     shown = tierline("budgets", "list").out
     assert "user night-import" in shown
     assert "refuses" in shown
-    assert tierline("budgets", "remove", found[0]["id"]).code == 0
+    removed = tierline("budgets", "remove", found[0]["id"], "--json")
+    assert json.loads(removed.out) == {"id": found[0]["id"], "removed": True}
     assert len(json.loads(tierline("budgets", "list", "--json").out)["data"]) == 2
 
 

@@ -3,14 +3,12 @@
 import csv
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.database.rows import add_feature
+from tests.support.processes.terminal import Screen, on_terminal
 from tests.support.processes.up import environment
 from tests.support.scenes.batches import FEATURE, Scene
 from tests.support.waiting import wait_until
@@ -40,47 +39,6 @@ class Ended:
     code: int
     out: str
     err: str
-
-
-class Screen:
-    """The user's side of a terminal."""
-
-    def __init__(self, end: int) -> None:
-        self._end = end
-        self._seen = b""
-
-    def read(self) -> bytes:
-        """Everything shown so far."""
-        while select.select([self._end], [], [], 0)[0]:
-            self._seen += os.read(self._end, 65_536)
-        return self._seen
-
-    def type(self, text: str) -> None:
-        os.write(self._end, text.encode())
-
-
-@contextmanager
-def terminal(
-    bench: "Bench", *arguments: object
-) -> Iterator[tuple["subprocess.Popen[bytes]", Screen]]:
-    """`tierline backfill` on a terminal of its own."""
-    user, program = pty.openpty()
-    env = environment({"TIERLINE_URL": bench.scene.url, "TIERLINE_API_KEY": bench.scene.key})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tierline", "backfill", *map(str, arguments), "--feature", FEATURE],
-        cwd=bench.folder,
-        env=env | {"TERM": "xterm"},
-        stdin=program,
-        stdout=program,
-        stderr=program,
-    )
-    os.close(program)
-    try:
-        yield process, Screen(user)
-    finally:
-        process.kill()
-        process.wait(30)
-        os.close(user)
 
 
 class Bench:
@@ -110,6 +68,10 @@ class Bench:
         out, err = process.communicate(stdin, timeout=120)
         assert "Traceback" not in err
         return Ended(process.returncode, out, err)
+
+    def on_terminal(self, file: Path) -> AbstractContextManager[tuple[Any, Screen]]:
+        env = environment({"TIERLINE_URL": self.scene.url, "TIERLINE_API_KEY": self.scene.key})
+        return on_terminal(["backfill", file, "--feature", FEATURE], env, cwd=self.folder)
 
     def command(self, of: str, *arguments: object) -> Ended:
         process = self.start(*arguments, of=of)
@@ -311,7 +273,7 @@ def test_a_terminal_is_asked_once_what_becomes_of_the_rows(
     answers = {"y\n": "cancelled", "\n": "queued"}
     for number, (typed, status) in enumerate(answers.items()):
         file = bench.file(f"{number}.jsonl", rows(3))
-        with terminal(bench, file) as (process, screen):
+        with bench.on_terminal(file) as (process, screen):
             wait_until(lambda: bench.open_jobs() == 3, 60, "the rows to be sent")
             process.send_signal(signal.SIGINT)
             wait_until(lambda: b"[y/N]" in screen.read(), 30, "the question")

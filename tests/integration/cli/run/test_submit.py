@@ -17,8 +17,8 @@ def submit(tierline: Tierline, feature: str, *more: str) -> dict[str, object]:
 def test_a_job_is_submitted_shown_and_listed(tierline: Tierline, feature: str) -> None:
     job = submit(tierline, feature, "--metadata", '{"ticket": 7}')
     shown = tierline("jobs", "get", job["id"])
-    assert f"id           {job['id']}" in shown.out
-    assert "status       queued" in shown.out
+    assert f"id         {job['id']}" in shown.out
+    assert "status     queued" in shown.out
     assert str(job["id"]) in tierline("jobs", "list", "--feature", feature).out
     assert job["metadata"] == {"ticket": 7}
 
@@ -134,4 +134,4 @@ def test_a_job_is_cancelled_once_and_one_that_had_ended_says_so(
 def test_a_waiting_job_says_what_it_waits_for(tierline: Tierline, feature: str) -> None:
     job = submit(tierline, feature)
     shown = tierline("jobs", "get", job["id"]).out
-    assert "waiting for  a place in the queue" in shown
+    assert "waits for  a place in the queue" in shown

@@ -1,12 +1,14 @@
 """`tierline calibrate`: finds the threshold that keeps a promise, from a feature's own outcomes."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
-from tierline.cli.shared.options import Home, Json
+from tierline.cli.shared.options import Home, Json, RunsByDefault, command_group, replaced
 
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
@@ -14,8 +16,18 @@ if TYPE_CHECKING:
 LIKELY = 0.9  # a search with a lower chance of success asks first
 
 
-def calibrate(
-    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+Feature = Annotated[str, typer.Argument(metavar="FEATURE")]
+SearchId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The search's id.")]
+
+app = command_group(
+    "Find the confidence threshold for an error limit. 'tierline calibrate FEATURE' runs a search.",
+    cls=RunsByDefault,
+)
+
+
+@app.command("run")
+def run(
+    feature: Feature,
     max_error: Annotated[
         float | None,
         typer.Option(help="The largest share of the tier's served answers that may be wrong: 0.03"),
@@ -39,25 +51,15 @@ def calibrate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show which outcomes exist; use none up.")
     ] = False,
-    listed: Annotated[
-        bool, typer.Option("--list", help="List the calibrations and their states.")
-    ] = False,
-    withdraw: Annotated[
-        int | None,
-        typer.Option(metavar="ID", help="Withdraw a calibration; its answers then escalate."),
-    ] = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is withdrawn.")] = None,
-    follow: Annotated[
-        int | None, typer.Option("--follow", metavar="ID", min=1, help="Wait for a running search.")
-    ] = None,
-    cancel: Annotated[
-        int | None,
-        typer.Option("--cancel", metavar="ID", min=1, help="Cancel a search; no outcome is used."),
-    ] = None,
     yes: Annotated[
         bool,
         typer.Option("--yes", help="Search without asking, even if success is unlikely."),
     ] = False,
+    listed: Annotated[bool, typer.Option("--list", hidden=True)] = False,
+    withdraw_: Annotated[int | None, typer.Option("--withdraw", hidden=True)] = None,
+    reason: Annotated[str | None, typer.Option(hidden=True)] = None,
+    follow_: Annotated[int | None, typer.Option("--follow", hidden=True)] = None,
+    cancel_: Annotated[int | None, typer.Option("--cancel", hidden=True)] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -67,50 +69,131 @@ def calibrate(
     the next one needs new outcomes. If its chance of success is below 90%, it asks first.
     """
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import line, print_json
+    from tierline.cli.shared.output import print_json
 
-    path = f"/v1/features/{feature}/calibrations"
-    searches = f"/v1/features/{feature}/threshold-searches"
-    if follow is not None or cancel is not None:
-        if max_error is not None or listed or withdraw is not None or None not in (follow, cancel):
-            raise UsageError("give --follow ID or --cancel ID alone, without other options")
-        with connect(home) as api:
-            if follow is not None:
-                _show_made(_followed(api, api.get(f"{searches}/{follow}")), as_json=as_json)
-            else:
-                _show_cancelled(api.post(f"{searches}/{cancel}/cancel"))
-        return
-    if listed or withdraw is not None:
-        if max_error is not None or (listed and withdraw is not None):
-            raise UsageError("give only one of --list, --withdraw and --max-error")
-        if withdraw is not None and not reason:
-            raise UsageError("--withdraw needs a reason, which is recorded: --reason TEXT")
-        with connect(home) as api:
-            if withdraw is None:
-                answer = api.get(path)
-            else:
-                answer = api.post(f"{path}/{withdraw}/withdraw", json={"reason": reason})
-        if as_json:
-            print_json(answer)
-        elif withdraw is None:
-            _show_all(answer["data"])
-        else:
-            line(f"calibration {withdraw} of {feature} is withdrawn: its answers now escalate")
-        return
+    if listed or any(one is not None for one in (withdraw_, follow_, cancel_)):
+        old = _OldFlags(listed, withdraw_, reason, follow_, cancel_)
+        return _run_old(feature, old, max_error, home, as_json=as_json)
     if max_error is None:
-        raise UsageError("give the error limit to promise, such as --max-error 0.03 (or --list)")
+        raise UsageError("give the error limit to promise, such as --max-error 0.03")
     body = _promise(max_error, confidence, reference, tier, models)
     with connect(home) as api:
         if dry_run:
-            count = api.post(path, json={**body, "dry_run": True})
+            count = api.post(_calibrations(feature), json={**body, "dry_run": True})
             if as_json:
                 print_json(count)
             else:
                 _show_count(count)
             return
         if not yes:
-            _ask_if_unlikely(api.post(path, json={**body, "dry_run": True}))
-        _show_made(_followed(api, api.post(searches, json=body)), as_json=as_json)
+            _ask_if_unlikely(api.post(_calibrations(feature), json={**body, "dry_run": True}))
+        _show_made(_followed(api, api.post(_searches(feature), json=body)), as_json=as_json)
+
+
+@app.command("list")
+def list_(feature: Feature, home: Home = None, as_json: Json = False) -> None:
+    """List a feature's calibrations and their states."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import print_json
+
+    with connect(home) as api:
+        found = api.get(_calibrations(feature))
+    if as_json:
+        print_json(found)
+    else:
+        _show_all(found["data"])
+
+
+@app.command()
+def withdraw(
+    feature: Feature,
+    id: Annotated[int, typer.Argument(metavar="ID", min=1, help="The calibration's id.")],
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why it is withdrawn; this is recorded.")
+    ],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Withdraw a calibration; its answers then escalate."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import line, print_json
+
+    with connect(home) as api:
+        made = api.post(f"{_calibrations(feature)}/{id}/withdraw", json={"reason": reason})
+    if as_json:
+        print_json(made)
+    else:
+        line(f"calibration {id} of {feature} is withdrawn: its answers now escalate")
+
+
+@app.command()
+def follow(feature: Feature, id: SearchId, home: Home = None, as_json: Json = False) -> None:
+    """Wait for a running search, and show its result."""
+    from tierline.cli.shared.client import connect
+
+    with connect(home) as api:
+        search = api.get(f"{_searches(feature)}/{id}")
+        _show_made(_followed(api, search), as_json=as_json)
+
+
+@app.command()
+def cancel(feature: Feature, id: SearchId, home: Home = None, as_json: Json = False) -> None:
+    """Cancel a search; no outcome is used up."""
+    from tierline.cli.shared.client import connect
+    from tierline.cli.shared.output import print_json
+
+    with connect(home) as api:
+        ended = api.post(f"{_searches(feature)}/{id}/cancel")
+    if as_json:
+        print_json(ended)
+    else:
+        _show_cancelled(ended)
+
+
+@dataclass(frozen=True)
+class _OldFlags:
+    """Flags of release 0.2 that are commands now."""
+
+    listed: bool
+    withdraw: int | None
+    reason: str | None
+    follow: int | None
+    cancel: int | None
+
+
+def _run_old(
+    feature: str, old: _OldFlags, max_error: float | None, home: Path | None, *, as_json: bool
+) -> None:
+    """Run the command of a flag of release 0.2, and say what it is now. Raises UsageError."""
+    given = sum(one is not None for one in (max_error, old.withdraw, old.follow, old.cancel))
+    if given + old.listed > 1:
+        raise UsageError(
+            "give only one of --list, --withdraw, --follow, --cancel and --max-error; the first "
+            "four are commands now: see 'tierline calibrate --help'"
+        )
+    if old.listed:
+        replaced("calibrate --list", f"tierline calibrate list {feature}")
+        list_(feature, home, as_json)
+    elif old.follow is not None:
+        replaced("calibrate --follow", f"tierline calibrate follow {feature} {old.follow}")
+        follow(feature, old.follow, home, as_json)
+    elif old.cancel is not None:
+        replaced("calibrate --cancel", f"tierline calibrate cancel {feature} {old.cancel}")
+        cancel(feature, old.cancel, home, as_json=False)
+    elif old.withdraw is not None:
+        if not old.reason:
+            raise UsageError("--withdraw needs a reason, which is recorded: --reason TEXT")
+        new = f"tierline calibrate withdraw {feature} {old.withdraw} --reason TEXT"
+        replaced("calibrate --withdraw", new)
+        withdraw(feature, old.withdraw, old.reason, home, as_json)
+
+
+def _calibrations(feature: str) -> str:
+    return f"/v1/features/{feature}/calibrations"
+
+
+def _searches(feature: str) -> str:
+    return f"/v1/features/{feature}/threshold-searches"
 
 
 def _promise(
@@ -167,8 +250,8 @@ def _followed(api: "Client", search: JSON) -> JSON:
         f"/v1/features/{feature}/threshold-searches/{id}",
         search,
         "search",
-        f"follow it with 'tierline calibrate {feature} --follow {id}', or cancel it with "
-        f"'tierline calibrate {feature} --cancel {id}'",
+        f"follow it with 'tierline calibrate follow {feature} {id}', or cancel it with "
+        f"'tierline calibrate cancel {feature} {id}'",
     )
 
 

@@ -1,6 +1,7 @@
 """`tierline eval`: compares a feature's tiers, pair by pair, on the same examples of a dataset."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 from tierline.base.errors import TierlineError, UsageError
 from tierline.base.json_text import JSON
-from tierline.cli.shared.options import Home, Json
+from tierline.cli.shared.options import Home, Json, RunsByDefault, command_group, replaced
 
 if TYPE_CHECKING:
     from tierline.cli.shared.client import Client
@@ -22,8 +23,46 @@ SAY_AFTER_S = 15.0  # without any call, before a note says so
 NOT_REACHED = 1
 
 
-def evaluate(
-    feature: Annotated[str, typer.Argument(metavar="FEATURE")],
+Feature = Annotated[str, typer.Argument(metavar="FEATURE")]
+EvaluationId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The evaluation's id.")]
+FailUnder = Annotated[
+    float | None,
+    typer.Option(
+        metavar="RATIO",
+        help="Exit 1 if the lower bound of any tier's quality ratio is below this: 0.9.",
+    ),
+]
+Junit = Annotated[
+    Path | None, typer.Option(metavar="XML", help="Write JUnit XML to this file, for CI.")
+]
+Png = Annotated[
+    Path | None, typer.Option(metavar="PNG", help="Draw each tier's quality to this file.")
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S", min=1, help="Stop waiting after S seconds; the evaluation continues."
+    ),
+]
+app = command_group(
+    "Compare a feature's tiers on a dataset's examples. 'tierline eval FEATURE' runs one.",
+    cls=RunsByDefault,
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to do with a result."""
+
+    as_json: bool = False
+    fail_under: float | None = None
+    junit: Path | None = None
+    png: Path | None = None
+
+
+@app.command("run")
+def run(
+    feature: Feature,
     dataset: Annotated[
         int | None,
         typer.Option("--dataset", min=1, help="The dataset's version; by default the newest."),
@@ -42,37 +81,14 @@ def evaluate(
         str | None,
         typer.Option(metavar="USD", help="The cost limit; run it again with more to continue."),
     ] = None,
-    fail_under: Annotated[
-        float | None,
-        typer.Option(
-            metavar="RATIO",
-            help="Exit 1 if the lower bound of any tier's quality ratio is below this: 0.9.",
-        ),
-    ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="XML", help="Write JUnit XML to this file, for CI.")
-    ] = None,
-    png: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw each tier's quality to this file.")
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="S", min=1, help="Stop waiting after S seconds; the evaluation continues."
-        ),
-    ] = None,
-    show: Annotated[
-        int | None, typer.Option("--show", metavar="ID", min=1, help="Show an earlier evaluation.")
-    ] = None,
-    follow: Annotated[
-        int | None,
-        typer.Option("--follow", metavar="ID", min=1, help="Wait for a running evaluation."),
-    ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the evaluations.")] = False,
-    cancel: Annotated[
-        int | None,
-        typer.Option("--cancel", metavar="ID", min=1, help="Cancel a running evaluation."),
-    ] = None,
+    fail_under: FailUnder = None,
+    junit: Junit = None,
+    png: Png = None,
+    timeout: Timeout = None,
+    show_: Annotated[int | None, typer.Option("--show", hidden=True)] = None,
+    follow_: Annotated[int | None, typer.Option("--follow", hidden=True)] = None,
+    listed: Annotated[bool, typer.Option("--list", hidden=True)] = False,
+    cancel_: Annotated[int | None, typer.Option("--cancel", hidden=True)] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -82,60 +98,143 @@ def evaluate(
     in a prompt or in training data. It needs a key with the scope operator, whose account pays for
     the calls.
     """
-    from tierline.cli.improve.evidence.calibrate import within
     from tierline.cli.shared.amounts import above_zero
+    from tierline.cli.shared.client import connect
+
+    old = [one is not None and one is not False for one in (show_, follow_, listed, cancel_)]
+    if sum(old) > 1:
+        raise UsageError("give only one of --show, --follow, --list and --cancel")
+    if listed:
+        replaced("eval --list", f"tierline eval list {feature}")
+        return list_(feature, home, as_json)
+    if cancel_ is not None:
+        replaced("eval --cancel", f"tierline eval cancel {feature} {cancel_}")
+        return cancel(feature, cancel_, home, as_json=False)
+    if show_ is not None:
+        replaced("eval --show", f"tierline eval show {feature} {show_}")
+        return show(feature, show_, fail_under, junit, png, home, as_json)
+    if follow_ is not None:
+        replaced("eval --follow", f"tierline eval follow {feature} {follow_}")
+        return follow(feature, follow_, fail_under, junit, png, timeout, home, as_json)
+    result = _wanted(as_json, fail_under, junit, png)
+    wanted = {
+        "dataset": dataset,
+        "tiers": None if tiers is None else [name.strip() for name in tiers.split(",")],
+        "limit": limit,
+        "max_usd": None if max_usd is None else str(above_zero("--max-usd", max_usd)),
+    }
+    given = {name: value for name, value in wanted.items() if value is not None}
+    with connect(home) as api:
+        place = _place(feature)
+        _result(api, _follow(api, place, api.post(place, json=given), timeout), result)
+
+
+@app.command()
+def show(
+    feature: Feature,
+    id: EvaluationId,
+    fail_under: FailUnder = None,
+    junit: Junit = None,
+    png: Png = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show an earlier evaluation."""
+    from tierline.cli.shared.client import connect
+
+    result = _wanted(as_json, fail_under, junit, png)
+    with connect(home) as api:
+        _result(api, api.get(f"{_place(feature)}/{id}"), result)
+
+
+@app.command()
+def follow(
+    feature: Feature,
+    id: EvaluationId,
+    fail_under: FailUnder = None,
+    junit: Junit = None,
+    png: Png = None,
+    timeout: Timeout = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Wait for a running evaluation, and show its result."""
+    from tierline.cli.shared.client import connect
+
+    result = _wanted(as_json, fail_under, junit, png)
+    with connect(home) as api:
+        place = _place(feature)
+        _result(api, _follow(api, place, api.get(f"{place}/{id}"), timeout), result)
+
+
+@app.command("list")
+def list_(feature: Feature, home: Home = None, as_json: Json = False) -> None:
+    """List a feature's evaluations, the newest first."""
+    from tierline.cli.shared.client import connect
+
+    with connect(home) as api:
+        _list(api.get(_place(feature)), as_json=as_json)
+
+
+@app.command()
+def cancel(feature: Feature, id: EvaluationId, home: Home = None, as_json: Json = False) -> None:
+    """Cancel a running evaluation."""
     from tierline.cli.shared.client import connect
     from tierline.cli.shared.output import line, print_json
 
+    with connect(home) as api:
+        ended = api.post(f"{_place(feature)}/{id}/cancel")
+    if as_json:
+        print_json(ended)
+    else:
+        line(f"evaluation {id} of {feature} is cancelled")
+
+
+def _place(feature: str) -> str:
+    return f"/v1/features/{feature}/evaluations"
+
+
+def _wanted(
+    as_json: bool, fail_under: float | None, junit: Path | None, png: Path | None
+) -> Wanted:
+    """Raises UsageError for a ratio outside its range."""
+    from tierline.cli.improve.evidence.calibrate import within
+
     if fail_under is not None:
         within("--fail-under", fail_under, 0.01, 1.0)
-    if sum(one is not None and one is not False for one in (show, follow, cancel, list_)) > 1:
-        raise UsageError("give only one of --show, --follow, --list and --cancel")
-    with connect(home) as api:
-        place = f"/v1/features/{feature}/evaluations"
-        if list_:
-            _list(api.get(place), as_json=as_json)
-            return
-        if cancel is not None:
-            api.post(f"{place}/{cancel}/cancel")
-            line(f"evaluation {cancel} of {feature} is cancelled")
-            return
-        if show is not None:
-            made = api.get(f"{place}/{show}")
-        elif follow is not None:
-            made = _follow(api, place, api.get(f"{place}/{follow}"), timeout)
-        else:
-            wanted = {
-                "dataset": dataset,
-                "tiers": None if tiers is None else [name.strip() for name in tiers.split(",")],
-                "limit": limit,
-                "max_usd": None if max_usd is None else str(above_zero("--max-usd", max_usd)),
-            }
-            given = {name: value for name, value in wanted.items() if value is not None}
-            made = _follow(api, place, api.post(place, json=given), timeout)
-        _refuse_unfinished(made)
-        differing = {
-            one["tier"]: api.get(f"{place}/{made['id']}/differing", {"tier": one["tier"]})["data"]
-            for one in made["found"]["compared"]
-        }
-    if junit is not None:
+    return Wanted(as_json, fail_under, junit, png)
+
+
+def _result(api: "Client", made: JSON, wanted: Wanted) -> None:
+    """Show a completed evaluation. Raises TierlineError if it has no result, and Exit if a ratio is
+    too low.
+    """
+    from tierline.cli.shared.output import print_json
+
+    _refuse_unfinished(made)
+    place = _place(made["feature"])
+    differing = {
+        one["tier"]: api.get(f"{place}/{made['id']}/differing", {"tier": one["tier"]})["data"]
+        for one in made["found"]["compared"]
+    }
+    if wanted.junit is not None:
         from tierline.cli.improve.evidence.evaluation_junit import write_junit
 
-        write_junit(junit, made, fail_under)
-    if png is not None:
+        write_junit(wanted.junit, made, wanted.fail_under)
+    if wanted.png is not None:
         from tierline.cli.improve.evidence.evaluation_plot import save_png
 
-        save_png(made, png)
-    if as_json:
+        save_png(made, wanted.png)
+    if wanted.as_json:
         print_json(made | {"differing": differing})
     else:
         from tierline.cli.improve.evidence.evaluation_view import print_evaluation
 
         print_evaluation(made, {tier: rows[:SHOWN] for tier, rows in differing.items()})
-    if fail_under is not None:
+    if wanted.fail_under is not None:
         from tierline.evaluation.summary import low_of
 
-        if any(low_of(one) < fail_under for one in made["found"]["compared"]):
+        if any(low_of(one) < wanted.fail_under for one in made["found"]["compared"]):
             raise typer.Exit(NOT_REACHED)
 
 
@@ -148,8 +247,8 @@ def _follow(api: "Client", place: str, made: JSON, timeout_s: float | None) -> J
 
     id, feature = made["id"], made["feature"]
     again = (
-        f"follow it with 'tierline eval {feature} --follow {id}', or cancel it with "
-        f"'tierline eval {feature} --cancel {id}'"
+        f"follow it with 'tierline eval follow {feature} {id}', or cancel it with "
+        f"'tierline eval cancel {feature} {id}'"
     )
     began = time.monotonic()
     took_s = 0.0
@@ -196,7 +295,7 @@ def _refuse_unfinished(made: JSON) -> None:
         raise TierlineError(f"evaluation {id} of {feature} has no result: it is {made['status']}")
     raise TierlineError(
         f"evaluation {id} of {feature} is still running, with {so_far['ended']:,} of "
-        f"{so_far['of']:,} answers: wait for it with 'tierline eval {feature} --follow {id}'"
+        f"{so_far['of']:,} answers: wait for it with 'tierline eval follow {feature} {id}'"
     )
 
 

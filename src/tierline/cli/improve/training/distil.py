@@ -1,19 +1,18 @@
-"""`tierline distil`: trains a micro model on a dataset, in seconds, on the CPU."""
+"""`tierline distil`, which is `tierline micro train --dataset` now. It is removed in 0.4."""
 
 from typing import Annotated
 
 import typer
 
 from tierline.cli.improve.training.micro import (
-    MICRO_MODEL,
     STRANGERS,
     ConfidenceOf,
     MaxError,
     Strangers,
-    options_of,
+    train_,
 )
-from tierline.cli.improve.training.training import DryRun, Feature, train
-from tierline.cli.shared.options import Home, Json
+from tierline.cli.improve.training.training import DryRun, Feature
+from tierline.cli.shared.options import Home, Json, replaced
 
 
 def distil(
@@ -29,15 +28,7 @@ def distil(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Train the feature's micro tier on a dataset, and promise a largest share of errors.
-
-    It learns from the train rows. The promise is tested on the calibration rows that represent all
-    traffic. Test rows are not used. The server trains; Ctrl-C ends only the waiting.
-    """
-    from tierline.cli.improve.training.stored_datasets import find
-    from tierline.cli.shared.client import connect
-
-    options = options_of(max_error, confidence, strangers, dry_run=dry_run)
-    with connect(home) as api:
-        options["dataset"] = find(api, feature, version)["version"]
-        train(MICRO_MODEL, api, feature, options, as_json=as_json)
+    """The same as 'tierline micro train --dataset', which is its name now."""
+    dataset = "newest" if version is None else str(version)
+    replaced("tierline distil", f"tierline micro train {feature} --dataset {dataset}")
+    train_(feature, dataset, max_error, confidence, strangers, dry_run, home, as_json)

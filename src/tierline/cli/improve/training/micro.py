@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tierline.base.errors import UsageError
 from tierline.base.json_text import JSON
 from tierline.cli.improve.training.training import DryRun, Feature, Kind, commands, train
 from tierline.cli.shared.options import Home, Json
@@ -109,6 +110,13 @@ app = commands(MICRO_MODEL, "Train, list and withdraw the classifier of a micro 
 @app.command("train")
 def train_(
     feature: Feature,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION|newest",
+            help="Train on the train rows of this dataset; by default on the labels of jobs.",
+        ),
+    ] = None,
     max_error: MaxError = None,
     confidence: ConfidenceOf = 0.95,
     strangers: Strangers = STRANGERS,
@@ -118,11 +126,26 @@ def train_(
 ) -> None:
     """Train on the labels from people or the last tier, and promise a largest share of errors.
 
+    With --dataset it learns from the dataset's train rows, and the promise is tested on its
+    calibration rows that represent all traffic; its test rows are not used.
+
     Without --max-error nothing is promised: all its answers escalate until it is calibrated. The
     server trains; Ctrl-C ends only the waiting.
     """
     from tierline.cli.shared.client import connect
 
     options = options_of(max_error, confidence, strangers, dry_run=dry_run)
+    version = None if dataset in (None, "newest") else _version(dataset)
     with connect(home) as api:
+        if dataset is not None:
+            from tierline.cli.improve.training.stored_datasets import find
+
+            options["dataset"] = find(api, feature, version)["version"]
         train(MICRO_MODEL, api, feature, options, as_json=as_json)
+
+
+def _version(text: str) -> int:
+    """A dataset's version. Raises UsageError."""
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise UsageError(f"--dataset is {text!r}: give a version, such as 3, or newest")
+    return int(text)

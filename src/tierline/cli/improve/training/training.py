@@ -53,12 +53,16 @@ def commands(kind: Kind, summary: str) -> typer.Typer:
         feature: Feature,
         id: Annotated[int, typer.Argument(metavar="ID", min=1)],
         home: Home = None,
+        as_json: Json = False,
     ) -> None:
         from tierline.cli.shared.client import connect
-        from tierline.cli.shared.output import line
+        from tierline.cli.shared.output import line, print_json
 
         with connect(home) as api:
-            api.post(f"/v1/features/{feature}/{kind.path}/{id}/withdraw")
+            made = api.post(f"/v1/features/{feature}/{kind.path}/{id}/withdraw")
+        if as_json:
+            print_json(made)
+            return
         line(f"{kind.noun} {id} of {feature} is withdrawn")
 
     withdraw.__doc__ = f"Withdraw a {kind.noun}: the one before it is used, if there is one."

@@ -76,12 +76,12 @@ def test_calibrations_are_listed_and_withdrawn(
     tierline: Tierline, calibrated: str, rows: psycopg.Connection[Any]
 ) -> None:
     number = add_calibration(rows, calibrated)
-    listed = tierline("calibrate", calibrated, "--list")
+    listed = tierline("calibrate", "list", calibrated)
     assert "of another version" in listed.out
     assert "3.00% at 95%" in listed.out
-    ended = tierline("calibrate", calibrated, "--withdraw", number, "--reason", "a test")
+    ended = tierline("calibrate", "withdraw", calibrated, number, "--reason", "a test")
     assert ended.code == 0, ended.err
-    (one,) = json.loads(tierline("calibrate", calibrated, "--list", "--json").out)["data"]
+    (one,) = json.loads(tierline("calibrate", "list", calibrated, "--json").out)["data"]
     assert (one["state"], one["withdrawn_reason"]) == ("withdrawn", "a test")
 
 
@@ -93,9 +93,7 @@ def test_calibrations_are_listed_and_withdrawn(
         (("--max-error", "0.03", "--confidence", "1"), 2, "--confidence is 1"),
         (("--max-error", "0.03", "--list"), 2, "give only one of"),
         (("--withdraw", "1"), 2, "--reason TEXT"),
-        (("--follow", "1", "--cancel", "1"), 2, "without other options"),
-        (("--follow", "999"), 1, "has no threshold search 999"),
-        (("--withdraw", "99", "--reason", "x"), 1, "has no calibration 99"),
+        (("--follow", "1", "--cancel", "1"), 2, "give only one of"),
         (("--max-error", "0.03", "--models", "openai:other"), 2, "known: none yet"),
     ],
 )
@@ -106,6 +104,22 @@ def test_what_cannot_be_done(
     assert told in ran.err
     assert ran.code == code
     assert len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "told"),
+    [
+        ("follow", ("999",), "has no threshold search 999"),
+        ("cancel", ("999",), "has no threshold search 999"),
+        ("withdraw", ("99", "--reason", "x"), "has no calibration 99"),
+    ],
+)
+def test_what_does_not_exist_is_one_line(
+    tierline: Tierline, calibrated: str, command: str, arguments: tuple[str, ...], told: str
+) -> None:
+    ran = tierline("calibrate", command, calibrated, *arguments)
+    assert (ran.code, len(ran.err.splitlines())) == (1, 1)
+    assert told in ran.err
 
 
 def test_a_feature_with_a_fixed_threshold_says_what_to_do(tierline: Tierline, feature: str) -> None:
@@ -134,14 +148,14 @@ def test_a_search_goes_on_by_itself_and_is_followed_or_ended(
             patch.setattr("tierline.cli.shared.operations.time.sleep", interrupt)
             ran = tierline("calibrate", calibrated, "--max-error", "0.1")
         assert ran.code == 130
-        told = re.search(r"search (\d+) continues .*: follow it with .*--follow \1'", ran.err)
+        told = re.search(r"search (\d+) continues .*: follow it with .* follow kept \1'", ran.err)
         assert told is not None, ran.err
         return told[1]
 
     first = interrupted()
-    ended = tierline("calibrate", calibrated, "--cancel", first)
+    ended = tierline("calibrate", "cancel", calibrated, first)
     assert (ended.code, ended.out) == (0, f"search {first} of {calibrated} is cancelled\n")
-    followed = tierline("calibrate", calibrated, "--follow", first)
+    followed = tierline("calibrate", "follow", calibrated, first)
     assert (followed.code, "no outcome was used up" in followed.err) == (1, True)
     second = interrupted()
     with create_pool(database_url, "test", 2) as pool:
@@ -152,7 +166,10 @@ def test_a_search_goes_on_by_itself_and_is_followed_or_ended(
         work.progress("reading")
         assert interrupted() == second  # it is under way, and how far is shown
         run(work)
-    made = tierline("calibrate", calibrated, "--follow", second)
+    made = tierline("calibrate", "follow", calibrated, second)
     assert made.code == 0, made.err
     assert "at most 10.00% may differ from openai:large" in made.out
-    assert "in force" in tierline("calibrate", calibrated, "--list").out
+    assert "in force" in tierline("calibrate", "list", calibrated).out
+    before = tierline("calibrate", calibrated, "--list")
+    assert "in force" in before.out
+    assert f"is now 'tierline calibrate list {calibrated}'" in before.err

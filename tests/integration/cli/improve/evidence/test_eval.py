@@ -77,16 +77,16 @@ def test_what_was_found_is_kept_and_says_when_it_is_stale(
     tierline: Tierline, amounts: Path, tmp_path: Path
 ) -> None:
     made = json.loads(tierline("eval", "amounts", "--json").out)
-    again = json.loads(tierline("eval", "amounts", "--show", made["id"], "--json").out)
+    again = json.loads(tierline("eval", "show", "amounts", made["id"], "--json").out)
     assert (again["found"], again["stale"]) == (made["found"], None)
     file = tmp_path / "changed.yaml"
     file.write_text(
         AMOUNT.replace("models: [openai:small]", "temperature: 0.5\n    models: [openai:small]")
     )
     assert tierline("features", "apply", file).code == 0
-    again = json.loads(tierline("eval", "amounts", "--show", made["id"], "--json").out)
+    again = json.loads(tierline("eval", "show", "amounts", made["id"], "--json").out)
     assert again["stale"] == "the prompt or settings of slm were changed since"
-    assert "stale: the prompt or settings" in tierline("eval", "amounts", "--list").out
+    assert "stale: the prompt or settings" in tierline("eval", "list", "amounts").out
 
 
 def test_an_interrupted_one_goes_on_by_itself_and_nothing_is_asked_twice(
@@ -102,12 +102,12 @@ def test_an_interrupted_one_goes_on_by_itself_and_nothing_is_asked_twice(
     assert ran.code == 130
     monkeypatch.undo()
     told = re.fullmatch(
-        r"evaluation (\d+) continues: follow it with 'tierline eval amounts --follow \1', "
-        r"or cancel it with 'tierline eval amounts --cancel \1'\n",
+        r"evaluation (\d+) continues: follow it with 'tierline eval follow amounts \1', "
+        r"or cancel it with 'tierline eval cancel amounts \1'\n",
         ran.err,
     )
     assert told is not None, ran.err
-    made = json.loads(tierline("eval", "amounts", "--follow", told[1], "--json").out)
+    made = json.loads(tierline("eval", "follow", "amounts", told[1], "--json").out)
     assert (made["id"], made["status"]) == (told[1], "completed")
     asked = [(call.body["model"], call.last_message) for call in models.calls]
     assert len(asked) == len(set(asked)) == 2 * made["planned"]
@@ -119,14 +119,14 @@ def test_a_spent_budget_stops_it_and_more_lets_it_go_on(
     ran = tierline("eval", "amounts", "--max-usd", "0.01")
     assert ran.code == 1
     assert "with a higher --max-usd" in ran.err
-    running = json.loads(tierline("eval", "amounts", "--list", "--json").out)["data"][0]
+    running = json.loads(tierline("eval", "list", "amounts", "--json").out)["data"][0]
     assert 0 < running["progress"]["ended"] < running["progress"]["of"]
     assert float(running["progress"]["cost_usd"]) <= 0.01
     assert running["progress"]["waits_for"] == "budget"
     other = tierline("eval", "amounts", "--limit", 10)
     assert (other.code, "is running with other options" in other.err) == (1, True)
-    shown = tierline("eval", "amounts", "--show", running["id"])
-    assert (shown.code, f"--follow {running['id']}'" in shown.err) == (1, True)
+    shown = tierline("eval", "show", "amounts", running["id"])
+    assert (shown.code, f"tierline eval follow amounts {running['id']}'" in shown.err) == (1, True)
     made = json.loads(tierline("eval", "amounts", "--max-usd", "100", "--json").out)
     assert (made["id"], made["status"]) == (running["id"], "completed")
 
@@ -147,9 +147,9 @@ def test_a_client_of_release_0_1_may_still_step_it_and_is_told_until_when(
 
 def test_one_that_runs_may_be_cancelled(tierline: Tierline, models: ModelServer) -> None:
     assert tierline("eval", "amounts", "--max-usd", "0.005").code == 1
-    running = json.loads(tierline("eval", "amounts", "--list", "--json").out)["data"][0]
-    assert tierline("eval", "amounts", "--cancel", running["id"]).code == 0
-    ran = tierline("eval", "amounts", "--show", running["id"])
+    running = json.loads(tierline("eval", "list", "amounts", "--json").out)["data"][0]
+    assert tierline("eval", "cancel", "amounts", running["id"]).code == 0
+    ran = tierline("eval", "show", "amounts", running["id"])
     assert (ran.code, "it is cancelled" in ran.err) == (1, True)
 
 
@@ -238,7 +238,18 @@ def test_free_text_is_judged_in_both_orders_by_who_is_not_told_whose_it_is(
         len(judge) == len(answered) + small["right"] + fooled
     )  # again, what it held to be the same
     assert all("slm" not in one.last_message for one in judge)
-    assert "openai:judge judged" in tierline("eval", "priced", "--show", made["id"]).out
+    assert "openai:judge judged" in tierline("eval", "show", "priced", made["id"]).out
+
+
+def test_flags_of_before_go_on_and_say_what_they_are_now(
+    tierline: Tierline,
+) -> None:
+    ran = tierline("eval", "amounts", "--list")
+    assert ran.code == 0, ran.err
+    assert ran.err == (
+        "eval --list is now 'tierline eval list amounts'; the old form goes with release 0.4\n"
+    )
+    assert tierline("eval", "list", "amounts").out == ran.out
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,9 @@ def test_a_dataset_becomes_a_micro_model_and_its_test_rows_stay_unseen(
     built = json.loads(
         tierline("dataset", "build", "tickets", "--no-jobs", "--from", file, "--json").out
     )
-    ran = tierline("distil", "tickets", "--max-error", "0.1", "--json")
+    ran = tierline(
+        "micro", "train", "tickets", "--dataset", "newest", "--max-error", "0.1", "--json"
+    )
     assert ran.code == 0, ran.err
     made = json.loads(ran.out)
     assert made["rows"] == built["by_side"]["train"]
@@ -172,9 +174,12 @@ def test_a_dataset_becomes_a_micro_model_and_its_test_rows_stay_unseen(
     assert seen == built["by_side"]["calibration"]
     calibration = made["micro_model"]["calibration"]
     assert (calibration["state"], calibration["reference"]) == ("in_force", "human")
-    told = tierline("distil", "tickets", "--dataset", built["version"], "--dry-run")
+    told = tierline("micro", "train", "tickets", "--dataset", built["version"], "--dry-run")
     assert "not saved" in told.out
-    assert "no dataset 999" in tierline("distil", "tickets", "--dataset", 999).err
+    before = tierline("distil", "tickets", "--dry-run")
+    assert "not saved" in before.out
+    assert "is now 'tierline micro train tickets --dataset newest'" in before.err
+    assert "no dataset 999" in tierline("micro", "train", "tickets", "--dataset", 999).err
 
 
 def test_a_dataset_of_another_task_is_refused(
@@ -185,6 +190,6 @@ def test_a_dataset_of_another_task_is_refused(
     changed = tickets.with_name("changed.yaml")
     changed.write_text(TICKETS.replace("Name the kind", "Name the department"))
     assert tierline("features", "apply", changed).code == 0
-    ran = tierline("distil", "tickets")
+    ran = tierline("micro", "train", "tickets", "--dataset", "newest")
     assert ran.code == 1
     assert "is of another task" in ran.err
