@@ -3,10 +3,12 @@
 The API returns errors as problem+json (RFC 9457). No exception has a key or a request body in it.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tierline_client.retry_after import retry_after_s
 
@@ -25,7 +27,14 @@ class FieldProblem:
 
 
 class TierlineError(Exception):
-    """The base class of all errors in this package; `message` can be shown to a person."""
+    """The base class of all errors in this package; `message` can be shown to a person.
+
+    `status`, `type` and `request_id` are those of the API's answer, if there was one.
+    """
+
+    status: int | None = None  # HTTP
+    type: str | None = None  # such as "limit-reached"; docs name them
+    request_id: str | None = None  # for questions to whoever operates the API
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -86,9 +95,42 @@ class Failed(TierlineError):
     """Any other response that is not a success."""
 
 
+class WaitTimeout(TierlineError):
+    """The job has not ended in time. It goes on; wait again, or cancel it."""
+
+    def __init__(self, job_id: str, waited_s: float) -> None:
+        self.job_id = job_id
+        super().__init__(f"job {job_id} has not ended within {waited_s:g} s; it goes on")
+
+
+class OutputMismatch(TierlineError):
+    """The output is not of the `output_type` that was asked for. `problems` says where; the output
+    itself is not in the message.
+    """
+
+    def __init__(self, job_id: str, problems: Sequence[FieldProblem]) -> None:
+        self.job_id = job_id
+        self.problems = tuple(problems)
+        text = "; ".join(str(problem) for problem in self.problems)
+        super().__init__(f"the output of job {job_id} does not match output_type: {text}")
+
+
+class BadSignature(TierlineError):
+    """The webhook is not signed with this secret, or too old."""
+
+
 def error_of(status: int, headers: Mapping[str, str], body: bytes) -> TierlineError:
     """The error for a response, with the API's message."""
     problem = _object(body)
+    error = _error(status, headers, problem)
+    error.status = status
+    error.request_id = headers.get("request-id")
+    kind = problem.get("type")
+    error.type = kind.rpartition(":")[2] if isinstance(kind, str) else None
+    return error
+
+
+def _error(status: int, headers: Mapping[str, str], problem: Mapping[str, Any]) -> TierlineError:
     detail = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
     wait_s = retry_after_s(headers.get("retry-after"))
     if status == 401:
@@ -116,20 +158,21 @@ def _object(body: bytes) -> Mapping[str, Any]:
         found = json.loads(body)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
 
 
 def _fields(errors: object) -> list[FieldProblem]:
     if not isinstance(errors, list):
         return []
+    found: list[Any] = errors
+    listed = [cast(dict[str, Any], one) for one in found if isinstance(one, dict)]
     return [
         FieldProblem(
             str(one.get("message", "")),
             str(one.get("path") or ""),
             one["line"] if isinstance(one.get("line"), int) else None,
         )
-        for one in errors
-        if isinstance(one, dict)
+        for one in listed
     ]
 
 

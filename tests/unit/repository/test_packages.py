@@ -47,10 +47,14 @@ def test_each_wheel_holds_its_own_packages(wheels: dict[str, Path]) -> None:
     assert packages(wheels["tierline-client"]) == {"tierline_client"}
 
 
-def test_the_product_needs_the_client_and_the_client_only_httpx(wheels: dict[str, Path]) -> None:
+def test_the_product_needs_the_client_and_the_client_three_libraries(
+    wheels: dict[str, Path],
+) -> None:
     needs = metadata(wheels["tierline"]).get_all("Requires-Dist") or []
     assert "tierline-client<0.3,>=0.2" in needs
-    assert metadata(wheels["tierline-client"]).get_all("Requires-Dist") == ["httpx<0.29,>=0.28"]
+    assert metadata(wheels["tierline-client"]).get_all("Requires-Dist") == [
+        *("httpx<0.29,>=0.28", "pydantic<3,>=2.11", "standardwebhooks<2,>=1.1")
+    ]
 
 
 def test_the_client_is_installed_from_its_folder_and_never_looked_for_in_an_index() -> None:

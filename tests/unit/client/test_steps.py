@@ -1,0 +1,236 @@
+"""Retries and waits, as steps without I/O: each outcome is given, and time stands still."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tierline_client import calls
+from tierline_client.calls import Answer, Submission
+from tierline_client.errors import (
+    InvalidInput,
+    LimitReached,
+    NotFound,
+    TierlineError,
+    Unavailable,
+    WaitTimeout,
+)
+from tierline_client.steps import (
+    POLL,
+    STREAM,
+    WATCH,
+    AskRoom,
+    Follow,
+    Followed,
+    Now,
+    Retries,
+    Send,
+    Sleep,
+    Step,
+    Steps,
+    Watch,
+    advance,
+    send,
+)
+from tierline_client.waiting import GIVE_UP_S, submit_and_wait, wait_for
+
+SILENCE = Unavailable("nothing answers")
+
+
+def answer(status: int, body: Any = None, **headers: str) -> Answer:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, names, json.dumps(body).encode())
+
+
+def job(status: str = "completed") -> dict[str, str]:
+    return {"id": "j-1", "status": status}
+
+
+class Played:
+    """Carries out steps with outcomes from a list; time passes only in Sleep, Follow and Watch."""
+
+    def __init__(self, *outcomes: Any, way: str = STREAM) -> None:
+        self.outcomes = list(outcomes)
+        self.way = way
+        self.now_s = 0.0
+        self.slept: list[float] = []
+        self.done: list[Step] = []
+
+    def run(self, steps: Steps[Any]) -> Any:
+        outcome: tuple[Any, TierlineError | None] = (None, None)
+        while True:
+            try:
+                step = advance(steps, outcome)
+            except StopIteration as end:
+                return end.value
+            outcome = self._do(step)
+
+    def _do(self, step: Step) -> tuple[Any, TierlineError | None]:
+        if isinstance(step, Now):
+            return self.now_s, None
+        if isinstance(step, AskRoom):
+            return self.way, None
+        if isinstance(step, Sleep):
+            self.slept.append(step.seconds)
+            self.now_s += step.seconds
+            return None, None
+        self.done.append(step)
+        found = self.outcomes.pop(0)
+        self.now_s += 1.0
+        return (None, found) if isinstance(found, TierlineError) else (found, None)
+
+    @property
+    def sent(self) -> list[calls.Call[Any]]:
+        return [step.call for step in self.done if isinstance(step, Send)]
+
+
+CALL = calls.submit(Submission("echo", {"text": "a"}), "key-1")
+
+
+def test_a_passing_failure_is_repeated_with_the_same_key() -> None:
+    played = Played(SILENCE, answer(503, {}), answer(202, job()))
+    assert played.run(send(CALL, Retries())) == job()
+    assert {call.headers["Idempotency-Key"] for call in played.sent} == {"key-1"}
+    assert len(played.sent) == 3
+    assert all(0 < pause_s <= 0.5 for pause_s in played.slept)
+
+
+def test_retry_after_is_obeyed() -> None:
+    played = Played(answer(429, {}, retry_after="7"), answer(202, job()))
+    played.run(send(CALL, Retries()))
+    assert played.slept == [7.0]
+
+
+def test_a_longer_retry_after_than_a_caller_would_wait_is_an_error() -> None:
+    played = Played(answer(429, {"detail": "full"}, retry_after="3600"))
+    with pytest.raises(LimitReached) as full:
+        played.run(send(CALL, Retries()))
+    assert full.value.retry_after_s == 3600
+    assert played.slept == []
+
+
+@pytest.mark.parametrize(("retries", "sent"), [(0, 1), (2, 3), (5, 6)])
+def test_retries_end(retries: int, sent: int) -> None:
+    played = Played(*[answer(503, {"detail": "away"})] * 9)
+    with pytest.raises(Unavailable, match="away"):
+        played.run(send(CALL, Retries(most=retries)))
+    assert len(played.sent) == sent
+
+
+def test_what_is_wrong_is_not_repeated() -> None:
+    problem = {
+        "type": "urn:tierline:problem:invalid",
+        "detail": "x",
+        "errors": [{"path": "/input", "message": "is missing"}],
+    }
+    played = Played(answer(422, problem, request_id="r-1"))
+    with pytest.raises(InvalidInput, match="/input: is missing") as wrong:
+        played.run(send(CALL, Retries()))
+    assert (wrong.value.type, wrong.value.request_id) == ("invalid", "r-1")
+    assert len(played.sent) == 1
+
+
+def test_pauses_grow_and_vary() -> None:
+    retries = Retries()
+    pauses = [[retries.pause_s(tries, None) for _ in range(50)] for tries in (1, 2, 3, 20)]
+    for found, most_s in zip(pauses, (0.25, 0.5, 1.0, 8.0), strict=True):
+        assert most_s / 2 <= min(found) < max(found) <= most_s
+
+
+def test_a_wait_reads_the_stream() -> None:
+    played = Played(Followed(job(), "j-1", "4"))
+    assert played.run(wait_for("j-1", None, Retries())) == job()
+
+
+def test_a_broken_stream_is_resumed_after_its_last_event() -> None:
+    played = Played(Followed(None, "j-1", "1"), Followed(job(), "j-1", "4"))
+    assert played.run(wait_for("j-1", None, Retries())) == job()
+    follows = [step for step in played.done if isinstance(step, Follow)]
+    assert [step.last_id for step in follows] == [None, "1"]
+
+
+def test_without_room_for_a_stream_the_job_is_polled() -> None:
+    refused = Followed(answer=answer(429, {}, retry_after="5"))
+    waited = answer(200, job("queued"), preference_applied="wait=20")
+    played = Played(refused, waited, waited, answer(200, job()))
+    assert played.run(wait_for("j-1", None, Retries())) == job()
+    assert [call.headers for call in played.sent] == [{"Prefer": "wait=20"}] * 3
+    assert played.slept == []
+
+
+def test_an_api_without_long_polls_is_asked_when_it_says() -> None:
+    played = Played(answer(200, job("queued"), retry_after="3"), answer(200, job()), way=POLL)
+    assert played.run(wait_for("j-1", None, Retries())) == job()
+    assert played.slept == [3.0]
+
+
+def test_a_wait_goes_on_while_the_api_is_away() -> None:
+    away = [SILENCE] * 30
+    played = Played(*away, answer(200, job()), way=POLL)
+    assert played.run(wait_for("j-1", None, Retries())) == job()
+    assert len(played.slept) == 30
+    assert max(played.slept) <= 5.0
+
+
+def test_a_wait_ends_if_the_api_stays_away() -> None:
+    played = Played(*[SILENCE] * 1000, way=POLL)
+    with pytest.raises(Unavailable):
+        played.run(wait_for("j-1", None, Retries()))
+    assert played.now_s > GIVE_UP_S
+
+
+@pytest.mark.parametrize("way", [STREAM, POLL, WATCH])
+def test_a_wait_has_a_timeout(way: str) -> None:
+    quiet = {STREAM: Followed(None, "j-1", None), WATCH: None}.get(way)
+    polled = answer(200, job("queued"), preference_applied="wait=20")
+    played = Played(*([quiet, polled] if way != POLL else [polled]) * 50, way=way)
+    with pytest.raises(WaitTimeout) as late:
+        played.run(wait_for("j-1", 7.0, Retries()))
+    assert late.value.job_id == "j-1"
+    assert 7.0 <= played.now_s < 15.0
+
+
+def test_a_job_that_is_not_there_ends_the_wait() -> None:
+    played = Played(Followed(answer=answer(404, {})), answer(404, {"detail": "there is no job"}))
+    with pytest.raises(NotFound):
+        played.run(wait_for("j-1", None, Retries()))
+
+
+def test_watched_jobs_are_asked_for_together() -> None:
+    played = Played(job(), way=WATCH)
+    assert played.run(wait_for("j-1", 9.0, Retries())) == job()
+    assert played.done == [Watch("j-1", 9.0)]
+
+
+def test_a_submission_and_its_wait_are_one_stream() -> None:
+    played = Played(Followed(job(), "j-1", "4"))
+    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+    assert played.run(steps) == job()
+    (follow,) = played.done
+    assert isinstance(follow, Follow)
+    assert follow.call is not None
+    assert follow.call.headers["Idempotency-Key"] == "key-1"
+
+
+def test_a_stream_that_breaks_after_the_submission_goes_on_at_the_same_job() -> None:
+    played = Played(Followed(None, "j-1", "0"), Followed(job(), "j-1", "4"))
+    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+    assert played.run(steps) == job()
+    last = played.done[-1]
+    assert isinstance(last, Follow)
+    assert (last.job_id, last.last_id) == ("j-1", "0")
+
+
+def test_a_submission_without_an_answer_is_repeated_with_its_key() -> None:
+    played = Played(Followed(), SILENCE, answer(202, job("queued")), Followed(job(), "j-1", "4"))
+    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+    assert played.run(steps) == job()
+    assert [call.headers["Idempotency-Key"] for call in played.sent] == ["key-1"] * 2
+
+
+def test_a_refused_submission_is_an_error_at_once() -> None:
+    played = Played(Followed(answer=answer(422, {"detail": "wrong"})))
+    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+    with pytest.raises(InvalidInput, match="wrong"):
+        played.run(steps)
+    assert played.sent == []
