@@ -31,6 +31,13 @@ UPDATE sums_state SET rolled_to = old.seq, visible_to = greatest(visible_to, old
 FROM (SELECT min(seq) AS seq FROM attempts WHERE job_id >= %(oldest)s) old
 WHERE old.seq > rolled_to
 """
+# As if the sweep had run each day, when no job was older than a day.
+FLOORS = """
+INSERT INTO job_floors (at, lowest_id)
+SELECT at, (lpad(to_hex((extract(epoch FROM at - interval '1 day') * 1000)::bigint), 12, '0')
+    || repeat('0', 20))::uuid
+FROM generate_series(%(begin)s::timestamptz, %(end)s, interval '1 day') at ON CONFLICT DO NOTHING
+"""
 WEEK = timedelta(days=7)
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 TEXT = "hello " * 41  # an input of 258 bytes of JSON
@@ -138,6 +145,8 @@ def fill_past(database_url: str, past: Past) -> None:
         began_s = time.monotonic()
         oldest = first_id_of(past.end - REPORTED, timedelta(0))
         connection.execute(SKIP, {"oldest": oldest})
+        if has_column(connection, "job_floors", "at"):
+            connection.execute(FLOORS, {"begin": past.begin, "end": past.end})
         while roll_up(connection, ROLLED_UP):
             pass
         progress(f"rolled up in {time.monotonic() - began_s:.0f} s")

@@ -7,13 +7,13 @@ A trigger after an update does not see a row that moves to another partition. Th
 deleted from the partition that it leaves.
 
 Revision ID: 0040
-Revises: 0038
+Revises: 0039
 """
 
 from migrations.online import run
 
 revision = "0040"
-down_revision = "0038"
+down_revision = "0039"
 branch_labels = None
 depends_on = None
 

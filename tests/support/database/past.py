@@ -14,7 +14,7 @@ from tests.support.database.sums import roll_up_all
 from tierline.base.ids import new_id
 from tierline.rules.partitions import WEEK, week_of
 from tierline.storage.db.clock import now
-from tierline.storage.db.engine import create_pool
+from tierline.storage.db.engine import connect, create_pool
 from tierline.storage.upkeep import partitions
 
 WEEKS = 6
@@ -29,16 +29,12 @@ def id_at(at: datetime) -> UUID:
 class Past:
     """Jobs of the last weeks, with a row in each table of history."""
 
-    def __init__(self, pool: ConnectionPool[Any], connection: Connection[Any]) -> None:
+    def __init__(self, url: str, pool: ConnectionPool[Any], connection: Connection[Any]) -> None:
+        self.url = url
         self.pool, self.connection = pool, connection
         self.account = add_account(connection, "acme")
         self.version = add_feature(connection, two_tiers())
         self.now = now(connection)
-        for there in partitions.every(connection).values():
-            for one in there:
-                connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(one.name)))
-        for weeks in range(WEEKS, -1, -1):
-            partitions.make_ahead(connection, self.now - weeks * WEEK)
 
     def at(self, weeks_ago: int) -> datetime:
         """In the middle of that week."""
@@ -96,8 +92,20 @@ class Past:
         }
 
 
+def _divide(connection: Connection[Any]) -> None:
+    """Make a partition for each week, instead of those of a new database."""
+    for there in partitions.every(connection).values():
+        for one in there:
+            connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(one.name)))
+    at = now(connection)
+    for weeks in range(WEEKS, -1, -1):
+        partitions.make_ahead(connection, at - weeks * WEEK)
+
+
 @contextmanager
 def past_weeks(url: str) -> Iterator[Past]:
     """The database at `url`, which must be empty."""
+    with connect(url, "test") as connection:
+        _divide(connection)
     with create_pool(url, "test") as pool, pool.connection() as connection:
-        yield Past(pool, connection)
+        yield Past(url, pool, connection)

@@ -95,7 +95,8 @@ class History:
             reasons = history.kept_by(connection, some)
             if reasons == ["not_rolled_up"]:
                 first, end = some.first or history.LOWEST, some.end
-                _in_batches(partial(roll_up.roll_up_left, connection, first, end), until_s)
+                left = partial(roll_up.roll_up_left, connection, first, end, cutoff)
+                _in_batches(left, until_s)
                 reasons = history.kept_by(connection, some)
             if reasons:
                 self._kept[week] = now_s + LOOK_AGAIN_S

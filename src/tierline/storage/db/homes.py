@@ -25,6 +25,9 @@ from psycopg import AsyncConnection, Connection
 from psycopg.errors import LockNotAvailable, UndefinedTable
 from psycopg.pq import TransactionStatus
 
+from tierline.base.ids import database_now, first_id_of
+from tierline.rules.partitions import LATE
+
 Result = TypeVar("Result")
 
 TABLES = ("job_requests", "attempts", "calls", "answers", "outcomes")
@@ -77,6 +80,13 @@ class Week(NamedTuple):
     end: UUID
 
 
+class Span(NamedTuple):
+    """Ids of jobs, from `first` to `last`, both included."""
+
+    first: UUID
+    last: UUID
+
+
 class Homes:
     """The partitions of a database, as one connection read them."""
 
@@ -103,15 +113,17 @@ class Homes:
             for place in (one.first, one.end)
         }
         self._begins = sorted({0} | bounds_of)
-        self._names = [self._between(begin, begin) for begin in self._begins]
+        self._names = [self._within([(begin, begin)]) for begin in self._begins]
 
     def of(self, job_id: UUID) -> Names:
         """Where the rows of the job are; a table's own name where that is not known."""
         return self._names[bisect_right(self._begins, job_id.int) - 1]
 
-    def between(self, first: UUID, last: UUID) -> Names:
-        """The same of all jobs with an id from `first` to `last`, both included."""
-        return self.of(first) if first == last else self._between(first.int, last.int)
+    def within(self, *spans: Span) -> Names:
+        """The same of all jobs with an id in one of these."""
+        if len(spans) == 1 and spans[0].first == spans[0].last:
+            return self.of(spans[0].first)
+        return self._within([(one.first.int, one.last.int) for one in spans])
 
     def weeks(self) -> list[Week]:
         """The partitions of ended jobs, the newest first; empty where they are not known."""
@@ -120,21 +132,25 @@ class Homes:
         ranges = reversed(self._ranges[ENDED])
         return [Week(UUID(int=one.first), UUID(int=one.end)) for one in ranges]
 
-    def _between(self, first: int, last: int) -> Names:
-        names = [self._union(table, self._inside(table, first, last)) for table in TABLES]
-        ended = self._inside(ENDED, first, last)
+    def _within(self, spans: Sequence[tuple[int, int]]) -> Names:
+        names = [self._union(table, self._inside(table, spans)) for table in TABLES]
+        ended = self._inside(ENDED, spans)
         return (
             *names,
             self._union(JOBS, [*self._live, *ended] if ended and self._live else []),
             self._union(ENDED, ended),
         )
 
-    def _inside(self, table: str, first: int, last: int) -> list[str]:
-        """The partitions with ids of the range; empty if rows may be elsewhere, or in too many."""
+    def _inside(self, table: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+        """The partitions with these ids; empty if rows may be elsewhere, or in too many."""
         ranges = self._ranges[table]
-        if not ranges or last >= ranges[-1].end:
+        if not ranges or any(last >= ranges[-1].end for _, last in spans):
             return []
-        inside = [one.name for one in ranges if one.first <= last and first < one.end]
+        inside = [
+            one.name
+            for one in ranges
+            if any(one.first <= last and first < one.end for first, last in spans)
+        ]
         return _all(inside) if len(inside) <= MOST_WEEKS else []
 
     def _union(self, table: str, members: Sequence[str]) -> str:
@@ -193,11 +209,21 @@ def at_home(
 
 
 def at_homes(
-    connection: Connection[Any] | AsyncConnection[Any], statement: str, first: UUID, last: UUID
+    connection: Connection[Any] | AsyncConnection[Any], statement: str, *spans: Span
 ) -> str:
-    """The same for jobs with an id from `first` to `last`, both included."""
+    """The same for all jobs with an id in one of these."""
     homes = _homes.get(connection)
-    return _put_in(statement, _PARENTS if homes is None else homes.between(first, last))
+    return _put_in(statement, _PARENTS if homes is None else homes.within(*spans))
+
+
+def at_parents(statement: str) -> str:
+    """The statement on all partitions."""
+    return _put_in(statement, _PARENTS)
+
+
+def up_to_now(first: UUID) -> Span:
+    """All ids from `first` on. A clock that is a day ahead makes no others."""
+    return Span(first, first_id_of(database_now(), -LATE))
 
 
 def forget_homes(connection: Connection[Any]) -> None:
@@ -217,27 +243,28 @@ def read_at_home(
     """The result of `read`, which executes the statement that it gets: `at_home`. For jobs of any
     age, whose partition may have been removed since this connection was made.
     """
-    return read_at_homes(connection, statement, job_id, job_id, read)
+    return read_at_homes(connection, statement, [Span(job_id, job_id)], read)
 
 
 def read_at_homes(
     connection: Connection[Any],
     statement: str,
-    first: UUID,
-    last: UUID,
+    spans: Sequence[Span],
     read: Callable[[str], Result],
 ) -> Result:
-    """The same for jobs with an id from `first` to `last`, both included."""
-    idle = connection.info.transaction_status is TransactionStatus.IDLE
-    named = at_homes(connection, statement, first, last)
+    """The same for all jobs with an id in one of these."""
+    named = at_homes(connection, statement, *spans)
+    recent = first_id_of(database_now(), LATE)  # no week of these ids is ever removed
+    if all(one.first >= recent for one in spans):
+        return read(named)
     try:
-        if idle:
+        if connection.info.transaction_status is TransactionStatus.IDLE:
             return read(named)
         with connection.transaction():  # a savepoint
             return read(named)
     except UndefinedTable:
         _homes.pop(connection, None)
-        return read(_put_in(statement, _PARENTS))
+        return read(at_parents(statement))
 
 
 async def read_at_home_async(
@@ -247,22 +274,21 @@ async def read_at_home_async(
     read: Callable[[str], Awaitable[Result]],
 ) -> Result:
     """`read_at_home` on a connection of the API, outside a transaction."""
-    return await read_at_homes_async(connection, statement, job_id, job_id, read)
+    return await read_at_homes_async(connection, statement, Span(job_id, job_id), read)
 
 
 async def read_at_homes_async(
     connection: AsyncConnection[Any],
     statement: str,
-    first: UUID,
-    last: UUID,
+    span: Span,
     read: Callable[[str], Awaitable[Result]],
 ) -> Result:
     """`read_at_homes` on a connection of the API, outside a transaction."""
     try:
-        return await read(at_homes(connection, statement, first, last))
+        return await read(at_homes(connection, statement, span))
     except UndefinedTable:
         _homes.pop(connection, None)
-        return await read(_put_in(statement, _PARENTS))
+        return await read(at_parents(statement))
 
 
 @lru_cache(maxsize=512)

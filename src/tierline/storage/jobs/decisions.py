@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from tierline.base.ids import first_id_of
 from tierline.storage.db.columns import columns
-from tierline.storage.db.homes import at_homes, read_at_home
+from tierline.storage.db.homes import Span, at_homes, read_at_home
 from tierline.storage.db.rows import one_row, typed_rows
 from tierline.storage.jobs.job_pages import in_few_weeks, in_one_snapshot, newest
 from tierline.views.decisions import LoggedDecision
@@ -123,7 +123,7 @@ def page(
         found = newest(connection, _page_of, parameters, limit, floor)
         rows: list[LoggedDecision] = []
         for ids in in_few_weeks(found):
-            statement = at_homes(connection, OF_PAGE, min(ids), max(ids))
+            statement = at_homes(connection, OF_PAGE, Span(min(ids), max(ids)))
             rows += typed_rows(connection, LoggedDecision, statement, {**parameters, "ids": ids})
         return sorted(rows, key=lambda row: (-row["seq"], row["number"]))
 

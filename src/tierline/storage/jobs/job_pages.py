@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from tierline.base.ids import database_now, first_id_of
 from tierline.storage.db.homes import (
     MOST_WEEKS,
+    Span,
     at_homes,
     forget_homes,
     read_at_homes,
@@ -80,8 +81,7 @@ class Group(NamedTuple):
     """What one statement reads."""
 
     jobs: str  # `@jobs` or `@jobs_ended`
-    first: UUID  # the lowest id
-    last: UUID
+    ids: Span
     newer: UUID  # jobs from this id on are listed before all that no group has read yet
 
 
@@ -113,13 +113,12 @@ def list_jobs(
     rows = read_at_homes(
         connection,
         _PAGE.replace("{more}", more),
-        first.first,
-        first.last,
+        [first.ids],
         lambda statement: typed_rows(connection, JobRow, statement, parameters),
     )
     complete = first.newer == _LOWEST or (len(rows) == limit and rows[-1]["id"] >= first.newer)
     # A job may wait for weeks: then its request is not in these.
-    if complete and all(row["id"] >= first.first for row in rows):
+    if complete and all(row["id"] >= first.ids.first for row in rows):
         return rows
 
     def found_in(jobs: str) -> str:
@@ -162,7 +161,7 @@ def newest(
     """
     found: list[Found] = []
     for group in groups(connection, floor):
-        named = at_homes(connection, found_in(group.jobs), group.first, group.last)
+        named = at_homes(connection, found_in(group.jobs), group.ids)
         found += [Found(*row) for row in connection.execute(named, parameters)]
         found = sorted(set(found), reverse=True)[:limit]
         if len(found) == limit and found[-1].id >= group.newer:
@@ -174,7 +173,7 @@ def groups(connection: Connection[Any], floor: UUID | None = None) -> Iterator[G
     """What to read, one after another: live jobs and the newest weeks, then the older weeks."""
     weeks = [week for week in weeks_of(connection) if floor is None or week.end > floor]
     if not weeks:
-        yield Group("@jobs", _LOWEST, _HIGHEST, _LOWEST)
+        yield Group("@jobs", Span(_LOWEST, _HIGHEST), _LOWEST)
         return
     now = first_id_of(database_now(), timedelta(0))
     # Weeks ahead of the present are empty, and read with the first ones.
@@ -189,8 +188,7 @@ def groups(connection: Connection[Any], floor: UUID | None = None) -> Iterator[G
         done = end >= len(weeks)
         yield Group(
             jobs,
-            oldest.first,
-            UUID(int=there[0].end.int - 1),
+            Span(oldest.first, UUID(int=there[0].end.int - 1)),
             _LOWEST if done else UUID(int=oldest.first.int + (APART_MS << _MS)),
         )
         size = min(2 * size, MOST_WEEKS)

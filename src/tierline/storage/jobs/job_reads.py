@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from tierline.base.json_text import JSONValue
 from tierline.storage.db.columns import columns
 from tierline.storage.db.homes import (
+    Span,
     at_homes,
     read_at_home,
     read_at_home_async,
@@ -189,7 +190,8 @@ async def account_job_rows_async(
             await cursor.execute(statement.encode(), (list(job_ids), account_id, list(job_ids)))
             return await cursor.fetchall()
 
-    return await read_at_homes_async(connection, JOBS_OF_ACCOUNT, min(job_ids), max(job_ids), read)
+    span = Span(min(job_ids), max(job_ids))
+    return await read_at_homes_async(connection, JOBS_OF_ACCOUNT, span, read)
 
 
 def account_job_rows(
@@ -199,8 +201,7 @@ def account_job_rows(
     return read_at_homes(
         connection,
         JOBS_OF_ACCOUNT,
-        min(job_ids),
-        max(job_ids),
+        [Span(min(job_ids), max(job_ids))],
         lambda named: typed_rows(
             connection, JobRow, named, (list(job_ids), account_id, list(job_ids))
         ),
@@ -222,7 +223,7 @@ async def request_of(
 
 def job_rows(connection: Connection[Any], ids: Sequence[UUID]) -> list[JobRow]:
     """The jobs with these ids, in no order, from the partitions that connection names for them."""
-    statement = at_homes(connection, JOBS, min(ids), max(ids))
+    statement = at_homes(connection, JOBS, Span(min(ids), max(ids)))
     with connection.cursor(row_factory=class_row(JobRow)) as cursor:
         return cursor.execute(statement, (list(ids),)).fetchall()
 

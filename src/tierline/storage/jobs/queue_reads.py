@@ -13,6 +13,7 @@ from psycopg import AsyncConnection, Connection
 
 from tierline.base.ids import database_now, first_id_of
 from tierline.rules.queues import DEEPER, DEEPER_BACKFILL, QUARANTINE, SLM, SLM_BACKFILL, WEBHOOKS
+from tierline.storage.db.homes import at_homes, up_to_now
 from tierline.storage.db.rows import all_rows
 
 LANES = (SLM, SLM_BACKFILL, DEEPER, DEEPER_BACKFILL, QUARANTINE, WEBHOOKS)
@@ -41,7 +42,8 @@ FROM (SELECT next_try_at, account_id FROM deliveries WHERE {_WAITING_DELIVERY} {
 WAITING = _WAITING.format(limit=f"LIMIT {EXACT_TO + 1}")
 ALL_WAITING = _WAITING.format(limit="")
 
-# What is hinted or runs is never more than there are threads and some hints.
+# What is hinted or runs is never more than there are threads and some hints. jobs_live has no index
+# of them and is read once; jobs_before has.
 UNDER_WAY = f"""
 SELECT queue, sum(hinted)::bigint AS hinted, sum(running)::bigint AS running,
     -- greatest() would make 0 of "nothing waits"
@@ -49,11 +51,18 @@ SELECT queue, sum(hinted)::bigint AS hinted, sum(running)::bigint AS running,
         THEN greatest(0, extract(epoch FROM clock_timestamp() - min(since)))::float8
     END AS oldest_s
 FROM (
-    SELECT queue, count(*) AS hinted, 0 AS running, min(run_after) AS since FROM jobs
-    WHERE part < 2 AND status = 'queued' AND hint_no IS NOT NULL GROUP BY queue
+    SELECT queue, count(*) FILTER (WHERE status = 'queued') AS hinted,
+        count(*) FILTER (WHERE status = 'in_progress') AS running,
+        min(run_after) FILTER (WHERE status = 'queued') AS since
+    FROM jobs
+    WHERE part = 1 AND (status = 'in_progress' OR status = 'queued' AND hint_no IS NOT NULL)
+    GROUP BY queue
+    UNION ALL
+    SELECT queue, count(*), 0, min(run_after) FROM jobs
+    WHERE part = 0 AND status = 'queued' AND hint_no IS NOT NULL GROUP BY queue
     UNION ALL
     SELECT queue, 0, count(*), NULL FROM jobs
-    WHERE part < 2 AND status = 'in_progress' GROUP BY queue
+    WHERE part = 0 AND status = 'in_progress' GROUP BY queue
     UNION ALL
     SELECT l.queue, 0, 0, first.run_after FROM unnest(%(lanes)s::text[]) l (queue)
     CROSS JOIN LATERAL ({_DUE_JOB}) first WHERE first.run_after <= statement_timestamp()
@@ -111,7 +120,8 @@ SELECT DISTINCT version_id FROM head
 """
 
 ENDED = """
-SELECT status, count(*) FROM jobs WHERE id >= %(since)s AND completed_at IS NOT NULL GROUP BY status
+SELECT status, count(*) FROM @jobs j
+WHERE id >= %(since)s AND completed_at IS NOT NULL GROUP BY status
 """
 
 
@@ -180,7 +190,8 @@ def versions_waiting(connection: Connection[Any]) -> list[int]:
 def ended_lately(connection: Connection[Any]) -> dict[str, int]:
     """How many jobs of the last hour ended with each status."""
     since = first_id_of(database_now(), LATELY)
-    return dict(connection.execute(ENDED, {"since": since}).fetchall())
+    statement = at_homes(connection, ENDED, up_to_now(since))
+    return dict(connection.execute(statement, {"since": since}).fetchall())
 
 
 async def revision(connection: AsyncConnection[Any]) -> str | None:

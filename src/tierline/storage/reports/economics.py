@@ -6,9 +6,8 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.storage.db.rows import typed_row, typed_rows
 from tierline.storage.reports.facts import JOBS, TIERS
-from tierline.storage.reports.feature_sums import Window, found
+from tierline.storage.reports.feature_sums import Window, summed
 from tierline.storage.reports.uncounted import snapshot
 
 # The sample standard deviation, from the number, the sum and the sum of squares.
@@ -87,15 +86,13 @@ class UpkeepSum:
 def by_tier(connection: Connection[Any], window: Window) -> list[TierMeans]:
     """For each tier: its attempts with a call. Shadows' costs are included, their number is not."""
     with snapshot(connection) as counted:
-        statement = f"{found(TIERS, counted, window)}{_BY_TIER}"
-        return typed_rows(connection, TierMeans, statement, window.parameters(counted))
+        return summed(connection, TierMeans, TIERS, _BY_TIER, counted, window)
 
 
 def upkeep(connection: Connection[Any], window: Window) -> list[UpkeepSum]:
     """The calls of shadows and judges by purpose."""
     with snapshot(connection) as counted:
-        statement = f"{found(TIERS, counted, window)}{_UPKEEP}"
-        return typed_rows(connection, UpkeepSum, statement, window.parameters(counted))
+        return summed(connection, UpkeepSum, TIERS, _UPKEEP, counted, window)
 
 
 def by_job(connection: Connection[Any], window: Window, version_id: int, last: str) -> JobMeans:
@@ -103,7 +100,6 @@ def by_job(connection: Connection[Any], window: Window, version_id: int, last: s
     cost.
     """
     with snapshot(connection) as counted:
-        given = {**window.parameters(counted), "version_id": version_id, "last": last}
-        row = typed_row(connection, JobMeans, f"{found(JOBS, counted, window)}{_BY_JOB}", given)
-    assert row is not None, "an aggregate without GROUP BY gives one row"
+        more = {"version_id": version_id, "last": last}
+        (row,) = summed(connection, JobMeans, JOBS, _BY_JOB, counted, window, **more)
     return row

@@ -2,7 +2,8 @@
 rows that are not rolled up yet. So both are the same figures.
 
 Each statement here reads a set that its caller names before it in the WITH: `asked_calls` (job_id,
-attempt, number), `asked_attempts` (job_id, number) or `asked_jobs` (job_id).
+attempt, number), `asked_attempts` (job_id, number) or `asked_jobs` (job_id). It names tables as
+`@calls`, for the partitions of those jobs (`storage.db.homes`).
 """
 
 from collections.abc import Callable, Sequence
@@ -93,14 +94,14 @@ SELECT c.account_id, v.name AS feature, coalesce(t.tier, '') AS tier, c.model, c
     {", ".join(f"sum(c.{name}) AS {name}" for name in TOKENS)},
     coalesce(sum(c.latency_s), 0) AS model_s
 FROM asked_calls k
-{to("calls", "c", "c.job_id = k.job_id AND c.attempt = k.attempt AND c.number = k.number")}
-{to("jobs", "j", "j.id = c.job_id")}
+{to("@calls", "c", "c.job_id = k.job_id AND c.attempt = k.attempt AND c.number = k.number")}
+{to("@jobs", "j", "j.id = c.job_id")}
 {to("feature_versions", "v", "v.id = j.feature_version_id")}
-{to("attempts", "t", "t.job_id = c.job_id AND t.number = c.attempt", left=True)}
+{to("@attempts", "t", "t.job_id = c.job_id AND t.number = c.attempt", left=True)}
 LEFT JOIN LATERAL (
     SELECT {_EARLIER}
-    FROM calls e
-    {to("attempts", "et", "et.job_id = e.job_id AND et.number = e.attempt", left=True)}
+    FROM @calls e
+    {to("@attempts", "et", "et.job_id = e.job_id AND et.number = e.attempt", left=True)}
     WHERE e.job_id = c.job_id AND (e.attempt, e.number) < (c.attempt, c.number)
         AND (c.attempt > 1 OR c.number > 1)
 ) e ON true
@@ -132,7 +133,7 @@ SELECT j.feature_version_id, {KIND} AS kind, a.tier, coalesce(c.purpose, '') AS 
     count(c.job_id) AS calls,
     count(c.job_id) FILTER (WHERE (j.shadow_of IS NOT NULL OR j.judged_attempt IS NOT NULL)
         AND NOT EXISTS (
-        SELECT FROM calls e WHERE e.job_id = c.job_id AND e.purpose = c.purpose
+        SELECT FROM @calls e WHERE e.job_id = c.job_id AND e.purpose = c.purpose
             AND (e.attempt, e.number) < (c.attempt, c.number))) AS jobs,
     coalesce(sum(c.cost_usd), 0) AS cost_usd,
     count(*) FILTER (WHERE c.job_id IS NOT NULL AND {UNKNOWN_COST}) AS unknown_cost_calls,
@@ -148,15 +149,15 @@ SELECT j.feature_version_id, {KIND} AS kind, a.tier, coalesce(c.purpose, '') AS 
     count(x.cached_input_tokens) AS cached_input_attempts,
     coalesce(sum(x.output_tokens), 0) AS output_tokens
 FROM asked_attempts k
-{to("attempts", "a", "a.job_id = k.job_id AND a.number = k.number")}
-{to("jobs", "j", "j.id = a.job_id")}
-{to("attempts", "b", "b.job_id = a.job_id AND b.number = a.number - 1", left=True)}
-{to("calls", "c", "c.job_id = a.job_id AND c.attempt = a.number", left=True)}
+{to("@attempts", "a", "a.job_id = k.job_id AND a.number = k.number")}
+{to("@jobs", "j", "j.id = a.job_id")}
+{to("@attempts", "b", "b.job_id = a.job_id AND b.number = a.number - 1", left=True)}
+{to("@calls", "c", "c.job_id = a.job_id AND c.attempt = a.number", left=True)}
 LEFT JOIN LATERAL (
     SELECT bool_or(o.cost_usd IS NULL) AS unknown, sum(o.cost_usd) AS cost_usd,
         sum(o.input_tokens) AS input_tokens, sum(o.cached_input_tokens) AS cached_input_tokens,
         sum(coalesce(o.output_tokens, 0) + coalesce(o.reasoning_tokens, 0)) AS output_tokens
-    FROM calls o WHERE o.job_id = a.job_id AND o.attempt = a.number
+    FROM @calls o WHERE o.job_id = a.job_id AND o.attempt = a.number
 ) x ON c.number = 1 AND a.ended_at IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5
 """
@@ -182,8 +183,8 @@ SELECT j.feature_version_id, {KIND} AS kind, a.tier,
     date_trunc('day', j.created_at, 'UTC') AS at,
     count(*) AS attempts, sum(a.latency_s) AS latency_s
 FROM asked_attempts k
-{to("attempts", "a", "a.job_id = k.job_id AND a.number = k.number")}
-{to("jobs", "j", "j.id = a.job_id")}
+{to("@attempts", "a", "a.job_id = k.job_id AND a.number = k.number")}
+{to("@jobs", "j", "j.id = a.job_id")}
 WHERE a.latency_s IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5
 """
@@ -209,13 +210,13 @@ SELECT j.feature_version_id, {KIND} AS kind, j.status, j.unverified,
     coalesce(sum(x.cost_usd) FILTER (WHERE NOT x.unknown), 0) AS known_usd,
     coalesce(sum(x.cost_usd * x.cost_usd) FILTER (WHERE NOT x.unknown), 0) AS known_square_usd
 FROM asked_jobs k
-{to("jobs", "j", "j.id = k.job_id")}
-{to("attempts", "f", "f.job_id = j.id AND f.number = 1", left=True)}
-{to("attempts", "s", "s.job_id = j.id AND s.number = j.answer_attempt", left=True)}
+{to("@jobs", "j", "j.id = k.job_id")}
+{to("@attempts", "f", "f.job_id = j.id AND f.number = 1", left=True)}
+{to("@attempts", "s", "s.job_id = j.id AND s.number = j.answer_attempt", left=True)}
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(c.cost_usd), 0) AS cost_usd,
         coalesce(bool_or(c.cost_usd IS NULL), false) AS unknown
-    FROM calls c WHERE c.job_id = j.id
+    FROM @calls c WHERE c.job_id = j.id
 ) x
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """

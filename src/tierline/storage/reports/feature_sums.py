@@ -6,13 +6,24 @@ that hour are read one by one.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from tierline.base.ids import first_id_of
+from psycopg import Connection
+
+from tierline.base.ids import database_now, first_id_of
 from tierline.rules.windows import NEVER, divide
+from tierline.storage.db.homes import Span
 from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, Sums, as_planned, by_key
 from tierline.storage.reports.roll_up import FINAL, Counted
-from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, OLD_JOB
+from tierline.storage.reports.uncounted import (
+    ATTEMPTS,
+    OLD_ATTEMPT,
+    OLD_JOB,
+    in_sums,
+    uncounted_rows,
+)
+
+Kind = TypeVar("Kind")
 
 CLOCKS_APART = timedelta(hours=1)  # the most that clocks of the API and the database may differ
 
@@ -30,6 +41,18 @@ class Window:
         """Whether it cuts no hour, so that the sums have all of it."""
         return not divide(self.since, self.until).edges
 
+    @property
+    def edges(self) -> list[Span]:
+        """The ids of the jobs in the hours that it cuts, up to now."""
+        now = database_now()
+        return [
+            Span(
+                first_id_of(edge.since, CLOCKS_APART),
+                first_id_of(min(edge.until, now), -CLOCKS_APART),
+            )
+            for edge in divide(self.since, self.until).edges
+        ]
+
     def parameters(self, counted: Counted) -> dict[str, Any]:
         """For the statements of this module."""
         parts = divide(self.since, self.until)
@@ -41,8 +64,8 @@ class Window:
             "since_migration": counted.since,
             **self.times(),
             **parts.parameters(),
-            "edge_floor": [first_id_of(edge.since, CLOCKS_APART) for edge in parts.edges],
-            "edge_ceiling": [first_id_of(edge.until, -CLOCKS_APART) for edge in parts.edges],
+            "edge_floor": [edge.first for edge in self.edges],
+            "edge_ceiling": [edge.last for edge in self.edges],
         }
 
     def times(self) -> dict[str, Any]:
@@ -63,7 +86,7 @@ of_feature AS MATERIALIZED (
 JOB_OF_FEATURE = """
 JOIN of_feature v ON v.id = j.feature_version_id AND (v.applied OR j.judged_attempt IS NOT NULL)"""
 
-_JOB_OF_ATTEMPT = f"""{by_key("jobs", "j", "j.id = u.job_id")} {JOB_OF_FEATURE}"""
+_JOB_OF_ATTEMPT = f"""{by_key("@jobs", "j", "j.id = u.job_id")} {JOB_OF_FEATURE}"""
 
 _WHOLE = "j.created_at >= %(whole_since)s AND j.created_at < %(whole_until)s"
 _OF_EDGE = """j.id >= edge.floor AND j.id < edge.ceiling
@@ -71,7 +94,7 @@ _OF_EDGE = """j.id >= edge.floor AND j.id < edge.ceiling
 _EDGES = f"""
 unnest(%(edge_since)s::timestamptz[], %(edge_until)s::timestamptz[], %(edge_floor)s::uuid[],
     %(edge_ceiling)s::uuid[]) edge (since, until, floor, ceiling)
-{by_key("jobs", "j", _OF_EDGE)} {JOB_OF_FEATURE}"""
+{by_key("@jobs", "j", _OF_EDGE)} {JOB_OF_FEATURE}"""
 _GRAINS = """
 CROSS JOIN unnest(%(grain_daily)s::bool[], %(grain_since)s::timestamptz[],
     %(grain_until)s::timestamptz[]) grain (daily_ones, since, until)"""
@@ -81,7 +104,7 @@ _ASKED_ATTEMPTS = f"""
     SELECT u.job_id, u.number FROM uncounted u {_JOB_OF_ATTEMPT}
     WHERE {_WHOLE}
     UNION ALL
-    SELECT a.job_id, a.number FROM {_EDGES} {by_key("attempts", "a", "a.job_id = j.id")}"""
+    SELECT a.job_id, a.number FROM {_EDGES} {by_key("@attempts", "a", "a.job_id = j.id")}"""
 _OLD_ATTEMPTS = f"""
     UNION ALL
     SELECT a.job_id, a.number FROM attempts a JOIN jobs j ON j.id = a.job_id {JOB_OF_FEATURE}
@@ -123,15 +146,32 @@ _PARTS = {
 }
 
 
-def found(sums: Sums, counted: Counted, window: Window) -> str:
-    """The WITH whose `found` has the keys and measures of `sums`, from sums and rows: several rows
-    for the same keys. Its parameters are `Window.parameters`.
+def summed(
+    connection: Connection[Any],
+    kind: type[Kind],
+    sums: Sums,
+    select: str,
+    counted: Counted,
+    window: Window,
+    **more: Any,
+) -> list[Kind]:
+    """The rows that `select` makes of `found`, which has the keys and measures of `sums`: several
+    rows for the same keys. `more`: its parameters, beside the window's.
 
-    Rows are read only if there are any that the sums do not have.
+    Use it within the snapshot of `counted`.
+    """
+    statement = f"{_found(connection, sums, counted, window)}{select}"
+    given = {**window.parameters(counted), **more}
+    return uncounted_rows(connection, kind, statement, given, counted, window.edges)
+
+
+def _found(connection: Connection[Any], sums: Sums, counted: Counted, window: Window) -> str:
+    """The WITH that has `found`, from sums and rows. Rows are read only if there are any that the
+    sums do not have.
     """
     _, name, asked, old, range_of_sums = _PARTS[sums.table]
     summed = _summed(sums, range_of_sums)
-    if counted.complete and window.of_full_hours:
+    if window.of_full_hours and in_sums(connection, counted):
         return f"WITH {OF_FEATURE}, found AS ({summed})"
     much = counted.history_from is not None
     if much:

@@ -9,9 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
+from tierline.rules.windows import HOUR
+from tierline.storage.db.clock import now
+from tierline.storage.db.homes import at_homes, up_to_now
+from tierline.storage.db.rows import typed_rows
 from tierline.storage.jobs.job_reads import UNKNOWN_COST
+from tierline.storage.reports.roll_up import floor
 
 # By account, because the calls' index by time begins with the account. A first call is recorded
 # with its attempt, so the attempts that began in the hour are those whose first call is from that
@@ -23,11 +27,11 @@ SELECT v.name AS feature, t.tier, c.model, c.purpose, t.verdict,
     count(*) FILTER (WHERE {UNKNOWN_COST}) AS unknown_cost_calls
 FROM accounts
 CROSS JOIN LATERAL (
-    SELECT job_id, attempt, number, model, purpose, cost_usd, settled_at FROM calls
+    SELECT job_id, attempt, number, model, purpose, cost_usd, settled_at FROM @calls c
     WHERE account_id = accounts.id AND booked_at >= statement_timestamp() - interval '1 hour'
 ) c
-JOIN attempts t ON t.job_id = c.job_id AND t.number = c.attempt
-JOIN jobs j ON j.id = c.job_id
+JOIN @attempts t ON t.job_id = c.job_id AND t.number = c.attempt
+JOIN @jobs j ON j.id = c.job_id
 JOIN feature_versions v ON v.id = j.feature_version_id
 GROUP BY v.name, t.tier, c.model, c.purpose, t.verdict
 ORDER BY v.name, t.tier, c.model, c.purpose, t.verdict
@@ -68,8 +72,8 @@ class Webhooks:
 
 def fared(connection: Connection[Any]) -> list[Fared]:
     """Over all accounts."""
-    with connection.cursor(row_factory=class_row(Fared)) as cursor:
-        return cursor.execute(FARED).fetchall()
+    lowest = floor(connection, now(connection) - HOUR)
+    return typed_rows(connection, Fared, at_homes(connection, FARED, up_to_now(lowest)))
 
 
 def webhooks(connection: Connection[Any]) -> Webhooks:

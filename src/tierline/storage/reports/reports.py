@@ -12,9 +12,10 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.base.json_text import JSON
+from tierline.storage.db.homes import read_at_homes, up_to_now
 from tierline.storage.db.rows import typed_rows
 from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS
-from tierline.storage.reports.feature_sums import JOB_OF_FEATURE, OF_FEATURE, Window, found
+from tierline.storage.reports.feature_sums import JOB_OF_FEATURE, OF_FEATURE, Window, summed
 from tierline.storage.reports.uncounted import snapshot
 
 # `verdict`: of the last tier that was left.
@@ -61,7 +62,7 @@ FROM found GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 # unknown.
 OUTCOMES = """
 WITH compared AS (
-    SELECT o.* FROM outcomes o
+    SELECT o.* FROM @outcomes o
     WHERE o.feature = %(feature)s AND o.drawn AND o.differs IS NOT NULL AND NOT o.repeated
         AND o.job_id >= %(floor)s AND o.created_at >= %(since)s AND o.created_at < %(until)s
         AND (%(before)s::bigint IS NULL OR o.seq < %(before)s)
@@ -71,14 +72,14 @@ SELECT CASE WHEN %(account)s::bigint IS NULL OR j.account_id = %(account)s THEN 
         AS input,
     o.seq, o.job_id, o.served, o.inclusion, o.signals, o.score, o.differs, o.reference_by,
     o.models, weak.cost_usd AS first_usd, strong.cost_usd AS later_usd
-FROM compared o JOIN job_requests r ON r.job_id = o.job_id JOIN jobs j ON j.id = o.job_id
+FROM compared o JOIN @job_requests r ON r.job_id = o.job_id JOIN @jobs j ON j.id = o.job_id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN bool_and(c.cost_usd IS NOT NULL) THEN sum(c.cost_usd) END AS cost_usd
-    FROM calls c WHERE c.job_id = o.job_id AND c.attempt = o.attempt
+    FROM @calls c WHERE c.job_id = o.job_id AND c.attempt = o.attempt
 ) weak
 CROSS JOIN LATERAL (
     SELECT CASE WHEN bool_and(c.cost_usd IS NOT NULL) THEN sum(c.cost_usd) END AS cost_usd
-    FROM calls c
+    FROM @calls c
     WHERE c.job_id = coalesce(o.shadow_job_id, o.job_id)
         AND (o.shadow_job_id IS NOT NULL OR c.attempt > o.attempt)
 ) strong
@@ -175,9 +176,8 @@ def statuses(connection: Connection[Any], window: Window) -> list[StatusCount]:
     left, are separate.
     """
     with snapshot(connection) as counted:
-        ended = f"{found(JOBS, counted, window)}{_STATUSES}"
         return [
-            *typed_rows(connection, StatusCount, ended, window.parameters(counted)),
+            *summed(connection, StatusCount, JOBS, _STATUSES, counted, window),
             *typed_rows(connection, StatusCount, LIVE, window.times()),
         ]
 
@@ -187,16 +187,12 @@ def costs(connection: Connection[Any], window: Window) -> Costs:
     touches.
     """
     with snapshot(connection) as counted:
-        given = window.parameters(counted)
-        rows = typed_rows(connection, _Tier, f"{found(TIERS, counted, window)}{_TIERS}", given)
+        rows = summed(connection, _Tier, TIERS, _TIERS, counted, window)
         served = {
             (row.tier, row.kind): row.jobs
-            for row in typed_rows(
-                connection, _Served, f"{found(JOBS, counted, window)}{_SERVED}", given
-            )
+            for row in summed(connection, _Served, JOBS, _SERVED, counted, window)
         }
-        latencies = f"{found(LATENCIES, counted, window)}{_LATENCIES}"
-        medians = _medians(typed_rows(connection, _Latency, latencies, given))
+        medians = _medians(summed(connection, _Latency, LATENCIES, _LATENCIES, counted, window))
     tiers: dict[tuple[str, str], list[_Tier]] = defaultdict(list)
     purposes: dict[str, list[_Tier]] = defaultdict(list)
     for row in rows:
@@ -263,16 +259,13 @@ def compared(
     """Compared outcomes with `seq` below `before`, the newest first. `input` is null for jobs of
     other accounts, if an account is given.
     """
-    return typed_rows(
+    times = window.times()
+    given = {**times, "before": before, "limit": limit, "account": account_id}
+    return read_at_homes(
         connection,
-        ComparedOutcome,
         OUTCOMES,
-        {
-            **window.times(),
-            "before": before,
-            "limit": limit,
-            "account": account_id,
-        },
+        [up_to_now(times["floor"])],
+        lambda statement: typed_rows(connection, ComparedOutcome, statement, given),
     )
 
 

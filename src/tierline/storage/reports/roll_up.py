@@ -11,7 +11,7 @@ A step is one transaction on one snapshot. Two at once would both write the row 
 that one of them fails and changes nothing. A process that is killed in a step changes nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -20,11 +20,15 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 
+from tierline.base.ids import database_now, first_id_of
+from tierline.rules.partitions import LATE
 from tierline.rules.verdicts import CHECK_FAILURES, Verdict
+from tierline.storage.db.homes import Span, read_at_homes, up_to_now
 from tierline.storage.db.rows import one_row
 from tierline.storage.db.snapshot import look_up, one_snapshot
 from tierline.storage.reports.facts import JOBS, LATENCIES, TIERS, USAGE, Sums, add
 
+LOWEST = UUID(int=0)
 FINAL = sorted(str(verdict) for verdict in {Verdict.PASSED, Verdict.TOO_COMPLEX} | CHECK_FAILURES)
 """Verdicts after which the same tier is not asked again."""
 
@@ -34,13 +38,12 @@ NEXT_NUMBER = "SELECT last_value + is_called::int FROM attempt_numbers"
 NEXT_XID = "SELECT pg_current_xact_id()::text::bigint"
 
 STATE = """
-SELECT rolled_to, visible_to, history_from, since,
-    history_from IS NULL AND NOT EXISTS (SELECT FROM sums_pending)
-        AND NOT EXISTS (SELECT FROM attempts WHERE seq >= rolled_to) AS complete
+SELECT rolled_to, visible_to, history_from, since, tail_from,
+    EXISTS (SELECT FROM sums_pending) AS pending
 FROM sums_state
 """
 HOLD = """
-SELECT rolled_to, visible_to, next_visible_to, next_xid, history_from, since,
+SELECT rolled_to, visible_to, next_visible_to, next_xid, history_from, since, tail_from,
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
     pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xmax
 FROM sums_state FOR UPDATE SKIP LOCKED
@@ -48,8 +51,33 @@ FROM sums_state FOR UPDATE SKIP LOCKED
 MOVE = """
 UPDATE sums_state SET rolled_to = %(rolled_to)s, visible_to = %(visible_to)s,
     next_visible_to = %(next_visible_to)s, next_xid = %(next_xid)s,
-    history_from = %(history_from)s
+    history_from = %(history_from)s, tail_from = %(tail_from)s
 """
+
+# The lowest id of a job that has not ended. Processes give new jobs ids of at most a day ago, so
+# only older ones are looked for: from the last such id on, because the entries of jobs that ended
+# stay in the index beside a held snapshot.
+LIVE_FROM = " UNION ALL ".join(
+    f"(SELECT id FROM jobs WHERE {rows} AND id < %(recent)s ORDER BY id LIMIT 1)"
+    for rows in (
+        "part = 1 AND id >= %(mark)s",
+        "part = 0 AND status = 'queued' AND hint_no IS NULL",
+        "part = 0 AND status = 'queued' AND hint_no IS NOT NULL",
+        "part = 0 AND status = 'in_progress'",
+    )
+)
+LIVE_FROM = f"SELECT least(%(recent)s, (SELECT id FROM ({LIVE_FROM}) live ORDER BY id LIMIT 1))"
+# The lowest one with an attempt that is not counted.
+UNCOUNTED_FROM = """
+SELECT least((SELECT job_id FROM sums_pending ORDER BY job_id LIMIT 1),
+    (SELECT min(job_id::text COLLATE "C")::uuid FROM attempts WHERE seq >= %(rolled_to)s))
+"""
+KEEP_FLOOR = """
+INSERT INTO job_floors (at, lowest_id) SELECT clock_timestamp(), %s
+WHERE NOT EXISTS (SELECT FROM job_floors WHERE at > clock_timestamp() - interval '1 day')
+"""
+FORGET_FLOORS = "DELETE FROM job_floors WHERE at < clock_timestamp() - interval '3 years'"
+FLOOR = "SELECT lowest_id FROM job_floors WHERE at <= %s ORDER BY at DESC LIMIT 1"
 
 # {which}: the attempts a to look at.
 _LOOK = """
@@ -76,9 +104,10 @@ SELECT a.job_id, a.number, true AS done, j.attempts <= a.number AS last
 FROM sums_pending p JOIN attempts a ON a.job_id = p.job_id AND a.number = p.attempt
 JOIN jobs j ON j.id = a.job_id
 WHERE p.job_id >= %(first)s AND p.job_id < %(end)s AND a.job_id >= %(first)s AND a.job_id < %(end)s
-    AND j.completed_at IS NOT NULL AND (a.seq IS NULL OR a.seq < %(rolled_to)s)
+    AND j.completed_at < %(ended_before)s AND (a.seq IS NULL OR a.seq < %(rolled_to)s)
 LIMIT %(most)s
 """
+ANY_LEFT = "SELECT EXISTS (SELECT FROM sums_pending WHERE job_id >= %s AND job_id < %s)"
 OLD_JOBS = "SELECT id FROM jobs WHERE id >= %(low)s ORDER BY id LIMIT %(most)s"
 OLD_ENDED = """
 SELECT id FROM jobs WHERE id >= %(low)s AND id < %(high)s AND completed_at < %(since)s
@@ -100,7 +129,7 @@ ASKED = {
     "asked_attempts": f"{_DONE}, asked_attempts AS (SELECT * FROM done)",
     "asked_calls": f"""{_DONE}, asked_calls AS (
     SELECT c.job_id, c.attempt, c.number FROM done
-    JOIN calls c ON c.job_id = done.job_id AND c.attempt = done.number
+    JOIN @calls c ON c.job_id = done.job_id AND c.attempt = done.number
 )""",
     "asked_jobs": "asked_jobs (job_id) AS (SELECT * FROM unnest(%(job_ids)s::uuid[]))",
 }
@@ -147,7 +176,13 @@ class Counted:
     visible_to: int
     history_from: UUID | None
     since: datetime
-    complete: bool  # everything is in the sums, but jobs that wait
+    tail_from: UUID | None  # no lower job has an attempt that is not counted; None: not known
+    pending: bool  # there are attempts that wait for their calls, or jobs for their attempts
+
+    @property
+    def tail(self) -> Span:
+        """The ids of all jobs with something that is not counted."""
+        return up_to_now(self.tail_from or LOWEST)
 
 
 @dataclass
@@ -160,6 +195,7 @@ class _State:
     next_xid: int | None
     history_from: UUID | None
     since: datetime
+    tail_from: UUID | None
 
     def see(self, number: int, xid: int, xmin: int, xmax: int) -> None:
         """Move `visible_to` as far as is safe. `number` was the next number of an attempt before
@@ -206,10 +242,29 @@ def roll_up(connection: Connection[Any], most: int) -> int:
             state.rolled_to = max(low, high)
             ended = [id for (id,) in connection.execute(ENDED_WAITING)]
             _count(connection, state, looked, ended)
+            _keep_floors(connection, state)
             connection.execute(MOVE, vars(state))
     except psycopg.errors.SerializationFailure:
         return 0
     return state.rolled_to - low
+
+
+def floor(connection: Connection[Any], at: datetime) -> UUID:
+    """No job that waited or ran at this time, or later, has a lower id."""
+    row = connection.execute(FLOOR, (at,)).fetchone()
+    found: UUID = LOWEST if row is None else row[0]
+    return found
+
+
+def _keep_floors(connection: Connection[Any], state: _State) -> None:
+    """Find where the jobs begin that still live, and those that are not counted."""
+    recent = first_id_of(database_now(), LATE)
+    given = {"recent": recent, "mark": state.tail_from or LOWEST, "rolled_to": state.rolled_to}
+    (live,) = connection.execute(LIVE_FROM, given).fetchone() or (None,)
+    (uncounted,) = connection.execute(UNCOUNTED_FROM, given).fetchone() or (None,)
+    connection.execute(KEEP_FLOOR, (live,))
+    connection.execute(FORGET_FLOORS)
+    state.tail_from = live if uncounted is None else min(live, uncounted)
 
 
 def roll_up_history(connection: Connection[Any], most: int) -> bool:
@@ -229,6 +284,7 @@ def roll_up_history(connection: Connection[Any], most: int) -> bool:
             low = state.history_from
             ids = [id for (id,) in connection.execute(OLD_JOBS, {"low": low, "most": most})]
             state.history_from = UUID(int=ids[-1].int + 1) if len(ids) == most else None
+            state.tail_from = None  # what it leaves for later may be of any age
             if ids:
                 bounds = {"low": low, "high": UUID(int=ids[-1].int + 1), "since": state.since}
                 looked = _look(connection, OLD, bounds)
@@ -240,20 +296,32 @@ def roll_up_history(connection: Connection[Any], most: int) -> bool:
     return state.history_from is not None
 
 
-def roll_up_left(connection: Connection[Any], first: UUID, end: UUID, most: int) -> int:
+def roll_up_left(
+    connection: Connection[Any], first: UUID, end: UUID, ended_before: datetime, most: int
+) -> int:
     """Count attempts that wait for calls which nobody will settle: those stay of unknown cost.
 
-    Only for jobs that ended so long ago that no process can still hold their calls: those with an
-    id from `first` on and below `end`. Returns how many attempts, at most `most`.
+    Only for jobs that ended so long ago that no process can still hold their calls: before
+    `ended_before`, with an id from `first` on and below `end`. Returns how many attempts, at most
+    `most`.
     """
+    if connection.execute(ANY_LEFT, (first, end)).fetchone() == (False,):
+        return 0
     try:
         with one_snapshot(connection):
+            look_up(connection)
             row = one_row(connection, HOLD)
             if row is None:
                 return 0
             del row["xmin"], row["xmax"]
             state = _State(**row)
-            bounds = {"first": first, "end": end, "most": most, "rolled_to": state.rolled_to}
+            bounds = {
+                "first": first,
+                "end": end,
+                "ended_before": ended_before,
+                "most": most,
+                "rolled_to": state.rolled_to,
+            }
             left = _look(connection, LEFT, bounds)
             _count(connection, state, left, [])
             # Two steps at once would both write this row.
@@ -290,20 +358,34 @@ def _count(
     if done:
         attempts = _arrays(done)
         connection.execute(DROP_PENDING, attempts)
+        given = attempts | {"final": FINAL}
+        span = _span(one.job_id for one in done)
         for statement in COUNT_ATTEMPTS:
-            connection.execute(statement, attempts | {"final": FINAL})
+            _execute(connection, statement, span, given)
     jobs = {one.job_id for one in done if one.last}.union(ended)
     if not jobs:
         return
-    given = {
+    asked = {
         "ids": list(jobs),
         "rolled_to": state.rolled_to,
         "history_from": state.history_from,
     }
-    complete = [id for (id,) in connection.execute(COMPLETE, given)]
+    complete = [id for (id,) in connection.execute(COMPLETE, asked)]
     for statement, ids in ((DROP_PENDING, complete), (KEEP_PENDING, jobs.difference(complete))):
         connection.execute(statement, {"job_ids": list(ids), "numbers": [0] * len(ids)})
-    connection.execute(COUNT_JOBS, {"job_ids": complete})
+    if complete:
+        _execute(connection, COUNT_JOBS, _span(complete), {"job_ids": complete})
+
+
+def _execute(
+    connection: Connection[Any], statement: str, span: Span, given: Mapping[str, Any]
+) -> None:
+    read_at_homes(connection, statement, [span], lambda named: connection.execute(named, given))
+
+
+def _span(ids: Iterable[UUID]) -> Span:
+    found = list(ids)
+    return Span(min(found), max(found))
 
 
 def _arrays(attempts: Sequence[Looked]) -> dict[str, Any]:

@@ -4,24 +4,30 @@ A report reads `sums_state`, the sums and these rows in one snapshot (`snapshot`
 in exactly one of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
+from tierline.storage.db.homes import Span, at_homes, at_parents, read_at_homes
+from tierline.storage.db.rows import typed_rows
 from tierline.storage.db.snapshot import look_up, one_snapshot, read_much
 from tierline.storage.reports.roll_up import Counted, counted
+
+Kind = TypeVar("Kind")
 
 # Attempts that no roll-up has counted. What was there before attempts had numbers is read by the
 # statements themselves, each with its own index (`_HISTORY`).
 ATTEMPTS = """
 uncounted AS MATERIALIZED (
-    SELECT job_id, number FROM attempts WHERE seq >= %(rolled_to)s
+    SELECT job_id, number FROM @attempts WHERE seq >= %(rolled_to)s
     UNION
     SELECT job_id, attempt FROM sums_pending WHERE attempt > 0
 )"""
+
+_ANY = "SELECT EXISTS (SELECT FROM @attempts WHERE seq >= %s)"
 
 # The rest of what was there before: `{a}` the attempt, `{j}` its job.
 OLD_ATTEMPT = "{a}.seq IS NULL AND {a}.job_id >= %(history_from)s"
@@ -45,3 +51,31 @@ def snapshot(connection: Connection[Any]) -> Iterator[Counted]:
         if found.history_from is not None:
             read_much(connection)
         yield found
+
+
+def in_sums(connection: Connection[Any], found: Counted) -> bool:
+    """Whether everything is in the sums, but jobs that wait."""
+    if found.history_from is not None or found.pending:
+        return False
+    row = connection.execute(at_homes(connection, _ANY, found.tail), (found.rolled_to,)).fetchone()
+    return row == (False,)
+
+
+def uncounted_rows(
+    connection: Connection[Any],
+    kind: type[Kind],
+    statement: str,
+    parameters: Mapping[str, Any],
+    found: Counted,
+    edges: Sequence[Span] = (),
+) -> list[Kind]:
+    """The rows of a statement that reads, beside the sums, what is not counted and the jobs of
+    `edges`: on their partitions.
+    """
+
+    def read(named: str) -> list[Kind]:
+        return typed_rows(connection, kind, named, parameters)
+
+    if found.history_from is not None:
+        return read(at_parents(statement))
+    return read_at_homes(connection, statement, [found.tail, *edges], read)

@@ -12,10 +12,19 @@ from typing import Any
 
 from psycopg import Connection
 
-from tierline.rules.windows import divide
-from tierline.storage.db.rows import typed_rows
+from tierline.base.ids import database_now, first_id_of
+from tierline.rules.partitions import LATE
+from tierline.rules.windows import Parts, divide
+from tierline.storage.db.homes import Span
 from tierline.storage.reports.facts import USAGE, as_planned, by_key, jobs_column
-from tierline.storage.reports.uncounted import ATTEMPTS, OLD_ATTEMPT, snapshot
+from tierline.storage.reports.roll_up import floor
+from tierline.storage.reports.uncounted import (
+    ATTEMPTS,
+    OLD_ATTEMPT,
+    in_sums,
+    snapshot,
+    uncounted_rows,
+)
 from tierline.views.tokens import TOKENS
 
 GROUPS = {
@@ -34,12 +43,12 @@ _OF_EDGE = """c.account_id = %(account_id)s
         AND c.booked_at >= edge.since AND c.booked_at < edge.until"""
 _UNCOUNTED = f"""
     SELECT {_KEYS} FROM uncounted u
-    {by_key("calls", "c", "c.job_id = u.job_id AND c.attempt = u.number")}
+    {by_key("@calls", "c", "c.job_id = u.job_id AND c.attempt = u.number")}
     WHERE c.account_id = %(account_id)s AND {_WHOLE}
     UNION ALL
     SELECT {_KEYS} FROM unnest(%(edge_since)s::timestamptz[], %(edge_until)s::timestamptz[])
         edge (since, until)
-    {by_key("calls", "c", _OF_EDGE)}"""
+    {by_key("@calls", "c", _OF_EDGE)}"""
 _HISTORY = f"""
     UNION ALL
     SELECT {_KEYS} FROM calls c JOIN attempts a ON a.job_id = c.job_id AND a.number = c.attempt
@@ -103,7 +112,7 @@ def usage(
     tokens = ", ".join(f"sum({name})::bigint AS {name}" for name in TOKENS)
     with snapshot(connection) as counted:
         parts = divide(since, until)
-        if counted.complete and not parts.edges:
+        if not parts.edges and in_sums(connection, counted):
             read = _SUMS_ALONE
         else:
             much = counted.history_from is not None
@@ -111,10 +120,7 @@ def usage(
                 history=_HISTORY if much else "",
                 facts=USAGE.facts_by(as_planned if much else by_key),
             )
-        return typed_rows(
-            connection,
-            UsageSum,
-            f"""{read}
+        statement = f"""{read}
             SELECT {columns}
                 coalesce(sum({jobs_column(groups)}), 0)::bigint AS jobs,
                 coalesce(sum(calls), 0)::bigint AS calls,
@@ -123,11 +129,25 @@ def usage(
                 {tokens},
                 coalesce(sum(model_s), 0) AS model_s
             FROM found {grouping} {ordering}
-            """,
+            """
+        return uncounted_rows(
+            connection,
+            UsageSum,
+            statement,
             {
                 "account_id": account_id,
                 "rolled_to": counted.rolled_to,
                 "history_from": counted.history_from,
                 **parts.parameters(),
             },
+            counted,
+            _edges(connection, parts),
         )
+
+
+def _edges(connection: Connection[Any], parts: Parts) -> list[Span]:
+    """The ids of the jobs that may have calls in the hours that the window cuts."""
+    return [
+        Span(floor(connection, edge.since), first_id_of(min(edge.until, database_now()), -LATE))
+        for edge in parts.edges
+    ]

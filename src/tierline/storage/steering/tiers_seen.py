@@ -13,6 +13,8 @@ from psycopg.rows import dict_row
 
 from tierline.routing.later_tiers import TierStats
 from tierline.storage.db.engine import within
+from tierline.storage.db.homes import at_homes, up_to_now
+from tierline.storage.reports.roll_up import floor
 
 LATELY = 300  # attempts of each tier, within the last day
 STATEMENT_S = 8.0  # of the sweep: longer than the lock timeout, which must not cause a skip
@@ -36,7 +38,7 @@ WITH choices AS MATERIALIZED (
         OR document ->> 'latency_target_ms' IS NOT NULL
 ), begun AS MATERIALIZED (
     SELECT c.* FROM accounts CROSS JOIN LATERAL (
-        SELECT job_id, attempt, booked_at FROM calls
+        SELECT job_id, attempt, booked_at FROM @calls c
         WHERE account_id = accounts.id AND booked_at > %(after)s AND number = 1
         ORDER BY booked_at LIMIT %(most)s
     ) c
@@ -48,8 +50,8 @@ WITH choices AS MATERIALIZED (
         SELECT b.job_id, b.attempt, j.feature_version_id, a.tier, b.booked_at, row_number() OVER (
             PARTITION BY j.feature_version_id, a.tier ORDER BY b.booked_at DESC) AS place
         FROM begun b
-        JOIN jobs j ON j.id = b.job_id
-        JOIN attempts a ON a.job_id = b.job_id AND a.number = b.attempt
+        JOIN @jobs j ON j.id = b.job_id
+        JOIN @attempts a ON a.job_id = b.job_id AND a.number = b.attempt
         WHERE j.shadow_of IS NULL AND j.feature_version_id IN (SELECT id FROM choices)
     ) found WHERE place <= %(lately)s
     ON CONFLICT DO NOTHING
@@ -130,8 +132,9 @@ def note_begun(connection: Connection[Any], most: int) -> int:
             return 0
         row = connection.execute(CURSOR, (NAME,)).fetchone()
         assert row is not None, "a SELECT of one expression gives one row"
+        statement = at_homes(connection, BEGIN, up_to_now(floor(connection, row[0])))
         row = connection.execute(
-            BEGIN, {"after": row[0], "most": most, "lately": LATELY}
+            statement, {"after": row[0], "most": most, "lately": LATELY}
         ).fetchone()
         assert row is not None, "a count is one row"
         count, last = row

@@ -14,7 +14,7 @@ from tierline.base.ids import new_id
 from tierline.rules.partitions import WEEK, name_of, week_of
 from tierline.storage.db import migrate
 from tierline.storage.db.engine import create_pool
-from tierline.storage.db.homes import NAMED, TABLES, Homes, at_home, at_homes, read_homes
+from tierline.storage.db.homes import NAMED, TABLES, Homes, Span, at_home, at_homes, read_homes
 from tierline.storage.jobs import claims, decisions, job_reads
 
 EVERY = " ".join(f"@{table}" for table in TABLES)
@@ -80,17 +80,21 @@ def test_a_range_of_ids_names_its_weeks_and_every_part_of_live_jobs(url: str) ->
     with past_weeks(url) as past, create_pool(url, "homes", 1) as pool, pool.connection() as here:
         old, new = id_at(past.at(3)), id_at(past.at(1))
         weeks = [name_of("", week_of(past.at(weeks))) for weeks in (3, 2, 1)]
-        calls = at_homes(here, "@calls", old, new)
+        calls = at_homes(here, "@calls", Span(old, new))
         assert re.findall(r"FROM calls(_\d+)", calls) == weeks
-        jobs = at_homes(here, "@jobs", old, new)
+        jobs = at_homes(here, "@jobs", Span(old, new))
         assert re.findall(r"FROM jobs_ended(_\d+)", jobs) == weeks
         assert "FROM jobs_live" in jobs
         query = "SELECT count(*) FROM @calls c JOIN @jobs j ON j.id = c.job_id"
         for weeks_ago in (4, 3, 2, 1, 0):
             past.job(weeks_ago)
-        assert here.execute(at_homes(here, query, old, new).encode()).fetchone() == (3,)
+        assert here.execute(at_homes(here, query, Span(old, new)).encode()).fetchone() == (3,)
+        apart = at_homes(here, "@calls", Span(old, old), Span(new, new))
+        assert re.findall(r"FROM calls(_\d+)", apart) == [weeks[0], weeks[2]]
         beyond = id_at(past.at(0) + 20 * WEEK)
-        assert at_homes(here, "@calls", old, beyond) == "calls", "there may be a partition by now"
+        assert at_homes(here, "@calls", Span(old, beyond)) == "calls", (
+            "there may be a partition by now"
+        )
 
 
 def test_a_role_that_may_read_the_parents_alone_names_them(url: str) -> None:
@@ -101,7 +105,7 @@ def test_a_role_that_may_read_the_parents_alone_names_them(url: str) -> None:
         here.execute(f"REVOKE SELECT ON calls{week}, jobs_ended{week} FROM CURRENT_USER".encode())
         read_homes(here)
         assert at_home(here, "@calls @jobs @attempts", job) == f"calls jobs attempts{week}"
-        assert at_homes(here, "@calls", id_at(past.at(2)), job) == "calls"
+        assert at_homes(here, "@calls", Span(id_at(past.at(2)), job)) == "calls"
         found = job_reads.job_row(here, job)
         assert found is not None
         assert found["id"] == job

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
+from tests.support.database.finished import PAID, QUEUES, RIGHT, WRONG, finish
 from tests.support.database.rows import add_account, add_feature, add_job, end_job, two_tiers
 from tests.support.database.sums import (
     LONG_AGO,
@@ -22,23 +23,13 @@ from tests.support.database.sums import (
     roll_up_all,
     total,
 )
-from tierline.rules.jobs import CheckFailed, JobState, Passed, Route, Status, next_state
-from tierline.rules.queues import lane
-from tierline.rules.verdicts import Verdict
 from tierline.services.jobs.cancel import cancel
 from tierline.storage.db.engine import create_pool
 from tierline.storage.jobs import claims
-from tierline.storage.jobs.claims import Claim, Ended, Settlement, Standing
+from tierline.storage.jobs.claims import Claim, Ended, Settlement
 from tierline.storage.reports.roll_up import roll_up, roll_up_history
 from tierline.storage.reports.uncounted import snapshot
 from tierline.storage.reports.usage import usage
-
-QUEUES = ["slm", "deeper-analysis"]
-RIGHT = Ended(Verdict.PASSED, None, 0.5, "small-1", '{"text": "hello"}', {"text": "hello"}, True)
-WRONG = Ended(Verdict.SCHEMA, "text is missing", 0.5, "small-1", "{}", {}, True)
-PAID = Settlement(
-    1, "answer", "openai:small", 0.4, "small-1", input_tokens=10, cost_usd=Decimal("0.001")
-)
 
 
 @dataclass
@@ -87,25 +78,6 @@ class Scene:
             row = connection.execute(statement, arguments).fetchone()
         assert row is not None
         return row[0]
-
-
-def finish(
-    connection: psycopg.Connection[Any], taken: Claim, ended: Ended, settled: Settlement
-) -> None:
-    outcome = Passed() if ended.verdict is Verdict.PASSED else CheckFailed(ended.verdict, "wrong")
-    state = JobState(Status.IN_PROGRESS, taken.tier_index)
-    transition = next_state(state, outcome, Route(tiers=(0, 1)))
-    claims.finish(
-        connection,
-        taken,
-        tier=two_tiers().tiers[transition.job.tier_index].name,
-        queue=lane(transition.job.tier_index, backfill=False),
-        transition=transition,
-        assumed=Standing(Status.IN_PROGRESS, taken.token, False, False, False, None),
-        ended=ended,
-        settled=settled,
-        announced=False,
-    )
 
 
 @pytest.fixture

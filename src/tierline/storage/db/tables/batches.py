@@ -37,6 +37,13 @@ batches = Table(
         "input_removed_at",
         comment="what its bad rows' problems said was removed: it may quote their inputs",
     ),
+    Column(
+        "ended_to",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="once it is sealed: all lower rows have ended",
+    ),
     UniqueConstraint("account_id", "idempotency_key"),
     Index("batches_account_id_seq_key", "account_id", "seq", unique=True),
     Index("batches_unfinished_idx", "id", postgresql_where=text("status = 'sealed'")),

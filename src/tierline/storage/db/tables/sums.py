@@ -166,8 +166,21 @@ sums_state = Table(
         "null: there are none",
     ),
     when("since", required=True, comment="jobs that ended before are counted with that history"),
+    Column(
+        "tail_from",
+        Uuid,
+        comment="no attempt that is not counted belongs to a lower job; null: not known",
+    ),
     CheckConstraint("one", name="sums_state_one_check"),
     comment="one row: how far the roll-up is",
+)
+
+job_floors = Table(
+    "job_floors",
+    metadata,
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("lowest_id", Uuid, nullable=False),
+    comment="no job that lived then, or later, has a lower id; about one row a day",
 )
 
 queue_counts = Table(
