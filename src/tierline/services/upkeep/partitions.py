@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from psycopg import Connection
+from psycopg.errors import LockNotAvailable, QueryCanceled
 from psycopg_pool import ConnectionPool
 
 from tierline.rules.partitions import ALERT_DAYS, days_ahead
@@ -27,6 +28,20 @@ def keep_ahead(pool: ConnectionPool[Any]) -> None:
     for table, days in left.items():
         if days < ALERT_DAYS:
             log.warning("partitions_run_out", table=table, days=round(days, 1))
+
+
+def analyze_due(pool: ConnectionPool[Any], within_s: float) -> None:
+    """Once a day, gather the planner's statistics of each partitioned table; one at a time."""
+    try:
+        with pool.connection() as connection:
+            table = partitions.analyze_one(connection, within_s)
+    except LockNotAvailable:
+        return  # the next round tries again
+    except QueryCanceled:
+        log.warning("not_analyzed_in_time", within_s=within_s)
+        return
+    if table is not None:
+        log.info("analyzed", table=table)
 
 
 def days_left(connection: Connection[Any]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from tierline.services.money.budgets import settle_lost
 from tierline.services.reports.roll_up import roll_up_due
 from tierline.services.steering.see_tiers import see_tiers
 from tierline.services.upkeep.history import History
+from tierline.services.upkeep.partitions import analyze_due
 from tierline.services.upkeep.retention import remove_due
 from tierline.storage.db.repeat import again_if_moved
 from tierline.storage.jobs.parts import move_ended, move_waiting
@@ -88,6 +89,7 @@ def _sweep(pool: ConnectionPool[Any], drift: Drift, history: History) -> None:
         forget_left_over(connection)
     removed = remove_due(pool, time.monotonic() + MOST_S)
     history.remove_old(pool, time.monotonic() + MOST_S)
+    analyze_due(pool, MOST_S)
     if forgotten or removed:
         log.info("swept", idempotency_keys=forgotten, contents=removed)
 

@@ -16,6 +16,7 @@ from psycopg.errors import LockNotAvailable
 
 from tierline.rules.partitions import Partition, missing
 from tierline.storage.db.clock import now
+from tierline.storage.db.engine import within
 from tierline.storage.db.partitioned import PARENTS, Parent
 
 LOCK_TIMEOUT_MS = 50  # on hot tables a lock is tried again later rather than waited for
@@ -31,6 +32,21 @@ SELECT p.relname, c.relname, pg_get_expr(c.relpartbound, c.oid), i.inhdetachpend
 FROM unnest(%s::text[]) named JOIN pg_class p ON p.oid = to_regclass(named)
 LEFT JOIN pg_inherits i ON i.inhparent = p.oid LEFT JOIN pg_class c ON c.oid = i.inhrelid
 WHERE p.relkind = 'p'
+"""
+
+_GRANTED = """
+SELECT a.privilege_type, CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END,
+    a.is_grantable
+FROM pg_class c, aclexplode(c.relacl) a
+WHERE c.oid = to_regclass(%s) AND a.grantee <> c.relowner
+"""
+
+_ANALYZE_DUE = """
+SELECT c.relname FROM unnest(%s::text[]) named JOIN pg_class c ON c.oid = to_regclass(named)
+LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
+WHERE c.relkind = 'p'
+    AND coalesce(s.last_analyze, '-infinity') < statement_timestamp() - interval '1 day'
+ORDER BY s.last_analyze NULLS FIRST LIMIT 1
 """
 
 _SIZES = """
@@ -127,12 +143,45 @@ def _make(connection: Connection[Any], parent: Parent, one: Partition) -> bool:
                 sql.SQL(" WITH ({})").format(storage) if parent.storage else sql.SQL(""),
             )
         )
+        _grant_as(connection, parent.table, one.name)
         connection.execute(
             sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
                 table, name, sql.Literal(str(one.first)), sql.Literal(str(one.end))
             )
         )
     return True
+
+
+def _grant_as(connection: Connection[Any], table: str, name: str) -> None:
+    """Grant on the partition what is granted on its table, for roles that read it by its name."""
+    for privilege, role, may_grant in connection.execute(_GRANTED, (table,)).fetchall():
+        connection.execute(
+            sql.SQL("GRANT {} ON {} TO {}{}").format(
+                sql.SQL(privilege),
+                sql.Identifier(name),
+                sql.SQL("PUBLIC") if role is None else sql.Identifier(role),
+                sql.SQL(" WITH GRANT OPTION" if may_grant else ""),
+            )
+        )
+
+
+def analyze_one(connection: Connection[Any], within_s: float) -> str | None:
+    """Gather the planner's statistics of the partitioned table whose own are oldest, if they are
+    older than a day: autovacuum does that for partitions alone. Returns its name.
+
+    Raises QueryCanceled after `within_s` seconds, LockNotAvailable if somebody changes its
+    partitions.
+    """
+    tables = ["jobs", *(parent.table for parent in PARENTS)]
+    row = connection.execute(_ANALYZE_DUE, (tables,)).fetchone()
+    if row is None:
+        return None
+    # Before 18, all partitions are read as well.
+    only = sql.SQL("ONLY " if connection.info.server_version >= 180_000 else "")
+    with within(connection, within_s):
+        connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        connection.execute(sql.SQL("ANALYZE {}{}").format(only, sql.Identifier(row[0])))
+    return str(row[0])
 
 
 def lock_partitions(connection: Connection[Any]) -> None:

@@ -13,7 +13,7 @@ from psycopg.errors import CheckViolation
 from tierline.base.ids import new_id
 from tierline.rules.partitions import AHEAD, first_id
 from tierline.storage.db.clock import now
-from tierline.storage.db.partitioned import QUEUE_STORAGE, Parent
+from tierline.storage.db.partitioned import PARENTS, QUEUE_STORAGE, Parent
 from tierline.storage.upkeep import partitions
 
 LOG = Parent("visits", "id", QUEUE_STORAGE)
@@ -108,3 +108,30 @@ def test_a_table_that_is_not_partitioned_is_passed_over(connection: Connection[A
     others = [Parent("notes", "id"), Parent("missing", "id")]
     assert partitions.make_ahead(connection, MONDAY, others) == []
     assert partitions.last_ends(connection, others) == {}
+
+
+def test_roles_keep_what_they_may_on_partitions_made_later(connection: Connection[Any]) -> None:
+    connection.execute("GRANT SELECT ON visits TO pg_monitor WITH GRANT OPTION")
+    connection.execute("GRANT INSERT ON visits TO PUBLIC")
+    name, *_ = partitions.make_ahead(connection, MONDAY, [LOG])
+    for role, privilege, may in (
+        ("pg_monitor", "SELECT WITH GRANT OPTION", True),
+        ("pg_monitor", "INSERT", True),
+        ("pg_read_all_settings", "INSERT", True),
+        ("pg_read_all_settings", "SELECT", False),
+    ):
+        query = "SELECT has_table_privilege(%s::name, %s, %s)"
+        assert connection.execute(query, (role, name, privilege)).fetchone() == (may,)
+
+
+def test_the_statistics_of_partitioned_tables_are_gathered_once_a_day(
+    fresh_database_url: str,
+) -> None:
+    with psycopg.connect(fresh_database_url, autocommit=True) as opened:
+        analyzed = set()
+        while (name := partitions.analyze_one(opened, 60.0)) is not None:
+            assert name not in analyzed
+            analyzed.add(name)
+            # Of this server process, seen at once.
+            opened.execute("SELECT pg_stat_force_next_flush()")
+        assert analyzed == {"jobs", *(parent.table for parent in PARENTS)}
