@@ -31,6 +31,7 @@ from tierline.services.webhooks.announce import announce
 from tierline.storage.batches.batches import withdrawn
 from tierline.storage.db.repeat import MOVED, PASSING, again_if_moved
 from tierline.storage.jobs.recovery import (
+    EVER_S,
     LockedJob,
     end_attempt,
     forget_attempt,
@@ -163,7 +164,39 @@ def _take_back(
     return True
 
 
-def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
+class Looks:
+    """When to look at all deadlines, and when at those of the last moments alone.
+
+    Beside a held snapshot, jobs that ended stay in the index of deadlines. A look at all of them
+    then takes long, and is made only so often that all looks use at most 1/SHARE of the time.
+    """
+
+    SHARE = 20.0
+    SHORT_S = 0.05  # a look that takes less is made each time
+
+    def __init__(self) -> None:
+        self._last_s = self.next_s = 0.0  # monotonic: the last look at all, and the next one
+
+    def since_s(self) -> float:
+        """How far back to look now, in seconds."""
+        now_s = time.monotonic()
+        if now_s >= self.next_s:
+            return EVER_S
+        return now_s - self._last_s + 60.0  # of a process whose transaction commits late
+
+    def took(self, since_s: float, began_s: float) -> None:
+        """A look so far back is done."""
+        if since_s < EVER_S:
+            return
+        now_s = time.monotonic()
+        long = now_s - began_s > self.SHORT_S
+        self._last_s, self.next_s = began_s, now_s + self.SHARE * (now_s - began_s) * long
+
+
+LOOKS = Looks()
+
+
+def expire_overdue(pool: ConnectionPool[Any], looks: Looks = LOOKS) -> list[UUID]:
     """End queued jobs whose deadline has passed. Locked ones wait for the next round.
 
     Returns the jobs that were ended.
@@ -182,7 +215,9 @@ def expire_overdue(pool: ConnectionPool[Any]) -> list[UUID]:
             expired.append(job_id)
             log.info("job_expired", job_id=str(job_id))
 
-        found = again_if_moved(lambda: overdue(connection, OVERDUE_AT_ONCE))
+        began_s, since_s = time.monotonic(), looks.since_s()
+        found = again_if_moved(lambda: overdue(connection, OVERDUE_AT_ONCE, since_s))
+        looks.took(since_s, began_s)
         each(connection, found, "expiring jobs", expire)
     return expired
 

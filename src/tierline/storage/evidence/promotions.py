@@ -10,15 +10,21 @@ from typing import Any
 from psycopg import Connection
 
 from tierline.base.ids import database_now, first_id_of
+from tierline.storage.db.homes import read_at_homes, up_to_now
 from tierline.storage.db.rows import typed_row, typed_rows
+from tierline.storage.reports.roll_up import floor
 from tierline.views.evaluations import PromotionRow
+
+MOST_COMPARED = 20_000  # the newest; so many tell shares apart that differ by half a percent
 
 # Jobs since then that both the promoted tier and the last tier answered.
 COMPARED = """
-SELECT count(*), count(*) FILTER (WHERE o.differs)
-FROM outcomes o
-WHERE o.feature = %(feature)s AND o.recipe = %(recipe)s AND o.created_at >= %(since)s
-    AND o.drawn AND o.differs IS NOT NULL AND NOT o.repeated
+SELECT count(*), count(*) FILTER (WHERE differs) FROM (
+    SELECT o.differs FROM @outcomes o
+    WHERE o.feature = %(feature)s AND o.recipe = %(recipe)s AND o.created_at >= %(since)s
+        AND o.drawn AND o.differs IS NOT NULL AND NOT o.repeated
+    ORDER BY o.seq DESC LIMIT %(most)s
+) newest
 """
 
 # The models that recently answered calls to that model, found by job ids, whose index is fast.
@@ -138,12 +144,17 @@ def refuted_since(connection: Connection[Any], feature: str, since: datetime) ->
 def compared_since(
     connection: Connection[Any], feature: str, recipe: str, since: datetime
 ) -> tuple[int, int]:
-    """(samples, differing ones) among jobs answered by both the first tier and the last one."""
-    row = connection.execute(
-        COMPARED, {"feature": feature, "recipe": recipe, "since": since}
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1]
+    """(samples, differing ones) among the newest jobs that both the first tier and the last one
+    answered, at most MOST_COMPARED.
+    """
+    given = {"feature": feature, "recipe": recipe, "since": since, "most": MOST_COMPARED}
+    (found,) = read_at_homes(
+        connection,
+        COMPARED,
+        [up_to_now(floor(connection, since))],
+        lambda statement: connection.execute(statement, given).fetchall(),
+    )
+    return found[0], found[1]
 
 
 def answered_by(

@@ -53,13 +53,19 @@ WHERE id = %(job_id)s AND part < 2
 """
 
 
-def overdue(connection: Connection[Any], most: int) -> list[UUID]:
-    """Queued jobs past their deadline that nobody has locked. Locked ones do not hide others."""
-    rows = connection.execute(
-        "SELECT id FROM jobs WHERE part < 2 AND status = 'queued'"
-        " AND deadline_at <= statement_timestamp() LIMIT %s FOR UPDATE SKIP LOCKED",
-        (most,),
-    )
+OVERDUE = """
+SELECT id FROM jobs WHERE part < 2 AND status = 'queued' AND deadline_at <= statement_timestamp()
+    AND deadline_at > statement_timestamp() - make_interval(secs => %s)
+LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+EVER_S = 3e9  # a hundred years
+
+
+def overdue(connection: Connection[Any], most: int, since_s: float = EVER_S) -> list[UUID]:
+    """Queued jobs whose deadline passed within the last `since_s` seconds, and that nobody has
+    locked. Locked ones do not hide others.
+    """
+    rows = connection.execute(OVERDUE, (since_s, most))
     return [job_id for (job_id,) in rows]
 
 
