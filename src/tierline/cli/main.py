@@ -32,6 +32,9 @@ ENTRIES = {
     "up": _Entry(
         "tierline.cli.operate.up", "up", "Start everything that is missing here, until Ctrl-C."
     ),
+    "doctor": _Entry(
+        "tierline.cli.operate.doctor", "doctor", "Find what does not fit together in the database."
+    ),
     "features": _Entry(
         "tierline.cli.features.features", "app", "Write, check, apply and show feature files."
     ),

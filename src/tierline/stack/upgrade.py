@@ -1,4 +1,5 @@
-"""Upgrades a database to this release: migrations, and the first admin key; lists its partitions.
+"""Upgrades a database to this release: migrations, and the first admin key; lists its partitions,
+and examines its rows.
 
 It works on the database directly, because the API does not serve an unmigrated one.
 """
@@ -10,6 +11,7 @@ from typing import Any
 
 from tierline.base.errors import Unavailable
 from tierline.services.accounts import accounts
+from tierline.services.upkeep.doctor import Checked, examine
 from tierline.services.upkeep.history import PartitionState, states
 from tierline.storage.db import migrate
 from tierline.storage.db.engine import connect
@@ -49,6 +51,12 @@ def list_partitions(database_url: str) -> list[PartitionState]:
     """The partitions of history, with what keeps each. Raises Unavailable."""
     with _answering(), connect(database_url, "partitions") as connection:
         return states(connection)
+
+
+def examine_database(database_url: str, days: float, within_s: float) -> list[Checked]:
+    """What does not fit together in the database. Raises Unavailable."""
+    with _answering(), connect(database_url, "doctor") as connection:
+        return list(examine(connection, days, within_s))
 
 
 @contextmanager

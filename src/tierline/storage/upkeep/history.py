@@ -220,6 +220,11 @@ def drop_detached(connection: Connection[Any]) -> Iterator[str]:
         yield name
 
 
+def detached(connection: Connection[Any]) -> list[str]:
+    """The tables that `detach` has marked and detached, and that are not dropped yet."""
+    return [name for name, _ in connection.execute(_MARKED)]
+
+
 def _attach_again(connection: Connection[Any], table: str, name: str, first: str, end: str) -> None:
     """Undo `detach`. The check that it left spares reading the rows."""
     with connection.transaction():
