@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import structlog
 from psycopg import Connection
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from tierline.base.settings import Settings
 from tierline.checks import RuleBroken
@@ -48,15 +48,17 @@ from tierline.storage.db.repeat import PASSING, GaveUp, repeat
 from tierline.storage.jobs import claims
 from tierline.storage.jobs.claim_together import Wanted, claim_together
 from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finish_together import Finish, finish_one, finish_together
 
 log = structlog.get_logger(__name__)
 
 GIVEN_BACK_S = 10.0  # how long a job whose feature this release cannot read may not be claimed
 CLAIM_PATIENCE_S = 10.0  # after this, a hint that cannot be claimed is left to the dispatcher
-CLAIMS_AT_ONCE = 2
-"""Statements of a process that claim at the same time. Threads that want a job meanwhile claim
-together in the next one: more at once would only wait for the interpreter and for Postgres."""
-MOST_TOGETHER = 8  # claims in one statement
+AT_ONCE = 2
+"""Statements of a process that claim at the same time, and as many that finish. Threads that want
+to do so meanwhile do it together in the next one: more at once would only wait for the interpreter
+and for Postgres."""
+MOST_TOGETHER = 8  # claims or finishes in one statement
 
 
 class _FirstTry(NamedTuple):
@@ -83,12 +85,14 @@ class Executor:
     _answering: Answering = field(default_factory=Answering)
     versions: FeatureVersions = field(init=False)
     _claims: Together[Wanted, "_FirstTry"] = field(init=False)
+    _finishes: Together[Finish, bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self.admission = Admission(self.pool, self.settings)
         self.tier_path = TierPath(self.pool, self.settings, self.embedding, self._keep_on)
         self.versions = FeatureVersions(self.pool)
-        self._claims = Together(self._claim_these, CLAIMS_AT_ONCE, MOST_TOGETHER)
+        self._claims = Together(self._claim_these, AT_ONCE, MOST_TOGETHER)
+        self._finishes = Together(self._finish_these, AT_ONCE, MOST_TOGETHER)
 
     def run(self, job_id: UUID) -> None:
         """Run one attempt at the job, if it can be claimed. A superfluous hint has no effect."""
@@ -124,6 +128,17 @@ class Executor:
                 return [_FirstTry(found.get(token)) for _, token in wanted]
         except (*PASSING, psycopg.IntegrityError):
             return [_FirstTry(None) for _ in wanted]
+
+    def _finish_these(self, finishes: Sequence[Finish]) -> list[bool]:
+        """One try at what several threads finish. False: its thread tries again alone."""
+        try:
+            with self.pool.connection() as connection:
+                if len(finishes) == 1:
+                    return [finish_one(connection, finishes[0])]
+                done = finish_together(connection, finishes)
+        except (psycopg.Error, PoolTimeout, ValueError):
+            return [False for _ in finishes]
+        return [one["token"] in done for one in finishes]
 
     def _claim_alone(self, job_id: UUID, token: UUID) -> Claim | None:
         """Claim a job after a try that failed, or that left it out because its row was locked."""
@@ -162,7 +177,15 @@ class Executor:
         if trace is not None:
             end = replace(end, ended=replace(end.ended, trace=trace.calls))
         route = self.tier_path.later_tiers(attempt, end.outcome)
-        transition = settle(self.pool, attempt, end, route, book.unsettled, keep_on=self._keep_on)
+        transition = settle(
+            self.pool,
+            attempt,
+            end,
+            route,
+            book.unsettled,
+            keep_on=self._keep_on,
+            finishes=self._finishes,
+        )
         if transition is not None:
             self._report(attempt, end, transition)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
 import structlog
 from psycopg import Connection
@@ -16,7 +16,19 @@ from tierline.services.calls.attempt import Attempt
 from tierline.services.jobs.attempt_end import AttemptEnd
 from tierline.services.webhooks.announce import announce
 from tierline.storage.db.repeat import repeat
-from tierline.storage.jobs.claims import Claim, Settlement, Standing, finish, standing
+from tierline.storage.jobs.claims import (
+    Claim,
+    Ended,
+    Settlement,
+    Standing,
+    finish,
+    finish_parameters,
+    standing,
+)
+from tierline.storage.jobs.finish_together import Finish
+
+Finishes = Callable[[Finish], bool]
+"""Writes one finish together with those of other threads. False: it must be tried alone."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,15 +41,25 @@ def settle(
     last_call: Settlement,
     *,
     keep_on: Callable[[], bool],
+    finishes: "Finishes | None" = None,
 ) -> Transition | None:
     """Write how the attempt ended. Returns the transition, or None if another attempt has the job.
 
     Decides on the job as it was claimed, and writes only if that state still holds. If a cancel, a
     deadline or a new webhook came in between, it decides again on the current state. The cost of
-    the last call is kept in every case. Raises GaveUp.
+    the last call is kept in every case. `finishes`: what other threads write goes with it, if it
+    can. Raises GaveUp.
     """
     claim = attempt.claim
     assumed = _as_claimed(claim)
+    transition = next_state(_state(claim, assumed), end.outcome, route)
+    alone = end.ended.outcome is not None or (
+        assumed.hooked and _event(transition, attempt.tier) is not None
+    )
+    if finishes is not None and not alone:
+        parameters = _parameters(attempt, end, last_call, transition, assumed)
+        if finishes(finish_parameters(claim, **parameters)):
+            return transition
     while True:
         transition = next_state(_state(claim, assumed), end.outcome, route)
 
@@ -70,31 +92,53 @@ def _write(
     assumed: Standing,
 ) -> bool:
     """True if the job was as assumed and the transition was written."""
-    claim, after = attempt.claim, transition.job
     event = _event(transition, attempt.tier)
     announced = event if assumed.hooked else None
-    queue = lane(
-        attempt.feature.place(after.tier_index),
-        backfill=claim.backfill,
-        quarantined=after.quarantined,
-    )
     # A single statement needs no explicit transaction. With deliveries beside it, it does, and
     # BEGIN and COMMIT cost two more round trips.
     with nullcontext() if announced is None else connection.transaction():
-        applied = finish(
-            connection,
-            claim,
-            tier=attempt.feature.tiers[after.tier_index].name,
-            queue=queue,
-            transition=transition,
-            assumed=assumed,
-            ended=end.ended,
-            settled=last_call,
-            announced=announced is not None or event is None,
-        )
+        parameters = _parameters(attempt, end, last_call, transition, assumed)
+        applied = finish(connection, attempt.claim, **parameters)
         if applied and announced is not None:
-            announce(connection, announced, claim.job_id)
+            announce(connection, announced, attempt.claim.job_id)
     return applied
+
+
+class _Parameters(TypedDict):
+    """What `finish` is given."""
+
+    tier: str
+    queue: str
+    transition: Transition
+    assumed: Standing
+    ended: Ended
+    settled: Settlement
+    announced: bool
+
+
+def _parameters(
+    attempt: Attempt,
+    end: AttemptEnd,
+    last_call: Settlement,
+    transition: Transition,
+    assumed: Standing,
+) -> _Parameters:
+    after = transition.job
+    queue = lane(
+        attempt.feature.place(after.tier_index),
+        backfill=attempt.claim.backfill,
+        quarantined=after.quarantined,
+    )
+    event = _event(transition, attempt.tier)
+    return _Parameters(
+        tier=attempt.feature.tiers[after.tier_index].name,
+        queue=queue,
+        transition=transition,
+        assumed=assumed,
+        ended=end.ended,
+        settled=last_call,
+        announced=event is None or assumed.hooked,
+    )
 
 
 def _as_claimed(claim: Claim) -> Standing:

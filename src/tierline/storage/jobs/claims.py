@@ -7,6 +7,7 @@ between statements, so no transaction is open while a model answers.
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from string import Template
@@ -228,8 +229,8 @@ READ_CLAIM = Template(_CLAIM_COLUMNS).substitute(
 )""",
 )
 
-_SETTLE = """
-    UPDATE @calls SET
+# How the last call ended, in its row.
+CALL_SET = """
         settled_at = clock_timestamp(), purpose = %(c_purpose)s, model = %(c_model)s,
         latency_s = %(c_latency_s)s, answered_model = %(c_answered_model)s,
         input_tokens = %(c_input_tokens)s, cached_input_tokens = %(c_cached_input_tokens)s,
@@ -238,6 +239,10 @@ _SETTLE = """
         output_tokens = %(c_output_tokens)s, reasoning_tokens = %(c_reasoning_tokens)s,
         cost_usd = %(c_cost_usd)s, error = %(c_error)s,
         provider_request_id = %(c_provider_request_id)s, service_tier = %(c_service_tier)s
+"""
+
+_SETTLE = f"""
+    UPDATE @calls SET {CALL_SET}
     WHERE job_id = %(job_id)s AND attempt = %(attempt)s AND number = %(c_number)s
         AND settled_at IS NULL
 """
@@ -252,38 +257,46 @@ SETTLE_AND_BOOK = f"WITH settled AS ({_SETTLE}) {_BOOK}"
 
 # A job that ends moves to the partitions of ended jobs, because its `part` changes. The settlement
 # does not depend on the claim token: a call that was made has a cost, even if another worker holds
-# the job now.
-_FINISH = f"""
-WITH done AS (
-    UPDATE jobs j SET
+# the job now. `storage.jobs.finish_together` finishes several.
+JOB_SET = """
         status = %(status)s, tier_index = %(tier_index)s, tier = %(tier)s, queue = %(queue)s,
         run_after = clock_timestamp() + make_interval(secs => %(wait_s)s),
         failures = %(failures)s, losses = %(losses)s, maybe_billed = %(maybe_billed)s,
-        held_since = CASE WHEN %(held)s THEN coalesce(held_since, clock_timestamp()) END,
+        held_since = CASE WHEN %(held)s THEN coalesce(j.held_since, clock_timestamp()) END,
         completed_at = CASE WHEN %(terminal)s THEN clock_timestamp() END,
         model = %(model)s, answer_attempt = %(answer_attempt)s, unverified = %(unverified)s,
         error_code = %(error_code)s, error_message = %(error_message)s,
         blocked_reason = %(blocked_reason)s,
-        escalation_reason = coalesce(%(escalation_reason)s, escalation_reason),
+        escalation_reason = coalesce(%(escalation_reason)s, j.escalation_reason),
         part = CASE WHEN %(terminal)s THEN 2 ELSE 1 END
-    FROM @job_requests r
-    WHERE j.id = %(job_id)s AND j.part < 2 AND r.job_id = j.id
-        AND j.status = 'in_progress' AND j.claim_token = %(token)s
+"""
+# The token still holds the job j with the request r, and its state is as assumed.
+FENCE = f"""
+        j.status = 'in_progress' AND j.claim_token = %(token)s
         AND (%(unconditional)s OR (
             (j.cancel_requested_at IS NOT NULL) = %(cancel_requested)s
             AND coalesce(j.deadline_at <= clock_timestamp(), false) = %(deadline_passed)s))
         AND (%(announced)s OR NOT ({HOOKED_SQL}))
-    RETURNING j.id
-), ended AS (
-    UPDATE @attempts a SET
+"""
+ATTEMPT_SET = """
         ended_at = clock_timestamp(), latency_s = %(latency_s)s, verdict = %(verdict)s,
         reason = %(reason)s, model = %(answered_by)s, repaired = %(repaired)s,
         confidence = %(confidence)s, routing = coalesce(%(routing)s::json, a.routing)
+"""
+ANSWER = "%(attempt)s, %(text)s, %(output)s::json, %(trace)s::json"
+
+_FINISH = f"""
+WITH done AS (
+    UPDATE jobs j SET {JOB_SET}
+    FROM @job_requests r
+    WHERE j.id = %(job_id)s AND j.part < 2 AND r.job_id = j.id AND {FENCE}
+    RETURNING j.id
+), ended AS (
+    UPDATE @attempts a SET {ATTEMPT_SET}
     FROM done WHERE a.job_id = done.id AND a.number = %(attempt)s
 ), answered AS (
     INSERT INTO @answers (job_id, attempt, text, output, trace)
-    SELECT done.id, %(attempt)s, %(text)s, %(output)s::json, %(trace)s::json FROM done
-    WHERE %(text)s::text IS NOT NULL
+    SELECT done.id, {ANSWER} FROM done WHERE %(text)s::text IS NOT NULL
 ), settled AS ({_SETTLE})
 """
 
@@ -395,20 +408,55 @@ def finish(
     webhook deliveries in the same transaction. Without it, a job with a webhook is not changed.
     The call's cost is settled in every case.
     """
-    parameters = {
+    parameters = finish_parameters(
+        claim,
+        tier=tier,
+        queue=queue,
+        transition=transition,
+        assumed=assumed,
+        ended=ended,
+        settled=settled,
+        announced=announced,
+    )
+    if ended.outcome is None:
+        return finish_with(connection, claim.job_id, parameters)
+    parameters |= parameters_of(ended.outcome)
+    return finish_with(connection, claim.job_id, parameters, FINISH_WITH_OUTCOME)
+
+
+def finish_with(
+    connection: Connection[Any],
+    job_id: UUID,
+    parameters: Mapping[str, object],
+    statement: str = FINISH,
+) -> bool:
+    """`finish` with its parameters as `finish_parameters` made them."""
+    row = connection.execute(at_home(connection, statement, job_id), parameters).fetchone()
+    return row is not None and row[0] == 1
+
+
+def finish_parameters(
+    claim: Claim,
+    *,
+    tier: str,
+    queue: str,
+    transition: Transition,
+    assumed: Standing,
+    ended: Ended,
+    settled: Settlement,
+    announced: bool,
+) -> dict[str, object]:
+    """The parameters of FINISH, as `finish` explains them."""
+    return {
         **_attempt_parameters(claim, ended),
         **_job_parameters(claim, transition, ended),
         **settled.parameters(),
-        **parameters_of(ended.outcome),
         "tier": tier,
         "queue": queue,
         "cancel_requested": assumed.cancel_requested,
         "deadline_passed": assumed.deadline_passed,
         "announced": announced,
     }
-    statement = FINISH if ended.outcome is None else FINISH_WITH_OUTCOME
-    row = connection.execute(at_home(connection, statement, claim.job_id), parameters).fetchone()
-    return row is not None and row[0] == 1
 
 
 def _job_parameters(claim: Claim, transition: Transition, ended: Ended) -> dict[str, object]:
