@@ -69,8 +69,9 @@ def superuser_url(home: Path) -> str:
     return postgres.admin_url(open_home(home))
 
 
-def command(home: Path, options: Sequence[str] = ()) -> list[str]:
-    tierline = Path(sys.executable).with_name("tierline")
+def command(home: Path, options: Sequence[str] = (), program: Path | None = None) -> list[str]:
+    """`program`: another installation's `tierline`."""
+    tierline = program or Path(sys.executable).with_name("tierline")
     ports = ["--port", "0", "--flower-port", "0"]
     return [str(tierline), "up", "--home", str(home), "--json", *ports, *options]
 
@@ -82,6 +83,7 @@ def run_up(
     env: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
     timeout_s: float = 120.0,
+    program: Path | None = None,
 ) -> Iterator[RunningUp]:
     """`tierline up` on `home`, once it has said that everything answers."""
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,7 @@ def run_up(
     output = errors.with_suffix(".stdout")
     with errors.open("a") as stderr, output.open("w") as stdout:
         process = subprocess.Popen(
-            [*prefix, *command(home, options)],
+            [*prefix, *command(home, options, program)],
             env=environment(env or {}),
             stdout=stdout,
             stderr=stderr,

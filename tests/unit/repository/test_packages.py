@@ -1,5 +1,7 @@
 """The two distributions of this repository: what is in their wheels, and what they need."""
 
+import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -8,6 +10,10 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+
+from tests.support.fake_servers.model_server import ModelServer
+from tests.support.processes.installed import install
+from tests.support.processes.up import environment, run_up
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,6 +51,87 @@ def metadata(wheel: Path) -> Message:
 def test_each_wheel_holds_its_own_packages(wheels: dict[str, Path]) -> None:
     assert packages(wheels["tierline"]) == {"tierline", "api", "workers", "migrations"}
     assert packages(wheels["tierline-client"]) == {"tierline_client"}
+
+
+def test_the_products_wheel_has_what_it_reads_beside_its_modules(wheels: dict[str, Path]) -> None:
+    with zipfile.ZipFile(wheels["tierline"]) as files:
+        names = set(files.namelist())
+        assert files.read("tierline/stack/Procfile") == (ROOT / "Procfile").read_bytes()
+    assert {
+        f"tierline/examples/{path.name}" for path in (ROOT / "examples/features").iterdir()
+    } == {name for name in names if name.startswith("tierline/examples/")}
+    versions = {f"migrations/versions/{one.name}" for one in ROOT.glob("migrations/versions/*.py")}
+    assert versions <= names
+
+
+@pytest.fixture(scope="module")
+def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `python` of an environment with both wheels."""
+    return install(wheels.values(), tmp_path_factory.mktemp("installed"))
+
+
+def run(python: Path, folder: Path, *arguments: str) -> str:
+    """What `tierline` of that environment prints in an empty folder."""
+    ran = subprocess.run(
+        [python.with_name("tierline"), *arguments],
+        cwd=folder,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_the_command_runs_from_the_wheels_in_an_empty_folder(
+    installed: Path, tmp_path: Path
+) -> None:
+    assert run(installed, tmp_path, "--version").startswith("tierline ")
+    where = "import tierline, tierline_client, migrations; print(tierline.__file__)"
+    ran = subprocess.run(
+        [installed, "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert Path(ran.stdout.strip()).is_relative_to(installed.parents[1])
+    examples = json.loads(run(installed, tmp_path, "features", "examples", "--json"))["data"]
+    assert [one["name"] for one in examples] == sorted(
+        path.stem for path in (ROOT / "examples" / "features").iterdir()
+    )
+    run(installed, tmp_path, "features", "examples", "ticket-triage")
+    assert "is right" in run(installed, tmp_path, "features", "validate", "ticket-triage.yaml")
+
+
+@pytest.mark.nightly  # half a minute; the test above is its short form
+def test_the_product_comes_up_from_the_wheels_and_answers_a_job(
+    installed: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    home = tmp_path / "home"
+    with ModelServer() as model:
+        model.answer = lambda _: '{"invoice_number": "A-17", "total": 12.5, "currency": "EUR"}'
+        env = {
+            "OPENAI_BASE_URL": model.url,
+            "OPENAI_API_KEY": "sk-nobody",
+            "TIERLINE_HOME": str(home),
+        }
+        with run_up(home, "--no-flower", env=env, program=installed.with_name("tierline")):
+            file = empty / "invoice-fields.yaml"
+            run(installed, empty, "features", "examples", "invoice-fields")
+            text = re.sub(r"models: \[[^]]*\]", "models: [openai:small]", file.read_text())
+            file.write_text(text)
+            run(installed, empty, "features", "apply", str(file), "--home", str(home))
+            words = "Invoice A-17, total 12.50 EUR"
+            job = json.loads(
+                run(
+                    *(installed, empty, "jobs", "submit", "invoice-fields", "--input"),
+                    *(json.dumps({"text": words}), "--wait", "60", "--json", "--home", str(home)),
+                )
+            )
+            assert job["status"] == "completed"
+            assert job["output"]["invoice_number"] == "A-17"
+    assert not list(empty.glob("*.log"))
 
 
 def test_the_product_needs_the_client_and_the_client_three_libraries(

@@ -11,6 +11,7 @@ import typer
 
 from tierline.base.errors import FeatureError, InvalidInput, Problem, TierlineError, UsageError
 from tierline.cli.features import feature_check, feature_trials
+from tierline.cli.features.example_files import examples
 from tierline.cli.features.feature_reading import read_feature, read_text, read_with_warnings
 from tierline.cli.features.feature_trials import CASES_S, run_files
 from tierline.cli.shared.options import Files, Home, Json, command_group
@@ -26,6 +27,7 @@ app = command_group("Write, check, apply and show feature files.")
 app.command("test")(feature_trials.run)
 app.command("try")(feature_trials.show)
 app.command("check")(feature_check.check)
+app.command()(examples)
 
 
 @app.command()
