@@ -13,7 +13,7 @@ CalibrationState = Annotated[
         {
             "type": "string",
             "enum": [
-                *("in_force", "nothing_promised", "superseded", "withdrawn"),
+                *("in_force", "nothing_promised", "not_applied", "superseded", "withdrawn"),
                 "of_another_version",
             ],
         }

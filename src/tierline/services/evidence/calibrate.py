@@ -19,7 +19,11 @@ from tierline.routing.thresholds.judging import Terms, Trusted, labels_needed, t
 from tierline.routing.thresholds.promise import outcomes_for, promise, prospects
 from tierline.routing.thresholds.search_chance import Chances
 from tierline.routing.thresholds.threshold_search import confidence_of_attempt
-from tierline.services.evidence.calibrated_tiers import calibrated_tier, share_of_risk
+from tierline.services.evidence.calibrated_tiers import (
+    compared_tier,
+    refuse_unrecorded,
+    share_of_risk,
+)
 from tierline.services.evidence.calibration_outcomes import (
     ReferenceBy,
     choose_group,
@@ -35,6 +39,8 @@ from tierline.storage.db.engine import allow_idle
 from tierline.storage.evidence import calibrations
 from tierline.storage.evidence.calibrations import ComparedOutcome, OutcomeGroup
 from tierline.views.calibrations import Calibration, OutcomeCount
+
+UNNAMED_SIGNAL = "grounded"  # ranks the answers of a feature without a confidence
 
 
 @dataclass(frozen=True)
@@ -121,11 +127,9 @@ class _Available:
 
     def prospects(self, terms: Terms) -> Chances | None:
         """The chance that a calibration finds a promise; None: too few outcomes to say."""
-        confidence = self.feature.confidence_of(self.tier)
-        assert confidence is not None, "the tier is calibrated"
         return prospects(
             with_embeddings(self.feature, self.outcomes),
-            confidence.signal,
+            _signal(self.feature, self.tier),
             terms.max_error,
             terms.confidence,
             self.attempt,
@@ -155,7 +159,8 @@ def calibrate(
     need_libraries()
     watch = watch or Watch()
     watch.progress("comparing")
-    feature, tier = calibrated_tier(connection, name, request.tier)
+    feature, tier = compared_tier(connection, name, request.tier)
+    refuse_unrecorded(feature, tier)
     recipe = recipe_of(connection, feature, tier)
     compare_all(connection, recipe)
     watch.progress("reading")
@@ -164,13 +169,11 @@ def calibrate(
         available = _available(connection, feature, tier, recipe, request)
         terms = available.terms()
         group = _enough(available, terms)
-        confidence = feature.confidence_of(tier)
-        assert confidence is not None, "the tier is calibrated"
         allow_idle(connection)  # the recipe stays locked during the threshold search
         outcomes = with_embeddings(feature, available.outcomes)
         watch.progress("testing")
         found = promise(
-            outcomes, confidence.signal, terms.max_error, terms.confidence, available.attempt
+            outcomes, _signal(feature, tier), terms.max_error, terms.confidence, available.attempt
         )
         if found.found.missing is not None:
             more = max(1, outcomes_for(found.found.missing))
@@ -251,7 +254,8 @@ def need_libraries() -> None:
 
 def _counted(connection: Connection[Any], name: str, request: CalibrationRequest) -> _Available:
     need_libraries()
-    feature, tier = calibrated_tier(connection, name, request.tier)
+    feature, tier = compared_tier(connection, name, request.tier)
+    refuse_unrecorded(feature, tier)
     recipe = recipe_of(connection, feature, tier)
     compare_all(connection, recipe)
     with connection.transaction():
@@ -276,6 +280,12 @@ def _available(
     if request.reference == "model" and feature.compared_by.kind == "judge":
         judge = judge_confirmed_by_people(connection, feature, recipe, group)
     return _Available(feature, tier, recipe, request, group, outcomes, judge)
+
+
+def _signal(feature: Feature, tier: Tier) -> str:
+    """The signal that ranks the answers while too little is known to learn a score."""
+    confidence = feature.confidence_of(tier)
+    return UNNAMED_SIGNAL if confidence is None else confidence.signal
 
 
 def _enough(available: _Available, terms: Terms) -> OutcomeGroup:

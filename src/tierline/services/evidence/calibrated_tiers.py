@@ -1,4 +1,4 @@
-"""The tiers of a feature that serve only what a calibration allows."""
+"""The tiers of a feature that calibrations and label samples are about."""
 
 from typing import Any
 
@@ -6,24 +6,19 @@ from psycopg import Connection
 
 from tierline.base.errors import Conflict, InvalidInput, Problem
 from tierline.features import Feature, Tier
+from tierline.routing.confidence_gate import is_compared
 from tierline.services.features.find_feature import current_version
 
 
-def calibrated_tier(
+def compared_tier(
     connection: Connection[Any], name: str, wanted: str | None
 ) -> tuple[Feature, Tier]:
-    """The current version of a feature, and its calibrated tier of that name; None: the first one.
-    Raises NotFound, InvalidInput, and Conflict if the feature has no calibrated tier.
+    """The current version of a feature, and the tier of that name that outcomes are about; None:
+    its first calibrated tier, or its first tier if none is calibrated. Raises NotFound,
+    InvalidInput.
     """
-    version = current_version(connection, name)
-    feature = version.read()
-    tiers = calibrated_tiers(feature)
-    if not tiers:
-        raise Conflict(
-            f"version {version.version} of {name} has no calibrated confidence: give it "
-            "'confidence: {signal: …, threshold: calibrated}' and apply it; its jobs then escalate "
-            "and are recorded as outcomes to calibrate on"
-        )
+    feature = current_version(connection, name).read()
+    tiers = calibrated_tiers(feature) or feature.allowed_tiers()[:1]
     if wanted is None:
         return feature, tiers[0]
     for tier in tiers:
@@ -31,8 +26,21 @@ def calibrated_tier(
             return feature, tier
     known = ", ".join(tier.name for tier in tiers)
     raise InvalidInput(
-        [Problem(f"is not a calibrated tier of {name}; those are: {known}", "/tier")]
+        [Problem(f"has no outcomes: the tiers of {name} that have some are: {known}", "/tier")]
     )
+
+
+def refuse_unrecorded(feature: Feature, tier: Tier) -> None:
+    """Raises Conflict if the tier's answers are not recorded as outcomes, so that nothing can be
+    promised of them.
+    """
+    if not is_compared(feature, tier):
+        raise Conflict(
+            f"the answers of the tier {tier.name} of {feature.name} are not recorded as outcomes: "
+            "give the feature the key 'shadow: {share: 0.02}', which compares a share of them with "
+            "the last tier's, or 'confidence: {signal: …, threshold: calibrated}', which compares "
+            "all of them"
+        )
 
 
 def calibrated_tiers(feature: Feature) -> list[Tier]:
@@ -48,4 +56,4 @@ def share_of_risk(feature: Feature, confidence: float) -> float:
     """The confidence at which each calibrated tier is tested, so that all together reach
     `confidence`.
     """
-    return 1.0 - (1.0 - confidence) / len(calibrated_tiers(feature))
+    return 1.0 - (1.0 - confidence) / max(1, len(calibrated_tiers(feature)))

@@ -9,16 +9,22 @@ from tierline.base.errors import Conflict, InvalidInput, Problem
 from tierline.base.vectors import DIMENSIONS
 from tierline.checks.labels import closed_set
 from tierline.features import Feature
+from tierline.routing.confidence_gate import is_compared
 from tierline.routing.first_tier import share_of
 from tierline.routing.learned.novelty import unpacked
 from tierline.routing.thresholds.judging import Trusted
 from tierline.routing.thresholds.promise import Outcome
 from tierline.routing.thresholds.sampling import equally_drawn
-from tierline.services.evidence.calibrated_tiers import calibrated_tier
+from tierline.services.evidence.calibrated_tiers import compared_tier
 from tierline.services.evidence.shadows import AT_ONCE, compare_open
 from tierline.services.steering.recipes import recipe_of
 from tierline.storage.evidence import calibrations
-from tierline.storage.evidence.calibrations import ComparedOutcome, LabelledOutcome, OutcomeGroup
+from tierline.storage.evidence.calibrations import (
+    ComparedOutcome,
+    LabelledOutcome,
+    OutcomeGroup,
+    UnlabelledOutcome,
+)
 from tierline.storage.evidence.judgements import JudgedOutcome, people_said
 from tierline.views.calibrations import OutcomeToLabel
 
@@ -42,10 +48,17 @@ def draw_for_labels(
 
     All have the same probability of being drawn, so a bound can use their labels. The tier's answer
     is not shown, since it would influence the person who labels. Free text is the exception: there
-    the person must see the answer to say whether it is right. Raises NotFound, Conflict,
+    the person must see the answer to say whether it is right.
+
+    If the feature records no outcomes, its ended jobs without feedback are drawn from: their labels
+    are for datasets, evaluations and trainings, and no promise uses them. Raises NotFound,
     InvalidInput.
     """
-    feature, tier = calibrated_tier(connection, name, tier_name)
+    feature, tier = compared_tier(connection, name, tier_name)
+    if not is_compared(feature, tier):
+        jobs = calibrations.ended_to_label(connection, name, account_id)
+        jobs.sort(key=lambda row: share_of("label", str(row.job_id)))
+        return _to_label(feature, jobs[:count])
     made_by = recipe_of(connection, feature, tier)
     compare_all(connection, made_by)
     with connection.transaction():
@@ -58,12 +71,16 @@ def draw_for_labels(
         )
         rows.sort(key=lambda row: share_of("label", str(row.job_id)))
         calibrations.ask_for_labels(connection, rows[:count])
+    return _to_label(feature, rows[:count])
+
+
+def _to_label(feature: Feature, rows: Sequence[UnlabelledOutcome]) -> list[OutcomeToLabel]:
     judged = feature.compared_by.kind == "judge"
     return [
         OutcomeToLabel(job_id=row.job_id, input=row.input, answer=row.output)
         if judged
         else OutcomeToLabel(job_id=row.job_id, input=row.input)
-        for row in rows[:count]
+        for row in rows
     ]
 
 

@@ -9,6 +9,7 @@ from psycopg import Connection
 from tierline.base.errors import NotFound
 from tierline.base.json_text import JSON
 from tierline.features import Feature, Tier
+from tierline.routing.confidence_gate import is_calibrated
 from tierline.routing.learned.novelty import packed
 from tierline.routing.thresholds.promise import Promise
 from tierline.services.evidence.calibration_outcomes import ReferenceBy
@@ -19,7 +20,14 @@ from tierline.storage.evidence.calibrations import CalibrationRow, NewCalibratio
 from tierline.storage.evidence.shadows import watched
 from tierline.views.calibrations import CalibratedLabel, Calibration, TestedThreshold
 
-State = Literal["in_force", "nothing_promised", "superseded", "withdrawn", "of_another_version"]
+State = Literal[
+    "in_force",
+    "nothing_promised",
+    "not_applied",
+    "superseded",
+    "withdrawn",
+    "of_another_version",
+]
 
 
 @dataclass(frozen=True)
@@ -68,15 +76,22 @@ def add(connection: Connection[Any], tested: Tested, promise: Promise) -> Calibr
             vectors=None if promise.known is None else packed(promise.known.examples),
         ),
     )
-    return _calibration(row, state_of(row, tested.recipe))
+    applied = is_calibrated(tested.feature, tested.tier)
+    return _calibration(row, state_of(row, tested.recipe, applied=applied))
 
 
 def calibrations_of(connection: Connection[Any], name: str) -> list[Calibration]:
     """All calibrations of a feature, newest first. Raises NotFound."""
     feature = current_feature(connection, name)
-    now = {tier.name: recipe_of(connection, feature, tier) for tier in feature.allowed_tiers()}
+    tiers = feature.allowed_tiers()
+    now = {tier.name: recipe_of(connection, feature, tier) for tier in tiers}
+    applied = {tier.name for tier in tiers if is_calibrated(feature, tier)}
     return [
-        _calibration(row, state_of(row, now.get(row.tier)), watched(connection, row.id))
+        _calibration(
+            row,
+            state_of(row, now.get(row.tier), applied=row.tier in applied),
+            watched(connection, row.id),
+        )
         for row in calibrations.list_calibrations(connection, name)
     ]
 
@@ -91,15 +106,19 @@ def withdraw(connection: Connection[Any], name: str, id: int, reason: str) -> Ca
     return _calibration(row, "withdrawn", watched(connection, id))
 
 
-def state_of(row: CalibrationRow, recipe: str | None) -> State:
-    """The state of a calibration. `recipe`: the current one of its tier."""
+def state_of(row: CalibrationRow, recipe: str | None, *, applied: bool) -> State:
+    """The state of a calibration. `recipe`: the current one of its tier. `applied`: the tier's
+    threshold is `calibrated`, so that it decides.
+    """
     if row.withdrawn_at is not None:
         return "withdrawn"
     if row.recipe != recipe:
         return "of_another_version"
     if not row.newest:
         return "superseded"
-    return "in_force" if row.threshold is not None else "nothing_promised"
+    if row.threshold is None:
+        return "nothing_promised"
+    return "in_force" if applied else "not_applied"
 
 
 def _calibration(

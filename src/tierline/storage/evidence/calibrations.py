@@ -326,6 +326,38 @@ def to_label(
     )
 
 
+def ended_to_label(
+    connection: Connection[Any], feature: str, account_id: int | None
+) -> list[UnlabelledOutcome]:
+    """The feature's completed jobs that nobody gave feedback on, the newest ones; of one account or
+    of all.
+    """
+    return typed_rows(
+        connection,
+        UnlabelledOutcome,
+        """
+        SELECT j.id AS job_id, n.number AS attempt, 1.0::double precision AS inclusion, r.input,
+            n.output
+        FROM jobs j
+        JOIN feature_versions v ON v.id = j.feature_version_id
+        JOIN job_requests r ON r.job_id = j.id
+        JOIN LATERAL (
+            SELECT a.number, own.output FROM attempts a
+            JOIN answers own ON own.job_id = a.job_id AND own.attempt = a.number
+            WHERE a.job_id = j.id AND a.verdict = 'passed'
+            ORDER BY a.number DESC LIMIT 1
+        ) n ON true
+        WHERE v.name = %(feature)s AND v.version > 0 AND j.status = 'completed'
+            AND j.completed_at IS NOT NULL AND j.output_removed_at IS NULL
+            AND j.shadow_of IS NULL AND r.input IS NOT NULL
+            AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
+            AND NOT EXISTS (SELECT FROM feedback f WHERE f.job_id = j.id)
+        ORDER BY j.id DESC LIMIT %(most)s
+        """,
+        {"feature": feature, "account": account_id, "most": MOST_OUTCOMES},
+    )
+
+
 def ask_for_labels(connection: Connection[Any], outcomes: Sequence[OutcomeKey]) -> None:
     """Record that a label is wanted for them. Those already marked stay as they are."""
     with connection.cursor() as cursor:

@@ -111,3 +111,22 @@ def test_a_sample_may_be_of_one_account_alone(
     with bench.pool.connection() as connection:
         assert draw_for_labels(connection, feature.name, 5, account_id=bench.account + 1) == []
         assert len(draw_for_labels(connection, feature.name, 5, account_id=bench.account)) == 5
+
+
+@pytest.mark.parametrize("key", ["", "confidence: {signal: agreement, samples: 2, threshold: 0.5}"])
+def test_jobs_of_any_feature_are_drawn_for_labels_until_they_have_one(
+    bench: Bench, key: str
+) -> None:
+    bench.server.answer = by_model(small=RIGHT, large=RIGHT)
+    version, feature = bench.apply(key)
+    jobs = [bench.submit(version, f"{number}: it costs 12.50") for number in range(6)]
+    for job in jobs:
+        bench.run(job, 1)
+    with bench.pool.connection() as connection:
+        first = draw_for_labels(connection, feature.name, 4)
+    assert len(first) == 4
+    assert {row.job_id for row in first} <= set(jobs)
+    give(bench, [row.job_id for row in first], Said(expected={"amount": 12.5}))
+    with bench.pool.connection() as connection:
+        rest = draw_for_labels(connection, feature.name, 4)
+    assert {row.job_id for row in rest} == set(jobs) - {row.job_id for row in first}

@@ -115,6 +115,16 @@ def test_what_cannot_be_searched_is_refused_before_it_is_queued(db: Database) ->
     with pytest.raises(NotEnoughData, match="not enough data: 0 new outcomes of kept"):
         started(db)
     apply_feature(db, FEATURE.replace("threshold: calibrated", "threshold: 1.0"))
-    with pytest.raises(Conflict, match="has no calibrated confidence"):
+    with pytest.raises(Conflict, match="not recorded as outcomes"):
         started(db)
     assert db.execute("SELECT count(*) FROM operations").fetchone() == (0,)
+
+
+def test_a_promise_is_tested_for_a_fixed_threshold_too_and_changes_nothing(db: Database) -> None:
+    fixed = FEATURE.replace("threshold: calibrated", "threshold: 1.0")
+    apply_feature(db, f"{fixed}shadow: {{share: 0.5}}\n")
+    add_outcomes(db, "kept", recipe(db), 400)
+    made = calibrate(db, "kept", WANTED)
+    assert made.threshold is not None
+    assert made.state == "not_applied"
+    assert [one.state for one in calibrations_of(db, "kept")] == ["not_applied"]

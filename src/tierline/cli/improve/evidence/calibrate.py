@@ -343,6 +343,12 @@ def show(made: JSON) -> None:
         line(f"The score is a single signal: {made['why_not_learned']}.")
     if made["judge"] is not None:
         line(f"Differences were decided by {_judged(made['judge'])}.")
+    if made["state"] == "not_applied":
+        line(
+            "It shows what such a threshold would serve, and changes nothing: the feature's own "
+            "threshold decides. To route by a promise, give the feature 'threshold: calibrated', "
+            "apply it, and calibrate on the outcomes that follow."
+        )
     line(
         "The promise holds only for traffic like these outcomes, for this prompt and these models."
     )

@@ -126,6 +126,7 @@ def test_a_feature_with_a_fixed_threshold_says_what_to_do(tierline: Tierline, fe
     ran = tierline("calibrate", feature, "--max-error", "0.03")
     assert ran.code == 1
     assert "threshold: calibrated" in ran.err
+    assert "shadow: {share: 0.02}" in ran.err
 
 
 def test_a_search_goes_on_by_itself_and_is_followed_or_ended(
