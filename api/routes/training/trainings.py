@@ -65,6 +65,11 @@ class NewMicroModel(_New):
         le=0.9,
         description="the share of the traffic that may be of unseen kinds while the promise holds",
     )
+    split: Literal["near_duplicates", "meaning"] = Field(
+        default="near_duplicates",
+        description="how held-out inputs are kept apart from training; with meaning the promise "
+        "also has to hold for inputs whose meaning training never saw",
+    )
 
 
 class NewRouter(_New):

@@ -119,7 +119,7 @@ def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> 
     signals: list[dict[str, float]] = []
     right: list[bool] = []
     for fitted, asked in [*_by_text(len(labels)), *(_by_label(labels, names) if withhold else ())]:
-        head = _head(vectors[fitted], [labels[index] for index in fitted])
+        head = fit_head(vectors[fitted], [labels[index] for index in fitted])
         answers, seen = head.look(vectors[asked])
         signals += seen
         right += [labels[index] == answer for index, answer in zip(asked, answers, strict=True)]
@@ -127,7 +127,7 @@ def train(vectors: Vectors, labels: Sequence[str], *, withhold: bool = True) -> 
     trust = fit(signals, right) if len(set(right)) == 2 else _OWN_WORD
     known = signals[: len(labels)]  # of heads that were fitted on other texts than these
     least = least_of([seen["likeness"] for seen in known])
-    micro = Micro(_head(vectors, labels), trust, least)
+    micro = Micro(fit_head(vectors, labels), trust, least)
     planned = tuple(
         Scored(micro.trust.score(seen), not good)
         for seen, good in zip(known, right[: len(labels)], strict=True)
@@ -165,7 +165,7 @@ def strangers(
         ]
         if not strange:
             continue
-        head = _head(vectors[fitted], [labels[index] for index in fitted])
+        head = fit_head(vectors[fitted], [labels[index] for index in fitted])
         _, seen = head.look(asked[strange])
         for index, one in zip(strange, seen, strict=True):
             score = 0.0 if micro.novel(one) else micro.trust.score(one)
@@ -192,7 +192,8 @@ def mixed(known: Sequence[Scored], strange: Sequence[Scored], share: float) -> l
     return [*known, *(strange[int(place * step) % len(strange)] for place in range(wanted))]
 
 
-def _head(vectors: Vectors, labels: Sequence[str]) -> Head:
+def fit_head(vectors: Vectors, labels: Sequence[str]) -> Head:
+    """A linear classifier of these texts. Needs two labels."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 

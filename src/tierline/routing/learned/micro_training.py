@@ -1,16 +1,18 @@
 """Training a micro model on some of a feature's labels, and testing it on the others."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tierline.base.vectors import Vectors
 from tierline.routing.first_tier import share_of
-from tierline.routing.learned.micro import Micro, mixed, strangers, train
-from tierline.routing.thresholds.threshold_search import Scored
+from tierline.routing.learned.meaning import meaning_groups
+from tierline.routing.learned.micro import Micro, fit_head, mixed, strangers, train
+from tierline.routing.thresholds.threshold_search import Calibrated, Scored
 
 HELD_OUT_SHARE = 0.5
 """The share of the representative inputs that is kept from training, to test a promise. An input's
 key decides whether it is held out, so that a retrained model is not fitted on held-out inputs."""
+MEANING_FOLDS = 5  # over groups of one meaning
 FEWEST_LABELS = 4  # so that some can be withheld, as kinds that the model has not seen
 
 
@@ -33,6 +35,9 @@ class Lesson:
     held_out: tuple[HeldOut, ...]  # to test it on; without those that were novel to it
     novel: int  # how many held-out inputs were novel
     strangers: float  # the share of withheld kinds in both
+    # held-out inputs, answered by heads that were fitted on nothing of their meaning
+    by_meaning: tuple[HeldOut, ...] = ()
+    novel_by_meaning: int = 0  # how many held-out inputs were novel to those heads
 
 
 def is_held_out(key: str, *, representative: bool) -> bool:
@@ -72,4 +77,55 @@ def learn(
         planned = mixed(planned, strange, share)
         added = mixed([one.scored for one in tested], strange, share)[len(tested) :]
         tested += [HeldOut(one, None) for one in added]
-    return Lesson(trained.micro, len(fitted), right, tuple(planned), tuple(tested), novel, share)
+    met, unlike = _by_meaning(trained.micro, vectors, labels, fitted, held_places)
+    return Lesson(
+        *(trained.micro, len(fitted), right, tuple(planned), tuple(tested), novel, share),
+        by_meaning=tuple(met),
+        novel_by_meaning=unlike,
+    )
+
+
+def no_looser_than_meaning(lesson: Lesson, found: Calibrated, meaning: Calibrated) -> Calibrated:
+    """The result `found` on the held-out inputs, but no looser than `meaning` allows, which is the
+    same search on the held-out inputs split by meaning. Stopping earlier keeps the promise.
+    """
+    if found.chosen is None or meaning.missing is not None or not lesson.by_meaning:
+        return found
+    loosest = None if meaning.chosen is None else meaning.chosen.threshold
+    passed = [one for one in found.tested if one.threshold >= found.chosen.threshold]
+    kept = [one for one in passed if loosest is not None and one.threshold >= loosest]
+    return replace(found, chosen=kept[-1] if kept else None)
+
+
+def _by_meaning(
+    micro: Micro,
+    vectors: Vectors,
+    labels: Sequence[str],
+    fitted: Sequence[int],
+    held: Sequence[int],
+) -> tuple[list[HeldOut], int]:
+    """The answers to held-out inputs by heads that saw no input of the same meaning, and how many
+    of these inputs were novel to them. Inputs whose label such a head lacks are left out.
+    """
+    if not held:
+        return [], 0
+    groups = meaning_groups(vectors)
+    found: list[HeldOut] = []
+    novel = 0
+    for fold in range(MEANING_FOLDS):
+        asked = [place for place in held if groups[place] % MEANING_FOLDS == fold]
+        withheld = {groups[place] for place in asked}
+        others = [place for place in fitted if groups[place] not in withheld]
+        known = {labels[place] for place in others}
+        asked = [place for place in asked if labels[place] in known]
+        if len(known) < 2 or not asked:
+            continue
+        head = fit_head(vectors[others], [labels[place] for place in others])
+        answers, seen = head.look(vectors[asked])
+        for place, answer, signals in zip(asked, answers, seen, strict=True):
+            if micro.novel(signals):
+                novel += 1
+                continue
+            scored = Scored(micro.trust.score(signals), answer != labels[place])
+            found.append(HeldOut(scored, labels[place]))
+    return found, novel

@@ -17,6 +17,7 @@ from tierline.routing.thresholds.combination import CannotLearn
 from tierline.routing.thresholds.fingerprint import answerer, fingerprint, models_told, task
 from tierline.routing.thresholds.promise import OfLabel, Promise
 from tierline.routing.thresholds.threshold_search import (
+    Calibrated,
     confidence_of_attempt,
     grid,
     search_threshold,
@@ -73,6 +74,8 @@ class PromiseRequest:
 
     max_error: float  # largest error rate among its served answers, 0 to 1
     confidence: float  # 0 to 1
+    # it also has to hold on held-out inputs whose meaning the head did not see in training
+    by_meaning: bool = False
 
 
 def labels_of(
@@ -102,7 +105,8 @@ def train(work: Work) -> None:
     outcome.
 
     Options: `dataset` (its version; None: the known labels of the feature's jobs), `max_error`,
-    `confidence`, `strangers`, `dry_run`. Raises NotFound, Conflict, NotEnoughData, Superseded.
+    `confidence`, `strangers`, `split`, `dry_run`. Raises NotFound, Conflict, NotEnoughData,
+    Superseded.
     """
     from tierline.routing.learned.micro_training import learn
 
@@ -126,15 +130,23 @@ def train(work: Work) -> None:
         )
     except CannotLearn as error:
         raise NotEnoughData(f"not enough data: {error}") from None
-    trained = trained_of(lesson, rows)
+    trained = trained_of(lesson, rows, work.options["dataset"])
     made = None
     work.progress("testing")
     promise = None
     if work.options["max_error"] is not None:
-        promise = PromiseRequest(work.options["max_error"], work.options["confidence"])
+        promise = PromiseRequest(
+            work.options["max_error"],
+            work.options["confidence"],
+            by_meaning=work.options.get("split") == "meaning",
+        )
     with work.pool.connection() as connection, connection.transaction():
         if not work.options["dry_run"]:
             made = keep_lesson(connection, feature, tier, lesson, rows, trained, promise)
+        threshold = None
+        if made is not None and made.calibration is not None:
+            threshold = made.calibration.threshold
+        trained.quality["splits"] = splits_of(lesson, threshold)
         work.complete(connection, trained.result(micro_model=made))
 
 
@@ -253,8 +265,36 @@ def _of_dataset(
     return rows
 
 
-def trained_of(lesson: "Lesson", rows: Sequence[LabelledInput]) -> Trained:
-    """What is stored of a micro model that was trained on these rows."""
+def splits_of(lesson: "Lesson", threshold: float | None) -> list[JSON]:
+    """What each split of the held-out inputs found: by near duplicates, as the dataset is split,
+    and by meaning. With a threshold also what is served, and how much of that is wrong.
+    """
+    found: list[JSON] = []
+    for name, answers, novel in (
+        ("near duplicates", lesson.held_out, lesson.novel),
+        ("meaning", lesson.by_meaning, lesson.novel_by_meaning),
+    ):
+        known = [one.scored for one in answers if one.label is not None]
+        served = [one for one in known if threshold is not None and one.score >= threshold]
+        found.append(
+            {
+                "by": name,
+                "inputs": len(known),
+                "wrong": sum(one.wrong for one in known),
+                "novel": novel,
+                "served": len(served) if threshold is not None else None,
+                "served_wrong": sum(one.wrong for one in served) if threshold is not None else None,
+            }
+        )
+    return found
+
+
+def trained_of(
+    lesson: "Lesson", rows: Sequence[LabelledInput], dataset: int | None = None
+) -> Trained:
+    """What is stored of a micro model that was trained on these rows, which are from that version
+    of the dataset, or from jobs.
+    """
     document, packed = to_parts(lesson.micro)
     known = [one.scored for one in lesson.held_out if one.label is not None]
     quality: dict[str, JSON] = {
@@ -264,6 +304,8 @@ def trained_of(lesson: "Lesson", rows: Sequence[LabelledInput]) -> Trained:
         "held_out_accuracy": sum(not one.wrong for one in known) / len(known) if known else None,
         "novel": lesson.novel,
         "strangers": lesson.strangers,
+        "splits": splits_of(lesson, None),
+        "dataset": dataset,
     }
     digest = sha256_of([vars(row) for row in rows])
     return Trained(lesson.rows, lesson.right, digest, quality, document, packed)
@@ -284,16 +326,26 @@ def _promised(
     all of them may have been tested on the same inputs. `said_by` lists the models whose answers
     count as right; if it is empty, all labels come from people. Raises NotEnoughData.
     """
+    from tierline.routing.learned.micro_training import no_looser_than_meaning
+
     recipe = recipe_of(connection, feature, tier)
     calibrations.lock_recipe(connection, recipe)
     attempt = 1 + calibrations.count_of_recipe(connection, recipe)
     tested_at = confidence_of_attempt(attempt, share_of_risk(feature, wanted.confidence))
-    found = search_threshold(
-        [one.scored for one in lesson.held_out],
-        grid([one.score for one in lesson.planned]),
-        wanted.max_error,
-        tested_at,
-    )
+    thresholds = grid([one.score for one in lesson.planned])
+
+    def searched(answers: Sequence["HeldOut"]) -> Calibrated:
+        return search_threshold(
+            [one.scored for one in answers],
+            thresholds,
+            wanted.max_error,
+            tested_at,
+        )
+
+    found = searched(lesson.held_out)
+    if wanted.by_meaning:
+        strange = [one for one in lesson.held_out if one.label is None]
+        found = no_looser_than_meaning(lesson, found, searched([*lesson.by_meaning, *strange]))
     if found.missing is not None:
         raise too_few(feature.name, len(lesson.held_out), max(1, found.missing))
     threshold = None if found.chosen is None else found.chosen.threshold

@@ -7,7 +7,14 @@ from tests.support.samples.labelled_vectors import LABELS, texts
 from tierline.base.vectors import DIMENSIONS, Vectors
 from tierline.routing.learned.micro import Micro
 from tierline.routing.learned.micro_parts import from_parts, to_parts
-from tierline.routing.learned.micro_training import HELD_OUT_SHARE, is_held_out, learn
+from tierline.routing.learned.micro_training import (
+    HELD_OUT_SHARE,
+    is_held_out,
+    learn,
+    no_looser_than_meaning,
+)
+from tierline.routing.thresholds import threshold_search
+from tierline.routing.thresholds.threshold_search import Calibrated
 
 
 def wide(vectors: Vectors) -> Vectors:
@@ -89,3 +96,36 @@ def test_numbers_that_are_none_are_refused(packed: bytes | None) -> None:
     document, _ = to_parts(trained())
     with pytest.raises(ValueError, match="not a micro model"):
         from_parts(document, packed)
+
+
+def test_inputs_are_answered_by_heads_that_saw_nothing_of_their_meaning() -> None:
+    """Each text comes thrice, nearly the same: by near duplicates alone a head has seen it."""
+    vectors, labels = texts(LABELS, 20, seed=1)
+    draw = np.random.default_rng(0)
+    copies = [vectors + draw.normal(scale=0.01, size=vectors.shape) for _ in range(3)]
+    tripled = np.concatenate(copies).astype(np.float32)
+    tripled /= np.linalg.norm(tripled, axis=1, keepdims=True)
+    wrong_labels = [labels[draw.integers(len(labels))] for _ in labels]  # only copies tell these
+    held = [place < len(labels) for place in range(3 * len(labels))]
+    lesson = learn(tripled, wrong_labels * 3, held, 0.0)
+    by_copies = [one.scored.wrong for one in lesson.held_out]
+    by_meaning = [one.scored.wrong for one in lesson.by_meaning]
+    assert sum(by_meaning) / len(by_meaning) > sum(by_copies) / len(by_copies) + 0.1
+
+
+def test_a_promise_is_no_looser_than_the_split_by_meaning_allows() -> None:
+    vectors, labels = texts(LABELS, 20, seed=1)
+    lesson = learn(vectors, labels, [place % 2 == 0 for place in range(len(labels))], 0.0)
+    assert lesson.by_meaning
+    steps = [threshold_search.Tested(threshold, 100, 0, 0.02) for threshold in (0.9, 0.8, 0.7)]
+    found = Calibrated(steps[2], tuple(steps), 200)
+
+    def allowed(meaning: Calibrated) -> float | None:
+        chosen = no_looser_than_meaning(lesson, found, meaning).chosen
+        return None if chosen is None else chosen.threshold
+
+    assert allowed(Calibrated(steps[0], (), 200)) == 0.9
+    assert allowed(Calibrated(threshold_search.Tested(0.75, 1, 0, 0.0), (), 200)) == 0.8
+    assert allowed(Calibrated(threshold_search.Tested(0.1, 1, 0, 0.0), (), 200)) == 0.7
+    assert allowed(Calibrated(None, (), 200)) is None
+    assert allowed(Calibrated(None, (), 9, missing=40)) == 0.7  # too few to say

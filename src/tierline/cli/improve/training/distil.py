@@ -31,4 +31,9 @@ def distil(
     """The same as 'tierline micro train --dataset', which is its name now."""
     dataset = "newest" if version is None else str(version)
     replaced("tierline distil", f"tierline micro train {feature} --dataset {dataset}")
-    train_(feature, dataset, max_error, confidence, strangers, dry_run, home, as_json)
+    train_(
+        *(feature, dataset, max_error, confidence, strangers),
+        dry_run=dry_run,
+        home=home,
+        as_json=as_json,
+    )

@@ -75,6 +75,8 @@ def _show(feature: str, result: JSON) -> None:
             f"{quality['held_out_accuracy']:.1%}. {quality['novel']:,} more were too unlike the "
             "rest to be answered."
         )
+        for split in quality.get("splits", ()):
+            line(_split(split))
     else:
         line("None of its inputs represents all traffic, so nothing can be promised yet.")
     if made is None:
@@ -92,6 +94,16 @@ def _show(feature: str, result: JSON) -> None:
             f"The promise holds with up to {quality['strangers']:.0%} of inputs of kinds that it "
             "has never seen."
         )
+
+
+def _split(split: JSON) -> str:
+    """What one split of the held-out inputs found."""
+    told = f"Split by {split['by']}: {split['wrong']:,} of {split['inputs']:,} answers are wrong"
+    if split["served"]:
+        told += f"; of {split['served']:,} that would be served, {split['served_wrong']:,}"
+    elif split["served"] is not None:
+        told += "; none would be served"
+    return f"{told}. {split['novel']:,} more are novel."
 
 
 MICRO_MODEL = Kind(

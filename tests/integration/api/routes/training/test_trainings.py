@@ -75,7 +75,7 @@ def test_a_training_is_started_once_and_can_be_followed(api: Api) -> None:
     assert training["status"] == "queued"
     assert training["options"] == {
         **{"dataset": None, "max_error": 0.1, "confidence": 0.95, "strangers": 0.05},
-        "dry_run": False,
+        **{"split": "near_duplicates", "dry_run": False},
     }
     assert api.post(PLACE, json=MICRO).json()["id"] == training["id"]
     other = api.post(PLACE, json={**MICRO, "max_error": 0.2})

@@ -172,14 +172,28 @@ def test_a_dataset_becomes_a_micro_model_and_its_test_rows_stay_unseen(
     assert made["rows"] == built["by_side"]["train"]
     seen = made["quality"]["held_out"] + made["quality"]["novel"]
     assert seen == built["by_side"]["calibration"]
+    splits = {one["by"]: one for one in made["quality"]["splits"]}
+    assert splits["near duplicates"]["inputs"] == made["quality"]["held_out"]
+    assert 0 < splits["meaning"]["inputs"] + splits["meaning"]["novel"] <= seen
+    assert made["quality"]["dataset"] == built["version"]
     calibration = made["micro_model"]["calibration"]
     assert (calibration["state"], calibration["reference"]) == ("in_force", "human")
     told = tierline("micro", "train", "tickets", "--dataset", built["version"], "--dry-run")
     assert "not saved" in told.out
+    assert "Split by near duplicates: " in told.out
+    assert "Split by meaning: " in told.out
     before = tierline("distil", "tickets", "--dry-run")
     assert "not saved" in before.out
     assert "is now 'tierline micro train tickets --dataset newest'" in before.err
     assert "no dataset 999" in tierline("micro", "train", "tickets", "--dataset", 999).err
+    strict = tierline(
+        *("micro", "train", "tickets", "--dataset", built["version"]),
+        *("--max-error", "0.1", "--split", "meaning", "--json"),
+    )
+    assert strict.code == 0, strict.err
+    assert json.loads(strict.out)["micro_model"]["calibration"] is not None
+    refused = tierline("micro", "train", "tickets", "--split", "colour")
+    assert "--split is 'colour': give near-duplicates or meaning" in refused.err
 
 
 def test_a_dataset_of_another_task_is_refused(
