@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ QUIET_DAYS = 5  # before the new kind comes
 A_DAY = 50  # inputs
 SHARE = 0.1  # of the traffic, the new kind's
 WITHIN = 500  # inputs
+OUT_OF_SCOPE = 20  # intents of BANKING77's 77
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,11 @@ def run(
     seed: int,
     known: int,
     days: int,
-    new: str | None = None,
+    new: str | Sequence[str] | None = None,
 ) -> tuple[int | None, Look]:
-    """Days of traffic, against a reference of `known` inputs of it; of the kind `new` there are
-    none at first, and so many from the sixth day on. After how many inputs since then it was seen
-    (None: not at all), and the last look.
+    """Days of traffic, against a reference of `known` inputs of it; of the kind `new`, or of the
+    kinds, there are none at first, and so many from the sixth day on. After how many inputs since
+    then it was seen (None: not at all), and the last look.
 
     The model calls what it never saw one of the labels that it knows.
     """
@@ -94,16 +96,17 @@ def run(
 
 
 def _run(
-    traffic: Traffic, seed: int, known: int, days: int, new: str | None
+    traffic: Traffic, seed: int, known: int, days: int, new: str | Sequence[str] | None
 ) -> tuple[int | None, Look]:
     draw = np.random.default_rng(seed)
-    labels = np.array(traffic.labels)
-    old = draw.permutation(np.flatnonzero(labels != new))
-    strange = draw.permutation(np.flatnonzero(labels == new))
+    all_new = {new} if isinstance(new, str) else set(new or ())
+    is_new = np.array([label in all_new for label in traffic.labels])
+    old = draw.permutation(np.flatnonzero(~is_new))
+    strange = draw.permutation(np.flatnonzero(is_new))
     reference = reference_of(traffic.take(old[:known]))
     assert reference is not None, "there are too few known inputs"
     rest, used, state, since = np.resize(old[known:], days * A_DAY), 0, DriftState(), 0
-    known_labels = sorted(set(traffic.labels) - {new})
+    known_labels = sorted(set(traffic.labels) - all_new)
     earlier: Vectors = np.zeros((0, traffic.vectors.shape[1]), dtype=np.float32)
     new_used = 0
     found = None
@@ -116,7 +119,9 @@ def _run(
                 new_used += 1
             since += A_DAY
         seen = traffic.take(places)
-        told = [label if label != new else str(draw.choice(known_labels)) for label in seen.labels]
+        told = [
+            str(draw.choice(known_labels)) if label in all_new else label for label in seen.labels
+        ]
         found = look(reference, state, earlier, Seen(seen.vectors, seen.lengths, told))
         state = found.state
         earlier = np.concatenate([earlier, seen.vectors])[-MOST_LIVE:]
@@ -124,6 +129,16 @@ def _run(
             return since, found
     assert found is not None, "there are no days"
     return None, found
+
+
+def out_of_scope(customers: Traffic, spoken: Traffic, seed: int) -> list[str]:
+    """Kinds that nobody thought of, unlike each other: all spoken commands, and so many intents of
+    a bank's customers, drawn anew for each seed. The latter are close to the known intents.
+    """
+    draw = np.random.default_rng([seed, 1])
+    intents = sorted(set(customers.labels))
+    drawn = draw.choice(intents, OUT_OF_SCOPE, replace=False)
+    return [*sorted(set(spoken.labels)), *sorted(str(one) for one in drawn)]
 
 
 def _embedded(embedder: Embedder, texts: list[str], labels: list[str]) -> Traffic:

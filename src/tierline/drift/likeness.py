@@ -56,13 +56,6 @@ def nearest(cosines: Any) -> Any:
     return np.partition(cosines, -count, axis=1)[:, -count:].mean(axis=1)
 
 
-def novelty(halves: Sequence[Half], new: Vectors) -> Beside:
-    """How unlike the half they are."""
-    if not len(new):
-        return []
-    return [(-nearest(new @ half.vectors.T), -half.likeness) for half in halves]
-
-
 def crowding(halves: Sequence[Half], earlier: Vectors, new: Vectors) -> Beside:
     """How much more they are like earlier live inputs than like known ones. A new kind of input
     that keeps coming is like itself.

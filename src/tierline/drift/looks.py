@@ -10,14 +10,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from tierline.base.json_text import JSON
 from tierline.base.vectors import Vectors
-from tierline.drift.likeness import Beside, Half, crowding, mixture, novelty
+from tierline.drift.likeness import Beside, Half, crowding, mixture
 from tierline.drift.wealth import LOOKS, Bounds, Wealth, alarms, combined
 from tierline.routing.thresholds.bounds import interval
 
 RARE = 0.02  # share of known inputs that count as novel, or as near duplicates
+NOVEL = {"novelty, 1 in 500": 0.002, "novelty": RARE, "novelty, 1 in 10": 0.1}
+"""Shares of known inputs that are at least so far from all others. Inputs that are out of scope are
+few and unlike each other: some are farther away than nearly any known input, which the first share
+detects soonest; those that are hard to tell are detected by the last."""
 SURE = 0.995  # the confidence of each bound on a mean, given the reference's size
 SURE_OF_RARE, SURE_OF_FEW, SMALL = 0.975, 0.99, 500
 """The same for figures that use other inputs each day, so that errors average out; a SMALL
@@ -67,6 +72,23 @@ class Reference:
     def halves(self) -> tuple[Half, Half]:
         """Both halves, to compare with."""
         return Half(self.known, self.others), Half(self.others, self.known)
+
+    @cached_property
+    def all(self) -> Vectors:
+        """Every known input."""
+        import numpy as np
+
+        found: Vectors = np.concatenate([self.known, self.others])
+        return found
+
+    @cached_property
+    def apart(self) -> Any:
+        """How far each known input is from its nearest other one."""
+        import numpy as np
+
+        cosines = self.all @ self.all.T
+        np.fill_diagonal(cosines, -1.0)
+        return -cosines.max(axis=1)
 
 
 @dataclass(frozen=True)
@@ -158,7 +180,7 @@ def _figures(reference: Reference, earlier: Vectors, seen: Seen) -> dict[str, di
     """
     halves, fewest = reference.halves, len(reference.others)
     found = {
-        "novelty": {"novelty": _rare(novelty(halves, seen.vectors))},
+        "novelty": _novel_parts(reference, seen.vectors),
         "crowding": {"crowding": _rare(crowding(halves, earlier, seen.vectors))},
         "mixture": {"mixture": _ranks(mixture(halves, earlier, seen.vectors), fewest)},
         "length": {"length": _length(reference, seen.lengths)},
@@ -174,18 +196,27 @@ def _figures(reference: Reference, earlier: Vectors, seen: Seen) -> dict[str, di
     return found
 
 
-def _rare(halves: Beside) -> _Part:
-    """How many live inputs are stranger than all but RARE of the known ones: the mean over both
-    halves.
+def _novel_parts(reference: Reference, vectors: Vectors) -> dict[str, _Part]:
+    """By share: which live inputs are farther from their nearest known input than all but that
+    share of the known inputs are from theirs. Each input counts by its own rank among all known
+    inputs, not among half of them, whose nearest are farther away.
+    """
+    live = -(vectors @ reference.all.T).max(axis=1) if len(vectors) else ()
+    return {name: _rare([(live, reference.apart)], share) for name, share in NOVEL.items()}
+
+
+def _rare(halves: Beside, share: float = RARE) -> _Part:
+    """How many live inputs are stranger than all but that share of the known ones: the mean over
+    both halves, or of the whole.
     """
     import numpy as np
 
     values, strange, known_ones = [], 0, 0
     for live, known in halves:
-        limit = float(np.sort(known)[::-1][int(RARE * len(known))])
+        limit = float(np.sort(known)[::-1][int(share * len(known))])
         strange += int((known > limit).sum())
         known_ones += len(known)
-        values.append((live > limit).astype(float))
+        values.append((np.asarray(live) > limit).astype(float))
     if not values:
         return _Part((), Bounds(0.0, BETS_LATER))
     sure = SURE_OF_FEW if known_ones < SMALL else SURE_OF_RARE
@@ -235,7 +266,7 @@ def _novel(reference: Reference, seen: Seen) -> tuple[int, ...]:
 
     if not len(seen.vectors):
         return ()
-    live, known = novelty(reference.halves, seen.vectors)[0]
-    limit = float(np.sort(known)[::-1][int(RARE * len(known))])
+    live = -(seen.vectors @ reference.all.T).max(axis=1)
+    limit = float(np.sort(reference.apart)[::-1][int(RARE * len(reference.apart))])
     order = np.argsort(-live)
     return tuple(int(place) for place in order if live[place] > limit)

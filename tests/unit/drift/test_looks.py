@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.drift.traffic import BANK, SNIPS, WITHIN, Traffic, run
+from benchmarks.drift.traffic import BANK, SNIPS, WITHIN, Traffic, out_of_scope, run
 from benchmarks.drift.traffic import bank as bank_of
 from benchmarks.drift.traffic import commands as commands_of
 from tierline.base.embeddings import Embedder
@@ -15,6 +15,7 @@ from tierline.base.vectors import Vectors
 from tierline.drift.looks import (
     FEWEST,
     MOST_LIVE,
+    NOVEL,
     RARE,
     DriftState,
     Reference,
@@ -79,6 +80,42 @@ def test_two_kinds_of_commands_among_a_banks_questions_are_found(
     """The short form: fewer known inputs, the same days."""
     found = commands_found(small_bank, few_commands, 400, range(2))
     assert all(after is not None and after <= WITHIN for after in found), found
+
+
+@pytest.mark.nightly
+def test_traffic_that_is_out_of_scope_is_found_within_500_inputs(
+    bank: Traffic, commands: Traffic
+) -> None:
+    """A tenth of the traffic, of 27 kinds: no two of these inputs need to be alike."""
+    both = bank.joined(commands)
+    runs = [run(both, s, 1_500, 15, out_of_scope(bank, commands, s))[0] for s in range(20)]
+    assert sum(after is not None and after <= WITHIN for after in runs) >= 18, runs
+
+
+def test_inputs_that_are_out_of_scope_are_found_by_their_own_novelty(
+    small_bank: Traffic, few_commands: Traffic
+) -> None:
+    """The short form: fewer known inputs, commands and five intents of a bank."""
+    both = small_bank.joined(few_commands)
+    for seed in range(2):
+        kinds = out_of_scope(small_bank, few_commands, seed)[:12]
+        after, last = run(both, seed, 400, 15, kinds)
+        assert after is not None
+        assert after <= WITHIN
+        assert max(last.by, key=lambda name: last.by[name]) == "novelty"
+
+
+def test_each_input_counts_by_its_own_rank_at_three_shares(
+    small_bank: Traffic, few_commands: Traffic
+) -> None:
+    known = reference_of(small_bank.take(np.arange(800)))
+    assert known is not None
+    strange = few_commands.take(np.arange(20))
+    found = look(known, DriftState(), np.zeros((0, 384), np.float32), strange)
+    for name, share in NOVEL.items():
+        mean, low, high = found.means[name]
+        assert (low, mean) == (0.0, 1.0)
+        assert share < high < share + 0.03
 
 
 def commands_found(
