@@ -159,15 +159,18 @@ def apply(
 def list_(home: Home = None, as_json: Json = False) -> None:
     """The applied features, and the version that new jobs get."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, one_line, print_json, print_table, when
+    from tierline.cli.shared.output import Col, one_line, print_json, print_lines, when
 
     with connect(home) as api:
         answer = api.get("/v1/features")
     if as_json:
         print_json(answer)
         return
-    print_table(
-        [Col("FEATURE", wrap=False), Col("VERSION", "right"), Col("APPLIED"), Col("DESCRIPTION")],
+    print_lines(
+        [
+            *(Col("FEATURE", wrap=False), Col("VERSION", "right"), Col("APPLIED", rank=2)),
+            Col("DESCRIPTION", least=20, rank=1),
+        ],
         [
             (
                 item["name"],

@@ -68,17 +68,18 @@ def list_(
     Keys are shown by their first characters only; a full key cannot be shown again.
     """
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, print_json, print_table, when
+    from tierline.cli.shared.output import Col, print_json, print_lines, when
 
     with connect(home) as api:
         answer = api.get("/v1/keys", params={} if account is None else {"account": account})
     if as_json:
         print_json(answer)
         return
-    print_table(
+    print_lines(
         [
-            *(Col("ID", "right"), Col("KEY", wrap=False), Col("ACCOUNT"), Col("NAME")),
-            *(Col("SCOPES"), Col("LAST USED"), Col("ENDS")),
+            *(Col("ID", "right"), Col("KEY", wrap=False), Col("ACCOUNT", least=8)),
+            *(Col("NAME", least=10, rank=1), Col("SCOPES")),
+            *(Col("LAST USED", rank=3), Col("ENDS", rank=2)),
         ],
         [
             (

@@ -75,7 +75,7 @@ def in_words(addresses: "Addresses", home: Path) -> str:
             f"           {addresses.flower_password}",
         ]
     lines += [
-        f"  key      {home / 'run' / 'api_key'}  (this run's; the tierline commands find it)",
+        f"  key      {home / 'run' / 'api_key'}  (this run's)",
         f"  logs     {home / 'log'}",
         "Ctrl-C stops everything.",
     ]

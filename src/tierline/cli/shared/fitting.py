@@ -22,7 +22,7 @@ def fitted(columns: Sequence[Column], width: int) -> list[int | None]:
     """The width of each column within `width`; None: the column is left out.
 
     Columns are left out until the rest has room at its least widths. Then the columns that may be
-    cut share what is left, the first ones first. Columns of rank 0 stay even if they have no room.
+    cut share what is left, the lowest ranks first. Columns of rank 0 stay even without room.
     """
     shown = set(range(len(columns)))
 
@@ -37,7 +37,7 @@ def fitted(columns: Sequence[Column], width: int) -> list[int | None]:
         shown.remove(max(shown, key=lambda at: (columns[at].rank, at)))
     left = max(0, width - needed())
     widths: list[int | None] = [None] * len(columns)
-    for at in sorted(shown):
+    for at in sorted(shown, key=lambda at: (columns[at].rank, at)):
         more = min(left, columns[at].longest - least(at))
         widths[at] = least(at) + more
         left -= more

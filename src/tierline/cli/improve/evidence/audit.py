@@ -106,16 +106,17 @@ def audit(
 
 
 def _show(found: list[JSON], *, of_one_job: bool = False, accounts: bool = False) -> None:
-    from tierline.cli.shared.output import Col, print_table, when
+    from tierline.cli.shared.output import Col, print_lines, when
 
-    print_table(
+    print_lines(
         [
-            Col("AT", wrap=False),
+            Col("AT", rank=0 if of_one_job else 6),
             *(() if of_one_job else (Col("JOB", wrap=False),)),
-            *((Col("ACCOUNT"),) if accounts else ()),
-            *(() if of_one_job else (Col("FEATURE"),)),
-            *(Col("TIER"), Col("POLICY"), Col("REASON"), Col("VERDICT")),
-            *(Col("CONFIDENCE", "right"), Col("OUTCOME")),
+            *((Col("ACCOUNT", least=8, rank=2),) if accounts else ()),
+            *(() if of_one_job else (Col("FEATURE", least=10, rank=1),)),
+            *(Col("TIER"), Col("POLICY", rank=5), Col("REASON", least=20, rank=4)),
+            *(Col("VERDICT", least=6), Col("CONFIDENCE", "right", rank=7)),
+            Col("OUTCOME", least=7, rank=2),
         ],
         [
             (

@@ -116,7 +116,7 @@ def _show(feature: str, costs: JSON, *, assumed: bool) -> None:
 
     line(
         f"{feature} at {Decimal(costs['requests_per_day']):,} requests a day, "
-        f"{Decimal(costs['peak_per_s']):g} a second at the peak"
+        f"{_rate(Decimal(costs['peak_per_s']))} a second at the peak"
     )
     if assumed:
         line(f"No --peak is given: {USUAL_PEAK} times the mean is assumed.")
@@ -159,6 +159,11 @@ def _show(feature: str, costs: JSON, *, assumed: bool) -> None:
             interval = _between(saves)
             told = f" ({interval})" if interval else ""
             line(f"  {lever['name']}: {usd(saves['value'])} a month{told}")
+
+
+def _rate(per_s: Decimal) -> str:
+    """With three digits."""
+    return f"{per_s:,.0f}" if per_s >= 100 else f"{per_s:.3g}"
 
 
 def _replicas(count: int | None) -> str:
