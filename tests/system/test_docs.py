@@ -113,7 +113,9 @@ def checkout(folder: Path) -> Iterator[Walk]:
 
 def in_flower(walk: Walk) -> set[str]:
     """The names of the tasks that Flower shows to who was told its address and password."""
-    found = re.search(r"Flower +(\S+) +\(user (\S+), password (\S+)\)", walk.staying[0].read_text())
+    found = re.search(
+        r"Flower +(\S+) +\(user (\S+)\)\n +password (\S+)", walk.staying[0].read_text()
+    )
     assert found is not None
     address, *credentials = found.groups()
     with httpx.Client(base_url=address, auth=(credentials[0], credentials[1])) as client:

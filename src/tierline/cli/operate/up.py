@@ -71,8 +71,8 @@ def in_words(addresses: "Addresses", home: Path) -> str:
     lines = ["tierline is up.", f"  API      {addresses.api}  (docs at {addresses.api}/docs)"]
     if addresses.flower is not None:
         lines += [
-            f"  Flower   {addresses.flower}  (user {addresses.flower_user}, password:)",
-            f"           {addresses.flower_password}",
+            f"  Flower   {addresses.flower}  (user {addresses.flower_user})",
+            f"  password {addresses.flower_password}",
         ]
     lines += [
         f"  key      {home / 'run' / 'api_key'}  (this run's)",
