@@ -10,17 +10,23 @@ from tierline.base.yaml_lines import Document
 from tierline.catalogue import find, sold_ids
 from tierline.features.model import Feature
 from tierline.features.parsing.reading import close_to
-from tierline.pricing.in_force import SELLERS, at_sellers
+from tierline.pricing.in_force import NO_OWN, SELLERS, OwnPrices, at_sellers
 from tierline.pricing.listed import is_listed, listed_ids
 
 _OWN = "ft:"  # a fine-tuned model of one's own
 
 
-def unlisted_models(feature: Feature, document: Document) -> Iterator[tuple[int, str]]:
-    """The line of each such model in the feature's file, and what to tell."""
+def unlisted_models(
+    feature: Feature, document: Document, own: OwnPrices = NO_OWN
+) -> Iterator[tuple[int, str]]:
+    """The line of each such model in the feature's file, and what to tell.
+
+    A model with a price of the operator's, in the file or in `own`, is known to the operator.
+    """
+    priced = {model for model, _ in own}
     for number, tier in enumerate(feature.tiers):
         for place, model in enumerate(tier.models):
-            if model.wanted_class is None and str(model) not in tier.prices:
+            if model.wanted_class is None and str(model) not in {*tier.prices, *priced}:
                 told = unlisted(model)
                 if told is not None:
                     line = document.line(("tiers", number, "models", place))

@@ -68,11 +68,11 @@ def init(
 
 
 @app.command()
-def validate(files: Files, as_json: Json = False) -> None:
+def validate(files: Files, home: Home = None, as_json: Json = False) -> None:
     """Check feature files, and show every problem with its line. No server is needed.
 
-    Exit code 2 if a file has a problem. Anything missing outside the file, such as an unset key, is
-    a warning.
+    Exit code 2 if a file has a problem. A server that runs is asked too: it knows its workers'
+    keys, prices and own checks. What it misses outside the file, such as a key, is a warning.
     """
     from tierline.cli.shared.output import line, note, print_json
 
@@ -84,6 +84,7 @@ def validate(files: Files, as_json: Json = False) -> None:
         item |= {"problems": [], "problems_left_out": 0, "warnings": []}
         try:
             feature, doubtful = read_with_warnings(path)
+            told = _told_by_server(path, home)
         except FeatureError as error:
             failed.extend(error.problems)
             left_out += error.left_out
@@ -94,7 +95,8 @@ def validate(files: Files, as_json: Json = False) -> None:
             ]
         else:
             item["feature"] = feature.name
-            item["warnings"] = [*doubtful, *missing_around(feature)]
+            more = missing_here(feature) if told is None else told
+            item["warnings"] = list(dict.fromkeys((*doubtful, *more)))
             if not as_json:
                 for warning in item["warnings"]:
                     note(f"{path}: warning: {warning}")
@@ -211,10 +213,12 @@ def _counted(cases: int) -> str:
     return "1 case" if cases == 1 else f"{cases} cases"
 
 
-def _apply(api: "Client", path: Path) -> "JSON":
+def _apply(api: "Client", path: Path, params: "JSON" = None) -> "JSON":
     try:
-        return api.post(
+        return api.request(
+            "POST",
             "/v1/features",
+            params=params,
             content=read_text(path).encode(),
             headers={"Content-Type": "application/yaml"},
         )
@@ -223,8 +227,28 @@ def _apply(api: "Client", path: Path) -> "JSON":
         raise FeatureError(problems, error.left_out) from None
 
 
-def missing_around(feature: "Feature") -> list[str]:
-    """What the feature's models need and this machine does not have, one line each."""
+def _told_by_server(path: Path, home: Path | None) -> list[str] | None:
+    """The server's warnings about the file; None if no server can be asked with this key.
+
+    Raises FeatureError with the problems that only the server sees.
+    """
+    from tierline.cli.shared.client import connect
+
+    try:
+        with connect(home) as api:
+            answer = _apply(api, path, {"dry_run": "true"})
+    except FeatureError:
+        raise
+    except TierlineError:
+        return None
+    return list(answer.get("warnings") or ())
+
+
+def missing_here(feature: "Feature") -> list[str]:
+    """The local models that this machine does not have, one line each.
+
+    Whether a provider's key is set is not looked at: it is the workers that need it.
+    """
     lines = []
     for tier in feature.allowed_tiers():
         for model in tier.models:
@@ -236,11 +260,10 @@ def missing_around(feature: "Feature") -> list[str]:
 
 def _missing(model: "ModelRef") -> str | None:
     from tierline.base.settings import settings
-    from tierline.providers import configured
     from tierline.stack.local_models import models
 
     if model.provider != "local" or settings().local_url:
-        return configured(model.provider)
+        return None
     # 'tierline up' runs the local models whose files it has.
     known = models.MODELS.get(model.model)
     if known is None:

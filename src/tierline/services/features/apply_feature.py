@@ -24,6 +24,7 @@ from tierline.features.stored import UnreadableFeature
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.pricing.unlisted import unlisted_models
 from tierline.services.features.model_objections import objections
+from tierline.services.features.provider_keys import ProviderKeys, read_keys
 from tierline.services.features.resolve_class import ResolvedClass, resolve_classes
 from tierline.storage.features import features
 from tierline.storage.features.features import StoredVersion
@@ -72,19 +73,24 @@ def read_usable(connection: Connection[Any], text: str) -> tuple[Feature, list[s
     )
     now = datetime.now(UTC)
     own = prices.own_prices(connection)
-    feature, chosen = resolve_classes(feature, own, now)
-    model_warnings = refuse_unfit(feature, chosen, text, now)
+    keys = read_keys(connection)
+    feature, chosen = resolve_classes(feature, own, now, keys)
+    model_warnings = refuse_unfit(feature, chosen, text, now, own)
     return feature, [
         *(f"line {one.line}: {one.message}" for one in doubtful),
         *(_class_note(one) for one in chosen),
         *model_warnings,
-        *missing_around(feature),
+        *missing_around(feature, keys),
         *unpriced(feature, own),
     ]
 
 
 def refuse_unfit(
-    feature: Feature, chosen: Sequence[ResolvedClass], text: str, now: datetime
+    feature: Feature,
+    chosen: Sequence[ResolvedClass],
+    text: str,
+    now: datetime,
+    own: OwnPrices,
 ) -> list[str]:
     """Warnings about the feature's models, a line each.
 
@@ -113,7 +119,7 @@ def refuse_unfit(
                     warnings.append(f"tier {tier.name}: {objection.message}")
     if refused:
         raise FeatureError(refused)
-    warnings += [f"line {line}: {told}" for line, told in unlisted_models(feature, document)]
+    warnings += [f"line {line}: {told}" for line, told in unlisted_models(feature, document, own)]
     return warnings
 
 
@@ -126,12 +132,12 @@ def _class_note(one: ResolvedClass) -> str:
     )
 
 
-def missing_around(feature: Feature) -> list[str]:
-    """What the feature's models need and this process does not have, a line each."""
+def missing_around(feature: Feature, keys: ProviderKeys) -> list[str]:
+    """What the feature's models need and the workers do not have, a line each."""
     lines = []
     for tier in feature.allowed_tiers():
         for model in tier.models:
-            missing = providers.configured(model.provider)
+            missing = keys.missing(model.provider)
             if missing:
                 lines.append(f"tier {tier.name}: {model}: {missing}")
     return lines

@@ -17,6 +17,7 @@ from tierline.catalogue.families import sources
 from tierline.features import ModelRef, Price
 from tierline.pricing import Asked, OwnPrices, price_of
 from tierline.services.features.model_objections import SOON, region
+from tierline.services.features.provider_keys import ProviderKeys, read_keys
 from tierline.storage.calls import circuits
 from tierline.storage.calls.circuits import Circuit
 from tierline.storage.features import features
@@ -38,6 +39,7 @@ class _Known:
 
     now: datetime
     own: OwnPrices
+    keys: ProviderKeys
     circuits: Mapping[str, Circuit]  # the open ones, by model
 
 
@@ -51,6 +53,7 @@ def list_models(connection: Connection[Any]) -> list[Model]:
     known = _Known(
         now=datetime.now(UTC),
         own=prices.own_prices(connection),
+        keys=read_keys(connection),
         circuits={one.model: one for one in circuits.every(connection) if one.open},
     )
     models = []
@@ -86,7 +89,7 @@ def _catalogue(used: dict[str, _Use], known: _Known) -> Iterator[Model]:
 def _model(
     ref: ModelRef | None, family: Family | None, sold: Sold | None, use: _Use, known: _Known
 ) -> Model:
-    missing = None if ref is None else _missing(ref.provider)
+    missing = None if ref is None else _missing(ref.provider, known.keys)
     price = None if ref is None else price_of(ref, Asked(known.now), use.override, known.own)
     circuit = None if ref is None else known.circuits.get(str(ref))
     open_because = None if circuit is None else circuit.reason
@@ -138,7 +141,7 @@ def _lifecycle(sold: Sold, today: date) -> str:
     return "sold" if sold.retires is None else "retires"
 
 
-def _missing(provider: str) -> str | None:
+def _missing(provider: str, keys: ProviderKeys) -> str | None:
     if provider not in providers.known_providers():
         return f"this version has no provider {provider}"
-    return providers.configured(provider)
+    return keys.missing(provider)

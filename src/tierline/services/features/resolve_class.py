@@ -14,6 +14,7 @@ from tierline.catalogue.families import Sold
 from tierline.features import Feature, ModelRef, Tier
 from tierline.pricing import Asked, OwnPrices, Price, price_of
 from tierline.services.features.model_objections import SOON, allowed, objections
+from tierline.services.features.provider_keys import NO_WORKER, ProviderKeys
 
 INPUT_SHARE = 3  # parts of input per part of output, as in typical narrow tasks
 
@@ -30,9 +31,12 @@ class ResolvedClass:
 
 
 def resolve_classes(
-    feature: Feature, own: OwnPrices, now: datetime
+    feature: Feature, own: OwnPrices, now: datetime, keys: ProviderKeys = NO_WORKER
 ) -> tuple[Feature, list[ResolvedClass]]:
-    """The feature with an exact model for every class that it names, and the choices."""
+    """The feature with an exact model for every class that it names, and the choices.
+
+    `keys`: the providers that can be asked; without workers, those of this process.
+    """
     chosen: list[ResolvedClass] = []
     tiers = []
     for number, tier in enumerate(feature.tiers):
@@ -42,7 +46,9 @@ def resolve_classes(
             if model.wanted_class is None:
                 named.append(model)
                 continue
-            resolved = _choose(feature, tier, model.wanted_class, own, now, taken=[*models, *named])
+            resolved = _choose(
+                feature, tier, model.wanted_class, own, now, keys, taken=[*models, *named]
+            )
             chosen.append(replace(resolved, path=("tiers", number, "models", place)))
             named.append(resolved.model or model)
         tiers.append(replace(tier, models=tuple(named)))
@@ -55,6 +61,7 @@ def _choose(
     wanted: str,
     own: OwnPrices,
     now: datetime,
+    keys: ProviderKeys,
     *,
     taken: list[ModelRef],
 ) -> ResolvedClass:
@@ -65,7 +72,7 @@ def _choose(
         if model in taken:
             continue
         price = price_of(model, Asked(now, tier.service_tier), None, own)
-        reason = _why_not(feature, tier, sold, model, now)
+        reason = _why_not(feature, tier, sold, model, now, keys)
         if reason is None and price is None:
             reason = f"{model}: its price is unknown"
         if reason is not None or price is None:
@@ -86,13 +93,13 @@ def _of_class(wanted: str) -> Iterator[Sold]:
 
 
 def _why_not(
-    feature: Feature, tier: Tier, sold: Sold, model: ModelRef, now: datetime
+    feature: Feature, tier: Tier, sold: Sold, model: ModelRef, now: datetime, keys: ProviderKeys
 ) -> str | None:
     if model.provider not in providers.known_providers():
         return f"{model.provider} is not a provider of this version"
     if not allowed(feature, model.provider):
         return f"{model.provider} runs outside {', '.join(feature.residency)}"
-    missing = providers.configured(model.provider)
+    missing = keys.missing(model.provider)
     if missing is not None:
         return f"{model.provider}: {missing}"
     if model.provider == "local":

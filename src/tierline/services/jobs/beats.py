@@ -1,5 +1,6 @@
 """Workers' heartbeats: writing this process's, reading all, removing those of dead workers."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -7,12 +8,17 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from tierline.rules.queues import JOBS
 from tierline.services.jobs.recover import each
 from tierline.storage.db.engine import connect
+from tierline.storage.features import provider_keys
 from tierline.storage.jobs import beats
 from tierline.storage.jobs.beats import WorkerBeat
 
 __all__ = ["Beat", "WorkerBeat", "read_beats", "remove_gone"]
+
+PUBLISH_S = 60.0  # between two times that a worker publishes the providers that it has a key for
+EXPIRES_S = 3 * PUBLISH_S
 
 
 class Beat:
@@ -29,6 +35,8 @@ class Beat:
         self._queues = queues
         self._threads = threads
         self._connection: psycopg.Connection[Any] | None = None
+        self._answers = not set(queues).isdisjoint(JOBS)
+        self._published_s: float | None = None  # when the providers were last published
 
     def write(self, beat: int, tokens: Sequence[UUID]) -> None:
         """Write the heartbeat and the claims that live threads hold. Raises psycopg.Error."""
@@ -45,6 +53,7 @@ class Beat:
                 beat,
                 tokens,
             )
+            self._publish(self._connection)
         except psycopg.Error:
             self._close()
             raise
@@ -55,8 +64,22 @@ class Beat:
             return
         try:
             beats.remove_worker(self._connection, self._worker)
+            provider_keys.remove(self._connection, self._worker)
         finally:
             self._close()
+
+    def _publish(self, connection: psycopg.Connection[Any]) -> None:
+        """Publish, now and then, which providers this worker has a key for."""
+        now_s = time.monotonic()
+        if not self._answers or (
+            self._published_s is not None and now_s - self._published_s < PUBLISH_S
+        ):
+            return
+        # Imported here, because the dispatcher has no use for providers.
+        from tierline.services.features.provider_keys import own_names
+
+        self._published_s = now_s  # before it is tried: an error may not repeat with each beat
+        provider_keys.publish(connection, self._worker, own_names(), EXPIRES_S)
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -11,6 +11,7 @@ from psycopg import AsyncConnection, Connection
 
 from tierline.features.stored import UnreadableFeature
 from tierline.services.features.apply_feature import missing_around
+from tierline.services.features.provider_keys import read_keys
 from tierline.storage.calls import circuits
 from tierline.storage.db import revisions
 from tierline.storage.features.features import current_versions, load_version
@@ -68,9 +69,10 @@ class FeatureWatch:
         version with waiting jobs that a later release applied."""
         missing_parts: dict[str, str] = {}
         current = current_versions(connection)
+        keys = read_keys(connection)
         for version in current:
             try:
-                missing = missing_around(version.read())
+                missing = missing_around(version.read(), keys)
             except UnreadableFeature as error:
                 missing_parts |= _unreadable(error)
                 continue

@@ -3,8 +3,13 @@
 import json
 from pathlib import Path
 
+import psycopg
+import pytest
+
 from tests.support.cli import Tierline
+from tierline.base.ids import new_id
 from tierline.cli.features.feature_file import new_feature
+from tierline.storage.features import provider_keys
 
 INPUT = '{"text": "Where is my order 4417-B?"}'
 
@@ -53,3 +58,23 @@ def test_models_say_what_is_used_and_what_is_missing(tierline: Tierline, feature
     assert ran.code == 0
     assert "local:smollm2-135m" in ran.out
     assert feature in ran.out
+
+
+def test_validate_asks_the_server_and_not_the_shell_for_keys(
+    tierline: Tierline, tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(new_feature("keys", "x").replace("[local:smollm2-135m]", "[openai:gpt-5]"))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    def warned(*names: str) -> str:
+        worker = new_id()
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            provider_keys.publish(connection, worker, names, 60.0)
+            try:
+                return tierline("features", "validate", path).err
+            finally:
+                provider_keys.remove(connection, worker)
+
+    assert "OPENAI_API_KEY is not set, in the worker" in warned("anthropic")
+    assert "OPENAI_API_KEY" not in warned("openai")

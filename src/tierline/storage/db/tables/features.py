@@ -1,4 +1,4 @@
-"""Features and their versions."""
+"""Features and their versions, and the providers that workers have keys for."""
 
 from sqlalchemy import (
     BigInteger,
@@ -9,8 +9,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from tierline.storage.db.tables.shared import metadata, when
 
@@ -40,4 +41,18 @@ features = Table(
     Column("name", Text, primary_key=True),
     Column("version_id", ForeignKey("feature_versions.id"), nullable=False),
     comment="which version new jobs get",
+)
+
+provider_keys = Table(
+    "provider_keys",
+    metadata,
+    Column("worker", Uuid, primary_key=True),
+    Column(
+        "providers",
+        ARRAY(Text),
+        nullable=False,
+        comment="names of providers that this worker has what it needs for",
+    ),
+    when("expires_at", required=True, comment="the worker renews the row before"),
+    comment="one row a worker process that answers jobs",
 )
