@@ -42,6 +42,7 @@ NAMES = (
     "evaluation",
     "confidence",
     "ready",
+    "client",
 )
 LONG = ("size",)  # in its short form unless it is named: ten million rows take half an hour
 ROOT = Path(__file__).parents[1]

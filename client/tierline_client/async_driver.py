@@ -126,13 +126,15 @@ class AsyncDriver:
                 raise TypeError(f"the async driver cannot do {type(step).__name__}")
 
     async def _send(self, step: Send) -> Answer:
+        self._streams += step.waits
         try:
             response = await self._http.request(
-                **request_of(step.call, self.settings),
-                timeout=timeout_of(self.settings, step.timeout_s),
+                **request_of(step.call, self.settings), timeout=timeout_of(self.settings)
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise failure(self.settings, error) from None
+        finally:
+            self._streams -= step.waits
         return answer_of(step.call, response, response.content)
 
     async def _follow(self, step: Follow) -> Followed:

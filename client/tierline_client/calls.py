@@ -121,6 +121,11 @@ def get_job(job_id: str, wait_s: float | None = None) -> Call[dict[str, Any]]:
     return Call("GET", _job(job_id), _object, headers=headers)
 
 
+def follow_job(job_id: str) -> Call[None]:
+    """Read a job's events; the answer is a stream."""
+    return Call("GET", f"{_job(job_id)}/events", lambda _: None)
+
+
 def get_jobs(job_ids: Sequence[str]) -> Call[list[dict[str, Any]]]:
     """Read up to 200 jobs."""
     return Call("GET", "/v1/jobs", _data, params={"ids": ",".join(job_ids)})

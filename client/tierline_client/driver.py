@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from tierline_client.calls import Answer, Call, get_job
+from tierline_client.calls import Answer, Call, follow_job
 from tierline_client.errors import Misconfigured, NotTierline, TierlineError, Unavailable
 from tierline_client.settings import CONNECT_S, SILENCE_S, Settings, record
 from tierline_client.sse import EventParser, ServerEvent
@@ -37,23 +37,18 @@ def request_of(call: Call[Any], settings: Settings) -> dict[str, Any]:
 
 def stream_of(step: Follow, settings: Settings) -> dict[str, Any]:
     """The arguments of httpx for a stream."""
-    call = step.call
-    if call is None:
-        assert step.job_id is not None, "a stream is of a job, or of a call"
-        path = get_job(step.job_id).path + "/events"
-        call = Call[Any]("GET", path, lambda _: None)
-    request = request_of(call, settings)
+    request = request_of(follow_job(step.job_id), settings)
     request["headers"] |= {"Accept": STREAM_TYPE}
     if step.last_id is not None:
         request["headers"]["Last-Event-ID"] = step.last_id
     return request
 
 
-def timeout_of(settings: Settings, answer_s: float | None = None) -> httpx.Timeout:
+def timeout_of(settings: Settings) -> httpx.Timeout:
     """The timeout of a request, in httpx's form."""
     import httpx
 
-    return httpx.Timeout(answer_s or settings.timeout_s, connect=CONNECT_S)
+    return httpx.Timeout(settings.timeout_s, connect=CONNECT_S)
 
 
 def stream_timeout(step: Follow) -> httpx.Timeout:
@@ -88,9 +83,15 @@ def failure(settings: Settings, error: httpx.HTTPError | httpx.InvalidURL) -> Ti
         return Misconfigured(f"{url}: {error}")
     if isinstance(error, httpx.ConnectError):
         return Unavailable(f"nothing answers at {url}")
-    if isinstance(error, httpx.TimeoutException):
-        return Unavailable(f"{url} takes too long to answer")
-    return Unavailable(f"the connection to {url} failed: {type(error).__name__}")
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return Unavailable(f"there is no connection to {url} in time")
+    broken = Unavailable(
+        f"{url} takes too long to answer"
+        if isinstance(error, httpx.TimeoutException)
+        else f"the connection to {url} failed: {type(error).__name__}"
+    )
+    broken.maybe_received = True
+    return broken
 
 
 class Reading:
@@ -98,7 +99,6 @@ class Reading:
 
     def __init__(self, step: Follow) -> None:
         self._parser = EventParser()
-        self._job_id = step.job_id
         self._last_id = step.last_id
         self._job: dict[str, Any] | None = None
 
@@ -110,16 +110,15 @@ class Reading:
     @property
     def followed(self) -> Followed:
         """What came of the stream. Without a job it ended too early."""
-        return Followed(self._job, self._job_id, self._last_id)
+        return Followed(self._job, self._last_id)
 
     def _read(self, event: ServerEvent) -> None:
         try:
             data = json.loads(event.data)["data"]
-            job_id, job = data["id"], data.get("job")
+            job = data.get("job")
         except (ValueError, KeyError, TypeError):
             return  # of a later API
         self._last_id = event.id
-        self._job_id = job_id
         if isinstance(job, dict):
             document = cast(dict[str, Any], job)
             if document.get("status") in ENDED:
@@ -128,8 +127,7 @@ class Reading:
 
 def refused(step: Follow, response: httpx.Response, content: bytes) -> Followed:
     """What came of a stream that was not answered with one."""
-    call = step.call or get_job(step.job_id or "")
-    return Followed(answer=answer_of(call, response, content))
+    return Followed(answer=answer_of(follow_job(step.job_id), response, content))
 
 
 def is_stream(response: httpx.Response) -> bool:

@@ -72,8 +72,11 @@ class InvalidInput(TierlineError):
 class Unavailable(TierlineError):
     """No response, or 5xx: a later retry may succeed.
 
-    `retry_after_s` is the response's Retry-After in seconds, if it has one.
+    `retry_after_s` is the response's Retry-After in seconds, if it has one. `maybe_received`: the
+    connection broke when the API may have had the request.
     """
+
+    maybe_received = False
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
@@ -100,7 +103,8 @@ class WaitTimeout(TierlineError):
 
     def __init__(self, job_id: str, waited_s: float) -> None:
         self.job_id = job_id
-        super().__init__(f"job {job_id} has not ended within {waited_s:g} s; it goes on")
+        what = f"job {job_id}" if job_id else "the job, whose submission was not answered,"
+        super().__init__(f"{what} has not ended within {waited_s:g} s; it goes on")
 
 
 class OutputMismatch(TierlineError):

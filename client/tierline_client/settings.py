@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
-import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,9 +60,11 @@ class Settings:
             raise Misconfigured("retries must be 0 or more")
         return cls(url, key, timeout, Retries(most=retries), proxy, app)
 
-    @property
-    def headers(self) -> dict[str, str]:
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
         """The headers of every request."""
+        import platform
+
         agent = f"tierline-client/{own_version()} python/{platform.python_version()}"
         if self.app:
             agent = f"{agent} {self.app}"
@@ -77,6 +77,8 @@ class Settings:
 
     def client_options(self) -> dict[str, Any]:
         """The options of an httpx client of our own."""
+        import ssl
+
         plain = urlsplit(self.base_url).scheme == "http"
         return {
             # Loading certificates takes 20 ms. Without any, no certificate would be accepted.
@@ -88,6 +90,8 @@ class Settings:
 
 def own_version() -> str:
     """The version of this package."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("tierline-client")
     except PackageNotFoundError:

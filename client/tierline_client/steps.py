@@ -22,7 +22,7 @@ class Send:
     """Send a call. The outcome is an Answer; Unavailable is raised if there is none."""
 
     call: Call[Any]
-    timeout_s: float | None = None  # for the answer; None: the client's own
+    waits: bool = False  # the API answers when a job has ended: it takes room as a stream does
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,11 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Follow:
-    """Read a job's event stream until it has ended or the stream breaks. The outcome is Followed.
+    """Read a job's events until it has ended or the stream breaks. The outcome is Followed."""
 
-    With `call` the stream is the answer to that call.
-    """
-
-    job_id: str | None
+    job_id: str
     last_id: str | None
     timeout_s: float | None  # from now
-    call: Call[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,9 +46,8 @@ class Followed:
     """What came of a stream."""
 
     job: dict[str, Any] | None = None  # the job, if it has ended
-    job_id: str | None = None  # of the events that were read
     last_id: str | None = None
-    answer: Answer | None = None  # instead of a stream; an error, or the job
+    answer: Answer | None = None  # instead of a stream
 
 
 @dataclass(frozen=True)
@@ -122,27 +117,36 @@ class Retries:
         jittered_s = pause_s * (0.5 + random.random() / 2)  # noqa: S311 - no secret
         return max(jittered_s, asked_s or 0.0)
 
+    def pause_after(self, error: TierlineError, tries: int) -> float:
+        """The pause after try `tries` failed. Raises `error` if a repeat is of no use."""
+        wait_s = asked_s(error)
+        if not is_passing(error) or tries > self.most:
+            raise error
+        if wait_s is not None and wait_s > self.longest_asked_s:
+            raise error
+        return self.pause_s(tries, wait_s)
 
-def send(call: Call[T], retries: Retries, timeout_s: float | None = None) -> Steps[T]:
+
+def asked_s(error: TierlineError) -> float | None:
+    """The Retry-After of an error."""
+    return error.retry_after_s if isinstance(error, Unavailable) else None
+
+
+def send(call: Call[T], retries: Retries) -> Steps[T]:
     """The parsed answer of a call, which is repeated after passing failures. Raises a
     TierlineError.
     """
     tries = 0
     while True:
         try:
-            answer: Answer = yield Send(call, timeout_s)
+            answer: Answer = yield Send(call)
             if answer.status < 400:
                 return call.parse(answer)
             error: TierlineError = error_of(answer.status, answer.headers, answer.content)
         except Unavailable as silent:
             error = silent
         tries += 1
-        asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
-        if not is_passing(error) or tries > retries.most:
-            raise error
-        if asked_s is not None and asked_s > retries.longest_asked_s:
-            raise error
-        yield Sleep(retries.pause_s(tries, asked_s))
+        yield Sleep(retries.pause_after(error, tries))
 
 
 def is_passing(error: TierlineError) -> bool:

@@ -111,13 +111,15 @@ class SyncDriver:
                 raise TypeError(f"the sync driver cannot do {type(step).__name__}")
 
     def _send(self, step: Send) -> Answer:
+        self._streams += step.waits
         try:
             response = self._http.request(
-                **request_of(step.call, self.settings),
-                timeout=timeout_of(self.settings, step.timeout_s),
+                **request_of(step.call, self.settings), timeout=timeout_of(self.settings)
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise failure(self.settings, error) from None
+        finally:
+            self._streams -= step.waits
         return answer_of(step.call, response, response.content)
 
     def _follow(self, step: Follow) -> Followed:

@@ -1,7 +1,8 @@
 """Waiting for a job to end: by its event stream, then by long polls, then by plain polls.
 
-A stream that breaks is resumed. A process that already has many streams watches further jobs
-together, 200 in a request. While the API is away, the wait goes on.
+A submission that is waited for is a long poll itself. A stream that breaks is resumed. A process
+that already has many streams watches further jobs together, 200 in a request. While the API is
+away, the wait goes on.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from tierline_client.steps import (
     Sleep,
     Steps,
     Watch,
+    asked_s,
     is_passing,
-    send,
 )
 
 ENDED = frozenset({"completed", "failed", "cancelled", "expired"})
@@ -35,16 +36,13 @@ LONGEST_PAUSE_S = 5.0
 MOST_BREAKS = 5  # of streams without an event in between; then jobs are polled
 
 
-def wait_for(
-    job_id: str, timeout_s: float | None, retries: Retries, last_id: str | None = None
-) -> Steps[dict[str, Any]]:
-    """The job's JSON once it has ended. `last_id`: of the last event that was read.
+def wait_for(job_id: str, timeout_s: float | None, retries: Retries) -> Steps[dict[str, Any]]:
+    """The job's JSON once it has ended.
 
     Raises WaitTimeout after `timeout_s`; without it, waits for as long as the job takes. Raises
     Unavailable if the API does not answer for GIVE_UP_S, and other TierlineErrors at once.
     """
     wait = _Wait(job_id, timeout_s, retries, (yield Now()))
-    wait.last_id = last_id
     while True:
         left_s = wait.left_s((yield Now()))
         way = yield AskRoom()
@@ -62,33 +60,36 @@ def wait_for(
 def submit_and_wait(
     submission: Submission, key: str, timeout_s: float | None, retries: Retries
 ) -> Steps[dict[str, Any]]:
-    """Submit a job; its JSON once it has ended. One request is enough if nothing breaks.
+    """Submit a job; its JSON once it has ended. One request is enough for a job of a few seconds.
 
     Raises as `wait_for`.
     """
-    started_s = yield Now()
-    way = yield AskRoom()
-    if way == STREAM:
-        call = calls.submit(submission, key)
-        followed: Followed = yield Follow(None, None, timeout_s, call)
-        if followed.job is not None:
-            return followed.job
-        if followed.answer is not None:
-            refused = _error(followed.answer)
-            if refused is not None and not is_passing(refused):
-                raise refused
-        elif followed.job_id is not None:
-            left_s = None if timeout_s is None else timeout_s - ((yield Now()) - started_s)
-            return (yield from wait_for(followed.job_id, left_s, retries, followed.last_id))
-    # What was cut off, or had no room: the same key finds the job, or submits it.
-    wait_s = None if way == WATCH else LONG_POLL_S
-    if wait_s is not None and timeout_s is not None:
-        wait_s = min(wait_s, max(0.0, timeout_s - ((yield Now()) - started_s)))
-    job = yield from send(calls.submit(submission, key, wait_s), retries)
-    if job["status"] in ENDED:
-        return job
-    left_s = None if timeout_s is None else timeout_s - ((yield Now()) - started_s)
-    return (yield from wait_for(job["id"], left_s, retries))
+    wait = _Wait("", timeout_s, retries, (yield Now()))
+    tries, received = 0, False
+    while True:
+        left_s = wait.left_s((yield Now()))
+        shared = (yield AskRoom()) == WATCH
+        wait_s = None if shared else min(LONG_POLL_S, LONG_POLL_S if left_s is None else left_s)
+        call = calls.submit(submission, key, wait_s)
+        try:
+            answer: Answer = yield Send(call, waits=not shared)
+            error = _error(answer)
+            if error is not None:
+                raise error
+        except TierlineError as failed:
+            # Once the API may have the job, its end is waited for as in `wait_for`.
+            received = received or (isinstance(failed, Unavailable) and failed.maybe_received)
+            tries += 1
+            if received:
+                yield Sleep(wait.pause_s(failed, (yield Now())))
+            else:
+                yield Sleep(retries.pause_after(failed, tries))
+            continue
+        job = call.parse(answer)
+        if job["status"] in ENDED:
+            return job
+        left_s = wait.left_s((yield Now()), job["id"])
+        return (yield from wait_for(job["id"], left_s, retries))
 
 
 class _Wait:
@@ -107,12 +108,12 @@ class _Wait:
         self._until_s = None if timeout_s is None else now_s + timeout_s
         self._silent_since_s: float | None = None
 
-    def left_s(self, now_s: float) -> float | None:
+    def left_s(self, now_s: float, job_id: str | None = None) -> float | None:
         """Seconds until the timeout; None: there is none. Raises WaitTimeout."""
         if self._until_s is None or self._timeout_s is None:
             return None
         if now_s >= self._until_s:
-            raise WaitTimeout(self.job_id, self._timeout_s)
+            raise WaitTimeout(job_id or self.job_id, self._timeout_s)
         return self._until_s - now_s
 
     def answered(self) -> None:
@@ -130,8 +131,7 @@ class _Wait:
         elif now_s - self._silent_since_s > GIVE_UP_S:
             raise error
         self.failures += 1
-        asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
-        pause_s = min(self.retries.pause_s(self.failures, asked_s), LONGEST_PAUSE_S)
+        pause_s = min(self.retries.pause_s(self.failures, asked_s(error)), LONGEST_PAUSE_S)
         if self._until_s is not None:
             pause_s = min(pause_s, max(0.0, self._until_s - now_s))
         return pause_s
@@ -163,7 +163,7 @@ def _poll(
         wait_s = min(wait_s, left_s)
     call = calls.get_job(wait.job_id, wait_s)
     try:
-        answer: Answer = yield Send(call)
+        answer: Answer = yield Send(call, waits=wait_s is not None)
         error = _error(answer)
         if error is not None:
             raise error
@@ -176,8 +176,8 @@ def _poll(
         return job
     if wait_s is not None and "preference-applied" not in answer.headers:
         # An API that does not wait: poll when it says.
-        asked_s = retry_after_s(answer.headers.get("retry-after")) or 1.0
-        yield Sleep(asked_s if left_s is None else min(asked_s, left_s))
+        pause_s = retry_after_s(answer.headers.get("retry-after")) or 1.0
+        yield Sleep(pause_s if left_s is None else min(pause_s, left_s))
     return None
 
 

@@ -138,12 +138,12 @@ def test_pauses_grow_and_vary() -> None:
 
 
 def test_a_wait_reads_the_stream() -> None:
-    played = Played(Followed(job(), "j-1", "4"))
+    played = Played(Followed(job(), "4"))
     assert played.run(wait_for("j-1", None, Retries())) == job()
 
 
 def test_a_broken_stream_is_resumed_after_its_last_event() -> None:
-    played = Played(Followed(None, "j-1", "1"), Followed(job(), "j-1", "4"))
+    played = Played(Followed(None, "1"), Followed(job(), "4"))
     assert played.run(wait_for("j-1", None, Retries())) == job()
     follows = [step for step in played.done if isinstance(step, Follow)]
     assert [step.last_id for step in follows] == [None, "1"]
@@ -181,7 +181,7 @@ def test_a_wait_ends_if_the_api_stays_away() -> None:
 
 @pytest.mark.parametrize("way", [STREAM, POLL, WATCH])
 def test_a_wait_has_a_timeout(way: str) -> None:
-    quiet = {STREAM: Followed(None, "j-1", None), WATCH: None}.get(way)
+    quiet = {STREAM: Followed(), WATCH: None}.get(way)
     polled = answer(200, job("queued"), preference_applied="wait=20")
     played = Played(*([quiet, polled] if way != POLL else [polled]) * 50, way=way)
     with pytest.raises(WaitTimeout) as late:
@@ -202,35 +202,56 @@ def test_watched_jobs_are_asked_for_together() -> None:
     assert played.done == [Watch("j-1", 9.0)]
 
 
-def test_a_submission_and_its_wait_are_one_stream() -> None:
-    played = Played(Followed(job(), "j-1", "4"))
-    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+def submitted(*outcomes: Any, timeout_s: float | None = None) -> tuple[Played, Any]:
+    played = Played(*outcomes)
+    return played, submit_and_wait(Submission("echo", 1), "key-1", timeout_s, Retries())
+
+
+def test_a_submission_and_its_wait_are_one_request() -> None:
+    played, steps = submitted(answer(200, job()))
     assert played.run(steps) == job()
-    (follow,) = played.done
-    assert isinstance(follow, Follow)
-    assert follow.call is not None
-    assert follow.call.headers["Idempotency-Key"] == "key-1"
+    assert [call.headers["Prefer"] for call in played.sent] == ["wait=20"]
 
 
-def test_a_stream_that_breaks_after_the_submission_goes_on_at_the_same_job() -> None:
-    played = Played(Followed(None, "j-1", "0"), Followed(job(), "j-1", "4"))
-    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+def test_a_job_that_takes_longer_is_followed() -> None:
+    played, steps = submitted(answer(202, job("queued")), Followed(job(), "4"))
     assert played.run(steps) == job()
-    last = played.done[-1]
-    assert isinstance(last, Follow)
-    assert (last.job_id, last.last_id) == ("j-1", "0")
+    assert played.done[-1] == Follow("j-1", None, None)
 
 
-def test_a_submission_without_an_answer_is_repeated_with_its_key() -> None:
-    played = Played(Followed(), SILENCE, answer(202, job("queued")), Followed(job(), "j-1", "4"))
-    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+def test_the_wait_of_a_submission_is_no_longer_than_the_timeout() -> None:
+    played, steps = submitted(answer(202, job("queued")), timeout_s=0.5)
+    with pytest.raises(WaitTimeout) as late:
+        played.run(steps)
+    assert late.value.job_id == "j-1"
+    assert [call.headers["Prefer"] for call in played.sent] == ["wait=0.5"]
+
+
+def test_a_submission_that_the_api_may_have_is_repeated_with_its_key_until_it_answers() -> None:
+    broken = Unavailable("the connection failed")
+    broken.maybe_received = True
+    played, steps = submitted(broken, *[SILENCE] * 20, answer(200, job()))
     assert played.run(steps) == job()
-    assert [call.headers["Idempotency-Key"] for call in played.sent] == ["key-1"] * 2
+    assert {call.headers["Idempotency-Key"] for call in played.sent} == {"key-1"}
+    assert len(played.sent) == 22
+
+
+def test_a_submission_to_an_api_that_is_away_fails_after_its_retries() -> None:
+    played, steps = submitted(*[SILENCE] * 9)
+    with pytest.raises(Unavailable):
+        played.run(steps)
+    assert len(played.sent) == 3
 
 
 def test_a_refused_submission_is_an_error_at_once() -> None:
-    played = Played(Followed(answer=answer(422, {"detail": "wrong"})))
-    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+    played, steps = submitted(answer(422, {"detail": "wrong"}))
     with pytest.raises(InvalidInput, match="wrong"):
         played.run(steps)
-    assert played.sent == []
+    assert len(played.sent) == 1
+
+
+def test_one_of_many_waits_is_submitted_without_a_wait() -> None:
+    played = Played(answer(202, job("queued")), job(), way=WATCH)
+    steps = submit_and_wait(Submission("echo", 1), "key-1", None, Retries())
+    assert played.run(steps) == job()
+    assert "Prefer" not in played.sent[0].headers
