@@ -80,7 +80,10 @@ class Settings:
         import ssl
 
         plain = urlsplit(self.base_url).scheme == "http"
+        import httpx
+
         return {
+            "limits": httpx.Limits(max_connections=None, max_keepalive_connections=MOST_STREAMS),
             # Loading certificates takes 20 ms. Without any, no certificate would be accepted.
             "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if self.is_local and plain else True,
             "trust_env": not self.is_local,
