@@ -3,7 +3,7 @@
 import numpy as np
 
 from tierline.base.vectors import Vectors
-from tierline.routing.meaning import AT_ONCE, meaning_groups
+from tierline.routing.learned.meaning import AT_ONCE, meaning_groups
 
 
 def at(*degrees: float) -> Vectors:
