@@ -20,7 +20,7 @@ class TrainingRow(View):
 
     job_id: UUID
     input: AnyJson
-    right: bool = Field(description="the first tier handled it well")
+    right: bool = Field(description="no later tier would mend the first tier's answer")
 
 
 class TrainingData(Page[TrainingRow]):

@@ -66,7 +66,8 @@ def learn_router(
     measured: dict[str, JSON] = {**quality(right, cross_fitted(len(texts), ours))}
     progress(2, of)
     baselines: dict[str, JSON] = {
-        "prompt length": quality(right, [1.0 - len(text) / longest for text in texts])["auroc"]
+        "a coin": 0.5,
+        "prompt length": quality(right, [1.0 - len(text) / longest for text in texts])["auroc"],
     }
     for place, (name, ranker) in enumerate(rivals):
         baselines[name] = quality(right, cross_fitted(len(texts), ranker))["auroc"]

@@ -12,13 +12,16 @@ from tierline.storage.evidence.labels import FAILED
 
 MOST_ROWS = 5_000  # of a training: the newest
 
-# Handled badly: the first tier's answer failed a check, or differs from its reference. Handled
-# well: it was compared and agrees. An answer that was served and not compared says nothing. Of
-# equal inputs the newest counts.
+# A later tier mends it: the first tier's answer failed a check, or differs from its reference. Not
+# so: it was compared and agrees; or the later tiers' answers failed their checks too; or people say
+# that the later tier's served answer is wrong. Then asking the first tier loses nothing. An answer
+# that was served and not compared says nothing. Of equal inputs the newest counts.
 LABELLED = f"""
 WITH known AS (
-    SELECT a.job_id, r.input, NOT a.verdict IN ({FAILED}) AND NOT coalesce(o.differs, false)
-            AS is_right,
+    SELECT a.job_id, r.input,
+        (NOT a.verdict IN ({FAILED}) AND NOT coalesce(o.differs, false))
+            OR coalesce(j.error_code = 'checks_failed', false)
+            OR coalesce(j.tier <> a.tier AND said.correct = false, false) AS is_right,
         a.started_at,
         row_number() OVER (PARTITION BY md5(r.input::text) ORDER BY a.started_at DESC) AS place
     FROM attempts a
@@ -26,6 +29,9 @@ WITH known AS (
     JOIN feature_versions v ON v.id = j.feature_version_id
     JOIN job_requests r ON r.job_id = a.job_id
     LEFT JOIN outcomes o ON o.job_id = a.job_id AND o.attempt = a.number
+    LEFT JOIN LATERAL (
+        SELECT f.correct FROM feedback f WHERE f.job_id = a.job_id ORDER BY f.id DESC LIMIT 1
+    ) said ON true
     WHERE v.name = %(feature)s AND v.version > 0 AND a.tier = %(tier)s AND r.input IS NOT NULL
         AND j.shadow_of IS NULL
         AND (%(account)s::bigint IS NULL OR j.account_id = %(account)s)
@@ -42,13 +48,13 @@ class LoggedInput:
 
     job_id: UUID
     input: JSON
-    is_right: bool  # the tier handled it well
+    is_right: bool  # no later tier would mend it
 
 
 def labelled(
     connection: Connection[Any], feature: str, tier: str, account_id: int | None = None
 ) -> list[LoggedInput]:
-    """Inputs with whether the tier handled them well, the newest first; of one account or of
+    """Inputs with whether asking the tier loses nothing, the newest first; of one account or of
     all.
     """
     given = {"feature": feature, "tier": tier, "account": account_id, "most": MOST_ROWS}

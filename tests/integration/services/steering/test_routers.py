@@ -8,6 +8,7 @@ from tests.support.scenes.bench import RIGHT, Bench, by_model
 from tierline.base.errors import Conflict, InvalidInput
 from tierline.routing.learned.trained import again
 from tierline.routing.thresholds.combination import Combination
+from tierline.services.evidence.feedback import Said, give_feedback
 from tierline.services.jobs.decision_log import decisions_of
 from tierline.services.steering.routers import Routers
 from tierline.services.training.artefacts import Trained, routers_of, withdraw_router
@@ -101,6 +102,22 @@ def test_the_labelled_log_is_of_what_is_known(bench: Bench) -> None:
         others = training_data(connection, feature.name, bench.account + 1)
     assert rows == [TrainingRow(job_id=bad, input={"text": "it costs 2"}, right=False)]
     assert others == []
+
+
+def test_what_no_later_tier_mends_is_no_reason_to_skip_the_first(bench: Bench) -> None:
+    version, feature = bench.apply(COMPLEX)
+    bench.server.answer = by_model(small="no idea", large="no idea")
+    lost = bench.submit(version, "it costs 1")
+    bench.run(lost, 2)
+    assert bench.job(lost)["error_code"] == "checks_failed"
+    bench.server.answer = by_model(small="no idea", large=RIGHT)
+    mended, wrong = bench.submit(version, "it costs 2"), bench.submit(version, "it costs 3")
+    bench.run(mended, 2)
+    bench.run(wrong, 2)
+    with bench.pool.connection() as connection:
+        give_feedback(connection, bench.account, wrong, Said(correct=False))
+        rows = training_data(connection, feature.name)
+    assert {row.job_id: row.right for row in rows} == {lost: True, mended: False, wrong: True}
 
 
 def test_a_router_that_is_none_is_refused_and_so_is_a_feature_that_asks_for_none(
