@@ -40,6 +40,7 @@ NAMES = (
     "drift",
     "search",
     "evaluation",
+    "router",
     "confidence",
     "ready",
     "client",

@@ -14,6 +14,8 @@ from tierline.base.vectors import Vectors
 from tierline.routing.learned.complexity import text_signals
 from tierline.routing.replay import rankers
 from tierline.routing.replay.curves import Outcome, Point, area, cost_of_quality, curve, point
+from tierline.routing.replay.gain import gain
+from tierline.routing.replay.paired import Beside, Difference, apgr, apgr_beside, beside
 from tierline.routing.replay.rankers import Ranker, Scorer
 from tierline.routing.thresholds.bounds import interval
 from tierline.routing.thresholds.combination import CannotLearn, Signals
@@ -70,6 +72,16 @@ class Policy:
     cost_for: tuple[float, ...]
     """The least cost of each share of quality in `Replay.kept`; infinite: it never has that."""
     promised: Served | None = None  # only for policies that can promise
+    paired: "Paired | None" = None  # only for policies that rank requests
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A policy beside prompt length and a coin, on the same requests."""
+
+    apgr: float  # 0.5: a coin
+    over_length: Difference  # of that
+    rates: tuple[Beside, ...]  # at each share of requests sent to the strong tier
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,7 @@ def replay(
         ours["confidence"] = rankers.confidence([one.signals for one in recorded], right)
     ours["complexity"] = rankers.complexity(glances, right, embeddings, ROUTER_EXAMPLES)
     rivals = {
+        "gain": gain(prompts, outcomes, embeddings),
         "TF-IDF": rankers.tfidf(prompts, right),
         "kNN": rankers.nearest(prompts, right, embeddings),
     }
@@ -160,6 +173,7 @@ def replay(
                 ends,
                 cascade=name == "confidence",
                 promised=promised.get(name),
+                lengths=[float(len(prompt)) for prompt in prompts],
             )
         )
     return Replay(
@@ -345,6 +359,7 @@ def _ranked(
     *,
     cascade: bool,
     promised: Served | None,
+    lengths: Sequence[float],
 ) -> Policy:
     order = sorted(range(len(outcomes)), key=lambda index: scores[index])
     up = [False] * len(outcomes)
@@ -359,6 +374,21 @@ def _ranked(
         tuple(points),
         ends.cost_for(points),
         promised,
+        _paired(outcomes, scores, lengths),
+    )
+
+
+def _paired(
+    outcomes: Sequence[Outcome], scores: Sequence[float], lengths: Sequence[float]
+) -> Paired | None:
+    """None if the strong tier is not better than the weak one, so that there is no gap."""
+    if sum(one.strong_quality - one.weak_quality for one in outcomes) <= 0:
+        return None
+    by_length = [-length for length in lengths]
+    return Paired(
+        apgr(outcomes, scores),
+        apgr_beside(outcomes, scores, by_length),
+        tuple(beside(outcomes, scores, lengths)),
     )
 
 

@@ -55,6 +55,20 @@ def test_a_signal_that_tells_is_worth_more_than_chance_and_less_than_knowing() -
     assert bounds[0] <= 0.03
 
 
+def test_each_router_stands_beside_length_and_a_coin_at_every_rate() -> None:
+    found = replay(recorded(600, signal=True), max_error=0.05, confidence=0.9)
+    paired = {policy.name: policy.paired for policy in found.policies}
+    assert paired["weak only"] is None
+    assert {"confidence", "complexity", "gain", "kNN"} <= {n for n, one in paired.items() if one}
+    told, length = paired["confidence"], paired["prompt length"]
+    assert told is not None
+    assert length is not None
+    assert [one.rate for one in told.rates] == pytest.approx([n / 10 for n in range(1, 10)])
+    assert told.over_length.low > 0.1
+    assert all(one.random.low > 0 for one in told.rates[:5])
+    assert all(one.length.mean == 0.0 for one in length.rates)
+
+
 def test_a_signal_that_says_nothing_promises_nothing() -> None:
     found = replay(recorded(1_500, signal=False), max_error=0.03, confidence=0.95)
     promised = next(one.promised for one in found.policies if one.name == "confidence")
@@ -105,7 +119,7 @@ def test_it_reports_its_progress_to_the_end() -> None:
         confidence=0.9,
         progress=lambda done, of: told.append((done, of)),
     )
-    assert told == [(done, 30) for done in range(31)]
+    assert told == [(done, 35) for done in range(36)]
 
 
 def test_it_replays_the_router_that_the_product_stores() -> None:

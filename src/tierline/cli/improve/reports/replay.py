@@ -13,6 +13,7 @@ from tierline.cli.shared.options import Json
 from tierline.features.comparison import Comparison, Kind
 
 if TYPE_CHECKING:
+    from tierline.routing.replay.paired import Difference
     from tierline.routing.replay.replay import Policy, Replay
 
 FEWEST = 50  # rows; with fewer, a half of a fold may not have both right and wrong answers
@@ -174,11 +175,39 @@ def show(found: "Replay", max_error: float, confidence: float) -> None:
     line("FOR 95%: the least cost of 95% of the strong tier's quality, as a share of its cost.")
     line("Fitted and tested on different rows.")
     line()
+    _show_paired(by_name["gain"])
     for policy in found.policies:
         if policy.promised is not None:
             line(_promise(policy, found, max_error, confidence))
     if found.main is None:
         line("Nothing can be promised with these outcomes: no policy may let the weak tier serve.")
+
+
+def _show_paired(policy: "Policy") -> None:
+    """Print, for each share sent to the strong tier, what the policy has over length and a coin."""
+    from tierline.cli.shared.output import Col, line, print_table
+
+    if policy.paired is None:
+        line("The strong tier is no better than the weak one on these requests.")
+        line()
+        return
+    paired = policy.paired
+    line(f"{policy.name}: quality over prompt length and over a coin, in points (95%, paired)")
+    print_table(
+        [Col("STRONG", "right"), Col("OVER LENGTH", "right"), Col("OVER A COIN", "right")],
+        [(f"{one.rate:.0%}", _points(one.length), _points(one.random)) for one in paired.rates],
+        empty="no rate",
+    )
+    verdict = "better than" if paired.over_length.low > 0 else "not shown to be better than"
+    line(
+        f"APGR {paired.apgr:.3f} (a coin: 0.5), {_points(paired.over_length)} points over prompt "
+        f"length: {verdict} length."
+    )
+    line()
+
+
+def _points(one: "Difference") -> str:
+    return f"{100 * one.mean:+.1f} ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
 
 
 def _shared(found: "Replay") -> str:
@@ -236,6 +265,17 @@ def _policy_json(policy: "Policy", kept: Sequence[float]) -> JSON:
             for share, cost in zip(kept, policy.cost_for, strict=True)
         ],
     }
+    if policy.paired is not None:
+        made["apgr"] = policy.paired.apgr
+        made["apgr_over_length"] = _difference_json(policy.paired.over_length)
+        made["rates"] = [
+            {
+                "escalated": one.rate,
+                "over_length": _difference_json(one.length),
+                "over_random": _difference_json(one.random),
+            }
+            for one in policy.paired.rates
+        ]
     if policy.promised is not None:
         made["promised"] = {
             "served": policy.promised.served,
@@ -245,3 +285,7 @@ def _policy_json(policy: "Policy", kept: Sequence[float]) -> JSON:
             "cost_usd": policy.promised.cost,
         }
     return made
+
+
+def _difference_json(one: "Difference") -> JSON:
+    return {"mean": one.mean, "low": one.low, "high": one.high}

@@ -1,0 +1,1 @@
+"""The APGR of routers beside prompt length, kNN and the oracle."""

@@ -1,0 +1,103 @@
+"""How much better a router is than prompt length and than a coin, on the same requests.
+
+The intervals are paired: both routers decide about the same requests, so only those on which they
+differ count. They hold for routers that were fitted on other requests (95%, normal approximation).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tierline.routing.replay.curves import Outcome
+
+RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+Z = 1.96
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of mean quality, or of APGR, with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A router beside the two that it has to beat, at one share sent to the frontier."""
+
+    rate: float
+    length: Difference
+    random: Difference
+
+
+def beside(
+    outcomes: Sequence[Outcome],
+    scores: Sequence[float],
+    lengths: Sequence[float],
+    rates: Sequence[float] = RATES,
+) -> list[Beside]:
+    """For each rate, how much more quality a router has than the others. `scores`: higher stays on
+    the weak tier. `lengths`: of the prompts; the longest escalate first.
+    """
+    import numpy as np
+
+    gains = _gains(outcomes)
+    ours, theirs = _places(scores), _places([-length for length in lengths])
+    found = []
+    for rate in rates:
+        most = round(rate * len(gains))
+        up, other = (ours < most).astype(float), (theirs < most).astype(float)
+        share = most / len(gains)
+        found.append(
+            Beside(rate, _difference((up - other) * gains), _difference((up - share) * gains))
+        )
+    assert all(np.isfinite(one.length.mean) for one in found)
+    return found
+
+
+def apgr(outcomes: Sequence[Outcome], scores: Sequence[float]) -> float:
+    """The average performance gap recovered: the share of the strong tier's lead that a router
+    keeps, on average over all shares of requests sent there (Ong et al. 2024, "RouteLLM"). A coin
+    has 0.5.
+    """
+    gains = _gains(outcomes)
+    return float((gains * _kept(scores)).mean() / gains.mean())
+
+
+def apgr_beside(
+    outcomes: Sequence[Outcome], scores: Sequence[float], others: Sequence[float]
+) -> Difference:
+    """How much higher the APGR of `scores` is than that of `others`."""
+    gains = _gains(outcomes)
+    found = _difference(gains * (_kept(scores) - _kept(others)))
+    lead = float(gains.mean())
+    low, high = sorted((found.low / lead, found.high / lead))
+    return Difference(found.mean / lead, low, high)
+
+
+def _gains(outcomes: Sequence[Outcome]) -> Any:
+    import numpy as np
+
+    return np.array([one.strong_quality - one.weak_quality for one in outcomes])
+
+
+def _places(scores: Sequence[float]) -> Any:
+    """Each request's place in the order of escalation, from 0."""
+    import numpy as np
+
+    places = np.empty(len(scores), dtype=int)
+    places[np.argsort(np.asarray(scores), kind="stable")] = np.arange(len(scores))
+    return places
+
+
+def _kept(scores: Sequence[float]) -> Any:
+    """The share of all rates at which each request is escalated."""
+    return 1.0 - (_places(scores) + 0.5) / len(scores)
+
+
+def _difference(values: Any) -> Difference:
+    mean = float(values.mean())
+    off = Z * float(values.std()) / max(len(values), 1) ** 0.5
+    return Difference(mean, mean - off, mean + off)
