@@ -36,14 +36,14 @@ MOST_LATENCY_TARGET_MS = 86_400_000
 MOST_REFRESH_DAYS = 3_650
 _REGION = re.compile(r"[a-z][a-z0-9-]{1,19}")
 
-_REQUIRED = ("feature", "instructions", "input", "output", "tiers")
-_OPTIONAL = (
+REQUIRED = ("feature", "instructions", "input", "output", "tiers")
+OPTIONAL = (
     *("description", "examples", "checks", "confidence"),
     *("routing", "pinned", "canary", "status_label", "on_blocked", "retention", "residency"),
     *("cases", "comparison", "shadow", "complexity", "latency_target_ms", "refresh_days"),
 )
 
-_BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
+BLOCKED: tuple[OnBlocked, ...] = ("fail", "return_unverified")
 
 
 def parse_feature(
@@ -78,8 +78,8 @@ def parse_with_warnings(
 def _read(
     document: Document, reading: Reading, known_providers: Collection[str] | None
 ) -> Feature | None:
-    top = reading.mapping(document.value, (), (*_REQUIRED, *_OPTIONAL), _REQUIRED)
-    if not all(key in top for key in _REQUIRED):
+    top = reading.mapping(document.value, (), (*REQUIRED, *OPTIONAL), REQUIRED)
+    if not all(key in top for key in REQUIRED):
         return None
     input_schema = read_schema(reading, top["input"], ("input",))
     output_schema = read_schema(reading, top["output"], ("output",))
@@ -108,7 +108,7 @@ def _read(
     if "status_label" in top:
         labels = read_status_labels(reading, top["status_label"], tiers)
     routing, pinned, canary = read_routing(reading, top, tiers)
-    on_blocked: OnBlocked = reading.choice(top.get("on_blocked", "fail"), ("on_blocked",), _BLOCKED)
+    on_blocked: OnBlocked = reading.choice(top.get("on_blocked", "fail"), ("on_blocked",), BLOCKED)
     if output_schema is not None:
         refuse_unscorable(reading, output_schema, confidence, tiers)
     cases: tuple[Case, ...] = ()

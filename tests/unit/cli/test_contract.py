@@ -18,7 +18,7 @@ from tierline.cli.main import ENTRIES, GROUPS, app
 
 ROOT = Path(__file__).parents[3]
 DOC = (ROOT / "docs" / "cli.md").read_text()
-PRINT_FILES = {("features", "init"), ("completion",)}
+PRINT_FILES = {("features", "init"), ("features", "schema"), ("completion",)}
 BEFORE = {"distil"}  # names of an earlier release
 
 

@@ -1,6 +1,6 @@
 """`tierline features`: write, check, try and apply feature files, and show the applied ones.
 
-`init`, `validate` and `check` need no server; the others use the API.
+`init`, `schema`, `validate` and `check` need no server; the others use the API.
 """
 
 from dataclasses import replace
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierline.base.errors import FeatureError, InvalidInput, Problem, TierlineError, UsageError
-from tierline.cli.features import feature_check, feature_trials
+from tierline.base.errors import FeatureError, InvalidInput, Problem, TierlineError
+from tierline.cli.features import feature_check, feature_start, feature_trials
 from tierline.cli.features.example_files import examples
 from tierline.cli.features.feature_reading import read_feature, read_text, read_with_warnings
 from tierline.cli.features.feature_trials import CASES_S, run_files
@@ -24,47 +24,12 @@ if TYPE_CHECKING:
 app = command_group("Write, check, apply and show feature files.")
 
 
+app.command()(feature_start.init)
+app.command()(feature_start.schema)
 app.command("test")(feature_trials.run)
 app.command("try")(feature_trials.show)
 app.command("check")(feature_check.check)
 app.command()(examples)
-
-
-@app.command()
-def init(
-    name: Annotated[
-        str, typer.Argument(help="The feature's name: small letters, digits, hyphens.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Where to write it; by default NAME.yaml here; - for stdout."),
-    ] = None,
-) -> None:
-    """Write a commented feature file to start from. It runs unchanged."""
-    from tierline.cli.features.feature_file import new_feature
-    from tierline.cli.shared.output import line
-    from tierline.features.parse import NAME
-
-    if not NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is not a feature name: use small letters, digits and hyphens, beginning "
-            "with a letter, at most 63"
-        )
-    path = out or Path(f"{name}.yaml")
-    if str(path) == "-":
-        typer.echo(new_feature(name, f"{name}.yaml"), nl=False)
-        return
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(new_feature(name, str(path)))
-    except FileExistsError:
-        raise UsageError(
-            f"{path} exists already: remove it, or give another path with --out"
-        ) from None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-    line(f"wrote {path}")
-    line(f"check it: tierline features validate {path}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from tierline.features.parsing.parse_checks import MAX_SAYS, try_rule
 from tierline.features.parsing.reading import Reading
 
 MAX_CASES = 200  # each runs as a job; use a backfill and a comparison for a larger set
-_KINDS = ("expected", "rule", "served")
+CASE_KINDS = ("expected", "rule", "served")
 
 
 def read_cases(
@@ -21,7 +21,7 @@ def read_cases(
     schemas = {"input": input_schema, "output": output_schema}
     for index, item in enumerate(reading.items(value, ("cases",), 0, MAX_CASES)):
         path: Path = ("cases", index)
-        entry = reading.mapping(item, path, ("name", "input", "says", *_KINDS), ("input",))
+        entry = reading.mapping(item, path, ("name", "input", "says", *CASE_KINDS), ("input",))
         if "input" not in entry:
             continue
         _fits(reading, inputs, "input", entry["input"], (*path, "input"))
@@ -30,7 +30,7 @@ def read_cases(
             name = reading.text(entry["name"], (*path, "name"), 200)
             if any(name == other.name for other in found):
                 reading.problem((*path, "name"), f"the case {short(name)} is given twice")
-        kinds = [kind for kind in _KINDS if kind in entry]
+        kinds = [kind for kind in CASE_KINDS if kind in entry]
         if len(kinds) != 1:
             reading.problem(
                 path, 'a case needs exactly one of the keys "expected", "rule" and "served"'

@@ -15,7 +15,7 @@ MOST_FIELDS = 100
 MOST_INSTRUCTIONS = 5_000  # characters
 _SIMPLE: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in ("fields", "judge"))
 _ITEMS: tuple[Kind, ...] = ("exact", "normalised", "numeric")
-_KEYS = {
+COMPARISON_KEYS = {
     "numeric": ("kind", "tolerance"),
     "set": ("kind", "items", "tolerance"),
     "fields": ("kind", "fields"),
@@ -84,7 +84,7 @@ def _read(
         item: Mapping[str, JSON] = {}
     else:
         kind = reading.choice(value.get("kind"), (*path, "kind"), kinds)
-        item = reading.mapping(value, path, _KEYS.get(kind, ("kind",)), ("kind",))
+        item = reading.mapping(value, path, COMPARISON_KEYS.get(kind, ("kind",)), ("kind",))
     tolerance = None
     if "tolerance" in item:
         tolerance = reading.number(item["tolerance"], (*path, "tolerance"), 0, 1e15)

@@ -8,7 +8,7 @@ from tierline.features.model import Feature, Routing, Tier
 from tierline.features.parsing.reading import Reading, near
 from tierline.features.routing_options import Canary, Complexity, Shadow
 
-_ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_first", "frontier_only")
+ROUTINGS: tuple[Routing, ...] = ("slm_first", "slm_only", "frontier_first", "frontier_only")
 MOST_PINS = 1_000
 MOST_ACCOUNT = 63  # characters of an account's name
 LEAST_SHARE, MOST_SHARE = 0.0001, 0.9999
@@ -24,7 +24,7 @@ def read_routing(
 
     Jobs may only begin on tiers that the policy allows.
     """
-    routing: Routing = reading.choice(top.get("routing", "slm_first"), ("routing",), _ROUTINGS)
+    routing: Routing = reading.choice(top.get("routing", "slm_first"), ("routing",), ROUTINGS)
     names = [tier.name for tier in tiers]
     allowed = {"slm_only": names[:1], "frontier_only": names[-1:]}.get(routing, names)
 

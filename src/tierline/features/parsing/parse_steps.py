@@ -15,8 +15,8 @@ MAX_INSTRUCTIONS = 50_000  # characters; prompts of narrow tasks are far shorter
 MAX_STEPS = 10  # each is a call in every job
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_REQUIRED = ("name", "instructions", "output")
-_OPTIONAL = ("examples", "checks", "max_tokens")
+STEP_REQUIRED = ("name", "instructions", "output")
+STEP_OPTIONAL = ("examples", "checks", "max_tokens")
 
 
 def read_steps(
@@ -67,8 +67,8 @@ def refuse_unjoinable(
 def _read_step(
     reading: Reading, value: JSON, path: Path, input_schema: Schema | None, max_tokens: int
 ) -> Step | None:
-    item = reading.mapping(value, path, (*_REQUIRED, *_OPTIONAL), _REQUIRED)
-    if not all(key in item for key in _REQUIRED):
+    item = reading.mapping(value, path, (*STEP_REQUIRED, *STEP_OPTIONAL), STEP_REQUIRED)
+    if not all(key in item for key in STEP_REQUIRED):
         return None
     name = reading.text(item["name"], (*path, "name"), 63)
     if name and not _NAME.fullmatch(name):

@@ -10,10 +10,10 @@ from tierline.base.yaml_lines import Path
 from tierline.features.parsing.reading import Reading
 from tierline.pricing import Price
 
-_PRICE_REQUIRED = ("input_usd_per_mtok", "output_usd_per_mtok")
+PRICE_REQUIRED = ("input_usd_per_mtok", "output_usd_per_mtok")
 
 
-_PRICE_OPTIONAL = (
+PRICE_OPTIONAL = (
     "cached_input_usd_per_mtok",
     "cache_write_5m_usd_per_mtok",
     "cache_write_1h_usd_per_mtok",
@@ -31,14 +31,14 @@ def read_prices(
     found: dict[str, Price] = {}
     for ref, item in reading.mapping(value, path, refs).items():
         here = (*path, ref)
-        known = (*_PRICE_REQUIRED, *_PRICE_OPTIONAL)
-        entry = reading.mapping(item, here, known, _PRICE_REQUIRED)
+        known = (*PRICE_REQUIRED, *PRICE_OPTIONAL)
+        entry = reading.mapping(item, here, known, PRICE_REQUIRED)
         amounts = {
             key: _amount(reading, amount, (*here, key))
             for key, amount in entry.items()
             if key in known
         }
-        if all(key in amounts for key in _PRICE_REQUIRED):
+        if all(key in amounts for key in PRICE_REQUIRED):
             found[ref] = Price.from_dict(amounts)
     return found
 

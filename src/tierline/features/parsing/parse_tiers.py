@@ -36,8 +36,9 @@ MAX_TIMEOUT_S = 3600
 MAX_SAMPLES = 20
 
 _TIER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_TIER_REQUIRED = ("name", "models")
-_TIER_OPTIONAL = (
+CONFIDENCE_KEYS = ("signal", "threshold", "samples", "temperature", "verify")
+TIER_REQUIRED = ("name", "models")
+TIER_OPTIONAL = (
     "max_tokens",
     "timeout_s",
     "temperature",
@@ -89,8 +90,8 @@ def _read_tier(
     known_providers: Collection[str] | None,
     input_schema: Schema | None,
 ) -> Tier | None:
-    item = reading.mapping(value, path, (*_TIER_REQUIRED, *_TIER_OPTIONAL), _TIER_REQUIRED)
-    if not all(key in item for key in _TIER_REQUIRED):
+    item = reading.mapping(value, path, (*TIER_REQUIRED, *TIER_OPTIONAL), TIER_REQUIRED)
+    if not all(key in item for key in TIER_REQUIRED):
         return None
     models = _read_models(reading, item["models"], (*path, "models"), known_providers)
     name = reading.text(item["name"], (*path, "name"), 63)
@@ -176,8 +177,7 @@ def _read_models(
 
 
 def read_confidence(reading: Reading, value: JSON, path: Path) -> Confidence | None:
-    known = ("signal", "threshold", "samples", "temperature", "verify")
-    item = reading.mapping(value, path, known, ("signal", "threshold"))
+    item = reading.mapping(value, path, CONFIDENCE_KEYS, ("signal", "threshold"))
     if "signal" not in item or "threshold" not in item:
         return None
     signals: tuple[Signal, ...] = ("label_logprob", "agreement")

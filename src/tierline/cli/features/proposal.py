@@ -1,0 +1,194 @@
+"""Proposes a feature file from a CSV of examples: its schemas, labels, examples and cases.
+
+The last column is the answer, or the columns named output.FIELD are its fields; all others are the
+input. What it proposes is a start: people read it before it is applied.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tierline.base.errors import UsageError
+from tierline.base.json_text import JSON
+
+MOST_ROWS = 5_000  # that are looked at
+MOST_LABELS = 50
+REPEATED = 2.0  # rows for each distinct value, from which a column is taken for labels
+MOST_EXAMPLES = 2
+MOST_CASES = 8
+LONGEST_EXAMPLE = 2_000  # characters of a row that becomes an example or a case
+_OUTPUT = "output."
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
+
+_Pair = tuple[dict[str, JSON], dict[str, JSON]]  # a row's input and its answer
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column: its field's schema, and its values as JSON."""
+
+    name: str
+    schema: dict[str, JSON]
+    values: Sequence[JSON]
+
+    @property
+    def is_label(self) -> bool:
+        return "enum" in self.schema
+
+
+def proposed(text: str, source: str, name: str, file: str, schema: str) -> str:
+    """The text of a feature file. Raises UsageError if the CSV cannot be read."""
+    header, rows = _read(text, source)
+    inputs, outputs = _sides(header, source)
+    columns = {
+        field: _column(field.removeprefix(_OUTPUT), [row[index] for row in rows], side)
+        for side, fields in (("input", inputs), ("output", outputs))
+        for field, index in fields.items()
+    }
+    given = [columns[field] for field in inputs]
+    wanted = [columns[field] for field in outputs]
+    pairs = [
+        ({one.name: one.values[at] for one in given}, {one.name: one.values[at] for one in wanted})
+        for at in range(len(rows))
+    ]
+    chosen = _chosen(pairs, wanted)
+    examples, cases = chosen[:MOST_EXAMPLES], chosen[MOST_EXAMPLES:]
+    labels = next((one for one in wanted if one.is_label), None)
+    fields = ", ".join(one.name for one in wanted)
+    told = (
+        f"Say which {labels.name} fits: {', '.join(map(str, labels.schema['enum']))}."
+        if labels is not None and len(wanted) == 1
+        else f"Find {fields}. Copy each as it is written."
+    )
+    grounded = [one.name for one in wanted if not one.is_label and _stand_in(one, given)]
+    only_label = labels is not None and len(wanted) == 1
+    parts = [
+        f"# yaml-language-server: $schema={schema}",
+        f"# Proposed from {len(rows):,} rows of {source}: read it before you use it.",
+        f"# Check it: tierline features validate {file}",
+        f"# Run its cases: tierline features test {file}",
+        f"feature: {name}",
+        f"description: {_json(f'{fields} of each {given[0].name}')}",
+        "instructions: |",
+        f"  {' '.join(told.split())}",
+        f"input: {_json(_object(given))}",
+        f"output: {_json(_object(wanted))}",
+        "examples:",
+        *(f"  - {{input: {_json(row)}, output: {_json(answer)}}}" for row, answer in examples),
+    ]
+    if grounded:
+        parts += ["checks:", f"  - grounded: {_json(grounded)}"]
+    if only_label:
+        parts += ["confidence: {signal: label_logprob, threshold: 0.6}"]
+    if cases:
+        parts += ["cases:"]
+        parts += [
+            f"  - {{input: {_json(row)}, expected: {_json(answer)}}}" for row, answer in cases
+        ]
+    parts += [
+        "tiers:",
+        "  - name: slm",
+        "    models: [local:smollm2-135m]",
+        f"    max_tokens: {20 if only_label else 60 + 60 * len(wanted)}",
+        "    timeout_s: 60",
+    ]
+    return "\n".join((*parts, ""))
+
+
+def _read(text: str, source: str) -> tuple[list[str], list[list[str]]]:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), strict=True) if any(row)]
+    except csv.Error as error:
+        raise UsageError(f"{source}: not CSV: {error}") from None
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise UsageError(f"{source}: needs a header with at least two columns, and rows below it")
+    header = [name.strip() for name in rows[0]]
+    if len(set(header)) != len(header) or not all(header):
+        raise UsageError(f"{source}: each column of the header needs a name of its own")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise UsageError(f"{source}: row {number} has {len(row)} columns, not {len(header)}")
+    return header, rows[1 : MOST_ROWS + 1]
+
+
+def _sides(header: Sequence[str], source: str) -> tuple[dict[str, int], dict[str, int]]:
+    places = {name: index for index, name in enumerate(header)}
+    outputs = {name: at for name, at in places.items() if name.startswith(_OUTPUT)}
+    outputs = outputs or {header[-1]: len(header) - 1}
+    inputs = {name: at for name, at in places.items() if name not in outputs}
+    if not inputs:
+        raise UsageError(f"{source}: every column is an output; at least one must be the input")
+    return inputs, outputs
+
+
+def _column(name: str, texts: Sequence[str], side: str) -> _Column:
+    stripped = [text.strip() for text in texts]
+    if side == "output":
+        numbers = [_number(text) for text in stripped]
+        if all(number is not None for number in numbers):
+            kind = "integer" if all(isinstance(one, int) for one in numbers) else "number"
+            return _Column(name, {"type": kind}, numbers)
+        distinct = sorted(set(stripped))
+        if len(distinct) <= MOST_LABELS and len(stripped) >= REPEATED * len(distinct):
+            return _Column(name, {"type": "string", "enum": distinct}, stripped)
+    longest = max(map(len, texts))
+    least = 1 if all(stripped) else 0
+    most = max(100, -(-2 * longest // 100) * 100)  # twice what was seen, in hundreds
+    schema: dict[str, JSON] = {"type": "string", "minLength": least, "maxLength": most}
+    return _Column(name, schema, list(texts) if side == "input" else stripped)
+
+
+def _number(text: str) -> int | float | None:
+    """The number that JSON would write so; a code such as 0417 is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    plain = isinstance(found, int | float) and not isinstance(found, bool)
+    return found if plain and abs(found) < 10**15 else None
+
+
+def _chosen(pairs: Sequence[_Pair], wanted: Sequence[_Column]) -> list[_Pair]:
+    """Rows for examples and cases: one of each label first, and no input twice."""
+    labels = [one.name for one in wanted if one.is_label]
+    seen: set[str] = set()
+    inputs: set[str] = set()
+    first: list[_Pair] = []
+    rest: list[_Pair] = []
+    for given, answer in pairs:
+        text = _json(given)
+        if text in inputs or len(text) > LONGEST_EXAMPLE:
+            continue
+        inputs.add(text)
+        key = _json([answer[name] for name in labels])
+        (rest if key in seen else first).append((given, answer))
+        seen.add(key)
+    return [*first, *rest][: MOST_EXAMPLES + MOST_CASES]
+
+
+def _stand_in(column: _Column, given: Sequence[_Column]) -> bool:
+    """Whether every value of the column is in its row's input."""
+    from tierline.checks.grounding import Ground
+
+    return all(
+        Ground({one.name: one.values[at] for one in given}).holds(value)
+        for at, value in enumerate(column.values[:200])
+    )
+
+
+def _object(columns: Sequence[_Column]) -> Mapping[str, JSON]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [one.name for one in columns],
+        "properties": {one.name: one.schema for one in columns},
+    }
+
+
+def _json(value: JSON) -> str:
+    """JSON, which is YAML too, once what YAML takes for line breaks or cannot print is escaped."""
+    written = json.dumps(value, ensure_ascii=False)
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", written)
