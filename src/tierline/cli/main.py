@@ -166,6 +166,7 @@ GROUPS = {
         "prices",
         "webhooks",
         "db",
+        "doctor",
         "completion",
     ),
     "Improve": (
