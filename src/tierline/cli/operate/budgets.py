@@ -24,20 +24,18 @@ def list_(
 ) -> None:
     """Every budget, with the amount spent and reserved in the present day or month."""
     from tierline.cli.shared.client import connect
-    from tierline.cli.shared.output import Col, print_json, print_table, usd, when
+    from tierline.cli.shared.output import Col, print_json, print_lines, usd, when
 
     with connect(home) as api:
         found = api.get("/v1/budgets", params={} if account is None else {"account": account})
     if as_json:
         print_json(found)
         return
-    print_table(
+    print_lines(
         [
-            Col("ID", "right"),
-            *(Col("ACCOUNT"), Col("OF"), Col("EACH", wrap=False)),
-            *(Col("LIMIT", "right"), Col("SPENT", "right"), Col("RESERVED", "right")),
-            Col("WHEN SPENT"),
-            Col("RESETS", wrap=False),
+            *(Col("ID", "right"), Col("ACCOUNT", least=7), Col("OF", least=7), Col("EACH")),
+            *(Col("LIMIT", "right"), Col("SPENT", "right"), Col("RESERVED", "right", rank=2)),
+            *(Col("WHEN SPENT", least=10, rank=1), Col("RESETS", rank=3)),
         ],
         [
             (

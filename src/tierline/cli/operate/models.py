@@ -87,7 +87,7 @@ def fetch(
 
 
 def _show(found: list[dict[str, Any]]) -> None:
-    from tierline.cli.shared.output import Col, console, print_table
+    from tierline.cli.shared.output import Col, console, print_lines, print_table
 
     wide = console().width >= WIDE
     order = {one: number for number, one in enumerate(CLASSES)}
@@ -96,15 +96,16 @@ def _show(found: list[dict[str, Any]]) -> None:
         key=lambda item: (not item["features"], order.get(item["class"], -1), _title(item)),
     )
     columns = [
-        Col("MODEL", wrap=not wide),
+        Col("MODEL", wrap=False),
         Col("CLASS"),
         *(Col("IN", "right"), Col("OUT", "right")),
-        Col("ENDS"),
-        Col("KEY"),
+        Col("ENDS", least=10),
+        Col("KEY", rank=1),
     ]
     if wide:
         columns += [Col("CONTEXT", "right"), Col("USED BY, OR WHAT TO KNOW")]
-    print_table(
+    shown = print_table if wide else print_lines  # a wide one wraps what is to be known
+    shown(
         columns,
         [
             (
