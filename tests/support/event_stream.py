@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 
 Connection = psycopg.Connection[Any]
 

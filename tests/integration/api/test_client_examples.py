@@ -23,7 +23,7 @@ from fastapi.testclient import TestClient
 from standardwebhooks.webhooks import Webhook
 
 import tierline_client
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tests.support.database.rows import add_feature
 from tests.support.played_worker import played
 from tierline.features.parse import parse_feature

@@ -13,10 +13,10 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
 from tests.support.played_worker import played
-from tests.support.processes import process
+from tests.support.processes.started import process
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import create_key
 from tierline_client import AsyncTierline, Tierline

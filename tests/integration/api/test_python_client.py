@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from pydantic import BaseModel
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
 from tests.support.played_worker import played
 from tierline.services.accounts.accounts import create_key

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tests.support.database.rows import add_feature
 from tests.support.docs import Block, blocks
 from tests.support.played_worker import played

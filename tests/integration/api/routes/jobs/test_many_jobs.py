@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.api import Api
+from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, end_job, two_tiers
 from tierline.base.ids import new_id
 from tierline.services.accounts.accounts import create_account, create_key
