@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any, cast
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi_swagger import patch_fastapi
 
 from api.access.keys import Keys
@@ -19,6 +20,7 @@ from api.http.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Col
 from api.http.front import Front
 from api.http.hot_routes import HotRoutes
 from api.job_watch import JobWatch
+from api.openai import model_routes
 from api.replica import ReplicaPools
 from api.routes import probes
 from api.routes.accounts import accounts
@@ -75,6 +77,8 @@ ROUTES = (
     ),
     *(endpoints, accounts, probes),
 )
+OPENAI_ROUTES = (model_routes,)
+"""The routes in the form of OpenAI's API, which the OpenAPI document leaves to docs/openai.md."""
 NAME = "api"
 
 DESCRIPTION = """\
@@ -97,7 +101,7 @@ def create_app(config: Settings | None = None) -> Front:
         state.cold.stop()
         state.reports.stop()
 
-    hot = HotRoutes(route for module in ROUTES for route in module.router.routes)
+    hot = HotRoutes(route for module in (*ROUTES, *OPENAI_ROUTES) for route in module.router.routes)
     return Front(app, hot, config, metrics.requests, stop)
 
 
@@ -122,8 +126,14 @@ def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
     )
     # /docs loads everything from this process, so no foreign script sees a key typed there.
     patch_fastapi(app, swagger_ui_parameters={"filter": True, "displayRequestDuration": True})
-    problems.install(app)
-    for module in ROUTES:
+    openai = [
+        route
+        for module in OPENAI_ROUTES
+        for route in module.router.routes
+        if isinstance(route, APIRoute)
+    ]
+    problems.install(app, openai)
+    for module in (*ROUTES, *OPENAI_ROUTES):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -19,6 +19,8 @@ from api.http.cold import LAG_S
 from api.http.hosts import host_fault
 from api.http.hot_routes import HotRoutes
 from api.http.problems import Refused, of_error
+from api.openai.errors import PREFIX as OPENAI
+from api.openai.errors import in_openai_form
 from tierline.base.logs import frames_of
 from tierline.base.settings import Settings
 
@@ -32,6 +34,7 @@ PRIVATE = (b"cache-control", b"no-store")  # answers belong to one account, and 
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 IDENTITY = (b"tierline-api", b"v1")  # tells a client that this is not another web server
 REQUEST_ID = b"request-id"  # names an answer in questions to the operator, and a crash in the log
+OPENAI_REQUEST_ID = b"x-request-id"  # the same, under the name that OpenAI's clients read
 REPLICA_LAG = b"tierline-replica-lag"  # seconds; of answers that were read from the replica
 PUBLIC = ("/docs", "/swagger/", "/openapi.json")  # the same for all callers
 
@@ -61,6 +64,7 @@ class Front:
         status = 0
         path = scope["path"]
         request_id = os.urandom(8).hex()
+        for_openai = path.startswith(OPENAI)
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -68,10 +72,13 @@ class Front:
                 status = message["status"]
                 message["headers"] = _guarded(message.get("headers", ()), path)
                 message["headers"].append((REQUEST_ID, request_id.encode()))
+                if for_openai:
+                    message["headers"].append((OPENAI_REQUEST_ID, request_id.encode()))
                 if scope.get(LAG_S) is not None:
                     message["headers"].append((REPLICA_LAG, f"{scope[LAG_S]:.1f}".encode()))
             await send(message)
 
+        replying = in_openai_form(sending) if for_openai else sending
         app = self.app
         hot = self._hot.find(scope)
         if hot is not None:
@@ -83,14 +90,14 @@ class Front:
         wrong_host = host_fault(scope)
         try:
             if wrong_host is not None:
-                await _refused("bad-request", wrong_host).response()(scope, receive, sending)
+                await _refused("bad-request", wrong_host).response()(scope, receive, replying)
             elif length is not None and length > limit:
-                await _too_large(limit).response()(scope, receive, sending)
+                await _too_large(limit).response()(scope, receive, replying)
             elif chunked or length:
                 bounded = _bounded(scope, receive, limit, self._settings.max_body_s)
-                await app(scope, bounded, sending)
+                await app(scope, bounded, replying)
             else:
-                await app(scope, receive, sending)
+                await app(scope, receive, replying)
         except Exception as error:
             # Also reached after Starlette has sent its own 500, because it raises the error again.
             log.error(
@@ -102,7 +109,7 @@ class Front:
                 at=frames_of(error),
             )
             if not status:
-                await of_error(error)(scope, receive, sending)
+                await of_error(error)(scope, receive, replying)
         self._count(scope["method"], _route(scope), status)
 
     def _count(self, method: str, route: str, status: int) -> None:

@@ -6,13 +6,14 @@ and its text is meant for callers.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import psycopg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
@@ -42,6 +43,11 @@ PREFIX = "urn:tierline:problem:"
 RETRY_S = 2  # the Retry-After when a part is away
 MOST_BYTES = 64 * 1024  # of a problem's answer
 MOST_DETAIL = 4_000  # characters
+OPENAI = "/openai/"  # where OpenAI's API is
+OPENAI_IS_ELSEWHERE = (
+    "OpenAI's API is at /openai/v1: set your client's base_url to this server's address followed by"
+    " /openai/v1. Jobs are submitted with POST /v1/jobs; see /openapi.json"
+)
 OPENAI_PATHS = ("/v1/chat/", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/files")
 UNMIGRATED = "the database is not migrated: run 'tierline db upgrade'"
 
@@ -204,15 +210,24 @@ def _details(error: InvalidInput) -> dict[str, Any]:
     return {"detail": error.message, "problems": error.problems, "left_out": error.left_out}
 
 
-def install(app: FastAPI) -> None:
-    """Turn every error of `app` into a problem. Unexpected ones are raised again, to be logged."""
+def install(app: FastAPI, unlisted: Sequence[APIRoute] = ()) -> None:
+    """Turn every error of `app` into a problem. Unexpected ones are raised again, to be logged.
+
+    `unlisted`: the routes that its OpenAPI document does not list, all of OpenAI's API.
+    """
+    elsewhere = sorted({route.path for route in unlisted})
 
     def handle(request: Request, error: Exception) -> Response:
         response = of_error(error)
-        if _asks_for_openai(request, error):
-            return problem("not-found", _not_openai(request))
+        if _unknown_path(error):
+            if request.url.path.startswith(OPENAI_PATHS):
+                return problem("not-found", OPENAI_IS_ELSEWHERE)
+            if request.url.path.startswith(OPENAI):
+                there_is = ", ".join(elsewhere)
+                detail = f"nothing is at this path. Of OpenAI's API there is: {there_is}"
+                return problem("not-found", detail)
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            response.headers["Allow"] = ", ".join(_methods_at(request))
+            response.headers["Allow"] = ", ".join(_methods_at(request, unlisted))
         return response
 
     for kind in (
@@ -227,29 +242,19 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
 
-def _asks_for_openai(request: Request, error: Exception) -> bool:
-    """Whether the path is one of OpenAI's API, and not one of this API."""
-    unknown = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
-    return unknown and request.url.path.startswith(OPENAI_PATHS)
+def _unknown_path(error: Exception) -> bool:
+    return isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
 
 
-def _not_openai(request: Request) -> str:
-    mounted = any(path.startswith("/openai/v1/") for path in request.app.openapi()["paths"])
-    where = (
-        "OpenAI's API is at /openai/v1: set the base URL to it"
-        if mounted
-        else ("this is not OpenAI's API: submit jobs with POST /v1/jobs")
-    )
-    return f"{where}; see /openapi.json"
-
-
-def _methods_at(request: Request) -> list[str]:
+def _methods_at(request: Request, unlisted: Iterable[APIRoute]) -> list[str]:
     """Every method of the path; the router itself names only those of one route."""
+    listed = request.app.openapi()["paths"].items()
+    beside = [(route.path, route.methods or ()) for route in unlisted]
     return sorted(
         method.upper()
-        for template, operations in request.app.openapi()["paths"].items()
+        for template, methods in (*listed, *beside)
         if compile_path(template)[0].fullmatch(request.url.path)
-        for method in operations
+        for method in methods
     )
 
 
