@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tierline.cli.improve.training.micro import (
+    NEAR_DUPLICATES,
     STRANGERS,
     ConfidenceOf,
     MaxError,
@@ -32,7 +33,7 @@ def distil(
     dataset = "newest" if version is None else str(version)
     replaced("tierline distil", f"tierline micro train {feature} --dataset {dataset}")
     train_(
-        *(feature, dataset, max_error, confidence, strangers),
+        *(feature, dataset, max_error, confidence, strangers, NEAR_DUPLICATES),
         dry_run=dry_run,
         home=home,
         as_json=as_json,

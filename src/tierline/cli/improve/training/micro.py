@@ -106,6 +106,17 @@ def _split(split: JSON) -> str:
     return f"{told}. {split['novel']:,} more are novel."
 
 
+NEAR_DUPLICATES = "near-duplicates"
+SPLITS = (NEAR_DUPLICATES, "meaning")
+SplitBy = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="near-duplicates, or meaning: then the promise also has to hold for inputs whose "
+        "meaning training never saw.",
+    ),
+]
+
 MICRO_MODEL = Kind(
     name="micro_model",
     command="micro",
@@ -132,6 +143,7 @@ def train_(
     max_error: MaxError = None,
     confidence: ConfidenceOf = 0.95,
     strangers: Strangers = STRANGERS,
+    split: SplitBy = NEAR_DUPLICATES,
     dry_run: DryRun = False,
     home: Home = None,
     as_json: Json = False,
@@ -146,7 +158,10 @@ def train_(
     """
     from tierline.cli.shared.client import connect
 
+    if split not in SPLITS:
+        raise UsageError(f"--split is {split!r}: give {' or '.join(SPLITS)}")
     options = options_of(max_error, confidence, strangers, dry_run=dry_run)
+    options["split"] = split.replace("-", "_")
     version = None if dataset in (None, "newest") else _version(dataset)
     with connect(home) as api:
         if dataset is not None:
