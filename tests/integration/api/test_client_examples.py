@@ -25,7 +25,7 @@ from standardwebhooks.webhooks import Webhook
 import tierline_client
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature
-from tests.support.played_worker import played
+from tests.support.processes.played_worker import played
 from tierline.features.parse import parse_feature
 from tierline.services.accounts.accounts import create_key
 from tierline.webhooks.events import JobFacts, job_body

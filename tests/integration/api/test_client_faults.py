@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
-from tests.support.played_worker import played
+from tests.support.processes.played_worker import played
 from tests.support.processes.started import process
 from tests.support.waiting import wait_until
 from tierline.services.accounts.accounts import create_key

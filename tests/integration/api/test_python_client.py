@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from tests.support.api.served import Api
 from tests.support.database.rows import add_feature, two_tiers
-from tests.support.played_worker import played
+from tests.support.processes.played_worker import played
 from tierline.services.accounts.accounts import create_key
 from tierline_client import (
     AsyncTierline,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.support.samples.score_pairs import pairs
 from tierline.evaluation.compare import bootstrap, compare, fieller, mean_interval
 from tierline.evaluation.recommendation import (
     SHIP,
@@ -10,16 +11,6 @@ from tierline.evaluation.recommendation import (
     examples_needed,
     recommendation,
 )
-
-
-def pairs(
-    draw: np.random.Generator, n: int, ratio: float, large: float = 0.92, extra: float = 0.02
-) -> tuple[list[float], list[float]]:
-    """Right or wrong of both; `extra`: how often the small one alone is right."""
-    right = draw.random(n) < large
-    lost = 1.0 - ratio + extra / large  # of what the large one has right
-    small = np.where(right, draw.random(n) >= lost, draw.random(n) < extra / (1.0 - large))
-    return small.astype(float).tolist(), right.astype(float).tolist()
 
 
 def luck(rate: float, runs: int, deviations: float) -> float:

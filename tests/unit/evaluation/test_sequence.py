@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.unit.evaluation.test_compare import pairs
+from tests.support.samples.score_pairs import pairs
 from tierline.evaluation.compare import fieller
 from tierline.evaluation.sequence import MOST_RATIO, ratio_bounds
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierline.base.vectors import Vectors
-from tierline.routing.logistic import Logistic, fit_logistic
+from tierline.routing.learned.logistic import Logistic, fit_logistic
 from tierline.routing.thresholds.combination import CannotLearn, Combination, Signals, fit
 
 _PENALTIES = (0.3, 3.0, 30.0)  # inverse strengths; cross-validation chooses one

@@ -43,6 +43,11 @@ class Together(Generic[Asked, Answer]):
         self._calls = 0  # that run
         self._waiting: list[_Waiting[Asked, Answer]] = []
 
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for a call that has not begun."""
+        return len(self._waiting)
+
     def __call__(self, asked: Asked) -> Answer:
         """The answer to `asked`."""
         own: _Waiting[Asked, Answer] = _Waiting(asked)

@@ -40,7 +40,7 @@ def ask_behind(
     wait_until(lambda: calls.made == [[1]], 20, "the first call to run")
     for count, one in enumerate(asked, 1):
         found.append(threads.submit(shared, one))
-        wait_until(lambda n=count: len(shared._waiting) == n, 20, "a thread to wait")
+        wait_until(lambda n=count: shared.waiting == n, 20, "a thread to wait")
     calls.may_end.set()
     return found
 

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support.api.event_stream import Event, escalate, finish, following, start
 from tests.support.api.served import Api, serving
-from tests.support.event_stream import Event, escalate, finish, following, start
 from tests.support.waiting import wait_until
 from tierline.base.ids import new_id
 from tierline.base.settings import settings

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from tierline.routing import logistic
-from tierline.routing.logistic import fit_logistic
+from tierline.routing.learned import logistic
+from tierline.routing.learned.logistic import fit_logistic
 
 
 def drawn(count: int = 900, columns: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,8 +32,10 @@ def test_a_similar_fit_makes_it_faster_and_does_not_change_it(
     start = fit_logistic(rows[:800], truth[:800], 3.0)
     alone = fit_logistic(rows, truth, 3.0)
     made: list[int] = []
-    curvature = logistic._curvature
-    monkeypatch.setattr(logistic, "_curvature", lambda *given: made.append(1) or curvature(*given))
+    curvature = logistic.curvature_of
+    monkeypatch.setattr(
+        logistic, "curvature_of", lambda *given: made.append(1) or curvature(*given)
+    )
     again = fit_logistic(rows, truth, 3.0, start)
     assert again.weights == pytest.approx(alone.weights, abs=2e-3)
     assert not made

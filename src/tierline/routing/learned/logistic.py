@@ -67,7 +67,7 @@ def fit_logistic(
             break
         fresh = curvature is None
         if curvature is None:
-            curvature = _curvature(rows, spread)
+            curvature = curvature_of(rows, spread)
         if inverse is None:
             inverse = np.linalg.inv(curvature + np.diag(ridge + 1e-12))
         step, share = inverse @ gradient, 1.0
@@ -85,7 +85,7 @@ def fit_logistic(
         if float(np.abs(gradient).max()) > POOR * size:
             curvature = inverse = None
     if curvature is None:
-        curvature = _curvature(rows, spread)
+        curvature = curvature_of(rows, spread)
     return Logistic(point[:-1], float(point[-1]), curvature)
 
 
@@ -104,7 +104,7 @@ def _mean_loss(
     return value + 0.5 * float(ridge @ point**2), gradient, wrong * (1.0 - wrong)
 
 
-def _curvature(rows: Vectors, spread: Any) -> "NDArray[np.float64]":
+def curvature_of(rows: Vectors, spread: Any) -> "NDArray[np.float64]":
     """The mean of spread times the outer product of each row with itself, its 1 included."""
     import numpy as np
 
