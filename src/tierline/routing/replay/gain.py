@@ -11,6 +11,7 @@ et al. 2004).
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tierline.base.vectors import Vectors
@@ -24,8 +25,8 @@ Fitter = Callable[[Array], Predictor]  # is fitted on the outcomes of these inde
 
 FOLDS = 3  # within the fitted rows, to choose the ensemble
 MEMBERS = 8  # of the ensemble, with repeats
-PENALTY = 10.0  # of ridge regression
-NEIGHBOURS = 40
+PENALTY = 3.0  # of ridge regression
+NEIGHBOURS = (5, 10, 20)
 KINDS = 16  # clusters
 SHRINK = 20.0  # outcomes that the mean of all counts as, in the mean of a kind
 CHEAPEST = 0.2  # the least price that is predicted, as a share of the mean price
@@ -107,8 +108,11 @@ def _fitters(
         fitters |= {
             "meaning": lambda rows: _ridge(embeddings, gains, rows, scale=False),
             "form and meaning": lambda rows: _ridge(both, gains, rows, scale=False),
-            "neighbours": lambda rows: _neighbours(embeddings, gains, rows),
             "kinds": lambda rows: _kinds(embeddings, gains, rows),
+        }
+        fitters |= {
+            f"{count} neighbours": partial(_neighbours, embeddings, gains, count)
+            for count in NEIGHBOURS
         }
     return fitters
 
@@ -187,18 +191,21 @@ def _ridge(features: Array, gains: Array, rows: Array, *, scale: bool = True) ->
     return lambda indexes: ((features[indexes] - mean) / spread) @ weights
 
 
-def _neighbours(embeddings: Array, gains: Array, rows: Array) -> Predictor:
-    """The mean gain of the nearest fitted requests."""
+def _neighbours(embeddings: Array, gains: Array, neighbours: int, rows: Array) -> Predictor:
+    """The mean gain of the nearest fitted requests; nearer ones weigh more."""
     import numpy as np
 
-    count = min(NEIGHBOURS, len(rows))
+    count = min(neighbours, len(rows))
 
     def predict(indexes: Array) -> Array:
         found = np.zeros(len(indexes))
         for start in range(0, len(indexes), 1_000):  # bounds the memory
             part = embeddings[indexes[start : start + 1_000]] @ embeddings[rows].T
             near = np.argpartition(-part, count - 1, axis=1)[:, :count]
-            found[start : start + 1_000] = gains[rows][near].mean(axis=1)
+            closeness = np.take_along_axis(part, near, axis=1)
+            weights = 1.0 / np.sqrt(np.maximum(2.0 - 2.0 * closeness, 1e-6))  # of their distance
+            mean = (weights * gains[rows][near]).sum(axis=1) / weights.sum(axis=1)
+            found[start : start + 1_000] = mean
         return found
 
     return predict
