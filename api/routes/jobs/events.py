@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from api.access.auth import Read
 from api.document.openapi import component
 from api.http.problems import documented
-from api.job_watch import AccountStream, JobStream
+from api.job_watch import GAP, AccountStream, JobStream
 from api.routes.jobs.read import JobId, read_job_id
 from api.state import Shared
 from api.streams import EVENT_STREAM, HEARTBEAT_S, StreamResponse
@@ -25,8 +25,13 @@ router = APIRouter(tags=["jobs"])
 MOST_TIMEOUT_S = 86_400.0
 MOST_BACK = timedelta(days=1)  # a resumed stream looks back so far
 
-LastEventId = Annotated[
-    str | None, Header(description="the id of the last event that was read: the stream goes on")
+_LAST_READ = "the id of the last event that was read: the stream goes on after it"
+LastOfJob = Annotated[
+    str | None, Header(description=_LAST_READ, json_schema_extra={"pattern": "^[0-9]{1,9}$"})
+]
+LastOfAccount = Annotated[
+    str | None,
+    Header(description=_LAST_READ, json_schema_extra={"pattern": r"^[0-9]{1,18}\.[0-9]{1,18}$"}),
 ]
 TimeoutS = Annotated[
     float | None,
@@ -38,14 +43,27 @@ TimeoutS = Annotated[
 ]
 
 
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "for Last-Event-ID"},
+        "event": {"type": "string", "enum": [*JOB_EVENTS, GAP]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": component(StreamedEvent),
+        },
+    },
+}
+
+
 def event_stream(description: str) -> dict[str, Any]:
     """An event stream as an answer, for a route's `responses`."""
     return {
-        "description": f"{description}. Each `data` is a StreamedEvent; `event` is one of "
-        f"{', '.join(JOB_EVENTS)}. A comment comes after {HEARTBEAT_S:g} s of silence.",
-        "content": {
-            EVENT_STREAM: {"schema": {"type": "string"}, "x-data": component(StreamedEvent)}
-        },
+        "description": f"{description}. The schema is that of one event. A comment comes after"
+        f" {HEARTBEAT_S:g} s of silence.",
+        "content": {EVENT_STREAM: {"schema": EVENT_SCHEMA}},
     }
 
 
@@ -63,7 +81,7 @@ async def follow_job(
     job_id: JobId,
     caller: Read,
     state: Shared,
-    last_event_id: LastEventId = None,
+    last_event_id: LastOfJob = None,
     timeout_s: TimeoutS = None,
 ) -> Response:
     """Server-sent events. The stream ends after the job's last event, whose data has the job."""
@@ -101,7 +119,7 @@ async def follow_account(
     request: Request,
     caller: Read,
     state: Shared,
-    last_event_id: LastEventId = None,
+    last_event_id: LastOfAccount = None,
     timeout_s: TimeoutS = None,
 ) -> Response:
     """Server-sent events, without those of batches' rows. An event may come twice after the stream

@@ -66,7 +66,7 @@ SUBMIT_ANSWERS: dict[int | str, dict[str, Any]] = {
 
 _JOB_OR_EVENTS = {
     **SUBMIT_ANSWERS[200]["content"],
-    EVENT_STREAM: {"schema": {"type": "string", "description": "see GET /v1/jobs/{id}/events"}},
+    EVENT_STREAM: {"schema": {"type": "object", "description": "see GET /v1/jobs/{id}/events"}},
 }
 
 _EXAMPLE: JSONValue = {

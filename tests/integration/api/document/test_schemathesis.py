@@ -34,6 +34,7 @@ DEPENDS_ON_MORE = (
     "POST /v1/drafts",
     "POST /v1/jobs",
     "POST /v1/jobs:batch",
+    *("GET /v1/events", "GET /v1/jobs/{job_id}/events"),  # ids of events that were sent
     "POST /v1/feedback",  # which jobs there are, and that `expected` fits their features' output
     "POST /v1/jobs/{job_id}/feedback",
     "POST /v1/jobs/{job_id}/retry",  # a key that another request used
