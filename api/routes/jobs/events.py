@@ -27,11 +27,11 @@ MOST_BACK = timedelta(days=1)  # a resumed stream looks back so far
 
 _LAST_READ = "the id of the last event that was read: the stream goes on after it"
 LastOfJob = Annotated[
-    str | None, Header(description=_LAST_READ, json_schema_extra={"pattern": "^[0-9]{1,9}$"})
+    str | None, Header(description=_LAST_READ, json_schema_extra={"pattern": "^([0-9]{1,9})?$"})
 ]
 LastOfAccount = Annotated[
     str | None,
-    Header(description=_LAST_READ, json_schema_extra={"pattern": r"^[0-9]{1,18}\.[0-9]{1,18}$"}),
+    Header(description=_LAST_READ, json_schema_extra={"pattern": r"^([0-9]{1,18}\.[0-9]{1,18})?$"}),
 ]
 TimeoutS = Annotated[
     float | None,
