@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from typing import Any, cast
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_swagger import patch_fastapi
 
@@ -20,7 +20,7 @@ from api.http.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Col
 from api.http.front import Front
 from api.http.hot_routes import HotRoutes
 from api.job_watch import JobWatch
-from api.openai import model_routes
+from api.openai import model_routes, response_routes
 from api.replica import ReplicaPools
 from api.routes import probes
 from api.routes.accounts import accounts
@@ -77,7 +77,7 @@ ROUTES = (
     ),
     *(endpoints, accounts, probes),
 )
-OPENAI_ROUTES = (model_routes,)
+OPENAI_ROUTERS = (model_routes.router, response_routes.hot, response_routes.router)
 """The routes in the form of OpenAI's API, which the OpenAPI document leaves to docs/openai.md."""
 NAME = "api"
 
@@ -101,8 +101,13 @@ def create_app(config: Settings | None = None) -> Front:
         state.cold.stop()
         state.reports.stop()
 
-    hot = HotRoutes(route for module in (*ROUTES, *OPENAI_ROUTES) for route in module.router.routes)
+    hot = HotRoutes(route for router in _routers() for route in router.routes)
     return Front(app, hot, config, metrics.requests, stop)
+
+
+def _routers() -> Iterator[APIRouter]:
+    yield from (module.router for module in ROUTES)
+    yield from OPENAI_ROUTERS
 
 
 def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
@@ -127,14 +132,11 @@ def create_routes(config: Settings, metrics: Metrics) -> FastAPI:
     # /docs loads everything from this process, so no foreign script sees a key typed there.
     patch_fastapi(app, swagger_ui_parameters={"filter": True, "displayRequestDuration": True})
     openai = [
-        route
-        for module in OPENAI_ROUTES
-        for route in module.router.routes
-        if isinstance(route, APIRoute)
+        route for router in OPENAI_ROUTERS for route in router.routes if isinstance(route, APIRoute)
     ]
     problems.install(app, openai)
-    for module in (*ROUTES, *OPENAI_ROUTES):
-        app.include_router(module.router)
+    for router in _routers():
+        app.include_router(router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

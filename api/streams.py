@@ -133,13 +133,16 @@ class StreamResponse(Response):
         *,
         timeout_s: float | None = None,
         headers: Mapping[str, str] | None = None,
+        retry: bool = True,
     ) -> None:
+        """`retry`: begin with how long a browser waits before it connects again."""
         super().__init__(None, 200, {**(headers or {}), "X-Accel-Buffering": "no"}, EVENT_STREAM)
         del self.headers["content-length"]
         self._stream = stream
         self._watch = watch
         self._still_valid = still_valid
         self._timeout_s = timeout_s
+        self._retry = retry
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         async with self._watch:
@@ -154,7 +157,8 @@ class StreamResponse(Response):
     async def _send_events(self, send: Send) -> None:
         stream = self._stream
         until_s = None if self._timeout_s is None else time.monotonic() + self._timeout_s
-        await self._send(send, b"retry: %d\n\n" % RETRY_MS)
+        if self._retry:
+            await self._send(send, b"retry: %d\n\n" % RETRY_MS)
         while True:
             waiting = stream.take()
             if waiting:

@@ -11,6 +11,7 @@ from tierline.base.errors import NotFound
 from tierline.storage.db.async_pool import again
 from tierline.storage.jobs import job_pages, job_reads
 from tierline.storage.jobs.job_pages import Filters
+from tierline.storage.jobs.job_reads import RequestRow
 from tierline.views.attempts import AttemptRow, CallRow
 from tierline.views.jobs import JobRow
 
@@ -32,6 +33,13 @@ def find_job(
     Retries through a short outage of the database, then raises its error.
     """
     return again(pool, lambda connection: job_reads.job_row_async(connection, account_id, job_id))
+
+
+def find_request(
+    pool: AsyncConnectionPool[Any], account_id: int, job_id: UUID
+) -> Awaitable[RequestRow | None]:
+    """What a job was submitted with. None if the account has no such job."""
+    return again(pool, lambda connection: job_reads.request_of(connection, account_id, job_id))
 
 
 def read_job(connection: Connection[Any], job_id: UUID) -> JobRow:

@@ -64,6 +64,10 @@ class KeyReused(InvalidInput):
     """The Idempotency-Key was used with another payload."""
 
 
+class OtherVersion(InvalidInput):
+    """Another version of the feature is current than the one that the caller wants."""
+
+
 async def _input_problems(check: SchemaCheck, input: JSON) -> list[Problem]:
     if check.slow:
         return await asyncio.to_thread(input_problems, check, input)
@@ -113,10 +117,12 @@ class Submitter:
         account: str = "",
         most_queued: int | None = None,
         capped: bool = False,
+        only_version: int | None = None,
     ) -> Submitted:
         """Write the job, or return the one that `key` stands for. `account` is the account's name.
 
-        Raises UnknownFeature, InvalidInput if the input does not match, KeyReused, and LimitReached
+        Raises UnknownFeature, InvalidInput if the input does not match, OtherVersion if
+        `only_version` is not the feature's current one, KeyReused, and LimitReached
         if the account has `most_queued` jobs queued or a hard budget is spent. `capped` says that
         the account has a hard budget. A key that was used before returns its job even then. If the
         database stays away, its error is raised; a repeat with the same key shows whether the job
@@ -127,6 +133,8 @@ class Submitter:
         while True:
             current = await self._version(submission.feature)
             try:
+                if only_version is not None and current is not None:
+                    _refuse_other(current, only_version)
                 if not await self._fits(submission, current):
                     continue
                 assert current is not None, "only an input of a known version fits"
@@ -149,6 +157,15 @@ class Submitter:
             earlier = await self._replay(account_id, key, payload_hash)
             if earlier is not None:
                 return earlier if earlier.job_id != job_id else replace(earlier, replayed=False)
+
+    async def current(self, name: str, *, fresh: bool = False) -> CurrentVersion:
+        """The version that a new job gets; `fresh`: not from the cache. Raises UnknownFeature."""
+        if fresh:
+            self._current.pop(name, None)
+        current = await self._version(name)
+        if current is None:
+            raise await self._unknown(name)
+        return current.version
 
     async def submit_all(
         self,
@@ -400,6 +417,12 @@ class Submitter:
 
 _STALE = object()
 _hashed_text = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def _refuse_other(current: _Current, wanted: int) -> None:
+    if current.version.version != wanted:
+        told = f"version {wanted} is not current: version {current.version.version} is"
+        raise OtherVersion([Problem(told, "/feature")])
 
 
 def _new_job(
