@@ -20,7 +20,7 @@ from api.http.cold import COLD_CONNECTIONS, COLD_WAIT_S, REPORT_CONNECTIONS, Col
 from api.http.front import Front
 from api.http.hot_routes import HotRoutes
 from api.job_watch import JobWatch
-from api.openai import model_routes, response_routes
+from api.openai import chat_routes, model_routes, response_routes
 from api.replica import ReplicaPools
 from api.routes import probes
 from api.routes.accounts import accounts
@@ -77,7 +77,7 @@ ROUTES = (
     ),
     *(endpoints, accounts, probes),
 )
-OPENAI_ROUTERS = (model_routes.router, response_routes.hot, response_routes.router)
+OPENAI_ROUTERS = (model_routes.router, response_routes.hot, response_routes.router, chat_routes.hot)
 """The routes in the form of OpenAI's API, which the OpenAPI document leaves to docs/openai.md."""
 NAME = "api"
 

@@ -1,0 +1,102 @@
+"""/openai/v1/chat/completions: a job whose caller waits for its answer."""
+
+from fastapi import APIRouter, Request, Response
+
+from api.access.auth import Submit
+from api.access.keys import Caller
+from api.http.bodies import answer, encoded, refuse_other_types, strict_json
+from api.http.hot_routes import HotRoute
+from api.openai.chat_objects import (
+    chunks_before_the_answer,
+    chunks_of_the_answer,
+    completion_object,
+    failure,
+)
+from api.openai.errors import ROOT
+from api.openai.parameters import read_chat_request
+from api.openai.response_objects import job_headers
+from api.openai.response_routes import ended_job, refuse_without_read, replayed_header
+from api.openai.submitting import submit_asked
+from api.openai.waiting import FollowedJob
+from api.routes.jobs.submit import ContentType, IdempotencyKey, read_key
+from api.state import Shared
+from api.streams import StreamResponse
+from tierline.features.model import DEEPER_LABEL
+from tierline.rules.job_events import ESCALATED
+from tierline.views.events import EventRow
+from tierline.views.jobs import JobRow
+
+hot = APIRouter(prefix=f"{ROOT}/chat/completions", route_class=HotRoute, include_in_schema=False)
+
+_DONE = b"data: [DONE]\n\n"
+_DEEPER = f": {DEEPER_LABEL}\n\n".encode()  # a comment, which clients do not read
+
+
+@hot.post("")
+async def create_completion(
+    request: Request,
+    caller: Submit,
+    state: Shared,
+    content_type: ContentType = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Submits a job and answers when it has ended. A job without an answer is an error."""
+    body = await request.body()
+    key = read_key(idempotency_key)
+    refuse_other_types(content_type)
+    asked = read_chat_request(strict_json(body, state.settings.max_json_depth))
+    refuse_without_read(caller)
+    state.streams.admit(caller)  # before the job is written: a refusal means that it was not
+    submitted = await submit_asked(
+        state, caller, asked, key, where="messages", format="response_format"
+    )
+    headers = replayed_header(submitted)
+    if not submitted.replayed:
+        state.ready.ready()
+    if asked.stream:
+        stream = CompletionStream(caller, submitted.row, include_usage=asked.include_usage)
+        return StreamResponse(
+            stream,
+            state.job_watch.job(stream),
+            lambda: state.keys.caller(request.headers.get("authorization")),
+            headers={**headers, "Tierline-Job": str(submitted.job_id)},
+            retry=False,
+        )
+    end = await ended_job(request, state, caller, submitted)
+    headers |= job_headers(end.row, end.attempts)
+    failed = failure(end.row)
+    if failed is None:
+        return answer(completion_object(end.row, end.attempts), 200, headers)
+    status, error = failed
+    return answer(error, status, {**headers, "x-should-retry": "false"})
+
+
+class CompletionStream(FollowedJob):
+    """The chunks of a chat completion. A job without an answer ends it with an error."""
+
+    def __init__(self, caller: Caller, row: JobRow, *, include_usage: bool) -> None:
+        super().__init__(caller, row["id"])
+        self._include_usage = include_usage
+        for chunk in chunks_before_the_answer(row, include_usage=include_usage):
+            self._put(chunk)
+
+    def advance(self, row: EventRow, job: JobRow | None) -> None:
+        for event in self.new_events(row):
+            if event.type == ESCALATED:
+                self.put(_DEEPER)
+            if event.last:
+                if job is not None:
+                    self._end(job)
+                self.close()
+
+    def _end(self, job: JobRow) -> None:
+        failed = failure(job)
+        if failed is not None:
+            self._put(failed[1])
+            return
+        for chunk in chunks_of_the_answer(job, include_usage=self._include_usage):
+            self._put(chunk)
+        self.put(_DONE)
+
+    def _put(self, chunk: dict[str, object]) -> None:
+        self.put(b"data: %s\n\n" % encoded(chunk))
