@@ -6,13 +6,13 @@ from typing import Any
 from api.openai.ids import CHAT, openai_id
 from api.openai.response_events import deltas
 from api.openai.response_objects import (
-    CHECKS_FAILED,
     output_text,
     response_metadata,
     token_sums,
 )
 from tierline.rules.job_events import AttemptFacts
 from tierline.rules.jobs import Status
+from tierline.rules.openai_names import CHECKS_FAILED
 from tierline.views.jobs import JobRow
 
 # By the error's code, or the job's status: OpenAI's clients repeat 5xx and 409 unless they are told

@@ -3,15 +3,12 @@
 from uuid import UUID
 
 from tierline.base.errors import NotFound
+from tierline.rules.openai_names import RESPONSE, openai_id
 
-RESPONSE = "resp_"
+__all__ = ["CHAT", "MESSAGE", "RESPONSE", "openai_id", "read_response_id"]
+
 MESSAGE = "msg_"
 CHAT = "chatcmpl-"
-
-
-def openai_id(prefix: str, job_id: UUID) -> str:
-    """Such as resp_01975c2e7a107cc08a1f3f2b9c5d0e11."""
-    return prefix + job_id.hex
 
 
 def read_response_id(text: str) -> UUID:

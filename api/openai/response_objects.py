@@ -15,12 +15,8 @@ from tierline.base.errors import shortened
 from tierline.base.formats import usd, when
 from tierline.rules.job_events import AttemptFacts
 from tierline.rules.jobs import TERMINAL, Status
-from tierline.rules.verdicts import Verdict
+from tierline.rules.openai_names import incomplete_reason
 from tierline.views.jobs import JobRow, status_label
-
-CHECKS_FAILED = "checks_failed"
-INCOMPLETE = {Verdict.TRUNCATED: "max_output_tokens", Verdict.REFUSED: "content_filter"}
-"""Failed checks that OpenAI calls incomplete, with its reason for each."""
 
 
 def response_object(
@@ -32,7 +28,7 @@ def response_object(
 ) -> dict[str, Any]:
     """The response. `content`: whether the caller may read what people and models wrote."""
     status = response_status(row)
-    reason = incomplete_reason(row)
+    reason = _incomplete(row)
     return {
         "id": openai_id(RESPONSE, row["id"]),
         "object": "response",
@@ -70,7 +66,7 @@ def response_status(row: JobRow) -> str:
         case Status.COMPLETED | Status.CANCELLED:
             return str(row["status"])
         case Status.FAILED:
-            return "failed" if incomplete_reason(row) is None else "incomplete"
+            return "failed" if _incomplete(row) is None else "incomplete"
         case Status.EXPIRED:
             return "failed"
         case Status.QUEUED if row["started_at"] is None:
@@ -78,12 +74,8 @@ def response_status(row: JobRow) -> str:
     return "in_progress"
 
 
-def incomplete_reason(row: JobRow) -> str | None:
-    """Why a job whose answer was cut off or refused is incomplete; None for every other."""
-    if row["status"] != Status.FAILED or row["error_code"] != CHECKS_FAILED:
-        return None
-    verdict = (row["error_message"] or "").partition(":")[0]
-    return next((why for kind, why in INCOMPLETE.items() if kind == verdict), None)
+def _incomplete(row: JobRow) -> str | None:
+    return incomplete_reason(row["status"], row["error_code"], row["error_message"])
 
 
 def error_object(row: JobRow, *, content: bool) -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ from tierline.views.webhooks import (
     new_endpoint_view,
 )
 from tierline.webhooks.events import EVENTS, INCLUDES
+from tierline.webhooks.openai_form import FORMATS
 from tierline.webhooks.shares import DEFAULT_IN_FLIGHT
 
 router = APIRouter(tags=["webhooks"])
@@ -88,6 +89,11 @@ class NewEndpoint(BaseModel):
     batch_rows: bool = Field(
         default=False, description="true: also the job events of each row of a batch"
     )
+    format: str = Field(
+        default=FORMATS[0],
+        description="of the bodies; openai: as OpenAI's webhooks",
+        json_schema_extra={"enum": list(FORMATS)},
+    )
 
 
 class EndpointChange(BaseModel):
@@ -101,6 +107,11 @@ class EndpointChange(BaseModel):
     include: list[str] | None = Field(default=None, json_schema_extra=_one_of_or_null(INCLUDES))
     max_in_flight: int | None = Field(default=None, description="deliveries under way at once")
     batch_rows: bool | None = Field(default=None, description="also each row of a batch")
+    format: str | None = Field(
+        default=None,
+        description="of the bodies",
+        json_schema_extra={"anyOf": [{"enum": list(FORMATS)}, {"type": "null"}]},
+    )
     disabled: bool | None = Field(default=None, description="true: its waiting deliveries fail")
 
 
@@ -133,6 +144,7 @@ async def post_endpoint(request: Request, caller: Manage, state: Shared) -> Resp
         include=given.include,
         max_in_flight=given.max_in_flight,
         batch_rows=given.batch_rows,
+        format=given.format,
         most_in_flight=state.settings.webhook_max_in_flight,
         reach=state.settings.webhook_reach,
     )
@@ -203,6 +215,7 @@ async def patch_endpoint(
         include=given.include,
         max_in_flight=given.max_in_flight,
         batch_rows=given.batch_rows,
+        format=given.format,
         disabled=given.disabled,
         most_in_flight=state.settings.webhook_max_in_flight,
         reach=state.settings.webhook_reach,

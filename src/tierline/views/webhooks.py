@@ -9,10 +9,13 @@ from pydantic import Field, WithJsonSchema
 
 from tierline.views.view import Page, Time, View
 from tierline.webhooks.events import webhook_id
+from tierline.webhooks.openai_form import FORMATS
 
 DeliveryStatus = Annotated[
     str, WithJsonSchema({"type": "string", "enum": ["pending", "delivered", "failed"]})
 ]
+
+Format = Annotated[str, WithJsonSchema({"type": "string", "enum": list(FORMATS)})]
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Endpoint:
     max_in_flight: int  # deliveries under way at once
     batch_rows: bool  # also gets the events of each job of a batch
     any_port: bool  # its URL was given before ports were limited
+    format: str  # of its bodies
     disabled_at: datetime | None
     disabled_reason: str | None
     old_secret_until: datetime | None  # the former secret signs too until then
@@ -66,6 +70,7 @@ class WebhookEndpoint(View):
     include: list[str] = Field(description="of: output")
     max_in_flight: int = Field(description="deliveries under way to it at once")
     batch_rows: bool = Field(description="it also gets the events of each row of a batch")
+    format: Format = Field(description="of its bodies")
     warning: str | None = Field(description="what will stop working; null: nothing")
     disabled: bool
     disabled_at: Time | None

@@ -28,10 +28,11 @@ from api.openai.response_events import (
     events_before_the_end,
     events_of_the_end,
 )
-from api.openai.response_objects import INCOMPLETE, output_text, response_object
+from api.openai.response_objects import output_text, response_object
 from tests.support.samples.job_rows import AT, JOB_ID, job_row
 from tierline.rules.job_events import AttemptFacts, JobFacts, events_of
 from tierline.rules.jobs import Status
+from tierline.rules.openai_names import INCOMPLETE
 from tierline.rules.verdicts import Verdict
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from tierline.base.ids import new_id
+from tierline.base.ids import database_now, new_id
 from tierline.base.settings import settings
+from tierline.rules.openai_names import incomplete_reason
 from tierline.storage.money.budgets import Crossed
 from tierline.storage.webhooks import announcements, deliveries
 from tierline.storage.webhooks.announcements import Listener
@@ -28,6 +29,7 @@ from tierline.webhooks.events import (
     budget_body,
     job_body,
 )
+from tierline.webhooks.openai_form import OPENAI, openai_body
 
 
 def announce(connection: Connection[Any], event: str, job_id: UUID) -> int:
@@ -43,6 +45,7 @@ def announce(connection: Connection[Any], event: str, job_id: UUID) -> int:
     at: datetime = row.pop("at")
     label = status_label(row)
     facts = JobFacts(**{name: row[name] for name in _FROM_ROW}, status_label=label)
+    incomplete = incomplete_reason(facts.status, facts.error_code, facts.error_message) is not None
     bodies = {
         include: job_body(event, at, facts, include)
         for include in {listener.include for listener in listeners}
@@ -50,7 +53,9 @@ def announce(connection: Connection[Any], event: str, job_id: UUID) -> int:
     deliveries.insert(
         connection,
         [
-            _delivery(listener, event, bodies[listener.include], job_id=job_id)
+            _delivery(
+                listener, event, bodies[listener.include], job_id=job_id, incomplete=incomplete
+            )
             for listener in listeners
         ],
     )
@@ -117,8 +122,13 @@ def _delivery(
     *,
     job_id: UUID | None = None,
     batch_id: UUID | None = None,
+    incomplete: bool = False,
 ) -> deliveries.NewDelivery:
     any_port = False
+    delivery_id = new_id()
+    if listener.format == OPENAI:
+        made_at = int(database_now().timestamp())
+        body = openai_body(body, delivery_id, made_at, job_id=job_id, incomplete=incomplete)
     if listener.endpoint_id is not None:
         target = deliveries.endpoint_target(listener.endpoint_id)
     else:
@@ -126,7 +136,7 @@ def _delivery(
         # It was accepted before ports were limited, so it is still delivered.
         any_port = other_port(listener.url, settings().webhook_reach) is not None
     return deliveries.NewDelivery(
-        id=new_id(),
+        id=delivery_id,
         account_id=listener.account_id,
         endpoint_id=listener.endpoint_id,
         url=listener.url,

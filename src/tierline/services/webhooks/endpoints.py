@@ -22,6 +22,7 @@ from tierline.webhooks.addresses import (
     other_port,
 )
 from tierline.webhooks.events import EVENTS, INCLUDES, TEST, test_body
+from tierline.webhooks.openai_form import FORMATS, OPENAI, openai_body
 from tierline.webhooks.shares import DEFAULT_IN_FLIGHT, MOST_IN_FLIGHT
 from tierline.webhooks.sign import new_secret
 
@@ -56,6 +57,7 @@ def add_endpoint(
     include: Sequence[str] = (),
     max_in_flight: int = DEFAULT_IN_FLIGHT,
     batch_rows: bool = False,
+    format: str = FORMATS[0],
     most_in_flight: int = MOST_IN_FLIGHT,
     reach: Reach = NOTHING_MORE,
 ) -> tuple[Endpoint, str]:
@@ -67,6 +69,7 @@ def add_endpoint(
     _refuse(
         _url_problems(url, reach)
         + _problems(description, events, include)
+        + _format_problems(format)
         + _in_flight_problems(max_in_flight, most_in_flight)
     )
     secret = new_secret()
@@ -83,6 +86,7 @@ def add_endpoint(
             include=include,
             max_in_flight=max_in_flight,
             batch_rows=batch_rows,
+            format=format,
             secret=secret,
         )
     return made, secret
@@ -133,6 +137,7 @@ def change_endpoint(
     include: Sequence[str] | None = None,
     max_in_flight: int | None = None,
     batch_rows: bool | None = None,
+    format: str | None = None,
     disabled: bool | None = None,
     most_in_flight: int = MOST_IN_FLIGHT,
     reach: Reach = NOTHING_MORE,
@@ -152,10 +157,12 @@ def change_endpoint(
             max_in_flight=before.max_in_flight if max_in_flight is None else max_in_flight,
             batch_rows=before.batch_rows if batch_rows is None else batch_rows,
             any_port=before.any_port and url is None,
+            format=before.format if format is None else format,
         )
         _refuse(
             ([] if url is None else _url_problems(url, reach))
             + _problems(changed.description, changed.events, changed.include)
+            + _format_problems(changed.format)
             + ([] if max_in_flight is None else _in_flight_problems(max_in_flight, most_in_flight))
         )
         off = before.disabled_at is not None if disabled is None else disabled
@@ -196,9 +203,12 @@ def rotate_secret(
 
 def send_test(connection: Connection[Any], account_id: int, endpoint_id: UUID) -> DeliveryRow:
     """Send a test event to an endpoint. Raises NotFound, and Conflict if it is disabled."""
-    delivery_id = new_id()
+    delivery_id, at = new_id(), datetime.now(UTC)
     with connection.transaction():
         endpoint = _locked(connection, account_id, endpoint_id)
+        body = test_body(at, endpoint_id)
+        if endpoint.format == OPENAI:
+            body = openai_body(body, delivery_id, int(at.timestamp()))
         if endpoint.disabled_at is not None:
             raise Conflict("the endpoint is disabled")
         test = NewDelivery(
@@ -210,7 +220,7 @@ def send_test(connection: Connection[Any], account_id: int, endpoint_id: UUID) -
             job_id=None,
             batch_id=None,
             event=TEST,
-            body=test_body(datetime.now(UTC), endpoint_id),
+            body=body,
         )
         deliveries.insert(connection, [test])
         return get_delivery(connection, account_id, delivery_id)
@@ -278,6 +288,12 @@ def _url_problems(url: str, reach: Reach) -> list[Problem]:
     except InvalidInput as refused:
         return list(refused.problems)
     return []
+
+
+def _format_problems(format: str) -> list[Problem]:
+    if format in FORMATS:
+        return []
+    return [Problem(f"not one of {', '.join(FORMATS)}", "/format")]
 
 
 def _in_flight_problems(value: int, most: int) -> list[Problem]:

@@ -13,14 +13,14 @@ from psycopg.rows import dict_row
 from tierline.storage.jobs.job_reads import PLACE
 
 _ENDPOINTS = """
-    SELECT e.account_id, e.id, e.url, e.include FROM webhook_endpoints e
+    SELECT e.account_id, e.id, e.url, e.include, e.format FROM webhook_endpoints e
     JOIN {source} s ON s.account_id = e.account_id
     WHERE s.id = %(id)s AND e.disabled_at IS NULL
         AND (e.events = '{{}}' OR %(event)s = ANY(e.events))
 """
 
 JOB_LISTENERS = (
-    "SELECT j.account_id, NULL::uuid, r.webhook_url, '{}'::text[] FROM jobs j"
+    "SELECT j.account_id, NULL::uuid, r.webhook_url, '{}'::text[], 'tierline' FROM jobs j"
     " JOIN job_requests r ON r.job_id = j.id"
     " WHERE j.id = %(id)s AND r.webhook_url IS NOT NULL UNION ALL"
     + _ENDPOINTS.format(source="jobs")
@@ -33,7 +33,7 @@ JOB_LISTENERS = (
 )
 
 BATCH_LISTENERS = (
-    "SELECT account_id, NULL::uuid, webhook_url, '{}'::text[] FROM batches"
+    "SELECT account_id, NULL::uuid, webhook_url, '{}'::text[], 'tierline' FROM batches"
     " WHERE id = %(id)s AND webhook_url IS NOT NULL UNION ALL" + _ENDPOINTS.format(source="batches")
 )
 
@@ -73,6 +73,7 @@ class Listener:
     endpoint_id: UUID | None  # None: the job's or the batch's own webhook_url
     url: str
     include: frozenset[str]
+    format: str  # of the body
 
 
 def job_listeners(connection: Connection[Any], event: str, job_id: UUID) -> list[Listener]:
@@ -97,8 +98,8 @@ def _listeners(
     with connection.cursor() as cursor:
         rows = cursor.execute(statement, {"id": about, "event": event})
         return [
-            Listener(account, endpoint, url, frozenset(include))
-            for account, endpoint, url, include in rows
+            Listener(account, endpoint, url, frozenset(include), format)
+            for account, endpoint, url, include, format in rows
         ]
 
 

@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 from tierline.views.webhooks import Endpoint
 
 _COLUMNS = """id, seq, url, description, events, include, max_in_flight, batch_rows, any_port,
-    disabled_at, disabled_reason,
+    format, disabled_at, disabled_reason,
     CASE WHEN old_secret_until > clock_timestamp() THEN old_secret_until END AS old_secret_until,
     created_at"""
 
@@ -40,6 +40,7 @@ def add(
     include: Sequence[str],
     max_in_flight: int,
     batch_rows: bool,
+    format: str,
     secret: str,
 ) -> Endpoint:
     """A new endpoint."""
@@ -47,9 +48,9 @@ def add(
         row = cursor.execute(
             f"""
             INSERT INTO webhook_endpoints (id, account_id, url, description, events, include,
-                max_in_flight, batch_rows, any_port, secret)
+                max_in_flight, batch_rows, any_port, format, secret)
             VALUES (%(id)s, %(account)s, %(url)s, %(description)s, %(events)s, %(include)s,
-                %(max_in_flight)s, %(batch_rows)s, false, %(secret)s)
+                %(max_in_flight)s, %(batch_rows)s, false, %(format)s, %(secret)s)
             RETURNING {_COLUMNS}
             """,
             {
@@ -61,6 +62,7 @@ def add(
                 "include": list(include),
                 "max_in_flight": max_in_flight,
                 "batch_rows": batch_rows,
+                "format": format,
                 "secret": secret,
             },
         ).fetchone()
@@ -105,7 +107,7 @@ def write(connection: Connection[Any], changed: Endpoint, *, disabled: bool) -> 
             UPDATE webhook_endpoints SET
                 url = %(url)s, description = %(description)s, events = %(events)s,
                 include = %(include)s, max_in_flight = %(max_in_flight)s,
-                batch_rows = %(batch_rows)s, any_port = %(any_port)s,
+                batch_rows = %(batch_rows)s, any_port = %(any_port)s, format = %(format)s,
                 disabled_at = CASE WHEN %(disabled)s
                     THEN coalesce(disabled_at, clock_timestamp()) END,
                 disabled_reason = CASE WHEN %(disabled)s

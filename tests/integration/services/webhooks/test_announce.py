@@ -8,9 +8,10 @@ from psycopg import sql
 
 from tests.support.database.rows import add_account, add_job
 from tests.support.scenes.webhooks import Scene
+from tierline.base.errors import InvalidInput
 from tierline.base.ids import new_id
 from tierline.services.webhooks.announce import announce, announce_batch
-from tierline.services.webhooks.endpoints import change_endpoint
+from tierline.services.webhooks.endpoints import change_endpoint, get_endpoint
 from tierline.storage.webhooks.deliveries import HOOKED_SQL
 from tierline.webhooks.events import EVENTS
 
@@ -230,3 +231,45 @@ def test_a_batch_tells_its_own_url_and_the_endpoints_what_became_of_its_rows(sce
     assert first["data"]["counts"] == {"completed": 2, "failed": 1}
     assert first["data"]["bad_rows"] == 1
     assert first["data"]["metadata"] == {"run": 1}
+
+
+def test_an_endpoint_of_openais_form_gets_its_own_body(scene: Scene) -> None:
+    scene.add_endpoint("https://one.example.com/")
+    scene.add_endpoint("https://two.example.com/", format="openai")
+
+    job_id = scene.end_job()
+
+    ours, theirs = sorted(bodies(scene), key=lambda body: "object" in body)
+    assert (ours["type"], theirs["type"]) == ("job.completed", "response.completed")
+    assert theirs["data"] == {"id": f"resp_{job_id.hex}", "tierline": ours["data"]}
+    assert theirs["id"].startswith("evt_")
+    assert theirs["object"] == "event"
+    assert isinstance(theirs["created_at"], int)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kind"),
+    [("schema", "failed"), ("truncated", "incomplete"), ("refused", "incomplete")],
+)
+def test_a_failed_check_has_openais_word(scene: Scene, verdict: str, kind: str) -> None:
+    scene.add_endpoint("https://two.example.com/", format="openai")
+    job_id = add_job(scene.db, scene.account, scene.version)
+    scene.db.execute(
+        "UPDATE jobs SET status = 'failed', error_code = 'checks_failed', error_message = %s"
+        " WHERE id = %s",
+        (f"{verdict}: it is wrong", job_id),
+    )
+    announce(scene.db, "job.failed", job_id)
+
+    (body,) = bodies(scene)
+    assert body["type"] == f"response.{kind}"
+    assert "it is wrong" not in str(body)
+
+
+def test_the_form_of_an_endpoint_is_changed(scene: Scene) -> None:
+    endpoint_id, _ = scene.add_endpoint("https://two.example.com/")
+    assert get_endpoint(scene.db, scene.account, endpoint_id).format == "tierline"
+    changed = change_endpoint(scene.db, scene.account, endpoint_id, format="openai")
+    assert changed.format == "openai"
+    with pytest.raises(InvalidInput, match="tierline, openai"):
+        change_endpoint(scene.db, scene.account, endpoint_id, format="xml")

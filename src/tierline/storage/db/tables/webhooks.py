@@ -50,6 +50,13 @@ webhook_endpoints = Table(
         server_default="true",
         comment="its URL was given before ports were limited; until 0.3.0",
     ),
+    Column(
+        "format",
+        Text,
+        nullable=False,
+        server_default="tierline",
+        comment="of its bodies: tierline, openai",
+    ),
     Column("secret", Text, nullable=False),
     Column("old_secret", Text),
     when("old_secret_until"),
