@@ -14,7 +14,7 @@ SPREAD := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools peers demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools peers pictures demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
 	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
@@ -83,6 +83,10 @@ faults: tools
 # Minutes each: one process of the demo is killed, and every job must still end once.
 faults-demo: tools
 	@$(BIN)/pytest -m nightly tests/faults
+
+# The path of a job in README.md.
+pictures:
+	@$(PYTHON) docs/pictures/road.py
 
 lint: tools
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""The walk of the README, typed as it stands there, by somebody with an empty home.
+"""The commands of the README and of the docs, typed as they stand there, with an empty home.
 
 The commands of the first terminal stay, as do those of the third; all others run in one shell after
 the other, which pass on what they export. Only ports are other ones than the page says.
@@ -22,7 +22,10 @@ from tests.support.waiting import wait_until
 from tierline.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+# The tutorial starts the product, which the other pages use.
+PAGES = [TUTORIAL, *sorted(set((ROOT / "docs").glob("*.md")) - {TUTORIAL})]
 STAYS = {"./tierline up": "Ctrl-C stops everything", "examples/receiver.py": "listening on"}
 
 
@@ -64,7 +67,7 @@ class Walk:
         text = self._here(block.text).replace(
             "./tierline up", "./tierline up --port 0 --flower-port 0"
         )
-        text = re.sub(r"(?m)^(?=\.venv|TIERLINE_WEBHOOK_ALLOW)", "exec env ", text)
+        text = re.sub(r"(?m)^(?=\.venv|TIERLINE_WEBHOOK_ALLOW|\./tierline up)", "exec env ", text)
         with said.open("w") as sink:
             process = subprocess.Popen(
                 ["bash", "-c", text],
@@ -126,19 +129,28 @@ def first_words(text: str) -> list[str]:
     return [line.split()[0] for line in text.splitlines() if line.strip()]
 
 
+def type_page(walk: Walk, page: Path) -> int:
+    """Run a page's commands, and hold what it shows to what they print; how many ran."""
+    ran, printed = 0, ""
+    for block in blocks(page):
+        if block.kind == "sh" and block.why_not_run is None:
+            printed = walk.run(block)
+            ran += 1
+        elif block.kind == "console" and block.said == "":
+            shown = first_words(block.text)
+            assert shown == first_words(printed), f"{block.where}: now it is\n{printed}"
+    return ran
+
+
+def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+    with checkout(tmp_path) as walk:
+        assert type_page(walk, README) == 3
+
+
 @pytest.mark.timeout(900)
 def test_every_command_of_the_docs_does_what_the_page_says(tmp_path: Path) -> None:
-    ran = 0
     with checkout(tmp_path) as walk:
-        for page in PAGES:
-            printed = ""
-            for block in blocks(page):
-                if block.kind == "sh" and block.why_not_run is None:
-                    printed = walk.run(block)
-                    ran += 1
-                elif block.kind == "console" and block.said == "":
-                    shown = first_words(block.text)
-                    assert shown == first_words(printed), f"{block.where}: now it is\n{printed}"
+        ran = sum(type_page(walk, page) for page in PAGES)
         wait_until(lambda: {"slm.answer", "webhooks.deliver"} <= in_flower(walk), 30, "the tasks")
         receiver = walk.staying[1]
         wait_until(

@@ -1,6 +1,7 @@
 """What the pages name exists: files, commands, make targets, settings."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import AliasChoices
 from tests.support.docs import blocks
 from tierline.base.settings import Settings
 from tierline.cli.main import ENTRIES
+from tierline.features.parse import parse_with_warnings
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
@@ -53,3 +55,19 @@ def test_settings_commands_and_targets_exist(page: Path) -> None:
 def test_every_block_is_of_a_known_kind(page: Path) -> None:
     for block in blocks(page):
         assert block.kind in {"sh", "console", "python", "json", "yaml", "text"}, block.where
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().split()) < 1000
+
+
+def test_the_readmes_feature_is_valid() -> None:
+    (source,) = (block.text for block in blocks(ROOT / "README.md") if block.kind == "yaml")
+    feature, warnings = parse_with_warnings(source)
+    assert feature.name == "order-number"
+    assert warnings == []
+
+
+def test_the_picture_of_the_road_is_what_its_script_draws() -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "pictures" / "road.py"))["road"]()
+    assert (ROOT / "docs" / "pictures" / "road.svg").read_text() == drawn
