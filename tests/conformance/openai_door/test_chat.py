@@ -9,7 +9,7 @@ from api.openai.chat_objects import (
     completion_object,
     failure,
 )
-from tests.conformance.openai_door.test_responses import ATTEMPTS, ROWS
+from tests.support.samples.openai_jobs import ATTEMPTS, ROWS
 
 COMPLETED = [name for name, row in ROWS.items() if row["status"] == "completed"]
 OTHERS = [name for name, row in ROWS.items() if row["completed_at"] and name not in COMPLETED]

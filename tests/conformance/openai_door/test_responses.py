@@ -29,39 +29,14 @@ from api.openai.response_events import (
     events_of_the_end,
 )
 from api.openai.response_objects import output_text, response_object
-from tests.support.samples.job_rows import AT, JOB_ID, job_row
-from tierline.rules.job_events import AttemptFacts, JobFacts, events_of
+from tests.support.samples.job_rows import AT, JOB_ID
+from tests.support.samples.openai_jobs import ATTEMPTS, ROWS
+from tierline.rules.job_events import JobFacts, events_of
 from tierline.rules.jobs import Status
 from tierline.rules.openai_names import INCOMPLETE
 from tierline.rules.verdicts import Verdict
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-FAILED = {"error_code": "checks_failed", "error_message": "schema: no total"}
-ROWS: dict[str, Any] = {
-    "queued": job_row(),
-    "in progress": job_row("in_progress"),
-    "waiting for deeper analysis": job_row(
-        "queued", started_at=AT, tier="frontier", place=1, escalation_reason="schema: no total"
-    ),
-    "completed": job_row("completed"),
-    "completed with a text": job_row("completed", output="plain"),
-    "completed with null": job_row("completed", output=None),
-    "completed and its output removed": job_row("completed", output=None, output_removed_at=AT),
-    "unverified": job_row("completed", unverified=True, blocked_reason="the budget is spent"),
-    "of unknown cost": job_row("completed", unknown_cost_calls=2),
-    "failed": job_row("failed", **FAILED),
-    "failed without a message": job_row("failed", error_code="worker_lost", error_message=None),
-    "truncated": job_row("failed", **FAILED | {"error_message": "truncated: at 50 tokens"}),
-    "refused": job_row("failed", **FAILED | {"error_message": "refused: no"}),
-    "cancelled": job_row("cancelled"),
-    "expired": job_row("expired"),
-    "with metadata of any kind": job_row("queued", metadata={"n": 1, "list": [1], "none": None}),
-    "without metadata": job_row("queued", metadata=None, user_key=None),
-}
-ATTEMPTS = (
-    AttemptFacts(1, "slm", AT, AT, "schema", "no total"),
-    AttemptFacts(2, "frontier", AT, AT, "passed", None),
-)
 
 
 def literals(kind: Any, field: str) -> set[str]:

@@ -46,12 +46,13 @@ def on_terminal(
     cwd: Path | None = None,
 ) -> Iterator[tuple["subprocess.Popen[bytes]", Screen]]:
     """The process and its terminal. It is killed at the end of the block."""
+    sizeless = {name: one for name, one in env.items() if name not in ("COLUMNS", "LINES")}
     person, program = pty.openpty()
     fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "tierline", *map(str, arguments)],
         cwd=cwd,
-        env={**env, "TERM": "xterm-256color"},
+        env={**sizeless, "TERM": "xterm-256color"},
         stdin=program,
         stdout=program,
         stderr=program,
