@@ -20,6 +20,7 @@ NAMES = (
     "throughput",
     "fairness",
     "submit",
+    "openai_door",
     "ingest",
     "memory",
     "trace",

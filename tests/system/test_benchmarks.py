@@ -81,3 +81,11 @@ def test_accounts_tells_what_a_choice_takes_and_how_evenly_it_gives() -> None:
     assert found["a choice among 60 waiting accounts"]["wanted"] == 20
     assert found["a choice among 20 waiting accounts"]["wanted"] is None
     assert found["jobs of one of 60 accounts when each has had one"]["value"] <= 2
+
+
+def test_openai_door_compares_its_requests_with_those_of_jobs() -> None:
+    found = bench("openai_door", "--rounds", "1", "--requests", "20")
+    for method in ("POST", "GET"):
+        more = found[f"{method} /openai/v1/responses more than /v1/jobs, p50"]
+        assert more["wanted"] == 0.5
+        assert found[f"{method} /openai/v1/responses, p50"]["value"] > 0

@@ -9,6 +9,7 @@ from api.openai.chat_objects import (
     completion_object,
     failure,
 )
+from tests.support.samples.job_rows import ATTEMPTS, ROWS
 from tests.support.samples.openai_jobs import ATTEMPTS, ROWS
 
 COMPLETED = [name for name, row in ROWS.items() if row["status"] == "completed"]

@@ -29,7 +29,7 @@ from api.openai.response_events import (
     events_of_the_end,
 )
 from api.openai.response_objects import output_text, response_object
-from tests.support.samples.job_rows import AT, JOB_ID
+from tests.support.samples.job_rows import AT, ATTEMPTS, JOB_ID, ROWS
 from tests.support.samples.openai_jobs import ATTEMPTS, ROWS
 from tierline.rules.job_events import JobFacts, events_of
 from tierline.rules.jobs import Status
