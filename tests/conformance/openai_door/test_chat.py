@@ -10,7 +10,6 @@ from api.openai.chat_objects import (
     failure,
 )
 from tests.support.samples.job_rows import ATTEMPTS, ROWS
-from tests.support.samples.openai_jobs import ATTEMPTS, ROWS
 
 COMPLETED = [name for name, row in ROWS.items() if row["status"] == "completed"]
 OTHERS = [name for name, row in ROWS.items() if row["completed_at"] and name not in COMPLETED]

@@ -30,7 +30,6 @@ from api.openai.response_events import (
 )
 from api.openai.response_objects import output_text, response_object
 from tests.support.samples.job_rows import AT, ATTEMPTS, JOB_ID, ROWS
-from tests.support.samples.openai_jobs import ATTEMPTS, ROWS
 from tierline.rules.job_events import JobFacts, events_of
 from tierline.rules.jobs import Status
 from tierline.rules.openai_names import INCOMPLETE
