@@ -21,8 +21,9 @@ from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict
 from tierline.services.jobs.dispatch import Dispatch
 from tierline.services.processes.connections import dispatcher_pool, worker_pool
-from tierline.storage.jobs import claims
-from tierline.storage.jobs.claims import Claim, Ended, Settlement, Standing
+from tierline.storage.jobs import claims, finishes
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finishes import Ended, Settlement, Standing
 
 CHOOSE, CLAIM, FINISH = "choose", "claim", "finish"
 STEPS = (CHOOSE, CLAIM, FINISH)
@@ -92,7 +93,7 @@ class Steps:
         )
         assumed = Standing(Status.IN_PROGRESS, claim.token, False, False, False, None)
         with self._timed(FINISH), self.pool.connection() as connection:
-            done = claims.finish(
+            done = finishes.finish(
                 connection,
                 claim,
                 tier="slm",

@@ -9,8 +9,9 @@ from tests.support.database.rows import two_tiers
 from tierline.rules.jobs import CheckFailed, JobState, Passed, Route, Status, next_state
 from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict
-from tierline.storage.jobs import claims
-from tierline.storage.jobs.claims import Claim, Ended, Settlement, Standing
+from tierline.storage.jobs import finishes
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finishes import Ended, Settlement, Standing
 
 QUEUES = ["slm", "deeper-analysis"]
 RIGHT = Ended(Verdict.PASSED, None, 0.5, "small-1", '{"text": "hello"}', {"text": "hello"}, True)
@@ -26,7 +27,7 @@ def finish(
     outcome = Passed() if ended.verdict is Verdict.PASSED else CheckFailed(ended.verdict, "wrong")
     state = JobState(Status.IN_PROGRESS, taken.tier_index)
     transition = next_state(state, outcome, Route(tiers=(0, 1)))
-    claims.finish(
+    finishes.finish(
         connection,
         taken,
         tier=two_tiers().tiers[transition.job.tier_index].name,

@@ -12,7 +12,10 @@ ROAD = [
     *sorted((SERVICES / "jobs").glob("*.py")),
     *sorted((SERVICES / "calls").glob("*.py")),
     *sorted((SERVICES / "steering").glob("*.py")),
-    *(ROOT / "src/tierline" / name for name in ("rules/jobs.py", "storage/jobs/claims.py")),
+    *(
+        ROOT / "src/tierline" / name
+        for name in ("rules/jobs.py", "storage/jobs/claims.py", "storage/jobs/finishes.py")
+    ),
     *sorted((ROOT / "workers").glob("*.py")),
 ]
 

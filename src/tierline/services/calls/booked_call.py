@@ -9,7 +9,7 @@ from tierline.base.usage import Usage
 from tierline.features import ModelRef, Tier
 from tierline.pricing import Asked, OwnPrices, Price, cost_usd, price_of
 from tierline.providers import Completion
-from tierline.storage.jobs.claims import Settlement
+from tierline.storage.jobs.finishes import Settlement
 
 NOT_REPORTED = Usage(input_tokens=None, output_tokens=None)
 

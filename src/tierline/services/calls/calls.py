@@ -30,7 +30,8 @@ from tierline.services.calls.trace import Trace
 from tierline.services.money.budgets import Purse
 from tierline.services.money.prices import BOOK
 from tierline.storage.db.repeat import repeat
-from tierline.storage.jobs.claims import Claim, Settlement, settle_and_book
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finishes import Settlement, settle_and_book
 
 log = structlog.get_logger(__name__)
 

@@ -16,8 +16,9 @@ from tierline.services.calls.attempt import Attempt
 from tierline.services.jobs.attempt_end import AttemptEnd
 from tierline.services.webhooks.announce import announce
 from tierline.storage.db.repeat import repeat
-from tierline.storage.jobs.claims import (
-    Claim,
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finish_together import Finish
+from tierline.storage.jobs.finishes import (
     Ended,
     Settlement,
     Standing,
@@ -25,7 +26,6 @@ from tierline.storage.jobs.claims import (
     finish_parameters,
     standing,
 )
-from tierline.storage.jobs.finish_together import Finish
 
 Finishes = Callable[[Finish], bool]
 """Writes one finish together with those of other threads. False: it must be tried alone."""

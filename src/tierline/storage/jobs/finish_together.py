@@ -1,6 +1,6 @@
 """Ends of several attempts in one statement, which costs less than a statement for each.
 
-Each attempt is ended under its own token, or not at all, as `claims.finish` says. A job whose row
+Each attempt is ended under its own token, or not at all, as `finishes.finish` says. A job whose row
 is locked is left out, so that none waits for another one. If one of them cannot be written because
 of an error, none is.
 """
@@ -16,10 +16,17 @@ from uuid import UUID
 from psycopg import Connection
 
 from tierline.storage.db.homes import at_home
-from tierline.storage.jobs.claims import ANSWER, ATTEMPT_SET, CALL_SET, FENCE, JOB_SET, finish_with
+from tierline.storage.jobs.finishes import (
+    ANSWER,
+    ATTEMPT_SET,
+    CALL_SET,
+    FENCE,
+    JOB_SET,
+    finish_with,
+)
 
 Finish = Mapping[str, object]
-"""The parameters of one finish, by `claims.finish_parameters`."""
+"""The parameters of one finish, by `finishes.finish_parameters`."""
 
 # Their types, in JSON.
 _COLUMNS = """
@@ -77,7 +84,7 @@ SELECT token FROM done
 def finish_together(connection: Connection[Any], finishes: Iterable[Finish]) -> set[UUID]:
     """The tokens whose jobs were changed. The costs of all are settled.
 
-    Each of the others was locked, or is not as assumed: try it alone with `claims.finish`. Raises
+    Each of the others was locked, or is not as assumed: try it alone with `finishes.finish`. Raises
     ValueError if a number is none that JSON knows.
     """
     done: set[UUID] = set()

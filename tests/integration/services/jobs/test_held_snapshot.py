@@ -19,8 +19,8 @@ from tierline.rules.verdicts import Verdict
 from tierline.services.jobs import memory, out_jobs
 from tierline.services.jobs.dispatch import Dispatch
 from tierline.storage.db.engine import BY_INDEX, PLANNED_ONCE, create_pool
-from tierline.storage.jobs import claims
-from tierline.storage.jobs.claims import Ended, Settlement, Standing
+from tierline.storage.jobs import claims, finishes
+from tierline.storage.jobs.finishes import Ended, Settlement, Standing
 
 PASSED_BY = int(os.environ.get("HELD_SNAPSHOT_JOBS", "20000"))  # jobs beside the snapshot
 AT_ONCE = 1_000
@@ -97,7 +97,7 @@ class Road:
                     taken = claims.claim(connection, job, new_id(), ["slm"], "test")
                     claimed = self._blocks(connection)
                     assert taken is not None
-                    assert claims.finish(
+                    assert finishes.finish(
                         connection,
                         taken,
                         tier="slm",

@@ -18,8 +18,8 @@ from tierline.services.evidence.feedback import Said, give_feedback
 from tierline.services.jobs.recover import recover_lost
 from tierline.services.upkeep import retention
 from tierline.services.upkeep.retention import remove_content, remove_due
-from tierline.storage.jobs import claims
-from tierline.storage.jobs.claims import Ended, Settlement, Standing
+from tierline.storage.jobs import claims, finishes
+from tierline.storage.jobs.finishes import Ended, Settlement, Standing
 from tierline.storage.webhooks import deliveries
 from tierline.webhooks.schedule import Decision, DeliveryStatus, Met
 
@@ -90,7 +90,7 @@ def test_an_answer_that_comes_after_the_removal_is_dropped_and_its_cost_is_booke
         assert taken is not None
 
         def finish(by: claims.Claim, cost: str) -> bool:
-            return claims.finish(
+            return finishes.finish(
                 connection,
                 by,
                 tier="slm",

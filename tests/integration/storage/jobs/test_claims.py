@@ -15,8 +15,9 @@ from tierline.rules.jobs import CheckFailed, JobState, Passed, Route, Status, ne
 from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict
 from tierline.storage.db.engine import create_pool
-from tierline.storage.jobs import claims
-from tierline.storage.jobs.claims import Claim, Ended, Settlement, Standing
+from tierline.storage.jobs import claims, finishes
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finishes import Ended, Settlement, Standing
 
 ROUTE = Route(tiers=(0, 1))
 QUEUES = ["slm", "deeper-analysis"]
@@ -77,7 +78,7 @@ def end(
     transition = next_state(state, outcome, ROUTE)
     assumed = Standing(Status.IN_PROGRESS, taken.token, cancel_asked, False, False, None)
     with pool.connection() as connection:
-        return claims.finish(
+        return finishes.finish(
             connection,
             taken,
             tier=two_tiers().tiers[transition.job.tier_index].name,
@@ -202,7 +203,7 @@ def test_a_finish_that_assumed_no_cancel_does_not_apply_after_one(
             "UPDATE jobs SET cancel_requested_at = clock_timestamp() WHERE id = %s", (job,)
         )
         assert not end(pool, taken, WRONG)
-        found = claims.standing(connection, taken)
+        found = finishes.standing(connection, taken)
     assert found is not None
     assert found.cancel_requested
     assert found.verdict is None
@@ -243,7 +244,7 @@ def test_each_call_is_booked_before_it_is_sent_and_settled_once(
     assert one(pool, "SELECT settled_at IS NULL FROM calls WHERE job_id = %s", job)
     with pool.connection() as connection:
         for _ in range(2):  # a repeat changes nothing
-            claims.settle_and_book(connection, taken, PAID, "reask", "openai:small")
+            finishes.settle_and_book(connection, taken, PAID, "reask", "openai:small")
         rows = connection.execute(
             "SELECT number, purpose, cost_usd FROM calls WHERE job_id = %s ORDER BY number", (job,)
         ).fetchall()
@@ -254,7 +255,7 @@ def test_a_removed_job_has_no_standing(pool: ConnectionPool[Any], job: UUID) -> 
     taken = must_take(pool, job)
     with pool.connection() as connection:
         connection.execute("DELETE FROM jobs WHERE id = %s", (job,))
-        assert claims.standing(connection, taken) is None
+        assert finishes.standing(connection, taken) is None
 
 
 def test_two_claims_of_different_jobs_do_not_wait_for_each_other(

@@ -20,8 +20,9 @@ from tierline.rules.queues import lane
 from tierline.rules.verdicts import Verdict
 from tierline.storage.db.engine import BY_INDEX, create_pool
 from tierline.storage.jobs import claims
-from tierline.storage.jobs.claims import Claim, Ended, Settlement, Standing, finish_parameters
+from tierline.storage.jobs.claims import Claim
 from tierline.storage.jobs.finish_together import Finish, finish_one, finish_together
+from tierline.storage.jobs.finishes import Ended, Settlement, Standing, finish_parameters
 
 QUEUES = ["slm", "deeper-analysis"]
 RIGHT = Ended(

@@ -54,8 +54,9 @@ from tierline.services.jobs.recover import expire_overdue, recover_lost, release
 from tierline.services.jobs.settle import settle
 from tierline.storage.db.engine import create_pool
 from tierline.storage.db.repeat import again_if_moved
-from tierline.storage.jobs import claims, hints, job_reads
-from tierline.storage.jobs.claims import Claim, Ended, Settlement
+from tierline.storage.jobs import claims, finishes, hints, job_reads
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finishes import Ended, Settlement
 from tierline.storage.jobs.submissions import NewJob, Taken, insert_job
 from tierline.storage.reports.usage import usage
 from tierline.views.attempts import attempt_view, call_view
@@ -340,7 +341,7 @@ class Lives(RuleBasedStateMachine):
                 case job_life.Book(token=token, number=number, cost_usd=cost):
                     paid = _settlement(number, cost)
                     held = self.held[token].claim
-                    claims.settle_and_book(connection, held, paid, "reask", "openai:small")
+                    finishes.settle_and_book(connection, held, paid, "reask", "openai:small")
                 case job_life.Cancel():
                     cancel(connection, self.account, job_id)
                 case job_life.PassDeadline():

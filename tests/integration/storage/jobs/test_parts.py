@@ -23,8 +23,9 @@ from tierline.storage.db import migrate, revisions
 from tierline.storage.db.engine import BY_INDEX, PLANNED_ONCE, create_pool
 from tierline.storage.db.homes import at_home
 from tierline.storage.db.repeat import repeat
-from tierline.storage.jobs import claims, hints
-from tierline.storage.jobs.claims import Claim, Ended, Settlement, Standing
+from tierline.storage.jobs import claims, finishes, hints
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finishes import Ended, Settlement, Standing
 
 QUEUES = ["slm", "deeper-analysis"]
 RIGHT = Ended(Verdict.PASSED, None, 0.5, "small-1", '{"text": "hello"}', {"text": "hello"}, True)
@@ -76,7 +77,7 @@ def take(connection: Connection[Any], job: UUID) -> Claim:
 
 
 def finish(connection: Connection[Any], taken: Claim) -> bool:
-    return claims.finish(
+    return finishes.finish(
         connection,
         taken,
         tier="slm",

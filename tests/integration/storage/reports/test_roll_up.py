@@ -26,7 +26,8 @@ from tests.support.database.sums import (
 from tierline.services.jobs.cancel import cancel
 from tierline.storage.db.engine import create_pool
 from tierline.storage.jobs import claims
-from tierline.storage.jobs.claims import Claim, Ended, Settlement
+from tierline.storage.jobs.claims import Claim
+from tierline.storage.jobs.finishes import Ended, Settlement
 from tierline.storage.reports.roll_up import roll_up, roll_up_history
 from tierline.storage.reports.uncounted import snapshot
 from tierline.storage.reports.usage import usage
