@@ -6,10 +6,10 @@ from api.openai.inputs import job_input, read_text, where_sent
 from api.openai.model_names import check_current, read_model_name
 from api.openai.parameters import Asked
 from api.state import State
-from tierline.base.errors import InvalidInput, NotFound
+from tierline.base.errors import InvalidInput
 from tierline.features import Feature
 from tierline.services.jobs.submission import Submission, metadata_problems
-from tierline.services.jobs.submit import KeyReused, OtherVersion, Submitted, UnknownFeature
+from tierline.services.jobs.submit import KeyReused, Submitted, UnknownFeature
 
 
 async def submit_asked(
@@ -29,7 +29,6 @@ async def submit_asked(
         current = await submitter.current(name)
         while True:
             try:
-                check_current(name, version, current.version)
                 submission = _submission(
                     asked, current.feature, text, state.settings.max_json_depth, where, format
                 )
@@ -40,11 +39,12 @@ async def submit_asked(
                     account=caller.account,
                     most_queued=caller.limits.max_queued_jobs,
                     capped=caller.capped,
-                    only_version=current.version,
+                    only_version=current.version if version is None else version,
                 )
-            except (InvalidInput, NotFound) as refused:
+            except InvalidInput:
                 now = await submitter.current(name, fresh=True)
-                if now.version == current.version and not isinstance(refused, OtherVersion):
+                if now.version == current.version:
+                    check_current(name, version, now.version)
                     raise
                 current = now  # another version is current by now: it decides
     except (KeyReused, UnknownFeature) as refused:

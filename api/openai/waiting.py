@@ -80,7 +80,7 @@ async def wait_until_ended(request: Request, state: State, caller: Caller, row: 
     """The job, once it has ended.
 
     Raises ClientDisconnect if the caller hangs up, and Refused if the job takes longer than
-    MOST_WAIT_S or the process stops. It goes on in each case.
+    MOST_WAIT_S, the process stops or the key was revoked meanwhile. The job goes on in each case.
     """
     waiting = _Waiting(caller, row["id"])
     left = asyncio.create_task(_hung_up(request, waiting))
@@ -94,6 +94,7 @@ async def wait_until_ended(request: Request, state: State, caller: Caller, row: 
     finally:
         left.cancel()
     if waiting.ended is not None:
+        await state.keys.caller(request.headers.get("authorization"))
         return waiting.ended
     if left.done() and not left.cancelled():
         raise ClientDisconnect

@@ -199,6 +199,24 @@ def test_the_new_version_is_used_as_soon_as_it_is_applied(
     assert client.responses.create(model="moving@2", input="x", background=True).model == "moving@2"
 
 
+def test_a_key_stands_for_its_response_when_the_version_is_not_current_any_more(
+    client: openai.OpenAI, rows: Connection
+) -> None:
+    add_feature(rows, two_tiers("pinned"))
+
+    def create(key: str) -> Response:
+        headers = {"Idempotency-Key": key}
+        return client.responses.create(
+            model="pinned@1", input="x", background=True, extra_headers=headers
+        )
+
+    first = create("pinned-1")
+    add_feature(rows, two_tiers("pinned"), version=2)
+    assert create("pinned-1").id == first.id
+    with pytest.raises(openai.NotFoundError, match="pinned@2"):
+        create("pinned-2")
+
+
 def test_an_idempotency_key_gives_the_same_response(client: openai.OpenAI, feature: str) -> None:
     same = {"Idempotency-Key": "order-7"}
 

@@ -12,7 +12,9 @@ import pytest
 from api.openai import waiting
 from tests.support.api.served import Api, serving
 from tests.support.database.rows import add_feature, two_tiers
+from tests.support.played_worker import played
 from tests.support.waiting import wait_until
+from tierline.services.accounts.accounts import create_key, revoke_key
 
 Connection = psycopg.Connection[Any]
 
@@ -68,6 +70,34 @@ def test_a_job_that_takes_too_long_is_told_with_the_way_to_its_response(
     assert (late.value.status_code, late.value.code) == (504, "too-slow")
     assert late.value.response.headers["x-should-retry"] == "false"
     assert jobs(rows, feature)[-1][1] == "queued"
+
+
+def test_a_key_that_is_revoked_meanwhile_gets_no_answer(
+    api: Api, rows: Connection, database_url: str, feature: str
+) -> None:
+    made = create_key(rows, "default", ("submit", "read"))
+    before = len(jobs(rows, feature))
+    with openai.OpenAI(base_url=f"{api.url}/openai/v1", api_key=made.key, max_retries=0) as client:
+        thread, found = in_background(
+            lambda: client.responses.create(model=feature, input="secret")
+        )
+        wait_until(lambda: len(jobs(rows, feature)) > before, 20, "the job")
+        revoke_key(rows, made.row["id"])
+        wait_until(
+            lambda: (
+                httpx.get(
+                    f"{api.url}/v1/models", headers={"Authorization": f"Bearer {made.key}"}
+                ).status_code
+                == 401
+            ),
+            20,
+            "the end of the key",
+        )
+        with played(database_url, feature):
+            thread.join(30)
+    (error,) = found
+    assert isinstance(error, openai.AuthenticationError)
+    assert "secret" not in str(error)
 
 
 def test_an_api_that_stops_lets_its_callers_go_and_another_has_the_response(
