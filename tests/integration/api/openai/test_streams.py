@@ -10,7 +10,7 @@ import openai
 import psycopg
 import pytest
 
-from tests.support.api.served import Api
+from tests.support.api.served import Api, serving
 from tests.support.database.rows import add_feature, two_tiers
 from tests.support.played_worker import played
 
@@ -159,6 +159,33 @@ def test_a_stream_goes_on_after_any_event(
         ]
     last = events[-1].sequence_number
     assert not list(client.responses.retrieve(first.response.id, stream=True, starting_after=last))
+
+
+def test_a_stream_that_its_api_ends_goes_on_at_another(
+    environment: None,
+    client: openai.OpenAI,
+    key: str,
+    feature: str,
+    rows: Connection,
+    database_url: str,
+) -> None:
+    seen: list[Any] = []
+    with serving() as url:
+        dying = openai.OpenAI(base_url=f"{url}/openai/v1", api_key=key, max_retries=0)
+        stream = iter(dying.responses.create(model=feature, input="x", stream=True))
+        while not seen or seen[-1].type != "response.queued":
+            seen.append(next(stream))
+    seen += stream  # its process has stopped, so it ends
+    dying.close()
+    assert types_of(seen) == ORDER[:2]
+    with played(database_url, feature):
+        rest = list(
+            client.responses.retrieve(
+                seen[0].response.id, stream=True, starting_after=seen[-1].sequence_number
+            )
+        )
+    assert types_of(seen + rest) == ORDER
+    assert json.loads(rest[-1].response.output_text) == {"text": "x"}
 
 
 @pytest.mark.parametrize(
