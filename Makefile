@@ -14,7 +14,7 @@ SPREAD := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 OURS := --editable ./client --editable .
 SYNC := $(INSTALL) sync --quiet --compile-bytecode --require-hashes
 
-.PHONY: setup tools peers pictures demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
+.PHONY: setup tools peers pictures docs demo lifecycle test unit nightly lint types layers bench faults faults-demo audit lock clean
 
 setup: $(VENV)/.routing
 	@echo "setup: done. Next: './tierline up' starts the product, 'make demo' shows it at work."
@@ -88,6 +88,21 @@ faults-demo: tools
 pictures:
 	@$(PYTHON) docs/pictures/road.py
 
+# The documentation as a site in build/docs/html. A warning fails it: a page that no list of docs/index.md
+# has, or a link inside that leads nowhere. Links to other sites are not dialled.
+docs: $(VENV)/docs/.ready | tools
+	@$(BIN)/python -m docs.site.stage build/docs/source
+	@rm -rf build/docs/html
+	@$(VENV)/docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html \
+		--doctree-dir build/docs/trees build/docs/source build/docs/html
+	@echo "docs: done. Open build/docs/html/index.html"
+
+$(VENV)/docs/.ready: requirements/docs.lock | tools
+	@echo "docs: installing what builds the site (30 MB the first time)"
+	@$(BIN)/python -m venv --without-pip $(VENV)/docs
+	@UV_SYSTEM_CERTS=true VIRTUAL_ENV="$(CURDIR)/$(VENV)/docs" $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements/docs.lock
+	@touch $@
+
 lint: tools
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -105,7 +120,7 @@ bench: tools
 # and what it cannot ask about counts as a failure. --strict: without it nothing audited is a success.
 audit: tools
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
-		$(addprefix --requirement ,requirements/routing.lock requirements/dev.lock requirements/setup.lock) \
+		$(addprefix --requirement ,requirements/routing.lock requirements/dev.lock requirements/docs.lock requirements/setup.lock) \
 		|| { echo 'audit: not passed. Above is what was found, or what no advisories could be had for;' \
 			'where the server cannot be reached, nothing is vouched for.' >&2; exit 1; }
 
@@ -116,6 +131,7 @@ lock: tools
 	@$(COMPILE) pyproject.toml --output-file requirements/run.lock
 	@$(COMPILE) pyproject.toml --extra routing --constraint requirements/run.lock --output-file requirements/routing.lock
 	@$(COMPILE) pyproject.toml --extra routing --group dev --constraint requirements/routing.lock --output-file requirements/dev.lock
+	@$(COMPILE) --group docs --constraint requirements/dev.lock --output-file requirements/docs.lock
 	@$(COMPILE) --group peers --output-file requirements/peers.lock
 
 clean:
